@@ -1,0 +1,248 @@
+"""Locks within one process, for tests and development; as strict as those in Redis."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from django.core.checks import CheckMessage, Warning
+
+from ..conf import LockConfig
+from .base import (
+    GRANT_LEASE,
+    BaseLockBackend,
+    Busy,
+    Claim,
+    Extension,
+    Grant,
+    Hold,
+    Holder,
+    Page,
+    Waiting,
+)
+from .waiters import Turn
+
+__all__ = ["MemoryLockBackend"]
+
+
+@dataclass
+class _Entry:
+    """One who holds or waits. ``until``: when the lease, or the stay in the queue, ends."""
+
+    claim: Claim
+    until: float
+    since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    fence: int = 0
+
+
+@dataclass
+class _Name:
+    """Those who hold a name, and those who wait for it in the order in which they came."""
+
+    holds: dict[str, _Entry] = field(default_factory=dict)
+    queue: dict[str, _Entry] = field(default_factory=dict)
+
+
+class MemoryLockBackend(BaseLockBackend):
+    """Each verb is one step under a mutex; time is the monotonic clock."""
+
+    def __init__(self, config: LockConfig, *, grant_lease: float = GRANT_LEASE) -> None:
+        super().__init__(config, grant_lease=grant_lease)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._mutex = threading.RLock()
+        self._names: dict[str, _Name] = {}
+        self._gone: dict[str, float] = {}
+        self._last_number = 0
+        self._sweep_at = 100
+
+    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+        with self._mutex:
+            now = time.monotonic()
+            if claim.name not in self._names:
+                self._sweep(now)
+            name = self._names.setdefault(claim.name, _Name())
+            self._drop_expired(name, now)
+            if self._gone.get(claim.token, now) > now:
+                return self._busy(name, now)
+            held = name.holds.get(claim.token)
+            if held is not None:
+                held.claim, held.until = claim, now + claim.lease
+                return Grant(held.fence, held.until)
+            if stay > 0:
+                waiting = name.queue.setdefault(claim.token, _Entry(claim, 0.0))
+                waiting.until = now + stay
+            self._hand_over(name, now, asking=claim.token)
+            held = name.holds.get(claim.token)
+            if held is None and not name.queue and self._fits(name, claim.limit):
+                held = self._grant(name, _Entry(claim, 0.0), now)
+            return Grant(held.fence, held.until) if held else self._busy(name, now)
+
+    def release(self, name: str, token: str) -> bool:
+        with self._mutex, self._passing_on(name) as (known, _):
+            return known.holds.pop(token, None) is not None
+
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+        with self._mutex:
+            return [self._extend(one) for one in extensions]
+
+    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+        with self._mutex, self._passing_on(name) as (known, now):
+            self._gone = {late: until for late, until in self._gone.items() if until > now}
+            if late:
+                self._gone[token] = now + late
+            known.holds.pop(token, None)
+            known.queue.pop(token, None)
+
+    def force_release(self, name: str, token: str) -> bool:
+        released = self.release(name, token)
+        if released:
+            self._force_released(name, token)
+        return released
+
+    def list(self, start: int = 0, stop: int = 100) -> Page:
+        with self._mutex:
+            now = time.monotonic()
+            holds = [
+                self._as_hold(name, held, known, now)
+                for name, known in self._names.items()
+                for held in known.holds.values()
+                if held.until > now
+            ]
+        holds.sort(key=lambda hold: (hold.remaining, hold.token))
+        return Page(holds[start:stop], len(holds))
+
+    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        with self._mutex:
+            now = time.monotonic()
+            known = self._names.get(name, _Name())
+            holds = [
+                self._as_hold(name, held, known, now)
+                for held in known.holds.values()
+                if held.until > now
+            ]
+            queue = [
+                Waiting(token, one.claim.limit, one.since, Holder.unpack(one.claim.holder))
+                for token, one in known.queue.items()
+                if one.until > now
+            ]
+        return holds, queue
+
+    def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
+        if not deploy:
+            return []
+        return [
+            Warning(
+                f"LOCKS[{self.alias!r}] keeps its locks in the memory of one process, so that two "
+                "processes may hold the same lock.",
+                hint=f"Use {LockConfig.backend!r} in production.",
+                id="locks.W004",
+            )
+        ]
+
+    # No verb blocks, so coroutines call them in place.
+
+    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+        return self.acquire(claim, stay)
+
+    async def arelease(self, name: str, token: str) -> bool:
+        return self.release(name, token)
+
+    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+        return self.extend(extensions)
+
+    async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
+        self.cancel(name, token, late)
+
+    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        return self.inspect(name)
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self._begin()
+
+    # All below is called under the mutex.
+
+    @contextmanager
+    def _passing_on(self, name: str) -> Iterator[tuple[_Name, float]]:
+        """Change who holds or waits; then the name goes to who is next."""
+        now = time.monotonic()
+        known = self._names.setdefault(name, _Name())
+        self._drop_expired(known, now)
+        yield known, now
+        self._hand_over(known, now)
+        if not known.holds and not known.queue:
+            self._names.pop(name, None)
+
+    def _sweep(self, now: float) -> None:
+        """Forget the names whose holds ended by themselves, each time there are twice as many."""
+        if len(self._names) < self._sweep_at:
+            return
+        for name, known in list(self._names.items()):
+            self._drop_expired(known, now)
+            if not known.holds and not known.queue:
+                del self._names[name]
+        self._sweep_at = 2 * len(self._names) + 100
+
+    def _drop_expired(self, known: _Name, now: float) -> None:
+        for token in [token for token, held in known.holds.items() if held.until <= now]:
+            del known.holds[token]
+
+    def _fits(self, known: _Name, limit: int) -> bool:
+        limits = [held.claim.limit for held in known.holds.values()]
+        return len(limits) < min([limit, *limits])
+
+    def _grant(self, known: _Name, entry: _Entry, now: float) -> _Entry:
+        self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
+        held = _Entry(entry.claim, now + entry.claim.lease, fence=self._last_number)
+        known.holds[entry.claim.token] = held
+        return held
+
+    def _hand_over(self, known: _Name, now: float, asking: str = "") -> None:
+        while known.queue:
+            token, first = next(iter(known.queue.items()))
+            present = token == asking or first.until > now
+            if present and not self._fits(known, first.claim.limit):
+                return
+            del known.queue[token]
+            if not present:
+                continue
+            held = self._grant(known, first, now)
+            told = token == asking or self.waiters.tell(
+                first.claim.name, token, Turn(held.fence, held.until)
+            )
+            if not told:
+                del known.holds[token]
+
+    def _extend(self, one: Extension) -> float | None:
+        now = time.monotonic()
+        held = self._names.get(one.name, _Name()).holds.get(one.token)
+        if held is None or held.until <= now:
+            return None
+        until = now + one.lease
+        held.until = max(held.until, until) if one.at_least else until
+        return held.until
+
+    def _busy(self, known: _Name, now: float) -> Busy:
+        first = min(known.holds.values(), key=lambda held: held.until, default=None)
+        retry_in = first.until - now if first else 0.0
+        holder = Holder.unpack(first.claim.holder) if first else None
+        return Busy(retry_in, look_in=max(retry_in, 0.001), clock=0.0, holder=holder)
+
+    def _as_hold(self, name: str, held: _Entry, known: _Name, now: float) -> Hold:
+        return Hold(
+            name=name,
+            token=held.claim.token,
+            fence=held.fence,
+            limit=held.claim.limit,
+            lease=held.claim.lease,
+            remaining=held.until - now,
+            since=held.since,
+            waiters=len(known.queue),
+            holder=Holder.unpack(held.claim.holder),
+        )

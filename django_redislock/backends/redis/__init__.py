@@ -1,0 +1,5 @@
+"""Locks in Redis or Valkey."""
+
+from .backend import RedisLockBackend
+
+__all__ = ["RedisLockBackend"]

@@ -1,0 +1,268 @@
+"""The lock backend over Redis or Valkey, through the connection of a django-redis cache."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.core.checks import CheckMessage
+from redis.exceptions import RedisError
+
+from ...conf import LockConfig
+from ...exceptions import LockUnavailable, readable
+from ...keys import BUCKETS, bucket_keys, bucket_of, name_keys
+from ..base import (
+    GRANT_LEASE,
+    BaseLockBackend,
+    Busy,
+    Claim,
+    Extension,
+    Grant,
+    Hold,
+    Page,
+    Waiting,
+)
+from . import listing, server_checks
+from .async_connections import AsyncConnections
+from .connections import Command, Connections, pool_of_cache
+from .records import Record, ms, text
+from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
+from .wakeups import Wakeups
+
+__all__ = ["RedisLockBackend"]
+
+logger = logging.getLogger("django_redislock")
+
+# How many renewals travel in one go: a server is not kept from others for longer than this takes.
+BATCH = 500
+
+
+class RedisLockBackend(BaseLockBackend):
+    """Locks in Redis: each verb is one Lua script over the keys of one name.
+
+    ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
+    shown that it is alive.
+    """
+
+    def __init__(self, config: LockConfig, *, grant_lease: float = GRANT_LEASE) -> None:
+        super().__init__(config, grant_lease=grant_lease)
+        self._grant_lease_ms = ms(self.grant_lease)
+        # None of these connects before it is used.
+        pool = pool_of_cache(config.cache, f"LOCKS[{config.alias!r}]")
+        self.place = (id(pool), config.key_prefix)
+        self.connections = Connections(pool)
+        self.async_connections = AsyncConnections(pool)
+        self.wakeups = Wakeups(
+            pool,
+            self.waiters,
+            prefix=config.key_prefix,
+            return_turn=self._return_turn,
+            on_lost=self._force_released,
+        )
+
+    # The verbs.
+
+    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+        sent_at = time.monotonic()
+        reply, _ = self._run(claim.name, self._acquire(claim, stay))
+        return self._acquired(claim, stay, sent_at, reply)
+
+    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+        sent_at = time.monotonic()
+        reply, _ = await self._arun(claim.name, self._acquire(claim, stay))
+        return self._acquired(claim, stay, sent_at, reply)
+
+    def release(self, name: str, token: str) -> bool:
+        return _released(*self._run(name, self._call(RELEASE, name, token)))
+
+    async def arelease(self, name: str, token: str) -> bool:
+        return _released(*await self._arun(name, self._call(RELEASE, name, token)))
+
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+        ends: Sequence[float | None] = []
+        for start in range(0, len(extensions), BATCH):
+            sent_at = time.monotonic()
+            calls = [self._extend(one) for one in extensions[start : start + BATCH]]
+            with self._naming(extensions[start].name):
+                replies, _ = self.connections.send_all(calls)
+                ends = [*ends, *(_extended(sent_at, _not_an_error(reply)) for reply in replies)]
+        return ends
+
+    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+        sent_at = time.monotonic()
+        calls = [self._extend(one) for one in extensions]
+        with self._naming(extensions[0].name):
+            replies, _ = await self.async_connections.send_all(calls)
+            return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
+
+    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+        self._run(name, self._call_with_gone(CANCEL, name, token, ms(late)))
+
+    async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
+        await self._arun(name, self._call_with_gone(CANCEL, name, token, ms(late)))
+
+    def force_release(self, name: str, token: str) -> bool:
+        return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
+
+    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        return _inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
+
+    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        return _inspected(name, (await self._arun(name, self._call(INSPECT, name, "")))[0])
+
+    def list(self, start: int = 0, stop: int = 100) -> Page:
+        buckets = [bucket_keys(self.config.key_prefix, number) for number in range(BUCKETS)]
+        with self._naming(""):
+            return listing.page(self.connections, buckets, start, stop)
+
+    # Waiting.
+
+    def listening(self, name: str) -> bool:
+        return self.wakeups.listening(self._tag(name))
+
+    def listen(self, name: str, timeout: float) -> None:
+        with self._naming(name), suppress(TimeoutError, FutureTimeoutError):
+            self.wakeups.listen(self._tag(name)).result(timeout)
+
+    async def alisten(self, name: str, timeout: float) -> None:
+        with self._naming(name):
+            # The future is everybody's: who is cancelled must not cancel it for the others.
+            ready = asyncio.wrap_future(self.wakeups.listen(self._tag(name)))
+            # Where nobody asks it how it went, asyncio would complain of that.
+            ready.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait([ready], timeout=timeout)
+            if ready.done():
+                ready.result()
+
+    def _return_turn(self, name: str, token: str) -> None:
+        try:
+            self.cancel(name, token)
+        except LockUnavailable:
+            logger.debug("A turn of %r could not be given back; it ends by itself.", name)
+
+    # Life.
+
+    def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
+        return server_checks.check(self, deploy=deploy)
+
+    def close(self) -> None:
+        self.wakeups.close()
+        self.connections.close()
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        for part in (self.connections, self.async_connections, self.wakeups):
+            part.forget()
+
+    # From verbs to commands, and from replies to results.
+
+    def _call(self, script: Script, name: str, token: str, *args: Any) -> Command:
+        keys = name_keys(self.config.key_prefix, name)
+        command = ("EVALSHA", script.sha, len(keys), *keys, token, name)
+        return (*command, self._grant_lease_ms, *args)
+
+    def _call_with_gone(self, script: Script, name: str, token: str, *args: Any) -> Command:
+        keys = name_keys(self.config.key_prefix, name)
+        gone = f"{self._tag(name)}:gone:{token}"
+        command = ("EVALSHA", script.sha, len(keys) + 1, *keys, gone, token, name)
+        return (*command, self._grant_lease_ms, *args)
+
+    def _tag(self, name: str) -> str:
+        return bucket_keys(self.config.key_prefix, bucket_of(name)).tag
+
+    def _acquire(self, claim: Claim, stay: float) -> Command:
+        return self._call_with_gone(
+            ACQUIRE,
+            claim.name,
+            claim.token,
+            claim.limit,
+            ms(claim.lease),
+            ms(stay),
+            self.wakeups.process,
+            claim.holder,
+        )
+
+    def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
+        fence, until, now, *record = reply
+        # The server read its clock, in whole milliseconds, after we read ours.
+        clock = sent_at - (now + 1) / 1000
+        if fence:
+            return Grant(fence, clock + until / 1000)
+        retry_in = max(0.0, (until - now) / 1000)
+        if stay:
+            # One waiter of this process looks for all, and that often, since whoever gets a turn
+            # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
+            look_in = min(retry_in, self.grant_lease)
+            self.wakeups.watch(claim.name, time.monotonic() + look_in)
+        held_by = Record.read(record[0])
+        return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
+
+    def _extend(self, one: Extension) -> Command:
+        return self._call(EXTEND, one.name, one.token, ms(one.lease), int(one.at_least))
+
+    # The way to the server and back.
+
+    def _run(self, name: str, command: Command) -> tuple[Any, bool]:
+        try:
+            return self.connections.send(command)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(name, error) from error
+
+    async def _arun(self, name: str, command: Command) -> tuple[Any, bool]:
+        try:
+            return await self.async_connections.send(command)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(name, error) from error
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise self._unavailable(name, error) from error
+
+    def _unavailable(self, name: str, error: Exception) -> LockUnavailable:
+        what = f"The lock {readable(name)!r}" if name else "The list of locks"
+        return LockUnavailable(
+            f"{what} cannot be had: Redis (LOCKS[{self.alias!r}], cache {self.config.cache!r}) did "
+            f"not do what it was asked: {error}",
+            name=name,
+        )
+
+
+def _released(reply: int, sent_again: bool) -> bool:
+    # Where a first reply was lost, that first command has most likely done it: nobody else has
+    # the token, and whether the lease had run out is for the handle's own clock to say.
+    return bool(reply) or sent_again
+
+
+def _not_an_error(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _extended(sent_at: float, reply: Any) -> float | None:
+    until, now = reply
+    return sent_at + (until - now - 1) / 1000 if until else None
+
+
+def _inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
+    now, holding, waiting = reply
+    queue = [
+        record.as_waiting(text(token))
+        for token, line in zip(waiting[::2], waiting[1::2], strict=True)
+        if (record := Record.read(line))
+    ]
+    holds = [
+        record.as_hold(name, text(token), until - now, len(queue))
+        for token, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True)
+        if (record := Record.read(line))
+    ]
+    return holds, queue

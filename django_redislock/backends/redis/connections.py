@@ -1,0 +1,203 @@
+"""How commands travel: over connections of django-redis's own pool, as packed bytes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import BoundedSemaphore, RLock
+from time import monotonic
+from typing import Any, TypeAlias
+
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.exceptions import ImproperlyConfigured
+from redis.connection import ConnectionPool
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from ...exceptions import InvalidLockBackend
+from .scripts import with_text
+
+__all__ = ["Command", "Connections", "is_worth_a_retry", "pack", "pool_of_cache"]
+
+Command: TypeAlias = "tuple[Any, ...]"
+
+# Few connections stay out of the pool between two commands: taking one from it costs as much as a
+# third of a round trip. Small pools are left alone.
+KEPT = 4
+SMALL_POOL = 20
+
+# A connection that was used so short a time ago (seconds) is taken to be open yet.
+FRESH = 0.05
+
+# A burst of threads queues here for a moment instead of opening a connection each.
+AT_ONCE = 32
+
+
+def pool_of_cache(alias: str, where: str) -> ConnectionPool:
+    """The connection pool of a django-redis cache. Raises ``InvalidLockBackend``."""
+    try:
+        cache: Any = caches[alias]
+    except InvalidCacheBackendError as error:
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, which CACHES does not have. Add it with "
+            '"BACKEND": "django_redis.cache.RedisCache", or name another one in '
+            f"{where}['CACHE']."
+        ) from error
+    try:
+        get_client = cache.client.get_client
+    except AttributeError:
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, which is a {type(cache).__name__} and not a "
+            "django-redis cache. Locks need a connection to Redis: set its BACKEND to "
+            f"\"django_redis.cache.RedisCache\", or name another cache in {where}['CACHE']."
+        ) from None
+    try:
+        client = get_client(write=True)
+    except (ImproperlyConfigured, ImportError, RedisError, TypeError, ValueError) as error:
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, whose client cannot be made: {error}"
+        ) from error
+    pool = getattr(client, "connection_pool", None)
+    if not isinstance(pool, ConnectionPool):
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, whose client is a {type(client).__name__}. Only "
+            "standalone servers and Sentinel are supported: redis.Redis over a connection pool."
+        )
+    return pool
+
+
+def is_worth_a_retry(error: Exception) -> bool:
+    """Whether a new connection may answer: the old one was cut, or its server is a replica now.
+
+    A time-out is not: the server is slow, and another attempt would only double the delay.
+    """
+    return isinstance(error, (RedisConnectionError, ReadOnlyError))
+
+
+class Connections:
+    """Sends commands for all threads of the process; every one of them is safe to send twice."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self.pool = pool
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave all connections to the parent after a fork."""
+        if getattr(self.pool, "pid", None) not in (None, os.getpid()):
+            # Another thread may have held it at the fork, and redis-py takes it to start anew.
+            self.pool._lock = RLock()
+        self._kept: deque[tuple[Any, float]] = deque()
+        self._keep = 0 if self.pool.max_connections < SMALL_POOL else KEPT
+        self._gate = BoundedSemaphore(max(1, min(AT_ONCE, self.pool.max_connections // 2)))
+
+    def close(self) -> None:
+        """Give the kept connections back to the pool."""
+        with suppress(IndexError):  # another thread may do the same
+            while True:
+                self.pool.release(self._kept.pop()[0])
+
+    def send(self, command: Command) -> tuple[Any, bool]:
+        """Return the reply, and whether the command was sent a second time after a reset."""
+        replies, again = self.send_all([command])
+        if isinstance(replies[0], Exception):
+            raise replies[0]
+        return replies[0], again
+
+    def send_all(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+        """Send commands in one go; an error reply stands in its place in the list."""
+        try:
+            return self._send_once(commands), False
+        except (RedisError, OSError) as error:
+            if not is_worth_a_retry(error):
+                raise
+        # The connections kept beside this one have most likely gone the same way.
+        self.close()
+        return self._send_once(commands), True
+
+    def _send_once(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            connection, used_at = self._kept.pop()
+        except IndexError:
+            with self._gate:
+                return self._send_pooled(commands)
+        if monotonic() - used_at > FRESH and _is_cut(connection):
+            # Found out before the command is sent, so that it is sent once; see ``send``.
+            connection.disconnect()
+        try:
+            return _exchange(connection, commands)
+        finally:
+            self._give_back(connection)
+
+    def _send_pooled(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            connection = self.pool.get_connection()
+        except RedisConnectionError as error:
+            if not _is_exhausted(error):
+                raise
+        else:
+            try:
+                return _exchange(connection, commands)
+            finally:
+                self._give_back(connection)
+        # The cache's own users have taken all of the pool: a release must not fail for that.
+        connection = self.pool.connection_class(**self.pool.connection_kwargs)
+        try:
+            return _exchange(connection, commands)
+        finally:
+            connection.disconnect()
+
+    def _give_back(self, connection: Any) -> None:
+        if len(self._kept) < self._keep:
+            self._kept.append((connection, monotonic()))
+        else:
+            self.pool.release(connection)
+
+
+def _is_cut(connection: Any) -> bool:
+    try:
+        return bool(connection.can_read(timeout=0))
+    except (RedisError, OSError):
+        return True
+
+
+def _exchange(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    try:
+        connection.send_packed_command(pack(connection, commands), check_health=False)
+        replies = [_read(connection) for _ in commands]
+        for place, command in enumerate(commands):
+            if isinstance(replies[place], NoScriptError):
+                connection.send_packed_command(connection.pack_command(*with_text(command)))
+                replies[place] = _read(connection)
+    except BaseException:
+        # A reply that nobody has read would answer the next command.
+        connection.disconnect()
+        raise
+    return replies
+
+
+def pack(connection: Any, commands: Sequence[Command]) -> Any:
+    """The bytes of all commands, in as few pieces as may be."""
+    if len(commands) == 1:
+        return connection.pack_command(*commands[0])
+    return connection.pack_commands(commands)
+
+
+def _read(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ReadOnlyError:
+        raise
+    except ResponseError as error:
+        return error
+
+
+def _is_exhausted(error: Exception) -> bool:
+    # redis-py names this error by a class of its own only since version 6.
+    return str(error) in {"Too many connections", "No connection available."}

@@ -1,0 +1,130 @@
+-- What the scripts share once somebody holds or waits: expiry, granting, and the hand-over.
+--
+-- KEYS and ARGV as in head.lua
+
+local function keep(key, ms)
+  if redis.call('PTTL', key) < ms then
+    redis.call('PEXPIRE', key, ms + GRACE)
+  end
+end
+
+local function read_record(who)
+  local fence, since, limit, lease, process, deadline, holder = string.match(
+    redis.call('HGET', records, who) or '', '^(%d+) (%d+) (%d+) (%d+) (%S+) (%d+) (.*)$')
+  if not fence then
+    return nil
+  end
+  return {fence = tonumber(fence), since = tonumber(since), limit = tonumber(limit),
+    lease = tonumber(lease), process = process, deadline = tonumber(deadline), holder = holder}
+end
+
+-- A process listens on one channel a bucket: sharded ("s...") where its server can, else plain.
+local function tell(process, ...)
+  local channel = string.gsub(counter, 'fence$', 'wake:') .. string.sub(process, 2)
+  local publish = string.sub(process, 1, 1) == 's' and 'SPUBLISH' or 'PUBLISH'
+  return redis.call(publish, channel, table.concat({...}, ' '))
+end
+
+-- Whether somebody listens for the process: if not, it has ended.
+local function is_there(process)
+  local channel = string.gsub(counter, 'fence$', 'wake:') .. string.sub(process, 2)
+  local count = string.sub(process, 1, 1) == 's' and 'SHARDNUMSUB' or 'NUMSUB'
+  return redis.call('PUBSUB', count, channel)[2] > 0
+end
+
+local function forget_hold(who)
+  redis.call('ZREM', index, who .. ' ' .. name)
+  redis.call('HDEL', records, who)
+  return redis.call('ZREM', holds, who)
+end
+
+local function drop_expired()
+  for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now)) do
+    forget_hold(who)
+  end
+end
+
+-- The lowest limit of all holders once one of this limit has joined them, or nil if that would
+-- break it. What is stored may be too low (its holder may have left), never too high, so it is
+-- counted anew before anybody is refused for it.
+local function room_for(limit)
+  local count = redis.call('ZCARD', holds)
+  if count == 0 then
+    return limit
+  elseif count >= limit then
+    return nil
+  end
+  local lowest = tonumber(redis.call('HGET', records, 'lowest limit') or '1')
+  if count >= lowest then
+    lowest = limit
+    for _, who in ipairs(redis.call('ZRANGE', holds, 0, -1)) do
+      local record = read_record(who)
+      lowest = math.min(lowest, record and record.limit or 1)
+    end
+    if count >= lowest then
+      return nil
+    end
+  end
+  return math.min(lowest, limit)
+end
+
+local function set_lease(who, lease)
+  local expires = now + lease
+  redis.call('ZADD', holds, expires, who)
+  redis.call('ZADD', index, expires, who .. ' ' .. name)
+  return expires
+end
+
+local function grant(who, claim, lowest, fence, lease)
+  redis.call('HSET', records, 'lowest limit', lowest, who,
+    pack(fence, now, claim.limit, claim.lease, claim.process, 0, claim.holder))
+  local expires = set_lease(who, lease)
+  keep(holds, lease)
+  keep(records, lease)
+  return expires
+end
+
+-- Make those who wait holders, in their order, as far as there is room. Each hears of it in a
+-- message that is its proof; who has given up, or whose process has ended, is passed over. Returns
+-- the fence and the end of the lease of `me`, the one who is asking and, of this limit, might have
+-- room where the first has none.
+local function hand_over(me, my_limit)
+  local my_fence, my_end
+  while true do
+    local who = redis.call('ZRANGE', queue, 0, 0)[1]
+    local claim = who and read_record(who)
+    local lowest = claim and room_for(claim.limit)
+    local waits = claim and (who == me or claim.deadline > now)
+    if waits and not lowest and my_limit and who ~= me and room_for(my_limit) then
+      waits = is_there(claim.process)
+    end
+    if not who or (waits and not lowest) then
+      return my_fence, my_end
+    end
+    redis.call('ZREM', queue, who)
+    if waits and who == me then
+      my_fence = next_number()
+      my_end = grant(who, claim, lowest, my_fence, claim.lease)
+    elseif waits then
+      local fence, lease = next_number(), math.min(claim.lease, grant_lease)
+      if tell(claim.process, 'turn', who, string.format('%.0f %.0f', fence, now + lease), name) > 0 then
+        grant(who, claim, lowest, fence, lease)
+      else
+        redis.call('HDEL', records, who)
+      end
+    else
+      redis.call('HDEL', records, who)
+    end
+  end
+end
+
+-- What is done after a hold ended or a place in the queue came free.
+local function pass_on()
+  if redis.call('EXISTS', queue) == 1 then
+    drop_expired()
+    hand_over()
+  end
+  if redis.call('EXISTS', holds, queue) == 0 then
+    redis.call('DEL', records)
+  end
+end

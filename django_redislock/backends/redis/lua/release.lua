@@ -1,0 +1,9 @@
+-- End the token's hold and hand the name over.
+--
+-- KEYS  1-5 as in head.lua
+-- ARGV  1-3 as in head.lua
+-- Returns 1, or 0 if the token did not hold the name any more
+
+forget_hold(token)
+pass_on()
+return tonumber(expires) > now and 1 or 0

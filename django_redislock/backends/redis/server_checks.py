@@ -1,0 +1,122 @@
+"""What can be wrong with the settings of a Redis lock backend, and with its server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+from redis import Redis
+from redis.connection import ConnectionPool
+from redis.exceptions import RedisError
+
+from ...exceptions import InvalidLockBackend
+from .connections import pool_of_cache
+
+if TYPE_CHECKING:
+    from .backend import RedisLockBackend
+
+__all__ = ["check"]
+
+OLDEST_SERVER = (6, 2)
+
+
+def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
+    """Without ``deploy`` the settings alone, with it the server alone. Connects only with it."""
+    pool = pool_of_cache(backend.config.cache, _where(backend))
+    if not deploy:
+        return []
+    try:
+        server: dict[str, Any] = Redis(connection_pool=pool).info()
+    except (RedisError, OSError) as error:
+        return [
+            Warning(
+                f"{_where(backend)}: the server of the cache {backend.config.cache!r} could not be "
+                f"asked: {error}",
+                hint="Run this check where the server can be reached.",
+                id="locks.W001",
+            )
+        ]
+    return [
+        *_check_version(backend, server),
+        *_check_eviction(backend, server),
+        *_check_shared_database(backend, server, pool),
+    ]
+
+
+def _where(backend: RedisLockBackend) -> str:
+    return f"LOCKS[{backend.alias!r}]"
+
+
+def _check_version(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
+    # Valkey says here which Redis it is compatible with.
+    version = str(server.get("redis_version", "0"))
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+        yield Error(
+            f"{_where(backend)}: the server is Redis {version}, which is too old.",
+            hint="Locks need Redis 6.2 or newer, or Valkey.",
+            id="locks.E002",
+        )
+
+
+def _check_eviction(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
+    policy = server.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and int(server.get("maxmemory", 0)):
+        yield Warning(
+            f"{_where(backend)}: the server evicts keys when its memory is full "
+            f"(maxmemory-policy {policy}); a lock that is evicted has a second holder.",
+            hint='Keep locks on a server with "maxmemory-policy noeviction", apart from the cache: '
+            "give them a cache alias of their own and name it in CACHE.",
+            id="locks.W002",
+        )
+
+
+def _check_shared_database(
+    backend: RedisLockBackend, server: dict[str, Any], pool: ConnectionPool
+) -> Iterator[CheckMessage]:
+    ours = (server.get("run_id"), _database(pool))
+    # An alias that was made for the locks flushes its own database too, but nobody clears it.
+    dedicated = {backend.config.cache} - {DEFAULT_CACHE_ALIAS}
+    sharing = [alias for alias in caches if alias not in dedicated and _flushed_by(alias) == ours]
+    if sharing:
+        names = ", ".join(map(repr, sharing))
+        yield Warning(
+            f"{_where(backend)}: the locks share a database with the cache(s) {names}, and "
+            "cache.clear() empties the whole database: whoever calls it deletes the locks.",
+            hint='Add a django-redis alias "locks" with another database number to CACHES '
+            '(redis://.../1, say), which nobody clears, and write LOCKS = {"default": {"CACHE": '
+            '"locks"}}.',
+            id="locks.W003",
+        )
+
+
+def _flushed_by(alias: str) -> tuple[Any, int] | None:
+    """The server and the database that ``clear()`` of this cache empties."""
+    try:
+        pool = _pool_of(alias)
+        if pool is None:
+            return None
+        return Redis(connection_pool=pool).info("server").get("run_id"), _database(pool)
+    except (RedisError, OSError):
+        return None
+
+
+def _pool_of(alias: str) -> ConnectionPool | None:
+    try:
+        return pool_of_cache(alias, "")
+    except InvalidLockBackend:
+        pass
+    try:
+        # Django's own Redis cache flushes its database as well.
+        servers = getattr(caches[alias], "_servers", None)
+    except (InvalidCacheBackendError, ImproperlyConfigured):
+        return None
+    if servers and str(servers[0]).startswith(("redis://", "rediss://", "unix://")):
+        return ConnectionPool.from_url(servers[0])
+    return None
+
+
+def _database(pool: ConnectionPool) -> int:
+    return int(pool.connection_kwargs.get("db") or 0)

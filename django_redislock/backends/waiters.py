@@ -1,0 +1,114 @@
+"""Where the attempts of this process that queue hear of their turn."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+__all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
+
+
+class Turn(NamedTuple):
+    """The attempt holds the lock now. ``expires`` is in seconds on the backend's own clock."""
+
+    fence: int
+    expires: float
+
+
+class Waiter(Protocol):
+    """Told its ``Turn``, or None when it should look again, from any thread."""
+
+    def tell(self, turn: Turn | None) -> None: ...
+
+
+class ThreadWaiter:
+    """An attempt of a thread."""
+
+    def __init__(self) -> None:
+        self._told: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+
+    def tell(self, turn: Turn | None) -> None:
+        self._told.put(turn)
+
+    def hear(self, timeout: float) -> Turn | None:
+        """Block for ``timeout`` seconds at the most; None means: look again."""
+        try:
+            return self._told.get(timeout=min(timeout, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            return None
+
+
+class TaskWaiter:
+    """An attempt of a coroutine."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._told: asyncio.Queue[Turn | None] = asyncio.Queue()
+
+    def tell(self, turn: Turn | None) -> None:
+        with suppress(RuntimeError):  # the loop was closed, and its coroutines with it
+            self._loop.call_soon_threadsafe(self._told.put_nowait, turn)
+
+    async def ahear(self, timeout: float) -> Turn | None:
+        """Wait for ``timeout`` seconds at the most; None means: look again."""
+        # Not wait_for(): up to Python 3.11 it may swallow a cancellation that comes with the turn.
+        ending = self._loop.call_later(timeout, self._told.put_nowait, None)
+        try:
+            return await self._told.get()
+        finally:
+            ending.cancel()
+
+
+class Waiters:
+    """The waiters of one backend in this process, by name and, within a name, first in first."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave all who wait to the parent after a fork."""
+        self._lock = threading.Lock()
+        self._names: dict[str, dict[str, Waiter]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def enter(self, name: str, token: str, waiter: Waiter) -> None:
+        with self._lock:
+            self._names.setdefault(name, {})[token] = waiter
+
+    def leave(self, name: str, token: str) -> None:
+        with self._lock:
+            waiting = self._names.get(name, {})
+            waiting.pop(token, None)
+            if not waiting:
+                self._names.pop(name, None)
+
+    def tell(self, name: str, token: str, turn: Turn) -> bool:
+        """Give a waiter its turn. False if it has gone."""
+        with self._lock:
+            waiter = self._names.get(name, {}).get(token)
+            if waiter is not None:
+                waiter.tell(turn)
+        return waiter is not None
+
+    def nudge(self, name: str) -> bool:
+        """Ask the first waiter of a name to look again. False if nobody waits for it."""
+        with self._lock:
+            waiter = next(iter(self._names.get(name, {}).values()), None)
+            if waiter is not None:
+                waiter.tell(None)
+        return waiter is not None
+
+    def nudge_all(self) -> None:
+        """Ask every waiter to look again."""
+        with self._lock:
+            for waiting in self._names.values():
+                for waiter in waiting.values():
+                    waiter.tell(None)

@@ -1,0 +1,136 @@
+"""The ``LOCKS`` setting, read and checked: one frozen ``LockConfig`` for each alias."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from django.conf import settings
+
+from .exceptions import InvalidLockBackend
+
+__all__ = ["DEFAULT_LOCK_ALIAS", "Duration", "LockConfig", "read_settings", "seconds"]
+
+DEFAULT_LOCK_ALIAS = "default"
+DEFAULT_BACKEND = "django_redislock.backends.redis.RedisLockBackend"
+
+# A shorter lease cannot outlive its own round trip and renewal, so it would only ever be lost.
+SHORTEST_LEASE = 0.02
+
+Duration: TypeAlias = float | int | timedelta
+
+
+def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = False) -> float:
+    """Return ``value`` (a number of seconds or a timedelta) as a float of at least ``least``.
+
+    ``endless`` admits ``float("inf")``. Raises ``ValueError``, which names ``what`` and says what
+    to write.
+    """
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
+        raise ValueError(f"{what} must be a number of seconds or a timedelta, not {value!r}.")
+    if number < least:
+        floor = "0 or more" if least == 0 else f"at least {least:g}"
+        raise ValueError(f"{what} must be {floor} seconds, not {value!r}.")
+    if math.isinf(number) and not endless:
+        raise ValueError(
+            f"{what} must be finite, so that every hold ends by itself, not {value!r}."
+        )
+    return float(number)
+
+
+@dataclass(frozen=True)
+class LockConfig:
+    """What one alias of ``LOCKS`` says. Times are in seconds."""
+
+    alias: str = DEFAULT_LOCK_ALIAS
+    backend: str = DEFAULT_BACKEND
+    cache: str = "default"
+    key_prefix: str = "lock"
+    lease: float = 10.0
+    wait: float = 10.0
+    renew: bool = True
+    max_hold: float | None = None
+    warn_of_misuse: bool | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def warn(self) -> bool:
+        """Whether misuse is named: as the entry says, else where ``DEBUG`` is on."""
+        return settings.DEBUG if self.warn_of_misuse is None else self.warn_of_misuse
+
+
+def read_settings(locks: Any) -> dict[str, LockConfig]:
+    """Turn the ``LOCKS`` setting into configs by alias. Raises ``InvalidLockBackend``."""
+    if not isinstance(locks, Mapping):
+        raise InvalidLockBackend(
+            "LOCKS must be a dictionary of aliases, as CACHES is: "
+            f'LOCKS = {{"default": {{...}}}}, not {locks!r}.'
+        )
+    configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
+    configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())
+    return configs
+
+
+def _read_entry(alias: str, entry: Any) -> LockConfig:
+    where = f"LOCKS[{alias!r}]"
+    if not isinstance(entry, Mapping):
+        raise InvalidLockBackend(f"{where} must be a dictionary, not {entry!r}.")
+    unknown = sorted(set(entry) - set(_READERS), key=str)
+    if unknown:
+        raise InvalidLockBackend(
+            f"{where} has an unknown entry {unknown[0]!r}. Write one of "
+            f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS."
+        )
+    fields: dict[str, Any] = {}
+    for key, value in entry.items():
+        try:
+            fields[key.lower()] = _READERS[key](value, f"{where}[{key!r}]")
+        except ValueError as error:
+            raise InvalidLockBackend(str(error)) from None
+    return LockConfig(alias=alias, **fields)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{what} must be a string that is not empty, not {value!r}.")
+    return value
+
+
+def _prefix(value: Any, what: str) -> str:
+    # Braces would move the hash tag, and with it the keys of one name into several Cluster slots.
+    if "{" in _text(value, what) or "}" in value:
+        raise ValueError(f"{what} must not contain braces, not {value!r}.")
+    return str(value)
+
+
+def _flag(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{what} must be True or False, not {value!r}.")
+    return value
+
+
+def _max_hold(value: Any, what: str) -> float | None:
+    return None if value is None else seconds(value, what, least=SHORTEST_LEASE)
+
+
+def _options(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} must be a dictionary of keyword arguments, not {value!r}.")
+    return dict(value)
+
+
+_READERS = {
+    "BACKEND": _text,
+    "CACHE": _text,
+    "KEY_PREFIX": _prefix,
+    "LEASE": lambda value, what: seconds(value, what, least=SHORTEST_LEASE),
+    "WAIT": lambda value, what: seconds(value, what, endless=True),
+    "RENEW": _flag,
+    "MAX_HOLD": _max_hold,
+    "WARN_OF_MISUSE": _flag,
+    "OPTIONS": _options,
+}

@@ -1,0 +1,62 @@
+"""Clean ends: what the process holds is released when it exits, and when it is asked to by SIGTERM.
+
+After a kill -9 nobody can release anything; then the leases end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import threading
+from types import FrameType
+
+from .exceptions import LockError
+from .renewal import renewer
+
+__all__ = ["release_at_end"]
+
+logger = logging.getLogger("django_redislock")
+
+# A process that is being ended does not wait longer than this (seconds) for its server.
+PATIENCE = 3.0
+
+_watched_pid = 0
+
+
+def release_at_end() -> None:
+    """Be there when this process ends. Called with every hold; the first one counts."""
+    global _watched_pid  # noqa: PLW0603 - it is a fact about the process
+    if _watched_pid == os.getpid():
+        return
+    # A signal can be asked for in the main thread only; a later hold there gets its turn.
+    if threading.current_thread() is not threading.main_thread():
+        return
+    _watched_pid = os.getpid()
+    # Servers that end by themselves on SIGTERM (gunicorn, uvicorn, celery) have a handler of their
+    # own and come to a normal exit. Where the signal would end the process at once, it is ours.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminated)
+
+
+def _release_all() -> None:
+    for lock in renewer.holds():
+        renewer.discard(lock)
+        try:
+            lock.backend.release(lock.name, lock.token)
+        except LockError as error:
+            logger.debug("At the end of the process: %s", error)
+    renewer.flush(PATIENCE)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    # The thread that the signal interrupted may hold any mutex, so another one does the work.
+    releasing = threading.Thread(target=_release_all, daemon=True)
+    releasing.start()
+    releasing.join(PATIENCE)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+atexit.register(_release_all)

@@ -1,0 +1,101 @@
+"""The errors of this package: one base, three things that can happen to a lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from .backends.base import Holder
+
+E = TypeVar("E", bound="LockError")
+
+# They shape letters and emoji, and show nothing themselves.
+JOINERS = "\u200c\u200d"
+
+__all__ = [
+    "InvalidLockBackend",
+    "LockError",
+    "LockLost",
+    "LockMisuse",
+    "LockNotAcquired",
+    "LockUnavailable",
+    "add_note",
+    "readable",
+]
+
+
+class InvalidLockBackend(ImproperlyConfigured):
+    """An entry of ``LOCKS`` cannot be used; the message names it and says what to write."""
+
+
+class LockError(Exception):
+    """The base of all lock errors. ``name`` is the name of the lock."""
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+    @classmethod
+    def of(cls: type[E], name: str, what: str) -> E:
+        """An error that begins with the name of the lock."""
+        return cls(f"The lock {readable(name)!r} {what}.", name=name)
+
+
+class LockNotAcquired(LockError):
+    """The lock was still held by another when the wait was over.
+
+    ``holder`` tells who holds it, where that is known, and ``retry_after`` the seconds after which
+    that hold ends unless it is renewed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        name: str = "",
+        holder: Holder | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, name=name)
+        self.holder = holder
+        self.retry_after = retry_after
+
+    @classmethod
+    def after(
+        cls, name: str, wait: float, holder: Holder | None, retry_after: float | None
+    ) -> LockNotAcquired:
+        """The error of an attempt that waited ``wait`` seconds in vain."""
+        by = f", held by {readable(holder)}" if holder else ""
+        how_long = f"after a wait of {wait:g} s" if wait else "and the attempt did not wait"
+        error = cls.of(name, f"is busy{by}, {how_long}")
+        error.holder, error.retry_after = holder, retry_after
+        return error
+
+
+class LockLost(LockError):
+    """The hold was over before its release: its lease ran out, or it was released by force."""
+
+
+class LockUnavailable(LockError):
+    """The server that keeps the locks did not answer. ``__cause__`` is the client's own error."""
+
+
+class LockMisuse(UserWarning):
+    """A use of locks that will go wrong one day; see ``misuse.py``."""
+
+
+def readable(value: object) -> str:
+    """A name or a holder for one line of a message: control characters are shown, not sent."""
+    return "".join(
+        char if char.isprintable() or char in JOINERS else ascii(char)[1:-1] for char in str(value)
+    )
+
+
+def add_note(error: BaseException, note: LockError) -> None:
+    """Tell of a lock error beside the error that is being raised, without hiding it."""
+    if hasattr(error, "add_note"):
+        error.add_note(f"{type(note).__name__}: {note}")
+    elif error.__context__ is None:
+        error.__context__ = note

@@ -1,0 +1,141 @@
+"""``lock()``: makes the handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias, overload
+
+from .backends.base import SHARED
+from .clock import LeaseClock
+from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+from .handler import lock_backends
+from .identity import caller
+from .keys import check_name
+from .lock import Lock
+from .multi import MultiLock
+
+__all__ = ["lock"]
+
+Names: TypeAlias = "list[str] | tuple[str, ...] | set[str] | frozenset[str]"
+
+
+@overload
+def lock(
+    name: str,
+    *,
+    using: str = ...,
+    lease: Duration | None = ...,
+    wait: Duration | None = ...,
+    renew: bool | None = ...,
+    max_hold: Duration | None = ...,
+    limit: int = ...,
+    shared: bool = ...,
+    reentrant: bool = ...,
+    token: str | None = ...,
+    label: str = ...,
+    what: str | None = ...,
+    on_lost: Callable[[Lock], object] | None = ...,
+) -> Lock: ...
+
+
+@overload
+def lock(
+    name: Names,
+    *,
+    using: str = ...,
+    lease: Duration | None = ...,
+    wait: Duration | None = ...,
+    renew: bool | None = ...,
+    max_hold: Duration | None = ...,
+    limit: int = ...,
+    shared: bool = ...,
+    reentrant: bool = ...,
+    label: str = ...,
+    what: str | None = ...,
+    on_lost: Callable[[Lock], object] | None = ...,
+) -> MultiLock: ...
+
+
+def lock(
+    name: str | Names,
+    *,
+    using: str = DEFAULT_LOCK_ALIAS,
+    lease: Duration | None = None,
+    wait: Duration | None = None,
+    renew: bool | None = None,
+    max_hold: Duration | None = None,
+    limit: int = 1,
+    shared: bool = False,
+    reentrant: bool = False,
+    token: str | None = None,
+    label: str = "",
+    what: str | None = None,
+    on_lost: Callable[[Lock], object] | None = None,
+) -> Lock | MultiLock:
+    """Make a handle on the lock of this name, or on the locks of several names together.
+
+    Nothing is held before ``acquire()`` or ``with``. Times are in seconds or timedeltas; what is
+    None is taken from ``LOCKS[using]``.
+
+    ``lease``: how long an unrenewed hold lives. ``wait``: how long an attempt may queue; 0 does not
+    wait. ``renew``: whether the lease is extended while the process lives, for ``max_hold`` at the
+    most (``float("inf")``: without an end). ``limit``: how many may hold the name at once.
+    ``shared``: a read lock; many may share it, one without ``shared`` excludes them all.
+    ``reentrant``: joins the hold that the same thread or task has already, if any. ``token``: act
+    on the hold of another handle. ``label`` and ``what`` tell the admin who holds it (``what`` is
+    the calling function by default). ``on_lost``: called with the handle when the hold is lost, in
+    the thread that noticed.
+
+    Raises ``ValueError`` or ``TypeError`` for what makes no sense, ``InvalidLockBackend`` for a
+    ``using`` that ``LOCKS`` does not have.
+    """
+    backend = lock_backends[using]
+    config = backend.config
+    patience = config.wait if wait is None else seconds(wait, "wait", endless=True)
+    length = config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE)
+    longest = config.max_hold if max_hold is None else seconds(max_hold, "max_hold", endless=True)
+    options: dict[str, Any] = {
+        "wait": patience,
+        "limit": _checked_limit(limit, shared),
+        "reentrant": reentrant,
+        "label": label,
+        "what": caller(1) if what is None else what,
+        "on_lost": on_lost,
+    }
+
+    clock = partial(
+        LeaseClock, length, renew=config.renew if renew is None else renew, max_hold=longest
+    )
+
+    def handle(one: str, token: str | None) -> Lock:
+        return Lock(check_name(one), backend, clock=clock, token=token, **options)
+
+    if isinstance(name, str):
+        return handle(name, _checked_token(token))
+    if token is not None:
+        raise ValueError("A token belongs to one name: make a handle for each of the names.")
+    names = _checked_names(name)
+    return MultiLock([handle(one, None) for one in names], patience)
+
+
+def _checked_limit(limit: int, shared: bool) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit < SHARED:
+        raise ValueError(f"limit must be a whole number of 1 or more, not {limit!r}.")
+    if shared and limit != 1:
+        raise ValueError("limit and shared exclude each other: a shared lock has no limit.")
+    return SHARED if shared else limit
+
+
+def _checked_token(token: str | None) -> str | None:
+    if token is not None and (not isinstance(token, str) or not token or " " in token):
+        raise ValueError(f"token must be the token of another handle, not {token!r}.")
+    return token
+
+
+def _checked_names(names: Names) -> list[str]:
+    if not isinstance(names, (list, tuple, set, frozenset)):
+        raise TypeError(f"lock() takes a name or a list of names, not {names!r}.")
+    if not names:
+        raise ValueError("lock() needs at least one name.")
+    return sorted({check_name(name) for name in names})

@@ -1,0 +1,119 @@
+"""``lock_backends``: the backend of each alias of ``LOCKS``, made on first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.connection import BaseConnectionHandler
+from django.utils.module_loading import import_string
+
+from .backends.base import BaseLockBackend
+from .conf import LockConfig, read_settings
+from .exceptions import InvalidLockBackend
+
+if TYPE_CHECKING:
+    _Handler = BaseConnectionHandler[BaseLockBackend]
+else:
+    _Handler = BaseConnectionHandler
+
+__all__ = ["LockBackendHandler", "lock_backends"]
+
+
+class LockBackendHandler(_Handler):
+    """Backends by alias. One backend serves all threads and event loops of the process.
+
+    Django's other handlers make one object a thread; what the process holds, who waits in it and
+    what it listens to cannot live on such an object.
+    """
+
+    settings_name = "LOCKS"
+    exception_class = InvalidLockBackend
+
+    if TYPE_CHECKING:
+
+        @property
+        def settings(self) -> dict[str, LockConfig]: ...
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(settings)
+        self._connections = SimpleNamespace()
+        self._creating = threading.RLock()
+
+    def configure_settings(self, settings: Any) -> dict[str, LockConfig]:
+        if settings is None:
+            settings = getattr(django_settings, self.settings_name, {})
+        return read_settings(settings)
+
+    def __getitem__(self, alias: str) -> BaseLockBackend:
+        try:
+            backend: BaseLockBackend = getattr(self._connections, alias)
+        except AttributeError:
+            with self._creating:
+                backend = super().__getitem__(self._known(alias))
+        return backend
+
+    def create_connection(self, alias: str) -> BaseLockBackend:
+        config = self.settings[alias]
+        where = f"LOCKS[{alias!r}]"
+        try:
+            backend_class = import_string(config.backend)
+        except ImportError as error:
+            raise InvalidLockBackend(
+                f"{where}['BACKEND'] names {config.backend!r}, which cannot be imported: {error}. "
+                f"Write {LockConfig.backend!r} or the dotted path of another backend."
+            ) from error
+        if not (isinstance(backend_class, type) and issubclass(backend_class, BaseLockBackend)):
+            raise InvalidLockBackend(
+                f"{where}['BACKEND'] names {config.backend!r}, which is not a subclass of "
+                "django_redislock.backends.base.BaseLockBackend."
+            )
+        try:
+            return backend_class(config, **config.options)
+        except InvalidLockBackend:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InvalidLockBackend(
+                f"{where}['OPTIONS'] does not fit {backend_class.__name__}: {error}. It takes "
+                f"{', '.join(backend_class.option_names()) or 'no options'}."
+            ) from error
+
+    def _known(self, alias: str) -> str:
+        if alias not in self.settings:
+            raise InvalidLockBackend(
+                f"There is no lock backend {alias!r}. Add LOCKS[{alias!r}] to the settings, or use "
+                f"one of {', '.join(map(repr, self.settings))}."
+            )
+        return alias
+
+    def reset(self) -> None:
+        """Close the backends and read the settings anew at the next use."""
+        with self._creating:
+            for backend in vars(self._connections).values():
+                backend.close()
+            self._connections = SimpleNamespace()
+            self._settings = None
+            self.__dict__.pop("settings", None)
+
+    def after_fork(self) -> None:
+        """Leave to the parent, in a forked child, what is its own."""
+        self._creating = threading.RLock()
+        for backend in vars(self._connections).values():
+            backend.after_fork()
+
+
+lock_backends = LockBackendHandler()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lock_backends.after_fork)
+
+
+@receiver(setting_changed, dispatch_uid="django_redislock.handler")
+def reset_backends(*, setting: str, **kwargs: Any) -> None:
+    if setting in {"LOCKS", "CACHES"}:
+        lock_backends.reset()

@@ -1,0 +1,54 @@
+"""What happens to locks, in the log ``django_redislock``: a receiver of the signals."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from .exceptions import readable
+from .signals import lock_acquired, lock_contended, lock_lost, lock_released
+
+__all__ = ["connect"]
+
+logger = logging.getLogger("django_redislock")
+
+
+def connect() -> None:
+    """Listen to what is logged at the logger's level; done once, when the app is ready.
+
+    A receiver that would only find out that its level is off would cost as much as the rest of a
+    lock's signals: a level that is lowered later is not heard.
+    """
+    for level, signal, receiver in (
+        (logging.DEBUG, lock_acquired, log_acquired),
+        (logging.DEBUG, lock_released, log_released),
+        (logging.INFO, lock_contended, log_contended),
+        (logging.WARNING, lock_lost, log_lost),
+    ):
+        if logger.isEnabledFor(level):
+            signal.connect(receiver, dispatch_uid="django_redislock.log")
+
+
+def log_acquired(*, lock: Any, waited: float, **kwargs: Any) -> None:
+    logger.debug("Acquired %r after %.3f s, fence %d", readable(lock.name), waited, lock.fence)
+
+
+def log_released(*, lock: Any, held: float | None, **kwargs: Any) -> None:
+    how_long = "of another handle" if held is None else f"after {held:.3f} s"
+    logger.debug("Released %r %s", readable(lock.name), how_long)
+
+
+def log_contended(
+    *, lock: Any, holder: object, waited: float, acquired: bool, **kwargs: Any
+) -> None:
+    logger.info(
+        "%r %s after %.3f s; it was held by %s",
+        readable(lock.name),
+        "was acquired" if acquired else "was not acquired",
+        waited,
+        readable(holder) if holder else "somebody",
+    )
+
+
+def log_lost(*, lock: Any, reason: str, **kwargs: Any) -> None:
+    logger.warning("Lost %r while it was held: %s", readable(lock.name), reason)

@@ -1,0 +1,209 @@
+"""One thread a process that renews what the process holds, and tells the handle when it is lost."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import threading
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, TypeAlias
+
+from .backends.base import BaseLockBackend, Extension
+from .couriers import Couriers
+from .exceptions import LockUnavailable
+
+if TYPE_CHECKING:
+    from .tenure import Tenure
+
+__all__ = ["Renewer", "renewer"]
+
+# The place of the backend, the name and the token.
+Key: TypeAlias = "tuple[Hashable, str, str]"
+
+logger = logging.getLogger("django_redislock")
+
+# The thread ends when the process has held nothing for so long (seconds).
+LINGER = 5.0
+# Holds that fall due within this time (seconds) travel together.
+TOGETHER = 0.05
+# How often (seconds) a server that does not answer is asked again, until a lease is over.
+RETRY_EVERY = 0.25
+# Entries of ended holds stay in the heap until they come up, or until they are the most of it.
+FEW = 64
+
+
+class Renewer:
+    """Keeps the holds of this process alive, and notices when they are not.
+
+    Its thread only watches the clock; a courier for each backend talks to the server, so that a
+    loss is told in time however long a server takes to answer.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing of what the parent holds, in a forked child."""
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        # A tenure that nobody has any more must not be renewed for ever: weak references.
+        self._held: dict[Key, weakref.ref[Tenure]] = {}
+        self._due: list[tuple[float, int, Key]] = []
+        self._count = itertools.count()
+        self._wake_at = 0.0
+        self._couriers = Couriers()
+
+    def add(self, tenure: Tenure) -> None:
+        """Look after a hold from now on."""
+        with self._changed:
+            self._held[tenure.key] = weakref.ref(tenure)
+            self._push(tenure.clock.due, tenure.key)
+
+    def again(self, tenure: Tenure) -> None:
+        """The lease of a hold has changed."""
+        with self._changed:
+            if tenure.key in self._held:
+                self._push(tenure.clock.due, tenure.key)
+
+    def discard(self, tenure: Tenure) -> None:
+        """Never renew this hold again, and never tell it that it is lost."""
+        with self._changed:
+            self._held.pop(tenure.key, None)
+            if len(self._due) > FEW + 2 * len(self._held):
+                self._due = [entry for entry in self._due if entry[2] in self._held]
+                heapq.heapify(self._due)
+
+    def holds(self) -> list[Tenure]:
+        """What this process holds."""
+        with self._changed:
+            references = list(self._held.values())
+        return [tenure for reference in references if (tenure := reference()) is not None]
+
+    def run_soon(self, backend: BaseLockBackend, errand: Callable[[], object]) -> None:
+        """Do something in the background, once."""
+        self._couriers.send(backend, errand)
+
+    def flush(self, timeout: float) -> None:
+        """Wait until what was to be done in the background is done, ``timeout`` seconds at most."""
+        self._couriers.join(timeout)
+
+    def lost_by_force(self, place: Hashable, name: str, token: str) -> None:
+        """A backend heard that a hold of this process was released by force."""
+        if (tenure := self._find((place, name, token))) is not None:
+            _lose([tenure], "it was released by force")
+
+    def _find(self, key: Key) -> Tenure | None:
+        with self._changed:
+            reference = self._held.get(key)
+        return reference() if reference is not None else None
+
+    def _push(self, due: float, key: Key) -> None:
+        heapq.heappush(self._due, (due, next(self._count), key))
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="django_redislock-renewal", daemon=True
+            )
+            self._thread.start()
+        elif due < self._wake_at:
+            self._changed.notify_all()
+
+    # Below, in the thread.
+
+    def _run(self) -> None:
+        held_at = monotonic()
+        while True:
+            with self._changed:
+                now = monotonic()
+                if self._held:
+                    held_at = now
+                elif now >= held_at + LINGER:
+                    self._thread = None
+                    return
+                due = self._take_due(now)
+                if not due:
+                    idle = not self._held or not self._due
+                    self._wake_at = held_at + LINGER if idle else self._due[0][0]
+                    self._changed.wait(max(0.0, self._wake_at - now))
+                    continue
+            self._renew(due, now)
+
+    def _take_due(self, now: float) -> list[Tenure]:
+        due: dict[Key, Tenure] = {}
+        # Once something is due, what is due shortly comes along.
+        horizon = now + TOGETHER if self._due and self._due[0][0] <= now else now
+        while self._due and self._due[0][0] <= horizon:
+            key = heapq.heappop(self._due)[2]
+            reference = self._held.get(key)
+            tenure = reference() if reference is not None else None
+            if tenure is None:
+                self._held.pop(key, None)
+            elif tenure.clock.due <= horizon:
+                due[key] = tenure
+        return list(due.values())
+
+    def _renew(self, due: list[Tenure], now: float) -> None:
+        by_backend: dict[BaseLockBackend, dict[Extension, int]] = defaultdict(dict)
+        _lose([tenure for tenure in due if tenure.clock.ends <= now], "its lease ran out")
+        for tenure in due:
+            if tenure.lost:
+                continue
+            if (length := tenure.clock.next_length(now)) is not None:
+                extension = Extension(tenure.name, tenure.token, length, at_least=True)
+                by_backend[tenure.backend][extension] = tenure.extensions
+            # Whether it runs out or is being renewed: at its end there is something to look at.
+            tenure.clock.due = tenure.clock.ends
+            self.again(tenure)
+        for backend, extensions in by_backend.items():
+            errand = partial(self._extend, backend, extensions)
+            self._couriers.send(backend, errand, urgent=True)
+
+    # Below, in a courier's thread.
+
+    def _extend(self, backend: BaseLockBackend, extensions: dict[Extension, int]) -> None:
+        """Renew, and hear how that went. With each, how often its holder had extended it before."""
+        try:
+            ends = backend.extend(list(extensions))
+        except LockUnavailable as error:
+            logger.warning("%d lock(s) could not be renewed yet: %s", len(extensions), error)
+            for extension in extensions:
+                if (
+                    tenure := self._find((backend.place, extension.name, extension.token))
+                ) is not None:
+                    tenure.clock.postpone(RETRY_EVERY)
+                    self.again(tenure)
+            return
+        gone = []
+        for (extension, extended), end in zip(extensions.items(), ends, strict=True):
+            # One that was released meanwhile is not to be found any more.
+            if (tenure := self._find((backend.place, extension.name, extension.token))) is None:
+                continue
+            if end is None:
+                gone.append(tenure)
+            elif tenure.extensions == extended:
+                tenure.renewed(end)
+                self.again(tenure)
+        _lose(gone, "its lease ran out, or it was released by force")
+
+
+def _lose(tenures: list[Tenure], reason: str) -> None:
+    """Mark them lost at once, and tell it in a thread of its own: that may run for long."""
+    if lost := [tenure for tenure in tenures if tenure.lose(reason)]:
+        threading.Thread(target=_tell, args=(lost,), name="django_redislock-lost").start()
+
+
+def _tell(tenures: list[Tenure]) -> None:
+    for tenure in tenures:
+        tenure.tell_lost()
+
+
+renewer = Renewer()
+
+if hasattr(os, "register_at_fork"):
+    # A child holds nothing of what its parent holds, and inherits no thread.
+    os.register_at_fork(after_in_child=renewer.forget)

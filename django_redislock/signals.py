@@ -1,0 +1,47 @@
+"""What happens to locks, told to whoever listens. Each signal is sent by the class ``Lock``.
+
+Receivers get ``lock`` (the handle), and by signal:
+
+``lock_acquired``: ``waited`` (seconds). ``lock_released``: ``held`` (seconds,
+or None for the hold of another handle, by its token).
+``lock_contended``: ``holder`` (who held it when the attempt began to queue or gave up), ``waited``
+(seconds) and ``acquired`` (False when the attempt gave up).
+``lock_lost``: ``reason`` (text). It is sent by the renewal thread or by whoever noticed first.
+
+A receiver that raises is logged by Django and never disturbs the lock.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django.dispatch import Signal
+
+from .steps import Step
+
+__all__ = ["LockSignal", "lock_acquired", "lock_contended", "lock_lost", "lock_released"]
+
+
+class LockSignal(Signal):
+    """A signal that coroutines can send without leaving the event loop for a thread."""
+
+    def telling(self, sender: type, **named: Any) -> Step:
+        """Send it, as a step of a lock."""
+        return Step(
+            partial(self.send_robust, sender, **named), partial(self._atell, sender, **named)
+        )
+
+    async def _atell(self, sender: type, **named: Any) -> None:
+        # Django's asend moves synchronous receivers to a thread, where they may queue behind a
+        # slow view while the lock is held. Ours are called in place, as a sync sender calls them.
+        if any(receiver[-1] for receiver in self.receivers):
+            await self.asend_robust(sender, **named)
+        else:
+            self.send_robust(sender, **named)
+
+
+lock_acquired = LockSignal(use_caching=True)
+lock_released = LockSignal(use_caching=True)
+lock_contended = LockSignal(use_caching=True)
+lock_lost = LockSignal(use_caching=True)
