@@ -1,0 +1,232 @@
+"""The calls of one function, each under a lock."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, ExitStack, aclosing
+from functools import wraps
+from time import monotonic
+from types import TracebackType
+from typing import Any, Literal
+
+from asgiref.sync import iscoroutinefunction
+
+from .conf import SHORTEST_LEASE
+from .exceptions import LockError, LockNotAcquired, LockUnavailable
+from .factory import lock
+from .lock import Lock
+from .multi import MultiLock
+from .names import CallNames, NameSource, dotted_path
+from .steps import Steps, aperform, perform
+
+__all__ = ["LockedCalls", "refuse_coroutine"]
+
+logger = logging.getLogger("django_redislock")
+
+
+class LockedCalls:
+    """One function under a lock: how its calls hold it, and what they do when it is busy."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: NameSource,
+        on_busy: Literal["raise", "skip"] | Callable[..., Any],
+        default: Any,
+        min_hold: float,
+        label: str | Callable[..., str],
+        options: dict[str, Any],
+    ) -> None:
+        self.function = function
+        self.on_busy = on_busy
+        self.default = default
+        self.min_hold = min_hold
+        self.label = label
+        self.options = options
+        self.what = dotted_path(function)
+        self.names = CallNames(name, inspect.signature(function), self.what)
+
+    def wrapper(self) -> Callable[..., Any]:
+        """What takes the function's place: of the same kind, which is decided here, once."""
+        if inspect.isasyncgenfunction(self.function):
+            return _around_async_generator(self, self.function)
+        if iscoroutinefunction(self.function):
+            return _around_coroutine(self, self.function)
+        if self.names.is_async or iscoroutinefunction(self.on_busy):
+            raise TypeError(
+                f"{self.what} is not a coroutine function: its name and on_busy cannot be either."
+            )
+        if inspect.isgeneratorfunction(self.function):
+            return _around_generator(self, self.function)
+        return _around_function(self, self.function)
+
+    def handle(
+        self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Lock | MultiLock | Outliving:
+        label = self.label(*args, **kwargs) if callable(self.label) else self.label
+        handle: Lock | MultiLock = lock(name, label=label, what=self.what, **self.options)
+        return Outliving(handle, self.min_hold) if self.min_hold else handle
+
+    async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        name = self.names.of(args, kwargs)
+        return await name if self.names.is_async else name
+
+    def busy(self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What a call returns instead of running the function."""
+        if callable(self.on_busy):
+            return self.on_busy(error, *args, **kwargs)
+        if self.on_busy == "skip":
+            return self.default
+        raise error
+
+
+def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def locked_function(*args: Any, **kwargs: Any) -> Any:
+        handle = use.handle(use.names.of(args, kwargs), args, kwargs)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(handle)
+            except LockNotAcquired as error:
+                return use.busy(error, args, kwargs)
+            return refuse_coroutine(function(*args, **kwargs), use.what)
+
+    return locked_function
+
+
+def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def locked_coroutine(*args: Any, **kwargs: Any) -> Any:
+        handle = use.handle(await use.aname(args, kwargs), args, kwargs)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(handle)
+            except LockNotAcquired as error:
+                instead = use.busy(error, args, kwargs)
+                return await instead if isinstance(instead, Awaitable) else instead
+            return await function(*args, **kwargs)
+
+    return locked_coroutine
+
+
+def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def locked_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        handle = use.handle(use.names.of(args, kwargs), args, kwargs)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(handle)
+            except LockNotAcquired as error:
+                instead: Iterable[Any] | None = use.busy(error, args, kwargs)
+                return (yield from instead or ())
+            return (yield from function(*args, **kwargs))
+
+    return locked_generator
+
+
+def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def locked_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        handle = use.handle(await use.aname(args, kwargs), args, kwargs)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(handle)
+            except LockNotAcquired as error:
+                generator = use.busy(error, args, kwargs)
+                if generator is None:
+                    return
+            else:
+                generator = function(*args, **kwargs)
+            await stack.enter_async_context(aclosing(generator))
+            # There is no ``yield from`` for async generators.
+            step = anext(generator)
+            while True:
+                try:
+                    item = await step
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the generator decides
+                    step = generator.athrow(error)
+                else:
+                    step = generator.asend(sent)
+
+    return locked_generator
+
+
+def refuse_coroutine(result: Any, what: str) -> Any:
+    """Return the result, unless its work would begin when the lock is released already."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(
+            f"{what} returned a coroutine, which would not run under the lock: write the function "
+            "itself as `async def`, with the decorator directly above it."
+        )
+    return result
+
+
+class Outliving:
+    """A hold that goes on when its block is left, until it has lasted for ``least`` seconds."""
+
+    def __init__(self, handle: Lock | MultiLock, least: float) -> None:
+        self._handle = handle
+        self._least = least
+        self._since = 0.0
+
+    def __enter__(self) -> None:
+        self._handle.__enter__()
+        self._since = monotonic()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        perform(self._leaving(exc))
+
+    async def __aenter__(self) -> None:
+        await self._handle.__aenter__()
+        self._since = monotonic()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await aperform(self._leaving(exc))
+
+    def _leaving(self, error: BaseException | None) -> Steps[None]:
+        left = self._since + self._least - monotonic()
+        if left > 0:
+            locks = self._handle.locks if isinstance(self._handle, MultiLock) else [self._handle]
+            for one in locks:
+                yield from _outlive(one, max(left, SHORTEST_LEASE))
+        # What goes on is not ended by this; what was lost, or has lasted for long enough, is.
+        yield from self._handle.leaving(error)
+
+
+def _outlive(handle: Lock, lease: float) -> Steps[None]:
+    try:
+        try:
+            yield from handle.detaching(lease)
+        except LockUnavailable as unavailable:
+            logger.warning("%s It ends by itself when its lease is over.", unavailable)
+            yield from handle.detaching(None)
+    except LockError as error:
+        # Told by whoever leaves the block, where it cannot hide the error of the function.
+        logger.debug("%s", error)

@@ -1,0 +1,149 @@
+"""``@locked``: a function that one caller at a time may run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from .calls import LockedCalls
+from .conf import DEFAULT_LOCK_ALIAS, Duration, seconds
+from .lock import Lock
+from .names import NameSource
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    class Options(TypedDict, total=False):
+        using: str
+        lease: Duration | None
+        wait: Duration | None
+        renew: bool | None
+        max_hold: Duration | None
+        limit: int
+        shared: bool
+        reentrant: bool
+        label: str | Callable[..., str]
+        on_lost: Callable[[Lock], object] | None
+        min_hold: Duration
+
+
+__all__ = ["locked"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+D = TypeVar("D")
+D_co = TypeVar("D_co", covariant=True)
+
+
+class Raising(Protocol):
+    """The decorator that keeps a function's type."""
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+class Yielding(Protocol, Generic[D_co]):
+    """The decorator whose function may also return what ``on_busy`` says."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, Coroutine[Any, Any, R | D_co]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | D_co]: ...
+
+
+@overload
+def locked(
+    name: NameSource,
+    *,
+    on_busy: Literal["raise"] = ...,
+    **options: Unpack[Options],
+) -> Raising: ...
+@overload
+def locked(
+    name: NameSource, *, on_busy: Literal["skip"], default: D, **options: Unpack[Options]
+) -> Yielding[D]: ...
+@overload
+def locked(
+    name: NameSource, *, on_busy: Literal["skip"], **options: Unpack[Options]
+) -> Yielding[None]: ...
+@overload
+def locked(
+    name: NameSource,
+    *,
+    on_busy: Callable[..., Coroutine[Any, Any, D]],
+    **options: Unpack[Options],
+) -> Yielding[D]: ...
+@overload
+def locked(
+    name: NameSource, *, on_busy: Callable[..., D], **options: Unpack[Options]
+) -> Yielding[D]: ...
+
+
+def locked(
+    name: NameSource,
+    *,
+    using: str = DEFAULT_LOCK_ALIAS,
+    lease: Duration | None = None,
+    wait: Duration | None = None,
+    renew: bool | None = None,
+    max_hold: Duration | None = None,
+    limit: int = 1,
+    shared: bool = False,
+    reentrant: bool = False,
+    label: str | Callable[..., str] = "",
+    on_lost: Callable[[Lock], object] | None = None,
+    on_busy: Literal["raise", "skip"] | Callable[..., Any] = "raise",
+    default: Any = None,
+    min_hold: Duration = 0,
+) -> Any:
+    """Run the function under a lock that is named after the arguments of the call.
+
+    ``name``: a template such as ``"feed:{feed_id}"``, whose fields are the function's arguments by
+    name, with attributes and items as in ``str.format``; a list of templates, all of which are
+    held; or a callable that gets the arguments and returns the name. What is filled in is encoded,
+    so that two calls never share a name by accident.
+
+    ``on_busy``: what a call does when the lock is still busy after ``wait`` seconds. ``"raise"``:
+    raises ``LockNotAcquired``. ``"skip"``: returns ``default``. A callable: returns what this
+    returns; it gets the error, then the arguments. ``min_hold``: for how many seconds the lock is
+    held at least, however soon the function is done. ``label`` may be a callable of the arguments.
+    The other options are those of ``lock()``.
+
+    For functions, coroutine functions, generators and async generators; a generator holds the lock
+    from its first item to its last. Goes directly above the ``def``, below other decorators.
+
+    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
+    """
+    if on_busy not in ("raise", "skip") and not callable(on_busy):
+        raise ValueError(f"on_busy must be 'raise', 'skip' or a callable, not {on_busy!r}.")
+    if default is not None and on_busy != "skip":
+        raise ValueError("default is what a skipped call returns: it needs on_busy='skip'.")
+    if wait is not None:
+        seconds(wait, "wait", endless=True)
+    least = seconds(min_hold, "min_hold")
+    if least and reentrant:
+        raise ValueError("min_hold and reentrant exclude each other: the hold may be another's.")
+    options = {
+        "using": using,
+        "lease": lease,
+        "wait": wait,
+        "renew": renew,
+        "max_hold": max_hold,
+        "limit": limit,
+        "shared": shared,
+        "reentrant": reentrant,
+        "on_lost": on_lost,
+    }
+
+    def decorate(function: Any = None) -> Any:
+        if isinstance(function, (classmethod, staticmethod)):
+            return type(function)(decorate(function.__func__))
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(
+                f"@locked decorates a function, not {function!r}. It needs the name of the lock: "
+                '@locked("feed:{feed_id}").'
+            )
+        return LockedCalls(function, name, on_busy, default, least, label, options).wrapper()
+
+    return decorate

@@ -1,0 +1,241 @@
+"""Names from templates: ``"feed:{feed_id}"``, filled from the arguments of a call."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from string import Formatter
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from .keys import check_name
+
+__all__ = ["CallNames", "NameSource", "NameTemplate", "UnusableName", "dotted_path"]
+
+# A template, several of them, or a callable that makes the name of a call from its arguments.
+NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
+
+# The text of these tells each of their values from all others. The text of a model row does not,
+# and that of most other objects is an address, which is another one in each process.
+TELLING = (str, int, float, Decimal, UUID, date, time, timedelta)
+
+_FORMATTER = Formatter()
+
+
+class UnusableName(ValueError):
+    """A name cannot be made from the arguments of a call: ``field`` is at fault, or missing."""
+
+    is_missing = False
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class _Part(NamedTuple):
+    literal: str
+    field: str | None
+    spec: str
+    conversion: str | None
+
+
+class NameTemplate:
+    """A name with fields in braces, as in ``str.format``, filled so that no two calls collide.
+
+    In what is filled in, ``:``, ``%``, ``{``, ``}``, whatever does not print, and each other
+    character that separates two fields of the template are percent-encoded.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._parts = _parse(text)
+        self.fields = [part.field for part in self._parts if part.field is not None]
+        self.roots = {_root(field) for field in self.fields}
+        self._encoded = frozenset(":%{}") | _separators(self._parts, text)
+
+    def fill(self, values: Mapping[str, Any]) -> str:
+        """Return the name. Raises ``UnusableName`` if a field has no value that can be in one."""
+        name: list[str] = []
+        for part in self._parts:
+            name.append(part.literal)
+            if part.field is not None:
+                name.append(self._encode(self._text(part, part.field, values)))
+        return "".join(name)
+
+    def _text(self, part: _Part, field: str, values: Mapping[str, Any]) -> str:
+        try:
+            value, _ = _FORMATTER.get_field(field, (), values)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise self._unusable(field, f"cannot be looked up: {error}") from error
+        if value is None:
+            missing = self._unusable(field, "is None, which would be one lock for all without one")
+            missing.is_missing = True
+            raise missing
+        if part.conversion or part.spec:
+            try:
+                return format(_FORMATTER.convert_field(value, part.conversion), part.spec)
+            except (TypeError, ValueError) as error:
+                raise self._unusable(field, f"cannot be formatted: {error}") from error
+        if isinstance(value, Enum):
+            value = value.value
+        if not isinstance(value, TELLING):
+            advice = (
+                f"write {{{field}.pk}}"
+                if hasattr(value, "pk")
+                else f"write one of its attributes, or {{{field}!s}} if its text tells it from "
+                "all others"
+            )
+            raise self._unusable(field, f"is of the type {type(value).__name__}: {advice}")
+        return str(value)
+
+    def _unusable(self, field: str, why: str) -> UnusableName:
+        return UnusableName(
+            f"The lock name {self.text!r} cannot be made: {{{field}}} {why}.", field
+        )
+
+    def _encode(self, text: str) -> str:
+        if text.isalnum():
+            return text
+        return "".join(
+            "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+            if char in self._encoded or not char.isprintable()
+            else char
+            for char in text
+        )
+
+
+class CallNames:
+    """What the locks of a function's calls are named, by the arguments of each call.
+
+    ``first`` is a name by which templates may also call the first argument. Raises ``ValueError``
+    or ``TypeError`` for what cannot become a name, whatever the call.
+    """
+
+    def __init__(
+        self, source: NameSource, signature: inspect.Signature, where: str, first: str = ""
+    ) -> None:
+        self._signature = signature
+        self._where = where
+        self._first = first
+        self._made_by = source if callable(source) else None
+        self._several = not isinstance(source, str)
+        self.templates = [] if callable(source) else _templates(source)
+        self._check_fields()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether ``of`` returns an awaitable."""
+        return inspect.iscoroutinefunction(self._made_by)
+
+    def mention(self, field: str) -> bool:
+        """Whether a template looks at ``field``, such as ``request.user``, or into it."""
+        into = re.compile(rf"{re.escape(field)}(\.|\[|$)")
+        return any(into.match(used) for template in self.templates for used in template.fields)
+
+    def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The name, or the list of names, of the call with these arguments."""
+        if self._made_by is not None:
+            return self._made_by(*args, **kwargs)
+        values = self._values(args, kwargs) if any(t.fields for t in self.templates) else {}
+        names = [template.fill(values) for template in self.templates]
+        return names if self._several else names[0]
+
+    def _values(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self._where}(): {error}") from None
+        bound.apply_defaults()
+        values = dict(bound.arguments)
+        for parameter in self._signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                values |= values[parameter.name]
+        if self._first:
+            values[self._first] = args[0]
+        return values
+
+    def _check_fields(self) -> None:
+        parameters = self._signature.parameters.values()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return
+        known = {parameter.name for parameter in parameters} | {self._first}
+        for template in self.templates:
+            for root in sorted(template.roots - known):
+                raise ValueError(
+                    f"The lock name {template.text!r} mentions {{{root}}}, which is not an "
+                    f"argument of {self._where}({', '.join(self._signature.parameters)})."
+                )
+
+
+def dotted_path(thing: Any) -> str:
+    """``module.qualified_name`` of a function, a method or a class."""
+    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return f"{getattr(thing, '__module__', None) or '?'}.{name}"
+
+
+@lru_cache(maxsize=512)
+def _template(text: str) -> NameTemplate:
+    return NameTemplate(text)
+
+
+def _templates(source: str | Sequence[str]) -> list[NameTemplate]:
+    texts = [source] if isinstance(source, str) else source
+    if not isinstance(texts, (list, tuple)) or not texts:
+        raise TypeError(
+            "The name of a lock is a template, a list of templates, or a callable that makes the "
+            f"name from the arguments, not {source!r}."
+        )
+    return [_template(check_name(text)) for text in texts]
+
+
+def _parse(text: str) -> list[_Part]:
+    try:
+        parts = [
+            _Part(literal, field, spec or "", conversion)
+            for literal, field, spec, conversion in _FORMATTER.parse(text)
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"The lock name {text!r} is not a template: {error}. A brace that is meant as such is "
+            "written twice."
+        ) from None
+    for _, field, spec, conversion in parts:
+        if field is not None and not _root(field).isidentifier():
+            raise ValueError(
+                f"The lock name {text!r} has the field {{{field}}}, which names no argument: write "
+                "{argument}, by the name that the argument has in the function."
+            )
+        if "{" in spec:
+            raise ValueError(f"The lock name {text!r} has a field within a field.")
+        if conversion not in (None, "s", "r", "a"):
+            raise ValueError(f"The lock name {text!r} has the unknown conversion !{conversion}.")
+    return parts
+
+
+def _root(field: str) -> str:
+    return re.split(r"[.\[]", field, maxsplit=1)[0]
+
+
+def _separators(parts: Sequence[_Part], text: str) -> set[str]:
+    """The characters that stand between two fields: no value may contain them as they are."""
+    found: set[str] = set()
+    before, literal = "", ""
+    for part in parts:
+        literal += part.literal
+        if part.field is None:
+            continue
+        between = {char for char in literal if not char.isalnum()} - {"%"}
+        if before and not between:
+            raise ValueError(
+                f"The lock name {text!r} has nothing that tells where {{{before}}} ends and "
+                f"{{{part.field}}} begins: write a separator such as a colon between them."
+            )
+        if before:
+            found |= between
+        before, literal = part.field, ""
+    return found

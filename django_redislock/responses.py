@@ -1,0 +1,113 @@
+"""What a client is told when a view could not have its lock: come back later."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template import Engine, Template, TemplateDoesNotExist
+from django.template.context import Context
+from django.template.loader import get_template
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+
+__all__ = ["busy_response", "retry_after", "unavailable_response"]
+
+# A lease may be long, and its holder is mostly done much sooner: a client is never sent away for
+# longer than this (seconds).
+LONGEST_RETRY_AFTER = 60
+# A server that is down is asked for again no sooner than this (seconds).
+UNAVAILABLE_RETRY_AFTER = 5
+
+PROBLEM = "application/problem+json"
+BUILT_IN = Path(__file__).parent / "templates/django_redislock/try_later.html"
+
+
+def busy_response(request: HttpRequest, status: int, seconds: float | None) -> HttpResponse:
+    """The answer that the lock is busy, for about so many seconds.
+
+    Raises it as an ``APIException`` where Django REST Framework handles the request.
+    """
+    detail = _("Another request is doing this at the moment. Please try again a little later.")
+    return _try_later(request, status, _("Busy right now"), detail, retry_after(seconds))
+
+
+def unavailable_response(request: HttpRequest) -> HttpResponse:
+    """The answer that nobody can tell whether the lock is free; as ``busy_response``."""
+    detail = _("Nothing was done, because it could not be done safely. Please try again later.")
+    return _try_later(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        _("Not available right now"),
+        detail,
+        UNAVAILABLE_RETRY_AFTER,
+    )
+
+
+def retry_after(seconds: float | None) -> int:
+    """Whole seconds for the header ``Retry-After``."""
+    return min(max(math.ceil(seconds or 0), 1), LONGEST_RETRY_AFTER)
+
+
+def _uses_rest_framework(request: object) -> bool:
+    """Whether a view of Django REST Framework got this request from it."""
+    module = sys.modules.get("rest_framework.request")
+    return module is not None and isinstance(request, module.Request)
+
+
+def _try_later(
+    request: HttpRequest, status: int, title: str, detail: str, seconds: int
+) -> HttpResponse:
+    if _uses_rest_framework(request):
+        raise _api_exception(status, detail, seconds)
+    # Whoever takes anything is more likely a program than a person: HTML is for those who ask.
+    wanted = request.get_preferred_type([PROBLEM, "application/json", "text/html"])
+    if wanted == "text/html":
+        context = {"title": title, "detail": detail, "status": status, "retry_after": seconds}
+        response = HttpResponse(_page(request, status, context), status=status)
+    else:
+        response = HttpResponse(
+            json.dumps(
+                {
+                    "type": "about:blank",
+                    "title": HTTPStatus(status).phrase,
+                    "status": int(status),
+                    "detail": detail,
+                    "retry_after": seconds,
+                }
+            ),
+            status=status,
+            content_type=PROBLEM,
+        )
+    response["Retry-After"] = str(seconds)
+    patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def _page(request: HttpRequest, status: int, context: dict[str, Any]) -> str:
+    try:
+        return get_template(f"{status:d}.html").render(context, request)
+    except TemplateDoesNotExist:
+        return _built_in().render(Context(context))
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> Template:
+    # As Django's own error pages: found whatever the project's TEMPLATES say.
+    engine = Engine(libraries={"i18n": "django.templatetags.i18n"})
+    return engine.from_string(BUILT_IN.read_text(encoding="utf-8"))
+
+
+def _api_exception(status: int, detail: str, seconds: int) -> Exception:
+    from rest_framework.exceptions import APIException
+
+    error: Any = APIException(detail, code=HTTPStatus(status).phrase.lower().replace(" ", "_"))
+    error.status_code = status
+    error.wait = seconds  # REST framework makes the header Retry-After of it
+    return error  # type: ignore[no-any-return]

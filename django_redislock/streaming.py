@@ -1,0 +1,74 @@
+"""A hold for a response that is made while it is sent: until the last of it, or its close."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from django.http import FileResponse, StreamingHttpResponse
+
+from .faces import TwoFaced
+
+__all__ = ["hold_while_streaming", "is_streamed"]
+
+
+def is_streamed(response: object) -> bool:
+    """Whether code of the view runs while the response is sent. A file is there already."""
+    return isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse)
+
+
+def hold_while_streaming(response: StreamingHttpResponse, handle: TwoFaced) -> None:
+    """Let the response release the lock when it is sent, or when the client has gone away."""
+    content: Any = response.streaming_content
+    # Django closes what has a ``close``, whether or not all of it was sent.
+    response.streaming_content = (
+        _AsyncContent(content, handle) if response.is_async else _Content(content, handle)
+    )
+
+
+class _Held:
+    def __init__(self, handle: TwoFaced) -> None:
+        self._handle: TwoFaced | None = handle
+
+    def _let_go(self) -> TwoFaced | None:
+        handle, self._handle = self._handle, None
+        return handle
+
+    def close(self) -> None:
+        """It is not sent any further. Django passes over what is raised by this."""
+        if (handle := self._let_go()) is not None:
+            handle.__exit__(None, None, None)
+
+
+class _Content(_Held, Iterator[bytes]):
+    def __init__(self, content: Iterator[bytes], handle: TwoFaced) -> None:
+        super().__init__(handle)
+        self._content = content
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._content)
+        except BaseException as error:
+            self._leave(None if isinstance(error, StopIteration) else error)
+            raise
+
+    def _leave(self, error: BaseException | None) -> None:
+        if (handle := self._let_go()) is not None:
+            handle.__exit__(type(error) if error else None, error, None)
+
+
+class _AsyncContent(_Held, AsyncIterator[bytes]):
+    def __init__(self, content: AsyncIterator[bytes], handle: TwoFaced) -> None:
+        super().__init__(handle)
+        self._content = content
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._content)
+        except BaseException as error:
+            await self._leave(None if isinstance(error, StopAsyncIteration) else error)
+            raise
+
+    async def _leave(self, error: BaseException | None) -> None:
+        if (handle := self._let_go()) is not None:
+            await handle.__aexit__(type(error) if error else None, error, None)

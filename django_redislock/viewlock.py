@@ -1,0 +1,246 @@
+"""What ``locked_view`` puts around a view."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from functools import lru_cache, partial, wraps
+from typing import Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.views.generic import View
+
+from .calls import refuse_coroutine
+from .exceptions import LockNotAcquired, LockUnavailable
+from .factory import lock
+from .lock import Lock
+from .multi import MultiLock
+from .names import CallNames, NameSource, UnusableName, dotted_path
+from .responses import busy_response, unavailable_response
+from .streaming import hold_while_streaming, is_streamed
+from .transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
+
+__all__ = ["ViewLock"]
+
+logger = logging.getLogger("django_redislock")
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+NOBODY = (
+    "Nobody is logged in: put login_required above locked_view, or name the lock by a callable, "
+    "for instance after the session key."
+)
+
+
+@dataclass(frozen=True)
+class ViewLock:
+    """A decorator of views."""
+
+    name: NameSource
+    methods: frozenset[str] | None
+    status: int
+    on_busy: Callable[..., Any] | None
+    proceeds: bool
+    label: str | Callable[..., str]
+    options: Mapping[str, Any]
+
+    def __call__(self, view: V) -> V:
+        method = _method_of_view(view)
+        if method is None:
+            signature, what = _signature_of_function(view), getattr(view, "view_class", view)
+            is_async = iscoroutinefunction(view)
+        elif method.__name__ != "dispatch":
+            signature, what = _signature_of_method(method.__func__), type(method.__self__)
+            is_async = iscoroutinefunction(view)
+        elif _is_rest_framework_view(type(method.__self__)):
+            return self._inside_rest_framework(view, method.__self__)
+        else:
+            # A plain function, even where the handlers that it returns are coroutine functions.
+            signature, what = _signature_of_method(method.__func__), type(method.__self__)
+            is_async = method.__self__.view_is_async
+        names = CallNames(self.name, signature, dotted_path(what), first="request")
+        around = self._around_coroutine if is_async else self._around
+        return around(view, names, dotted_path(what))  # type: ignore[return-value]
+
+    def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
+        @wraps(view)
+        def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
+            request.lock = None
+            run = partial(self._run, view, what, request, args, kwargs)
+            if not self._guards(request):
+                return run()
+            name = refuse_coroutine(_name(names, (request, *args), kwargs), f"The name of {what}")
+            handle = self._handle(name, what, (request, *args), kwargs)
+            with ExitStack() as stack:
+                try:
+                    request.lock = stack.enter_context(handle)
+                except LockNotAcquired as error:
+                    if self.on_busy is None:
+                        return busy_response(request, self.status, error.retry_after)
+                    return refuse_coroutine(self.on_busy(request, error), f"on_busy of {what}")
+                except LockUnavailable as error:
+                    if not self._proceeds(error, what):
+                        return unavailable_response(request)
+                response = run(request.lock)
+                if request.lock is handle and is_streamed(response):
+                    stack.pop_all()
+                    hold_while_streaming(response, handle)
+                return response
+
+        take_over_atomic_requests(locked)
+        return locked
+
+    def _run(
+        self,
+        view: Callable[..., Any],
+        what: str,
+        request: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        held: Lock | MultiLock | None = None,
+    ) -> Any:
+        with atomic_requests(request):
+            response = refuse_coroutine(view(request, *args, **kwargs), what)
+            if held is not None:
+                # The last moment at which what was written without the lock can be undone.
+                held.check()
+            return response
+
+    def _around_coroutine(
+        self, view: Callable[..., Any], names: CallNames, what: str
+    ) -> Callable[..., Any]:
+        # Who this is comes from the database, which a coroutine must not ask.
+        ask_in_thread = names.mention("request.user")
+
+        @wraps(view)
+        async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
+            request.lock = None
+            refuse_atomic_requests(request)
+            if not self._guards(request):
+                return await _awaited(view(request, *args, **kwargs))
+            make_name = sync_to_async(_name) if ask_in_thread else _name
+            name = await _awaited(make_name(names, (request, *args), kwargs))
+            handle = self._handle(name, what, (request, *args), kwargs)
+            async with AsyncExitStack() as stack:
+                try:
+                    request.lock = await stack.enter_async_context(handle)
+                except LockNotAcquired as error:
+                    # A template of the project may ask the database, too.
+                    respond = sync_to_async(busy_response)
+                    if self.on_busy is None:
+                        return await respond(request, self.status, error.retry_after)
+                    return await _awaited(self.on_busy(request, error))
+                except LockUnavailable as error:
+                    if not self._proceeds(error, what):
+                        return await sync_to_async(unavailable_response)(request)
+                response = await _awaited(view(request, *args, **kwargs))
+                if request.lock is handle and is_streamed(response):
+                    stack.pop_all()
+                    hold_while_streaming(response, handle)
+                return response
+
+        return locked
+
+    def _inside_rest_framework(self, dispatch: V, view: Any) -> V:
+        """Lock the handler: before it nobody is authenticated, and no exception is handled."""
+
+        @wraps(dispatch)
+        def dispatch_to_locked(request: Any, *args: Any, **kwargs: Any) -> Any:
+            initial = view.initial
+
+            def initial_then_lock(request: Any, *args: Any, **kwargs: Any) -> None:
+                initial(request, *args, **kwargs)
+                method = request.method.lower()
+                if method in view.http_method_names and hasattr(view, method):
+                    setattr(view, method, self(getattr(view, method)))
+
+            # A view object serves one request.
+            view.initial = initial_then_lock
+            return dispatch(request, *args, **kwargs)
+
+        take_over_atomic_requests(dispatch_to_locked)
+        return dispatch_to_locked  # type: ignore[return-value]
+
+    def _guards(self, request: Any) -> bool:
+        return self.methods is None or request.method in self.methods
+
+    def _handle(
+        self, name: Any, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Lock | MultiLock:
+        label = self.label(*args, **kwargs) if callable(self.label) else self.label
+        handle: Lock | MultiLock = lock(name, label=label, what=what, **self.options)
+        return handle
+
+    def _proceeds(self, error: LockUnavailable, what: str) -> bool:
+        if self.proceeds:
+            logger.warning("%s runs without its lock: %s", what, error)
+        else:
+            logger.error("%s was not run: %s", what, error)
+        return self.proceeds
+
+
+def _name(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        return names.of(args, kwargs)
+    except UnusableName as error:
+        if error.is_missing and error.field.startswith("request.user"):
+            raise UnusableName(f"{error} {NOBODY}", error.field) from None
+        raise
+
+
+async def _awaited(result: Any) -> Any:
+    return await result if isinstance(result, Awaitable) else result
+
+
+def _method_of_view(view: Any) -> Any:
+    """The method of a class view that this is, below what ``method_decorator`` wraps around it."""
+    while view is not None:
+        method = view.func if isinstance(view, partial) else view
+        if inspect.ismethod(method) and isinstance(method.__self__, View):
+            return method
+        view = getattr(view, "__wrapped__", None)
+    return None
+
+
+@lru_cache(maxsize=512)
+def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
+    signature = inspect.signature(function)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _signature_of_function(view: Any) -> inspect.Signature:
+    if not callable(view):
+        raise TypeError(
+            f"@locked_view decorates a view, not {view!r}. It needs the name of the lock: "
+            '@locked_view("event:{event_id}").'
+        )
+    if isinstance(view, type):
+        raise TypeError(
+            f"@locked_view decorates a function, not the class {view.__name__}: write "
+            '@method_decorator(locked_view(...), name="dispatch"), or use LockedViewMixin.'
+        )
+    if _is_rest_framework_view(getattr(view, "cls", None)):
+        raise TypeError(
+            "@locked_view must be inside of REST framework, which knows who the user is and "
+            "answers: write it below @api_view, or on the class as "
+            '@method_decorator(locked_view(...), name="dispatch").'
+        )
+    signature = inspect.signature(view)
+    if next(iter(signature.parameters), "") == "self":
+        raise TypeError(
+            f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."
+        )
+    return signature
+
+
+def _is_rest_framework_view(view_class: Any) -> bool:
+    module = sys.modules.get("rest_framework.views")
+    return (
+        module is not None
+        and isinstance(view_class, type)
+        and issubclass(view_class, module.APIView)
+    )

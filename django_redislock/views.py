@@ -1,0 +1,138 @@
+"""``@locked_view``: a view that one request at a time may run; the others are told to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.generic import View
+
+from .conf import DEFAULT_LOCK_ALIAS, Duration, seconds
+from .lock import Lock
+from .names import NameSource, dotted_path
+from .transactions import take_over_atomic_requests
+from .viewlock import ViewLock
+
+if TYPE_CHECKING:
+    _View = View
+else:
+    _View = object
+
+__all__ = ["LockedViewMixin", "locked_view"]
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+STATUSES = (423, 409, 429, 503)
+
+
+def locked_view(
+    name: NameSource,
+    *,
+    wait: Duration | None = 0,
+    status: int = 423,
+    methods: Sequence[str] | None = None,
+    on_busy: Callable[..., Any] | None = None,
+    on_unavailable: Literal["refuse", "proceed"] = "refuse",
+    using: str = DEFAULT_LOCK_ALIAS,
+    lease: Duration | None = None,
+    renew: bool | None = None,
+    max_hold: Duration | None = None,
+    limit: int = 1,
+    shared: bool = False,
+    label: str | Callable[..., str] = "",
+    on_lost: Callable[[Lock], object] | None = None,
+) -> Callable[[V], V]:
+    """Run the view under a lock; a request that finds it busy is answered at once.
+
+    ``name``: a template such as ``"event:{event_id}"`` or ``"checkout:{request.user.pk}"``, whose
+    fields are ``request`` and the view's arguments; a list of them; or a callable that gets the
+    same arguments as the view and returns the name. The view finds the handle in ``request.lock``.
+
+    ``wait``: how many seconds a request may queue. ``status``: 423, 409, 429 or 503; the answer has
+    ``Retry-After`` and is HTML, from the template ``<status>.html`` if there is one, or JSON after
+    RFC 9457. ``on_busy``: a callable that gets the request and the error, and returns the response
+    instead. ``methods``: takes the lock for these HTTP methods only. ``on_unavailable``: what is
+    done when the locks' server does not answer; ``"refuse"`` answers 503, ``"proceed"`` runs the
+    view without the lock, and ``request.lock`` is None. ``label`` may be a callable of the view's
+    arguments. The other options are those of ``lock()``.
+
+    For function views and coroutine views, ``as_view()``, ``method_decorator``, and the views of
+    Django REST Framework, whose own exceptions and renderers then answer. A streamed response keeps
+    the lock until it is sent or closed.
+
+    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
+    """
+    if status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(map(str, STATUSES))}, not {status!r}.")
+    if on_unavailable not in ("refuse", "proceed"):
+        raise ValueError(f"on_unavailable must be 'refuse' or 'proceed', not {on_unavailable!r}.")
+    if wait is not None:
+        seconds(wait, "wait", endless=True)
+    options = {
+        "wait": wait,
+        "using": using,
+        "lease": lease,
+        "renew": renew,
+        "max_hold": max_hold,
+        "limit": limit,
+        "shared": shared,
+        "on_lost": on_lost,
+    }
+    proceeds = on_unavailable == "proceed"
+    return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, label, options)
+
+
+def _checked_methods(methods: Sequence[str] | None) -> frozenset[str] | None:
+    if methods is None:
+        return None
+    if isinstance(methods, str) or not methods:
+        raise TypeError(f'methods must be a list such as ["POST"], not {methods!r}.')
+    upper = frozenset(method.upper() for method in methods)
+    # Django answers HEAD by what answers GET.
+    return upper | {"HEAD"} if "GET" in upper else upper
+
+
+class LockedViewMixin(_View):
+    """A class view that one request at a time may run; the attributes are ``locked_view``'s.
+
+    ``lock_name`` is a template, or a method that gets the same arguments as ``dispatch``. Goes
+    before ``View`` and after what decides who may come in, such as ``LoginRequiredMixin``.
+    """
+
+    lock_name: NameSource = ""
+    lock_wait: Duration | None = 0
+    lock_status: int = 423
+    lock_methods: Sequence[str] | None = None
+    lock_on_busy: Callable[..., Any] | None = None
+    lock_on_unavailable: Literal["refuse", "proceed"] = "refuse"
+    lock_using: str = DEFAULT_LOCK_ALIAS
+    lock_lease: Duration | None = None
+    lock_max_hold: Duration | None = None
+    lock_limit: int = 1
+    lock_shared: bool = False
+    lock_label: str | Callable[..., str] = ""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not self.lock_name:
+            raise ImproperlyConfigured(f"{dotted_path(type(self))} needs the attribute lock_name.")
+        decorate = locked_view(
+            self.lock_name,
+            wait=self.lock_wait,
+            status=self.lock_status,
+            methods=self.lock_methods,
+            on_busy=self.lock_on_busy,
+            on_unavailable=self.lock_on_unavailable,
+            using=self.lock_using,
+            lease=self.lock_lease,
+            max_hold=self.lock_max_hold,
+            limit=self.lock_limit,
+            shared=self.lock_shared,
+            label=self.lock_label,
+        )
+        return decorate(super().dispatch)(request, *args, **kwargs)
+
+
+take_over_atomic_requests(LockedViewMixin.dispatch)
