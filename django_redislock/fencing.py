@@ -1,0 +1,285 @@
+"""A row with a fence refuses what a stale holder writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from django.core import checks
+from django.db import models, router, transaction
+from django.db.models import Case, Q, Value, When
+
+from .exceptions import LockError, LockLost
+from .lock import Lock
+from .rows import RowHold, in_writing_database
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    BigIntegerField = models.BigIntegerField[int, int]
+    Model = models.Model
+else:
+    BigIntegerField = models.BigIntegerField
+    Model = object  # a mixin must not be a model itself
+
+__all__ = ["FenceField", "FencedModel", "FencedQuerySet"]
+
+M = TypeVar("M", bound="FencedModel")
+
+
+class FenceField(BigIntegerField):
+    """The highest fence of a lock under which this row was written; 0 before the first.
+
+    It is only ever raised: what ``save()`` finds in memory is not written to it. The column has a
+    default, so that processes that do not know of it yet may go on inserting rows.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"default": 0, "db_default": 0, "editable": False, **kwargs})
+
+    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        cls._fence_field = self
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        return [*super().check(**kwargs), *self._check_use()]
+
+    def _check_use(self) -> Iterable[checks.CheckMessage]:
+        if self.null or self.unique:
+            yield self._error(
+                "A fence field cannot be null, unique or a primary key.",
+                "Nothing is greater than NULL, and two rows may have the same fence.",
+            )
+        if not issubclass(self.model, FencedModel):
+            yield self._error(
+                "A fence field needs a model with LockableMixin.",
+                f"Write class {self.model.__name__}(LockableMixin, models.Model).",
+            )
+
+    def _error(self, message: str, hint: str) -> checks.Error:
+        return checks.Error(message, hint=hint, obj=self, id="locks.E003")
+
+
+def fence_of(lock: Lock) -> int:
+    """The fence to write with. Raises ``LockLost``, or ``LockError`` for what is no mutex."""
+    if lock.limit != 1:
+        raise LockError.of(
+            lock.name,
+            "may have several holders at once, and a fence refuses the writes of all but the last. "
+            "To write a fenced row, take it without limit and without shared",
+        )
+    lock.check()
+    return lock.fence
+
+
+def overtaken(lock: Lock) -> LockLost:
+    return LockLost.of(lock.name, "was lost: a later holder has written the row")
+
+
+class Fences:
+    """What the fences of rows are compared with: one lock's for all of them, or each row's own."""
+
+    def __init__(self, field: FenceField, locks: Lock | dict[Any, Lock]) -> None:
+        self.field = field
+        self.locks = locks
+        self.owner: type[models.Model] = field.model
+        self.pk = self.owner._meta.pk.name
+
+    def mine(self) -> Any:
+        """The fence to write with, as a value of the statement that writes."""
+        if isinstance(self.locks, Lock):
+            return fence_of(self.locks)
+        whens = [
+            When(Q((self.pk, pk)), then=Value(fence_of(lock), output_field=self.field))
+            for pk, lock in self.locks.items()
+        ]
+        return Case(*whens, output_field=self.field)
+
+    def of_these(self, rows: Any) -> Any:
+        """Those of the rows that are compared at all."""
+        if isinstance(self.locks, Lock):
+            return rows
+        # The others have no fence to be compared with; but an index finds these.
+        return rows.filter((f"{self.pk}__in", list(self.locks)))
+
+    def claim(self, rows: Any) -> None:
+        """Raise the fence of all these rows of the table that has it, in an open transaction.
+
+        Nobody else writes them until it is over. Raises ``LockLost`` if one of them has a higher
+        fence.
+        """
+        mine, name = self.mine(), self.field.name
+        rows.filter((f"{name}__lte", mine)).update(**{name: mine})
+        higher = rows.filter((f"{name}__gt", mine)).order_by().values_list("pk", flat=True)[:1]
+        for pk in higher:
+            raise overtaken(self.locks if isinstance(self.locks, Lock) else self.locks[pk])
+
+
+class FencedModel(Model):
+    """A model whose rows, where it has a fence field, refuse a stale holder.
+
+    What an instance writes while its row is held is compared with the fence in the same statement.
+    Without a hold, or without a fence field, ``save()`` and ``delete()`` are Django's own.
+    """
+
+    # The FenceField, or None. A type checker would take a field's type for that of its value.
+    _fence_field: ClassVar[Any] = None
+    _row_holds: tuple[RowHold, ...] = ()
+
+    def _do_update(
+        self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any
+    ) -> Any:
+        # Each table of a model is written by a call of its own; the fence is in one of them.
+        field = self._fence_field
+        if field is None or base_qs.model._meta.concrete_model is not field.model:
+            return super()._do_update(base_qs, using, pk_val, values, *args)
+        values = [value for value in values if value[0] != field]
+        lock = self.fencing_lock(using)
+        if lock is None:
+            return super()._do_update(base_qs, using, pk_val, values, *args)
+        fence = fence_of(lock)
+        mine = base_qs.filter(**{f"{field.name}__lte": fence})
+        updated = super()._do_update(mine, using, pk_val, [*values, (field, None, fence)], *args)
+        if not updated and base_qs.filter(pk=pk_val).exists():
+            raise overtaken(lock)
+        setattr(self, field.name, fence)
+        return updated
+
+    def delete(
+        self, using: str | None = None, keep_parents: bool = False
+    ) -> tuple[int, dict[str, int]]:
+        field = self._fence_field
+        if field is None or not self._row_holds:
+            return super().delete(using=using, keep_parents=keep_parents)
+        using = using or router.db_for_write(type(self), instance=self)
+        lock = self.fencing_lock(using)
+        if lock is None:
+            return super().delete(using=using, keep_parents=keep_parents)
+        with transaction.atomic(using=using, savepoint=False):
+            # Related rows go before this one does, and none of them may if it stays.
+            table = field.model._base_manager.using(using)
+            Fences(field, lock).claim(table.filter(pk=_key(field, self)))
+            return super().delete(using=using, keep_parents=keep_parents)
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
+        errors = super().check(**kwargs)
+        fences = [one.name for one in cls._meta.concrete_fields if isinstance(one, FenceField)]
+        if len(fences) > 1:
+            errors.append(
+                checks.Error(
+                    f"A model can have one fence field, and this has {', '.join(fences)}.",
+                    hint="A row has one lock. The fields of parent models count.",
+                    obj=cls,
+                    id="locks.E003",
+                )
+            )
+        return errors
+
+    def fencing_lock(self, using: str | None) -> Lock | None:
+        """The lock under which the row in this database is held.
+
+        Of several, within each other, it is the first: the fences of two names say nothing about
+        each other, so that all that is written there has to have the same.
+        """
+        for hold in self._row_holds:
+            if (hold.pk, hold.database) == (self.pk, using):
+                return hold.lock
+        return None
+
+
+class FencedQuerySet(models.QuerySet[M]):
+    """Rows that are written in bulk, compared with a fence where ``fenced()`` says so."""
+
+    _fences: Fences | None = None
+
+    def fenced(self, held: Lock | Iterable[FencedModel]) -> Self:
+        """These rows, of which ``update()`` and ``delete()`` write all or none.
+
+        ``held`` is the lock that all who write them take, or instances whose rows are held: then
+        only their rows are meant, each compared with the fence of its own lock.
+
+        Writing raises ``LockLost``, and nothing of it is kept, if a row was written by a later
+        holder, or if a lock is known to be lost.
+        """
+        field: FenceField | None = getattr(self.model, "_fence_field", None)
+        if field is None:
+            raise TypeError(f"{self.model.__name__} has no FenceField.")
+        if not isinstance(held, Lock):
+            database = in_writing_database(self).db
+            held = {_key(field, one): _lock_of(one, database) for one in held}
+        clone: Self = self.all()
+        clone._fences = Fences(field, held)
+        return clone
+
+    def update(self, **kwargs: Any) -> int:
+        if self._fences is None:
+            return super().update(**kwargs)
+        rows = self._unfenced()
+        with transaction.atomic(using=rows.db, savepoint=False):
+            written: int = rows._claimed(self._fences).update(**kwargs)
+        return written
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        if self._fences is None:
+            return super().delete()
+        rows = self._unfenced()
+        with transaction.atomic(using=rows.db, savepoint=False):
+            deleted: tuple[int, dict[str, int]] = rows._claimed(self._fences).delete()
+        return deleted
+
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_update(
+        self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
+        """As Django's; instances whose rows are held are compared with their fences."""
+        if self._fences is not None or getattr(self.model, "_fence_field", None) is None:
+            return super().bulk_update(objs, fields, batch_size=batch_size)
+        rows, fields = self._unfenced(), list(fields)
+        held: list[M] = []
+        rest: list[M] = []
+        for one in objs:
+            (rest if one.fencing_lock(rows.db) is None else held).append(one)
+        if not held:
+            return super().bulk_update(rest, fields, batch_size=batch_size)
+        with transaction.atomic(using=rows.db, savepoint=False):
+            written = super().bulk_update(rest, fields, batch_size=batch_size)
+            fenced: int = rows.fenced(held).bulk_update(held, fields, batch_size=batch_size)
+        return written + fenced
+
+    def _clone(self) -> Any:
+        clone: Any = super()._clone()  # type: ignore[misc]
+        clone._fences = self._fences
+        return clone
+
+    def _unfenced(self) -> Any:
+        """The same rows, in the database where they are written."""
+        rows = in_writing_database(self)
+        rows._fences = None
+        return rows
+
+    def _claimed(self, fences: Fences) -> Any:
+        """The rows whose fence was raised, in an open transaction."""
+        rows = fences.of_these(self)
+        table = rows
+        if fences.owner is not self.model._meta.concrete_model:
+            pks = rows.values_list(fences.pk, flat=True)
+            table = fences.owner._base_manager.using(self.db).filter(pk__in=list(pks))
+        fences.claim(table)
+        # What has come to match in the meantime was not claimed.
+        return rows.filter((fences.field.name, fences.mine()))
+
+
+def _key(field: FenceField, instance: FencedModel) -> Any:
+    """The primary key of the instance's row in the table that has the fence."""
+    return instance._get_pk_val(field.model._meta)
+
+
+def _lock_of(instance: FencedModel, database: str) -> Lock:
+    lock = instance.fencing_lock(database)
+    if lock is None:
+        raise LockError(f"The row of {instance!r} is not held: enter its locked() block first.")
+    return lock

@@ -1,0 +1,245 @@
+"""Models whose rows can be held: one row, several, and the methods of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import models
+
+from .factory import lock
+from .fencing import FencedModel, FencedQuerySet
+from .identity import caller
+from .lock import Lock
+from .multi import MultiLock
+from .rows import (
+    LockedRow,
+    Refresh,
+    RowBlock,
+    RowHold,
+    check_saved,
+    in_writing_database,
+    row_name,
+    template,
+)
+from .steps import Step, Steps
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    from .conf import Duration
+
+    class RowOptions(TypedDict, total=False):
+        using: str
+        lease: Duration | None
+        wait: Duration | None
+        renew: bool | None
+        max_hold: Duration | None
+        limit: int
+        shared: bool
+        reentrant: bool
+        label: str
+        what: str
+        on_lost: Callable[[Lock], object] | None
+
+
+__all__ = ["LockableManager", "LockableMixin", "LockableQuerySet", "RowOptions", "lock_of"]
+
+M = TypeVar("M", bound="LockableMixin")
+
+
+class LockableMixin(FencedModel):
+    """A model whose rows can be held. Goes before ``models.Model``.
+
+    ``lock_name``: a template that names the lock of a row, such as ``"account:{self.number}"``, in
+    place of ``app_label.model_name:pk``. ``lock_options``: options of ``lock()`` for all blocks and
+    methods of this model that do not say otherwise.
+    """
+
+    lock_name: ClassVar[str | None] = None
+    lock_options: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        order = cls.__mro__
+        if models.Model in order and order.index(models.Model) < order.index(LockableMixin):
+            raise TypeError(
+                "LockableMixin goes before models.Model: "
+                f"class {cls.__name__}(LockableMixin, models.Model)."
+            )
+
+    def get_lock_name(self) -> str:
+        """The name of the row's lock, the same for all instances of the row.
+
+        Raises ``ValueError`` if a value that should be in it is missing.
+        """
+        if self.lock_name is not None:
+            return template(self.lock_name).fill({"self": self})
+        return row_name(self)
+
+    @property
+    def lock_held(self) -> Lock | None:
+        """The handle of the innermost block or locked method that this instance is in."""
+        return self._row_holds[-1].lock if self._row_holds else None
+
+    def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
+        """A block, ``with`` or ``async with``, in which the row is held; it gets the handle.
+
+        Within it the instance has the values that the database had when the row was held. Fields
+        that are deferred stay so. ``refresh``: the names of the fields to read, or False to read
+        nothing. The options are those of ``lock()``, but ``reentrant`` is True by default.
+
+        Entering raises ``LockNotAcquired``, ``LockUnavailable``, or the model's ``DoesNotExist`` if
+        the row was deleted. Raises ``ValueError`` if the instance was not saved.
+        """
+        check_saved(self)
+        options.setdefault("what", caller(1))
+        return LockedRow(lock_of(self, self.get_lock_name(), options), self, refresh)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, or what comes out of a cache, is not held.
+        state = super().__getstate__()
+        state.pop("_row_holds", None)
+        return state
+
+
+class LockableQuerySet(FencedQuerySet[M]):
+    """Rows that can be held together, and written with a fence."""
+
+    def locked(
+        self,
+        rows: models.QuerySet[M] | Iterable[Any] | None = None,
+        *,
+        refresh: Refresh = True,
+        **options: Unpack[RowOptions],
+    ) -> LockedRows[M]:
+        """A block, ``with`` or ``async with``, in which these rows are held; it gets a list.
+
+        ``rows``: primary keys or instances, in any mixture, which come back in this order; or a
+        queryset. By default the rows of this queryset. What was given as an instance is read again
+        as ``refresh`` says, the rest is fetched when it is held. The locks are taken in one order,
+        so that two who want the same rows never wait for each other; ``wait`` is for all together.
+
+        Entering raises as ``LockableMixin.locked()`` does; ``DoesNotExist`` only for rows that were
+        given. A row that no longer matches the queryset when it is held is left out.
+        """
+        options.setdefault("what", caller(1))
+        if isinstance(rows, (str, bytes)):
+            raise TypeError(f"locked() takes a list of rows, not {rows!r}.")
+        if isinstance(rows, models.QuerySet):
+            return LockedRows(rows, None, refresh, options)
+        return LockedRows(self, None if rows is None else list(rows), refresh, options)
+
+
+class LockableManager(models.Manager[Any]):
+    """The ``objects`` of a model whose rows are held together, or written with a fence."""
+
+    _queryset_class = LockableQuerySet
+
+    def locked(
+        self,
+        rows: models.QuerySet[Any] | Iterable[Any],
+        *,
+        refresh: Refresh = True,
+        **options: Unpack[RowOptions],
+    ) -> LockedRows[Any]:
+        """See ``LockableQuerySet.locked()``. Nobody holds a whole table by an oversight."""
+        options.setdefault("what", caller(1))
+        table: Any = self.get_queryset()
+        block: LockedRows[Any] = table.locked(rows, refresh=refresh, **options)
+        return block
+
+    def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[Any]:
+        """See ``FencedQuerySet.fenced()``."""
+        table: Any = self.get_queryset()
+        rows: LockableQuerySet[Any] = table.fenced(held)
+        return rows
+
+
+class LockedRows(RowBlock[MultiLock, list[M]]):
+    """A block in which several rows are held."""
+
+    def __init__(
+        self,
+        rows: Any,
+        wanted: list[Any] | None,
+        refresh: Refresh,
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        if not issubclass(rows.model, LockableMixin):
+            raise TypeError(f"{rows.model.__name__} has no LockableMixin.")
+        if rows._fields is not None:
+            raise TypeError("locked() needs instances: call it without values() or values_list().")
+        # What a router reads from may be behind what it writes to.
+        self._rows = in_writing_database(rows)
+        self._wanted = wanted
+        self._given = {id(one) for one in wanted or () if isinstance(one, models.Model)}
+        self._refresh = refresh
+        self._options = options
+        self._names: dict[tuple[type[models.Model], Any], str] = {}
+
+    def _entering(self) -> Steps[list[M]]:
+        named: list[M] = yield _in_thread(self._fetch, self._rows)
+        if not named:
+            return named
+        self._names = {_identity(one): one.get_lock_name() for one in named}
+        handle = lock_of(self._rows.model, set(self._names.values()), self._options)
+        return (yield from self._holding(handle))
+
+    def _reading(self, handle: MultiLock) -> Steps[list[M]]:
+        locks = {one.name: one for one in handle.locks}
+        found: list[M] = yield _in_thread(self._fetch, self._same_rows())
+        self._holds = []
+        for one in found:
+            is_given = id(one) in self._given
+            lock = locks[self._names[_identity(one)]]
+            hold = RowHold(one, lock, self._refresh if is_given else True)
+            if is_given:
+                yield from hold.refreshing()
+            self._holds.append(hold)
+        return found
+
+    def _same_rows(self) -> Any:
+        if self._wanted is not None:
+            return self._rows
+        rows = self._rows.all()
+        rows.query.clear_limits()  # a slice cannot be filtered
+        return rows.filter(pk__in=[pk for _, pk in self._names])
+
+    def _fetch(self, rows: Any) -> list[M]:
+        """The rows as they are now; but what was given as an instance is that instance."""
+        if self._wanted is None:
+            return list(rows.all())  # a queryset would give again what it has once fetched
+        pks = [one for one in self._wanted if id(one) not in self._given]
+        found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
+        return [self._row(one, found) for one in self._wanted]
+
+    def _row(self, wanted: Any, found: Mapping[Any, Any]) -> Any:
+        if id(wanted) in self._given:
+            check_saved(wanted)
+            return wanted
+        model = self._rows.model
+        try:
+            return found[model._meta.pk.to_python(wanted)]
+        except KeyError:
+            raise model.DoesNotExist(
+                f"There is no {model.__name__} with the primary key {wanted!r}."
+            ) from None
+
+
+def lock_of(
+    model: LockableMixin | type[LockableMixin], name: str | set[str], options: Mapping[str, Any]
+) -> Any:
+    """The handle on one row or several, with the options of the model but for those given."""
+    given = {option: value for option, value in options.items() if value is not None}
+    return lock(name, **{"reentrant": True, **model.lock_options, **given})
+
+
+def _identity(instance: Any) -> tuple[type[models.Model], Any]:
+    return instance._meta.concrete_model, instance.pk
+
+
+def _in_thread(function: Callable[..., Any], *args: Any) -> Step:
+    return Step(function, sync_to_async(function), args)

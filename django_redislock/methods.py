@@ -1,0 +1,152 @@
+"""``@locked_method``: a method that holds the row of its instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
+
+from .calls import LockedCalls
+from .conf import seconds
+from .lockable import LockableMixin, lock_of
+from .rows import LockedRow, Refresh, check_saved
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .decorators import Raising, Yielding
+    from .lockable import RowOptions
+
+__all__ = ["locked_method"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+D = TypeVar("D")
+
+
+class LockedMethodCalls(LockedCalls):
+    """The calls of one method, each while a row is held."""
+
+    def __init__(
+        self,
+        method: Callable[..., Any],
+        name: str | None,
+        refresh: Refresh,
+        on_busy: Literal["raise", "skip"] | Callable[..., Any],
+        default: Any,
+        options: Mapping[str, Any],
+    ) -> None:
+        source = self._own_name if name is None else name
+        super().__init__(method, source, on_busy, default, 0.0, "", {**options})
+        self.refresh = refresh
+
+    def handle(  # type: ignore[override]  # a block around a handle does for a call what one does
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> LockedRow:
+        row = self._row(args)
+        options = {"what": self.what, **self.options}
+        return LockedRow(lock_of(row, name, options), row, self.refresh)
+
+    def _own_name(self, *args: Any, **kwargs: Any) -> str:
+        return self._row(args).get_lock_name()
+
+    def _row(self, args: Sequence[Any]) -> LockableMixin:
+        if not args or not isinstance(args[0], LockableMixin):
+            raise TypeError(f"{self.what} is to be called on an instance with LockableMixin.")
+        check_saved(args[0])
+        return args[0]
+
+
+@overload
+def locked_method(method: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def locked_method(
+    name: str | None = ...,
+    /,
+    *,
+    refresh: Refresh = ...,
+    on_busy: Literal["raise"] = ...,
+    **options: Unpack[RowOptions],
+) -> Raising: ...
+@overload
+def locked_method(
+    name: str | None = ...,
+    /,
+    *,
+    refresh: Refresh = ...,
+    on_busy: Literal["skip"],
+    default: D,
+    **options: Unpack[RowOptions],
+) -> Yielding[D]: ...
+@overload
+def locked_method(
+    name: str | None = ...,
+    /,
+    *,
+    refresh: Refresh = ...,
+    on_busy: Literal["skip"],
+    **options: Unpack[RowOptions],
+) -> Yielding[None]: ...
+@overload
+def locked_method(
+    name: str | None = ...,
+    /,
+    *,
+    refresh: Refresh = ...,
+    on_busy: Callable[..., Coroutine[Any, Any, D]],
+    **options: Unpack[RowOptions],
+) -> Yielding[D]: ...
+@overload
+def locked_method(
+    name: str | None = ...,
+    /,
+    *,
+    refresh: Refresh = ...,
+    on_busy: Callable[..., D],
+    **options: Unpack[RowOptions],
+) -> Yielding[D]: ...
+
+
+def locked_method(
+    name: Any = None,
+    /,
+    *,
+    refresh: Refresh = True,
+    on_busy: Literal["raise", "skip"] | Callable[..., Any] = "raise",
+    default: Any = None,
+    **options: Unpack[RowOptions],
+) -> Any:
+    """Run a method of a ``LockableMixin`` model while the row of its instance is held.
+
+    The instance is read again when the row is held, as in ``locked()``. A locked method that calls
+    another one of the same instance does not wait for itself, and what it has changed by then is
+    not read again.
+
+    ``name``: a template such as ``"own:{self.pk}"``, for a lock other than the row's own; its
+    fields are the arguments of the method. ``on_busy`` and ``default`` are those of ``locked``, the
+    other options those of the instance's ``locked()``.
+
+    For methods, coroutine functions, generators and async generators. Goes directly above the
+    ``def``, with or without parentheses.
+
+    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
+    """
+    if callable(name):
+        return locked_method()(name)
+    if name is not None and not isinstance(name, str):
+        raise TypeError(
+            f"The lock of a method is named by a template, not by {name!r}. To hold several rows, "
+            "use Model.objects.locked()."
+        )
+    if on_busy not in ("raise", "skip") and not callable(on_busy):
+        raise ValueError(f"on_busy must be 'raise', 'skip' or a callable, not {on_busy!r}.")
+    if default is not None and on_busy != "skip":
+        raise ValueError("default is what a skipped call returns: it needs on_busy='skip'.")
+    if (wait := options.get("wait")) is not None:
+        seconds(wait, "wait", endless=True)
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(method) or isinstance(method, type):
+            raise TypeError(f"@locked_method decorates a method of a model, not {method!r}.")
+        return LockedMethodCalls(method, name, refresh, on_busy, default, options).wrapper()
+
+    return decorate

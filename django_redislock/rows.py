@@ -1,0 +1,222 @@
+"""The lock of a database row: what it is named, and the blocks in which it is held."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, router
+
+from .faces import TwoFaced
+from .lock import Lock
+from .names import NameTemplate
+from .steps import Step, Steps, aperform, perform
+
+if TYPE_CHECKING:
+    from django.db import models
+
+    from .fencing import FencedModel
+
+__all__ = [
+    "LockedRow",
+    "Refresh",
+    "RowBlock",
+    "RowHold",
+    "check_saved",
+    "in_writing_database",
+    "row_name",
+    "template",
+    "writing_database",
+]
+
+# What is read again of an instance when its row is held: all, nothing, or the fields so named.
+Refresh: TypeAlias = "bool | Collection[str]"
+
+H = TypeVar("H", bound=TwoFaced)
+T = TypeVar("T")
+
+template = lru_cache(maxsize=512)(NameTemplate)
+
+
+def row_name(instance: Any) -> str:
+    """``app_label.model_name:pk``, the same for all instances that stand for one row.
+
+    A row of a child table is one with its parent's, so both are named after the topmost parent (of
+    several, the first). Each value of a primary key is encoded, so that no two rows share a name. A
+    database other than the default is named too: ``app_label.model_name@alias:pk``.
+    """
+    options = instance._meta.concrete_model._meta
+    values = [getattr(instance, field.attname) for field in options.pk_fields]
+    while options.parents:
+        parent, link = next(iter(options.parents.items()))
+        if link != options.pk:
+            values = [getattr(instance, link.attname)]
+        options = parent._meta
+    fields = options.pk_fields
+    filling = {
+        field.attname: _telling(field.get_prep_value(value))
+        for field, value in zip(fields, values, strict=True)
+    }
+    parts = [options.label_lower, *(f"{{{field.attname}}}" for field in fields)]
+    if (database := writing_database(instance)) != DEFAULT_DB_ALIAS:
+        parts[0] += "@{database_}"  # no field of a model may end with an underscore
+        filling["database_"] = database
+    return template(":".join(parts)).fill(filling)
+
+
+def _telling(value: Any) -> Any:
+    """The value of a primary key such that equal ones have the same text."""
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return value.astimezone(timezone.utc)
+    if isinstance(value, Decimal):
+        return value.normalize()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    return value
+
+
+def writing_database(instance: models.Model) -> str:
+    """The database that ``save()`` writes to; a router may have read from a replica of it."""
+    return router.db_for_write(type(instance), instance=instance)
+
+
+def in_writing_database(rows: Any) -> Any:
+    """The same queryset in the database where its rows are written."""
+    return rows.using(rows._db or router.db_for_write(rows.model, **rows._hints))
+
+
+def check_saved(instance: Any) -> None:
+    """Raise ``ValueError`` if no row is known to exist for this instance."""
+    if instance._state.adding or not instance._is_pk_set():
+        raise ValueError(
+            f"This {type(instance).__name__} has no row to lock: it was neither saved nor fetched "
+            "from the database. Do so first, or lock a name of your own with lock()."
+        )
+
+
+class RowHold:
+    """What an instance knows of one block in which its row is held.
+
+    It is known to this instance only: another one, of the same row, may be older than the hold.
+    """
+
+    def __init__(self, instance: FencedModel, lock: Lock, refresh: Refresh) -> None:
+        if isinstance(refresh, str):
+            raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
+        self.instance = instance
+        self.lock = lock
+        self.refresh = refresh
+        self.database = writing_database(instance)
+        self.pk = instance.pk
+
+    def begin(self) -> None:
+        self.instance._row_holds += (self,)
+
+    def end(self) -> None:
+        # Not always the last one: tasks may share an instance.
+        self.instance._row_holds = tuple(
+            hold for hold in self.instance._row_holds if hold is not self
+        )
+
+    def refreshing(self) -> Steps[None]:
+        """Read the instance again, unless a block around this one has done so.
+
+        Its changes since then are not saved yet, and must not be undone.
+        """
+        if not self.refresh or any(self._was_refreshed_by(o) for o in self.instance._row_holds):
+            return
+        fields = None if self.refresh is True else list(self.refresh)
+        options: dict[str, Any] = {"using": self.database, "fields": fields}
+        yield Step(
+            partial(self.instance.refresh_from_db, **options),
+            partial(self.instance.arefresh_from_db, **options),
+        )
+
+    def _was_refreshed_by(self, outer: RowHold) -> bool:
+        if outer.lock.token != self.lock.token:
+            return False
+        if isinstance(outer.refresh, bool) or isinstance(self.refresh, bool):
+            return outer.refresh is True
+        return set(self.refresh) <= set(outer.refresh)
+
+
+class RowBlock(ABC, Generic[H, T]):
+    """A block, ``with`` or ``async with``, in which rows are held and their instances fresh."""
+
+    def __init__(self) -> None:
+        self._handle: H | None = None
+        self._holds: list[RowHold] = []
+
+    @abstractmethod
+    def _entering(self) -> Steps[T]:
+        """Enter the block, and return what it gets."""
+
+    @abstractmethod
+    def _reading(self, handle: H) -> Steps[T]:
+        """Read what is held now, note it in ``_holds``, and return what the block gets."""
+
+    def _holding(self, handle: H) -> Steps[T]:
+        acquired = yield from handle.acquiring(None)
+        if not acquired:
+            raise handle.busy_error(handle.wait)
+        try:
+            gets = yield from self._reading(handle)
+        except BaseException as error:
+            yield from handle.leaving(error)
+            raise
+        self._handle = handle
+        for hold in self._holds:
+            hold.begin()
+        return gets
+
+    def _leaving(self, error: BaseException | None) -> Steps[None]:
+        for hold in self._holds:
+            hold.end()
+        if self._handle is not None:
+            yield from self._handle.leaving(error)
+
+    def __enter__(self) -> T:
+        return perform(self._entering())
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        perform(self._leaving(exc))
+
+    async def __aenter__(self) -> T:
+        return await aperform(self._entering())
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await aperform(self._leaving(exc))
+
+
+class LockedRow(RowBlock[Lock, Lock]):
+    """A block in which the row of one instance is held."""
+
+    def __init__(self, handle: Lock, instance: FencedModel, refresh: Refresh) -> None:
+        super().__init__()
+        self._lock = handle
+        self._instance = instance
+        self._refresh = refresh
+
+    def _entering(self) -> Steps[Lock]:
+        return (yield from self._holding(self._lock))
+
+    def _reading(self, handle: Lock) -> Steps[Lock]:
+        hold = RowHold(self._instance, handle, self._refresh)
+        yield from hold.refreshing()
+        self._holds = [hold]
+        return handle
