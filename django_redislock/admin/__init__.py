@@ -1,0 +1,149 @@
+"""The pages of the live locks in Django's admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..models import Lock
+from ..wording import formats
+from .detail import Detail
+from .live import LiveLocks
+from .references import address_of, name_at
+from .release import ReleaseView
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Lock]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+__all__ = ["LockAdmin"]
+
+
+@admin.register(Lock)
+class LockAdmin(_ModelAdmin):
+    """What is in the backends, to look at and to release by force; there is nothing to edit."""
+
+    list_per_page = 100
+    # How many holds are looked at where the index does not know what is asked for.
+    look_at = 1000
+    change_list_template = "admin/django_redislock/lock/change_list.html"
+    detail_template = "admin/django_redislock/lock/detail.html"
+    release_template = "admin/django_redislock/lock/release.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("", wrap(self.changelist_view), name="django_redislock_lock_changelist"),
+            path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
+            path(
+                "<path:object_id>/change/",
+                wrap(self.change_view),
+                name="django_redislock_lock_change",
+            ),
+        ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Lock | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Lock | None = None) -> bool:
+        return False
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may release by force what they may see."""
+        allowed = request.user.has_perm("django_redislock.release_lock")
+        return allowed and self.has_view_permission(request)
+
+    @method_decorator(require_safe)
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        live = LiveLocks(self, request)
+        context = {
+            "title": _("Live locks"),
+            "cl": live,
+            # Without it Django's template has an inline style, which a strict policy forbids.
+            "actions_on_top": True,
+            **(extra_context or {}),
+        }
+        return self.render(request, self.change_list_template, context)
+
+    @method_decorator(require_safe)
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> TemplateResponse:
+        """The page of one name. There is nothing to change on it; the admin links to it so."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        address = unquote(object_id)
+        try:
+            alias, name = name_at(address)
+        except ValueError:
+            raise Http404 from None
+        detail = error = None
+        try:
+            detail = Detail.of(alias, name)
+        except (LockUnavailable, InvalidLockBackend) as reason:
+            error = reason
+        context = {
+            "title": readable(name),
+            "subtitle": None,
+            "alias": alias,
+            "detail": detail,
+            "error": error,
+            "history": self.history_of(address_of(alias, name)),
+            **(extra_context or {}),
+        }
+        return self.render(request, self.detail_template, context)
+
+    def release_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Ask, and then release by force what was shown."""
+        if not self.has_release_permission(request):
+            raise PermissionDenied
+        return ReleaseView(self, request).respond()
+
+    def history_of(self, address: str) -> Any:
+        """The latest releases by force of one name, newest first."""
+        from django.contrib.admin.models import LogEntry
+        from django.contrib.contenttypes.models import ContentType
+
+        entries = LogEntry.objects.filter(
+            content_type=ContentType.objects.get_for_model(Lock), object_id=address
+        )
+        return entries.select_related("user").order_by("-action_time")[:10]
+
+    def render(
+        self, request: HttpRequest, template: str, context: dict[str, Any]
+    ) -> TemplateResponse:
+        request.current_app = self.admin_site.name
+        base = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "formats": formats(),
+            "can_release": self.has_release_permission(request),
+            "media": forms.Media(
+                css={"all": ["django_redislock/admin.css"]}, js=["django_redislock/live.js"]
+            ),
+        }
+        return TemplateResponse(request, template, {**base, **context})

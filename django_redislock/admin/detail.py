@@ -1,0 +1,112 @@
+"""The page of one name: who holds it, who waits for it, and what this process knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from django.utils.timezone import localtime
+
+from ..backends.base import SHARED, Waiting
+from ..exceptions import readable
+from ..handler import lock_backends
+from ..presence import runs
+from ..renewal import renewer
+from ..selection import Found
+from ..tenure import Tenure
+from ..wording import duration, limit_of, place_of
+from .rows import Row, counting, for_whom, rows_of
+
+__all__ = ["Detail"]
+
+# How much of a queue is shown; its length is always told.
+MOST_WAITING = 100
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the queue, in words."""
+
+    number: int
+    what: str
+    for_whom: str
+    place: str
+    limit: str
+    since: datetime
+    waiting_for: str
+    runs: bool | None
+
+    @classmethod
+    def of(cls, number: int, waiting: Waiting) -> Place:
+        waited = max(0.0, (datetime.now(timezone.utc) - waiting.since).total_seconds())
+        return cls(
+            number=number,
+            what=readable(waiting.holder.what),
+            for_whom=for_whom(readable(waiting.holder.label)),
+            place=place_of(waiting.holder),
+            limit=limit_of(waiting.limit, shared=waiting.limit == SHARED),
+            since=localtime(waiting.since),
+            waiting_for=counting(waited),
+            runs=runs(waiting.holder),
+        )
+
+
+@dataclass(frozen=True)
+class Own:
+    """A hold of this very process, as its handle knows it."""
+
+    token: str
+    handles: int
+    transactions: int
+    remaining: str
+    renewed_in: str
+    renews: bool
+
+    @classmethod
+    def of(cls, tenure: Tenure) -> Own:
+        remaining = tenure.clock.remaining()
+        due = max(0.0, remaining - (tenure.clock.ends - tenure.clock.due))
+        return cls(
+            token=f"{tenure.token[:8]}…",
+            handles=tenure.shares,
+            transactions=tenure.ties,
+            remaining=duration(remaining),
+            renewed_in=duration(due),
+            renews=due < remaining,
+        )
+
+
+@dataclass(frozen=True)
+class Detail:
+    """All that can be known of one name. ``waiting`` is the length of the queue."""
+
+    rows: Sequence[Row]
+    queue: Sequence[Place]
+    waiting: int
+    own: Sequence[Own]
+    listening: bool
+
+    @classmethod
+    def of(cls, alias: str, name: str) -> Detail:
+        """Raises ``LockUnavailable`` or ``InvalidLockBackend``."""
+        backend = lock_backends[alias]
+        holds, waiting = backend.inspect(name)
+        own = [
+            tenure
+            for tenure in renewer.holds()
+            if (tenure.backend.place, tenure.name) == (backend.place, name)
+        ]
+        return cls(
+            rows=rows_of(Found(alias, hold) for hold in holds),
+            queue=[
+                Place.of(number, one) for number, one in enumerate(waiting[:MOST_WAITING], start=1)
+            ],
+            waiting=len(waiting),
+            own=[Own.of(tenure) for tenure in own],
+            listening=name in backend.waiters,
+        )
+
+    @property
+    def left_out(self) -> int:
+        return self.waiting - len(self.queue)

@@ -1,0 +1,56 @@
+"""The filters beside the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from ..exceptions import readable
+from ..selection import Found
+from .query import Query
+from .rows import KIND_NAMES, STATE_NAMES
+
+__all__ = ["Choices", "choices_of"]
+
+# A project on many hosts: those at hand are of use, all of them are not.
+MOST_HOSTS = 20
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What Django's filter tag asks of a ``ListFilter``: a title, and values with their names."""
+
+    query: Query
+    field: str
+    title: str
+    values: Sequence[tuple[str, str | Promise]]
+    template = "admin/filter.html"
+
+    def choices(self, live: object) -> Iterator[dict[str, Any]]:
+        present = getattr(self.query, self.field)
+        for value, name in [("", _("All")), *self.values]:
+            yield {
+                "selected": value == present,
+                "query_string": str(self.query.but(**{self.field: value})),
+                "display": name,
+            }
+
+
+def choices_of(query: Query, aliases: Sequence[str], found: Iterable[Found]) -> list[Choices]:
+    hosts = {str(one.hold.holder.host) for one in found} - {""}
+    shown = sorted(hosts | {query.host} - {""})[:MOST_HOSTS]
+    choices = [
+        Choices(query, "state", _("state"), list(STATE_NAMES.items())),
+        Choices(query, "kind", _("kind"), list(KIND_NAMES.items())),
+    ]
+    if len(aliases) > 1:
+        backends = [(alias, alias) for alias in aliases]
+        choices.insert(0, Choices(query, "backend", _("backend"), backends))
+    if shown:
+        hosts_shown = [(host, readable(host)) for host in shown]
+        choices.append(Choices(query, "host", _("host on this page"), hosts_shown))
+    return choices

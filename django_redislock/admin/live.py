@@ -1,0 +1,192 @@
+"""The list: which rows are on the page, and what is said about how they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from ..criteria import age
+from ..exceptions import InvalidLockBackend, LockUnavailable
+from ..handler import lock_backends
+from ..selection import Found, Selection, Silent, distinct, ranks
+from .filters import Choices, choices_of
+from .query import Query
+from .rows import rows_of
+
+if TYPE_CHECKING:
+    from . import LockAdmin
+
+__all__ = ["LiveLocks"]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column. ``sorted`` is the value of ``aria-sort`` of one that can be sorted."""
+
+    text: str
+    link: str = ""
+    sorted: str = ""
+
+
+class LiveLocks:
+    """What Django's change list template and its tags ask of a ``ChangeList``."""
+
+    formset = None
+    is_facets_optional = False
+    show_all = can_show_all = False
+
+    def __init__(self, model_admin: LockAdmin, request: HttpRequest) -> None:
+        self.opts = model_admin.opts
+        self.aliases = list(lock_backends)
+        self.query = Query.read(request.GET, self.aliases)
+        self.per_page = model_admin.list_per_page
+        self.look_at = model_admin.look_at
+        # How many there are where not all of them have been looked at.
+        self.of_all = 0
+        selection = self._by_rank() if self.query.by_rank else self._by_looking()
+        self.found = selection.found
+        self.rows = rows_of(selection.found)
+        self.silent = selection.silent
+        self.result_count = selection.total
+
+    def _chosen(self) -> list[str]:
+        return [self.query.backend] if self.query.backend else self.aliases
+
+    def _by_rank(self) -> Selection:
+        wanted = self.query.page
+        backwards = self.query.order == "-ttl"
+        while True:
+            start, stop = (wanted - 1) * self.per_page, wanted * self.per_page
+            selection = ranks(self._chosen(), start, stop, backwards=backwards)
+            self._paginate(selection.total, wanted)
+            if self.page_num == wanted:
+                return selection
+            # Locks have ended since the link to this page was made.
+            wanted = self.page_num
+
+    def _by_looking(self) -> Selection:
+        """The index knows when a lease ends and nothing else: look at so many, and say so."""
+        start = self.query.start
+        seen = ranks(
+            self._chosen(), start, start + self.look_at, backwards=self.query.order == "-ttl"
+        )
+        if start or seen.total > self.look_at:
+            self.of_all = seen.total
+        found = {
+            (one.alias, one.hold.name, one.hold.token): one for one in self._named(seen.silent)
+        }
+        found.update({(one.alias, one.hold.name, one.hold.token): one for one in seen.found})
+        criteria = self.query.criteria
+        chosen = self._sorted([one for one in found.values() if criteria.match(one.hold)])
+        self._paginate(len(chosen), self.query.page)
+        first = (self.page_num - 1) * self.per_page
+        return Selection(chosen[first:][: self.per_page], len(chosen), seen.silent)
+
+    def _named(self, silent: Sequence[Silent]) -> list[Found]:
+        """An exact name is looked up, so that it is found wherever it stands."""
+        down = {one.alias for one in silent}
+        found = []
+        for alias in distinct(self._chosen()) if self.query.exact else []:
+            if alias in down:
+                continue
+            try:
+                holds, _waiting = lock_backends[alias].inspect(self.query.exact)
+            except (LockUnavailable, InvalidLockBackend):
+                continue
+            found += [Found(alias, hold) for hold in holds]
+        return found
+
+    def _sorted(self, found: list[Found]) -> list[Found]:
+        by = self.query.order.lstrip("-")
+        if by == "ttl":
+            return found
+        backwards = self.query.order.startswith("-")
+        if by == "age":
+            return sorted(found, key=lambda one: age(one.hold), reverse=backwards)
+        return sorted(found, key=lambda one: one.hold.waiters, reverse=backwards)
+
+    def _paginate(self, total: int, wanted: int) -> None:
+        self.paginator = Paginator(range(total), self.per_page)
+        self.page_num = self.paginator.get_page(wanted).number
+
+    @property
+    def headings(self) -> list[Heading]:
+        several = [Heading(_("Backend"))] if len(self.aliases) > 1 else []
+        return [
+            Heading(_("Name")),
+            *several,
+            self._heading(_("Remaining lease"), "ttl"),
+            Heading(_("Holder")),
+            self._heading(_("Waiters"), "-waiters"),
+            self._heading(_("Held since"), "-age"),
+            Heading(_("Limit")),
+            Heading(_("Fence")),
+        ]
+
+    def _heading(self, text: str, first: str) -> Heading:
+        by, order = first.lstrip("-"), self.query.order
+        other = by if order == f"-{by}" else f"-{by}"
+        if order.lstrip("-") != by:
+            return Heading(text, str(self.query.but(order=first)), "none")
+        return Heading(
+            text,
+            str(self.query.but(order=other)),
+            "descending" if order.startswith("-") else "ascending",
+        )
+
+    @property
+    def looked_from(self) -> int:
+        return self.query.start + 1
+
+    @property
+    def looked_to(self) -> int:
+        return min(self.query.start + self.look_at, self.of_all)
+
+    @property
+    def look_further(self) -> str:
+        """The address of the next ones to look at."""
+        following = self.query.start + self.look_at
+        return str(self.query.but(start=following)) if following < self.of_all else ""
+
+    @property
+    def look_from_the_start(self) -> str:
+        return str(self.query.but()) if self.query.start else ""
+
+    @property
+    def several_backends(self) -> bool:
+        return len(self.aliases) > 1
+
+    @property
+    def multi_page(self) -> bool:
+        return self.paginator.num_pages > 1
+
+    @property
+    def has_filters(self) -> bool:
+        return True
+
+    @property
+    def has_active_filters(self) -> bool:
+        return self.query.narrowed
+
+    @property
+    def clear_all_filters_qs(self) -> str:
+        return str(Query(order=self.query.order))
+
+    @property
+    def filter_specs(self) -> Sequence[Choices]:
+        return choices_of(self.query, self.aliases, self.found)
+
+    @property
+    def search_params(self) -> dict[str, Any]:
+        """What else the search form must carry."""
+        return self.query.but(text="").params()
+
+    def get_query_string(self, new_params: dict[str, Any]) -> str:
+        """The address of another page, for Django's pagination tag."""
+        (page,) = new_params.values()
+        return str(self.query.but(page=page, start=self.query.start))

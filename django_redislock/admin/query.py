@@ -1,0 +1,112 @@
+"""What the address of the list asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
+from django.http import QueryDict
+from django.utils.http import urlencode
+
+from ..criteria import KINDS, STATES, Criteria, is_glob
+
+__all__ = ["ORDERS", "Query"]
+
+ORDERS = ("ttl", "-ttl", "waiters", "-waiters", "age", "-age")
+
+BACKEND_VAR, STATE_VAR, KIND_VAR, HOST_VAR, ORDER_VAR, START_VAR = (
+    "backend", "state", "kind", "host", "o", "from",
+)  # fmt: skip
+
+VARS = {
+    "backend": BACKEND_VAR,
+    "text": SEARCH_VAR,
+    "state": STATE_VAR,
+    "kind": KIND_VAR,
+    "host": HOST_VAR,
+    "order": ORDER_VAR,
+    "start": START_VAR,
+    "page": PAGE_VAR,
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """Values that make no sense are as if they were not there."""
+
+    backend: str = ""
+    text: str = ""
+    state: str = ""
+    kind: str = ""
+    host: str = ""
+    order: str = "ttl"
+    start: int = 0
+    page: int = 1
+
+    @classmethod
+    def read(cls, params: QueryDict, aliases: list[str]) -> Query:
+        def one_of(var: str, known: Any, default: str = "") -> str:
+            value = params.get(var, default)
+            return value if value in known else default
+
+        return cls(
+            backend=one_of(BACKEND_VAR, aliases),
+            text=params.get(SEARCH_VAR, "").strip(),
+            state=one_of(STATE_VAR, STATES),
+            kind=one_of(KIND_VAR, KINDS),
+            host=params.get(HOST_VAR, ""),
+            order=one_of(ORDER_VAR, ORDERS, "ttl"),
+            start=_number(params.get(START_VAR), least=0),
+            page=_number(params.get(PAGE_VAR), least=1),
+        )
+
+    @property
+    def criteria(self) -> Criteria:
+        return Criteria(
+            text=self.text,
+            host=_literally(self.host),
+            kind=self.kind,
+            states=(self.state,) if self.state else (),
+        )
+
+    @property
+    def exact(self) -> str:
+        """A name that can be looked up, besides being searched for."""
+        return "" if is_glob(self.text) else self.text
+
+    @property
+    def by_rank(self) -> bool:
+        """Whether the index alone gives the answer, at the cost of one page."""
+        return not self.criteria and self.order in ("ttl", "-ttl")
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.criteria) or bool(self.backend)
+
+    def but(self, **changes: Any) -> Query:
+        """The same from its beginning, with other wishes."""
+        return replace(self, **{"page": 1, "start": 0, **changes})
+
+    def params(self) -> dict[str, Any]:
+        plain = Query()
+        return {
+            VARS[field.name]: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != getattr(plain, field.name)
+        }
+
+    def __str__(self) -> str:
+        return f"?{urlencode(self.params())}"
+
+
+def _number(text: str | None, *, least: int) -> int:
+    try:
+        return max(int(text or least), least)
+    except ValueError:
+        return least
+
+
+def _literally(text: str) -> str:
+    """A glob that matches this text alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in text)

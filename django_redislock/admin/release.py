@@ -1,0 +1,164 @@
+"""Release by force: first a page that names what will be hit, then the release itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest, HttpResponseRedirect, QueryDict
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _, gettext_lazy, ngettext
+
+from ..audit import recorded
+from ..exceptions import InvalidLockBackend, LockUnavailable
+from ..handler import lock_backends
+from ..selection import Found
+from .references import Reference, address_of
+from .rows import rows_of
+
+if TYPE_CHECKING:
+    from . import LockAdmin
+
+__all__ = ["ReleaseView"]
+
+HOLD, BACK, CONFIRMED = "hold", "back", "confirmed"
+
+# How many names a message lists.
+NAMED = 10
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("It is kept in the history, with your name."),
+        max_length=500,
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+
+class ReleaseView:
+    """One request. ``hold`` are the references that the page before had."""
+
+    def __init__(self, model_admin: LockAdmin, request: HttpRequest) -> None:
+        self.model_admin = model_admin
+        self.request = request
+        self.references = list(_references(request.POST.getlist(HOLD)))
+        self.seen: list[tuple[Reference, Found]] = []
+        self.changed: list[Reference] = []
+        self.unknown: list[tuple[Reference, Exception]] = []
+
+    def respond(self) -> HttpResponseBase:
+        # Who had to log in again comes here by GET, with nothing that could be released.
+        if self.request.method != "POST":
+            return HttpResponseRedirect(self._back())
+        if not self.references:
+            messages.warning(self.request, _("Select the locks to release first."))
+            return HttpResponseRedirect(self._back())
+        self._look()
+        form = ReasonForm(self.request.POST if CONFIRMED in self.request.POST else None)
+        if self.seen and not form.is_valid():
+            return self._ask(form)
+        if self.seen:
+            self._release(form.cleaned_data["reason"])
+        self._tell_of_changed()
+        for reference, error in self.unknown:
+            text = _("“%(name)s” may still be held: %(error)s")
+            messages.error(self.request, text % {"name": reference.readable, "error": error})
+        return HttpResponseRedirect(self._back())
+
+    def _look(self) -> None:
+        for reference in self.references:
+            try:
+                hold = reference.find()
+            except (LockUnavailable, InvalidLockBackend) as error:
+                self.unknown.append((reference, error))
+            else:
+                if hold is None:
+                    self.changed.append(reference)
+                else:
+                    self.seen.append((reference, Found(reference.alias, hold)))
+
+    def _ask(self, form: ReasonForm) -> TemplateResponse:
+        context = {
+            "title": _("Release by force"),
+            "form": form,
+            "rows": rows_of(found for _reference, found in self.seen),
+            "changed": self.changed,
+            "unknown": self.unknown,
+            "several_backends": len(list(lock_backends)) > 1,
+            "back": self._back(),
+            "back_value": self.request.POST.get(BACK, ""),
+        }
+        return self.model_admin.render(self.request, self.model_admin.release_template, context)
+
+    def _release(self, reason: str) -> None:
+        released = 0
+        for reference, found in self.seen:
+            hold, backend = found.hold, lock_backends[reference.alias]
+
+            def release() -> bool:
+                return backend.force_release(hold.name, hold.token)  # noqa: B023 - called at once
+
+            try:
+                done = recorded(
+                    release,
+                    user=self.request.user,
+                    alias=reference.alias,
+                    address=address_of(reference.alias, reference.name),
+                    hold=hold,
+                    reason=reason,
+                )
+            except LockUnavailable as error:
+                self.unknown.append((reference, error))
+                continue
+            released += done
+            if not done:
+                self.changed.append(reference)
+        if released:
+            text = ngettext(
+                "%(count)d lock was released by force.",
+                "%(count)d locks were released by force.",
+                released,
+            )
+            messages.success(self.request, text % {"count": released})
+
+    def _tell_of_changed(self) -> None:
+        if not self.changed:
+            return
+        names = [f"“{one.readable}”" for one in self.changed[:NAMED]]
+        if len(self.changed) > NAMED:
+            names.append("…")
+        text = ngettext(
+            "%(count)d hold had ended or changed since it was shown, and was left alone: %(names)s",
+            "%(count)d holds had ended or changed since they were shown, and were left alone: "
+            "%(names)s",
+            len(self.changed),
+        )
+        values = {"count": len(self.changed), "names": ", ".join(names)}
+        messages.warning(self.request, text % values)
+
+    def _back(self) -> str:
+        """To the page of the name, or to the list as it was filtered and sorted."""
+        back = self.request.POST.get(BACK, "")
+        site = self.model_admin.admin_site.name
+        if back == "detail" and self.references:
+            one = self.references[0]
+            address = quote(address_of(one.alias, one.name))
+            return reverse(f"{site}:django_redislock_lock_change", args=[address])
+        page = reverse(f"{site}:django_redislock_lock_changelist")
+        # Nothing but parameters, however it was made.
+        return f"{page}?{QueryDict(back.lstrip('?')).urlencode()}".rstrip("?")
+
+
+def _references(values: list[str]) -> Iterator[Reference]:
+    for value in dict.fromkeys(values):
+        try:
+            yield Reference.read(value)
+        except (ValueError, RecursionError):
+            continue

@@ -1,0 +1,109 @@
+"""Who released what by force: in the log, and of what the admin did in the admin's own log too."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import router, transaction
+from django.utils.translation import gettext as _, override
+
+from .backends.base import Hold
+from .exceptions import readable
+from .models import Lock
+
+if TYPE_CHECKING:
+    from django.contrib.admin.models import LogEntry
+
+__all__ = ["log_cleared", "log_clearing", "log_release", "operator", "recorded"]
+
+logger = logging.getLogger("django_redislock")
+
+
+def log_release(hold: Hold, by: str, reason: str) -> None:
+    """One line in the log ``django_redislock``. A token is told by its first 8 characters."""
+    logger.warning(
+        "Released %r by force: %s, token %s…, fence %d; by %s%s",
+        readable(hold.name),
+        readable(hold.holder),
+        hold.token[:8],
+        hold.fence,
+        readable(by),
+        f", reason: {readable(reason)}" if reason else "",
+    )
+
+
+def log_cleared(alias: str, name: str, token: str) -> None:
+    """One of those that a command releases: there may be a million, so it is told quietly."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("Cleared %r of LOCKS[%r], token %s…", readable(name), alias, token[:8])
+
+
+def log_clearing(count: int, by: str, reason: str) -> None:
+    """What a command has released in all. A command has no user of the site, so there is no other
+    record of it than this."""
+    why = f", reason: {readable(reason)}" if reason else ""
+    logger.warning("clearlocks released %d lock(s) by force; by %s%s", count, readable(by), why)
+
+
+def operator() -> str:
+    """Who runs this process, for commands: a user of the operating system."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
+    behind = os.environ.get("SUDO_USER")
+    sudo = f" (sudo by {behind})" if behind else ""
+    return f"{user}{sudo} on {socket.gethostname()}"
+
+
+def recorded(
+    release: Callable[[], bool], *, user: Any, alias: str, address: str, hold: Hold, reason: str
+) -> bool:
+    """Release, and leave an entry in the admin's log: both, or neither."""
+    from django.contrib.admin.models import LogEntry
+
+    using = router.db_for_write(LogEntry)
+    with transaction.atomic(using=using):
+        # Written first, so that a database that fails keeps the lock from being released unseen.
+        entry = _entry(user=user, alias=alias, address=address, hold=hold, reason=reason)
+        released = release()
+        if not released:
+            entry.delete(using=using)
+    if released:
+        log_release(hold, str(user.get_username()), reason)
+    return released
+
+
+def _entry(*, user: Any, alias: str, address: str, hold: Hold, reason: str) -> LogEntry:
+    from django.contrib.admin.models import CHANGE, LogEntry
+    from django.contrib.contenttypes.models import ContentType
+
+    # One language for the whole log, whoever writes into it.
+    with override(settings.LANGUAGE_CODE):
+        what = _(
+            "Released by force. Backend: %(alias)s. Holder: %(holder)s. Token: %(token)s…, "
+            "fence %(fence)s. Reason: %(reason)s"
+        ) % {
+            "alias": alias,
+            "holder": readable(hold.holder),
+            "token": hold.token[:8],
+            "fence": hold.fence,
+            "reason": readable(reason) or _("not given"),
+        }
+    entry = LogEntry(
+        user_id=user.pk,
+        content_type_id=ContentType.objects.get_for_model(Lock).pk,
+        # PostgreSQL refuses the one character that no text of it can have.
+        object_id=address.replace("\0", r"\x00"),
+        object_repr=readable(hold.name)[:200],
+        action_flag=CHANGE,
+        change_message=what,
+    )
+    entry.save(force_insert=True)
+    return entry

@@ -1,0 +1,140 @@
+"""``LockedCommand``: a management command that runs in one process at a time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+
+from .calls import Outliving
+from .conf import Duration, seconds
+from .exceptions import LockLost, LockNotAcquired, LockUnavailable
+from .factory import lock
+from .lock import Lock
+from .multi import MultiLock
+from .names import NameTemplate, UnusableName
+
+__all__ = ["BUSY", "LOST", "UNAVAILABLE", "LockedCommand", "wait_option"]
+
+# As in sysexits.h: try again later, a service is unavailable, an internal error.
+BUSY = 75
+UNAVAILABLE = 69
+LOST = 70
+
+
+class LockedCommand(BaseCommand):
+    """Holds a lock while the command runs. Goes before other base classes.
+
+    ``lock_name``: a template over the options, such as ``"import:{feed}"``, or a list of them; by
+    default the name of the command. ``lock_wait``: seconds to wait for it. ``lock_options``: those
+    of ``lock()``, and ``min_hold`` as in ``@locked``.
+
+    If the lock is busy, the command ends with ``busy_exit_code`` and says who holds it, unless it
+    is ``quiet`` or called with ``--verbosity 0``. With a code of 0 it counts as done. If the lock
+    is lost meanwhile, the command goes on and ends with ``lost_exit_code``, unless it fails itself.
+    """
+
+    lock_name: str | Sequence[str] = ""
+    lock_wait: Duration = 0
+    lock_options: Mapping[str, Any] = {}
+    busy_exit_code = BUSY
+    lost_exit_code = LOST
+    quiet = False
+
+    held: Lock | MultiLock | None = None
+    """The handle, while the command runs; None with ``--no-lock``."""
+
+    _subcommand = ""
+
+    def get_lock_name(self, options: Mapping[str, Any]) -> str | list[str]:
+        """The name of the lock for a call with these options; several are taken together."""
+        if not self.lock_name:
+            return self._command_name()
+        if isinstance(self.lock_name, str):
+            return NameTemplate(self.lock_name).fill(options)
+        return [NameTemplate(one).fill(options) for one in self.lock_name]
+
+    def check_lock(self) -> None:
+        """Raise ``LockLost`` if the lock is not held any more. Asks nobody."""
+        if self.held is not None:
+            self.held.check()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        self._subcommand = subcommand
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        group = parser.add_argument_group("lock")
+        group.add_argument(
+            "--no-lock", action="store_true", help="run without the lock, whoever holds it"
+        )
+        group.add_argument(
+            "--lock-wait",
+            type=wait_option,
+            metavar="SECONDS",
+            help=f"how long to wait for the lock; default: {self.lock_wait}",
+        )
+        return parser
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        no_lock, wait = options.pop("no_lock", False), options.pop("lock_wait", None)
+        if no_lock:
+            return super().execute(*args, **options)
+        names = self._names(options)
+        try:
+            with ExitStack() as stack:
+                try:
+                    self.held = self._enter(stack, names, self.lock_wait if wait is None else wait)
+                except LockNotAcquired as error:
+                    self._busy(error, options)
+                    return None
+                except LockUnavailable as error:
+                    raise CommandError(str(error), returncode=UNAVAILABLE) from error
+                return super().execute(*args, **options)
+        except LockLost as error:
+            if error.name not in names:
+                raise
+            raise CommandError(str(error), returncode=self.lost_exit_code) from error
+        finally:
+            self.held = None
+
+    def _names(self, options: Mapping[str, Any]) -> list[str]:
+        try:
+            names = self.get_lock_name(options)
+        except UnusableName as error:
+            raise CommandError(str(error)) from error
+        return [names] if isinstance(names, str) else list(names)
+
+    def _enter(self, stack: ExitStack, names: list[str], wait: Duration) -> Lock | MultiLock:
+        options: dict[str, Any] = {"what": f"manage.py {self._command_name()}"}
+        options |= {**self.lock_options, "wait": wait}
+        least = seconds(options.pop("min_hold", 0), "min_hold")
+        handle: Lock | MultiLock = lock(names[0] if len(names) == 1 else names, **options)
+        stack.enter_context(Outliving(handle, least) if least else handle)
+        return handle
+
+    def _busy(self, error: LockNotAcquired, options: Mapping[str, Any]) -> None:
+        quiet = self.quiet or options.get("verbosity", 1) == 0
+        if self.busy_exit_code == 0:
+            if not quiet:
+                given = options.get("stdout")
+                (OutputWrapper(given) if given else self.stdout).write(str(error))
+            return
+        if quiet and getattr(self, "_called_from_command_line", False):
+            sys.exit(self.busy_exit_code)
+        raise CommandError(str(error), returncode=self.busy_exit_code) from error
+
+    def _command_name(self) -> str:
+        return self._subcommand or type(self).__module__.rpartition(".")[2]
+
+
+def wait_option(text: str) -> float:
+    """Read a wait from the command line: seconds, or ``inf`` for ever."""
+    try:
+        return seconds(float(text), "a wait", endless=True)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds, 0 or more"
+        ) from None

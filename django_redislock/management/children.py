@@ -1,0 +1,141 @@
+"""A command that runs in a process of its own, is sent our signals, and may be ended by us."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["CANNOT_BE_RUN", "Child"]
+
+GUARD = Path(__file__).with_name("guard.py")
+CANNOT_BE_RUN = 126
+
+# What asks a process to end, to read its settings anew, and what its author made of the rest.
+PASSED_ON = tuple(
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+)
+# What a terminal sends to all processes in its foreground, the child among them.
+FROM_TERMINAL = ("SIGINT", "SIGQUIT", "SIGHUP")
+
+
+class Child:
+    """A command with our standard streams, our process group and our terminal.
+
+    ``executable`` is the path of the command, ``command`` its name and arguments. With
+    ``dies_with_us`` it is killed when this process ends, even by ``kill -9`` (on Linux).
+    """
+
+    def __init__(self, executable: str, command: Sequence[str], *, dies_with_us: bool) -> None:
+        self._executable = executable
+        self._command = list(command)
+        if dies_with_us and sys.platform.startswith("linux"):
+            # Isolated and without site-packages: it starts in a third of the time.
+            guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid())]
+            self._command = [*guard, executable, *command]
+            self._executable = sys.executable
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._starting = threading.Lock()
+        self._killer: threading.Timer | None = None
+        self.was_ended = False
+
+    def run(self, environment: Mapping[str, str]) -> int:
+        """Run it; return its exit code as a shell tells it: 128 + n if signal n has ended it.
+
+        Raises ``OSError`` if it cannot be run.
+        """
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        with self._hearing_signals() if in_main_thread else nullcontext() as heard:
+            with self._starting:
+                if self.was_ended:
+                    return 128 + signal.SIGTERM
+                self._process = self._start(environment)
+            for number in self._early:
+                self._process.send_signal(number)
+            while heard is not None and self._process.poll() is None:
+                heard()
+            code = self._process.wait()
+        if self._killer is not None:
+            self._killer.cancel()
+        return code if code >= 0 else 128 - code
+
+    def end(self, grace: float) -> None:
+        """Ask it to end, from any thread; kill it if it has not ended after ``grace`` seconds."""
+        with self._starting:
+            self.was_ended = True
+            if self._process is None:
+                return
+        self._process.terminate()
+        self._killer = threading.Timer(grace, self._process.kill)
+        self._killer.daemon = True
+        self._killer.start()
+
+    def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - the command that was asked for, and no shell
+            self._command,
+            executable=self._executable,
+            env=dict(environment),
+            # The files that our own parent has opened for the command.
+            close_fds=False,
+        )
+
+    @contextmanager
+    def _hearing_signals(self) -> Iterator[Callable[[], None]]:
+        """Pass signals on; yields a function that returns when there was one, or the child ended.
+
+        A signal may reach any thread, and would not interrupt this one when it waits for a child.
+        """
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        before = {signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda number, frame: None)}
+        for number in PASSED_ON:
+            # What is ignored here (nohup) is ignored by the child, too.
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, self._pass_on)
+
+        def heard() -> None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(reader, selectors.EVENT_READ)
+                selector.select()
+            with suppress(BlockingIOError):
+                os.read(reader, 4096)
+
+        try:
+            yield heard
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+            signal.set_wakeup_fd(wakeup_before)
+            os.close(reader)
+            os.close(writer)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        process = self._process
+        if process is None:
+            self._early.append(number)
+        elif not (signal.Signals(number).name in FROM_TERMINAL and _in_foreground(process.pid)):
+            process.send_signal(number)
+
+
+def _in_foreground(child: int) -> bool:
+    """Whether a terminal sends its signals to this process and to the child alike."""
+    group = os.getpgrp()
+    with suppress(OSError):
+        terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return os.tcgetpgrp(terminal) == group == os.getpgid(child)
+        finally:
+            os.close(terminal)
+    return False

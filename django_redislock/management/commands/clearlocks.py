@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _, ngettext
+
+from ...audit import log_cleared, log_clearing, operator
+from ...criteria import Criteria
+from ...exceptions import LockUnavailable
+from ...handler import lock_backends
+from ...selection import Found, Search
+from ..progress import Progress
+from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain
+from ..table import table, width_of
+
+# Nobody reads more of them than this before saying yes.
+SHOWN = 100
+
+INTERRUPTED = 130
+
+
+class Target(NamedTuple):
+    """What is to be released; of a million holds no more is kept in mind."""
+
+    alias: str
+    name: str
+    token: str
+
+
+class Command(BaseCommand):
+    help = (
+        "Release live locks by force. Their holders lose them, and the first who waits for each "
+        "becomes its holder. What is taken after the command has looked is left alone."
+    )
+    # What is wrong with the project must not keep anybody from freeing its locks.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_selectors(parser)
+        parser.add_argument(
+            "--all", action="store_true", help="release all live locks, whatever their name"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="show what would be released, and release nothing",
+        )
+        parser.add_argument(
+            "--noinput",
+            "--no-input",
+            action="store_false",
+            dest="interactive",
+            help="do not ask before the locks are released",
+        )
+        parser.add_argument(
+            "--reason", default="", help="why; it is written to the log, with who cleared them"
+        )
+
+    def handle(self, **options: Any) -> None:
+        criteria = chosen_criteria(options)
+        if options["all"] == bool(criteria):
+            raise CommandError(
+                _(
+                    "Say which locks to release: either --all, or some of --name, --holder, "
+                    "--older-than, --waiters and --orphaned."
+                ),
+                returncode=2,
+            )
+        asks = options["interactive"] and not options["dry_run"]
+        # Nobody is asked about what has not been shown.
+        self._verbose = options["verbosity"] > 0 or asks
+        self._reason = options["reason"]
+        try:
+            targets = self._look(chosen_aliases(options["using"]), criteria)
+        except KeyboardInterrupt:
+            self._stop(_("No lock was released."))
+        if not targets:
+            self._say(_("No live lock matches; there is nothing to release."))
+        elif options["dry_run"]:
+            text = ngettext(
+                "%(count)d lock would be released.",
+                "%(count)d locks would be released.",
+                len(targets),
+            )
+            self._say(text % {"count": len(targets)})
+        else:
+            if asks:
+                self._ask(len(targets))
+            self._release(targets)
+
+    def _look(self, aliases: list[str], criteria: Criteria) -> list[Target]:
+        search = Search(aliases, criteria)
+        shown: list[Found] = []
+        targets: list[Target] = []
+        with Progress(self.stderr, _("Looking")) as progress:
+            for one in search:
+                if len(shown) < SHOWN:
+                    shown.append(one)
+                targets.append(Target(one.alias, one.hold.name, one.hold.token))
+                progress.show(search.seen, search.total)
+        complain(search.silent, _("No lock was released."))
+        if shown:
+            self._say("\n".join(table(shown, width_of(self.stdout))))
+        if more := len(targets) - len(shown):
+            text = ngettext("and %(count)d more", "and %(count)d more", more)
+            self._say(text % {"count": more})
+        return targets
+
+    def _say(self, text: str) -> None:
+        if self._verbose:
+            self.stdout.write(text)
+
+    def _ask(self, count: int) -> None:
+        question = ngettext(
+            "Release this lock by force? Its holder may still be at work.",
+            "Release these %(count)d locks by force? Their holders may still be at work.",
+            count,
+        ) % {"count": count}
+        try:
+            answer = input(f"{question} [yes/no] ")
+        except EOFError:
+            raise CommandError(
+                _("There is nobody to ask; --no-input releases without asking.")
+            ) from None
+        except KeyboardInterrupt:
+            answer = ""
+        if answer.strip().lower() != "yes":
+            raise CommandError(_("No lock was released."))
+
+    def _release(self, targets: list[Target]) -> None:
+        done = released = 0
+        try:
+            with Progress(self.stderr, _("Releasing")) as progress:
+                for hit in self._each(targets):
+                    done += 1
+                    released += hit
+                    progress.show(done, len(targets))
+        except LockUnavailable as error:
+            raise CommandError(
+                f"{error}\n{self._left(len(targets) - done, len(targets))}"
+            ) from error
+        except KeyboardInterrupt:
+            self._stop(self._left(len(targets) - done, len(targets)))
+        finally:
+            if released:
+                log_clearing(released, operator(), self._reason)
+        text = ngettext("%(count)d lock was released.", "%(count)d locks were released.", released)
+        self._say(text % {"count": released})
+        if gone := done - released:
+            text = ngettext(
+                "%(count)d had ended by itself before.",
+                "%(count)d had ended by themselves before.",
+                gone,
+            )
+            self._say(text % {"count": gone})
+
+    def _each(self, targets: list[Target]) -> Iterator[bool]:
+        for target in targets:
+            hit = lock_backends[target.alias].force_release(target.name, target.token)
+            if hit:
+                log_cleared(target.alias, target.name, target.token)
+            yield hit
+
+    def _left(self, count: int, total: int) -> str:
+        text = _("%(count)d of %(total)d locks may still be held.")
+        return text % {"count": count, "total": total}
+
+    def _stop(self, text: str) -> NoReturn:
+        raise CommandError(text, returncode=INTERRUPTED)

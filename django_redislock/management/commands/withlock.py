@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from ...calls import Outliving
+from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
+from ...conf import DEFAULT_LOCK_ALIAS
+from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
+from ...factory import lock
+from ...lock import Lock
+from ..children import CANNOT_BE_RUN, Child
+
+# As the shells and flock(1) have it.
+WRONG_ARGUMENTS = 2
+NOT_FOUND = 127
+
+# How much of a command line those see who look who holds the lock.
+SHOWN = 200
+
+
+class Command(BaseCommand):
+    help = "Run a command while holding a lock, as flock(1) does with the lock of a file."
+    # What is wrong with the project must not keep anybody's jobs from running.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="the name of the lock")
+        parser.add_argument(
+            "command", nargs=argparse.PARSER, help="the command, after --, and its arguments"
+        )
+        parser.add_argument(
+            "--wait",
+            type=wait_option,
+            default=0.0,
+            metavar="S",
+            help="how long to wait for the lock; inf: for ever. Default: 0",
+        )
+        parser.add_argument(
+            "--lease", type=float, metavar="S", help="how long the lock outlives a kill -9"
+        )
+        parser.add_argument(
+            "--max-hold", type=float, metavar="S", help="how long the lock may be held; then lost"
+        )
+        parser.add_argument(
+            "--min-hold",
+            type=wait_option,
+            default=0.0,
+            metavar="S",
+            help="hold the lock so long at least, even if the command ends earlier",
+        )
+        parser.add_argument(
+            "--using", default=DEFAULT_LOCK_ALIAS, metavar="ALIAS", help="an alias of LOCKS"
+        )
+        parser.add_argument(
+            "--limit", type=int, default=1, metavar="N", help="how many may hold it at once"
+        )
+        parser.add_argument("--shared", action="store_true", help="take it as a read lock")
+        parser.add_argument("--label", default="", help="a word for those who look who holds it")
+        parser.add_argument(
+            "--conflict-exit-code",
+            type=int,
+            default=BUSY,
+            metavar="N",
+            help=f"the exit code if the lock is busy. Default: {BUSY}",
+        )
+        parser.add_argument(
+            "--on-lost",
+            choices=["kill", "warn"],
+            default="kill",
+            help="what to do with the command when the lock is lost. Default: kill",
+        )
+        parser.add_argument(
+            "--kill-after",
+            type=wait_option,
+            default=5.0,
+            metavar="S",
+            help="how long after SIGTERM it is sent SIGKILL when the lock is lost. Default: 5",
+        )
+        parser.add_argument(
+            "--on-death",
+            choices=["kill", "keep"],
+            default="kill",
+            help="what becomes of the command when this process is killed (Linux). Default: kill",
+        )
+
+    def handle(self, *, name: str, command: list[str], **options: Any) -> None:
+        command = command[1:] if command[0] == "--" else command
+        child = Child(_executable(command), command, dies_with_us=options["on_death"] == "kill")
+        held = self._handle(name, command, child, options)
+        self._told = ""
+        code: int | None = None
+        try:
+            with ExitStack() as stack:
+                self._enter(stack, held, options)
+                code = child.run(
+                    {
+                        **os.environ,
+                        "REDISLOCK_NAME": name,
+                        "REDISLOCK_TOKEN": held.token,
+                        "REDISLOCK_FENCE": str(held.fence),
+                    }
+                )
+        except LockLost as error:
+            self._tell(str(error))
+            if code is None or (options["on_lost"] == "kill" and (child.was_ended or not code)):
+                code = LOST
+        except OSError as error:
+            raise CommandError(f"{command[0]}: {error}", returncode=CANNOT_BE_RUN) from error
+        if code:
+            self._end(code)
+
+    def _handle(self, name: str, command: list[str], child: Child, options: dict[str, Any]) -> Lock:
+        def on_lost(held: Lock) -> None:
+            self._tell(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
+            if options["on_lost"] == "kill":
+                child.end(options["kill_after"])
+
+        what = shlex.join(command)
+        try:
+            return lock(
+                name,
+                using=options["using"],
+                wait=options["wait"],
+                lease=options["lease"],
+                max_hold=options["max_hold"],
+                limit=options["limit"],
+                shared=options["shared"],
+                label=options["label"],
+                what=what if len(what) <= SHOWN else f"{what[: SHOWN - 1]}…",
+                on_lost=on_lost,
+            )
+        except (InvalidLockBackend, ValueError) as error:
+            raise CommandError(str(error), returncode=WRONG_ARGUMENTS) from error
+
+    def _enter(self, stack: ExitStack, held: Lock, options: dict[str, Any]) -> None:
+        least = options["min_hold"]
+        try:
+            stack.enter_context(Outliving(held, least) if least else held)
+        except LockNotAcquired as error:
+            if options["verbosity"] == 0:
+                self._end(options["conflict_exit_code"])
+            raise CommandError(str(error), returncode=options["conflict_exit_code"]) from error
+        except LockUnavailable as error:
+            raise CommandError(str(error), returncode=UNAVAILABLE) from error
+        except KeyboardInterrupt:
+            self._end(128 + signal.SIGINT)
+
+    def _tell(self, message: str) -> None:
+        """Write it, but not what was written before."""
+        if message != self._told:
+            self._told = message
+            self.stderr.write(message)
+
+    def _end(self, code: int) -> NoReturn:
+        """End with an exit code, without a word of ours."""
+        if getattr(self, "_called_from_command_line", False):
+            sys.exit(code)
+        raise CommandError(
+            _("The command ended with the exit code %(code)d.") % {"code": code}, returncode=code
+        )
+
+
+def _executable(command: list[str]) -> str:
+    found = shutil.which(command[0])
+    if found is None:
+        is_there = os.sep in command[0] and Path(command[0]).exists()
+        raise CommandError(
+            (_("%(command)s: it cannot be executed") if is_there else _("%(command)s: not found"))
+            % {"command": command[0]},
+            returncode=CANNOT_BE_RUN if is_there else NOT_FOUND,
+        )
+    return found

@@ -1,0 +1,58 @@
+"""How far long work has come, in one line of a terminal."""
+
+from __future__ import annotations
+
+import shutil
+from time import monotonic
+
+from django.core.management.base import OutputWrapper
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+__all__ = ["Progress"]
+
+# Short work needs no line of its own (seconds).
+QUIET = 1.0
+EVERY = 0.1
+BAR = 30
+
+
+class Progress:
+    """``with Progress(stream, "Released") as progress: progress.show(done, total)``.
+
+    Nothing is written where the stream is no terminal, or before a second has passed.
+    """
+
+    def __init__(self, stream: OutputWrapper, what: str) -> None:
+        self._stream = stream
+        self._what = what
+        self._shows = stream.isatty()
+        self._next = monotonic() + QUIET
+        self._written = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._written:
+            self._write("")
+
+    def show(self, done: int, total: int) -> None:
+        now = monotonic()
+        if not self._shows or now < self._next:
+            return
+        self._next = now + EVERY
+        share = min(1.0, done / total) if total else 0.0
+        filled = int(share * BAR)
+        bar = "#" * filled + "." * (BAR - filled)
+        numbers = _("%(done)s of %(total)s") % {
+            "done": number_format(done, use_l10n=True, force_grouping=True),
+            "total": number_format(total, use_l10n=True, force_grouping=True),
+        }
+        self._write(f"{self._what} [{bar}] {share:4.0%}  {numbers}")
+
+    def _write(self, text: str) -> None:
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self._stream.write(f"\r{text.ljust(self._written)}", ending="" if text else "\r")
+        self._stream.flush()
+        self._written = len(text)

@@ -1,0 +1,113 @@
+"""The arguments by which the commands choose locks."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from ..criteria import Criteria
+from ..exceptions import InvalidLockBackend
+from ..handler import lock_backends
+from ..selection import Silent
+
+__all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons"]
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def add_selectors(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--name",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="GLOB",
+        help='names to choose, such as "order:42" or "order:*" (*, ? and [...]; case matters)',
+    )
+    parser.add_argument(
+        "--holder",
+        metavar="HOST[:PID]",
+        help='only what this host, or this process of it, holds: "web-1", "web-*", "web-1:4242"',
+    )
+    parser.add_argument(
+        "--older-than",
+        type=length_of_time,
+        metavar="TIME",
+        help="only what has been held for longer: 90, 90s, 10m, 2h or 1d",
+    )
+    parser.add_argument(
+        "--waiters", action="store_true", help="only what somebody else is waiting for"
+    )
+    parser.add_argument(
+        "--orphaned",
+        action="store_true",
+        help="only what processes of this host held that have ended; others cannot be known here",
+    )
+    parser.add_argument(
+        "--using",
+        "--backend",
+        dest="using",
+        metavar="ALIAS",
+        help="the backend, an alias of LOCKS; default: all of them",
+    )
+
+
+def chosen_aliases(using: str | None) -> list[str]:
+    """The alias that was asked for, or all. Raises ``CommandError``."""
+    try:
+        aliases = list(lock_backends)
+    except InvalidLockBackend as error:
+        raise CommandError(str(error)) from error
+    if using is None:
+        return aliases
+    if using not in aliases:
+        known = ", ".join(map(repr, aliases))
+        raise CommandError(f"LOCKS has no backend {using!r}. Choose one of {known}.")
+    return [using]
+
+
+def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
+    """What the arguments ask for; ``call_command`` may give times as numbers, too."""
+    host, pid = _host_and_pid(options["holder"] or "")
+    older_than = options["older_than"]
+    states = [("waited", options["waiters"]), ("gone", options["orphaned"])]
+    return Criteria(
+        globs=_globs(options["name"]),
+        host=host,
+        pid=pid,
+        older_than=None if older_than is None else length_of_time(str(older_than)),
+        states=tuple(state for state, wanted in states if wanted),
+    )
+
+
+def length_of_time(text: str) -> float:
+    """Seconds, from a number with an optional unit: s, m, h or d."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def complain(silent: Sequence[Silent], consequence: str) -> None:
+    """Raise ``CommandError`` if some backend could not list its locks."""
+    if silent:
+        raise CommandError("\n".join([*reasons(silent), consequence])) from silent[0].error
+
+
+def reasons(silent: Sequence[Silent]) -> list[str]:
+    return [f"LOCKS[{one.alias!r}]: {one.error}" for one in silent]
+
+
+def _globs(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def _host_and_pid(holder: str) -> tuple[str, int | None]:
+    host, colon, pid = holder.rpartition(":")
+    if colon and pid.isdecimal():
+        return host, int(pid)
+    return holder, None

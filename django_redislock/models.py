@@ -1,0 +1,38 @@
+"""The model behind the admin page: it has a content type and permissions, and no table."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+__all__ = ["Lock"]
+
+
+class NoRows(models.Manager["Lock"]):
+    """Live locks are in a backend. Who asks the database (``dumpdata`` does) finds none."""
+
+    def get_queryset(self) -> models.QuerySet[Lock]:
+        nothing: models.QuerySet[Lock] = super().get_queryset().none()
+        return nothing
+
+
+class Lock(models.Model):
+    """A live lock, as the admin knows it. Not the handle that ``lock()`` makes."""
+
+    name = models.TextField(_("name"), primary_key=True)
+
+    objects = NoRows()
+
+    class Meta:
+        managed = False
+        base_manager_name = "objects"
+        verbose_name = _("lock")
+        verbose_name_plural = _("locks")
+        default_permissions = ()
+        permissions = [
+            ("view_lock", _("Can view locks")),
+            ("release_lock", _("Can release locks by force")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

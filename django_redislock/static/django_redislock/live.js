@@ -1,0 +1,239 @@
+"use strict";
+// Keeps the pages of the live locks up to date: leases run down, and what the page shows is fetched
+// again from its own address. Without this script the pages are whole, and are reloaded by hand.
+{
+    const LONGEST_PAUSE = 30000;
+    const TICK = 500;
+
+    const start = () => {
+        const controls = document.getElementById("redislock-controls");
+        const live = document.getElementById("redislock-live");
+        if (controls && live) {
+            new LivePage(controls, live).run();
+        }
+    };
+
+    class LivePage {
+        constructor(controls, live) {
+            this.texts = controls.dataset;
+            this.live = live;
+            this.status = document.getElementById("redislock-status");
+            this.button = document.getElementById("redislock-pause");
+            this.duration = new Duration(JSON.parse(this.texts.formats));
+            this.readAt = performance.now();
+            this.every = this.pause = Number(this.texts.every);
+            this.paused = this.over = false;
+            this.timer = null;
+        }
+
+        run() {
+            showWhatNeedsScript(document);
+            this.button.addEventListener("click", () => this.toggle());
+            document.addEventListener("visibilitychange", () => this.schedule(0));
+            this.live.addEventListener("change", (event) => this.select(event.target));
+            setInterval(() => this.tick(), TICK);
+            this.say(this.texts.live);
+            this.schedule(this.every);
+        }
+
+        toggle() {
+            this.paused = !this.paused;
+            this.button.textContent = this.paused ? this.texts.resume : this.texts.pause;
+            this.say(this.paused ? this.texts.paused : this.texts.live);
+            this.schedule(0);
+        }
+
+        // Nothing is fetched for a page that nobody sees.
+        schedule(delay) {
+            clearTimeout(this.timer);
+            if (!this.paused && !this.over && !document.hidden) {
+                this.timer = setTimeout(() => this.refresh(), delay);
+            }
+        }
+
+        async refresh() {
+            const asked = (this.asked = {});
+            try {
+                const fresh = await this.fetch();
+                if (asked !== this.asked || this.paused) {
+                    return;
+                }
+                if (fresh) {
+                    this.show(fresh);
+                    this.pause = this.every;
+                    this.say(this.texts.live);
+                } else {
+                    this.over = true;
+                    this.say(this.texts.over);
+                }
+            } catch {
+                this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+                this.say(this.texts.failed);
+            }
+            if (asked === this.asked) {
+                this.schedule(this.pause);
+            }
+        }
+
+        // The live part of the page as it is now; nothing if the address leads elsewhere by now.
+        async fetch() {
+            const response = await fetch(location.href, {
+                cache: "no-store",
+                signal: AbortSignal.timeout(20000),
+            });
+            if (response.status >= 500) {
+                throw new Error(response.statusText);
+            }
+            const page = new DOMParser().parseFromString(await response.text(), "text/html");
+            return page.getElementById("redislock-live");
+        }
+
+        show(fresh) {
+            const focused = document.activeElement;
+            showWhatNeedsScript(fresh);
+            // What runs down by itself is not a difference.
+            this.readAt = performance.now();
+            morph(this.live, document.importNode(fresh, true));
+            if (focused !== document.activeElement && this.live.contains(focused)) {
+                focused.focus({preventScroll: true});
+            }
+            this.tick();
+        }
+
+        tick() {
+            if (this.paused || document.hidden) {
+                return;
+            }
+            const passed = (performance.now() - this.readAt) / 1000;
+            for (const element of this.live.querySelectorAll("[data-remaining]")) {
+                const left = Number(element.dataset.remaining) - passed;
+                write(element, left > 0 ? this.duration.of(left) : this.texts.ended);
+                const bar = element.nextElementSibling;
+                if (bar) {
+                    bar.value = Math.max(0, left);
+                }
+            }
+            for (const element of this.live.querySelectorAll("[data-elapsed]")) {
+                write(element, this.duration.of(Number(element.dataset.elapsed) + passed));
+            }
+        }
+
+        select(target) {
+            if (target.id === "redislock-all") {
+                for (const box of this.live.querySelectorAll("input[name=hold]")) {
+                    box.checked = target.checked;
+                }
+            }
+        }
+
+        // A status that is repeated would be read out again.
+        say(text) {
+            write(this.status, text);
+        }
+    }
+
+    // Lengths of time as the server writes them, in its language.
+    class Duration {
+        constructor(formats) {
+            this.formats = formats;
+            const options = {minimumFractionDigits: 1, maximumFractionDigits: 1};
+            try {
+                this.number = new Intl.NumberFormat(document.documentElement.lang, options);
+            } catch {
+                this.number = new Intl.NumberFormat(undefined, options);
+            }
+        }
+
+        of(seconds) {
+            if (seconds < 60) {
+                return this.formats.seconds.replace("%(seconds)s", this.number.format(seconds));
+            }
+            const whole = Math.floor(seconds);
+            const units = whole < 3600
+                ? [[whole / 60, "min"], [whole % 60, "s"]]
+                : whole < 86400
+                    ? [[whole / 3600, "h"], [(whole % 3600) / 60, "min"]]
+                    : [[whole / 86400, "d"], [(whole % 86400) / 3600, "h"]];
+            return units
+                .map(([count, unit]) => [Math.floor(count), unit])
+                .filter(([count]) => count)
+                .map(([count, unit]) => this.formats[unit].replace("%(count)d", count))
+                .join(" ");
+        }
+    }
+
+    const write = (element, text) => {
+        if (element.textContent !== text) {
+            element.textContent = text;
+        }
+    };
+
+    const showWhatNeedsScript = (root) => {
+        for (const element of root.querySelectorAll(".redislock-needs-script")) {
+            element.hidden = false;
+        }
+    };
+
+    // Make `old` what `fresh` is, and keep every element that is in both: focus, selection and
+    // what is ticked stay, and so does the place of a screen reader. Rows are told by their ids.
+    const morph = (old, fresh) => {
+        if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+            old.replaceWith(fresh);
+        } else if (old.nodeType === Node.TEXT_NODE) {
+            if (old.data !== fresh.data) {
+                old.data = fresh.data;
+            }
+        } else if (old.nodeType === Node.ELEMENT_NODE) {
+            morphAttributes(old, fresh);
+            morphChildren(old, fresh);
+        }
+    };
+
+    const morphAttributes = (old, fresh) => {
+        for (const {name} of [...old.attributes]) {
+            if (!fresh.hasAttribute(name)) {
+                old.removeAttribute(name);
+            }
+        }
+        for (const {name, value} of fresh.attributes) {
+            if (old.getAttribute(name) !== value) {
+                old.setAttribute(name, value);
+            }
+        }
+    };
+
+    const morphChildren = (old, fresh) => {
+        const wanted = [...fresh.childNodes];
+        const ids = new Set(wanted.map((node) => node.id).filter(Boolean));
+        const known = new Map();
+        for (const node of [...old.childNodes]) {
+            if (node.id && ids.has(node.id)) {
+                known.set(node.id, node);
+            } else if (node.id) {
+                node.remove();
+            }
+        }
+        wanted.forEach((node, place) => {
+            const present = old.childNodes[place];
+            // Without an id a node stands for whatever else is in its place.
+            const same = node.id ? known.get(node.id) : present && !present.id && present;
+            if (!same) {
+                old.insertBefore(node, present || null);
+                return;
+            }
+            if (same !== present) {
+                old.insertBefore(same, present || null);
+            }
+            morph(same, node);
+        });
+        while (old.childNodes.length > wanted.length) {
+            old.lastChild.remove();
+        }
+    };
+
+    if (document.readyState === "loading") {
+        document.addEventListener("DOMContentLoaded", start);
+    } else {
+        start();
+    }
+}

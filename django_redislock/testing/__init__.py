@@ -1,0 +1,43 @@
+"""For the tests of those who use django_redislock, and for its own.
+
+What is named here needs no pytest. ``plugin.py`` has the fixtures, ``servers.py`` the server that
+tests start themselves.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .override import LocksLeft, override_locks
+    from .servers import EmbeddedServer
+    from .staging import (
+        HeldElsewhere,
+        assert_locked,
+        assert_not_locked,
+        expire,
+        held_elsewhere,
+        lose,
+    )
+
+__all__ = [
+    "EmbeddedServer",
+    "HeldElsewhere",
+    "LocksLeft",
+    "assert_locked",
+    "assert_not_locked",
+    "expire",
+    "held_elsewhere",
+    "lose",
+    "override_locks",
+]
+
+_ROOMS = {"EmbeddedServer": "servers", "LocksLeft": "override", "override_locks": "override"}
+
+
+def __getattr__(name: str) -> Any:
+    # Settings files take their server from this package, and must not load django.test for that.
+    if name in __all__:
+        return getattr(import_module(f".{_ROOMS.get(name, 'staging')}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

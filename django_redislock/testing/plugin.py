@@ -1,0 +1,65 @@
+"""The pytest fixtures. Nothing happens, and no settings are read, before a test asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .servers import EmbeddedServer
+    from .staging import HeldElsewhere
+
+__all__ = ["Locks", "held_elsewhere", "locks", "redislock_server"]
+
+
+class Locks:
+    """Where the locks of a test live: in memory, unless the test says otherwise."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def override(self, redis_url: str | None = None, /, **entry: Any) -> None:
+        """Use other locks from now until the end of the test, as ``override_locks`` takes them."""
+        from .override import override_locks
+
+        self._stack.enter_context(override_locks(redis_url, **entry))
+
+
+@pytest.fixture
+def locks() -> Iterator[Locks]:
+    """Locks in memory, all free. The test fails if it leaves one held."""
+    from .override import LocksLeft
+
+    with ExitStack() as stack:
+        locks = Locks(stack)
+        locks.override()
+        yield locks
+        try:
+            stack.close()
+        except LocksLeft as left:
+            pytest.fail(str(left), pytrace=False)
+
+
+@pytest.fixture
+def held_elsewhere(locks: Locks) -> Iterator[Callable[..., HeldElsewhere]]:
+    """A function that lets somebody else hold a name, until the test or a ``with`` block ends."""
+    from .staging import held_elsewhere
+
+    with ExitStack() as stack:
+
+        def hold(name: str, **options: Any) -> HeldElsewhere:
+            return stack.enter_context(held_elsewhere(name, **options))
+
+        yield hold
+
+
+@pytest.fixture(scope="session")
+def redislock_server() -> Iterator[EmbeddedServer]:
+    """A Redis or Valkey server that only this run knows."""
+    from .servers import EmbeddedServer
+
+    with EmbeddedServer() as server:
+        yield server

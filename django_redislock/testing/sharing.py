@@ -1,0 +1,95 @@
+"""The part of the contract that is about several holders, and about who sees them."""
+
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+from django_redislock.backends.base import SHARED
+from django_redislock.testing.verbs import LONG, SHORT, Verbs, outlive, wait_until
+
+__all__ = ["SharingContract"]
+
+
+class SharingContract:
+    """Inherited by ``BackendContract``."""
+
+    # Several at once.
+
+    def test_a_limit_admits_so_many(self, verbs: Verbs) -> None:
+        claims = [verbs.claim(limit=3) for _ in range(4)]
+        for claim in claims[:3]:
+            verbs.hold(claim)
+        ear = verbs.queue_up(claims[3])
+        assert sorted(verbs.holders()) == sorted(claim.token for claim in claims[:3])
+        verbs.release(claims[1])
+        ear.turn()
+
+    def test_every_limit_is_kept_also_the_strictest(self, verbs: Verbs) -> None:
+        strict, loose = verbs.claim(limit=2), verbs.claim(limit=9)
+        verbs.hold(loose)
+        verbs.hold(strict)
+        assert verbs.is_busy(verbs.claim(limit=9))
+        verbs.release(strict)
+        verbs.hold(verbs.claim(limit=9))
+        verbs.hold(verbs.claim(limit=9))
+
+    def test_readers_share_and_a_writer_waits_for_them_all(self, verbs: Verbs) -> None:
+        readers = [verbs.claim(limit=SHARED) for _ in range(3)]
+        for reader in readers:
+            verbs.hold(reader)
+        ear = verbs.queue_up(verbs.claim())
+        assert verbs.is_busy(verbs.claim(limit=SHARED)), "a writer waits before this reader"
+        for reader in readers:
+            assert ear.deaf
+            verbs.release(reader)
+        ear.turn()
+
+    def test_a_release_wakes_all_readers_up_to_the_next_writer(self, verbs: Verbs) -> None:
+        held = verbs.claim()
+        verbs.hold(held)
+        limits = (SHARED, SHARED, 1, SHARED)
+        ears = [verbs.queue_up(verbs.claim(limit=limit)) for limit in limits]
+        verbs.release(held)
+        assert ears[0].turn().fence < ears[1].turn().fence
+        assert ears[2].deaf
+        assert ears[3].deaf
+        assert all(hold.shared for hold in verbs.backend.inspect("a")[0])
+
+    # Who holds what.
+
+    def test_force_release_ends_the_hold_that_was_seen(self, verbs: Verbs) -> None:
+        told: list[str] = []
+        verbs.backend.on_force_release = lambda place, name, token: told.append(token)
+        held, first = verbs.claim(), verbs.claim()
+        verbs.hold(held)
+        ear = verbs.queue_up(first)
+        # The process of the holder listens by now, as it has waited for this name.
+        verbs.acquire(held)
+        assert verbs.backend.force_release("a", held.token)
+        ear.turn()
+        wait_until(lambda: told == [held.token])
+        assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
+        assert verbs.holders() == [first.token]
+
+    def test_inspect_tells_who_holds_and_who_waits(self, verbs: Verbs) -> None:
+        held, first = verbs.claim(limit=2, lease=LONG), verbs.claim(limit=1)
+        grant = verbs.hold(held)
+        verbs.queue_up(first)
+        (hold,), (waiting,) = verbs.backend.inspect("a")
+        assert (hold.name, hold.token, hold.fence, hold.limit) == ("a", held.token, grant.fence, 2)
+        assert (hold.lease, hold.waiters, hold.holder.what) == (LONG, 1, held.token)
+        assert LONG - 5 < hold.remaining <= LONG
+        assert (waiting.token, waiting.limit, waiting.holder.what) == (first.token, 1, first.token)
+        assert hold.since <= waiting.since
+        assert hold.since.tzinfo is not None
+
+    def test_a_list_has_pages_and_begins_with_what_ends_soonest(self, verbs: Verbs) -> None:
+        verbs.hold(verbs.claim("over", lease=SHORT))
+        names = [f"name {number}" for number in range(30)]
+        for place, name in enumerate(names):
+            verbs.hold(verbs.claim(name, lease=LONG + place))
+        outlive()
+        pages = [verbs.backend.list(start, start + 7) for start in range(0, 35, 7)]
+        assert {page.total for page in pages} == {30}
+        assert [hold.name for page in pages for hold in page.holds] == names
+        assert verbs.backend.list(30, 40).holds == []

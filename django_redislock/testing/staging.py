@@ -1,0 +1,147 @@
+"""What a test lets happen to a lock, and what it asserts of one; by the verbs of any backend."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+from types import TracebackType
+
+from ..backends.base import SHARED, Busy, Claim, Hold, Holder
+from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+from ..exceptions import LockUnavailable, readable
+from ..handler import lock_backends
+from ..keys import check_name
+from ..renewal import renewer
+
+__all__ = [
+    "HeldElsewhere",
+    "assert_locked",
+    "assert_not_locked",
+    "expire",
+    "held_elsewhere",
+    "lose",
+]
+
+# Long enough for a debugger, and nothing that was left on a server stays for longer (seconds).
+LEASE = 600.0
+
+# How many of the locks that are held a message names.
+NAMED = 10
+
+
+class HeldElsewhere:
+    """A hold of somebody else, who does not renew it. Made by ``held_elsewhere()``."""
+
+    def __init__(self, claim: Claim, using: str) -> None:
+        self.name = claim.name
+        self.token = claim.token
+        self.fence = 0
+        self._claim = claim
+        self._using = using
+
+    def __repr__(self) -> str:
+        return f"<HeldElsewhere {self.name!r}>"
+
+    def acquire(self) -> None:
+        """Hold it from now on. Raises ``AssertionError`` if somebody holds it already."""
+        reply = lock_backends[self._using].acquire(self._claim)
+        if isinstance(reply, Busy):
+            by = f", by {readable(reply.holder)}" if reply.holder else ""
+            raise AssertionError(
+                f"{readable(self.name)!r} cannot be held elsewhere: it is held already{by}."
+            )
+        self.fence = reply.fence
+
+    def release(self) -> None:
+        """End it, if it has not ended; the first who waits holds the lock then."""
+        lock_backends[self._using].release(self.name, self.token)
+
+    def __enter__(self) -> HeldElsewhere:
+        if not self.fence:
+            self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with suppress(LockUnavailable):  # a server that the test has stopped keeps no lock
+            self.release()
+
+
+def held_elsewhere(
+    name: str,
+    *,
+    using: str = DEFAULT_LOCK_ALIAS,
+    lease: Duration = LEASE,
+    limit: int = 1,
+    shared: bool = False,
+    what: str = "another.process",
+    label: str = "elsewhere",
+) -> HeldElsewhere:
+    """Make a context manager in which somebody else holds the name.
+
+    ``lease`` (seconds or a timedelta) is not renewed: after it the name is free. The other options
+    are those of ``lock()``.
+    """
+    holder = Holder(host="another-host", pid=1, thread="MainThread", what=what, label=label)
+    length = seconds(lease, "lease", least=SHORTEST_LEASE)
+    claim = Claim(
+        check_name(name), secrets.token_hex(16), SHARED if shared else limit, length, holder.pack()
+    )
+    return HeldElsewhere(claim, using)
+
+
+def assert_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> Sequence[Hold]:
+    """Raise ``AssertionError`` unless somebody holds the name; return who does."""
+    holds = lock_backends[using].inspect(name)[0]
+    if not holds:
+        raise AssertionError(f"{readable(name)!r} is not locked; {_held_instead(using)}.")
+    return holds
+
+
+def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
+    """Raise ``AssertionError`` if somebody holds the name."""
+    holds = lock_backends[using].inspect(name)[0]
+    if holds:
+        by = ", and by ".join(readable(hold.holder) for hold in holds)
+        raise AssertionError(f"{readable(name)!r} is locked, by {by}.")
+
+
+def expire(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
+    """Let the lease of whoever holds the name end now, as if the time had passed.
+
+    Handles in this process see the loss at once, those of other processes at their next renewal.
+    The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
+    """
+    place = lock_backends[using].place
+    ours = {tenure.key: tenure for tenure in renewer.holds()}
+    for hold in assert_locked(name, using=using):
+        if (tenure := ours.get((place, name, hold.token))) is not None:
+            tenure.mark_lost("its lease ran out")
+            tenure.clock.set_end(monotonic())
+        # A shorter lease would not do: those who wait have been told when the present one ends.
+        lock_backends[using].force_release(name, hold.token)
+
+
+def lose(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
+    """Release the name by force, as the admin or ``clearlocks`` do.
+
+    Handles in this process see the loss at once, those of other processes at their next renewal.
+    The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
+    """
+    for hold in assert_locked(name, using=using):
+        lock_backends[using].force_release(name, hold.token)
+        renewer.lost_by_force(lock_backends[using].place, name, hold.token)
+
+
+def _held_instead(using: str) -> str:
+    page = lock_backends[using].list(0, NAMED)
+    if not page.total:
+        return "nothing is"
+    names = ", ".join(repr(readable(hold.name)) for hold in page.holds)
+    return f"{page.total} others are: {names}{', ...' if page.total > NAMED else ''}"

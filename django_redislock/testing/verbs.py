@@ -1,0 +1,129 @@
+"""How the contract suite talks to a backend: its verbs, and a waiter that hears of its turn."""
+
+# ruff: noqa: S101 - these are tests
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from django_redislock.backends.base import (
+    BaseLockBackend,
+    Busy,
+    Claim,
+    Extension,
+    Grant,
+    Holder,
+)
+from django_redislock.backends.waiters import Turn
+
+__all__ = ["LONG", "SHORT", "Ear", "Verbs", "outlive", "wait_until"]
+
+T = TypeVar("T")
+
+# Seconds; deadlines for a machine under load, not expectations.
+WITHIN = 10.0
+LONG = 30.0
+# A lease that a test waits out, and one more that is over by then for certain.
+SHORT = 0.1
+
+
+class Ear:
+    """A waiter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self._told: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+
+    def tell(self, turn: Turn | None) -> None:
+        self._told.put(turn)
+
+    def turn(self) -> Turn:
+        """The turn it is given. Fails if none comes."""
+        try:
+            while (turn := self._told.get(timeout=WITHIN)) is None:
+                pass  # it was asked to look again
+        except queue.Empty:
+            pytest.fail(f"no turn came within {WITHIN:g} s")
+        return turn
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it has been told nothing."""
+        return self._told.empty()
+
+
+class Verbs:
+    """The verbs of a backend, called in one of the two ways."""
+
+    def __init__(self, backend: BaseLockBackend, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.backend = backend
+        self._loop = loop
+        self._tokens = (f"token-{number}" for number in itertools.count(1))
+
+    def claim(
+        self, name: str = "a", *, token: str = "", limit: int = 1, lease: float = LONG
+    ) -> Claim:
+        token = token or next(self._tokens)
+        return Claim(name, token, limit, lease, Holder(what=token).pack())
+
+    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+        return self._call(self.backend.acquire, self.backend.aacquire, claim, stay)
+
+    def release(self, claim: Claim) -> bool:
+        return self._call(self.backend.release, self.backend.arelease, claim.name, claim.token)
+
+    def extend(self, *extensions: Extension) -> list[float | None]:
+        return list(self._call(self.backend.extend, self.backend.aextend, list(extensions)))
+
+    def cancel(self, claim: Claim, late: float = 0.0) -> None:
+        self._call(self.backend.cancel, self.backend.acancel, claim.name, claim.token, late)
+
+    def hold(self, claim: Claim) -> Grant:
+        """Acquire what is free."""
+        grant = self.acquire(claim)
+        assert isinstance(grant, Grant)
+        return grant
+
+    def is_busy(self, claim: Claim) -> bool:
+        return isinstance(self.acquire(claim), Busy)
+
+    def queue_up(self, claim: Claim, stay: float = LONG) -> Ear:
+        """Let the claim wait for a name that is busy."""
+        ear = Ear()
+        self.backend.enlist(claim, ear)
+        self._call(self.backend.listen, self.backend.alisten, claim.name, WITHIN)
+        assert isinstance(self.acquire(claim, stay), Busy)
+        return ear
+
+    def holders(self, name: str = "a") -> list[str]:
+        holds, _ = self._call(self.backend.inspect, self.backend.ainspect, name)
+        return [hold.token for hold in holds]
+
+    def waiting(self, name: str = "a") -> list[str]:
+        _, waiting = self._call(self.backend.inspect, self.backend.ainspect, name)
+        return [one.token for one in waiting]
+
+    def _call(
+        self, verb: Callable[..., T], twin: Callable[..., Coroutine[Any, Any, T]], *args: Any
+    ) -> T:
+        if self._loop is None:
+            return verb(*args)
+        return self._loop.run_until_complete(twin(*args))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WITHIN
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {WITHIN:g} s"
+        time.sleep(0.002)
+
+
+def outlive(lease: float = SHORT) -> None:
+    """Let so many seconds pass, for certain, and on the backend's clock too."""
+    time.sleep(lease + 0.02)

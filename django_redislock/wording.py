@@ -1,0 +1,100 @@
+"""How a live hold reads, on the admin page and in a terminal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.formats import number_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from .backends.base import Holder
+from .criteria import age
+from .exceptions import readable
+from .selection import Found
+
+__all__ = ["Line", "duration", "formats", "limit_of", "place_of"]
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+@dataclass(frozen=True)
+class Line:
+    """A hold in words. The token is not among them: who knows it can release the lock."""
+
+    alias: str
+    name: str
+    remaining: str
+    lease: str
+    what: str
+    label: str
+    place: str
+    waiters: int
+    fence: str
+    limit: str
+    since: datetime
+    held_for: str
+
+    @classmethod
+    def of(cls, found: Found) -> Line:
+        hold = found.hold
+        return cls(
+            alias=found.alias,
+            name=readable(hold.name),
+            remaining=duration(hold.remaining),
+            lease=duration(hold.lease),
+            what=readable(hold.holder.what),
+            label=readable(hold.holder.label),
+            place=place_of(hold.holder),
+            waiters=hold.waiters,
+            fence=str(hold.fence),
+            limit=limit_of(hold.limit, shared=hold.shared),
+            since=localtime(hold.since),
+            held_for=duration(age(hold)),
+        )
+
+    @property
+    def holder(self) -> str:
+        """The whole holder in one line."""
+        return ", ".join(part for part in (self.what, self.label, self.place) if part)
+
+
+def duration(seconds: float) -> str:
+    """A length of time in two units at the most; a clock that is behind ours makes it 0."""
+    if seconds < MINUTE:
+        return _("%(seconds)s s") % {"seconds": number_format(max(seconds, 0.0), decimal_pos=1)}
+    whole = int(seconds)
+    if seconds < HOUR:
+        units = [(whole // MINUTE, "%(count)d min"), (whole % MINUTE, "%(count)d s")]
+    elif seconds < DAY:
+        units = [(whole // HOUR, "%(count)d h"), (whole % HOUR // MINUTE, "%(count)d min")]
+    else:
+        units = [(whole // DAY, "%(count)d d"), (whole % DAY // HOUR, "%(count)d h")]
+    return " ".join(_(text) % {"count": count} for count, text in units if count)
+
+
+def formats() -> str:
+    """What the script of the admin pages needs to write a ``duration`` of its own, as JSON."""
+    return json.dumps(
+        {
+            "seconds": _("%(seconds)s s"),
+            "s": _("%(count)d s"),
+            "min": _("%(count)d min"),
+            "h": _("%(count)d h"),
+            "d": _("%(count)d d"),
+        }
+    )
+
+
+def place_of(holder: Holder) -> str:
+    return _("%(host)s, pid %(pid)s, %(thread)s") % {
+        "host": readable(holder.host),
+        "pid": readable(holder.pid),
+        "thread": readable(holder.thread),
+    }
+
+
+def limit_of(limit: int, *, shared: bool) -> str:
+    return _("shared") if shared else str(limit)
