@@ -1,0 +1,30 @@
+"""The database of a demo run: its tables, and the user that may enter the admin."""
+
+from __future__ import annotations
+
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+ADMIN = "admin"
+EMAIL = "admin@demo.invalid"  # tells the demo's own user from one that was there before
+
+
+def prepare_database(password: str) -> None:
+    """Migrate, and let the user ``admin`` in with this password.
+
+    Raises CommandError if the database has a user ``admin`` that no demo has made.
+    """
+    call_command("migrate", verbosity=0, interactive=False)
+    user, _ = get_user_model().objects.get_or_create(
+        username=ADMIN, defaults={"email": EMAIL, "is_staff": True, "is_superuser": True}
+    )
+    if user.email != EMAIL:
+        raise CommandError(
+            f"The database of DATABASE_URL has a user {ADMIN!r} that is not the demo's, and "
+            "the demo would change its password. Give it a database of its own."
+        )
+    user.set_password(password)
+    user.save()
+    # The server processes are forked from this one, and a connection must not be shared.
+    connections.close_all()

@@ -1,0 +1,90 @@
+"""The site in its own processes, and in a folder that is gone when they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+from urllib.parse import quote
+
+from django_redislock.testing.launcher import SupervisedProcess
+
+ROOT = Path(__file__).parents[2]
+LAST_WORDS = 2000  # bytes of the site's output that a failure shows
+
+
+class SiteFailed(Exception):
+    """The site could not start, or has ended; the message is what it said."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """``ports`` are those of the single processes, ``port`` is the one that they all share."""
+
+    ports: list[int]
+    port: int | None
+    password: str  # of the admin user
+    process: SupervisedProcess
+    output: IO[bytes]
+
+    def wait(self) -> NoReturn:
+        """Wait for as long as the site runs. Raises SiteFailed when it has ended."""
+        self.process.wait()
+        raise SiteFailed(_last_words(self.output))
+
+
+@contextmanager
+def running_site(servers: int, port: int | None, redis_url: str) -> Iterator[Site]:
+    """Start the site; leave no process and no folder of it behind, however this one ends.
+
+    Its database is that of DATABASE_URL, or a new one in its folder. ``port`` is the one to share,
+    if any. Raises SiteFailed.
+    """
+    folder = Path(tempfile.gettempdir(), f"redislock-demo-{secrets.token_hex(8)}")
+    password = secrets.token_urlsafe(9)
+    throwaway = f"sqlite:///{quote(str(folder / 'demo.sqlite3'))}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": os.environ.get("DATABASE_URL") or throwaway,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "DEMO_ADMIN_PASSWORD": password,
+    }
+    command = [sys.executable, "-m", "example_project.demo.servers", str(servers)]
+    if port is not None:
+        command.append(str(port))
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as announcement, tempfile.TemporaryFile() as output:
+        try:
+            process = SupervisedProcess(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=writer,
+                stderr=output,
+                folder=folder,
+            )
+        finally:
+            os.close(writer)
+        try:
+            ready = announcement.readline()
+            if not ready:
+                raise SiteFailed(_last_words(output))
+            private, public = json.loads(ready)
+            yield Site(private, public[0] if public else None, password, process, output)
+        finally:
+            process.stop()
+
+
+def _last_words(output: IO[bytes]) -> str:
+    # Not read(): the offset is shared with the processes that write there.
+    size = os.fstat(output.fileno()).st_size
+    start = max(0, size - LAST_WORDS)
+    return os.pread(output.fileno(), LAST_WORDS, start).decode(errors="replace").strip()

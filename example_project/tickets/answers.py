@@ -1,0 +1,22 @@
+"""One answer, in the form that the client asked for: a message on the page, or JSON."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import reverse
+
+LEVELS = {2: messages.SUCCESS, 4: messages.WARNING, 5: messages.ERROR}
+
+
+def answer(request: HttpRequest, status: int, result: str, text: str, **facts: Any) -> HttpResponse:
+    """Answer JSON with ``status`` to a program, and to a browser the page with ``text`` on it."""
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        # The pid tells which of the site's processes has answered.
+        facts |= {"result": result, "text": text, "pid": os.getpid()}
+        return JsonResponse(facts, status=status)
+    messages.add_message(request, LEVELS[status // 100], text)
+    return HttpResponseRedirect(reverse("tickets:office"), status=303)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+
+class Command(BaseCommand):
+    help = (
+        "Sell tickets to many buyers at once through several server processes, without and with "
+        "a lock, compare the results, and serve the site. Redis is an embedded server unless "
+        "REDIS_URL is set; the database is thrown away unless DATABASE_URL is set."
+    )
+    # They would look at the Redis of the settings, and the demo brings its own.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tickets", type=_positive, default=100, help="default: 100")
+        parser.add_argument("--buyers", type=_positive, default=200, help="default: 200")
+        parser.add_argument(
+            "--servers", type=_positive, default=4, help="server processes of the site; default: 4"
+        )
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=8000,
+            help="where the site is served in the end; default: 8000, or a free one if it is taken",
+        )
+        parser.add_argument(
+            "--no-serve",
+            action="store_true",
+            help="end after the results, with exit code 0 only if the guarded sale was exact",
+        )
+
+    def handle(self, **options: Any) -> None:
+        try:
+            from rich.console import Console
+
+            from example_project.demo import runner
+        except ImportError as error:
+            raise CommandError(
+                f'{error}. The demo needs: pip install "django-redislock[example]"'
+            ) from error
+        port = None if options["no_serve"] else options["port"]
+        chosen = runner.Options(options["tickets"], options["buyers"], options["servers"], port)
+        # A shell puts a job in the background with SIGINT ignored; it must work there, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            exact = runner.run(chosen, Console())
+        except runner.FAILURES as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
+        if not exact:
+            raise CommandError("The guarded sale was not exact.")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_redislock import LockError, LockUnavailable, lock
+
+BUYERS = ("alice", "bob", "chidi", "dana", "émile", "福子")
+
+
+class Command(BaseCommand):
+    help = (
+        "Fill the admin page of the live locks with life: short and long holds, queues, "
+        "semaphores, readers and a writer, in several processes, until Ctrl-C."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--processes", type=_positive, default=3, help="default: 3")
+        parser.add_argument("--threads", type=_positive, default=8, help="of each; default: 8")
+        parser.add_argument(
+            "--seconds", type=float, default=None, help="end by itself after this time"
+        )
+
+    def handle(
+        self, *, processes: int, threads: int, seconds: float | None, **options: object
+    ) -> None:
+        ends = time.monotonic() + seconds if seconds is not None else float("inf")
+        others = [self._another(threads, seconds) for _number in range(processes - 1)]
+        stopped = threading.Event()
+        failures: list[LockUnavailable] = []
+        workers = [
+            threading.Thread(target=_work, args=(stopped, failures), name=f"worker-{number}")
+            for number in range(threads)
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            while time.monotonic() < ends and not failures:
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            self.stderr.write("Ending; what is held is released.")
+        finally:
+            stopped.set()
+            for worker in workers:
+                worker.join()
+            for other in others:
+                other.terminate() if failures else other.wait()
+        if failures:
+            raise CommandError(str(failures[0]))
+
+    def _another(self, threads: int, seconds: float | None) -> subprocess.Popen[bytes]:
+        """A further process; Ctrl-C at a terminal reaches it as well."""
+        command = [sys.executable, sys.argv[0], "traffic", "--processes", "1"]
+        command += ["--threads", str(threads)]
+        if seconds is not None:
+            command += ["--seconds", str(seconds)]
+        return subprocess.Popen(command)
+
+
+def _work(stopped: threading.Event, failures: list[LockUnavailable]) -> None:
+    tasks: list[Callable[[threading.Event], None]] = [_buy, _buy, _report, _quota, _read, _write]
+    while not stopped.is_set():
+        try:
+            random.choice(tasks)(stopped)
+        except LockUnavailable as error:
+            failures.append(error)
+            return
+        except LockError:
+            # Busy for too long, or released by force in the admin: that is what it is there for.
+            continue
+
+
+def _buy(stopped: threading.Event) -> None:
+    with lock(f"event:{random.randint(1, 12)}", wait=5, label=random.choice(BUYERS)):
+        stopped.wait(random.expovariate(2))
+
+
+def _report(stopped: threading.Event) -> None:
+    with lock("report", wait=2, lease=30, what="manage.py report"):
+        stopped.wait(random.uniform(5, 20))
+
+
+def _quota(stopped: threading.Event) -> None:
+    with lock("api", limit=3, wait=5, label=random.choice(BUYERS)):
+        stopped.wait(random.uniform(0.5, 3))
+
+
+def _read(stopped: threading.Event) -> None:
+    with lock("catalogue", shared=True, wait=5, label=random.choice(BUYERS)):
+        stopped.wait(random.uniform(0.5, 2))
+
+
+def _write(stopped: threading.Event) -> None:
+    with lock("catalogue", wait=3, what="manage.py import_catalogue"):
+        stopped.wait(1)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

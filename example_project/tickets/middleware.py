@@ -1,0 +1,37 @@
+"""What a visitor sees when a lock could not do its work, for all views in one place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from django_redislock import LockLost, LockNotAcquired, LockUnavailable
+
+from .answers import answer
+
+
+class LockErrorsMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        match error:
+            case LockNotAcquired():
+                text = _("Somebody else is at it: %(holder)s. Try again a little later.")
+                text %= {"holder": error.holder or _("unknown")}
+                response = answer(request, 423, "busy", text)
+                response["Retry-After"] = str(math.ceil(error.retry_after or 1))
+                return response
+            case LockLost():
+                text = _("The lock “%(name)s” ended before the work did. It may be incomplete.")
+                return answer(request, 409, "lost", text % {"name": error.name})
+            case LockUnavailable():
+                text = _("Nothing was done: the lock service (Redis) cannot be reached.")
+                return answer(request, 503, "unavailable", text)
+        return None
