@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+import re
+import socket
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from django_redislock import lock
+from django_redislock.backends.base import SHARED, Holder
+from django_redislock.identity import packed_holder
+from tests.admin.pages import PAGE, client_of, names, page, text_of
+from tests.management.holds import claim, hold, queue, without_redis
+
+pytestmark = pytest.mark.django_db
+
+
+def detail(client: Client, name: str = "a", using: str = "memory") -> str:
+    return text_of(page(client, f"{PAGE}{using}_3A{name}/change/"))
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_all_fields_are_shown(admin_client: Client, using: str) -> None:
+    token = hold(
+        "a", using, lease=90, limit=3,
+        what="shop.checkout", label="alice", host="web-9", pid=4242, thread="worker-2",
+    )  # fmt: skip
+    shown = detail(admin_client, using=using)
+    for part in (
+        f"Backend “{using}”", "What shop.checkout", "For whom alice", "Kind semaphore", "Limit 3",
+        "Where web-9, pid 4242, worker-2", f"Token {token[:8]}…", "of 1 min 30 s",
+    ):  # fmt: skip
+        assert part in shown
+    assert re.search(r"Fence \d{10,}", shown)
+    assert re.search(r"Remaining lease 1 min \d+ s", shown)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_the_queue_is_shown_in_its_order(admin_client: Client, using: str) -> None:
+    hold("a", using)
+    for number in range(3):
+        claim("a", f"token{number}", using, stay=60, what=f"job.{number}", label=f"user{number}")
+    shown = detail(admin_client, using=using)
+    assert "Queue (3)" in shown
+    places = [shown.index(f"{place} job.{place - 1} for user{place - 1}") for place in (1, 2, 3)]
+    assert places == sorted(places)
+
+
+def test_a_long_queue_is_cut_and_counted(admin_client: Client) -> None:
+    hold("a")
+    for _number in range(103):
+        queue("a")
+    shown = detail(admin_client)
+    assert "Queue (103)" in shown
+    assert "and 3 more" in shown
+
+
+def test_each_holder_of_a_semaphore_is_shown(admin_client: Client) -> None:
+    hold("a", limit=SHARED, label="alice")
+    hold("a", limit=SHARED, label="bob")
+    shown = detail(admin_client)
+    assert "Holder 1 of 2" in shown
+    assert "For whom alice" in shown
+    assert "For whom bob" in shown
+    assert "Kind read lock" in shown
+
+
+def test_what_this_process_knows(admin_client: Client) -> None:
+    assert "It does not hold the name. Nobody waits for the name in it." in detail(admin_client)
+    with lock("a", using="memory", lease=30):
+        shown = detail(admin_client)
+        assert re.search(r"It holds the name itself \(token \w{8}…\): handles 1", shown)
+        assert re.search(r"The next renewal is due in \d", shown)
+        assert "runs on this host" in shown
+    with lock("a", using="memory", lease=30, renew=False):
+        assert "It does not renew it." in detail(admin_client)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_keeps_a_lock_is_told(admin_client: Client) -> None:
+    with transaction.atomic():
+        with lock("a", using="memory"):
+            assert "handles 1, open transactions 1" in detail(admin_client)
+        assert "handles 0, open transactions 1" in detail(admin_client)
+
+
+@pytest.mark.parametrize(
+    ("holder", "said"),
+    [
+        ({"host": socket.gethostname(), "pid": os.getpid(), "started": 1}, "Process has ended"),
+        ({"host": socket.gethostname(), "pid": 2**22 + 1}, "Process has ended"),
+        ({"host": "elsewhere", "pid": os.getpid()}, "Process on another host; not known"),
+        ({"host": socket.gethostname(), "pid": "x"}, "Process on another host; not known"),
+    ],
+)
+def test_it_says_whether_the_process_has_ended(
+    admin_client: Client, holder: dict[str, Any], said: str
+) -> None:
+    hold("a", **holder)
+    assert said in detail(admin_client)
+
+
+def test_a_process_of_this_host_runs(admin_client: Client) -> None:
+    mine = Holder.unpack(packed_holder("", ""))
+    hold("a", host=mine.host, pid=mine.pid, started=mine.started)
+    assert "runs on this host" in detail(admin_client)
+
+
+def test_a_name_that_is_free_has_a_page(admin_client: Client) -> None:
+    shown = detail(admin_client)
+    assert "Nobody holds this name at the moment." in shown
+    assert "Nobody waits." in shown
+    assert "Never on these pages." in shown
+
+
+@pytest.mark.parametrize("path", ["absent_3Aa", "memory", "memory_3A", "memoryXa"])
+def test_what_is_no_name_of_a_backend_is_not_found(admin_client: Client, path: str) -> None:
+    assert admin_client.get(f"{PAGE}{path}/change/").status_code == 404
+
+
+def test_it_takes_the_permission_to_view(admin_client: Client) -> None:
+    path = f"{PAGE}memory_3Aa/change/"
+    assert client_of("view_lock").get(path).status_code == 200
+    assert client_of("release_lock", username="eve").get(path).status_code == 403
+
+
+def test_redis_that_is_down_is_told(admin_client: Client, settings: Any) -> None:
+    without_redis(settings, "down")
+    shown = detail(admin_client, using="down")
+    assert "The locks of the backend “down” cannot be shown." in shown
+    assert "Nobody holds" not in shown
+
+
+@pytest.mark.parametrize("name", ["a/b/../c", "?x=1&y#z", "a b_3A", "ü:注文", "a\nb", '"<b>'])
+def test_the_list_leads_to_the_page_of_any_name(admin_client: Client, name: str) -> None:
+    hold(name, what="the.one")
+    html = page(admin_client)
+    assert len(names(html)) == 1
+    (path,) = re.findall(r'class="redislock-name"><a href="([^"]*)"', html)
+    assert "What the.one" in text_of(page(admin_client, path))

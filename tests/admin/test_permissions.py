@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+
+from django_redislock.models import Lock
+from tests.admin.pages import PAGE, client_of
+from tests.management.holds import hold
+
+pytestmark = pytest.mark.django_db
+
+
+def test_there_are_two_permissions_of_our_own() -> None:
+    ours = Permission.objects.filter(content_type__app_label="django_redislock")
+    assert set(ours.values_list("codename", flat=True)) == {"view_lock", "release_lock"}
+
+
+def test_who_may_view_locks_sees_them() -> None:
+    hold("order:42")
+    response = client_of("view_lock").get(PAGE)
+    assert response.status_code == 200
+    assert "order:42" in response.content.decode()
+
+
+@pytest.mark.parametrize("codenames", [(), ("release_lock",)])
+def test_staff_without_the_permission_does_not(codenames: tuple[str, ...]) -> None:
+    client = client_of(*codenames)
+    assert client.get(PAGE).status_code == 403
+    assert PAGE not in client.get("/admin/").content.decode()
+
+
+def test_who_is_not_staff_does_not_even_with_it() -> None:
+    response = client_of("view_lock", is_staff=False).get(PAGE)
+    assert response.status_code == 302
+    assert "/login/" in response["Location"]
+
+
+def test_who_is_not_logged_in_does_not(client: Client) -> None:
+    assert client.get(PAGE).status_code == 302
+
+
+def test_the_database_has_no_locks_and_is_not_asked_for_any(
+    django_assert_num_queries: Any,
+) -> None:
+    with django_assert_num_queries(0):
+        assert list(Lock.objects.all()) == []
+        assert Lock.objects.count() == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"use_base_manager": True}])
+def test_dumpdata_passes_over_what_has_no_table(options: dict[str, Any]) -> None:
+    stream = io.StringIO()
+    call_command("dumpdata", "django_redislock", stdout=stream, **options)
+    assert json.loads(stream.getvalue()) == []
+
+
+def test_the_migrations_are_complete() -> None:
+    call_command("makemigrations", "django_redislock", check=True, dry_run=True, verbosity=0)

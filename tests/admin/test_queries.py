@@ -1,0 +1,218 @@
+"""Search, filters and order: over all where that costs a page, and else said to be partial."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_redislock import lock_backends
+from django_redislock.admin import LockAdmin
+from django_redislock.backends.base import SHARED, Page
+from tests.admin.pages import names, page, text_of
+from tests.management.holds import add_alias, hold, queue, without_redis
+
+pytestmark = pytest.mark.django_db
+
+BOTH = pytest.mark.parametrize("using", ["default", "memory"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("order", ["order:1", "Order:2", "reorder"]),
+        ("order:*", ["order:1"]),
+        ("order:1", ["order:1"]),
+        (" reorder ", ["reorder"]),
+        ("ORDER:1", ["order:1"]),
+        ("[oO]rder:?", ["order:1", "Order:2"]),
+        ("注", ["注文"]),
+        ("absent", []),
+        ("%", []),
+    ],
+)
+@BOTH
+def test_names_are_searched(
+    admin_client: Client, text: str, expected: list[str], using: str
+) -> None:
+    for lease, name in enumerate(("order:1", "Order:2", "reorder", "注文"), 20):
+        hold(name, using, lease=lease)
+    html = page(admin_client, q=text)
+    assert names(html) == expected
+    assert ("No live lock matches." in html) == (not expected)
+
+
+def test_what_is_searched_for_stays_in_the_field_and_is_escaped(admin_client: Client) -> None:
+    html = page(admin_client, q='"><script>', o="-ttl", state="waited")
+    assert 'value="&quot;&gt;&lt;script&gt;"' in html
+    assert '<input type="hidden" name="o" value="-ttl">' in html
+    assert '<input type="hidden" name="state" value="waited">' in html
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"kind": "mutex"}, {"plain", "waited", "dead", "ending"}),
+        ({"kind": "semaphore"}, {"three"}),
+        ({"kind": "shared"}, {"readers"}),
+        ({"state": "waited"}, {"waited"}),
+        ({"state": "gone"}, {"dead"}),
+        ({"state": "ending"}, {"ending"}),
+        ({"host": "web-9"}, {"three"}),
+        ({"host": "web-*"}, set()),
+        ({"backend": "default"}, {"readers"}),
+        ({"backend": "memory", "state": "waited", "q": "a", "kind": "mutex"}, {"waited"}),
+        ({"kind": "absent", "state": "absent", "backend": "absent", "o": "absent"}, None),
+    ],
+)
+def test_filters(admin_client: Client, query: dict[str, str], expected: set[str] | None) -> None:
+    hold("plain")
+    hold("waited")
+    queue("waited")
+    hold("dead", host=socket.gethostname(), pid=2**22 + 1)
+    hold("three", limit=3, host="web-9")
+    hold("readers", "default", limit=SHARED)
+    hold("ending", lease=0.3)
+    time.sleep(0.22)
+    every = {"plain", "waited", "dead", "three", "readers", "ending"}
+    assert set(names(page(admin_client, **query))) == (every if expected is None else expected)
+
+
+def test_the_filters_that_are_offered_keep_the_rest(admin_client: Client) -> None:
+    hold("a", host="web-9")
+    html = page(admin_client, q="a", o="-age")
+    links = re.findall(r'<a href="(\?[^"]*)"', html)
+    assert "?q=a&amp;host=web-9&amp;o=-age" in links
+    assert "?backend=memory&amp;q=a&amp;o=-age" in links
+    assert "?o=-age" in links, "to clear the filters"
+
+
+def created(monkeypatch: pytest.MonkeyPatch, ages: dict[str, int], using: str) -> None:
+    """Let each hold have begun so many seconds ago."""
+    backend = lock_backends[using]
+    original = backend.list
+
+    def aged(start: int = 0, stop: int = 100) -> Page:
+        found = original(start, stop)
+        for one in found.holds:
+            since = datetime.now(timezone.utc) - timedelta(seconds=ages[one.name])
+            object.__setattr__(one, "since", since)
+        return found
+
+    monkeypatch.setattr(backend, "list", aged)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("ttl", "abc"),
+        ("-ttl", "cba"),
+        ("waiters", "acb"),
+        ("-waiters", "bca"),
+        ("age", "cab"),
+        ("-age", "bac"),
+        ("nonsense", "abc"),
+    ],
+)
+@BOTH
+def test_orders(
+    admin_client: Client,
+    order: str,
+    expected: str,
+    using: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, lease, waiters in (("a", 20, 0), ("b", 30, 2), ("c", 40, 1)):
+        hold(name, using, lease=lease)
+        for _number in range(waiters):
+            queue(name, using)
+    created(monkeypatch, {"a": 50, "b": 90, "c": 10}, using)
+    html = page(admin_client, o=order, backend=using)
+    assert "".join(names(html)) == expected
+    wanted = {"": "ascending", "-": "descending"}
+    sorts = re.findall(r'aria-sort="(\w+)"', html)
+    assert len(sorts) == 3
+    sign, by = re.fullmatch(r"(-?)(\w+)", order).groups()  # type: ignore[union-attr]
+    assert sorts[["ttl", "waiters", "age", "nonsense"].index(by) % 3] == wanted[sign]
+
+
+def test_pages_of_the_backward_order_have_no_gap(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LockAdmin, "list_per_page", 2)
+    for number in range(3):
+        hold(f"a{number}", "default", lease=10 + number)
+        hold(f"b{number}", "memory", lease=10 + number)
+    shown = [name for number in (1, 2, 3) for name in names(page(admin_client, o="-ttl", p=number))]
+    assert shown == ["b2", "b1", "b0", "a2", "a1", "a0"]
+
+
+def test_what_was_not_looked_at_is_said(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LockAdmin, "look_at", 2)
+    for number in range(5):
+        hold(f"a{number}", "default", lease=10 + number)
+    first = page(admin_client, o="-age", backend="default")
+    assert "Only the locks 1 to 2 of 5 were searched and sorted" in text_of(first)
+    assert set(names(first)) == {"a0", "a1"}
+    assert "?backend=default&amp;o=-age&amp;from=2" in first
+    last = page(admin_client, o="-age", backend="default", **{"from": 4})
+    assert "Only the locks 5 to 5 of 5" in text_of(last)
+    assert names(last) == ["a4"]
+    assert "from=6" not in last
+    assert "Only the locks" not in page(admin_client, backend="default")
+
+
+def test_a_whole_name_is_found_wherever_it_is(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LockAdmin, "look_at", 2)
+    for number in range(5):
+        hold(f"a{number}", "default", lease=10 + number)
+    assert names(page(admin_client, q="a4")) == ["a4"]
+    assert names(page(admin_client, q="a[4]")) == []
+
+
+def test_pages_of_what_was_found(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LockAdmin, "list_per_page", 2)
+    for number in range(5):
+        hold(f"a{number}", "default", lease=10 + number)
+    hold("b", "default")
+    html = page(admin_client, q="a", p=3)
+    assert names(html) == ["a4"]
+    assert "5 locks" in html
+    assert names(page(admin_client, q="a", p=9)) == ["a4"]
+
+
+def test_two_ways_to_the_same_locks_show_each_hold_once(
+    admin_client: Client, settings: Any
+) -> None:
+    add_alias(settings, "twin", CACHE="default")
+    hold("a", "default")
+    assert names(page(admin_client)) == ["a"]
+    assert names(page(admin_client, q="a")) == ["a"]
+    assert names(page(admin_client, backend="twin")) == ["a"]
+
+
+def test_a_search_while_a_backend_is_down_shows_the_others(
+    admin_client: Client, settings: Any
+) -> None:
+    without_redis(settings, "down")
+    hold("a")
+    html = page(admin_client, q="a", o="-waiters")
+    assert names(html) == ["a"]
+    assert "The locks of the backend “down” cannot be shown." in html
+
+
+def test_a_host_with_a_pattern_in_its_name_is_meant_literally(admin_client: Client) -> None:
+    hold("a", host="web[1]*?")
+    hold("b", host="web1xy")
+    html = page(admin_client)
+    (link,) = re.findall(r'href="(\?host=[^"]*1%5D[^"]*)"', html)
+    assert names(page(admin_client, f"/admin/django_redislock/lock/{link}")) == ["a"]

@@ -1,0 +1,75 @@
+"""The memory backend: the contract, and what only it does."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.memory import MemoryLockBackend
+from django_redislock.conf import LockConfig
+from django_redislock.testing.contract import BackendContract
+from django_redislock.testing.verbs import SHORT, Verbs, outlive
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def backend():
+    return MemoryLockBackend(LockConfig())
+
+
+class TestContract(BackendContract):
+    pass
+
+
+def test_two_aliases_are_apart(settings):
+    entry = {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}
+    settings.LOCKS = {"default": entry, "other": entry}
+    with lock("a"), lock("a", using="other", wait=0):
+        pass
+
+
+def test_what_has_ended_by_itself_is_forgotten(backend):
+    verbs = Verbs(backend, None)
+    for round_ in range(6):
+        for number in range(150):
+            verbs.hold(verbs.claim(f"{round_} {number}", lease=SHORT))
+        outlive()
+    assert len(backend._names) <= 450
+
+
+def test_a_forked_child_begins_with_nothing(settings):
+    settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
+    with lock("a"):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if lock("a").acquire(wait=0) and lock_backends["default"].list() else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_threads_lose_no_update(settings):
+    """The many increments that a lock is for; see also the processes in tests/concurrency."""
+    settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
+    threads, rounds = 8, 250
+    counter = 0
+    inside = 0
+
+    def increment() -> None:
+        nonlocal counter, inside
+        for _ in range(rounds):
+            with lock("counter", wait=50):
+                inside += 1
+                read = counter
+                os.sched_yield()
+                counter = read + inside
+                inside -= 1
+
+    running = [threading.Thread(target=increment) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert counter == threads * rounds
+    wait_until(lambda: lock_backends["default"].list().total == 0)

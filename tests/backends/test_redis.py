@@ -1,0 +1,81 @@
+"""The Redis backend keeps the contract, whatever its server and its pool."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.conf import LockConfig
+from django_redislock.testing.contract import BackendContract
+from django_redislock.testing.servers import EmbeddedServer
+from tests.support.places import Place
+
+REDIS_BINARY = "/usr/bin/redis-server"
+
+
+@pytest.fixture
+def backend(use, server_url, pool_kwargs):
+    place = use(server_url)
+    if pool_kwargs:
+        place = place.pool(**pool_kwargs)
+        use(place.url, prefix=place.prefix, cache=place.cache)
+    backend = RedisLockBackend(LockConfig(key_prefix=place.prefix))
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def pool_kwargs():
+    return {}
+
+
+@pytest.fixture
+def server_url(redis_url):
+    return redis_url
+
+
+@pytest.fixture(scope="module")
+def redis_itself():
+    with EmbeddedServer(binary=REDIS_BINARY) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server_without_shards():
+    with EmbeddedServer(args=["--rename-command", "SSUBSCRIBE", ""]) as server:
+        yield server
+
+
+class TestContract(BackendContract):
+    """On the server of the suite."""
+
+
+@pytest.mark.skipif(not os.access(REDIS_BINARY, os.X_OK), reason="there is no Redis here")
+class TestContractOnRedis(BackendContract):
+    """On Redis itself, where the suite's server is Valkey; and with RESP3."""
+
+    @pytest.fixture
+    def server_url(self, redis_itself):
+        return redis_itself.url
+
+    @pytest.fixture
+    def pool_kwargs(self):
+        return {"protocol": 3}
+
+
+class TestContractWithoutShardedChannels(BackendContract):
+    """As on Redis 6.2, which has no sharded channels; with one connection that decodes replies."""
+
+    @pytest.fixture
+    def server_url(self, server_without_shards):
+        return server_without_shards.url
+
+    @pytest.fixture
+    def pool_kwargs(self):
+        return {"decode_responses": True, "max_connections": 1, "timeout": 5}
+
+
+def test_the_backend_is_known_by_its_short_path():
+    assert Place("redis://h").settings()["LOCKS"]["default"]["BACKEND"] == LockConfig.backend

@@ -1,0 +1,215 @@
+"""What the Redis backend leaves in the server: its keys, their expiry, and what they cost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from redis import Redis
+from redis.crc import key_slot
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.base import Claim, Extension, Holder
+from django_redislock.keys import BUCKETS, bucket_keys, bucket_of, check_name, name_keys
+from django_redislock.testing.verbs import LONG, SHORT, Ear, Verbs, outlive
+
+WITHOUT_EXPIRY = (b":index", b":fence")
+
+
+def keys_of(client: Redis, prefix: str) -> set[bytes]:
+    return set(client.scan_iter(match=f"{prefix}:*", count=1000))
+
+
+def without_expiry(client: Redis, prefix: str) -> set[bytes]:
+    return {key for key in keys_of(client, prefix) if client.pttl(key) == -1}
+
+
+@pytest.fixture
+def verbs(place):
+    return Verbs(lock_backends["default"], None)
+
+
+@pytest.fixture
+def client(place):
+    with place.client() as client:
+        yield client
+
+
+def names_of_bucket(bucket: int, number: int) -> list[str]:
+    found: list[str] = []
+    candidate = 0
+    while len(found) < number:
+        if bucket_of(f"name {candidate}") == bucket:
+            found.append(f"name {candidate}")
+        candidate += 1
+    return found
+
+
+def test_the_keys_of_a_name_never_change():
+    """Two releases that disagree would lock different keys."""
+    assert name_keys("lock", "order:42") == (
+        "lock:{49}:holds:order:42",
+        "lock:{49}:records:order:42",
+        "lock:{49}:queue:order:42",
+        "lock:{49}:index",
+        "lock:{49}:fence",
+    )
+    assert bucket_of("größe") == 9
+
+
+def test_all_keys_of_a_name_share_a_slot_and_buckets_share_the_cluster():
+    for name in ("order:42", "{a}", "}", "a{b}c"):
+        assert len({key_slot(key.encode()) for key in name_keys("lock", name)}) == 1
+    slots = [key_slot(bucket_keys("lock", bucket).fence.encode()) for bucket in range(BUCKETS)]
+    assert sorted(slot * BUCKETS // 16384 for slot in slots) == list(range(BUCKETS))
+
+
+def test_names_spread_over_all_buckets():
+    counts = [0] * BUCKETS
+    for number in range(1600):
+        counts[bucket_of(f"order:{number}")] += 1
+    assert 60 < min(counts) <= max(counts) < 140
+
+
+@pytest.mark.parametrize("name", ["", "\ud800"])
+def test_what_cannot_be_a_name_is_a_value_error(name):
+    with pytest.raises(ValueError, match="A lock's name must"):
+        check_name(name)
+
+
+def test_every_key_expires_but_the_two_of_a_bucket(place, client, verbs):
+    held, waiting = verbs.claim("a", lease=3600), verbs.claim("a")
+    verbs.hold(held)
+    verbs.queue_up(waiting, stay=7200)
+    verbs.cancel(verbs.claim("b"), late=LONG)
+    for key in without_expiry(client, place.prefix):
+        assert key.endswith(WITHOUT_EXPIRY)
+    holds, records, queue, *_ = name_keys(place.prefix, "a")
+    for key, least in ((holds, 3600), (records, 7200), (queue, 7200)):
+        assert least * 1000 < client.pttl(key) <= (least + 61) * 1000
+
+
+def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, client, verbs):
+    long, short = verbs.claim(limit=2, lease=3600), verbs.claim(limit=2, lease=1)
+    verbs.hold(long)
+    verbs.hold(short)
+    holds, records, *_ = name_keys(place.prefix, "a")
+    assert client.pttl(holds) > 3_500_000
+    assert client.pttl(records) > 3_500_000
+
+
+@pytest.mark.parametrize("wait", [0, 0.05])
+def test_a_lock_that_is_over_leaves_only_the_two_keys_of_its_bucket(place, client, wait):
+    with lock("a"):
+        assert not lock("a").acquire(wait=wait)
+    left = keys_of(client, place.prefix)
+    assert {key for key in left if not key.endswith(WITHOUT_EXPIRY)} == set()
+    assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).listed) == 0
+
+
+def test_the_index_is_swept_of_holds_that_ended_by_themselves(place, client, verbs):
+    for name in names_of_bucket(3, 100):
+        verbs.hold(verbs.claim(name, lease=SHORT))
+    outlive()
+    listed = bucket_keys(place.prefix, 3).listed
+    assert client.zcard(listed) > 0
+    assert verbs.backend.list().total == 0
+    # Every sixteenth fence sweeps; a fence is a clock in microseconds, so chance is in it.
+    name = names_of_bucket(3, 1)[0]
+    for _ in range(2000):
+        claim = verbs.claim(name)
+        verbs.hold(claim)
+        verbs.release(claim)
+        if client.zcard(listed) == 0:
+            return
+    pytest.fail(f"{client.zcard(listed)} entries are left in the index")
+
+
+def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(place, client, verbs):
+    """Ends are set by hand, so that many fall into one and the same millisecond."""
+    seconds, _ = client.time()
+    ends = {}
+    for number in range(120):
+        name, end = f"name {number}", (seconds + 1000 + number // 40) * 1000
+        claim = Claim(name, f"token-{number:03}", 1, 2000, Holder(what=name).pack())
+        verbs.hold(claim)
+        listed = bucket_keys(place.prefix, bucket_of(name)).listed
+        client.zadd(listed, {f"{claim.token} {name}": end})
+        ends[name] = end
+    for size in (1, 7, 50, 200):
+        pages = [verbs.backend.list(start, start + size) for start in range(0, 120, size)]
+        names = [hold.name for page in pages for hold in page.holds]
+        assert sorted(names) == sorted(ends)
+        assert [ends[name] for name in names] == sorted(ends.values())
+    assert verbs.backend.list(120, 200) == ([], 120)
+    assert verbs.backend.list(0, 0) == ([], 120)
+
+
+def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(own_server, use):
+    place = use(own_server.url)
+    backend = lock_backends["default"]
+    with place.client() as client:
+
+        def page_costs() -> int:
+            client.config_resetstat()
+            assert backend.list(0, 10).total == 20
+            stats = client.info("commandstats")
+            assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_zscan"} & set(stats)
+            return sum(stat["calls"] for stat in stats.values())
+
+        handles = [lock(f"name {number}") for number in range(20)]
+        for handle in handles:
+            handle.acquire()
+        few = page_costs()
+        client.mset({f"other:{number}": "" for number in range(50_000)})
+        assert page_costs() == few
+        for handle in handles:
+            assert backend.inspect(handle.name)[0][0].token == handle.token
+            handle.extend()
+            handle.release()
+        stats = set(client.info("commandstats"))
+        assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_flushdb", "cmdstat_hscan"} & stats
+
+
+def test_a_server_that_forgot_the_scripts_is_told_them_again(own_server, use):
+    place = use(own_server.url)
+    verbs = Verbs(lock_backends["default"], None)
+    with place.client() as client:
+        held, waiting = verbs.claim(), verbs.claim()
+        for step in (
+            lambda: verbs.hold(held),
+            lambda: verbs.queue_up(waiting),
+            lambda: verbs.extend(*[Extension("a", held.token, LONG)] * 3),
+            lambda: verbs.backend.inspect("a"),
+            lambda: verbs.backend.force_release("a", held.token),
+            lambda: verbs.release(waiting),
+            lambda: verbs.cancel(waiting),
+        ):
+            client.script_flush()
+            step()
+        assert client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0) >= 7
+
+
+def test_a_holder_of_a_newer_release_is_read(place, client, verbs):
+    """In a rolling deploy, processes of two releases share their locks."""
+    known = json.loads(Holder(host="h", what="w").pack()) | {"mood": "new"}
+    verbs.hold(Claim("a", "t", 1, LONG, json.dumps(known)))
+    assert verbs.backend.inspect("a")[0][0].holder == Holder(host="h", what="w")
+
+
+def test_two_prefixes_are_apart(use, redis_url):
+    use(redis_url)
+    with lock("a"):
+        use(redis_url)
+        with lock("a", wait=0):
+            assert lock_backends["default"].list().total == 1
+
+
+def test_a_turn_travels_in_the_message_itself(place, client, verbs):
+    held, waiting = verbs.claim(), verbs.claim()
+    verbs.hold(held)
+    ear: Ear = verbs.queue_up(waiting)
+    verbs.release(held)
+    turn = ear.turn()
+    assert verbs.backend.inspect("a")[0][0].fence == turn.fence
+    assert client.zscore(name_keys(place.prefix, "a").holds, waiting.token) == turn.expires * 1000

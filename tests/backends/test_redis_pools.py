@@ -1,0 +1,139 @@
+"""The pool belongs to the cache; locks use it without ever taking it all, whatever its size."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from django.core.cache import cache, caches
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from tests.support.processes import wait_until
+
+POOLS = [
+    {"max_connections": 1},
+    {"max_connections": 2},
+    {"max_connections": 3},
+    {"max_connections": 1, "timeout": 20},
+    {"max_connections": 3, "timeout": 20},
+    {"protocol": 3, "decode_responses": True},
+]
+
+
+@pytest.fixture
+def pooled(use, redis_url):
+    def pooled(**kwargs):
+        place = use(redis_url)
+        return use(redis_url, prefix=place.prefix, cache=place.pool(**kwargs).cache)
+
+    return pooled
+
+
+def in_threads(number, work):
+    errors = []
+
+    def run(index):
+        try:
+            work(index)
+        except Exception as error:  # noqa: BLE001 - the test reports it
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.parametrize("kwargs", POOLS, ids=str)
+def test_many_threads_beside_the_caches_own_work(pooled, kwargs):
+    pooled(**kwargs)
+    counter = 0
+
+    def work(index):
+        nonlocal counter
+        for _ in range(10):
+            with lock("counter", wait=30, lease=2):
+                counter += 1
+            with lock(f"own {index}", wait=0):
+                lock_backends["default"].inspect("counter")
+
+    in_threads(12, work)
+    assert counter == 120
+
+
+@pytest.mark.parametrize("kwargs", [{"max_connections": 2}, {"max_connections": 2, "timeout": 0.2}])
+def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(pooled, kwargs):
+    place = pooled(**kwargs)
+    pool = lock_backends["default"].connections.pool
+    held = lock("a")
+    held.acquire()
+    taken = [pool.get_connection() for _ in range(2)]
+    try:
+        held.extend()
+        held.release()
+        with lock("b"):
+            pass
+    finally:
+        for connection in taken:
+            pool.release(connection)
+    with place.client() as client:
+        assert not list(client.scan_iter(match=f"{place.prefix}:*:holds:*"))
+
+
+@pytest.mark.parametrize("size", [1, 3, 19])
+def test_nothing_is_kept_of_a_small_pool(pooled, size):
+    pooled(max_connections=size)
+    waiter = lock("a", wait=30)
+    with lock("a"):
+        waiting = threading.Thread(target=waiter.acquire)
+        waiting.start()
+        wait_until(lambda: lock_backends["default"].inspect("a")[1])
+        pool = lock_backends["default"].connections.pool
+        all_of_it = [pool.get_connection() for _ in range(size)]
+        for connection in all_of_it:
+            pool.release(connection)
+        cache.set("key", "value", 5)
+    waiting.join()
+    waiter.release()
+
+
+def test_a_hold_keeps_no_connection(own_server, use):
+    place = use(own_server.url)
+    with place.client() as client:
+        handles = [lock(f"name {number}") for number in range(50)]
+        for handle in handles:
+            handle.acquire()
+        # Ours, and of the backend's own those few that it keeps beside the pool.
+        assert client.info("clients")["connected_clients"] <= 5
+        for handle in handles:
+            handle.release()
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_found_out(own_server, use):
+    place = use(own_server.url)
+    held = lock("a")
+    held.acquire()
+    with place.client() as client:
+        for one in client.client_list():
+            if one["cmd"] != "client|list":
+                client.client_kill_filter(_id=one["id"])
+    assert held.owned()
+    held.release()
+
+
+def test_a_slow_server_is_not_asked_twice(proxy, use):
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 0.3}})
+    with lock("warm"):
+        pass
+    proxy.forget()
+    proxy.black_hole()
+    began = time.monotonic()
+    with pytest.raises(LockUnavailable) as caught:
+        lock("a").acquire(wait=0)
+    assert 0.3 <= time.monotonic() - began < 5
+    assert caught.value.__cause__ is not None
+    proxy.pass_through()
+    caches["default"].get("anything")  # the pool has no connection with an answer left in it

@@ -1,0 +1,41 @@
+"""The accessibility checks of axe-core, run in the page."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from selenium.webdriver import Chrome
+
+# WCAG 2.2 AA, and what axe itself calls good practice.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# What Django's own frame of every admin page does: its headings and the search image's text.
+NOT_OURS = ["#header", "#nav-sidebar", "#footer", "#changelist-filter"]
+
+
+@lru_cache
+def source() -> str:
+    """``REDISLOCK_AXE`` may name a newer ``axe.min.js`` than the one of axe-core-python."""
+    if path := os.environ.get("REDISLOCK_AXE"):
+        return Path(path).read_text()
+    return (resources.files("axe_core_python") / "axe.min.js").read_text()
+
+
+def violations(browser: Chrome) -> list[str]:
+    """What is wrong, one line for each rule and element."""
+    browser.execute_script(source())
+    result = browser.execute_async_script(
+        """
+        const [rules, exclude, done] = arguments;
+        axe.run({exclude: exclude.map((one) => [one])}, {runOnly: rules}).then(done);
+        """,
+        RULES,
+        NOT_OURS,
+    )
+    return [
+        f"{one['id']} ({one['impact']}): {node['target']} {node['html'][:200]}"
+        for one in result["violations"]
+        for node in one["nodes"]
+    ]

@@ -1,0 +1,178 @@
+"""The pages live: what they show without a reload, and what they do."""
+
+from __future__ import annotations
+
+import re
+
+from django.contrib.admin.models import LogEntry
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.base import Extension
+from tests.browser.site import PAGE, BrowserTestCase
+from tests.management.holds import hold, is_held, queue
+
+
+class LivePageTests(BrowserTestCase):
+    def rows(self) -> list[str]:
+        return self.text("#result_list tbody").splitlines()
+
+    def left(self) -> float:
+        found = re.search(r"([\d.]+) s", self.text(".redislock-left"))
+        return float(found[1]) if found else -1.0
+
+    def test_a_hold_appears_counts_down_and_vanishes_without_a_reload(self) -> None:
+        self.log_in()
+        assert "No lock is held at the moment." in self.text()
+        self.mark()
+        hold("order:42", "default", lease=7, what="shop.checkout")
+        self.until(lambda: "order:42" in self.text("#result_list"))
+        self.picture("list")
+        first = self.left()
+        self.until(lambda: 0 < self.left() < first - 1, within=4)
+        self.until(lambda: "No lock is held at the moment." in self.text())
+        assert not self.was_reloaded
+
+    def test_a_renewal_and_new_waiters_are_shown(self) -> None:
+        token = hold("a", lease=20)
+        self.log_in()
+        self.mark()
+        assert self.left() < 20
+        lock_backends["memory"].extend([Extension("a", token, 50)])
+        queue("a")
+        self.until(lambda: self.left() > 40)
+        self.until(lambda: self.text("#result_list tbody td:nth-of-type(5)") == "1")
+        assert not self.was_reloaded
+
+    def test_it_can_be_paused_and_resumed_by_keyboard_alone(self) -> None:
+        self.log_in()
+        button = self.one("#redislock-pause")
+        button.send_keys(Keys.ENTER)
+        self.until(lambda: self.text("#redislock-status") == "Paused")
+        hold("a")
+        asked = self.requests()
+        self.browser.execute_async_script("setTimeout(arguments[0], 2600)")
+        assert self.requests() == asked
+        assert "No lock is held" in self.text()
+        button.send_keys(Keys.SPACE)
+        self.until(lambda: "a" in self.text("#result_list"))
+        assert self.text("#redislock-pause") == "Pause"
+
+    def requests(self) -> int:
+        script = "return performance.getEntriesByType('resource').length"
+        return int(self.browser.execute_script(script))
+
+    def test_a_hidden_tab_asks_for_nothing_and_catches_up(self) -> None:
+        self.log_in()
+        page = self.browser.current_window_handle
+        hide = (
+            "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true})"
+        )
+        tell = "document.dispatchEvent(new Event('visibilitychange'))"
+        self.browser.execute_script(f"{hide}; {tell}", True)
+        self.browser.execute_async_script("setTimeout(arguments[0], 300)")
+        asked = self.requests()
+        hold("a")
+        self.browser.execute_async_script("setTimeout(arguments[0], 2600)")
+        assert self.requests() == asked
+        self.browser.execute_script(f"{hide}; {tell}", False)
+        self.until(lambda: "a" in self.text("#result_list"), within=1.5)
+        assert self.browser.current_window_handle == page
+
+    def test_what_is_ticked_and_focused_stays_while_rows_come_and_go(self) -> None:
+        tokens = {name: hold(name, lease=lease) for lease, name in ((30, "a"), (40, "b"))}
+        self.log_in()
+        box = self.one("input[aria-label='Select a']")
+        box.send_keys(Keys.SPACE)
+        hold("first", lease=25)
+        lock_backends["memory"].extend([Extension("a", tokens["a"], 90)])
+        lock_backends["memory"].release("b", tokens["b"])
+        self.until(lambda: "first" in self.text("#result_list") and "\nb\n" not in self.text())
+        self.until(lambda: self.text("#result_list tbody tr:last-child th") == "a")
+        assert box.is_selected()
+        assert self.browser.switch_to.active_element == box
+
+    def test_a_lock_is_released_by_force_and_it_is_recorded(self) -> None:
+        token = hold("order:42", "default", lease=600, what="shop.checkout", label="alice")
+        other = hold("order:43", "default", lease=700)
+        self.log_in()
+        self.one("input[aria-label='Select order:42']").send_keys(Keys.SPACE)
+        self.one(".redislock-actions button").send_keys(Keys.ENTER)
+        self.until(lambda: "This lock will be released by force" in self.text())
+        assert "order:43" not in self.text()
+        assert is_held("order:42", token, "default")
+        self.picture("confirm")
+        self.one("#id_reason").send_keys("hung since noon", Keys.ENTER)
+        self.until(lambda: "1 lock was released by force." in self.text(".messagelist"))
+        assert not is_held("order:42", token, "default")
+        assert is_held("order:43", other, "default")
+        entry = LogEntry.objects.get()
+        assert entry.user == self.admin
+        assert "hung since noon" in entry.change_message
+        self.visit(entry.get_admin_url())
+        assert "hung since noon" in self.text()
+        self.picture("history")
+
+    def test_all_on_the_page_can_be_ticked_at_once(self) -> None:
+        for name in "abc":
+            hold(name)
+        self.log_in()
+        self.one("#redislock-all").click()
+        self.one(".redislock-actions button").click()
+        self.until(lambda: "These 3 locks will be released by force" in self.text())
+
+    def test_who_may_only_look_sees_and_cannot_release(self) -> None:
+        hold("a")
+        self.log_in(self.viewer())
+        assert "a" in self.text("#result_list")
+        assert self.browser.execute_script(
+            "return document.querySelectorAll('#content input[type=checkbox], "
+            "#content button:not(#redislock-pause)').length"
+        ) == 0  # fmt: skip
+
+    def test_the_page_of_a_name_is_live_too(self) -> None:
+        with lock("a", using="memory", lease=30):
+            self.log_in()
+            self.visit_name("memory", "a")
+            self.mark()
+            assert "It holds the name itself" in self.text()
+            queue("a")
+            self.until(lambda: "Queue (1)" in self.text())
+            self.picture("detail")
+        self.until(lambda: "It does not hold the name." in self.text())
+        assert not self.was_reloaded
+
+    def test_a_session_that_is_over_is_told(self) -> None:
+        self.log_in()
+        self.browser.delete_all_cookies()
+        self.until(lambda: "Reload it." in self.text("#redislock-status"))
+
+    def test_the_keyboard_reaches_everything_in_order(self) -> None:
+        hold("a")
+        self.log_in()
+        self.one("#searchbar").click()
+        reached = []
+        for _step in range(20):
+            ActionChains(self.browser).send_keys(Keys.TAB).perform()
+            active = self.browser.switch_to.active_element
+            reached.append(active.get_attribute("id") or active.text or active.accessible_name)
+        wanted = ["redislock-pause", "Reload", "redislock-all", "Select a", "a"]
+        assert [one for one in reached if one in wanted] == wanted
+
+    def test_without_script_it_is_whole(self) -> None:
+        hold("a")
+        self.log_in()
+        self.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        try:
+            self.visit(PAGE)
+            assert self.one("#result_list tbody th").text == "a"
+            assert not self.one("#redislock-pause").is_displayed()
+            assert not self.one("#redislock-all").is_displayed()
+            assert self.one(".redislock-controls a").is_displayed()
+            self.one("input[name=hold]").click()
+            self.one(".redislock-actions button").click()
+            self.one("input[name=reason]").send_keys("because", Keys.ENTER)
+            assert "1 lock was released by force." in self.one(".messagelist").text
+        finally:
+            self.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -1,0 +1,116 @@
+"""How the pages look and read: themes, narrow screens, right to left, and to a screen reader."""
+
+from __future__ import annotations
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from django_redislock.testing.servers import EmbeddedServer
+from tests.browser.axe import violations
+from tests.browser.site import PAGE, BrowserTestCase
+from tests.management.holds import add_alias, hold, queue
+
+
+class LookTests(BrowserTestCase):
+    @pytest.fixture(autouse=True)
+    def _settings(self, settings: object) -> None:
+        self.project = settings
+
+    def scheme(self, theme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def fill(self) -> None:
+        for number, what in enumerate(
+            ("shop.views.checkout", "manage.py import_feed", "billing.tasks.invoice")
+        ):
+            hold(f"order:{number}", "default", lease=300 + 60 * number, what=what, label="alice")
+        hold("api", lease=30, limit=3, what="shop.api.quota", host="web-2", pid=815)
+        for _number in range(2):
+            queue("order:0", "default")
+
+    def check_all_pages(self, name: str) -> None:
+        assert violations(self.browser) == []
+        self.picture(f"list-{name}")
+        self.one("input[aria-label='Select order:0']").click()
+        self.one(".redislock-actions button").click()
+        self.until(lambda: self.browser.find_elements(By.ID, "id_reason"))
+        assert violations(self.browser) == []
+        self.picture(f"confirm-{name}")
+        self.visit_name("default", "order:0")
+        assert violations(self.browser) == []
+        self.picture(f"detail-{name}")
+
+    def test_axe_finds_nothing_in_the_light_theme(self) -> None:
+        self.scheme("light")
+        self.fill()
+        self.log_in()
+        self.check_all_pages("light")
+
+    def test_axe_finds_nothing_in_the_dark_theme(self) -> None:
+        self.scheme("dark")
+        self.fill()
+        self.log_in()
+        background = "return getComputedStyle(document.body).backgroundColor"
+        assert self.browser.execute_script(background) == "rgb(18, 18, 18)"
+        self.check_all_pages("dark")
+
+    def test_axe_finds_nothing_where_nothing_is_held(self) -> None:
+        self.log_in()
+        assert violations(self.browser) == []
+
+    def test_axe_would_find_something(self) -> None:
+        self.log_in()
+        script = "document.getElementById('searchbar').labels[0].remove()"
+        self.browser.execute_script(script)
+        assert any(one.startswith("label ") for one in violations(self.browser))
+
+    def test_a_narrow_screen_shows_all_without_scrolling_the_page_sideways(self) -> None:
+        self.browser.set_window_size(500, 900)
+        self.fill()
+        hold("x" * 300, "default", what="y" * 300)
+        self.log_in()
+        wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        for path in (PAGE, f"{PAGE}default_3Aorder_3A0/change/"):
+            self.visit(path)
+            assert self.browser.execute_script(wider) <= 0
+            assert violations(self.browser) == []
+        self.picture("narrow")
+
+    def test_right_to_left(self) -> None:
+        self.fill()
+        self.log_in()
+        cookie = {"name": "django_language", "value": "ar", "path": "/"}
+        self.browser.add_cookie(cookie)
+        self.visit(PAGE)
+        assert self.one("html").get_attribute("dir") == "rtl"
+        assert violations(self.browser) == []
+        name, fence = (
+            self.one(f"#result_list tbody {cell}").rect["x"] for cell in ("th", "td:last-child")
+        )
+        assert name > fence
+        self.picture("rtl")
+
+    def test_redis_that_stops_is_told_and_the_page_stays(self) -> None:
+        with EmbeddedServer() as server:
+            self.project.CACHES = {  # type: ignore[attr-defined]
+                **self.project.CACHES,  # type: ignore[attr-defined]
+                "other": {
+                    "BACKEND": "django_redis.cache.RedisCache",
+                    "LOCATION": server.url,
+                    "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+                },
+            }
+            add_alias(self.project, "other", CACHE="other")
+            hold("there", "other", lease=600)
+            hold("here", lease=600)
+            self.log_in()
+            self.mark()
+            assert "there" in self.text("#result_list")
+            server.stop()
+            self.until(lambda: "The locks of the backend “other” cannot be shown." in self.text())
+            assert "there" not in self.text("#result_list")
+            assert "here" in self.text("#result_list")
+            assert not self.was_reloaded
+            assert violations(self.browser) == []
+            self.picture("stopped")

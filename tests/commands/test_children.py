@@ -1,0 +1,62 @@
+"""What can only be seen from within the process that starts a command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_redislock.management.children import Child
+from tests.support.processes import wait_until
+
+
+class Interrupted(Child):
+    """A child that is started just when this process gets a signal."""
+
+    def _start(self, environment: Any) -> subprocess.Popen[bytes]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super()._start(environment)
+
+
+def test_a_signal_that_comes_early_is_passed_on_later() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    child = Interrupted("/bin/sh", ["sh", "-c", "sleep 60"], dies_with_us=False)
+    assert child.run(dict(os.environ)) == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_another_thread_gets_is_passed_on(tmp_path: Path) -> None:
+    """As when two come in short order. It would not interrupt this thread's wait for a child."""
+    running = tmp_path / "running"
+    child = Child("/bin/sh", ["sh", "-c", f"touch {running}; exec sleep 40"], dies_with_us=False)
+
+    def interrupt() -> None:
+        wait_until(running.exists)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    began = time.monotonic()
+    assert child.run(dict(os.environ)) == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 20
+    interrupting.join()
+
+
+def test_what_was_to_end_before_it_began_does_not_begin() -> None:
+    child = Child(sys.executable, [sys.executable, "-c", "raise SystemExit(3)"], dies_with_us=False)
+    child.end(grace=0)
+    assert child.run(dict(os.environ)) == 128 + signal.SIGTERM
+
+
+def test_an_error_of_the_start_leaves_the_signals_as_they_were() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(FileNotFoundError):
+        Child("/no/such/command", ["command"], dies_with_us=False).run({})
+    assert signal.getsignal(signal.SIGINT) is before

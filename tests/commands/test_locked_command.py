@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.core.management.base import CommandParser, LabelCommand
+
+from django_redislock import LockLost, LockNotAcquired, lock
+from django_redislock.commands import LockedCommand
+from django_redislock.testing import assert_locked, assert_not_locked, expire, held_elsewhere, lose
+from tests.docs.pages import BLOCKS, name_of
+from tests.management.holds import without_redis
+
+pytestmark = pytest.mark.usefixtures("_in_memory")
+
+
+@pytest.fixture
+def _in_memory(settings: Any) -> None:
+    settings.LOCKS = {"default": settings.LOCKS["memory"], "other": settings.LOCKS["memory"]}
+
+
+class Import(LockedCommand):
+    requires_system_checks: list[str] = []
+    lock_name: Any = "import:{feed}"
+    work: Callable[[Import], object] = staticmethod(lambda command: None)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--feed")
+
+    def handle(self, **options: Any) -> str:
+        self.seen = options
+        return f"worked: {self.work(self)}"
+
+
+class Named(Import):
+    lock_name = ""
+
+
+def run(command: LockedCommand | None = None, **options: Any) -> str:
+    stream = io.StringIO()
+    options = {"feed": "7", **options}
+    call_command(command or Import(), stdout=stream, no_color=True, **options)
+    return stream.getvalue()
+
+
+def at_work(work: Callable[[Import], object], cls: type[Import] = Import) -> Import:
+    command = cls()
+    command.work = work  # type: ignore[method-assign]
+    return command
+
+
+def test_the_lock_is_held_while_the_command_runs() -> None:
+    (hold,) = at_work_holds(Import, "import:7")
+    assert hold.holder.what == "manage.py test_locked_command"
+    assert_not_locked("import:7")
+
+
+def at_work_holds(cls: type[Import], name: str, **options: Any) -> Any:
+    holds: list[Any] = []
+    run(at_work(lambda _: holds.extend(assert_locked(name)), cls), **options)
+    return holds
+
+
+def test_without_a_name_it_is_that_of_the_command() -> None:
+    assert len(at_work_holds(Named, "test_locked_command")) == 1
+
+
+def test_what_is_filled_in_is_encoded() -> None:
+    assert len(at_work_holds(Import, "import:a%3Ab", feed="a:b")) == 1
+
+
+def test_several_names_are_taken_together() -> None:
+    class Both(Import):
+        lock_name = ["import:{feed}", "import"]
+
+    assert len(at_work_holds(Both, "import:7")) == 1
+    with held_elsewhere("import"), pytest.raises(CommandError, match="'import' is busy"):
+        run(Both())
+
+
+def test_an_option_that_is_missing_cannot_be_in_a_name() -> None:
+    with pytest.raises(CommandError, match=r"\{feed\} is None"):
+        run(feed=None)
+
+
+def test_busy_is_an_error_that_names_the_holder() -> None:
+    command = Import()
+    with held_elsewhere("import:7", what="manage.py import", lease=40):
+        with pytest.raises(CommandError, match=r"held by manage\.py import") as caught:
+            run(command)
+    assert caught.value.returncode == 75
+    assert isinstance(caught.value.__cause__, LockNotAcquired)
+    assert 30 < (caught.value.__cause__.retry_after or 0) <= 40
+    assert not hasattr(command, "seen")
+
+
+def test_busy_can_count_as_done() -> None:
+    class Lenient(Import):
+        busy_exit_code = 0
+
+    command = Lenient()
+    with held_elsewhere("import:7"):
+        assert "'import:7' is busy" in run(command)
+        assert run(command, verbosity=0) == ""
+    assert not hasattr(command, "seen")
+
+
+def test_it_waits_as_long_as_it_is_told() -> None:
+    with held_elsewhere("import:7", lease=0.3):
+        with pytest.raises(CommandError, match="did not wait"):
+            run()
+        assert "worked" in run(lock_wait=20)
+
+
+def test_the_class_can_say_how_long_to_wait() -> None:
+    class Patient(Import):
+        lock_wait = 20
+
+    with held_elsewhere("import:7", lease=0.3):
+        assert "worked" in run(Patient())
+    with held_elsewhere("import:7"), pytest.raises(CommandError, match="did not wait"):
+        run(Patient(), lock_wait=0)
+
+
+def test_the_lock_can_be_left_out() -> None:
+    command = at_work(lambda command: (command.held, command.check_lock()))
+    with held_elsewhere("import:7"):
+        assert run(command, no_lock=True) == "worked: (None, None)\n"
+
+
+def test_the_command_does_not_see_the_options_of_the_lock() -> None:
+    command = Import()
+    run(command, lock_wait=1)
+    assert command.seen["feed"] == "7"
+    assert {"no_lock", "lock_wait"} & set(command.seen) == set()
+
+
+def test_the_options_of_the_lock() -> None:
+    class Options(Import):
+        lock_options = {"lease": 77, "shared": True, "label": "nightly"}
+
+    (hold,) = at_work_holds(Options, "import:7")
+    assert (hold.lease, hold.shared, hold.holder.label) == (77, True, "nightly")
+
+
+def test_a_least_time_outlives_the_command() -> None:
+    class Cron(Import):
+        lock_options = {"min_hold": 50}
+
+    run(Cron())
+    (hold,) = assert_locked("import:7")
+    assert 40 < hold.remaining <= 50
+    with pytest.raises(CommandError, match="busy"):
+        run(Cron())
+
+
+def test_a_lock_that_is_lost_does_not_hide_what_the_command_has_done() -> None:
+    stream = io.StringIO()
+    command = at_work(lambda _: lose("import:7"))
+    with pytest.raises(CommandError, match="was lost: it was released by force") as caught:
+        call_command(command, feed="7", stdout=stream)
+    assert caught.value.returncode == 70
+    assert stream.getvalue() == "worked: None\n"
+
+
+def test_a_lock_that_is_lost_does_not_hide_why_the_command_failed() -> None:
+    def fail(_: Import) -> None:
+        expire("import:7")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(at_work(fail))
+
+
+def test_the_command_can_ask_whether_it_holds_the_lock() -> None:
+    asked: list[str] = []
+
+    def work(command: Import) -> None:
+        command.check_lock()
+        asked.append("held")
+        expire("import:7")
+        command.check_lock()
+        asked.append("not reached")
+
+    with pytest.raises(CommandError, match="its lease ran out") as caught:
+        run(at_work(work))
+    assert asked == ["held"]
+    assert caught.value.returncode == 70
+
+
+def test_other_locks_are_the_business_of_the_command() -> None:
+    def busy(_: Import) -> None:
+        with held_elsewhere("another"), lock("another", wait=0):
+            pass
+
+    def lost(_: Import) -> None:
+        with lock("another"):
+            lose("another")
+
+    with pytest.raises(LockNotAcquired):
+        run(at_work(busy))
+    with pytest.raises(LockLost):
+        run(at_work(lost))
+
+
+def test_a_server_that_does_not_answer(settings: Any) -> None:
+    class Elsewhere(Import):
+        lock_options = {"using": "nowhere"}
+
+    without_redis(settings, "nowhere")
+    command = Elsewhere()
+    with pytest.raises(CommandError, match="cannot be had") as caught:
+        run(command)
+    assert caught.value.returncode == 69
+    assert not hasattr(command, "seen")
+
+
+def test_it_goes_before_other_base_classes() -> None:
+    class ByLabel(LockedCommand, LabelCommand):
+        requires_system_checks: list[str] = []
+        lock_name = "labels"
+
+        def handle_label(self, label: str, **options: Any) -> str:
+            assert_locked("labels")
+            return label
+
+    stream = io.StringIO()
+    call_command(ByLabel(), "a", "b", stdout=stream)
+    assert stream.getvalue() == "a\nb\n"
+
+
+def test_the_example_of_the_documentation() -> None:
+    (code,) = (
+        block.code
+        for block in BLOCKS
+        if name_of(block.page) == "docs/withlock.md" and block.language == "python"
+    )
+    holders: list[str] = []
+
+    def pages(feed: int) -> list[str]:
+        holders.extend(hold.holder.what for hold in assert_locked(f"import:{feed}"))
+        return ["page 1", "page 2"]
+
+    namespace: dict[str, Any] = {"__name__": "shop.management.commands.import_feed", "pages": pages}
+    exec(code, namespace)  # noqa: S102 - the code is our own documentation
+    stream = io.StringIO()
+    call_command(namespace["Command"](), 7, stdout=stream, skip_checks=True)
+    assert stream.getvalue() == "page 1\npage 2\n"
+    assert holders == ["manage.py import_feed"]

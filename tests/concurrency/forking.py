@@ -1,0 +1,199 @@
+"""What is tried in processes that fork; each function returns what went wrong."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django_redislock import LockError, lock, lock_backends
+from django_redislock.renewal import renewer
+from tests.concurrency.jobs import FOR_EVER, queue_length
+from tests.support.places import MEMORY, Place
+from tests.support.processes import wait_until
+
+
+def in_child(work: Callable[[], list[str]]) -> list[str]:
+    """Run `work` in a forked child, and its exit handlers; return what it has returned."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            wrong = work()
+        except BaseException as error:  # noqa: BLE001 - the parent reports it
+            wrong = [f"it raised {error!r}"]
+        atexit._run_exitfuncs()
+        os.write(writer, "\n".join(wrong).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        wrong = answer.read().splitlines()
+    os.waitpid(pid, 0)
+    return wrong
+
+
+def failures(**checks: Any) -> list[str]:
+    return [what for what, holds in checks.items() if not holds]
+
+
+def child_holds_nothing(place: Place) -> list[str]:
+    place.use()
+    told: list[str] = []
+    held = lock("a", lease=0.6, on_lost=lambda held: told.append(held.name))
+
+    def refusing_child() -> list[str]:
+        def refused(verb: Callable[[], object]) -> bool:
+            try:
+                verb()
+            except LockError as error:
+                return "held by the parent process" in str(error)
+            return False
+
+        return failures(
+            it_holds_nothing=not held.held,
+            check_is_refused=refused(held.check),
+            release_is_refused=refused(held.release),
+            extend_is_refused=refused(held.extend),
+            detach_is_refused=refused(held.detach),
+            the_block_ends_in_peace=held.__exit__(None, None, None) is None,
+            nothing_is_renewed=not renewer.holds(),
+            nothing_is_told=told == [],
+        )
+
+    def locking_child() -> list[str]:
+        began = time.monotonic()
+        with lock("b", wait=0) as own:
+            short = time.monotonic() - began < 2
+            busy = not lock("a").acquire(wait=0)
+        with lock("d", lease=0.3) as own:
+            renewed = not own.lost.wait(0.7)
+        return failures(it_locks_at_once=short, the_parent_holds=busy, it_renews_its_own=renewed)
+
+    with held:
+        wrong = in_child(refusing_child) + in_child(locking_child)
+        lost = held.lost.wait(1.3)  # two leases
+        return wrong + failures(the_parent_goes_on=not lost and held.owned())
+
+
+def child_waits(place: Place) -> list[str]:
+    """The parent has a wake-up connection; the child needs one of its own."""
+    place.use()
+    with lock("a"):
+        if lock("a").acquire(wait=0.05):
+            return ["the parent's lock is none"]
+
+        def child() -> list[str]:
+            with lock("c", lease=30):
+                waiter = lock("c", wait=20)
+                thread = threading.Thread(target=waiter.acquire)
+                thread.start()
+                wait_until(lambda: queue_length("c") == 1)
+            thread.join()
+            held = waiter.held
+            waiter.release()
+            return failures(it_was_woken=held)
+
+        return in_child(child)
+
+
+def child_after_many_threads(place: Place) -> list[str]:
+    """Fork while other threads hold, wait and renew: no mutex of theirs may be taken along."""
+    place.use()
+    with lock("warm"):
+        pass  # a fork within the first import of a module would be a deadlock of Python's own
+    over = threading.Event()
+
+    def work(number: int) -> None:
+        while not over.is_set():
+            with lock(f"busy {number % 3}", wait=30, lease=1):
+                pass
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    wrong: list[str] = []
+
+    def child() -> list[str]:
+        with lock("of a child", wait=5):
+            return []
+
+    for _ in range(10):
+        wrong += in_child(child)
+    over.set()
+    for thread in threads:
+        thread.join()
+    return wrong
+
+
+def child_in_a_transaction(place: Place) -> list[str]:
+    """A transaction keeps a hold that was released in it; its end in a child is not ours."""
+    from django.db import connection, transaction
+
+    place.use()
+    told: list[str] = []
+    with transaction.atomic():
+        with lock("a", on_lost=lambda held: told.append(held.name)) as held:
+            pass
+
+        def child() -> list[str]:
+            connection.run_on_commit.clear()
+            return failures(nothing_is_told=not told and not held.lost)
+
+        wrong = in_child(child)
+        wrong += failures(it_is_kept=held.owned())
+    return wrong + failures(it_is_released=not held.owned())
+
+
+def in_memory() -> list[str]:
+    """The memory backend of a child begins with nothing."""
+    from django.test import override_settings
+
+    override_settings(LOCKS={"default": {"BACKEND": MEMORY}}).enable()
+    with lock("a"):
+
+        def child() -> list[str]:
+            with lock("a", wait=0):
+                return failures(it_is_alone=lock_backends["default"].list().total == 1)
+
+        return in_child(child)
+
+
+def _locks(name: str, answers: Any) -> None:
+    with lock(name, wait=5) as held:
+        answers.put(held.fence)
+
+
+def with_multiprocessing(place: Place) -> list[str]:
+    place.use()
+    forked = multiprocessing.get_context("fork")
+    # A worker is a daemon, and multiprocessing grants no children to those.
+    multiprocessing.current_process()._config["daemon"] = False
+    with lock("a", lease=0.6) as held:
+        answers = forked.Queue()
+        children = [forked.Process(target=_locks, args=("b", answers)) for _ in range(3)]
+        for child in children:
+            child.start()
+        fences = [answers.get(timeout=20) for _ in children]
+        for child in children:
+            child.join()
+        lost = held.lost.wait(1.3)
+        return failures(
+            they_took_turns=fences == sorted(set(fences)),
+            the_parent_goes_on=not lost and held.owned(),
+        )
+
+
+def hold_and_fork(place: Place, told: Any) -> None:
+    """Hold a lock with a child beside; wait to be killed."""
+    place.use()
+    with lock("a", lease=0.6) as held:
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(FOR_EVER)
+            os._exit(0)
+        told.put((pid, held.token))
+        threading.Event().wait(FOR_EVER)

@@ -1,0 +1,213 @@
+"""Coroutines: a cancellation at any await leaves nothing held, and loops come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from django_redislock import lock, lock_backends
+from django_redislock.renewal import renewer
+
+
+@types.coroutine
+def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int):
+    """Await a coroutine, and cancel the task at so many awaits; raise EOFError if it has fewer."""
+    send, value = coroutine.send, None
+    for count in itertools.count(1):
+        try:
+            future = send(value)
+        except StopIteration:
+            raise EOFError from None
+        if count == number:
+            asyncio.current_task().cancel()
+        try:
+            send, value = coroutine.send, (yield future)
+        except BaseException as error:  # noqa: BLE001 - it is the coroutine's
+            send, value = coroutine.throw, error
+        if count == number:
+            # What comes after the cancellation runs undisturbed.
+            while True:
+                try:
+                    future = send(value)
+                except StopIteration:
+                    return None
+                try:
+                    send, value = coroutine.send, (yield future)
+                except BaseException as error:  # noqa: BLE001
+                    send, value = coroutine.throw, error
+
+
+async def block(name: str) -> None:
+    async with lock(name, wait=20, lease=30):
+        await asyncio.sleep(0)
+
+
+async def verbs(name: str) -> None:
+    handle = lock(name, wait=20, lease=30)
+    await handle.aacquire()
+    try:
+        await handle.aextend(60)
+    finally:
+        await handle.arelease()
+
+
+async def several(name: str) -> None:
+    async with lock([f"{name} {part}" for part in "abc"], wait=20, lease=30) as all_of_them:
+        await all_of_them.aextend(60)
+
+
+async def contended(name: str) -> None:
+    """Wait for one who holds it for a moment."""
+    held = lock(name, lease=30)
+    await held.aacquire()
+    asyncio.get_running_loop().call_later(0.02, lambda: asyncio.ensure_future(held.arelease()))
+    try:
+        await block(name)
+    finally:
+        while held.held:
+            await asyncio.sleep(0.001)
+
+
+async def given_up(name: str) -> None:
+    async with lock(name, lease=30):
+        assert not await lock(name).aacquire(wait=0.01)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+@pytest.mark.parametrize("work", [block, verbs, several, contended, given_up])
+async def test_a_cancellation_at_any_await_leaves_nothing_held(settings, work, using):
+    settings.LOCKS = {"default": settings.LOCKS[using]}
+    backend = lock_backends["default"]
+    await block("warm")
+    number = undisturbed = 0
+    # How many awaits there are depends on what has arrived already: a few more are tried.
+    while undisturbed < 3:
+        number += 1
+        task = asyncio.ensure_future(cancelled_at(work(f"name {number}"), number))
+        try:
+            await task
+            pytest.fail(f"the cancellation at await {number} was swallowed")
+        except asyncio.CancelledError:
+            undisturbed = 0
+        except EOFError:
+            undisturbed += 1
+        await asyncio.to_thread(renewer.flush, 10)
+        # What was to be released in the background is, long before its lease of 30 seconds is over.
+        for _ in range(500):
+            if not backend.list().holds:
+                break
+            await asyncio.sleep(0.01)
+        assert backend.list().holds == [], f"after a cancellation at await {number}"
+        for name in (f"name {number}", f"name {number} a"):
+            assert backend.inspect(name) == ([], [])
+        assert not backend.waiters
+        assert renewer.holds() == []
+    assert number > 3 or using == "memory"
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue():
+    backend = lock_backends["default"]
+    async with lock("a"):
+        tasks = [asyncio.create_task(lock("a").aacquire(wait=30)) for _ in range(20)]
+        while len(backend.inspect("a")[1]) < 20:
+            await asyncio.sleep(0.001)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(renewer.flush, 10)
+        assert all(task.cancelled() for task in tasks)
+        assert backend.inspect("a")[1] == []
+
+
+async def test_a_time_limit_ends_a_wait():
+    async with lock("a"):
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(lock("a").aacquire(wait=30), 0.05)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_several_event_loops_share_the_locks_of_a_process(using):
+    counter = 0
+
+    async def increment() -> None:
+        nonlocal counter
+        async with lock("counter", using=using, wait=50):
+            read = counter
+            await asyncio.sleep(0)
+            counter = read + 1
+
+    async def increment_often() -> None:
+        for _ in range(10):
+            await asyncio.gather(*(increment() for _ in range(5)))
+
+    threads = [threading.Thread(target=lambda: asyncio.run(increment_often())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counter == 4 * 10 * 5
+
+
+async def test_lost_can_be_awaited():
+    held = lock("a", lease=0.1, renew=False)
+    await held.aacquire()
+    await asyncio.wait_for(held.lost, 10)
+    assert held.lost.is_set()
+    await asyncio.wait_for(held.lost, 1)  # and once more
+
+
+def test_a_lock_taken_by_a_coroutine_is_released_by_a_thread(place):
+    handle = lock("a")
+    asyncio.run(handle.aacquire())
+    handle.release()
+    assert lock_backends["default"].inspect("a") == ([], [])
+
+
+PROGRAM = """
+import asyncio, gc, threading
+import django; django.setup()
+from django_redislock import lock
+
+async def work(name):
+    async with lock(name):
+        assert not await lock(name).aacquire(wait=0.05)
+
+async def cancelled():
+    async with lock("resource warnings"):
+        waiting = asyncio.create_task(lock("resource warnings").aacquire(wait=9))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+for _ in range(3):
+    asyncio.run(work("resource warnings"))
+    gc.collect()
+asyncio.run(cancelled())
+gc.collect()
+with lock("resource warnings", wait=5):
+    pass
+print("done")
+"""
+
+
+def test_loops_that_end_leave_no_connection_open():
+    """In the development mode of Python, which names every socket that was not closed."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    # In this mode asyncio also names what took long, which a busy machine does.
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert complaints == []

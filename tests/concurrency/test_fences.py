@@ -1,0 +1,59 @@
+"""Fences rise whatever the server forgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock import lock, lock_backends
+from django_redislock.keys import bucket_keys, bucket_of
+from tests.concurrency import jobs
+from tests.support.places import Place
+from tests.support.processes import run_in_processes
+
+
+def fence_of_next() -> int:
+    with lock("a", lease=30) as held:
+        return held.fence
+
+
+def forget_by_flush(server, place):
+    with place.client() as client:
+        client.flushall()
+
+
+def forget_by_restart(server, place):
+    server.restart()
+
+
+@pytest.mark.parametrize("forget", [forget_by_flush, forget_by_restart])
+def test_fences_rise_though_the_server_forgets(own_server, use, forget):
+    place = use(own_server.url)
+    fences = []
+    for _ in range(5):
+        fences += [fence_of_next() for _ in range(5)]
+        forget(own_server, place)
+    assert fences == sorted(set(fences))
+
+
+def test_fences_rise_though_the_clock_was_set_back(place):
+    """The counter is above the clock then; each grant is one more."""
+    ahead = 10**6 * 4_000_000_000  # microseconds: the year 2096
+    with place.client() as client:
+        client.set(bucket_keys(place.prefix, bucket_of("a")).fence, ahead)
+    assert [fence_of_next() for _ in range(3)] == [ahead + 1, ahead + 2, ahead + 3]
+
+
+def take_often(index: int, place: Place) -> list[int]:
+    place.use()
+    fences = []
+    for _ in range(50):
+        with lock("a", wait=jobs.FOR_EVER) as held:
+            fences.append(held.fence)
+    return fences
+
+
+def test_no_two_processes_ever_have_the_same(place):
+    of_all = run_in_processes(take_often, 3, place)
+    assert all(fences == sorted(fences) for fences in of_all)
+    assert len({fence for fences in of_all for fence in fences}) == 150
+    assert lock_backends["default"].list().total == 0

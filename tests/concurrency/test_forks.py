@@ -1,0 +1,39 @@
+"""A forked child inherits nothing; see `forking.py` for what is tried in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock import lock
+from tests.concurrency import forking
+from tests.support.processes import context, kill_hard
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        forking.child_holds_nothing,
+        forking.child_waits,
+        forking.child_after_many_threads,
+        forking.child_in_a_transaction,
+        forking.with_multiprocessing,
+    ],
+)
+def test_a_forked_child(place, workers, attempt):
+    assert workers.start(attempt, place).result() == []
+
+
+def test_a_forked_child_with_locks_in_memory(workers):
+    assert workers.start(forking.in_memory).result() == []
+
+
+def test_the_lock_of_a_killed_parent_ends_though_its_child_lives(place, workers):
+    told = context.Queue()
+    parent = workers.start(forking.hold_and_fork, place, told)
+    child, _ = told.get()
+    parent.kill()
+    try:
+        with lock("a", wait=20):
+            pass
+    finally:
+        kill_hard(child)

@@ -1,0 +1,65 @@
+"""What runs while nothing is held, and what is not looked at for nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from django_redislock import lock
+from django_redislock.renewal import renewer
+from django_redislock.tenure import Tenure
+from tests.concurrency.test_renewal import acquire_all, our_threads
+from tests.support.places import MEMORY
+from tests.support.processes import wait_until
+
+LEASE = 0.8
+MANY = 10_000 if os.environ.get("CI") else 2_000
+
+
+def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
+    monkeypatch.setattr("django_redislock.renewal.LINGER", 0.2)
+    monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 0.2)
+    place = use(own_server.url)
+    for _ in range(3):
+        with lock("a", lease=600):
+            assert not lock("a").acquire(wait=0.01)
+    wait_until(lambda: our_threads() == [])
+    assert renewer._held == {}
+    with place.client() as client:
+        kinds = {one["flags"] for one in client.client_list()}
+        assert "P" not in kinds, "the wake-up connection is closed"
+    with lock("a", lease=LEASE) as held:  # and all begins again
+        assert not held.lost.wait(LEASE * 3)
+
+
+def test_many_holds_in_one_context_are_not_all_looked_at_for_each(using_memory, monkeypatch):
+    looked_at: list[str] = []
+    alive = Tenure.alive.fget
+
+    def noting(tenure):
+        looked_at.append(tenure.name)
+        return alive(tenure)
+
+    handles = [lock(str(number)) for number in range(200)]
+    acquire_all(handles)
+    monkeypatch.setattr(Tenure, "alive", property(noting))
+    with lock("one more"):
+        assert len(looked_at) < 20
+    monkeypatch.undo()
+    for handle in handles:
+        handle.release()
+
+
+@pytest.fixture
+def using_memory(settings):
+    settings.LOCKS = {"default": {"BACKEND": MEMORY}}
+
+
+def test_a_handle_that_is_dropped_is_not_renewed(place):
+    held = lock("a", lease=LEASE)
+    held.acquire()
+    with pytest.warns(ResourceWarning):
+        del held
+    with lock("a", wait=20):
+        pass

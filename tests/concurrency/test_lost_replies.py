@@ -1,0 +1,230 @@
+"""The script ran, and its reply was lost: nobody is told "busy", and no stranger holds."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.backends.base import Claim, Grant, Holder
+from django_redislock.backends.redis.scripts import ACQUIRE, CANCEL, EXTEND, RELEASE
+from django_redislock.renewal import renewer
+from tests.support.processes import wait_until
+
+TIMEOUT = 0.3  # seconds
+
+
+@pytest.fixture(params=["sync", "async"])
+def do(request):
+    """Call a verb of a handle, as a thread or as a coroutine does."""
+    if request.param == "sync":
+        yield lambda handle, verb, *args: getattr(handle, verb)(*args)
+        return
+    loop = asyncio.new_event_loop()
+    yield lambda handle, verb, *args: loop.run_until_complete(getattr(handle, f"a{verb}")(*args))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+@pytest.fixture
+def behind(proxy, use):
+    """Locks behind the proxy; the scripts are known to the server."""
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": TIMEOUT}})
+    backend = lock_backends["default"]
+    held = lock("warm")
+    held.acquire()
+    held.extend()
+    held.release()
+    backend.cancel("warm", "nobody")
+    return proxy
+
+
+def nothing_is_left(name="a"):
+    renewer.flush(10)
+    return lock_backends["default"].inspect(name) == ([], [])
+
+
+def test_acquire_finds_its_own_hold(behind, do):
+    handle = lock("a", lease=30)
+    lost = behind.drop_next_reply(ACQUIRE.sha)
+    assert do(handle, "acquire", 0) is True
+    assert lost.fired
+    (hold,), _ = lock_backends["default"].inspect("a")
+    assert (hold.token, hold.fence) == (handle.token, handle.fence)
+    do(handle, "release")
+    assert nothing_is_left()
+
+
+def test_acquire_without_any_reply_holds_nothing(behind, do):
+    handle = lock("a", lease=30)
+    for _ in range(2):
+        behind.drop_next_reply(ACQUIRE.sha)
+    with pytest.raises(LockUnavailable) as caught:
+        do(handle, "acquire", 0)
+    assert caught.value.__cause__ is not None
+    assert not handle.held
+    assert nothing_is_left()
+
+
+def test_a_waiter_keeps_its_place(behind, do):
+    held, waiter = lock("a"), lock("a", lease=30)
+    held.acquire()
+    held.backend.listen("a", 10)  # so that the first question already queues
+    lost = behind.drop_next_reply(ACQUIRE.sha)
+
+    def let_go():
+        lost.wait()
+        wait_until(lambda: len(held.backend.inspect("a")[1]) == 1)
+        held.release()
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    assert do(waiter, "acquire", 30)
+    thread.join()
+    do(waiter, "release")
+    assert nothing_is_left()
+
+
+def test_release_is_done(behind, do):
+    handle = lock("a", lease=30)
+    do(handle, "acquire", 0)
+    behind.drop_next_reply(RELEASE.sha)
+    do(handle, "release")
+    assert nothing_is_left()
+
+
+def test_release_without_any_reply_is_unavailable_and_done(behind, do):
+    handle = lock("a", lease=30)
+    do(handle, "acquire", 0)
+    for _ in range(2):
+        behind.drop_next_reply(RELEASE.sha)
+    with pytest.raises(LockUnavailable):
+        do(handle, "release")
+    assert not handle.held
+    assert nothing_is_left()
+
+
+def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind, do):
+    handle = lock("a", lease=30)
+    do(handle, "acquire", 0)
+    for _ in range(2):
+        behind.drop_next_request(RELEASE.sha)
+    with pytest.raises(LockUnavailable):
+        do(handle, "release")
+    assert nothing_is_left()
+
+
+def test_a_lost_release_does_not_end_the_next_hold(behind, do):
+    """The second try of a release comes when the name has a new holder."""
+    handle, waiter = lock("a", lease=30), lock("a", wait=30)
+    do(handle, "acquire", 0)
+
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: len(handle.backend.inspect("a")[1]) == 1)
+    behind.drop_next_reply(RELEASE.sha)
+    do(handle, "release")
+    thread.join()
+    waiter.check()
+    assert waiter.owned()
+    waiter.release()
+    assert nothing_is_left()
+
+
+def test_extend_is_done(behind, do):
+    handle = lock("a", lease=30)
+    do(handle, "acquire", 0)
+    behind.drop_next_reply(EXTEND.sha)
+    do(handle, "extend", 90)
+    assert handle.remaining() > 85
+    for _ in range(2):
+        behind.drop_next_reply(EXTEND.sha)
+    with pytest.raises(LockUnavailable):
+        do(handle, "extend", 120)
+    handle.check()
+    do(handle, "release")
+    assert nothing_is_left()
+
+
+def test_a_waiter_that_gives_up_leaves_no_trace(behind, do):
+    with lock("a") as held:
+        lost = behind.drop_next_reply(CANCEL.sha)
+        assert do(lock("a"), "acquire", 0.05) is False
+        assert lost.fired
+        assert held.backend.inspect("a")[1] == []
+
+
+def test_a_black_hole_at_acquire(behind, do):
+    handle = lock("a", lease=30)
+    behind.black_hole()
+    with pytest.raises(LockUnavailable):
+        do(handle, "acquire", 0)
+    assert not handle.held
+    behind.pass_through()
+    assert nothing_is_left()
+
+
+def test_a_black_hole_at_release(behind, do):
+    handle = lock("a", lease=30)
+    do(handle, "acquire", 0)
+    behind.black_hole()
+    with pytest.raises(LockUnavailable):
+        do(handle, "release")
+    behind.pass_through()
+    assert nothing_is_left()
+
+
+def test_a_black_hole_at_the_end_of_a_block_is_logged(behind, do, caplog):
+    with lock("a", lease=30):
+        behind.black_hole()
+    assert "It ends by itself when its lease is over" in caplog.text
+    behind.pass_through()
+    assert nothing_is_left()
+
+
+def test_a_black_hole_at_extend(behind, do):
+    handle = lock("a", lease=30)
+    do(handle, "acquire", 0)
+    behind.black_hole()
+    with pytest.raises(LockUnavailable):
+        do(handle, "extend", 60)
+    behind.pass_through()
+    handle.check()
+    do(handle, "release")
+
+
+def test_a_request_that_comes_after_its_cancel_is_refused(behind):
+    """A slow network may deliver the acquire of one who has long given up."""
+    backend = lock_backends["default"]
+    handle = lock("a", lease=30)
+    for _ in range(2):
+        behind.drop_next_request(ACQUIRE.sha)
+    with pytest.raises(LockUnavailable):
+        handle.acquire(wait=0)
+    renewer.flush(10)
+    late = Claim("a", handle.token, 1, 30, Holder().pack())
+    assert not isinstance(backend.acquire(late), Grant)
+    assert nothing_is_left()
+
+
+def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind):
+    handle = lock("a", token="a-task", lease=30)
+    for _ in range(2):
+        behind.drop_next_reply(ACQUIRE.sha)
+    with pytest.raises(LockUnavailable):
+        handle.acquire(wait=0)
+    renewer.flush(10)
+    with handle:
+        handle.check()
+    assert nothing_is_left()
+
+
+def test_a_release_after_the_lease_is_lost_whatever_became_of_its_reply(behind):
+    handle = lock("a", lease=0.1, renew=False)
+    handle.acquire()
+    assert handle.lost.wait(5)
+    behind.drop_next_reply(RELEASE.sha)
+    with pytest.raises(LockLost):
+        handle.release()

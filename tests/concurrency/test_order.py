@@ -1,0 +1,111 @@
+"""First come, first served: threads, coroutines and processes in one queue."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from django_redislock import lock, lock_backends
+from tests.concurrency import jobs
+from tests.support.history import History, assert_allowed
+from tests.support.processes import wait_until
+
+PROCESSES, THREADS, TASKS = 4, 16, 16
+WAITERS = PROCESSES * (THREADS + TASKS)
+ROUNDS = 24
+
+
+@pytest.mark.timeout(120)
+def test_128_waiters_are_served_in_their_order_and_equally_often(place, workers):
+    backend = lock_backends["default"]
+    with lock("turn", lease=60):
+        for _ in range(PROCESSES):
+            workers.start(jobs.take_turns, place, THREADS, TASKS, WAITERS * ROUNDS)
+        wait_until(lambda: jobs.queue_length("turn") == WAITERS)
+        queue = [one.token for one in backend.inspect("turn")[1]]
+    turns = [turn for turns in workers.results(within=100) for turn in turns]
+    in_order = [token for token, _, _ in sorted(turns, key=lambda turn: turn[1])]
+    assert in_order == queue
+    counts = [count for _, _, count in turns]
+    assert sum(counts) == WAITERS * ROUNDS
+    assert max(counts) <= 1.1 * min(counts), sorted(counts)
+    assert backend.inspect("turn") == ([], [])
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [{}, {"shared": True}, {"shared": True}, {"wait": 0.002}],
+        [{}, {"limit": 2}, {"limit": 3}, {"limit": 3, "wait": 0.002}],
+    ],
+    ids=["readers and writers", "semaphores"],
+)
+def test_a_history_of_many_holders_is_allowed(tmp_path, using, kinds):
+    """The checker knows what no lock may do."""
+    history = History(tmp_path / "history")
+
+    def work(number: int) -> None:
+        for round_ in range(15):
+            kind = kinds[(number + round_) % len(kinds)]
+            handle = lock("a", using=using, **({"wait": 50} | kind))
+            shown = {key: value for key, value in kind.items() if key != "wait"}
+            asked = f"{number}/{round_}"
+            history.record("asked", "a", asked, **shown)
+            if handle.acquire():
+                history.record("acquired", "a", asked, fence=handle.fence, **shown)
+                history.record("released", "a", asked, **shown)
+                handle.release()
+            else:
+                history.record("gave_up", "a", asked, **shown)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_allowed(history, all_served=False)
+    wait_until(lambda: lock_backends[using].inspect("a") == ([], []))
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_a_release_wakes_all_the_readers(using):
+    meeting = threading.Barrier(8, timeout=20)
+
+    def read() -> None:
+        with lock("a", using=using, shared=True, wait=30):
+            meeting.wait()  # passes only if all hold it together
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    backend = lock_backends[using]
+    with lock("a", using=using):
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(backend.inspect("a")[1]) == 8)
+    for thread in threads:
+        thread.join()
+    assert not meeting.broken
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_readers_wait_behind_a_writer(using):
+    order: list[str] = []
+
+    def take(what: str, **options: object) -> threading.Thread:
+        def run() -> None:
+            with lock("a", using=using, wait=30, **options):
+                order.append(what)
+
+        before = len(backend.inspect("a")[1])
+        thread = threading.Thread(target=run)
+        thread.start()
+        wait_until(lambda: len(backend.inspect("a")[1]) == before + 1)
+        return thread
+
+    backend = lock_backends[using]
+    with lock("a", using=using, shared=True):
+        threads = [take("writer"), take("reader", shared=True)]
+    for thread in threads:
+        thread.join()
+    assert order == ["writer", "reader"]

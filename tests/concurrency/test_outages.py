@@ -1,0 +1,148 @@
+"""The server restarts, its connections are cut, or it is gone, while threads and tasks wait."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from tests.concurrency import jobs
+from tests.support.processes import wait_until
+
+
+class Crowd:
+    """Threads and tasks that wait for one name."""
+
+    def __init__(self, name: str, threads: int, tasks: int, wait: float = 50.0) -> None:
+        self.size = threads + tasks
+        self.name = name
+        self.wait = wait
+        self.fences: list[int] = []
+        self.errors: list[Exception] = []
+        self.threads = [threading.Thread(target=self.wait_in_thread) for _ in range(threads)]
+        self.threads.append(threading.Thread(target=lambda: asyncio.run(self.wait_in_tasks(tasks))))
+        for thread in self.threads:
+            thread.start()
+        wait_until(lambda: jobs.queue_length(name) == self.size)
+
+    def wait_in_thread(self) -> None:
+        try:
+            with lock(self.name, wait=self.wait) as held:
+                self.fences.append(held.fence)
+        except LockUnavailable as error:
+            self.errors.append(error)
+
+    async def wait_in_task(self) -> None:
+        try:
+            async with lock(self.name, wait=self.wait) as held:
+                self.fences.append(held.fence)
+        except LockUnavailable as error:
+            self.errors.append(error)
+
+    async def wait_in_tasks(self, tasks: int) -> None:
+        await asyncio.gather(*(self.wait_in_task() for _ in range(tasks)))
+
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join()
+
+    def assert_served(self) -> None:
+        self.join()
+        assert self.errors == []
+        assert len(set(self.fences)) == self.size
+        assert lock_backends["default"].inspect(self.name) == ([], [])
+
+
+def test_all_who_wait_are_served_after_a_restart(own_server, use):
+    use(own_server.url)
+    held = lock("a", lease=20)
+    held.acquire()
+    crowd = Crowd("a", 6, 6)
+    own_server.restart()
+    crowd.assert_served()
+    assert min(crowd.fences) > held.fence
+    with pytest.raises(LockLost):
+        held.release()
+
+
+def test_all_who_wait_are_served_after_their_connections_were_cut(proxy, use):
+    use(proxy.url)
+    with lock("a", lease=20) as held:
+        crowd = Crowd("a", 6, 6)
+        assert proxy.cut() >= 2
+        held.check()
+    crowd.assert_served()
+
+
+def test_and_when_only_the_wake_up_connection_was_cut(own_server, use):
+    place = use(own_server.url)
+    with place.client() as client:
+        with lock("a", lease=20):
+            crowd = Crowd("a", 6, 6)
+            assert client.client_kill_filter(_type="pubsub") == 1
+        crowd.assert_served()
+
+
+def test_and_when_the_scripts_were_forgotten(own_server, use):
+    place = use(own_server.url)
+    with lock("a", lease=20):
+        crowd = Crowd("a", 3, 3)
+        with place.client() as client:
+            client.script_flush()
+    crowd.assert_served()
+
+
+def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use):
+    use(proxy.url)
+    held = lock("a", lease=30)
+    held.acquire()
+    crowd = Crowd("a", 3, 3)
+    proxy.refuse()
+    proxy.cut()
+    threading.Event().wait(0.6)  # long enough that they ask in vain a few times
+    assert crowd.errors == []
+    proxy.accept()
+    held.release()
+    crowd.assert_served()
+
+
+def test_a_server_that_is_gone_is_told_to_all_who_wait(own_server, use):
+    use(own_server.url)
+    held = lock("a", lease=30)
+    held.acquire()
+    crowd = Crowd("a", 3, 3)
+    own_server.stop()
+    began = time.monotonic()
+    crowd.join()
+    assert time.monotonic() - began < 8
+    assert len(crowd.errors) == crowd.size
+    assert {error.name for error in crowd.errors} == {"a"}
+    assert all(error.__cause__ for error in crowd.errors)
+    with pytest.raises(LockUnavailable):
+        held.release()
+
+
+def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use):
+    use(own_server.url)
+    held = lock("a", lease=30)
+    held.acquire()
+    crowd = Crowd("a", 2, 2, wait=3)
+    own_server.stop()
+    began = time.monotonic()
+    crowd.join()
+    assert time.monotonic() - began < 4.5
+    assert len(crowd.errors) == crowd.size
+    with pytest.raises(LockUnavailable):
+        held.release()
+
+
+def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use):
+    use(own_server.url)
+    own_server.stop()
+    began = time.monotonic()
+    with pytest.raises(LockUnavailable):
+        lock("a").acquire(wait=30)
+    assert time.monotonic() - began < 3

@@ -1,0 +1,254 @@
+"""A lease is extended while the work goes on, and what cannot be extended is told to be lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from django_redislock import LockError, LockLost, lock, lock_backends
+from django_redislock.backends.base import Extension
+from django_redislock.backends.redis.scripts import EXTEND
+from django_redislock.renewal import renewer
+from tests.concurrency import jobs
+from tests.support.places import Place
+from tests.support.processes import context, wait_until
+
+LEASE = 0.8
+MANY = 10_000 if os.environ.get("CI") else 2_000
+
+
+def our_threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("django_redislock")]
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_long_work_outlives_its_lease(using):
+    with lock("a", using=using, lease=LEASE) as held:
+        assert not held.lost.wait(LEASE * 4)
+        held.check()
+        assert held.owned()
+        assert not lock("a", using=using).acquire(wait=0)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_renewal_stops_at_max_hold(using):
+    began = time.monotonic()
+    with pytest.raises(LockLost):
+        with lock("a", using=using, lease=LEASE, max_hold=0.6) as held:
+            assert held.lost.wait(10)
+            assert time.monotonic() - began >= 0.6
+            with lock("a", using=using, wait=10):
+                pass
+
+
+def test_what_has_been_released_is_never_renewed(place, monkeypatch):
+    backend = lock_backends["default"]
+    renewed: list[str] = []
+    extend = backend.extend
+
+    def noting(extensions: list[Extension]):
+        renewed.extend(one.token for one in extensions)
+        return extend(extensions)
+
+    monkeypatch.setattr(backend, "extend", noting)
+    with lock("other", lease=LEASE) as other:
+        with lock("a", lease=LEASE) as held:
+            wait_until(lambda: held.token in renewed)
+        renewed.clear()
+        wait_until(lambda: renewed.count(other.token) > 4)
+        assert held.token not in renewed
+
+
+def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(place, monkeypatch):
+    backend = lock_backends["default"]
+    told: list[str] = []
+    held = lock("a", lease=LEASE, on_lost=lambda held: told.append(held.name))
+    extending, released = threading.Event(), threading.Event()
+    extend = backend.extend
+
+    def slow(extensions):
+        extending.set()
+        released.wait(20)
+        return extend(extensions)
+
+    monkeypatch.setattr(backend, "extend", slow)
+    held.acquire()
+    assert extending.wait(20)
+    held.release()
+    released.set()
+    renewer.flush(10)
+    assert told == []
+    assert not held.lost
+
+
+def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
+    """Its reply comes after that of `extend()`, and says what was true before."""
+    backend = lock_backends["default"]
+    extend = backend.extend
+    sent, shortened = threading.Event(), threading.Event()
+
+    def slow_renewal(extensions):
+        ends = extend(extensions)
+        if extensions[0].at_least:
+            sent.set()
+            shortened.wait(20)
+        return ends
+
+    monkeypatch.setattr(backend, "extend", slow_renewal)
+    held = lock("a", lease=3)
+    held.acquire()
+    assert sent.wait(20)
+    held.extend(0.5)
+    server_ends = time.monotonic() + 0.5
+    shortened.set()
+    renewer.flush(10)
+    believed = time.monotonic() + held.remaining()
+    monkeypatch.undo()
+    held.release()
+    assert believed <= server_ends, "the handle believes it holds for longer than the server"
+
+
+def test_force_release_is_told_to_the_process_that_holds(place, workers):
+    held_as = context.Queue()
+    holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 3})
+    token, _ = held_as.get()
+    assert lock_backends["default"].force_release("a", token)
+    told, reason, _ = holder.result()
+    assert told
+    assert "released by force" in reason
+
+
+def test_a_process_that_listens_is_told_at_once(place):
+    """Though its lease is so long that a renewal would hear of it much later."""
+    held, waiter = lock("a", lease=600, wait=30), lock("a", wait=30)
+    first = lock("a")
+    first.acquire()
+    for handle in (held, waiter):
+        before = jobs.queue_length("a")
+        threading.Thread(target=handle.acquire).start()
+        wait_until(lambda: jobs.queue_length("a") == before + 1)  # noqa: B023 - called at once
+    first.release()
+    wait_until(lambda: held.held)
+    assert held.backend.force_release("a", held.token)
+    assert held.lost.wait(5)
+    assert "by force" in held.lost.reason
+    wait_until(lambda: waiter.held)
+    waiter.release()
+
+
+def acquire_all(handles):
+    for handle in handles:
+        handle.acquire(wait=0)
+
+
+@pytest.mark.timeout(120)
+def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use, monkeypatch):
+    use(own_server.url)
+    backend = lock_backends["default"]
+    send_all = backend.connections.send_all
+    trips: list[int] = []
+
+    def counting(commands):
+        if commands[0][1:2] == (EXTEND.sha,):
+            trips.append(len(commands))
+        return send_all(commands)
+
+    monkeypatch.setattr(backend.connections, "send_all", counting)
+    handles = [lock(str(number), lease=9) for number in range(MANY)]
+    began = time.monotonic()
+    try:
+        for start in range(0, MANY, 100):
+            # Each in a thread, as in life no context has so many.
+            thread = threading.Thread(target=acquire_all, args=(handles[start : start + 100],))
+            thread.start()
+            thread.join()
+        wait_until(lambda: sum(trips) >= MANY, within=60)
+        renewed, took = sum(trips), time.monotonic() - began
+        ours = our_threads()
+        lost = [handle.name for handle in handles if not handle.held]
+    finally:
+        for handle in handles:
+            with suppress(LockError):
+                handle.release()
+    assert lost == []
+    assert len([name for name in ours if "wakeups" not in name]) <= 2
+    assert max(trips) <= 500, "a server is not kept from others for long"
+    assert len(trips) < renewed / 5
+    assert renewed <= MANY * (took / 3 + 1), "no more often than each third of a lease"
+    assert backend.list().total == 0
+
+
+def test_a_restart_of_the_server_is_told(own_server, use):
+    use(own_server.url)
+    told: list[str] = []
+    with pytest.raises(LockLost):
+        with lock("a", lease=1, on_lost=lambda held: told.append(held.name)) as held:
+            own_server.restart()
+            assert held.lost.wait(10)
+    wait_until(lambda: told == ["a"])
+
+
+def test_a_loss_is_told_in_time_though_the_server_hangs(proxy, use):
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}})
+    held = lock("a", lease=1)
+    held.acquire()
+    proxy.black_hole()
+    ends = time.monotonic() + held.remaining()
+    assert held.lost.wait(20)
+    assert time.monotonic() < ends + 1, "long before the socket's timeout"
+    proxy.pass_through()
+
+
+def test_the_dead_server_of_one_alias_does_not_starve_another(proxy, redis_url, settings):
+    dead = Place(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}}).settings()
+    alive = Place(redis_url).settings()
+    settings.CACHES = {"default": dead["CACHES"]["default"], "alive": alive["CACHES"]["default"]}
+    settings.LOCKS = {
+        "default": dead["LOCKS"]["default"],
+        "alive": alive["LOCKS"]["default"] | {"CACHE": "alive"},
+    }
+    starved, fed = lock("a", lease=1), lock("b", using="alive", lease=1)
+    with fed:
+        starved.acquire()
+        proxy.black_hole()
+        assert starved.lost.wait(10)
+        assert not fed.lost.wait(2)
+        proxy.pass_through()
+
+
+def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place):
+    """The grant lease is confirmed, also where nothing is renewed afterwards."""
+    held, waiter = lock("a"), lock("a", lease=3, wait=30, renew=False)
+    held.acquire()
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    held.release()
+    thread.join()
+    granted = time.monotonic()
+    assert waiter.lost.wait(20)
+    assert time.monotonic() - granted > 2.8
+
+
+def test_on_lost_that_ends_its_thread_ends_no_renewal(place, caplog):
+    with lock("b", lease=3) as other:
+        doomed = lock("a", lease=LEASE, renew=False, on_lost=lambda held: sys.exit(1))
+        doomed.acquire()
+        assert doomed.lost.wait(10)
+        assert not other.lost.wait(4)
+    assert "on_lost of the lock 'a' failed" in caplog.text
+
+
+def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place):
+    go_on = threading.Event()
+    with lock("b", lease=3) as other:
+        doomed = lock("a", lease=LEASE, renew=False, on_lost=lambda held: go_on.wait(20))
+        doomed.acquire()
+        assert doomed.lost.wait(10)
+        assert not other.lost.wait(4)
+        go_on.set()

@@ -1,0 +1,168 @@
+"""What waiting costs: connections, commands, and traces."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.waiters import TaskWaiter, Turn
+from tests.concurrency import jobs
+from tests.support.processes import wait_until
+
+WAITERS = 1000
+WATCHED = 5.0  # seconds
+
+
+def commands(client: Redis) -> int:
+    """How many commands have come, without those that scripts called."""
+    stats = client.info("commandstats")
+    sent = {"evalsha", "eval", "ping", "ssubscribe", "subscribe", "hello", "client|setinfo"}
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in sent)
+
+
+def pooled(backend: Any) -> int:
+    """How many connections the pools of threads and of coroutines have opened."""
+    pools = [backend.connections.pool]
+    pools += [lane._pool for lane in backend.async_connections._lanes.values()]
+    return sum(len(pool._available_connections) + len(pool._in_use_connections) for pool in pools)
+
+
+@pytest.mark.timeout(120)
+def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(own_server, use):
+    place = use(own_server.url)
+    backend = lock_backends["default"]
+    served: list[int] = []
+
+    async def wait_in_task() -> None:
+        async with lock("a", wait=100) as held:
+            served.append(held.fence)
+
+    async def wait_in_tasks(number: int) -> None:
+        await asyncio.gather(*(wait_in_task() for _ in range(number)))
+
+    def wait_in_thread() -> None:
+        with lock("a", wait=100) as held:
+            served.append(held.fence)
+
+    threads = [threading.Thread(target=wait_in_thread) for _ in range(200)]
+    threads.append(threading.Thread(target=lambda: asyncio.run(wait_in_tasks(WAITERS - 200))))
+    with place.client() as client, lock("a", lease=60):
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: jobs.queue_length("a") == WAITERS)
+        beyond = int(client.info("clients")["connected_clients"]) - 1 - pooled(backend)
+        before = commands(client)
+        threading.Event().wait(WATCHED)
+        sent = commands(client) - before
+    for thread in threads:
+        thread.join()
+    assert served == sorted(served)
+    assert len(served) == WAITERS
+    assert beyond <= 2
+    assert sent < WATCHED
+    # The pools themselves have not grown by the number of those who wait.
+    assert pooled(backend) < WAITERS / 10
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_a_thousand_who_give_up_leave_no_trace(using):
+    async def give_up() -> bool:
+        return await lock("a", using=using).aacquire(wait=0.5)
+
+    async def give_up_together() -> list[bool]:
+        return await asyncio.gather(*(give_up() for _ in range(200)))
+
+    with lock("a", using=using) as held:
+        assert not any(asyncio.run(give_up_together()))
+        assert lock_backends[using].inspect("a")[1] == []
+        assert len(lock_backends[using].waiters._names) == 0
+        held.check()
+
+
+async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place):
+    """The hand-over reaches the process after the attempt is over."""
+    backend = lock_backends["default"]
+    held, waiter = lock("a"), lock("a")
+    await held.aacquire()
+    waiting = asyncio.create_task(waiter.aacquire(wait=30))
+    while not backend.inspect("a")[1]:
+        await asyncio.sleep(0.001)
+    token = backend.inspect("a")[1][0].token
+    for name in list(backend.waiters._names):
+        backend.waiters.leave(name, token)  # as at the end of its attempt
+    held.release()
+    other = lock("a", wait=5)
+    await other.aacquire()
+    assert not waiter.held
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await other.arelease()
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks):
+    waiter = TaskWaiter()
+    hearing = asyncio.create_task(waiter.ahear(30))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waiter._told.put_nowait(Turn(1, 1.0))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    if hearing.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await hearing
+
+
+async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw(proxy, use):
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}})
+    told: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    backend = lock_backends["default"]
+    held = lock("a")
+    await held.aacquire()
+    connected = threading.Event()
+    serve = backend.wakeups._serve
+
+    def never(connection, bell):
+        connected.set()
+        refused.wait(20)
+        raise ConnectionError("cut")
+
+    refused = threading.Event()
+    backend.wakeups._serve = never
+    waiting = asyncio.create_task(lock("a").aacquire(wait=30))
+    await asyncio.to_thread(connected.wait, 20)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    backend.wakeups._serve = serve
+    refused.set()
+    await asyncio.to_thread(wait_until, lambda: not backend.wakeups._wanted)
+    gc.collect()
+    await asyncio.sleep(0)
+    await held.arelease()
+    assert told == []
+
+
+def test_who_waits_when_the_backend_is_closed_looks_again(place):
+    """`setting_changed` in a test, say: the old backend still has its waiters."""
+    backend = lock_backends["default"]
+    held, waiter = lock("a", lease=30), lock("a", wait=14)
+    held.acquire()
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    backend.close()
+    held.release()
+    deadline = time.monotonic() + 10
+    thread.join()
+    waiter.release()
+    assert time.monotonic() < deadline, "nobody told it that nobody listens any more"

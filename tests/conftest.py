@@ -1,0 +1,125 @@
+"""The servers of the suite: one Redis for the whole run, and what a test that needs more gets."""
+
+from __future__ import annotations
+
+import copy
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from redis import Redis
+
+from django_redislock.testing.servers import EmbeddedServer, ServerError
+
+DATABASE_MARKERS = ("postgresql", "mariadb")
+MISSING = pytest.StashKey[str]()
+SERVER = pytest.StashKey[EmbeddedServer]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the Redis server that tests/settings.py has announced."""
+    port = django_settings.EMBEDDED_REDIS_PORT
+    if port is None:
+        return
+    try:
+        config.stash[SERVER] = EmbeddedServer(port=port).start()
+    except ServerError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop it."""
+    if (server := config.stash.get(SERVER, None)) is not None:
+        server.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note what each test lacks, before pytest-django creates the databases of all of them."""
+    missing = {marker: _missing_database(marker) for marker in DATABASE_MARKERS}
+    for item in items:
+        for marker in DATABASE_MARKERS:
+            if item.get_closest_marker(marker) and (reason := missing[marker]):
+                item.stash[MISSING] = reason
+                # A database that cannot be reached must not be created for this test's sake.
+                item.add_marker(pytest.mark.django_db(databases=["default"]), append=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing server skips a test at a desk, and fails it in CI."""
+    reason = item.stash.get(MISSING, None) or _missing_redis(item)
+    if reason is None:
+        return
+    if _servers_are_required():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def _servers_are_required() -> bool:
+    return any(
+        os.environ.get(variable, "").lower() in ("1", "true", "yes")
+        for variable in ("CI", "REDISLOCK_REQUIRE_SERVERS")
+    )
+
+
+def _missing_database(alias: str) -> str | None:
+    if alias not in django_settings.DATABASES:
+        return f"no driver is installed for the {alias} database"
+    config = django_settings.DATABASES[alias]
+    address = (config["HOST"], int(config["PORT"]))
+    try:
+        socket.create_connection(address, timeout=2).close()
+    except OSError as error:
+        return f"no {alias} server at {address[0]}:{address[1]} ({error})"
+    return None
+
+
+def _missing_redis(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("redis_server")
+    if marker is None:
+        return None
+    (minimum,) = marker.args
+    with Redis.from_url(django_settings.REDIS_URL) as client:
+        version = client.info("server")["redis_version"]
+    if _version(version) >= _version(minimum):
+        return None
+    return f"the Redis server speaks {version}, and {minimum} is needed"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The address of the suite's Redis server."""
+    url: str = django_settings.REDIS_URL
+    return url
+
+
+@pytest.fixture
+def key_prefix(settings: Any) -> Iterator[str]:
+    """A key prefix that no other test has; it replaces the one of every alias in LOCKS."""
+    prefix = f"test-{uuid.uuid4().hex[:12]}"
+    locks = copy.deepcopy(django_settings.LOCKS)
+    for config in locks.values():
+        config["KEY_PREFIX"] = prefix
+    settings.LOCKS = locks
+    yield prefix
+    if django_settings.EMBEDDED_REDIS_PORT is None:
+        _sweep(prefix)
+
+
+@pytest.fixture(autouse=True)
+def _own_key_prefix(key_prefix: str) -> None:
+    """No test sees the locks of another, nor those of whoever lent the server."""
+
+
+def _sweep(prefix: str) -> None:
+    with Redis.from_url(django_settings.REDIS_URL) as client:
+        for key in client.scan_iter(match=f"*{prefix}*", count=1000):
+            client.unlink(key)

@@ -1,0 +1,164 @@
+"""Class views under a lock."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+import pytest
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.generic import View
+
+from django_redislock import LockNotAcquired, lock
+from django_redislock.views import LockedViewMixin, locked_view
+
+from .requests import content, holds, problem, request
+
+OPTIONS: dict[str, Any] = {"using": "memory"}
+
+
+def says(request: Any, event_id: int) -> HttpResponse:
+    held = request.lock
+    return HttpResponse(f"{held.name} {holds(held.name, 'memory')} {held.holder.what}")
+
+
+class Sale(View):
+    def post(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        return says(request, event_id)
+
+    def get(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        return HttpResponse("look")
+
+
+class MixedIn(LockedViewMixin, Sale):
+    lock_name = "event:{event_id}"
+    lock_using = "memory"
+
+
+@method_decorator(locked_view("event:{event_id}", **OPTIONS), name="dispatch")
+class Decorated(Sale):
+    pass
+
+
+def traced(view: Any) -> Any:
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+@method_decorator([never_cache, locked_view("event:{event_id}", **OPTIONS), traced], "dispatch")
+class AmongOthers(Sale):
+    pass
+
+
+class Handler(Sale):
+    @method_decorator(never_cache)
+    @method_decorator(locked_view("event:{event_id}", **OPTIONS))
+    @method_decorator(traced)
+    def post(self, request: HttpRequest, event_id: int = 4) -> HttpResponse:
+        return says(request, event_id)
+
+
+VIEWS = {
+    "MixedIn": MixedIn.as_view(),
+    "Decorated": Decorated.as_view(),
+    "AmongOthers": AmongOthers.as_view(),
+    "Handler": Handler.as_view(),
+    "Sale": locked_view("event:{event_id}", **OPTIONS)(Sale.as_view()),
+}
+urlpatterns = [path(f"{name}/<int:event_id>/", view) for name, view in VIEWS.items()]
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_kind_of_class_view_runs_under_the_lock(client: Client, name: str) -> None:
+    what = f"{__name__}.{name}"
+    assert content(client.post(f"/{name}/4/")) == f"event:4 1 {what}"
+    assert holds("event:4", "memory") == 0
+    with lock("event:4", using="memory"):
+        response = client.post(f"/{name}/4/")
+        assert problem(response)["status"] == response.status_code == 423
+        assert client.post(f"/{name}/5/").status_code == 200
+        assert client.get(f"/{name}/4/").status_code == (200 if name == "Handler" else 423)
+
+
+def test_defaults_of_a_handler_are_arguments_too() -> None:
+    assert content(Handler.as_view()(request())).startswith("event:4 1")
+
+
+class Everything(LockedViewMixin, View):
+    lock_wait = 0.01
+    lock_status = 409
+    lock_methods = ("POST",)
+    lock_using = "memory"
+    lock_lease = 33
+    lock_limit = 1
+    lock_label = "sale"
+
+    def lock_name(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
+        return f"{request.method}:{self.kwargs['event_id']}"
+
+    def post(self, request: Any, event_id: int) -> HttpResponse:
+        return HttpResponse(f"{request.lock.name} {request.lock.remaining():.0f}")
+
+    def get(self, request: Any, event_id: int) -> HttpResponse:
+        return HttpResponse(f"{request.lock}")
+
+
+class Polite(Everything):
+    def lock_on_busy(self, request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
+        return HttpResponse(f"{self.kwargs} {error.name}", status=202)
+
+
+def test_the_attributes_of_the_mixin_are_the_options() -> None:
+    view = Everything.as_view()
+    assert content(view(request(), event_id=4)) == "POST:4 33"
+    assert content(view(request("GET"), event_id=4)) == "None"
+    with lock("POST:4", using="memory"):
+        assert view(request(), event_id=4).status_code == 409
+        assert content(Polite.as_view()(request(), event_id=4)) == "{'event_id': 4} POST:4"
+
+
+def test_a_mixin_without_a_name_says_so() -> None:
+    class Nameless(LockedViewMixin, View):
+        pass
+
+    with pytest.raises(ImproperlyConfigured, match=r"Nameless needs the attribute lock_name\."):
+        Nameless.as_view()(request())
+
+
+@pytest.mark.urls(__name__)
+def test_who_may_not_come_in_never_takes_the_lock(client: Client) -> None:
+    class Members(LoginRequiredMixin, MixedIn):
+        pass
+
+    with lock("event:4", using="memory"):
+        made = request()
+        made.user = type("Nobody", (), {"is_authenticated": False})()
+        assert Members.as_view()(made, event_id=4).status_code == 302
+
+
+def test_a_class_and_a_bare_method_say_what_to_write_instead() -> None:
+    with pytest.raises(
+        TypeError, match=r"class Sale: write @method_decorator\(locked_view\(\.\.\."
+    ):
+        locked_view("event")(Sale)
+    with pytest.raises(TypeError, match=r"Sale\.post is a method: write @method_decorator\(locked"):
+        locked_view("event")(Sale.post)
+
+
+def test_a_field_that_a_handler_lacks_is_refused_at_its_first_request() -> None:
+    class Wrong(Sale):
+        @method_decorator(locked_view("event:{event}", **OPTIONS))
+        def post(self, request: HttpRequest, event_id: int) -> HttpResponse: ...
+
+    with pytest.raises(ValueError, match=r"{event}, which is not an argument of .*\.Wrong\(reques"):
+        Wrong.as_view()(request(), event_id=4)

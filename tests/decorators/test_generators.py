@@ -1,0 +1,136 @@
+"""Generators under a lock hold it from the first item to the last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
+
+import pytest
+
+from django_redislock import LockNotAcquired, lock, lock_backends
+from django_redislock.decorators import locked
+
+
+def holds(name: str, alias: str) -> int:
+    return len(lock_backends[alias].inspect(name)[0])
+
+
+def counting(alias: str, **options: Any) -> Any:
+    @locked("rows:{table}", using=alias, wait=0, **options)
+    def rows(table: str) -> Generator[int, str | None, str]:
+        got: list[str | None] = []
+        try:
+            for number in range(3):
+                answer = yield number
+                got.append(answer)
+        except KeyError as error:
+            got.append(f"thrown {error.args[0]}")
+            yield -1
+        return " ".join(map(str, got))
+
+    return rows
+
+
+def acounting(alias: str, **options: Any) -> Any:
+    @locked("rows:{table}", using=alias, wait=0, **options)
+    async def rows(table: str) -> AsyncIterator[Any]:
+        got: list[Any] = []
+        try:
+            for number in range(3):
+                answer = yield number
+                got.append(answer)
+        except KeyError as error:
+            got.append(f"thrown {error.args[0]}")
+            yield got
+        finally:
+            ended.append((got, holds(f"rows:{table}", alias)))
+
+    ended: list[Any] = []
+    rows.ended = ended
+    return rows
+
+
+def test_a_generator_holds_the_lock_while_it_is_read(alias: str) -> None:
+    generator = counting(alias)("a")
+    assert holds("rows:a", alias) == 0
+    for number in generator:
+        assert holds("rows:a", alias) == 1, number
+    assert holds("rows:a", alias) == 0
+
+
+def test_a_generator_that_is_closed_early_releases_the_lock(alias: str) -> None:
+    generator = counting(alias)("a")
+    next(generator)
+    assert holds("rows:a", alias) == 1
+    generator.close()
+    assert holds("rows:a", alias) == 0
+
+
+def test_what_is_sent_thrown_and_returned_passes_through() -> None:
+    def whole() -> Iterator[Any]:
+        result = yield from counting("memory")("a")
+        yield result
+
+    generator: Any = whole()
+    assert next(generator) == 0
+    assert generator.send("one") == 1
+    assert generator.throw(KeyError("two")) == -1
+    assert next(generator) == "one thrown two"
+
+
+def test_a_busy_generator_raises_at_its_first_item(alias: str) -> None:
+    with lock("rows:a", using=alias):
+        generator = counting(alias)("a")
+        with pytest.raises(LockNotAcquired):
+            next(generator)
+
+
+def test_a_busy_generator_that_is_skipped_has_no_items_or_those_of_the_default(alias: str) -> None:
+    with lock("rows:a", using=alias):
+        assert list(counting(alias, on_busy="skip")("a")) == []
+        assert list(counting(alias, on_busy="skip", default=[7, 8])("a")) == [7, 8]
+        assert list(counting(alias, on_busy=lambda error, table: [table])("a")) == ["a"]
+
+
+async def test_an_async_generator_holds_the_lock_while_it_is_read(alias: str) -> None:
+    generator = acounting(alias)("a")
+    assert holds("rows:a", alias) == 0
+    async for number in generator:
+        assert holds("rows:a", alias) == 1, number
+    assert holds("rows:a", alias) == 0
+
+
+async def test_an_async_generator_that_is_closed_early_ends_before_the_lock_does(
+    alias: str,
+) -> None:
+    rows = acounting(alias)
+    generator = rows("a")
+    await anext(generator)
+    assert holds("rows:a", alias) == 1
+    await generator.aclose()
+    assert rows.ended == [([], 1)]
+    assert holds("rows:a", alias) == 0
+
+
+async def test_what_is_sent_to_an_async_generator_and_thrown_passes_through() -> None:
+    generator = acounting("memory")("a")
+    assert await anext(generator) == 0
+    assert await generator.asend("one") == 1
+    assert await generator.athrow(KeyError("two")) == ["one", "thrown two"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(generator)
+    assert holds("rows:a", "memory") == 0
+
+
+async def test_a_busy_async_generator_raises_is_skipped_or_replaced(alias: str) -> None:
+    async def instead(error: LockNotAcquired, table: str) -> AsyncIterator[str]:
+        yield error.name
+
+    async def items(generator: AsyncIterator[Any]) -> list[Any]:
+        return [item async for item in generator]
+
+    async with lock("rows:a", using=alias):
+        with pytest.raises(LockNotAcquired):
+            await items(acounting(alias)("a"))
+        assert await items(acounting(alias, on_busy="skip")("a")) == []
+        assert await items(acounting(alias, on_busy=instead)("a")) == ["rows:a"]

@@ -1,0 +1,104 @@
+"""A hold that outlives a function which was done too soon."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.decorators import locked
+
+
+def remaining(name: str, alias: str) -> float:
+    return sum(hold.remaining for hold in lock_backends[alias].inspect(name)[0])
+
+
+def test_the_lock_is_held_for_that_long_and_not_renewed(alias: str) -> None:
+    @locked("report", using=alias, wait=0, on_busy="skip", min_hold=0.4, lease=0.1)
+    def report() -> str:
+        return "done"
+
+    began = time.monotonic()
+    assert report() == "done"
+    assert 0.3 < remaining("report", alias) <= 0.4
+    assert report() is None
+    with lock("report", using=alias, wait=2):
+        assert time.monotonic() - began >= 0.4
+
+
+async def test_for_coroutines_too(alias: str) -> None:
+    @locked("report", using=alias, min_hold=30)
+    async def report() -> str:
+        return "done"
+
+    assert await report() == "done"
+    assert 29 < remaining("report", alias) <= 30
+
+
+def test_a_function_that_took_longer_releases_at_once(alias: str) -> None:
+    @locked("report", using=alias, min_hold=0.02)
+    def report() -> None:
+        time.sleep(0.03)
+
+    report()
+    assert remaining("report", alias) == 0
+
+
+def test_all_of_several_names_are_held(alias: str) -> None:
+    @locked(["a", "b"], using=alias, min_hold=30)
+    def report() -> None: ...
+
+    report()
+    assert remaining("a", alias) > 29
+    assert remaining("b", alias) > 29
+
+
+def test_a_function_that_failed_has_run_as_well() -> None:
+    @locked("report", using="memory", min_hold=30)
+    def report() -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        report()
+    assert remaining("report", "memory") > 29
+
+
+def lose(name: str) -> None:
+    backend = lock_backends["memory"]
+    (hold,), _ = backend.inspect(name)
+    assert backend.force_release(name, hold.token)
+
+
+def test_a_lock_that_was_lost_is_told_and_does_not_hide_the_functions_own_error() -> None:
+    @locked("report", using="memory", min_hold=30)
+    def report(error: Exception | None) -> None:
+        lose("report")
+        if error:
+            raise error
+
+    with pytest.raises(LockLost):
+        report(None)
+    with pytest.raises(KeyError, match="mine") as caught:
+        report(KeyError("mine"))
+    told = getattr(caught.value, "__notes__", [str(caught.value.__context__)])
+    assert "lost" in " ".join(told)
+
+
+def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def extend(extensions: Any) -> Any:
+        raise LockUnavailable("no answer", name="report")
+
+    @locked("report", using="memory", min_hold=30, lease=20)
+    def report() -> str:
+        monkeypatch.setattr(lock_backends["memory"], "extend", extend)
+        return "done"
+
+    with caplog.at_level(logging.WARNING, "django_redislock"):
+        assert report() == "done"
+    assert 19 < remaining("report", "memory") <= 20
+    assert "no answer" in caplog.text

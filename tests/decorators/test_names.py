@@ -1,0 +1,246 @@
+"""Names from templates and arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy
+from hypothesis import given, strategies as st
+
+from django_redislock.names import CallNames, NameTemplate, UnusableName
+
+
+def name(template: str, **values: Any) -> str:
+    return NameTemplate(template).fill(values)
+
+
+def call_names(source: Any, function: Callable[..., Any]) -> CallNames:
+    return CallNames(source, inspect.signature(function), "shop.tasks.import_feed")
+
+
+def import_feed(feed_id: Any, source: str = "web", *, again: bool = False) -> None: ...
+
+
+def anything(first: Any, *rest: Any, **named: Any) -> None: ...
+
+
+class Size(Enum):
+    SMALL = "s"
+
+
+class Rank(IntEnum):
+    FIRST = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7, "7"),
+        ("seven", "seven"),
+        ("", ""),
+        (True, "True"),
+        (1.5, "1.5"),
+        (Decimal("1.50"), "1.50"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (date(2026, 11, 23), "2026-11-23"),
+        (datetime(2026, 11, 23, 7, 5, tzinfo=timezone.utc), "2026-11-23 07%3A05%3A00+00%3A00"),
+        (timedelta(minutes=1), "0%3A01%3A00"),
+        (Size.SMALL, "s"),
+        (Rank.FIRST, "1"),
+        (SimpleLazyObject(lambda: "late"), "late"),
+        ("ñandú", "ñandú"),
+        ("a.b-c_d@e/f g", "a.b-c_d@e/f g"),
+        ("a:b", "a%3Ab"),
+        ("100%", "100%25"),
+        ("{a}", "%7Ba%7D"),
+        ("line\nfeed\x00", "line%0Afeed%00"),
+        ("\u2028", "%E2%80%A8"),
+        ("\ud800", "%ED%A0%80"),
+    ],
+)
+def test_a_value_is_readable_in_a_name_and_cannot_break_it(value: Any, text: str) -> None:
+    assert name("feed:{x}", x=value) == f"feed:{text}"
+
+
+def test_a_field_looks_into_an_argument() -> None:
+    order = SimpleNamespace(pk=4, lines=["a", "b"], meta={"eu": SimpleNamespace(vat=19)})
+    assert name("{order.pk}:{order.lines[1]}:{order.meta[eu].vat}", order=order) == "4:b:19"
+
+
+def test_a_format_and_a_conversion_are_applied_before_the_value_is_encoded() -> None:
+    assert name("{day:%Y-%m}", day=date(2026, 11, 23)) == "2026-11"
+    assert name("{moment:%H:%M}", moment=datetime(2026, 1, 1, 7, 5)) == "07%3A05"  # noqa: DTZ001
+    assert name("{text!r}", text="a:b") == "'a%3Ab'"
+
+
+def test_braces_may_be_part_of_a_name() -> None:
+    assert name("{{{x}}}", x=1) == "{1}"
+
+
+def test_separators_of_the_template_are_encoded_in_values() -> None:
+    assert name("{a}-{b}", a="x-y", b="z") == "x%2Dy-z"
+    assert name("{a}-{b}", a="x", b="y-z") == "x-y%2Dz"
+    assert name("report-{a}", a="2026-11") == "report-2026-11"  # nothing here to be taken for it
+
+
+TEMPLATES = ["{a}:{b}", "{a}-{b}", "x{a}to-{b}y", "{a}{{{b}", "{a}%_{b}", "{a} . {b}"]
+TEXTS = st.text(alphabet="ab:-%_{}. to2D\u00e9\ud800\n", max_size=6)
+
+
+@given(st.sampled_from(TEMPLATES), TEXTS, TEXTS, TEXTS, TEXTS)
+def test_two_calls_share_a_name_only_if_their_values_are_the_same(
+    template: str, a: str, b: str, other_a: str, other_b: str
+) -> None:
+    same = name(template, a=a, b=b) == name(template, a=other_a, b=other_b)
+    assert same == ((a, b) == (other_a, other_b))
+
+
+@pytest.mark.parametrize("template", ["{a}{b}", "{a}to{b}", "{a}%{b}", "{a}2{b}:{c}"])
+def test_two_fields_need_a_separator(template: str) -> None:
+    with pytest.raises(ValueError, match=r"nothing that tells where {a} ends and {b} begins"):
+        NameTemplate(template)
+
+
+@pytest.mark.parametrize("template", ["feed:{}", "feed:{0}", "feed:{0.pk}", "feed:{ feed_id }"])
+def test_a_field_names_an_argument(template: str) -> None:
+    with pytest.raises(ValueError, match=r"names no argument: write {argument}"):
+        NameTemplate(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("feed:{feed", "is not a template: expected '}' before end of string"),
+        ("feed:}", "is not a template: Single '}' encountered"),
+        ("{a:{b}}", "has a field within a field"),
+        ("{a!x}", "has the unknown conversion !x"),
+    ],
+)
+def test_what_is_no_template_is_refused(template: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NameTemplate(template)
+
+
+class Plain:
+    def __str__(self) -> str:
+        return "plain"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, r"{x} is None, which would be one lock for all without one\."),
+        (User(pk=1), r"{x} is of the type User: write {x.pk}\."),
+        (AnonymousUser(), r"{x} is of the type AnonymousUser: write {x.pk}\."),
+        (SimpleLazyObject(lambda: User(pk=1)), r"write {x.pk}\."),
+        (Plain(), r"type Plain: write one of its attributes, or {x!s} if its text"),
+        ([1, 2], "of the type list"),
+        ({1, 2}, "of the type set"),
+        ("seven".upper, "of the type builtin_function_or_method"),
+        (gettext_lazy("yes"), "of the type __proxy__"),
+    ],
+)
+def test_a_value_that_does_not_tell_two_calls_apart_is_refused(value: Any, why: str) -> None:
+    with pytest.raises(UnusableName, match=rf"^The lock name 'feed:{{x}}' cannot be made: .*{why}"):
+        name("feed:{x}", x=value)
+
+
+def test_a_conversion_says_that_the_text_is_enough_but_nothing_makes_none_a_name() -> None:
+    assert name("{x!s}", x=Plain()) == "plain"
+    with pytest.raises(UnusableName, match="is None"):
+        name("{x!s}", x=None)
+    with pytest.raises(UnusableName, match=r"{x} cannot be formatted: Invalid format specifier"):
+        name("{x:%Y}", x="2026")
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{x.pkk}", "'User' object has no attribute 'pkk'"),
+        ("{y[b]}", "'b'"),
+        ("{y[a].b}", "'int' object has no attribute 'b'"),
+        ("{z}", "'z'"),
+    ],
+)
+def test_what_cannot_be_looked_up_is_named(template: str, why: str) -> None:
+    with pytest.raises(UnusableName) as caught:
+        name(template, x=User(), y={"a": 1})
+    assert str(caught.value).startswith(f"The lock name '{template}' cannot be made: {template} ")
+    assert why in str(caught.value)
+    assert caught.value.field == template.strip("{}")
+    assert isinstance(caught.value.__cause__, (AttributeError, LookupError))
+
+
+@pytest.mark.parametrize("args", [((7,), {}), ((), {"feed_id": 7})])
+def test_arguments_are_found_by_name_however_they_are_passed_and_by_default(args: Any) -> None:
+    names = call_names("{feed_id}:{source}:{again}", import_feed)
+    assert names.of(*args) == "7:web:False"
+    assert names.of((8, "mail"), {"again": True}) == "8:mail:True"
+
+
+def test_extra_arguments_have_names_too() -> None:
+    names = call_names("{first}:{rest[1]}:{colour}", anything)
+    assert names.of((1, 2, 3), {"colour": "red"}) == "1:3:red"
+
+
+def test_a_list_of_templates_makes_several_names() -> None:
+    names = call_names(["a:{feed_id}", "b:{source}"], import_feed)
+    assert names.of((1,), {}) == ["a:1", "b:web"]
+    assert call_names(["all"], import_feed).of((1,), {}) == ["all"]
+
+
+def test_a_callable_makes_the_name_from_the_same_arguments() -> None:
+    names = call_names(lambda feed_id, again: f"{feed_id}/{again}", import_feed)
+    assert names.of((7,), {"again": True}) == "7/True"
+
+
+def test_a_field_that_no_argument_has_is_refused_before_any_call() -> None:
+    with pytest.raises(ValueError, match=r"mentions {feed}, which is not an argument") as caught:
+        call_names(["all", "feed:{feed.pk}"], import_feed)
+    assert "shop.tasks.import_feed(feed_id" in str(caught.value)
+    call_names("feed:{feed.pk}", anything)  # may get any
+
+
+@pytest.mark.parametrize("source", [None, 7, b"feed", [], {"a"}, {"a": 1}])
+def test_what_makes_no_name_is_refused(source: Any) -> None:
+    with pytest.raises(TypeError, match=r"a template, a list of templates, or a callable"):
+        call_names(source, import_feed)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"), [("", ValueError), ([""], ValueError), ([7], TypeError)]
+)
+def test_a_name_is_a_text_that_is_not_empty(source: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="lock's name must"):
+        call_names(source, import_feed)
+
+
+def test_a_call_that_does_not_fit_the_function_says_which() -> None:
+    names = call_names("feed:{feed_id}", import_feed)
+    with pytest.raises(TypeError, match=r"^shop\.tasks\.import_feed\(\): missing a required argum"):
+        names.of((), {})
+
+
+@pytest.mark.parametrize(
+    ("template", "mentions"),
+    [
+        ("{request.user.pk}", True),
+        ("{request.user}", True),
+        ("{request.user[a]}", True),
+        ("{request.user_id}", False),
+        ("{request.username}", False),
+    ],
+)
+def test_what_a_template_looks_at_is_known(template: str, mentions: bool) -> None:
+    names = call_names(["a", template], lambda request: None)
+    assert names.mention("request.user") is mentions

@@ -1,0 +1,167 @@
+"""A response that is made while it is sent keeps the lock until then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
+from django.test import AsyncClient, Client
+from django.urls import path
+
+from django_redislock import LockLost, lock_backends
+from django_redislock.views import locked_view
+
+from .requests import holds, request
+
+pytestmark = pytest.mark.django_db  # Django looks after its connections when a response is closed
+
+
+def streaming(alias: str, error: Exception | None = None) -> Any:
+    def rows() -> Iterator[str]:
+        try:
+            for _ in range(2):
+                yield f"{holds('export', alias)} "
+            if error is not None:
+                raise error
+        finally:
+            closed.append(holds("export", alias))
+
+    @locked_view("export", using=alias)
+    def view(request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(rows())
+
+    closed: list[int] = []
+    view.closed = closed
+    return view
+
+
+def streaming_async(alias: str) -> Any:
+    async def rows() -> AsyncIterator[str]:
+        for _ in range(2):
+            await asyncio.sleep(0)
+            yield f"{holds('export', alias)} "
+
+    @locked_view("export", using=alias)
+    async def view(request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(rows())
+
+    return view
+
+
+def test_the_lock_is_held_to_the_last_of_a_stream(alias: str) -> None:
+    view = streaming(alias)
+    response = view(request())
+    assert holds("export", alias) == 1
+    assert response.getvalue() == b"1 1 "
+    assert view.closed == [1]
+    assert holds("export", alias) == 0
+    response.close()
+
+
+def test_a_stream_that_is_not_read_to_its_end_releases_when_it_is_closed(alias: str) -> None:
+    view = streaming(alias)
+    response = view(request())
+    assert next(iter(response)) == b"1 "
+    response.close()
+    assert view.closed == [1]
+    assert holds("export", alias) == 0
+
+    response = view(request())
+    assert holds("export", alias) == 1
+    response.close()
+    assert holds("export", alias) == 0
+
+
+def test_a_stream_that_fails_releases_the_lock(alias: str) -> None:
+    response = streaming(alias, KeyError("mine"))(request())
+    with pytest.raises(KeyError, match="mine"):
+        response.getvalue()
+    assert holds("export", alias) == 0
+
+
+def lose(name: str) -> None:
+    (hold,), _ = lock_backends["memory"].inspect(name)
+    assert lock_backends["memory"].force_release(name, hold.token)
+
+
+def test_a_stream_that_lost_its_lock_does_not_end_well() -> None:
+    response = streaming("memory")(request())
+    lose("export")
+    with pytest.raises(LockLost):
+        response.getvalue()
+
+
+def test_a_stream_that_lost_its_lock_when_nobody_listens_any_more_is_just_closed() -> None:
+    response = streaming("memory")(request())
+    lose("export")
+    response.close()
+
+
+async def test_the_lock_is_held_to_the_last_of_an_async_stream(alias: str) -> None:
+    response = await streaming_async(alias)(request())
+    assert holds("export", alias) == 1
+    assert [part async for part in response] == [b"1 ", b"1 "]
+    assert holds("export", alias) == 0
+    response.close()
+
+
+async def test_an_async_stream_that_is_not_read_to_its_end_releases_when_it_is_closed(
+    alias: str,
+) -> None:
+    response = await streaming_async(alias)(request())
+    assert await anext(aiter(response)) == b"1 "
+    await asyncio.to_thread(response.close)
+    assert holds("export", alias) == 0
+
+
+async def test_an_async_stream_that_lost_its_lock_does_not_end_well() -> None:
+    response = await streaming_async("memory")(request())
+    lose("export")
+    with pytest.raises(LockLost):
+        [part async for part in response]
+
+
+def test_a_file_is_there_already_so_that_sending_it_needs_no_lock() -> None:
+    @locked_view("export", using="memory")
+    def view(request: HttpRequest) -> FileResponse:
+        return FileResponse(BytesIO(b"rows"))
+
+    response = view(request())
+    assert holds("export", "memory") == 0
+    assert response.file_to_stream is not None  # the server may send it by itself
+    assert response.getvalue() == b"rows"
+    response.close()
+
+
+def test_a_stream_of_a_view_that_needed_no_lock_is_left_alone() -> None:
+    @locked_view("export", using="memory", methods=["POST"])
+    def view(request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(["rows"])
+
+    assert view(request("GET")).getvalue() == b"rows"
+
+
+urlpatterns = [
+    path("sync/", streaming("default")),
+    path("async/", streaming_async("default")),
+]
+
+
+@pytest.mark.urls(__name__)
+def test_through_the_handlers_of_django(client: Client) -> None:
+    response: Any = client.get("/sync/")
+    assert holds("export", "default") == 1
+    assert response.getvalue() == b"1 1 "
+    assert holds("export", "default") == 0
+
+
+@pytest.mark.urls(__name__)
+async def test_through_the_async_handlers_of_django() -> None:
+    response: Any = await AsyncClient().get("/async/")
+    assert holds("export", "default") == 1
+    assert [part async for part in response] == [b"1 ", b"1 "]
+    assert holds("export", "default") == 0

@@ -1,0 +1,109 @@
+"""What the documentation names exists: its links, and the names of this package in its code."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+
+from .pages import BLOCKS, PAGES, ROOT, Block, name_of, prose_of
+
+PACKAGE = "django_redislock"
+LINK = re.compile(r"\]\((?!\w+:|<)([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+DOTTED = re.compile(rf"\b{PACKAGE}(?:\.[A-Za-z_]\w*)+(?![\w/]|\.\w)")
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that GitHub gives to headings."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in HEADING.findall(prose_of(page))
+    }
+
+
+def exists(dotted: str) -> bool:
+    """Whether a module, or a name in one, can be imported."""
+    module, _, name = dotted.rpartition(".")
+    try:
+        importlib.import_module(dotted)
+    except ModuleNotFoundError:
+        if not module:
+            return False
+        try:
+            return hasattr(importlib.import_module(module), name)
+        except ModuleNotFoundError:
+            return False
+    return True
+
+
+def permissions() -> set[str]:
+    """Permissions are dotted names too: `django_redislock.view_lock`."""
+    return {
+        f"{options.app_label}.{codename}"
+        for options in (model._meta for model in apps.get_app_config(PACKAGE).get_models())
+        for codename in (
+            *(f"{action}_{options.model_name}" for action in options.default_permissions),
+            *(codename for codename, _ in options.permissions),
+        )
+    }
+
+
+def imports_of(block: Block) -> Iterator[str]:
+    """What a block imports from the package. Raises SyntaxError for what is no Python."""
+    code = compile(
+        block.padded,
+        name_of(block.page),
+        "exec",
+        flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        dont_inherit=True,
+    )
+    for node in ast.walk(code):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    dead = []
+    for link in LINK.findall(prose_of(page)):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (
+            anchor and target.suffix == ".md" and anchor not in anchors_of(target)
+        ):
+            dead.append(link)
+    assert dead == []
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+def test_code_imports_what_exists(block: Block) -> None:
+    ours = [name for name in imports_of(block) if name.split(".")[0] == PACKAGE]
+    assert [name for name in ours if not exists(name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_dotted_names_exist(page: Path) -> None:
+    names = {name.removesuffix(".py") for name in DOTTED.findall(page.read_text())}
+    assert [name for name in sorted(names - permissions()) if not exists(name)] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if page.name != "index.md"]
+    assert [name_of(page) for page in pages if f"({page.name})" not in index] == []
+
+
+def test_what_does_not_exist_is_found() -> None:
+    assert exists("django_redislock.backends.base.Hold")
+    assert exists("django_redislock.backends.redis.RedisLockBackend")
+    assert not exists("django_redislock.lock_everything")
+    assert not exists("django_redislock.nowhere.Backend")

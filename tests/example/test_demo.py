@@ -1,0 +1,202 @@
+"""``manage.py demo``, run as a user runs it, with small numbers."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from http.cookiejar import CookieJar
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from .processes import ROOT, SMALL, Demo, assert_nothing_is_left, eventually, family
+
+StartDemo = Callable[..., Demo]
+
+SERVING = r"^The site:  http://127\.0\.0\.1:(\d+)/$"
+REDIS = r"^Redis: .*:(\d+)/0$"
+
+
+def row(output: str, title: str) -> list[str]:
+    """The two values of a row of the table."""
+    line = next(line for line in output.splitlines() if line.startswith(f"│ {title} "))
+    return [cell.strip() for cell in line.strip("│").split("│")[1:]]
+
+
+def test_the_lock_makes_the_sale_exact(demo: StartDemo) -> None:
+    before = sorted((ROOT / "example_project").iterdir())
+    run = demo(*SMALL, "--no-serve")
+
+    assert run.exit_code() == 0, run.output()
+    output = run.output()
+    assert row(output, "Server processes") == ["2", "2"]
+    oversold, none = (int(value) for value in row(output, "Oversold"))
+    assert oversold > 0
+    assert none == 0
+    assert row(output, "Tickets sold") == [str(20 + oversold), "20"]
+    assert row(output, "Stock left, says the database")[1] == "0"
+    assert row(output, "Buyers told that it is sold out")[1] == "20"
+    assert row(output, "Buyers with no answer, or an error") == ["0", "0"]
+    assert row(output, "Result") == [f"oversold by {oversold}", "exact"]
+    assert "exactly 20 sold of 20, to 40 buyers" in output
+    assert list(run.folder.iterdir()) == []
+    assert sorted((ROOT / "example_project").iterdir()) == before
+
+
+def test_the_output_is_plain_text_of_80_columns_without_a_terminal(demo: StartDemo) -> None:
+    run = demo("--tickets", "2", "--buyers", "4", "--servers", "1", "--no-serve")
+
+    assert run.exit_code() == 0, run.output()
+    lines = run.output().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(line.isprintable() for line in lines)
+
+
+def test_more_tickets_than_buyers(demo: StartDemo) -> None:
+    run = demo("--tickets", "9", "--buyers", "4", "--servers", "2", "--no-serve")
+
+    assert run.exit_code() == 0, run.output()
+    assert row(run.output(), "Stock left, says the database")[1] == "5"
+
+
+def test_an_inexact_guarded_sale_fails(demo: StartDemo) -> None:
+    run = demo(*SMALL, "--no-serve", DJANGO_SETTINGS_MODULE="tests.example.lock_in_each_process")
+
+    assert run.exit_code() == 1
+    assert "The guarded sale was not exact." in run.output()
+    assert row(run.output(), "Result")[1] != "exact"
+
+
+def test_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    run = demo(*SMALL, "--no-serve", REDIS_URL=f"redis://user:secret@127.0.0.1:{port}/0")
+
+    assert run.exit_code() == 1
+    assert f"redis://127.0.0.1:{port}/0" in run.output()
+    assert "(Redis) cannot be reached" in run.output()
+    assert "secret" not in run.output()
+    assert list(run.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
+)
+def test_the_end_of_the_visit_leaves_nothing(
+    demo: StartDemo, number: signal.Signals, exit_code: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    run = demo(*SMALL, "--port", str(port))
+    assert int(run.until(SERVING)[1]) == port
+    redis_port = int(run.until(REDIS)[1])
+    run.until("^Ctrl-C ends the demo.$")
+    processes = family(run.process.pid)
+    assert sum("demo.servers" in name for name in processes.values()) >= 3, processes
+    assert sum("valkey" in name or "redis-server" in name for name in processes.values()) >= 1
+    assert list(run.folder.iterdir())
+
+    run.process.send_signal(number)
+
+    assert run.exit_code() == exit_code, run.output()
+    assert_nothing_is_left(run, processes, port, redis_port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_the_end_in_the_middle_of_the_sale_leaves_nothing(
+    demo: StartDemo, number: signal.Signals
+) -> None:
+    run = demo(*SMALL, "--no-serve", CHARGE_SECONDS="5")
+    redis_port = int(run.until(REDIS)[1])
+    eventually(lambda: tickets_on_sale(run) == 20, run.output)
+    processes = family(run.process.pid)
+
+    run.process.send_signal(number)
+
+    assert run.exit_code() == (130 if number == signal.SIGINT else -9), run.output()
+    assert_nothing_is_left(run, processes, redis_port)
+
+
+def tickets_on_sale(run: Demo) -> int | None:
+    """The number of tickets that the run has put on sale, the last it does before it sells."""
+    for path in run.folder.glob("redislock-demo-*/demo.sqlite3"):
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path)) as database:
+            for (tickets,) in database.execute("SELECT tickets FROM tickets_event"):
+                return int(tickets)
+    return None
+
+
+def test_a_visit_on_another_port_when_the_first_is_taken(demo: StartDemo) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = demo(*SMALL, "--port", str(port))
+        address = f"http://127.0.0.1:{run.until(SERVING)[1]}"
+
+        assert f"Port {port} is taken" in run.output()
+        assert not address.endswith(f":{port}")
+        password = run.until("user admin, password (.+)$")[1]
+        assert "Log out" in sign_in(address, password)
+
+
+def sign_in(address: str, password: str) -> str:
+    """Sign in to the admin as a browser does; return the page that follows."""
+    cookies = CookieJar()
+    browser = build_opener(HTTPCookieProcessor(cookies))
+    browser.open(f"{address}/admin/login/").close()
+    token = next(cookie.value for cookie in cookies if cookie.name == "csrftoken")
+    form = {
+        "username": "admin",
+        "password": password,
+        "csrfmiddlewaretoken": token,
+        "next": "/admin/",
+    }
+    with browser.open(f"{address}/admin/login/", urlencode(form).encode()) as response:
+        page: str = response.read().decode()
+    return page
+
+
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    """A new database, dropped afterwards."""
+    config = settings.DATABASES["postgresql"]
+    user = ":".join(part for part in (config["USER"], config["PASSWORD"]) if part)
+    server = f"postgres://{user}@{config['HOST']}:{config['PORT']}"
+    name = f"redislock_demo_{secrets.token_hex(6)}"
+    with psycopg.connect(f"{server}/{config['NAME']}", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"{server}/{name}"
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.postgresql
+def test_on_postgresql_more_than_once(demo: StartDemo, postgresql_url: str) -> None:
+    for _ in range(2):
+        run = demo(*SMALL, "--no-serve", DATABASE_URL=postgresql_url)
+
+        assert run.exit_code() == 0, run.output()
+        assert row(run.output(), "Result")[1] == "exact"
+
+
+@pytest.mark.postgresql
+def test_an_admin_who_was_there_before_is_left_alone(demo: StartDemo, postgresql_url: str) -> None:
+    run = demo("--tickets", "2", "--buyers", "4", "--no-serve", DATABASE_URL=postgresql_url)
+    assert run.exit_code() == 0, run.output()
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("UPDATE auth_user SET email = 'ada@example.org', password = 'mine'")
+
+        run = demo("--tickets", "2", "--buyers", "4", "--no-serve", DATABASE_URL=postgresql_url)
+
+        assert run.exit_code() == 1
+        assert "a user 'admin' that is not the demo's" in run.output()
+        assert connection.execute("SELECT password FROM auth_user").fetchall() == [("mine",)]

@@ -1,0 +1,53 @@
+"""A reentrant handle joins a hold of its own thread or task, and never that of another."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+from django_redislock import lock
+
+
+def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using):
+    """Numbers of threads are given anew, and a handle may outlive the thread that acquired it."""
+    handle = lock("a", using=using)
+    first = threading.Thread(target=handle.acquire)
+    first.start()
+    first.join()
+    joined, same = [], []
+
+    def again() -> None:
+        same.append(threading.get_ident() == first.ident)
+        joined.append(lock("a", using=using, reentrant=True, token=None).acquire(wait=0))
+
+    for _ in range(200):
+        thread = threading.Thread(target=again)
+        thread.start()
+        thread.join()
+        if same[-1]:
+            break
+    handle.release()
+    assert same[-1], "no thread has got the number of the first"
+    assert not any(joined), "two threads held it at once"
+
+
+async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using):
+    handle = lock("a", using=using)
+    joined = []
+
+    async def first() -> int:
+        await handle.aacquire()
+        return id(asyncio.current_task())
+
+    async def again(number: int) -> bool:
+        joined.append(await lock("a", using=using, reentrant=True).aacquire(wait=0))
+        return id(asyncio.current_task()) == number
+
+    number = await asyncio.create_task(first())
+    gc.collect()
+    for _ in range(200):
+        if await asyncio.create_task(again(number)):
+            break
+    await handle.arelease()
+    assert not any(joined), "two tasks held it at once"

@@ -1,0 +1,100 @@
+"""A hold that goes on without its handle."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import transaction
+
+from django_redislock import LockError, LockLost, lock, lock_backends
+
+
+@pytest.fixture(params=["default", "memory"])
+def alias(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def tokens(name: str, alias: str) -> list[str]:
+    return [hold.token for hold in lock_backends[alias].inspect(name)[0]]
+
+
+def remaining(name: str, alias: str) -> float:
+    (hold,), _ = lock_backends[alias].inspect(name)
+    return hold.remaining
+
+
+def test_the_hold_goes_on_and_is_released_by_its_token(alias: str) -> None:
+    with lock("feed", using=alias) as held:
+        token = held.detach()
+        assert not held.held
+    assert tokens("feed", alias) == [token]
+    lock("feed", using=alias, token=token).release()
+    assert tokens("feed", alias) == []
+
+
+async def test_by_coroutines_too(alias: str) -> None:
+    async with lock("feed", using=alias) as held:
+        token = await held.adetach(30)
+    assert tokens("feed", alias) == [token]
+    assert 29 < remaining("feed", alias) <= 30
+
+
+def test_it_is_not_renewed_any_more(alias: str) -> None:
+    held = lock("feed", using=alias, lease=0.2)
+    assert held.acquire()
+    held.detach()
+    time.sleep(0.3)
+    assert tokens("feed", alias) == []
+
+
+def test_who_acquires_it_by_its_token_renews_it(alias: str) -> None:
+    with lock("feed", using=alias, lease=0.2) as first:
+        token, fence = first.detach(), first.fence
+    with lock("feed", using=alias, lease=0.2, token=token) as second:
+        time.sleep(0.5)
+        second.check()
+        assert tokens("feed", alias) == [token]
+        assert second.fence == fence
+
+
+def test_it_may_be_given_another_lease(alias: str) -> None:
+    held = lock("feed", using=alias)
+    assert held.acquire()
+    held.detach(30)
+    assert 29 < remaining("feed", alias) <= 30
+
+
+def test_the_handle_may_acquire_again(alias: str) -> None:
+    held = lock("feed", using=alias)
+    assert held.acquire()
+    token = held.detach(0.05)
+    with held:
+        assert held.token != token
+
+
+def test_only_what_is_held_can_be_detached(alias: str) -> None:
+    held = lock("feed", using=alias)
+    with pytest.raises(LockError, match="is not held by this handle"):
+        held.detach()
+    assert held.acquire()
+    assert lock_backends[alias].force_release("feed", held.token)
+    with pytest.raises(LockLost):
+        held.detach(30)
+
+
+def test_what_other_handles_share_cannot_be_detached() -> None:
+    with lock("feed", using="memory") as outer:
+        inner = lock("feed", using="memory", reentrant=True)
+        assert inner.acquire()
+        with pytest.raises(LockError, match="held by other handles here too, which need it still"):
+            inner.detach()
+        inner.release()
+        assert outer.held
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_end_of_a_transaction_does_not_end_it(alias: str) -> None:
+    with transaction.atomic(), lock("feed", using=alias) as held:
+        token = held.detach()
+    assert tokens("feed", alias) == [token]

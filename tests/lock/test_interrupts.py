@@ -1,0 +1,64 @@
+"""What an interrupt at any moment leaves behind: nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lock.test_handle import backend_is_empty, make
+
+__all__ = ["make"]  # a fixture, used by its name
+
+
+def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
+    from django_redislock.backends.waiters import ThreadWaiter
+    from django_redislock.renewal import renewer
+
+    def interrupted(self, timeout):
+        raise KeyboardInterrupt
+
+    with make() as held:
+        monkeypatch.setattr(ThreadWaiter, "hear", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make().acquire(wait=30)
+        renewer.flush(10)
+        assert held.backend.inspect("a")[1] == []
+
+
+def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
+    from django_redislock.renewal import renewer
+
+    handle = make()
+    acquire = handle.backend.acquire
+
+    def interrupted(claim, stay=0.0):
+        acquire(claim, stay)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(handle.backend, "acquire", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        handle.acquire()
+    monkeypatch.undo()
+    renewer.flush(10)
+    assert not handle.held
+    with make(wait=0):
+        pass
+
+
+def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
+    from django_redislock.renewal import renewer
+
+    handle = make()
+    handle.acquire()
+    release, calls = handle.backend.release, []
+
+    def interrupted(name, token):
+        calls.append(token)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return release(name, token)
+
+    monkeypatch.setattr(handle.backend, "release", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        handle.release()
+    renewer.flush(10)
+    assert backend_is_empty(handle)

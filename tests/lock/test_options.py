@@ -1,0 +1,222 @@
+"""What makes no sense is said at once, with what to write instead."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import pickle
+import subprocess
+import sys
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from django_redislock import (
+    LockError,
+    LockLost,
+    LockNotAcquired,
+    LockUnavailable,
+    lock,
+    lock_backends,
+)
+from django_redislock.backends.base import Holder
+from django_redislock.backends.memory import MemoryLockBackend
+from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.exceptions import InvalidLockBackend
+from django_redislock.testing.servers import free_port
+
+MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"lease": 0}, "lease must be at least 0.02 seconds, not 0"),
+        ({"lease": -1}, "lease must be at least 0.02 seconds"),
+        ({"lease": "10"}, "lease must be a number of seconds or a timedelta, not '10'"),
+        ({"lease": True}, "lease must be a number of seconds"),
+        ({"lease": math.inf}, "lease must be finite, so that every hold ends by itself"),
+        ({"lease": math.nan}, "lease must be a number"),
+        ({"wait": -0.1}, "wait must be 0 or more seconds"),
+        ({"wait": math.nan}, "wait must be a number"),
+        ({"max_hold": -1}, "max_hold must be 0 or more"),
+        ({"limit": 0}, "limit must be a whole number of 1 or more"),
+        ({"limit": 2.5}, "limit must be a whole number"),
+        ({"limit": True}, "limit must be a whole number"),
+        ({"limit": 2**31 - 1}, "limit must be a whole number"),
+        ({"limit": 2, "shared": True}, "limit and shared exclude each other"),
+        ({"token": ""}, "token must be the token of another handle"),
+        ({"token": "two words"}, "token must be the token of another handle"),
+    ],
+    ids=str,
+)
+def test_a_wrong_option_is_a_value_error(options, says):
+    with pytest.raises(ValueError, match=says):
+        lock("a", **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        ("", ValueError, "must not be empty"),
+        (42, TypeError, "a name or a list of names"),
+        (None, TypeError, "a name or a list of names"),
+        (["a", 42], TypeError, "must be a string, not 42; write str"),
+        (["a", ""], ValueError, "must not be empty"),
+        ([], ValueError, "at least one name"),
+        ({"a": 1}, TypeError, "a name or a list of names"),
+    ],
+    ids=str,
+)
+def test_a_wrong_name(name, error, says):
+    with pytest.raises(error, match=says):
+        lock(name)
+
+
+def test_a_token_belongs_to_one_name():
+    with pytest.raises(ValueError, match="make a handle for each"):
+        lock(["a", "b"], token="t")
+
+
+def test_wrong_durations_of_the_verbs():
+    with lock("a") as held:
+        for wrong in (0, -1, math.inf, "1"):
+            with pytest.raises(ValueError, match="lease must be"):
+                held.extend(wrong)
+        with pytest.raises(ValueError, match="wait must be"):
+            lock("a").acquire(wait=-1)
+        held.check()
+
+
+def test_timedeltas_are_as_good_as_seconds():
+    minute = datetime.timedelta(minutes=1)
+    with lock("a", lease=minute, wait=minute, max_hold=minute) as held:
+        assert 59 < held.remaining() <= 60
+        held.extend(datetime.timedelta(minutes=2))
+        assert held.remaining() > 119
+
+
+def test_an_unknown_alias_names_those_there_are():
+    with pytest.raises(InvalidLockBackend, match="no lock backend 'nowhere'.*'default', 'memory'"):
+        lock("a", using="nowhere")
+    assert issubclass(InvalidLockBackend, ImproperlyConfigured)
+
+
+def test_the_defaults_are_those_of_the_alias(settings):
+    settings.LOCKS = {
+        "default": {
+            "BACKEND": MEMORY,
+            "LEASE": datetime.timedelta(seconds=7),
+            "WAIT": 0,
+            "OPTIONS": {"grant_lease": 1},
+        }
+    }
+    with lock("a") as held:
+        assert 6 < held.remaining() <= 7
+        assert held.backend.grant_lease == 1
+        with pytest.raises(LockNotAcquired), lock("a"):
+            pass
+
+
+def test_without_the_setting_the_default_cache_is_used(settings):
+    del settings.LOCKS
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    config = backend.config
+    assert (config.cache, config.key_prefix, config.lease, config.wait) == (
+        "default", "lock", 10, 10,
+    )  # fmt: skip
+    assert (config.renew, config.max_hold) == (True, None)
+
+
+def test_changed_settings_are_read_anew(settings):
+    before = lock_backends["default"]
+    assert lock_backends["default"] is before
+    settings.LOCKS = {"default": {"BACKEND": MEMORY}}
+    assert isinstance(lock_backends["default"], MemoryLockBackend)
+    settings.LOCKS = {}
+    assert isinstance(lock_backends["default"], RedisLockBackend)
+
+
+def test_changed_caches_too(settings, redis_url):
+    before = lock_backends["default"]
+    settings.CACHES = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"{redis_url}?db=3"}
+    }
+    after = lock_backends["default"]
+    assert after is not before
+    assert after.connections.pool is not before.connections.pool
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"LEESE": 1}, r"LOCKS\['default'\] has an unknown entry 'LEESE'. Write one of BACKEND"),
+        ({"LEASE": 0}, r"LOCKS\['default'\]\['LEASE'\] must be at least"),
+        ({"WAIT": "1"}, r"LOCKS\['default'\]\['WAIT'\] must be a number"),
+        ({"MAX_HOLD": math.inf}, r"LOCKS\['default'\]\['MAX_HOLD'\] must be finite"),
+        ({"RENEW": "yes"}, r"LOCKS\['default'\]\['RENEW'\] must be True or False"),
+        ({"KEY_PREFIX": "a{b}"}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must not contain braces"),
+        ({"KEY_PREFIX": ""}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string"),
+        ({"OPTIONS": []}, r"LOCKS\['default'\]\['OPTIONS'\] must be a dictionary"),
+        (
+            {"OPTIONS": {"colour": 1}},
+            "does not fit RedisLockBackend: .*'colour'.*takes grant_lease",
+        ),
+        ({"OPTIONS": {"grant_lease": 0}}, "grant_lease.* must be at least"),
+        ({"BACKEND": "no.where"}, "cannot be imported"),
+        ({"BACKEND": "datetime.date"}, "not a subclass"),
+        ({"CACHE": "nowhere"}, "which CACHES does not have"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_told_at_first_use(settings, entry, says):
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(InvalidLockBackend, match=says):
+        lock("a")
+
+
+def test_making_a_handle_does_not_connect(settings):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": f"redis://127.0.0.1:{free_port()}/0",
+        }
+    }
+    handle = lock("a")
+    assert not handle.held
+    with pytest.raises(LockUnavailable, match="The lock 'a' cannot be had: Redis") as caught:
+        handle.acquire(wait=0)
+    assert isinstance(caught.value.__cause__, Exception)
+    assert not handle.held
+
+
+def test_no_connection_at_import():
+    """What imports the package, or its app, has talked to nobody."""
+    program = (
+        "import socket, sys\n"
+        "socket.socket.connect = lambda *args: sys.exit('it connects')\n"
+        "import django; django.setup()\n"
+        "import django_redislock; django_redislock.lock('a')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
+
+
+def test_every_error_is_a_lock_error_and_survives_pickling():
+    holder = Holder(host="h", pid=1, what="w")
+    busy = LockNotAcquired.after("a", 2.5, holder, 1.5)
+    again = pickle.loads(pickle.dumps(busy))  # noqa: S301 - our own
+    assert (str(again), again.name) == (str(busy), "a")
+    assert (again.holder, again.retry_after) == (holder, 1.5)
+    for kind in (LockError, LockLost, LockUnavailable):
+        error = pickle.loads(pickle.dumps(kind.of("a", "is something")))  # noqa: S301
+        assert type(error) is kind
+        assert (error.name, str(error)) == ("a", "The lock 'a' is something.")
+        assert issubclass(kind, LockError)
+
+
+def test_a_name_with_control_characters_does_not_forge_a_line_of_the_log():
+    with lock("a\nINFO all is well"):
+        with pytest.raises(LockNotAcquired) as caught, lock("a\nINFO all is well", wait=0):
+            pass
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,146 @@
+"""Several holders of one name, and several names in one handle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock, lock
+from django_redislock.testing.verbs import SHORT, outlive
+
+
+@pytest.fixture
+def make(using):
+    def make(name="a", **options):
+        return lock(name, using=using, **options)
+
+    return make
+
+
+def held_names(handle):
+    return sorted(hold.name for hold in handle.backend.list().holds)
+
+
+def test_a_limit(make):
+    holders = [make(limit=2, wait=0) for _ in range(3)]
+    assert [holder.acquire() for holder in holders] == [True, True, False]
+    holders[0].release()
+    assert holders[2].acquire()
+    for holder in holders[1:]:
+        holder.release()
+
+
+def test_readers_and_writers(make):
+    with make(shared=True), make(shared=True, wait=0) as reader:
+        assert reader.backend.inspect("a")[0][0].shared
+        assert not make().acquire(wait=0)
+    with make():
+        assert not make(shared=True).acquire(wait=0)
+
+
+def test_all_names_or_none(make):
+    with make("b"):
+        both = make(["c", "a", "b"], wait=0)
+        assert both.acquire() is False
+        assert not both.held
+        assert held_names(both.locks[0]) == ["b"]
+        with pytest.raises(LockNotAcquired, match="The lock 'b' is busy"), both:
+            pass
+    with both:
+        assert both.held
+        assert held_names(both.locks[0]) == ["a", "b", "c"]
+
+
+def test_names_are_taken_in_one_order_and_once(make):
+    both = make(["b", "a", "b"])
+    assert isinstance(both, MultiLock)
+    assert both.names == ("a", "b")
+    with both:
+        assert set(both.fences) == set(both.tokens) == {"a", "b"}
+        assert both.remaining() > 5
+        both.extend(60)
+        assert both.remaining() > 55
+        both.check()
+        with pytest.raises(LockError, match="held already"):
+            both.acquire()
+    assert repr(both) == "<MultiLock 'a', 'b'>"
+
+
+async def test_several_names_in_a_coroutine(make):
+    async with make(["a", "b"]) as both:
+        await both.aextend(60)
+        assert not await make("b").aacquire(wait=0)
+    assert held_names(both.locks[0]) == []
+
+
+def test_opposite_orders_do_not_deadlock(make):
+    counts = []
+
+    def work(names):
+        for _ in range(20):
+            with make(names, wait=20):
+                counts.append(1)
+
+    threads = [threading.Thread(target=work, args=(names,)) for names in (["a", "b"], ["b", "a"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(counts) == 40
+
+
+def test_one_lost_does_not_keep_the_others_held(make):
+    both = make(["a", "b"])
+    with pytest.raises(LockLost), both:
+        assert both.locks[1].backend.force_release("b", both.tokens["b"])
+    assert held_names(both.locks[0]) == []
+
+
+def test_after_a_loss_it_may_try_again_and_find_it_busy(make):
+    both = make(["a", "b"], lease=SHORT, renew=False)
+    both.acquire()
+    outlive()
+    with pytest.raises(LockLost):
+        both.release()
+    with make("b"):
+        assert both.acquire(wait=0) is False
+        assert held_names(both.locks[0]) == ["b"]
+    with both:
+        pass
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, which):
+    from django_redislock.renewal import renewer
+
+    names = ["a", "b", "c"]
+    several = make(names)
+    several.acquire()
+    backend = several.locks[0].backend
+    release, seen = backend.release, set()
+
+    def interrupted(name, token):
+        if name == names[which] and name not in seen:
+            seen.add(name)
+            raise KeyboardInterrupt
+        return release(name, token)
+
+    monkeypatch.setattr(backend, "release", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        several.release()
+    renewer.flush(10)
+    assert held_names(several.locks[0]) == []
+
+
+async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make):
+    async with make("b"):
+        both = make(["a", "b"], wait=30)
+        waiting = asyncio.create_task(both.aacquire())
+        while not both.locks[0].backend.inspect("b")[1]:
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert held_names(both.locks[0]) == ["b"]

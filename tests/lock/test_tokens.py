@@ -1,0 +1,136 @@
+"""A hold may change hands by its token."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock import LockError, LockLost, lock
+from django_redislock.renewal import renewer
+from django_redislock.testing.verbs import SHORT, outlive
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def make(using):
+    def make(name="a", **options):
+        return lock(name, using=using, **options)
+
+    return make
+
+
+def test_another_handle_releases_by_token(make):
+    held = make()
+    held.acquire()
+    token = held.detach()
+    assert not held.held
+    other = make(token=token)
+    assert other.owned()
+    other.release()
+    assert not other.owned()
+    with pytest.raises(LockLost, match="not held with this token"):
+        make(token=token).release()
+
+
+async def test_and_a_coroutine_likewise(make):
+    held = make()
+    await held.aacquire()
+    token = await held.adetach(60)
+    await make(token=token).aextend(90)
+    assert held.backend.inspect("a")[0][0].remaining > 85
+    await make(token=token).arelease()
+    assert held.backend.inspect("a")[0] == []
+
+
+def test_what_is_detached_is_not_renewed_and_not_told_lost(make):
+    held = make(lease=SHORT)
+    held.acquire()
+    token = held.detach()
+    outlive()
+    assert not make(token=token).owned()
+    assert not held.lost
+
+
+def test_detach_may_give_it_another_lease(make):
+    held = make(lease=1)
+    held.acquire()
+    token = held.detach(60)
+    (hold,), _ = held.backend.inspect("a")
+    assert hold.remaining > 55
+    make(token=token).release()
+
+
+def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make):
+    held = make(lease=0.3)
+    held.acquire()
+    fence = held.fence
+    with make(token=held.detach(), lease=0.3) as heir:
+        assert heir.fence == fence
+        assert not heir.lost.wait(0.7), "two leases"
+        heir.check()
+    assert not heir.owned()
+
+
+def test_a_detached_handle_begins_anew(make):
+    handle = make()
+    handle.acquire()
+    token = handle.detach()
+    assert not handle.acquire(wait=0)
+    make(token=token).release()
+    with handle:
+        assert handle.token != token
+
+
+def test_extend_by_token_of_what_is_over(make):
+    with pytest.raises(LockLost, match="not held with this token"):
+        make(token="nobody").extend(5)
+
+
+def test_one_token_for_holds_of_two_names(make):
+    """A task's id, say: each hold is looked after by itself."""
+    first, second = make("a", token="task", lease=0.3), make("b", token="task", lease=0.3)
+    with first, second:
+        assert not first.lost.wait(0.7), first.lost.reason
+        first.check()
+        second.check()
+
+
+def test_one_token_and_the_release_of_one_of_its_names(make):
+    first, second = make("a", token="task", lease=0.3), make("b", token="task", lease=0.3)
+    with first:
+        with second:
+            pass
+        assert not first.lost.wait(0.7), "the release of the other ended its renewal"
+        first.check()
+
+
+def test_a_shared_hold_is_not_detached_under_the_others(make):
+    with make(reentrant=True) as outer, make(reentrant=True):
+        with pytest.raises(LockError, match="other handles here"):
+            outer.detach()
+
+
+def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monkeypatch):
+    held = make()
+    held.acquire()
+    token = held.detach()
+    other = make(token=token)
+
+    def interrupted(claim, stay=0.0):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(other.backend, "acquire", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        other.acquire()
+    renewer.flush(10)
+    assert other.owned()
+    monkeypatch.undo()
+    other.release()
+
+
+def test_lost_by_force_is_told_to_who_acquired_by_token(make):
+    held = make(lease=0.3)
+    held.acquire()
+    heir = make(token=held.detach(), lease=0.3)
+    with pytest.raises(LockLost), heir:
+        assert heir.backend.force_release("a", heir.token)
+        wait_until(lambda: heir.lost, within=5)

@@ -1,0 +1,64 @@
+"""Live holds for the tests of what shows and clears them, and a Redis that is down."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from typing import Any
+
+from django_redislock import lock_backends
+from django_redislock.backends.base import Busy, Claim, Grant, Holder
+from django_redislock.testing.servers import free_port
+
+
+def hold(
+    name: str, using: str = "memory", *, lease: float = 60, limit: int = 1, **holder: Any
+) -> str:
+    """Hold a name as another process would, with no renewal. Returns the token."""
+    token = secrets.token_hex(16)
+    assert isinstance(claim(name, token, using, lease=lease, limit=limit, **holder), Grant)
+    return token
+
+
+def queue(name: str, using: str = "memory") -> None:
+    """Wait for a name that is held."""
+    assert isinstance(claim(name, secrets.token_hex(16), using, stay=60), Busy)
+
+
+def claim(
+    name: str,
+    token: str,
+    using: str,
+    *,
+    lease: float = 60,
+    limit: int = 1,
+    stay: float = 0,
+    **holder: Any,
+) -> Grant | Busy:
+    packed = Holder(**{"host": "web-1", "pid": 77, "thread": "main", **holder}).pack()
+    return lock_backends[using].acquire(Claim(name, token, limit, lease, packed), stay)
+
+
+def is_held(name: str, token: str, using: str = "memory") -> bool:
+    holds, _ = lock_backends[using].inspect(name)
+    return token in [one.token for one in holds]
+
+
+def add_alias(settings: Any, alias: str, **entry: Any) -> None:
+    """A further backend. The locks in memory end by this."""
+    locks = copy.deepcopy(settings.LOCKS)
+    locks[alias] = {"KEY_PREFIX": locks["default"]["KEY_PREFIX"], **entry}
+    settings.LOCKS = locks
+
+
+def without_redis(settings: Any, alias: str) -> None:
+    """The Redis of this alias does not run: nobody listens on its port."""
+    settings.CACHES = {
+        **settings.CACHES,
+        "nowhere": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": f"redis://127.0.0.1:{free_port()}/0",
+            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+        },
+    }
+    add_alias(settings, alias, CACHE="nowhere")

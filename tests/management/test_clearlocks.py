@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command, execute_from_command_line
+from redis import Redis
+
+from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from tests.management.holds import hold, is_held, without_redis
+from tests.support.processes import wait_until
+
+Answer = Callable[[Callable[[str], str]], None]
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
+    return lambda function: monkeypatch.setattr("builtins.input", function)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_asked(answer: Answer) -> None:
+    """Unless the test says what the answer is."""
+    answer(lambda question: pytest.fail(f"asked: {question}"))
+
+
+def cleared(**options: Any) -> str:
+    stream = io.StringIO()
+    call_command("clearlocks", stdout=stream, no_color=True, **{"interactive": False, **options})
+    return stream.getvalue()
+
+
+def test_all_locks_of_all_backends_are_released() -> None:
+    first, second = hold("a", "default"), hold("b", "memory")
+    output = cleared(all=True)
+    assert not is_held("a", first, "default")
+    assert not is_held("b", second, "memory")
+    assert output.endswith("2 locks were released.\n")
+    assert "a " in output
+    assert first not in output
+
+
+def test_only_the_names_that_match_are_released() -> None:
+    chosen, other = hold("order:1"), hold("Order:1")
+    assert cleared(name="order:*").endswith("1 lock was released.\n")
+    assert not is_held("order:1", chosen)
+    assert is_held("Order:1", other)
+
+
+def test_only_the_backend_that_was_named_is_cleared() -> None:
+    chosen, other = hold("a", "memory"), hold("a", "default")
+    cleared(all=True, using="memory")
+    assert not is_held("a", chosen, "memory")
+    assert is_held("a", other, "default")
+
+
+def test_the_arguments_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = {name: hold(name) for name in ("a1", "b1", "c1", "d1")}
+    arguments = ["--name", "a*", "b*", "--name", "c1", "--backend", "memory", "--noinput"]
+    execute_from_command_line(["manage.py", "clearlocks", *arguments])
+    assert [name for name, token in tokens.items() if is_held(name, token)] == ["d1"]
+    assert "3 locks were released." in capsys.readouterr().out
+
+
+def test_a_dry_run_shows_and_releases_nothing() -> None:
+    token = hold("order:1")
+    output = cleared(all=True, dry_run=True, interactive=True)
+    assert "order:1" in output
+    assert output.endswith("1 lock would be released.\n")
+    assert is_held("order:1", token)
+
+
+@pytest.mark.parametrize("options", [{}, {"all": True, "name": "a"}])
+def test_it_must_be_said_what_to_clear(options: dict[str, Any]) -> None:
+    token = hold("a")
+    with pytest.raises(CommandError, match="either --all, or some of --name"):
+        cleared(**options)
+    assert is_held("a", token)
+
+
+def test_a_hold_that_was_taken_meanwhile_survives(answer: Answer) -> None:
+    seen = hold("a")
+    taken = []
+
+    def meanwhile(question: str) -> str:
+        lock_backends["memory"].release("a", seen)
+        taken.extend([hold("a"), hold("b")])
+        return "yes"
+
+    answer(meanwhile)
+    output = cleared(all=True, interactive=True)
+    assert is_held("a", taken[0])
+    assert is_held("b", taken[1])
+    assert output.endswith("0 locks were released.\n1 had ended by itself before.\n")
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_the_first_who_waits_becomes_the_holder(using: str) -> None:
+    hold("a", using)
+    waiter = lock("a", using=using)
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(waiter.acquire, 30)
+        wait_until(lambda: lock_backends[using].inspect("a")[1])
+        cleared(all=True)
+        assert attempt.result(30)
+    waiter.release()
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_the_holder_is_told_no_later_than_by_its_renewal(using: str) -> None:
+    held = lock("a", using=using, lease=3)
+    held.acquire()
+    cleared(all=True)
+    try:
+        wait_until(lambda: held.lost, within=5, what="the holder to be told")
+    finally:
+        with pytest.raises(LockLost):
+            held.release()
+
+
+def test_what_is_asked_is_what_was_shown(answer: Answer) -> None:
+    tokens = [hold("a"), hold("b")]
+    questions = []
+    answer(lambda question: questions.append(question) or "yes")  # type: ignore[func-returns-value]
+    output = cleared(all=True, interactive=True, verbosity=0)
+    assert questions == [
+        "Release these 2 locks by force? Their holders may still be at work. [yes/no] "
+    ]
+    assert "web-1" in output
+    assert not is_held("a", tokens[0])
+
+
+def refuse(question: str) -> str:
+    return "no"
+
+
+def say_y(question: str) -> str:
+    return "y"
+
+
+def hang_up(question: str) -> str:
+    raise EOFError
+
+
+def interrupt(question: str) -> str:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (refuse, "No lock was released"),
+        (say_y, "No lock was released"),
+        (interrupt, "No lock was released"),
+        (hang_up, "--no-input"),
+    ],
+)
+def test_nothing_is_released_without_a_yes(
+    how: Callable[[str], str], message: str, answer: Answer
+) -> None:
+    token = hold("a")
+    answer(how)
+    with pytest.raises(CommandError, match=message) as caught:
+        cleared(all=True, interactive=True)
+    assert caught.value.returncode == 1
+    assert is_held("a", token)
+
+
+def test_nothing_to_clear_is_no_error() -> None:
+    message = "No live lock matches; there is nothing to release.\n"
+    assert cleared(all=True, interactive=True) == message
+
+
+def test_it_can_be_silent() -> None:
+    token = hold("a")
+    assert cleared(all=True, verbosity=0) == ""
+    assert not is_held("a", token)
+
+
+def test_nothing_is_released_unless_all_backends_answer(settings: Any) -> None:
+    without_redis(settings, "down")
+    token = hold("a")
+    with pytest.raises(CommandError, match=r"LOCKS\['down'\]: .*refused.*\nNo lock was released"):
+        cleared(all=True)
+    assert is_held("a", token)
+    cleared(all=True, using="memory")
+    assert not is_held("a", token)
+
+
+def test_a_backend_that_goes_down_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = {name: hold(name, lease=lease) for name, lease in (("a", 10), ("b", 20), ("c", 30))}
+    original = lock_backends["memory"].force_release
+
+    def release(name: str, token: str) -> bool:
+        if name != "a":
+            raise LockUnavailable("gone", name=name)
+        return original(name, token)
+
+    monkeypatch.setattr(lock_backends["memory"], "force_release", release)
+    with pytest.raises(CommandError, match="gone\n2 of 3 locks may still be held"):
+        cleared(all=True)
+    assert [name for name, token in tokens.items() if is_held(name, token)] == ["b", "c"]
+
+
+def test_only_locks_of_our_own_prefix_are_touched(redis_url: str, key_prefix: str) -> None:
+    hold("a", "default")
+    theirs = f"not-{key_prefix}:{{18}}:holds:a"
+    with Redis.from_url(redis_url) as client:
+        client.set(f"{key_prefix}:cached", 1, ex=60)
+        client.zadd(theirs, {"token": 1})
+        client.expire(theirs, 60)
+        cleared(all=True)
+        assert client.exists(f"{key_prefix}:cached", theirs) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--all", "--using", "absent"], 1), ([], 2), (["--al", "--nonsense"], 2)],
+)
+def test_exit_codes(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        execute_from_command_line(["manage.py", "clearlocks", *arguments])
+    assert caught.value.code == code
+    assert capsys.readouterr().err

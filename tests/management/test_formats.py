@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_redislock.backends.base import SHARED
+from django_redislock.management.commands import listlocks
+from tests.management.holds import hold, without_redis
+
+
+def output(format_: str, **options: Any) -> str:
+    stream = io.StringIO()
+    call_command("listlocks", stdout=stream, no_color=True, format=format_, **options)
+    return stream.getvalue()
+
+
+def test_json_has_all_fields_but_the_token() -> None:
+    token = hold("a\nb", "default", what="shop.checkout", label="\ud800", limit=SHARED)
+    text = output("json")
+    (one,) = json.loads(text)
+    assert one["name"] == "a\nb"
+    assert one["backend"] == "default"
+    assert (one["kind"], one["limit"]) == ("shared", None)
+    assert one["token_prefix"] == token[:8]
+    assert one["holder"]["what"] == "shop.checkout"
+    assert 59 < one["remaining"] <= one["lease"] == 60
+    assert token not in text
+    assert [
+        json.loads(line) | {"remaining": 0, "held_for": 0} for line in output("jsonl").splitlines()
+    ] == [one | {"remaining": 0, "held_for": 0}]
+
+
+def test_csv_is_one_line_for_each() -> None:
+    token = hold('a,"b"\n', what="x", limit=3)
+    text = output("csv")
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["name"] == r'a,"b"\n'
+    assert (row["kind"], row["limit"], row["what"], row["host"]) == ("semaphore", "3", "x", "web-1")
+    assert token not in text
+
+
+def test_nothing_is_still_something_to_read() -> None:
+    assert json.loads(output("json")) == []
+    assert output("jsonl") == ""
+    assert len(output("csv").splitlines()) == 1
+
+
+def watching(monkeypatch: pytest.MonkeyPatch, between: list[Callable[[], object]]) -> None:
+    """What happens between two looks; then Ctrl-C."""
+    steps = iter(between)
+
+    def sleep(seconds: float) -> None:
+        step = next(steps, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(listlocks.time, "sleep", sleep)
+
+
+def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    watching(monkeypatch, [lambda: hold("a")])
+    first, second = output("table", watch=1).split("Ctrl-C ends it")[1:]
+    assert "No lock is held." in first
+    assert "web-1" in second
+
+
+def test_watch_goes_on_when_redis_is_down(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    without_redis(settings, "down")
+    watching(monkeypatch, [lambda: None])
+    assert output("table", watch=1, using="down").count("refused") == 2
+
+
+def test_watch_in_a_terminal_writes_over_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    watching(monkeypatch, [lambda: None])
+    stream = Terminal()
+    call_command("listlocks", stdout=stream, no_color=True, watch=1)
+    assert stream.getvalue().count("\x1b[H") == 2
+    assert stream.getvalue().endswith("\x1b[J")
+
+
+@pytest.mark.parametrize("format_", ["json", "csv"])
+def test_watch_needs_a_format_that_has_no_end(format_: str) -> None:
+    with pytest.raises(CommandError, match="--format table or jsonl") as caught:
+        output(format_, watch=1)
+    assert caught.value.returncode == 2
+
+
+def test_an_interrupt_ends_a_watch_without_a_stack() -> None:
+    code = (
+        "import django, sys; django.setup();"
+        "from django.core.management import execute_from_command_line as run;"
+        "run(['manage.py', 'listlocks', '--using', 'memory', '--watch', '0.1'])"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _out, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert b"Traceback" not in errors

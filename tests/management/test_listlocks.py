@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import io
+import unicodedata
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_redislock.backends.base import SHARED
+from tests.management.holds import hold, queue, without_redis
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def listed(stream: io.StringIO | None = None, **options: Any) -> list[str]:
+    stream = stream or io.StringIO()
+    call_command("listlocks", stdout=stream, no_color=True, **options)
+    return stream.getvalue().splitlines()
+
+
+def cells(line: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line)
+
+
+def test_it_says_who_holds_what() -> None:
+    token = hold("order:42", what="shop.checkout", label="alice", host="web-9", pid=4242)
+    queue("order:42")
+    heading, line = listed()
+    assert " ".join(heading.split()) == "NAME LEFT HOLDER HELD FOR WAITERS LIMIT FENCE"
+    assert line.startswith("order:42 ")
+    assert "shop.checkout, alice, web-9, pid 4242, main" in line
+    assert line.split()[-3:-1] == ["1", "1"]
+    assert int(line.split()[-1]) > 0
+    assert token not in line
+    assert token[:8] not in line
+
+
+def test_the_limit_of_a_read_lock_is_called_shared() -> None:
+    hold("catalogue", limit=SHARED)
+    assert " shared " in listed()[1]
+
+
+def test_the_backend_is_named_where_there_are_several() -> None:
+    hold("a", "default")
+    hold("b", "memory")
+    heading, *lines = listed()
+    assert "BACKEND" in heading
+    assert [line.split()[:2] for line in lines] == [["a", "default"], ["b", "memory"]]
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100, 132, 250])
+def test_no_line_is_wider_than_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    hold("x" * 1000, what="y" * 300)
+    hold("注文:四十二" * 30, label="花子" * 50)
+    hold("order:42", "default")
+    lines = listed(Terminal())
+    assert len(lines) == 4
+    assert max(map(cells, lines)) <= columns
+    assert any(line.startswith("order:42") for line in lines)
+    assert sum("…" in line for line in lines) >= 2
+
+
+def test_a_terminal_shows_as_much_as_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold("order:42", what="shop.checkout")
+    headings = []
+    for columns in (20, 60, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        headings.append(listed(Terminal())[0])
+    assert ["FENCE" in heading for heading in headings] == [False, False, False, True]
+    assert ["LEFT" in heading for heading in headings] == [False, True, True, True]
+    assert all("HOLDER" in heading for heading in headings)
+
+
+def test_a_file_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    hold("x" * 1000)
+    assert "x" * 1000 in listed()[1]
+
+
+def test_a_name_stays_on_its_line() -> None:
+    hold("a\nb\x1b[31m\r")
+    _, line = listed()
+    assert line.startswith(r"a\nb\x1b[31m\r ")
+
+
+def test_only_so_many_are_listed() -> None:
+    for number in range(5):
+        hold(f"a{number}", lease=10 + number)
+    lines = listed(max=2)
+    assert [line.split()[0] for line in lines[1:3]] == ["a0", "a1"]
+    assert lines[3:] == ["2 of 5 locks; --max 0 lists all."]
+    assert listed(max=2, name="a[3-4]")[1].startswith("a3 ")
+    assert len(listed(max=0)) == 6
+
+
+def test_names_and_backends_can_be_chosen() -> None:
+    hold("a", "default")
+    hold("a", "memory")
+    hold("b", "memory")
+    assert [line.split()[0] for line in listed(using="memory")[1:]] == ["a", "b"]
+    assert len(listed(name=["b"])) == 2
+
+
+def test_it_says_that_there_is_nothing() -> None:
+    assert listed() == ["No lock is held."]
+    assert listed(name="a*") == ["No live lock matches."]
+
+
+def test_what_is_down_is_told_after_what_is_not(settings: Any) -> None:
+    without_redis(settings, "down")
+    hold("a")
+    stream = io.StringIO()
+    with pytest.raises(CommandError, match=r"LOCKS\['down'\]: .*refused") as caught:
+        listed(stream)
+    assert caught.value.returncode == 1
+    assert "\na " in stream.getvalue()
+
+
+def test_nothing_is_not_said_where_nobody_answers(settings: Any) -> None:
+    without_redis(settings, "down")
+    stream = io.StringIO()
+    with pytest.raises(CommandError):
+        listed(stream, using="down")
+    assert stream.getvalue() == ""
+
+
+def test_an_unknown_backend_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(CommandError, match=r"no backend 'absent'.*'default', 'memory'"):
+        listed(using="absent")

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command, execute_from_command_line
+from django.core.management.base import OutputWrapper
+
+from django_redislock import lock_backends
+from django_redislock.backends.base import Holder
+from django_redislock.identity import packed_holder
+from django_redislock.management.commands import clearlocks
+from django_redislock.management.progress import Progress
+from django_redislock.presence import runs
+from tests.management.holds import hold, is_held, queue
+
+HERE = socket.gethostname()
+BOTH = pytest.mark.parametrize("using", ["default", "memory"])
+
+
+def listed(**options: Any) -> list[str]:
+    stream = io.StringIO()
+    call_command("listlocks", stdout=stream, no_color=True, format="jsonl", **options)
+    return [json.loads(line)["name"] for line in stream.getvalue().splitlines()]
+
+
+def cleared(**options: Any) -> str:
+    stream = io.StringIO()
+    call_command("clearlocks", stdout=stream, no_color=True, interactive=False, **options)
+    return stream.getvalue()
+
+
+def dead_process() -> Holder:
+    """Who held something, and has ended; its pid is not in use yet."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return Holder(host=HERE, pid=process.pid, started=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"holder": "web-1"}, ["a", "b"]),
+        ({"holder": "web-*"}, ["a", "b", "c"]),
+        ({"holder": "web-1:7"}, ["b"]),
+        ({"holder": "*:7"}, ["b", "d"]),
+        ({"holder": "absent"}, []),
+        ({"holder": "::1:7"}, ["d"]),
+        ({"waiters": True}, ["b", "c"]),
+        ({"waiters": True, "name": "c"}, ["c"]),
+        ({"waiters": True, "holder": "web-1"}, ["b"]),
+        ({"older_than": "10m"}, []),
+        ({"older_than": 0}, ["a", "b", "c", "d"]),
+        ({"older_than": "0.0s", "name": ["a", "d"]}, ["a", "d"]),
+    ],
+)
+@BOTH
+def test_what_is_chosen_is_listed_and_cleared(
+    options: dict[str, Any], expected: list[str], using: str
+) -> None:
+    hold("a", using, lease=20, host="web-1")
+    hold("b", using, lease=30, host="web-1", pid=7)
+    hold("c", using, lease=40, host="web-2")
+    hold("d", using, lease=50, host="::1", pid=7)
+    queue("b", using)
+    queue("c", using)
+    time.sleep(0.002)
+    assert listed(**options) == expected
+    cleared(**options)
+    left = [name for name in "abcd" if lock_backends[using].inspect(name)[0]]
+    if not options.get("waiters"):  # who waited is nobody that could be told, or holds it now
+        assert left == [name for name in "abcd" if name not in expected]
+
+
+def test_older_than_counts_from_the_grant() -> None:
+    hold("old")
+    time.sleep(0.3)
+    hold("young")
+    assert listed(older_than="0.2s") == ["old"]
+    time.sleep(0.2)
+    assert listed(older_than="0.2s") == ["old", "young"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "10 minutes", "-5m", "1w"])
+def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        execute_from_command_line(["manage.py", "listlocks", f"--older-than={text}"])
+    assert caught.value.code == 2
+
+
+@BOTH
+def test_orphans_are_what_ended_processes_of_this_host_held(using: str) -> None:
+    dead = dead_process()
+    mine = Holder.unpack(packed_holder("", ""))
+    tokens = {
+        "orphan": hold("orphan", using, host=HERE, pid=dead.pid, started=dead.started),
+        "mine": hold("mine", using, host=HERE, pid=mine.pid, started=mine.started),
+        "elsewhere": hold("elsewhere", using, host="elsewhere", pid=dead.pid),
+        # The pid of a process that has ended, which another has now.
+        "reused": hold("reused", using, host=HERE, pid=os.getpid(), started=1),
+    }
+    assert sorted(listed(orphaned=True)) == ["orphan", "reused"]
+    cleared(orphaned=True)
+    left = [name for name, token in tokens.items() if is_held(name, token, using)]
+    assert left == ["mine", "elsewhere"]
+
+
+def test_a_zombie_has_ended() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    holder = Holder(host=HERE, pid=process.pid)
+    assert runs(holder) is True
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert runs(holder) is False, "nobody has asked for its exit code yet"
+    process.communicate()
+    assert runs(holder) is False
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        Holder(host="elsewhere", pid=1),
+        Holder(host=HERE, pid=0),
+        Holder(host=HERE, pid=-1),
+        Holder(host=HERE, pid="1"),  # type: ignore[arg-type]
+        Holder(),
+    ],
+)
+def test_what_cannot_be_known_is_not_called_ended(holder: Holder) -> None:
+    assert runs(holder) is None
+
+
+def test_without_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("django_redislock.presence.PROCESSES", tmp_path)
+    assert runs(Holder(host=HERE, pid=2**22 + 1)) is None
+
+
+def test_who_cleared_what_and_why_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    token = hold("order:1")
+    with caplog.at_level("INFO", "django_redislock"):
+        cleared(name="order:1", reason="hung")
+    each, summary = caplog.messages
+    assert "order:1" in each
+    assert token[:8] in each
+    assert token not in each
+    assert summary.startswith("clearlocks released 1 lock(s) by force; by ")
+    assert f"on {HERE}, reason: hung" in summary
+
+
+def test_ctrl_c_stops_cleanly_and_says_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = {name: hold(name, lease=lease) for lease, name in enumerate("abc", 20)}
+    original = lock_backends["memory"].force_release
+
+    def release(name: str, token: str) -> bool:
+        if name == "b":
+            raise KeyboardInterrupt
+        return original(name, token)
+
+    monkeypatch.setattr(lock_backends["memory"], "force_release", release)
+    with pytest.raises(CommandError, match="2 of 3 locks may still be held") as caught:
+        cleared(all=True)
+    assert caught.value.returncode == 130
+    assert [name for name, token in tokens.items() if is_held(name, token)] == ["b", "c"]
+    assert "released 1 lock(s)" in caplog.text
+
+
+def test_ctrl_c_while_it_looks_releases_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = hold("a")
+
+    def interrupted(start: int = 0, stop: int = 100) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lock_backends["memory"], "list", interrupted)
+    with pytest.raises(CommandError, match="No lock was released") as caught:
+        cleared(all=True)
+    assert caught.value.returncode == 130
+    assert is_held("a", token)
+
+
+def test_of_many_only_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clearlocks, "SHOWN", 2)
+    for number in range(5):
+        hold(f"a{number}", lease=10 + number)
+    output = cleared(all=True)
+    assert "a1 " in output
+    assert "a2 " not in output
+    assert "and 3 more\n5 locks were released." in output
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_in_a_terminal_once_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("django_redislock.management.progress.monotonic", lambda: now[0])
+    for stream in (Screen(), io.StringIO()):
+        with Progress(OutputWrapper(stream), "Releasing") as progress:
+            progress.show(1, 1000)
+            assert stream.getvalue() == ""
+            now[0] += 2
+            progress.show(500, 1000)
+        shown = stream.getvalue()
+        if isinstance(stream, Screen):
+            assert "Releasing [###############...............]  50%  500 of 1,000" in shown
+            assert shown.endswith("\r")
+        else:
+            assert shown == ""

@@ -1,0 +1,40 @@
+"""What a process does that shares rows with others."""
+
+from __future__ import annotations
+
+from django.db import connections, transaction
+
+from tests.support.places import Place
+
+from .bank.models import Account, Vault
+
+
+def use(place: Place, database: dict[str, object]) -> None:
+    """Keep the locks where the test does, and the rows in its database."""
+    place.use()
+    connections.databases["postgresql"] |= database
+
+
+def withdraw(place: Place, database: dict[str, object], pk: int, times: int, locked: bool) -> None:
+    use(place, database)
+    account = Account.objects.using("postgresql").get(pk=pk)
+    for _ in range(times):
+        if locked:
+            account.withdraw(1)
+        else:
+            account.refresh_from_db()
+            account.balance -= 1
+            account.save()
+
+
+def move(place: Place, database: dict[str, object], source: int, target: int, times: int) -> None:
+    """One piece of gold at a time, in a transaction."""
+    use(place, database)
+    for _ in range(times):
+        with Vault.objects.using("postgresql").locked([source, target], wait=60) as vaults:
+            with transaction.atomic(using="postgresql"):
+                giver, taker = vaults
+                giver.gold -= 1
+                taker.gold += 1
+                giver.save()
+                taker.save()

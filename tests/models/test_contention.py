@@ -1,0 +1,134 @@
+"""Processes that read, change and write the same rows: nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from django.db import OperationalError, connections, transaction
+
+from django_redislock import lock
+from tests.support.fixtures import place, use, workers  # noqa: F401 - fixtures
+
+from .bank.models import Account, Vault
+from .contention import move, withdraw
+from .threads import elsewhere, start
+
+PROCESSES = 4
+TIMES = int(os.environ.get("REDISLOCK_TEST_WRITES") or (2000 if os.environ.get("CI") else 400))
+
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture
+def database() -> dict[str, object]:
+    """What another process has to know to find the test's database."""
+    return {"NAME": connections["postgresql"].settings_dict["NAME"]}
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account.objects.using("postgresql").create(balance=TIMES)
+
+
+def test_locked_methods_lose_no_update(account, place, database, workers):  # noqa: F811
+    for _ in range(PROCESSES):
+        workers.start(withdraw, place, database, account.pk, TIMES // PROCESSES, True)
+    workers.results(within=250)
+    account.refresh_from_db()
+    assert account.balance == 0
+
+
+def test_and_without_them_some_are_lost(account, place, database, workers):  # noqa: F811
+    """Or else the test above proves nothing."""
+    for _ in range(PROCESSES):
+        workers.start(withdraw, place, database, account.pk, TIMES // PROCESSES, False)
+    workers.results(within=250)
+    account.refresh_from_db()
+    assert account.balance > 0
+
+
+def test_threads_with_instances_of_their_own(account):
+    def work() -> None:
+        own = Account.objects.using("postgresql").get(pk=account.pk)
+        for _ in range(TIMES // PROCESSES):
+            own.withdraw(1)
+
+    for thread in [start(work) for _ in range(PROCESSES)]:
+        thread.result(250)
+    account.refresh_from_db()
+    assert account.balance == 0
+
+
+def test_rows_held_together_keep_their_sum(place, database, workers):  # noqa: F811
+    rows = Vault.objects.using("postgresql")
+    one, two = rows.create(gold=1000), rows.create(gold=1000)
+    times = TIMES // PROCESSES // 4
+    for index in range(PROCESSES):
+        pair = (one.pk, two.pk) if index % 2 else (two.pk, one.pk)
+        workers.start(move, place, database, *pair, times)
+    workers.results(within=250)
+    assert list(rows.order_by("pk").values_list("gold", flat=True)) == [1000, 1000]
+
+
+def test_two_who_want_the_same_rows_never_wait_for_each_other():
+    rows = Account.objects.using("postgresql")
+    one, two = rows.create(), rows.create()
+
+    def transfer(*pks: int) -> None:
+        for _ in range(20):
+            with rows.locked(pks, wait=20) as (giver, taker):
+                giver.balance -= 1
+                taker.balance += 1
+                giver.save()
+                taker.save()
+
+    there, back = start(transfer, one.pk, two.pk), start(transfer, two.pk, one.pk)
+    there.result(20)
+    back.result(20)
+    assert set(rows.filter(pk__in=[one.pk, two.pk]).values_list("balance", flat=True)) == {0}
+
+
+def test_the_lock_is_kept_until_the_commit(account):
+    written, go_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        own = Account.objects.using("postgresql").get(pk=account.pk)
+        with transaction.atomic(using="postgresql"):
+            own.withdraw(1)
+            written.set()
+            assert go_on.wait(20)
+
+    def second() -> int:
+        own = Account.objects.using("postgresql").get(pk=account.pk)
+        return own.withdraw(1)
+
+    one = start(first)
+    assert written.wait(20)
+    two = start(second)
+    assert not elsewhere(lambda: lock(account.get_lock_name()).acquire(wait=0))
+    go_on.set()
+    one.result(20)
+    assert two.result(20) == TIMES - 2
+
+
+def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account):
+    def write() -> None:
+        Account.objects.using("postgresql").get(pk=account.pk).withdraw(1)
+
+    with pytest.raises(OperationalError, match="could not serialize"):
+        with transaction.atomic(using="postgresql"):
+            with connections["postgresql"].cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            account.refresh_from_db()
+            elsewhere(write)
+            with account.locked():
+                assert account.balance == TIMES
+                account.save()
+    with account.locked(), transaction.atomic(using="postgresql"):
+        assert account.balance == TIMES - 1

@@ -1,0 +1,284 @@
+"""A row with a fence refuses what a stale holder saves or deletes."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import DatabaseError, connections, models, transaction
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext, isolate_apps
+
+from django_redislock import LockError, LockLost
+from django_redislock.methods import locked_method
+
+from .bank.models import Coin, Vault
+from .databases import ON_EACH
+from .threads import next_holder_writes, stored, take_over
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def database() -> str:
+    return "default"
+
+
+@pytest.fixture
+def vault(database: str) -> Vault:
+    return Vault.objects.using(database).create(gold=100)
+
+
+@ON_EACH
+def test_what_is_saved_has_the_fence_of_the_hold(vault):
+    with vault.locked() as held:
+        vault.gold = 7
+        vault.save()
+        assert vault.fence == held.fence
+    assert (stored(vault).gold, stored(vault).fence) == (7, held.fence)
+
+
+@ON_EACH
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"update_fields": ["gold"]}, {"force_update": True}, {"update_fields": ["gold", "fence"]}],
+    ids=str,
+)
+def test_a_stale_holder_is_refused_and_the_later_data_stays(vault, arguments):
+    with pytest.raises(LockLost, match="a later holder has written"):
+        with vault.locked() as held:
+            vault.gold = 1
+            take_over(held, lambda: next_holder_writes(vault, gold=2))
+            vault.save(**arguments)
+    assert stored(vault).gold == 2
+    assert stored(vault).fence > held.fence
+
+
+@ON_EACH
+def test_a_lease_that_has_run_out_is_refused(vault, django_assert_num_queries, database):
+    with pytest.raises(LockLost, match="lease"):
+        with vault.locked(lease=0.2, renew=False):
+            time.sleep(0.25)
+            next_holder_writes(vault, gold=2)
+            vault.gold = 1
+            with django_assert_num_queries(0, using=database):
+                vault.save()
+    assert stored(vault).gold == 2
+
+
+@ON_EACH
+def test_the_statement_itself_compares(vault, django_assert_num_queries, database):
+    with vault.locked():
+        with django_assert_num_queries(1, using=database) as queries:
+            vault.save()
+    (update,) = queries.captured_queries
+    assert '"fence" <= ' in update["sql"].partition("WHERE")[2]
+
+
+def test_expressions(vault):
+    with vault.locked():
+        vault.gold = F("gold") + 5
+        vault.save()
+    assert stored(vault).gold == 105
+
+
+def test_deferred_fields(vault):
+    partly = Vault.objects.only("gold").get(pk=vault.pk)
+    with pytest.raises(LockLost), partly.locked() as held:
+        partly.gold = 7
+        partly.save()
+        assert (stored(vault).gold, stored(vault).fence) == (7, held.fence)
+        take_over(held, lambda: next_holder_writes(vault, gold=2))
+        partly.save()
+    assert stored(vault).gold == 2
+
+
+def test_async(vault):
+    async def scenario() -> None:
+        async with vault.locked() as held:
+            vault.gold = 7
+            await vault.asave()
+            assert (await Vault.objects.aget(pk=vault.pk)).fence == held.fence
+            take_over(held, lambda: next_holder_writes(vault, gold=2))
+            with pytest.raises(LockLost):
+                await vault.adelete()
+            vault.gold = 1
+            await vault.asave(update_fields=["gold"])
+
+    with pytest.raises(LockLost):
+        async_to_sync(scenario)()
+    assert stored(vault).gold == 2
+
+
+@ON_EACH
+def test_without_a_hold_nothing_is_slower_and_the_fence_stays(
+    vault, django_assert_num_queries, database
+):
+    with stored(vault).locked() as held:
+        next_holder_writes(vault, gold=2)
+    vault.gold = 3
+    with django_assert_num_queries(1, using=database):
+        vault.save()
+    assert vault.fence == 0
+    assert (stored(vault).gold, stored(vault).fence) == (3, held.fence)
+    vault.save(update_fields=["fence"])
+    assert stored(vault).fence == held.fence
+    with django_assert_num_queries(1, using=database):
+        Vault(gold=1).save(using=database)
+    with CaptureQueriesContext(connections[database]) as djangos:
+        models.Model.delete(Vault.objects.using(database).create())
+    with CaptureQueriesContext(connections[database]) as ours:
+        Vault.objects.using(database).create().delete()
+    assert len(ours) == len(djangos)
+
+
+def test_a_row_that_is_gone_is_djangos_business(vault):
+    with vault.locked() as held:
+        Vault.objects.all().delete()
+        with pytest.raises(DatabaseError, match="did not affect any rows"):
+            vault.save(force_update=True)
+        with pytest.raises(DatabaseError, match="did not affect any rows"):
+            vault.save(update_fields=["gold"])
+        vault.save()
+        assert stored(vault).fence == held.fence
+        Vault.objects.all().delete()
+        assert vault.delete()[0] == 0
+
+
+@ON_EACH
+def test_delete(vault):
+    Coin.objects.using(vault._state.db).create(vault=vault)
+    with pytest.raises(LockLost, match="a later holder has written"):
+        with vault.locked() as held:
+            take_over(held, lambda: next_holder_writes(vault, gold=2))
+            vault.delete()
+    assert stored(vault).gold == 2
+    assert Coin.objects.using(vault._state.db).count() == 1
+    with vault.locked():
+        assert vault.delete()[0] == 2
+    assert not Vault.objects.using(vault._state.db).exists()
+
+
+@ON_EACH
+def test_a_delete_that_fails_leaves_no_trace(vault, database):
+    def refuse_delete(execute, sql, params, many, context):
+        if sql.startswith("DELETE") and "bank_vault" in sql:
+            raise InterruptedError
+        return execute(sql, params, many, context)
+
+    with vault.locked(), connections[database].execute_wrapper(refuse_delete):
+        with pytest.raises(InterruptedError):
+            vault.delete()
+    assert stored(vault).fence == 0
+
+
+def test_delete_stays_out_of_reach_of_templates():
+    assert Vault.delete.alters_data
+
+
+@isolate_apps("tests.models.bank")
+def test_select_on_save(vault):
+    class Slow(Vault):
+        class Meta:
+            proxy = True
+            app_label = "bank"
+            select_on_save = True
+
+    slow = Slow.objects.get(pk=vault.pk)
+    with pytest.raises(LockLost):
+        with slow.locked() as held:
+            slow.gold = 7
+            slow.save()
+            assert stored(vault).fence == held.fence
+            take_over(held, lambda: next_holder_writes(vault, gold=2))
+            slow.save()
+    assert stored(vault).gold == 2
+
+
+@ON_EACH
+def test_in_a_transaction_nothing_is_kept(vault, database):
+    with pytest.raises(LockLost):
+        with vault.locked() as held, transaction.atomic(using=database):
+            Vault.objects.using(database).create(gold=55)
+            held.backend.force_release(held.name, held.token)
+            Vault.objects.using(database).filter(pk=vault.pk).update(fence=held.fence + 1)
+            vault.save()
+    assert Vault.objects.using(database).count() == 1
+
+
+@ON_EACH
+def test_taken_inside_a_transaction(vault, database):
+    with transaction.atomic(using=database):
+        with vault.locked() as first:
+            vault.gold = 7
+            vault.save()
+        with vault.locked() as second:
+            assert vault.gold == 7
+            vault.gold = 8
+            vault.save()
+        assert first.fence == second.fence
+    assert (stored(vault).gold, stored(vault).fence) == (8, second.fence)
+
+
+@pytest.mark.parametrize("option", [{"shared": True}, {"limit": 2}])
+def test_a_fence_cannot_order_several_holders(vault, option):
+    with vault.locked(**option):
+        with pytest.raises(LockError, match="several holders at once"):
+            vault.save()
+
+
+def test_released_in_the_block(vault):
+    with vault.locked() as held:
+        held.release()
+        with pytest.raises(LockError, match="not held"):
+            vault.save()
+
+
+def test_another_row_is_not_fenced_by_this_ones_hold(vault):
+    with vault.locked() as held:
+        clone = copy.copy(vault)
+        clone.pk, clone._state.adding = None, True
+        clone.save()
+        assert stored(clone).fence == 0
+        vault.pk = Vault.objects.create(fence=held.fence + 1).pk
+        vault.save()
+        assert (stored(vault).gold, stored(vault).fence) == (100, held.fence + 1)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+def test_another_database_is_not_fenced_by_this_ones_hold(vault):
+    with vault.locked():
+        vault.save(using="postgresql")
+    assert Vault.objects.using("postgresql").get().fence == 0
+
+
+class Guarded(Vault):
+    class Meta:
+        proxy = True
+        app_label = "bank"
+
+    @locked_method("guard:{self.pk}")
+    def guard(self):
+        self.save()
+        return self.lock_held
+
+    @locked_method()
+    def outer(self):
+        inner = self.guard()
+        self.save()
+        return inner
+
+
+def test_a_lock_of_another_name_fences_as_well(vault):
+    guarded = Guarded.objects.get(pk=vault.pk)
+    assert stored(vault).fence < guarded.guard().fence == stored(vault).fence
+
+
+def test_within_each_other_the_outer_lock_is_what_fences(vault):
+    guarded = Guarded.objects.get(pk=vault.pk)
+    inner = guarded.outer()
+    assert inner.name == f"guard:{vault.pk}"
+    assert 0 < stored(vault).fence < inner.fence

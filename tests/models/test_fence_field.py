@@ -1,0 +1,152 @@
+"""The fence field: its checks, its migrations, its column."""
+
+# ruff: noqa: DJ008 - the models of one test are shown to nobody
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.db import connections, migrations, models
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.state import ModelState, ProjectState
+from django.db.migrations.writer import MigrationWriter
+from django.test.utils import isolate_apps
+
+from django_redislock.fencing import FenceField
+from django_redislock.lockable import LockableMixin
+
+from .bank.models import Place, Shop, Vault
+from .databases import ON_EACH
+
+
+def ids(model: type[models.Model]) -> list[str]:
+    return [message.id for message in model.check() if message.id.startswith("locks")]
+
+
+def test_ours_are_in_order():
+    assert [name for model in apps.get_app_config("bank").get_models() for name in ids(model)] == []
+
+
+@isolate_apps("tests.models.bank")
+def test_one_fence_for_a_row():
+    class Two(LockableMixin, models.Model):
+        one = FenceField()
+        other = FenceField()
+
+        class Meta:
+            app_label = "bank"
+
+    class Child(Place):
+        own = FenceField()
+
+        class Meta:
+            app_label = "bank"
+
+    class Other(LockableMixin, models.Model):
+        number = models.AutoField(primary_key=True)
+        other = FenceField()
+
+        class Meta:
+            app_label = "bank"
+
+    class Both(Place, Other):
+        class Meta:
+            app_label = "bank"
+
+    assert ids(Two) == ids(Child) == ids(Both) == ["locks.E003"]
+    assert ids(Other) == ids(Place) == ids(Shop) == []
+
+
+@isolate_apps("tests.models.bank")
+def test_only_on_lockable_models():
+    class Plain(models.Model):
+        fence = FenceField()
+
+        class Meta:
+            app_label = "bank"
+
+    (message,) = (m for m in Plain.check() if m.id == "locks.E003")
+    assert "needs a model with LockableMixin" in message.msg
+    assert "class Plain(LockableMixin, models.Model)" in message.hint
+
+
+@pytest.mark.parametrize("option", [{"null": True}, {"unique": True}])
+@isolate_apps("tests.models.bank")
+def test_neither_null_nor_unique(option):
+    class Odd(LockableMixin, models.Model):
+        fence = FenceField(**option)
+
+        class Meta:
+            app_label = "bank"
+
+    assert ids(Odd) == ["locks.E003"]
+
+
+@isolate_apps("tests.models.bank")
+def test_from_an_abstract_model_each_child_has_its_own():
+    class Base(LockableMixin, models.Model):
+        fence = FenceField()
+
+        class Meta:
+            abstract = True
+            app_label = "bank"
+
+    class One(Base):
+        class Meta:
+            app_label = "bank"
+
+    class Other(Base):
+        class Meta:
+            app_label = "bank"
+
+    assert ids(One) == ids(Other) == []
+    assert (One._fence_field.model, Other._fence_field.model) == (One, Other)
+
+
+def test_it_is_not_in_forms_and_begins_at_zero():
+    field = Vault._meta.get_field("fence")
+    assert not field.editable
+    assert Vault().fence == 0
+
+
+def test_a_migration_finds_it_and_nothing_more_to_do():
+    text, imports = MigrationWriter.serialize(FenceField(verbose_name="fence"))
+    scope: dict[str, object] = {}
+    exec("\n".join(imports), scope)  # noqa: S102 - what a migration file would do
+    field = eval(text, scope)  # noqa: S307
+    assert field.deconstruct() == FenceField(verbose_name="fence").deconstruct()
+    before, after = ProjectState(), ProjectState()
+    for state in (before, after):
+        fields = [("id", models.BigAutoField(primary_key=True)), ("fence", FenceField())]
+        state.add_model(ModelState("bank", "Thing", fields))
+    assert MigrationAutodetector(before, after)._detect_changes() == {}
+
+
+@ON_EACH
+def test_added_to_a_table_with_rows_it_begins_at_zero(database):
+    """And whoever does not know of it yet, an older release, may go on inserting."""
+    connection = connections[database]
+    without, with_it = ProjectState(), ProjectState()
+    table = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("name", models.CharField(max_length=9)),
+    ]
+    without.add_model(ModelState("bank", "Grown", list(table)))
+    operation = migrations.AddField("Grown", "fence", FenceField())
+    with_it.add_model(ModelState("bank", "Grown", list(table)))
+    operation.state_forwards("bank", with_it)
+    old, new = (state.apps.get_model("bank", "Grown") for state in (without, with_it))
+    with connection.schema_editor() as editor:
+        editor.create_model(old)
+    try:
+        old.objects.using(database).create(name="before")
+        with connection.schema_editor() as editor:
+            operation.database_forwards("bank", editor, without, with_it)
+        old.objects.using(database).create(name="after")
+        assert list(new.objects.using(database).values_list("fence", flat=True)) == [0, 0]
+        with connection.schema_editor() as editor:
+            operation.database_backwards("bank", editor, with_it, without)
+        assert old.objects.using(database).count() == 2
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(old)

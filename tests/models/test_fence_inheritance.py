@@ -1,0 +1,48 @@
+"""A fence in the table of a parent or of a child: either refuses both."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock import LockLost
+
+from .bank.models import Kiosk, Place, Restaurant, Shop
+from .databases import ON_EACH
+from .threads import next_holder_writes, stored, take_over
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@ON_EACH
+@pytest.mark.parametrize("model", [Restaurant, Kiosk, Shop])
+def test_both_tables_are_refused(model, database):
+    column = {Restaurant: "tables", Kiosk: "number", Shop: "stock"}[model]
+    row = model.objects.using(database).create(name="new")
+    with row.locked() as held:
+        row.save(update_fields=[column] if model is not Kiosk else ["name"])
+        assert stored(row).fence == held.fence == row.fence
+    with pytest.raises(LockLost):
+        with row.locked() as held:
+            take_over(held, lambda: next_holder_writes(row, name="later"))
+            row.name = "stale"
+            row.save()
+    assert stored(row).name == "later"
+    with pytest.raises(LockLost):
+        with row.locked() as held:
+            take_over(held, lambda: next_holder_writes(row, name="last"))
+            row.delete()
+    assert stored(row).name == "last"
+    with row.locked():
+        row.delete()
+    assert not model.objects.using(database).exists()
+    assert not Place.objects.using(database).exists()
+
+
+def test_a_child_with_update_fields_of_its_own_table_is_refused_too():
+    row = Restaurant.objects.create()
+    with pytest.raises(LockLost):
+        with row.locked() as held:
+            take_over(held, lambda: next_holder_writes(row, tables=2))
+            row.tables = 1
+            row.save(update_fields=["tables"])
+    assert stored(row).tables == 2

@@ -1,0 +1,242 @@
+"""``instance.locked()``: one row is held, and the instance is what the database has then."""
+
+# ruff: noqa: DJ008 - the models of one test are shown to nobody
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from django_redislock import LockNotAcquired, lock
+from tests.support.processes import wait_until
+
+from .bank.models import Account, Branch, Card, Ticket
+from .threads import elsewhere, start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account.objects.create(balance=100, note="new")
+
+
+def change(account: Account, **values: object) -> None:
+    """Somebody else writes the row."""
+    Account.objects.filter(pk=account.pk).update(**values)
+
+
+def test_it_is_fresh_within_and_the_same_object(account):
+    change(account, balance=7)
+    with account.locked() as held:
+        assert held.name == f"bank.account:{account.pk}"
+        assert held.owned()
+        assert account.balance == 7
+        assert account.lock_held is held
+    assert account.lock_held is None
+    assert not held.owned()
+
+
+def test_it_is_read_when_it_is_held_and_not_before(account):
+    with lock(account.get_lock_name()) as held:
+        other = Account.objects.get(pk=account.pk)
+        reading = start(lambda: _balance_under_lock(other))
+        wait_until(lambda: held.backend.inspect(held.name)[1], what="it waits")
+        change(account, balance=7)
+    assert reading.result(10) == 7
+
+
+def _balance_under_lock(account: Account) -> int:
+    with account.locked(wait=10):
+        return account.balance
+
+
+def test_async(account):
+    async def scenario() -> None:
+        await Account.objects.filter(pk=account.pk).aupdate(balance=7)
+        async with account.locked() as held:
+            assert account.balance == 7
+            assert account.lock_held is held
+            assert await held.aowned()
+        assert account.lock_held is None
+        assert not await held.aowned()
+
+    async_to_sync(scenario)()
+
+
+def test_busy_is_told_and_leaves_no_trace(account):
+    with account.locked():
+        other = Account.objects.get(pk=account.pk)
+        with pytest.raises(LockNotAcquired) as busy:
+            elsewhere(lambda: other.locked(wait=0).__enter__())
+        assert busy.value.name == account.get_lock_name()
+        assert other.lock_held is None
+
+
+def test_a_row_that_was_deleted_meanwhile(account):
+    Account.objects.filter(pk=account.pk).delete()
+    with pytest.raises(Account.DoesNotExist):
+        with account.locked():
+            pass
+    assert account.lock_held is None
+    name = account.get_lock_name()
+    assert lock(name).backend.inspect(name) == ([], [])
+
+
+@pytest.mark.parametrize("new", [Account(balance=1), Account(pk=5), Ticket()])
+def test_what_was_not_saved_has_no_row(new):
+    with pytest.raises(ValueError, match="neither saved nor fetched"):
+        new.locked()
+
+
+def test_nor_what_was_deleted(account):
+    account.delete()
+    with pytest.raises(ValueError, match="no row to lock"):
+        account.locked()
+
+
+def test_named_fields_alone_are_refreshed(account):
+    change(account, balance=7, note="changed")
+    with account.locked(refresh=["balance"]):
+        assert (account.balance, account.note) == (7, "new")
+
+
+def test_one_field_is_a_list_too(account):
+    with pytest.raises(TypeError, match="a list of names, not 'balance'"):
+        with account.locked(refresh="balance"):
+            pass
+    with lock(account.get_lock_name(), wait=0):
+        pass
+
+
+def test_nothing_is_refreshed_with_refresh_false(account, django_assert_num_queries):
+    change(account, balance=7)
+    with django_assert_num_queries(0), account.locked(refresh=False):
+        assert account.balance == 100
+
+
+def test_deferred_fields_stay_deferred(account, django_assert_num_queries):
+    partly = Account.objects.only("balance").get(pk=account.pk)
+    change(account, balance=7)
+    with django_assert_num_queries(1), partly.locked():
+        assert partly.balance == 7
+        assert partly.get_deferred_fields() == {"note", "branch_id"}
+
+
+def test_relations_are_read_again(account):
+    account.branch = Branch.objects.create(name="old")
+    account.save()
+    Branch.objects.update(name="moved")
+    with account.locked():
+        assert account.branch.name == "moved"
+
+
+def test_a_block_within_shares_the_hold_and_keeps_what_is_not_saved(account):
+    with account.locked() as outer:
+        account.balance = 55
+        with account.locked() as inner:
+            assert inner.token == outer.token
+            assert account.balance == 55
+            assert account.lock_held is inner
+        assert account.lock_held is outer
+        assert outer.owned()
+
+
+def test_a_block_within_reads_what_the_outer_one_did_not(account):
+    change(account, balance=7, note="changed")
+    with account.locked(refresh=["balance"]):
+        account.balance = 55
+        with account.locked(refresh=["balance"]):
+            assert account.balance == 55
+        with account.locked(refresh=["note"]):
+            assert (account.balance, account.note) == (55, "changed")
+    with account.locked(refresh=False):
+        account.balance = 55
+        with account.locked():
+            assert account.balance == 7
+
+
+def test_another_instance_of_the_row_is_not_fresh_by_itself(account):
+    other = Account.objects.get(pk=account.pk)
+    with account.locked():
+        change(account, balance=7)
+        assert other.lock_held is None
+        with other.locked():
+            assert other.balance == 7
+
+
+def test_not_reentrant_by_choice(account):
+    with account.locked(), pytest.raises(LockNotAcquired):
+        with account.locked(wait=0.01, reentrant=False):
+            pass
+
+
+def test_two_tasks_with_one_instance_each_end_their_own_block(account):
+    async def scenario() -> None:
+        first, second = account.locked(shared=True), account.locked(shared=True)
+        first_hold = await first.__aenter__()
+        second_hold = await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        assert account.lock_held is second_hold
+        assert first_hold is not second_hold
+        await second.__aexit__(None, None, None)
+        assert account.lock_held is None
+
+    async_to_sync(scenario)()
+
+
+def test_copies_are_not_held(account):
+    with account.locked():
+        assert pickle.loads(pickle.dumps(account)).lock_held is None  # noqa: S301 - our own bytes
+        assert copy.copy(account).lock_held is None
+        assert copy.deepcopy(account).lock_held is None
+        assert account.lock_held is not None
+
+
+def test_the_holder_is_who_called(account):
+    with account.locked(label="audit") as held:
+        (hold,), _ = held.backend.inspect(held.name)
+    assert hold.holder.what.endswith("test_the_holder_is_who_called")
+    assert hold.holder.label == "audit"
+
+
+def test_options_of_the_model_and_of_the_call():
+    card = Card.objects.create(number="4:2")
+    with card.locked(label=None) as held:
+        assert held.name == "card:4%3A2"
+        assert held.wait == 0
+        assert 2 < held.remaining() <= 3
+        assert held.holder.label == "cards"
+    with card.locked(lease=30, label="mine") as held:
+        assert held.remaining() > 20
+        assert (held.wait, held.holder.label) == (0, "mine")
+
+
+def test_a_block_can_be_entered_again(account):
+    block = account.locked()
+    with block as first:
+        fence = first.fence
+    with block as second:
+        assert second.fence > fence
+
+
+def test_the_error_of_the_body_goes_on(account):
+    with pytest.raises(ZeroDivisionError), account.locked() as held:
+        raise ZeroDivisionError
+    assert not held.owned()
+    assert account.lock_held is None
+
+
+def test_the_mixin_has_to_come_first():
+    from django.db import models
+
+    from django_redislock.lockable import LockableMixin
+
+    with pytest.raises(TypeError, match="goes before models"):
+
+        class Wrong(models.Model, LockableMixin):  # type: ignore[misc]
+            class Meta:
+                app_label = "bank"

@@ -1,0 +1,270 @@
+"""``@locked_method``: the row is held, and the instance fresh, while the method runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from django_redislock import LockNotAcquired, lock
+from django_redislock.methods import locked_method
+
+from .bank.models import Account, Card
+from .threads import elsewhere
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Till(Account):
+    """The accounts, with methods of every kind."""
+
+    class Meta:
+        proxy = True
+        app_label = "bank"
+
+    @locked_method
+    def bare(self) -> int:
+        """What it does."""
+        return self.balance
+
+    @locked_method()
+    def held_by(self) -> str:
+        assert self.lock_held is not None
+        self.lock_held.check()
+        return self.lock_held.name
+
+    @locked_method("own:{self.pk}:{kind}")
+    def named(self, kind: str) -> str:
+        assert self.lock_held is not None
+        return self.lock_held.name
+
+    @locked_method("own:{self.pk}")
+    def under_another_lock(self) -> int:
+        return self.balance
+
+    @locked_method(wait=0)
+    def refused(self) -> None: ...
+
+    @locked_method(wait=0, on_busy="skip", default=-1)
+    def skipped(self) -> int:
+        return self.balance
+
+    @locked_method(wait=0, on_busy=lambda error, self, amount: (error.name, self.pk, amount))
+    def answered(self, amount: int) -> object: ...
+
+    @locked_method(refresh=False)
+    def unread(self) -> int:
+        return self.balance
+
+    @locked_method(refresh=["note"])
+    def read_in_part(self) -> tuple[int, str]:
+        return self.balance, self.note
+
+    @locked_method(wait=0)
+    def spend(self, amount: int) -> str:
+        self.balance -= amount
+        self.log(f"spent {amount}")
+        self.save()
+        assert self.lock_held is not None
+        return self.lock_held.token
+
+    @locked_method(wait=0)
+    def log(self, note: str) -> None:
+        self.note = note
+
+    @locked_method(wait=0)
+    async def aspend(self, amount: int) -> str:
+        self.balance -= amount
+        await self.alog(f"spent {amount}")
+        await self.asave()
+        assert self.lock_held is not None
+        assert await self.lock_held.aowned()
+        return self.lock_held.token
+
+    @locked_method(wait=0)
+    async def alog(self, note: str) -> None:
+        self.note = note
+
+    @locked_method()
+    def each(self) -> Iterator[str]:
+        for _ in range(2):
+            assert self.lock_held is not None
+            yield self.lock_held.token
+
+    @locked_method()
+    async def aeach(self) -> AsyncIterator[str]:
+        for _ in range(2):
+            assert self.lock_held is not None
+            yield self.lock_held.token
+
+
+@pytest.fixture
+def till() -> Till:
+    return Till.objects.create(balance=100, note="new")
+
+
+@pytest.fixture
+def changed(till: Till) -> Till:
+    """Somebody else has written the row since it was read."""
+    Account.objects.filter(pk=till.pk).update(balance=7, note="changed")
+    return till
+
+
+def test_without_parentheses(changed):
+    assert changed.bare() == 7
+    assert (Till.bare.__name__, Till.bare.__doc__) == ("bare", "What it does.")
+
+
+def test_the_row_is_held_while_it_runs_and_free_after(till):
+    assert till.held_by() == till.get_lock_name()
+    assert till.lock_held is None
+    with lock(till.get_lock_name(), wait=0):
+        pass
+
+
+def test_another_name(till):
+    assert till.named("a:b") == f"own:{till.pk}:a%3Ab"
+
+
+def test_another_lock_within_reads_again(till):
+    with till.locked():
+        Account.objects.filter(pk=till.pk).update(balance=7)
+        assert till.under_another_lock() == 7
+
+
+def test_refresh(changed):
+    assert changed.unread() == 100
+    assert changed.read_in_part() == (100, "changed")
+
+
+def busy(till: Till, method: str, *args: object) -> object:
+    with lock(till.get_lock_name()):
+        return elsewhere(lambda: getattr(till, method)(*args))
+
+
+def test_busy_raises(till):
+    with pytest.raises(LockNotAcquired):
+        busy(till, "refused")
+
+
+def test_busy_is_skipped_or_answered_by_choice(till):
+    assert busy(till, "skipped") == -1
+    assert till.skipped() == 100
+    assert busy(till, "answered", 5) == (till.get_lock_name(), till.pk, 5)
+
+
+def test_a_locked_method_within_another_keeps_what_is_not_saved(till):
+    till.spend(30)
+    till.refresh_from_db()
+    assert (till.balance, till.note) == (70, "spent 30")
+
+
+def test_within_a_block_and_within_a_plain_lock_it_shares_the_hold(till):
+    with till.locked() as held:
+        assert till.spend(30) == held.token
+    with lock(till.get_lock_name()) as held:
+        assert till.spend(30) == held.token
+    till.refresh_from_db()
+    assert till.balance == 40
+
+
+def test_coroutines(till):
+    async def scenario() -> None:
+        await Account.objects.filter(pk=till.pk).aupdate(balance=7)
+        await till.aspend(3)
+        assert till.lock_held is None
+        async with till.locked() as held:
+            assert await till.aspend(3) == held.token
+
+    async_to_sync(scenario)()
+    till.refresh_from_db()
+    assert (till.balance, till.note) == (1, "spent 3")
+
+
+def test_generators_hold_from_first_to_last(till):
+    tokens = set()
+    for token in till.each():
+        tokens.add(token)
+        assert not elsewhere(lambda: lock(till.get_lock_name()).acquire(wait=0))
+    assert len(tokens) == 1
+    assert till.lock_held is None
+
+    async def scenario() -> int:
+        return len({token async for token in till.aeach()})
+
+    assert async_to_sync(scenario)() == 1
+    assert till.lock_held is None
+
+
+def test_the_holder_is_the_method(till):
+    class Looking(Till):
+        class Meta:
+            proxy = True
+            app_label = "bank"
+
+        @locked_method(label="audit")
+        def look(self):
+            (hold,), _ = self.lock_held.backend.inspect(self.lock_held.name)
+            return hold.holder
+
+    holder = Looking.objects.get(pk=till.pk).look()
+    assert holder.what.endswith("Looking.look")
+    assert holder.label == "audit"
+
+
+def test_options_of_the_model_and_of_the_method():
+    class Own(Card):
+        class Meta:
+            proxy = True
+            app_label = "bank"
+
+        @locked_method()
+        def usual(self):
+            return self.lock_held.wait, self.lock_held.holder.label
+
+        @locked_method(wait=5)
+        def patient(self):
+            return self.lock_held.wait, self.lock_held.holder.label
+
+    card = Own.objects.create(number="7")
+    assert card.usual() == (0, "cards")
+    assert card.patient() == (5, "cards")
+
+
+def test_a_row_that_was_deleted_meanwhile(till):
+    Account.objects.all().delete()
+    with pytest.raises(Till.DoesNotExist):
+        till.bare()
+    with lock(till.get_lock_name(), wait=0):
+        pass
+
+
+def test_what_was_not_saved_has_no_row():
+    with pytest.raises(ValueError, match="neither saved nor fetched"):
+        Till().bare()
+
+
+def test_it_is_for_lockable_models():
+    class Thing:
+        @locked_method()
+        def do(self): ...
+
+    with pytest.raises(TypeError, match=r"Thing\.do is to be called on an instance with Lockable"):
+        Thing().do()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda: locked_method(["a", "b"]), "named by a template"),
+        (lambda: locked_method(on_busy="ignore"), "on_busy must be"),
+        (lambda: locked_method(default=5), "needs on_busy='skip'"),
+        (lambda: locked_method(wait=-1), "wait"),
+        (lambda: locked_method()(Till), "decorates a method"),
+        (lambda: locked_method("own:{nobody}")(lambda self: None), "nobody"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_when_decorating(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        arguments()

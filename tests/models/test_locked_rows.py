@@ -1,0 +1,220 @@
+"""``Model.objects.locked()``: several rows are held together."""
+
+from __future__ import annotations
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import models
+from django.test.utils import isolate_apps
+
+from django_redislock import LockNotAcquired, lock
+from django_redislock.lockable import LockableManager, LockableQuerySet
+from tests.support.processes import wait_until
+
+from .bank.models import Account, Branch, Card, Restaurant, Seat, Ticket
+from .threads import elsewhere, start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def accounts() -> list[Account]:
+    return [Account.objects.create(balance=amount) for amount in (1, 2, 3)]
+
+
+def held_names() -> set[str]:
+    return {hold.name for hold in lock("any").backend.list().holds}
+
+
+def test_in_the_order_given_and_fresh(accounts):
+    one, _, three = accounts
+    with Account.objects.locked([three.pk, one.pk]) as rows:
+        assert [row.pk for row in rows] == [three.pk, one.pk]
+        assert held_names() == {three.get_lock_name(), one.get_lock_name()}
+        assert [row.lock_held.name for row in rows] == [row.get_lock_name() for row in rows]
+    assert held_names() == set()
+    assert rows[0].lock_held is None
+
+
+def test_instances_keep_their_identity(accounts):
+    one, two, _ = accounts
+    Account.objects.update(balance=7)
+    with Account.objects.locked([two, one.pk, one]) as rows:
+        assert rows[0] is two
+        assert rows[2] is one
+        assert rows[1] is not one
+        assert [row.balance for row in rows] == [7, 7, 7]
+        assert two.lock_held is not None
+
+
+def test_refresh_is_for_what_was_given(accounts):
+    one, two, _ = accounts
+    Account.objects.update(balance=7)
+    with Account.objects.locked([one, two.pk], refresh=False) as rows:
+        assert [row.balance for row in rows] == [1, 7]
+
+
+def test_the_rows_of_a_queryset(accounts, django_assert_num_queries):
+    few = Account.objects.filter(balance__gt=1).order_by("-balance")
+    with django_assert_num_queries(2), few.locked() as rows:
+        assert [row.balance for row in rows] == [3, 2]
+    with Account.objects.locked(few) as rows:
+        assert [row.balance for row in rows] == [3, 2]
+    with Account.objects.locked(few[:1]) as rows:
+        assert [row.balance for row in rows] == [3]
+        assert len(held_names()) == 1
+    with Account.objects.all().locked() as rows:
+        assert len(rows) == 3
+    with pytest.raises(TypeError, match="rows"):
+        Account.objects.locked()
+
+
+def test_of_a_related_manager():
+    branch = Branch.objects.create()
+    account = Account.objects.create(branch=branch)
+    Account.objects.create()
+    with branch.account_set.all().locked() as rows:
+        assert rows == [account]
+
+
+def test_what_no_longer_matches_is_left_out(accounts):
+    name = accounts[2].get_lock_name()
+    with lock(name) as held:
+        waiting = start(lambda: _balances(Account.objects.filter(balance__gt=1)))
+        wait_until(lambda: held.backend.inspect(name)[1], what="it waits")
+        Account.objects.filter(pk=accounts[2].pk).update(balance=0)
+    assert waiting.result(10) == [2]
+
+
+def _balances(rows: models.QuerySet[Account]) -> list[int]:
+    with Account.objects.locked(rows, wait=10) as found:
+        return [row.balance for row in found]
+
+
+def test_what_was_asked_for_must_be_there(accounts):
+    with pytest.raises(Account.DoesNotExist, match="primary key 0"):
+        with Account.objects.locked([accounts[0].pk, 0]):
+            pass
+    gone = accounts[1]
+    Account.objects.filter(pk=gone.pk).delete()
+    with pytest.raises(Account.DoesNotExist):
+        with Account.objects.locked([accounts[0], gone]):
+            pass
+    assert held_names() == set()
+    assert accounts[0].lock_held is None
+
+
+def test_a_block_can_be_entered_again(accounts):
+    block = Account.objects.filter(balance=3).locked()
+    with block as first:
+        assert first == [accounts[2]]
+        Account.objects.update(balance=0)
+    with block as rows:
+        assert rows == []
+        assert held_names() == set()
+    Account.objects.filter(pk=accounts[0].pk).update(balance=3)
+    with block as rows:
+        assert rows == [accounts[0]]
+        assert held_names() == {accounts[0].get_lock_name()}
+        assert first[0].lock_held is None
+
+
+def test_no_rows_need_no_lock():
+    with Account.objects.locked([]) as rows:
+        assert rows == []
+    with Account.objects.none().locked() as rows:
+        assert rows == []
+
+
+def test_busy_holds_none(accounts):
+    one, two, _ = accounts
+    with lock(two.get_lock_name()):
+        with pytest.raises(LockNotAcquired) as busy:
+            elsewhere(lambda: Account.objects.locked([one, two], wait=0).__enter__())
+        assert held_names() == {two.get_lock_name()}
+    assert busy.value.name == two.get_lock_name()
+
+
+def test_a_locked_method_within_shares_the_hold(accounts):
+    with Account.objects.locked([accounts[0].pk]) as (account,):
+        assert account.withdraw(5) == -4
+
+
+def test_async(accounts):
+    async def scenario() -> None:
+        one, two, _ = accounts
+        await Account.objects.aupdate(balance=7)
+        async with Account.objects.locked([two.pk, one]) as rows:
+            assert [row.balance for row in rows] == [7, 7]
+            assert rows[1] is one
+        assert one.lock_held is None
+
+    async_to_sync(scenario)()
+    assert held_names() == set()
+
+
+def test_primary_keys_of_all_kinds():
+    seat = Seat.objects.create(row="A", number=7)
+    with Seat.objects.locked([("A", 7)]) as rows:
+        assert rows == [seat]
+    ticket = Ticket.objects.create()
+    with LockableQuerySet(Ticket).locked([str(ticket.pk)]) as rows:
+        assert rows == [ticket]
+
+
+def test_parent_and_child_are_held_once():
+    restaurant = Restaurant.objects.create()
+    with Restaurant.objects.locked([restaurant, restaurant.place_ptr]) as rows:
+        assert held_names() == {restaurant.get_lock_name()}
+        assert {row.lock_held.fence for row in rows} == {rows[0].lock_held.fence}
+
+
+def test_options_of_the_model_and_the_caller(accounts):
+    Card.objects.create(pk=1, number="7")
+    for block in (Card.objects.all().locked(label="me"), Card.objects.locked([1], label="me")):
+        with block as (card,):
+            assert card.lock_held.wait == 0
+            (hold,), _ = card.lock_held.backend.inspect("card:7")
+        assert hold.holder.label == "me"
+        assert hold.holder.what.endswith("test_options_of_the_model_and_the_caller")
+
+
+def test_what_cannot_be_held_is_refused():
+    with pytest.raises(TypeError, match="without values"):
+        Account.objects.values("pk").locked()
+    with pytest.raises(TypeError, match="Branch has no LockableMixin"):
+        LockableQuerySet(Branch).locked()
+    with pytest.raises(TypeError, match="a list of rows, not '12'"):
+        Account.objects.locked("12")
+    with pytest.raises(ValueError, match="neither saved nor fetched"):
+        with Account.objects.locked([Account()]):
+            pass
+
+
+@isolate_apps("tests.models.bank")
+def test_the_queryset_in_a_manager_of_ones_own():
+    class Rich(LockableQuerySet):
+        def rich(self):
+            return self.filter(balance__gt=1)
+
+    class Own(Account):
+        objects = models.Manager.from_queryset(Rich)()
+
+        class Meta:
+            proxy = True
+            app_label = "bank"
+
+    Own.objects.create(balance=5)
+    Own.objects.create(balance=0)
+    with Own.objects.rich().locked() as rows:
+        assert [row.balance for row in rows] == [5]
+
+    class More(Account):
+        objects = LockableManager.from_queryset(Rich)()
+
+        class Meta:
+            proxy = True
+            app_label = "bank"
+
+    with More.objects.locked(More.objects.rich()) as rows:
+        assert [row.balance for row in rows] == [5]

@@ -1,0 +1,171 @@
+"""One row, one name; two rows, two names."""
+
+# ruff: noqa: DJ008 - the models of one test are shown to nobody
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from django.db import models
+from django.test.utils import isolate_apps
+
+from django_redislock import LockNotAcquired
+from django_redislock.lockable import LockableMixin
+
+from .bank.models import (
+    Account,
+    Card,
+    Kiosk,
+    Moment,
+    Page,
+    Place,
+    Price,
+    Restaurant,
+    Savings,
+    Seat,
+    Shop,
+    Ticket,
+)
+from .threads import elsewhere
+
+
+def test_model_and_primary_key():
+    assert Account(pk=5).get_lock_name() == "bank.account:5"
+    assert Account(pk="5").get_lock_name() == "bank.account:5"
+
+
+def test_a_proxy_names_the_same_row():
+    assert Savings(pk=5).get_lock_name() == Account(pk=5).get_lock_name()
+
+
+@pytest.mark.django_db
+def test_parent_and_child_are_one_row():
+    restaurant = Restaurant.objects.create()
+    assert restaurant.get_lock_name() == f"bank.place:{restaurant.pk}"
+    assert Place.objects.get(pk=restaurant.pk).get_lock_name() == restaurant.get_lock_name()
+
+
+@pytest.mark.django_db
+def test_a_child_with_a_key_of_its_own_is_one_row_with_its_parent():
+    Place.objects.create()
+    kiosk = Kiosk.objects.create()
+    assert kiosk.pk != kiosk.place_id
+    assert kiosk.get_lock_name() == f"bank.place:{kiosk.place_id}"
+
+
+@pytest.mark.django_db
+def test_a_child_is_named_after_a_parent_that_knows_nothing_of_locks():
+    shop = Shop.objects.create()
+    assert shop.get_lock_name() == f"bank.building:{shop.pk}"
+
+
+@isolate_apps("tests.models.bank")
+def test_a_grandchild_is_named_after_the_topmost():
+    class Diner(Restaurant):
+        class Meta:
+            app_label = "bank"
+
+    assert Diner(pk=5).get_lock_name() == "bank.place:5"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parent_and_child_exclude_each_other():
+    restaurant = Restaurant.objects.create()
+    place = Place.objects.get(pk=restaurant.pk)
+    with restaurant.locked(), pytest.raises(LockNotAcquired):
+        elsewhere(lambda: place.locked(wait=0).__enter__())
+
+
+def test_uuids():
+    text = "12345678-1234-5678-1234-567812345678"
+    assert Ticket(id=UUID(text)).get_lock_name() == f"bank.ticket:{text}"
+    assert Ticket(id=text.upper().replace("-", "")).get_lock_name() == f"bank.ticket:{text}"
+
+
+def test_composite_keys_do_not_collide():
+    assert Seat(row="A", number=7).get_lock_name() == "bank.seat:A:7"
+    names = {
+        Seat(row=row, number=number).get_lock_name()
+        for row, number in [("a", 12), ("a:1", 2), ("a%3A1", 2), ("a:", 12), ("", 12), (":", 12)]
+    }
+    assert len(names) == 6
+
+
+def test_texts_do_not_collide():
+    paths = ["a", "a:b", "a%3Ab", "{a}", "a@b", "@archive:a", "a\n", "a%0A", "ä", " "]
+    names = {Page(path=path).get_lock_name() for path in paths}
+    assert len(names) == len(paths)
+    assert all(name.isprintable() for name in names)
+
+
+def test_equal_keys_have_one_name_however_they_are_written():
+    there = timezone(timedelta(hours=5))
+    noon = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+    assert Moment(at=noon).get_lock_name() == Moment(at=noon.astimezone(there)).get_lock_name()
+    assert (
+        Price(amount=Decimal("1.5")).get_lock_name()
+        == Price(amount=Decimal("1.50")).get_lock_name()
+    )
+
+
+@isolate_apps("tests.models.bank")
+def test_bytes_have_a_name_and_no_address():
+    class Blob(LockableMixin, models.Model):
+        digest = models.BinaryField(primary_key=True)
+
+        class Meta:
+            app_label = "bank"
+
+    assert Blob(digest=b"\x00:").get_lock_name() == "bank.blob:003a"
+    assert Blob(digest=memoryview(b"\x00:")).get_lock_name() == "bank.blob:003a"
+
+
+def test_the_same_key_in_another_database_is_another_row():
+    account = Account(pk=5)
+    account._state.db = "postgresql"
+    assert account.get_lock_name() == "bank.account@postgresql:5"
+
+
+class Replica:
+    """Reads from another database than it writes to."""
+
+    def db_for_read(self, model, **hints):
+        return "postgresql"
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+@pytest.mark.django_db
+def test_what_was_read_from_a_replica_is_the_row_that_is_written(settings):
+    account = Account.objects.create(balance=7)
+    stale = Account.objects.get(pk=account.pk)
+    stale.balance, stale._state.db = 1, "postgresql"
+    settings.DATABASE_ROUTERS = [Replica()]
+    assert stale.get_lock_name() == account.get_lock_name()
+    with stale.locked():
+        assert stale.balance == 7
+        assert stale._state.db == "default"
+    with Account.objects.locked([account.pk]) as (fresh,):
+        assert fresh.balance == 7
+
+
+def test_templates():
+    assert Card(number="a b:c").get_lock_name() == "card:a b%3Ac"
+    with pytest.raises(ValueError, match=r"\{self.number\} is None"):
+        Card(number=None).get_lock_name()
+
+
+@isolate_apps("tests.models.bank")
+def test_a_method_names_it_too():
+    class Own(LockableMixin, models.Model):
+        class Meta:
+            app_label = "bank"
+
+        def get_lock_name(self) -> str:
+            return f"own:{self.pk}"
+
+    assert Own(pk=5).get_lock_name() == "own:5"

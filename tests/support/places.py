@@ -1,0 +1,49 @@
+"""Where the processes of one test keep their locks: a server and a key prefix of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from typing import Any
+
+from django.test import override_settings
+from redis import Redis
+
+REDIS = "django_redislock.backends.redis.RedisLockBackend"
+MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A server and a prefix, which can be given to a worker process.
+
+    `entry` is what else `LOCKS["default"]` says, `cache` what else `CACHES["default"]` says.
+    """
+
+    url: str
+    prefix: str = dataclasses.field(default_factory=lambda: f"test-{secrets.token_hex(6)}")
+    entry: dict[str, Any] = dataclasses.field(default_factory=dict)
+    cache: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings CACHES and LOCKS."""
+        # django-redis keeps one pool for each address; other options need another.
+        url = f"{self.url}?client_name={self.prefix}" if self.cache else self.url
+        cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, **self.cache}
+        entry = {"BACKEND": REDIS, "KEY_PREFIX": self.prefix, **self.entry}
+        return {"CACHES": {"default": cache}, "LOCKS": {"default": entry}}
+
+    def use(self) -> None:
+        """Let this process keep its locks here for the rest of its life."""
+        override_settings(**self.settings()).enable()
+
+    def pool(self, **kwargs: Any) -> Place:
+        """The same place through a connection pool with these arguments."""
+        options = {"CONNECTION_POOL_KWARGS": kwargs}
+        if "timeout" in kwargs:
+            options["CONNECTION_POOL_CLASS"] = "redis.connection.BlockingConnectionPool"
+        return dataclasses.replace(self, cache={"OPTIONS": options})
+
+    def client(self) -> Redis:
+        """A client of the server, to look behind the scenes."""
+        return Redis.from_url(self.url)

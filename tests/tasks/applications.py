@@ -1,0 +1,9 @@
+"""What the servers of the tests are started with."""
+
+from __future__ import annotations
+
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+
+wsgi = get_wsgi_application()
+asgi = get_asgi_application()

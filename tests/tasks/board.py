@@ -1,0 +1,38 @@
+"""Where the work of a server or a worker says that it has begun, and is told to go on."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+WITHIN = 30  # seconds; a deadline for a machine under load, not an expectation
+
+
+class Board:
+    """Notes in Redis, under the key prefix of a test."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        # No time limit but that of each take().
+        self._client = Redis.from_url(url, socket_timeout=None)
+        self._prefix = f"{prefix}:board"
+
+    def close(self) -> None:
+        self._client.close()
+
+    def put(self, note: str) -> None:
+        """Leave a note for whoever takes it."""
+        self._client.rpush(f"{self._prefix}:{note}", "1")
+        self._client.expire(f"{self._prefix}:{note}", 600)
+
+    def take(self, note: str) -> None:
+        """Wait until the note is there, and take it away."""
+        assert self._client.blpop([f"{self._prefix}:{note}"], timeout=WITHIN), f"no {note!r}"
+
+    def has(self, note: str) -> bool:
+        """Whether such a note is there."""
+        return bool(self._client.exists(f"{self._prefix}:{note}"))
+
+    def work(self, what: str) -> str:
+        """What stands for the work under a lock: lasts until the test says `go on`."""
+        self.put(f"{what} began")
+        self.take(f"{what} may end")
+        return f"{what} done"

@@ -1,0 +1,163 @@
+"""The recipes for Celery, by a real worker over a real broker, in both of the usual pools."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from django_redislock.testing import assert_locked, assert_not_locked, held_elsewhere
+from tests.support.processes import wait_until
+from tests.tasks.board import Board
+from tests.tasks.programs import Program, running
+
+pytest.importorskip("celery", reason="Celery is not installed")
+
+from tests.tasks.broker import celery
+
+TASK = 30.0  # seconds; a deadline for a machine under load, not an expectation
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def prefix() -> str:
+    """The key prefix of the worker: it serves all tests of the module."""
+    return f"test-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def key_prefix(prefix: str, settings: Any) -> str:
+    """The test's own locks are those of the worker."""
+    settings.LOCKS = {"default": {"KEY_PREFIX": prefix}}
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def send(prefix: str, redis_url: str) -> Iterator[Send]:
+    """Queue a task, by the name of its function."""
+    with celery(redis_url, prefix) as app:
+
+        def send(name: str, *args: object) -> Any:
+            return app.send_task(f"tests.tasks.celery_app.{name}", args)
+
+        yield send
+
+
+@pytest.fixture
+def board(prefix: str, redis_url: str) -> Iterator[Board]:
+    board = Board(redis_url, prefix)
+    yield board
+    board.close()
+
+
+@contextmanager
+def worker(prefix: str, pool: str) -> Iterator[Program]:
+    """A worker that takes tasks."""
+    command = ("-m", "celery", "-A", "tests.tasks.celery_app", "worker", "--loglevel", "INFO")
+    options = ("--pool", pool, "--concurrency", "3", "--without-mingle", "--without-gossip")
+    with running(prefix, *command, *options) as program:
+        program.says(" ready.")
+        yield program
+
+
+@pytest.fixture(scope="module", params=["prefork", "threads"])
+def pool(request: pytest.FixtureRequest, prefix: str) -> Iterator[str]:
+    """A worker with this pool is running."""
+    with worker(prefix, request.param):
+        yield request.param
+
+
+@pytest.fixture
+def feed() -> int:
+    """The number of a feed that no other test imports."""
+    return secrets.randbelow(10**9)
+
+
+@pytest.mark.usefixtures("pool")
+def test_skip(send: Send, board: Board, feed: int) -> None:
+    first = send("import_feed", feed)
+    board.take(f"feed {feed} began")
+    (hold,) = assert_locked(f"feed:{feed}")
+    assert hold.holder.what.endswith("import_feed")
+    assert send("import_feed", feed).get(TASK) is None
+    board.put(f"feed {feed} may end")
+    assert first.get(TASK) == f"feed {feed} done"
+    assert not board.has(f"feed {feed} began")
+    assert_not_locked(f"feed:{feed}")
+
+
+@pytest.mark.usefixtures("pool")
+@pytest.mark.parametrize("task", ["import_feed_later", "import_feed_in_the_end"])
+def test_try_again(send: Send, board: Board, feed: int, task: str) -> None:
+    board.put(f"feed {feed} may end")
+    with held_elsewhere(f"feed:{feed}", lease=1.5):
+        result = send(task, feed)
+        wait_until(lambda: result.state == "RETRY", what="it was busy")
+        assert not board.has(f"feed {feed} began")
+        assert result.get(TASK) == f"feed {feed} done"
+
+
+@pytest.mark.usefixtures("pool")
+def test_try_again_when_the_hold_should_have_ended(send: Send, board: Board, feed: int) -> None:
+    board.put(f"feed {feed} may end")
+    with held_elsewhere(f"feed:{feed}", lease=3) as other:
+        began = time.monotonic()
+        result = send("import_feed_later", feed)
+        wait_until(lambda: result.state == "RETRY", what="it was busy")
+        other.release()
+        result.get(TASK)
+        # Retried when the lease would have ended; Celery's default is after three minutes.
+        assert 1.5 < time.monotonic() - began < 25
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_hold_travels_with_its_task(send: Send, board: Board, feed: int) -> None:
+    assert send("queue", feed).get(TASK) is True
+    (queued,) = assert_locked(f"feed:{feed}")
+    assert send("queue", feed).get(TASK) is False
+    board.take(f"feed {feed} began")
+    (running,) = assert_locked(f"feed:{feed}")
+    assert (running.token, running.fence) == (queued.token, queued.fence)
+    assert running.remaining < 61  # by the task's own lease, and not for the hour any more
+    board.put(f"feed {feed} may end")
+    wait_until(lambda: send("queue", feed).get(TASK), what="the first one is done")
+    board.put(f"feed {feed} may end")
+    wait_until(lambda: not _is_locked(f"feed:{feed}"), what="the second one is done")
+
+
+def _is_locked(name: str) -> bool:
+    try:
+        assert_not_locked(name)
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.usefixtures("pool")
+@pytest.mark.parametrize("pool", ["prefork"], indirect=True)
+def test_a_task_that_is_terminated_frees_its_lock(send: Send, board: Board, feed: int) -> None:
+    result = send("import_feed", feed)
+    board.take(f"feed {feed} began")
+    assert_locked(f"feed:{feed}")
+    result.revoke(terminate=True)
+    wait_until(lambda: not _is_locked(f"feed:{feed}"), within=20, what="its lease is 60 s")
+
+
+@pytest.mark.parametrize("pool_of_its_own", ["prefork", "threads"])
+def test_a_worker_that_ends_frees_its_locks(
+    pool_of_its_own: str, send: Send, board: Board, feed: int, prefix: str
+) -> None:
+    with worker(prefix, pool_of_its_own) as program:
+        send("import_feed", feed)
+        board.take(f"feed {feed} began")
+        program.terminate()
+        program.says("Warm shutdown")
+        assert_locked(f"feed:{feed}")
+        board.put(f"feed {feed} may end")
+        program.ended()
+        assert_not_locked(f"feed:{feed}")

@@ -1,0 +1,82 @@
+"""``reentrant=True``: one hold on the server, counted in the context that has it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from django_redislock import LockLost, LockNotAcquired, lock
+
+
+def test_the_same_thread_takes_it_again_and_holds_once():
+    with lock("again", reentrant=True) as outer, lock("again", reentrant=True) as inner:
+        assert (inner.fence, inner.token) == (outer.fence, outer.token)
+        (hold,) = outer.backend.inspect("again")[0]
+        assert hold.token == outer.token
+    assert outer.backend.inspect("again") == ([], [])
+
+
+def test_the_inner_block_does_not_release_it():
+    with lock("again", reentrant=True) as outer:
+        with lock("again", reentrant=True):
+            pass
+        outer.check()
+        assert outer.owned()
+
+
+def test_a_plain_lock_may_be_joined():
+    with lock("again") as outer, lock("again", reentrant=True) as inner:
+        assert inner.token == outer.token
+
+
+def test_it_ends_with_the_last_in_whatever_order():
+    first, second = lock("again", reentrant=True), lock("again", reentrant=True)
+    first.acquire()
+    second.acquire()
+    first.release()
+    assert not first.held
+    second.check()
+    assert second.owned()
+    second.release()
+    assert not second.owned()
+
+
+def test_another_thread_is_another_context():
+    with lock("again", reentrant=True):
+        refused: list[bool] = []
+        thread = threading.Thread(
+            target=lambda: refused.append(not lock("again", reentrant=True).acquire(wait=0))
+        )
+        thread.start()
+        thread.join()
+    assert refused == [True]
+
+
+async def test_another_task_is_another_context():
+    async def beside() -> bool:
+        return await lock("again", reentrant=True).aacquire(wait=0)
+
+    async with lock("again", reentrant=True) as outer, lock("again", reentrant=True) as inner:
+        assert inner.token == outer.token
+        assert await asyncio.create_task(beside()) is False
+
+
+def test_without_it_the_second_waits_for_the_first():
+    with lock("again"), pytest.raises(LockNotAcquired), lock("again", wait=0.01):
+        pass
+
+
+def test_lost_is_told_to_all_who_share_it():
+    told: list[str] = []
+    outer = lock("again", reentrant=True, on_lost=lambda held: told.append("outer"))
+    inner = lock("again", reentrant=True, on_lost=lambda held: told.append("inner"))
+    with pytest.raises(LockLost), outer:
+        with pytest.raises(LockLost), inner:
+            assert outer.backend.force_release("again", outer.token)
+            with pytest.raises(LockLost):
+                outer.extend()
+            assert outer.lost
+            assert inner.lost
+    assert sorted(told) == ["inner", "outer"]

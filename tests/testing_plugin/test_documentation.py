@@ -1,0 +1,24 @@
+"""The examples of docs/testing.md are tests: they run as they stand there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.docs.pages import BLOCKS, name_of
+from tests.testing_plugin.projects import Project
+
+
+def test_the_examples_pass(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    examples = [
+        block.code
+        for block in BLOCKS
+        if name_of(block.page) == "docs/testing.md" and block.language == "python"
+    ]
+    for number, code in enumerate(examples):
+        autouse = "autouse=True" in code
+        project.write("conftest.py" if autouse else f"test_{number}.py", code)
+    outcome = project.pytest()
+    tests = sum(code.count("def test_") for code in examples)
+    assert tests > 5
+    assert (outcome.code, len(outcome.names("PASSED"))) == (0, tests), outcome.text

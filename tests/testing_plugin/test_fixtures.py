@@ -1,0 +1,121 @@
+"""The fixtures, in projects as their users have them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.support.processes import process_gone
+from tests.testing_plugin.projects import PLUGIN, ROOT, Project
+
+WORDS = ("first", "second")
+SOME_TESTS = """
+import pytest
+
+from django_redislock import LockNotAcquired, lock, lock_backends
+from django_redislock.testing import assert_locked, assert_not_locked
+
+KEPT = []
+
+
+def test_locks_are_in_memory(locks):
+    with lock("a", wait=0):
+        assert_locked("a")
+    assert type(lock_backends["default"]).__name__ == "MemoryLockBackend"
+
+
+def test_leaves_one(locks):
+    KEPT.append(lock("left", what="shop.buy"))
+    KEPT[0].acquire()
+
+
+def test_finds_nothing_of_it(locks):
+    assert_not_locked("left")
+    assert not KEPT[0].held
+
+
+def test_held_elsewhere(held_elsewhere):
+    other = held_elsewhere("a")
+    with pytest.raises(LockNotAcquired, match="for elsewhere"):
+        lock("a").__enter__()
+    other.release()
+    with lock("a"):
+        pass
+    with held_elsewhere("b"):
+        assert_locked("b")
+    assert_not_locked("b")
+    held_elsewhere("until the end of the test", lease=60)
+
+
+def test_other_settings(locks, held_elsewhere):
+    locks.override(LEASE=7)
+    assert lock_backends["default"].config.lease == 7
+    assert lock_backends["default"].config.wait == 0
+
+
+def test_a_server(locks, redislock_server, held_elsewhere):
+    locks.override(redislock_server.url, WAIT=3)
+    assert type(lock_backends["default"]).__name__ == "RedisLockBackend"
+    with lock("a") as held:
+        assert held.owned()
+    held_elsewhere("b")
+    print(f"first {redislock_server.pid}.")
+
+
+def test_the_same_server(locks, redislock_server, held_elsewhere):
+    print(f"second {redislock_server.pid}.")
+    locks.override(redislock_server.url)
+    assert_not_locked("b")
+    held_elsewhere("b")
+
+
+def test_the_settings_are_back():
+    config = lock_backends["default"].config
+    assert (config.lease, config.backend.rpartition(".")[2]) == (10, "RedisLockBackend")
+"""
+
+
+def test_the_fixtures(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write("test_some.py", SOME_TESTS)
+    outcome = project.pytest()
+    assert outcome.names("FAILED") == [], outcome.text
+    assert len(outcome.names("PASSED")) == SOME_TESTS.count("def test_"), outcome.text
+    assert outcome.names("ERROR") == ["test_leaves_one"]
+    assert "now released: 'left' (by shop.buy (" in outcome.text
+    assert "Traceback" not in outcome.text
+    (first,), (second,) = (re.findall(rf"{word} (\d+)\.", outcome.text) for word in WORDS)
+    assert first == second
+    assert process_gone(int(first))
+
+
+def test_nothing_happens_in_a_project_without_settings(tmp_path: Path) -> None:
+    """Nor with pytest-django away: only who asks for locks needs Django's settings."""
+    project = Project(tmp_path, settings=None)
+    project.write(
+        "test_some.py",
+        """
+import sys
+
+from django.conf import settings
+
+def test_nothing_was_read_or_loaded():
+    assert not settings.configured
+    assert "django_redislock.testing.plugin" in sys.modules
+    for name in ("django.test", "django_redis", "django_redislock.testing.staging"):
+        assert name not in sys.modules
+
+def test_locks(locks):
+    pass
+""",
+    )
+    outcome = project.pytest("-p", "no:django")
+    assert outcome.names("PASSED") == ["test_nothing_was_read_or_loaded"], outcome.text
+    assert outcome.names("ERROR") == ["test_locks"]
+    assert "ImproperlyConfigured" in outcome.text
+
+
+def test_pytest_finds_the_plugin() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    table = pyproject.partition("[project.entry-points.pytest11]\n")[2].partition("\n\n")[0]
+    assert table.strip() == f'django_redislock = "{PLUGIN}"'

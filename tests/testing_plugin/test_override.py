@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import SimpleTestCase
+
+from django_redislock import Lock, lock, lock_backends, locked
+from django_redislock.backends.memory import MemoryLockBackend
+from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.testing import (
+    LocksLeft,
+    assert_locked,
+    assert_not_locked,
+    held_elsewhere,
+    override_locks,
+)
+
+NAME = "an override"
+
+
+@pytest.fixture
+def aliases(settings: Any) -> None:
+    """What a project may have, with its locks where no test should look for them."""
+    settings.LOCKS = {
+        "default": {"LEASE": 33, "CACHE": "default", "OPTIONS": {"grant_lease": 1}},
+        "jobs": {"WAIT": 5, "CACHE": "default", "KEY_PREFIX": "jobs"},
+    }
+
+
+@pytest.mark.usefixtures("aliases")
+def test_all_aliases_are_in_memory_and_keep_their_times() -> None:
+    with override_locks():
+        assert {type(lock_backends[alias]) for alias in lock_backends} == {MemoryLockBackend}
+        assert lock_backends["default"].config.lease == 33
+        assert lock_backends["jobs"].config.wait == 5
+    assert type(lock_backends["default"]) is RedisLockBackend
+
+
+@pytest.mark.usefixtures("aliases")
+def test_what_is_given_goes_for_all_aliases() -> None:
+    with override_locks(LEASE=7, OPTIONS={"grant_lease": 3}):
+        assert {lock_backends[alias].config.lease for alias in lock_backends} == {7}
+        assert lock_backends["jobs"].grant_lease == 3
+        assert lock_backends["jobs"].config.wait == 5
+
+
+def test_without_settings_there_is_the_default_alias(settings: Any) -> None:
+    del settings.LOCKS
+    with override_locks():
+        assert type(lock_backends["default"]) is MemoryLockBackend
+
+
+@pytest.mark.usefixtures("aliases")
+def test_locks_in_redis_have_prefixes_of_their_own(redis_url: str) -> None:
+    caches = django_settings.CACHES
+    with override_locks(redis_url), held_elsewhere("feed:7"):
+        assert type(lock_backends["jobs"]) is RedisLockBackend
+        assert_not_locked("feed:7", using="jobs")
+        first = lock_backends["default"].config.key_prefix
+        assert first.startswith("lock-test-")
+        with override_locks(redis_url):
+            assert_not_locked("feed:7")
+    with override_locks(redis_url, KEY_PREFIX=first):
+        assert lock_backends["default"].config.key_prefix == first
+    assert caches == django_settings.CACHES
+
+
+@override_locks()
+def decorated() -> type:
+    return type(lock_backends["default"])
+
+
+@override_locks()
+async def decorated_coroutine() -> type:
+    async with lock(NAME):
+        assert_locked(NAME)
+    return type(lock_backends["default"])
+
+
+async def test_it_decorates_functions() -> None:
+    assert type(lock_backends["default"]) is RedisLockBackend
+    assert decorated() is MemoryLockBackend
+    assert await decorated_coroutine() is MemoryLockBackend
+    assert type(lock_backends["default"]) is RedisLockBackend
+
+
+@override_locks(LEASE=7)
+class DecoratedTests(SimpleTestCase):
+    def setUp(self) -> None:
+        assert lock_backends["default"].config.lease == 7
+
+    def test_the_locks_are_in_memory_and_free(self) -> None:
+        assert_not_locked(NAME)
+        held_elsewhere(NAME).acquire()
+        assert type(lock_backends["default"]) is MemoryLockBackend
+
+    test_and_free_for_each_test = test_the_locks_are_in_memory_and_free
+
+
+def test_a_test_case_that_leaves_a_lock_fails() -> None:
+    @override_locks()
+    class Leaving(unittest.TestCase):
+        def test_it(self) -> None:
+            keep(lock(NAME)).acquire()
+
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Leaving).run(result)
+    ((_, traceback),) = result.failures
+    assert f"LocksLeft: Still held at the end, and now released: '{NAME}'" in traceback
+
+
+_kept: list[Lock] = []
+
+
+def keep(handle: Lock) -> Lock:
+    """As a module-level name would: a handle that is dropped is complained of by itself."""
+    _kept.append(handle)
+    return handle
+
+
+@pytest.fixture(params=["memory", "redis"])
+def place(request: pytest.FixtureRequest, redis_url: str) -> Callable[[], Any]:
+    """Makes an override of either kind, with the same locks each time."""
+    arguments = () if request.param == "memory" else (redis_url,)
+    return lambda: override_locks(*arguments, KEY_PREFIX="test-override")
+
+
+def test_what_is_left_is_named_and_released(place: Callable[[], Any]) -> None:
+    with pytest.raises(LocksLeft, match=r"'an override' \(by a\.b \(.*, pid \d+, MainThread\)\)\."):
+        with place():
+            handle = keep(lock(NAME, what="a.b", lease=60))
+            handle.acquire()
+    assert not handle.held
+    with place():
+        assert_not_locked(NAME)
+
+
+def test_what_the_test_raised_is_not_hidden(place: Callable[[], Any]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        with place():
+            keep(lock(NAME, lease=60)).acquire()
+            raise ZeroDivisionError
+    with place():
+        assert_not_locked(NAME)
+
+
+def test_what_goes_on_by_intention_is_no_fault() -> None:
+    @locked(NAME, min_hold=60)
+    def work() -> None:
+        pass
+
+    with override_locks():
+        work()
+        detached = lock("detached")
+        detached.acquire()
+        detached.detach(60)
+        assert_locked(NAME)
+
+
+def test_what_was_held_before_stays() -> None:
+    with lock(NAME) as held:
+        with override_locks():
+            assert_not_locked(NAME)
+        held.check()
+        assert_locked(NAME)
+
+
+def test_a_server_that_has_gone_does_not_matter() -> None:
+    from django_redislock.testing import EmbeddedServer
+
+    with pytest.raises(LocksLeft, match=f"'{NAME}'"):
+        with EmbeddedServer() as server, override_locks(server.url):
+            keep(lock(NAME)).acquire()
+            server.kill()

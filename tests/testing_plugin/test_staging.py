@@ -1,0 +1,184 @@
+"""What a test can let happen to a lock: on both backends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from django_redislock import Lock, LockLost, LockNotAcquired, lock, lock_backends
+from django_redislock.testing import (
+    assert_locked,
+    assert_not_locked,
+    expire,
+    held_elsewhere,
+    lose,
+)
+from tests.support.processes import WITHIN, Workers, context, wait_until
+
+
+@pytest.fixture(params=["memory", "default"])
+def using(request: pytest.FixtureRequest) -> str:
+    """The backend in memory, and the one in Redis."""
+    alias: str = request.param
+    return alias
+
+
+@contextmanager
+def waiting(name: str, using: str) -> Iterator[Future[float]]:
+    """Somebody in this process waits for the name; the result is when it was granted."""
+
+    def wait() -> float:
+        with lock(name, using=using, wait=WITHIN):
+            return time.monotonic()
+
+    with ThreadPoolExecutor() as pool:
+        granted = pool.submit(wait)
+        wait_until(lambda: lock_backends[using].inspect(name)[1], what="somebody waits")
+        yield granted
+
+
+def test_held_elsewhere_is_busy_for_everybody_here(using: str) -> None:
+    with held_elsewhere("feed:7", using=using, lease=40) as other:
+        with pytest.raises(LockNotAcquired, match="for elsewhere") as caught:
+            lock("feed:7", using=using, wait=0).__enter__()
+        assert 30 < (caught.value.retry_after or 0) <= 40
+        assert (caught.value.holder and caught.value.holder.label) == "elsewhere"
+        assert other.fence > 0
+    assert_not_locked("feed:7", using=using)
+
+
+def test_what_was_held_elsewhere_goes_to_who_waits(using: str) -> None:
+    with held_elsewhere("feed:7", using=using) as other:
+        with waiting("feed:7", using) as granted:
+            released_at = time.monotonic()
+            other.release()
+            assert granted.result(WITHIN) - released_at < 5
+
+
+def test_held_elsewhere_ends_with_its_lease(using: str) -> None:
+    with held_elsewhere("feed:7", using=using, lease=0.2):
+        with lock("feed:7", using=using, wait=WITHIN):
+            pass
+
+
+def test_held_elsewhere_by_several(using: str) -> None:
+    with held_elsewhere("api", using=using, limit=2), held_elsewhere("api", using=using, limit=2):
+        assert len(assert_locked("api", using=using)) == 2
+        assert not lock("api", using=using, limit=2).acquire(wait=0)
+    with held_elsewhere("api", using=using, shared=True):
+        with lock("api", using=using, shared=True, wait=0):
+            assert not lock("api", using=using).acquire(wait=0)
+
+
+def test_what_is_held_cannot_be_held_elsewhere(using: str) -> None:
+    with lock("feed:7", using=using, what="shop.views.buy"):
+        with pytest.raises(AssertionError, match=r"held already, by shop\.views\.buy"):
+            held_elsewhere("feed:7", using=using).acquire()
+
+
+def test_assertions_name_what_there_is(using: str) -> None:
+    with pytest.raises(AssertionError, match="'feed:7' is not locked; nothing is"):
+        assert_locked("feed:7", using=using)
+    with held_elsewhere("feed:8", using=using, what="shop.views.buy"):
+        with pytest.raises(AssertionError, match="1 others are: 'feed:8'"):
+            assert_locked("feed:7", using=using)
+        with pytest.raises(AssertionError, match=r"'feed:8' is locked, by shop\.views\.buy"):
+            assert_not_locked("feed:8", using=using)
+        (hold,) = assert_locked("feed:8", using=using)
+        assert hold.name == "feed:8"
+        assert_not_locked("feed:7", using=using)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [(expire, "its lease ran out"), (lose, "it was released by force")]
+)
+def test_the_holder_sees_that_it_was_lost(using: str, end: Any, reason: str) -> None:
+    told: list[Lock] = []
+    held = lock("feed:7", using=using, on_lost=told.append)
+    held.acquire()
+    assert not held.lost
+    end("feed:7", using=using)
+    assert not held.held
+    assert held.lost.reason == reason
+    assert told == [held]
+    with pytest.raises(LockLost, match=reason):
+        held.release()
+    assert_not_locked("feed:7", using=using)
+
+
+def test_what_has_expired_has_no_time_left(using: str) -> None:
+    held = lock("feed:7", using=using)
+    held.acquire()
+    assert held.remaining() > 1
+    expire("feed:7", using=using)
+    assert held.remaining() == 0
+
+
+@pytest.mark.parametrize("end", [expire, lose])
+def test_who_waits_gets_it(using: str, end: Any) -> None:
+    held = lock("feed:7", using=using, lease=60)
+    held.acquire()
+    with waiting("feed:7", using) as granted:
+        ended_at = time.monotonic()
+        end("feed:7", using=using)
+        assert granted.result(WITHIN) - ended_at < 5
+    assert held.lost
+
+
+@pytest.mark.parametrize("end", [expire, lose])
+def test_all_who_hold_it_lose_it(using: str, end: Any) -> None:
+    with held_elsewhere("api", using=using, limit=2):
+        held = lock("api", using=using, limit=2)
+        held.acquire()
+        end("api", using=using)
+        assert_not_locked("api", using=using)
+        assert held.lost
+
+
+@pytest.mark.parametrize("end", [expire, lose])
+def test_what_nobody_holds_cannot_end(using: str, end: Any) -> None:
+    with pytest.raises(AssertionError, match="is not locked"):
+        end("feed:7", using=using)
+
+
+def hold_until_lost(prefix: str, held: Any) -> str:
+    from django.test import override_settings
+
+    with override_settings(LOCKS={"default": {"KEY_PREFIX": prefix, "LEASE": 0.6}}):
+        handle = lock("feed:7")
+        handle.acquire()
+        held.set()
+        assert handle.lost.wait(WITHIN)
+        return handle.lost.reason
+
+
+@pytest.mark.parametrize("end", [expire, lose])
+def test_a_holder_in_another_process_sees_it(key_prefix: str, end: Any) -> None:
+    held = context.Event()
+    with Workers() as workers:
+        other = workers.start(hold_until_lost, key_prefix, held)
+        assert held.wait(WITHIN)
+        end("feed:7")
+        assert "released by force" in other.result()
+
+
+def test_a_thread_that_holds_it_sees_it(using: str) -> None:
+    held, seen = threading.Event(), []
+
+    def work() -> None:
+        with pytest.raises(LockLost), lock("feed:7", using=using) as handle:
+            held.set()
+            seen.append(handle.lost.wait(WITHIN))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert held.wait(WITHIN)
+    expire("feed:7", using=using)
+    worker.join(WITHIN)
+    assert seen == [True]

@@ -1,0 +1,117 @@
+"""Never run: mypy reads this file, and with it the types that users of the package rely on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from typing_extensions import assert_type
+
+from django_redislock import (
+    Lock,
+    LockableMixin,
+    LockedViewMixin,
+    LockError,
+    LockLost,
+    LockNotAcquired,
+    LockUnavailable,
+    MultiLock,
+    lock,
+    lock_backends,
+    locked,
+    locked_view,
+)
+from django_redislock.backends.base import BaseLockBackend, Hold, Holder, Page
+
+
+def handles() -> None:
+    assert_type(lock("x"), Lock)
+    assert_type(lock(["a", "b"], using="default", lease=timedelta(seconds=5), wait=0), MultiLock)
+    lock("x", renew=False, max_hold=60, limit=3, token="t", label="l", what="w")
+    lock("x", shared=True, reentrant=True, on_lost=print)
+
+    handle = lock("x")
+    assert_type(handle.name, str)
+    assert_type(handle.token, str)
+    assert_type(handle.fence, int)
+    assert_type(handle.holder, Holder | None)
+    assert_type(handle.held, bool)
+    assert_type(handle.acquire(), bool)
+    assert_type(handle.acquire(wait=0.25), bool)
+    assert_type(handle.remaining(), float)
+    assert_type(handle.owned(), bool)
+    with lock("x") as held:
+        assert_type(held, Lock)
+
+
+async def asynchronous_handles() -> None:
+    handle = lock("x")
+    assert_type(await handle.aacquire(wait=1), bool)
+    assert_type(await handle.aowned(), bool)
+    async with handle as held:
+        assert_type(held, Lock)
+
+
+def errors(error: LockNotAcquired, lost: LockLost, unavailable: LockUnavailable) -> None:
+    assert_type(error.holder, Holder | None)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.name, str)
+    base: list[LockError] = [error, lost, unavailable]
+    assert_type(base, list[LockError])
+
+
+def backends() -> None:
+    backend = lock_backends["default"]
+    assert_type(backend, BaseLockBackend)
+    assert_type(backend.list(start=0, stop=10), Page)
+    assert_type(backend.list().holds, list[Hold])
+    assert_type(backend.force_release("x", "token"), bool)
+
+
+@locked("feed:{feed_id}")
+def import_feed(feed_id: int, *, again: bool = False) -> str:
+    return f"{feed_id} {again}"
+
+
+@locked("feed:{feed_id}", wait=0)
+async def import_feed_async(feed_id: int) -> str:
+    return str(feed_id)
+
+
+@locked("feed:{feed_id}", wait=0, on_busy="skip")
+def import_feed_or_skip(feed_id: int) -> str:
+    return str(feed_id)
+
+
+@locked("feed:{feed_id}", wait=0, on_busy="skip", default=0)
+async def import_feed_async_or_zero(feed_id: int) -> str:
+    return str(feed_id)
+
+
+@locked_view("checkout:{request.user.pk}", status=409, methods=["POST"])
+def checkout(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(str(pk))
+
+
+async def decorated_functions_keep_their_types(request: HttpRequest) -> None:
+    assert_type(import_feed(7, again=True), str)
+    assert_type(await import_feed_async(7), str)
+    assert_type(import_feed_or_skip(7), str | None)
+    assert_type(await import_feed_async_or_zero(7), str | int)
+    assert_type(checkout(request, 1), HttpResponse)
+    import_feed("seven")  # type: ignore[arg-type]
+
+
+class Checkout(LockedViewMixin):
+    lock_name = "checkout:{request.user.pk}"
+
+
+class Account(LockableMixin, models.Model):  # noqa: DJ008 - never shown
+    class Meta:
+        app_label = "typing"
+
+
+def rows(account: Account) -> None:
+    with account.locked(wait=2) as held:
+        assert_type(held, Lock)

@@ -1,0 +1,104 @@
+"""What the decorators make of the types of functions and views; only type-checked."""
+
+from collections.abc import AsyncIterator, Generator
+
+from django.http import HttpRequest, HttpResponse
+from django.views.generic import View
+from typing_extensions import assert_type
+
+from django_redislock.decorators import locked
+from django_redislock.exceptions import LockNotAcquired
+from django_redislock.views import LockedViewMixin, locked_view
+
+
+@locked("a:{x}")
+def f(x: int, *, y: str = "") -> str:
+    return ""
+
+
+@locked("a:{x}", on_busy="skip", wait=0)
+def g(x: int) -> str:
+    return ""
+
+
+@locked("a:{x}", on_busy="skip", default=3)
+def h(x: int) -> str:
+    return ""
+
+
+@locked("a:{x}", on_busy="skip")
+async def i(x: int) -> str:
+    return ""
+
+
+async def other(error: LockNotAcquired, x: int) -> bytes:
+    return b""
+
+
+@locked("a:{x}", on_busy=other)
+async def j(x: int) -> str:
+    return ""
+
+
+@locked("a:{x}", on_busy=lambda error, x: 1.0)
+def k(x: int) -> str:
+    return ""
+
+
+@locked("a:{x}")
+def gen(x: int) -> Generator[int, str, bytes]:
+    yield 1
+    return b""
+
+
+@locked("a:{x}", min_hold=5, label=lambda x: "l")
+async def agen(x: int) -> AsyncIterator[int]:
+    yield 1
+
+
+class C:
+    @locked("c:{self.x}")
+    def m(self, a: int) -> str:
+        return ""
+
+    @classmethod
+    @locked("c:{a}")
+    def c(cls, a: int) -> str:
+        return ""
+
+    @staticmethod
+    @locked("c:{a}")
+    def s(a: int) -> str:
+        return ""
+
+
+class V(LockedViewMixin, View):
+    lock_name = "a"
+
+
+class W(LockedViewMixin, View):
+    def lock_name(self, request: HttpRequest, *args: object, **kwargs: object) -> str:
+        return "a"
+
+    def lock_on_busy(self, request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
+        return HttpResponse()
+
+
+@locked_view("x")
+async def v(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+async def t(r: HttpRequest) -> None:
+    assert_type(f(1, y="b"), str)
+    assert_type(g(1), str | None)
+    assert_type(h(1), str | int)
+    assert_type(await i(1), str | None)
+    assert_type(await j(1), str | bytes)
+    assert_type(k(1), str | float)
+    assert_type(gen(1), Generator[int, str, bytes])
+    assert_type(agen(1), AsyncIterator[int])
+    assert_type(C().m(1), str)
+    assert_type(C.c(1), str)
+    assert_type(C.s(1), str)
+    assert_type(await v(r), HttpResponse)
