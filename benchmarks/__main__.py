@@ -1,0 +1,51 @@
+"""``python -m benchmarks``: speed and fairness beside redis-py's lock, as ratios of one run.
+
+Absolute figures say more about the machine than about the locks: quote the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+from rich.console import Console
+from rich.table import Table
+
+from django_redislock.testing.servers import EmbeddedServer
+
+from .contestants import guards, set_up
+from .races import contended, idle, uncontended
+
+ROUNDS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round, to see that it runs")
+    rounds = 1 if parser.parse_args().quick else ROUNDS
+    with EmbeddedServer() as server:
+        set_up(server.url)
+        names = list(guards())
+        single = {name: [0.0] for name in names}
+        for _ in range(rounds):
+            for name in names:
+                single[name].append(uncontended(name))
+        many = {name: contended(server.url, name) for name in names}
+        waiting = {name: idle(name) for name in names}
+    rows = [
+        ("acquire + release, nobody else (us)", [statistics.median(single[n][1:]) for n in names]),
+        ("8 processes, one name: acquisitions a second", [many[n][0] for n in names]),
+        ("  the longest wait (ms)", [many[n][1] for n in names]),
+        ("  the most to the least served", [many[n][2] for n in names]),
+        ("commands a second of 100 waiting threads", [waiting[n] for n in names]),
+    ]
+    table = Table("", *names, "ratio")
+    for title, figures in rows:
+        ours, theirs = figures
+        ratio = f"{ours / theirs:.2f}" if theirs else ""
+        table.add_row(title, *(f"{figure:,.1f}" for figure in figures), ratio)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
