@@ -25,6 +25,8 @@ __all__ = ["Renewer", "renewer"]
 
 # The place of the backend, the name and the token.
 Key: TypeAlias = "tuple[Hashable, str, str]"
+# When to look at a hold, the number of the entry, and the hold.
+Entry: TypeAlias = "tuple[float, int, Key]"
 
 logger = logging.getLogger("django_redislock")
 
@@ -34,8 +36,19 @@ LINGER = 5.0
 TOGETHER = 0.05
 # How often (seconds) a server that does not answer is asked again, until a lease is over.
 RETRY_EVERY = 0.25
-# Entries of ended holds stay in the heap until they come up, or until they are the most of it.
+# Entries that no longer count stay in the heap until they come up, or until they are most of it.
 FEW = 64
+
+
+class _Watch:
+    """A hold that is looked after, and the only one of its entries in the heap that counts."""
+
+    __slots__ = ("entry", "tenure")
+
+    def __init__(self, tenure: Tenure) -> None:
+        # A tenure that nobody has any more must not be renewed for ever.
+        self.tenure = weakref.ref(tenure)
+        self.entry = -1
 
 
 class Renewer:
@@ -52,9 +65,8 @@ class Renewer:
         """Hold nothing of what the parent holds, in a forked child."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        # A tenure that nobody has any more must not be renewed for ever: weak references.
-        self._held: dict[Key, weakref.ref[Tenure]] = {}
-        self._due: list[tuple[float, int, Key]] = []
+        self._held: dict[Key, _Watch] = {}
+        self._due: list[Entry] = []
         self._count = itertools.count()
         self._wake_at = 0.0
         self._couriers = Couriers()
@@ -62,28 +74,26 @@ class Renewer:
     def add(self, tenure: Tenure) -> None:
         """Look after a hold from now on."""
         with self._changed:
-            self._held[tenure.key] = weakref.ref(tenure)
-            self._push(tenure.clock.due, tenure.key)
+            watch = self._held[tenure.key] = _Watch(tenure)
+            self._push(tenure.clock.due, tenure.key, watch)
 
     def again(self, tenure: Tenure) -> None:
         """The lease of a hold has changed."""
         with self._changed:
-            if tenure.key in self._held:
-                self._push(tenure.clock.due, tenure.key)
+            if (watch := self._held.get(tenure.key)) is not None:
+                self._push(tenure.clock.due, tenure.key, watch)
 
     def discard(self, tenure: Tenure) -> None:
         """Never renew this hold again, and never tell it that it is lost."""
         with self._changed:
             self._held.pop(tenure.key, None)
-            if len(self._due) > FEW + 2 * len(self._held):
-                self._due = [entry for entry in self._due if entry[2] in self._held]
-                heapq.heapify(self._due)
+            self._tidy()
 
     def holds(self) -> list[Tenure]:
         """What this process holds."""
         with self._changed:
-            references = list(self._held.values())
-        return [tenure for reference in references if (tenure := reference()) is not None]
+            watches = list(self._held.values())
+        return [tenure for watch in watches if (tenure := watch.tenure()) is not None]
 
     def run_soon(self, backend: BaseLockBackend, errand: Callable[[], object]) -> None:
         """Do something in the background, once."""
@@ -100,11 +110,22 @@ class Renewer:
 
     def _find(self, key: Key) -> Tenure | None:
         with self._changed:
-            reference = self._held.get(key)
-        return reference() if reference is not None else None
+            watch = self._held.get(key)
+        return watch.tenure() if watch is not None else None
 
-    def _push(self, due: float, key: Key) -> None:
-        heapq.heappush(self._due, (due, next(self._count), key))
+    def _is_current(self, entry: Entry) -> bool:
+        watch = self._held.get(entry[2])
+        return watch is not None and watch.entry == entry[1]
+
+    def _tidy(self) -> None:
+        if len(self._due) > FEW + 2 * len(self._held):
+            self._due = [entry for entry in self._due if self._is_current(entry)]
+            heapq.heapify(self._due)
+
+    def _push(self, due: float, key: Key, watch: _Watch) -> None:
+        watch.entry = next(self._count)
+        heapq.heappush(self._due, (due, watch.entry, key))
+        self._tidy()
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._run, name="django_redislock-renewal", daemon=True
@@ -134,18 +155,18 @@ class Renewer:
             self._renew(due, now)
 
     def _take_due(self, now: float) -> list[Tenure]:
-        due: dict[Key, Tenure] = {}
+        due: list[Tenure] = []
         # Once something is due, what is due shortly comes along.
         horizon = now + TOGETHER if self._due and self._due[0][0] <= now else now
         while self._due and self._due[0][0] <= horizon:
-            key = heapq.heappop(self._due)[2]
-            reference = self._held.get(key)
-            tenure = reference() if reference is not None else None
-            if tenure is None:
-                self._held.pop(key, None)
-            elif tenure.clock.due <= horizon:
-                due[key] = tenure
-        return list(due.values())
+            entry = heapq.heappop(self._due)
+            if not self._is_current(entry):
+                continue
+            if (tenure := self._held[entry[2]].tenure()) is None:
+                del self._held[entry[2]]
+            else:
+                due.append(tenure)
+        return due
 
     def _renew(self, due: list[Tenure], now: float) -> None:
         by_backend: dict[BaseLockBackend, dict[Extension, int]] = defaultdict(dict)
