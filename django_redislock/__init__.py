@@ -12,10 +12,10 @@ from .multi import MultiLock
 
 if TYPE_CHECKING:
     from .commands import LockedCommand
-    from .fencing import FenceField
-    from .lockable import LockableManager, LockableMixin
-    from .methods import locked_method
-    from .views import LockedViewMixin, locked_view
+    from .rows.fencing import FenceField
+    from .rows.lockable import LockableManager, LockableMixin, LockableQuerySet
+    from .rows.methods import locked_method
+    from .views.decorator import LockedViewMixin, locked_view
 
 __all__ = [
     "FenceField",
@@ -26,6 +26,7 @@ __all__ = [
     "LockUnavailable",
     "LockableManager",
     "LockableMixin",
+    "LockableQuerySet",
     "LockedCommand",
     "LockedViewMixin",
     "MultiLock",
@@ -41,13 +42,14 @@ __version__ = "0.1.0"
 # What needs Django's views or models is imported on first use: INSTALLED_APPS names this package
 # before they may be.
 _LATER = {
-    "FenceField": "fencing",
-    "LockableManager": "lockable",
-    "LockableMixin": "lockable",
+    "FenceField": "rows.fencing",
+    "LockableManager": "rows.lockable",
+    "LockableMixin": "rows.lockable",
+    "LockableQuerySet": "rows.lockable",
     "LockedCommand": "commands",
-    "LockedViewMixin": "views",
-    "locked_method": "methods",
-    "locked_view": "views",
+    "LockedViewMixin": "views.decorator",
+    "locked_method": "rows.methods",
+    "locked_view": "views.decorator",
 }
 
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, TypeAlias, overload
 
 from .backends.base import SHARED
-from .clock import LeaseClock
 from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from .handler import lock_backends
+from .holding.clock import LeaseClock
 from .identity import caller
 from .keys import check_name
 from .lock import Lock

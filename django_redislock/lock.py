@@ -9,19 +9,19 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
-from . import misuse
 from .backends.base import BaseLockBackend, Busy, Claim, Holder
-from .clock import LeaseClock
 from .conf import SHORTEST_LEASE, Duration, seconds
-from .contexts import contexts
 from .exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from .faces import TwoFaced
+from .holding import misuse
+from .holding.clock import LeaseClock
+from .holding.contexts import contexts
+from .holding.lost import Lost
+from .holding.renewal import renewer
+from .holding.tenure import Tenure
 from .identity import packed_holder
-from .lost import Lost
-from .renewal import renewer
 from .signals import lock_acquired, lock_contended
 from .steps import Steps, aperform, perform
-from .tenure import Tenure
 from .transactions import tie_to_transactions
 from .waiting import attempt
 

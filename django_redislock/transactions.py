@@ -14,8 +14,8 @@ from django.db import connections, transaction
 from .steps import perform
 
 if TYPE_CHECKING:
+    from .holding.tenure import Tenure
     from .lock import Lock
-    from .tenure import Tenure
 
 __all__ = [
     "TakenOver",

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
 from ..models import Lock
-from ..wording import formats
+from ..operations.wording import formats
 from .detail import Detail
 from .live import LiveLocks
 from .references import address_of, name_at

@@ -11,11 +11,11 @@ from django.utils.timezone import localtime
 from ..backends.base import SHARED, Waiting
 from ..exceptions import readable
 from ..handler import lock_backends
-from ..presence import runs
-from ..renewal import renewer
-from ..selection import Found
-from ..tenure import Tenure
-from ..wording import duration, limit_of, place_of
+from ..holding.renewal import renewer
+from ..holding.tenure import Tenure
+from ..operations.presence import runs
+from ..operations.selection import Found
+from ..operations.wording import duration, limit_of, place_of
 from .rows import Row, counting, for_whom, rows_of
 
 __all__ = ["Detail"]

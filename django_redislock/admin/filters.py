@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from ..exceptions import readable
-from ..selection import Found
+from ..operations.selection import Found
 from .query import Query
 from .rows import KIND_NAMES, STATE_NAMES
 

@@ -10,10 +10,10 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from ..criteria import age
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
-from ..selection import Found, Selection, Silent, distinct, ranks
+from ..operations.criteria import age
+from ..operations.selection import Found, Selection, Silent, distinct, ranks
 from .filters import Choices, choices_of
 from .query import Query
 from .rows import rows_of

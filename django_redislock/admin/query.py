@@ -9,7 +9,7 @@ from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.http import QueryDict
 from django.utils.http import urlencode
 
-from ..criteria import KINDS, STATES, Criteria, is_glob
+from ..operations.criteria import KINDS, STATES, Criteria, is_glob
 
 __all__ = ["ORDERS", "Query"]
 

@@ -14,10 +14,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
-from ..audit import recorded
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
-from ..selection import Found
+from ..operations.audit import recorded
+from ..operations.selection import Found
 from .references import Reference, address_of
 from .rows import rows_of
 

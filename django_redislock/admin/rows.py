@@ -9,11 +9,11 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..clock import LONGEST_PAUSE, RENEW_AT
-from ..criteria import STATES, age, kind_of
-from ..presence import runs
-from ..selection import Found
-from ..wording import Line, duration
+from ..holding.clock import LONGEST_PAUSE, RENEW_AT
+from ..operations.criteria import STATES, age, kind_of
+from ..operations.presence import runs
+from ..operations.selection import Found
+from ..operations.wording import Line, duration
 from .references import Reference, address_of
 
 __all__ = ["KIND_NAMES", "STATE_NAMES", "Row", "counting", "for_whom", "rows_of"]

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ..criteria import age, kind_of
 from ..exceptions import readable
-from ..selection import Found
+from ..operations.criteria import age, kind_of
+from ..operations.selection import Found
 
 __all__ = ["as_csv", "as_json", "as_jsonl"]
 

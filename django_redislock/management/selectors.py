@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ..criteria import Criteria
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
-from ..selection import Silent
+from ..operations.criteria import Criteria
+from ..operations.selection import Silent
 
 __all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from django.core.management.base import OutputWrapper
 from django.utils.translation import gettext as _
 
-from ..selection import Found
-from ..wording import Line
+from ..operations.selection import Found
+from ..operations.wording import Line
 
 __all__ = ["table", "width_of"]
 

@@ -13,8 +13,8 @@ from django.test.utils import TestContextDecorator, override_settings
 
 from ..conf import DEFAULT_LOCK_ALIAS, LockConfig
 from ..exceptions import LockError, readable
-from ..renewal import renewer
-from ..tenure import Tenure
+from ..holding.renewal import renewer
+from ..holding.tenure import Tenure
 
 __all__ = ["LocksLeft", "override_locks"]
 

@@ -12,8 +12,8 @@ from ..backends.base import SHARED, Busy, Claim, Hold, Holder
 from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
+from ..holding.renewal import renewer
 from ..keys import check_name
-from ..renewal import renewer
 
 __all__ = [
     "HeldElsewhere",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django_redislock import LockError, lock, lock_backends
-from django_redislock.renewal import renewer
+from django_redislock.holding.renewal import renewer
 from tests.concurrency.jobs import FOR_EVER, queue_length
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from django_redislock import lock, lock_backends
-from django_redislock.renewal import renewer
+from django_redislock.holding.renewal import renewer
 
 
 @types.coroutine

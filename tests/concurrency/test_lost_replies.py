@@ -10,7 +10,7 @@ import pytest
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Claim, Grant, Holder
 from django_redislock.backends.redis.scripts import ACQUIRE, CANCEL, EXTEND, RELEASE
-from django_redislock.renewal import renewer
+from django_redislock.holding.renewal import renewer
 from tests.support.processes import wait_until
 
 TIMEOUT = 0.3  # seconds

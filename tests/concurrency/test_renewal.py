@@ -13,7 +13,7 @@ import pytest
 from django_redislock import LockError, LockLost, lock, lock_backends
 from django_redislock.backends.base import Extension
 from django_redislock.backends.redis.scripts import EXTEND
-from django_redislock.renewal import renewer
+from django_redislock.holding.renewal import renewer
 from tests.concurrency import jobs
 from tests.support.places import Place
 from tests.support.processes import context, wait_until

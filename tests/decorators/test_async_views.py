@@ -15,8 +15,15 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views.generic import View
 
-from django_redislock import LockLost, LockNotAcquired, LockUnavailable, lock, lock_backends
-from django_redislock.views import LockedViewMixin, locked_view
+from django_redislock import (
+    LockedViewMixin,
+    LockLost,
+    LockNotAcquired,
+    LockUnavailable,
+    lock,
+    lock_backends,
+    locked_view,
+)
 
 from .requests import BROWSER, content, holds, problem, request
 

@@ -16,9 +16,8 @@ from django.views.generic import View
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_redislock import LockLost, lock
+from django_redislock import LockedViewMixin, LockLost, lock, locked_view
 from django_redislock.signals import lock_released
-from django_redislock.views import LockedViewMixin, locked_view
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

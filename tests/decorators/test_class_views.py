@@ -15,8 +15,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.generic import View
 
-from django_redislock import LockNotAcquired, lock
-from django_redislock.views import LockedViewMixin, locked_view
+from django_redislock import LockedViewMixin, LockNotAcquired, lock, locked_view
 
 from .requests import content, holds, problem, request
 

@@ -9,9 +9,8 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
-from django_redislock import lock
-from django_redislock.responses import retry_after
-from django_redislock.views import locked_view
+from django_redislock import lock, locked_view
+from django_redislock.views.responses import retry_after
 
 from .requests import BROWSER, content, problem, request
 

@@ -24,8 +24,14 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from django_redislock import LockLost, LockUnavailable, lock, lock_backends
-from django_redislock.views import LockedViewMixin, locked_view
+from django_redislock import (
+    LockedViewMixin,
+    LockLost,
+    LockUnavailable,
+    lock,
+    lock_backends,
+    locked_view,
+)
 
 from .requests import holds
 
@@ -276,14 +282,12 @@ def test_around_the_framework_it_would_know_no_user(view: Any) -> None:
 
 
 WITHOUT_THE_FRAMEWORK = """
-import sys
+import sys, django
 from django.conf import settings
 settings.configure(LOCKS={"default": {"BACKEND": sys.argv[1]}})
-import django
 django.setup()
 from django.test import RequestFactory
-from django_redislock import lock
-from django_redislock.views import locked_view
+from django_redislock import lock, locked_view
 view = locked_view("a")(lambda request: None)
 with lock("a"):
     assert view(RequestFactory().get("/")).status_code == 423

@@ -12,8 +12,7 @@ from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
-from django_redislock import LockLost, lock_backends
-from django_redislock.views import locked_view
+from django_redislock import LockLost, lock_backends, locked_view
 
 from .requests import holds, request
 

@@ -10,9 +10,15 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from django_redislock import LockLost, LockNotAcquired, LockUnavailable, lock, lock_backends
+from django_redislock import (
+    LockLost,
+    LockNotAcquired,
+    LockUnavailable,
+    lock,
+    lock_backends,
+    locked_view,
+)
 from django_redislock.testing.servers import free_port
-from django_redislock.views import locked_view
 
 from .requests import content, holds, problem, request
 

@@ -11,7 +11,7 @@ __all__ = ["make"]  # a fixture, used by its name
 
 def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
     from django_redislock.backends.waiters import ThreadWaiter
-    from django_redislock.renewal import renewer
+    from django_redislock.holding.renewal import renewer
 
     def interrupted(self, timeout):
         raise KeyboardInterrupt
@@ -25,7 +25,7 @@ def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
 
 
 def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
-    from django_redislock.renewal import renewer
+    from django_redislock.holding.renewal import renewer
 
     handle = make()
     acquire = handle.backend.acquire
@@ -45,7 +45,7 @@ def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
 
 
 def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
-    from django_redislock.renewal import renewer
+    from django_redislock.holding.renewal import renewer
 
     handle = make()
     handle.acquire()

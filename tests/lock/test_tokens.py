@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_redislock import LockError, LockLost, lock
-from django_redislock.renewal import renewer
+from django_redislock.holding.renewal import renewer
 from django_redislock.testing.verbs import SHORT, outlive
 from tests.support.processes import wait_until
 

@@ -12,7 +12,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from django_redislock import LockError, LockLost
-from django_redislock.methods import locked_method
+from django_redislock.rows.methods import locked_method
 
 from .bank.models import Coin, Vault
 from .databases import ON_EACH

@@ -233,7 +233,7 @@ def test_the_error_of_the_body_goes_on(account):
 def test_the_mixin_has_to_come_first():
     from django.db import models
 
-    from django_redislock.lockable import LockableMixin
+    from django_redislock.rows.lockable import LockableMixin
 
     with pytest.raises(TypeError, match="goes before models"):
 

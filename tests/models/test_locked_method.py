@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from django_redislock import LockNotAcquired, lock
-from django_redislock.methods import locked_method
+from django_redislock.rows.methods import locked_method
 
 from .bank.models import Account, Card
 from .threads import elsewhere

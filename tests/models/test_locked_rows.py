@@ -8,7 +8,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from django_redislock import LockNotAcquired, lock
-from django_redislock.lockable import LockableManager, LockableQuerySet
+from django_redislock.rows.lockable import LockableManager, LockableQuerySet
 from tests.support.processes import wait_until
 
 from .bank.models import Account, Branch, Card, Restaurant, Seat, Ticket

@@ -13,7 +13,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from django_redislock import LockNotAcquired
-from django_redislock.lockable import LockableMixin
+from django_redislock.rows.lockable import LockableMixin
 
 from .bank.models import (
     Account,

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.generic import View
 from typing_extensions import assert_type
 
+from django_redislock import LockedViewMixin, locked_view
 from django_redislock.decorators import locked
 from django_redislock.exceptions import LockNotAcquired
-from django_redislock.views import LockedViewMixin, locked_view
 
 
 @locked("a:{x}")

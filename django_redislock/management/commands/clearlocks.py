@@ -6,11 +6,11 @@ from typing import Any, NamedTuple, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _, ngettext
 
-from ...audit import log_cleared, log_clearing, operator
-from ...criteria import Criteria
 from ...exceptions import LockUnavailable
 from ...handler import lock_backends
-from ...selection import Found, Search
+from ...operations.audit import log_cleared, log_clearing, operator
+from ...operations.criteria import Criteria
+from ...operations.selection import Found, Search
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain
 from ..table import table, width_of

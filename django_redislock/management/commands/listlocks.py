@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
-from ...criteria import Criteria
-from ...selection import Search, Selection, ranks
+from ...operations.criteria import Criteria
+from ...operations.selection import Search, Selection, ranks
 from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (
     add_selectors,

@@ -6,9 +6,9 @@ import uuid
 
 from django.db import models
 
-from django_redislock.fencing import FenceField
-from django_redislock.lockable import LockableManager, LockableMixin
-from django_redislock.methods import locked_method
+from django_redislock.rows.fencing import FenceField
+from django_redislock.rows.lockable import LockableManager, LockableMixin
+from django_redislock.rows.methods import locked_method
 
 
 class Branch(models.Model):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import models
 
-from .factory import lock
+from ..factory import lock
+from ..identity import caller
+from ..lock import Lock
+from ..multi import MultiLock
+from ..steps import Step, Steps
 from .fencing import FencedModel, FencedQuerySet
-from .identity import caller
-from .lock import Lock
-from .multi import MultiLock
-from .rows import (
+from .holds import (
     LockedRow,
     Refresh,
     RowBlock,
@@ -23,12 +24,11 @@ from .rows import (
     row_name,
     template,
 )
-from .steps import Step, Steps
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
 
-    from .conf import Duration
+    from ..conf import Duration
 
     class RowOptions(TypedDict, total=False):
         using: str

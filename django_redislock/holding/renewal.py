@@ -14,9 +14,9 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, TypeAlias
 
-from .backends.base import BaseLockBackend, Extension
+from ..backends.base import BaseLockBackend, Extension
+from ..exceptions import LockUnavailable
 from .couriers import Couriers
-from .exceptions import LockUnavailable
 
 if TYPE_CHECKING:
     from .tenure import Tenure

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.generic import View
 
-from .conf import DEFAULT_LOCK_ALIAS, Duration, seconds
-from .lock import Lock
-from .names import NameSource, dotted_path
-from .transactions import take_over_atomic_requests
+from ..conf import DEFAULT_LOCK_ALIAS, Duration, seconds
+from ..lock import Lock
+from ..names import NameSource, dotted_path
+from ..transactions import take_over_atomic_requests
 from .viewlock import ViewLock
 
 if TYPE_CHECKING:

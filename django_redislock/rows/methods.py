@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from .calls import LockedCalls
-from .conf import seconds
+from ..calls import LockedCalls
+from ..conf import seconds
+from .holds import LockedRow, Refresh, check_saved
 from .lockable import LockableMixin, lock_of
-from .rows import LockedRow, Refresh, check_saved
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .decorators import Raising, Yielding
+    from ..decorators import Raising, Yielding
     from .lockable import RowOptions
 
 __all__ = ["locked_method"]

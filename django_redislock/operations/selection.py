@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from .backends.base import BaseLockBackend, Hold
+from ..backends.base import BaseLockBackend, Hold
+from ..exceptions import InvalidLockBackend, LockUnavailable
+from ..handler import lock_backends
 from .criteria import Criteria
-from .exceptions import InvalidLockBackend, LockUnavailable
-from .handler import lock_backends
 
 __all__ = ["Found", "Search", "Selection", "Silent", "distinct", "ranks"]
 

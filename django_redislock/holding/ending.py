@@ -12,7 +12,7 @@ import signal
 import threading
 from types import FrameType
 
-from .exceptions import LockError
+from ..exceptions import LockError
 from .renewal import renewer
 
 __all__ = ["release_at_end"]

@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.views.generic import View
 
-from .calls import refuse_coroutine
-from .exceptions import LockNotAcquired, LockUnavailable
-from .factory import lock
-from .lock import Lock
-from .multi import MultiLock
-from .names import CallNames, NameSource, UnusableName, dotted_path
+from ..calls import refuse_coroutine
+from ..exceptions import LockNotAcquired, LockUnavailable
+from ..factory import lock
+from ..lock import Lock
+from ..multi import MultiLock
+from ..names import CallNames, NameSource, UnusableName, dotted_path
+from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed
-from .transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 
 __all__ = ["ViewLock"]
 

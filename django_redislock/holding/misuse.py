@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from django.db import connections
 
+from ..exceptions import LockMisuse, readable
 from .contexts import contexts
-from .exceptions import LockMisuse, readable
 
 if TYPE_CHECKING:
-    from .lock import Lock
+    from ..lock import Lock
     from .tenure import Tenure
 
 __all__ = ["look"]

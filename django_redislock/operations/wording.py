@@ -10,9 +10,9 @@ from django.utils.formats import number_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from .backends.base import Holder
+from ..backends.base import Holder
+from ..exceptions import readable
 from .criteria import age
-from .exceptions import readable
 from .selection import Found
 
 __all__ = ["Line", "duration", "formats", "limit_of", "place_of"]

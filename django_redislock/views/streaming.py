@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import FileResponse, StreamingHttpResponse
 
-from .faces import TwoFaced
+from ..faces import TwoFaced
 
 __all__ = ["hold_while_streaming", "is_streamed"]
 

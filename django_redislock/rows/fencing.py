@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.core import checks
 from django.db import models, router, transaction
 from django.db.models import Case, Q, Value, When
 
-from .exceptions import LockError, LockLost
-from .lock import Lock
-from .rows import RowHold, in_writing_database
+from ..exceptions import LockError, LockLost
+from ..lock import Lock
+from .holds import RowHold, in_writing_database
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +40,11 @@ class FenceField(BigIntegerField):
     def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
         super().contribute_to_class(cls, name, private_only)
         cls._fence_field = self
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, _, args, kwargs = super().deconstruct()
+        # Migrations name the public place, which stays where it is.
+        return name, "django_redislock.FenceField", args, kwargs
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         return [*super().check(**kwargs), *self._check_use()]

@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from .backends.base import Holder
+from ..backends.base import Holder
 
 __all__ = ["runs"]
 

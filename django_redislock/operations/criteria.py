@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
-from .backends.base import Hold
+from ..backends.base import Hold
 from .presence import runs
 
 __all__ = ["KINDS", "STATES", "Criteria", "age", "is_glob", "kind_of"]

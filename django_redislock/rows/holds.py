@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, router
 
-from .faces import TwoFaced
-from .lock import Lock
-from .names import NameTemplate
-from .steps import Step, Steps, aperform, perform
+from ..faces import TwoFaced
+from ..lock import Lock
+from ..names import NameTemplate
+from ..steps import Step, Steps, aperform, perform
 
 if TYPE_CHECKING:
     from django.db import models

@@ -9,18 +9,18 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .backends.base import BaseLockBackend, Extension, Grant
+from ..backends.base import BaseLockBackend, Extension, Grant
+from ..exceptions import LockError, LockLost
+from ..signals import lock_lost, lock_released
+from ..steps import Step, Steps
 from .clock import LeaseClock
 from .contexts import Context, contexts
 from .ending import release_at_end
-from .exceptions import LockError, LockLost
 from .lost import Lost
 from .renewal import renewer
-from .signals import lock_lost, lock_released
-from .steps import Step, Steps
 
 if TYPE_CHECKING:
-    from .lock import Lock
+    from ..lock import Lock
 
 __all__ = ["Tenure"]
 

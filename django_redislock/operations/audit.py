@@ -13,9 +13,9 @@ from django.conf import settings
 from django.db import router, transaction
 from django.utils.translation import gettext as _, override
 
-from .backends.base import Hold
-from .exceptions import readable
-from .models import Lock
+from ..backends.base import Hold
+from ..exceptions import readable
+from ..models import Lock
 
 if TYPE_CHECKING:
     from django.contrib.admin.models import LogEntry

@@ -1,0 +1,1 @@
+"""What this process holds: each hold from its grant to its end, its renewal, and its loss."""
