@@ -129,7 +129,8 @@ class BrowserTestCase(StaticLiveServerTestCase):
         self.visit(f"{PAGE}{quote(f'{alias}_3A{name}')}/change/")
 
     def one(self, css: str) -> Any:
-        return self.browser.find_element(By.CSS_SELECTOR, css)
+        """The first such element, on this page or the one that a click is about to bring."""
+        return self.until(lambda: self.browser.find_element(By.CSS_SELECTOR, css))
 
     def text(self, css: str = "#content") -> str:
         """What can be read there; in one step, since the page changes under us."""
