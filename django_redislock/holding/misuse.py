@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["look"]
 
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = str(Path(__file__).parents[1])
 
 # Pairs of names that were taken one within the other, and where. The oldest are forgotten.
 MOST_PAIRS = 10_000

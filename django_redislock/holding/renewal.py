@@ -32,6 +32,9 @@ logger = logging.getLogger("django_redislock")
 
 # The thread ends when the process has held nothing for so long (seconds).
 LINGER = 5.0
+# Meanwhile it looks again so soon (seconds). What is due later, as most holds are, need not wake it:
+# that would cost more than the rest of an acquire.
+SOON = 0.5
 # Holds that fall due within this time (seconds) travel together.
 TOGETHER = 0.05
 # How often (seconds) a server that does not answer is asked again, until a lease is over.
@@ -149,7 +152,7 @@ class Renewer:
                 due = self._take_due(now)
                 if not due:
                     idle = not self._held or not self._due
-                    self._wake_at = held_at + LINGER if idle else self._due[0][0]
+                    self._wake_at = min(held_at + LINGER, now + SOON) if idle else self._due[0][0]
                     self._changed.wait(max(0.0, self._wake_at - now))
                     continue
             self._renew(due, now)

@@ -26,7 +26,7 @@ LONGEST_RETRY_AFTER = 60
 UNAVAILABLE_RETRY_AFTER = 5
 
 PROBLEM = "application/problem+json"
-BUILT_IN = Path(__file__).parent / "templates/django_redislock/try_later.html"
+BUILT_IN = Path(__file__).parents[1] / "templates/django_redislock/try_later.html"
 
 
 def busy_response(request: HttpRequest, status: int, seconds: float | None) -> HttpResponse:

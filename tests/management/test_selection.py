@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockUnavailable, lock_backends, selection
+from django_redislock import LockUnavailable, lock_backends
 from django_redislock.backends.base import Extension, Page
+from django_redislock.operations import selection
 from django_redislock.operations.criteria import Criteria
 from django_redislock.operations.selection import Search, Selection, ranks
 from tests.management.holds import add_alias, hold, without_redis
