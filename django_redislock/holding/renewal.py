@@ -32,8 +32,8 @@ logger = logging.getLogger("django_redislock")
 
 # The thread ends when the process has held nothing for so long (seconds).
 LINGER = 5.0
-# Meanwhile it looks again so soon (seconds). What is due later, as most holds are, need not wake it:
-# that would cost more than the rest of an acquire.
+# Meanwhile it looks again so soon (seconds). What is due later, as most is, need not wake it: that
+# would cost more than the rest of an acquire.
 SOON = 0.5
 # Holds that fall due within this time (seconds) travel together.
 TOGETHER = 0.05
