@@ -31,6 +31,7 @@ class BucketKeys(NamedTuple):
 class NameKeys(NamedTuple):
     """The keys of one name, in the order in which the scripts expect them."""
 
+    alone: str
     holds: str
     records: str
     queue: str
@@ -61,7 +62,12 @@ def bucket_keys(prefix: str, bucket: int) -> BucketKeys:
 def name_keys(prefix: str, name: str) -> NameKeys:
     tag, listed, fence = bucket_keys(prefix, bucket_of(name))
     return NameKeys(
-        f"{tag}:holds:{name}", f"{tag}:records:{name}", f"{tag}:queue:{name}", listed, fence
+        f"{tag}:alone:{name}",
+        f"{tag}:holds:{name}",
+        f"{tag}:records:{name}",
+        f"{tag}:queue:{name}",
+        listed,
+        fence,
     )
 
 

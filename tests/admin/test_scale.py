@@ -30,11 +30,8 @@ def fill(client: Redis, prefix: str, numbers: range) -> None:
         name, token = f"order:{number}", secrets.token_hex(16)
         keys, ends = name_keys(prefix, name), now + 600_000 + number
         record = f"{now * 1000 + number} {now} 1 {600_000 + number} p0 0 {holder}"
-        pipe.zadd(keys.holds, {token: ends})
-        pipe.hset(keys.records, mapping={"lowest limit": 1, token: record})
+        pipe.set(keys.alone, f"{token} {ends} {record}", pxat=ends)
         pipe.zadd(keys.listed, {f"{token} {name}": ends})
-        pipe.pexpire(keys.holds, 660_000)
-        pipe.pexpire(keys.records, 660_000)
     pipe.execute()
 
 

@@ -9,7 +9,7 @@ from redis import Redis
 from redis.crc import key_slot
 
 from django_redislock import lock, lock_backends
-from django_redislock.backends.base import Claim, Extension, Holder
+from django_redislock.backends.base import Busy, Claim, Extension, Holder
 from django_redislock.keys import BUCKETS, bucket_keys, bucket_of, check_name, name_keys
 from django_redislock.testing.verbs import LONG, SHORT, Ear, Verbs, outlive
 
@@ -48,6 +48,7 @@ def names_of_bucket(bucket: int, number: int) -> list[str]:
 def test_the_keys_of_a_name_never_change():
     """Two releases that disagree would lock different keys."""
     assert name_keys("lock", "order:42") == (
+        "lock:{49}:alone:order:42",
         "lock:{49}:holds:order:42",
         "lock:{49}:records:order:42",
         "lock:{49}:queue:order:42",
@@ -84,16 +85,28 @@ def test_every_key_expires_but_the_two_of_a_bucket(place, client, verbs):
     verbs.cancel(verbs.claim("b"), late=LONG)
     for key in without_expiry(client, place.prefix):
         assert key.endswith(WITHOUT_EXPIRY)
-    holds, records, queue, *_ = name_keys(place.prefix, "a")
+    _, holds, records, queue, *_ = name_keys(place.prefix, "a")
     for key, least in ((holds, 3600), (records, 7200), (queue, 7200)):
         assert least * 1000 < client.pttl(key) <= (least + 61) * 1000
+
+
+def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(place, client, verbs):
+    held = verbs.claim("a", lease=60)
+    grant = verbs.hold(held)
+    assert isinstance(verbs.acquire(verbs.claim("a")), Busy)
+    verbs.backend.extend([Extension("a", held.token, 30)])
+    own = {key for key in keys_of(client, place.prefix) if not key.endswith(WITHOUT_EXPIRY)}
+    assert own == {name_keys(place.prefix, "a").alone.encode()}
+    (hold,) = verbs.backend.inspect("a")[0]
+    assert hold.fence == grant.fence
+    assert abs(client.pttl(name_keys(place.prefix, "a").alone) - hold.remaining * 1000) < 1000
 
 
 def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, client, verbs):
     long, short = verbs.claim(limit=2, lease=3600), verbs.claim(limit=2, lease=1)
     verbs.hold(long)
     verbs.hold(short)
-    holds, records, *_ = name_keys(place.prefix, "a")
+    _, holds, records, *_ = name_keys(place.prefix, "a")
     assert client.pttl(holds) > 3_500_000
     assert client.pttl(records) > 3_500_000
 

@@ -89,17 +89,36 @@ def _score_before(
 def _holds(
     connections: Connections, buckets: Sequence[BucketKeys], entries: Sequence[_Entry], now: int
 ) -> list[Hold]:
+    lines = [(line, 0) for line in _alone(connections, buckets, entries)]
+    # Of the others a name may have several, and a queue.
+    others = [place for place, (line, _) in enumerate(lines) if line is None]
     commands: list[Command] = []
-    for entry in entries:
+    for entry in (entries[place] for place in others):
         tag = buckets[entry.bucket].tag
         commands.append(("HGET", f"{tag}:records:{entry.name}", entry.token))
         commands.append(("ZCARD", f"{tag}:queue:{entry.name}"))
-    replies = _ask(connections, commands) if commands else []
+    replies = _ask(connections, commands)
+    for place, line, waiters in zip(others, replies[::2], replies[1::2], strict=True):
+        lines[place] = line, waiters
     return [
         record.as_hold(entry.name, entry.token, entry.until - now, waiters)
-        for entry, line, waiters in zip(entries, replies[::2], replies[1::2], strict=True)
-        # A hold may have ended between the two questions.
+        for entry, (line, waiters) in zip(entries, lines, strict=True)
+        # A hold may have ended between the questions.
         if line is not None and (record := Record.read(line))
+    ]
+
+
+def _alone(
+    connections: Connections, buckets: Sequence[BucketKeys], entries: Sequence[_Entry]
+) -> list[str | None]:
+    """The records of the entries that are the only holds of their names, else None."""
+    keys = [f"{buckets[entry.bucket].tag}:alone:{entry.name}" for entry in entries]
+    lines = [
+        text(line or "").split(" ", 2) for line in _ask(connections, [("GET", key) for key in keys])
+    ]
+    return [
+        line[2] if line[0] == entry.token else None
+        for entry, line in zip(entries, lines, strict=True)
     ]
 
 
@@ -113,7 +132,7 @@ def _counts_until(connections: Connections, buckets: Sequence[BucketKeys], score
 
 
 def _ask(connections: Connections, commands: Sequence[Command]) -> list[Any]:
-    replies, _ = connections.send_all(commands)
+    replies, _ = connections.send_all(commands) if commands else ([], False)
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

@@ -25,21 +25,21 @@ class Script(NamedTuple):
     sha: bytes
 
     @classmethod
-    def read(cls, verb: str) -> Script:
+    def read(cls, *parts: str) -> Script:
+        """One script of several files."""
         folder = resources.files(__package__) / "lua"
-        # What needs none of the functions of grants.lua comes before they are made.
-        parts = [folder / f"{part}.lua" for part in ("head", f"{verb}_alone", "grants", verb)]
-        text = b"\n".join(part.read_bytes() for part in parts if part.is_file())
+        text = b"\n".join((folder / f"{part}.lua").read_bytes() for part in parts)
         # The server knows scripts by this very digest; it protects nothing.
         return cls(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
-ACQUIRE = Script.read("acquire")
-RELEASE = Script.read("release")
-FORCE_RELEASE = Script.read("force_release")
-EXTEND = Script.read("extend")
-CANCEL = Script.read("cancel")
-INSPECT = Script.read("inspect")
+# What is common comes first, and returns before the functions that it does not need are made.
+ACQUIRE = Script.read("head", "clock", "acquire_alone", "grants", "acquire")
+RELEASE = Script.read("head", "release_alone", "clock", "grants", "release")
+EXTEND = Script.read("head", "clock", "extend_alone", "grants", "extend")
+INSPECT = Script.read("head", "clock", "inspect_alone", "grants", "inspect")
+FORCE_RELEASE = Script.read("head", "clock", "grants", "force_release")
+CANCEL = Script.read("head", "clock", "grants", "cancel")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)

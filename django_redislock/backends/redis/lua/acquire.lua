@@ -1,13 +1,13 @@
 -- Grant the claim if the name is free and nobody waits before it, else let it queue.
 --
--- KEYS  1-5 as in head.lua    6 gone: exists if the claim was cancelled before it came here
+-- KEYS  1-6 as in head.lua    7 gone: exists if the claim was cancelled before it came here
 -- ARGV  1-3 as in head.lua    4 limit   5 lease (ms)   6 how long to stay in the queue (ms), or 0
 --       7 process, for its wake-up channel   8 holder
 -- Returns {fence, end of the lease (ms), now (ms)} when granted, also when it was before, else
 --         {0, earliest end of a present hold (ms), now (ms), that hold's record}
 
-local gone = KEYS[6]
-local claim = {limit = tonumber(ARGV[4]), lease = tonumber(ARGV[5]), process = ARGV[7], holder = ARGV[8]}
+local gone = KEYS[7]
+local claim = {limit = tonumber(limit), lease = tonumber(lease), process = ARGV[7], holder = ARGV[8]}
 local stay = tonumber(ARGV[6])
 
 if redis.call('EXISTS', gone) == 1 then

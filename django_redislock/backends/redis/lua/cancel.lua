@@ -1,11 +1,11 @@
 -- Take a claim back, whether it waits, holds, or has not arrived yet.
 --
--- KEYS  1-5 as in head.lua    6 gone: what tells an acquire that comes later that it is cancelled
+-- KEYS  1-6 as in head.lua    7 gone: what tells an acquire that comes later that it is cancelled
 -- ARGV  1-3 as in head.lua    4 how long a late acquire may still come (ms), or 0
 -- Returns 0
 
 if tonumber(ARGV[4]) > 0 then
-  redis.call('SET', KEYS[6], '', 'PX', ARGV[4])
+  redis.call('SET', KEYS[7], '', 'PX', ARGV[4])
 end
 redis.call('ZREM', queue, token)
 forget_hold(token)

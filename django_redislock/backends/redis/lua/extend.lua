@@ -1,6 +1,6 @@
 -- Set the token's lease anew.
 --
--- KEYS  1-5 as in head.lua
+-- KEYS  1-6 as in head.lua
 -- ARGV  1-3 as in head.lua    4 lease (ms)    5 1 if the lease must not become shorter by it
 -- Returns {end of the lease (ms), now (ms)}, or {0, now} if the token does not hold the name
 

@@ -1,6 +1,6 @@
 -- End the hold that was seen with this token, tell its process, and hand the name over.
 --
--- KEYS  1-5 as in head.lua
+-- KEYS  1-6 as in head.lua
 -- ARGV  1-3 as in head.lua
 -- Returns 1, or 0 if that hold has ended or changed since
 

@@ -2,6 +2,16 @@
 --
 -- KEYS and ARGV as in head.lua
 
+local grant_lease = tonumber(ARGV[3])
+
+-- The keys of a name outlive its holds a little, so that what expired is found and tidied up.
+local GRACE = 60000
+
+local function pack(fence, since, limit, lease, process, deadline, holder)
+  return string.format('%.0f %.0f %d %d %s %.0f %s',
+    fence, since, limit, lease, process, deadline, holder)
+end
+
 local function keep(key, ms)
   if redis.call('PTTL', key) < ms then
     redis.call('PEXPIRE', key, ms + GRACE)
@@ -30,6 +40,18 @@ local function is_there(process)
   local channel = string.gsub(counter, 'fence$', 'wake:') .. string.sub(process, 2)
   local count = string.sub(process, 1, 1) == 's' and 'SHARDNUMSUB' or 'NUMSUB'
   return redis.call('PUBSUB', count, channel)[2] > 0
+end
+
+-- The only hold becomes the first of many.
+local function unfold()
+  local who, expires, record = hold_alone()
+  if who then
+    redis.call('DEL', alone)
+    redis.call('ZADD', holds, expires, who)
+    redis.call('HSET', records, 'lowest limit', string.match(record, '^%d+ %d+ (%d+)'), who, record)
+    keep(holds, expires - now)
+    keep(records, expires - now)
+  end
 end
 
 local function forget_hold(who)
@@ -128,3 +150,5 @@ local function pass_on()
     redis.call('DEL', records)
   end
 end
+
+unfold()

@@ -1,6 +1,6 @@
 -- Who holds the name, and who waits for it.
 --
--- KEYS  1-5 as in head.lua
+-- KEYS  1-6 as in head.lua
 -- ARGV  1-3 as in head.lua (the token is empty)
 -- Returns {now (ms), {token, end of the lease (ms), record, ...}, {token, record, ...}}
 

@@ -2,12 +2,12 @@
 --
 -- KEYS, ARGV and what it returns as in release.lua
 
-local expires = redis.call('ZSCORE', holds, token)
-if not expires then
-  return 0
-end
-if redis.call('ZCARD', holds) == 1 and redis.call('EXISTS', queue) == 0 then
+local line = redis.call('GET', alone)
+if line then
+  if string.sub(line, 1, #token + 1) ~= token .. ' ' then
+    return 0
+  end
+  redis.call('DEL', alone)
   redis.call('ZREM', index, token .. ' ' .. name)
-  redis.call('DEL', holds, records)
-  return tonumber(expires) > now and 1 or 0
+  return 1
 end
