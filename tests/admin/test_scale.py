@@ -12,7 +12,7 @@ from django.test import Client
 from redis import Redis
 
 from django_redislock import lock_backends
-from django_redislock.backends.redis.connections import Command, Connections
+from django_redislock.backends.redis.connections import Connections
 from django_redislock.keys import name_keys
 from tests.admin.pages import names, page
 from tests.management.holds import hold, is_held
@@ -55,7 +55,7 @@ def test_the_first_page_asks_no_more_among_many_than_among_few(
     sent: list[str] = []
     original = Connections.send_all
 
-    def counted(self: Connections, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+    def counted(self: Connections, commands: Sequence[bytes]) -> tuple[list[Any], bool]:
         sent.extend(str(command[0]) for command in commands)
         return original(self, commands)
 

@@ -14,7 +14,7 @@ from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConn
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool as SyncSentinelConnectionPool
 
-from .connections import AT_ONCE, Command, is_worth_a_retry, pack
+from .connections import AT_ONCE, is_worth_a_retry
 from .scripts import with_text
 
 __all__ = ["AsyncConnections"]
@@ -44,14 +44,14 @@ class AsyncConnections:
             weakref.WeakKeyDictionary()
         )
 
-    async def send(self, command: Command) -> tuple[Any, bool]:
+    async def send(self, command: bytes) -> tuple[Any, bool]:
         """The twin of ``Connections.send``."""
         replies, again = await self.send_all([command])
         if isinstance(replies[0], Exception):
             raise replies[0]
         return replies[0], again
 
-    async def send_all(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+    async def send_all(self, commands: Sequence[bytes]) -> tuple[list[Any], bool]:
         """The twin of ``Connections.send_all``."""
         lane = await self._lane()
         try:
@@ -88,7 +88,7 @@ class _Lane:
         finally:
             await self._pool.disconnect()
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
+    async def send(self, commands: Sequence[bytes]) -> list[Any]:
         before = _cancellations()
         async with self._gate:
             connection = await self._pool.get_connection()
@@ -107,13 +107,13 @@ def _cancellations() -> int:
     return cancelling() if cancelling is not None else 0
 
 
-async def _exchange(connection: Any, commands: Sequence[Command]) -> list[Any]:
+async def _exchange(connection: Any, commands: Sequence[bytes]) -> list[Any]:
     try:
-        await connection.send_packed_command(pack(connection, commands), check_health=False)
+        await connection.send_packed_command([b"".join(commands)], check_health=False)
         replies = [await _read(connection) for _ in commands]
         for place, command in enumerate(commands):
             if isinstance(replies[place], NoScriptError):
-                await connection.send_packed_command(connection.pack_command(*with_text(command)))
+                await connection.send_packed_command([with_text(command)])
                 replies[place] = await _read(connection)
     except BaseException:
         # A reply that nobody has read would answer the next command.

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from ...conf import LockConfig
 from ...exceptions import LockUnavailable, readable
-from ...keys import BUCKETS, bucket_keys, bucket_of, name_keys
+from ...keys import BUCKETS, bucket_keys
 from ..base import (
     GRANT_LEASE,
     BaseLockBackend,
@@ -30,7 +30,8 @@ from ..base import (
 )
 from . import listing, server_checks
 from .async_connections import AsyncConnections
-from .connections import Command, Connections, pool_of_cache
+from .commands import Word, call, tag_of
+from .connections import Connections, pool_of_cache
 from .records import Record, ms, text
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .wakeups import Wakeups
@@ -102,10 +103,10 @@ class RedisLockBackend(BaseLockBackend):
             return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
 
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
-        self._run(name, self._call_with_gone(CANCEL, name, token, ms(late)))
+        self._run(name, self._call(CANCEL, name, token, ms(late), gone=True))
 
     async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
-        await self._arun(name, self._call_with_gone(CANCEL, name, token, ms(late)))
+        await self._arun(name, self._call(CANCEL, name, token, ms(late), gone=True))
 
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
@@ -124,16 +125,16 @@ class RedisLockBackend(BaseLockBackend):
     # Waiting.
 
     def listening(self, name: str) -> bool:
-        return self.wakeups.listening(self._tag(name))
+        return self.wakeups.listening(tag_of(self.config.key_prefix, name))
 
     def listen(self, name: str, timeout: float) -> None:
         with self._naming(name), suppress(TimeoutError, FutureTimeoutError):
-            self.wakeups.listen(self._tag(name)).result(timeout)
+            self.wakeups.listen(tag_of(self.config.key_prefix, name)).result(timeout)
 
     async def alisten(self, name: str, timeout: float) -> None:
         with self._naming(name):
             # The future is everybody's: who is cancelled must not cancel it for the others.
-            ready = asyncio.wrap_future(self.wakeups.listen(self._tag(name)))
+            ready = asyncio.wrap_future(self.wakeups.listen(tag_of(self.config.key_prefix, name)))
             # Where nobody asks it how it went, asyncio would complain of that.
             ready.add_done_callback(lambda done: done.cancelled() or done.exception())
             await asyncio.wait([ready], timeout=timeout)
@@ -162,31 +163,21 @@ class RedisLockBackend(BaseLockBackend):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(self, script: Script, name: str, token: str, *args: Any) -> Command:
-        keys = name_keys(self.config.key_prefix, name)
-        command = ("EVALSHA", script.sha, len(keys), *keys, token, name)
-        return (*command, self._grant_lease_ms, *args)
+    def _call(
+        self,
+        script: Script,
+        name: str,
+        token: str,
+        *args: Word,
+        gone: bool = False,
+        keep: bool = True,
+    ) -> bytes:
+        words = (self._grant_lease_ms, *args)
+        return call(script, self.config.key_prefix, name, token, words, gone=gone, keep=keep)
 
-    def _call_with_gone(self, script: Script, name: str, token: str, *args: Any) -> Command:
-        keys = name_keys(self.config.key_prefix, name)
-        gone = f"{self._tag(name)}:gone:{token}"
-        command = ("EVALSHA", script.sha, len(keys) + 1, *keys, gone, token, name)
-        return (*command, self._grant_lease_ms, *args)
-
-    def _tag(self, name: str) -> str:
-        return bucket_keys(self.config.key_prefix, bucket_of(name)).tag
-
-    def _acquire(self, claim: Claim, stay: float) -> Command:
-        return self._call_with_gone(
-            ACQUIRE,
-            claim.name,
-            claim.token,
-            claim.limit,
-            ms(claim.lease),
-            ms(stay),
-            self.wakeups.process,
-            claim.holder,
-        )
+    def _acquire(self, claim: Claim, stay: float) -> bytes:
+        terms = claim.limit, ms(claim.lease), ms(stay), self.wakeups.process, claim.holder
+        return self._call(ACQUIRE, claim.name, claim.token, *terms, gone=True, keep=not stay)
 
     def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
         fence, until, now, *record = reply
@@ -203,18 +194,18 @@ class RedisLockBackend(BaseLockBackend):
         held_by = Record.read(record[0])
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
-    def _extend(self, one: Extension) -> Command:
+    def _extend(self, one: Extension) -> bytes:
         return self._call(EXTEND, one.name, one.token, ms(one.lease), int(one.at_least))
 
     # The way to the server and back.
 
-    def _run(self, name: str, command: Command) -> tuple[Any, bool]:
+    def _run(self, name: str, command: bytes) -> tuple[Any, bool]:
         try:
             return self.connections.send(command)
         except (RedisError, OSError) as error:
             raise self._unavailable(name, error) from error
 
-    async def _arun(self, name: str, command: Command) -> tuple[Any, bool]:
+    async def _arun(self, name: str, command: bytes) -> tuple[Any, bool]:
         try:
             return await self.async_connections.send(command)
         except (RedisError, OSError) as error:

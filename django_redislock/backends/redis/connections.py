@@ -1,4 +1,4 @@
-"""How commands travel: over connections of django-redis's own pool, as packed bytes."""
+"""How packed commands travel: over connections of django-redis's own pool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import BoundedSemaphore, RLock
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.exceptions import ImproperlyConfigured
@@ -24,9 +24,7 @@ from redis.exceptions import (
 from ...exceptions import InvalidLockBackend
 from .scripts import with_text
 
-__all__ = ["Command", "Connections", "is_worth_a_retry", "pack", "pool_of_cache"]
-
-Command: TypeAlias = "tuple[Any, ...]"
+__all__ = ["Connections", "is_worth_a_retry", "pool_of_cache"]
 
 # Few connections stay out of the pool between two commands: taking one from it costs as much as a
 # third of a round trip. Small pools are left alone.
@@ -103,14 +101,14 @@ class Connections:
             while True:
                 self.pool.release(self._kept.pop()[0])
 
-    def send(self, command: Command) -> tuple[Any, bool]:
+    def send(self, command: bytes) -> tuple[Any, bool]:
         """Return the reply, and whether the command was sent a second time after a reset."""
         replies, again = self.send_all([command])
         if isinstance(replies[0], Exception):
             raise replies[0]
         return replies[0], again
 
-    def send_all(self, commands: Sequence[Command]) -> tuple[list[Any], bool]:
+    def send_all(self, commands: Sequence[bytes]) -> tuple[list[Any], bool]:
         """Send commands in one go; an error reply stands in its place in the list."""
         try:
             return self._send_once(commands), False
@@ -121,7 +119,7 @@ class Connections:
         self.close()
         return self._send_once(commands), True
 
-    def _send_once(self, commands: Sequence[Command]) -> list[Any]:
+    def _send_once(self, commands: Sequence[bytes]) -> list[Any]:
         try:
             connection, used_at = self._kept.pop()
         except IndexError:
@@ -135,7 +133,7 @@ class Connections:
         finally:
             self._give_back(connection)
 
-    def _send_pooled(self, commands: Sequence[Command]) -> list[Any]:
+    def _send_pooled(self, commands: Sequence[bytes]) -> list[Any]:
         try:
             connection = self.pool.get_connection()
         except RedisConnectionError as error:
@@ -167,26 +165,19 @@ def _is_cut(connection: Any) -> bool:
         return True
 
 
-def _exchange(connection: Any, commands: Sequence[Command]) -> list[Any]:
+def _exchange(connection: Any, commands: Sequence[bytes]) -> list[Any]:
     try:
-        connection.send_packed_command(pack(connection, commands), check_health=False)
+        connection.send_packed_command([b"".join(commands)], check_health=False)
         replies = [_read(connection) for _ in commands]
         for place, command in enumerate(commands):
             if isinstance(replies[place], NoScriptError):
-                connection.send_packed_command(connection.pack_command(*with_text(command)))
+                connection.send_packed_command([with_text(command)])
                 replies[place] = _read(connection)
     except BaseException:
         # A reply that nobody has read would answer the next command.
         connection.disconnect()
         raise
     return replies
-
-
-def pack(connection: Any, commands: Sequence[Command]) -> Any:
-    """The bytes of all commands, in as few pieces as may be."""
-    if len(commands) == 1:
-        return connection.pack_command(*commands[0])
-    return connection.pack_commands(commands)
 
 
 def _read(connection: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ...keys import BucketKeys
 from ..base import Hold, Page
-from .connections import Command, Connections
+from .commands import Word, pack
+from .connections import Connections
 from .records import Record, text
 
 __all__ = ["page"]
@@ -92,7 +93,7 @@ def _holds(
     lines = [(line, 0) for line in _alone(connections, buckets, entries)]
     # Of the others a name may have several, and a queue.
     others = [place for place, (line, _) in enumerate(lines) if line is None]
-    commands: list[Command] = []
+    commands: list[tuple[Word, ...]] = []
     for entry in (entries[place] for place in others):
         tag = buckets[entry.bucket].tag
         commands.append(("HGET", f"{tag}:records:{entry.name}", entry.token))
@@ -131,8 +132,10 @@ def _counts_until(connections: Connections, buckets: Sequence[BucketKeys], score
     return _ask(connections, [("ZCOUNT", keys.listed, "-inf", score) for keys in buckets])
 
 
-def _ask(connections: Connections, commands: Sequence[Command]) -> list[Any]:
-    replies, _ = connections.send_all(commands) if commands else ([], False)
+def _ask(connections: Connections, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
+    if not commands:
+        return []
+    replies, _ = connections.send_all([pack(*command) for command in commands])
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

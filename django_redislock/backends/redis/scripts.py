@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha1
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 __all__ = [
     "ACQUIRE",
@@ -44,8 +44,11 @@ CANCEL = Script.read("head", "clock", "grants", "cancel")
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)
 }
+_BY_SHA = b"$7\r\nEVALSHA\r\n$40\r\n"
 
 
-def with_text(command: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The ``EVALSHA`` command with the script's text, for a server that has forgotten it."""
-    return ("EVAL", _TEXTS[command[1]], *command[2:])
+def with_text(command: bytes) -> bytes:
+    """The packed ``EVALSHA`` with the script's text, for a server that has forgotten it."""
+    start, rest = command.split(_BY_SHA, 1)
+    text = _TEXTS[rest[:40]]
+    return b"%b$4\r\nEVAL\r\n$%d\r\n%b%b" % (start, len(text), text, rest[40:])
