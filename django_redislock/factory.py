@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias, overload
 
 from .backends.base import SHARED
 from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from .handler import lock_backends
-from .holding.clock import LeaseClock
 from .identity import caller
 from .keys import check_name
 from .lock import Lock
@@ -97,6 +95,9 @@ def lock(
     longest = config.max_hold if max_hold is None else seconds(max_hold, "max_hold", endless=True)
     options: dict[str, Any] = {
         "wait": patience,
+        "lease": length,
+        "renew": config.renew if renew is None else renew,
+        "max_hold": longest,
         "limit": _checked_limit(limit, shared),
         "reentrant": reentrant,
         "label": label,
@@ -104,19 +105,12 @@ def lock(
         "on_lost": on_lost,
     }
 
-    clock = partial(
-        LeaseClock, length, renew=config.renew if renew is None else renew, max_hold=longest
-    )
-
-    def handle(one: str, token: str | None) -> Lock:
-        return Lock(check_name(one), backend, clock=clock, token=token, **options)
-
     if isinstance(name, str):
-        return handle(name, _checked_token(token))
+        return Lock(check_name(name), backend, token=_checked_token(token), **options)
     if token is not None:
         raise ValueError("A token belongs to one name: make a handle for each of the names.")
     names = _checked_names(name)
-    return MultiLock([handle(one, None) for one in names], patience)
+    return MultiLock([Lock(one, backend, token=None, **options) for one in names], patience)
 
 
 def _checked_limit(limit: int, shared: bool) -> int:

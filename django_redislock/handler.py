@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from django.utils.module_loading import import_string
 from .backends.base import BaseLockBackend
 from .conf import LockConfig, read_settings
 from .exceptions import InvalidLockBackend
+from .process import process
 
 if TYPE_CHECKING:
     _Handler = BaseConnectionHandler[BaseLockBackend]
@@ -108,9 +108,7 @@ class LockBackendHandler(_Handler):
 
 
 lock_backends = LockBackendHandler()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lock_backends.after_fork)
+process.in_child(lock_backends.after_fork)
 
 
 @receiver(setting_changed, dispatch_uid="django_redislock.handler")

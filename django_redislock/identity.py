@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import threading
@@ -11,13 +10,14 @@ from pathlib import Path
 from types import FrameType
 
 from .backends.base import Holder
+from .process import process
 
 __all__ = ["caller", "packed_holder"]
 
 
 def packed_holder(what: str, label: str) -> str:
     """The holder that this thread would be now, packed."""
-    return _packed(os.getpid(), threading.current_thread().name, what, label)
+    return _packed(process.pid, threading.current_thread().name, what, label)
 
 
 def caller(depth: int) -> str:

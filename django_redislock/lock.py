@@ -45,8 +45,10 @@ class Lock(TwoFaced):
         name: str,
         backend: BaseLockBackend,
         *,
-        clock: Callable[[], LeaseClock],
         wait: float,
+        lease: float,
+        renew: bool,
+        max_hold: float | None,
         limit: int,
         reentrant: bool,
         token: str | None,
@@ -58,7 +60,9 @@ class Lock(TwoFaced):
         self.backend = backend
         self.wait = wait
         self.limit = limit
-        self._clock = clock
+        self._lease = lease
+        self._renew = renew
+        self._max_hold = max_hold
         self._reentrant = reentrant
         self._token = token
         self._what = what
@@ -252,7 +256,8 @@ class Lock(TwoFaced):
 
     def _new_tenure(self) -> Tenure:
         token = self._token or secrets.token_hex(16)
-        return Tenure(self.backend, self.name, token, self.limit, self._clock())
+        clock = LeaseClock(self._lease, renew=self._renew, max_hold=self._max_hold)
+        return Tenure(self.backend, self.name, token, self.limit, clock)
 
     def _take_share(self, tenure: Tenure) -> None:
         self._tenure = tenure

@@ -31,12 +31,14 @@ def tie_to_transactions(handle: Lock, tenure: Tenure, *, whole: bool) -> None:
 
     A rollback to the present savepoint ends it too, unless it is tied to ``whole`` transactions.
     """
-    for connection in connections.all(initialized_only=True):
+    for alias in connections.settings:
+        # What connections.all(initialized_only=True) looks at too, but in a third of its time.
+        connection: Any = getattr(connections._connections, alias, None)  # type: ignore[attr-defined]
         # In the transaction that TestCase wraps around a test nothing is ever committed.
-        if connection.in_atomic_block and not _is_test(connection):
+        if connection is not None and connection.in_atomic_block and not _is_test(connection):
             savepoints = set() if whole else set(connection.savepoint_ids)
             # As connection.on_commit() does, which cannot be told to outlive a savepoint.
-            connection.run_on_commit.append((savepoints, _Knot(handle, tenure), True))  # type: ignore[arg-type]
+            connection.run_on_commit.append((savepoints, _Knot(handle, tenure), True))
 
 
 class _Knot:

@@ -20,7 +20,7 @@ LONGEST = 300  # lines
 
 # A module imports from its own layer and from those above it in this table, never from below.
 LAYERS = [
-    "exceptions signals keys conf steps faces holding",
+    "exceptions signals keys conf steps faces process holding",
     "backends backends.*",
     "handler identity",
     "holding.* waiting transactions lock multi factory",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import weakref
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, TypeAlias
+
+from ..process import process
 
 if TYPE_CHECKING:
     from .tenure import Tenure
@@ -83,6 +84,4 @@ class Contexts:
 
 
 contexts = Contexts()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=contexts.forget)
+process.in_child(contexts.forget)

@@ -13,6 +13,7 @@ import threading
 from types import FrameType
 
 from ..exceptions import LockError
+from ..process import process
 from .renewal import renewer
 
 __all__ = ["release_at_end"]
@@ -28,12 +29,12 @@ _watched_pid = 0
 def release_at_end() -> None:
     """Be there when this process ends. Called with every hold; the first one counts."""
     global _watched_pid  # noqa: PLW0603 - it is a fact about the process
-    if _watched_pid == os.getpid():
+    if _watched_pid == process.pid:
         return
     # A signal can be asked for in the main thread only; a later hold there gets its turn.
     if threading.current_thread() is not threading.main_thread():
         return
-    _watched_pid = os.getpid()
+    _watched_pid = process.pid
     # Servers that end by themselves on SIGTERM (gunicorn, uvicorn, celery) have a handler of their
     # own and come to a normal exit. Where the signal would end the process at once, it is ours.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:

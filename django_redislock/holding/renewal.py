@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import os
 import threading
 import weakref
 from collections import defaultdict
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..backends.base import BaseLockBackend, Extension
 from ..exceptions import LockUnavailable
+from ..process import process
 from .couriers import Couriers
 
 if TYPE_CHECKING:
@@ -228,6 +228,5 @@ def _tell(tenures: list[Tenure]) -> None:
 
 renewer = Renewer()
 
-if hasattr(os, "register_at_fork"):
-    # A child holds nothing of what its parent holds, and inherits no thread.
-    os.register_at_fork(after_in_child=renewer.forget)
+# A child holds nothing of what its parent holds, and inherits no thread.
+process.in_child(renewer.forget)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..backends.base import BaseLockBackend, Extension, Grant
 from ..exceptions import LockError, LockLost
+from ..process import process
 from ..signals import lock_lost, lock_released
 from ..steps import Step, Steps
 from .clock import LeaseClock
@@ -62,7 +63,7 @@ class Tenure:
     @property
     def inherited(self) -> bool:
         """Whether this is a forked child, which holds nothing of what its parent holds."""
-        return self._pid not in (0, os.getpid())
+        return self._pid not in (0, process.look())
 
     def admits(self, other: Tenure) -> bool:
         """Whether who asks for ``other`` may share this: it is the same name, held as strictly."""
@@ -71,13 +72,15 @@ class Tenure:
     @property
     def alive(self) -> bool:
         """Whether it is held, by its own clock."""
-        return self._pid == os.getpid() and not self.lost and self.clock.remaining() > 0
+        return (
+            self._pid == process.look() and not self.lost.reason and self.clock.ends > monotonic()
+        )
 
     def begin(self, grant: Grant) -> None:
         """It was granted. Raises ``LockLost`` if the reply came too late."""
         self.fence = grant.fence
         self.clock.begin(grant.ends, confirmed=grant.confirmed)
-        self._pid = os.getpid()
+        self._pid = process.pid
         if not self.alive:
             raise self.gone("its lease ran out before the reply came")
         self._context = contexts.enter(self)
@@ -140,7 +143,7 @@ class Tenure:
         if not released:
             raise self.gone(GONE)
         held_for = self.clock.held_for() if self.begun else None
-        self.forget()
+        self._close()
         if lock_released.receivers:
             yield lock_released.telling(type(handle), lock=handle, held=held_for)
 
@@ -166,6 +169,9 @@ class Tenure:
     def forget(self) -> None:
         """It is not held any more, and that is as it should be."""
         renewer.discard(self)
+        self._close()
+
+    def _close(self) -> None:
         with self._changing:
             self._pid = 0
         self._leave_context()
@@ -178,7 +184,7 @@ class Tenure:
     def lose(self, reason: str) -> bool:
         """It is over; False if that is known. Those who have it are to be told."""
         with self._changing:
-            if self._pid != os.getpid() or not self.lost.set(reason):
+            if self._pid != process.pid or not self.lost.set(reason):
                 return False
         renewer.discard(self)
         self._leave_context()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import multiprocessing
 import os
 import threading
@@ -11,16 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 from django_redislock import LockError, lock, lock_backends
+from django_redislock.backends.redis.commands import pack
 from django_redislock.holding.renewal import renewer
 from tests.concurrency.jobs import FOR_EVER, queue_length
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
 
 
-def in_child(work: Callable[[], list[str]]) -> list[str]:
+def in_child(work: Callable[[], list[str]], fork: Callable[[], int] = os.fork) -> list[str]:
     """Run `work` in a forked child, and its exit handlers; return what it has returned."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             wrong = work()
@@ -76,6 +78,33 @@ def child_holds_nothing(place: Place) -> list[str]:
     with held:
         wrong = in_child(refusing_child) + in_child(locking_child)
         lost = held.lost.wait(1.3)  # two leases
+        return wrong + failures(the_parent_goes_on=not lost and held.owned())
+
+
+def child_of_a_silent_fork(place: Place) -> list[str]:
+    """Some servers, uWSGI for one, fork without telling Python."""
+    place.use()
+    silent_fork = ctypes.PyDLL(None).fork
+
+    def connection() -> int:
+        number, _ = lock_backends["default"].connections.send(pack("CLIENT", "ID"))
+        return number
+
+    with lock("a", lease=0.6) as held:
+        before = connection()
+
+        def child() -> list[str]:
+            # More than this, a thread for one, cannot be had of such a Python.
+            shared = connection() == before
+            busy = not lock("a").acquire(wait=0)
+            return failures(
+                its_connection_is_its_own=not shared,
+                the_parent_holds=busy,
+                it_holds_nothing=not held.held,
+            )
+
+        wrong = [one for _ in range(3) for one in in_child(child, silent_fork)]
+        lost = held.lost.wait(1.3)
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 

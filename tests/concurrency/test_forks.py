@@ -13,6 +13,7 @@ from tests.support.processes import context, kill_hard
     "attempt",
     [
         forking.child_holds_nothing,
+        forking.child_of_a_silent_fork,
         forking.child_waits,
         forking.child_after_many_threads,
         forking.child_in_a_transaction,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from redis.exceptions import (
 )
 
 from ...exceptions import InvalidLockBackend
+from ...process import process
 from .scripts import with_text
 
 __all__ = ["Connections", "is_worth_a_retry", "pool_of_cache"]
@@ -88,7 +88,7 @@ class Connections:
 
     def forget(self) -> None:
         """Leave all connections to the parent after a fork."""
-        if getattr(self.pool, "pid", None) not in (None, os.getpid()):
+        if getattr(self.pool, "pid", None) not in (None, process.pid):
             # Another thread may have held it at the fork, and redis-py takes it to start anew.
             self.pool._lock = RLock()
         self._kept: deque[tuple[Any, float]] = deque()
@@ -120,6 +120,7 @@ class Connections:
         return self._send_once(commands), True
 
     def _send_once(self, commands: Sequence[bytes]) -> list[Any]:
+        process.look()
         try:
             connection, used_at = self._kept.pop()
         except IndexError:
