@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, overload
+from typing import TypeAlias, overload
 
 from .backends.base import SHARED
 from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from .handler import lock_backends
 from .identity import caller
 from .keys import check_name
-from .lock import Lock
+from .lock import Lock, Terms
 from .multi import MultiLock
 
 __all__ = ["lock"]
@@ -90,27 +90,24 @@ def lock(
     """
     backend = lock_backends[using]
     config = backend.config
-    patience = config.wait if wait is None else seconds(wait, "wait", endless=True)
-    length = config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE)
-    longest = config.max_hold if max_hold is None else seconds(max_hold, "max_hold", endless=True)
-    options: dict[str, Any] = {
-        "wait": patience,
-        "lease": length,
-        "renew": config.renew if renew is None else renew,
-        "max_hold": longest,
-        "limit": _checked_limit(limit, shared),
-        "reentrant": reentrant,
-        "label": label,
-        "what": caller(1) if what is None else what,
-        "on_lost": on_lost,
-    }
-
+    terms = Terms(
+        wait=config.wait if wait is None else seconds(wait, "wait", endless=True),
+        lease=config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE),
+        renew=config.renew if renew is None else renew,
+        max_hold=config.max_hold
+        if max_hold is None
+        else seconds(max_hold, "max_hold", endless=True),
+        limit=_checked_limit(limit, shared),
+        reentrant=reentrant,
+        what=caller(1) if what is None else what,
+        label=label,
+        on_lost=on_lost,
+    )
     if isinstance(name, str):
-        return Lock(check_name(name), backend, token=_checked_token(token), **options)
+        return Lock(check_name(name), backend, terms, _checked_token(token))
     if token is not None:
         raise ValueError("A token belongs to one name: make a handle for each of the names.")
-    names = _checked_names(name)
-    return MultiLock([Lock(one, backend, token=None, **options) for one in names], patience)
+    return MultiLock([Lock(one, backend, terms) for one in _checked_names(name)], terms.wait)
 
 
 def _checked_limit(limit: int, shared: bool) -> int:

@@ -7,7 +7,7 @@ import sys
 import threading
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 from .backends.base import Holder
 from .process import process
@@ -23,8 +23,12 @@ def packed_holder(what: str, label: str) -> str:
 def caller(depth: int) -> str:
     """``module.function`` of the code ``depth`` calls above the one who asks."""
     frame: FrameType = sys._getframe(depth + 1)
-    function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
-    return f"{frame.f_globals.get('__name__', '?')}.{function}"
+    return _dotted(frame.f_globals.get("__name__", "?"), frame.f_code)
+
+
+@lru_cache(maxsize=1024)
+def _dotted(module: str, code: CodeType) -> str:
+    return f"{module}.{getattr(code, 'co_qualname', code.co_name)}"
 
 
 @lru_cache(maxsize=1024)

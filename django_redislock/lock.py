@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import warnings
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 from .backends.base import BaseLockBackend, Busy, Claim, Holder
 from .conf import SHORTEST_LEASE, Duration, seconds
@@ -25,12 +26,26 @@ from .steps import Steps, aperform, perform
 from .transactions import tie_to_transactions
 from .waiting import attempt
 
-__all__ = ["Lock"]
+__all__ = ["Lock", "Terms"]
 
 logger = logging.getLogger("django_redislock")
 
 # How long (seconds) an acquire that nobody waits for any more may still be on its way.
 LATE = 60.0
+
+
+class Terms(NamedTuple):
+    """How a handle asks for its lock and holds it. Times are in seconds."""
+
+    wait: float
+    lease: float
+    renew: bool
+    max_hold: float | None
+    limit: int
+    reentrant: bool
+    what: str
+    label: str
+    on_lost: Callable[[Lock], object] | None
 
 
 class Lock(TwoFaced):
@@ -41,33 +56,13 @@ class Lock(TwoFaced):
     """
 
     def __init__(
-        self,
-        name: str,
-        backend: BaseLockBackend,
-        *,
-        wait: float,
-        lease: float,
-        renew: bool,
-        max_hold: float | None,
-        limit: int,
-        reentrant: bool,
-        token: str | None,
-        what: str,
-        label: str,
-        on_lost: Callable[[Lock], object] | None,
+        self, name: str, backend: BaseLockBackend, terms: Terms, token: str | None = None
     ) -> None:
         self.name = name
         self.backend = backend
-        self.wait = wait
-        self.limit = limit
-        self._lease = lease
-        self._renew = renew
-        self._max_hold = max_hold
-        self._reentrant = reentrant
+        self.wait = terms.wait
+        self._terms = terms
         self._token = token
-        self._what = what
-        self._label = label
-        self._on_lost = on_lost
         self._busy: Busy | None = None
         self._tried = self._has_share = False
         self._tenure = self._new_tenure()
@@ -76,6 +71,11 @@ class Lock(TwoFaced):
     def token(self) -> str:
         """What proves the ownership of the present attempt: 128 random bits in hexadecimal."""
         return self._tenure.token
+
+    @property
+    def limit(self) -> int:
+        """How many may hold the name at once."""
+        return self._terms.limit
 
     @property
     def fence(self) -> int:
@@ -130,7 +130,7 @@ class Lock(TwoFaced):
     def holder(self) -> Holder | None:
         """Who holds the lock: this handle while it does, else who did at its last attempt."""
         if self.held:
-            return Holder.unpack(packed_holder(self._what, self._label))
+            return Holder.unpack(packed_holder(self._terms.what, self._terms.label))
         return self._busy.holder if self._busy else None
 
     def __repr__(self) -> str:
@@ -163,7 +163,7 @@ class Lock(TwoFaced):
     def _joinable(self) -> Tenure | None:
         """A hold of this name that this thread or task has, and that this handle may share."""
         for tenure in contexts.held_here(self._tenure.subject):
-            if tenure.admits(self._tenure) and (self._reentrant or tenure.released):
+            if tenure.admits(self._tenure) and (self._terms.reentrant or tenure.released):
                 return tenure
         return None
 
@@ -171,8 +171,8 @@ class Lock(TwoFaced):
         if self._tried:
             self._tenure = self._new_tenure()
         self._has_share, self._tried, tenure = False, True, self._tenure
-        holder = packed_holder(self._what, self._label)
-        claim = Claim(self.name, tenure.token, self.limit, tenure.clock.length, holder)
+        holder = packed_holder(self._terms.what, self._terms.label)
+        claim = Claim(self.name, tenure.token, tenure.limit, tenure.clock.length, holder)
         began = monotonic()
         try:
             grant, busy = yield from attempt(self.backend, claim, patience)
@@ -248,16 +248,17 @@ class Lock(TwoFaced):
 
     def tell_lost(self) -> None:
         """The hold was lost: call ``on_lost``."""
-        if self._has_share and self._on_lost is not None:
+        if self._has_share and self._terms.on_lost is not None:
             try:
-                self._on_lost(self)
+                self._terms.on_lost(self)
             except BaseException:
                 logger.exception("on_lost of the lock %r failed", self.name)
 
     def _new_tenure(self) -> Tenure:
-        token = self._token or secrets.token_hex(16)
-        clock = LeaseClock(self._lease, renew=self._renew, max_hold=self._max_hold)
-        return Tenure(self.backend, self.name, token, self.limit, clock)
+        terms = self._terms
+        token = self._token or os.urandom(16).hex()
+        clock = LeaseClock(terms.lease, renew=terms.renew, max_hold=terms.max_hold)
+        return Tenure(self.backend, self.name, token, terms.limit, clock)
 
     def _take_share(self, tenure: Tenure) -> None:
         self._tenure = tenure

@@ -66,7 +66,9 @@ class Renewer:
 
     def forget(self) -> None:
         """Hold nothing of what the parent holds, in a forked child."""
-        self._changed = threading.Condition()
+        # Garbage may be collected anywhere, and holds with it: reentrant.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._held: dict[Key, _Watch] = {}
         self._due: list[Entry] = []
@@ -76,25 +78,24 @@ class Renewer:
 
     def add(self, tenure: Tenure) -> None:
         """Look after a hold from now on."""
-        with self._changed:
+        with self._lock:
             watch = self._held[tenure.key] = _Watch(tenure)
             self._push(tenure.clock.due, tenure.key, watch)
 
     def again(self, tenure: Tenure) -> None:
         """The lease of a hold has changed."""
-        with self._changed:
+        with self._lock:
             if (watch := self._held.get(tenure.key)) is not None:
                 self._push(tenure.clock.due, tenure.key, watch)
 
     def discard(self, tenure: Tenure) -> None:
         """Never renew this hold again, and never tell it that it is lost."""
-        with self._changed:
+        with self._lock:
             self._held.pop(tenure.key, None)
-            self._tidy()
 
     def holds(self) -> list[Tenure]:
         """What this process holds."""
-        with self._changed:
+        with self._lock:
             watches = list(self._held.values())
         return [tenure for watch in watches if (tenure := watch.tenure()) is not None]
 
@@ -112,7 +113,7 @@ class Renewer:
             _lose([tenure], "it was released by force")
 
     def _find(self, key: Key) -> Tenure | None:
-        with self._changed:
+        with self._lock:
             watch = self._held.get(key)
         return watch.tenure() if watch is not None else None
 
@@ -120,15 +121,12 @@ class Renewer:
         watch = self._held.get(entry[2])
         return watch is not None and watch.entry == entry[1]
 
-    def _tidy(self) -> None:
-        if len(self._due) > FEW + 2 * len(self._held):
-            self._due = [entry for entry in self._due if self._is_current(entry)]
-            heapq.heapify(self._due)
-
     def _push(self, due: float, key: Key, watch: _Watch) -> None:
         watch.entry = next(self._count)
         heapq.heappush(self._due, (due, watch.entry, key))
-        self._tidy()
+        if len(self._due) > FEW + 2 * len(self._held):
+            self._due = [entry for entry in self._due if self._is_current(entry)]
+            heapq.heapify(self._due)
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._run, name="django_redislock-renewal", daemon=True
@@ -142,7 +140,7 @@ class Renewer:
     def _run(self) -> None:
         held_at = monotonic()
         while True:
-            with self._changed:
+            with self._lock:
                 now = monotonic()
                 if self._held:
                     held_at = now

@@ -7,12 +7,11 @@ import sys
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import include, path
 from django.utils.decorators import method_decorator
-from rest_framework import authentication, exceptions, permissions, renderers, viewsets
+from rest_framework import exceptions, permissions, renderers, viewsets
 from rest_framework.decorators import (
     action,
     api_view,
@@ -34,29 +33,10 @@ from django_redislock import (
 )
 
 from .requests import holds
+from .rest import Header, Shouting
 
 NAME = "basket:{request.user.pk}:{pk}"
 OPTIONS: dict[str, Any] = {"using": "memory"}
-
-
-class Header(authentication.BaseAuthentication):
-    """Whoever says so is that user."""
-
-    def authenticate(self, request: Any) -> tuple[User, None] | None:
-        pk = request.headers.get("X-User")
-        return (User(pk=int(pk)), None) if pk else None
-
-    def authenticate_header(self, request: Any) -> str:
-        return "Header"
-
-
-class Shouting(renderers.JSONRenderer):
-    media_type = "text/shouting"
-    format = "shouting"
-
-    def render(self, *args: Any, **kwargs: Any) -> bytes:
-        rendered: bytes = super().render(*args, **kwargs)
-        return rendered.upper()
 
 
 AUTHENTICATION = [Header]
@@ -69,7 +49,8 @@ def fill(request: Any, pk: int) -> Response:
     held = request.lock
     if request.data.get("fail"):
         raise exceptions.ValidationError({"held": holds(held.name, "memory")})
-    return Response({"name": held.name, "held": holds(held.name, "memory"), "what": held._what})
+    what = held.holder.what
+    return Response({"name": held.name, "held": holds(held.name, "memory"), "what": what})
 
 
 class Basket:

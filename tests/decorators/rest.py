@@ -1,0 +1,28 @@
+"""What a project gives to REST framework: its users, and a format of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from rest_framework import authentication, renderers
+
+
+class Header(authentication.BaseAuthentication):
+    """Whoever says so is that user."""
+
+    def authenticate(self, request: Any) -> tuple[User, None] | None:
+        pk = request.headers.get("X-User")
+        return (User(pk=int(pk)), None) if pk else None
+
+    def authenticate_header(self, request: Any) -> str:
+        return "Header"
+
+
+class Shouting(renderers.JSONRenderer):
+    media_type = "text/shouting"
+    format = "shouting"
+
+    def render(self, *args: Any, **kwargs: Any) -> bytes:
+        rendered: bytes = super().render(*args, **kwargs)
+        return rendered.upper()
