@@ -27,7 +27,7 @@ LAYERS = [
     "names calls views views.* rows rows.*",
     "operations operations.presence operations.criteria operations.selection operations.wording",
     "decorators models commands operations.audit admin admin.* checks log",
-    "apps migrations migrations.* management management.* testing testing.*",
+    "apps asgi migrations migrations.* management management.* testing testing.*",
     "django_redislock",  # the package itself: the public names
 ]
 # What only some rooms may know: (import, rooms).

@@ -16,7 +16,7 @@ from ..exceptions import LockError
 from ..process import process
 from .renewal import renewer
 
-__all__ = ["release_at_end"]
+__all__ = ["release_all", "release_at_end"]
 
 logger = logging.getLogger("django_redislock")
 
@@ -35,13 +35,15 @@ def release_at_end() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     _watched_pid = process.pid
-    # Servers that end by themselves on SIGTERM (gunicorn, uvicorn, celery) have a handler of their
-    # own and come to a normal exit. Where the signal would end the process at once, it is ours.
+    # Servers that end by themselves on SIGTERM have a handler of their own. Gunicorn and celery come
+    # to a normal exit; for uvicorn see asgi.py. Where the signal would end the process at once, it
+    # is ours.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
 
 
-def _release_all() -> None:
+def release_all() -> None:
+    """Release what this process holds, whoever needs it: it is about to end."""
     for lock in renewer.holds():
         renewer.discard(lock)
         try:
@@ -53,11 +55,11 @@ def _release_all() -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     # The thread that the signal interrupted may hold any mutex, so another one does the work.
-    releasing = threading.Thread(target=_release_all, daemon=True)
+    releasing = threading.Thread(target=release_all, daemon=True)
     releasing.start()
     releasing.join(PATIENCE)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
-atexit.register(_release_all)
+atexit.register(release_all)

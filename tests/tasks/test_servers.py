@@ -23,11 +23,13 @@ WITHIN = 30.0  # seconds; a deadline for a machine under load, not an expectatio
 
 GUNICORN = ("gunicorn", "--worker-class", "sync", "--workers", "1")
 UVICORN = ("uvicorn", "tests.tasks.applications:asgi", "--lifespan", "off")
+LIFESPAN = ("uvicorn", "tests.tasks.applications:asgi_with_lifespan", "--lifespan", "on")
 SERVERS = {
     "gunicorn": (*GUNICORN, "tests.tasks.applications:wsgi", "--bind"),
     "gunicorn --preload": (*GUNICORN, "--preload", "tests.tasks.preloaded:wsgi", "--bind"),
     "uvicorn": (*UVICORN, "--port"),
-    "uvicorn --workers": (*UVICORN, "--workers", "2", "--port"),
+    "uvicorn with lifespan": (*LIFESPAN, "--port"),
+    "uvicorn with lifespan --workers": (*LIFESPAN, "--workers", "2", "--port"),
 }
 # What they write when they have been asked to end.
 ENDING = {"gunicorn": "Handling signal: term", "uvicorn": "Shutting down"}
@@ -105,7 +107,7 @@ def test_a_request_is_finished_and_releases_its_lock(
         assert time.monotonic() - ended_at < 5
 
 
-@pytest.mark.parametrize("server", ["gunicorn", "gunicorn --preload"])
+@pytest.mark.parametrize("server", [one for one in SERVERS if one != "uvicorn"])
 def test_what_the_process_holds_is_released(server: str, key_prefix: str) -> None:
     with served(server, key_prefix) as site:
         assert site.get("keep/a") == "True"
@@ -116,9 +118,9 @@ def test_what_the_process_holds_is_released(server: str, key_prefix: str) -> Non
         assert_not_locked("a")
 
 
-def test_the_workers_of_uvicorn_end_by_the_signal_itself(key_prefix: str) -> None:
+def test_uvicorn_ends_by_the_signal_itself(key_prefix: str) -> None:
     """Nothing can run after that: what is held beyond a request is left to its lease."""
-    with served("uvicorn --workers", key_prefix) as site:
+    with served("uvicorn", key_prefix) as site:
         assert site.get("keep/a") == "True"
         site.terminate()
         site.program.ended()
