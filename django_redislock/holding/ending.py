@@ -35,9 +35,9 @@ def release_at_end() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     _watched_pid = process.pid
-    # Servers that end by themselves on SIGTERM have a handler of their own. Gunicorn and celery come
-    # to a normal exit; for uvicorn see asgi.py. Where the signal would end the process at once, it
-    # is ours.
+    # Servers that end by themselves on SIGTERM have a handler of their own: gunicorn and celery
+    # come to a normal exit, and for uvicorn there is asgi.py. Where the signal would end the
+    # process at once, it is ours.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
 
