@@ -36,7 +36,7 @@ class TwoFaced(ABC):
         """End the hold; the first who waits holds the lock then.
 
         Raises ``LockLost`` if the hold had ended before, ``LockUnavailable`` if the backend did not
-        answer (the release is tried once more in the background, then the lease ends it), and
+        answer (the release is tried again in the background until the lease ends it), and
         ``LockError`` if nothing was held.
         """
         perform(self.releasing())

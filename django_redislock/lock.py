@@ -193,7 +193,7 @@ class Lock(TwoFaced):
             tenure.forget()
             if self._token is None:
                 cancel = partial(self.backend.cancel, self.name, tenure.token, LATE)
-                renewer.run_soon(self.backend, cancel)
+                renewer.run_soon(self.backend, cancel, until=monotonic() + claim.lease)
             raise
         return grant is not None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 import weakref
 from collections import defaultdict
@@ -99,9 +100,24 @@ class Renewer:
             watches = list(self._held.values())
         return [tenure for watch in watches if (tenure := watch.tenure()) is not None]
 
-    def run_soon(self, backend: BaseLockBackend, errand: Callable[[], object]) -> None:
-        """Do something in the background, once."""
-        self._couriers.send(backend, errand)
+    def run_soon(
+        self, backend: BaseLockBackend, errand: Callable[[], object], until: float = -math.inf
+    ) -> None:
+        """Do something in the background; while the backend is not to be had, again and again.
+
+        That ends at ``until``, on the monotonic clock.
+        """
+
+        def insist() -> float | None:
+            try:
+                errand()
+            except LockUnavailable:
+                if monotonic() < until:
+                    return RETRY_EVERY
+                raise
+            return None
+
+        self._couriers.send(backend, insist)
 
     def flush(self, timeout: float) -> None:
         """Wait until what was to be done in the background is done, ``timeout`` seconds at most."""

@@ -138,7 +138,8 @@ class Tenure:
             )
         except BaseException:
             self.forget()
-            renewer.run_soon(self.backend, partial(self.backend.release, self.name, self.token))
+            again = partial(self.backend.release, self.name, self.token)
+            renewer.run_soon(self.backend, again, until=self.clock.ends)
             raise
         if not released:
             raise self.gone(GONE)

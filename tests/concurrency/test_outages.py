@@ -146,3 +146,29 @@ def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use)
     with pytest.raises(LockUnavailable):
         lock("a").acquire(wait=30)
     assert time.monotonic() - began < 3
+
+
+def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use, monkeypatch):
+    """Its lease would keep it for minutes."""
+    use(proxy.url, prefix=place.prefix)
+    backend = lock_backends["default"]
+    tried: list[str] = []
+    release = backend.release
+
+    def trying(name: str, token: str) -> bool:
+        tried.append(name)
+        return release(name, token)
+
+    monkeypatch.setattr(backend, "release", trying)
+    handles = [lock(name, lease=600) for name in "ab"]
+    for handle in handles:
+        handle.acquire()
+    proxy.refuse()
+    proxy.cut()
+    for handle in handles:
+        with pytest.raises(LockUnavailable):
+            handle.release()
+    wait_until(lambda: min(tried.count("a"), tried.count("b")) > 3)
+    proxy.accept()
+    with place.client() as client:
+        wait_until(lambda: not client.keys(f"{place.prefix}:*:alone:*"))

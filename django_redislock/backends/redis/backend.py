@@ -222,9 +222,14 @@ class RedisLockBackend(BaseLockBackend):
         what = f"The lock {readable(name)!r}" if name else "The list of locks"
         return LockUnavailable(
             f"{what} cannot be had: Redis (LOCKS[{self.alias!r}], cache {self.config.cache!r}) did "
-            f"not do what it was asked: {error}",
+            f"not do what it was asked: {_said(error)}",
             name=name,
         )
+
+
+def _said(error: Exception) -> str:
+    # Of a Sentinel that does not answer, redis-py shows the whole client.
+    return str(error).partition(" : <")[0]
 
 
 def _released(reply: int, sent_again: bool) -> bool:

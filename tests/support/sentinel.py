@@ -1,0 +1,99 @@
+"""A primary, a replica, and a Sentinel that puts one in the place of the other."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from django_redislock.testing.launcher import SupervisedProcess
+from django_redislock.testing.servers import HOST, EmbeddedServer, find_binary, free_port
+from tests.support.processes import wait_until
+
+
+class SentinelSet:
+    """Three servers that end with the block; `cache` is what CACHES["default"] says of them."""
+
+    def __enter__(self) -> SentinelSet:
+        # django-redis keeps a pool for each address, and so for each name.
+        self.service = f"main-{secrets.token_hex(4)}"
+        with ExitStack() as stack:
+            self.primary = stack.enter_context(EmbeddedServer())
+            follow = ("--replicaof", HOST, str(self.primary.port))
+            at_once = ("--repl-diskless-sync-delay", "0")
+            self.replica = stack.enter_context(EmbeddedServer(args=(*follow, *at_once)))
+            self.port = free_port()
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            watching = SupervisedProcess(
+                [find_binary(), str(self._configuration(folder)), "--sentinel"]
+            )
+            stack.callback(watching.stop)
+            wait_until(self._is_complete, what="Sentinel knows the replica, and it is in step")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        return {
+            "LOCATION": f"redis://{self.service}/0",
+            "OPTIONS": {
+                "CLIENT_CLASS": "django_redis.client.SentinelClient",
+                "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
+                "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
+                "SENTINELS": [(HOST, self.port)],
+            },
+        }
+
+    def lose_primary(self) -> None:
+        """Kill the primary; return when the replica has taken its place."""
+        self.primary.kill()
+        self.wait_for_promotion()
+
+    def wait_for_promotion(self) -> None:
+        """Return when Sentinel names the replica, which has learnt of it."""
+        with self._sentinel() as sentinel, Redis(port=self.replica.port) as replica:
+            named = (HOST, self.replica.port)
+            wait_until(
+                lambda: (
+                    sentinel.sentinel_get_master_addr_by_name(self.service) == named
+                    and replica.role()[0] == b"master"
+                ),
+                what="the replica is promoted",
+            )
+
+    def copied(self) -> None:
+        """Return when the replica has all that was written."""
+        with Redis(port=self.primary.port) as client:
+            wait_until(lambda: client.wait(1, 100) == 1)
+
+    def _configuration(self, folder: Path) -> Path:
+        lines = [
+            f"bind {HOST}",
+            f"port {self.port}",
+            f"dir {folder}",
+            f"sentinel myid {secrets.token_hex(20)}",
+            f"sentinel monitor {self.service} {HOST} {self.primary.port} 1",
+            f"sentinel down-after-milliseconds {self.service} 300",
+            f"sentinel failover-timeout {self.service} 1000",
+        ]
+        path = folder / "sentinel.conf"
+        path.write_text("\n".join(lines))
+        return path
+
+    def _sentinel(self) -> Redis:
+        return Redis(port=self.port, decode_responses=True)
+
+    def _is_complete(self) -> bool:
+        with self._sentinel() as sentinel, Redis(port=self.replica.port) as replica:
+            try:
+                replicas = sentinel.sentinel_slaves(self.service)
+            except ConnectionError:
+                return False
+            return bool(replicas) and replica.role()[3] == b"connected"

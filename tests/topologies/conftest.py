@@ -1,0 +1,5 @@
+"""Fixtures of these tests."""
+
+from tests.support.fixtures import place, use, workers
+
+__all__ = ["place", "use", "workers"]

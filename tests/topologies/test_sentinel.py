@@ -1,0 +1,95 @@
+"""Locks on servers that Sentinel watches, before and after a failover."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+import pytest
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from tests.concurrency import jobs
+from tests.support.processes import wait_until
+from tests.support.sentinel import SentinelSet
+
+T = TypeVar("T")
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def servers(use) -> Iterator[SentinelSet]:
+    with SentinelSet() as servers:
+        use("", cache=servers.cache)
+        yield servers
+        lock_backends["default"].close()
+
+
+def sure(question: Callable[[], T]) -> T:
+    """The answer, once there is somebody to ask."""
+    while True:
+        with suppress(LockUnavailable):
+            return question()
+
+
+def take(name: str, **options: object) -> int:
+    """Its fence."""
+
+    def taken() -> int:
+        with lock(name, **options) as held:
+            return held.fence
+
+    return sure(taken)
+
+
+def test_a_hold_lives_through_a_failover(servers):
+    """It was copied before, and so it is renewed on the other server."""
+    with lock("a", lease=20) as held:
+        servers.copied()
+        servers.lose_primary()
+        left = held.remaining()
+        wait_until(lambda: held.remaining() > left)
+        assert sure(held.owned)
+        assert not sure(lambda: lock("a").acquire(wait=0))
+    assert take("a") > held.fence
+
+
+def test_fences_rise_though_the_last_one_was_never_copied(servers):
+    assert take("a")
+    servers.copied()
+    servers.replica.kill(signal.SIGSTOP)
+    forgotten = take("a")
+    servers.primary.kill()
+    servers.replica.kill(signal.SIGCONT)
+    servers.wait_for_promotion()
+    assert take("a") > forgotten
+
+
+def test_who_waits_hears_of_its_turn_from_the_new_primary(servers):
+    held, waiter = lock("a", lease=30), lock("a", wait=60)
+    held.acquire()
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    servers.copied()
+    servers.lose_primary()
+    with suppress(LockUnavailable):  # then it is released as soon as it can be
+        held.release()
+    thread.join(60)
+    assert waiter.held
+    assert waiter.fence > held.fence
+    waiter.release()
+
+
+async def test_coroutines_find_the_new_primary(servers):
+    async with lock("a", lease=20) as held:
+        await asyncio.to_thread(servers.copied)
+        await asyncio.to_thread(servers.lose_primary)
+        left = held.remaining()
+        await asyncio.to_thread(wait_until, lambda: held.remaining() > left)
+        async with lock("b", wait=10) as other:
+            assert other.fence
