@@ -87,6 +87,9 @@ class _Lane:
             yield
         finally:
             await self._pool.disconnect()
+            manager = getattr(self._pool, "sentinel_manager", None)
+            for sentinel in manager.sentinels if manager is not None else ():
+                await sentinel.connection_pool.disconnect()
 
     async def send(self, commands: Sequence[bytes]) -> list[Any]:
         before = _cancellations()
