@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from django_redislock import LockNotAcquired, locked
 from django_redislock.testing import assert_locked, assert_not_locked, held_elsewhere
 from tests.support.processes import wait_until
 from tests.tasks.board import Board
 from tests.tasks.programs import Program, running
 
 pytest.importorskip("celery", reason="Celery is not installed")
+
+from celery import Celery
 
 from tests.tasks.broker import celery
 
@@ -161,3 +164,46 @@ def test_a_worker_that_ends_frees_its_locks(
         board.put(f"feed {feed} may end")
         program.ended()
         assert_not_locked(f"feed:{feed}")
+
+
+class TestRetryWithoutAWorker:
+    """What `on_busy="retry"` does where no worker can try again."""
+
+    @pytest.fixture
+    def task(self) -> Any:
+        app = Celery("alone", set_as_current=False)
+
+        @app.task(max_retries=2)
+        @locked("feed:{feed_id}", wait=0, on_busy="retry")
+        def import_feed(feed_id: int) -> str:
+            return f"feed {feed_id} done"
+
+        return import_feed
+
+    def test_called_as_a_function_it_raises(self, task: Any, feed: int) -> None:
+        with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
+            task(feed)
+        assert task(feed) == f"feed {feed} done"
+
+    def test_a_function_that_is_no_task_raises(self, feed: int) -> None:
+        with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
+            locked(f"feed:{feed}", wait=0, on_busy="retry")(print)()
+
+    def test_after_the_last_retry_it_fails_with_the_error_of_the_lock(
+        self, task: Any, feed: int
+    ) -> None:
+        with held_elsewhere(f"feed:{feed}"):
+            result = task.apply((feed,))
+        assert result.state == "FAILURE"
+        assert isinstance(result.result, LockNotAcquired)
+
+    def test_celery_tries_again_after_the_rest_of_the_lease(
+        self, task: Any, feed: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        retries: list[dict[str, Any]] = []
+        monkeypatch.setattr("celery.app.task.Task.retry", lambda task, **how: retries.append(how))
+        with held_elsewhere(f"feed:{feed}", lease=40):
+            task.apply((feed,))
+        (how,) = retries
+        assert 30 < how["countdown"] <= 40
+        assert isinstance(how["exc"], LockNotAcquired)
