@@ -150,7 +150,7 @@ def test_what_comes_to_match_in_between_is_not_written(vaults, database):
 
     def insert_after_claim(execute, sql, params, many, context):
         result = execute(sql, params, many, context)
-        if sql.startswith("UPDATE") and '"gold"' not in sql.partition("WHERE")[0]:
+        if sql.startswith("UPDATE") and "gold" not in sql.partition("WHERE")[0]:
             rows.create(gold=9)
         return result
 
