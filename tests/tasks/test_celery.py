@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockNotAcquired, locked
+from django_redislock import LockNotAcquired, lock, locked
 from django_redislock.testing import assert_locked, assert_not_locked, held_elsewhere
 from tests.support.processes import wait_until
 from tests.tasks.board import Board
@@ -131,6 +131,20 @@ def test_a_hold_travels_with_its_task(send: Send, board: Board, feed: int) -> No
     wait_until(lambda: send("queue", feed).get(TASK), what="the first one is done")
     board.put(f"feed {feed} may end")
     wait_until(lambda: not _is_locked(f"feed:{feed}"), what="the second one is done")
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_task_that_comes_when_its_hold_is_over(send: Send, board: Board, feed: int) -> None:
+    job = lock(f"feed:{feed}")
+    assert job.acquire(wait=0)
+    token = job.detach(0.2)
+    wait_until(lambda: not _is_locked(f"feed:{feed}"), what="nobody fetched it from the queue")
+    with held_elsewhere(f"feed:{feed}"):
+        with pytest.raises(LockNotAcquired):
+            send("import_queued_feed", feed, token).get(TASK)
+    board.put(f"feed {feed} may end")
+    assert send("import_queued_feed", feed, token).get(TASK) == f"feed {feed} done"
+    assert_not_locked(f"feed:{feed}")
 
 
 def _is_locked(name: str) -> bool:
