@@ -57,6 +57,9 @@ class LockableMixin(FencedModel):
     methods of this model that do not say otherwise.
     """
 
+    # Migrations name the bases of a model by their place: the public one, which stays where it is.
+    __module__ = "django_redislock"
+
     lock_name: ClassVar[str | None] = None
     lock_options: ClassVar[Mapping[str, Any]] = {}
 
