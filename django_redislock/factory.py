@@ -90,6 +90,7 @@ def lock(
     """
     backend = lock_backends[using]
     config = backend.config
+    _check_on_lost(on_lost)
     terms = Terms(
         wait=config.wait if wait is None else seconds(wait, "wait", endless=True),
         lease=config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE),
@@ -135,6 +136,10 @@ def check_options(
     if max_hold is not None:
         seconds(max_hold, "max_hold", endless=True)
     _checked_limit(limit, shared)
+    _check_on_lost(on_lost)
+
+
+def _check_on_lost(on_lost: object) -> None:
     if on_lost is not None and not callable(on_lost):
         raise TypeError(f"on_lost must be a callable that gets the handle, not {on_lost!r}.")
 

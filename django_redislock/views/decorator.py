@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -35,7 +35,7 @@ def locked_view(
     *,
     wait: Duration | None = 0,
     status: int = 423,
-    methods: Sequence[str] | None = None,
+    methods: Collection[str] | None = None,
     on_busy: Callable[..., Any] | None = None,
     on_unavailable: Literal["refuse", "proceed"] = "refuse",
     using: str = DEFAULT_LOCK_ALIAS,
@@ -91,10 +91,10 @@ def locked_view(
     return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, label, options)
 
 
-def _checked_methods(methods: Sequence[str] | None) -> frozenset[str] | None:
+def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:
     if methods is None:
         return None
-    if isinstance(methods, str) or not methods:
+    if not isinstance(methods, (list, tuple, set, frozenset)) or not methods:
         raise TypeError(f'methods must be a list such as ["POST"], not {methods!r}.')
     upper = frozenset(str(method).upper() for method in methods)
     if unknown := sorted(upper - KNOWN_METHODS):
@@ -116,7 +116,7 @@ class LockedViewMixin(_View):
     lock_name: NameSource = ""
     lock_wait: Duration | None = 0
     lock_status: int = 423
-    lock_methods: Sequence[str] | None = None
+    lock_methods: Collection[str] | None = None
     lock_on_busy: Callable[..., Any] | None = None
     lock_on_unavailable: Literal["refuse", "proceed"] = "refuse"
     lock_using: str = DEFAULT_LOCK_ALIAS
