@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -15,24 +14,19 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from functools import wraps
-from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from asgiref.sync import iscoroutinefunction
 
-from .conf import SHORTEST_LEASE
-from .exceptions import LockError, LockNotAcquired, LockUnavailable
+from .exceptions import LockNotAcquired
 from .factory import lock
 from .lock import Lock
 from .multi import MultiLock
 from .names import CallNames, NameSource, dotted_path
 from .retrying import retry_task
-from .steps import Steps, aperform, perform
 
 __all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_coroutine"]
-
-logger = logging.getLogger("django_redislock")
 
 OnBusy: TypeAlias = 'Literal["raise", "skip", "retry"] | Callable[..., Any]'
 
@@ -201,16 +195,18 @@ def refuse_coroutine(result: Any, what: str) -> Any:
 
 
 class Outliving:
-    """A hold that goes on when its block is left, until it has lasted for ``least`` seconds."""
+    """A hold that goes on when its block is left, until it has lasted for ``least`` seconds.
+
+    Nobody renews it then: it ends by its lease.
+    """
 
     def __init__(self, handle: Lock | MultiLock, least: float) -> None:
         self._handle = handle
         self._least = least
-        self._since = 0.0
 
     def __enter__(self) -> None:
         self._handle.__enter__()
-        self._since = monotonic()
+        self._keep()
 
     def __exit__(
         self,
@@ -218,11 +214,11 @@ class Outliving:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        perform(self._leaving(exc))
+        self._handle.__exit__(exc_type, exc, traceback)
 
     async def __aenter__(self) -> None:
         await self._handle.__aenter__()
-        self._since = monotonic()
+        self._keep()
 
     async def __aexit__(
         self,
@@ -230,25 +226,9 @@ class Outliving:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await aperform(self._leaving(exc))
+        await self._handle.__aexit__(exc_type, exc, traceback)
 
-    def _leaving(self, error: BaseException | None) -> Steps[None]:
-        left = self._since + self._least - monotonic()
-        if left > 0:
-            locks = self._handle.locks if isinstance(self._handle, MultiLock) else [self._handle]
-            for one in locks:
-                yield from _outlive(one, max(left, SHORTEST_LEASE))
-        # What goes on is not ended by this; what was lost, or has lasted for long enough, is.
-        yield from self._handle.leaving(error)
-
-
-def _outlive(handle: Lock, lease: float) -> Steps[None]:
-    try:
-        try:
-            yield from handle.detaching(lease)
-        except LockUnavailable as unavailable:
-            logger.warning("%s It ends by itself when its lease is over.", unavailable)
-            yield from handle.detaching(None)
-    except LockError as error:
-        # Told by whoever leaves the block, where it cannot hide the error of the function.
-        logger.debug("%s", error)
+    def _keep(self) -> None:
+        locks = self._handle.locks if isinstance(self._handle, MultiLock) else [self._handle]
+        for one in locks:
+            one.keep_for(self._least)
