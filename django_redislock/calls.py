@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -15,23 +14,50 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from functools import wraps
-from time import monotonic
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from asgiref.sync import iscoroutinefunction
 
-from .conf import SHORTEST_LEASE
-from .exceptions import LockError, LockNotAcquired, LockUnavailable
+from .exceptions import LockNotAcquired
 from .factory import lock
 from .lock import Lock
 from .multi import MultiLock
 from .names import CallNames, NameSource, dotted_path
-from .steps import Steps, aperform, perform
+from .retrying import retry_task
 
-__all__ = ["LockedCalls", "refuse_coroutine"]
+__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_coroutine"]
 
-logger = logging.getLogger("django_redislock")
+OnBusy: TypeAlias = 'Literal["raise", "skip", "retry"] | Callable[..., Any]'
+
+
+class WhenBusy:
+    """What a call does when its lock is busy. Raises ``ValueError`` for what makes no sense."""
+
+    def __init__(self, on_busy: OnBusy, default: Any) -> None:
+        if on_busy not in ("raise", "skip", "retry") and not callable(on_busy):
+            raise ValueError(
+                f"on_busy must be 'raise', 'skip', 'retry' or a callable, not {on_busy!r}."
+            )
+        if default is not None and on_busy != "skip":
+            raise ValueError("default is what a skipped call returns: it needs on_busy='skip'.")
+        self._on_busy = on_busy
+        self._default = default
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its answer is an awaitable."""
+        return iscoroutinefunction(self._on_busy)
+
+    def answer(self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What the call returns instead of running the function."""
+        if callable(self._on_busy):
+            return self._on_busy(error, *args, **kwargs)
+        if self._on_busy == "skip":
+            return self._default
+        if self._on_busy == "retry":
+            retry_task(error)
+        raise error
 
 
 class LockedCalls:
@@ -41,15 +67,13 @@ class LockedCalls:
         self,
         function: Callable[..., Any],
         name: NameSource,
-        on_busy: Literal["raise", "skip"] | Callable[..., Any],
-        default: Any,
+        when_busy: WhenBusy,
         min_hold: float,
         label: str | Callable[..., str],
-        options: dict[str, Any],
+        options: Mapping[str, Any],
     ) -> None:
         self.function = function
-        self.on_busy = on_busy
-        self.default = default
+        self.when_busy = when_busy
         self.min_hold = min_hold
         self.label = label
         self.options = options
@@ -62,7 +86,7 @@ class LockedCalls:
             return _around_async_generator(self, self.function)
         if iscoroutinefunction(self.function):
             return _around_coroutine(self, self.function)
-        if self.names.is_async or iscoroutinefunction(self.on_busy):
+        if self.names.is_async or self.when_busy.is_async:
             raise TypeError(
                 f"{self.what} is not a coroutine function: its name and on_busy cannot be either."
             )
@@ -81,14 +105,6 @@ class LockedCalls:
         name = self.names.of(args, kwargs)
         return await name if self.names.is_async else name
 
-    def busy(self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """What a call returns instead of running the function."""
-        if callable(self.on_busy):
-            return self.on_busy(error, *args, **kwargs)
-        if self.on_busy == "skip":
-            return self.default
-        raise error
-
 
 def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
@@ -98,7 +114,7 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
             try:
                 stack.enter_context(handle)
             except LockNotAcquired as error:
-                return use.busy(error, args, kwargs)
+                return use.when_busy.answer(error, args, kwargs)
             return refuse_coroutine(function(*args, **kwargs), use.what)
 
     return locked_function
@@ -112,7 +128,7 @@ def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callabl
             try:
                 await stack.enter_async_context(handle)
             except LockNotAcquired as error:
-                instead = use.busy(error, args, kwargs)
+                instead = use.when_busy.answer(error, args, kwargs)
                 return await instead if isinstance(instead, Awaitable) else instead
             return await function(*args, **kwargs)
 
@@ -127,7 +143,7 @@ def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callabl
             try:
                 stack.enter_context(handle)
             except LockNotAcquired as error:
-                instead: Iterable[Any] | None = use.busy(error, args, kwargs)
+                instead: Iterable[Any] | None = use.when_busy.answer(error, args, kwargs)
                 return (yield from instead or ())
             return (yield from function(*args, **kwargs))
 
@@ -142,7 +158,7 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
             try:
                 await stack.enter_async_context(handle)
             except LockNotAcquired as error:
-                generator = use.busy(error, args, kwargs)
+                generator = use.when_busy.answer(error, args, kwargs)
                 if generator is None:
                     return
             else:
@@ -179,16 +195,18 @@ def refuse_coroutine(result: Any, what: str) -> Any:
 
 
 class Outliving:
-    """A hold that goes on when its block is left, until it has lasted for ``least`` seconds."""
+    """A hold that goes on when its block is left, until it has lasted for ``least`` seconds.
+
+    Nobody renews it then: it ends by its lease.
+    """
 
     def __init__(self, handle: Lock | MultiLock, least: float) -> None:
         self._handle = handle
         self._least = least
-        self._since = 0.0
 
     def __enter__(self) -> None:
         self._handle.__enter__()
-        self._since = monotonic()
+        self._keep()
 
     def __exit__(
         self,
@@ -196,11 +214,11 @@ class Outliving:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        perform(self._leaving(exc))
+        self._handle.__exit__(exc_type, exc, traceback)
 
     async def __aenter__(self) -> None:
         await self._handle.__aenter__()
-        self._since = monotonic()
+        self._keep()
 
     async def __aexit__(
         self,
@@ -208,25 +226,9 @@ class Outliving:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await aperform(self._leaving(exc))
+        await self._handle.__aexit__(exc_type, exc, traceback)
 
-    def _leaving(self, error: BaseException | None) -> Steps[None]:
-        left = self._since + self._least - monotonic()
-        if left > 0:
-            locks = self._handle.locks if isinstance(self._handle, MultiLock) else [self._handle]
-            for one in locks:
-                yield from _outlive(one, max(left, SHORTEST_LEASE))
-        # What goes on is not ended by this; what was lost, or has lasted for long enough, is.
-        yield from self._handle.leaving(error)
-
-
-def _outlive(handle: Lock, lease: float) -> Steps[None]:
-    try:
-        try:
-            yield from handle.detaching(lease)
-        except LockUnavailable as unavailable:
-            logger.warning("%s It ends by itself when its lease is over.", unavailable)
-            yield from handle.detaching(None)
-    except LockError as error:
-        # Told by whoever leaves the block, where it cannot hide the error of the function.
-        logger.debug("%s", error)
+    def _keep(self) -> None:
+        locks = self._handle.locks if isinstance(self._handle, MultiLock) else [self._handle]
+        for one in locks:
+            one.keep_for(self._least)

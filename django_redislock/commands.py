@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from .calls import Outliving
@@ -16,7 +17,7 @@ from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .factory import lock
 from .lock import Lock
 from .multi import MultiLock
-from .names import NameTemplate, UnusableName
+from .names import UnusableName, dotted_path, name_templates
 
 __all__ = ["BUSY", "LOST", "UNAVAILABLE", "LockedCommand", "wait_option"]
 
@@ -54,9 +55,8 @@ class LockedCommand(BaseCommand):
         """The name of the lock for a call with these options; several are taken together."""
         if not self.lock_name:
             return self._command_name()
-        if isinstance(self.lock_name, str):
-            return NameTemplate(self.lock_name).fill(options)
-        return [NameTemplate(one).fill(options) for one in self.lock_name]
+        names = [template.fill(options) for template in name_templates(self.lock_name)]
+        return names[0] if isinstance(self.lock_name, str) else names
 
     def check_lock(self) -> None:
         """Raise ``LockLost`` if the lock is not held any more. Asks nobody."""
@@ -108,6 +108,10 @@ class LockedCommand(BaseCommand):
         return [names] if isinstance(names, str) else list(names)
 
     def _enter(self, stack: ExitStack, names: list[str], wait: Duration) -> Lock | MultiLock:
+        if "wait" in self.lock_options:
+            raise ImproperlyConfigured(
+                f"{dotted_path(type(self))}: write the wait in lock_wait, not in lock_options."
+            )
         options: dict[str, Any] = {"what": f"manage.py {self._command_name()}"}
         options |= {**self.lock_options, "wait": wait}
         least = seconds(options.pop("min_hold", 0), "min_hold")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from .calls import LockedCalls
+from .calls import LockedCalls, OnBusy, WhenBusy
 from .conf import DEFAULT_LOCK_ALIAS, Duration, seconds
+from .factory import check_options
 from .lock import Lock
 from .names import NameSource
 
@@ -56,7 +57,7 @@ class Yielding(Protocol, Generic[D_co]):
 def locked(
     name: NameSource,
     *,
-    on_busy: Literal["raise"] = ...,
+    on_busy: Literal["raise", "retry"] = ...,
     **options: Unpack[Options],
 ) -> Raising: ...
 @overload
@@ -93,7 +94,7 @@ def locked(
     reentrant: bool = False,
     label: str | Callable[..., str] = "",
     on_lost: Callable[[Lock], object] | None = None,
-    on_busy: Literal["raise", "skip"] | Callable[..., Any] = "raise",
+    on_busy: OnBusy = "raise",
     default: Any = None,
     min_hold: Duration = 0,
 ) -> Any:
@@ -105,26 +106,23 @@ def locked(
     so that two calls never share a name by accident.
 
     ``on_busy``: what a call does when the lock is still busy after ``wait`` seconds. ``"raise"``:
-    raises ``LockNotAcquired``. ``"skip"``: returns ``default``. A callable: returns what this
-    returns; it gets the error, then the arguments. ``min_hold``: for how many seconds the lock is
-    held at least, however soon the function is done. ``label`` may be a callable of the arguments.
-    The other options are those of ``lock()``.
+    raises ``LockNotAcquired``. ``"skip"``: returns ``default``. ``"retry"``: has Celery try the
+    present task again when the hold in its way should have ended; raises where no worker runs one.
+    A callable: returns what this returns; it gets the error, then the arguments.
+
+    ``min_hold``: for how many seconds the lock is held at least, however soon the function is done.
+    ``label`` may be a callable of the arguments. The other options are those of ``lock()``.
 
     For functions, coroutine functions, generators and async generators; a generator holds the lock
     from its first item to its last. Goes directly above the ``def``, below other decorators.
 
     Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
     """
-    if on_busy not in ("raise", "skip") and not callable(on_busy):
-        raise ValueError(f"on_busy must be 'raise', 'skip' or a callable, not {on_busy!r}.")
-    if default is not None and on_busy != "skip":
-        raise ValueError("default is what a skipped call returns: it needs on_busy='skip'.")
-    if wait is not None:
-        seconds(wait, "wait", endless=True)
+    when_busy = WhenBusy(on_busy, default)
     least = seconds(min_hold, "min_hold")
     if least and reentrant:
         raise ValueError("min_hold and reentrant exclude each other: the hold may be another's.")
-    options = {
+    options: dict[str, Any] = {
         "using": using,
         "lease": lease,
         "wait": wait,
@@ -135,6 +133,7 @@ def locked(
         "reentrant": reentrant,
         "on_lost": on_lost,
     }
+    check_options(**options)
 
     def decorate(function: Any = None) -> Any:
         if isinstance(function, (classmethod, staticmethod)):
@@ -144,6 +143,6 @@ def locked(
                 f"@locked decorates a function, not {function!r}. It needs the name of the lock: "
                 '@locked("feed:{feed_id}").'
             )
-        return LockedCalls(function, name, on_busy, default, least, label, options).wrapper()
+        return LockedCalls(function, name, when_busy, least, label, options).wrapper()
 
     return decorate

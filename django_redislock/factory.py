@@ -13,7 +13,7 @@ from .keys import check_name
 from .lock import Lock, Terms
 from .multi import MultiLock
 
-__all__ = ["lock"]
+__all__ = ["check_options", "lock"]
 
 Names: TypeAlias = "list[str] | tuple[str, ...] | set[str] | frozenset[str]"
 
@@ -90,6 +90,7 @@ def lock(
     """
     backend = lock_backends[using]
     config = backend.config
+    _check_on_lost(on_lost)
     terms = Terms(
         wait=config.wait if wait is None else seconds(wait, "wait", endless=True),
         lease=config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE),
@@ -108,6 +109,39 @@ def lock(
     if token is not None:
         raise ValueError("A token belongs to one name: make a handle for each of the names.")
     return MultiLock([Lock(one, backend, terms) for one in _checked_names(name)], terms.wait)
+
+
+def check_options(
+    *,
+    wait: Duration | None = None,
+    lease: Duration | None = None,
+    max_hold: Duration | None = None,
+    limit: int = 1,
+    shared: bool = False,
+    on_lost: object = None,
+    using: object = None,
+    renew: object = None,
+    reentrant: object = None,
+    label: object = None,
+    what: object = None,
+    **unknown: object,
+) -> None:
+    """Raise for what makes no sense whatever ``LOCKS`` says: decorators ask before any call."""
+    if unknown:
+        raise TypeError(f"There is no option {', '.join(map(repr, unknown))}.")
+    if wait is not None:
+        seconds(wait, "wait", endless=True)
+    if lease is not None:
+        seconds(lease, "lease", least=SHORTEST_LEASE)
+    if max_hold is not None:
+        seconds(max_hold, "max_hold", endless=True)
+    _checked_limit(limit, shared)
+    _check_on_lost(on_lost)
+
+
+def _check_on_lost(on_lost: object) -> None:
+    if on_lost is not None and not callable(on_lost):
+        raise TypeError(f"on_lost must be a callable that gets the handle, not {on_lost!r}.")
 
 
 def _checked_limit(limit: int, shared: bool) -> int:

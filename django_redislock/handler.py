@@ -53,7 +53,7 @@ class LockBackendHandler(_Handler):
     def __getitem__(self, alias: str) -> BaseLockBackend:
         try:
             backend: BaseLockBackend = getattr(self._connections, alias)
-        except AttributeError:
+        except (AttributeError, TypeError):
             with self._creating:
                 backend = super().__getitem__(self._known(alias))
         return backend

@@ -113,6 +113,10 @@ class Lock(TwoFaced):
         holds, _ = await self.backend.ainspect(self.name)
         return any(hold.token == self.token for hold in holds)
 
+    def keep_for(self, least: float) -> None:
+        """Let the hold go on, whoever releases it, until ``least`` seconds from now."""
+        self._tenure.keep_until = monotonic() + least
+
     def detach(self, lease: Duration | None = None) -> str:
         """Let the hold go on without this handle; return the token by which others act on it.
 

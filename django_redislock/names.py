@@ -15,7 +15,14 @@ from uuid import UUID
 
 from .keys import check_name
 
-__all__ = ["CallNames", "NameSource", "NameTemplate", "UnusableName", "dotted_path"]
+__all__ = [
+    "CallNames",
+    "NameSource",
+    "NameTemplate",
+    "UnusableName",
+    "dotted_path",
+    "name_templates",
+]
 
 # A template, several of them, or a callable that makes the name of a call from its arguments.
 NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
@@ -71,7 +78,11 @@ class NameTemplate:
         try:
             value, _ = _FORMATTER.get_field(field, (), values)
         except (AttributeError, LookupError, TypeError) as error:
-            raise self._unusable(field, f"cannot be looked up: {error}") from error
+            if _root(field) not in values:
+                there = ", ".join(sorted(map(str, values))) or "nothing"
+                raise self._unusable(field, f"is not there, but {there}") from error
+            why = f"no item {error}" if isinstance(error, KeyError) else error
+            raise self._unusable(field, f"cannot be looked up: {why}") from error
         if value is None:
             missing = self._unusable(field, "is None, which would be one lock for all without one")
             missing.is_missing = True
@@ -124,7 +135,7 @@ class CallNames:
         self._first = first
         self._made_by = source if callable(source) else None
         self._several = not isinstance(source, str)
-        self.templates = [] if callable(source) else _templates(source)
+        self.templates = [] if callable(source) else name_templates(source)
         self._check_fields()
 
     @property
@@ -179,18 +190,20 @@ def dotted_path(thing: Any) -> str:
 
 
 @lru_cache(maxsize=512)
-def _template(text: str) -> NameTemplate:
+def name_template(text: str) -> NameTemplate:
+    """The template of this text, which is read once."""
     return NameTemplate(text)
 
 
-def _templates(source: str | Sequence[str]) -> list[NameTemplate]:
+def name_templates(source: str | Sequence[str]) -> list[NameTemplate]:
+    """The template, or the several. Raises ``TypeError`` or ``ValueError`` for what is none."""
     texts = [source] if isinstance(source, str) else source
     if not isinstance(texts, (list, tuple)) or not texts:
         raise TypeError(
             "The name of a lock is a template, a list of templates, or a callable that makes the "
             f"name from the arguments, not {source!r}."
         )
-    return [_template(check_name(text)) for text in texts]
+    return [name_template(check_name(text)) for text in texts]
 
 
 def _parse(text: str) -> list[_Part]:

@@ -24,7 +24,7 @@ LAYERS = [
     "backends backends.*",
     "handler identity",
     "holding.* waiting transactions lock multi factory",
-    "names calls views views.* rows rows.*",
+    "names retrying calls views views.* rows rows.*",
     "operations operations.presence operations.criteria operations.selection operations.wording",
     "decorators models commands operations.audit admin admin.* checks log",
     "apps asgi migrations migrations.* management management.* testing testing.*",

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..backends.base import BaseLockBackend, Extension, Grant
+from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
 from ..process import process
 from ..signals import lock_lost, lock_released
@@ -50,6 +51,8 @@ class Tenure:
         self.lost = Lost()
         self.shares = self.ties = 0
         self.extensions = 0
+        # When it may end (monotonic): left earlier, it goes on by itself till then.
+        self.keep_until = 0.0
         # Handles come and go with the code that has them; a tenure that nobody has is not renewed.
         self._handles: list[weakref.ref[Lock]] = []
         self._pid = 0
@@ -114,7 +117,7 @@ class Tenure:
             self.shares -= 1
             last = self.shares + self.ties == 0
         if last:
-            yield from self.ending(handle)
+            yield from (self._letting_go(handle) if self.keep_until else self.ending(handle))
 
     def untying(self, handle: Lock) -> Steps[None]:
         """One transaction is over; ``handle`` was used in it."""
@@ -123,7 +126,7 @@ class Tenure:
             last = self.shares + self.ties == 0 and self.begun and not self.inherited
         if last:
             try:
-                yield from self.ending(handle)
+                yield from self._letting_go(handle)
             except LockError as error:
                 logger.warning("At the end of a transaction: %s", error)
 
@@ -147,6 +150,16 @@ class Tenure:
         self._close()
         if lock_released.receivers:
             yield lock_released.telling(type(handle), lock=handle, held=held_for)
+
+    def _letting_go(self, handle: Lock) -> Steps[None]:
+        left = self.keep_until - monotonic()
+        if left <= 0:
+            yield from self.ending(handle)
+            return
+        try:
+            yield from self.extending(max(left, SHORTEST_LEASE))
+        finally:
+            self.forget()
 
     def extending(self, length: float) -> Steps[None]:
         """Let the lease end ``length`` seconds from now. Raises ``LockLost``."""

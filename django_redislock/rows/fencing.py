@@ -212,6 +212,11 @@ class FencedQuerySet(models.QuerySet[M]):
         field: FenceField | None = getattr(self.model, "_fence_field", None)
         if field is None:
             raise TypeError(f"{self.model.__name__} has no FenceField.")
+        if not isinstance(held, (Lock, Iterable)):
+            raise TypeError(
+                "fenced() takes the handle of a lock, or a list of instances whose rows are held, "
+                f"not {held!r}."
+            )
         if not isinstance(held, Lock):
             database = in_writing_database(self).db
             held = {_key(field, one): _lock_of(one, database) for one in held}

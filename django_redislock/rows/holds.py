@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from datetime import datetime, timezone
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, router
 
 from ..faces import TwoFaced
 from ..lock import Lock
-from ..names import NameTemplate
+from ..names import name_template
 from ..steps import Step, Steps, aperform, perform
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ __all__ = [
     "check_saved",
     "in_writing_database",
     "row_name",
-    "template",
     "writing_database",
 ]
 
@@ -39,8 +38,6 @@ Refresh: TypeAlias = "bool | Collection[str]"
 
 H = TypeVar("H", bound=TwoFaced)
 T = TypeVar("T")
-
-template = lru_cache(maxsize=512)(NameTemplate)
 
 
 def row_name(instance: Any) -> str:
@@ -66,7 +63,7 @@ def row_name(instance: Any) -> str:
     if (database := writing_database(instance)) != DEFAULT_DB_ALIAS:
         parts[0] += "@{database_}"  # no field of a model may end with an underscore
         filling["database_"] = database
-    return template(":".join(parts)).fill(filling)
+    return name_template(":".join(parts)).fill(filling)
 
 
 def _telling(value: Any) -> Any:

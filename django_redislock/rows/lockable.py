@@ -12,6 +12,7 @@ from ..factory import lock
 from ..identity import caller
 from ..lock import Lock
 from ..multi import MultiLock
+from ..names import name_template
 from ..steps import Step, Steps
 from .fencing import FencedModel, FencedQuerySet
 from .holds import (
@@ -22,7 +23,6 @@ from .holds import (
     check_saved,
     in_writing_database,
     row_name,
-    template,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class LockableMixin(FencedModel):
     methods of this model that do not say otherwise.
     """
 
+    # Migrations name the bases of a model by their place: the public one, which stays where it is.
+    __module__ = "django_redislock"
+
     lock_name: ClassVar[str | None] = None
     lock_options: ClassVar[Mapping[str, Any]] = {}
 
@@ -75,7 +78,7 @@ class LockableMixin(FencedModel):
         Raises ``ValueError`` if a value that should be in it is missing.
         """
         if self.lock_name is not None:
-            return template(self.lock_name).fill({"self": self})
+            return name_template(self.lock_name).fill({"self": self})
         return row_name(self)
 
     @property
@@ -125,8 +128,10 @@ class LockableQuerySet(FencedQuerySet[M]):
         given. A row that no longer matches the queryset when it is held is left out.
         """
         options.setdefault("what", caller(1))
-        if isinstance(rows, (str, bytes)):
-            raise TypeError(f"locked() takes a list of rows, not {rows!r}.")
+        if isinstance(rows, (str, bytes)) or not isinstance(rows, (Iterable, type(None))):
+            raise TypeError(
+                f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
+            )
         if isinstance(rows, models.QuerySet):
             return LockedRows(rows, None, refresh, options)
         return LockedRows(self, None if rows is None else list(rows), refresh, options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from ..calls import LockedCalls
-from ..conf import seconds
+from ..calls import LockedCalls, OnBusy, WhenBusy
+from ..factory import check_options
 from .holds import LockedRow, Refresh, check_saved
 from .lockable import LockableMixin, lock_of
 
@@ -31,12 +31,11 @@ class LockedMethodCalls(LockedCalls):
         method: Callable[..., Any],
         name: str | None,
         refresh: Refresh,
-        on_busy: Literal["raise", "skip"] | Callable[..., Any],
-        default: Any,
+        when_busy: WhenBusy,
         options: Mapping[str, Any],
     ) -> None:
         source = self._own_name if name is None else name
-        super().__init__(method, source, on_busy, default, 0.0, "", {**options})
+        super().__init__(method, source, when_busy, 0.0, "", options)
         self.refresh = refresh
 
     def handle(  # type: ignore[override]  # a block around a handle does for a call what one does
@@ -64,7 +63,7 @@ def locked_method(
     /,
     *,
     refresh: Refresh = ...,
-    on_busy: Literal["raise"] = ...,
+    on_busy: Literal["raise", "retry"] = ...,
     **options: Unpack[RowOptions],
 ) -> Raising: ...
 @overload
@@ -111,7 +110,7 @@ def locked_method(
     /,
     *,
     refresh: Refresh = True,
-    on_busy: Literal["raise", "skip"] | Callable[..., Any] = "raise",
+    on_busy: OnBusy = "raise",
     default: Any = None,
     **options: Unpack[RowOptions],
 ) -> Any:
@@ -137,16 +136,12 @@ def locked_method(
             f"The lock of a method is named by a template, not by {name!r}. To hold several rows, "
             "use Model.objects.locked()."
         )
-    if on_busy not in ("raise", "skip") and not callable(on_busy):
-        raise ValueError(f"on_busy must be 'raise', 'skip' or a callable, not {on_busy!r}.")
-    if default is not None and on_busy != "skip":
-        raise ValueError("default is what a skipped call returns: it needs on_busy='skip'.")
-    if (wait := options.get("wait")) is not None:
-        seconds(wait, "wait", endless=True)
+    when_busy = WhenBusy(on_busy, default)
+    check_options(**options)
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(method) or isinstance(method, type):
             raise TypeError(f"@locked_method decorates a method of a model, not {method!r}.")
-        return LockedMethodCalls(method, name, refresh, on_busy, default, options).wrapper()
+        return LockedMethodCalls(method, name, refresh, when_busy, options).wrapper()
 
     return decorate

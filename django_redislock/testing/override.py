@@ -39,6 +39,12 @@ class override_locks(override_settings):
     """
 
     def __init__(self, redis_url: str | None = None, /, **entry: Any) -> None:
+        if redis_url is not None and not (isinstance(redis_url, str) and "://" in redis_url):
+            # Without parentheses the test that it decorates would become this, and never run.
+            raise TypeError(
+                f"override_locks() takes the address of a Redis server, not {redis_url!r}. As a "
+                "decorator it needs its parentheses: @override_locks()."
+            )
         super().__init__()
         self._redis_url = redis_url
         self._entry = entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.generic import View
 
-from ..conf import DEFAULT_LOCK_ALIAS, Duration, seconds
+from ..conf import DEFAULT_LOCK_ALIAS, Duration
+from ..factory import check_options
 from ..lock import Lock
 from ..names import NameSource, dotted_path
 from ..transactions import take_over_atomic_requests
@@ -26,6 +27,7 @@ __all__ = ["LockedViewMixin", "locked_view"]
 V = TypeVar("V", bound=Callable[..., Any])
 
 STATUSES = (423, 409, 429, 503)
+KNOWN_METHODS = frozenset(method.upper() for method in View.http_method_names)
 
 
 def locked_view(
@@ -33,7 +35,7 @@ def locked_view(
     *,
     wait: Duration | None = 0,
     status: int = 423,
-    methods: Sequence[str] | None = None,
+    methods: Collection[str] | None = None,
     on_busy: Callable[..., Any] | None = None,
     on_unavailable: Literal["refuse", "proceed"] = "refuse",
     using: str = DEFAULT_LOCK_ALIAS,
@@ -69,9 +71,12 @@ def locked_view(
         raise ValueError(f"status must be one of {', '.join(map(str, STATUSES))}, not {status!r}.")
     if on_unavailable not in ("refuse", "proceed"):
         raise ValueError(f"on_unavailable must be 'refuse' or 'proceed', not {on_unavailable!r}.")
-    if wait is not None:
-        seconds(wait, "wait", endless=True)
-    options = {
+    if on_busy is not None and not callable(on_busy):
+        raise TypeError(
+            "on_busy must be a callable that gets the request and the error and returns the "
+            f"response, not {on_busy!r}."
+        )
+    options: dict[str, Any] = {
         "wait": wait,
         "using": using,
         "lease": lease,
@@ -81,16 +86,22 @@ def locked_view(
         "shared": shared,
         "on_lost": on_lost,
     }
+    check_options(**options)
     proceeds = on_unavailable == "proceed"
     return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, label, options)
 
 
-def _checked_methods(methods: Sequence[str] | None) -> frozenset[str] | None:
+def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:
     if methods is None:
         return None
-    if isinstance(methods, str) or not methods:
+    if not isinstance(methods, (list, tuple, set, frozenset)) or not methods:
         raise TypeError(f'methods must be a list such as ["POST"], not {methods!r}.')
-    upper = frozenset(method.upper() for method in methods)
+    upper = frozenset(str(method).upper() for method in methods)
+    if unknown := sorted(upper - KNOWN_METHODS):
+        raise ValueError(
+            f"methods has {', '.join(unknown)}, which Django's views do not know: they would run "
+            f"without the lock. Known are {', '.join(sorted(KNOWN_METHODS))}."
+        )
     # Django answers HEAD by what answers GET.
     return upper | {"HEAD"} if "GET" in upper else upper
 
@@ -105,7 +116,7 @@ class LockedViewMixin(_View):
     lock_name: NameSource = ""
     lock_wait: Duration | None = 0
     lock_status: int = 423
-    lock_methods: Sequence[str] | None = None
+    lock_methods: Collection[str] | None = None
     lock_on_busy: Callable[..., Any] | None = None
     lock_on_unavailable: Literal["refuse", "proceed"] = "refuse"
     lock_using: str = DEFAULT_LOCK_ALIAS

@@ -31,8 +31,9 @@ logger = logging.getLogger("django_redislock")
 V = TypeVar("V", bound=Callable[..., Any])
 
 NOBODY = (
-    "Nobody is logged in: put login_required above locked_view, or name the lock by a callable, "
-    "for instance after the session key."
+    "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
+    "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
+    "key."
 )
 
 
@@ -229,7 +230,9 @@ def _signature_of_function(view: Any) -> inspect.Signature:
             "answers: write it below @api_view, or on the class as "
             '@method_decorator(locked_view(...), name="dispatch").'
         )
-    signature = inspect.signature(view)
+    # as_view() gives its function the attributes of dispatch(), also the one that says what a
+    # decorator has wrapped: a method.
+    signature = inspect.signature(view, follow_wrapped=not hasattr(view, "view_class"))
     if next(iter(signature.parameters), "") == "self":
         raise TypeError(
             f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."

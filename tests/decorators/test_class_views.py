@@ -58,6 +58,11 @@ class AmongOthers(Sale):
     pass
 
 
+@method_decorator(never_cache, "dispatch")
+class NeverCached(Sale):
+    pass
+
+
 class Handler(Sale):
     @method_decorator(never_cache)
     @method_decorator(locked_view("event:{event_id}", **OPTIONS))
@@ -72,6 +77,7 @@ VIEWS = {
     "AmongOthers": AmongOthers.as_view(),
     "Handler": Handler.as_view(),
     "Sale": locked_view("event:{event_id}", **OPTIONS)(Sale.as_view()),
+    "NeverCached": locked_view("event:{event_id}", **OPTIONS)(NeverCached.as_view()),
 }
 urlpatterns = [path(f"{name}/<int:event_id>/", view) for name, view in VIEWS.items()]
 

@@ -167,9 +167,9 @@ def test_a_conversion_says_that_the_text_is_enough_but_nothing_makes_none_a_name
     ("template", "why"),
     [
         ("{x.pkk}", "'User' object has no attribute 'pkk'"),
-        ("{y[b]}", "'b'"),
+        ("{y[b]}", "no item 'b'"),
         ("{y[a].b}", "'int' object has no attribute 'b'"),
-        ("{z}", "'z'"),
+        ("{z}", "is not there, but x, y"),
     ],
 )
 def test_what_cannot_be_looked_up_is_named(template: str, why: str) -> None:

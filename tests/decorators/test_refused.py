@@ -48,10 +48,15 @@ async def later(error: LockNotAcquired) -> None: ...
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"on_busy": "wait"}, "on_busy must be 'raise', 'skip' or a callable, not 'wait'"),
-        ({"on_busy": None}, "on_busy must be 'raise', 'skip' or a callable, not None"),
+        ({"on_busy": "wait"}, "on_busy must be 'raise', 'skip', 'retry' or a callable, not 'wait'"),
+        ({"on_busy": None}, "on_busy must be 'raise', 'skip', 'retry' or a callable, not None"),
         ({"default": 1}, "default is what a skipped call returns: it needs on_busy='skip'"),
         ({"wait": -1}, "wait must be 0 or more seconds, not -1"),
+        ({"lease": 0}, "lease must be"),
+        ({"max_hold": "1"}, "max_hold must be"),
+        ({"limit": 0}, "limit must be a whole number of 1 or more, not 0"),
+        ({"limit": 2, "shared": True}, "limit and shared exclude each other"),
+        ({"on_lost": "tell"}, "on_lost must be a callable that gets the handle, not 'tell'"),
         ({"min_hold": "5"}, "min_hold must be a number of seconds or a timedelta, not '5'"),
         ({"min_hold": 5, "reentrant": True}, "min_hold and reentrant exclude each other"),
     ],
@@ -59,7 +64,7 @@ async def later(error: LockNotAcquired) -> None: ...
 def test_options_that_make_no_sense_are_refused_when_decorating(
     options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         locked("feed", **options)
 
 

@@ -254,7 +254,10 @@ def test_decorated_without_a_name_it_says_what_to_write() -> None:
         ({"on_unavailable": "run"}, ValueError, "must be 'refuse' or 'proceed', not 'run'"),
         ({"wait": -1}, ValueError, "wait must be 0 or more seconds, not -1"),
         ({"methods": "POST"}, TypeError, r"""methods must be a list such as \["POST"\], not 'PO"""),
+        ({"methods": ["PSOT"]}, ValueError, "methods has PSOT, which Django's views do not know"),
+        ({"on_busy": "skip"}, TypeError, "on_busy must be a callable .* not 'skip'"),
         ({"methods": []}, TypeError, r"""methods must be a list such as \["POST"\], not \[\]"""),
+        ({"methods": 5}, TypeError, r"""methods must be a list such as \["POST"\], not 5"""),
     ],
 )
 def test_options_that_make_no_sense_are_refused_when_decorating(

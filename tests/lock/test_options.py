@@ -55,6 +55,11 @@ def test_a_wrong_option_is_a_value_error(options, says):
         lock("a", **options)
 
 
+def test_who_is_told_of_a_loss_can_be_called():
+    with pytest.raises(TypeError, match="on_lost must be a callable that gets the handle, not 5"):
+        lock("a", on_lost=5)
+
+
 @pytest.mark.parametrize(
     ("name", "error", "says"),
     [
@@ -100,6 +105,11 @@ def test_an_unknown_alias_names_those_there_are():
     with pytest.raises(InvalidLockBackend, match="no lock backend 'nowhere'.*'default', 'memory'"):
         lock("a", using="nowhere")
     assert issubclass(InvalidLockBackend, ImproperlyConfigured)
+
+
+def test_an_alias_that_is_no_text_is_unknown_too():
+    with pytest.raises(InvalidLockBackend, match="There is no lock backend None"):
+        lock("a", using=None)
 
 
 def test_the_defaults_are_those_of_the_alias(settings):

@@ -15,5 +15,12 @@ ON_EACH = pytest.mark.parametrize(
                 pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
             ],
         ),
+        pytest.param(
+            "mariadb",
+            marks=[
+                pytest.mark.mariadb,
+                pytest.mark.django_db(transaction=True, databases=["default", "mariadb"]),
+            ],
+        ),
     ],
 )

@@ -116,6 +116,15 @@ def test_a_migration_finds_it_and_nothing_more_to_do():
     assert django_redislock.FenceField is FenceField
 
 
+def test_a_migration_names_the_mixin_by_its_public_place():
+    mixin, _ = ModelState.from_model(Vault).bases
+    assert MigrationWriter.serialize(mixin) == (
+        "django_redislock.LockableMixin",
+        {"import django_redislock"},
+    )
+    assert django_redislock.LockableMixin is LockableMixin is mixin
+
+
 @ON_EACH
 def test_added_to_a_table_with_rows_it_begins_at_zero(database):
     """And whoever does not know of it yet, an older release, may go on inserting."""

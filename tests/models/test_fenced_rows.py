@@ -150,7 +150,7 @@ def test_what_comes_to_match_in_between_is_not_written(vaults, database):
 
     def insert_after_claim(execute, sql, params, many, context):
         result = execute(sql, params, many, context)
-        if sql.startswith("UPDATE") and '"gold"' not in sql.partition("WHERE")[0]:
+        if sql.startswith("UPDATE") and "gold" not in sql.partition("WHERE")[0]:
             rows.create(gold=9)
         return result
 
@@ -232,6 +232,9 @@ def test_what_is_known_to_be_lost_writes_nothing(vaults, django_assert_num_queri
 def test_what_makes_no_sense_is_refused(vaults):
     with lock("vaults") as held, pytest.raises(TypeError, match="Account has no FenceField"):
         Account.objects.fenced(held)
+    for wrong in (7, vaults[0]):
+        with pytest.raises(TypeError, match="fenced.. takes the handle of a lock, or a list of"):
+            Vault.objects.fenced(wrong)
     with pytest.raises(LockError, match="is not held: enter its locked"):
         Vault.objects.fenced(vaults)
     with vaults[0].locked(), pytest.raises(LockError, match="is not held"):

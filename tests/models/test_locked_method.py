@@ -261,6 +261,7 @@ def test_it_is_for_lockable_models():
         (lambda: locked_method(on_busy="ignore"), "on_busy must be"),
         (lambda: locked_method(default=5), "needs on_busy='skip'"),
         (lambda: locked_method(wait=-1), "wait"),
+        (lambda: locked_method(waits=1), "There is no option 'waits'"),
         (lambda: locked_method()(Till), "decorates a method"),
         (lambda: locked_method("own:{nobody}")(lambda self: None), "nobody"),
     ],

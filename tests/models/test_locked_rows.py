@@ -184,8 +184,9 @@ def test_what_cannot_be_held_is_refused():
         Account.objects.values("pk").locked()
     with pytest.raises(TypeError, match="Branch has no LockableMixin"):
         LockableQuerySet(Branch).locked()
-    with pytest.raises(TypeError, match="a list of rows, not '12'"):
-        Account.objects.locked("12")
+    for wrong in ("12", 12, Account(pk=12)):
+        with pytest.raises(TypeError, match="a list of primary keys or instances, .*, not .*12"):
+            Account.objects.locked(wrong)
     with pytest.raises(ValueError, match="neither saved nor fetched"):
         with Account.objects.locked([Account()]):
             pass

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from django_redislock import LockNotAcquired, lock, locked
 from django_redislock.testing import assert_locked, assert_not_locked, held_elsewhere
 from tests.support.processes import wait_until
 from tests.tasks.board import Board
 from tests.tasks.programs import Program, running
 
 pytest.importorskip("celery", reason="Celery is not installed")
+
+from celery import Celery
 
 from tests.tasks.broker import celery
 
@@ -130,6 +133,20 @@ def test_a_hold_travels_with_its_task(send: Send, board: Board, feed: int) -> No
     wait_until(lambda: not _is_locked(f"feed:{feed}"), what="the second one is done")
 
 
+@pytest.mark.usefixtures("pool")
+def test_a_task_that_comes_when_its_hold_is_over(send: Send, board: Board, feed: int) -> None:
+    job = lock(f"feed:{feed}")
+    assert job.acquire(wait=0)
+    token = job.detach(0.2)
+    wait_until(lambda: not _is_locked(f"feed:{feed}"), what="nobody fetched it from the queue")
+    with held_elsewhere(f"feed:{feed}"):
+        with pytest.raises(LockNotAcquired):
+            send("import_queued_feed", feed, token).get(TASK)
+    board.put(f"feed {feed} may end")
+    assert send("import_queued_feed", feed, token).get(TASK) == f"feed {feed} done"
+    assert_not_locked(f"feed:{feed}")
+
+
 def _is_locked(name: str) -> bool:
     try:
         assert_not_locked(name)
@@ -161,3 +178,46 @@ def test_a_worker_that_ends_frees_its_locks(
         board.put(f"feed {feed} may end")
         program.ended()
         assert_not_locked(f"feed:{feed}")
+
+
+class TestRetryWithoutAWorker:
+    """What `on_busy="retry"` does where no worker can try again."""
+
+    @pytest.fixture
+    def task(self) -> Any:
+        app = Celery("alone", set_as_current=False)
+
+        @app.task(max_retries=2)
+        @locked("feed:{feed_id}", wait=0, on_busy="retry")
+        def import_feed(feed_id: int) -> str:
+            return f"feed {feed_id} done"
+
+        return import_feed
+
+    def test_called_as_a_function_it_raises(self, task: Any, feed: int) -> None:
+        with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
+            task(feed)
+        assert task(feed) == f"feed {feed} done"
+
+    def test_a_function_that_is_no_task_raises(self, feed: int) -> None:
+        with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
+            locked(f"feed:{feed}", wait=0, on_busy="retry")(print)()
+
+    def test_after_the_last_retry_it_fails_with_the_error_of_the_lock(
+        self, task: Any, feed: int
+    ) -> None:
+        with held_elsewhere(f"feed:{feed}"):
+            result = task.apply((feed,))
+        assert result.state == "FAILURE"
+        assert isinstance(result.result, LockNotAcquired)
+
+    def test_celery_tries_again_after_the_rest_of_the_lease(
+        self, task: Any, feed: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        retries: list[dict[str, Any]] = []
+        monkeypatch.setattr("celery.app.task.Task.retry", lambda task, **how: retries.append(how))
+        with held_elsewhere(f"feed:{feed}", lease=40):
+            task.apply((feed,))
+        (how,) = retries
+        assert 30 < how["countdown"] <= 40
+        assert isinstance(how["exc"], LockNotAcquired)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_redislock import lock
+from django_redislock import LockNotAcquired, lock
 from django_redislock.testing import assert_locked, assert_not_locked, held_elsewhere
 
 pytest.importorskip("django.tasks", reason="Django has tasks from 6.0 on")
@@ -66,4 +66,26 @@ def test_a_hold_travels_with_its_task(tasks: Any) -> None:
     token = job.detach(3600)
     result = tasks.fetch_queued_feed.enqueue(7, token)
     assert result.return_value == "feed 7 done"
+    assert_not_locked("feed:7")
+
+
+def test_a_task_that_never_comes_leaves_the_lock_to_its_lease(tasks: Any, settings: Any) -> None:
+    settings.TASKS = {"default": {"BACKEND": f"{BACKENDS}.dummy.DummyBackend"}}
+    job = lock("feed:7")
+    assert job.acquire(wait=0)
+    tasks.fetch_queued_feed.enqueue(7, job.detach(0.3))
+    assert not lock("feed:7").acquire(wait=0)
+    with lock("feed:7", wait=20):
+        assert tasks.imported == []
+
+
+def test_a_task_that_comes_when_its_hold_is_over(tasks: Any) -> None:
+    job = lock("feed:7")
+    assert job.acquire(wait=0)
+    token = job.detach(0.2)
+    with lock("feed:7", wait=20):
+        result = tasks.fetch_queued_feed.enqueue(7, token)
+        assert result.status == "FAILED"
+        assert result.errors[0].exception_class is LockNotAcquired
+    assert tasks.fetch_queued_feed.enqueue(7, token).return_value == "feed 7 done"
     assert_not_locked("feed:7")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import OperationalError, connections, transaction
+from django.test import TestCase
 
 from django_redislock import lock
+from django_redislock.exceptions import LockMisuse
 from django_redislock.lock import Lock
+from tests.models.databases import ON_EACH
 
 
 def is_free(name: str) -> bool:
@@ -33,21 +37,21 @@ class Fails(Exception):
     pass
 
 
-in_transactions = pytest.mark.django_db(transaction=True)
+IN_POSTGRESQL = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
 
 
-@in_transactions
-def test_a_release_inside_atomic_waits_for_the_commit():
-    with transaction.atomic():
+@ON_EACH
+def test_a_release_inside_atomic_waits_for_the_commit(database):
+    with transaction.atomic(database):
         with lock("row"):
             pass
         assert not is_free("row")
     assert is_free("row")
 
 
-@in_transactions
-def test_and_for_the_rollback_at_once():
-    with pytest.raises(Fails), transaction.atomic():
+@ON_EACH
+def test_and_for_the_rollback_at_once(database):
+    with pytest.raises(Fails), transaction.atomic(database):
         with lock("row"):
             pass
         assert not is_free("row")
@@ -55,10 +59,10 @@ def test_and_for_the_rollback_at_once():
     assert is_free("row")
 
 
-@in_transactions
-def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once():
-    with transaction.atomic():
-        with pytest.raises(Fails), transaction.atomic():
+@ON_EACH
+def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once(database):
+    with transaction.atomic(database):
+        with pytest.raises(Fails), transaction.atomic(database):
             with lock("row"):
                 pass
             assert not is_free("row")
@@ -66,39 +70,39 @@ def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once():
         assert is_free("row")
 
 
-@in_transactions
-def test_a_savepoint_that_is_kept_does_not_end_it():
-    with transaction.atomic():
-        with transaction.atomic(), lock("row"):
+@ON_EACH
+def test_a_savepoint_that_is_kept_does_not_end_it(database):
+    with transaction.atomic(database):
+        with transaction.atomic(database), lock("row"):
             pass
         assert not is_free("row")
     assert is_free("row")
 
 
-@in_transactions
-def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole():
+@ON_EACH
+def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole(database):
     held = lock("row")
     held.acquire()
-    with transaction.atomic():
-        with pytest.raises(Fails), transaction.atomic():
+    with transaction.atomic(database):
+        with pytest.raises(Fails), transaction.atomic(database):
             held.release()
             raise Fails
         assert not is_free("row"), "what was written before the savepoint is not committed yet"
     assert is_free("row")
 
 
-@in_transactions
-def test_taken_around_a_transaction_it_is_released_when_it_is_released():
+@ON_EACH
+def test_taken_around_a_transaction_it_is_released_when_it_is_released(database):
     with lock("row"):
-        with transaction.atomic():
+        with transaction.atomic(database):
             pass
         assert not is_free("row")
     assert is_free("row")
 
 
-@in_transactions
-def test_the_next_use_in_the_same_transaction_shares_the_hold():
-    with transaction.atomic():
+@ON_EACH
+def test_the_next_use_in_the_same_transaction_shares_the_hold(database):
+    with transaction.atomic(database):
         with lock("row") as first:
             pass
         with lock("row", wait=0) as second:
@@ -107,13 +111,13 @@ def test_the_next_use_in_the_same_transaction_shares_the_hold():
     assert is_free("row")
 
 
-@in_transactions
-def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more():
+@ON_EACH
+def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database):
     def use() -> None:
         with lock("row", lease=0.3):
             pass
 
-    with transaction.atomic():
+    with transaction.atomic(database):
         use()
         own = lock("row")
         held_for = threading.Event()
@@ -123,26 +127,87 @@ def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more():
     assert is_free("row")
 
 
-@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
-@pytest.mark.postgresql
-def test_a_connection_that_breaks_ends_it():
-    with pytest.raises(OperationalError), transaction.atomic("postgresql"):
+@pytest.mark.parametrize(
+    ("database", "kill"),
+    [
+        pytest.param(
+            "postgresql",
+            "SELECT pg_terminate_backend(pg_backend_pid())",
+            marks=[pytest.mark.postgresql, IN_POSTGRESQL],
+        ),
+        pytest.param(
+            "mariadb",
+            "KILL CONNECTION_ID()",
+            marks=[
+                pytest.mark.mariadb,
+                pytest.mark.django_db(transaction=True, databases=["default", "mariadb"]),
+            ],
+        ),
+    ],
+)
+def test_a_connection_that_breaks_ends_it(database, kill):
+    with pytest.raises(OperationalError), transaction.atomic(database):
         with lock("row"):
             pass
         assert not is_free("row")
-        with connections["postgresql"].cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        with connections[database].cursor() as cursor:
+            cursor.execute(kill)
     assert is_free("row")
 
 
-@in_transactions
-def test_on_commit_callbacks_of_others_run_as_ever():
+@ON_EACH
+def test_a_savepoint_within_a_savepoint(database):
+    with transaction.atomic(database):
+        with pytest.raises(Fails), transaction.atomic(database):
+            with transaction.atomic(database), lock("inner"):
+                pass
+            with lock("outer"):
+                pass
+            with pytest.raises(Fails), transaction.atomic(database):
+                raise Fails
+            assert not is_free("inner")
+            assert not is_free("outer")
+            raise Fails
+        assert is_free("inner"), "its savepoint was kept, but the one around it was not"
+        assert is_free("outer")
+
+
+@ON_EACH
+def test_without_a_savepoint_the_rollback_of_the_whole_ends_it(database):
+    with pytest.raises(Fails), transaction.atomic(database):
+        with pytest.raises(Fails), transaction.atomic(database, savepoint=False):
+            with lock("row"):
+                pass
+            raise Fails
+        assert not is_free("row"), "nothing is rolled back yet"
+        raise Fails
+    assert is_free("row")
+
+
+@IN_POSTGRESQL
+@pytest.mark.postgresql
+def test_a_rollback_in_one_database_leaves_it_to_the_other():
+    with transaction.atomic("default"):
+        with pytest.raises(Fails), transaction.atomic("postgresql"):
+            with lock("row"):
+                pass
+            raise Fails
+        assert not is_free("row")
+    assert is_free("row")
+
+
+@ON_EACH
+def test_on_commit_callbacks_of_others_run_as_ever(database):
     order: list[str] = []
-    with transaction.atomic():
-        transaction.on_commit(lambda: order.append(f"first, free: {is_free('row')}"))
+    with transaction.atomic(database):
+        transaction.on_commit(
+            lambda: order.append(f"first, free: {is_free('row')}"), using=database
+        )
         with lock("row"):
             pass
-        transaction.on_commit(lambda: order.append(f"second, free: {is_free('row')}"))
+        transaction.on_commit(
+            lambda: order.append(f"second, free: {is_free('row')}"), using=database
+        )
     assert order == ["first, free: False", "second, free: True"]
 
 
@@ -155,7 +220,33 @@ def test_the_transaction_of_testcase_does_not_count(django_capture_on_commit_cal
     assert callbacks == []
 
 
-@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+class InTestCase(TestCase):
+    """With Django's own test case."""
+
+    def test_callbacks_are_captured_and_run_as_without_a_lock(self) -> None:
+        ran: list[str] = []
+        with self.captureOnCommitCallbacks(execute=True) as callbacks:
+            with transaction.atomic(), lock("row"):
+                transaction.on_commit(lambda: ran.append(f"free: {is_free('row')}"))
+        assert len(callbacks) == 1
+        assert ran == ["free: True"]
+
+    def test_a_lock_is_free_when_its_block_is_left(self) -> None:
+        with lock("row"):
+            Group.objects.create(name="written under the lock")
+        assert is_free("row")
+
+    def test_nothing_is_warned_of(self) -> None:
+        with self.settings(DEBUG=True), lock("row", wait=1):
+            Group.objects.create(name="written under the lock")
+
+    def test_a_wait_in_a_transaction_of_its_own_is_warned_of(self) -> None:
+        with self.settings(DEBUG=True), transaction.atomic():
+            with pytest.warns(LockMisuse, match="Take the lock around atomic"), lock("row", wait=1):
+                pass
+
+
+@IN_POSTGRESQL
 @pytest.mark.postgresql
 def test_with_transactions_in_two_databases_it_waits_for_both():
     with transaction.atomic("default"):
@@ -165,9 +256,9 @@ def test_with_transactions_in_two_databases_it_waits_for_both():
     assert is_free("row")
 
 
-@in_transactions
-def test_lost_before_the_commit_it_is_told(caplog):
-    with transaction.atomic():
+@ON_EACH
+def test_lost_before_the_commit_it_is_told(database, caplog):
+    with transaction.atomic(database):
         with lock("row") as held:
             token = held.token
         assert isinstance(held, Lock)

@@ -31,6 +31,12 @@ def aliases(settings: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("wrong", [print, int, "localhost", 6379])
+def test_without_parentheses_it_says_so(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"the address of .* parentheses: @override_locks\(\)"):
+        override_locks(wrong)
+
+
 @pytest.mark.usefixtures("aliases")
 def test_all_aliases_are_in_memory_and_keep_their_times() -> None:
     with override_locks():

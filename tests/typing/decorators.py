@@ -31,6 +31,11 @@ async def i(x: int) -> str:
     return ""
 
 
+@locked("a:{x}", on_busy="retry")
+def later(x: int) -> str:
+    return ""
+
+
 async def other(error: LockNotAcquired, x: int) -> bytes:
     return b""
 
@@ -93,6 +98,7 @@ async def t(r: HttpRequest) -> None:
     assert_type(f(1, y="b"), str)
     assert_type(g(1), str | None)
     assert_type(h(1), str | int)
+    assert_type(later(1), str)
     assert_type(await i(1), str | None)
     assert_type(await j(1), str | bytes)
     assert_type(k(1), str | float)

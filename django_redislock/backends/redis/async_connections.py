@@ -105,9 +105,12 @@ class _Lane:
 
 
 def _cancellations() -> int:
-    """How often the running task was asked to end; Python 3.10 does not tell."""
-    cancelling = getattr(asyncio.current_task(), "cancelling", None)
-    return cancelling() if cancelling is not None else 0
+    """How often the running task was made to end; Python 3.10 does not tell."""
+    task = asyncio.current_task()
+    cancelling = getattr(task, "cancelling", None)
+    # What a task asks of itself is on its way until its next await.
+    on_its_way = bool(getattr(task, "_must_cancel", False))
+    return cancelling() - on_its_way if cancelling is not None else 0
 
 
 async def _exchange(connection: Any, commands: Sequence[bytes]) -> list[Any]:

@@ -1,0 +1,23 @@
+"""A task that finds its lock busy, and has its worker try it again."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from .exceptions import LockNotAcquired
+
+__all__ = ["retry_task"]
+
+
+def retry_task(error: LockNotAcquired) -> None:
+    """Leave the present Celery task, to be tried again when the hold in its way should have ended.
+
+    How often is the task's own matter (``max_retries``). Raises what Celery's ``retry()`` raises;
+    does nothing where no worker runs a task.
+    """
+    # Who runs in a task has imported it; it is not imported for those who do not use it.
+    module = sys.modules.get("celery")
+    task = module and module.current_task
+    if task and not task.request.called_directly:
+        task.retry(exc=error, countdown=max(math.ceil(error.retry_after or 0), 1))

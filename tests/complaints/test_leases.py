@@ -1,0 +1,72 @@
+"""Leases that never end, that end too soon, and renewals that nobody can stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from django_redislock import LockLost, lock, lock_backends
+from tests.support.processes import wait_until
+
+from .elsewhere import is_free
+
+
+def test_a_lock_expires_without_being_asked_to(place: Any) -> None:
+    """redis-py#962, django-redis#194: without a timeout the lock stays for ever."""
+    held = lock("report")
+    assert held.acquire(wait=0)
+    with place.client() as client:
+        left = [client.pttl(key) for key in client.scan_iter(f"{place.prefix}:*report*")]
+    held.release()
+    assert left
+    assert all(0 < milliseconds < 600_000 for milliseconds in left), left
+
+
+def test_a_holder_that_is_gone_frees_it_within_its_lease() -> None:
+    """redis-py#962: nobody has to clean up by hand."""
+    gone = lock("report", lease=0.2, renew=False)
+    gone.acquire()
+    with lock("report", wait=20):
+        assert not gone.held
+
+
+def test_work_that_outlasts_the_lease_keeps_the_lock() -> None:
+    """redis-py#2604, pottery#371: it expired in the middle of long work."""
+    with lock("report", lease=0.3) as held:
+        assert not lock("report").acquire(wait=0.9)
+        held.check()
+
+
+def test_a_renewal_that_fails_is_told(proxy: Any, use: Any) -> None:
+    """python-redis-lock#85: the thread died, and nobody heard."""
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 0.2}})
+    told: list[str] = []
+    with pytest.raises(LockLost):
+        with lock("report", lease=0.5, on_lost=lambda held: told.append(held.name)) as held:
+            proxy.black_hole()
+            assert held.lost.wait(20)
+            with pytest.raises(LockLost):
+                held.check()
+    wait_until(lambda: told == ["report"])
+    proxy.pass_through()
+
+
+def test_a_hung_holder_is_not_renewed_for_ever() -> None:
+    """redisson#1626: the watchdog kept a hung thread's lock alive."""
+    hung = lock("report", lease=0.2, max_hold=0.4)
+    hung.acquire()
+    with lock("report", wait=20):
+        assert hung.lost
+
+
+def test_a_renewal_does_not_outlive_the_release() -> None:
+    """redisson#7272: it went on after unlock(), and extended what was another's by then."""
+    with lock("report", lease=0.3):
+        pass
+    with lock("report", lease=30, renew=False):
+        time.sleep(0.4)  # when a renewal of the first would have come
+        (hold,), _ = lock_backends["default"].inspect("report")
+        assert hold.remaining > 20
+    assert is_free("report")

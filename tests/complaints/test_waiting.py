@@ -1,0 +1,94 @@
+"""Waits: in turn, on time, and in coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from django_redislock import lock
+from tests.support.processes import wait_until
+
+
+def queued(name: str, number: int) -> None:
+    wait_until(lambda: len(lock(name).backend.inspect(name)[1]) == number, what="they wait")
+
+
+def test_a_wake_up_that_gets_lost_is_made_up_for(own_server: Any, use: Any) -> None:
+    """redisson#1763: a missed message left the waiter waiting for ever."""
+    place = use(own_server.url)
+    got = threading.Event()
+
+    def wait() -> None:
+        with lock("report", wait=60):
+            got.set()
+
+    with place.client() as client:
+        held = lock("report", lease=2)
+        held.acquire()
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        queued("report", 1)
+        assert client.client_kill_filter(_type="pubsub") == 1
+        held.release()
+        assert got.wait(20)
+        waiter.join()
+
+
+def test_nobody_barges() -> None:
+    """python-redis-lock#58, #104: who came back at once was served before those who waited."""
+    served: list[str] = []
+
+    def wait() -> None:
+        with lock("report", wait=60):
+            served.append("who waited")
+
+    first = lock("report")
+    first.acquire()
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    queued("report", 1)
+    first.release()
+    with lock("report", wait=60):
+        served.append("who came back")
+    waiter.join()
+    assert served == ["who waited", "who came back"]
+
+
+@pytest.mark.parametrize("wait", [0.05, 0.25])
+def test_a_wait_is_as_long_as_it_says(wait: float) -> None:
+    """python-redis-lock#74: waits were rounded to whole seconds, or ended early."""
+    with lock("report"):
+        began = time.monotonic()
+        assert not lock("report").acquire(wait=wait)
+        assert wait <= time.monotonic() - began < wait + 2
+
+
+def test_a_short_wait_is_long_enough_to_be_served() -> None:
+    """python-redis-lock#74: with 0.05 seconds, redis-py asks just once."""
+    held = lock("report")
+    held.acquire()
+    threading.Timer(0.2, held.release).start()
+    began = time.monotonic()
+    with lock("report", wait=20):
+        assert 0.15 < time.monotonic() - began < 10
+
+
+async def test_coroutines_hold_and_wait_without_blocking_the_loop() -> None:
+    """django-redis#771, #552: there was nothing for asyncio."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    async with lock("report"):
+        assert not await lock("report").aacquire(wait=0.3)
+    ticking.cancel()
+    assert ticks >= 5

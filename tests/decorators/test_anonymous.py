@@ -1,0 +1,63 @@
+"""Visitors who are not logged in: each has a lock of their own, by the recipe of docs/views.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+
+from django_redislock import locked_view
+from django_redislock.testing import held_elsewhere
+from tests.docs.pages import BLOCKS, name_of
+
+(RECIPE,) = (
+    block
+    for block in BLOCKS
+    if name_of(block.page) == "docs/views.md" and "def visitor(" in block.code
+)
+recipe: dict[str, Any] = {"locked_view": locked_view}
+exec(compile(RECIPE.padded, str(RECIPE.page), "exec"), recipe)  # noqa: S102 - our own page
+
+
+@locked_view(recipe["visitor"])
+def vote(request: Any) -> HttpResponse:
+    return HttpResponse(request.lock.name)
+
+
+@locked_view("vote:{request.user.pk}")
+def of_users(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+urlpatterns = [path("vote/", vote), path("of-users/", of_users)]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+
+def test_each_visitor_has_a_lock_and_keeps_it() -> None:
+    one, other = Client(), Client()
+    mine = one.get("/vote/").content.decode()
+    assert mine == f"session:{one.session.session_key}"
+    assert one.get("/vote/").content.decode() == mine
+    with held_elsewhere(mine):
+        assert one.get("/vote/").status_code == 423
+        assert other.get("/vote/").status_code == 200
+
+
+def test_who_is_logged_in_has_one_for_all_sessions() -> None:
+    user = User.objects.create_user("ada")
+    names = set()
+    for _ in range(2):
+        browser = Client()
+        browser.force_login(user)
+        names.add(browser.get("/vote/").content.decode())
+    assert names == {f"user:{user.pk}"}
+
+
+def test_visitors_never_share_the_lock_of_nobody() -> None:
+    with pytest.raises(ValueError, match="Nobody is logged in"):
+        Client().get("/of-users/")

@@ -1,0 +1,44 @@
+"""A hold that outlives its function, inside a transaction: both have to be over."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import transaction
+
+from django_redislock import lock_backends
+from django_redislock.decorators import locked
+from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def remaining() -> float:
+    return sum(hold.remaining for hold in lock_backends["default"].inspect("report")[0])
+
+
+def report(min_hold: float) -> None:
+    locked("report", min_hold=min_hold, lease=5)(lambda: None)()
+
+
+def test_a_transaction_that_takes_longer_keeps_the_lock() -> None:
+    with transaction.atomic():
+        report(0.05)
+        time.sleep(0.1)
+        assert remaining() > 3, "it has its own lease, and is renewed"
+    assert remaining() == 0
+
+
+def test_a_transaction_that_is_over_sooner_does_not_end_it() -> None:
+    with transaction.atomic():
+        report(60)
+    assert 50 < remaining() <= 60
+
+
+def test_nor_does_a_rollback() -> None:
+    with pytest.raises(KeyError), transaction.atomic():
+        report(0.5)
+        raise KeyError
+    assert 0 < remaining() <= 0.5
+    wait_until(lambda: not remaining(), what="it ends by itself")
