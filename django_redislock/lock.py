@@ -113,9 +113,14 @@ class Lock(TwoFaced):
         holds, _ = await self.backend.ainspect(self.name)
         return any(hold.token == self.token for hold in holds)
 
-    def keep_for(self, least: float) -> None:
-        """Let the hold go on, whoever releases it, until ``least`` seconds from now."""
-        self._tenure.keep_until = monotonic() + least
+    def keep_for(self, least: Duration) -> None:
+        """Let the hold last for ``least`` seconds from now, though it be released earlier.
+
+        Nobody else gets it before that: a job that takes less than the clocks of two servers differ
+        does not run twice. Raises ``LockLost``.
+        """
+        self.check()
+        self._tenure.keep_until = monotonic() + seconds(least, "least")
 
     def detach(self, lease: Duration | None = None) -> str:
         """Let the hold go on without this handle; return the token by which others act on it.
