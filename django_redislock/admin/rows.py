@@ -10,28 +10,18 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
 from ..holding.clock import LONGEST_PAUSE, RENEW_AT
-from ..operations.criteria import STATES, age, kind_of
+from ..operations.found import STATES, Found, kind_of, state_of
 from ..operations.presence import runs
-from ..operations.selection import Found
-from ..operations.wording import Line, duration
+from ..operations.wording import STATE_NAMES, Line, duration
 from .references import Reference, address_of
 
-__all__ = ["KIND_NAMES", "STATE_NAMES", "Row", "counting", "for_whom", "rows_of"]
+__all__ = ["KIND_NAMES", "Row", "counting", "for_whom", "rows_of"]
 
 KIND_NAMES = {
     "mutex": gettext_lazy("mutex"),
     "semaphore": gettext_lazy("semaphore"),
     "shared": gettext_lazy("read lock"),
 }
-
-STATE_NAMES = {
-    "waited": gettext_lazy("waited for"),
-    "ending": gettext_lazy("not being renewed"),
-    "gone": gettext_lazy("process has ended"),
-}
-
-# What the row does not say in another place.
-REMARKS = ("ending", "gone")
 
 
 class Row:
@@ -54,8 +44,10 @@ class Row:
         # For the script, which writes numbers in its own way.
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
         self.lease = f"{hold.lease:.2f}"
-        self.held_for = counting(age(hold))
-        self.remarks = [(state, STATE_NAMES[state]) for state in REMARKS if STATES[state](hold)]
+        self.held_for = counting(hold.age)
+        self.state = state_of(found)
+        self.has_ended = STATE_NAMES["gone"] if STATES["gone"](found) else ""
+        self.longest_wait = _("longest %(duration)s") % {"duration": line.longest_wait}
 
     @property
     def runs(self) -> bool | None:

@@ -27,8 +27,9 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     html = page(admin_client)
     (row,) = rows(html)
     name, alias, remaining, holder, waiters, since, limit, fence = row
-    assert (name, alias, waiters, limit) == ("order:42", using, "1", "3")
-    assert re.fullmatch(r"1 min (2\d|30) s of 1 min 30 s", remaining)
+    assert (name, alias, limit) == ("order:42", using, "1 of 3 held")
+    assert re.fullmatch(r"1 longest \d+\.\d s", waiters)
+    assert re.fullmatch(r"1 min (2\d|30) s of 1 min 30 s held", remaining)
     assert holder == "shop.views.checkout for alice web-9, pid 4242, worker-2"
     assert f"{datetime.now(timezone.utc):%Y}" in since
     assert re.search(r"for \d\.\d s$", since)
@@ -47,7 +48,7 @@ def test_each_hold_of_a_shared_lock_is_a_row(admin_client: Client) -> None:
     hold("catalogue", limit=SHARED, label="bob")
     shown = rows(page(admin_client))
     assert [row[0] for row in shown] == ["catalogue", "catalogue"]
-    assert [row[6] for row in shown] == ["shared", "shared"]
+    assert [row[6] for row in shown] == ["shared, 2 held"] * 2
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_the_page_speaks_the_language_of_the_site(admin_client: Client, settings
     hold("a", lease=1000, limit=SHARED)
     html = page(admin_client)
     assert "Verbleibende Lease" in html
-    assert "geteilt" in html
+    assert "geteilt, gehalten von 1" in html
     assert "No lock" not in html
 
 
