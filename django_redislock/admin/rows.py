@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.contrib.admin.utils import quote
 from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localdate
 from django.utils.translation import gettext as _, gettext_lazy
 
 from ..holding.clock import LONGEST_PAUSE, RENEW_AT
@@ -37,6 +38,8 @@ class Row:
         self.select = _("Select %(name)s") % {"name": line.name}
         self.for_whom = for_whom(line.label)
         self.since = f"{date_format(line.since, 'SHORT_DATE_FORMAT')} {line.since:%H:%M:%S}"
+        today = line.since.date() == localdate()
+        self.since_briefly = f"{line.since:%H:%M:%S}" if today else self.since
         self.kind = KIND_NAMES[kind_of(hold)]
         self.reference = Reference.to(found.alias, hold)
         self.address = quote(address_of(found.alias, hold.name))
@@ -47,7 +50,9 @@ class Row:
         self.held_for = counting(hold.age)
         self.state = state_of(found)
         self.has_ended = STATE_NAMES["gone"] if STATES["gone"](found) else ""
-        self.longest_wait = _("longest %(duration)s") % {"duration": line.longest_wait}
+        self.longest_wait = format_html(
+            _("longest {duration}"), duration=_ticking(hold.longest_wait)
+        )
 
     @property
     def runs(self) -> bool | None:
@@ -71,5 +76,8 @@ def for_whom(label: str) -> str:
 
 def counting(seconds: float) -> str:
     """For how long something has gone on; the script of the page counts further."""
-    text = format_html('<bdi data-elapsed="{}">{}</bdi>', f"{seconds:.2f}", duration(seconds))
-    return format_html(_("for {duration}"), duration=text)
+    return format_html(_("for {duration}"), duration=_ticking(seconds))
+
+
+def _ticking(seconds: float) -> str:
+    return format_html('<bdi data-elapsed="{}">{}</bdi>', f"{seconds:.2f}", duration(seconds))

@@ -31,8 +31,7 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     assert re.fullmatch(r"1 longest \d+\.\d s", waiters)
     assert re.fullmatch(r"1 min (2\d|30) s of 1 min 30 s held", remaining)
     assert holder == "shop.views.checkout for alice web-9, pid 4242, worker-2"
-    assert f"{datetime.now(timezone.utc):%Y}" in since
-    assert re.search(r"for \d\.\d s$", since)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d for \d\.\d s", since), "the day goes without saying"
     assert fence.isdigit()
     assert token not in html
 
@@ -197,3 +196,13 @@ def test_the_page_only_answers_to_reading(admin_client: Client) -> None:
     assert reverse("admin:django_redislock_lock_changelist") == PAGE
     with pytest.raises(NoReverseMatch):
         reverse("admin:django_redislock_lock_add")
+
+
+def test_what_was_held_before_today_has_its_date(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold("a")
+    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
+    monkeypatch.setattr("django_redislock.admin.rows.localdate", lambda: yesterday)
+    (row,) = rows(page(admin_client))
+    assert f"{datetime.now(timezone.utc):%Y}" in row[5]

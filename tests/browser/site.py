@@ -103,7 +103,7 @@ class BrowserTestCase(StaticLiveServerTestCase):
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         self.browser.delete_all_cookies()
         self.browser.get("about:blank")
-        self.browser.set_window_size(1280, 800)
+        self.browser.set_window_size(1440, 900)
         messages = [one["message"] for one in complaints if self.is_complaint(one["message"])]
         assert messages == [], messages
 
