@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.contrib.admin.utils import quote
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.timezone import localdate
 from django.utils.translation import gettext as _, gettext_lazy
 
 from ..holding.clock import LONGEST_PAUSE, RENEW_AT
@@ -38,7 +38,7 @@ class Row:
         self.select = _("Select %(name)s") % {"name": line.name}
         self.for_whom = for_whom(line.label)
         self.since = f"{date_format(line.since, 'SHORT_DATE_FORMAT')} {line.since:%H:%M:%S}"
-        today = line.since.date() == localdate()
+        today = line.since.date() == datetime.now(line.since.tzinfo).date()
         self.since_briefly = f"{line.since:%H:%M:%S}" if today else self.since
         self.kind = KIND_NAMES[kind_of(hold)]
         self.reference = Reference.to(found.alias, hold)

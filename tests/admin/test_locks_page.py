@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html import escape
 from typing import Any
@@ -9,8 +11,9 @@ import pytest
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
+from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
-from django_redislock.backends.base import SHARED
+from django_redislock.backends.base import SHARED, Entry, Hold
 from tests.admin.pages import PAGE, names, page, rows
 from tests.management.holds import hold, queue, without_redis
 
@@ -162,7 +165,7 @@ def test_since_is_in_the_time_zone_of_the_site(
     settings.TIME_ZONE = "Asia/Kathmandu"
     hold("a")
     html = page(admin_client)
-    stamp = re.search(r'<time datetime="([^"]*)">([^<]*)</time>', html)
+    stamp = re.search(r'<time datetime="([^"]*)" title="[^"]*">([^<]*)</time>', html)
     assert stamp is not None
     since = datetime.fromisoformat(stamp[1])
     assert since.utcoffset() == timedelta(hours=5, minutes=45)
@@ -202,7 +205,11 @@ def test_what_was_held_before_today_has_its_date(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold("a")
-    yesterday = datetime.now(timezone.utc).date() - timedelta(days=1)
-    monkeypatch.setattr("django_redislock.admin.rows.localdate", lambda: yesterday)
+    original = lock_backends["memory"].look_up
+
+    def yesterday(entries: Sequence[Entry]) -> list[Hold]:
+        return [replace(one, since=one.since - timedelta(days=1)) for one in original(entries)]
+
+    monkeypatch.setattr(lock_backends["memory"], "look_up", yesterday)
     (row,) = rows(page(admin_client))
     assert f"{datetime.now(timezone.utc):%Y}" in row[5]
