@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--locks", type=int, default=1_000_000)
     parser.add_argument("--others", type=int, default=1_000_000, help="keys that are no locks")
     options = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     few, many = min(1000, options.locks), options.locks
     with EmbeddedServer() as server, Redis.from_url(server.url) as client:
         os.environ |= {"REDIS_URL": server.url, "DJANGO_SETTINGS_MODULE": "benchmarks.site"}
@@ -64,8 +64,8 @@ def main() -> None:
             table.add_row(title, *cells)
         console.print(table)
         table = Table("a command", "first line (s)", "seconds", "a second", "memory (MB)")
-        table.add_column("longest command of the server (ms)")
-        table.add_column("a ping beside it: median, 99.9 %, longest (ms)")
+        table.add_column("longest step of the server (ms)")
+        table.add_column("a ping: median, 99.9 %, longest (ms)")
         for words in (
             *(f"listlocks --max 0 --format {one}" for one in ("table", "json", "jsonl", "csv")),
             "listlocks --max 0 --format jsonl --name order:*99",

@@ -28,7 +28,7 @@ POLICY = (
 PAGE = "/admin/django_redislock/lock/"
 PASSWORD = "open sesame"
 
-# A run that is told so keeps a picture of each page, for the documentation.
+# A run that is told so keeps a picture of each scene: REDISLOCK_PICTURES=docs/images.
 PICTURES = os.environ.get("REDISLOCK_PICTURES")
 
 

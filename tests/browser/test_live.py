@@ -28,7 +28,6 @@ class LivePageTests(BrowserTestCase):
         self.mark()
         hold("order:42", "default", lease=7, what="shop.checkout")
         self.until(lambda: "order:42" in self.text("#result_list"))
-        self.picture("list")
         first = self.left()
         self.until(lambda: 0 < self.left() < first - 1, within=4)
         self.until(lambda: "No lock is held at the moment." in self.text())
@@ -134,12 +133,13 @@ class LivePageTests(BrowserTestCase):
         ) == 0  # fmt: skip
 
     def test_the_page_of_a_name_is_live_too(self) -> None:
-        with lock("a", using="memory", lease=30):
+        name = "order:42"
+        with lock(name, using="memory", lease=30, what="shop.views.checkout", label="alice"):
             self.log_in()
-            self.visit_name("memory", "a")
+            self.visit_name("memory", "order_3A42")
             self.mark()
             assert "It holds the name itself" in self.text()
-            queue("a")
+            queue(name)
             self.until(lambda: "Queue (1)" in self.text())
             self.picture("detail")
         self.until(lambda: "It does not hold the name." in self.text())
