@@ -99,22 +99,26 @@ def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) ->
     for entry, one, line in zip(entries, keys, alone, strict=True):
         if line[0] != entry.token:
             others.append(("HGET", one.records, entry.token))
+            others.append(("ZSCORE", one.holds, entry.token))
             others.append(("ZCARD", one.queue))
             others.append(("ZRANGE", one.queue, 0, 0, "WITHSCORES"))
             others.append(("ZCOUNT", one.holds, f"({now}", "+inf"))
     answers = iter(_ask(connections, others))
     holds = []
     for entry, line in zip(entries, alone, strict=True):
-        record, waiters, longest, held = line[-1], 0, 0.0, 1
-        if line[0] != entry.token:
-            record, waiters, first, held = (next(answers) for _ in range(4))
+        if line[0] == entry.token:
+            ends, record = line[1:]
+            waiters, longest, held = 0, 0.0, 1
+        else:
+            record, ends, waiters, first, held = (next(answers) for _ in range(5))
             longest = _waited(time, first)
-        # A hold may have ended between the questions.
-        if record is not None and (read := Record.read(record)):
+        remaining = (int(float(ends or 0)) - now) / 1000
+        # A hold may have ended since, or between the questions.
+        if record is not None and remaining > 0 and (read := Record.read(record)):
             hold = read.as_hold(
                 entry.name,
                 entry.token,
-                entry.remaining,
+                remaining,
                 waiters,
                 now=now / 1000,
                 longest_wait=longest,

@@ -115,7 +115,8 @@ class Command(BaseCommand):
                 _("There is nobody to ask; --no-input releases without asking.")
             ) from None
         except KeyboardInterrupt:
-            answer = ""
+            self.stdout.write("")
+            self._stop(_("No lock was released."))
         if answer.strip().lower() != "yes":
             raise CommandError(_("No lock was released."))
 
