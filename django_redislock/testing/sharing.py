@@ -71,6 +71,23 @@ class SharingContract:
         assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
         assert verbs.holders() == [first.token]
 
+    def test_force_release_tells_the_process_of_a_hold_that_nobody_waits_for(
+        self, verbs: Verbs
+    ) -> None:
+        told: list[str] = []
+        verbs.backend.on_force_release = lambda place, name, token: told.append(token)
+        before, waiter, held = verbs.claim(), verbs.claim(), verbs.claim()
+        verbs.hold(before)
+        verbs.queue_up(waiter)  # the process listens from now on
+        verbs.cancel(waiter)
+        verbs.release(before)
+        verbs.hold(held)
+        assert not verbs.backend.force_release("a", before.token)
+        assert verbs.backend.force_release("a", held.token)
+        wait_until(lambda: told == [held.token])
+        assert verbs.holders() == []
+        assert verbs.backend.list().total == 0
+
     def test_inspect_tells_who_holds_and_who_waits(self, verbs: Verbs) -> None:
         held, first = verbs.claim(limit=2, lease=LONG), verbs.claim(limit=1)
         grant = verbs.hold(held)
