@@ -142,10 +142,12 @@ class SharingContract:
             assert SHORT < hold.longest_wait <= hold.age < LONG
 
     def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
-        verbs.hold(verbs.claim(limit=3, lease=SHORT))
+        over = verbs.claim(limit=3, lease=SHORT)
+        verbs.hold(over)
         for _ in range(2):
             verbs.hold(verbs.claim(limit=3))
         outlive()
+        assert list(verbs.backend.look_up([Entry("a", over.token, LONG)])) == []
         for holds in (verbs.backend.list().holds, verbs.backend.inspect("a")[0]):
             assert [hold.held for hold in holds] == [2, 2]
 
