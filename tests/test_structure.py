@@ -25,7 +25,8 @@ LAYERS = [
     "handler identity",
     "holding.* waiting transactions lock multi factory",
     "names retrying calls views views.* rows rows.*",
-    "operations operations.presence operations.criteria operations.selection operations.wording",
+    "operations operations.presence operations.found operations.criteria operations.selection"
+    " operations.wording",
     "decorators models commands operations.audit admin admin.* checks log",
     "apps asgi migrations migrations.* management management.* testing testing.*",
     "django_redislock",  # the package itself: the public names

@@ -37,8 +37,10 @@ class LockAdmin(_ModelAdmin):
     """What is in the backends, to look at and to release by force; there is nothing to edit."""
 
     list_per_page = 100
-    # How many holds are looked at where the index does not know what is asked for.
+    # How many holds are looked at where the index does not know what is asked for, and how many of
+    # its names are looked through for a text.
     look_at = 1000
+    look_through = 10_000
     change_list_template = "admin/django_redislock/lock/change_list.html"
     detail_template = "admin/django_redislock/lock/detail.html"
     release_template = "admin/django_redislock/lock/release.html"

@@ -13,8 +13,8 @@ from ..exceptions import readable
 from ..handler import lock_backends
 from ..holding.renewal import renewer
 from ..holding.tenure import Tenure
+from ..operations.found import Found
 from ..operations.presence import runs
-from ..operations.selection import Found
 from ..operations.wording import duration, limit_of, place_of
 from .rows import Row, counting, for_whom, rows_of
 

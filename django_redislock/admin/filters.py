@@ -10,9 +10,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from ..exceptions import readable
-from ..operations.selection import Found
+from ..operations.found import Found
+from ..operations.wording import STATE_NAMES
 from .query import Query
-from .rows import KIND_NAMES, STATE_NAMES
+from .rows import KIND_NAMES
 
 __all__ = ["Choices", "choices_of"]
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from ..backends.base import Entry
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
-from ..operations.criteria import age
-from ..operations.selection import Found, Selection, Silent, distinct, ranks
+from ..operations.found import Found
+from ..operations.selection import (
+    Listed,
+    Selection,
+    Silent,
+    distinct,
+    listing,
+    look_up,
+    ranks,
+)
 from .filters import Choices, choices_of
 from .query import Query
 from .rows import rows_of
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
     from . import LockAdmin
 
 __all__ = ["LiveLocks"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,9 @@ class LiveLocks:
         self.query = Query.read(request.GET, self.aliases)
         self.per_page = model_admin.list_per_page
         self.look_at = model_admin.look_at
-        # How many there are where not all of them have been looked at.
-        self.of_all = 0
+        self.look_through = model_admin.look_through
+        # How far it has looked, of how many, where not all of them have been looked at.
+        self.looked_to = self.of_all = 0
         selection = self._by_rank() if self.query.by_rank else self._by_looking()
         self.found = selection.found
         self.rows = rows_of(selection.found)
@@ -70,24 +82,38 @@ class LiveLocks:
             wanted = self.page_num
 
     def _by_looking(self) -> Selection:
-        """The index knows when a lease ends and nothing else: look at so many, and say so."""
-        start = self.query.start
-        seen = ranks(
-            self._chosen(), start, start + self.look_at, backwards=self.query.order == "-ttl"
-        )
-        if start or seen.total > self.look_at:
-            self.of_all = seen.total
-        found = {
-            (one.alias, one.hold.name, one.hold.token): one for one in self._named(seen.silent)
-        }
-        found.update({(one.alias, one.hold.name, one.hold.token): one for one in seen.found})
-        criteria = self.query.criteria
-        chosen = self._sorted([one for one in found.values() if criteria.match(one.hold)])
+        """The index knows names, and when a lease ends: look at so much of it, and say so."""
+        criteria, start = self.query.criteria, self.query.start
+        reach = self.look_through if self.query.text else self.look_at
+        backwards = self.query.order == "-ttl"
+        lines = listing(self._chosen(), start, start + reach, backwards=backwards)
+        self.looked_to = start + len(lines.listed)
+        named = [
+            (place, one)
+            for place, one in enumerate(lines.listed, start)
+            if criteria.match_name(one.entry.name)
+        ]
+        if not self.query.by_index and len(named) > self.look_at:
+            # What is more than a name is read for so many.
+            self.looked_to = named[self.look_at][0]
+            named = named[: self.look_at]
+        if start or self.looked_to < lines.total:
+            self.of_all = lines.total
+        chosen = self._named(lines.silent)
+        known = {(one.alias, one.entry.token) for one in chosen}
+        chosen += [one for _, one in named if (one.alias, one.entry.token) not in known]
+        if self.query.by_index:
+            page = self._page_of(chosen)
+            return Selection(look_up(page, lines.silent), len(chosen), lines.silent)
+        found = [one for one in look_up(chosen, lines.silent) if criteria.match(one)]
+        return Selection(self._page_of(self._sorted(found)), len(found), lines.silent)
+
+    def _page_of(self, chosen: list[T]) -> list[T]:
         self._paginate(len(chosen), self.query.page)
         first = (self.page_num - 1) * self.per_page
-        return Selection(chosen[first:][: self.per_page], len(chosen), seen.silent)
+        return chosen[first:][: self.per_page]
 
-    def _named(self, silent: Sequence[Silent]) -> list[Found]:
+    def _named(self, silent: Sequence[Silent]) -> list[Listed]:
         """An exact name is looked up, so that it is found wherever it stands."""
         down = {one.alias for one in silent}
         found = []
@@ -98,7 +124,7 @@ class LiveLocks:
                 holds, _waiting = lock_backends[alias].inspect(self.query.exact)
             except (LockUnavailable, InvalidLockBackend):
                 continue
-            found += [Found(alias, hold) for hold in holds]
+            found += [Listed(alias, Entry(hold.name, hold.token, hold.remaining)) for hold in holds]
         return found
 
     def _sorted(self, found: list[Found]) -> list[Found]:
@@ -107,7 +133,7 @@ class LiveLocks:
             return found
         backwards = self.query.order.startswith("-")
         if by == "age":
-            return sorted(found, key=lambda one: age(one.hold), reverse=backwards)
+            return sorted(found, key=lambda one: one.hold.age, reverse=backwards)
         return sorted(found, key=lambda one: one.hold.waiters, reverse=backwards)
 
     def _paginate(self, total: int, wanted: int) -> None:
@@ -144,14 +170,9 @@ class LiveLocks:
         return self.query.start + 1
 
     @property
-    def looked_to(self) -> int:
-        return min(self.query.start + self.look_at, self.of_all)
-
-    @property
     def look_further(self) -> str:
         """The address of the next ones to look at."""
-        following = self.query.start + self.look_at
-        return str(self.query.but(start=following)) if following < self.of_all else ""
+        return str(self.query.but(start=self.looked_to)) if self.looked_to < self.of_all else ""
 
     @property
     def look_from_the_start(self) -> str:

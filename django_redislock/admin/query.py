@@ -9,7 +9,8 @@ from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.http import QueryDict
 from django.utils.http import urlencode
 
-from ..operations.criteria import KINDS, STATES, Criteria, is_glob
+from ..operations.criteria import Criteria, is_glob
+from ..operations.found import KINDS, STATES
 
 __all__ = ["ORDERS", "Query"]
 
@@ -79,6 +80,11 @@ class Query:
     def by_rank(self) -> bool:
         """Whether the index alone gives the answer, at the cost of one page."""
         return not self.criteria and self.order in ("ttl", "-ttl")
+
+    @property
+    def by_index(self) -> bool:
+        """Whether the index tells which are meant, and in which order."""
+        return self.criteria.by_name_alone and self.order in ("ttl", "-ttl")
 
     @property
     def narrowed(self) -> bool:

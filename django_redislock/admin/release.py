@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
-from ..operations.selection import Found
+from ..operations.found import Found
 from .references import Reference, address_of
 from .rows import rows_of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.contrib.admin.utils import quote
 from django.utils.formats import date_format
@@ -10,28 +11,18 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
 from ..holding.clock import LONGEST_PAUSE, RENEW_AT
-from ..operations.criteria import STATES, age, kind_of
+from ..operations.found import STATES, Found, kind_of, state_of
 from ..operations.presence import runs
-from ..operations.selection import Found
-from ..operations.wording import Line, duration
+from ..operations.wording import STATE_NAMES, Line, duration
 from .references import Reference, address_of
 
-__all__ = ["KIND_NAMES", "STATE_NAMES", "Row", "counting", "for_whom", "rows_of"]
+__all__ = ["KIND_NAMES", "Row", "counting", "for_whom", "rows_of"]
 
 KIND_NAMES = {
     "mutex": gettext_lazy("mutex"),
     "semaphore": gettext_lazy("semaphore"),
     "shared": gettext_lazy("read lock"),
 }
-
-STATE_NAMES = {
-    "waited": gettext_lazy("waited for"),
-    "ending": gettext_lazy("not being renewed"),
-    "gone": gettext_lazy("process has ended"),
-}
-
-# What the row does not say in another place.
-REMARKS = ("ending", "gone")
 
 
 class Row:
@@ -47,6 +38,8 @@ class Row:
         self.select = _("Select %(name)s") % {"name": line.name}
         self.for_whom = for_whom(line.label)
         self.since = f"{date_format(line.since, 'SHORT_DATE_FORMAT')} {line.since:%H:%M:%S}"
+        today = line.since.date() == datetime.now(line.since.tzinfo).date()
+        self.since_briefly = f"{line.since:%H:%M:%S}" if today else self.since
         self.kind = KIND_NAMES[kind_of(hold)]
         self.reference = Reference.to(found.alias, hold)
         self.address = quote(address_of(found.alias, hold.name))
@@ -54,8 +47,12 @@ class Row:
         # For the script, which writes numbers in its own way.
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
         self.lease = f"{hold.lease:.2f}"
-        self.held_for = counting(age(hold))
-        self.remarks = [(state, STATE_NAMES[state]) for state in REMARKS if STATES[state](hold)]
+        self.held_for = counting(hold.age)
+        self.state = state_of(found)
+        self.has_ended = STATE_NAMES["gone"] if STATES["gone"](found) else ""
+        self.longest_wait = format_html(
+            _("longest {duration}"), duration=_ticking(hold.longest_wait)
+        )
 
     @property
     def runs(self) -> bool | None:
@@ -79,5 +76,8 @@ def for_whom(label: str) -> str:
 
 def counting(seconds: float) -> str:
     """For how long something has gone on; the script of the page counts further."""
-    text = format_html('<bdi data-elapsed="{}">{}</bdi>', f"{seconds:.2f}", duration(seconds))
-    return format_html(_("for {duration}"), duration=text)
+    return format_html(_("for {duration}"), duration=_ticking(seconds))
+
+
+def _ticking(seconds: float) -> str:
+    return format_html('<bdi data-elapsed="{}">{}</bdi>', f"{seconds:.2f}", duration(seconds))

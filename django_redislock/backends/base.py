@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -23,6 +23,8 @@ __all__ = [
     "BaseLockBackend",
     "Busy",
     "Claim",
+    "Entries",
+    "Entry",
     "Extension",
     "Grant",
     "Hold",
@@ -101,7 +103,7 @@ class Busy(NamedTuple):
 
 
 class Extension(NamedTuple):
-    """A hold whose lease is to end ``lease`` seconds from now; later, if ``at_least`` so."""
+    """A hold whose lease is to end ``lease`` seconds from now, or ``at_least`` so."""
 
     name: str
     token: str
@@ -111,7 +113,10 @@ class Extension(NamedTuple):
 
 @dataclass(frozen=True)
 class Hold:
-    """A live hold, as a listing shows it. ``lease`` and ``remaining`` are in seconds."""
+    """A live hold, as a listing shows it. Lengths of time are in seconds, by the backend's clock.
+
+    ``age``: for how long it has been held. ``held``: how many hold the name, this one among them.
+    """
 
     name: str
     token: str
@@ -122,6 +127,9 @@ class Hold:
     since: datetime
     waiters: int
     holder: Holder
+    age: float = 0.0
+    longest_wait: float = 0.0
+    held: int = 1
 
     @property
     def shared(self) -> bool:
@@ -136,6 +144,21 @@ class Waiting:
     limit: int
     since: datetime
     holder: Holder
+
+
+class Entry(NamedTuple):
+    """What the index says of a live hold. ``remaining`` is in seconds."""
+
+    name: str
+    token: str
+    remaining: float
+
+
+class Entries(NamedTuple):
+    """Some of the index, soonest end first, and how many live holds there are in all."""
+
+    entries: list[Entry]
+    total: int
 
 
 class Page(NamedTuple):
@@ -196,9 +219,30 @@ class BaseLockBackend(ABC):
     def force_release(self, name: str, token: str) -> bool:
         """End the hold that was seen with this token. False if it has ended or changed since."""
 
-    @abstractmethod
+    def force_release_all(self, holds: Iterable[tuple[str, str]]) -> Iterator[bool]:
+        """``force_release`` for each name and token, in order; one step each, however they travel.
+
+        What has been yielded is done. When it raises, a few more may have been released.
+        """
+        for name, token in holds:
+            yield self.force_release(name, token)
+
     def list(self, start: int = 0, stop: int = 100) -> Page:
         """The live holds of ranks ``start`` to ``stop``, soonest end first; costs a page."""
+        entries, total = self.entries(start, stop)
+        return Page([*self.look_up(entries)], total)
+
+    @abstractmethod
+    def entries(self, start: int = 0, stop: int = 100) -> Entries:
+        """What the index says of the ranks ``start`` to ``stop``, soonest end first."""
+
+    @abstractmethod
+    def walk(self) -> Iterator[Sequence[Entry]]:
+        """Each hold that is live from first to last, once; some at a time, and unordered."""
+
+    @abstractmethod
+    def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
+        """The holds of these entries in the same order, without those that have ended since."""
 
     @abstractmethod
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,11 +18,12 @@ from .base import (
     BaseLockBackend,
     Busy,
     Claim,
+    Entries,
+    Entry,
     Extension,
     Grant,
     Hold,
     Holder,
-    Page,
     Waiting,
 )
 from .waiters import Turn
@@ -105,17 +107,31 @@ class MemoryLockBackend(BaseLockBackend):
             self._force_released(name, token)
         return released
 
-    def list(self, start: int = 0, stop: int = 100) -> Page:
+    def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._mutex:
             now = time.monotonic()
-            holds = [
-                self._as_hold(name, held, known, now)
+            entries = [
+                Entry(name, token, held.until - now)
                 for name, known in self._names.items()
-                for held in known.holds.values()
+                for token, held in known.holds.items()
                 if held.until > now
             ]
-        holds.sort(key=lambda hold: (hold.remaining, hold.token))
-        return Page(holds[start:stop], len(holds))
+        entries.sort(key=lambda entry: (entry.remaining, entry.token))
+        return Entries(entries[start:stop], len(entries))
+
+    def walk(self) -> Iterator[Sequence[Entry]]:
+        yield self.entries(0, sys.maxsize).entries
+
+    def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
+        with self._mutex:
+            now = time.monotonic()
+            return [
+                self._as_hold(entry.name, held, known, now)
+                for entry in entries
+                if (known := self._names.get(entry.name))
+                and (held := known.holds.get(entry.token))
+                and held.until > now
+            ]
 
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
@@ -235,6 +251,8 @@ class MemoryLockBackend(BaseLockBackend):
         return Busy(retry_in, look_in=max(retry_in, 0.001), clock=0.0, holder=holder)
 
     def _as_hold(self, name: str, held: _Entry, known: _Name, now: float) -> Hold:
+        clock = datetime.now(timezone.utc)
+        waits = [clock - one.since for one in known.queue.values()]
         return Hold(
             name=name,
             token=held.claim.token,
@@ -243,6 +261,9 @@ class MemoryLockBackend(BaseLockBackend):
             lease=held.claim.lease,
             remaining=held.until - now,
             since=held.since,
-            waiters=len(known.queue),
+            waiters=len(waits),
             holder=Holder.unpack(held.claim.holder),
+            age=max(0.0, (clock - held.since).total_seconds()),
+            longest_wait=waits[0].total_seconds() if waits else 0.0,
+            held=sum(one.until > now for one in known.holds.values()),
         )

@@ -1,17 +1,18 @@
-"""Live holds for other programs: JSON, a JSON object a line, CSV. The token is in none of them."""
+"""Live holds for other programs: JSON, a JSON object a line, CSV. The token is in none of them.
+
+Each is made line by line, so that a million holds need no more memory than one.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..exceptions import readable
-from ..operations.criteria import age, kind_of
-from ..operations.selection import Found
+from ..operations.found import Found, kind_of, state_of
 
 __all__ = ["as_csv", "as_json", "as_jsonl"]
 
@@ -19,14 +20,19 @@ __all__ = ["as_csv", "as_json", "as_jsonl"]
 SHOWN = 8
 
 COLUMNS = (
-    "backend", "name", "kind", "limit", "remaining", "lease", "since", "held_for", "waiters",
-    "fence", "token_prefix", "host", "pid", "thread", "what", "label", "started",
+    "backend", "name", "kind", "limit", "held", "state", "remaining", "lease", "since", "held_for",
+    "waiters", "longest_wait", "fence", "token_prefix", "host", "pid", "thread", "what", "label",
+    "started",
 )  # fmt: skip
 
 
-def as_json(found: Iterable[Found]) -> str:
+def as_json(found: Iterable[Found]) -> Iterator[str]:
     """One array."""
-    return json.dumps([_fields(one) for one in found], indent=2)
+    before = "["
+    for one in found:
+        yield before + json.dumps(_fields(one), indent=2)
+        before = ","
+    yield "]" if before == "," else "[]"
 
 
 def as_jsonl(found: Iterable[Found]) -> Iterator[str]:
@@ -35,16 +41,19 @@ def as_jsonl(found: Iterable[Found]) -> Iterator[str]:
         yield json.dumps(_fields(one))
 
 
-def as_csv(found: Iterable[Found]) -> str:
+def as_csv(found: Iterable[Found]) -> Iterator[str]:
     """A heading and a line for each; control characters are written as escapes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    yield _csv_line(COLUMNS)
     for one in found:
         fields = _fields(one)
         fields |= fields.pop("holder")
-        writer.writerow([readable(fields[column]) for column in COLUMNS])
-    return text.getvalue().rstrip("\n")
+        yield _csv_line([readable(fields[column]) for column in COLUMNS])
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 def _fields(found: Found) -> dict[str, Any]:
@@ -54,12 +63,15 @@ def _fields(found: Found) -> dict[str, Any]:
         "name": hold.name,
         "kind": kind_of(hold),
         "limit": hold.limit if not hold.shared else None,
+        "held": hold.held,
+        "state": state_of(found),
         "remaining": round(hold.remaining, 3),
         "lease": hold.lease,
         "since": hold.since.isoformat(),
-        "held_for": round(age(hold), 3),
+        "held_for": round(hold.age, 3),
         "waiters": hold.waiters,
+        "longest_wait": round(hold.longest_wait, 3),
         "fence": hold.fence,
         "token_prefix": hold.token[:SHOWN],
-        "holder": asdict(hold.holder),
+        "holder": dict(vars(hold.holder)),
     }

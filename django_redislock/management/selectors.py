@@ -14,8 +14,9 @@ from ..handler import lock_backends
 from ..operations.criteria import Criteria
 from ..operations.selection import Silent
 
-__all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons"]
+__all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons", "said"]
 
+FLAGS = ("all", "waiters", "orphaned")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -45,7 +46,8 @@ def add_selectors(parser: CommandParser) -> None:
     parser.add_argument(
         "--orphaned",
         action="store_true",
-        help="only what processes of this host held that have ended; others cannot be known here",
+        help="only what nobody looks after any more: the process ran on this host and has ended, "
+        "or the lease was renewed, and is not any more",
     )
     parser.add_argument(
         "--using",
@@ -74,7 +76,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
     """What the arguments ask for; ``call_command`` may give times as numbers, too."""
     host, pid = _host_and_pid(options["holder"] or "")
     older_than = options["older_than"]
-    states = [("waited", options["waiters"]), ("gone", options["orphaned"])]
+    states = [("waited", options["waiters"]), ("orphaned", options["orphaned"])]
     return Criteria(
         globs=_globs(options["name"]),
         host=host,
@@ -82,6 +84,20 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         older_than=None if older_than is None else length_of_time(str(older_than)),
         states=tuple(state for state, wanted in states if wanted),
     )
+
+
+def said(options: Mapping[str, Any]) -> str:
+    """Which locks were asked for, in the words of the command line."""
+    given = [
+        *(f"--name {name!r}" for name in _globs(options["name"])),
+        *(f"--{name.replace('_', '-')}" for name in FLAGS if options.get(name)),
+        *(
+            f"--{name.replace('_', '-')} {options[name]}"
+            for name in ("holder", "older_than", "using")
+            if options[name] is not None
+        ),
+    ]
+    return " ".join(given)
 
 
 def length_of_time(text: str) -> float:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.core.management.base import OutputWrapper
+from django.core.management.color import Style
 from django.utils.translation import gettext as _
 
-from ..operations.selection import Found
+from ..operations.found import Found
 from ..operations.wording import Line
 
-__all__ = ["table", "width_of"]
+__all__ = ["Table", "height_of", "width_of"]
 
 GAP = "  "
 
@@ -26,28 +27,74 @@ WIDEST = 60
 
 @dataclass(frozen=True)
 class Column:
-    """``rank``: which columns go first where there is no room for all; 0 stays and shrinks."""
+    """``rank``: which columns go first where there is no room for all; 0 stays and shrinks.
+
+    ``role``: one of Django's, for its colour.
+    """
 
     heading: str
     cell: Callable[[Line], str]
     rank: int = 0
     right: bool = False
+    role: Callable[[Line], str] = lambda line: ""
 
 
-def table(found: Sequence[Found], width: int | None) -> list[str]:
-    """The heading and a line for each hold, ``width`` characters wide at the most, if given."""
-    lines = [Line.of(one) for one in found]
-    columns = _columns(with_alias=len({line.alias for line in lines}) > 1)
-    while True:
-        rows = [[column.heading for column in columns]]
-        rows += [[column.cell(line) for column in columns] for line in lines]
-        widths = [max(map(_cells, cells)) for cells in zip(*rows, strict=True)]
-        if width is None:
-            return [_row(row, [min(one, WIDEST) for one in widths], columns) for row in rows]
-        if _shrink(widths, columns, width):
-            rows = [list(map(_cut, row, widths)) for row in rows]
-            return [_row(row, widths, columns) for row in rows]
-        columns.remove(max(columns, key=lambda column: column.rank))
+class Table:
+    """The columns and their widths are those that suit ``sample``."""
+
+    def __init__(
+        self,
+        sample: Sequence[Found],
+        width: int | None,
+        style: Style,
+        *,
+        with_alias: bool | None = None,
+    ) -> None:
+        """``width``: how wide a line may be at the most, if that matters."""
+        lines = [Line.of(one) for one in sample]
+        self._style = style
+        self._cuts = width is not None
+        if with_alias is None:
+            with_alias = len({line.alias for line in lines}) > 1
+        self._columns = _columns(with_alias=with_alias)
+        while True:
+            rows = [self._headings, *map(self._cells, lines)]
+            self._widths = [max(map(_cells, cells)) for cells in zip(*rows, strict=True)]
+            if width is None:
+                self._widths = [min(one, WIDEST) for one in self._widths]
+                return
+            if _shrink(self._widths, self._columns, width):
+                return
+            self._columns.remove(max(self._columns, key=lambda column: column.rank))
+
+    def lines(self, found: Iterable[Found]) -> Iterator[str]:
+        """The heading, and a line for each hold."""
+        yield self._line(self._headings, ["MIGRATE_HEADING"] * len(self._columns))
+        for one in found:
+            line = Line.of(one)
+            yield self._line(self._cells(line), [column.role(line) for column in self._columns])
+
+    @property
+    def _headings(self) -> list[str]:
+        return [column.heading for column in self._columns]
+
+    def _cells(self, line: Line) -> list[str]:
+        return [column.cell(line) for column in self._columns]
+
+    def _line(self, cells: list[str], roles: list[str]) -> str:
+        if self._cuts:
+            cells = list(map(_cut, cells, self._widths))
+        padded = list(map(_pad, cells, self._widths, self._columns))
+        padded[-1] = padded[-1].rstrip()
+        return GAP.join(map(self._coloured, padded, roles)).rstrip()
+
+    def _coloured(self, text: str, role: str) -> str:
+        return str(getattr(self._style, role)(text)) if role else text
+
+
+def height_of(stream: OutputWrapper) -> int | None:
+    """How many lines the terminal shows; None for a file or a pipe."""
+    return shutil.get_terminal_size().lines if stream.isatty() else None
 
 
 def width_of(stream: OutputWrapper) -> int | None:
@@ -61,9 +108,22 @@ def _columns(*, with_alias: bool) -> list[Column]:
         Column(_("LEFT"), lambda line: line.remaining, rank=1, right=True),
         Column(_("HOLDER"), lambda line: line.holder),
         Column(_("HELD FOR"), lambda line: line.held_for, rank=3, right=True),
-        Column(_("WAITERS"), lambda line: str(line.waiters), rank=2, right=True),
-        Column(_("LIMIT"), lambda line: line.limit, rank=5, right=True),
-        Column(_("FENCE"), lambda line: line.fence, rank=6, right=True),
+        Column(
+            _("WAITERS"),
+            lambda line: str(line.waiters),
+            rank=2,
+            right=True,
+            role=lambda line: "WARNING" if line.waiters else "",
+        ),
+        Column(_("LONGEST"), lambda line: line.longest_wait, rank=4, right=True),
+        Column(
+            _("STATE"),
+            lambda line: line.state,
+            rank=5,
+            role=lambda line: "ERROR" if line.in_trouble else "",
+        ),
+        Column(_("LIMIT"), lambda line: line.limit, rank=6, right=True),
+        Column(_("FENCE"), lambda line: line.fence, rank=7, right=True),
     ]
     if with_alias:
         columns.insert(1, Column(_("BACKEND"), lambda line: line.alias, rank=4))
@@ -87,12 +147,9 @@ def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> bool:
     return True
 
 
-def _row(cells: Iterable[str], widths: Iterable[int], columns: Iterable[Column]) -> str:
-    padded = []
-    for cell, width, column in zip(cells, widths, columns, strict=True):
-        padding = " " * (width - _cells(cell))
-        padded.append(padding + cell if column.right else cell + padding)
-    return GAP.join(padded).rstrip()
+def _pad(cell: str, width: int, column: Column) -> str:
+    padding = " " * (width - _cells(cell))
+    return padding + cell if column.right else cell + padding
 
 
 def _cut(text: str, width: int) -> str:

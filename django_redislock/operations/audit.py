@@ -44,11 +44,20 @@ def log_cleared(alias: str, name: str, token: str) -> None:
         logger.info("Cleared %r of LOCKS[%r], token %s…", readable(name), alias, token[:8])
 
 
-def log_clearing(count: int, by: str, reason: str) -> None:
+def log_clearing(count: int, of: int, chosen: str, by: str, reason: str) -> None:
     """What a command has released in all. A command has no user of the site, so there is no other
-    record of it than this."""
-    why = f", reason: {readable(reason)}" if reason else ""
-    logger.warning("clearlocks released %d lock(s) by force; by %s%s", count, readable(by), why)
+    record of it than this.
+
+    ``of``: how many it had seen. ``chosen``: by which selectors.
+    """
+    logger.warning(
+        "clearlocks released %d of %d lock(s) by force (%s); by %s%s",
+        count,
+        of,
+        readable(chosen),
+        readable(by),
+        f", reason: {readable(reason)}" if reason else "",
+    )
 
 
 def operator() -> str:

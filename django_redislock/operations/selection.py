@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple, TypeVar
 
-from ..backends.base import BaseLockBackend, Hold
+from ..backends.base import BaseLockBackend, Entry
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from .criteria import Criteria
+from .found import Found
 
-__all__ = ["Found", "Search", "Selection", "Silent", "distinct", "ranks"]
+__all__ = [
+    "Found",
+    "Listed",
+    "Listing",
+    "Search",
+    "Selection",
+    "Silent",
+    "distinct",
+    "listing",
+    "look_up",
+    "ranks",
+]
 
-# How many holds are asked for at a time where all are wanted: the server reads as many index
-# entries for it in one go, and is kept from others for a millisecond.
-CHUNK = 1000
-
-# A listing of several chunks is no snapshot: a renewal moves a hold to the end, and those behind it
-# forward, past the place that is asked for next. Another pass finds what was overlooked.
-PASSES = 3
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Found:
-    """A live hold, and the alias of the backend that keeps it."""
+class Listed(NamedTuple):
+    """What an index says of a live hold, and the alias of its backend."""
 
     alias: str
-    hold: Hold
+    entry: Entry
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,15 @@ class Silent:
 
     alias: str
     error: LockUnavailable | InvalidLockBackend
+
+
+@dataclass
+class Listing:
+    """Some lines of the indexes, how much there is in all, and which backends could not say."""
+
+    listed: list[Listed] = field(default_factory=list)
+    total: int = 0
+    silent: list[Silent] = field(default_factory=list)
 
 
 @dataclass
@@ -58,74 +74,100 @@ def distinct(aliases: Iterable[str]) -> list[str]:
     return list(first.values())
 
 
-def ranks(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Selection:
-    """The holds of ranks ``start`` to ``stop``: alias after alias, in each the soonest end first.
+def listing(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Listing:
+    """The entries of ranks ``start`` to ``stop``: alias after alias, in each the soonest end first.
 
-    ``backwards`` counts from the other end. Costs a page of each alias. A backend that does not
-    answer is ``silent`` and counts for nothing.
+    ``backwards`` counts from the other end. A backend that does not answer is ``silent`` and counts
+    for nothing.
     """
-    selection = Selection()
+    result = Listing()
     aliases = distinct(aliases)
     for alias in reversed(aliases) if backwards else aliases:
-        before = selection.total
+        before = result.total
         first, last = max(start - before, 0), max(stop - before, 0)
         try:
+            backend = lock_backends[alias]
             if backwards:
-                total = lock_backends[alias].list(0, 0).total
+                total = backend.entries(0, 0).total
                 first, last = max(total - last, 0), max(total - first, 0)
-            page = lock_backends[alias].list(first, last)
+            entries, total = backend.entries(first, last)
         except (LockUnavailable, InvalidLockBackend) as error:
-            selection.silent.append(Silent(alias, error))
+            result.silent.append(Silent(alias, error))
         else:
-            holds = page.holds[::-1] if backwards else page.holds
-            selection.found += [Found(alias, hold) for hold in holds]
-            selection.total += page.total
-    return selection
+            entries = entries[::-1] if backwards else entries
+            result.listed += [Listed(alias, entry) for entry in entries]
+            result.total += total
+    return result
+
+
+def look_up(listed: Iterable[Listed], silent: list[Silent]) -> list[Found]:
+    """The holds of these lines, in their order; backends that could not say join ``silent``."""
+    found: list[Found] = []
+    for alias, lines in groupby(listed, key=lambda one: one.alias):
+        try:
+            holds = lock_backends[alias].look_up([line.entry for line in lines])
+        except LockUnavailable as error:
+            silent.append(Silent(alias, error))
+        else:
+            found += [Found(alias, hold) for hold in holds]
+    return found
+
+
+def ranks(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Selection:
+    """The holds of ``listing``; costs a page of each alias."""
+    lines = listing(aliases, start, stop, backwards=backwards)
+    return Selection(look_up(lines.listed, lines.silent), lines.total, lines.silent)
 
 
 class Search:
     """Goes through all holds once and yields those that match; two ways to one hold count once.
 
-    ``silent`` are the backends that could not say, ``seen`` and ``total`` how far it has come. Both
-    are complete when it is over.
+    It keeps none of them in mind. ``silent`` are the backends that could not say, ``seen`` of
+    ``total`` how far it has come, ``matched`` how many it has yielded.
     """
 
     def __init__(self, aliases: Iterable[str], criteria: Criteria | None = None) -> None:
         self.aliases = distinct(aliases)
         self.criteria = criteria or Criteria()
         self.silent: list[Silent] = []
-        self.seen = self.total = 0
+        self.seen = self.total = self.matched = 0
 
     def __iter__(self) -> Iterator[Found]:
+        return self._each(self._holds)
+
+    def listed(self) -> Iterator[Listed]:
+        """The same as lines of the indexes; nothing more is read where the names alone tell."""
+        return self._each(self._lines)
+
+    def _each(self, read: Callable[[str, Sequence[Entry]], Iterable[T]]) -> Iterator[T]:
         for alias in self.aliases:
             try:
-                for hold in self._holds(lock_backends[alias]):
-                    self.seen += 1
-                    if self.criteria.match(hold):
-                        yield Found(alias, hold)
+                for entries in self._entries(lock_backends[alias]):
+                    self.seen += len(entries)
+                    named = [one for one in entries if self.criteria.match_name(one.name)]
+                    for one in read(alias, named):
+                        self.matched += 1
+                        yield one
             except (LockUnavailable, InvalidLockBackend) as error:
                 self.silent.append(Silent(alias, error))
 
-    def _holds(self, backend: BaseLockBackend) -> Iterator[Hold]:
+    def _holds(self, alias: str, entries: Sequence[Entry]) -> Iterator[Found]:
+        found = (Found(alias, hold) for hold in lock_backends[alias].look_up(entries))
+        return (one for one in found if self.criteria.match(one))
+
+    def _lines(self, alias: str, entries: Sequence[Entry]) -> Iterator[Listed]:
+        if self.criteria.by_name_alone:
+            return (Listed(alias, entry) for entry in entries)
+        return (
+            Listed(alias, Entry(one.hold.name, one.hold.token, one.hold.remaining))
+            for one in self._holds(alias, entries)
+        )
+
+    def _entries(self, backend: BaseLockBackend) -> Iterator[Sequence[Entry]]:
         if self.criteria.names:
             for name in dict.fromkeys(self.criteria.names):
-                yield from backend.inspect(name)[0]
+                holds = backend.inspect(name)[0]
+                yield [Entry(name, hold.token, hold.remaining) for hold in holds]
         else:
-            yield from self._every(backend)
-
-    def _every(self, backend: BaseLockBackend) -> Iterator[Hold]:
-        seen: set[tuple[str, str]] = set()
-        before = self.total
-        for _ in range(PASSES):
-            known = len(seen)
-            start, total = 0, 1
-            while start < total:
-                page = backend.list(start, start + CHUNK)
-                for hold in page.holds:
-                    if (hold.name, hold.token) not in seen:
-                        seen.add((hold.name, hold.token))
-                        yield hold
-                start, total = start + CHUNK, page.total
-                self.total = before + max(total, len(seen))
-            if total <= CHUNK or len(seen) == known:
-                break
+            self.total += backend.entries(0, 0).total
+            yield from backend.walk()

@@ -8,14 +8,26 @@ from datetime import datetime
 
 from django.utils.formats import number_format
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 
-from ..backends.base import Holder
+from ..backends.base import Hold, Holder
 from ..exceptions import readable
-from .criteria import age
-from .selection import Found
+from .found import Found, state_of
 
-__all__ = ["Line", "duration", "formats", "limit_of", "place_of"]
+__all__ = ["STATE_NAMES", "Line", "duration", "formats", "limit_of", "place_of"]
+
+STATE_NAMES = {
+    "held": gettext_lazy("held"),
+    "renewing": gettext_lazy("renewing"),
+    "overdue": gettext_lazy("past MAX_HOLD"),
+    "silent": gettext_lazy("lost contact"),
+    "waited": gettext_lazy("waited for"),
+    "gone": gettext_lazy("process has ended"),
+    "orphaned": gettext_lazy("orphaned"),
+}
+
+# Somebody should look at these.
+TROUBLE = ("overdue", "silent")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -26,12 +38,15 @@ class Line:
 
     alias: str
     name: str
+    state: str
+    in_trouble: bool
     remaining: str
     lease: str
     what: str
     label: str
     place: str
     waiters: int
+    longest_wait: str
     fence: str
     limit: str
     since: datetime
@@ -39,20 +54,23 @@ class Line:
 
     @classmethod
     def of(cls, found: Found) -> Line:
-        hold = found.hold
+        hold, state = found.hold, state_of(found)
         return cls(
             alias=found.alias,
             name=readable(hold.name),
+            state=str(STATE_NAMES[state]),
+            in_trouble=state in TROUBLE,
             remaining=duration(hold.remaining),
             lease=duration(hold.lease),
             what=readable(hold.holder.what),
             label=readable(hold.holder.label),
             place=place_of(hold.holder),
             waiters=hold.waiters,
+            longest_wait=duration(hold.longest_wait) if hold.waiters else "",
             fence=str(hold.fence),
-            limit=limit_of(hold.limit, shared=hold.shared),
+            limit=occupancy_of(hold),
             since=localtime(hold.since),
-            held_for=duration(age(hold)),
+            held_for=duration(hold.age),
         )
 
     @property
@@ -94,6 +112,15 @@ def place_of(holder: Holder) -> str:
         "pid": readable(holder.pid),
         "thread": readable(holder.thread),
     }
+
+
+def occupancy_of(hold: Hold) -> str:
+    """How many hold the name, of how many that may."""
+    if hold.shared:
+        return _("shared, %(held)d held") % {"held": hold.held}
+    if hold.limit == 1:
+        return "1"
+    return _("%(held)d of %(limit)d held") % {"held": hold.held, "limit": hold.limit}
 
 
 def limit_of(limit: int, *, shared: bool) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from django_redislock.backends.base import SHARED
+from django_redislock.backends.base import SHARED, Entry
 from django_redislock.testing.verbs import LONG, SHORT, Verbs, outlive, wait_until
 
 __all__ = ["SharingContract"]
@@ -71,6 +71,23 @@ class SharingContract:
         assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
         assert verbs.holders() == [first.token]
 
+    def test_force_release_tells_the_process_of_a_hold_that_nobody_waits_for(
+        self, verbs: Verbs
+    ) -> None:
+        told: list[str] = []
+        verbs.backend.on_force_release = lambda place, name, token: told.append(token)
+        before, waiter, held = verbs.claim(), verbs.claim(), verbs.claim()
+        verbs.hold(before)
+        verbs.queue_up(waiter)  # the process listens from now on
+        verbs.cancel(waiter)
+        verbs.release(before)
+        verbs.hold(held)
+        assert not verbs.backend.force_release("a", before.token)
+        assert verbs.backend.force_release("a", held.token)
+        wait_until(lambda: told == [held.token])
+        assert verbs.holders() == []
+        assert verbs.backend.list().total == 0
+
     def test_inspect_tells_who_holds_and_who_waits(self, verbs: Verbs) -> None:
         held, first = verbs.claim(limit=2, lease=LONG), verbs.claim(limit=1)
         grant = verbs.hold(held)
@@ -93,3 +110,56 @@ class SharingContract:
         assert {page.total for page in pages} == {30}
         assert [hold.name for page in pages for hold in page.holds] == names
         assert verbs.backend.list(30, 40).holds == []
+        entries, total = verbs.backend.entries(28, 40)
+        assert ([entry.name for entry in entries], total) == (names[28:], 30)
+        assert all(LONG < entry.remaining <= LONG + 29 for entry in entries)
+
+    def test_a_walk_meets_each_live_hold_once(self, verbs: Verbs) -> None:
+        verbs.hold(verbs.claim("over", lease=SHORT))
+        claims = [verbs.claim(f"name {number}", limit=2) for number in range(20)]
+        claims += [verbs.claim("name 0", limit=2)]
+        for claim in claims:
+            verbs.hold(claim)
+        outlive()
+        met = [entry for some in verbs.backend.walk() for entry in some]
+        assert sorted((one.name, one.token) for one in met) == sorted(
+            (claim.name, claim.token) for claim in claims
+        )
+
+    def test_what_is_looked_up_comes_in_order_and_is_live(self, verbs: Verbs) -> None:
+        claims = [verbs.claim(name) for name in "abc"]
+        for claim in claims:
+            verbs.hold(claim)
+        verbs.queue_up(verbs.claim("c"))
+        entries = [Entry(claim.name, claim.token, LONG) for claim in claims]
+        verbs.release(claims[1])
+        first, last = verbs.backend.look_up(entries)
+        assert (first.token, last.token) == (claims[0].token, claims[2].token)
+        assert (first.waiters, first.longest_wait, first.held) == (0, 0.0, 1)
+        outlive()
+        for hold in (*verbs.backend.look_up(entries[2:]), *verbs.backend.inspect("c")[0]):
+            assert hold.waiters == 1
+            assert SHORT < hold.longest_wait <= hold.age < LONG
+
+    def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
+        over = verbs.claim(limit=3, lease=SHORT)
+        verbs.hold(over)
+        for _ in range(2):
+            verbs.hold(verbs.claim(limit=3))
+        outlive()
+        assert list(verbs.backend.look_up([Entry("a", over.token, LONG)])) == []
+        for holds in (verbs.backend.list().holds, verbs.backend.inspect("a")[0]):
+            assert [hold.held for hold in holds] == [2, 2]
+
+    def test_many_are_released_by_force_each_by_its_token(self, verbs: Verbs) -> None:
+        claims = [verbs.claim(f"name {number}") for number in range(5)]
+        for claim in claims:
+            verbs.hold(claim)
+        ear = verbs.queue_up(verbs.claim("name 3"))
+        seen = [(claim.name, claim.token) for claim in claims]
+        seen[1] = ("name 1", "stranger")
+        hits = list(verbs.backend.force_release_all(seen))
+        assert hits == [True, False, True, True, True]
+        ear.turn()
+        assert verbs.holders("name 1") == [claims[1].token]
+        assert verbs.backend.list().total == 2

@@ -30,7 +30,8 @@ def test_all_fields_are_shown(admin_client: Client, using: str) -> None:
     )  # fmt: skip
     shown = detail(admin_client, using=using)
     for part in (
-        f"Backend “{using}”", "What shop.checkout", "For whom alice", "Kind semaphore", "Limit 3",
+        f"Backend “{using}”", "What shop.checkout", "For whom alice", "Kind semaphore",
+            "Limit 1 of 3 held", "State held",
         "Where web-9, pid 4242, worker-2", f"Token {token[:8]}…", "of 1 min 30 s",
     ):  # fmt: skip
         assert part in shown

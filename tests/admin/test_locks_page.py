@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html import escape
 from typing import Any
@@ -9,8 +11,9 @@ import pytest
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
+from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
-from django_redislock.backends.base import SHARED
+from django_redislock.backends.base import SHARED, Entry, Hold
 from tests.admin.pages import PAGE, names, page, rows
 from tests.management.holds import hold, queue, without_redis
 
@@ -27,11 +30,11 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     html = page(admin_client)
     (row,) = rows(html)
     name, alias, remaining, holder, waiters, since, limit, fence = row
-    assert (name, alias, waiters, limit) == ("order:42", using, "1", "3")
-    assert re.fullmatch(r"1 min (2\d|30) s of 1 min 30 s", remaining)
+    assert (name, alias, limit) == ("order:42", using, "1 of 3 held")
+    assert re.fullmatch(r"1 longest \d+\.\d s", waiters)
+    assert re.fullmatch(r"1 min (2\d|30) s of 1 min 30 s held", remaining)
     assert holder == "shop.views.checkout for alice web-9, pid 4242, worker-2"
-    assert f"{datetime.now(timezone.utc):%Y}" in since
-    assert re.search(r"for \d\.\d s$", since)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d for \d\.\d s", since), "the day goes without saying"
     assert fence.isdigit()
     assert token not in html
 
@@ -47,7 +50,7 @@ def test_each_hold_of_a_shared_lock_is_a_row(admin_client: Client) -> None:
     hold("catalogue", limit=SHARED, label="bob")
     shown = rows(page(admin_client))
     assert [row[0] for row in shown] == ["catalogue", "catalogue"]
-    assert [row[6] for row in shown] == ["shared", "shared"]
+    assert [row[6] for row in shown] == ["shared, 2 held"] * 2
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_since_is_in_the_time_zone_of_the_site(
     settings.TIME_ZONE = "Asia/Kathmandu"
     hold("a")
     html = page(admin_client)
-    stamp = re.search(r'<time datetime="([^"]*)">([^<]*)</time>', html)
+    stamp = re.search(r'<time datetime="([^"]*)" title="[^"]*">([^<]*)</time>', html)
     assert stamp is not None
     since = datetime.fromisoformat(stamp[1])
     assert since.utcoffset() == timedelta(hours=5, minutes=45)
@@ -175,7 +178,7 @@ def test_the_page_speaks_the_language_of_the_site(admin_client: Client, settings
     hold("a", lease=1000, limit=SHARED)
     html = page(admin_client)
     assert "Verbleibende Lease" in html
-    assert "geteilt" in html
+    assert "geteilt, gehalten von 1" in html
     assert "No lock" not in html
 
 
@@ -196,3 +199,17 @@ def test_the_page_only_answers_to_reading(admin_client: Client) -> None:
     assert reverse("admin:django_redislock_lock_changelist") == PAGE
     with pytest.raises(NoReverseMatch):
         reverse("admin:django_redislock_lock_add")
+
+
+def test_what_was_held_before_today_has_its_date(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold("a")
+    original = lock_backends["memory"].look_up
+
+    def yesterday(entries: Sequence[Entry]) -> list[Hold]:
+        return [replace(one, since=one.since - timedelta(days=1)) for one in original(entries)]
+
+    monkeypatch.setattr(lock_backends["memory"], "look_up", yesterday)
+    (row,) = rows(page(admin_client))
+    assert f"{datetime.now(timezone.utc):%Y}" in row[5]

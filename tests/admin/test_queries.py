@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import time
-from datetime import datetime, timedelta, timezone
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test import Client
 
 from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
-from django_redislock.backends.base import SHARED, Page
+from django_redislock.backends.base import SHARED, Entry, Hold
 from tests.admin.pages import names, page, text_of
 from tests.management.holds import add_alias, hold, queue, without_redis
 
@@ -62,7 +63,11 @@ def test_what_is_searched_for_stays_in_the_field_and_is_escaped(admin_client: Cl
         ({"kind": "shared"}, {"readers"}),
         ({"state": "waited"}, {"waited"}),
         ({"state": "gone"}, {"dead"}),
-        ({"state": "ending"}, {"ending"}),
+        ({"state": "silent"}, {"ending"}),
+        ({"state": "held"}, {"plain", "waited", "dead", "three", "readers"}),
+        ({"state": "renewing"}, set()),
+        ({"state": "overdue"}, set()),
+        ({"state": "orphaned"}, {"dead"}),
         ({"host": "web-9"}, {"three"}),
         ({"host": "web-*"}, set()),
         ({"backend": "default"}, {"readers"}),
@@ -95,16 +100,12 @@ def test_the_filters_that_are_offered_keep_the_rest(admin_client: Client) -> Non
 def created(monkeypatch: pytest.MonkeyPatch, ages: dict[str, int], using: str) -> None:
     """Let each hold have begun so many seconds ago."""
     backend = lock_backends[using]
-    original = backend.list
+    original = backend.look_up
 
-    def aged(start: int = 0, stop: int = 100) -> Page:
-        found = original(start, stop)
-        for one in found.holds:
-            since = datetime.now(timezone.utc) - timedelta(seconds=ages[one.name])
-            object.__setattr__(one, "since", since)
-        return found
+    def aged(entries: Sequence[Entry]) -> list[Hold]:
+        return [replace(one, age=float(ages[one.name])) for one in original(entries)]
 
-    monkeypatch.setattr(backend, "list", aged)
+    monkeypatch.setattr(backend, "look_up", aged)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +173,44 @@ def test_what_was_not_looked_at_is_said(
 def test_a_whole_name_is_found_wherever_it_is(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LockAdmin, "look_at", 2)
+    monkeypatch.setattr(LockAdmin, "look_through", 2)
     for number in range(5):
         hold(f"a{number}", "default", lease=10 + number)
     assert names(page(admin_client, q="a4")) == ["a4"]
     assert names(page(admin_client, q="a[4]")) == []
+
+
+def test_a_search_by_name_reads_no_more_than_it_shows(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LockAdmin, "list_per_page", 2)
+    for number in range(6):
+        hold(f"{'ab'[number % 2]}{number}", lease=10 + number)
+    read: list[str] = []
+    original = lock_backends["memory"].look_up
+
+    def look_up(entries: Sequence[Entry]) -> Sequence[Hold]:
+        read.extend(entry.name for entry in entries)
+        return original(entries)
+
+    monkeypatch.setattr(lock_backends["memory"], "look_up", look_up)
+    html = page(admin_client, q="a", p=2)
+    assert names(html) == read == ["a4"]
+    assert "3 locks" in html
+
+
+def test_of_what_has_the_name_no_more_is_read_than_is_said(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LockAdmin, "look_at", 2)
+    for number in range(6):
+        hold(f"{'ab'[number % 2]}{number}", lease=10 + number)
+    first = page(admin_client, q="a*", o="-age")
+    assert set(names(first)) == {"a0", "a2"}
+    assert "Only the locks 1 to 4 of 6 were searched" in text_of(first)
+    last = page(admin_client, q="a*", o="-age", **{"from": 4})
+    assert names(last) == ["a4"]
+    assert "Only the locks 5 to 6 of 6" in text_of(last)
 
 
 def test_pages_of_what_was_found(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

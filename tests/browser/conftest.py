@@ -33,7 +33,7 @@ def browser() -> Iterator[Chrome]:
         "--headless=new",
         "--no-sandbox",  # containers run it as root
         "--disable-dev-shm-usage",
-        "--window-size=1280,800",
+        "--window-size=1440,900",
         "--lang=en",
     ):
         options.add_argument(argument)

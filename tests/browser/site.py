@@ -28,7 +28,7 @@ POLICY = (
 PAGE = "/admin/django_redislock/lock/"
 PASSWORD = "open sesame"
 
-# A run that is told so keeps a picture of each page, for the documentation.
+# A run that is told so keeps a picture of each scene: REDISLOCK_PICTURES=docs/images.
 PICTURES = os.environ.get("REDISLOCK_PICTURES")
 
 
@@ -103,7 +103,7 @@ class BrowserTestCase(StaticLiveServerTestCase):
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         self.browser.delete_all_cookies()
         self.browser.get("about:blank")
-        self.browser.set_window_size(1280, 800)
+        self.browser.set_window_size(1440, 900)
         messages = [one["message"] for one in complaints if self.is_complaint(one["message"])]
         assert messages == [], messages
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from selenium.webdriver.common.by import By
 
+from django_redislock import lock_backends
+from django_redislock.backends.base import Extension
 from django_redislock.testing.servers import EmbeddedServer
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
@@ -28,6 +30,9 @@ class LookTests(BrowserTestCase):
         hold("api", lease=30, limit=3, what="shop.api.quota", host="web-2", pid=815)
         for _number in range(2):
             queue("order:0", "default")
+        token = hold("report:2026-11", "default", lease=240, what="manage.py report")
+        self.browser.execute_async_script("setTimeout(arguments[0], 150)")
+        lock_backends["default"].extend([Extension("report:2026-11", token, 240)])
 
     def check_all_pages(self, name: str) -> None:
         assert violations(self.browser) == []
@@ -36,10 +41,8 @@ class LookTests(BrowserTestCase):
         self.one(".redislock-actions button").click()
         self.until(lambda: self.browser.find_elements(By.ID, "id_reason"))
         assert violations(self.browser) == []
-        self.picture(f"confirm-{name}")
         self.visit_name("default", "order:0")
         assert violations(self.browser) == []
-        self.picture(f"detail-{name}")
 
     def test_axe_finds_nothing_in_the_light_theme(self) -> None:
         self.scheme("light")

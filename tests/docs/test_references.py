@@ -107,3 +107,11 @@ def test_what_does_not_exist_is_found() -> None:
     assert exists("django_redislock.backends.redis.RedisLockBackend")
     assert not exists("django_redislock.lock_everything")
     assert not exists("django_redislock.nowhere.Backend")
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    pictures = {path.name for path in (ROOT / "docs" / "images").iterdir()}
+    shown = {
+        name for page in PAGES for name in re.findall(r"images/([\w-]+\.\w+)", page.read_text())
+    }
+    assert pictures == shown

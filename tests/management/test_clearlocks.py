@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command, execute_from_comm
 from redis import Redis
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
-from tests.management.holds import hold, is_held, without_redis
+from tests.management.holds import hold, is_held, queue, without_redis
 from tests.support.processes import wait_until
 
 Answer = Callable[[Callable[[str], str]], None]
@@ -154,7 +155,6 @@ def interrupt(question: str) -> str:
     [
         (refuse, "No lock was released"),
         (say_y, "No lock was released"),
-        (interrupt, "No lock was released"),
         (hang_up, "--no-input"),
     ],
 )
@@ -167,6 +167,24 @@ def test_nothing_is_released_without_a_yes(
         cleared(all=True, interactive=True)
     assert caught.value.returncode == 1
     assert is_held("a", token)
+
+
+def test_ctrl_c_is_no_yes_and_has_an_exit_code_of_its_own(answer: Answer) -> None:
+    token = hold("a")
+    answer(interrupt)
+    with pytest.raises(CommandError, match="No lock was released") as caught:
+        cleared(all=True, interactive=True)
+    assert caught.value.returncode == 130
+    assert is_held("a", token)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+@pytest.mark.parametrize("waited", [False, True])
+def test_what_is_shown_is_as_it_is(using: str, waited: bool) -> None:
+    hold("a", using, lease=70)
+    if waited:
+        queue("a", using)
+    assert re.search(r"\na +1 min \d+ s ", cleared(all=True, dry_run=True))
 
 
 def test_nothing_to_clear_is_no_error() -> None:
@@ -200,7 +218,7 @@ def test_a_backend_that_goes_down_meanwhile_is_told(monkeypatch: pytest.MonkeyPa
         return original(name, token)
 
     monkeypatch.setattr(lock_backends["memory"], "force_release", release)
-    with pytest.raises(CommandError, match="gone\n2 of 3 locks may still be held"):
+    with pytest.raises(CommandError, match="gone\n1 lock was released. 2 of 3 locks may"):
         cleared(all=True)
     assert [name for name, token in tokens.items() if is_held(name, token)] == ["b", "c"]
 

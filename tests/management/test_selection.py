@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from django_redislock import LockUnavailable, lock_backends
-from django_redislock.backends.base import Extension, Page
-from django_redislock.operations import selection
+from django_redislock.backends.base import Entries, Extension
 from django_redislock.operations.criteria import Criteria
+from django_redislock.operations.found import Found
 from django_redislock.operations.selection import Search, Selection, ranks
 from tests.management.holds import add_alias, hold, without_redis
 
@@ -20,7 +20,7 @@ def select(aliases: list[str], globs: tuple[str, ...] = ()) -> Selection:
     return Selection(found, len(found), search.silent)
 
 
-def names(found: list[selection.Found]) -> list[str]:
+def names(found: list[Found]) -> list[str]:
     return [one.hold.name for one in found]
 
 
@@ -41,13 +41,13 @@ def test_ranks_ask_each_backend_for_no_more_than_the_page(monkeypatch: pytest.Mo
     for number in range(5):
         hold(f"a{number}", "default")
     asked = []
-    original = lock_backends["default"].list
+    original = lock_backends["default"].entries
 
-    def recorded(start: int, stop: int) -> Page:
+    def recorded(start: int, stop: int) -> Entries:
         asked.append((start, stop))
         return original(start, stop)
 
-    monkeypatch.setattr(lock_backends["default"], "list", recorded)
+    monkeypatch.setattr(lock_backends["default"], "entries", recorded)
     ranks(BOTH, 2, 4)
     assert asked == [(2, 4)]
 
@@ -96,25 +96,42 @@ def test_names_are_chosen_by_glob(globs: list[str], expected: set[str], using: s
 
 def test_a_plain_name_is_looked_up_and_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("order:1")
-    monkeypatch.setattr(lock_backends["memory"], "list", None)
+    monkeypatch.setattr(lock_backends["memory"], "walk", None)
     assert names(select(["memory"], ["order:1"]).found) == ["order:1"]
 
 
 def test_no_hold_is_overlooked_while_others_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = lock_backends["memory"]
-    tokens = {f"a{number}": hold(f"a{number}", lease=10 + number) for number in range(6)}
-    monkeypatch.setattr(selection, "CHUNK", 2)
-    original, renewals = backend.list, iter(["a0", "a1"])
+    backend = lock_backends["default"]
+    everyone = [f"a{number}" for number in range(60)]
+    tokens = {name: hold(name, "default", lease=10 + place) for place, name in enumerate(everyone)}
+    monkeypatch.setattr("django_redislock.backends.redis.listing.CHUNK", 2)
+    search, seen = Search(["default"]), []
+    for one in search:
+        seen.append(one.hold.name)
+        backend.extend([Extension(one.hold.name, tokens[one.hold.name], 600)])
+    assert sorted(seen) == sorted(everyone)
+    assert (search.seen, search.total, search.matched) == (60, 60, 60)
 
-    def with_a_renewal_after_it(start: int, stop: int) -> Page:
-        page = original(start, stop)
-        for name in renewals:
-            backend.extend([Extension(name, tokens[name], 60)])
-            break
-        return page
 
-    monkeypatch.setattr(backend, "list", with_a_renewal_after_it)
-    assert sorted(names(select(["memory"]).found)) == sorted(tokens)
+def test_by_name_alone_no_record_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a1", "a2", "b1"):
+        hold(name, "default")
+    monkeypatch.setattr(lock_backends["default"], "look_up", None)
+    found = Search(["default"], Criteria(globs=("a*",))).listed()
+    assert sorted(one.entry.name for one in found) == ["a1", "a2"]
+
+
+def test_a_backend_that_goes_down_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold("a")
+    hold("b", "default")
+
+    def gone(entries: object) -> None:
+        raise LockUnavailable("gone", name="")
+
+    monkeypatch.setattr(lock_backends["default"], "look_up", gone)
+    for found in (select(BOTH), ranks(BOTH, 0, 10)):
+        assert names(found.found) == ["a"]
+        assert [one.alias for one in found.silent] == ["default"]
 
 
 def test_two_ways_to_the_same_locks_find_each_hold_once(settings: Any) -> None:

@@ -151,7 +151,7 @@ def test_who_cleared_what_and_why_is_logged(caplog: pytest.LogCaptureFixture) ->
     assert "order:1" in each
     assert token[:8] in each
     assert token not in each
-    assert summary.startswith("clearlocks released 1 lock(s) by force; by ")
+    assert summary.startswith("clearlocks released 1 of 1 lock(s) by force (--name 'order:1'); by ")
     assert f"on {HERE}, reason: hung" in summary
 
 
@@ -167,20 +167,20 @@ def test_ctrl_c_stops_cleanly_and_says_what_is_left(
         return original(name, token)
 
     monkeypatch.setattr(lock_backends["memory"], "force_release", release)
-    with pytest.raises(CommandError, match="2 of 3 locks may still be held") as caught:
+    with pytest.raises(CommandError, match="1 lock was released. 2 of 3 locks may") as caught:
         cleared(all=True)
     assert caught.value.returncode == 130
     assert [name for name, token in tokens.items() if is_held(name, token)] == ["b", "c"]
-    assert "released 1 lock(s)" in caplog.text
+    assert "released 1 of 3 lock(s)" in caplog.text
 
 
 def test_ctrl_c_while_it_looks_releases_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     token = hold("a")
 
-    def interrupted(start: int = 0, stop: int = 100) -> None:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lock_backends["memory"], "list", interrupted)
+    monkeypatch.setattr(lock_backends["memory"], "walk", interrupted)
     with pytest.raises(CommandError, match="No lock was released") as caught:
         cleared(all=True)
     assert caught.value.returncode == 130

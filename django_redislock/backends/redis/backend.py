@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any
 
 from django.core.checks import CheckMessage
@@ -22,17 +23,18 @@ from ..base import (
     BaseLockBackend,
     Busy,
     Claim,
+    Entries,
+    Entry,
     Extension,
     Grant,
     Hold,
-    Page,
     Waiting,
 )
 from . import listing, server_checks
 from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
 from .connections import Connections, pool_of_cache
-from .records import Record, ms, text
+from .records import Record, inspected, ms
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .wakeups import Wakeups
 
@@ -40,7 +42,8 @@ __all__ = ["RedisLockBackend"]
 
 logger = logging.getLogger("django_redislock")
 
-# How many renewals travel in one go: a server is not kept from others for longer than this takes.
+# How many renewals, or releases by force, travel in one go. A server reads them in pieces, and
+# serves others in between.
 BATCH = 500
 
 
@@ -111,16 +114,36 @@ class RedisLockBackend(BaseLockBackend):
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
 
+    def force_release_all(self, holds: Iterable[tuple[str, str]]) -> Iterator[bool]:
+        holds = iter(holds)
+        while some := list(islice(holds, BATCH)):
+            with self._naming(some[0][0]):
+                calls = [self._call(FORCE_RELEASE, *one, keep=False) for one in some]
+                replies, _ = self.connections.send_all(calls)
+            for (name, _token), reply in zip(some, replies, strict=True):
+                with self._naming(name):
+                    yield bool(_not_an_error(reply))
+
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return _inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
+        return inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
 
     async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return _inspected(name, (await self._arun(name, self._call(INSPECT, name, "")))[0])
+        return inspected(name, (await self._arun(name, self._call(INSPECT, name, "")))[0])
 
-    def list(self, start: int = 0, stop: int = 100) -> Page:
-        buckets = [bucket_keys(self.config.key_prefix, number) for number in range(BUCKETS)]
+    def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._naming(""):
-            return listing.page(self.connections, buckets, start, stop)
+            return listing.entries(self.connections, self._indexes(), start, stop)
+
+    def walk(self) -> Iterator[Sequence[Entry]]:
+        with self._naming(""):
+            yield from listing.walk(self.connections, self._indexes())
+
+    def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
+        with self._naming(""):
+            return listing.look_up(self.connections, self.config.key_prefix, entries)
+
+    def _indexes(self) -> list[str]:
+        return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
 
     # Waiting.
 
@@ -247,18 +270,3 @@ def _not_an_error(reply: Any) -> Any:
 def _extended(sent_at: float, reply: Any) -> float | None:
     until, now = reply
     return sent_at + (until - now - 1) / 1000 if until else None
-
-
-def _inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
-    now, holding, waiting = reply
-    queue = [
-        record.as_waiting(text(token))
-        for token, line in zip(waiting[::2], waiting[1::2], strict=True)
-        if (record := Record.read(line))
-    ]
-    holds = [
-        record.as_hold(name, text(token), until - now, len(queue))
-        for token, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True)
-        if (record := Record.read(line))
-    ]
-    return holds, queue

@@ -1,85 +1,152 @@
-"""A page of the live locks, from the index of each bucket; no keyspace is scanned."""
+"""The live locks, from the index of each bucket; no keyspace is scanned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from ...keys import BucketKeys
-from ..base import Hold, Page
+from ...keys import name_keys
+from ..base import Entries, Entry, Hold
 from .commands import Word, pack
 from .connections import Connections
 from .records import Record, text
 
-__all__ = ["page"]
+__all__ = ["entries", "look_up", "walk"]
 
+_Words: TypeAlias = "tuple[Word, ...]"
 
 # From so many entries on it pays to find out where a page ends in each bucket.
 LARGE = 500
 
+# How many entries or records are asked for at a time: the server is kept from others for the
+# fraction of a millisecond that it takes to read them.
+CHUNK = 500
 
-class _Entry(NamedTuple):
-    """A line of the index: when the lease ends (ms), the bucket, and the token and the name."""
+
+class _Line(NamedTuple):
+    """A line of an index: when the lease ends (ms), and the token and the name."""
 
     until: int
-    bucket: int
     token: str
     name: str
 
+    def entry(self, now: int) -> Entry:
+        return Entry(self.name, self.token, (self.until - now) / 1000)
 
-def page(connections: Connections, buckets: Sequence[BucketKeys], start: int, stop: int) -> Page:
-    """The live holds of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
-    now = _now(connections)
+
+def entries(connections: Connections, indexes: Sequence[str], start: int, stop: int) -> Entries:
+    """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
+    now = _ms(_ask(connections, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
-    dead = _counts_until(connections, buckets, now)
-    total = sum(_ask(connections, [("ZCARD", keys.listed) for keys in buckets])) - sum(dead)
+    dead = _counts_until(connections, indexes, now)
+    total = sum(_ask(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
     wanted = min(stop, total) - start
     if wanted <= 0:
-        return Page([], max(total, 0))
-    score, skipped = _score_before(connections, buckets, now, dead, start)
-    firsts = _counts_until(connections, buckets, score) if start else dead
+        return Entries([], max(total, 0))
+    score, skipped = _score_before(connections, indexes, now, dead, start)
+    firsts = _counts_until(connections, indexes, score) if start else dead
     # The score may stand before the page by as many as share the next millisecond.
     reach = start - skipped + wanted
     lasts = [first + reach - 1 for first in firsts]
     if wanted > LARGE:
         # A bucket has only its part of a large page.
-        score, covered = _score_before(connections, buckets, now, dead, start + wanted)
-        counts = _counts_until(connections, buckets, score)
+        score, covered = _score_before(connections, indexes, now, dead, start + wanted)
+        counts = _counts_until(connections, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
     replies = _ask(
         connections,
         [
-            ("ZRANGE", keys.listed, first, last, "WITHSCORES")
-            for keys, first, last in zip(buckets, firsts, lasts, strict=True)
+            ("ZRANGE", index, first, last, "WITHSCORES")
+            for index, first, last in zip(indexes, firsts, lasts, strict=True)
         ],
     )
-    entries = sorted(
-        _Entry(until, bucket, *member.split(" ", 1))
-        for bucket, reply in enumerate(replies)
-        for member, until in _pairs(reply)
-    )
-    return Page(
-        _holds(connections, buckets, entries[start - skipped :][:wanted], now),
-        total,
-    )
+    lines = sorted(line for reply in replies for line in _lines(reply))
+    return Entries([line.entry(now) for line in lines[start - skipped :][:wanted]], total)
+
+
+def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entry]]:
+    """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
+    for index in indexes:
+        cursor = 0
+        seen: set[tuple[str, str]] = set()
+        while True:
+            commands: list[_Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
+            time, (cursor, reply) = _ask(connections, commands)
+            now, cursor = _ms(time), int(cursor)
+            # The server repeats some when the index shrinks while it is read.
+            fresh = {line for line in _lines(reply) if line.until > now and line[1:] not in seen}
+            if cursor:
+                seen.update(line[1:] for line in fresh)
+            yield [line.entry(now) for line in sorted(fresh)]
+            if not cursor:
+                break
+
+
+def look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+    """The holds of these entries, in the same order, without those that have ended since."""
+    holds: list[Hold] = []
+    for start in range(0, len(entries), CHUNK):
+        holds += _look_up(connections, prefix, entries[start : start + CHUNK])
+    return holds
+
+
+def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+    keys = [name_keys(prefix, entry.name) for entry in entries]
+    time, *lines = _ask(connections, [("TIME",), *(("GET", one.alone) for one in keys)])
+    now, alone = _ms(time), [text(line or "").split(" ", 2) for line in lines]
+    # Of those that are not the only hold of their name, a name may have several, and a queue.
+    others: list[_Words] = []
+    for entry, one, line in zip(entries, keys, alone, strict=True):
+        if line[0] != entry.token:
+            others.append(("HGET", one.records, entry.token))
+            others.append(("ZSCORE", one.holds, entry.token))
+            others.append(("ZCARD", one.queue))
+            others.append(("ZRANGE", one.queue, 0, 0, "WITHSCORES"))
+            others.append(("ZCOUNT", one.holds, f"({now}", "+inf"))
+    answers = iter(_ask(connections, others))
+    holds = []
+    for entry, line in zip(entries, alone, strict=True):
+        if line[0] == entry.token:
+            ends, record = line[1:]
+            waiters, longest, held = 0, 0.0, 1
+        else:
+            record, ends, waiters, first, held = (next(answers) for _ in range(5))
+            longest = _waited(time, first)
+        remaining = (int(float(ends or 0)) - now) / 1000
+        # A hold may have ended since, or between the questions.
+        if record is not None and remaining > 0 and (read := Record.read(record)):
+            hold = read.as_hold(
+                entry.name,
+                entry.token,
+                remaining,
+                waiters,
+                now=now / 1000,
+                longest_wait=longest,
+                held=max(held, 1),
+            )
+            holds.append(hold)
+    return holds
+
+
+def _waited(time: Sequence[Any], first: Sequence[Any]) -> float:
+    """For how many seconds the first in a queue has waited: arrival numbers are microseconds."""
+    for _token, arrival in _pairs(first):
+        return max(0.0, int(time[0]) + int(time[1]) / 1e6 - arrival / 1e6)
+    return 0.0
 
 
 def _score_before(
-    connections: Connections,
-    buckets: Sequence[BucketKeys],
-    now: int,
-    dead: Sequence[int],
-    start: int,
+    connections: Connections, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
 ) -> tuple[int, int]:
     """The last score that has at most ``start`` live entries at or before it, and how many."""
     if start == 0:
         return now, 0
-    ends = _ask(connections, [("ZRANGE", keys.listed, -1, -1, "WITHSCORES") for keys in buckets])
+    ends = _ask(connections, [("ZRANGE", index, -1, -1, "WITHSCORES") for index in indexes])
     low, high = now, max(until for reply in ends for _, until in _pairs(reply))
     skipped = 0
     while low < high - 1:
         middle = (low + high) // 2
-        count = sum(_counts_until(connections, buckets, middle)) - sum(dead)
+        count = sum(_counts_until(connections, indexes, middle)) - sum(dead)
         if count <= start:
             low, skipped = middle, count
         else:
@@ -87,52 +154,11 @@ def _score_before(
     return low, skipped
 
 
-def _holds(
-    connections: Connections, buckets: Sequence[BucketKeys], entries: Sequence[_Entry], now: int
-) -> list[Hold]:
-    lines = [(line, 0) for line in _alone(connections, buckets, entries)]
-    # Of the others a name may have several, and a queue.
-    others = [place for place, (line, _) in enumerate(lines) if line is None]
-    commands: list[tuple[Word, ...]] = []
-    for entry in (entries[place] for place in others):
-        tag = buckets[entry.bucket].tag
-        commands.append(("HGET", f"{tag}:records:{entry.name}", entry.token))
-        commands.append(("ZCARD", f"{tag}:queue:{entry.name}"))
-    replies = _ask(connections, commands)
-    for place, line, waiters in zip(others, replies[::2], replies[1::2], strict=True):
-        lines[place] = line, waiters
-    return [
-        record.as_hold(entry.name, entry.token, entry.until - now, waiters)
-        for entry, (line, waiters) in zip(entries, lines, strict=True)
-        # A hold may have ended between the questions.
-        if line is not None and (record := Record.read(line))
-    ]
+def _counts_until(connections: Connections, indexes: Sequence[str], score: int) -> list[int]:
+    return _ask(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
 
 
-def _alone(
-    connections: Connections, buckets: Sequence[BucketKeys], entries: Sequence[_Entry]
-) -> list[str | None]:
-    """The records of the entries that are the only holds of their names, else None."""
-    keys = [f"{buckets[entry.bucket].tag}:alone:{entry.name}" for entry in entries]
-    lines = [
-        text(line or "").split(" ", 2) for line in _ask(connections, [("GET", key) for key in keys])
-    ]
-    return [
-        line[2] if line[0] == entry.token else None
-        for entry, line in zip(entries, lines, strict=True)
-    ]
-
-
-def _now(connections: Connections) -> int:
-    seconds, microseconds = _ask(connections, [("TIME",)])[0]
-    return int(seconds) * 1000 + int(microseconds) // 1000
-
-
-def _counts_until(connections: Connections, buckets: Sequence[BucketKeys], score: int) -> list[int]:
-    return _ask(connections, [("ZCOUNT", keys.listed, "-inf", score) for keys in buckets])
-
-
-def _ask(connections: Connections, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
+def _ask(connections: Connections, commands: Sequence[_Words]) -> list[Any]:
     if not commands:
         return []
     replies, _ = connections.send_all([pack(*command) for command in commands])
@@ -140,6 +166,15 @@ def _ask(connections: Connections, commands: Sequence[tuple[Word, ...]]) -> list
         if isinstance(reply, Exception):
             raise reply
     return replies
+
+
+def _ms(time: Sequence[Any]) -> int:
+    seconds, microseconds = time
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _lines(reply: Sequence[Any]) -> list[_Line]:
+    return [_Line(until, *member.split(" ", 1)) for member, until in _pairs(reply)]
 
 
 def _pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..base import Hold, Holder, Waiting
 
-__all__ = ["Record", "ms", "text"]
+__all__ = ["Record", "inspected", "ms", "text"]
 
 
 def text(value: bytes | str) -> str:
@@ -46,18 +46,58 @@ class Record(NamedTuple):
     def since_at(self) -> datetime:
         return datetime.fromtimestamp(self.since / 1000, tz=timezone.utc)
 
-    def as_hold(self, name: str, token: str, remaining_ms: int, waiters: int) -> Hold:
+    def as_hold(
+        self,
+        name: str,
+        token: str,
+        remaining: float,
+        waiters: int,
+        *,
+        now: float,
+        longest_wait: float,
+        held: int,
+    ) -> Hold:
         return Hold(
             name=name,
             token=token,
             fence=self.fence,
             limit=self.limit,
             lease=self.lease / 1000,
-            remaining=remaining_ms / 1000,
+            remaining=remaining,
             since=self.since_at,
             waiters=waiters,
             holder=self.holder,
+            age=max(0.0, now - self.since / 1000),
+            longest_wait=longest_wait,
+            held=held,
         )
 
     def as_waiting(self, token: str) -> Waiting:
         return Waiting(token=token, limit=self.limit, since=self.since_at, holder=self.holder)
+
+
+def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
+    """What the reply of ``inspect.lua`` says."""
+    now, holding, waiting = reply
+    now /= 1000
+    queue = [
+        record.as_waiting(text(token))
+        for token, line in zip(waiting[::2], waiting[1::2], strict=True)
+        if (record := Record.read(line))
+    ]
+    longest = max(0.0, now - queue[0].since.timestamp()) if queue else 0.0
+    held = len(holding) // 3
+    holds = [
+        record.as_hold(
+            name,
+            text(token),
+            until / 1000 - now,
+            len(queue),
+            now=now,
+            longest_wait=longest,
+            held=held,
+        )
+        for token, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True)
+        if (record := Record.read(line))
+    ]
+    return holds, queue

@@ -34,12 +34,14 @@ class Script(NamedTuple):
 
 
 # What is common comes first, and returns before the functions that it does not need are made.
-ACQUIRE = Script.read("head", "clock", "acquire_alone", "grants", "acquire")
-RELEASE = Script.read("head", "release_alone", "clock", "grants", "release")
-EXTEND = Script.read("head", "clock", "extend_alone", "grants", "extend")
-INSPECT = Script.read("head", "clock", "inspect_alone", "grants", "inspect")
-FORCE_RELEASE = Script.read("head", "clock", "grants", "force_release")
-CANCEL = Script.read("head", "clock", "grants", "cancel")
+ACQUIRE = Script.read("head", "clock", "acquire_alone", "tell", "grants", "acquire")
+RELEASE = Script.read("head", "release_alone", "clock", "tell", "grants", "release")
+EXTEND = Script.read("head", "clock", "extend_alone", "tell", "grants", "extend")
+INSPECT = Script.read("head", "clock", "inspect_alone", "tell", "grants", "inspect")
+FORCE_RELEASE = Script.read(
+    "head", "clock", "tell", "force_release_alone", "grants", "force_release"
+)
+CANCEL = Script.read("head", "clock", "tell", "grants", "cancel")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)

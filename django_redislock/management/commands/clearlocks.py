@@ -1,32 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _, ngettext
 
 from ...exceptions import LockUnavailable
-from ...handler import lock_backends
-from ...operations.audit import log_cleared, log_clearing, operator
+from ...operations.audit import log_clearing, operator
 from ...operations.criteria import Criteria
-from ...operations.selection import Found, Search
+from ...operations.selection import Search, look_up
 from ..progress import Progress
-from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain
-from ..table import table, width_of
+from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
+from ..table import Table, width_of
+from ..targets import Targets
 
 # Nobody reads more of them than this before saying yes.
 SHOWN = 100
 
 INTERRUPTED = 130
-
-
-class Target(NamedTuple):
-    """What is to be released; of a million holds no more is kept in mind."""
-
-    alias: str
-    name: str
-    token: str
 
 
 class Command(BaseCommand):
@@ -72,6 +63,7 @@ class Command(BaseCommand):
         # Nobody is asked about what has not been shown.
         self._verbose = options["verbosity"] > 0 or asks
         self._reason = options["reason"]
+        self._chosen = said(options)
         try:
             targets = self._look(chosen_aliases(options["using"]), criteria)
         except KeyboardInterrupt:
@@ -90,22 +82,20 @@ class Command(BaseCommand):
                 self._ask(len(targets))
             self._release(targets)
 
-    def _look(self, aliases: list[str], criteria: Criteria) -> list[Target]:
+    def _look(self, aliases: list[str], criteria: Criteria) -> Targets:
         search = Search(aliases, criteria)
-        shown: list[Found] = []
-        targets: list[Target] = []
+        targets = Targets()
         with Progress(self.stderr, _("Looking")) as progress:
-            for one in search:
-                if len(shown) < SHOWN:
-                    shown.append(one)
-                targets.append(Target(one.alias, one.hold.name, one.hold.token))
+            for one in search.listed():
+                targets.add(one)
                 progress.show(search.seen, search.total)
+        shown = look_up(targets.first(SHOWN), search.silent) if self._verbose else []
         complain(search.silent, _("No lock was released."))
         if shown:
-            self._say("\n".join(table(shown, width_of(self.stdout))))
-        if more := len(targets) - len(shown):
-            text = ngettext("and %(count)d more", "and %(count)d more", more)
-            self._say(text % {"count": more})
+            self._say("\n".join(Table(shown, width_of(self.stdout), self.style).lines(shown)))
+            if (more := len(targets) - len(shown)) > 0:
+                text = ngettext("and %(count)d more", "and %(count)d more", more)
+                self._say(text % {"count": more})
         return targets
 
     def _say(self, text: str) -> None:
@@ -125,29 +115,28 @@ class Command(BaseCommand):
                 _("There is nobody to ask; --no-input releases without asking.")
             ) from None
         except KeyboardInterrupt:
-            answer = ""
+            self.stdout.write("")
+            self._stop(_("No lock was released."))
         if answer.strip().lower() != "yes":
             raise CommandError(_("No lock was released."))
 
-    def _release(self, targets: list[Target]) -> None:
+    def _release(self, targets: Targets) -> None:
         done = released = 0
+        total = len(targets)
         try:
             with Progress(self.stderr, _("Releasing")) as progress:
-                for hit in self._each(targets):
+                for hit in targets.release():
                     done += 1
                     released += hit
-                    progress.show(done, len(targets))
+                    progress.show(done, total)
         except LockUnavailable as error:
-            raise CommandError(
-                f"{error}\n{self._left(len(targets) - done, len(targets))}"
-            ) from error
+            raise CommandError(f"{error}\n{self._left(released, total - done, total)}") from error
         except KeyboardInterrupt:
-            self._stop(self._left(len(targets) - done, len(targets)))
+            self._stop(self._left(released, total - done, total))
         finally:
             if released:
-                log_clearing(released, operator(), self._reason)
-        text = ngettext("%(count)d lock was released.", "%(count)d locks were released.", released)
-        self._say(text % {"count": released})
+                log_clearing(released, total, self._chosen, operator(), self._reason)
+        self._say(self._released(released))
         if gone := done - released:
             text = ngettext(
                 "%(count)d had ended by itself before.",
@@ -156,16 +145,13 @@ class Command(BaseCommand):
             )
             self._say(text % {"count": gone})
 
-    def _each(self, targets: list[Target]) -> Iterator[bool]:
-        for target in targets:
-            hit = lock_backends[target.alias].force_release(target.name, target.token)
-            if hit:
-                log_cleared(target.alias, target.name, target.token)
-            yield hit
+    def _released(self, count: int) -> str:
+        text = ngettext("%(count)d lock was released.", "%(count)d locks were released.", count)
+        return text % {"count": count}
 
-    def _left(self, count: int, total: int) -> str:
+    def _left(self, released: int, count: int, total: int) -> str:
         text = _("%(count)d of %(total)d locks may still be held.")
-        return text % {"count": count, "total": total}
+        return f"{self._released(released)} {text % {'count': count, 'total': total}}"
 
     def _stop(self, text: str) -> NoReturn:
         raise CommandError(text, returncode=INTERRUPTED)

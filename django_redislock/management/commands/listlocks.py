@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from heapq import nsmallest
+from itertools import chain, islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,7 +13,8 @@ from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
 from ...operations.criteria import Criteria
-from ...operations.selection import Search, Selection, ranks
+from ...operations.found import Found
+from ...operations.selection import Search, Selection, Silent, ranks
 from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (
     add_selectors,
@@ -20,10 +24,22 @@ from ..selectors import (
     length_of_time,
     reasons,
 )
-from ..table import table, width_of
+from ..table import Table, height_of, width_of
 
 # To the upper left, and nothing below: what was there is written over, so that nothing flickers.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+
+FORMATS: dict[str, Callable[[Iterable[Found]], Iterator[str]]] = {
+    "json": as_json,
+    "jsonl": as_jsonl,
+    "csv": as_csv,
+}
+
+# The lines of a watch beside the locks: the time, two headings, how many there are, and the last.
+BESIDE = 6
+
+# So many are put in order; more are written as they are found.
+FEW = 1000
 
 
 class Command(BaseCommand):
@@ -38,11 +54,12 @@ class Command(BaseCommand):
             type=int,
             default=100,
             metavar="N",
-            help="list N locks at the most, those whose lease ends first; 0: all. Default: 100",
+            help="list N locks at the most, those whose lease ends first; 0: all, in no order "
+            "if they are more than 1000. Default: 100",
         )
         parser.add_argument(
             "--format",
-            choices=["table", "json", "jsonl", "csv"],
+            choices=["table", *FORMATS],
             default="table",
             help="for people (the default), or for programs: with all fields but the token",
         )
@@ -58,30 +75,61 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
-        self._most = options["max"]
+        self._most = self._max = max(0, options["max"])
         self._format = options["format"]
         every = options["watch"]
-        if every is None:
-            silent = self._list(self._look())
-            complain(silent, _("The locks of what did not answer are not listed."))
-        elif self._format not in ("table", "jsonl"):
+        if every is not None and self._format not in ("table", "jsonl"):
             raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
-        else:
-            self._watch(float(every))
+        try:
+            if every is not None:
+                self._watch(float(every))
+            else:
+                silent = self._list(self._look()) if self._most > 0 else self._list_all()
+                complain(silent, _("The locks of what did not answer are not listed."))
+        except BrokenPipeError:
+            # Who reads has had enough, as `head` has. What is left in the buffer goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
             return ranks(self._aliases, 0, self._most)
         search = Search(self._aliases, self._criteria)
-        found = list(search)
-        # A hold may have been renewed while others were looked at.
-        found.sort(key=lambda one: (self._aliases.index(one.alias), one.hold.remaining))
-        shown = found[: self._most] if self._most > 0 else found
-        return Selection(shown, len(found), search.silent)
+        place = {alias: number for number, alias in enumerate(self._aliases)}
+
+        def order(one: Found) -> tuple[int, float]:
+            return place[one.alias], one.hold.remaining
+
+        # Of a million that match no more are kept in mind than are shown.
+        found = (
+            nsmallest(self._most, search, order) if self._most > 0 else sorted(search, key=order)
+        )
+        return Selection(found, search.matched, search.silent)
+
+    def _list_all(self) -> list[Silent]:
+        """All that match: in order where they are few, and else as they are found."""
+        search = Search(self._aliases, self._criteria)
+        found = iter(search)
+        first = list(islice(found, FEW + 1))
+        if len(first) <= FEW:
+            place = {alias: number for number, alias in enumerate(self._aliases)}
+            first.sort(key=lambda one: (place[one.alias], one.hold.remaining))
+            return self._list(Selection(first, len(first), search.silent))
+        every = chain(first, found)
+        if self._format == "table":
+            several = len(search.aliases) > 1
+            form = Table(first, width_of(self.stdout), self.style, with_alias=several)
+            self._write_all(form.lines(every))
+        else:
+            self._write_all(FORMATS[self._format](every))
+        return search.silent
 
     def _watch(self, every: float) -> None:
         try:
             while True:
+                if room := height_of(self.stdout):
+                    # What is written below the last line would push the first out of sight.
+                    room = max(1, room - BESIDE)
+                    self._most = min(self._max or room, room)
                 selection = self._look()
                 if self._format == "jsonl":
                     self._list(selection)
@@ -104,15 +152,11 @@ class Command(BaseCommand):
         else:
             self.stdout.write("\n".join([*lines, ""]))
 
-    def _list(self, selection: Selection) -> list[Any]:
-        if self._format == "json":
-            self.stdout.write(as_json(selection.found))
-        elif self._format == "csv":
-            self.stdout.write(as_csv(selection.found))
-        elif self._format == "jsonl":
-            self._write_all(as_jsonl(selection.found))
-        else:
+    def _list(self, selection: Selection) -> list[Silent]:
+        if self._format == "table":
             self._write_all(self._lines(selection))
+        else:
+            self._write_all(FORMATS[self._format](selection.found))
         return selection.silent
 
     def _write_all(self, lines: Iterable[str]) -> None:
@@ -123,9 +167,11 @@ class Command(BaseCommand):
     def _lines(self, selection: Selection) -> list[str]:
         found = selection.found
         if found:
-            lines = table(found, width_of(self.stdout))
+            lines = list(Table(found, width_of(self.stdout), self.style).lines(found))
             if len(found) < selection.total:
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
+                if self._most != self._max:
+                    text = _("%(shown)d of %(total)d locks; no more fit in here.")
                 lines.append(text % {"shown": len(found), "total": selection.total})
             return lines
         if selection.silent:

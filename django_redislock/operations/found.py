@@ -1,0 +1,82 @@
+"""A live hold as an operator meets it: where it is kept, and in which state it seems to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..backends.base import Hold
+from ..handler import lock_backends
+from ..holding.clock import LONGEST_PAUSE, RENEW_AT
+from .presence import runs
+
+__all__ = ["KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]
+
+# How much later (seconds) than its grant a lease must have begun anew to count as renewed.
+RENEWED = 0.1
+
+
+@dataclass(frozen=True)
+class Found:
+    """A live hold, and the alias of the backend that keeps it."""
+
+    alias: str
+    hold: Hold
+
+
+def kind_of(hold: Hold) -> str:
+    if hold.shared:
+        return "shared"
+    return "mutex" if hold.limit == 1 else "semaphore"
+
+
+KINDS = ("mutex", "semaphore", "shared")
+
+
+def _is_renewed(hold: Hold) -> bool:
+    """Whether its lease has begun anew since the grant."""
+    return hold.age - (hold.lease - hold.remaining) > RENEWED
+
+
+def _is_silent(hold: Hold) -> bool:
+    """Whether two renewals are overdue, of which a holder may miss two.
+
+    After a hand-over a lease is short until the new holder has answered, so its age counts too.
+    """
+    heard = min(hold.age, hold.lease - hold.remaining)
+    return heard > 2 * min(hold.lease * RENEW_AT, LONGEST_PAUSE)
+
+
+def state_of(found: Found) -> str:
+    """One of ``held``, ``renewing``, ``overdue`` (past MAX_HOLD) and ``silent`` (lost contact).
+
+    What is stored is when the hold was granted, and when its lease ends. A handle's own
+    ``max_hold`` is not, nor whether it renews.
+    """
+    longest = lock_backends[found.alias].config.max_hold
+    if longest is not None and found.hold.age > longest:
+        return "overdue"
+    if _is_silent(found.hold):
+        return "silent"
+    return "renewing" if _is_renewed(found.hold) else "held"
+
+
+def _is_orphaned(found: Found) -> bool:
+    """Its process has ended, or it was renewed before and is not any more."""
+    hold = found.hold
+    return runs(hold.holder) is False or (_is_renewed(hold) and _is_silent(hold))
+
+
+# What can be asked for by name: the four states, and what may be true besides.
+REMARKS: dict[str, Callable[[Found], bool]] = {
+    "waited": lambda found: found.hold.waiters > 0,
+    "gone": lambda found: runs(found.hold.holder) is False,
+    "orphaned": _is_orphaned,
+}
+STATES: dict[str, Callable[[Found], bool]] = {
+    "held": lambda found: state_of(found) == "held",
+    "renewing": lambda found: state_of(found) == "renewing",
+    "overdue": lambda found: state_of(found) == "overdue",
+    "silent": lambda found: state_of(found) == "silent",
+    **REMARKS,
+}

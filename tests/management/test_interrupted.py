@@ -1,0 +1,76 @@
+"""Ctrl-C while a crowd is cleared: what was done is told, and nothing is left half done."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from redis import Redis
+
+from benchmarks.crowd import fill
+from django_redislock import lock, lock_backends
+from django_redislock.backends.redis.backend import BATCH
+from tests.support.processes import wait_until
+
+CROWD = 20_000
+
+RUN = (
+    "import django, sys; from django.conf import settings;"
+    "settings.CACHES['default']['LOCATION'] = sys.argv[1];"
+    "settings.LOCKS['default']['KEY_PREFIX'] = sys.argv[2]; django.setup();"
+    "from django.core.management import execute_from_command_line as run;"
+    "run(['manage.py', 'clearlocks', '--using', 'default', '--all', '--noinput'])"
+)
+
+
+def clear(redis_url: str, key_prefix: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, redis_url, key_prefix],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_ctrl_c_tells_how_many_were_released(redis_url: str, key_prefix: str) -> None:
+    backend = lock_backends["default"]
+    with Redis.from_url(redis_url) as client:
+        fill(client, key_prefix, range(CROWD))
+    with clear(redis_url, key_prefix) as process:
+        wait_until(lambda: backend.entries(0, 0).total < CROWD - 2 * BATCH)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    found = re.search(r"(\d+) locks were released. (\d+) of (\d+) locks may still", errors)
+    assert found, output + errors
+    released, left, total = map(int, found.groups())
+    assert released + left == total == CROWD
+    assert released > 0
+    # What was under way is counted among those that may be held.
+    assert left - BATCH <= backend.entries(0, 0).total <= left
+    assert f"clearlocks released {released} of {CROWD} lock(s) by force (--all" in errors
+    with clear(redis_url, key_prefix) as process:
+        process.communicate(timeout=50)
+    assert process.returncode == 0
+    assert backend.entries(0, 0).total == 0
+
+
+def test_who_waits_in_a_crowd_is_woken(redis_url: str, key_prefix: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        fill(client, key_prefix, range(BATCH + 10))
+    waiters = [lock(f"order:{number}") for number in (0, BATCH // 2, BATCH + 9)]
+    with ThreadPoolExecutor(len(waiters)) as pool:
+        attempts = [pool.submit(waiter.acquire, 30) for waiter in waiters]
+        for waiter in waiters:
+            wait_until(lambda waiter=waiter: lock_backends["default"].inspect(waiter.name)[1])  # type: ignore[misc]
+        with clear(redis_url, key_prefix) as process:
+            process.communicate(timeout=50)
+        assert all(attempt.result(30) for attempt in attempts)
+    for waiter in waiters:
+        waiter.release()

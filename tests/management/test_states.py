@@ -1,0 +1,92 @@
+"""In which state a hold seems to be, from what is stored of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.base import Extension, Hold, Holder
+from django_redislock.operations.found import STATES, Found, state_of
+from tests.management.holds import hold, is_held
+from tests.support.processes import wait_until
+
+PLAIN = Hold(
+    "a", "token", 1, 1, 30.0, 30.0, datetime.now(timezone.utc), 0, Holder(host="elsewhere", pid=1)
+)
+
+
+@pytest.fixture
+def aliases(settings: Any) -> None:
+    locks = dict(settings.LOCKS)
+    locks["brief"] = {**locks["memory"], "MAX_HOLD": 60}
+    settings.LOCKS = locks
+
+
+@pytest.mark.parametrize(
+    ("alias", "age", "lease", "remaining", "state", "orphaned"),
+    [
+        ("memory", 0.0, 30.0, 30.0, "held", False),
+        ("memory", 9.0, 30.0, 21.0, "held", False),
+        ("memory", 11.0, 30.0, 29.0, "renewing", False),
+        # It was renewed last 19 seconds ago: one renewal is overdue, and may yet come.
+        ("memory", 60.0, 30.0, 11.0, "renewing", False),
+        ("memory", 60.0, 30.0, 9.0, "silent", True),
+        # Never renewed: nobody knows whether it was to be.
+        ("memory", 21.0, 30.0, 9.0, "silent", False),
+        # A long lease is renewed every ten seconds all the same.
+        ("memory", 300.0, 600.0, 590.0, "renewing", False),
+        ("memory", 300.0, 600.0, 570.0, "silent", True),
+        # Handed over just now, and not confirmed yet.
+        ("memory", 0.3, 30.0, 1.7, "held", False),
+        ("memory", 5.0, 30.0, 600.0, "renewing", False),
+        ("brief", 59.0, 30.0, 29.0, "renewing", False),
+        ("brief", 61.0, 30.0, 29.0, "overdue", False),
+        ("brief", 85.0, 30.0, 5.0, "overdue", True),
+    ],
+)
+@pytest.mark.usefixtures("aliases")
+def test_states(
+    alias: str, age: float, lease: float, remaining: float, state: str, orphaned: bool
+) -> None:
+    found = Found(alias, replace(PLAIN, age=age, lease=lease, remaining=remaining))
+    assert state_of(found) == state
+    assert [name for name in ("held", "renewing", "overdue", "silent") if STATES[name](found)] == [
+        state
+    ]
+    assert STATES["orphaned"](found) == orphaned
+
+
+def listed(**options: Any) -> dict[str, str]:
+    stream = io.StringIO()
+    call_command("listlocks", stdout=stream, no_color=True, format="jsonl", **options)
+    lines = map(json.loads, stream.getvalue().splitlines())
+    return {line["name"]: line["state"] for line in lines}
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_a_hold_that_renews_itself_is_told_from_one_that_does_not(using: str) -> None:
+    hold("still", using, lease=30)
+    with lock("lively", using=using, lease=0.9):
+        assert listed()["lively"] == "held"
+        wait_until(lambda: listed()["lively"] == "renewing")
+    assert listed()["still"] == "held"
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_what_was_renewed_and_is_not_any_more_is_orphaned(using: str) -> None:
+    frozen = hold("frozen", using, lease=1)
+    lively = hold("lively", using, lease=60)
+    time.sleep(0.3)
+    lock_backends[using].extend([Extension("frozen", frozen, 1)])
+    wait_until(lambda: listed(orphaned=True) == {"frozen": "silent"})
+    call_command("clearlocks", stdout=io.StringIO(), orphaned=True, interactive=False)
+    assert not is_held("frozen", frozen, using)
+    assert is_held("lively", lively, using)

@@ -1,0 +1,152 @@
+"""A million locks are listed in the memory of a thousand, and only as far as somebody reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from redis import Redis
+
+from benchmarks.crowd import fill
+from django_redislock.management.commands import listlocks
+from tests.management.holds import hold
+
+FORMATS = pytest.mark.parametrize("format_", ["table", "json", "jsonl", "csv"])
+
+
+@pytest.fixture
+def crowd(redis_url: str, key_prefix: str) -> int:
+    with Redis.from_url(redis_url) as client:
+        fill(client, key_prefix, range(2000))
+    return 2000
+
+
+class Sink(io.StringIO):
+    """Remembers how much was written, and not what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = 0
+        self.peak = 0
+
+    def write(self, text: str) -> int:
+        self.lines += text.count("\n")
+        self.peak = max(self.peak, tracemalloc.get_traced_memory()[0])
+        return len(text)
+
+
+def listed(format_: str, **options: Any) -> str:
+    stream = io.StringIO()
+    call_command("listlocks", stdout=stream, no_color=True, format=format_, max=0, **options)
+    return stream.getvalue()
+
+
+def test_every_format_has_all_of_a_crowd(crowd: int) -> None:
+    everyone = {f"order:{number}" for number in range(crowd)}
+    as_json, as_csv = json.loads(listed("json")), csv.DictReader(io.StringIO(listed("csv")))
+    assert [len(as_json), {one["name"] for one in as_json}] == [crowd, everyone]
+    assert {one["name"] for one in as_csv} == everyone
+    assert {json.loads(line)["name"] for line in listed("jsonl").splitlines()} == everyone
+    heading, *lines = listed("table").splitlines()
+    assert "BACKEND" in heading, "others of another backend may follow"
+    assert {line.split()[0] for line in lines} == everyone
+
+
+@FORMATS
+def test_no_more_memory_is_taken_for_more_locks(
+    format_: str, redis_url: str, key_prefix: str
+) -> None:
+    # By 3,000 what is kept of names for the next time (a few thousand at the most) is full.
+    peaks = []
+    with Redis.from_url(redis_url) as client:
+        for numbers in (range(3000), range(3000, 9000)):
+            fill(client, key_prefix, numbers)
+            sink = Sink()
+            tracemalloc.start()
+            call_command("listlocks", stdout=sink, no_color=True, format=format_, max=0)
+            tracemalloc.stop()
+            assert sink.lines >= numbers.stop
+            peaks.append(sink.peak)
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_few_are_in_order_and_many_as_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        hold(f"a{number}", "default", lease=50 - number)
+    names = ["a3", "a2", "a1", "a0"]
+    assert [json.loads(line)["name"] for line in listed("jsonl").splitlines()] == names
+    monkeypatch.setattr(listlocks, "FEW", 2)
+    assert sorted(json.loads(line)["name"] for line in listed("jsonl").splitlines()) == names[::-1]
+
+
+@FORMATS
+def test_who_reads_may_leave(format_: str, crowd: int, redis_url: str, key_prefix: str) -> None:
+    code = (
+        "import django, sys; from django.conf import settings;"
+        "settings.CACHES['default']['LOCATION'] = sys.argv[1];"
+        "settings.LOCKS['default']['KEY_PREFIX'] = sys.argv[2]; django.setup();"
+        "from django.core.management import execute_from_command_line as run;"
+        "run(['manage.py', 'listlocks', '--max', '0', '--format', sys.argv[3]])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, redis_url, key_prefix, format_],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(30) == 0
+    assert errors == b""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_watch_is_no_higher_than_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES", "12")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(listlocks.time, "sleep", interrupted)
+    for number in range(20):
+        hold(f"a{number:02}", lease=20 + number)
+    for most in (100, 0):
+        stream = Terminal()
+        call_command("listlocks", stdout=stream, no_color=True, watch=1, max=most)
+        assert stream.getvalue().count("\n") <= 11
+        assert "a05 " in stream.getvalue()
+        assert "6 of 20 locks; no more fit in here." in stream.getvalue()
+
+
+def test_a_terminal_has_colours_for_what_somebody_should_look_at() -> None:
+    hold("fine")
+    hold("hung", lease=0.3)
+    plain, coloured = Terminal(), Terminal()
+
+    def lines(stream: Terminal, **options: Any) -> dict[str, str]:
+        call_command("listlocks", stdout=stream, **options)
+        return {line.split()[0]: line for line in stream.getvalue().splitlines()}
+
+    time.sleep(0.22)
+    assert "\x1b" not in "".join(lines(plain, no_color=True).values())
+    shown = lines(coloured, force_color=True)
+    assert re.search(r"\x1b\[[\d;]*mlost contact", shown["hung"])
+    assert "\x1b" not in shown["fine"]
