@@ -41,13 +41,14 @@ class Couriers:
         with self._changed:
             errands = self._errands.get(backend)
             if errands is None:
-                errands = self._errands[backend] = _Errands()
+                errands = _Errands()
                 threading.Thread(
                     target=self._run,
                     args=(backend, errands),
                     name=f"django_redislock-{backend.alias}",
                     daemon=True,
                 ).start()
+                self._errands[backend] = errands
             if urgent:
                 errands.now.appendleft(errand)
             else:

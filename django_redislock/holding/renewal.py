@@ -144,10 +144,12 @@ class Renewer:
             self._due = [entry for entry in self._due if self._is_current(entry)]
             heapq.heapify(self._due)
         if self._thread is None:
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._run, name="django_redislock-renewal", daemon=True
             )
-            self._thread.start()
+            # Where no thread can be started, the next one to ask tries again.
+            thread.start()
+            self._thread = thread
         elif due < self._wake_at:
             self._changed.notify_all()
 
