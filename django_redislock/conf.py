@@ -12,7 +12,7 @@ from django.conf import settings
 
 from .exceptions import InvalidLockBackend
 
-__all__ = ["DEFAULT_LOCK_ALIAS", "Duration", "LockConfig", "read_settings", "seconds"]
+__all__ = ["DEFAULT_LOCK_ALIAS", "Duration", "LockConfig", "flag", "read_settings", "seconds"]
 
 DEFAULT_LOCK_ALIAS = "default"
 DEFAULT_BACKEND = "django_redislock.backends.redis.RedisLockBackend"
@@ -40,6 +40,13 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
             f"{what} must be finite, so that every hold ends by itself, not {value!r}."
         )
     return float(number)
+
+
+def flag(value: Any, what: str) -> bool:
+    """Return ``value`` if it is True or False, else raise ``ValueError``, which names ``what``."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{what} must be True or False, not {value!r}.")
+    return value
 
 
 @dataclass(frozen=True)
@@ -107,12 +114,6 @@ def _prefix(value: Any, what: str) -> str:
     return str(value)
 
 
-def _flag(value: Any, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{what} must be True or False, not {value!r}.")
-    return value
-
-
 def _max_hold(value: Any, what: str) -> float | None:
     return None if value is None else seconds(value, what, least=SHORTEST_LEASE)
 
@@ -129,8 +130,8 @@ _READERS = {
     "KEY_PREFIX": _prefix,
     "LEASE": lambda value, what: seconds(value, what, least=SHORTEST_LEASE),
     "WAIT": lambda value, what: seconds(value, what, endless=True),
-    "RENEW": _flag,
+    "RENEW": flag,
     "MAX_HOLD": _max_hold,
-    "WARN_OF_MISUSE": _flag,
+    "WARN_OF_MISUSE": flag,
     "OPTIONS": _options,
 }

@@ -10,7 +10,15 @@ from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
-__all__ = ["BUCKETS", "BucketKeys", "NameKeys", "bucket_keys", "check_name", "name_keys"]
+__all__ = [
+    "BUCKETS",
+    "BucketKeys",
+    "NameKeys",
+    "bucket_keys",
+    "check_name",
+    "name_keys",
+    "slot_keys",
+]
 
 # The smallest number whose slot (CRC16 mod 16384) falls into the middle of each sixteenth of the
 # slots: masters own contiguous ranges, so each gets its share of the buckets. Never change these:
@@ -69,6 +77,12 @@ def name_keys(prefix: str, name: str) -> NameKeys:
         listed,
         fence,
     )
+
+
+def slot_keys(prefix: str, slots: int) -> list[str]:
+    """The keys of the figures, one for each slot of time; they take turns."""
+    tag = bucket_keys(prefix, 0).tag
+    return [f"{tag}:metrics:{turn}" for turn in range(slots)]
 
 
 def bucket_of(name: str) -> int:

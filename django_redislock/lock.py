@@ -21,6 +21,8 @@ from .holding.lost import Lost
 from .holding.renewal import renewer
 from .holding.tenure import Tenure
 from .identity import packed_holder
+from .metrics import recording
+from .metrics.families import family_of
 from .signals import lock_acquired, lock_contended
 from .steps import Steps, aperform, perform
 from .transactions import tie_to_transactions
@@ -76,6 +78,11 @@ class Lock(TwoFaced):
     def limit(self) -> int:
         """How many may hold the name at once."""
         return self._terms.limit
+
+    @property
+    def family(self) -> str:
+        """What it is counted under: the template of the name, or the name without its numbers."""
+        return family_of(self.name)
 
     @property
     def fence(self) -> int:
@@ -193,6 +200,7 @@ class Lock(TwoFaced):
             if busy is not None:
                 told = {"holder": busy.holder, "waited": waited, "acquired": grant is not None}
                 yield lock_contended.telling(Lock, lock=self, **told)
+            recording.attempted(self, waited, acquired=grant is not None)
             if grant is not None and lock_acquired.receivers:
                 yield lock_acquired.telling(Lock, lock=self, waited=waited)
         except BaseException:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from .keys import check_name
+from .metrics.families import TemplatedName
 
 __all__ = [
     "CallNames",
@@ -72,7 +73,7 @@ class NameTemplate:
             name.append(part.literal)
             if part.field is not None:
                 name.append(self._encode(self._text(part, part.field, values)))
-        return "".join(name)
+        return TemplatedName.of("".join(name), self.text)
 
     def _text(self, part: _Part, field: str, values: Mapping[str, Any]) -> str:
         try:

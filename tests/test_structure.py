@@ -20,14 +20,15 @@ LONGEST = 300  # lines
 
 # A module imports from its own layer and from those above it in this table, never from below.
 LAYERS = [
-    "exceptions signals keys conf steps faces process holding",
+    "exceptions signals keys conf steps faces process holding metrics",
+    "metrics.families metrics.tallies metrics.meter metrics.hour",
     "backends backends.*",
     "handler identity",
-    "holding.* waiting transactions lock multi factory",
-    "names retrying calls views views.* rows rows.*",
+    "holding.* metrics.recording waiting transactions lock multi factory",
+    "names retrying calls views views.* rows rows.* metrics.exporting",
     "operations operations.presence operations.found operations.criteria operations.selection"
     " operations.wording",
-    "decorators models commands operations.audit admin admin.* checks log",
+    "decorators models commands operations.audit admin admin.* checks log metrics.*",
     "apps asgi migrations migrations.* management management.* testing testing.*",
     "django_redislock",  # the package itself: the public names
 ]

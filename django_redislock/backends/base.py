@@ -6,16 +6,18 @@ Waiting is not among them: ``waiting.py`` decides when to try again and what to 
 from __future__ import annotations
 
 import inspect
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from django.core.checks import CheckMessage
 
-from ..conf import SHORTEST_LEASE, LockConfig, seconds
+from ..conf import SHORTEST_LEASE, LockConfig, flag, seconds
+from ..metrics.meter import Batch, Meter
+from ..metrics.tallies import Slot
+from .holder import Holder
 from .waiters import Waiter, Waiters
 
 __all__ = [
@@ -39,31 +41,6 @@ SHARED = 2**31 - 1
 
 # How long a hand-over to another process is valid before its new holder has shown a sign of life.
 GRANT_LEASE = 2.0
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds a lock, or waits for it. ``started`` tells a pid from its later reuse."""
-
-    host: str = ""
-    pid: int = 0
-    thread: str = ""
-    what: str = ""
-    label: str = ""
-    started: int = 0
-
-    def __str__(self) -> str:
-        who = f"{self.what or 'unknown'} ({self.host or '?'}, pid {self.pid}, {self.thread})"
-        return f"{who} for {self.label}" if self.label else who
-
-    def pack(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def unpack(cls, text: str) -> Holder:
-        """Read what ``pack`` wrote; fields of a newer release are left out."""
-        known = cls.__dataclass_fields__
-        return cls(**{field: value for field, value in json.loads(text).items() if field in known})
 
 
 class Claim(NamedTuple):
@@ -175,12 +152,15 @@ class BaseLockBackend(ABC):
     subclass's ``__init__`` are its ``OPTIONS``.
     """
 
-    def __init__(self, config: LockConfig, *, grant_lease: float = GRANT_LEASE) -> None:
+    def __init__(
+        self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
+    ) -> None:
         self.config = config
         self.alias = config.alias
-        self.grant_lease = seconds(
-            grant_lease, f"LOCKS[{config.alias!r}]['OPTIONS']['grant_lease']", least=SHORTEST_LEASE
-        )
+        options = f"LOCKS[{config.alias!r}]['OPTIONS']"
+        self.grant_lease = seconds(grant_lease, f"{options}['grant_lease']", least=SHORTEST_LEASE)
+        # What this process has counted and not told yet; None where nothing is to be counted.
+        self.meter = Meter() if flag(metrics, f"{options}['metrics']") else None
         self.waiters = Waiters()
         self.on_force_release: Callable[[Hashable, str, str], None] | None = None
         # Equal where two aliases lead to the same locks.
@@ -281,6 +261,13 @@ class BaseLockBackend(ABC):
         """The attempt is over: its waiter need not hear any more."""
         self.waiters.leave(claim.name, claim.token)
 
+    def add_tallies(self, batch: Batch) -> None:
+        """Add what a process has counted to what all have; the same batch counts once."""
+
+    def tallies(self) -> Sequence[Slot]:
+        """What all processes have counted in the last hour, oldest slot first."""
+        return []
+
     def _force_released(self, name: str, token: str) -> None:
         if self.on_force_release is not None:
             self.on_force_release(self.place, name, token)
@@ -291,10 +278,14 @@ class BaseLockBackend(ABC):
 
     def close(self) -> None:
         """Give back connections and threads. The backend may be used again afterwards."""
+        if self.meter is not None:
+            self.meter.forget()
 
     def after_fork(self) -> None:
         """Forget, in a forked child, what belongs to the parent."""
         self.waiters.forget()
+        if self.meter is not None:
+            self.meter.forget()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"

@@ -13,6 +13,9 @@ from datetime import datetime, timezone
 from django.core.checks import CheckMessage, Warning
 
 from ..conf import LockConfig
+from ..metrics.hour import Hour
+from ..metrics.meter import Batch
+from ..metrics.tallies import Slot
 from .base import (
     GRANT_LEASE,
     BaseLockBackend,
@@ -52,8 +55,10 @@ class _Name:
 class MemoryLockBackend(BaseLockBackend):
     """Each verb is one step under a mutex; time is the monotonic clock."""
 
-    def __init__(self, config: LockConfig, *, grant_lease: float = GRANT_LEASE) -> None:
-        super().__init__(config, grant_lease=grant_lease)
+    def __init__(
+        self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
+    ) -> None:
+        super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._begin()
 
     def _begin(self) -> None:
@@ -62,6 +67,7 @@ class MemoryLockBackend(BaseLockBackend):
         self._gone: dict[str, float] = {}
         self._last_number = 0
         self._sweep_at = 100
+        self._hour = Hour()
 
     def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
         with self._mutex:
@@ -148,6 +154,14 @@ class MemoryLockBackend(BaseLockBackend):
                 if one.until > now
             ]
         return holds, queue
+
+    def add_tallies(self, batch: Batch) -> None:
+        with self._mutex:
+            self._hour.add(batch)
+
+    def tallies(self) -> Sequence[Slot]:
+        with self._mutex:
+            return self._hour.slots()
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         if not deploy:

@@ -50,6 +50,7 @@ def release_all() -> None:
             lock.backend.release(lock.name, lock.token)
         except LockError as error:
             logger.debug("At the end of the process: %s", error)
+    renewer.end()
     renewer.flush(PATIENCE)
 
 

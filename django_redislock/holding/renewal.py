@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..backends.base import BaseLockBackend, Extension
 from ..exceptions import LockUnavailable
@@ -55,6 +55,15 @@ class _Watch:
         self.entry = -1
 
 
+class _Later(NamedTuple):
+    """What is to be done for a backend, and when at the latest."""
+
+    due: float
+    backend: BaseLockBackend
+    errand: Callable[[], None]
+    at_end: bool
+
+
 class Renewer:
     """Keeps the holds of this process alive, and notices when they are not.
 
@@ -76,6 +85,7 @@ class Renewer:
         self._count = itertools.count()
         self._wake_at = 0.0
         self._couriers = Couriers()
+        self._later: list[_Later] = []
 
     def add(self, tenure: Tenure) -> None:
         """Look after a hold from now on."""
@@ -119,6 +129,31 @@ class Renewer:
 
         self._couriers.send(backend, insist)
 
+    def run_later(
+        self,
+        backend: BaseLockBackend,
+        errand: Callable[[], None],
+        delay: float,
+        *,
+        at_end: bool = True,
+    ) -> None:
+        """Do it in the background in ``delay`` seconds; sooner when nothing is held for a while.
+
+        ``at_end``: whether it is worth keeping the process from its end.
+        """
+        with self._changed:
+            later = _Later(monotonic() + delay, backend, errand, at_end)
+            self._later.append(later)
+            self._run_until(later.due)
+
+    def end(self) -> None:
+        """Do, here, what was to be done later: the process ends."""
+        with self._changed:
+            later, self._later = self._later, []
+        for one in later:
+            if one.at_end:
+                one.errand()
+
     def flush(self, timeout: float) -> None:
         """Wait until what was to be done in the background is done, ``timeout`` seconds at most."""
         self._couriers.join(timeout)
@@ -143,6 +178,9 @@ class Renewer:
         if len(self._due) > FEW + 2 * len(self._held):
             self._due = [entry for entry in self._due if self._is_current(entry)]
             heapq.heapify(self._due)
+        self._run_until(due)
+
+    def _run_until(self, due: float) -> None:
         if self._thread is None:
             thread = threading.Thread(
                 target=self._run, name="django_redislock-renewal", daemon=True
@@ -163,15 +201,24 @@ class Renewer:
                 if self._held:
                     held_at = now
                 elif now >= held_at + LINGER:
+                    self._send_later(math.inf)
                     self._thread = None
                     return
+                self._send_later(now)
                 due = self._take_due(now)
                 if not due:
                     idle = not self._held or not self._due
                     self._wake_at = min(held_at + LINGER, now + SOON) if idle else self._due[0][0]
+                    self._wake_at = min([self._wake_at, *(one.due for one in self._later)])
                     self._changed.wait(max(0.0, self._wake_at - now))
                     continue
             self._renew(due, now)
+
+    def _send_later(self, now: float) -> None:
+        due = [one for one in self._later if one.due <= now]
+        self._later = [one for one in self._later if one.due > now]
+        for one in due:
+            self._couriers.send(one.backend, one.errand)
 
     def _take_due(self, now: float) -> list[Tenure]:
         due: list[Tenure] = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..backends.base import BaseLockBackend, Extension, Grant
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
+from ..metrics import recording
 from ..process import process
 from ..signals import lock_lost, lock_released
 from ..steps import Step, Steps
@@ -148,6 +149,7 @@ class Tenure:
             raise self.gone(GONE)
         held_for = self.clock.held_for() if self.begun else None
         self._close()
+        recording.released(handle, held_for)
         if lock_released.receivers:
             yield lock_released.telling(type(handle), lock=handle, held=held_for)
 
@@ -211,6 +213,7 @@ class Tenure:
             handle.tell_lost()
         # One hold was lost, so it is told once, of the handle that came first if there are several.
         for handle in handles[:1]:
+            recording.lost(handle)
             lock_lost.send_robust(type(handle), lock=handle, reason=self.lost.reason)
 
     def gone(self, reason: str) -> LockLost:

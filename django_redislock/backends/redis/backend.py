@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 from ...conf import LockConfig
 from ...exceptions import LockUnavailable, readable
 from ...keys import BUCKETS, bucket_keys
+from ...metrics.meter import Batch
+from ...metrics.tallies import Slot
 from ..base import (
     GRANT_LEASE,
     BaseLockBackend,
@@ -30,7 +32,7 @@ from ..base import (
     Hold,
     Waiting,
 )
-from . import listing, server_checks
+from . import hour, listing, server_checks
 from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
 from .connections import Connections, pool_of_cache
@@ -54,8 +56,10 @@ class RedisLockBackend(BaseLockBackend):
     shown that it is alive.
     """
 
-    def __init__(self, config: LockConfig, *, grant_lease: float = GRANT_LEASE) -> None:
-        super().__init__(config, grant_lease=grant_lease)
+    def __init__(
+        self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
+    ) -> None:
+        super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
         # None of these connects before it is used.
         pool = pool_of_cache(config.cache, f"LOCKS[{config.alias!r}]")
@@ -145,6 +149,14 @@ class RedisLockBackend(BaseLockBackend):
     def _indexes(self) -> list[str]:
         return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
 
+    def add_tallies(self, batch: Batch) -> None:
+        with self._naming(""):
+            hour.add(self.connections, self.config.key_prefix, batch)
+
+    def tallies(self) -> Sequence[Slot]:
+        with self._naming(""):
+            return hour.slots(self.connections, self.config.key_prefix)
+
     # Waiting.
 
     def listening(self, name: str) -> bool:
@@ -176,6 +188,7 @@ class RedisLockBackend(BaseLockBackend):
         return server_checks.check(self, deploy=deploy)
 
     def close(self) -> None:
+        super().close()
         self.wakeups.close()
         self.connections.close()
 

@@ -11,7 +11,7 @@ from .commands import Word, pack
 from .connections import Connections
 from .records import Record, text
 
-__all__ = ["entries", "look_up", "walk"]
+__all__ = ["ask", "entries", "look_up", "walk"]
 
 _Words: TypeAlias = "tuple[Word, ...]"
 
@@ -36,10 +36,10 @@ class _Line(NamedTuple):
 
 def entries(connections: Connections, indexes: Sequence[str], start: int, stop: int) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
-    now = _ms(_ask(connections, [("TIME",)])[0])
+    now = _ms(ask(connections, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
     dead = _counts_until(connections, indexes, now)
-    total = sum(_ask(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
+    total = sum(ask(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
     wanted = min(stop, total) - start
     if wanted <= 0:
         return Entries([], max(total, 0))
@@ -53,7 +53,7 @@ def entries(connections: Connections, indexes: Sequence[str], start: int, stop: 
         score, covered = _score_before(connections, indexes, now, dead, start + wanted)
         counts = _counts_until(connections, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
-    replies = _ask(
+    replies = ask(
         connections,
         [
             ("ZRANGE", index, first, last, "WITHSCORES")
@@ -71,7 +71,7 @@ def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entr
         seen: set[tuple[str, str]] = set()
         while True:
             commands: list[_Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
-            time, (cursor, reply) = _ask(connections, commands)
+            time, (cursor, reply) = ask(connections, commands)
             now, cursor = _ms(time), int(cursor)
             # The server repeats some when the index shrinks while it is read.
             fresh = {line for line in _lines(reply) if line.until > now and line[1:] not in seen}
@@ -92,7 +92,7 @@ def look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> 
 
 def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     keys = [name_keys(prefix, entry.name) for entry in entries]
-    time, *lines = _ask(connections, [("TIME",), *(("GET", one.alone) for one in keys)])
+    time, *lines = ask(connections, [("TIME",), *(("GET", one.alone) for one in keys)])
     now, alone = _ms(time), [text(line or "").split(" ", 2) for line in lines]
     # Of those that are not the only hold of their name, a name may have several, and a queue.
     others: list[_Words] = []
@@ -103,7 +103,7 @@ def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) ->
             others.append(("ZCARD", one.queue))
             others.append(("ZRANGE", one.queue, 0, 0, "WITHSCORES"))
             others.append(("ZCOUNT", one.holds, f"({now}", "+inf"))
-    answers = iter(_ask(connections, others))
+    answers = iter(ask(connections, others))
     holds = []
     for entry, line in zip(entries, alone, strict=True):
         if line[0] == entry.token:
@@ -141,7 +141,7 @@ def _score_before(
     """The last score that has at most ``start`` live entries at or before it, and how many."""
     if start == 0:
         return now, 0
-    ends = _ask(connections, [("ZRANGE", index, -1, -1, "WITHSCORES") for index in indexes])
+    ends = ask(connections, [("ZRANGE", index, -1, -1, "WITHSCORES") for index in indexes])
     low, high = now, max(until for reply in ends for _, until in _pairs(reply))
     skipped = 0
     while low < high - 1:
@@ -155,10 +155,11 @@ def _score_before(
 
 
 def _counts_until(connections: Connections, indexes: Sequence[str], score: int) -> list[int]:
-    return _ask(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
+    return ask(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
 
 
-def _ask(connections: Connections, commands: Sequence[_Words]) -> list[Any]:
+def ask(connections: Connections, commands: Sequence[_Words]) -> list[Any]:
+    """The replies to all of them. Raises the first that is an error."""
     if not commands:
         return []
     replies, _ = connections.send_all([pack(*command) for command in commands])

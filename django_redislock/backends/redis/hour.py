@@ -1,0 +1,72 @@
+"""The figures of the last hour in Redis: a hash for each slot of time."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from itertools import count, islice
+
+from ...keys import slot_keys
+from ...metrics.meter import Batch
+from ...metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
+from .commands import Word
+from .connections import Connections
+from .listing import ask
+from .records import text
+
+__all__ = ["add", "slots"]
+
+# How many families travel in one go: a server is not kept from others for longer than this takes.
+CHUNK = 20
+
+# The script goes along each time: a process sends it every few seconds at the most.
+ADD = (resources.files(__package__) / "lua" / "add_tallies.lua").read_bytes()
+
+
+def add(connections: Connections, prefix: str, batch: Batch) -> None:
+    keys = slot_keys(prefix, SLOTS)
+    families = iter(batch.tallies.items())
+    for number in count():
+        chunk = list(islice(families, CHUNK))
+        if not chunk:
+            return
+        seen = f"{keys[0]}:{batch.key}-{number}"
+        told = [part for family, tally in chunk for part in (family, _packed(tally))]
+        command: tuple[Word, ...] = (
+            "EVAL",
+            ADD,
+            len(keys) + 1,
+            seen,
+            *keys,
+            SLOT,
+            MOST_FAMILIES,
+            *told,
+        )
+        ask(connections, [command])
+
+
+def slots(connections: Connections, prefix: str) -> list[Slot]:
+    keys = slot_keys(prefix, SLOTS)
+    (seconds, _), *hashes = ask(connections, [("TIME",), *(("HGETALL", key) for key in keys)])
+    known: dict[int, dict[str, Tally]] = {}
+    for fields in map(_fields, hashes):
+        number = int(fields.pop("slot", 0))
+        known[number] = {
+            family.removeprefix(":"): Tally.of(json.loads(figures))
+            for family, figures in fields.items()
+        }
+    return last_hour(int(seconds) // SLOT, known)
+
+
+def _packed(tally: Tally) -> str:
+    return json.dumps(tally.figures(), separators=(",", ":"))
+
+
+def _fields(reply: object) -> dict[str, str]:
+    """A hash: flat in RESP2, a dictionary in RESP3."""
+    if isinstance(reply, dict):
+        pairs = list(reply.items())
+    else:
+        flat = list(reply)  # type: ignore[call-overload]  # a reply is what the server says
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    return {text(field): text(value) for field, value in pairs}

@@ -1,0 +1,1 @@
+"""How often names are locked, waited for and held: counted by family, shared by all processes."""

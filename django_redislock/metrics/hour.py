@@ -1,0 +1,37 @@
+"""The figures of the last hour, in the memory of one process."""
+
+from __future__ import annotations
+
+import time
+
+from .families import OTHER
+from .meter import Batch
+from .tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
+
+__all__ = ["Hour"]
+
+
+class Hour:
+    """As strict as Redis: old slots go, and families beyond the bound are counted together."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, dict[str, Tally]] = {}
+
+    def add(self, batch: Batch) -> None:
+        number = _present()
+        slot = self._slots.setdefault(number, {})
+        self._slots = {n: known for n, known in self._slots.items() if n > number - SLOTS}
+        for family, tally in batch.tallies.items():
+            has_room = family in slot or len(slot) < MOST_FAMILIES
+            slot.setdefault(family if has_room else OTHER, Tally()).add(tally)
+
+    def slots(self) -> list[Slot]:
+        copies = {
+            number: {family: Tally.of(tally.figures()) for family, tally in slot.items()}
+            for number, slot in self._slots.items()
+        }
+        return last_hour(_present(), copies)
+
+
+def _present() -> int:
+    return int(time.time()) // SLOT

@@ -1,0 +1,124 @@
+"""What is counted of one family, in one slot of time, and what that says."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import add
+from typing import NamedTuple
+
+__all__ = ["BOUNDS", "MOST_FAMILIES", "SLOT", "SLOTS", "Slot", "Tally", "last_hour", "percentile"]
+
+# The upper bounds (seconds) of the buckets that durations fall into: 1 ms, doubled until it is
+# above an hour. One more bucket has what is longer.
+BOUNDS = tuple(0.001 * 2**power for power in range(23))
+
+# The figures of the last hour: so many slots of time of so many seconds, of which the last one has
+# only begun.
+SLOT = 300
+SLOTS = 13
+
+# Of so many families figures are kept apart; those of all others are kept together.
+MOST_FAMILIES = 200
+
+MICROSECONDS = 1_000_000
+
+
+def _no_buckets() -> list[int]:
+    return [0] * (len(BOUNDS) + 1)
+
+
+@dataclass
+class Tally:
+    """How often a family was acquired, busy and lost; and how long was waited and held (seconds).
+
+    ``waits`` are those of whoever acquired it, ``holds`` those of whoever released it: how many
+    there were in each bucket.
+    """
+
+    longest_wait: float = 0.0
+    longest_hold: float = 0.0
+    acquired: int = 0
+    busy: int = 0
+    lost: int = 0
+    waits: list[int] = field(default_factory=_no_buckets)
+    holds: list[int] = field(default_factory=_no_buckets)
+
+    def was_acquired(self, waited: float) -> None:
+        self.acquired += 1
+        self.waits[bisect_left(BOUNDS, waited)] += 1
+        self.longest_wait = max(self.longest_wait, waited)
+
+    def was_released(self, held: float) -> None:
+        self.holds[bisect_left(BOUNDS, held)] += 1
+        self.longest_hold = max(self.longest_hold, held)
+
+    def was_busy(self, waited: float) -> None:
+        self.busy += 1
+
+    def was_lost(self, held: float) -> None:
+        self.lost += 1
+
+    def add(self, other: Tally) -> None:
+        self.longest_wait = max(self.longest_wait, other.longest_wait)
+        self.longest_hold = max(self.longest_hold, other.longest_hold)
+        self.acquired += other.acquired
+        self.busy += other.busy
+        self.lost += other.lost
+        self.waits = list(map(add, self.waits, other.waits))
+        self.holds = list(map(add, self.holds, other.holds))
+
+    def wait(self, share: float) -> float:
+        """The wait (seconds) that this share of the acquisitions did not exceed."""
+        return percentile(self.waits, share, self.longest_wait)
+
+    def hold(self, share: float) -> float:
+        """The time (seconds) that this share of the holds did not exceed."""
+        return percentile(self.holds, share, self.longest_hold)
+
+    def figures(self) -> list[int]:
+        """Whole numbers; the first two, in microseconds, are the longest and no sums."""
+        longest = (self.longest_wait, self.longest_hold)
+        rounded = [round(seconds * MICROSECONDS) for seconds in longest]
+        return [*rounded, self.acquired, self.busy, self.lost, *self.waits, *self.holds]
+
+    @classmethod
+    def of(cls, figures: Sequence[int]) -> Tally:
+        longest_wait, longest_hold, acquired, busy, lost, *buckets = figures
+        half = len(buckets) // 2
+        return cls(
+            longest_wait / MICROSECONDS, longest_hold / MICROSECONDS, acquired, busy, lost,
+            buckets[:half], buckets[half:],
+        )  # fmt: skip
+
+
+class Slot(NamedTuple):
+    """What was counted, by family, from ``start`` (seconds since 1970) on."""
+
+    start: int
+    tallies: Mapping[str, Tally]
+
+
+def last_hour(present: int, tallies: Mapping[int, Mapping[str, Tally]]) -> list[Slot]:
+    """The slots up to the present one, by their numbers: seconds since 1970 over ``SLOT``."""
+    numbers = range(present - SLOTS + 1, present + 1)
+    return [Slot(number * SLOT, tallies.get(number, {})) for number in numbers]
+
+
+def percentile(buckets: Sequence[int], share: float, longest: float) -> float:
+    """The duration (seconds) below which this share of all lies, guessed within its bucket."""
+    rank = share * sum(buckets)
+    for count, lower, upper in zip(buckets, _lower_bounds(), (*BOUNDS, longest), strict=True):
+        if count and rank <= count:
+            # Durations within a bucket spread over magnitudes; only the first one begins at zero.
+            within = rank / count
+            guess: float = lower * (upper / lower) ** within if lower else upper * within
+            return min(guess, longest)
+        rank -= count
+    return longest if any(buckets) else 0.0
+
+
+def _lower_bounds() -> Iterator[float]:
+    yield 0.0
+    yield from BOUNDS

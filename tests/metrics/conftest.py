@@ -1,0 +1,22 @@
+"""What a process has counted, and what all have, on either backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock.holding.renewal import renewer
+from tests.support.fixtures import own_server, place, use, workers
+
+__all__ = ["own_server", "place", "use", "workers"]
+
+
+@pytest.fixture(params=["default", "memory"])
+def using(request):
+    """The alias of a backend: each test runs once for each."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_to_tell() -> None:
+    """What other tests have counted is not told in the middle of this one."""
+    renewer.end()

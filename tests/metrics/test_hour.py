@@ -1,0 +1,179 @@
+"""The figures of the last hour: what both backends keep, and for how long."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from django_redislock import lock_backends
+from django_redislock.keys import slot_keys
+from django_redislock.metrics import hour, tallies
+from django_redislock.metrics.families import OTHER
+from django_redislock.metrics.meter import Batch, Meter
+from django_redislock.metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Tally
+from tests.support.processes import wait_until
+
+
+def batch(key="1", /, **counts):
+    return Batch(key, {name: Tally(acquired=number) for name, number in counts.items()})
+
+
+def counted(backend):
+    """How often each family was acquired, in the whole hour."""
+    found: dict[str, int] = {}
+    for slot in backend.tallies():
+        for family, tally in slot.tallies.items():
+            found[family] = found.get(family, 0) + tally.acquired
+    return found
+
+
+@pytest.fixture
+def backend(using, place, settings):
+    settings.LOCKS = {
+        **settings.LOCKS,
+        "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
+    }
+    return lock_backends[using]
+
+
+@pytest.fixture
+def short_slots(monkeypatch):
+    """Slots of a second, three of them."""
+    from django_redislock.backends.redis import hour as redis_hour
+
+    for module in (tallies, hour, redis_hour):
+        monkeypatch.setattr(module, "SLOT", 1)
+        monkeypatch.setattr(module, "SLOTS", 3)
+
+
+def test_an_hour_is_the_present_slot_and_all_before_it(backend):
+    slots = backend.tallies()
+    assert len(slots) == SLOTS
+    assert all(slot.tallies == {} for slot in slots)
+    assert [after.start - before.start for before, after in pairwise(slots)] == [SLOT] * (SLOTS - 1)
+    assert slots[-1].start <= time.time() < slots[-1].start + SLOT + 1
+    assert slots[-1].start - slots[0].start == 3600
+
+
+def test_what_is_told_adds_up(backend):
+    first, second = Tally(), Tally(busy=2, lost=1)
+    for wait, hold in ((0.0001, 0.5), (3.0, 4000.0)):
+        first.was_acquired(wait)
+        first.was_released(hold)
+    second.was_acquired(7.5)
+    backend.add_tallies(Batch("1", {"a": first}))
+    backend.add_tallies(Batch("2", {"a": second, "b": first}))
+    whole = Tally()
+    whole.add(first)
+    whole.add(second)
+    found = {f: t for slot in backend.tallies() for f, t in slot.tallies.items()}
+    assert found == {"a": whole, "b": first}
+
+
+def test_names_of_all_kinds_are_kept_apart(backend):
+    families = ["größe", 'a"b', "a:b", "slot", "line\nbreak", "zero\0", "%s", "\U0001f512", "{}"]
+    backend.add_tallies(Batch("1", {family: Tally(acquired=1) for family in families}))
+    assert counted(backend) == dict.fromkeys(families, 1)
+
+
+def test_what_was_added_can_be_changed_by_nobody_who_reads_it(backend):
+    backend.add_tallies(batch(a=1))
+    backend.tallies()[-1].tallies.get("a", Tally()).acquired += 5
+    assert counted(backend) == {"a": 1}
+
+
+def test_families_beyond_the_bound_are_counted_together(backend):
+    names = [f"family {number}" for number in range(MOST_FAMILIES + 60)]
+    for part in (names[:150], names[150:]):
+        backend.add_tallies(Batch(part[0], {name: Tally(acquired=1) for name in part}))
+    backend.add_tallies(batch("again", **{names[0]: 4, names[-1]: 5}))
+    found = counted(backend)
+    assert len(found) == MOST_FAMILIES + 1
+    assert found[names[0]] == 5
+    assert found[OTHER] == 60 + 5
+    assert sum(found.values()) == len(names) + 9
+
+
+def test_the_process_bounds_what_it_counts_before_it_tells():
+    meter = Meter()
+    for number in range(MOST_FAMILIES + 60):
+        meter.note(Tally.was_acquired, f"family {'x' * (number % 20)} {'y' * (number // 20)}", 0.0)
+    told = meter.take().tallies
+    assert len(told) == MOST_FAMILIES + 1
+    assert told[OTHER].acquired == 60
+
+
+def test_slots_end(backend, short_slots):
+    backend.add_tallies(batch(a=1))
+    assert len(backend.tallies()) == 3
+    wait_until(lambda: counted(backend) == {})
+    # Whatever was in the place of the new slot before is gone.
+    backend.add_tallies(batch("2", b=1))
+    assert counted(backend) == {"b": 1}
+
+
+def test_time_goes_by_slots(backend, short_slots):
+    def told_in_two() -> bool:
+        backend.add_tallies(batch(str(time.monotonic()), a=1))
+        return sum("a" in slot.tallies for slot in backend.tallies()) == 2
+
+    wait_until(told_in_two)
+
+
+def test_memory_is_given_back(short_slots):
+    known = hour.Hour()
+    known.add(batch(a=1))
+    wait_until(lambda: not any(slot.tallies for slot in known.slots()))
+    known.add(batch(b=1))
+    assert len(known._slots) == 1
+
+
+# In Redis alone.
+
+
+def test_the_same_batch_counts_once(place):
+    backend = lock_backends["default"]
+    for _ in range(2):
+        backend.add_tallies(batch(a=1))
+    assert counted(backend) == {"a": 1}
+
+
+def test_every_key_is_ours_and_expires(place):
+    lock_backends["default"].add_tallies(batch(a=1))
+    with place.client() as client:
+        keys = {key.decode(): client.ttl(key) for key in client.scan_iter(f"{place.prefix}:*")}
+    slots = slot_keys(place.prefix, SLOTS)
+    (slot,) = set(keys) & set(slots)
+    assert SLOT * (SLOTS - 1) <= keys[slot] <= SLOT * SLOTS
+    (seen,) = set(keys) - set(slots)
+    assert 0 < keys[seen] <= 60
+
+
+def test_a_place_that_was_not_emptied_in_time_is_emptied(place):
+    """Its expiry and the clock of the script need not agree to the millisecond."""
+    backend = lock_backends["default"]
+    backend.add_tallies(batch(old=1))
+    with place.client() as client:
+        (key,) = filter(client.exists, slot_keys(place.prefix, SLOTS))
+        client.hset(key, "slot", 1)
+    backend.add_tallies(batch("2", new=1))
+    assert counted(backend) == {"new": 1}
+
+
+def test_an_hour_never_grows_beyond_its_bound(place):
+    """Families as long and as many as can be: the memory that the docs speak of."""
+    full = {f"{number:03}".ljust(100, "x"): Tally.of([10**5] * 53) for number in range(300)}
+    lock_backends["default"].add_tallies(Batch("1", full))
+    with place.client() as client:
+        (key,) = filter(client.exists, slot_keys(place.prefix, SLOTS))
+        assert client.hlen(key) == MOST_FAMILIES + 2
+        assert client.memory_usage(key, samples=0) * SLOTS < 2_000_000
+
+
+def test_listing_and_clearing_do_not_see_the_figures(place):
+    backend = lock_backends["default"]
+    backend.add_tallies(batch(a=1))
+    assert backend.list().total == 0
+    assert backend.check(deploy=False) == []
