@@ -1,0 +1,84 @@
+"""What the exporters of figures have in common: they are receivers of the signals."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..holding.renewal import renewer
+from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
+from .families import OTHER, family_of
+from .tallies import MOST_FAMILIES
+
+if TYPE_CHECKING:
+    from ..lock import Lock
+
+__all__ = ["Exporter"]
+
+# What all families are called that came when there were as many as there may be.
+OTHERS = "other"
+
+
+class Exporter(ABC):
+    """Hears what happens to the locks of this process, by alias and family."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, str] = {OTHER: OTHERS}
+
+    def connect(self) -> None:
+        """Listen from now on."""
+        lock_acquired.connect(self._acquired, weak=False)
+        lock_contended.connect(self._contended, weak=False)
+        lock_released.connect(self._released, weak=False)
+        lock_lost.connect(self._lost, weak=False)
+
+    def disconnect(self) -> None:
+        """Listen no more."""
+        lock_acquired.disconnect(self._acquired)
+        lock_contended.disconnect(self._contended)
+        lock_released.disconnect(self._released)
+        lock_lost.disconnect(self._lost)
+
+    @abstractmethod
+    def acquired(self, alias: str, family: str, waited: float) -> None: ...
+
+    @abstractmethod
+    def busy(self, alias: str, family: str) -> None: ...
+
+    @abstractmethod
+    def released(self, alias: str, family: str, held: float) -> None: ...
+
+    @abstractmethod
+    def lost(self, alias: str, family: str) -> None: ...
+
+    def held(self) -> Mapping[tuple[str, str], int]:
+        """How many holds this process has, by alias and family."""
+        return Counter(
+            (tenure.backend.alias, self._bounded(family_of(tenure.name)))
+            for tenure in renewer.holds()
+        )
+
+    def _bounded(self, family: str) -> str:
+        known = self._families
+        if family not in known and len(known) <= MOST_FAMILIES:
+            known[family] = family
+        return known.get(family, OTHERS)
+
+    def _of(self, lock: Lock) -> tuple[str, str]:
+        return lock.backend.alias, self._bounded(lock.family)
+
+    def _acquired(self, *, lock: Lock, waited: float, **kwargs: Any) -> None:
+        self.acquired(*self._of(lock), waited)
+
+    def _contended(self, *, lock: Lock, acquired: bool, **kwargs: Any) -> None:
+        if not acquired:
+            self.busy(*self._of(lock))
+
+    def _released(self, *, lock: Lock, held: float | None, **kwargs: Any) -> None:
+        if held is not None:
+            self.released(*self._of(lock), held)
+
+    def _lost(self, *, lock: Lock, **kwargs: Any) -> None:
+        self.lost(*self._of(lock))

@@ -1,0 +1,93 @@
+"""The figures of this process for Prometheus: call ``connect()``, in ``AppConfig.ready``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+    from prometheus_client.metrics_core import GaugeMetricFamily
+except ImportError as error:
+    raise ImportError(
+        "django_redislock.metrics.prometheus needs prometheus_client: "
+        "pip install django-redislock[prometheus]"
+    ) from error
+
+from .exporting import Exporter
+from .tallies import BOUNDS
+
+__all__ = ["PrometheusExporter", "connect"]
+
+LABELS = ("alias", "family")
+
+
+def connect(registry: CollectorRegistry = REGISTRY) -> PrometheusExporter:
+    """Keep the metrics of the locks in ``registry``.
+
+    Raises ``ValueError`` where it has metrics of these names already.
+    """
+    exporter = PrometheusExporter(registry)
+    exporter.connect()
+    return exporter
+
+
+class PrometheusExporter(Exporter):
+    """Counters and histograms that a registry collects."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._acquisitions = Counter(
+            "django_redislock_acquired_total", "Locks acquired.", LABELS, registry=registry
+        )
+        self._busy = Counter(
+            "django_redislock_busy_total",
+            "Attempts that ended without the lock.",
+            LABELS,
+            registry=registry,
+        )
+        self._losses = Counter(
+            "django_redislock_lost_total",
+            "Locks that ended while their handle believed it held.",
+            LABELS,
+            registry=registry,
+        )
+        self._waits = Histogram(
+            "django_redislock_wait_seconds",
+            "How long acquired locks were waited for.",
+            LABELS,
+            buckets=BOUNDS,
+            registry=registry,
+        )
+        self._holds = Histogram(
+            "django_redislock_hold_seconds",
+            "How long released locks were held.",
+            LABELS,
+            buckets=BOUNDS,
+            registry=registry,
+        )
+        registry.register(self)
+
+    def acquired(self, alias: str, family: str, waited: float) -> None:
+        self._acquisitions.labels(alias, family).inc()
+        self._waits.labels(alias, family).observe(waited)
+
+    def busy(self, alias: str, family: str) -> None:
+        self._busy.labels(alias, family).inc()
+
+    def released(self, alias: str, family: str, held: float) -> None:
+        self._holds.labels(alias, family).observe(held)
+
+    def lost(self, alias: str, family: str) -> None:
+        self._losses.labels(alias, family).inc()
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "django_redislock_held", "Locks that this process holds.", labels=LABELS
+        )
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What a registry asks for when it is scraped."""
+        (gauge,) = self.describe()
+        for labels, number in self.held().items():
+            gauge.add_metric(labels, number)
+        yield gauge

@@ -1,0 +1,178 @@
+"""The same figures for Prometheus and for OpenTelemetry, of this process alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from threading import Event, Thread
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from django_redislock import lock, lock_backends
+from django_redislock.metrics import opentelemetry, prometheus
+from django_redislock.metrics.tallies import BOUNDS, MOST_FAMILIES
+from django_redislock.signals import lock_lost
+from tests.support.processes import wait_until
+
+ORDERS = {"alias": "memory", "family": "order:*"}
+
+
+@pytest.fixture
+def registry() -> Iterator[CollectorRegistry]:
+    registry = CollectorRegistry()
+    exporter = prometheus.connect(registry)
+    yield registry
+    exporter.disconnect()
+
+
+@pytest.fixture
+def reader() -> Iterator[InMemoryMetricReader]:
+    reader = InMemoryMetricReader()
+    exporter = opentelemetry.connect(MeterProvider([reader], shutdown_on_exit=False))
+    yield reader
+    exporter.disconnect()
+
+
+def points(reader: InMemoryMetricReader) -> dict[str, list]:
+    """The data points of each instrument."""
+    data = reader.get_metrics_data()
+    return {
+        metric.name: list(metric.data.data_points)
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+
+def use_locks() -> None:
+    """Two acquisitions, one busy answer, one loss."""
+    with lock("order:1", using="memory"):
+        assert not lock("order:1", using="memory").acquire(wait=0)
+    lost = lock("order:2", using="memory", lease=0.05, renew=False)
+    told = Event()
+    receiver = partial(_set, told)
+    lock_lost.connect(receiver)  # comes after those that are there
+    lost.acquire()
+    assert told.wait(10)
+    lock_lost.disconnect(receiver)
+
+
+def _set(told: Event, **kwargs: object) -> None:
+    told.set()
+
+
+def test_prometheus_is_told_what_happens(registry):
+    use_locks()
+    expected = {"acquired_total": 2, "busy_total": 1, "lost_total": 1, "wait_seconds_count": 2}
+    expected["hold_seconds_count"] = 1
+    found = {
+        name: registry.get_sample_value(f"django_redislock_{name}", ORDERS) for name in expected
+    }
+    assert found == expected
+
+
+def test_prometheus_is_told_what_is_held_when_it_asks(registry):
+    def held() -> float | None:
+        return registry.get_sample_value("django_redislock_held", ORDERS)
+
+    assert held() is None
+    with lock("order:1", using="memory"), lock("order:2", using="memory"):
+        assert held() == 2
+    assert held() is None
+
+
+def test_prometheus_can_read_it(registry):
+    use_locks()
+    text = generate_latest(registry).decode()
+    assert 'django_redislock_acquired_total{alias="memory",family="order:*"} 2.0' in text
+    assert (
+        'django_redislock_wait_seconds_bucket{alias="memory",family="order:*",le="0.001"}' in text
+    )
+    assert "order:1" not in text
+
+
+def test_opentelemetry_is_told_what_happens(reader):
+    use_locks()
+    with lock("order:3", using="memory"):
+        found = points(reader)
+    attributes = {"django_redislock.alias": "memory", "django_redislock.family": "order:*"}
+    assert all(dict(one.attributes) == attributes for (one,) in found.values())
+    assert {name: one.value for name, (one,) in found.items() if "duration" not in name} == {
+        "django_redislock.acquired": 3,
+        "django_redislock.busy": 1,
+        "django_redislock.lost": 1,
+        "django_redislock.held": 1,
+    }
+    (waits,), (holds,) = (found[f"django_redislock.{one}.duration"] for one in ("wait", "hold"))
+    assert (waits.count, holds.count) == (3, 1)
+    assert tuple(waits.explicit_bounds) == BOUNDS
+
+
+def test_families_are_bounded_whatever_the_names(registry):
+    for number in range(MOST_FAMILIES + 30):
+        with lock(f"{'x' * (number % 20)}-{'y' * (number // 20)}", using="memory"):
+            pass
+    samples = [
+        sample
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "django_redislock_acquired_total"
+    ]
+    assert len(samples) == MOST_FAMILIES + 1
+    (others,) = [one.value for one in samples if one.labels["family"] == "other"]
+    assert others == 30
+
+
+def test_a_hold_of_another_handle_has_no_length(registry):
+    held = lock("order:1", using="memory")
+    held.acquire()
+    lock("order:1", using="memory", token=held.detach()).release()
+    assert registry.get_sample_value("django_redislock_hold_seconds_count", ORDERS) is None
+
+
+def test_an_attempt_that_waited_and_got_it_was_not_busy(registry):
+    def wait() -> None:
+        with lock("order:1", using="memory", wait=20):
+            pass
+
+    with lock("order:1", using="memory"):
+        waiting = Thread(target=wait)
+        waiting.start()
+        wait_until(lambda: lock_backends["memory"].inspect("order:1")[1])
+    waiting.join()
+    assert registry.get_sample_value("django_redislock_busy_total", ORDERS) is None
+    assert registry.get_sample_value("django_redislock_acquired_total", ORDERS) == 2
+
+
+def test_who_disconnects_hears_no_more():
+    registry = CollectorRegistry()
+    exporter = prometheus.connect(registry)
+    exporter.disconnect()
+    use_locks()
+    assert registry.get_sample_value("django_redislock_acquired_total", ORDERS) is None
+
+
+WITHOUT = """
+import sys
+sys.modules[{missing!r}] = None
+import django_redislock.metrics.{module}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [("prometheus", "prometheus_client"), ("opentelemetry", "opentelemetry")],
+)
+def test_without_the_extra_the_error_says_what_to_install(module, missing):
+    code = WITHOUT.format(module=module, missing=missing)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 1
+    assert f"pip install django-redislock[{module}]" in done.stderr.splitlines()[-1]
