@@ -20,6 +20,7 @@ from ..exceptions import InvalidLockBackend, LockUnavailable, readable
 from ..models import Lock
 from ..operations.wording import formats
 from .detail import Detail
+from .hot import HotNames
 from .live import LiveLocks
 from .references import address_of, name_at
 from .release import ReleaseView
@@ -43,12 +44,14 @@ class LockAdmin(_ModelAdmin):
     look_through = 10_000
     change_list_template = "admin/django_redislock/lock/change_list.html"
     detail_template = "admin/django_redislock/lock/detail.html"
+    hot_template = "admin/django_redislock/lock/hot.html"
     release_template = "admin/django_redislock/lock/release.html"
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("", wrap(self.changelist_view), name="django_redislock_lock_changelist"),
+            path("hot/", wrap(self.hot_view), name="django_redislock_lock_hot"),
             path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
             path(
                 "<path:object_id>/change/",
@@ -118,6 +121,14 @@ class LockAdmin(_ModelAdmin):
             **(extra_context or {}),
         }
         return self.render(request, self.detail_template, context)
+
+    @method_decorator(require_safe)
+    def hot_view(self, request: HttpRequest) -> TemplateResponse:
+        """The figures of the last hour, by families of names."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {"title": _("Hot names"), "hot": HotNames(request)}
+        return self.render(request, self.hot_template, context)
 
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask, and then release by force what was shown."""

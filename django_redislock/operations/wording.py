@@ -14,7 +14,7 @@ from ..backends.base import Hold, Holder
 from ..exceptions import readable
 from .found import Found, state_of
 
-__all__ = ["STATE_NAMES", "Line", "duration", "formats", "limit_of", "place_of"]
+__all__ = ["STATE_NAMES", "Line", "brief", "duration", "formats", "limit_of", "place_of"]
 
 STATE_NAMES = {
     "held": gettext_lazy("held"),
@@ -91,6 +91,14 @@ def duration(seconds: float) -> str:
     else:
         units = [(whole // DAY, "%(count)d d"), (whole % DAY // HOUR, "%(count)d h")]
     return " ".join(_(text) % {"count": count} for count, text in units if count)
+
+
+def brief(seconds: float) -> str:
+    """A length of time that may be much shorter than a second."""
+    if seconds >= 1:
+        return duration(seconds)
+    milliseconds = round(seconds * 1000)
+    return _("%(count)d ms") % {"count": milliseconds} if milliseconds else _("< 1 ms")
 
 
 def formats() -> str:

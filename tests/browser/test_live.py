@@ -10,6 +10,8 @@ from selenium.webdriver.common.keys import Keys
 
 from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Extension
+from django_redislock.metrics.meter import Batch
+from django_redislock.metrics.tallies import Tally
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import hold, is_held, queue
 
@@ -143,6 +145,16 @@ class LivePageTests(BrowserTestCase):
             self.until(lambda: "Queue (1)" in self.text())
             self.picture("detail")
         self.until(lambda: "It does not hold the name." in self.text())
+        assert not self.was_reloaded
+
+    def test_hot_names_come_up_without_a_reload(self) -> None:
+        self.log_in()
+        self.one(".object-tools a").click()
+        self.until(lambda: "No lock was asked for in the last hour." in self.text())
+        self.mark()
+        batch = Batch("1", {"order:*": Tally(acquired=7, waits=[7] + [0] * 23)})
+        lock_backends["memory"].add_tallies(batch)
+        self.until(lambda: "order:*" in self.text("#hot_list"))
         assert not self.was_reloaded
 
     def test_a_session_that_is_over_is_told(self) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
+from redis import Redis
 from selenium.webdriver.common.by import By
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Extension
+from django_redislock.keys import slot_keys
+from django_redislock.metrics.tallies import SLOT, SLOTS, Tally
 from django_redislock.testing.servers import EmbeddedServer
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import add_alias, hold, queue
+
+HOT = f"{PAGE}hot/"
 
 
 class LookTests(BrowserTestCase):
@@ -34,6 +42,41 @@ class LookTests(BrowserTestCase):
         self.browser.execute_async_script("setTimeout(arguments[0], 150)")
         lock_backends["default"].extend([Extension("report:2026-11", token, 240)])
 
+    def fill_hour(self) -> None:
+        """What other processes have told in the last hour."""
+        for family, often, wait, busy in (
+            ("checkout:{request.user.pk}", 900, 0.004, 31),
+            ("event:*", 420, 0.7, 160),
+            ("shop.order:{id}", 260, 0.0004, 2),
+            ("report", 12, 4.0, 40),
+            ("feed:{feed_id}", 48, 0.0004, 0),
+        ):
+            slots = {}
+            for age in range(SLOTS):
+                tally = slots[age] = Tally(busy=busy * (5 + age * 7 % 11) // 130)
+                for number in range(often * (4 + (age * age + often) % 9) // 100):
+                    tally.was_acquired(wait * (1 + number % 50) / 10)
+                    tally.was_released(wait * (2 + number % 30))
+            self.tell(family, slots)
+
+    def tell(self, family: str, slots: dict[int, Tally]) -> None:
+        """The backend counts for the slot of now alone, so the older ones are put in its place."""
+        backend = lock_backends["default"]
+        client = Redis.from_url(self.project.REDIS_URL)  # type: ignore[attr-defined]
+        now = int(time.time()) // SLOT
+        with client:
+            for age, tally in slots.items():
+                key = slot_keys(backend.config.key_prefix, SLOTS)[(now - age) % SLOTS]
+                client.hset(key, "slot", now - age)
+                client.hset(key, f":{family}", json.dumps(tally.figures()))
+                client.expire(key, 600)
+
+    def check_hot(self, name: str) -> None:
+        self.visit(HOT)
+        assert "event:*" in self.text("#hot_list")
+        assert violations(self.browser) == []
+        self.picture(f"hot-names{name}")
+
     def check_all_pages(self, name: str) -> None:
         assert violations(self.browser) == []
         self.picture(f"list-{name}")
@@ -49,6 +92,8 @@ class LookTests(BrowserTestCase):
         self.fill()
         self.log_in()
         self.check_all_pages("light")
+        self.fill_hour()
+        self.check_hot("")
 
     def test_axe_finds_nothing_in_the_dark_theme(self) -> None:
         self.scheme("dark")
@@ -57,9 +102,13 @@ class LookTests(BrowserTestCase):
         background = "return getComputedStyle(document.body).backgroundColor"
         assert self.browser.execute_script(background) == "rgb(18, 18, 18)"
         self.check_all_pages("dark")
+        self.fill_hour()
+        self.check_hot("-dark")
 
     def test_axe_finds_nothing_where_nothing_is_held(self) -> None:
         self.log_in()
+        assert violations(self.browser) == []
+        self.visit(HOT)
         assert violations(self.browser) == []
 
     def test_axe_would_find_something(self) -> None:
@@ -72,9 +121,10 @@ class LookTests(BrowserTestCase):
         self.browser.set_window_size(500, 900)
         self.fill()
         hold("x" * 300, "default", what="y" * 300)
+        self.fill_hour()
         self.log_in()
         wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        for path in (PAGE, f"{PAGE}default_3Aorder_3A0/change/"):
+        for path in (PAGE, HOT, f"{PAGE}default_3Aorder_3A0/change/"):
             self.visit(path)
             assert self.browser.execute_script(wider) <= 0
             assert violations(self.browser) == []
@@ -93,6 +143,8 @@ class LookTests(BrowserTestCase):
         )
         assert name > fence
         self.picture("rtl")
+        self.fill_hour()
+        self.check_hot("-rtl")
 
     def test_redis_that_stops_is_told_and_the_page_stays(self) -> None:
         with EmbeddedServer() as server:

@@ -1,0 +1,184 @@
+"""What is hot: the figures of the last hour, a row for each family of names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from django.http import HttpRequest
+from django.utils.formats import date_format, number_format
+from django.utils.functional import cached_property
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..handler import lock_backends
+from ..metrics.families import OTHER
+from ..metrics.tallies import SLOTS, Slot, Tally
+from ..operations.selection import Silent, distinct
+from ..operations.wording import brief
+from .query import ORDER_VAR
+
+__all__ = ["HotNames"]
+
+SHARES = (0.5, 0.95, 0.99)
+
+# By what the rows can be sorted, most first.
+ORDERS = {
+    "acquired": lambda row: row.tally.acquired,
+    "busy": lambda row: row.tally.busy,
+    "wait": lambda row: row.tally.wait(0.95),
+}
+
+# The height of the charts, in units of their own: whole numbers are the same in all languages.
+HEIGHT = 100
+
+
+class Bar(NamedTuple):
+    """A slot in a chart: how high it stands, from the top, for each of the two counts."""
+
+    x: int
+    acquired_y: int
+    acquired: int
+    busy_y: int
+    busy: int
+
+
+@dataclass
+class Row:
+    """A family of one backend, and what was counted of it in each slot."""
+
+    alias: str
+    family: str
+    slots: list[Tally] = field(default_factory=lambda: [Tally() for _ in range(SLOTS)])
+
+    def __post_init__(self) -> None:
+        self.name = _("all others") if self.family == OTHER else readable(self.family)
+        self.tally = Tally()
+
+    def add(self, place: int, tally: Tally) -> None:
+        self.slots[place].add(tally)
+        self.tally.add(tally)
+
+    @property
+    def acquired(self) -> str:
+        return number_format(self.tally.acquired)
+
+    @property
+    def busy(self) -> str:
+        return number_format(self.tally.busy)
+
+    @property
+    def lost(self) -> str:
+        return number_format(self.tally.lost)
+
+    @property
+    def waits(self) -> list[str]:
+        """The percentiles, and the longest."""
+        if not any(self.tally.waits):
+            return []
+        shares = [self.tally.wait(share) for share in SHARES]
+        return [brief(seconds) for seconds in (*shares, self.tally.longest_wait)]
+
+    @property
+    def holds(self) -> list[str]:
+        if not any(self.tally.holds):
+            return []
+        shares = [self.tally.hold(share) for share in SHARES]
+        return [brief(seconds) for seconds in (*shares, self.tally.longest_hold)]
+
+    @property
+    def bars(self) -> list[Bar]:
+        return _bars(self.slots)
+
+
+class Sorting(NamedTuple):
+    """What a heading that sorts says: where it leads, and the value of ``aria-sort``."""
+
+    link: str
+    sorted: str
+
+
+class HotNames:
+    """All that the page shows. A backend that does not answer is ``silent``."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        wanted = request.GET.get(ORDER_VAR, "")
+        self.order = wanted if wanted in ORDERS else "acquired"
+        self.silent: list[Silent] = []
+        self.off: list[str] = []
+        self.times: Sequence[str] = []
+        self.several_backends = len(list(lock_backends)) > 1
+        self._rows: dict[tuple[str, str], Row] = {}
+        for alias in distinct(lock_backends):
+            self._ask(alias)
+
+    def _ask(self, alias: str) -> None:
+        try:
+            backend = lock_backends[alias]
+            slots = backend.tallies()
+        except (LockUnavailable, InvalidLockBackend) as error:
+            self.silent.append(Silent(alias, error))
+            return
+        if backend.meter is None:
+            self.off.append(alias)
+        self.times = [_time(slot) for slot in slots] or self.times
+        for place, slot in enumerate(slots):
+            for family, tally in slot.tallies.items():
+                self._rows.setdefault((alias, family), Row(alias, family)).add(place, tally)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return sorted(self._rows.values(), key=ORDERS[self.order], reverse=True)
+
+    @property
+    def sorting(self) -> dict[str, Sorting]:
+        return {
+            order: Sorting(f"?{ORDER_VAR}={order}", "descending" if order == self.order else "none")
+            for order in ORDERS
+        }
+
+    @cached_property
+    def sums(self) -> list[Tally]:
+        sums = [Tally() for _ in range(SLOTS)]
+        for row in self._rows.values():
+            for whole, tally in zip(sums, row.slots, strict=True):
+                whole.add(tally)
+        return sums
+
+    @property
+    def chart(self) -> list[tuple[Bar, str]]:
+        """A bar for each slot, and its title."""
+        return list(zip(_bars(self.sums), map(_title, self.times, self.sums), strict=True))
+
+    @property
+    def in_words(self) -> str:
+        """The chart for those who do not see it."""
+        counts = ", ".join(str(tally.acquired) for tally in self.sums)
+        return _("Acquisitions every 5 minutes, the latest last: %(counts)s") % {"counts": counts}
+
+
+def _bars(tallies: Sequence[Tally]) -> list[Bar]:
+    most = max(1, *(tally.acquired + tally.busy for tally in tallies))
+    bars = []
+    for place, tally in enumerate(tallies):
+        # Rounded up, so that whatever there was can be seen.
+        acquired, busy = (-(-HEIGHT * count // most) for count in (tally.acquired, tally.busy))
+        acquired = min(acquired, HEIGHT - busy)
+        bars.append(Bar(place * 10, HEIGHT - acquired, acquired, HEIGHT - acquired - busy, busy))
+    return bars
+
+
+def _title(time: str, tally: Tally) -> str:
+    return _("%(time)s: %(acquired)s acquired, %(busy)s busy") % {
+        "time": time,
+        "acquired": number_format(tally.acquired),
+        "busy": number_format(tally.busy),
+    }
+
+
+def _time(slot: Slot) -> str:
+    began = datetime.fromtimestamp(slot.start, tz=timezone.utc)
+    return date_format(localtime(began), "TIME_FORMAT")

@@ -1,0 +1,154 @@
+"""The page of what is hot: figures of the last hour, whatever the backends say."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from django_redislock import lock_backends
+from django_redislock.metrics.meter import Batch
+from django_redislock.metrics.tallies import Tally
+from tests.admin.pages import PAGE, client_of, page, rows
+from tests.management.holds import without_redis
+
+pytestmark = pytest.mark.django_db
+
+HOT = f"{PAGE}hot/"
+
+
+def count(
+    family: str, using: str = "default", *, waits: Any = (), holds: Any = (), busy: int = 0
+) -> None:
+    """What another process has told."""
+    tally = Tally(busy=busy)
+    for wait in waits:
+        tally.was_acquired(wait)
+    for hold in holds:
+        tally.was_released(hold)
+    lock_backends[using].add_tallies(Batch(f"{family} {busy} {len(waits)}"[:40], {family: tally}))
+
+
+def names(html: str) -> list[str]:
+    return [row[0] for row in rows(html)]
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_a_family_is_shown_with_its_figures(admin_client: Client, using: str) -> None:
+    count("order:*", using, waits=[0.0001] * 60 + [0.5] * 39 + [90], holds=[0.02] * 3, busy=1234)
+    (row,) = rows(page(admin_client, HOT))
+    name, alias, acquired, _spark, busy, lost, p50, p95, p99, longest, *holds = row
+    assert (name, alias, acquired, busy, lost) == ("order:*", using, "100", "1234", "0")
+    assert (p50, longest) == ("1 ms", "1 min 30 s")
+    assert 256 <= int(p95.removesuffix(" ms")) <= int(p99.removesuffix(" ms")) <= 512
+    assert holds[3] == "20 ms"
+
+
+def test_what_is_acquired_most_comes_first_unless_asked_otherwise(admin_client: Client) -> None:
+    count("often", waits=[0.01] * 9)
+    count("busy", waits=[0.01], busy=5)
+    count("slow", waits=[3.0, 3.0])
+    assert names(page(admin_client, HOT)) == ["often", "slow", "busy"]
+    assert names(page(admin_client, HOT, o="busy"))[0] == "busy"
+    html = page(admin_client, HOT, o="wait")
+    assert names(html)[0] == "slow"
+    assert html.count('aria-sort="descending"') == 1
+    assert names(page(admin_client, HOT, o="nonsense")) == ["often", "slow", "busy"]
+
+
+def test_the_chart_shows_each_slot_in_proportion(admin_client: Client) -> None:
+    count("a", waits=[0.01] * 3, busy=1)
+    html = page(admin_client, HOT)
+    chart = html.partition("<figure")[2].partition("</figure>")[0]
+    heights = re.findall(r'height="(\d+)" class="redislock-(acquired|busy)"', chart)
+    assert len(re.findall("<title>", chart)) == 13
+    assert [one for one in heights if one[0] not in ("0", "10")] == [
+        ("75", "acquired"),
+        ("25", "busy"),
+    ]
+    assert "0, 0, 3" in chart
+    assert "3 acquired, 1 busy" in chart
+
+
+def test_the_chart_is_the_same_in_all_languages(admin_client: Client, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+    settings.USE_THOUSAND_SEPARATOR = True
+    count("a", waits=[0.01] * 1500, busy=1)
+    html = page(admin_client, HOT)
+    assert rows(html)[0][2] == "1.500"
+    svg = html.partition("<figure")[2].partition("</figure>")[0].partition("</svg>")[0]
+    assert re.findall(r'(?:x|y|width|height)="[^"]*[.,][^"]*"', svg) == []
+
+
+@pytest.mark.parametrize(
+    "family", ["<script>alert(1)</script>", "a\nb", "x" * 100, "注文:*", "{{ 7 }}"]
+)
+def test_any_family_can_be_shown(admin_client: Client, family: str) -> None:
+    count(family, waits=[0.1])
+    shown = escape(family.replace("\n", r"\n"))
+    assert names(page(admin_client, HOT)) == [shown]
+
+
+def test_what_there_was_no_room_for_is_named(admin_client: Client) -> None:
+    count("", waits=[0.1])
+    assert names(page(admin_client, HOT)) == ["all others"]
+
+
+def test_two_aliases_of_one_place_are_one(admin_client: Client, settings: Any) -> None:
+    entry = settings.LOCKS["default"]
+    settings.LOCKS = {"default": entry, "same": {**entry, "LEASE": 5}}
+    count("a", waits=[0.1])
+    assert len(rows(page(admin_client, HOT))) == 1
+
+
+def test_one_backend_alone_needs_no_column(admin_client: Client, settings: Any) -> None:
+    settings.LOCKS = {"default": settings.LOCKS["default"]}
+    count("a", busy=1)
+    (row,) = rows(page(admin_client, HOT))
+    assert row[:5] == ["a", "0", "", "1", "0"]
+    assert len(row) == 7
+
+
+def test_it_says_that_nothing_was_counted(admin_client: Client) -> None:
+    html = page(admin_client, HOT)
+    assert "No lock was asked for in the last hour." in html
+    assert "hot_list" not in html
+    assert "<figure" not in html
+
+
+def test_it_says_that_counting_is_off(admin_client: Client, settings: Any) -> None:
+    entry = {**settings.LOCKS["default"], "OPTIONS": {"metrics": False}}
+    settings.LOCKS = {"default": entry}
+    assert "Nothing is counted for the backend “default”" in page(admin_client, HOT)
+
+
+def test_redis_down_is_told_and_the_rest_is_shown(admin_client: Client, settings: Any) -> None:
+    without_redis(settings, "down")
+    count("a", "memory", waits=[0.1])
+    html = page(admin_client, HOT)
+    assert "The locks of the backend “down” cannot be shown." in html
+    assert names(html) == ["a"]
+
+
+def test_redis_down_is_not_shown_as_nothing_counted(admin_client: Client, settings: Any) -> None:
+    without_redis(settings, "default")
+    html = page(admin_client, HOT)
+    assert "The locks of the backend “default” cannot be shown." in html
+    assert "No lock was asked for" not in html
+
+
+def test_who_may_see_the_locks_may_see_it_and_nobody_else() -> None:
+    assert client_of("view_lock").get(HOT).status_code == 200
+    assert client_of(username="nobody").get(HOT).status_code == 403
+    assert Client().get(HOT).status_code == 302
+    assert client_of("view_lock", username="other").post(HOT).status_code == 405
+
+
+def test_the_list_leads_to_it_and_it_leads_back(admin_client: Client) -> None:
+    assert reverse("admin:django_redislock_lock_hot") == HOT
+    assert f'href="{HOT}"' in page(admin_client)
+    assert f'href="{PAGE}"' in page(admin_client, HOT)
