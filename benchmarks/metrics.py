@@ -1,0 +1,127 @@
+"""``python -m benchmarks.metrics``: what the figures of hot names cost, in time and in memory."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import statistics
+import time
+
+from django_redislock.testing.servers import EmbeddedServer
+
+PAIRS = 1500
+CYCLES = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
+    pairs = 10 if parser.parse_args().quick else PAIRS
+    with EmbeddedServer() as server:
+        _set_up(server.url)
+        for label, template in (("one name", "order:42"), ("many names", "order:{}")):
+            on, off = _pairs(pairs, template)
+            print(f"acquire + release, {label}: {on:.2f} us counted, {off:.2f} us not counted")
+            print(f"  ratio {on / off:.3f}, {on - off:.2f} us more")
+        print(f"one event, in the process alone: {_event():.2f} us")
+        print(f"a whole hour, every slot full: {_hour() / 1024:,.0f} KiB in Redis")
+        print(f"200 families told at once: {_telling() * 1000:.2f} ms at most without a reply")
+
+
+def _set_up(url: str) -> None:
+    import django
+    from django.conf import settings
+
+    settings.configure(
+        INSTALLED_APPS=["django_redislock"],
+        CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}},
+        LOCKS={
+            "default": {},
+            "uncounted": {"KEY_PREFIX": "uncounted", "OPTIONS": {"metrics": False}},
+        },
+    )
+    django.setup()
+
+
+def _pairs(pairs: int, template: str) -> tuple[float, float]:
+    """Microseconds of a cycle with and without, by turns: the first deciles of many short turns.
+
+    What else the machine does disturbs a turn or does not; most turns of a busy one are disturbed.
+    """
+    times: dict[str, list[float]] = {"default": [], "uncounted": []}
+    for pair in range(pairs):
+        order = list(times) if pair % 2 else list(times)[::-1]
+        for using in order:
+            times[using].append(_cycles(using, template, pair))
+    on, off = (statistics.quantiles(one, n=10)[0] for one in times.values())
+    return on, off
+
+
+def _cycles(using: str, template: str, pair: int) -> float:
+    from django_redislock import lock
+
+    names = [template.format(f"{pair}{number}") for number in range(CYCLES)]
+    started = time.perf_counter()
+    for name in names:
+        with lock(name, using=using):
+            pass
+    return (time.perf_counter() - started) / CYCLES * 1e6
+
+
+def _event(times: int = 100_000) -> float:
+    from django_redislock import lock
+    from django_redislock.metrics import recording
+
+    handle = lock("order:42")
+    started = time.perf_counter()
+    for _ in range(times):
+        recording.attempted(handle, 0.002, acquired=True)
+    return (time.perf_counter() - started) / times * 1e6
+
+
+def _full(digits: int):
+    """Each family as long, and each figure as large, as it may become."""
+    from django_redislock.metrics.families import LONGEST_FAMILY
+    from django_redislock.metrics.meter import Batch
+    from django_redislock.metrics.tallies import MOST_FAMILIES, Tally
+
+    figures = [10**digits] * len(Tally().figures())
+    return Batch(
+        secrets.token_hex(8),
+        {
+            f"{number:03}".ljust(LONGEST_FAMILY, "x"): Tally.of(figures)
+            for number in range(MOST_FAMILIES + 50)
+        },
+    )
+
+
+def _hour() -> int:
+    """Bytes that Redis says the keys of a whole hour take."""
+    from django_redis import get_redis_connection
+
+    from django_redislock import lock_backends
+    from django_redislock.keys import slot_keys
+    from django_redislock.metrics.tallies import SLOTS
+
+    lock_backends["default"].add_tallies(_full(5))
+    client = get_redis_connection()
+    keys = slot_keys("lock", SLOTS)
+    return SLOTS * max(int(client.memory_usage(key, samples=0) or 0) for key in keys)
+
+
+def _telling() -> float:
+    """Seconds that the server is kept from others by the slowest of the scripts."""
+    from django_redis import get_redis_connection
+
+    from django_redislock import lock_backends
+
+    client = get_redis_connection()
+    client.config_set("slowlog-log-slower-than", 0)
+    client.slowlog_reset()
+    lock_backends["default"].add_tallies(_full(5))
+    entries = client.slowlog_get(128)
+    return max(one["duration"] for one in entries if b"EVAL" in one["command"]) / 1e6
+
+
+if __name__ == "__main__":
+    main()
