@@ -109,10 +109,10 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
     server_ends = time.monotonic() + 0.5
     shortened.set()
     renewer.flush(10)
-    believed = time.monotonic() + held.remaining()
+    is_right = time.monotonic() + held.remaining() <= server_ends or held.remaining() == 0
     with suppress(LockLost):
         held.release()
-    assert believed <= server_ends, "the handle believes it holds for longer than the server"
+    assert is_right, "the handle believes it holds for longer than the server"
 
 
 def test_force_release_is_told_to_the_process_that_holds(place, workers):
