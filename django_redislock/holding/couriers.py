@@ -17,16 +17,7 @@ __all__ = ["Couriers"]
 logger = logging.getLogger("django_redislock")
 
 
-# What is to be done; it returns after how many seconds it is to be tried again, if at all.
-Errand: TypeAlias = "Callable[[], float | None]"
-
-
-class _Errands:
-    """What one courier has to do at once, and what it is to try again, with the time for it."""
-
-    def __init__(self) -> None:
-        self.now: deque[Errand] = deque()
-        self.later: deque[tuple[float, Errand]] = deque()
+Errand: TypeAlias = "Callable[[], object]"
 
 
 class Couriers:
@@ -34,14 +25,14 @@ class Couriers:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._errands: dict[Any, _Errands] = {}
+        self._errands: dict[Any, deque[Errand]] = {}
 
     def send(self, backend: Any, errand: Errand, *, urgent: bool = False) -> None:
         """Carry ``errand`` out soon, an urgent one before the others. Errors are logged."""
         with self._changed:
             errands = self._errands.get(backend)
             if errands is None:
-                errands = _Errands()
+                errands = deque()
                 threading.Thread(
                     target=self._run,
                     args=(backend, errands),
@@ -50,10 +41,9 @@ class Couriers:
                 ).start()
                 self._errands[backend] = errands
             if urgent:
-                errands.now.appendleft(errand)
+                errands.appendleft(errand)
             else:
-                errands.now.append(errand)
-            self._changed.notify_all()
+                errands.append(errand)
 
     def join(self, timeout: float) -> None:
         """Wait, for ``timeout`` seconds at the most, until all has been carried out."""
@@ -61,24 +51,15 @@ class Couriers:
         with self._changed:
             self._changed.wait_for(lambda: not self._errands, deadline - monotonic())
 
-    def _run(self, backend: Any, errands: _Errands) -> None:
+    def _run(self, backend: Any, errands: deque[Errand]) -> None:
         while True:
             with self._changed:
-                while errands.later and (errands.later[0][0] <= monotonic()):
-                    errands.now.append(errands.later.popleft()[1])
-                if not errands.now:
-                    if errands.later:
-                        self._changed.wait(max(0.0, errands.later[0][0] - monotonic()))
-                        continue
+                if not errands:
                     del self._errands[backend]
                     self._changed.notify_all()
                     return
-                errand = errands.now.popleft()
+                errand = errands.popleft()
             try:
-                again_after = errand()
+                errand()
             except Exception:
                 logger.debug("An errand of the lock backend failed.", exc_info=True)
-            else:
-                if again_after is not None:
-                    with self._changed:
-                        errands.later.append((monotonic() + again_after, errand))

@@ -118,14 +118,14 @@ class Renewer:
         That ends at ``until``, on the monotonic clock.
         """
 
-        def insist() -> float | None:
+        def insist() -> None:
             try:
                 errand()
             except LockUnavailable:
-                if monotonic() < until:
-                    return RETRY_EVERY
-                raise
-            return None
+                if monotonic() >= until:
+                    raise
+                # A process that ends does not wait for a server that has just not answered.
+                self.run_later(backend, insist, RETRY_EVERY, at_end=False)
 
         self._couriers.send(backend, insist)
 
