@@ -79,21 +79,20 @@ class Record(NamedTuple):
 def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
     """What the reply of ``inspect.lua`` says."""
     now, holding, waiting = reply
-    now /= 1000
     queue = [
         record.as_waiting(text(token))
         for token, line in zip(waiting[::2], waiting[1::2], strict=True)
         if (record := Record.read(line))
     ]
-    longest = max(0.0, now - queue[0].since.timestamp()) if queue else 0.0
+    longest = max(0.0, now / 1000 - queue[0].since.timestamp()) if queue else 0.0
     held = len(holding) // 3
     holds = [
         record.as_hold(
             name,
             text(token),
-            until / 1000 - now,
+            (until - now) / 1000,
             len(queue),
-            now=now,
+            now=now / 1000,
             longest_wait=longest,
             held=held,
         )
