@@ -15,10 +15,10 @@ from .conf import SHORTEST_LEASE, Duration, seconds
 from .exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from .faces import TwoFaced
 from .holding import misuse
+from .holding.arrears import arrears
 from .holding.clock import LeaseClock
 from .holding.contexts import contexts
 from .holding.lost import Lost
-from .holding.renewal import renewer
 from .holding.tenure import Tenure
 from .identity import packed_holder
 from .metrics import recording
@@ -210,7 +210,7 @@ class Lock(TwoFaced):
             tenure.forget()
             if self._token is None:
                 cancel = partial(self.backend.cancel, self.name, tenure.token, LATE)
-                renewer.run_soon(self.backend, cancel, until=monotonic() + claim.lease)
+                arrears.owe(self.backend, cancel, until=monotonic() + claim.lease)
             raise
         return grant is not None
 

@@ -110,24 +110,9 @@ class Renewer:
             watches = list(self._held.values())
         return [tenure for watch in watches if (tenure := watch.tenure()) is not None]
 
-    def run_soon(
-        self, backend: BaseLockBackend, errand: Callable[[], object], until: float = -math.inf
-    ) -> None:
-        """Do something in the background; while the backend is not to be had, again and again.
-
-        That ends at ``until``, on the monotonic clock.
-        """
-
-        def insist() -> None:
-            try:
-                errand()
-            except LockUnavailable:
-                if monotonic() >= until:
-                    raise
-                # A process that ends does not wait for a server that has just not answered.
-                self.run_later(backend, insist, RETRY_EVERY, at_end=False)
-
-        self._couriers.send(backend, insist)
+    def run_soon(self, backend: BaseLockBackend, errand: Callable[[], object]) -> None:
+        """Do something in the background, once."""
+        self._couriers.send(backend, errand)
 
     def run_later(
         self,

@@ -16,6 +16,7 @@ from ..metrics import recording
 from ..process import process
 from ..signals import lock_lost, lock_released
 from ..steps import Step, Steps
+from .arrears import arrears
 from .clock import LeaseClock
 from .contexts import Context, contexts
 from .ending import release_at_end
@@ -141,9 +142,10 @@ class Tenure:
                 self.backend.release, self.backend.arelease, (self.name, self.token)
             )
         except BaseException:
+            until = self.clock.ends if self.begun else monotonic() + self.clock.length
             self.forget()
             again = partial(self.backend.release, self.name, self.token)
-            renewer.run_soon(self.backend, again, until=self.clock.ends)
+            arrears.owe(self.backend, again, until)
             raise
         if not released:
             raise self.gone(GONE)
