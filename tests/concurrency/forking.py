@@ -94,13 +94,9 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
         before = connection()
 
         def child() -> list[str]:
-            # More than this, a thread for one, cannot be had of such a Python.
-            shared = connection() == before
-            busy = not lock("a").acquire(wait=0)
+            # Such a Python can start no thread, so this is all that can be asked of it.
             return failures(
-                its_connection_is_its_own=not shared,
-                the_parent_holds=busy,
-                it_holds_nothing=not held.held,
+                its_connection_is_its_own=connection() != before, it_holds_nothing=not held.held
             )
 
         wrong = [one for _ in range(3) for one in in_child(child, silent_fork)]
