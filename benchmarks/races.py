@@ -12,7 +12,7 @@ from .contestants import guard, set_up
 __all__ = ["contended", "idle", "uncontended"]
 
 
-def uncontended(contestant: str, cycles: int = 1000) -> float:
+def uncontended(contestant: str, cycles: int = 250) -> float:
     """Microseconds for one acquire and release that nobody contends."""
     take = guard(contestant)
     started = time.perf_counter()
