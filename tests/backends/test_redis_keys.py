@@ -102,6 +102,19 @@ def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(place
     assert abs(client.pttl(name_keys(place.prefix, "a").alone) - hold.remaining * 1000) < 1000
 
 
+def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(place, client, verbs):
+    """The script may read the clock when the key is over, though it was not when it began."""
+    held = verbs.claim("a")
+    grant = verbs.hold(held)
+    key = name_keys(place.prefix, "a").alone
+    token, ends, record = client.get(key).split(b" ", 2)
+    over = int(ends) - 1000 * int(LONG) - 5
+    client.set(key, b"%b %d %b" % (token, over, record), px=10_000)
+    verbs.cancel(verbs.claim("a"))
+    assert all(key.endswith(WITHOUT_EXPIRY) for key in without_expiry(client, place.prefix))
+    assert verbs.hold(verbs.claim("a")).fence > grant.fence
+
+
 def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, client, verbs):
     long, short = verbs.claim(limit=2, lease=3600), verbs.claim(limit=2, lease=1)
     verbs.hold(long)

@@ -42,8 +42,10 @@ local function unfold()
     redis.call('DEL', alone)
     redis.call('ZADD', holds, expires, who)
     redis.call('HSET', records, 'lowest limit', string.match(record, '^%d+ %d+ (%d+)'), who, record)
-    keep(holds, expires - now)
-    keep(records, expires - now)
+    -- The clock may have gone on since the server found the key alive.
+    local left = math.max(expires - now, 0)
+    keep(holds, left)
+    keep(records, left)
   end
 end
 
