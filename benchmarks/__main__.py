@@ -1,5 +1,7 @@
 """``python -m benchmarks``: speed and fairness beside redis-py's lock, as ratios of one run.
 
+``pip install python-redis-lock pottery``, and they take part.
+
 Absolute figures say more about the machine than about the locks: quote the ratios.
 """
 
@@ -35,17 +37,20 @@ def main() -> None:
         waiting = {name: idle(name) for name in names}
     rows = [
         ("acquire + release, nobody else (us)", [statistics.median(single[n][1:]) for n in names]),
-        ("8 processes, one name: acquisitions a second", [many[n][0] for n in names]),
-        ("  the longest wait (ms)", [many[n][1] for n in names]),
-        ("  the most to the least served", [many[n][2] for n in names]),
-        ("commands a second of 100 waiting threads", [waiting[n] for n in names]),
+        ("8 processes: hand-overs to another a second", [many[n][0] for n in names]),
+        ("  acquisitions a second", [many[n][1] for n in names]),
+        ("  the longest wait (ms)", [many[n][2] for n in names]),
+        ("  the most to the least served", [many[n][3] for n in names]),
+        ("messages a second of 100 waiting threads", [waiting[n] for n in names]),
     ]
-    table = Table("", *names, "ratio")
-    for title, figures in rows:
-        ours, theirs = figures
-        ratio = f"{ours / theirs:.2f}" if theirs else ""
-        table.add_row(title, *(f"{figure:,.1f}" for figure in figures), ratio)
-    Console().print(table)
+    table = Table("", *names)
+    table.columns[0].no_wrap = True
+    for title, (ours, *others) in rows:
+        ratios = (f"{one:,.1f} ({one / ours:.2f})" if ours else f"{one:,.1f}" for one in others)
+        table.add_row(title, f"{ours:,.1f}", *ratios)
+    console = Console(width=max(Console().width, 40 + 25 * len(names)))
+    console.print(table)
+    console.print("In parentheses: the ratio to django_redislock's figure.")
 
 
 if __name__ == "__main__":
