@@ -90,7 +90,7 @@ def lock(
     """
     backend = lock_backends[using]
     config = backend.config
-    _check_on_lost(on_lost)
+    _check_kinds(renew, shared, reentrant, label, on_lost)
     terms = Terms(
         wait=config.wait if wait is None else seconds(wait, "wait", endless=True),
         lease=config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE),
@@ -121,8 +121,8 @@ def check_options(
     on_lost: object = None,
     using: object = None,
     renew: object = None,
-    reentrant: object = None,
-    label: object = None,
+    reentrant: object = False,
+    label: object = "",
     what: object = None,
     **unknown: object,
 ) -> None:
@@ -136,10 +136,20 @@ def check_options(
     if max_hold is not None:
         seconds(max_hold, "max_hold", endless=True)
     _checked_limit(limit, shared)
-    _check_on_lost(on_lost)
+    _check_kinds(renew, shared, reentrant, label, on_lost)
 
 
-def _check_on_lost(on_lost: object) -> None:
+def _check_kinds(
+    renew: object, shared: object, reentrant: object, label: object, on_lost: object
+) -> None:
+    if not (renew is None or isinstance(renew, bool)):
+        raise TypeError(f"renew must be True, False or None, not {renew!r}.")
+    if not isinstance(shared, bool):
+        raise TypeError(f"shared must be True or False, not {shared!r}.")
+    if not isinstance(reentrant, bool):
+        raise TypeError(f"reentrant must be True or False, not {reentrant!r}.")
+    if not isinstance(label, str):
+        raise TypeError(f"label must be a string, not {label!r}; write str(...) around it.")
     if on_lost is not None and not callable(on_lost):
         raise TypeError(f"on_lost must be a callable that gets the handle, not {on_lost!r}.")
 

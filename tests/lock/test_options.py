@@ -55,9 +55,20 @@ def test_a_wrong_option_is_a_value_error(options, says):
         lock("a", **options)
 
 
-def test_who_is_told_of_a_loss_can_be_called():
-    with pytest.raises(TypeError, match="on_lost must be a callable that gets the handle, not 5"):
-        lock("a", on_lost=5)
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"on_lost": 5}, "on_lost must be a callable that gets the handle, not 5"),
+        ({"renew": "no"}, "renew must be True, False or None, not 'no'"),
+        ({"shared": 1}, "shared must be True or False, not 1"),
+        ({"reentrant": "yes"}, "reentrant must be True or False, not 'yes'"),
+        ({"label": 7}, r"label must be a string, not 7; write str\(...\) around it"),
+    ],
+    ids=str,
+)
+def test_an_option_of_the_wrong_kind_is_a_type_error(options, says):
+    with pytest.raises(TypeError, match=says):
+        lock("a", **options)
 
 
 @pytest.mark.parametrize(
