@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias, overload
 
@@ -95,9 +96,7 @@ def lock(
         wait=config.wait if wait is None else seconds(wait, "wait", endless=True),
         lease=config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE),
         renew=config.renew if renew is None else renew,
-        max_hold=config.max_hold
-        if max_hold is None
-        else seconds(max_hold, "max_hold", endless=True),
+        max_hold=config.max_hold if max_hold is None else _longest(max_hold),
         limit=_checked_limit(limit, shared),
         reentrant=reentrant,
         what=caller(1) if what is None else what,
@@ -134,9 +133,14 @@ def check_options(
     if lease is not None:
         seconds(lease, "lease", least=SHORTEST_LEASE)
     if max_hold is not None:
-        seconds(max_hold, "max_hold", endless=True)
+        _longest(max_hold)
     _checked_limit(limit, shared)
     _check_kinds(renew, shared, reentrant, label, on_lost)
+
+
+def _longest(max_hold: Duration) -> float | None:
+    longest = seconds(max_hold, "max_hold", endless=True)
+    return None if math.isinf(longest) else longest
 
 
 def _check_kinds(

@@ -15,9 +15,9 @@ from .process import process
 __all__ = ["caller", "packed_holder"]
 
 
-def packed_holder(what: str, label: str) -> str:
+def packed_holder(what: str, label: str, renews_for: float | None = None) -> str:
     """The holder that this thread would be now, packed."""
-    return _packed(process.pid, threading.current_thread().name, what, label)
+    return _packed(process.pid, threading.current_thread().name, what, label, renews_for)
 
 
 def caller(depth: int) -> str:
@@ -32,7 +32,7 @@ def _dotted(module: str, code: CodeType) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _packed(pid: int, thread: str, what: str, label: str) -> str:
+def _packed(pid: int, thread: str, what: str, label: str, renews_for: float | None) -> str:
     return Holder(
         host=socket.gethostname(),
         pid=pid,
@@ -40,6 +40,7 @@ def _packed(pid: int, thread: str, what: str, label: str) -> str:
         what=what,
         label=label,
         started=_started(pid),
+        renews_for=renews_for,
     ).pack()
 
 

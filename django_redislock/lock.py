@@ -146,7 +146,7 @@ class Lock(TwoFaced):
     def holder(self) -> Holder | None:
         """Who holds the lock: this handle while it does, else who did at its last attempt."""
         if self.held:
-            return Holder.unpack(packed_holder(self._terms.what, self._terms.label))
+            return Holder.unpack(self._packed_holder())
         return self._busy.holder if self._busy else None
 
     def __repr__(self) -> str:
@@ -187,8 +187,8 @@ class Lock(TwoFaced):
         if self._tried:
             self._tenure = self._new_tenure()
         self._has_share, self._tried, tenure = False, True, self._tenure
-        holder = packed_holder(self._terms.what, self._terms.label)
-        claim = Claim(self.name, tenure.token, tenure.limit, tenure.clock.length, holder)
+        length, holder = tenure.clock.length, self._packed_holder()
+        claim = Claim(self.name, tenure.token, tenure.limit, length, holder)
         began = monotonic()
         try:
             grant, busy = yield from attempt(self.backend, claim, patience)
@@ -276,6 +276,10 @@ class Lock(TwoFaced):
         token = self._token or os.urandom(16).hex()
         clock = LeaseClock(terms.lease, renew=terms.renew, max_hold=terms.max_hold)
         return Tenure(self.backend, self.name, token, terms.limit, clock)
+
+    def _packed_holder(self) -> str:
+        terms = self._terms
+        return packed_holder(terms.what, terms.label, terms.max_hold if terms.renew else 0.0)
 
     def _take_share(self, tenure: Tenure) -> None:
         self._tenure = tenure

@@ -10,7 +10,10 @@ __all__ = ["Holder"]
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, or waits for it. ``started`` tells a pid from its later reuse."""
+    """Who holds a lock, or waits for it. ``started`` tells a pid from its later reuse.
+
+    For ``renews_for`` seconds it renews its lease; None: as long as it holds.
+    """
 
     host: str = ""
     pid: int = 0
@@ -18,13 +21,15 @@ class Holder:
     what: str = ""
     label: str = ""
     started: int = 0
+    renews_for: float | None = None
 
     def __str__(self) -> str:
         who = f"{self.what or 'unknown'} ({self.host or '?'}, pid {self.pid}, {self.thread})"
         return f"{who} for {self.label}" if self.label else who
 
     def pack(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        fields = {field: value for field, value in asdict(self).items() if value is not None}
+        return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
     def unpack(cls, text: str) -> Holder:

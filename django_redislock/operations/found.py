@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..backends.base import Hold
-from ..handler import lock_backends
 from ..holding.clock import LONGEST_PAUSE, RENEW_AT
 from .presence import runs
 
@@ -43,6 +42,8 @@ def _is_silent(hold: Hold) -> bool:
 
     After a hand-over a lease is short until the new holder has answered, so its age counts too.
     """
+    if hold.holder.renews_for == 0:
+        return False
     heard = min(hold.age, hold.lease - hold.remaining)
     return heard > 2 * min(hold.lease * RENEW_AT, LONGEST_PAUSE)
 
@@ -50,11 +51,10 @@ def _is_silent(hold: Hold) -> bool:
 def state_of(found: Found) -> str:
     """One of ``held``, ``renewing``, ``overdue`` (past MAX_HOLD) and ``silent`` (lost contact).
 
-    What is stored is when the hold was granted, and when its lease ends. A handle's own
-    ``max_hold`` is not, nor whether it renews.
+    What is stored: when it was granted, when its lease ends, and for how long it is renewed.
     """
-    longest = lock_backends[found.alias].config.max_hold
-    if longest is not None and found.hold.age > longest:
+    longest = found.hold.holder.renews_for
+    if longest and found.hold.age > longest:
         return "overdue"
     if _is_silent(found.hold):
         return "silent"

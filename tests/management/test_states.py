@@ -23,45 +23,63 @@ PLAIN = Hold(
 )
 
 
-@pytest.fixture
-def aliases(settings: Any) -> None:
-    locks = dict(settings.LOCKS)
-    locks["brief"] = {**locks["memory"], "MAX_HOLD": 60}
-    settings.LOCKS = locks
-
-
 @pytest.mark.parametrize(
-    ("alias", "age", "lease", "remaining", "state", "orphaned"),
+    ("renews_for", "age", "lease", "remaining", "state", "orphaned"),
     [
-        ("memory", 0.0, 30.0, 30.0, "held", False),
-        ("memory", 9.0, 30.0, 21.0, "held", False),
-        ("memory", 11.0, 30.0, 29.0, "renewing", False),
+        (None, 0.0, 30.0, 30.0, "held", False),
+        (None, 9.0, 30.0, 21.0, "held", False),
+        (None, 11.0, 30.0, 29.0, "renewing", False),
         # It was renewed last 19 seconds ago: one renewal is overdue, and may yet come.
-        ("memory", 60.0, 30.0, 11.0, "renewing", False),
-        ("memory", 60.0, 30.0, 9.0, "silent", True),
-        # Never renewed: nobody knows whether it was to be.
-        ("memory", 21.0, 30.0, 9.0, "silent", False),
+        (None, 60.0, 30.0, 11.0, "renewing", False),
+        (None, 60.0, 30.0, 9.0, "silent", True),
+        # Not renewed once.
+        (None, 21.0, 30.0, 9.0, "silent", False),
         # A long lease is renewed every ten seconds all the same.
-        ("memory", 300.0, 600.0, 590.0, "renewing", False),
-        ("memory", 300.0, 600.0, 570.0, "silent", True),
+        (None, 300.0, 600.0, 590.0, "renewing", False),
+        (None, 300.0, 600.0, 570.0, "silent", True),
         # Handed over just now, and not confirmed yet.
-        ("memory", 0.3, 30.0, 1.7, "held", False),
-        ("memory", 5.0, 30.0, 600.0, "renewing", False),
-        ("brief", 59.0, 30.0, 29.0, "renewing", False),
-        ("brief", 61.0, 30.0, 29.0, "overdue", False),
-        ("brief", 85.0, 30.0, 5.0, "overdue", True),
+        (None, 0.3, 30.0, 1.7, "held", False),
+        (None, 5.0, 30.0, 600.0, "renewing", False),
+        (60.0, 59.0, 30.0, 29.0, "renewing", False),
+        (60.0, 61.0, 30.0, 29.0, "overdue", False),
+        (60.0, 85.0, 30.0, 5.0, "overdue", True),
+        # It is not renewed at all, and that is as it should be.
+        (0.0, 29.0, 30.0, 1.0, "held", False),
+        (0.0, 50.0, 30.0, 1.0, "renewing", False),
     ],
 )
-@pytest.mark.usefixtures("aliases")
 def test_states(
-    alias: str, age: float, lease: float, remaining: float, state: str, orphaned: bool
+    renews_for: float | None,
+    age: float,
+    lease: float,
+    remaining: float,
+    state: str,
+    orphaned: bool,
 ) -> None:
-    found = Found(alias, replace(PLAIN, age=age, lease=lease, remaining=remaining))
+    holder = replace(PLAIN.holder, renews_for=renews_for)
+    found = Found(
+        "memory", replace(PLAIN, age=age, lease=lease, remaining=remaining, holder=holder)
+    )
     assert state_of(found) == state
     assert [name for name in ("held", "renewing", "overdue", "silent") if STATES[name](found)] == [
         state
     ]
     assert STATES["orphaned"](found) == orphaned
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_for_how_long_it_renews_is_stored(using: str) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "a": {},
+        "b": {"max_hold": 5},
+        "c": {"max_hold": float("inf")},
+        "d": {"renew": False},
+    }
+    for name, given in options.items():
+        with lock(name, using=using, **given) as held:
+            (stored,) = lock_backends[using].inspect(name)[0]
+            assert stored.holder == held.holder
+            assert stored.holder.renews_for == {"b": 5, "d": 0}.get(name)
 
 
 def listed(**options: Any) -> dict[str, str]:
