@@ -22,6 +22,7 @@ logger = logging.getLogger("django_redislock")
 
 # A process that is being ended does not wait longer than this (seconds) for its server.
 PATIENCE = 3.0
+PATIENCE_BITS = 30
 
 _watched_pid = 0
 
@@ -58,7 +59,9 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     # The thread that the signal interrupted may hold any mutex, so another one does the work.
     releasing = threading.Thread(target=release_all, daemon=True)
     releasing.start()
-    releasing.join(PATIENCE)
+    # Bit by bit, so that while a whole machine stands still only one bit of the patience passes.
+    for _ in range(PATIENCE_BITS):
+        releasing.join(PATIENCE / PATIENCE_BITS)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
