@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 from typing import TypeAlias
@@ -45,7 +46,8 @@ class Arrears:
                 self._owed[backend].append((until, tell))
                 return
             self._owed[backend] = deque([(until, tell)])
-        renewer.run_soon(backend, partial(self._pay, backend))
+        with self._dropping(backend):
+            renewer.run_soon(backend, partial(self._pay, backend))
 
     def _pay(self, backend: BaseLockBackend) -> None:
         while (debt := self._first(backend)) is not None:
@@ -56,12 +58,22 @@ class Arrears:
             except LockUnavailable:
                 # A process that ends does not wait for a server that has just not answered.
                 again = partial(self._pay, backend)
-                renewer.run_later(backend, again, RETRY_EVERY, at_end=False)
+                with self._dropping(backend):
+                    renewer.run_later(backend, again, RETRY_EVERY, at_end=False)
                 return
             except Exception:
                 logger.debug("A lock backend could not be told something.", exc_info=True)
             with self._lock:
                 self._owed[backend].popleft()
+
+    @contextmanager
+    def _dropping(self, backend: BaseLockBackend) -> Iterator[None]:
+        """Owe nothing where no thread can be started any more to pay it: the leases end."""
+        try:
+            yield
+        except RuntimeError:
+            with self._lock:
+                self._owed.pop(backend, None)
 
     def _first(self, backend: BaseLockBackend) -> Debt | None:
         with self._lock:

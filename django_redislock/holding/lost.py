@@ -12,7 +12,7 @@ __all__ = ["Lost"]
 
 
 class Lost:
-    """Set when the hold was lost, with the reason; cleared by the handle's next acquire."""
+    """Set when the hold was lost, with the reason. The handle's next hold has one of its own."""
 
     __slots__ = ("_event", "_futures", "_lock", "reason")
 
@@ -62,9 +62,6 @@ class Lost:
             with suppress(RuntimeError):  # the loop was closed, and its coroutines with it
                 loop.call_soon_threadsafe(_resolve, future)
         return True
-
-    def clear(self) -> None:
-        self.reason = ""
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -9,6 +9,8 @@ import time
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.holding.renewal import renewer
+from django_redislock.keys import name_keys
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
 
@@ -173,3 +175,30 @@ def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use
     proxy.accept()
     with place.client() as client:
         wait_until(lambda: not client.keys(f"{place.prefix}:*:alone:*"))
+
+
+def test_where_no_thread_can_be_started_the_error_is_told_and_the_next_one_is_paid(
+    proxy, place, use, monkeypatch
+):
+    """At the end of the interpreter: what is owed then must not keep the rest from being told."""
+    use(proxy.url, prefix=place.prefix)
+    one, other = lock("a", lease=600), lock("b", lease=600)
+    one.acquire()
+    other.acquire()
+    proxy.refuse()
+    proxy.cut()
+
+    def refusing(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(renewer, "run_soon", refusing)
+        with pytest.raises(LockUnavailable):
+            one.release()
+    with pytest.raises(LockUnavailable):
+        other.release()
+    proxy.accept()
+    with place.client() as client:
+        keys = name_keys(place.prefix, "b")
+        wait_until(lambda: not client.exists(keys.alone))
+        assert client.exists(name_keys(place.prefix, "a").alone)
