@@ -198,11 +198,12 @@ def with_multiprocessing(place: Place) -> list[str]:
     # A worker is a daemon, and multiprocessing grants no children to those.
     multiprocessing.current_process()._config["daemon"] = False
     with lock("a", lease=0.6) as held:
-        answers = forked.Queue()
+        # It writes in put() itself: the answers come in the order in which they were given.
+        answers = forked.SimpleQueue()
         children = [forked.Process(target=_locks, args=("b", answers)) for _ in range(3)]
         for child in children:
             child.start()
-        fences = [answers.get(timeout=20) for _ in children]
+        fences = [answers.get() for _ in children]
         for child in children:
             child.join()
         lost = held.lost.wait(1.3)
