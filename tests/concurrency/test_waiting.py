@@ -166,3 +166,35 @@ def test_who_waits_when_the_backend_is_closed_looks_again(place):
     thread.join()
     waiter.release()
     assert time.monotonic() < deadline, "nobody told it that nobody listens any more"
+
+
+def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(place, monkeypatch):
+    """The turn is on its way when its waiter asks again, and is given the lock in answer."""
+    holder, waiter, after = lock("a", lease=60), lock("a", lease=60), lock("a", lease=60)
+    holder.acquire()
+    waiters, on_its_way, may_arrive = holder.backend.waiters, threading.Event(), threading.Event()
+    tell = waiters.tell
+
+    def tell_late(*turn: Any) -> bool:
+        on_its_way.set()
+        assert may_arrive.wait(30)
+        return tell(*turn)
+
+    thread = threading.Thread(target=waiter.acquire, args=(60,))
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    monkeypatch.setattr(waiters, "tell", tell_late)
+    holder.release()
+    assert on_its_way.wait(30)
+    waiters.nudge("a")
+    thread.join()
+    assert waiter.held
+    # Messages come in order: once the next turn is heard, so was the one that came too late.
+    may_arrive.set()
+    thread = threading.Thread(target=after.acquire, args=(60,))
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    assert waiter.owned()
+    waiter.release()
+    thread.join()
+    after.release()

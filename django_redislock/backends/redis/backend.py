@@ -110,10 +110,10 @@ class RedisLockBackend(BaseLockBackend):
             return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
 
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
-        self._run(name, self._call(CANCEL, name, token, ms(late), gone=True))
+        self._run(name, self._cancel(name, token, late))
 
     async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
-        await self._arun(name, self._call(CANCEL, name, token, ms(late), gone=True))
+        await self._arun(name, self._cancel(name, token, late))
 
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
@@ -177,8 +177,9 @@ class RedisLockBackend(BaseLockBackend):
                 ready.result()
 
     def _return_turn(self, name: str, token: str) -> None:
+        # A waiter that asked again meanwhile has gone with the answer to that, and holds the lock.
         try:
-            self.cancel(name, token)
+            self._run(name, self._cancel(name, token, unless_answered=True))
         except LockUnavailable:
             logger.debug("A turn of %r could not be given back; it ends by itself.", name)
 
@@ -229,6 +230,11 @@ class RedisLockBackend(BaseLockBackend):
             self.wakeups.watch(claim.name, time.monotonic() + look_in)
         held_by = Record.read(record[0])
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
+
+    def _cancel(
+        self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
+    ) -> bytes:
+        return self._call(CANCEL, name, token, ms(late), int(unless_answered), gone=True)
 
     def _extend(self, one: Extension) -> bytes:
         return self._call(EXTEND, one.name, one.token, ms(one.lease), int(one.at_least))

@@ -7,7 +7,8 @@
 --         {0, earliest end of a present hold (ms), now (ms), that hold's record}
 
 local gone = KEYS[7]
-local claim = {limit = tonumber(limit), lease = tonumber(lease), process = ARGV[7], holder = ARGV[8]}
+local claim = {limit = tonumber(limit), lease = tonumber(lease), process = ARGV[7], deadline = 0,
+  holder = ARGV[8]}
 local stay = tonumber(ARGV[6])
 
 if redis.call('EXISTS', gone) == 1 then

@@ -94,7 +94,7 @@ end
 
 local function grant(who, claim, lowest, fence, lease)
   redis.call('HSET', records, 'lowest limit', lowest, who,
-    pack(fence, now, claim.limit, claim.lease, claim.process, 0, claim.holder))
+    pack(fence, now, claim.limit, claim.lease, claim.process, claim.deadline, claim.holder))
   local expires = set_lease(who, lease)
   keep(holds, lease)
   keep(records, lease)
@@ -120,7 +120,7 @@ local function hand_over(me, my_limit)
     end
     redis.call('ZREM', queue, who)
     if waits and who == me then
-      my_fence = next_number()
+      my_fence, claim.deadline = next_number(), 0
       my_end = grant(who, claim, lowest, my_fence, claim.lease)
     elseif waits then
       local fence, lease = next_number(), math.min(claim.lease, grant_lease)
