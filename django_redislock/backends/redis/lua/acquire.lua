@@ -28,11 +28,9 @@ if redis.call('ZSCORE', holds, token) then
 end
 
 if stay > 0 then
-  local arrival, since = redis.call('ZSCORE', queue, token), now
-  if arrival then
+  local since = now
+  if redis.call('ZADD', queue, 'NX', next_number(), token) == 0 then
     since = (read_record(token) or {since = now}).since
-  else
-    redis.call('ZADD', queue, next_number(), token)
   end
   redis.call('HSET', records, token,
     pack(0, since, claim.limit, claim.lease, claim.process, now + stay, claim.holder))
@@ -41,7 +39,7 @@ if stay > 0 then
 end
 
 local fence, expires = hand_over(token, claim.limit)
-if not fence and redis.call('EXISTS', queue) == 0 then
+if not fence and stay == 0 and redis.call('EXISTS', queue) == 0 then
   local lowest = room_for(claim.limit)
   if lowest then
     fence = next_number()

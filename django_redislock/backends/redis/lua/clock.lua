@@ -17,7 +17,9 @@ end
 
 -- Token, end of the lease and record of the only hold, or nil.
 local function hold_alone()
-  local line = redis.call('GET', alone)
+  if line == nil then
+    line = redis.call('GET', alone)
+  end
   if line then
     return string.match(line, '^(%S+) (%d+) (.*)$')
   end

@@ -106,26 +106,28 @@ end
 -- the fence and the end of the lease of `me`, the one who is asking and, of this limit, might have
 -- room where the first has none.
 local function hand_over(me, my_limit)
-  local my_fence, my_end
-  while true do
+  local my_fence, my_end, granted
+  while granted ~= 1 do -- beside a holder of that limit there is room for nobody
     local who = redis.call('ZRANGE', queue, 0, 0)[1]
     local claim = who and read_record(who)
     local lowest = claim and room_for(claim.limit)
     local waits = claim and (who == me or claim.deadline > now)
-    if waits and not lowest and my_limit and who ~= me and room_for(my_limit) then
+    if waits and not lowest and me and my_limit > claim.limit and room_for(my_limit) then
       waits = is_there(claim.process)
     end
     if not who or (waits and not lowest) then
-      return my_fence, my_end
+      break
     end
     redis.call('ZREM', queue, who)
     if waits and who == me then
       my_fence, claim.deadline = next_number(), 0
       my_end = grant(who, claim, lowest, my_fence, claim.lease)
+      granted = lowest
     elseif waits then
       local fence, lease = next_number(), math.min(claim.lease, grant_lease)
       if tell(claim.process, 'turn', who, string.format('%.0f %.0f', fence, now + lease), name) > 0 then
         grant(who, claim, lowest, fence, lease)
+        granted = lowest
       else
         redis.call('HDEL', records, who)
       end
@@ -133,6 +135,7 @@ local function hand_over(me, my_limit)
       redis.call('HDEL', records, who)
     end
   end
+  return my_fence, my_end
 end
 
 -- What is done after a hold ended or a place in the queue came free.

@@ -14,3 +14,6 @@
 
 local alone, holds, records, queue, index, counter = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local token, name = ARGV[1], ARGV[2]
+
+-- What `alone` holds, asked for once: a line, or false if there is none.
+local line

@@ -2,7 +2,7 @@
 --
 -- KEYS, ARGV and what it returns as in release.lua
 
-local line = redis.call('GET', alone)
+line = redis.call('GET', alone)
 if line then
   if string.sub(line, 1, #token + 1) ~= token .. ' ' then
     return 0
