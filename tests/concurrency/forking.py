@@ -45,7 +45,7 @@ def failures(**checks: Any) -> list[str]:
 def child_holds_nothing(place: Place) -> list[str]:
     place.use()
     told: list[str] = []
-    held = lock("a", lease=0.6, on_lost=lambda held: told.append(held.name))
+    held = lock("a", lease=1, on_lost=lambda held: told.append(held.name))
 
     def refusing_child() -> list[str]:
         def refused(verb: Callable[[], object]) -> bool:
@@ -71,13 +71,13 @@ def child_holds_nothing(place: Place) -> list[str]:
         with lock("b", wait=0) as own:
             short = time.monotonic() - began < 2
             busy = not lock("a").acquire(wait=0)
-        with lock("d", lease=0.3) as own:
-            renewed = not own.lost.wait(0.7)
+        with lock("d", lease=1) as own:
+            renewed = not own.lost.wait(2)
         return failures(it_locks_at_once=short, the_parent_holds=busy, it_renews_its_own=renewed)
 
     with held:
         wrong = in_child(refusing_child) + in_child(locking_child)
-        lost = held.lost.wait(1.3)  # two leases
+        lost = held.lost.wait(2)  # two leases
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 
@@ -90,7 +90,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
         number, _ = lock_backends["default"].connections.send(pack("CLIENT", "ID"))
         return number
 
-    with lock("a", lease=0.6) as held:
+    with lock("a", lease=1) as held:
         before = connection()
 
         def child() -> list[str]:
@@ -100,7 +100,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
             )
 
         wrong = [one for _ in range(3) for one in in_child(child, silent_fork)]
-        lost = held.lost.wait(1.3)
+        lost = held.lost.wait(2)
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 
@@ -197,7 +197,7 @@ def with_multiprocessing(place: Place) -> list[str]:
     forked = multiprocessing.get_context("fork")
     # A worker is a daemon, and multiprocessing grants no children to those.
     multiprocessing.current_process()._config["daemon"] = False
-    with lock("a", lease=0.6) as held:
+    with lock("a", lease=1) as held:
         # It writes in put() itself: the answers come in the order in which they were given.
         answers = forked.SimpleQueue()
         children = [forked.Process(target=_locks, args=("b", answers)) for _ in range(3)]
@@ -206,7 +206,7 @@ def with_multiprocessing(place: Place) -> list[str]:
         fences = [answers.get() for _ in children]
         for child in children:
             child.join()
-        lost = held.lost.wait(1.3)
+        lost = held.lost.wait(2)
         return failures(
             they_took_turns=fences == sorted(set(fences)),
             the_parent_goes_on=not lost and held.owned(),
@@ -216,7 +216,7 @@ def with_multiprocessing(place: Place) -> list[str]:
 def hold_and_fork(place: Place, told: Any) -> None:
     """Hold a lock with a child beside; wait to be killed."""
     place.use()
-    with lock("a", lease=0.6) as held:
+    with lock("a", lease=1) as held:
         pid = os.fork()
         if pid == 0:
             time.sleep(FOR_EVER)

@@ -49,10 +49,10 @@ def test_it_is_not_renewed_any_more(alias: str) -> None:
 
 
 def test_who_acquires_it_by_its_token_renews_it(alias: str) -> None:
-    with lock("feed", using=alias, lease=0.2) as first:
+    with lock("feed", using=alias, lease=1) as first:
         token, fence = first.detach(), first.fence
-    with lock("feed", using=alias, lease=0.2, token=token) as second:
-        time.sleep(0.5)
+    with lock("feed", using=alias, lease=1, token=token) as second:
+        assert not second.lost.wait(2)
         second.check()
         assert tokens("feed", alias) == [token]
         assert second.fence == fence

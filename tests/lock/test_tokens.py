@@ -60,12 +60,12 @@ def test_detach_may_give_it_another_lease(make):
 
 
 def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make):
-    held = make(lease=0.3)
+    held = make(lease=1)
     held.acquire()
     fence = held.fence
-    with make(token=held.detach(), lease=0.3) as heir:
+    with make(token=held.detach(), lease=1) as heir:
         assert heir.fence == fence
-        assert not heir.lost.wait(0.7), "two leases"
+        assert not heir.lost.wait(2), "two leases"
         heir.check()
     assert not heir.owned()
 
@@ -87,19 +87,19 @@ def test_extend_by_token_of_what_is_over(make):
 
 def test_one_token_for_holds_of_two_names(make):
     """A task's id, say: each hold is looked after by itself."""
-    first, second = make("a", token="task", lease=0.3), make("b", token="task", lease=0.3)
+    first, second = make("a", token="task", lease=1), make("b", token="task", lease=1)
     with first, second:
-        assert not first.lost.wait(0.7), first.lost.reason
+        assert not first.lost.wait(2), first.lost.reason
         first.check()
         second.check()
 
 
 def test_one_token_and_the_release_of_one_of_its_names(make):
-    first, second = make("a", token="task", lease=0.3), make("b", token="task", lease=0.3)
+    first, second = make("a", token="task", lease=1), make("b", token="task", lease=1)
     with first:
         with second:
             pass
-        assert not first.lost.wait(0.7), "the release of the other ended its renewal"
+        assert not first.lost.wait(2), "the release of the other ended its renewal"
         first.check()
 
 
@@ -128,9 +128,9 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monke
 
 
 def test_lost_by_force_is_told_to_who_acquired_by_token(make):
-    held = make(lease=0.3)
+    held = make(lease=1)
     held.acquire()
-    heir = make(token=held.detach(), lease=0.3)
+    heir = make(token=held.detach(), lease=1)
     with pytest.raises(LockLost), heir:
         assert heir.backend.force_release("a", heir.token)
         wait_until(lambda: heir.lost, within=5)

@@ -92,7 +92,7 @@ def listed(**options: Any) -> dict[str, str]:
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_a_hold_that_renews_itself_is_told_from_one_that_does_not(using: str) -> None:
     hold("still", using, lease=30)
-    with lock("lively", using=using, lease=0.9):
+    with lock("lively", using=using, lease=4.5):
         assert listed()["lively"] == "held"
         wait_until(lambda: listed()["lively"] == "renewing")
     assert listed()["still"] == "held"
@@ -100,10 +100,10 @@ def test_a_hold_that_renews_itself_is_told_from_one_that_does_not(using: str) ->
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_what_was_renewed_and_is_not_any_more_is_orphaned(using: str) -> None:
-    frozen = hold("frozen", using, lease=1)
+    frozen = hold("frozen", using, lease=4)
     lively = hold("lively", using, lease=60)
     time.sleep(0.3)
-    lock_backends[using].extend([Extension("frozen", frozen, 1)])
+    lock_backends[using].extend([Extension("frozen", frozen, 4)])
     wait_until(lambda: listed(orphaned=True) == {"frozen": "silent"})
     call_command("clearlocks", stdout=io.StringIO(), orphaned=True, interactive=False)
     assert not is_held("frozen", frozen, using)
