@@ -133,6 +133,22 @@ def test_a_lost_release_does_not_end_the_next_hold(behind, do):
     assert nothing_is_left()
 
 
+def test_a_turn_in_a_lost_reply_is_made_up_for(proxy, use, do):
+    """The waiter of the same process is told by the reply, which comes but once."""
+    options = {"grant_lease": 40}
+    use(proxy.url, entry={"OPTIONS": options}, cache={"OPTIONS": {"SOCKET_TIMEOUT": TIMEOUT}})
+    handle, waiter = lock("a", lease=60), lock("a", wait=50)
+    do(handle, "acquire", 0)
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: len(handle.backend.inspect("a")[1]) == 1)
+    proxy.drop_next_reply(RELEASE.sha)
+    do(handle, "release")
+    thread.join(20)
+    assert waiter.held, "before it would have looked by itself"
+    waiter.release()
+
+
 def test_extend_is_done(behind, do):
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)

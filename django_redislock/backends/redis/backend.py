@@ -16,7 +16,7 @@ from django.core.checks import CheckMessage
 from redis.exceptions import RedisError
 
 from ...conf import LockConfig
-from ...exceptions import LockUnavailable, readable
+from ...exceptions import LockUnavailable
 from ...keys import BUCKETS, bucket_keys
 from ...metrics.meter import Batch
 from ...metrics.tallies import Slot
@@ -35,8 +35,8 @@ from ..base import (
 from . import hour, listing, server_checks
 from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
-from .connections import Connections, pool_of_cache
-from .records import Record, inspected, ms
+from .connections import Connections, pool_of_cache, unavailable
+from .records import Record, inspected, ms, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .wakeups import Wakeups
 
@@ -87,10 +87,19 @@ class RedisLockBackend(BaseLockBackend):
         return self._acquired(claim, stay, sent_at, reply)
 
     def release(self, name: str, token: str) -> bool:
-        return _released(*self._run(name, self._call(RELEASE, name, token)))
+        reply, again = self._run(name, self._release(name, token))
+        ended, unheard = self._released(name, reply, again)
+        for one in unheard:
+            self._return_turn(name, one)
+        return ended
 
     async def arelease(self, name: str, token: str) -> bool:
-        return _released(*await self._arun(name, self._call(RELEASE, name, token)))
+        reply, again = await self._arun(name, self._release(name, token))
+        ended, unheard = self._released(name, reply, again)
+        for one in unheard:
+            with suppress(LockUnavailable):  # then it ends by itself
+                await self._arun(name, self._cancel(name, one, unless_answered=True))
+        return ended
 
     def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
         ends: Sequence[float | None] = []
@@ -231,6 +240,20 @@ class RedisLockBackend(BaseLockBackend):
         held_by = Record.read(record[0])
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
+    def _release(self, name: str, token: str) -> bytes:
+        return self._call(RELEASE, name, token, self.wakeups.process)
+
+    def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, list[str]]:
+        """Whether it was released, and whose turn has come here that do not wait any more."""
+        ended, turns = released(reply)
+        unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
+        if not ended:
+            # It may have been done before, by a command whose reply was lost with a turn in it.
+            self.waiters.nudge(name)
+        # Where a first reply was lost, that first command has most likely done it: nobody else has
+        # the token, and whether the lease had run out is for the handle's own clock to say.
+        return ended or sent_again, unheard
+
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
@@ -245,39 +268,20 @@ class RedisLockBackend(BaseLockBackend):
         try:
             return self.connections.send(command)
         except (RedisError, OSError) as error:
-            raise self._unavailable(name, error) from error
+            raise unavailable(self.config, name, error) from error
 
     async def _arun(self, name: str, command: bytes) -> tuple[Any, bool]:
         try:
             return await self.async_connections.send(command)
         except (RedisError, OSError) as error:
-            raise self._unavailable(name, error) from error
+            raise unavailable(self.config, name, error) from error
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise self._unavailable(name, error) from error
-
-    def _unavailable(self, name: str, error: Exception) -> LockUnavailable:
-        what = f"The lock {readable(name)!r}" if name else "The list of locks"
-        return LockUnavailable(
-            f"{what} cannot be had: Redis (LOCKS[{self.alias!r}], cache {self.config.cache!r}) did "
-            f"not do what it was asked: {_said(error)}",
-            name=name,
-        )
-
-
-def _said(error: Exception) -> str:
-    # Of a Sentinel that does not answer, redis-py shows the whole client.
-    return str(error).partition(" : <")[0]
-
-
-def _released(reply: int, sent_again: bool) -> bool:
-    # Where a first reply was lost, that first command has most likely done it: nobody else has
-    # the token, and whether the lease had run out is for the handle's own clock to say.
-    return bool(reply) or sent_again
+            raise unavailable(self.config, name, error) from error
 
 
 def _not_an_error(reply: Any) -> Any:

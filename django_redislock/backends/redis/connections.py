@@ -20,11 +20,12 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from ...exceptions import InvalidLockBackend
+from ...conf import LockConfig
+from ...exceptions import InvalidLockBackend, LockUnavailable, readable
 from ...process import process
 from .scripts import with_text
 
-__all__ = ["Connections", "is_worth_a_retry", "pool_of_cache"]
+__all__ = ["Connections", "is_worth_a_retry", "pool_of_cache", "unavailable"]
 
 # Few connections stay out of the pool between two commands: taking one from it costs as much as a
 # third of a round trip. Small pools are left alone.
@@ -77,6 +78,18 @@ def is_worth_a_retry(error: Exception) -> bool:
     A time-out is not: the server is slow, and another attempt would only double the delay.
     """
     return isinstance(error, (RedisConnectionError, ReadOnlyError))
+
+
+def unavailable(config: LockConfig, name: str, error: Exception) -> LockUnavailable:
+    """The error that says what became of a command for a name, or for the list of them all."""
+    what = f"The lock {readable(name)!r}" if name else "The list of locks"
+    # Of a Sentinel that does not answer, redis-py shows the whole client.
+    said = str(error).partition(" : <")[0]
+    return LockUnavailable(
+        f"{what} cannot be had: Redis (LOCKS[{config.alias!r}], cache {config.cache!r}) did not do "
+        f"what it was asked: {said}",
+        name=name,
+    )
 
 
 class Connections:

@@ -6,8 +6,9 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from ..base import Hold, Holder, Waiting
+from ..waiters import Turn
 
-__all__ = ["Record", "inspected", "ms", "text"]
+__all__ = ["Record", "inspected", "ms", "released", "text"]
 
 
 def text(value: bytes | str) -> str:
@@ -74,6 +75,13 @@ class Record(NamedTuple):
 
     def as_waiting(self, token: str) -> Waiting:
         return Waiting(token=token, limit=self.limit, since=self.since_at, holder=self.holder)
+
+
+def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
+    """What the reply of ``release.lua`` says: whether a hold was ended, and whose turn it is."""
+    ended, *parts = reply if isinstance(reply, list) else (reply,)
+    turns = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    return bool(ended), [(text(who), Turn(fence, ends / 1000)) for who, fence, ends in turns]
 
 
 def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:

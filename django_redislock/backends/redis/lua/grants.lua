@@ -28,7 +28,22 @@ local function read_record(who)
     lease = tonumber(lease), process = process, deadline = tonumber(deadline), holder = holder}
 end
 
--- Whether somebody listens for the process: if not, it has ended.
+-- The process that is asking, where the reply can bring its waiters their turns, and those turns:
+-- token, fence, end of the lease, token, ...
+local here, turns = '', {}
+
+-- Whether the turn reaches its waiter: nobody listens for a process that has ended.
+local function tell_turn(who, claim, fence, expires)
+  if claim.process == here then
+    for _, part in ipairs({who, fence, expires}) do
+      table.insert(turns, part)
+    end
+    return true
+  end
+  return tell(claim.process, 'turn', who, string.format('%.0f %.0f', fence, expires), name) > 0
+end
+
+-- Whether somebody listens for the process.
 local function is_there(process)
   local channel = string.gsub(counter, 'fence$', 'wake:') .. string.sub(process, 2)
   local count = string.sub(process, 1, 1) == 's' and 'SHARDNUMSUB' or 'NUMSUB'
@@ -101,8 +116,8 @@ local function grant(who, claim, lowest, fence, lease)
   return expires
 end
 
--- Make those who wait holders, in their order, as far as there is room. Each hears of it in a
--- message that is its proof; who has given up, or whose process has ended, is passed over. Returns
+-- Make those who wait holders, in their order, as far as there is room. Each is told of it, which
+-- is its proof; who has given up, or whose process has ended, is passed over. Returns
 -- the fence and the end of the lease of `me`, the one who is asking and, of this limit, might have
 -- room where the first has none.
 local function hand_over(me, my_limit)
@@ -125,7 +140,7 @@ local function hand_over(me, my_limit)
       granted = lowest
     elseif waits then
       local fence, lease = next_number(), math.min(claim.lease, grant_lease)
-      if tell(claim.process, 'turn', who, string.format('%.0f %.0f', fence, now + lease), name) > 0 then
+      if tell_turn(who, claim, fence, now + lease) then
         grant(who, claim, lowest, fence, lease)
         granted = lowest
       else

@@ -1,6 +1,7 @@
 -- Release the only hold of a name for which nobody waits: the common case.
 --
--- KEYS, ARGV and what it returns as in release.lua
+-- KEYS and ARGV as in release.lua
+-- Returns 1, or 0 if the token did not hold the name any more
 
 line = redis.call('GET', alone)
 if line then
