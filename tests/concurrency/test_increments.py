@@ -11,7 +11,7 @@ from tests.concurrency import jobs
 from tests.support.processes import run_in_processes
 
 PROCESSES = 8
-ROUNDS = 2000 if os.environ.get("CI") else 250
+ROUNDS = 500 if os.environ.get("CI") else 250
 
 
 @pytest.mark.timeout(240)
