@@ -174,7 +174,7 @@ class LockableManager(Manager):
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[Any]:
-        """See ``LockableQuerySet.locked()``. Nobody holds a whole table by an oversight."""
+        """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
         options.setdefault("what", caller(1))
         return self.get_queryset().locked(rows, refresh=refresh, **options)
 
