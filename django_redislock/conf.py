@@ -115,7 +115,16 @@ def _prefix(value: Any, what: str) -> str:
 
 
 def _max_hold(value: Any, what: str) -> float | None:
-    return None if value is None else seconds(value, what, least=SHORTEST_LEASE)
+    if value is None:
+        return None
+    try:
+        return seconds(value, what, least=SHORTEST_LEASE)
+    except ValueError as error:
+        raise ValueError(f"{error} Write a number of seconds, or None: no end.") from None
+
+
+def _warn_of_misuse(value: Any, what: str) -> bool | None:
+    return None if value is None else flag(value, what)
 
 
 def _options(value: Any, what: str) -> Mapping[str, Any]:
@@ -132,6 +141,6 @@ _READERS = {
     "WAIT": lambda value, what: seconds(value, what, endless=True),
     "RENEW": flag,
     "MAX_HOLD": _max_hold,
-    "WARN_OF_MISUSE": flag,
+    "WARN_OF_MISUSE": _warn_of_misuse,
     "OPTIONS": _options,
 }

@@ -24,7 +24,8 @@ class TwoFaced(ABC):
         """Hold the lock; return False if it was still busy after ``wait`` seconds.
 
         ``wait`` is exact and defaults to the handle's own; 0 does not wait, ``float("inf")`` waits
-        for ever. Raises ``LockUnavailable`` if the backend does not answer.
+        for ever. Raises ``LockUnavailable`` if the backend does not answer, and ``LockError`` if
+        this handle holds the lock already.
         """
         return perform(self.acquiring(wait))
 
@@ -48,7 +49,7 @@ class TwoFaced(ABC):
     def extend(self, lease: Duration | None = None) -> None:
         """Let the lease end ``lease`` seconds from now (by default the handle's own lease).
 
-        Raises ``LockLost`` or ``LockUnavailable``.
+        Raises ``LockLost`` or ``LockUnavailable``, and ``LockError`` if nothing was acquired.
         """
         perform(self.extending(lease))
 

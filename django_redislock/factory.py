@@ -91,7 +91,7 @@ def lock(
     """
     backend = lock_backends[using]
     config = backend.config
-    _check_kinds(renew, shared, reentrant, label, on_lost)
+    _check_kinds(renew, shared, reentrant, label, what, on_lost)
     terms = Terms(
         wait=config.wait if wait is None else seconds(wait, "wait", endless=True),
         lease=config.lease if lease is None else seconds(lease, "lease", least=SHORTEST_LEASE),
@@ -135,7 +135,7 @@ def check_options(
     if max_hold is not None:
         _longest(max_hold)
     _checked_limit(limit, shared)
-    _check_kinds(renew, shared, reentrant, label, on_lost)
+    _check_kinds(renew, shared, reentrant, label, what, on_lost)
 
 
 def _longest(max_hold: Duration) -> float | None:
@@ -144,7 +144,7 @@ def _longest(max_hold: Duration) -> float | None:
 
 
 def _check_kinds(
-    renew: object, shared: object, reentrant: object, label: object, on_lost: object
+    renew: object, shared: object, reentrant: object, label: object, what: object, on_lost: object
 ) -> None:
     if not (renew is None or isinstance(renew, bool)):
         raise TypeError(f"renew must be True, False or None, not {renew!r}.")
@@ -154,6 +154,8 @@ def _check_kinds(
         raise TypeError(f"reentrant must be True or False, not {reentrant!r}.")
     if not isinstance(label, str):
         raise TypeError(f"label must be a string, not {label!r}; write str(...) around it.")
+    if not (what is None or isinstance(what, str)):
+        raise TypeError(f"what must be a string, not {what!r}; write str(...) around it.")
     if on_lost is not None and not callable(on_lost):
         raise TypeError(f"on_lost must be a callable that gets the handle, not {on_lost!r}.")
 

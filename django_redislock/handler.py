@@ -61,23 +61,26 @@ class LockBackendHandler(_Handler):
     def create_connection(self, alias: str) -> BaseLockBackend:
         config = self.settings[alias]
         where = f"LOCKS[{alias!r}]"
+        advice = f"Write {LockConfig.backend!r} or the dotted path of another backend."
         try:
             backend_class = import_string(config.backend)
         except ImportError as error:
             raise InvalidLockBackend(
                 f"{where}['BACKEND'] names {config.backend!r}, which cannot be imported: {error}. "
-                f"Write {LockConfig.backend!r} or the dotted path of another backend."
+                f"{advice}"
             ) from error
         if not (isinstance(backend_class, type) and issubclass(backend_class, BaseLockBackend)):
             raise InvalidLockBackend(
                 f"{where}['BACKEND'] names {config.backend!r}, which is not a subclass of "
-                "django_redislock.backends.base.BaseLockBackend."
+                f"django_redislock.backends.base.BaseLockBackend. {advice}"
             )
         try:
             return backend_class(config, **config.options)
         except InvalidLockBackend:
             raise
         except (TypeError, ValueError) as error:
+            if str(error).startswith(where):  # a value, and the entry that it stands in
+                raise InvalidLockBackend(str(error)) from None
             raise InvalidLockBackend(
                 f"{where}['OPTIONS'] does not fit {backend_class.__name__}: {error}. It takes "
                 f"{', '.join(backend_class.option_names()) or 'no options'}."

@@ -107,7 +107,7 @@ class Lock(TwoFaced):
         return self._tenure.clock.remaining() if self._has_share else 0.0
 
     def check(self) -> None:
-        """Raise ``LockLost`` unless the lock is held. Asks nobody."""
+        """Raise ``LockLost``, or ``LockError`` before any hold, unless it is held. Asks nobody."""
         if not self.held:
             raise self._not_held()
 
@@ -124,7 +124,7 @@ class Lock(TwoFaced):
         """Let the hold last for ``least`` seconds from now, though it be released earlier.
 
         Nobody else gets it before that: a job that takes less than the clocks of two servers differ
-        does not run twice. Raises ``LockLost``.
+        does not run twice. Raises as ``check()`` does.
         """
         self.check()
         self._tenure.keep_until = monotonic() + seconds(least, "least")
@@ -134,7 +134,7 @@ class Lock(TwoFaced):
 
         It is not renewed any more: it ends ``lease`` seconds from now (by default when its present
         lease does), unless ``lock(name, token=...)`` releases it before, or acquires it and so
-        renews it. Raises ``LockLost``, and with a ``lease`` also ``LockUnavailable``.
+        renews it. Raises as ``extend()`` does, and ``LockError`` if other handles share the hold.
         """
         return perform(self.detaching(lease))
 

@@ -132,19 +132,20 @@ class FencedModel(Model):
     _row_holds: tuple[RowHold, ...] = ()
 
     def _do_update(
-        self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any
+        self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any, **kwargs: Any
     ) -> Any:
         # Each table of a model is written by a call of its own; the fence is in one of them.
         field = self._fence_field
         if field is None or base_qs.model._meta.concrete_model is not field.model:
-            return super()._do_update(base_qs, using, pk_val, values, *args)
+            return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         values = [value for value in values if value[0] != field]
         lock = self.fencing_lock(using)
         if lock is None:
-            return super()._do_update(base_qs, using, pk_val, values, *args)
+            return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         fence = fence_of(lock)
         mine = base_qs.filter(**{f"{field.name}__lte": fence})
-        updated = super()._do_update(mine, using, pk_val, [*values, (field, None, fence)], *args)
+        values.append((field, None, fence))
+        updated = super()._do_update(mine, using, pk_val, values, *args, **kwargs)
         if not updated and base_qs.filter(pk=pk_val).exists():
             raise overtaken(lock)
         setattr(self, field.name, fence)

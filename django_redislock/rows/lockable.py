@@ -43,6 +43,21 @@ if TYPE_CHECKING:
         what: str
         on_lost: Callable[[Lock], object] | None
 
+    class Manager(models.Manager[Any]):
+        """Where a chain begins: a type checker would forget whose queryset it is."""
+
+        def get_queryset(self) -> LockableQuerySet[Any]: ...
+        def all(self) -> LockableQuerySet[Any]: ...
+        def filter(self, *args: Any, **kwargs: Any) -> LockableQuerySet[Any]: ...
+        def exclude(self, *args: Any, **kwargs: Any) -> LockableQuerySet[Any]: ...
+        def order_by(self, *field_names: Any) -> LockableQuerySet[Any]: ...
+        def using(self, alias: str | None) -> LockableQuerySet[Any]: ...
+        def select_related(self, *fields: Any) -> LockableQuerySet[Any]: ...
+        def prefetch_related(self, *lookups: Any) -> LockableQuerySet[Any]: ...
+
+else:
+    Manager = models.Manager
+
 
 __all__ = ["LockableManager", "LockableMixin", "LockableQuerySet", "RowOptions", "lock_of"]
 
@@ -110,6 +125,16 @@ class LockableMixin(FencedModel):
 class LockableQuerySet(FencedQuerySet[M]):
     """Rows that can be held together, and written with a fence."""
 
+    if TYPE_CHECKING:  # which leaves to a model given here to say whose rows they are
+
+        def __init__(
+            self,
+            model: type[M] | None = None,
+            query: Any = None,
+            using: str | None = None,
+            hints: Any = None,
+        ) -> None: ...
+
     def locked(
         self,
         rows: models.QuerySet[M] | Iterable[Any] | None = None,
@@ -137,7 +162,7 @@ class LockableQuerySet(FencedQuerySet[M]):
         return LockedRows(self, None if rows is None else list(rows), refresh, options)
 
 
-class LockableManager(models.Manager[Any]):
+class LockableManager(Manager):
     """The ``objects`` of a model whose rows are held together, or written with a fence."""
 
     _queryset_class = LockableQuerySet
@@ -149,17 +174,13 @@ class LockableManager(models.Manager[Any]):
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[Any]:
-        """See ``LockableQuerySet.locked()``. Nobody holds a whole table by an oversight."""
+        """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
         options.setdefault("what", caller(1))
-        table: Any = self.get_queryset()
-        block: LockedRows[Any] = table.locked(rows, refresh=refresh, **options)
-        return block
+        return self.get_queryset().locked(rows, refresh=refresh, **options)
 
     def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[Any]:
         """See ``FencedQuerySet.fenced()``."""
-        table: Any = self.get_queryset()
-        rows: LockableQuerySet[Any] = table.fenced(held)
-        return rows
+        return self.get_queryset().fenced(held)
 
 
 class LockedRows(RowBlock[MultiLock, list[M]]):

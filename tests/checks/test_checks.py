@@ -6,7 +6,9 @@ import pytest
 from django.core import checks
 from django.test import override_settings
 
+from django_redislock import lock
 from django_redislock.checks import check_backends
+from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import EmbeddedServer, free_port
 
 DJANGO_REDIS = "django_redis.cache.RedisCache"
@@ -71,6 +73,54 @@ def test_a_wrong_entry_is_an_error_that_names_it(settings, server, locks, words)
     assert (message.id, message.level) == ("locks.E001", checks.ERROR)
     assert words in message.msg
     assert ids(deploy=True) == [], "what the settings check has said is not said twice"
+
+
+URL = "redis://127.0.0.1:1/0"
+
+# What django-redis, redis-py and Django do not accept, with what the error has to name.
+UNUSABLE = [
+    ({"BACKEND": DJANGO_REDIS}, "ImproperlyConfigured"),
+    ({"LOCATION": URL}, "'BACKEND'"),
+    ({"BACKEND": "django_redis.cache.RedisCach", "LOCATION": URL}, "RedisCach"),
+    (cache(URL, CLIENT_CLASS="django_redis.client.Nobody"), "Nobody"),
+    (cache(URL, CONNECTION_FACTORY="django_redis.pool.Nobody"), "Nobody"),
+    (cache(URL, CLIENT_CLASS="django_redis.client.ShardClient"), "NotImplementedError"),
+    (cache(URL, REDIS_CLIENT_CLASS="redis.cluster.RedisCluster"), "RedisCluster"),
+    (cache(f"{URL}?wrong", CONNECTION_POOL_KWARGS={"max_connectionss": 5}), "max_connectionss"),
+]
+
+
+@pytest.mark.parametrize(("unusable", "words"), UNUSABLE, ids=str)
+def test_a_cache_that_cannot_be_made_is_an_error_that_names_it(settings, unusable, words):
+    settings.CACHES = {"default": cache(URL), "locks": unusable}
+    settings.LOCKS = {"default": {"CACHE": "locks"}}
+    (message,) = check_backends(deploy=False)
+    assert message.id == "locks.E001"
+    assert message.msg.startswith("LOCKS['default'] uses the cache 'locks', which cannot be made: ")
+    assert words in message.msg
+    assert "Correct CACHES['locks']" in message.msg
+    with pytest.raises(InvalidLockBackend):
+        lock("a")
+
+
+@pytest.mark.parametrize("unusable", [unusable for unusable, _ in UNUSABLE], ids=str)
+def test_a_cache_that_the_locks_do_not_use_may_be_unusable(settings, server, unusable):
+    settings.CACHES = {"default": cache(server.url), "other": unusable}
+    settings.LOCKS = {}
+    (message,) = check_backends(deploy=True)
+    assert message.id == "locks.W003"
+    assert "'other'" not in message.msg
+
+
+def test_a_server_that_refuses_is_not_said_to_be_out_of_reach(settings, server):
+    settings.CACHES = {"default": cache(server.url.removesuffix("/0") + "/99")}
+    settings.LOCKS = {}
+    (message,) = check_backends(deploy=True)
+    assert message.id == "locks.W001"
+    assert message.hint == (
+        "The server answers, and refuses: correct user, password and database number in "
+        "CACHES['default']."
+    )
 
 
 def test_the_settings_check_does_not_connect(settings):

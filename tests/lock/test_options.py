@@ -62,6 +62,7 @@ def test_a_wrong_option_is_a_value_error(options, says):
         ({"renew": "no"}, "renew must be True, False or None, not 'no'"),
         ({"shared": 1}, "shared must be True or False, not 1"),
         ({"reentrant": "yes"}, "reentrant must be True or False, not 'yes'"),
+        ({"what": 7}, r"what must be a string, not 7; write str\(...\) around it"),
         ({"label": 7}, r"label must be a string, not 7; write str\(...\) around it"),
     ],
     ids=str,
@@ -175,7 +176,7 @@ def test_changed_caches_too(settings, redis_url):
         ({"LEESE": 1}, r"LOCKS\['default'\] has an unknown entry 'LEESE'. Write one of BACKEND"),
         ({"LEASE": 0}, r"LOCKS\['default'\]\['LEASE'\] must be at least"),
         ({"WAIT": "1"}, r"LOCKS\['default'\]\['WAIT'\] must be a number"),
-        ({"MAX_HOLD": math.inf}, r"LOCKS\['default'\]\['MAX_HOLD'\] must be finite"),
+        ({"MAX_HOLD": math.inf}, r"LOCKS\['default'\]\['MAX_HOLD'\] must be finite.* None: no end"),
         ({"RENEW": "yes"}, r"LOCKS\['default'\]\['RENEW'\] must be True or False"),
         ({"KEY_PREFIX": "a{b}"}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must not contain braces"),
         ({"KEY_PREFIX": ""}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string"),
@@ -184,9 +185,12 @@ def test_changed_caches_too(settings, redis_url):
             {"OPTIONS": {"colour": 1}},
             "does not fit RedisLockBackend: .*'colour'.*takes grant_lease",
         ),
-        ({"OPTIONS": {"grant_lease": 0}}, "grant_lease.* must be at least"),
+        (
+            {"OPTIONS": {"grant_lease": 0}},
+            r"^LOCKS\['default'\]\['OPTIONS'\]\['grant_lease'\] must be at least 0.02 seconds",
+        ),
         ({"BACKEND": "no.where"}, "cannot be imported"),
-        ({"BACKEND": "datetime.date"}, "not a subclass"),
+        ({"BACKEND": "datetime.date"}, "not a subclass of .*. Write 'django_redislock"),
         ({"CACHE": "nowhere"}, "which CACHES does not have"),
     ],
     ids=str,
@@ -195,6 +199,12 @@ def test_a_wrong_setting_is_told_at_first_use(settings, entry, says):
     settings.LOCKS = {"default": entry}
     with pytest.raises(InvalidLockBackend, match=says):
         lock("a")
+
+
+def test_none_is_the_same_as_no_word_about_misuse(settings):
+    settings.LOCKS = {"default": {"BACKEND": MEMORY, "WARN_OF_MISUSE": None}}
+    for settings.DEBUG in (True, False):
+        assert lock("a").backend.config.warn == settings.DEBUG
 
 
 def test_making_a_handle_does_not_connect(settings):

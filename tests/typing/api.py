@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from typing_extensions import assert_type
 
 from django_redislock import (
+    FenceField,
     Lock,
+    LockableManager,
     LockableMixin,
+    LockableQuerySet,
     LockedViewMixin,
     LockError,
     LockLost,
@@ -109,6 +113,11 @@ class Checkout(LockedViewMixin):
 
 
 class Account(LockableMixin, models.Model):  # noqa: DJ008 - never shown
+    balance = models.IntegerField(default=0)
+    fence = FenceField()
+
+    objects = LockableManager()
+
     class Meta:
         app_label = "typing"
 
@@ -116,3 +125,15 @@ class Account(LockableMixin, models.Model):  # noqa: DJ008 - never shown
 def rows(account: Account) -> None:
     with account.locked(wait=2) as held:
         assert_type(held, Lock)
+
+
+def several_rows(account: Account) -> None:
+    with Account.objects.locked([account, 7]) as (_, other):
+        other.balance += 1
+    with Account.objects.filter(balance=1).order_by("pk").locked(wait=2) as rows:
+        assert_type(rows, list[Any])
+    with lock("interest") as held:
+        Account.objects.filter(pk=1).exclude(balance=0).fenced(held).update(balance=2)
+        Account.objects.fenced(held).delete()
+    with LockableQuerySet(Account).locked([7]) as mine:
+        assert_type(mine, list[Account])

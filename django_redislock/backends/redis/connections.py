@@ -16,6 +16,7 @@ from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -25,7 +26,13 @@ from ...exceptions import InvalidLockBackend, LockUnavailable, readable
 from ...process import process
 from .scripts import with_text
 
-__all__ = ["Connections", "is_worth_a_retry", "pool_of_cache", "unavailable"]
+__all__ = [
+    "UNUSABLE_CACHE",
+    "Connections",
+    "is_worth_a_retry",
+    "pool_of_cache",
+    "unavailable",
+]
 
 # Few connections stay out of the pool between two commands: taking one from it costs as much as a
 # third of a round trip. Small pools are left alone.
@@ -35,35 +42,43 @@ SMALL_POOL = 20
 # A connection that was used so short a time ago (seconds) is taken to be open yet.
 FRESH = 0.05
 
+# What an entry of CACHES raises that Django, django-redis or redis-py can make nothing of.
+UNUSABLE_CACHE = (
+    *(ImproperlyConfigured, InvalidCacheBackendError, ImportError, NotImplementedError),
+    *(LookupError, TypeError, ValueError, RedisError, RedisClusterException),
+)
+
 # A burst of threads queues here for a moment instead of opening a connection each.
 AT_ONCE = 32
 
 
 def pool_of_cache(alias: str, where: str) -> ConnectionPool:
     """The connection pool of a django-redis cache. Raises ``InvalidLockBackend``."""
-    try:
-        cache: Any = caches[alias]
-    except InvalidCacheBackendError as error:
+    if alias not in list(caches):
         raise InvalidLockBackend(
             f"{where} uses the cache {alias!r}, which CACHES does not have. Add it with "
             '"BACKEND": "django_redis.cache.RedisCache", or name another one in '
             f"{where}['CACHE']."
-        ) from error
+        )
     try:
-        get_client = cache.client.get_client
-    except AttributeError:
+        cache: Any = caches[alias]
+        get_client = getattr(getattr(cache, "client", None), "get_client", None)
+        client = get_client(write=True) if get_client else None
+        pool = getattr(client, "connection_pool", None)
+        if isinstance(pool, ConnectionPool):
+            # Connects to nobody, but knows already whether it takes what the pool will give it.
+            pool.connection_class(**pool.connection_kwargs)
+    except UNUSABLE_CACHE as error:
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, which cannot be made: {type(error).__name__}: "
+            f"{error}. Correct CACHES[{alias!r}]."
+        ) from error
+    if client is None:
         raise InvalidLockBackend(
             f"{where} uses the cache {alias!r}, which is a {type(cache).__name__} and not a "
             "django-redis cache. Locks need a connection to Redis: set its BACKEND to "
             f"\"django_redis.cache.RedisCache\", or name another cache in {where}['CACHE']."
-        ) from None
-    try:
-        client = get_client(write=True)
-    except (ImproperlyConfigured, ImportError, RedisError, TypeError, ValueError) as error:
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, whose client cannot be made: {error}"
-        ) from error
-    pool = getattr(client, "connection_pool", None)
+        )
     if not isinstance(pool, ConnectionPool):
         raise InvalidLockBackend(
             f"{where} uses the cache {alias!r}, whose client is a {type(client).__name__}. Only "

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.checks import CheckMessage, Error, Warning
-from django.core.exceptions import ImproperlyConfigured
 from redis import Redis
 from redis.connection import ConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ...exceptions import InvalidLockBackend
-from .connections import pool_of_cache
+from .connections import UNUSABLE_CACHE, pool_of_cache
 
 if TYPE_CHECKING:
     from .backend import RedisLockBackend
@@ -31,11 +30,14 @@ def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
     try:
         server: dict[str, Any] = Redis(connection_pool=pool).info()
     except (RedisError, OSError) as error:
+        cache = backend.config.cache
         return [
             Warning(
-                f"{_where(backend)}: the server of the cache {backend.config.cache!r} could not be "
-                f"asked: {error}",
-                hint="Run this check where the server can be reached.",
+                f"{_where(backend)}: the server of the cache {cache!r} could not be asked: {error}",
+                hint="The server answers, and refuses: correct user, password and database number "
+                f"in CACHES[{cache!r}]."
+                if isinstance(error, (AuthenticationError, ResponseError))
+                else "Run this check where the server can be reached.",
                 id="locks.W001",
             )
         ]
@@ -111,7 +113,7 @@ def _pool_of(alias: str) -> ConnectionPool | None:
     try:
         # Django's own Redis cache flushes its database as well.
         servers = getattr(caches[alias], "_servers", None)
-    except (InvalidCacheBackendError, ImproperlyConfigured):
+    except UNUSABLE_CACHE:
         return None
     if servers and str(servers[0]).startswith(("redis://", "rediss://", "unix://")):
         return ConnectionPool.from_url(servers[0])
