@@ -106,11 +106,12 @@
             }
             const passed = (performance.now() - this.readAt) / 1000;
             for (const element of this.live.querySelectorAll("[data-remaining]")) {
-                const left = Number(element.dataset.remaining) - passed;
-                write(element, left > 0 ? this.duration.of(left) : this.texts.ended);
+                const left = Math.max(0, Number(element.dataset.remaining) - passed);
+                // It may have been renewed since: only the server can say that it has ended.
+                write(element, this.duration.of(left));
                 const bar = element.nextElementSibling;
                 if (bar) {
-                    bar.value = Math.max(0, left);
+                    bar.value = left;
                 }
             }
             for (const element of this.live.querySelectorAll("[data-elapsed]")) {
