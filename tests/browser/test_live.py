@@ -133,7 +133,16 @@ class LivePageTests(BrowserTestCase):
         for name in "abc":
             hold(name)
         self.log_in()
-        self.one("#redislock-all").click()
+        every = self.one("#redislock-all")
+        every.click()
+        box = self.one("input[aria-label='Select b']")
+        box.click()
+        assert not every.is_selected()
+        box.click()
+        assert every.is_selected()
+        hold("later")
+        self.until(lambda: "later" in self.text("#result_list"))
+        assert not every.is_selected()
         self.one(".redislock-actions button").click()
         self.until(lambda: "These 3 locks will be released by force" in self.text())
 

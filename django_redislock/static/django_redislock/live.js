@@ -97,6 +97,7 @@
             if (focused !== document.activeElement && this.live.contains(focused)) {
                 focused.focus({preventScroll: true});
             }
+            this.select();
             this.tick();
         }
 
@@ -119,11 +120,14 @@
             }
         }
 
+        // The box in the heading says whether all the others are ticked.
         select(target) {
-            if (target.id === "redislock-all") {
-                for (const box of this.live.querySelectorAll("input[name=hold]")) {
-                    box.checked = target.checked;
-                }
+            const all = document.getElementById("redislock-all");
+            const boxes = [...this.live.querySelectorAll("input[name=hold]")];
+            if (target && target === all) {
+                boxes.forEach((box) => (box.checked = all.checked));
+            } else if (all) {
+                all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
             }
         }
 
