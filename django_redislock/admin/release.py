@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from django import forms
@@ -28,8 +30,12 @@ __all__ = ["ReleaseView"]
 
 HOLD, BACK, CONFIRMED = "hold", "back", "confirmed"
 
-# How many names a message lists.
+# How many names are told after a release, of each kind.
 NAMED = 10
+
+# A backend that fails after so long (seconds) has not answered, and is not asked about the others:
+# each of them would take as long again.
+PATIENCE = 1.0
 
 
 class ReasonForm(forms.Form):
@@ -52,6 +58,7 @@ class ReleaseView:
         self.seen: list[tuple[Reference, Found]] = []
         self.changed: list[Reference] = []
         self.unknown: list[tuple[Reference, Exception]] = []
+        self._mute: set[str] = set()
 
     def respond(self) -> HttpResponseBase:
         # Who had to log in again comes here by GET, with nothing that could be released.
@@ -67,15 +74,29 @@ class ReleaseView:
         if self.seen:
             self._release(form.cleaned_data["reason"])
         self._tell_of_changed()
-        for reference, error in self.unknown:
-            text = _("“%(name)s” may still be held: %(error)s")
-            messages.error(self.request, text % {"name": reference.readable, "error": error})
+        self._tell_of_unknown()
         return HttpResponseRedirect(self._back())
+
+    @contextmanager
+    def _asking(self, alias: str) -> Iterator[None]:
+        """Raises ``LockUnavailable`` for a backend that did not answer before."""
+        if alias in self._mute:
+            raise LockUnavailable(
+                _("The backend had not answered before, and was not asked again.")
+            )
+        began = monotonic()
+        try:
+            yield
+        except LockUnavailable:
+            if monotonic() - began >= PATIENCE:
+                self._mute.add(alias)
+            raise
 
     def _look(self) -> None:
         for reference in self.references:
             try:
-                hold = reference.find()
+                with self._asking(reference.alias):
+                    hold = reference.find()
             except (LockUnavailable, InvalidLockBackend) as error:
                 self.unknown.append((reference, error))
             else:
@@ -106,14 +127,15 @@ class ReleaseView:
                 return backend.force_release(hold.name, hold.token)  # noqa: B023 - called at once
 
             try:
-                done = recorded(
-                    release,
-                    user=self.request.user,
-                    alias=reference.alias,
-                    address=address_of(reference.alias, reference.name),
-                    hold=hold,
-                    reason=reason,
-                )
+                with self._asking(reference.alias):
+                    done = recorded(
+                        release,
+                        user=self.request.user,
+                        alias=reference.alias,
+                        address=address_of(reference.alias, reference.name),
+                        hold=hold,
+                        reason=reason,
+                    )
             except LockUnavailable as error:
                 self.unknown.append((reference, error))
                 continue
@@ -142,6 +164,14 @@ class ReleaseView:
         )
         values = {"count": len(self.changed), "names": ", ".join(names)}
         messages.warning(self.request, text % values)
+
+    def _tell_of_unknown(self) -> None:
+        for reference, error in self.unknown[:NAMED]:
+            text = _("“%(name)s” may still be held: %(error)s")
+            messages.error(self.request, text % {"name": reference.readable, "error": error})
+        if (more := len(self.unknown) - NAMED) > 0:
+            text = ngettext("and %(count)d more", "and %(count)d more", more)
+            messages.error(self.request, text % {"count": more})
 
     def _back(self) -> str:
         """To the page of the name, or to the list as it was filtered and sorted."""

@@ -22,7 +22,7 @@ SHOWN = 8
 COLUMNS = (
     "backend", "name", "kind", "limit", "held", "state", "remaining", "lease", "since", "held_for",
     "waiters", "longest_wait", "fence", "token_prefix", "host", "pid", "thread", "what", "label",
-    "started",
+    "started", "renews_for",
 )  # fmt: skip
 
 
@@ -42,15 +42,16 @@ def as_jsonl(found: Iterable[Found]) -> Iterator[str]:
 
 
 def as_csv(found: Iterable[Found]) -> Iterator[str]:
-    """A heading and a line for each; control characters are written as escapes."""
+    """A heading and a line for each; control characters are written as escapes, None as nothing."""
     yield _csv_line(COLUMNS)
     for one in found:
         fields = _fields(one)
         fields |= fields.pop("holder")
-        yield _csv_line([readable(fields[column]) for column in COLUMNS])
+        values = (fields[column] for column in COLUMNS)
+        yield _csv_line([value if value is None else readable(value) for value in values])
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def _csv_line(cells: Sequence[str | None]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()

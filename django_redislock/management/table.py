@@ -14,12 +14,15 @@ from django.utils.translation import gettext as _
 from ..operations.found import Found
 from ..operations.wording import Line
 
-__all__ = ["Table", "height_of", "width_of"]
+__all__ = ["Table", "can_write_all", "height_of", "width_of"]
 
 GAP = "  "
 
 # How many characters the names and the holders need to be of use; other columns go before them.
 ROOM_TO_READ = 24
+
+# Marks on the character before, and what joins characters or keeps them apart.
+WITHOUT_A_PLACE = ("Mn", "Me", "Cf")
 
 # Where nothing is cut, a longer cell pushes its own line aside, and not all the others.
 WIDEST = 60
@@ -90,6 +93,13 @@ class Table:
 
     def _coloured(self, text: str, role: str) -> str:
         return str(getattr(self._style, role)(text)) if role else text
+
+
+def can_write_all(stream: OutputWrapper) -> None:
+    """Let a stream write escapes for characters that its encoding lacks, where it would raise."""
+    # Not every stream encodes what it is given.
+    if reconfigure := getattr(stream, "reconfigure", None):
+        reconfigure(errors="backslashreplace")
 
 
 def height_of(stream: OutputWrapper) -> int | None:
@@ -167,6 +177,7 @@ def _cut(text: str, width: int) -> str:
 def _cells(text: str) -> int:
     """How many places of a terminal the text takes: some characters take two, some none."""
     return sum(
-        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text
+        if unicodedata.category(char) not in WITHOUT_A_PLACE
     )

@@ -42,6 +42,12 @@ def references(html: str) -> list[str]:
     return [unescape(value) for value in found]
 
 
+def release(client: Client, html: str, **data: Any) -> str:
+    """Confirm what the page offers, and return what is said then."""
+    data = {"hold": references(html), "confirmed": "yes", "reason": "", **data}
+    return text_of(client.post(RELEASE, data, follow=True).content.decode())
+
+
 def client_of(*codenames: str, username: str = "bob", **fields: Any) -> Client:
     """Logged in with these permissions of ours."""
     user = User.objects.create_user(username, **{"is_staff": True, **fields})

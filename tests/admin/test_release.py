@@ -12,16 +12,10 @@ from django.test import Client
 from django.utils import translation
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from tests.admin.pages import PAGE, RELEASE, client_of, page, references, text_of
+from tests.admin.pages import PAGE, RELEASE, client_of, page, references, release, text_of
 from tests.management.holds import hold, is_held, queue, without_redis
 
 pytestmark = pytest.mark.django_db
-
-
-def release(client: Client, html: str, **data: Any) -> str:
-    """Confirm what the page offers, and return what is said then."""
-    data = {"hold": references(html), "confirmed": "yes", "reason": "", **data}
-    return text_of(client.post(RELEASE, data, follow=True).content.decode())
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
@@ -270,6 +264,29 @@ def test_redis_that_is_down_when_asked_is_told(admin_client: Client, settings: A
     assert "may still be held" in text_of(
         admin_client.post(RELEASE, data, follow=True).content.decode()
     )
+
+
+@pytest.mark.parametrize("verb", ["inspect", "force_release"])
+def test_redis_that_hangs_is_waited_for_once(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    for number in range(12):
+        hold(f"name {number}")
+    html = page(admin_client)
+    asked = []
+
+    def hang(name: str, *args: Any) -> bool:
+        asked.append(name)
+        raise LockUnavailable("it did not answer", name=name)
+
+    monkeypatch.setattr("django_redislock.admin.release.PATIENCE", 0)
+    monkeypatch.setattr(lock_backends["memory"], verb, hang)
+    said = release(admin_client, html)
+    assert len(asked) == 1
+    assert said.count("may still be held: it did not answer") == 1
+    assert said.count("may still be held: The backend had not answered before") == 9
+    assert "And 2 more" in said
+    assert LogEntry.objects.count() == 0
 
 
 def test_a_holder_in_this_process_is_told(admin_client: Client) -> None:

@@ -35,6 +35,19 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "No lock is held at the moment." in self.text())
         assert not self.was_reloaded
 
+    def test_what_runs_out_is_not_said_to_have_ended_before_the_server_says_so(self) -> None:
+        self.log_in()
+        token = hold("a", lease=1.5)
+        seen = set()
+
+        def look() -> bool:
+            lock_backends["memory"].extend([Extension("a", token, 1.5)])
+            seen.add(self.text(".redislock-left"))
+            return "0.0 s" in seen
+
+        self.until(look)
+        assert [one for one in seen if one and not one.endswith(" s")] == []
+
     def test_a_renewal_and_new_waiters_are_shown(self) -> None:
         token = hold("a", lease=20)
         self.log_in()
@@ -120,7 +133,16 @@ class LivePageTests(BrowserTestCase):
         for name in "abc":
             hold(name)
         self.log_in()
-        self.one("#redislock-all").click()
+        every = self.one("#redislock-all")
+        every.click()
+        box = self.one("input[aria-label='Select b']")
+        box.click()
+        assert not every.is_selected()
+        box.click()
+        assert every.is_selected()
+        hold("later")
+        self.until(lambda: "later" in self.text("#result_list"))
+        assert not every.is_selected()
         self.one(".redislock-actions button").click()
         self.until(lambda: "These 3 locks will be released by force" in self.text())
 

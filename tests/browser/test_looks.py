@@ -130,6 +130,43 @@ class LookTests(BrowserTestCase):
             assert violations(self.browser) == []
         self.picture("narrow")
 
+    def test_a_wide_screen_shows_all_columns(self) -> None:
+        self.fill()
+        hold("report:" + "x" * 300, "default", what="example.management.commands.report._make")
+        self.log_in()
+        hidden = "const all = document.querySelector('.results');"
+        hidden += "return all.scrollWidth - all.clientWidth"
+        assert self.browser.execute_script(hidden) == 0
+
+    def test_what_is_to_be_released_is_named_to_its_end(self) -> None:
+        hold("x" * 1000)
+        self.log_in()
+        self.one("#redislock-all").click()
+        self.one(".redislock-actions button").click()
+        self.until(lambda: self.browser.find_elements(By.ID, "id_reason"))
+        name = "const name = document.querySelector('tbody th bdi');"
+        name += "return name.scrollHeight - name.clientHeight"
+        assert self.browser.execute_script(name) <= 0
+
+    def test_all_pages_start_at_the_same_edge(self) -> None:
+        self.log_in()
+        for width in (500, 1000, 1440):
+            self.browser.set_window_size(width, 900)
+            edges = set()
+            for path in (PAGE, HOT, f"{PAGE}default_3Aa/change/"):
+                self.visit(path)
+                link = self.one(".breadcrumbs a")
+                edges.add((link.rect["x"], link.value_of_css_property("font-size")))
+            assert len(edges) == 1, edges
+
+    def test_the_browser_knows_the_rule_for_how_much_of_a_lease_is_left(self) -> None:
+        self.log_in()
+        rules = self.browser.execute_script(
+            "return [...document.styleSheets].flatMap(s => [...s.cssRules]).map(r => r.cssText)"
+        )
+        (bar,) = [rule for rule in rules if ".redislock-bar::-webkit-progress-value" in rule]
+        assert "var(--link-fg)" in bar
+
     def test_right_to_left(self) -> None:
         self.fill()
         self.log_in()

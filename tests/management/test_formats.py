@@ -47,6 +47,9 @@ def test_csv_is_one_line_for_each() -> None:
     assert row["name"] == r'a,"b"\n'
     assert (row["kind"], row["limit"], row["what"], row["host"]) == ("semaphore", "3", "x", "web-1")
     assert token not in text
+    assert row["renews_for"] == ""
+    (fields,) = json.loads(output("json"))
+    assert set(row) == {*fields, *fields["holder"]} - {"holder"}
 
 
 def test_nothing_is_still_something_to_read() -> None:

@@ -68,6 +68,33 @@ def test_no_line_is_wider_than_the_terminal(columns: int, monkeypatch: pytest.Mo
     assert sum("…" in line for line in lines) >= 2
 
 
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [("नमस्ते", 4), ("👩\u200d👩", 4), ("❤\ufe0f", 1), ("e\u0301", 1), ("注文", 4)],
+)
+def test_columns_stand_below_each_other_whatever_the_name(name: str, places: int) -> None:
+    hold(name)
+    heading, line = listed()
+    ends = line.index(" s ") + len(" s") - len(name) + places
+    assert ends == heading.index("LEFT") + len("LEFT")
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("listlocks", {}),
+        ("listlocks", {"format": "csv"}),
+        ("clearlocks", {"all": True, "dry_run": True}),
+    ],
+)
+def test_what_a_stream_cannot_encode_is_escaped(command: str, options: dict[str, Any]) -> None:
+    hold("注文:é")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    call_command(command, stdout=stream, no_color=True, **options)
+    stream.seek(0)
+    assert r"\u6ce8\u6587:é" in stream.read()
+
+
 def test_a_terminal_shows_as_much_as_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("order:42", what="shop.checkout")
     headings = []

@@ -11,7 +11,7 @@ from ...operations.criteria import Criteria
 from ...operations.selection import Search, look_up
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
-from ..table import Table, width_of
+from ..table import Table, can_write_all, width_of
 from ..targets import Targets
 
 # Nobody reads more of them than this before saying yes.
@@ -50,6 +50,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        can_write_all(self.stdout)
         criteria = chosen_criteria(options)
         if options["all"] == bool(criteria):
             raise CommandError(

@@ -24,7 +24,7 @@ from ..selectors import (
     length_of_time,
     reasons,
 )
-from ..table import Table, height_of, width_of
+from ..table import Table, can_write_all, height_of, width_of
 
 # To the upper left, and nothing below: what was there is written over, so that nothing flickers.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -73,6 +73,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        can_write_all(self.stdout)
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
         self._most = self._max = max(0, options["max"])

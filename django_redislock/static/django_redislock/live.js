@@ -97,6 +97,7 @@
             if (focused !== document.activeElement && this.live.contains(focused)) {
                 focused.focus({preventScroll: true});
             }
+            this.select();
             this.tick();
         }
 
@@ -106,11 +107,12 @@
             }
             const passed = (performance.now() - this.readAt) / 1000;
             for (const element of this.live.querySelectorAll("[data-remaining]")) {
-                const left = Number(element.dataset.remaining) - passed;
-                write(element, left > 0 ? this.duration.of(left) : this.texts.ended);
+                const left = Math.max(0, Number(element.dataset.remaining) - passed);
+                // It may have been renewed since: only the server can say that it has ended.
+                write(element, this.duration.of(left));
                 const bar = element.nextElementSibling;
                 if (bar) {
-                    bar.value = Math.max(0, left);
+                    bar.value = left;
                 }
             }
             for (const element of this.live.querySelectorAll("[data-elapsed]")) {
@@ -118,11 +120,14 @@
             }
         }
 
+        // The box in the heading says whether all the others are ticked.
         select(target) {
-            if (target.id === "redislock-all") {
-                for (const box of this.live.querySelectorAll("input[name=hold]")) {
-                    box.checked = target.checked;
-                }
+            const all = document.getElementById("redislock-all");
+            const boxes = [...this.live.querySelectorAll("input[name=hold]")];
+            if (target && target === all) {
+                boxes.forEach((box) => (box.checked = all.checked));
+            } else if (all) {
+                all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
             }
         }
 

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_redislock import LockError, LockUnavailable, lock
+from django_redislock.testing.launcher import SupervisedProcess
 
+WAIT = 5.0  # seconds that anybody waits at the most
 BUYERS = ("alice", "bob", "chidi", "dana", "émile", "福子")
 
 
@@ -29,11 +32,20 @@ class Command(BaseCommand):
         )
 
     def handle(
-        self, *, processes: int, threads: int, seconds: float | None, **options: object
+        self,
+        *,
+        processes: int,
+        threads: int,
+        seconds: float | None,
+        verbosity: int,
+        **options: object,
     ) -> None:
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
-        others = [self._another(threads, seconds) for _number in range(processes - 1)]
         stopped = threading.Event()
+        # A shell puts a job in the background with SIGINT ignored; it must work there, too.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        others = [_another(threads) for _number in range(processes - 1)]
         failures: list[LockUnavailable] = []
         workers = [
             threading.Thread(target=_work, args=(stopped, failures), name=f"worker-{number}")
@@ -41,27 +53,27 @@ class Command(BaseCommand):
         ]
         for worker in workers:
             worker.start()
-        try:
-            while time.monotonic() < ends and not failures:
-                time.sleep(0.1)
-        except KeyboardInterrupt:
+        while time.monotonic() < ends and not failures and not stopped.wait(0.1):
+            pass
+        if verbosity and stopped.is_set():
             self.stderr.write("Ending; what is held is released.")
-        finally:
-            stopped.set()
-            for worker in workers:
-                worker.join()
-            for other in others:
-                other.terminate() if failures else other.wait()
+        stopped.set()
+        for other in others:
+            with suppress(ProcessLookupError):
+                other.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.join()
+        for other in others:
+            other.stop()
         if failures:
             raise CommandError(str(failures[0]))
 
-    def _another(self, threads: int, seconds: float | None) -> subprocess.Popen[bytes]:
-        """A further process; Ctrl-C at a terminal reaches it as well."""
-        command = [sys.executable, sys.argv[0], "traffic", "--processes", "1"]
-        command += ["--threads", str(threads)]
-        if seconds is not None:
-            command += ["--seconds", str(seconds)]
-        return subprocess.Popen(command)
+
+def _another(threads: int) -> SupervisedProcess:
+    """A further process, which ends when this one does, whatever ends it."""
+    command = [sys.executable, sys.argv[0], "traffic", "--processes", "1", "--verbosity", "0"]
+    # Who queues when it is to end does so for as long as it would have waited.
+    return SupervisedProcess([*command, "--threads", str(threads)], grace=WAIT + 5)
 
 
 def _work(stopped: threading.Event, failures: list[LockUnavailable]) -> None:
@@ -78,7 +90,7 @@ def _work(stopped: threading.Event, failures: list[LockUnavailable]) -> None:
 
 
 def _buy(stopped: threading.Event) -> None:
-    with lock(f"event:{random.randint(1, 12)}", wait=5, label=random.choice(BUYERS)):
+    with lock(f"event:{random.randint(1, 12)}", wait=WAIT, label=random.choice(BUYERS)):
         stopped.wait(random.expovariate(2))
 
 
@@ -88,12 +100,12 @@ def _report(stopped: threading.Event) -> None:
 
 
 def _quota(stopped: threading.Event) -> None:
-    with lock("api", limit=3, wait=5, label=random.choice(BUYERS)):
+    with lock("api", limit=3, wait=WAIT, label=random.choice(BUYERS)):
         stopped.wait(random.uniform(0.5, 3))
 
 
 def _read(stopped: threading.Event) -> None:
-    with lock("catalogue", shared=True, wait=5, label=random.choice(BUYERS)):
+    with lock("catalogue", shared=True, wait=WAIT, label=random.choice(BUYERS)):
         stopped.wait(random.uniform(0.5, 2))
 
 
