@@ -201,12 +201,21 @@ def _held_around(request: Any) -> Lock | MultiLock | None:
 
 
 def _name(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if names.mention("request.user") and _is_nobody(args[0]):
+        # Some of its attributes have a value: the username of nobody is an empty text.
+        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
     try:
         return names.of(args, kwargs)
     except UnusableName as error:
         if error.is_missing and error.field.startswith("request.user"):
             raise UnusableName(f"{error} {NOBODY}", error.field) from None
         raise
+
+
+def _is_nobody(request: Any) -> bool:
+    if not hasattr(request, "user"):
+        return False
+    return not getattr(request.user, "is_authenticated", request.user is not None)
 
 
 async def _awaited(result: Any) -> Any:
