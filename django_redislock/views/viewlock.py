@@ -120,7 +120,7 @@ class ViewLock:
         self, view: Callable[..., Any], names: CallNames, what: str
     ) -> Callable[..., Any]:
         # Who this is comes from the database, which a coroutine must not ask.
-        ask_in_thread = names.mention("request.user")
+        ask_in_thread = names.mention("request.user") or names.mention("request.session")
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
