@@ -166,7 +166,8 @@ class CallNames:
         values = dict(bound.arguments)
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
-                values |= values[parameter.name]
+                # What is passed by position only leaves its name to whoever passes another one.
+                values = values[parameter.name] | values
         if self._first:
             values[self._first] = args[0]
         return values
@@ -219,6 +220,11 @@ def _parse(text: str) -> list[_Part]:
             "written twice."
         ) from None
     for _, field, spec, conversion in parts:
+        if field is not None and not _leads_somewhere(field):
+            raise ValueError(
+                f"The lock name {text!r} has the field {{{field}}}, which does not say what to "
+                "look up: write {argument.attribute} or {argument[item]}."
+            )
         if field is not None and not _root(field).isidentifier():
             raise ValueError(
                 f"The lock name {text!r} has the field {{{field}}}, which names no argument: write "
@@ -229,6 +235,11 @@ def _parse(text: str) -> list[_Part]:
         if conversion not in (None, "s", "r", "a"):
             raise ValueError(f"The lock name {text!r} has the unknown conversion !{conversion}.")
     return parts
+
+
+def _leads_somewhere(field: str) -> bool:
+    """Whether each dot of the field is followed by an attribute, and each bracket by an item."""
+    return re.fullmatch(r"[^.\[]*(\.[^.\[]+|\[[^\]]+\])*", field) is not None
 
 
 def _root(field: str) -> str:

@@ -37,8 +37,9 @@ def tie_to_transactions(handle: Lock, tenure: Tenure, *, whole: bool) -> None:
         # In the transaction that TestCase wraps around a test nothing is ever committed.
         if connection is not None and connection.in_atomic_block and not _is_test(connection):
             savepoints = set() if whole else set(connection.savepoint_ids)
-            # As connection.on_commit() does, which cannot be told to outlive a savepoint.
-            connection.run_on_commit.append((savepoints, _Knot(handle, tenure), True))
+            # As connection.on_commit() does, which cannot be told to outlive a savepoint. But first
+            # of all: the callbacks after one that fails live for as long as its traceback does.
+            connection.run_on_commit.insert(0, (savepoints, _Knot(handle, tenure), True))
 
 
 class _Knot:

@@ -11,7 +11,7 @@ from django.db.models import Case, Q, Value, When
 
 from ..exceptions import LockError, LockLost
 from ..lock import Lock
-from .holds import RowHold, in_writing_database
+from .holds import RowHold, in_writing_database, pk_as_read
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -190,8 +190,11 @@ class FencedModel(Model):
         Of several, within each other, it is the first: the fences of two names say nothing about
         each other, so that all that is written there has to have the same.
         """
+        if not self._row_holds:
+            return None
+        pk = pk_as_read(type(self), self.pk)
         for hold in self._row_holds:
-            if (hold.pk, hold.database) == (self.pk, using):
+            if (hold.pk, hold.database) == (pk, using):
                 return hold.lock
         return None
 
@@ -286,7 +289,7 @@ class FencedQuerySet(models.QuerySet[M]):
 
 def _key(field: FenceField, instance: FencedModel) -> Any:
     """The primary key of the instance's row in the table that has the fence."""
-    return instance._get_pk_val(field.model._meta)
+    return pk_as_read(field.model, instance._get_pk_val(field.model._meta))
 
 
 def _lock_of(instance: FencedModel, database: str) -> Lock:

@@ -29,6 +29,7 @@ __all__ = [
     "RowHold",
     "check_saved",
     "in_writing_database",
+    "pk_as_read",
     "row_name",
     "writing_database",
 ]
@@ -77,6 +78,14 @@ def _telling(value: Any) -> Any:
     return value
 
 
+def pk_as_read(model: type[models.Model], pk: Any) -> Any:
+    """The primary key as the database gives it: an instance may have been made with its text."""
+    options: Any = model._meta
+    if len(options.pk_fields) == 1:
+        return options.pk.to_python(pk)
+    return tuple(field.to_python(value) for field, value in zip(options.pk_fields, pk, strict=True))
+
+
 def writing_database(instance: models.Model) -> str:
     """The database that ``save()`` writes to; a router may have read from a replica of it."""
     return router.db_for_write(type(instance), instance=instance)
@@ -109,7 +118,7 @@ class RowHold:
         self.lock = lock
         self.refresh = refresh
         self.database = writing_database(instance)
-        self.pk = instance.pk
+        self.pk = pk_as_read(type(instance), instance.pk)
 
     def begin(self) -> None:
         self.instance._row_holds += (self,)

@@ -22,6 +22,7 @@ from .holds import (
     RowHold,
     check_saved,
     in_writing_database,
+    pk_as_read,
     row_name,
 )
 
@@ -243,12 +244,16 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         return [self._row(one, found) for one in self._wanted]
 
     def _row(self, wanted: Any, found: Mapping[Any, Any]) -> Any:
+        model = self._rows.model
         if id(wanted) in self._given:
+            # Parent and child stand for one row.
+            kin = {model._meta.concrete_model, *model._meta.get_parent_list()}
+            if kin.isdisjoint(type(wanted).__mro__):
+                raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
             check_saved(wanted)
             return wanted
-        model = self._rows.model
         try:
-            return found[model._meta.pk.to_python(wanted)]
+            return found[pk_as_read(model, wanted)]
         except KeyError:
             raise model.DoesNotExist(
                 f"There is no {model.__name__} with the primary key {wanted!r}."
@@ -264,7 +269,7 @@ def lock_of(
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:
-    return instance._meta.concrete_model, instance.pk
+    return instance._meta.concrete_model, pk_as_read(type(instance), instance.pk)
 
 
 def _in_thread(function: Callable[..., Any], *args: Any) -> Step:

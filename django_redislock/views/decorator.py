@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import inspect
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.decorators import classonlymethod
 from django.views.generic import View
 
 from ..conf import DEFAULT_LOCK_ALIAS, Duration
@@ -145,5 +147,28 @@ class LockedViewMixin(_View):
         )
         return decorate(super().dispatch)(request, *args, **kwargs)
 
+    @classonlymethod
+    def as_view(cls, *args: Any, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        view = super().as_view(*args, **initkwargs)
+        # Not on dispatch(): what one view is marked with there would be true of all.
+        if all(_leaves_the_database_alone(one) for one in _before_the_lock(cls)):
+            take_over_atomic_requests(view)
+        return view
 
-take_over_atomic_requests(LockedViewMixin.dispatch)
+
+def _before_the_lock(view_class: type[View]) -> Iterator[Callable[..., Any]]:
+    """The ``dispatch`` methods that run before the one which takes the lock."""
+    for one in view_class.__mro__:
+        if one is LockedViewMixin:
+            return
+        if "dispatch" in vars(one):
+            # What method_decorator() has put there calls the method that it names.
+            yield inspect.unwrap(vars(one)["dispatch"])
+
+
+def _leaves_the_database_alone(dispatch: Callable[..., Any]) -> bool:
+    """Whether it may run before the transaction begins: it is the lock's, or Django's own door."""
+    return (
+        dispatch is LockedViewMixin.dispatch
+        or getattr(dispatch, "__module__", None) == "django.contrib.auth.mixins"
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.http import FileResponse, StreamingHttpResponse
 
+from ..exceptions import LockError
 from ..faces import TwoFaced
 
 __all__ = ["hold_while_streaming", "is_streamed"]
@@ -29,8 +32,12 @@ def hold_while_streaming(response: StreamingHttpResponse, handle: TwoFaced) -> N
 class _Held:
     def __init__(self, handle: TwoFaced) -> None:
         self._handle: TwoFaced | None = handle
+        # A middleware that answers otherwise (304, say) may drop the response without closing it.
+        self._dropping = weakref.finalize(self, _release, handle)
+        self._dropping.atexit = False
 
     def _let_go(self) -> TwoFaced | None:
+        self._dropping.detach()
         handle, self._handle = self._handle, None
         return handle
 
@@ -38,6 +45,11 @@ class _Held:
         """It is not sent any further. Django passes over what is raised by this."""
         if (handle := self._let_go()) is not None:
             handle.__exit__(None, None, None)
+
+
+def _release(handle: TwoFaced) -> None:
+    with suppress(LockError):
+        handle.__exit__(None, None, None)
 
 
 class _Content(_Held, Iterator[bytes]):

@@ -70,15 +70,17 @@ class ViewLock:
     def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
         @wraps(view)
         def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            request.lock = None
+            outer = request.lock = _held_around(request)
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
             name = refuse_coroutine(_name(names, (request, *args), kwargs), f"The name of {what}")
             handle = self._handle(name, what, (request, *args), kwargs)
+            held = None
             with ExitStack() as stack:
                 try:
-                    request.lock = stack.enter_context(handle)
+                    stack.enter_context(handle)
+                    held = request.lock = handle
                 except LockNotAcquired as error:
                     if self.on_busy is None:
                         return busy_response(request, self.status, error.retry_after)
@@ -86,8 +88,11 @@ class ViewLock:
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
                         return unavailable_response(request)
-                response = run(request.lock)
-                if request.lock is handle and is_streamed(response):
+                try:
+                    response = run(held)
+                finally:
+                    request.lock = outer or held
+                if held is not None and is_streamed(response):
                     stack.pop_all()
                     hold_while_streaming(response, handle)
                 return response
@@ -115,20 +120,22 @@ class ViewLock:
         self, view: Callable[..., Any], names: CallNames, what: str
     ) -> Callable[..., Any]:
         # Who this is comes from the database, which a coroutine must not ask.
-        ask_in_thread = names.mention("request.user")
+        ask_in_thread = names.mention("request.user") or names.mention("request.session")
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            request.lock = None
+            outer = request.lock = _held_around(request)
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
             make_name = sync_to_async(_name) if ask_in_thread else _name
             name = await _awaited(make_name(names, (request, *args), kwargs))
             handle = self._handle(name, what, (request, *args), kwargs)
+            held = None
             async with AsyncExitStack() as stack:
                 try:
-                    request.lock = await stack.enter_async_context(handle)
+                    await stack.enter_async_context(handle)
+                    held = request.lock = handle
                 except LockNotAcquired as error:
                     # A template of the project may ask the database, too.
                     respond = sync_to_async(busy_response)
@@ -138,8 +145,11 @@ class ViewLock:
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
                         return await sync_to_async(unavailable_response)(request)
-                response = await _awaited(view(request, *args, **kwargs))
-                if request.lock is handle and is_streamed(response):
+                try:
+                    response = await _awaited(view(request, *args, **kwargs))
+                finally:
+                    request.lock = outer or held
+                if held is not None and is_streamed(response):
                     stack.pop_all()
                     hold_while_streaming(response, handle)
                 return response
@@ -184,13 +194,28 @@ class ViewLock:
         return self.proceeds
 
 
+def _held_around(request: Any) -> Lock | MultiLock | None:
+    """The lock of a view around this one, which that one finds in ``request.lock`` again."""
+    handle = getattr(request, "lock", None)
+    return handle if isinstance(handle, (Lock, MultiLock)) and handle.held else None
+
+
 def _name(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if names.mention("request.user") and _is_nobody(args[0]):
+        # Some of its attributes have a value: the username of nobody is an empty text.
+        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
     try:
         return names.of(args, kwargs)
     except UnusableName as error:
         if error.is_missing and error.field.startswith("request.user"):
             raise UnusableName(f"{error} {NOBODY}", error.field) from None
         raise
+
+
+def _is_nobody(request: Any) -> bool:
+    if not hasattr(request, "user"):
+        return False
+    return not getattr(request.user, "is_authenticated", request.user is not None)
 
 
 async def _awaited(result: Any) -> Any:

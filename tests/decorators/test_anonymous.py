@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
+from rest_framework.decorators import api_view
 
 from django_redislock import locked_view
 from django_redislock.testing import held_elsewhere
@@ -33,7 +35,34 @@ def of_users(request: HttpRequest) -> HttpResponse:
     raise AssertionError("it ran")
 
 
-urlpatterns = [path("vote/", vote), path("of-users/", of_users)]
+@locked_view("vote:{request.user.username}")
+def by_name(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+@locked_view("vote:{request.user.username}")
+async def by_name_in_a_coroutine(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+@api_view(["GET"])
+@locked_view("vote:{request.user!s}")
+def by_text(request: Any) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+@locked_view("vote:{request.user.pk}")
+def vote_of(request: Any) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+urlpatterns = [
+    path("vote/", vote),
+    path("of-users/", of_users),
+    path("by-name/", by_name),
+    path("by-name-in-a-coroutine/", by_name_in_a_coroutine),
+    path("by-text/", by_text),
+]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -58,6 +87,12 @@ def test_who_is_logged_in_has_one_for_all_sessions() -> None:
     assert names == {f"user:{user.pk}"}
 
 
-def test_visitors_never_share_the_lock_of_nobody() -> None:
+@pytest.mark.parametrize("url", ["of-users", "by-name", "by-name-in-a-coroutine", "by-text"])
+def test_visitors_never_share_the_lock_of_nobody(url: str) -> None:
     with pytest.raises(ValueError, match="Nobody is logged in"):
-        Client().get("/of-users/")
+        Client().get(f"/{url}/")
+
+
+def test_nor_where_rest_framework_says_none_for_nobody() -> None:
+    with pytest.raises(ValueError, match="Nobody is logged in"):
+        vote_of(SimpleNamespace(user=None, method="POST"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
@@ -177,7 +178,12 @@ async def open_to_all(request: HttpRequest) -> HttpResponse:
     raise AssertionError("it ran")
 
 
-urlpatterns = [path("open_to_all/", open_to_all)]
+@locked_view("basket:{request.session[basket]}", using="memory")
+async def basket(request: Any) -> HttpResponse:
+    return HttpResponse(request.lock.name)
+
+
+urlpatterns = [path("open_to_all/", open_to_all), path("basket/", basket)]
 urlpatterns += [path(f"{name}/", view) for name, view in ASYNC_VIEWS.items()]
 
 
@@ -206,3 +212,14 @@ async def test_the_projects_own_page_may_ask_the_database(settings: Any, tmp_pat
     async with lock("event", using="memory"):
         response = await client.get("/open_to_all/", headers={"accept": BROWSER})
     assert content(response).startswith("ada, Another request")
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.django_db(transaction=True)
+async def test_a_template_may_look_into_the_session() -> None:
+    client = AsyncClient()
+    session = await client.asession()
+    await session.aset("basket", 5)
+    await session.asave()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    assert content(await client.post("/basket/")) == "basket:5"

@@ -124,6 +124,10 @@ def test_a_field_names_an_argument(template: str) -> None:
         ("feed:}", "is not a template: Single '}' encountered"),
         ("{a:{b}}", "has a field within a field"),
         ("{a!x}", "has the unknown conversion !x"),
+        ("{a.}", r"has the field {a.}, which does not say what to look up: write {argument"),
+        ("{a..b}", "does not say what to look up"),
+        ("{a[]}", "does not say what to look up"),
+        ("{a[0]b}", "does not say what to look up"),
     ],
 )
 def test_what_is_no_template_is_refused(template: str, message: str) -> None:
@@ -191,6 +195,12 @@ def test_arguments_are_found_by_name_however_they_are_passed_and_by_default(args
 def test_extra_arguments_have_names_too() -> None:
     names = call_names("{first}:{rest[1]}:{colour}", anything)
     assert names.of((1, 2, 3), {"colour": "red"}) == "1:3:red"
+
+
+def test_an_extra_argument_does_not_take_the_name_of_another_one() -> None:
+    def by_place(feed_id: Any, /, **named: Any) -> None: ...
+
+    assert call_names("{feed_id}", by_place).of((1,), {"feed_id": 2}) == "1"
 
 
 def test_a_list_of_templates_makes_several_names() -> None:

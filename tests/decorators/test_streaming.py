@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import Any
@@ -144,9 +146,25 @@ def test_a_stream_of_a_view_that_needed_no_lock_is_left_alone() -> None:
     assert view(request("GET")).getvalue() == b"rows"
 
 
+@locked_view("export")
+def unchanged(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(iter(["rows"]), headers={"ETag": '"same"'})
+
+
+@locked_view("export")
+async def unchanged_async(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(aiter_rows(), headers={"ETag": '"same"'})
+
+
+async def aiter_rows() -> AsyncIterator[str]:
+    yield "rows"
+
+
 urlpatterns = [
     path("sync/", streaming("default")),
     path("async/", streaming_async("default")),
+    path("unchanged/", unchanged),
+    path("unchanged-async/", unchanged_async),
 ]
 
 
@@ -164,3 +182,31 @@ async def test_through_the_async_handlers_of_django() -> None:
     assert holds("export", "default") == 1
     assert [part async for part in response] == [b"1 ", b"1 "]
     assert holds("export", "default") == 0
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("url", ["unchanged", "unchanged-async"])
+async def test_a_stream_that_a_middleware_drops_releases_the_lock(settings: Any, url: str) -> None:
+    settings.MIDDLEWARE = ["django.middleware.http.ConditionalGetMiddleware"]
+    response = await AsyncClient().get(f"/{url}/", headers={"if-none-match": '"same"'})
+    assert response.status_code == 304
+    deadline = time.monotonic() + 5  # well before the lease ends
+    while holds("export", "default"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)  # tasks of Django's handler may know it still
+        gc.collect()
+
+
+def test_a_stream_that_is_dropped_and_has_lost_its_lock_is_just_dropped() -> None:
+    response = streaming("memory")(request())
+    lose("export")
+    del response
+    gc.collect()
+
+
+def test_a_stream_that_is_dropped_within_a_cycle_releases_the_lock() -> None:
+    response = streaming("memory")(request())
+    response.itself = response
+    del response
+    gc.collect()  # a handle that was dropped before its release would warn
+    assert holds("export", "memory") == 0

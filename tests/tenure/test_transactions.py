@@ -208,7 +208,21 @@ def test_on_commit_callbacks_of_others_run_as_ever(database):
         transaction.on_commit(
             lambda: order.append(f"second, free: {is_free('row')}"), using=database
         )
-    assert order == ["first, free: False", "second, free: True"]
+    assert order == ["first, free: True", "second, free: True"]
+
+
+@ON_EACH
+def test_a_callback_of_others_that_fails_does_not_keep_it(database):
+    def fail() -> None:
+        raise Fails
+
+    with pytest.raises(Fails) as caught, transaction.atomic(database):
+        transaction.on_commit(fail, using=database)
+        with lock("row"):
+            pass
+    # Django has dropped the callbacks after this one, but the traceback has not.
+    assert caught.tb is not None
+    assert is_free("row")
 
 
 @pytest.mark.django_db

@@ -1,0 +1,97 @@
+"""A view under a lock that calls, or is, another one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+
+from django_redislock import locked_view
+
+from .requests import content, holds, request
+
+pytestmark = pytest.mark.django_db  # Django looks after its connections when a response is closed
+
+OPTIONS: dict[str, Any] = {"using": "memory"}
+
+
+def held() -> str:
+    return f"{holds('outer', 'memory')}{holds('inner', 'memory')}"
+
+
+@locked_view("inner", **OPTIONS)
+def inner(request: Any) -> HttpResponse:
+    return HttpResponse(request.lock.name)
+
+
+@locked_view("inner", **OPTIONS)
+def fails(request: HttpRequest) -> HttpResponse:
+    raise ZeroDivisionError
+
+
+def test_each_finds_its_own_lock() -> None:
+    @locked_view("outer", **OPTIONS)
+    def outer(request: Any) -> HttpResponse:
+        mine = request.lock
+        answer = content(inner(request))
+        assert request.lock is mine
+        with pytest.raises(ZeroDivisionError):
+            fails(request)
+        return HttpResponse(f"{answer} in {request.lock.name}")
+
+    made = request()
+    assert content(outer(made)) == "inner in outer"
+    assert content(inner(made)) == "inner"
+
+
+async def test_each_coroutine_finds_its_own_lock() -> None:
+    @locked_view("inner", **OPTIONS)
+    async def inner(request: Any) -> HttpResponse:
+        return HttpResponse(request.lock.name)
+
+    @locked_view("outer", **OPTIONS)
+    async def outer(request: Any) -> HttpResponse:
+        answer = content(await inner(request))
+        return HttpResponse(f"{answer} in {request.lock.name}")
+
+    assert content(await outer(request())) == "inner in outer"
+
+
+def test_one_that_needs_no_lock_leaves_the_other_its_own() -> None:
+    @locked_view("outer", **OPTIONS)
+    @locked_view("inner", methods=["DELETE"], **OPTIONS)
+    def view(request: Any) -> HttpResponse:
+        return HttpResponse(request.lock.name)
+
+    assert content(view(request())) == "outer"
+
+
+def test_a_stream_keeps_the_locks_of_both() -> None:
+    def rows() -> Iterator[str]:
+        yield held()
+
+    @locked_view("outer", **OPTIONS)
+    @locked_view("inner", **OPTIONS)
+    def view(request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(rows())
+
+    response = view(request())
+    assert response.getvalue() == b"11"
+    assert held() == "00"
+    response.close()
+
+
+async def test_an_async_stream_keeps_the_locks_of_both() -> None:
+    async def rows() -> AsyncIterator[str]:
+        yield held()
+
+    @locked_view("outer", **OPTIONS)
+    @locked_view("inner", **OPTIONS)
+    async def view(request: HttpRequest) -> StreamingHttpResponse:
+        return StreamingHttpResponse(rows())
+
+    response = await view(request())
+    assert [part async for part in response] == [b"11"]
+    assert held() == "00"
