@@ -47,6 +47,10 @@ MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
         ({"limit": 2, "shared": True}, "limit and shared exclude each other"),
         ({"token": ""}, "token must be the token of another handle"),
         ({"token": "two words"}, "token must be the token of another handle"),
+        ({"token": "two\tfields"}, "token must be the token of another handle"),
+        ({"token": "two\nlines"}, "token must be the token of another handle"),
+        ({"token": "\xe9" * 32}, "token must be the token of another handle"),
+        ({"token": "\ud800"}, "token must be the token of another handle"),
     ],
     ids=str,
 )
