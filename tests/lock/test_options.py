@@ -36,6 +36,8 @@ MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
         ({"lease": "10"}, "lease must be a number of seconds or a timedelta, not '10'"),
         ({"lease": True}, "lease must be a number of seconds"),
         ({"lease": math.inf}, "lease must be finite, so that every hold ends by itself"),
+        ({"lease": 1e10}, "lease must be at most 3155760000 seconds, not 10000000000.0"),
+        ({"lease": datetime.timedelta.max}, "lease must be at most 3155760000 seconds"),
         ({"lease": math.nan}, "lease must be a number"),
         ({"wait": -0.1}, "wait must be 0 or more seconds"),
         ({"wait": math.nan}, "wait must be a number"),
