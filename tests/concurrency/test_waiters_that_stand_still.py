@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from django_redislock import lock
+from django_redislock import LockError, lock, lock_backends
+from django_redislock.backends.waiters import Turn
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
 
@@ -95,3 +96,20 @@ def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(pl
         wait_until(lambda: jobs.queue_length("a") == 1)
     thread.join()
     waiter.release()
+
+
+def test_a_hand_over_holds_for_no_more_than_its_lease_whatever_the_server_says_of_the_time(place):
+    """Its clock was set forward between what the waiter asked and its turn."""
+    backend = lock_backends["default"]
+    with lock("a", lease=60):
+        waiter = lock("a", lease=60)
+        thread = threading.Thread(target=waiter.acquire, args=(60,))
+        thread.start()
+        wait_until(lambda: jobs.queue_length("a") == 1)
+        (waiting,) = backend.inspect("a")[1]
+        in_an_hour = jobs.server_time(place) + 3600
+        assert backend.waiters.tell("a", waiting.token, Turn(1, in_an_hour))
+        thread.join()
+        assert waiter.remaining() <= backend.grant_lease
+    with suppress(LockError):
+        waiter.release()
