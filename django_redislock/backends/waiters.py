@@ -76,7 +76,8 @@ class Waiters:
 
     def forget(self) -> None:
         """Leave all who wait to the parent after a fork."""
-        self._lock = threading.Lock()
+        # Garbage may be collected anywhere, and what it held is handed over: reentrant.
+        self._lock = threading.RLock()
         self._names: dict[str, dict[str, Waiter]] = {}
 
     def __bool__(self) -> bool:
