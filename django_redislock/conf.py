@@ -20,6 +20,9 @@ DEFAULT_BACKEND = "django_redislock.backends.redis.RedisLockBackend"
 # A shorter lease cannot outlive its own round trip and renewal, so it would only ever be lost.
 SHORTEST_LEASE = 0.02
 
+# A century. What is longer fits neither into the waits of threads nor into the numbers of scripts.
+LONGEST = 3_155_760_000
+
 Duration: TypeAlias = float | int | timedelta
 
 
@@ -39,6 +42,8 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
         raise ValueError(
             f"{what} must be finite, so that every hold ends by itself, not {value!r}."
         )
+    if number > LONGEST and not endless:
+        raise ValueError(f"{what} must be at most {LONGEST} seconds, not {value!r}.")
     return float(number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import TypeAlias, overload
 
@@ -15,6 +16,8 @@ from .lock import Lock, Terms
 from .multi import MultiLock
 
 __all__ = ["check_options", "lock"]
+
+_VISIBLE = re.compile(r"[!-~]+")
 
 Names: TypeAlias = "list[str] | tuple[str, ...] | set[str] | frozenset[str]"
 
@@ -169,7 +172,8 @@ def _checked_limit(limit: int, shared: bool) -> int:
 
 
 def _checked_token(token: str | None) -> str | None:
-    if token is not None and (not isinstance(token, str) or not token or " " in token):
+    # The scripts find it in their records up to the first blank, and count its bytes.
+    if token is not None and not (isinstance(token, str) and _VISIBLE.fullmatch(token)):
         raise ValueError(f"token must be the token of another handle, not {token!r}.")
     return token
 

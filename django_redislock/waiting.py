@@ -79,7 +79,11 @@ def _queue(backend: BaseLockBackend, claim: Claim, deadline: float, waiter: Any)
         pause = max(0.0, min(pause, deadline - monotonic()))
         turn: Turn | None = yield Step(ThreadWaiter.hear, TaskWaiter.ahear, (waiter, pause))
         if turn is not None and busy is not None:
-            grant = Grant(turn.fence, busy.clock + turn.expires, confirmed=False)
+            # The backend's clock may have been set since it was read: it is not believed for longer
+            # than a hand-over holds.
+            longest = monotonic() + min(claim.lease, backend.grant_lease)
+            ends = min(busy.clock + turn.expires, longest)
+            grant = Grant(turn.fence, ends, confirmed=False)
             # Otherwise this process stood still for longer than a hand-over holds: it queues anew.
             if grant.ends > monotonic():
                 return Outcome(grant, busy)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
@@ -19,9 +18,12 @@ class Turn(NamedTuple):
 
 
 class Waiter(Protocol):
-    """Told its ``Turn``, or None when it should look again, from any thread."""
+    """Told its ``Turn``, or None when it should look again, from any thread.
 
-    def tell(self, turn: Turn | None) -> None: ...
+    It answers False if it has gone.
+    """
+
+    def tell(self, turn: Turn | None) -> bool: ...
 
 
 class ThreadWaiter:
@@ -30,8 +32,9 @@ class ThreadWaiter:
     def __init__(self) -> None:
         self._told: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
 
-    def tell(self, turn: Turn | None) -> None:
+    def tell(self, turn: Turn | None) -> bool:
         self._told.put(turn)
+        return True
 
     def hear(self, timeout: float) -> Turn | None:
         """Block for ``timeout`` seconds at the most; None means: look again."""
@@ -48,9 +51,12 @@ class TaskWaiter:
         self._loop = asyncio.get_running_loop()
         self._told: asyncio.Queue[Turn | None] = asyncio.Queue()
 
-    def tell(self, turn: Turn | None) -> None:
-        with suppress(RuntimeError):  # the loop was closed, and its coroutines with it
+    def tell(self, turn: Turn | None) -> bool:
+        try:
             self._loop.call_soon_threadsafe(self._told.put_nowait, turn)
+        except RuntimeError:
+            return False  # the loop was closed, and its coroutines with it
+        return True
 
     async def ahear(self, timeout: float) -> Turn | None:
         """Wait for ``timeout`` seconds at the most; None means: look again."""
@@ -63,14 +69,15 @@ class TaskWaiter:
 
 
 class Waiters:
-    """The waiters of one backend in this process, by name and, within a name, first in first."""
+    """The waiters of one backend in this process, by name; who was told nothing comes first."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Leave all who wait to the parent after a fork."""
-        self._lock = threading.Lock()
+        # Garbage may be collected anywhere, and what it held is handed over: reentrant.
+        self._lock = threading.RLock()
         self._names: dict[str, dict[str, Waiter]] = {}
 
     def __bool__(self) -> bool:
@@ -93,18 +100,22 @@ class Waiters:
     def tell(self, name: str, token: str, turn: Turn) -> bool:
         """Give a waiter its turn. False if it has gone."""
         with self._lock:
-            waiter = self._names.get(name, {}).get(token)
-            if waiter is not None:
-                waiter.tell(turn)
-        return waiter is not None
+            waiting = self._names.get(name, {})
+            return token in waiting and self._tell(waiting, token, turn)
 
     def nudge(self, name: str) -> bool:
-        """Ask the first waiter of a name to look again. False if nobody waits for it."""
+        """Ask one waiter of a name to look again. False if nobody waits for it."""
         with self._lock:
-            waiter = next(iter(self._names.get(name, {}).values()), None)
-            if waiter is not None:
-                waiter.tell(None)
-        return waiter is not None
+            waiting = self._names.get(name, {})
+            for token in waiting:
+                self._tell(waiting, token, None)
+                return True
+        return False
+
+    def _tell(self, waiting: dict[str, Waiter], token: str, turn: Turn | None) -> bool:
+        # Who has been told something and stays may stand still: others are asked before it.
+        waiter = waiting[token] = waiting.pop(token)
+        return waiter.tell(turn)
 
     def nudge_all(self) -> None:
         """Ask every waiter to look again."""

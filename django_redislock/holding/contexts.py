@@ -50,15 +50,20 @@ class Contexts:
 
     def forget(self) -> None:
         """Hold nothing of what the parent holds, in a forked child."""
-        self._lock = threading.Lock()
+        # Garbage may be collected anywhere, and holds with it: reentrant.
+        self._lock = threading.RLock()
         # By context, by place and name, and by token: a context may hold thousands of names.
         self._held: dict[Context, dict[Subject, dict[str, weakref.ref[Tenure]]]] = {}
 
     def enter(self, tenure: Tenure) -> Context:
         context = this_context()
         with self._lock:
-            names = self._held.setdefault(context, {})
-            names.setdefault(tenure.subject, {})[tenure.token] = weakref.ref(tenure)
+            names = self._held.get(context, {})
+            tokens = names.get(tenure.subject, {})
+            tokens[tenure.token] = weakref.ref(tenure)
+            # Last, since a hold that was collected meanwhile has taken away what was empty.
+            names[tenure.subject] = tokens
+            self._held[context] = names
         return context
 
     def leave(self, context: Context, tenure: Tenure) -> None:

@@ -10,8 +10,10 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType
 
+from ..backends.base import BaseLockBackend
 from ..exceptions import LockError
 from ..process import process
 from .renewal import renewer
@@ -45,11 +47,16 @@ def release_at_end() -> None:
 
 def release_all() -> None:
     """Release what this process holds, whoever needs it: it is about to end."""
+    away: set[BaseLockBackend] = set()
     for lock in renewer.holds():
         renewer.discard(lock)
+        if lock.backend in away:
+            continue
         try:
             lock.backend.release(lock.name, lock.token)
         except LockError as error:
+            # It is not waited for again: the leases end.
+            away.add(lock.backend)
             logger.debug("At the end of the process: %s", error)
     renewer.end()
     renewer.flush(PATIENCE)
@@ -58,10 +65,11 @@ def release_all() -> None:
 def _terminated(number: int, frame: FrameType | None) -> None:
     # The thread that the signal interrupted may hold any mutex, so another one does the work.
     releasing = threading.Thread(target=release_all, daemon=True)
-    releasing.start()
-    # Bit by bit, so that while a whole machine stands still only one bit of the patience passes.
-    for _ in range(PATIENCE_BITS):
-        releasing.join(PATIENCE / PATIENCE_BITS)
+    with suppress(RuntimeError):  # where no thread can be started, the leases end
+        releasing.start()
+        # Bit by bit, so that while a whole machine stands still only one bit of it passes.
+        for _ in range(PATIENCE_BITS):
+            releasing.join(PATIENCE / PATIENCE_BITS)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 

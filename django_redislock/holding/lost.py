@@ -20,7 +20,7 @@ class Lost:
         self.reason = ""
         self._event: threading.Event | None = None
         self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def is_set(self) -> bool:
         return bool(self.reason)

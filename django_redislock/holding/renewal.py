@@ -15,7 +15,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..backends.base import BaseLockBackend, Extension
-from ..exceptions import LockUnavailable
 from ..process import process
 from .couriers import Couriers
 
@@ -53,6 +52,14 @@ class _Watch:
         # A tenure that nobody has any more must not be renewed for ever.
         self.tenure = weakref.ref(tenure)
         self.entry = -1
+
+
+class _Renewal(NamedTuple):
+    """What is asked for a hold, and how often its holder had extended it before."""
+
+    tenure: Tenure
+    extension: Extension
+    extended: int
 
 
 class _Later(NamedTuple):
@@ -96,13 +103,14 @@ class Renewer:
     def again(self, tenure: Tenure) -> None:
         """The lease of a hold has changed."""
         with self._lock:
-            if (watch := self._held.get(tenure.key)) is not None:
+            if (watch := self._watch_of(tenure)) is not None:
                 self._push(tenure.clock.due, tenure.key, watch)
 
     def discard(self, tenure: Tenure) -> None:
         """Never renew this hold again, and never tell it that it is lost."""
         with self._lock:
-            self._held.pop(tenure.key, None)
+            if self._watch_of(tenure) is not None:
+                del self._held[tenure.key]
 
     def holds(self) -> list[Tenure]:
         """What this process holds."""
@@ -145,13 +153,14 @@ class Renewer:
 
     def lost_by_force(self, place: Hashable, name: str, token: str) -> None:
         """A backend heard that a hold of this process was released by force."""
-        if (tenure := self._find((place, name, token))) is not None:
+        watch = self._held.get((place, name, token))
+        if watch is not None and (tenure := watch.tenure()) is not None:
             _lose([tenure], "it was released by force")
 
-    def _find(self, key: Key) -> Tenure | None:
-        with self._lock:
-            watch = self._held.get(key)
-        return watch.tenure() if watch is not None else None
+    def _watch_of(self, tenure: Tenure) -> _Watch | None:
+        # Another handle may act with the same token, or have taken the hold over by it.
+        watch = self._held.get(tenure.key)
+        return watch if watch is not None and watch.tenure() is tenure else None
 
     def _is_current(self, entry: Entry) -> bool:
         watch = self._held.get(entry[2])
@@ -203,7 +212,10 @@ class Renewer:
         due = [one for one in self._later if one.due <= now]
         self._later = [one for one in self._later if one.due > now]
         for one in due:
-            self._couriers.send(one.backend, one.errand)
+            try:
+                self._couriers.send(one.backend, one.errand)
+            except RuntimeError:
+                self._later.append(one._replace(due=monotonic() + RETRY_EVERY))
 
     def _take_due(self, now: float) -> list[Tenure]:
         due: list[Tenure] = []
@@ -220,53 +232,61 @@ class Renewer:
         return due
 
     def _renew(self, due: list[Tenure], now: float) -> None:
-        by_backend: dict[BaseLockBackend, dict[Extension, int]] = defaultdict(dict)
+        by_backend: dict[BaseLockBackend, list[_Renewal]] = defaultdict(list)
         _lose([tenure for tenure in due if tenure.clock.ends <= now], "its lease ran out")
         for tenure in due:
             if tenure.lost:
                 continue
             if (length := tenure.clock.next_length(now)) is not None:
                 extension = Extension(tenure.name, tenure.token, length, at_least=True)
-                by_backend[tenure.backend][extension] = tenure.extensions
+                by_backend[tenure.backend].append(_Renewal(tenure, extension, tenure.extensions))
             # Whether it runs out or is being renewed: at its end there is something to look at.
             tenure.clock.due = tenure.clock.ends
             self.again(tenure)
-        for backend, extensions in by_backend.items():
-            errand = partial(self._extend, backend, extensions)
-            self._couriers.send(backend, errand, urgent=True)
+        for backend, renewals in by_backend.items():
+            errand = partial(self._extend, backend, renewals)
+            try:
+                self._couriers.send(backend, errand, urgent=True)
+            except RuntimeError as error:
+                self._try_again(renewals, error)
+
+    def _try_again(self, renewals: list[_Renewal], error: Exception) -> None:
+        logger.warning("%d lock(s) could not be renewed yet: %s", len(renewals), error)
+        for tenure, *_ in renewals:
+            tenure.clock.postpone(RETRY_EVERY)
+            self.again(tenure)
 
     # Below, in a courier's thread.
 
-    def _extend(self, backend: BaseLockBackend, extensions: dict[Extension, int]) -> None:
-        """Renew, and hear how that went. With each, how often its holder had extended it before."""
+    def _extend(self, backend: BaseLockBackend, renewals: list[_Renewal]) -> None:
+        """Renew, and hear how that went."""
         try:
-            ends = backend.extend(list(extensions))
-        except LockUnavailable as error:
-            logger.warning("%d lock(s) could not be renewed yet: %s", len(extensions), error)
-            for extension in extensions:
-                if (
-                    tenure := self._find((backend.place, extension.name, extension.token))
-                ) is not None:
-                    tenure.clock.postpone(RETRY_EVERY)
-                    self.again(tenure)
+            ends = backend.extend([one.extension for one in renewals])
+        except Exception as error:  # noqa: BLE001 - until the lease is over, it may yet succeed
+            self._try_again(renewals, error)
             return
         gone = []
-        for (extension, extended), end in zip(extensions.items(), ends, strict=True):
-            # One that was released meanwhile is not to be found any more.
-            if (tenure := self._find((backend.place, extension.name, extension.token))) is None:
-                continue
+        for (tenure, _, extended), end in zip(renewals, ends, strict=True):
+            if self._watch_of(tenure) is None:
+                continue  # it was released meanwhile
             if end is None:
                 gone.append(tenure)
             elif tenure.extensions == extended:
                 tenure.renewed(end)
-                self.again(tenure)
+            else:
+                # Its holder extends it meanwhile, perhaps in vain: what became of it is asked soon.
+                tenure.clock.postpone(RETRY_EVERY)
+            self.again(tenure)
         _lose(gone, "its lease ran out, or it was released by force")
 
 
 def _lose(tenures: list[Tenure], reason: str) -> None:
-    """Mark them lost at once, and tell it in a thread of its own: that may run for long."""
+    """Mark them lost at once; tell it in a thread of its own if possible, as that may run long."""
     if lost := [tenure for tenure in tenures if tenure.lose(reason)]:
-        threading.Thread(target=_tell, args=(lost,), name="django_redislock-lost").start()
+        try:
+            threading.Thread(target=_tell, args=(lost,), name="django_redislock-lost").start()
+        except RuntimeError:
+            _tell(lost)
 
 
 def _tell(tenures: list[Tenure]) -> None:

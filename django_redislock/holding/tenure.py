@@ -59,7 +59,7 @@ class Tenure:
         self._handles: list[weakref.ref[Lock]] = []
         self._pid = 0
         self._context: Context | None = None
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()  # it may be collected as garbage anywhere
 
     @property
     def begun(self) -> bool:

@@ -40,8 +40,9 @@ class Ear:
     def __init__(self) -> None:
         self._told: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
 
-    def tell(self, turn: Turn | None) -> None:
+    def tell(self, turn: Turn | None) -> bool:
         self._told.put(turn)
+        return True
 
     def turn(self) -> Turn:
         """The turn it is given. Fails if none comes."""

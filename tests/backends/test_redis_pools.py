@@ -9,6 +9,7 @@ import pytest
 from django.core.cache import cache, caches
 
 from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis import connections
 from tests.support.processes import wait_until
 
 POOLS = [
@@ -137,3 +138,23 @@ def test_a_slow_server_is_not_asked_twice(proxy, use):
     assert caught.value.__cause__ is not None
     proxy.pass_through()
     caches["default"].get("anything")  # the pool has no connection with an answer left in it
+
+
+def test_a_connection_that_another_thread_closes_meanwhile_is_made_anew(pooled, monkeypatch):
+    """django-redis does that to a whole pool after each request, where it is told to."""
+    place = pooled()
+    closed = []
+
+    def closing(connection):
+        if not closed:
+            closed.append(connection)
+            lock_backends["default"].connections.pool.disconnect()
+        return read(connection)
+
+    read = connections._read
+    with lock("a") as held:
+        monkeypatch.setattr(connections, "_read", closing)
+        held.extend()
+    assert closed
+    with place.client() as client:
+        assert not list(client.scan_iter(match=f"{place.prefix}:*:alone:*"))

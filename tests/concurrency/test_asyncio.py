@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import subprocess
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
@@ -169,6 +171,24 @@ def test_a_lock_taken_by_a_coroutine_is_released_by_a_thread(place):
     asyncio.run(handle.aacquire())
     handle.release()
     assert lock_backends["default"].inspect("a") == ([], [])
+
+
+def test_loops_that_have_ended_are_not_kept(place):
+    """`async_to_sync` makes one for each call."""
+    backend = lock_backends["default"]
+    loops = []
+    for number in range(5):
+        loop = asyncio.new_event_loop()
+        loops.append(weakref.ref(loop))
+        handle = lock(f"name {number}")
+        loop.run_until_complete(handle.aacquire())
+        loop.run_until_complete(handle.arelease())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    del loop
+    gc.collect()
+    assert len(backend.async_connections._lanes) == 1
+    assert sum(loop() is not None for loop in loops) == 1
 
 
 PROGRAM = """

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.holding.ending import release_all
 from django_redislock.holding.renewal import renewer
 from django_redislock.keys import name_keys
 from tests.concurrency import jobs
@@ -202,3 +206,47 @@ def test_where_no_thread_can_be_started_the_error_is_told_and_the_next_one_is_pa
         keys = name_keys(place.prefix, "b")
         wait_until(lambda: not client.exists(keys.alone))
         assert client.exists(name_keys(place.prefix, "a").alone)
+
+
+def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypatch):
+    """Else it would wait for as many time-outs as it has holds."""
+    asked: list[str] = []
+
+    def away(name: str, token: str) -> bool:
+        asked.append(name)
+        raise LockUnavailable("no answer in time")
+
+    handles = [lock(name) for name in "abc"]
+    for handle in handles:
+        handle.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(lock_backends["default"], "release", away)
+        release_all()
+    assert len(asked) == 1
+    for handle in handles:
+        lock(handle.name, token=handle.token).release()
+        handle._tenure.forget()
+
+
+def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started():
+    ended = subprocess.run(
+        [sys.executable, "-c", TERMINATED], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert ended.returncode == -signal.SIGTERM, ended.stderr
+
+
+TERMINATED = """
+import os, signal, threading
+from django_redislock.holding import ending
+
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+
+ending.release_at_end()
+threading.Thread.start = refuse
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+except RuntimeError:
+    pass
+"""

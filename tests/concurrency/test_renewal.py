@@ -262,18 +262,3 @@ def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place):
         assert doomed.lost.wait(10)
         assert not other.lost.wait(4)
         go_on.set()
-
-
-def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, monkeypatch):
-    monkeypatch.setattr("django_redislock.holding.renewal.LINGER", 0.2)
-    wait_until(lambda: our_threads() == [])
-
-    def refuse(thread):
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as now:
-        now.setattr(threading.Thread, "start", refuse)
-        with suppress(RuntimeError):
-            lock("a").acquire()
-    with lock("b", lease=LEASE) as held:
-        assert not held.lost.wait(LEASE * 3)

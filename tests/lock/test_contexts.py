@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import weakref
+from types import SimpleNamespace
 
 from django_redislock import lock
+from django_redislock.holding import contexts
+from django_redislock.transactions import _Knot
 
 
 def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using):
@@ -51,3 +55,33 @@ async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got
             break
     await handle.arelease()
     assert not any(joined), "two tasks held it at once"
+
+
+def test_garbage_that_holds_a_lock_may_be_collected_while_another_is_taken(using, monkeypatch):
+    """That of a database connection dropped within a transaction, say, to which it was tied."""
+    joined = []
+
+    def take() -> None:
+        left, taken = lock("left", using=using), lock("a", using=using)
+        left.acquire()
+        cycle: list[object] = [_Knot(left, left._tenure)]
+        cycle.append(cycle)
+        left.release()
+        del left, cycle
+        monkeypatch.setattr(contexts, "weakref", SimpleNamespace(ref=collect_first))
+        taken.acquire()
+        monkeypatch.undo()
+        with lock("a", using=using, reentrant=True, wait=0):
+            joined.append(True)
+        taken.release()
+
+    def collect_first(tenure: object) -> weakref.ref[object]:
+        gc.collect()
+        return weakref.ref(tenure)
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert joined == [True]
+    with lock("left", using=using, wait=0):
+        pass

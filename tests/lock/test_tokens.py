@@ -80,6 +80,24 @@ def test_a_detached_handle_begins_anew(make):
         assert handle.token != token
 
 
+def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make):
+    """Both in one process, as where Celery runs its tasks eagerly."""
+    with make(lease=0.3) as held:
+        make(token=held.token, lease=60).extend(60)
+        assert not held.lost.wait(1), held.lost.reason
+        held.check()
+
+
+def test_who_took_a_hold_over_is_told_that_it_was_released(make):
+    held = make(lease=60)
+    held.acquire()
+    heir = make(token=held.token, lease=1)
+    heir.acquire()
+    held.release()
+    assert heir.lost.wait(10)
+    assert "released by force" in heir.lost.reason
+
+
 def test_extend_by_token_of_what_is_over(make):
     with pytest.raises(LockLost, match="not held with this token"):
         make(token="nobody").extend(5)

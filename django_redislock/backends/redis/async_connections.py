@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -40,9 +39,7 @@ class AsyncConnections:
 
     def forget(self) -> None:
         """Leave all connections to the parent after a fork."""
-        self._lanes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Lane] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
 
     async def send(self, command: bytes) -> tuple[Any, bool]:
         """The twin of ``Connections.send``."""
@@ -65,6 +62,10 @@ class AsyncConnections:
         loop = asyncio.get_running_loop()
         lane = self._lanes.get(loop)
         if lane is None:
+            # A lane leads back to its loop, so that weak references would keep both for ever.
+            for other in [*self._lanes]:
+                if other.is_closed():
+                    self._lanes.pop(other, None)
             lane = self._lanes[loop] = _Lane(_async_pool(self.pool))
             await lane.open()
         return lane

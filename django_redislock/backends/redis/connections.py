@@ -202,6 +202,10 @@ def _exchange(connection: Any, commands: Sequence[bytes]) -> list[Any]:
             if isinstance(replies[place], NoScriptError):
                 connection.send_packed_command([with_text(command)])
                 replies[place] = _read(connection)
+    except (AttributeError, ValueError) as error:
+        # How redis-py fails when another thread closes the connection, or the whole pool.
+        connection.disconnect()
+        raise RedisConnectionError("The connection was closed while it was in use.") from error
     except BaseException:
         # A reply that nobody has read would answer the next command.
         connection.disconnect()

@@ -33,7 +33,7 @@ LINGER = 5.0
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
-# A waiter that was asked to look again and has not done so may have gone; then another is asked.
+# A waiter that was asked to look again and has not done so may stand still; then another is asked.
 ASK_AGAIN = 1.0
 
 
@@ -118,13 +118,20 @@ class Wakeups:
 
     def _start(self) -> None:
         self._closing = False
-        self._bell = socket.socketpair()
-        for end in self._bell:
+        bell = socket.socketpair()
+        for end in bell:
             end.setblocking(False)
-        self._thread = threading.Thread(
-            target=self._run, args=(self._bell[0],), name="django_redislock-wakeups", daemon=True
+        thread = threading.Thread(
+            target=self._run, args=(bell[0],), name="django_redislock-wakeups", daemon=True
         )
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # Where no thread can be started, the next one to ask tries again.
+            for end in bell:
+                end.close()
+            raise
+        self._bell, self._thread = bell, thread
 
     def _ring(self) -> None:
         if self._bell is not None:

@@ -1,0 +1,115 @@
+"""A waiter that stands still, or has gone without a word, does not hold up others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+
+import pytest
+
+from django_redislock import LockError, lock, lock_backends
+from django_redislock.backends.waiters import Turn
+from tests.concurrency import jobs
+from tests.support.processes import wait_until
+
+
+class StillLoop:
+    """An event loop in which a task waits for `a`, and which does not run any more."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        before = jobs.queue_length("a")
+        self.task = self.loop.create_task(lock("a").aacquire(wait=60))
+        self.loop.run_until_complete(self._until_queued(before + 1))
+
+    async def _until_queued(self, number: int) -> None:
+        while jobs.queue_length("a") < number:
+            await asyncio.sleep(0.001)
+
+    def close(self) -> None:
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    def end(self) -> None:
+        if self.loop.is_closed():
+            self.task._log_destroy_pending = False
+            with suppress(RuntimeError):  # asyncio's own, which finds its loop closed
+                self.task.get_coro().close()
+            return
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            self.loop.run_until_complete(self.task)
+        self.close()
+
+
+@pytest.fixture
+def still_loop(place, request, use):
+    """It is the first who waits for `a`; `lock("a")` is held."""
+    use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": request.param}})
+    held = lock("a", lease=60)
+    held.acquire()
+    still = StillLoop()
+    waiter = lock("a", lease=60)
+    thread = threading.Thread(target=waiter.acquire, args=(60,))
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 2)
+    yield still, held, thread
+    thread.join()
+    waiter.release()
+    still.end()
+
+
+@pytest.mark.parametrize("still_loop", [1.0], indirect=True)
+def test_a_waiter_whose_loop_stands_still_costs_the_others_the_grant_lease(still_loop):
+    _, held, thread = still_loop
+    held.release()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("still_loop", [40.0], indirect=True)
+def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
+    still, held, thread = still_loop
+    still.close()
+    held.release()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place, monkeypatch):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "django_redislock-wakeups":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with lock("a", lease=60):
+        with monkeypatch.context() as now:
+            now.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError):
+                lock("a").acquire(wait=60)
+        waiter = lock("a")
+        thread = threading.Thread(target=waiter.acquire, args=(60,))
+        thread.start()
+        wait_until(lambda: jobs.queue_length("a") == 1)
+    thread.join()
+    waiter.release()
+
+
+def test_a_hand_over_holds_for_no_more_than_its_lease_whatever_the_server_says_of_the_time(place):
+    """Its clock was set forward between what the waiter asked and its turn."""
+    backend = lock_backends["default"]
+    with lock("a", lease=60):
+        waiter = lock("a", lease=60)
+        thread = threading.Thread(target=waiter.acquire, args=(60,))
+        thread.start()
+        wait_until(lambda: jobs.queue_length("a") == 1)
+        (waiting,) = backend.inspect("a")[1]
+        in_an_hour = jobs.server_time(place) + 3600
+        assert backend.waiters.tell("a", waiting.token, Turn(1, in_an_hour))
+        thread.join()
+        assert waiter.remaining() <= backend.grant_lease
+    with suppress(LockError):
+        waiter.release()
