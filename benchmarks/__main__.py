@@ -16,7 +16,7 @@ from rich.table import Table
 from django_redislock.testing.servers import EmbeddedServer
 
 from .contestants import guards, set_up
-from .races import contended, idle, uncontended
+from .races import contended, crowded, idle, uncontended
 
 # Many short rounds in turns: what else the machine does meets all alike.
 ROUNDS = 20
@@ -34,6 +34,7 @@ def main() -> None:
             for name in names:
                 single[name].append(uncontended(name))
         many = {name: contended(server.url, name) for name in names}
+        crowd = {name: crowded(name) for name in names}
         waiting = {name: idle(name) for name in names}
     rows = [
         ("acquire + release, nobody else (us)", [statistics.median(single[n][1:]) for n in names]),
@@ -41,6 +42,8 @@ def main() -> None:
         ("  acquisitions a second", [many[n][1] for n in names]),
         ("  the longest wait (ms)", [many[n][2] for n in names]),
         ("  the most to the least served", [many[n][3] for n in names]),
+        ("128 threads: hand-overs to another a second", [crowd[n][0] for n in names]),
+        ("  the longest wait (ms)", [crowd[n][1] for n in names]),
         ("messages a second of 100 waiting threads", [waiting[n] for n in names]),
     ]
     table = Table("", *names)

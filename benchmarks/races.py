@@ -10,7 +10,7 @@ from typing import Any
 
 from .contestants import Guard, guard, set_up
 
-__all__ = ["contended", "idle", "uncontended"]
+__all__ = ["contended", "crowded", "idle", "uncontended"]
 
 
 def uncontended(contestant: str, cycles: int = 250) -> float:
@@ -63,6 +63,34 @@ def contended(url: str, contestant: str, processes: int = 8, seconds: float = 3.
         max(waits) * 1000,
         max(counts) / max(1, min(counts)),
     ]
+
+
+def crowded(contestant: str, threads: int = 128, seconds: float = 3.0) -> list[float]:
+    """Hand-overs a second from one thread of this process to another, and the longest wait (ms)."""
+    take = guard(contestant)
+    start = threading.Barrier(threads)
+    handed: list[int] = []
+    waits: list[float] = []
+    last = 0
+
+    def contend(number: int) -> None:
+        nonlocal last
+        start.wait()
+        until = time.monotonic() + seconds
+        while (asked := time.monotonic()) < until:
+            with take("crowded"):
+                # The lock under test guards them.
+                waits.append(time.monotonic() - asked)
+                if last != number:
+                    handed.append(number)
+                last = number
+
+    workers = [threading.Thread(target=contend, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return [len(handed) / seconds, max(waits) * 1000]
 
 
 def idle(contestant: str, waiters: int = 100, seconds: float = 3.0) -> float:

@@ -120,6 +120,6 @@ class Waiters:
     def nudge_all(self) -> None:
         """Ask every waiter to look again."""
         with self._lock:
-            for waiting in self._names.values():
-                for waiter in waiting.values():
-                    waiter.tell(None)
+            waiters = [waiter for waiting in self._names.values() for waiter in waiting.values()]
+        for waiter in waiters:
+            waiter.tell(None)

@@ -13,6 +13,7 @@ from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConn
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool as SyncSentinelConnectionPool
 
+from ...process import process
 from .connections import AT_ONCE, is_worth_a_retry
 from .scripts import with_text
 
@@ -59,6 +60,7 @@ class AsyncConnections:
         return await lane.send(commands), True
 
     async def _lane(self) -> _Lane:
+        process.look()
         loop = asyncio.get_running_loop()
         lane = self._lanes.get(loop)
         if lane is None:
