@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.core import checks
 from django.db import models, router, transaction
-from django.db.models import Case, Q, Value, When
 
-from ..exceptions import LockError, LockLost
+from ..exceptions import LockError
 from ..lock import Lock
+from .fences import Fences, fence_of, overtaken
 from .holds import RowHold, in_writing_database, pk_as_read
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ else:
 __all__ = ["FenceField", "FencedModel", "FencedQuerySet"]
 
 M = TypeVar("M", bound="FencedModel")
+
+# So many rows are compared with their fences at once: each has a case of its own in the statement.
+TOGETHER = 100
 
 
 class FenceField(BigIntegerField):
@@ -63,61 +66,6 @@ class FenceField(BigIntegerField):
 
     def _error(self, message: str, hint: str) -> checks.Error:
         return checks.Error(message, hint=hint, obj=self, id="locks.E003")
-
-
-def fence_of(lock: Lock) -> int:
-    """The fence to write with. Raises ``LockLost``, or ``LockError`` for what is no mutex."""
-    if lock.limit != 1:
-        raise LockError.of(
-            lock.name,
-            "may have several holders at once, and a fence refuses the writes of all but the last. "
-            "To write a fenced row, take it without limit and without shared",
-        )
-    lock.check()
-    return lock.fence
-
-
-def overtaken(lock: Lock) -> LockLost:
-    return LockLost.of(lock.name, "was lost: a later holder has written the row")
-
-
-class Fences:
-    """What the fences of rows are compared with: one lock's for all of them, or each row's own."""
-
-    def __init__(self, field: FenceField, locks: Lock | dict[Any, Lock]) -> None:
-        self.field = field
-        self.locks = locks
-        self.owner: type[models.Model] = field.model
-        self.pk = self.owner._meta.pk.name
-
-    def mine(self) -> Any:
-        """The fence to write with, as a value of the statement that writes."""
-        if isinstance(self.locks, Lock):
-            return fence_of(self.locks)
-        whens = [
-            When(Q((self.pk, pk)), then=Value(fence_of(lock), output_field=self.field))
-            for pk, lock in self.locks.items()
-        ]
-        return Case(*whens, output_field=self.field)
-
-    def of_these(self, rows: Any) -> Any:
-        """Those of the rows that are compared at all."""
-        if isinstance(self.locks, Lock):
-            return rows
-        # The others have no fence to be compared with; but an index finds these.
-        return rows.filter((f"{self.pk}__in", list(self.locks)))
-
-    def claim(self, rows: Any) -> None:
-        """Raise the fence of all these rows of the table that has it, in an open transaction.
-
-        Nobody else writes them until it is over. Raises ``LockLost`` if one of them has a higher
-        fence.
-        """
-        mine, name = self.mine(), self.field.name
-        rows.filter((f"{name}__lte", mine)).update(**{name: mine})
-        higher = rows.filter((f"{name}__gt", mine)).order_by().values_list("pk", flat=True)[:1]
-        for pk in higher:
-            raise overtaken(self.locks if isinstance(self.locks, Lock) else self.locks[pk])
 
 
 class FencedModel(Model):
@@ -261,8 +209,10 @@ class FencedQuerySet(models.QuerySet[M]):
             return super().bulk_update(rest, fields, batch_size=batch_size)
         with transaction.atomic(using=rows.db, savepoint=False):
             written = super().bulk_update(rest, fields, batch_size=batch_size)
-            fenced: int = rows.fenced(held).bulk_update(held, fields, batch_size=batch_size)
-        return written + fenced
+            for start in range(0, len(held), TOGETHER):
+                some = held[start : start + TOGETHER]
+                written += rows.fenced(some).bulk_update(some, fields, batch_size=batch_size)
+        return written
 
     def _clone(self) -> Any:
         clone: Any = super()._clone()  # type: ignore[misc]

@@ -1,0 +1,71 @@
+"""The fences with which what is written to rows is compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Case, Q, Value, When
+
+from ..exceptions import LockError, LockLost
+from ..lock import Lock
+
+if TYPE_CHECKING:
+    from .fencing import FenceField
+
+__all__ = ["Fences", "fence_of", "overtaken"]
+
+
+def fence_of(lock: Lock) -> int:
+    """The fence to write with. Raises ``LockLost``, or ``LockError`` for what is no mutex."""
+    if lock.limit != 1:
+        raise LockError.of(
+            lock.name,
+            "may have several holders at once, and a fence refuses the writes of all but the last. "
+            "To write a fenced row, take it without limit and without shared",
+        )
+    lock.check()
+    return lock.fence
+
+
+def overtaken(lock: Lock) -> LockLost:
+    return LockLost.of(lock.name, "was lost: a later holder has written the row")
+
+
+class Fences:
+    """What the fences of rows are compared with: one lock's for all of them, or each row's own."""
+
+    def __init__(self, field: FenceField, locks: Lock | dict[Any, Lock]) -> None:
+        self.field = field
+        self.locks = locks
+        self.owner: type[models.Model] = field.model
+        self.pk = self.owner._meta.pk.name
+
+    def mine(self) -> Any:
+        """The fence to write with, as a value of the statement that writes."""
+        if isinstance(self.locks, Lock):
+            return fence_of(self.locks)
+        whens = [
+            When(Q((self.pk, pk)), then=Value(fence_of(lock), output_field=self.field))
+            for pk, lock in self.locks.items()
+        ]
+        return Case(*whens, output_field=self.field)
+
+    def of_these(self, rows: Any) -> Any:
+        """Those of the rows that are compared at all."""
+        if isinstance(self.locks, Lock):
+            return rows
+        # The others have no fence to be compared with; but an index finds these.
+        return rows.filter((f"{self.pk}__in", list(self.locks)))
+
+    def claim(self, rows: Any) -> None:
+        """Raise the fence of all these rows of the table that has it, in an open transaction.
+
+        Nobody else writes them until it is over. Raises ``LockLost`` if one of them has a higher
+        fence.
+        """
+        mine, name = self.mine(), self.field.name
+        rows.filter((f"{name}__lte", mine)).update(**{name: mine})
+        higher = rows.filter((f"{name}__gt", mine)).order_by().values_list("pk", flat=True)[:1]
+        for pk in higher:
+            raise overtaken(self.locks if isinstance(self.locks, Lock) else self.locks[pk])
