@@ -33,8 +33,7 @@ def test_traffic_of_several_processes_ends_and_leaves_nothing() -> None:
 
 
 def test_traffic_without_redis_says_so() -> None:
-    with EmbeddedServer() as server:
-        url = server.url
+    url = "redis://127.0.0.1:1/0"
     done = manage(url, "traffic", "--processes", "1", "--threads", "2", "--seconds", "20")
     assert done.returncode == 1
     assert "refused" in done.stderr
