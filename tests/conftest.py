@@ -9,11 +9,18 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from redis import Redis
 
 from django_redislock.testing.servers import EmbeddedServer, ServerError
+
+# How long an example takes says nothing where any process may have to stand still for a while.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 DATABASE_MARKERS = ("postgresql", "mariadb")
 MISSING = pytest.StashKey[str]()
@@ -72,7 +79,7 @@ def _missing_database(alias: str) -> str | None:
     config = django_settings.DATABASES[alias]
     address = (config["HOST"], int(config["PORT"]))
     try:
-        socket.create_connection(address, timeout=2).close()
+        socket.create_connection(address, timeout=10).close()
     except OSError as error:
         return f"no {alias} server at {address[0]}:{address[1]} ({error})"
     return None

@@ -32,9 +32,9 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     name, alias, remaining, holder, waiters, since, limit, fence = row
     assert (name, alias, limit) == ("order:42", using, "1 of 3 held")
     assert re.fullmatch(r"1 longest \d+\.\d s", waiters)
-    assert re.fullmatch(r"1 min (2\d|30) s of 1 min 30 s held", remaining)
+    assert re.fullmatch(r"1 min (\d+ s )?of 1 min 30 s held", remaining)
     assert holder == "shop.views.checkout for alice web-9, pid 4242, worker-2"
-    assert re.fullmatch(r"\d\d:\d\d:\d\d for \d\.\d s", since), "the day goes without saying"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d for \d+\.\d s", since), "the day goes without saying"
     assert fence.isdigit()
     assert token not in html
 
@@ -86,8 +86,8 @@ def test_a_holder_that_is_not_valid_unicode_does_not_break_the_page(admin_client
 def test_the_locks_come_in_pages(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 2)
     for number in range(3):
-        hold(f"a{number}", "default", lease=10 + number)
-        hold(f"b{number}", "memory", lease=10 + number)
+        hold(f"a{number}", "default", lease=100 + number)
+        hold(f"b{number}", "memory", lease=100 + number)
     assert names(page(admin_client)) == ["a0", "a1"]
     second = page(admin_client, p=2)
     assert names(second) == ["a2", "b0"]
@@ -104,7 +104,7 @@ def test_a_page_that_is_not_there_is_the_nearest_that_is(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch, wanted: str, expected: list[str]
 ) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 1)
-    for lease, name in enumerate("abc", 10):
+    for lease, name in enumerate("abc", 100):
         hold(name, "default", lease=lease)
     assert names(page(admin_client, p=wanted)) == expected
 
@@ -212,4 +212,4 @@ def test_what_was_held_before_today_has_its_date(
 
     monkeypatch.setattr(lock_backends["memory"], "look_up", yesterday)
     (row,) = rows(page(admin_client))
-    assert f"{datetime.now(timezone.utc):%Y}" in row[5]
+    assert f"{datetime.now(timezone.utc) - timedelta(days=1):%Y}" in row[5]

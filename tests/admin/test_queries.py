@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
 from django_redislock.backends.base import SHARED, Entry, Hold
 from tests.admin.pages import names, page, text_of
-from tests.management.holds import add_alias, hold, queue, without_redis
+from tests.management.holds import add_alias, aged, fall_silent, hold, queue, without_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -75,15 +73,20 @@ def test_what_is_searched_for_stays_in_the_field_and_is_escaped(admin_client: Cl
         ({"kind": "absent", "state": "absent", "backend": "absent", "o": "absent"}, None),
     ],
 )
-def test_filters(admin_client: Client, query: dict[str, str], expected: set[str] | None) -> None:
+def test_filters(
+    admin_client: Client,
+    query: dict[str, str],
+    expected: set[str] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hold("plain")
     hold("waited")
     queue("waited")
     hold("dead", host=socket.gethostname(), pid=2**22 + 1)
     hold("three", limit=3, host="web-9")
     hold("readers", "default", limit=SHARED)
-    hold("ending", lease=0.3)
-    time.sleep(0.22)
+    hold("ending")
+    fall_silent(monkeypatch, "memory", "ending")
     every = {"plain", "waited", "dead", "three", "readers", "ending"}
     assert set(names(page(admin_client, **query))) == (every if expected is None else expected)
 
@@ -95,17 +98,6 @@ def test_the_filters_that_are_offered_keep_the_rest(admin_client: Client) -> Non
     assert "?q=a&amp;host=web-9&amp;o=-age" in links
     assert "?backend=memory&amp;q=a&amp;o=-age" in links
     assert "?o=-age" in links, "to clear the filters"
-
-
-def created(monkeypatch: pytest.MonkeyPatch, ages: dict[str, int], using: str) -> None:
-    """Let each hold have begun so many seconds ago."""
-    backend = lock_backends[using]
-    original = backend.look_up
-
-    def aged(entries: Sequence[Entry]) -> list[Hold]:
-        return [replace(one, age=float(ages[one.name])) for one in original(entries)]
-
-    monkeypatch.setattr(backend, "look_up", aged)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +124,7 @@ def test_orders(
         hold(name, using, lease=lease)
         for _number in range(waiters):
             queue(name, using)
-    created(monkeypatch, {"a": 50, "b": 90, "c": 10}, using)
+    aged(monkeypatch, using, {"a": 50, "b": 90, "c": 10})
     html = page(admin_client, o=order, backend=using)
     assert "".join(names(html)) == expected
     wanted = {"": "ascending", "-": "descending"}
@@ -147,8 +139,8 @@ def test_pages_of_the_backward_order_have_no_gap(
 ) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 2)
     for number in range(3):
-        hold(f"a{number}", "default", lease=10 + number)
-        hold(f"b{number}", "memory", lease=10 + number)
+        hold(f"a{number}", "default", lease=100 + number)
+        hold(f"b{number}", "memory", lease=100 + number)
     shown = [name for number in (1, 2, 3) for name in names(page(admin_client, o="-ttl", p=number))]
     assert shown == ["b2", "b1", "b0", "a2", "a1", "a0"]
 
@@ -158,7 +150,7 @@ def test_what_was_not_looked_at_is_said(
 ) -> None:
     monkeypatch.setattr(LockAdmin, "look_at", 2)
     for number in range(5):
-        hold(f"a{number}", "default", lease=10 + number)
+        hold(f"a{number}", "default", lease=100 + number)
     first = page(admin_client, o="-age", backend="default")
     assert "Only the locks 1 to 2 of 5 were searched and sorted" in text_of(first)
     assert set(names(first)) == {"a0", "a1"}
@@ -175,7 +167,7 @@ def test_a_whole_name_is_found_wherever_it_is(
 ) -> None:
     monkeypatch.setattr(LockAdmin, "look_through", 2)
     for number in range(5):
-        hold(f"a{number}", "default", lease=10 + number)
+        hold(f"a{number}", "default", lease=100 + number)
     assert names(page(admin_client, q="a4")) == ["a4"]
     assert names(page(admin_client, q="a[4]")) == []
 
@@ -185,7 +177,7 @@ def test_a_search_by_name_reads_no_more_than_it_shows(
 ) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 2)
     for number in range(6):
-        hold(f"{'ab'[number % 2]}{number}", lease=10 + number)
+        hold(f"{'ab'[number % 2]}{number}", lease=100 + number)
     read: list[str] = []
     original = lock_backends["memory"].look_up
 
@@ -204,7 +196,7 @@ def test_of_what_has_the_name_no_more_is_read_than_is_said(
 ) -> None:
     monkeypatch.setattr(LockAdmin, "look_at", 2)
     for number in range(6):
-        hold(f"{'ab'[number % 2]}{number}", lease=10 + number)
+        hold(f"{'ab'[number % 2]}{number}", lease=100 + number)
     first = page(admin_client, q="a*", o="-age")
     assert set(names(first)) == {"a0", "a2"}
     assert "Only the locks 1 to 4 of 6 were searched" in text_of(first)
@@ -216,7 +208,7 @@ def test_of_what_has_the_name_no_more_is_read_than_is_said(
 def test_pages_of_what_was_found(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 2)
     for number in range(5):
-        hold(f"a{number}", "default", lease=10 + number)
+        hold(f"a{number}", "default", lease=100 + number)
     hold("b", "default")
     html = page(admin_client, q="a", p=3)
     assert names(html) == ["a4"]

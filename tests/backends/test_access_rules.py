@@ -31,12 +31,12 @@ def backend(own_server, use):
 
 
 def test_they_suffice(backend):
-    held, waiter = lock("a", lease=1), lock("a", wait=30)
+    held, waiter = lock("a", lease=2), lock("a", wait=30)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
-    assert not held.lost.wait(2), "it is renewed"
+    assert not held.lost.wait(3), "it is renewed"
     assert [hold.waiters for hold in backend.list().holds] == [1]
     held.release()
     thread.join()

@@ -17,7 +17,7 @@ from tests.support.processes import wait_until
 
 @pytest.fixture
 def backend():
-    return MemoryLockBackend(LockConfig())
+    return MemoryLockBackend(LockConfig(), grant_lease=20)
 
 
 class TestContract(BackendContract):

@@ -21,7 +21,7 @@ def backend(use, server_url, pool_kwargs):
     if pool_kwargs:
         place = place.pool(**pool_kwargs)
         use(place.url, prefix=place.prefix, cache=place.cache)
-    backend = RedisLockBackend(LockConfig(key_prefix=place.prefix))
+    backend = RedisLockBackend(LockConfig(key_prefix=place.prefix), grant_lease=20)
     yield backend
     backend.close()
 
@@ -74,7 +74,7 @@ class TestContractWithoutShardedChannels(BackendContract):
 
     @pytest.fixture
     def pool_kwargs(self):
-        return {"decode_responses": True, "max_connections": 1, "timeout": 5}
+        return {"decode_responses": True, "max_connections": 1, "timeout": 20}
 
 
 def test_the_backend_is_known_by_its_short_path():

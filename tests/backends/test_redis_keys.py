@@ -99,7 +99,7 @@ def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(place
     assert own == {name_keys(place.prefix, "a").alone.encode()}
     (hold,) = verbs.backend.inspect("a")[0]
     assert hold.fence == grant.fence
-    assert abs(client.pttl(name_keys(place.prefix, "a").alone) - hold.remaining * 1000) < 1000
+    assert abs(client.pttl(name_keys(place.prefix, "a").alone) - hold.remaining * 1000) < 10_000
 
 
 def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(place, client, verbs):
@@ -172,7 +172,8 @@ def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(pla
 
 
 def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(own_server, use):
-    place = use(own_server.url)
+    # Neither a renewal nor a figure of the hour is to come between two looks at what was called.
+    place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
     backend = lock_backends["default"]
     with place.client() as client:
 
@@ -183,7 +184,7 @@ def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(own_ser
             assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_zscan"} & set(stats)
             return sum(stat["calls"] for stat in stats.values())
 
-        handles = [lock(f"name {number}") for number in range(20)]
+        handles = [lock(f"name {number}", lease=600, renew=False) for number in range(20)]
         for handle in handles:
             handle.acquire()
         few = page_costs()
@@ -231,11 +232,15 @@ def test_two_prefixes_are_apart(use, redis_url):
             assert lock_backends["default"].list().total == 1
 
 
-def test_a_turn_travels_in_the_message_itself(place, client, verbs):
+def test_a_turn_travels_in_the_message_itself(use, redis_url):
+    place = use(redis_url, entry={"OPTIONS": {"grant_lease": 20}})
+    verbs = Verbs(lock_backends["default"], None)
     held, waiting = verbs.claim(), verbs.claim()
     verbs.hold(held)
     ear: Ear = verbs.queue_up(waiting)
     verbs.release(held)
     turn = ear.turn()
     assert verbs.backend.inspect("a")[0][0].fence == turn.fence
-    assert client.zscore(name_keys(place.prefix, "a").holds, waiting.token) == turn.expires * 1000
+    with place.client() as client:
+        ends = client.zscore(name_keys(place.prefix, "a").holds, waiting.token)
+    assert ends == turn.expires * 1000

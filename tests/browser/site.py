@@ -81,7 +81,7 @@ class ServerThread(LiveServerThread):
         "django.contrib.messages.middleware.MessageMiddleware",
     ]
 )
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 class BrowserTestCase(StaticLiveServerTestCase):
     """``self.browser`` is the browser; its console must stay empty."""
 
@@ -137,7 +137,7 @@ class BrowserTestCase(StaticLiveServerTestCase):
         script = "return document.querySelector(arguments[0])?.innerText ?? ''"
         return str(self.browser.execute_script(script, css))
 
-    def until(self, condition: Callable[[], Any], within: float = 10) -> Any:
+    def until(self, condition: Callable[[], Any], within: float = 40) -> Any:
         return WebDriverWait(self.browser, within, 0.05).until(lambda _browser: condition())
 
     def mark(self) -> None:

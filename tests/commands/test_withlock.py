@@ -176,7 +176,7 @@ def test_a_server_that_does_not_answer(manage: CommandLine) -> None:
 
 
 def test_a_lost_lock_ends_the_command(manage: CommandLine) -> None:
-    with manage.started("withlock", "a", "--lease", 0.5, "--", *SLEEP) as process:
+    with manage.started("withlock", "a", "--lease", 3, "--", *SLEEP) as process:
         line_of(process)
         lose("a")
         code, errors = ended(process)
@@ -187,7 +187,7 @@ def test_a_lost_lock_ends_the_command(manage: CommandLine) -> None:
 def test_a_command_that_does_not_want_to_end_is_killed(manage: CommandLine) -> None:
     stubborn = answering("SIGTERM", "print('no', flush=True)")
     with manage.started(
-        "withlock", "a", "--lease", 0.5, "--kill-after", 0.2, "--", *stubborn
+        "withlock", "a", "--lease", 3, "--kill-after", 0.2, "--", *stubborn
     ) as process:
         line_of(process)
         expire("a")
@@ -197,9 +197,7 @@ def test_a_command_that_does_not_want_to_end_is_killed(manage: CommandLine) -> N
 
 def test_a_lost_lock_can_be_no_more_than_a_warning(manage: CommandLine) -> None:
     ask = [sys.executable, "-c", "print('at work', flush=True); input(); raise SystemExit(5)"]
-    with manage.started(
-        "withlock", "a", "--lease", 0.5, "--on-lost", "warn", "--", *ask
-    ) as process:
+    with manage.started("withlock", "a", "--lease", 3, "--on-lost", "warn", "--", *ask) as process:
         line_of(process)
         lose("a")
         assert process.stderr is not None
@@ -211,7 +209,7 @@ def test_a_lost_lock_can_be_no_more_than_a_warning(manage: CommandLine) -> None:
 
 def test_a_lock_that_may_not_be_held_for_long(manage: CommandLine) -> None:
     began = time.monotonic()
-    done = manage.run("withlock", "a", "--lease", 0.4, "--max-hold", 0.2, "--", "sleep", "60")
+    done = manage.run("withlock", "a", "--lease", 2, "--max-hold", 0.5, "--", "sleep", "60")
     assert done.returncode == 70
     assert time.monotonic() - began < 20
 

@@ -26,7 +26,7 @@ def test_a_lock_expires_without_being_asked_to(place: Any) -> None:
 
 def test_a_holder_that_is_gone_frees_it_within_its_lease() -> None:
     """redis-py#962: nobody has to clean up by hand."""
-    gone = lock("report", lease=0.2, renew=False)
+    gone = lock("report", lease=1.2, renew=False)
     gone.acquire()
     with lock("report", wait=20):
         assert not gone.held
@@ -34,17 +34,17 @@ def test_a_holder_that_is_gone_frees_it_within_its_lease() -> None:
 
 def test_work_that_outlasts_the_lease_keeps_the_lock() -> None:
     """redis-py#2604, pottery#371: it expired in the middle of long work."""
-    with lock("report", lease=1) as held:
-        assert not lock("report").acquire(wait=2.5)
+    with lock("report", lease=2) as held:
+        assert not lock("report").acquire(wait=3)
         held.check()
 
 
 def test_a_renewal_that_fails_is_told(proxy: Any, use: Any) -> None:
     """python-redis-lock#85: the thread died, and nobody heard."""
-    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 0.2}})
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 1.5}})
     told: list[str] = []
     with pytest.raises(LockLost):
-        with lock("report", lease=0.5, on_lost=lambda held: told.append(held.name)) as held:
+        with lock("report", lease=2, on_lost=lambda held: told.append(held.name)) as held:
             proxy.black_hole()
             assert held.lost.wait(20)
             with pytest.raises(LockLost):
@@ -55,18 +55,18 @@ def test_a_renewal_that_fails_is_told(proxy: Any, use: Any) -> None:
 
 def test_a_hung_holder_is_not_renewed_for_ever() -> None:
     """redisson#1626: the watchdog kept a hung thread's lock alive."""
-    hung = lock("report", lease=0.2, max_hold=0.4)
+    hung = lock("report", lease=1.2, max_hold=1)
     hung.acquire()
     with lock("report", wait=20):
-        assert hung.lost
+        assert hung.lost.wait(20)
 
 
 def test_a_renewal_does_not_outlive_the_release() -> None:
     """redisson#7272: it went on after unlock(), and extended what was another's by then."""
-    with lock("report", lease=0.3):
+    with lock("report", lease=1.2):
         pass
     with lock("report", lease=30, renew=False):
-        time.sleep(0.4)  # when a renewal of the first would have come
+        time.sleep(0.5)  # when a renewal of the first would have come
         (hold,), _ = lock_backends["default"].inspect("report")
         assert hold.remaining > 20
     assert is_free("report")

@@ -25,7 +25,7 @@ def test_the_error_of_the_body_is_not_hidden_by_that_of_the_release() -> None:
 
 def test_a_release_that_fails_does_not_strand_the_lock(proxy: Any, use: Any) -> None:
     """redis-py#3847: the token was forgotten before the release was sent."""
-    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 0.2}})
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 1.5}})
     held = lock("report", lease=600)
     held.acquire()
     proxy.black_hole()

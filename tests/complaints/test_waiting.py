@@ -11,6 +11,7 @@ import pytest
 
 from django_redislock import lock
 from tests.support.processes import wait_until
+from tests.support.tries import best_of
 
 
 def queued(name: str, number: int) -> None:
@@ -27,7 +28,7 @@ def test_a_wake_up_that_gets_lost_is_made_up_for(own_server: Any, use: Any) -> N
             got.set()
 
     with place.client() as client:
-        held = lock("report", lease=2)
+        held = lock("report", lease=5)
         held.acquire()
         waiter = threading.Thread(target=wait)
         waiter.start()
@@ -61,20 +62,26 @@ def test_nobody_barges() -> None:
 @pytest.mark.parametrize("wait", [0.05, 0.25])
 def test_a_wait_is_as_long_as_it_says(wait: float) -> None:
     """python-redis-lock#74: waits were rounded to whole seconds, or ended early."""
-    with lock("report"):
+
+    def measure(attempt: int) -> float:
         began = time.monotonic()
         assert not lock("report").acquire(wait=wait)
-        assert wait <= time.monotonic() - began < wait + 2
+        took = time.monotonic() - began
+        assert took >= wait
+        return took
+
+    with lock("report"):
+        assert best_of(measure, wait + 0.5) < wait + 0.5
 
 
 def test_a_short_wait_is_long_enough_to_be_served() -> None:
     """python-redis-lock#74: with 0.05 seconds, redis-py asks just once."""
     held = lock("report")
     held.acquire()
-    threading.Timer(0.2, held.release).start()
     began = time.monotonic()
-    with lock("report", wait=20):
-        assert 0.15 < time.monotonic() - began < 10
+    threading.Timer(0.2, held.release).start()
+    with lock("report", wait=40):
+        assert 0.15 < time.monotonic() - began < 30
 
 
 async def test_coroutines_hold_and_wait_without_blocking_the_loop() -> None:
@@ -88,7 +95,15 @@ async def test_coroutines_hold_and_wait_without_blocking_the_loop() -> None:
             ticks += 1
 
     ticking = asyncio.create_task(tick())
-    async with lock("report"):
-        assert not await lock("report").aacquire(wait=0.3)
+    waiter = lock("report")
+    async with lock("report") as held:
+        waiting = asyncio.create_task(waiter.aacquire(wait=40))
+        while not held.backend.inspect("report")[1]:
+            await asyncio.sleep(0.001)
+        ticks = 0
+        while ticks < 5:
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
     ticking.cancel()
-    assert ticks >= 5
+    assert await waiting
+    await waiter.arelease()

@@ -45,7 +45,7 @@ def failures(**checks: Any) -> list[str]:
 def child_holds_nothing(place: Place) -> list[str]:
     place.use()
     told: list[str] = []
-    held = lock("a", lease=1, on_lost=lambda held: told.append(held.name))
+    held = lock("a", lease=2, on_lost=lambda held: told.append(held.name))
 
     def refusing_child() -> list[str]:
         def refused(verb: Callable[[], object]) -> bool:
@@ -69,15 +69,15 @@ def child_holds_nothing(place: Place) -> list[str]:
     def locking_child() -> list[str]:
         began = time.monotonic()
         with lock("b", wait=0) as own:
-            short = time.monotonic() - began < 2
+            short = time.monotonic() - began < 4
             busy = not lock("a").acquire(wait=0)
-        with lock("d", lease=1) as own:
-            renewed = not own.lost.wait(2)
+        with lock("d", lease=2) as own:
+            renewed = not own.lost.wait(3)
         return failures(it_locks_at_once=short, the_parent_holds=busy, it_renews_its_own=renewed)
 
     with held:
         wrong = in_child(refusing_child) + in_child(locking_child)
-        lost = held.lost.wait(2)  # two leases
+        lost = held.lost.wait(3)  # longer than one renewal lasts
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 
@@ -90,7 +90,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
         number, _ = lock_backends["default"].connections.send(pack("CLIENT", "ID"))
         return number
 
-    with lock("a", lease=1) as held:
+    with lock("a", lease=2) as held:
         before = connection()
 
         def child() -> list[str]:
@@ -100,7 +100,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
             )
 
         wrong = [one for _ in range(3) for one in in_child(child, silent_fork)]
-        lost = held.lost.wait(2)
+        lost = held.lost.wait(3)
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 
@@ -134,7 +134,7 @@ def child_after_many_threads(place: Place) -> list[str]:
 
     def work(number: int) -> None:
         while not over.is_set():
-            with lock(f"busy {number % 3}", wait=30, lease=1):
+            with lock(f"busy {number % 3}", wait=30, lease=3):
                 pass
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -143,7 +143,7 @@ def child_after_many_threads(place: Place) -> list[str]:
     wrong: list[str] = []
 
     def child() -> list[str]:
-        with lock("of a child", wait=5):
+        with lock("of a child", wait=20):
             return []
 
     for _ in range(10):
@@ -188,7 +188,7 @@ def in_memory() -> list[str]:
 
 
 def _locks(name: str, answers: Any) -> None:
-    with lock(name, wait=5) as held:
+    with lock(name, wait=20) as held:
         answers.put(held.fence)
 
 
@@ -197,7 +197,7 @@ def with_multiprocessing(place: Place) -> list[str]:
     forked = multiprocessing.get_context("fork")
     # A worker is a daemon, and multiprocessing grants no children to those.
     multiprocessing.current_process()._config["daemon"] = False
-    with lock("a", lease=1) as held:
+    with lock("a", lease=2) as held:
         # It writes in put() itself: the answers come in the order in which they were given.
         answers = forked.SimpleQueue()
         children = [forked.Process(target=_locks, args=("b", answers)) for _ in range(3)]
@@ -206,7 +206,7 @@ def with_multiprocessing(place: Place) -> list[str]:
         fences = [answers.get() for _ in children]
         for child in children:
             child.join()
-        lost = held.lost.wait(2)
+        lost = held.lost.wait(3)
         return failures(
             they_took_turns=fences == sorted(set(fences)),
             the_parent_goes_on=not lost and held.owned(),

@@ -101,9 +101,9 @@ async def test_a_cancellation_at_any_await_leaves_nothing_held(settings, work, u
             undisturbed = 0
         except EOFError:
             undisturbed += 1
-        await asyncio.to_thread(renewer.flush, 10)
+        await asyncio.to_thread(renewer.flush, 30)
         # What was to be released in the background is, long before its lease of 30 seconds is over.
-        for _ in range(500):
+        for _ in range(2000):
             if not backend.list().holds:
                 break
             await asyncio.sleep(0.01)
@@ -124,7 +124,7 @@ async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue():
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(renewer.flush, 10)
+        await asyncio.to_thread(renewer.flush, 30)
         assert all(task.cancelled() for task in tasks)
         assert backend.inspect("a")[1] == []
 
@@ -159,11 +159,12 @@ def test_several_event_loops_share_the_locks_of_a_process(using):
 
 
 async def test_lost_can_be_awaited():
-    held = lock("a", lease=0.1, renew=False)
+    held = lock("a", renew=False)
     await held.aacquire()
-    await asyncio.wait_for(held.lost, 10)
+    await held.aextend(0.1)
+    await asyncio.wait_for(held.lost, 30)
     assert held.lost.is_set()
-    await asyncio.wait_for(held.lost, 1)  # and once more
+    await asyncio.wait_for(held.lost, 10)  # and once more
 
 
 def test_a_lock_taken_by_a_coroutine_is_released_by_a_thread(place):
@@ -212,7 +213,7 @@ for _ in range(3):
     gc.collect()
 asyncio.run(cancelled())
 gc.collect()
-with lock("resource warnings", wait=5):
+with lock("resource warnings", wait=20):
     pass
 print("done")
 """

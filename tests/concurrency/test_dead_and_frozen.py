@@ -11,23 +11,14 @@ import time
 
 import pytest
 
-from django_redislock import lock, lock_backends
+from django_redislock import LockLost, lock, lock_backends
 from tests.concurrency import jobs
-from tests.support.processes import context, kill_hard, wait_until
+from tests.support.processes import WorkerFailed, context, kill_hard, wait_until
+from tests.support.tries import best_of
 
 GRANT_LEASE = 0.5
-TRIES = 3
 
-
-def best_of(measure):
-    """The least of some measurements; more are made only while they disappoint."""
-    best = float("inf")
-    for attempt in range(TRIES):
-        took, enough = measure(f"try {attempt}")
-        best = min(best, took)
-        if best < enough:
-            break
-    return best
+pytestmark = pytest.mark.timeout(240)  # for the tries that a busy machine has spoilt
 
 
 @pytest.fixture
@@ -46,7 +37,8 @@ def queue_up(workers, place, name, **options):
 def test_a_killed_holder_frees_the_lock_within_its_lease(place, workers):
     lease = 1.0
 
-    def measure(name):
+    def measure(attempt):
+        name = f"try {attempt}"
         held_as = context.Queue()
         holder = workers.start(jobs.hold, place, name, held_as, {"lease": lease})
         held_as.get()
@@ -55,22 +47,24 @@ def test_a_killed_holder_frees_the_lock_within_its_lease(place, workers):
         holder.kill()
         died = jobs.server_time(place)
         _, granted = waiter.result()
-        return granted - died, lease + 0.1
+        # Granted before: the holder stood still for so long that it had lost the lock by then.
+        return granted - died if granted > died else None
 
-    assert best_of(measure) < lease + 0.1
+    assert best_of(measure, lease + 0.1) < lease + 0.1
 
 
 def test_a_killed_waiter_does_not_stall_the_queue(place, workers):
-    def measure(name):
+    def measure(attempt):
+        name = f"try {attempt}"
         with lock(name):
             dead = queue_up(workers, place, name)
             alive = queue_up(workers, place, name)
             dead.kill()
             released = jobs.server_time(place)
         _, granted = alive.result()
-        return granted - released, 0.05
+        return granted - released
 
-    assert best_of(measure) < 0.05
+    assert best_of(measure, 0.05) < 0.05
 
 
 def wait_and_fork(place, name, told):
@@ -86,7 +80,8 @@ def wait_and_fork(place, name, told):
 def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(place, workers):
     """As long as a child keeps the wake-up connection open, its parent seems to listen."""
 
-    def measure(name):
+    def measure(attempt):
+        name = f"try {attempt}"
         told = context.Queue()
         with lock(name):
             dead = workers.start(wait_and_fork, place, name, told)
@@ -96,30 +91,34 @@ def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(place, wo
             released = jobs.server_time(place)
         _, granted = alive.result()
         kill_hard(child)
-        return granted - released, 0.05
+        return granted - released
 
-    assert best_of(measure) < 0.05
+    assert best_of(measure, 0.05) < 0.05
 
 
 @pytest.mark.parametrize("others", ["in this process", "in another process"])
 def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(quick, workers, others):
-    def measure(name):
+    def measure(attempt):
+        name = f"try {attempt}"
         with lock(name):
             frozen = queue_up(workers, quick, name)
             alive = queue_up(workers, quick, name) if others == "in another process" else None
             frozen.freeze()
             released = jobs.server_time(quick)
-        if alive is not None:
-            fence, granted = alive.result()
-        else:
-            with lock(name, wait=30) as held:
-                fence, granted = held.fence, jobs.since(name)
+        try:
+            if alive is not None:
+                fence, granted = alive.result()
+            else:
+                with lock(name, wait=30) as held:
+                    fence, granted = held.fence, jobs.since(name)
+        except (LockLost, LookupError, WorkerFailed):
+            return None  # it stood still itself for as long as a hand-over holds
         frozen.thaw()
         late_fence, _ = frozen.result()
         assert late_fence > fence, "it has queued anew, and held after the other"
-        return granted - released, GRANT_LEASE + 0.1
+        return granted - released
 
-    assert best_of(measure) < GRANT_LEASE + 0.1
+    assert best_of(measure, GRANT_LEASE + 0.1) < GRANT_LEASE + 0.1
 
 
 def test_a_frozen_holder_sees_that_it_lost_and_has_a_lower_fence(place, workers):
@@ -141,7 +140,7 @@ def test_readers_are_not_kept_out_by_a_dead_writer(place, workers):
         writer = queue_up(workers, place, "a")
         assert not lock("a", shared=True).acquire(wait=0), "a living writer comes first"
         writer.kill()
-        with lock("a", shared=True, wait=5):
+        with lock("a", shared=True, wait=20):
             assert len(lock_backends["default"].inspect("a")[0]) == 2
 
 

@@ -52,8 +52,9 @@ def take_often(index: int, place: Place) -> list[int]:
     return fences
 
 
+@pytest.mark.timeout(120)
 def test_no_two_processes_ever_have_the_same(place):
-    of_all = run_in_processes(take_often, 3, place)
+    of_all = run_in_processes(take_often, 3, place, within=100)
     assert all(fences == sorted(fences) for fences in of_all)
     assert len({fence for fences in of_all for fence in fences}) == 150
     assert lock_backends["default"].list().total == 0

@@ -16,15 +16,17 @@ WAITERS = PROCESSES * (THREADS + TASKS)
 ROUNDS = 24
 
 
-@pytest.mark.timeout(120)
-def test_128_waiters_are_served_in_their_order_and_equally_often(place, workers):
+@pytest.mark.timeout(300)
+def test_128_waiters_are_served_in_their_order_and_equally_often(use, redis_url, workers):
+    # A process that stands still for longer than a hand-over holds loses its turn, and its place.
+    place = use(redis_url, entry={"OPTIONS": {"grant_lease": 60}})
     backend = lock_backends["default"]
     with lock("turn", lease=60):
         for _ in range(PROCESSES):
             workers.start(jobs.take_turns, place, THREADS, TASKS, WAITERS * ROUNDS)
-        wait_until(lambda: jobs.queue_length("turn") == WAITERS)
+        wait_until(lambda: jobs.queue_length("turn") == WAITERS, within=100)
         queue = [one.token for one in backend.inspect("turn")[1]]
-    turns = [turn for turns in workers.results(within=100) for turn in turns]
+    turns = [turn for turns in workers.results(within=150) for turn in turns]
     in_order = [token for token, _, _ in sorted(turns, key=lambda turn: turn[1])]
     assert in_order == queue
     counts = [count for _, _, count in turns]
@@ -71,7 +73,7 @@ def test_a_history_of_many_holders_is_allowed(tmp_path, using, kinds):
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_a_release_wakes_all_the_readers(using):
-    meeting = threading.Barrier(8, timeout=20)
+    meeting = threading.Barrier(8, timeout=40)
 
     def read() -> None:
         with lock("a", using=using, shared=True, wait=30):

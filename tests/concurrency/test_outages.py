@@ -62,9 +62,16 @@ class Crowd:
         assert lock_backends["default"].inspect(self.name) == ([], [])
 
 
-def test_all_who_wait_are_served_after_a_restart(own_server, use):
+@pytest.fixture
+def patience(monkeypatch) -> float:
+    """For how long those who queue wait for a server that went away."""
+    monkeypatch.setattr("django_redislock.waiting.ABSENCE", 25.0)
+    return 25.0
+
+
+def test_all_who_wait_are_served_after_a_restart(own_server, use, patience):
     use(own_server.url)
-    held = lock("a", lease=20)
+    held = lock("a", lease=40)
     held.acquire()
     crowd = Crowd("a", 6, 6)
     own_server.restart()
@@ -76,7 +83,7 @@ def test_all_who_wait_are_served_after_a_restart(own_server, use):
 
 def test_all_who_wait_are_served_after_their_connections_were_cut(proxy, use):
     use(proxy.url)
-    with lock("a", lease=20) as held:
+    with lock("a", lease=40) as held:
         crowd = Crowd("a", 6, 6)
         assert proxy.cut() >= 2
         held.check()
@@ -86,7 +93,7 @@ def test_all_who_wait_are_served_after_their_connections_were_cut(proxy, use):
 def test_and_when_only_the_wake_up_connection_was_cut(own_server, use):
     place = use(own_server.url)
     with place.client() as client:
-        with lock("a", lease=20):
+        with lock("a", lease=40):
             crowd = Crowd("a", 6, 6)
             assert client.client_kill_filter(_type="pubsub") == 1
         crowd.assert_served()
@@ -94,14 +101,14 @@ def test_and_when_only_the_wake_up_connection_was_cut(own_server, use):
 
 def test_and_when_the_scripts_were_forgotten(own_server, use):
     place = use(own_server.url)
-    with lock("a", lease=20):
+    with lock("a", lease=40):
         crowd = Crowd("a", 3, 3)
         with place.client() as client:
             client.script_flush()
     crowd.assert_served()
 
 
-def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use):
+def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use, patience):
     use(proxy.url)
     held = lock("a", lease=30)
     held.acquire()
@@ -123,7 +130,7 @@ def test_a_server_that_is_gone_is_told_to_all_who_wait(own_server, use):
     own_server.stop()
     began = time.monotonic()
     crowd.join()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30, "long before their waits are over"
     assert len(crowd.errors) == crowd.size
     assert {error.name for error in crowd.errors} == {"a"}
     assert all(error.__cause__ for error in crowd.errors)
@@ -131,27 +138,27 @@ def test_a_server_that_is_gone_is_told_to_all_who_wait(own_server, use):
         held.release()
 
 
-def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use):
+def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use, patience):
     use(own_server.url)
     held = lock("a", lease=30)
     held.acquire()
-    crowd = Crowd("a", 2, 2, wait=3)
+    crowd = Crowd("a", 2, 2, wait=5)
     own_server.stop()
     began = time.monotonic()
     crowd.join()
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < patience - 5
     assert len(crowd.errors) == crowd.size
     with pytest.raises(LockUnavailable):
         held.release()
 
 
-def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use):
+def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use, patience):
     use(own_server.url)
     own_server.stop()
     began = time.monotonic()
     with pytest.raises(LockUnavailable):
         lock("a").acquire(wait=30)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < patience - 5
 
 
 def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use, monkeypatch):

@@ -18,7 +18,8 @@ from tests.concurrency import jobs
 from tests.support.places import Place
 from tests.support.processes import context, wait_until
 
-LEASE = 0.8
+# Long enough for a machine that stands still for a second after a third of it.
+LEASE = 2.0
 MANY = 10_000 if os.environ.get("CI") else 2_000
 
 
@@ -29,7 +30,7 @@ def our_threads() -> list[str]:
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_long_work_outlives_its_lease(using):
     with lock("a", using=using, lease=LEASE) as held:
-        assert not held.lost.wait(LEASE * 4)
+        assert not held.lost.wait(LEASE * 1.6)  # one renewal does not last so long
         held.check()
         assert held.owned()
         assert not lock("a", using=using).acquire(wait=0)
@@ -40,9 +41,9 @@ def test_renewal_stops_at_max_hold(using):
     began = time.monotonic()
     with pytest.raises(LockLost):
         with lock("a", using=using, lease=LEASE, max_hold=0.6) as held:
-            assert held.lost.wait(10)
+            assert held.lost.wait(30)
             assert time.monotonic() - began >= 0.6
-            with lock("a", using=using, wait=10):
+            with lock("a", using=using, wait=30):
                 pass
 
 
@@ -60,14 +61,14 @@ def test_what_has_been_released_is_never_renewed(place, monkeypatch):
         with lock("a", lease=LEASE) as held:
             wait_until(lambda: held.token in renewed)
         renewed.clear()
-        wait_until(lambda: renewed.count(other.token) > 4)
+        wait_until(lambda: renewed.count(other.token) > 3)
         assert held.token not in renewed
 
 
 def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(place, monkeypatch):
     backend = lock_backends["default"]
     told: list[str] = []
-    held = lock("a", lease=LEASE, on_lost=lambda held: told.append(held.name))
+    held = lock("a", lease=4, on_lost=lambda held: told.append(held.name))
     extending, released = threading.Event(), threading.Event()
     extend = backend.extend
 
@@ -81,7 +82,7 @@ def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(place, monkeypat
     assert extending.wait(20)
     held.release()
     released.set()
-    renewer.flush(10)
+    renewer.flush(30)
     assert told == []
     assert not held.lost
 
@@ -102,13 +103,13 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
         return ends
 
     monkeypatch.setattr(backend, "extend", slow_renewal)
-    held = lock("a", lease=3)
+    held = lock("a", lease=4)
     held.acquire()
     assert sent.wait(20)
     held.extend(0.5)
     server_ends = time.monotonic() + 0.5
     shortened.set()
-    renewer.flush(10)
+    renewer.flush(30)
     is_right = time.monotonic() + held.remaining() <= server_ends or held.remaining() == 0
     with suppress(LockLost):
         held.release()
@@ -117,7 +118,7 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
 
 def test_force_release_is_told_to_the_process_that_holds(place, workers):
     held_as = context.Queue()
-    holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 3})
+    holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 4})
     token, _ = held_as.get()
     assert lock_backends["default"].force_release("a", token)
     told, reason, _ = holder.result()
@@ -137,7 +138,7 @@ def test_a_process_that_listens_is_told_at_once(place):
     first.release()
     wait_until(lambda: held.held)
     assert held.backend.force_release("a", held.token)
-    assert held.lost.wait(5)
+    assert held.lost.wait(8)
     assert "by force" in held.lost.reason
     wait_until(lambda: waiter.held)
     waiter.release()
@@ -148,7 +149,7 @@ def acquire_all(handles):
         handle.acquire(wait=0)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use, monkeypatch):
     use(own_server.url)
     backend = lock_backends["default"]
@@ -161,7 +162,7 @@ def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use,
         return send_all(commands)
 
     monkeypatch.setattr(backend.connections, "send_all", counting)
-    handles = [lock(str(number), lease=9) for number in range(MANY)]
+    handles = [lock(str(number), lease=18) for number in range(MANY)]
     began = time.monotonic()
     try:
         for start in range(0, MANY, 100):
@@ -169,7 +170,7 @@ def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use,
             thread = threading.Thread(target=acquire_all, args=(handles[start : start + 100],))
             thread.start()
             thread.join()
-        wait_until(lambda: sum(trips) >= MANY, within=60)
+        wait_until(lambda: sum(trips) >= MANY, within=90)
         renewed, took = sum(trips), time.monotonic() - began
         ours = our_threads()
         lost = [handle.name for handle in handles if not handle.held]
@@ -181,7 +182,7 @@ def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use,
     assert len([name for name in ours if "wakeups" not in name]) <= 2
     assert max(trips) <= 500, "a server is not kept from others for long"
     assert len(trips) < renewed / 5
-    assert renewed <= MANY * (took / 3 + 1), "no more often than each third of a lease"
+    assert renewed <= MANY * (took / 6 + 1), "no more often than each third of a lease"
     assert backend.list().total == 0
 
 
@@ -199,18 +200,18 @@ def test_a_restart_of_the_server_is_told(own_server, use):
     with pytest.raises(LockLost):
         with lock("a", lease=1, on_lost=lambda held: told.append(held.name)) as held:
             own_server.restart()
-            assert held.lost.wait(10)
+            assert held.lost.wait(30)
     wait_until(lambda: told == ["a"])
 
 
 def test_a_loss_is_told_in_time_though_the_server_hangs(proxy, use):
-    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}})
-    held = lock("a", lease=1)
+    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 25}})
+    held = lock("a", lease=2)
     held.acquire()
     proxy.black_hole()
     ends = time.monotonic() + held.remaining()
     assert held.lost.wait(20)
-    assert time.monotonic() < ends + 1, "long before the socket's timeout"
+    assert time.monotonic() < ends + 10, "long before the socket's timeout"
     proxy.pass_through()
 
 
@@ -222,11 +223,11 @@ def test_the_dead_server_of_one_alias_does_not_starve_another(proxy, redis_url, 
         "default": dead["LOCKS"]["default"],
         "alive": alive["LOCKS"]["default"] | {"CACHE": "alive"},
     }
-    starved, fed = lock("a", lease=1), lock("b", using="alive", lease=1)
+    starved, fed = lock("a", lease=2), lock("b", using="alive", lease=2)
     with fed:
         starved.acquire()
         proxy.black_hole()
-        assert starved.lost.wait(10)
+        assert starved.lost.wait(30)
         assert not fed.lost.wait(2)
         proxy.pass_through()
 
@@ -238,18 +239,18 @@ def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place)
     thread = threading.Thread(target=waiter.acquire)
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
+    handed_over = time.monotonic()
     held.release()
     thread.join()
-    granted = time.monotonic()
     assert waiter.lost.wait(20)
-    assert time.monotonic() - granted > 2.8
+    assert time.monotonic() - handed_over > 2.8
 
 
 def test_on_lost_that_ends_its_thread_ends_no_renewal(place, caplog):
     with lock("b", lease=3) as other:
-        doomed = lock("a", lease=LEASE, renew=False, on_lost=lambda held: sys.exit(1))
+        doomed = lock("a", lease=1.2, renew=False, on_lost=lambda held: sys.exit(1))
         doomed.acquire()
-        assert doomed.lost.wait(10)
+        assert doomed.lost.wait(20)
         assert not other.lost.wait(4)
     assert "on_lost of the lock 'a' failed" in caplog.text
 
@@ -257,8 +258,8 @@ def test_on_lost_that_ends_its_thread_ends_no_renewal(place, caplog):
 def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place):
     go_on = threading.Event()
     with lock("b", lease=3) as other:
-        doomed = lock("a", lease=LEASE, renew=False, on_lost=lambda held: go_on.wait(20))
+        doomed = lock("a", lease=1.2, renew=False, on_lost=lambda held: go_on.wait(20))
         doomed.acquire()
-        assert doomed.lost.wait(10)
+        assert doomed.lost.wait(20)
         assert not other.lost.wait(4)
         go_on.set()

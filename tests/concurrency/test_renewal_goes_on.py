@@ -25,7 +25,7 @@ def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, 
         with suppress(RuntimeError):
             lock("a").acquire()
     with lock("b", lease=LEASE) as held:
-        assert not held.lost.wait(LEASE * 3)
+        assert not held.lost.wait(LEASE * 1.5)
 
 
 def test_while_no_thread_can_be_started_losses_are_told_and_renewals_tried_again(

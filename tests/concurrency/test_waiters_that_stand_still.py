@@ -64,7 +64,7 @@ def still_loop(place, request, use):
 def test_a_waiter_whose_loop_stands_still_costs_the_others_the_grant_lease(still_loop):
     _, held, thread = still_loop
     held.release()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
 
 
@@ -73,7 +73,7 @@ def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
     still, held, thread = still_loop
     still.close()
     held.release()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
 
 

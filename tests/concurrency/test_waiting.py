@@ -15,6 +15,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.waiters import TaskWaiter, Turn
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
+from tests.support.tries import best_of
 
 WAITERS = 1000
 WATCHED = 10.0  # seconds: long enough for what is sent every ten to count but once or twice
@@ -34,39 +35,46 @@ def pooled(backend: Any) -> int:
     return sum(len(pool._available_connections) + len(pool._in_use_connections) for pool in pools)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(own_server, use):
     place = use(own_server.url)
     backend = lock_backends["default"]
     served: list[int] = []
 
     async def wait_in_task() -> None:
-        async with lock("a", wait=100) as held:
+        async with lock("a", wait=200) as held:
             served.append(held.fence)
 
     async def wait_in_tasks(number: int) -> None:
         await asyncio.gather(*(wait_in_task() for _ in range(number)))
 
     def wait_in_thread() -> None:
-        with lock("a", wait=100) as held:
+        with lock("a", wait=200) as held:
             served.append(held.fence)
 
     threads = [threading.Thread(target=wait_in_thread) for _ in range(200)]
     threads.append(threading.Thread(target=lambda: asyncio.run(wait_in_tasks(WAITERS - 200))))
-    with place.client() as client, lock("a", lease=60):
+    with place.client() as client, lock("a", lease=300):
         for thread in threads:
             thread.start()
-        wait_until(lambda: jobs.queue_length("a") == WAITERS)
-        beyond = int(client.info("clients")["connected_clients"]) - 1 - pooled(backend)
-        before = commands(client)
-        threading.Event().wait(WATCHED)
-        sent = commands(client) - before
+        wait_until(lambda: jobs.queue_length("a") == WAITERS, within=100)
+
+        def beyond(attempt: int) -> float:
+            return int(client.info("clients")["connected_clients"]) - 1 - pooled(backend)
+
+        def sent(attempt: int) -> float:
+            began, before = time.monotonic(), commands(client)
+            threading.Event().wait(WATCHED)
+            return (commands(client) - before) / (time.monotonic() - began)
+
+        # Some may still be on their way to their place, on a slow machine.
+        least_sent, least_beyond = best_of(sent, 1), best_of(beyond, 3)
     for thread in threads:
         thread.join()
     assert served == sorted(served)
     assert len(served) == WAITERS
-    assert beyond <= 2
-    assert sent < WATCHED
+    assert least_beyond <= 2
+    assert least_sent < 1, "in a second"
     # The pools themselves have not grown by the number of those who wait.
     assert pooled(backend) < WAITERS / 10
 
@@ -89,7 +97,7 @@ def test_a_thousand_who_give_up_leave_no_trace(using):
 async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place):
     """The hand-over reaches the process after the attempt is over."""
     backend = lock_backends["default"]
-    held, waiter = lock("a"), lock("a")
+    held, waiter = lock("a", lease=60), lock("a")
     await held.aacquire()
     waiting = asyncio.create_task(waiter.aacquire(wait=30))
     while not backend.inspect("a")[1]:
@@ -98,7 +106,7 @@ async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place):
     for name in list(backend.waiters._names):
         backend.waiters.leave(name, token)  # as at the end of its attempt
     held.release()
-    other = lock("a", wait=5)
+    other = lock("a", wait=20)
     await other.aacquire()
     assert not waiter.held
     waiting.cancel()
@@ -155,14 +163,14 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
 def test_who_waits_when_the_backend_is_closed_looks_again(place):
     """`setting_changed` in a test, say: the old backend still has its waiters."""
     backend = lock_backends["default"]
-    held, waiter = lock("a", lease=30), lock("a", wait=14)
+    held, waiter = lock("a", lease=60), lock("a", wait=40)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
     backend.close()
     held.release()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 25
     thread.join()
     waiter.release()
     assert time.monotonic() < deadline, "nobody told it that nobody listens any more"

@@ -112,7 +112,7 @@ class Everything(LockedViewMixin, View):
         return f"{request.method}:{self.kwargs['event_id']}"
 
     def post(self, request: Any, event_id: int) -> HttpResponse:
-        return HttpResponse(f"{request.lock.name} {request.lock.remaining():.0f}")
+        return HttpResponse(f"{request.lock.name} {20 < request.lock.remaining() <= 33}")
 
     def get(self, request: Any, event_id: int) -> HttpResponse:
         return HttpResponse(f"{request.lock}")
@@ -125,7 +125,7 @@ class Polite(Everything):
 
 def test_the_attributes_of_the_mixin_are_the_options() -> None:
     view = Everything.as_view()
-    assert content(view(request(), event_id=4)) == "POST:4 33"
+    assert content(view(request(), event_id=4)) == "POST:4 True"
     assert content(view(request("GET"), event_id=4)) == "None"
     with lock("POST:4", using="memory"):
         assert view(request(), event_id=4).status_code == 409

@@ -71,6 +71,7 @@ def _urls(settings: object) -> None:
 
 def lost(view: str, database: str, rounds: int) -> int:
     """How many of the requests of all clients were lost."""
+    Group.objects.using(database).all().delete()
     row = Group.objects.using(database).create(name="0")
 
     def send(_: int) -> None:
@@ -101,4 +102,4 @@ def test_no_request_is_lost(database: str) -> None:
 
 @on_both
 def test_the_naive_view_loses_some(database: str) -> None:
-    assert lost("naive", database, 50) > 0
+    assert any(lost("naive", database, 50) for _ in range(5))

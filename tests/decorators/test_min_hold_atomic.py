@@ -19,26 +19,26 @@ def remaining() -> float:
 
 
 def report(min_hold: float) -> None:
-    locked("report", min_hold=min_hold, lease=5)(lambda: None)()
+    locked("report", min_hold=min_hold, lease=30)(lambda: None)()
 
 
 def test_a_transaction_that_takes_longer_keeps_the_lock() -> None:
     with transaction.atomic():
         report(0.05)
         time.sleep(0.1)
-        assert remaining() > 3, "it has its own lease, and is renewed"
+        assert remaining() > 15, "it has its own lease, and is renewed"
     assert remaining() == 0
 
 
 def test_a_transaction_that_is_over_sooner_does_not_end_it() -> None:
     with transaction.atomic():
         report(60)
-    assert 50 < remaining() <= 60
+    assert 45 < remaining() <= 60
 
 
 def test_nor_does_a_rollback() -> None:
     with pytest.raises(KeyError), transaction.atomic():
-        report(0.5)
+        report(2.5)
         raise KeyError
-    assert 0 < remaining() <= 0.5
+    assert 0 < remaining() <= 2.5
     wait_until(lambda: not remaining(), what="it ends by itself")

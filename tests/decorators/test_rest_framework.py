@@ -176,10 +176,10 @@ def test_it_runs_under_the_lock_of_its_own_user(name: str) -> None:
 
 @every_view
 def test_a_busy_view_answers_by_an_exception_of_the_framework(name: str) -> None:
-    with lock("basket:7:4", using="memory", lease=3):
+    with lock("basket:7:4", using="memory", lease=600):
         response = post(name, accept="text/shouting")
     assert response.status_code == 423
-    assert response["Retry-After"] == "3"
+    assert response["Retry-After"] == "60"
     assert response["Content-Type"] == "text/shouting"
     assert response.content.startswith(b'{"DETAIL":"ANOTHER REQUEST IS DOING THIS')
 
@@ -278,4 +278,4 @@ assert not [name for name in sys.modules if name.startswith("rest_framework")]
 
 def test_the_framework_is_not_imported_for_those_who_do_not_use_it() -> None:
     backend = "django_redislock.backends.memory.MemoryLockBackend"
-    subprocess.run([sys.executable, "-c", WITHOUT_THE_FRAMEWORK, backend], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", WITHOUT_THE_FRAMEWORK, backend], check=True, timeout=50)

@@ -18,7 +18,6 @@ from django_redislock import (
     lock_backends,
     locked_view,
 )
-from django_redislock.testing.servers import free_port
 
 from .requests import content, holds, problem, request
 
@@ -77,10 +76,10 @@ def test_a_busy_view_does_not_run_and_does_not_wait(alias: str) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         raise AssertionError("it ran")
 
-    with lock("event", using=alias, lease=7.5):
+    with lock("event", using=alias, lease=40):
         response = view(request())
     assert response.status_code == 423
-    assert 7 <= int(response["Retry-After"]) <= 8
+    assert 25 <= int(response["Retry-After"]) <= 40
 
 
 @pytest.mark.parametrize("status", [409, 429, 503])
@@ -92,7 +91,7 @@ def test_the_status_of_a_busy_view_can_be_chosen(status: int) -> None:
 
 
 def test_a_request_may_wait(alias: str) -> None:
-    view = says_what_it_holds("event", alias, wait=10)
+    view = says_what_it_holds("event", alias, wait=30)
     held = lock("event", using=alias)
     assert held.acquire()
     threading.Timer(0.1, held.release).start()
@@ -205,7 +204,7 @@ def redis_is_down(settings: Any) -> None:
     settings.CACHES = {
         "default": {
             "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": f"redis://127.0.0.1:{free_port()}/0",
+            "LOCATION": "redis://127.0.0.1:1/0",
         }
     }
 

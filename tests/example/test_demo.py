@@ -21,6 +21,8 @@ from .processes import ROOT, SMALL, Demo, assert_nothing_is_left, eventually, fa
 StartDemo = Callable[..., Demo]
 
 SERVING = r"^The site:  http://127\.0\.0\.1:(\d+)/$"
+pytestmark = pytest.mark.timeout(300)
+
 REDIS = r"^Redis: .*:(\d+)/0$"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from django.db import transaction
 
 from django_redislock import LockError, LockLost, lock, lock_backends
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(params=["default", "memory"])
@@ -37,22 +36,21 @@ async def test_by_coroutines_too(alias: str) -> None:
     async with lock("feed", using=alias) as held:
         token = await held.adetach(30)
     assert tokens("feed", alias) == [token]
-    assert 29 < remaining("feed", alias) <= 30
+    assert 20 < remaining("feed", alias) <= 30
 
 
 def test_it_is_not_renewed_any_more(alias: str) -> None:
-    held = lock("feed", using=alias, lease=0.2)
+    held = lock("feed", using=alias, lease=1.5)
     assert held.acquire()
     held.detach()
-    time.sleep(0.3)
-    assert tokens("feed", alias) == []
+    wait_until(lambda: tokens("feed", alias) == [], what="its lease ends it")
 
 
 def test_who_acquires_it_by_its_token_renews_it(alias: str) -> None:
-    with lock("feed", using=alias, lease=1) as first:
+    with lock("feed", using=alias, lease=2) as first:
         token, fence = first.detach(), first.fence
-    with lock("feed", using=alias, lease=1, token=token) as second:
-        assert not second.lost.wait(2)
+    with lock("feed", using=alias, lease=2, token=token) as second:
+        assert not second.lost.wait(3)
         second.check()
         assert tokens("feed", alias) == [token]
         assert second.fence == fence
@@ -62,7 +60,7 @@ def test_it_may_be_given_another_lease(alias: str) -> None:
     held = lock("feed", using=alias)
     assert held.acquire()
     held.detach(30)
-    assert 29 < remaining("feed", alias) <= 30
+    assert 20 < remaining("feed", alias) <= 30
 
 
 def test_the_handle_may_acquire_again(alias: str) -> None:

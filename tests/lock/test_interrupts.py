@@ -20,7 +20,7 @@ def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
         monkeypatch.setattr(ThreadWaiter, "hear", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make().acquire(wait=30)
-        renewer.flush(10)
+        renewer.flush(30)
         assert held.backend.inspect("a")[1] == []
 
 
@@ -38,7 +38,7 @@ def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         handle.acquire()
     monkeypatch.undo()
-    renewer.flush(10)
+    renewer.flush(30)
     assert not handle.held
     with make(wait=0):
         pass
@@ -60,5 +60,5 @@ def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
     monkeypatch.setattr(handle.backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
         handle.release()
-    renewer.flush(10)
+    renewer.flush(30)
     assert backend_is_empty(handle)

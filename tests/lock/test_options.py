@@ -23,7 +23,6 @@ from django_redislock.backends.base import Holder
 from django_redislock.backends.memory import MemoryLockBackend
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.exceptions import InvalidLockBackend
-from django_redislock.testing.servers import free_port
 
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
 
@@ -114,9 +113,9 @@ def test_wrong_durations_of_the_verbs():
 def test_timedeltas_are_as_good_as_seconds():
     minute = datetime.timedelta(minutes=1)
     with lock("a", lease=minute, wait=minute, max_hold=minute) as held:
-        assert 59 < held.remaining() <= 60
+        assert 45 < held.remaining() <= 60
         held.extend(datetime.timedelta(minutes=2))
-        assert held.remaining() > 119
+        assert held.remaining() > 105
 
 
 def test_an_unknown_alias_names_those_there_are():
@@ -134,13 +133,13 @@ def test_the_defaults_are_those_of_the_alias(settings):
     settings.LOCKS = {
         "default": {
             "BACKEND": MEMORY,
-            "LEASE": datetime.timedelta(seconds=7),
+            "LEASE": datetime.timedelta(seconds=70),
             "WAIT": 0,
             "OPTIONS": {"grant_lease": 1},
         }
     }
     with lock("a") as held:
-        assert 6 < held.remaining() <= 7
+        assert 60 < held.remaining() <= 70
         assert held.backend.grant_lease == 1
         with pytest.raises(LockNotAcquired), lock("a"):
             pass
@@ -217,7 +216,7 @@ def test_making_a_handle_does_not_connect(settings):
     settings.CACHES = {
         "default": {
             "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": f"redis://127.0.0.1:{free_port()}/0",
+            "LOCATION": "redis://127.0.0.1:1/0",
         }
     }
     handle = lock("a")

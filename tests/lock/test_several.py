@@ -61,7 +61,7 @@ def test_names_are_taken_in_one_order_and_once(make):
         assert set(both.fences) == set(both.tokens) == {"a", "b"}
         assert both.remaining() > 5
         both.extend(60)
-        assert both.remaining() > 55
+        assert both.remaining() > 45
         both.check()
         with pytest.raises(LockError, match="held already"):
             both.acquire()
@@ -80,7 +80,7 @@ def test_opposite_orders_do_not_deadlock(make):
 
     def work(names):
         for _ in range(20):
-            with make(names, wait=20):
+            with make(names, wait=50):
                 counts.append(1)
 
     threads = [threading.Thread(target=work, args=(names,)) for names in (["a", "b"], ["b", "a"])]
@@ -99,8 +99,9 @@ def test_one_lost_does_not_keep_the_others_held(make):
 
 
 def test_after_a_loss_it_may_try_again_and_find_it_busy(make):
-    both = make(["a", "b"], lease=SHORT, renew=False)
+    both = make(["a", "b"], renew=False)
     both.acquire()
+    both.extend(SHORT)
     outlive()
     with pytest.raises(LockLost):
         both.release()
@@ -130,7 +131,7 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, 
     monkeypatch.setattr(backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
         several.release()
-    renewer.flush(10)
+    renewer.flush(30)
     assert held_names(several.locks[0]) == []
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from django_redislock import LockError, LockLost, lock
 from django_redislock.holding.renewal import renewer
-from django_redislock.testing.verbs import SHORT, outlive
 from tests.support.processes import wait_until
 
 
@@ -36,36 +35,35 @@ async def test_and_a_coroutine_likewise(make):
     await held.aacquire()
     token = await held.adetach(60)
     await make(token=token).aextend(90)
-    assert held.backend.inspect("a")[0][0].remaining > 85
+    assert held.backend.inspect("a")[0][0].remaining > 75
     await make(token=token).arelease()
     assert held.backend.inspect("a")[0] == []
 
 
 def test_what_is_detached_is_not_renewed_and_not_told_lost(make):
-    held = make(lease=SHORT)
+    held = make(lease=1.5)
     held.acquire()
     token = held.detach()
-    outlive()
-    assert not make(token=token).owned()
+    wait_until(lambda: not make(token=token).owned(), what="its lease ends it")
     assert not held.lost
 
 
 def test_detach_may_give_it_another_lease(make):
-    held = make(lease=1)
+    held = make(lease=10)
     held.acquire()
     token = held.detach(60)
     (hold,), _ = held.backend.inspect("a")
-    assert hold.remaining > 55
+    assert hold.remaining > 45
     make(token=token).release()
 
 
 def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make):
-    held = make(lease=1)
+    held = make(lease=2)
     held.acquire()
     fence = held.fence
-    with make(token=held.detach(), lease=1) as heir:
+    with make(token=held.detach(), lease=2) as heir:
         assert heir.fence == fence
-        assert not heir.lost.wait(2), "two leases"
+        assert not heir.lost.wait(3), "one renewal does not last so long"
         heir.check()
     assert not heir.owned()
 
@@ -105,19 +103,19 @@ def test_extend_by_token_of_what_is_over(make):
 
 def test_one_token_for_holds_of_two_names(make):
     """A task's id, say: each hold is looked after by itself."""
-    first, second = make("a", token="task", lease=1), make("b", token="task", lease=1)
+    first, second = make("a", token="task", lease=2), make("b", token="task", lease=2)
     with first, second:
-        assert not first.lost.wait(2), first.lost.reason
+        assert not first.lost.wait(3), first.lost.reason
         first.check()
         second.check()
 
 
 def test_one_token_and_the_release_of_one_of_its_names(make):
-    first, second = make("a", token="task", lease=1), make("b", token="task", lease=1)
+    first, second = make("a", token="task", lease=2), make("b", token="task", lease=2)
     with first:
         with second:
             pass
-        assert not first.lost.wait(2), "the release of the other ended its renewal"
+        assert not first.lost.wait(3), "the release of the other ended its renewal"
         first.check()
 
 
@@ -139,16 +137,16 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monke
     monkeypatch.setattr(other.backend, "acquire", interrupted)
     with pytest.raises(KeyboardInterrupt):
         other.acquire()
-    renewer.flush(10)
+    renewer.flush(30)
     assert other.owned()
     monkeypatch.undo()
     other.release()
 
 
 def test_lost_by_force_is_told_to_who_acquired_by_token(make):
-    held = make(lease=1)
+    held = make(lease=3)
     held.acquire()
-    heir = make(token=held.detach(), lease=1)
+    heir = make(token=held.detach(), lease=3)
     with pytest.raises(LockLost), heir:
         assert heir.backend.force_release("a", heir.token)
-        wait_until(lambda: heir.lost, within=5)
+        wait_until(lambda: heir.lost, within=20)

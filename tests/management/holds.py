@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from django_redislock import lock_backends
-from django_redislock.backends.base import Busy, Claim, Grant, Holder
-from django_redislock.testing.servers import free_port
+from django_redislock.backends.base import Busy, Claim, Entry, Grant, Hold, Holder
 
 
 def hold(
@@ -44,6 +47,28 @@ def is_held(name: str, token: str, using: str = "memory") -> bool:
     return token in [one.token for one in holds]
 
 
+def aged(monkeypatch: pytest.MonkeyPatch, using: str, ages: dict[str, float], **shown: Any) -> None:
+    """Let the holds of these names have begun so many seconds ago, and be ``shown`` like this.
+
+    What a test would have to wait for, and then to catch before its lease is over.
+    """
+    backend = lock_backends[using]
+    original = backend.look_up
+
+    def look_up(entries: Sequence[Entry]) -> list[Hold]:
+        return [
+            replace(one, age=float(ages[one.name]), **shown) if one.name in ages else one
+            for one in original(entries)
+        ]
+
+    monkeypatch.setattr(backend, "look_up", look_up)
+
+
+def fall_silent(monkeypatch: pytest.MonkeyPatch, using: str, *names: str) -> None:
+    """Let these holds, of 60 seconds, seem not to have been renewed for most of their lease."""
+    aged(monkeypatch, using, dict.fromkeys(names, 50.0), remaining=10.0)
+
+
 def add_alias(settings: Any, alias: str, **entry: Any) -> None:
     """A further backend. The locks in memory end by this."""
     locks = copy.deepcopy(settings.LOCKS)
@@ -57,7 +82,7 @@ def without_redis(settings: Any, alias: str) -> None:
         **settings.CACHES,
         "nowhere": {
             "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": f"redis://127.0.0.1:{free_port()}/0",
+            "LOCATION": "redis://127.0.0.1:1/0",  # a port that is nobody's at any time
             "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
         },
     }

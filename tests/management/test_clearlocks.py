@@ -116,7 +116,7 @@ def test_the_holder_is_told_no_later_than_by_its_renewal(using: str) -> None:
     held.acquire()
     cleared(all=True)
     try:
-        wait_until(lambda: held.lost, within=5, what="the holder to be told")
+        wait_until(lambda: held.lost, within=20, what="the holder to be told")
     finally:
         with pytest.raises(LockLost):
             held.release()
@@ -181,7 +181,7 @@ def test_ctrl_c_is_no_yes_and_has_an_exit_code_of_its_own(answer: Answer) -> Non
 @pytest.mark.parametrize("using", ["default", "memory"])
 @pytest.mark.parametrize("waited", [False, True])
 def test_what_is_shown_is_as_it_is(using: str, waited: bool) -> None:
-    hold("a", using, lease=70)
+    hold("a", using, lease=110)
     if waited:
         queue("a", using)
     assert re.search(r"\na +1 min \d+ s ", cleared(all=True, dry_run=True))
@@ -209,7 +209,7 @@ def test_nothing_is_released_unless_all_backends_answer(settings: Any) -> None:
 
 
 def test_a_backend_that_goes_down_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = {name: hold(name, lease=lease) for name, lease in (("a", 10), ("b", 20), ("c", 30))}
+    tokens = {name: hold(name, lease=lease) for name, lease in (("a", 100), ("b", 200), ("c", 300))}
     original = lock_backends["memory"].force_release
 
     def release(name: str, token: str) -> bool:

@@ -33,7 +33,7 @@ def test_json_has_all_fields_but_the_token() -> None:
     assert (one["kind"], one["limit"]) == ("shared", None)
     assert one["token_prefix"] == token[:8]
     assert one["holder"]["what"] == "shop.checkout"
-    assert 59 < one["remaining"] <= one["lease"] == 60
+    assert 45 < one["remaining"] <= one["lease"] == 60
     assert token not in text
     assert [
         json.loads(line) | {"remaining": 0, "held_for": 0} for line in output("jsonl").splitlines()
@@ -119,6 +119,6 @@ def test_an_interrupt_ends_a_watch_without_a_stack() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _out, errors = process.communicate(timeout=20)
+        _out, errors = process.communicate(timeout=40)
     assert process.returncode == 0
     assert b"Traceback" not in errors

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from redis import Redis
 
 from benchmarks.crowd import fill
@@ -37,15 +38,25 @@ def clear(redis_url: str, key_prefix: str) -> subprocess.Popen[str]:
     )
 
 
-def test_ctrl_c_tells_how_many_were_released(redis_url: str, key_prefix: str) -> None:
-    backend = lock_backends["default"]
+def interrupted(redis_url: str, key_prefix: str) -> tuple[int, str, str]:
+    """Clear a crowd, and interrupt that in the middle."""
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(CROWD))
     with clear(redis_url, key_prefix) as process:
-        wait_until(lambda: backend.entries(0, 0).total < CROWD - 2 * BATCH)
+        wait_until(lambda: lock_backends["default"].entries(0, 0).total < CROWD - 2 * BATCH)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+        output, errors = process.communicate(timeout=60)
+    return process.returncode, output, errors
+
+
+@pytest.mark.timeout(240)
+def test_ctrl_c_tells_how_many_were_released(redis_url: str, key_prefix: str) -> None:
+    backend = lock_backends["default"]
+    for _ in range(5):
+        code, output, errors = interrupted(redis_url, key_prefix)
+        if code != 0:  # it is when this process stood still until all was done
+            break
+    assert code == 130
     assert "Traceback" not in errors
     found = re.search(r"(\d+) locks were released. (\d+) of (\d+) locks may still", errors)
     assert found, output + errors

@@ -120,7 +120,7 @@ def test_a_name_stays_on_its_line() -> None:
 
 def test_only_so_many_are_listed() -> None:
     for number in range(5):
-        hold(f"a{number}", lease=10 + number)
+        hold(f"a{number}", lease=100 + number)
     lines = listed(max=2)
     assert [line.split()[0] for line in lines[1:3]] == ["a0", "a1"]
     assert lines[3:] == ["2 of 5 locks; --max 0 lists all."]

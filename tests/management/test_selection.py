@@ -26,8 +26,8 @@ def names(found: list[Found]) -> list[str]:
 
 def test_ranks_run_through_all_backends_without_a_gap() -> None:
     for number in range(5):
-        hold(f"a{number}", "default", lease=10 + number)
-        hold(f"b{number}", "memory", lease=10 + number)
+        hold(f"a{number}", "default", lease=100 + number)
+        hold(f"b{number}", "memory", lease=100 + number)
     pages = [ranks(BOTH, start, start + 3) for start in range(0, 12, 3)]
     assert [len(page.found) for page in pages] == [3, 3, 3, 1]
     assert {page.total for page in pages} == {10}
@@ -103,7 +103,7 @@ def test_a_plain_name_is_looked_up_and_not_searched(monkeypatch: pytest.MonkeyPa
 def test_no_hold_is_overlooked_while_others_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = lock_backends["default"]
     everyone = [f"a{number}" for number in range(60)]
-    tokens = {name: hold(name, "default", lease=10 + place) for place, name in enumerate(everyone)}
+    tokens = {name: hold(name, "default", lease=100 + place) for place, name in enumerate(everyone)}
     monkeypatch.setattr("django_redislock.backends.redis.listing.CHUNK", 2)
     search, seen = Search(["default"]), []
     for one in search:

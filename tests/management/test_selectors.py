@@ -20,7 +20,7 @@ from django_redislock.identity import packed_holder
 from django_redislock.management.commands import clearlocks
 from django_redislock.management.progress import Progress
 from django_redislock.operations.presence import runs
-from tests.management.holds import hold, is_held, queue
+from tests.management.holds import aged, hold, is_held, queue
 
 HERE = socket.gethostname()
 BOTH = pytest.mark.parametrize("using", ["default", "memory"])
@@ -80,13 +80,14 @@ def test_what_is_chosen_is_listed_and_cleared(
         assert left == [name for name in "abcd" if name not in expected]
 
 
-def test_older_than_counts_from_the_grant() -> None:
-    hold("old")
-    time.sleep(0.3)
-    hold("young")
-    assert listed(older_than="0.2s") == ["old"]
-    time.sleep(0.2)
-    assert listed(older_than="0.2s") == ["old", "young"]
+def test_older_than_counts_from_the_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not from the last renewal: both have most of their lease before them."""
+    hold("old", lease=100)
+    hold("young", lease=200)
+    aged(monkeypatch, "memory", {"old": 301, "young": 299})
+    assert listed(older_than="5m") == ["old"]
+    aged(monkeypatch, "memory", {"old": 303, "young": 301})
+    assert listed(older_than="5m") == ["old", "young"]
 
 
 @pytest.mark.parametrize("text", ["", "x", "10 minutes", "-5m", "1w"])
@@ -158,7 +159,7 @@ def test_who_cleared_what_and_why_is_logged(caplog: pytest.LogCaptureFixture) ->
 def test_ctrl_c_stops_cleanly_and_says_what_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens = {name: hold(name, lease=lease) for lease, name in enumerate("abc", 20)}
+    tokens = {name: hold(name, lease=lease) for lease, name in enumerate("abc", 100)}
     original = lock_backends["memory"].force_release
 
     def release(name: str, token: str) -> bool:
@@ -190,7 +191,7 @@ def test_ctrl_c_while_it_looks_releases_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_of_many_only_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clearlocks, "SHOWN", 2)
     for number in range(5):
-        hold(f"a{number}", lease=10 + number)
+        hold(f"a{number}", lease=100 + number)
     output = cleared(all=True)
     assert "a1 " in output
     assert "a2 " not in output

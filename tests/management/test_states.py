@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -90,20 +92,30 @@ def listed(**options: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_hold_that_renews_itself_is_told_from_one_that_does_not(using: str) -> None:
-    hold("still", using, lease=30)
-    with lock("lively", using=using, lease=4.5):
+def test_a_hold_that_renews_itself_is_told_from_one_that_does_not(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extend, may_renew = lock_backends[using].extend, threading.Event()
+
+    def extend_late(extensions: Sequence[Extension]) -> Sequence[float | None]:
+        assert may_renew.wait(20)
+        return extend(extensions)
+
+    monkeypatch.setattr(lock_backends[using], "extend", extend_late)
+    hold("still", using, lease=60)
+    with lock("lively", using=using, lease=6):
         assert listed()["lively"] == "held"
+        may_renew.set()
         wait_until(lambda: listed()["lively"] == "renewing")
     assert listed()["still"] == "held"
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_what_was_renewed_and_is_not_any_more_is_orphaned(using: str) -> None:
-    frozen = hold("frozen", using, lease=4)
+    frozen = hold("frozen", using, lease=7)
     lively = hold("lively", using, lease=60)
     time.sleep(0.3)
-    lock_backends[using].extend([Extension("frozen", frozen, 4)])
+    lock_backends[using].extend([Extension("frozen", frozen, 7)])
     wait_until(lambda: listed(orphaned=True) == {"frozen": "silent"})
     call_command("clearlocks", stdout=io.StringIO(), orphaned=True, interactive=False)
     assert not is_held("frozen", frozen, using)

@@ -75,8 +75,7 @@ def test_traffic_that_is_ended_takes_its_processes_with_it(number: signal.Signal
 
 
 def test_traffic_without_redis_says_so() -> None:
-    with EmbeddedServer() as server:
-        url = server.url
+    url = "redis://127.0.0.1:1/0"
     done = manage(url, "traffic", "--processes", "1", "--threads", "2", "--seconds", "20")
     assert done.returncode == 1
     assert "refused" in done.stderr

@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from django_redislock import lock, lock_backends
+from django_redislock import Lock, lock, lock_backends
 from django_redislock.metrics import opentelemetry, prometheus
 from django_redislock.metrics.tallies import BOUNDS, MOST_FAMILIES
 from django_redislock.signals import lock_lost
@@ -54,17 +54,19 @@ def use_locks() -> None:
     """Two acquisitions, one busy answer, one loss."""
     with lock("order:1", using="memory"):
         assert not lock("order:1", using="memory").acquire(wait=0)
-    lost = lock("order:2", using="memory", lease=0.05, renew=False)
+    lost = lock("order:2", using="memory", renew=False)
     told = Event()
     receiver = partial(_set, told)
     lock_lost.connect(receiver)  # comes after those that are there
     lost.acquire()
-    assert told.wait(10)
+    lost.extend(0.05)
+    assert told.wait(30)
     lock_lost.disconnect(receiver)
 
 
-def _set(told: Event, **kwargs: object) -> None:
-    told.set()
+def _set(told: Event, lock: Lock, **kwargs: object) -> None:
+    if lock.name == "order:2":
+        told.set()
 
 
 def test_prometheus_is_told_what_happens(registry):

@@ -53,7 +53,7 @@ def test_an_hour_is_the_present_slot_and_all_before_it(backend):
     assert len(slots) == SLOTS
     assert all(slot.tallies == {} for slot in slots)
     assert [after.start - before.start for before, after in pairwise(slots)] == [SLOT] * (SLOTS - 1)
-    assert slots[-1].start <= time.time() < slots[-1].start + SLOT + 1
+    assert slots[-1].start <= time.time() < slots[-1].start + SLOT + 60
     assert slots[-1].start - slots[0].start == 3600
 
 
@@ -146,7 +146,7 @@ def test_every_key_is_ours_and_expires(place):
         keys = {key.decode(): client.ttl(key) for key in client.scan_iter(f"{place.prefix}:*")}
     slots = slot_keys(place.prefix, SLOTS)
     (slot,) = set(keys) & set(slots)
-    assert SLOT * (SLOTS - 1) <= keys[slot] <= SLOT * SLOTS
+    assert SLOT * (SLOTS - 1) - 30 <= keys[slot] <= SLOT * SLOTS
     (seen,) = set(keys) - set(slots)
     assert 0 < keys[seen] <= 60
 

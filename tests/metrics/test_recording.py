@@ -33,6 +33,7 @@ def figures(using="default") -> dict[str, Tally]:
 def told(using="default") -> dict[str, Tally]:
     """The same when this process, too, has told all."""
     renewer.end()
+    renewer.flush(30)  # and what is on its way already
     return figures(using)
 
 
@@ -64,6 +65,7 @@ def test_wait_and_hold_are_what_they_were(using):
     with lock("a", using=using):
         waiting = threading.Thread(target=wait)
         waiting.start()
+        wait_until(lambda: lock_backends[using].inspect("a")[1], what="it waits")
         time.sleep(0.3)  # time is the subject
     waiting.join()
     found = told(using)["a"]
@@ -72,9 +74,10 @@ def test_wait_and_hold_are_what_they_were(using):
 
 
 def test_what_was_lost_is_counted_once(using):
-    held = lock("a", using=using, lease=0.1, renew=False)
+    held = lock("a", using=using, renew=False)
     held.acquire()
-    assert held.lost.wait(10)
+    held.extend(0.1)
+    assert held.lost.wait(30)
     wait_until(lambda: told(using)["a"].lost == 1)
     assert sum(told(using)["a"].holds) == 0
 
@@ -134,6 +137,7 @@ def test_processes_add_up_and_tell_when_they_end(place):
 
 def fork_and_count(place: Place) -> list[str]:
     place.use()
+    recording.TELL_EVERY = 600.0
     with lock("parent's"):
         pass
 
@@ -142,8 +146,9 @@ def fork_and_count(place: Place) -> list[str]:
             pass
         return []
 
-    wrong = in_child(child)
-    found = figures()
+    with lock("kept", lease=600):  # or else it would be told soon that nothing is held
+        wrong = in_child(child)
+        found = figures()
     return wrong + failures(
         child_told_its_own=found.get("child's") is not None,
         child_left_the_rest_to_its_parent="parent's" not in found,
@@ -214,7 +219,8 @@ def test_what_could_not_be_told_twice_is_dropped(refusing):
         assert "a" not in figures()
 
 
-def test_a_process_that_ends_tries_once(refusing):
+def test_a_process_that_ends_tries_once(refusing, monkeypatch):
+    monkeypatch.setattr(recording, "TELL_EVERY", 600.0)
     refusing += ["down", "down"]
     with lock("a"):
         pass
@@ -226,7 +232,7 @@ def test_a_process_that_ends_tries_once(refusing):
 def test_a_server_that_is_gone_harms_nobody(own_server, use, monkeypatch, caplog):
     monkeypatch.setattr(recording, "TELL_EVERY", 0.05)
     place = use(own_server.url)
-    held = lock("a", lease=3)
+    held = lock("a", lease=60)
     held.acquire()
     with place.client() as client:
         client.script_flush()
@@ -249,7 +255,7 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(place, monkeypatch):
     monkeypatch.setattr(lock_backends["default"], "add_tallies", add_tallies)
     monkeypatch.setattr(recording, "TELL_EVERY", 0.01)
     with lock("a", lease=600):
-        assert being_told.wait(10)
+        assert being_told.wait(30)
         with lock("b"):
             pass
         assert not told_at_last.is_set()

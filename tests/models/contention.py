@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Barrier
+
 from django.db import connections, transaction
 
 from tests.support.places import Place
@@ -15,9 +17,19 @@ def use(place: Place, database: dict[str, object]) -> None:
     connections.databases["postgresql"] |= database
 
 
-def withdraw(place: Place, database: dict[str, object], pk: int, times: int, locked: bool) -> None:
+def withdraw(
+    place: Place,
+    database: dict[str, object],
+    pk: int,
+    times: int,
+    locked: bool,
+    together: Barrier | None = None,
+) -> None:
+    """`together`: whom to wait for, so that all are at it at once."""
     use(place, database)
     account = Account.objects.using("postgresql").get(pk=pk)
+    if together is not None:
+        together.wait(60)
     for _ in range(times):
         if locked:
             account.withdraw(1)

@@ -10,6 +10,7 @@ from django.db import OperationalError, connections, transaction
 
 from django_redislock import lock
 from tests.support.fixtures import place, use, workers  # noqa: F401 - fixtures
+from tests.support.processes import context
 
 from .bank.models import Account, Vault
 from .contention import move, withdraw
@@ -46,8 +47,10 @@ def test_locked_methods_lose_no_update(account, place, database, workers):  # no
 
 def test_and_without_them_some_are_lost(account, place, database, workers):  # noqa: F811
     """Or else the test above proves nothing."""
+    together = context.Barrier(PROCESSES)
+    arguments = (account.pk, TIMES // PROCESSES, False, together)
     for _ in range(PROCESSES):
-        workers.start(withdraw, place, database, account.pk, TIMES // PROCESSES, False)
+        workers.start(withdraw, place, database, *arguments)
     workers.results(within=250)
     account.refresh_from_db()
     assert account.balance > 0
@@ -82,15 +85,15 @@ def test_two_who_want_the_same_rows_never_wait_for_each_other():
 
     def transfer(*pks: int) -> None:
         for _ in range(20):
-            with rows.locked(pks, wait=20) as (giver, taker):
+            with rows.locked(pks, wait=60) as (giver, taker):
                 giver.balance -= 1
                 taker.balance += 1
                 giver.save()
                 taker.save()
 
     there, back = start(transfer, one.pk, two.pk), start(transfer, two.pk, one.pk)
-    there.result(20)
-    back.result(20)
+    there.result(100)
+    back.result(100)
     assert set(rows.filter(pk__in=[one.pk, two.pk]).values_list("balance", flat=True)) == {0}
 
 
@@ -102,7 +105,7 @@ def test_the_lock_is_kept_until_the_commit(account):
         with transaction.atomic(using="postgresql"):
             own.withdraw(1)
             written.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
 
     def second() -> int:
         own = Account.objects.using("postgresql").get(pk=account.pk)
@@ -113,8 +116,8 @@ def test_the_lock_is_kept_until_the_commit(account):
     two = start(second)
     assert not elsewhere(lambda: lock(account.get_lock_name()).acquire(wait=0))
     go_on.set()
-    one.result(20)
-    assert two.result(20) == TIMES - 2
+    one.result(60)
+    assert two.result(60) == TIMES - 2
 
 
 def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account):

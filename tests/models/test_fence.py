@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import time
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -14,6 +13,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from django_redislock import LockError, LockLost
 from django_redislock.rows.methods import locked_method
+from django_redislock.testing.verbs import SHORT, outlive
 
 from .bank.models import Coin, Vault
 from .databases import ON_EACH
@@ -60,8 +60,9 @@ def test_a_stale_holder_is_refused_and_the_later_data_stays(vault, arguments):
 @ON_EACH
 def test_a_lease_that_has_run_out_is_refused(vault, django_assert_num_queries, database):
     with pytest.raises(LockLost, match="lease"):
-        with vault.locked(lease=0.2, renew=False):
-            time.sleep(0.25)
+        with vault.locked(renew=False) as held:
+            held.extend(SHORT)
+            outlive()
             next_holder_writes(vault, gold=2)
             vault.gold = 1
             with django_assert_num_queries(0, using=database):

@@ -33,7 +33,7 @@ def amounts(database: str) -> list[int]:
 
 
 def update_under(name: str, database: str, **values: object) -> None:
-    with lock(name, wait=5) as held:
+    with lock(name, wait=20) as held:
         Vault.objects.using(database).fenced(held).update(**values)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-WITHIN = 30.0  # seconds; a deadline for a machine under load, not an expectation
+WITHIN = 45.0  # seconds; a deadline for a machine under load, not an expectation
 POLL_EVERY = 0.002  # seconds
 
 # Where an Event, a Barrier or a Queue for workers comes from.

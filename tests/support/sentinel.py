@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import tempfile
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError, ResponseError
 
 from django_redislock.testing.launcher import SupervisedProcess
 from django_redislock.testing.servers import HOST, EmbeddedServer, find_binary, free_port
@@ -32,7 +34,7 @@ class SentinelSet:
                 [find_binary(), str(self._configuration(folder)), "--sentinel"]
             )
             stack.callback(watching.stop)
-            wait_until(self._is_complete, what="Sentinel knows the replica, and it is in step")
+            wait_until(self._is_complete, within=60, what="the replica is known and in step")
             self._stack = stack.pop_all()
         return self
 
@@ -57,16 +59,19 @@ class SentinelSet:
         self.wait_for_promotion()
 
     def wait_for_promotion(self) -> None:
-        """Return when Sentinel names the replica, which has learnt of it."""
+        """Let Sentinel put the replica in the place of the primary; return when both know it."""
         with self._sentinel() as sentinel, Redis(port=self.replica.port) as replica:
             named = (HOST, self.replica.port)
-            wait_until(
-                lambda: (
-                    sentinel.sentinel_get_master_addr_by_name(self.service) == named
-                    and replica.role()[0] == b"master"
-                ),
-                what="the replica is promoted",
-            )
+
+            def is_promoted() -> bool:
+                if sentinel.sentinel_get_master_addr_by_name(self.service) == named:
+                    return bool(replica.role()[0] == b"master")
+                # It is refused while one is under way, and while the replica is not seen yet.
+                with contextlib.suppress(ResponseError):
+                    sentinel.sentinel_failover(self.service)
+                return False
+
+            wait_until(is_promoted, within=60, what="the replica is promoted")
 
     def copied(self) -> None:
         """Return when the replica has all that was written."""
@@ -80,8 +85,9 @@ class SentinelSet:
             f"dir {folder}",
             f"sentinel myid {secrets.token_hex(20)}",
             f"sentinel monitor {self.service} {HOST} {self.primary.port} 1",
-            f"sentinel down-after-milliseconds {self.service} 300",
-            f"sentinel failover-timeout {self.service} 1000",
+            # A primary that has only stood still for a while is not to be replaced.
+            f"sentinel down-after-milliseconds {self.service} 20000",
+            f"sentinel failover-timeout {self.service} 20000",
         ]
         path = folder / "sentinel.conf"
         path.write_text("\n".join(lines))
@@ -94,6 +100,6 @@ class SentinelSet:
         with self._sentinel() as sentinel, Redis(port=self.replica.port) as replica:
             try:
                 replicas = sentinel.sentinel_slaves(self.service)
-            except ConnectionError:
+            except RedisConnectionError:
                 return False
             return bool(replicas) and replica.role()[3] == b"connected"

@@ -34,7 +34,7 @@ def main() -> None:
             gevent.sleep(0.01)
 
     ticking = gevent.spawn(tick)
-    held = lock("a", lease=0.6)
+    held = lock("a", lease=2)
     held.acquire()
     waiting = []
     for number in range(NUMBER):
@@ -42,7 +42,7 @@ def main() -> None:
         while len(lock_backends["default"].inspect("a")[1]) <= number:
             gevent.sleep(0.001)
     # Longer than the lease: the renewal is a greenlet, too.
-    gevent.sleep(1.5)
+    gevent.sleep(3)
     held.check()
     held.release()
     gevent.joinall(waiting, raise_error=True)

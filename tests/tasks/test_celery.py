@@ -23,6 +23,9 @@ from celery import Celery
 from tests.tasks.broker import celery
 
 TASK = 30.0  # seconds; a deadline for a machine under load, not an expectation
+TRIES = 5
+
+pytestmark = pytest.mark.timeout(240)
 
 Send = Callable[..., Any]
 
@@ -94,28 +97,42 @@ def test_skip(send: Send, board: Board, feed: int) -> None:
     assert_not_locked(f"feed:{feed}")
 
 
+def seen_busy(result: Any) -> bool:
+    """Whether the task was seen to try again, and did not come when all was over already."""
+    wait_until(lambda: result.state in ("RETRY", "SUCCESS"), what="it was busy")
+    return bool(result.state == "RETRY")
+
+
 @pytest.mark.usefixtures("pool")
 @pytest.mark.parametrize("task", ["import_feed_later", "import_feed_in_the_end"])
 def test_try_again(send: Send, board: Board, feed: int, task: str) -> None:
-    board.put(f"feed {feed} may end")
-    with held_elsewhere(f"feed:{feed}", lease=1.5):
-        result = send(task, feed)
-        wait_until(lambda: result.state == "RETRY", what="it was busy")
-        assert not board.has(f"feed {feed} began")
-        assert result.get(TASK) == f"feed {feed} done"
+    for _ in range(TRIES):
+        board.put(f"feed {feed} may end")
+        with held_elsewhere(f"feed:{feed}", lease=2):
+            result = send(task, feed)
+            was_busy = seen_busy(result)
+            assert result.get(TASK) == f"feed {feed} done"
+        board.take(f"feed {feed} began")
+        if was_busy:
+            return
+    pytest.fail("it was never busy")
 
 
 @pytest.mark.usefixtures("pool")
 def test_try_again_when_the_hold_should_have_ended(send: Send, board: Board, feed: int) -> None:
-    board.put(f"feed {feed} may end")
-    with held_elsewhere(f"feed:{feed}", lease=3) as other:
-        began = time.monotonic()
-        result = send("import_feed_later", feed)
-        wait_until(lambda: result.state == "RETRY", what="it was busy")
-        other.release()
-        result.get(TASK)
-        # Retried when the lease would have ended; Celery's default is after three minutes.
-        assert 1.5 < time.monotonic() - began < 25
+    for _ in range(TRIES):
+        board.put(f"feed {feed} may end")
+        with held_elsewhere(f"feed:{feed}", lease=3) as other:
+            began = time.monotonic()
+            result = send("import_feed_later", feed)
+            was_busy = seen_busy(result)
+            other.release()
+            result.get(2 * TASK)
+        if was_busy:
+            # Retried when the lease would have ended; Celery's default is after three minutes.
+            assert 1.5 < time.monotonic() - began < 2 * TASK
+            return
+    pytest.fail("it was never busy")
 
 
 @pytest.mark.usefixtures("pool")
@@ -162,7 +179,7 @@ def test_a_task_that_is_terminated_frees_its_lock(send: Send, board: Board, feed
     board.take(f"feed {feed} began")
     assert_locked(f"feed:{feed}")
     result.revoke(terminate=True)
-    wait_until(lambda: not _is_locked(f"feed:{feed}"), within=20, what="its lease is 60 s")
+    wait_until(lambda: not _is_locked(f"feed:{feed}"), within=40, what="its lease is 60 s")
 
 
 @pytest.mark.parametrize("pool_of_its_own", ["prefork", "threads"])

@@ -73,9 +73,9 @@ def test_a_task_that_never_comes_leaves_the_lock_to_its_lease(tasks: Any, settin
     settings.TASKS = {"default": {"BACKEND": f"{BACKENDS}.dummy.DummyBackend"}}
     job = lock("feed:7")
     assert job.acquire(wait=0)
-    tasks.fetch_queued_feed.enqueue(7, job.detach(0.3))
+    tasks.fetch_queued_feed.enqueue(7, job.detach(2))
     assert not lock("feed:7").acquire(wait=0)
-    with lock("feed:7", wait=20):
+    with lock("feed:7", wait=40):
         assert tasks.imported == []
 
 
@@ -83,7 +83,7 @@ def test_a_task_that_comes_when_its_hold_is_over(tasks: Any) -> None:
     job = lock("feed:7")
     assert job.acquire(wait=0)
     token = job.detach(0.2)
-    with lock("feed:7", wait=20):
+    with lock("feed:7", wait=40):
         result = tasks.fetch_queued_feed.enqueue(7, token)
         assert result.status == "FAILED"
         assert result.errors[0].exception_class is LockNotAcquired

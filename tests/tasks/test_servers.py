@@ -21,6 +21,8 @@ from tests.tasks.programs import Program, running
 
 WITHIN = 30.0  # seconds; a deadline for a machine under load, not an expectation
 
+pytestmark = pytest.mark.timeout(180)
+
 GUNICORN = ("gunicorn", "--worker-class", "sync", "--workers", "1")
 UVICORN = ("uvicorn", "tests.tasks.applications:asgi", "--lifespan", "off")
 LIFESPAN = ("uvicorn", "tests.tasks.applications:asgi_with_lifespan", "--lifespan", "on")
@@ -60,7 +62,7 @@ def served(server: str, prefix: str) -> Iterator[Site]:
     port = free_port()
     address = str(port) if name == "uvicorn" else f"127.0.0.1:{port}"
     with running(prefix, "-m", *SERVERS[server], address) as program:
-        wait_until(lambda: _listens(program, port), what="it serves")
+        wait_until(lambda: _listens(program, port), within=40, what="it serves")
         yield Site(program, name, port)
 
 
@@ -104,7 +106,7 @@ def test_a_request_is_finished_and_releases_its_lock(
         assert answer.result(WITHIN) == "a done"
         ended_at = site.program.ended()
         assert_not_locked("a")
-        assert time.monotonic() - ended_at < 5
+        assert time.monotonic() - ended_at < 20
 
 
 @pytest.mark.parametrize("server", [one for one in SERVERS if one != "uvicorn"])

@@ -30,6 +30,7 @@ pytestmark = [
 
 def increments(guard: Callable[[], AbstractContextManager[object]], rounds: int) -> int:
     """Count in one row, from several connections at once; return how many counts were lost."""
+    Group.objects.using("postgresql").all().delete()
     row = Group.objects.using("postgresql").create(name="0")
     failures: list[BaseException] = []
 
@@ -64,4 +65,8 @@ def test_no_read_is_stale():
 
 def test_the_naive_guard_loses_updates():
     with Redis.from_url(settings.REDIS_URL) as client:
-        assert increments(lambda: client.lock("naive", timeout=50, sleep=0.001), 50) > 0
+
+        def guard():
+            return client.lock("naive", timeout=50, sleep=0.001)
+
+        assert any(increments(guard, 50) for _ in range(5))

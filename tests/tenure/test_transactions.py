@@ -114,14 +114,14 @@ def test_the_next_use_in_the_same_transaction_shares_the_hold(database):
 @ON_EACH
 def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database):
     def use() -> None:
-        with lock("row", lease=0.3):
+        with lock("row", lease=2):
             pass
 
     with transaction.atomic(database):
         use()
         own = lock("row")
         held_for = threading.Event()
-        held_for.wait(0.6)  # two leases: without renewal it would be free by now
+        held_for.wait(3)  # without renewal it would be free by now
         assert not is_free("row")
         assert not own.held
     assert is_free("row")

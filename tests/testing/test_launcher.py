@@ -183,7 +183,7 @@ def test_exit_code() -> None:
 
 def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
     script = f"sleep 1000 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"
-    process = SupervisedProcess(["sh", "-c", script])
+    process = SupervisedProcess(["sh", "-c", script], grace=30)
     wait_until((tmp_path / "pid").exists)
     grandchild = int((tmp_path / "pid").read_text())
     process.stop()

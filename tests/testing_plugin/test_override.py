@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import secrets
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -132,7 +133,8 @@ def keep(handle: Lock) -> Lock:
 def place(request: pytest.FixtureRequest, redis_url: str) -> Callable[[], Any]:
     """Makes an override of either kind, with the same locks each time."""
     arguments = () if request.param == "memory" else (redis_url,)
-    return lambda: override_locks(*arguments, KEY_PREFIX="test-override")
+    prefix = f"test-override-{secrets.token_hex(6)}"  # another process may run this test, too
+    return lambda: override_locks(*arguments, KEY_PREFIX=prefix)
 
 
 def test_what_is_left_is_named_and_released(place: Callable[[], Any]) -> None:

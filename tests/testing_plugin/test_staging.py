@@ -58,7 +58,7 @@ def test_what_was_held_elsewhere_goes_to_who_waits(using: str) -> None:
         with waiting("feed:7", using) as granted:
             released_at = time.monotonic()
             other.release()
-            assert granted.result(WITHIN) - released_at < 5
+            assert granted.result(WITHIN) - released_at < 20
 
 
 def test_held_elsewhere_ends_with_its_lease(using: str) -> None:
@@ -127,7 +127,7 @@ def test_who_waits_gets_it(using: str, end: Any) -> None:
     with waiting("feed:7", using) as granted:
         ended_at = time.monotonic()
         end("feed:7", using=using)
-        assert granted.result(WITHIN) - ended_at < 5
+        assert granted.result(WITHIN) - ended_at < 20
     assert held.lost
 
 
@@ -150,7 +150,7 @@ def test_what_nobody_holds_cannot_end(using: str, end: Any) -> None:
 def hold_until_lost(prefix: str, held: Any) -> str:
     from django.test import override_settings
 
-    with override_settings(LOCKS={"default": {"KEY_PREFIX": prefix, "LEASE": 0.6}}):
+    with override_settings(LOCKS={"default": {"KEY_PREFIX": prefix, "LEASE": 3}}):
         handle = lock("feed:7")
         handle.acquire()
         held.set()

@@ -18,7 +18,7 @@ from tests.support.sentinel import SentinelSet
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def take(name: str, **options: object) -> int:
 
 def test_a_hold_lives_through_a_failover(servers):
     """It was copied before, and so it is renewed on the other server."""
-    with lock("a", lease=20) as held:
+    with lock("a", lease=60) as held:
         servers.copied()
         servers.lose_primary()
         left = held.remaining()
@@ -86,10 +86,10 @@ def test_who_waits_hears_of_its_turn_from_the_new_primary(servers):
 
 
 async def test_coroutines_find_the_new_primary(servers):
-    async with lock("a", lease=20) as held:
+    async with lock("a", lease=60) as held:
         await asyncio.to_thread(servers.copied)
         await asyncio.to_thread(servers.lose_primary)
         left = held.remaining()
         await asyncio.to_thread(wait_until, lambda: held.remaining() > left)
-        async with lock("b", wait=10) as other:
+        async with lock("b", wait=30) as other:
             assert other.fence

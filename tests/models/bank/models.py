@@ -156,7 +156,7 @@ class Card(LockableMixin, models.Model):
     """Named by a template, with options of its own."""
 
     lock_name = "card:{self.number}"
-    lock_options = {"wait": 0, "lease": 3, "label": "cards"}
+    lock_options = {"wait": 0, "lease": 33, "label": "cards"}
 
     number = models.CharField(max_length=50, default="")
     fence = FenceField()
