@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from django_redislock.backends.base import SHARED
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.conf import LockConfig
 from django_redislock.testing.contract import BackendContract
@@ -50,6 +51,15 @@ def server_without_shards():
 
 class TestContract(BackendContract):
     """On the server of the suite."""
+
+    def test_one_release_gives_thousands_their_turns(self, verbs):
+        """A script can return no more than some thousand values one by one."""
+        held = verbs.claim(lease=600)
+        verbs.hold(held)
+        ears = [verbs.queue_up(verbs.claim(limit=SHARED), stay=600) for _ in range(3000)]
+        verbs.release(held)
+        fences = [ear.turn().fence for ear in ears]
+        assert fences == sorted(set(fences))
 
 
 @pytest.mark.skipif(not os.access(REDIS_BINARY, os.X_OK), reason="there is no Redis here")

@@ -9,4 +9,5 @@ local expires = tonumber(redis.call('ZSCORE', holds, token) or '0')
 forget_hold(token)
 here = ARGV[4]
 pass_on()
-return {expires > now and 1 or 0, unpack(turns)}
+table.insert(turns, 1, expires > now and 1 or 0)
+return turns
