@@ -58,6 +58,17 @@ def nothing_is_left(name="a"):
     return lock_backends["default"].inspect(name) == ([], [])
 
 
+def hand_over_with_a_lost_reply(proxy, do, handle, waiter):
+    """Acquire, and release while the waiter queues. Returns the waiter's thread."""
+    do(handle, "acquire", 0)
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: len(handle.backend.inspect("a")[1]) == 1)
+    proxy.drop_next_reply(RELEASE.sha)
+    do(handle, "release")
+    return thread
+
+
 def test_acquire_finds_its_own_hold(behind, do):
     handle = lock("a", lease=30)
     lost = behind.drop_next_reply(ACQUIRE.sha)
@@ -131,14 +142,7 @@ def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind, do)
 def test_a_lost_release_does_not_end_the_next_hold(behind, do):
     """The second try of a release comes when the name has a new holder."""
     handle, waiter = lock("a", lease=30), lock("a", wait=30)
-    do(handle, "acquire", 0)
-
-    thread = threading.Thread(target=waiter.acquire)
-    thread.start()
-    wait_until(lambda: len(handle.backend.inspect("a")[1]) == 1)
-    behind.drop_next_reply(RELEASE.sha)
-    do(handle, "release")
-    thread.join()
+    hand_over_with_a_lost_reply(behind, do, handle, waiter).join()
     waiter.check()
     assert waiter.owned()
     waiter.release()
@@ -150,13 +154,7 @@ def test_a_turn_in_a_lost_reply_is_made_up_for(proxy, use, do):
     options = {"grant_lease": 40}
     use(proxy.url, entry={"OPTIONS": options}, cache={"OPTIONS": {"SOCKET_TIMEOUT": TIMEOUT}})
     handle, waiter = lock("a", lease=60), lock("a", wait=50)
-    do(handle, "acquire", 0)
-    thread = threading.Thread(target=waiter.acquire)
-    thread.start()
-    wait_until(lambda: len(handle.backend.inspect("a")[1]) == 1)
-    proxy.drop_next_reply(RELEASE.sha)
-    do(handle, "release")
-    thread.join(20)
+    hand_over_with_a_lost_reply(proxy, do, handle, waiter).join(20)
     assert waiter.held, "before it would have looked by itself"
     waiter.release()
 

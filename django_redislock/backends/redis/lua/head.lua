@@ -6,7 +6,7 @@
 --       3 records  hash         token -> "fence since limit lease process deadline holder" of each
 --                               who holds or waits; "lowest limit" -> that of all holders. The
 --                               deadline is the end of the wait, or 0 once an acquire was answered
---                               with the hold: a hand-over is told in a message, and is no answer
+--                               with the hold: a turn is told to the waiter, and is no answer
 --       4 queue    sorted set   token -> arrival number
 --       5 index    sorted set   "token name" of every live hold of the bucket -> end of the lease
 --       6 counter  string       the last fence or arrival number of the bucket
