@@ -64,7 +64,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_redislock",
     "example_project.tickets",
-    "tests.models.bank",
+    "tests.rows.bank",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

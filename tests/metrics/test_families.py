@@ -9,7 +9,7 @@ import pytest
 from django_redislock import LockedCommand, lock
 from django_redislock.metrics.families import LONGEST_FAMILY, family_of
 from django_redislock.names import NameTemplate
-from tests.models.bank.models import Account
+from tests.rows.bank.models import Account
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.test import TestCase
 from django_redislock import lock
 from django_redislock.exceptions import LockMisuse
 from django_redislock.lock import Lock
-from tests.models.databases import ON_EACH
+from tests.rows.databases import ON_EACH
 
 
 def is_free(name: str) -> bool:

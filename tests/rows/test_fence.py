@@ -180,7 +180,7 @@ def test_delete_stays_out_of_reach_of_templates():
     assert Vault.delete.alters_data
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_select_on_save(vault):
     class Slow(Vault):
         class Meta:

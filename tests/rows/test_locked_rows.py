@@ -192,7 +192,7 @@ def test_what_cannot_be_held_is_refused():
             pass
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_the_queryset_in_a_manager_of_ones_own():
     class Rich(LockableQuerySet):
         def rich(self):

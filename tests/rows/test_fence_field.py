@@ -27,7 +27,7 @@ def test_ours_are_in_order():
     assert [name for model in apps.get_app_config("bank").get_models() for name in ids(model)] == []
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_one_fence_for_a_row():
     class Two(LockableMixin, models.Model):
         one = FenceField()
@@ -57,7 +57,7 @@ def test_one_fence_for_a_row():
     assert ids(Other) == ids(Place) == ids(Shop) == []
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_only_on_lockable_models():
     class Plain(models.Model):
         fence = FenceField()
@@ -71,7 +71,7 @@ def test_only_on_lockable_models():
 
 
 @pytest.mark.parametrize("option", [{"null": True}, {"unique": True}])
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_neither_null_nor_unique(option):
     class Odd(LockableMixin, models.Model):
         fence = FenceField(**option)
@@ -82,7 +82,7 @@ def test_neither_null_nor_unique(option):
     assert ids(Odd) == ["locks.E003"]
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_from_an_abstract_model_each_child_has_its_own():
     class Base(LockableMixin, models.Model):
         fence = FenceField()

@@ -62,7 +62,7 @@ def test_a_child_is_named_after_a_parent_that_knows_nothing_of_locks():
     assert shop.get_lock_name() == f"bank.building:{shop.pk}"
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_a_grandchild_is_named_after_the_topmost():
     class Diner(Restaurant):
         class Meta:
@@ -111,7 +111,7 @@ def test_equal_keys_have_one_name_however_they_are_written():
     )
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_bytes_have_a_name_and_no_address():
     class Blob(LockableMixin, models.Model):
         digest = models.BinaryField(primary_key=True)
@@ -159,7 +159,7 @@ def test_templates():
         Card(number=None).get_lock_name()
 
 
-@isolate_apps("tests.models.bank")
+@isolate_apps("tests.rows.bank")
 def test_a_method_names_it_too():
     class Own(LockableMixin, models.Model):
         class Meta:
