@@ -3,15 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .decorators import locked
 from .exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
+from .functions.decorator import locked
 from .handler import lock_backends
-from .lock import Lock
-from .multi import MultiLock
-
-# isort: split
-# After the module of that name: to Pyright, ``lock`` is whatever was imported last.
-from .factory import lock
+from .handles import Lock, MultiLock, lock
 
 if TYPE_CHECKING:
     from .commands import LockedCommand

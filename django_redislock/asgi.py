@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from .holding.ending import release_all
+from .local.shutdown import release_all
 
 __all__ = ["release_locks_at_shutdown"]
 

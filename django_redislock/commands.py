@@ -11,12 +11,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
-from .calls import Outliving
 from .conf import Duration, seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
-from .factory import lock
-from .lock import Lock
-from .multi import MultiLock
+from .handles import Lock, MultiLock, lock
 from .names import UnusableName, dotted_path, name_templates
 
 __all__ = ["BUSY", "LOST", "UNAVAILABLE", "LockedCommand", "wait_option"]
@@ -32,7 +29,7 @@ class LockedCommand(BaseCommand):
 
     ``lock_name``: a template over the options, such as ``"import:{feed}"``, or a list of them; by
     default the name of the command. ``lock_wait``: seconds to wait for it. ``lock_options``: those
-    of ``lock()``, and ``min_hold`` as in ``@locked``.
+    of ``lock()``.
 
     If the lock is busy, the command ends with ``busy_exit_code`` and says who holds it, unless it
     is ``quiet`` or called with ``--verbosity 0``. With a code of 0 it counts as done. If the lock
@@ -114,10 +111,8 @@ class LockedCommand(BaseCommand):
             )
         options: dict[str, Any] = {"what": f"manage.py {self._command_name()}"}
         options |= {**self.lock_options, "wait": wait}
-        least = seconds(options.pop("min_hold", 0), "min_hold")
         handle: Lock | MultiLock = lock(names[0] if len(names) == 1 else names, **options)
-        stack.enter_context(Outliving(handle, least) if least else handle)
-        return handle
+        return stack.enter_context(handle)
 
     def _busy(self, error: LockNotAcquired, options: Mapping[str, Any]) -> None:
         quiet = self.quiet or options.get("verbosity", 1) == 0

@@ -13,12 +13,9 @@ A receiver that raises is logged by Django and never disturbs the lock.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django.dispatch import Signal
-
-from .steps import Step
 
 __all__ = ["LockSignal", "lock_acquired", "lock_contended", "lock_lost", "lock_released"]
 
@@ -26,13 +23,12 @@ __all__ = ["LockSignal", "lock_acquired", "lock_contended", "lock_lost", "lock_r
 class LockSignal(Signal):
     """A signal that coroutines can send without leaving the event loop for a thread."""
 
-    def telling(self, sender: type, **named: Any) -> Step:
-        """Send it, as a step of a lock."""
-        return Step(
-            partial(self.send_robust, sender, **named), partial(self._atell, sender, **named)
-        )
+    def tell(self, sender: type, **named: Any) -> None:
+        """Send it. A receiver that raises is logged."""
+        self.send_robust(sender, **named)
 
-    async def _atell(self, sender: type, **named: Any) -> None:
+    async def atell(self, sender: type, **named: Any) -> None:
+        """The twin of ``tell``."""
         # Django's asend moves synchronous receivers to a thread, where they may queue behind a
         # slow view while the lock is held. Ours are called in place, as a sync sender calls them.
         if any(receiver[-1] for receiver in self.receivers):

@@ -5,20 +5,22 @@ Released earlier, the next holder would read what was true before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import connections, transaction
 
-from .steps import perform
+from .twins import perform
 
 if TYPE_CHECKING:
-    from .holding.tenure import Tenure
-    from .lock import Lock
+    from .local.hold import LocalHold
 
 __all__ = [
+    "ManualTransaction",
     "TakenOver",
+    "Tie",
     "atomic_requests",
     "refuse_atomic_requests",
     "take_over_atomic_requests",
@@ -26,7 +28,11 @@ __all__ = [
 ]
 
 
-def tie_to_transactions(handle: Lock, tenure: Tenure, *, whole: bool) -> None:
+# What ends a transaction's need: a coroutine function of a call, a handle, a hold and the need.
+Untie: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
+
+
+def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
     """Let the hold last until the transactions that are open now are over, in all databases.
 
     A rollback to the present savepoint ends it too, unless it is tied to ``whole`` transactions.
@@ -34,34 +40,81 @@ def tie_to_transactions(handle: Lock, tenure: Tenure, *, whole: bool) -> None:
     for alias in connections.settings:
         # What connections.all(initialized_only=True) looks at too, but in a third of its time.
         connection: Any = getattr(connections._connections, alias, None)  # type: ignore[attr-defined]
-        # In the transaction that TestCase wraps around a test nothing is ever committed.
-        if connection is not None and connection.in_atomic_block and not _is_test(connection):
-            savepoints = set() if whole else set(connection.savepoint_ids)
-            # As connection.on_commit() does, which cannot be told to outlive a savepoint. But first
-            # of all: the callbacks after one that fails live for as long as its traceback does.
-            connection.run_on_commit.insert(0, (savepoints, _Knot(handle, tenure), True))
+        if connection is None:
+            continue
+        if connection.in_atomic_block and connection.commit_on_exit:
+            # In the transaction that TestCase wraps around a test nothing is ever committed.
+            if not _is_test(connection):
+                savepoints = set() if whole else set(connection.savepoint_ids)
+                # As connection.on_commit() does, which cannot be told to outlive a savepoint. But
+                # first of all: callbacks after one that fails live for as long as its traceback.
+                tie = Tie(handle, hold, untie)
+                connection.run_on_commit.insert(0, (savepoints, tie, True))
+        elif connection.connection is not None and not connection.autocommit:
+            ManualTransaction.of(connection).ties.append(Tie(handle, hold, untie))
 
 
-class _Knot:
-    """A callback that Django calls after the commit, or drops when it rolls back.
+class Tie:
+    """A transaction's need of a hold: a callback that Django calls after the commit, or drops.
 
-    There is no callback for a rollback, but who is dropped notices it: at once, since nobody else
-    refers to it. Till then it keeps the tenure, and so its lease renewed.
+    There is no callback for a rollback, but a callback that is dropped notices it: at once, since
+    nobody else refers to it. Until then it keeps the hold, and so its lease renewed.
     """
 
     __qualname__ = "django_redislock.release_after_commit"
 
-    def __init__(self, handle: Lock, tenure: Tenure) -> None:
-        self._kept: tuple[Lock, Tenure] | None = (handle, tenure)
-        tenure.tie()
+    is_transaction = True
+
+    def __init__(self, handle: Any, hold: LocalHold, untie: Untie) -> None:
+        self._kept = [(handle, hold, untie)]
+        hold.needs[self] = None
+
+    @property
+    def handle(self) -> Any:
+        """The handle that was used in the transaction; None when that is over."""
+        return self._kept[0][0] if self._kept else None
 
     def __call__(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            handle, tenure = kept
-            perform(tenure.untying(handle))
+        try:
+            handle, hold, untie = self._kept.pop()
+        except IndexError:
+            return
+        perform(untie, handle, hold, self)
 
     __del__ = __call__
+
+
+class ManualTransaction:
+    """The end of a transaction while autocommit is switched off.
+
+    Then Django calls nobody at ``commit()``. So this replaces ``commit``, ``rollback`` and
+    ``close`` of that one connection object while holds are tied to it.
+    """
+
+    VERBS = ("commit", "rollback", "close")
+
+    def __init__(self, connection: Any) -> None:
+        self.ties: list[Tie] = []
+        self._connection = connection
+        for verb in self.VERBS:
+            setattr(connection, verb, partial(self._then_untie, getattr(connection, verb)))
+
+    @classmethod
+    def of(cls, connection: Any) -> ManualTransaction:
+        """The one of this connection; made if there is none."""
+        wrapped = getattr(connection.commit, "func", None)
+        present = getattr(wrapped, "__self__", None)
+        return present if isinstance(present, cls) else cls(connection)
+
+    def _then_untie(self, end: Callable[[], object]) -> None:
+        try:
+            end()
+        finally:
+            if not self._connection.in_atomic_block:
+                for verb in self.VERBS:
+                    vars(self._connection).pop(verb, None)
+                while self.ties:
+                    self.ties.pop(0)()
 
 
 def _is_test(connection: Any) -> bool:

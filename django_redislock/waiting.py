@@ -1,26 +1,38 @@
-"""How long to wait and what to wait for. No Redis here, and no sleep."""
+"""Waits for a grant: how long, and for what. No Redis here, and no sleep."""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .backends.base import BaseLockBackend, Busy, Claim, Grant
-from .backends.waiters import TaskWaiter, ThreadWaiter, Turn
+from .backends.base import Busy, Grant
+from .backends.waiters import TaskWaiter, ThreadWaiter
 from .exceptions import LockUnavailable
-from .steps import Step, Steps
+from .twins import both
 
-__all__ = ["Outcome", "attempt"]
+if TYPE_CHECKING:
+    from .backends.base import BaseLockBackend, Claim
+    from .backends.waiters import Turn
+    from .twins import Call
+
+__all__ = ["Outcome", "wait_for_grant"]
 
 # An endless wait keeps its place by asking again well within this time (seconds).
 LONGEST_STAY = 3600.0
+SHORTEST_STAY = 0.001
 
-# For so long (seconds) a server that went away may come back before those who queue give up; this
-# often they ask. One that cannot be reached at the first question is not waited for.
+# The first question may take this long (seconds) even if the wait is shorter.
+FIRST_ANSWER = 1.0
+# The last one is asked this long (seconds) before the wait is over, so that it can be answered: in
+# a shorter wait, at half of it.
+LAST_LOOK = 0.25
+# A lease has surely ended this long (seconds) after it should have.
+JUST_AFTER = 0.002
+
+# How long (seconds) queued attempts wait for an unreachable server, and how often they ask. One
+# that cannot be reached at the first question is not waited for.
 ABSENCE = 5.0
 ASK_ABSENT_EVERY = 0.25
-
-SHORTEST_STAY = 0.001
 
 
 class Outcome(NamedTuple):
@@ -30,67 +42,102 @@ class Outcome(NamedTuple):
     busy: Busy | None
 
 
-def attempt(backend: BaseLockBackend, claim: Claim, wait: float) -> Steps[Outcome]:
-    """Try for ``wait`` seconds to get the claim granted; afterwards it does not wait any more.
+async def wait_for_grant(
+    call: Call, backend: BaseLockBackend, claim: Claim, wait: float
+) -> Outcome:
+    """Try for ``wait`` seconds to get the claim granted.
 
     The queue is the backend's: first in, first out, by hand-over. A queued attempt sleeps until it
-    hears of its turn, the backend asks it to look again, or the wait is over.
+    is notified of its turn, until the lease in its way should have ended, or until just before its
+    wait is over, when it asks once more.
 
-    Raises ``LockUnavailable``. When it raises anything, the claim may be held or queued: the caller
+    Raises ``LockUnavailable``, also where the server gave no answer by the deadline. When it raises
+    or returns without a grant after a wait, the claim may still be held or queued: the caller
     cancels it.
     """
     deadline = monotonic() + wait
     if wait <= 0 or not backend.listening(claim.name):
-        reply: Grant | Busy = yield Step(backend.acquire, backend.aacquire, (claim,))
+        first = max(wait, FIRST_ANSWER)
+        reply = await both(call, backend.acquire, backend.aacquire, claim, 0.0, first)
         if isinstance(reply, Grant):
             return Outcome(reply, None)
         if wait <= 0:
             return Outcome(None, reply)
-    waiter = yield Step(ThreadWaiter, _task_waiter)
+    waiter = ThreadWaiter() if call.blocking else TaskWaiter()
     backend.enlist(claim, waiter)
     try:
-        outcome = yield from _queue(backend, claim, deadline, waiter)
-        if outcome.grant is None:
-            yield Step(backend.cancel, backend.acancel, (claim.name, claim.token))
-        return outcome
+        return await _queue_for(call, backend, claim, deadline, waiter)
     finally:
-        backend.dismiss(claim)
+        backend.dismiss(claim.name, claim.token)
 
 
-def _queue(backend: BaseLockBackend, claim: Claim, deadline: float, waiter: Any) -> Steps[Outcome]:
+async def _queue_for(
+    call: Call,
+    backend: BaseLockBackend,
+    claim: Claim,
+    deadline: float,
+    waiter: ThreadWaiter | TaskWaiter,
+) -> Outcome:
     busy: Busy | None = None
-    absent: LockUnavailable | None = None
-    absent_since = 0.0
-    while (left := deadline - monotonic()) > 0:
+    absent_since: float | None = None
+    last_look = deadline - min(LAST_LOOK, (deadline - monotonic()) / 2)
+    while True:
+        asked_at = monotonic()
         try:
-            yield Step(backend.listen, backend.alisten, (claim.name, min(left, LONGEST_STAY)))
-            stay = min(max(deadline - monotonic(), SHORTEST_STAY), LONGEST_STAY)
-            reply: Grant | Busy = yield Step(backend.acquire, backend.aacquire, (claim, stay))
-        except LockUnavailable as error:
+            reply = await _ask(call, backend, claim, deadline)
+        except LockUnavailable:
+            absent_since = asked_at if absent_since is None else absent_since
             now = monotonic()
-            absent_since = now if absent is None else absent_since
-            if now - absent_since > ABSENCE:
+            if now >= deadline or now - absent_since > ABSENCE:
                 raise
-            absent, pause = error, ASK_ABSENT_EVERY
+            look_at = now + ASK_ABSENT_EVERY
         else:
             if isinstance(reply, Grant):
                 return Outcome(reply, busy)
-            absent, busy, pause = None, reply, min(reply.look_in, LONGEST_STAY / 2)
-        pause = max(0.0, min(pause, deadline - monotonic()))
-        turn: Turn | None = yield Step(ThreadWaiter.hear, TaskWaiter.ahear, (waiter, pause))
+            busy, absent_since = reply, None
+            look_at = _next_look(busy, asked_at, last_look, deadline)
+        turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
         if turn is not None and busy is not None:
-            # The backend's clock may have been set since it was read: it is not believed for longer
-            # than a hand-over holds.
-            longest = monotonic() + min(claim.lease, backend.grant_lease)
-            ends = min(busy.clock + turn.expires, longest)
-            grant = Grant(turn.fence, ends, confirmed=False)
+            grant = _as_grant(backend, claim, turn, busy)
             # Otherwise this process stood still for longer than a hand-over holds: it queues anew.
             if grant.ends > monotonic():
                 return Outcome(grant, busy)
-    if absent is not None:
-        raise absent
-    return Outcome(None, busy)
+        if monotonic() >= deadline and absent_since is None:
+            return Outcome(None, busy)
 
 
-async def _task_waiter() -> TaskWaiter:
-    return TaskWaiter()
+async def _ask(
+    call: Call, backend: BaseLockBackend, claim: Claim, deadline: float
+) -> Grant | Busy:
+    """Keep the place in the queue until the deadline, or get the grant."""
+    left = max(deadline - monotonic(), SHORTEST_STAY)
+    await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
+    left = max(deadline - monotonic(), SHORTEST_STAY)
+    stay = min(left, LONGEST_STAY)
+    return await both(call, backend.acquire, backend.aacquire, claim, stay, left)
+
+
+def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -> float:
+    """When to ask again, unless a turn comes before."""
+    now = monotonic()
+    if asked_at < last_look:
+        return min(now + busy.look_in, now + LONGEST_STAY / 2, last_look)
+    # After the last look only a lease that ends by itself is worth another question.
+    lease_ends = now + busy.retry_in + JUST_AFTER
+    return lease_ends if now < lease_ends < deadline else deadline
+
+
+async def _notified(
+    call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: float
+) -> Turn | None:
+    """Sleep until the waiter is notified, ``timeout`` seconds at most."""
+    if isinstance(waiter, ThreadWaiter):
+        return waiter.hear(max(0.0, timeout))
+    return await waiter.ahear(max(0.0, timeout))
+
+
+def _as_grant(backend: BaseLockBackend, claim: Claim, turn: Turn, busy: Busy) -> Grant:
+    # The backend's clock may have been set since it was read: a turn is not believed for longer
+    # than a hand-over holds.
+    longest = monotonic() + min(claim.lease, backend.grant_lease)
+    return Grant(turn.fence, min(busy.clock + turn.expires, longest), confirmed=False)

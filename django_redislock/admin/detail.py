@@ -11,8 +11,8 @@ from django.utils.timezone import localtime
 from ..backends.base import SHARED, Waiting
 from ..exceptions import readable
 from ..handler import lock_backends
-from ..holding.renewal import renewer
-from ..holding.tenure import Tenure
+from ..local.hold import LocalHold
+from ..local.registry import registry
 from ..operations.found import Found
 from ..operations.presence import runs
 from ..operations.wording import duration, limit_of, place_of
@@ -64,13 +64,14 @@ class Own:
     renews: bool
 
     @classmethod
-    def of(cls, tenure: Tenure) -> Own:
-        remaining = tenure.clock.remaining()
-        due = max(0.0, remaining - (tenure.clock.ends - tenure.clock.due))
+    def of(cls, hold: LocalHold) -> Own:
+        remaining = hold.remaining()
+        due = max(0.0, remaining - (hold.ends - hold.due))
+        needs = [need for need in list(hold.needs) if need.handle is not None]
         return cls(
-            token=f"{tenure.token[:8]}…",
-            handles=tenure.shares,
-            transactions=tenure.ties,
+            token=f"{hold.token[:8]}…",
+            handles=sum(not need.is_transaction for need in needs),
+            transactions=sum(need.is_transaction for need in needs),
             remaining=duration(remaining),
             renewed_in=duration(due),
             renews=due < remaining,
@@ -93,9 +94,7 @@ class Detail:
         backend = lock_backends[alias]
         holds, waiting = backend.inspect(name)
         own = [
-            tenure
-            for tenure in renewer.holds()
-            if (tenure.backend.place, tenure.name) == (backend.place, name)
+            hold for hold in list(registry.holds) if hold.lock_id == (backend.place, name)
         ]
         return cls(
             rows=rows_of(Found(alias, hold) for hold in holds),
@@ -103,7 +102,7 @@ class Detail:
                 Place.of(number, one) for number, one in enumerate(waiting[:MOST_WAITING], start=1)
             ],
             waiting=len(waiting),
-            own=[Own.of(tenure) for tenure in own],
+            own=[Own.of(hold) for hold in own],
             listening=name in backend.waiters,
         )
 

@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..holding.clock import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import LONGEST_PAUSE, RENEW_AT
 from ..operations.found import STATES, Found, kind_of, state_of
 from ..operations.presence import runs
 from ..operations.wording import STATE_NAMES, Line, duration

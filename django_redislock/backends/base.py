@@ -172,7 +172,9 @@ class BaseLockBackend(ABC):
         return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
     @abstractmethod
-    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    def acquire(
+        self, claim: Claim, stay: float = 0.0, within: float | None = None
+    ) -> Grant | Busy:
         """Grant the claim if the name is free and nobody waits before it.
 
         With ``stay`` (seconds) a claim that is not granted joins the queue, or keeps its place
@@ -229,7 +231,9 @@ class BaseLockBackend(ABC):
         """Who holds the name, and the queue in its order."""
 
     @abstractmethod
-    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy: ...
+    async def aacquire(
+        self, claim: Claim, stay: float = 0.0, within: float | None = None
+    ) -> Grant | Busy: ...
 
     @abstractmethod
     async def arelease(self, name: str, token: str) -> bool: ...
@@ -257,9 +261,12 @@ class BaseLockBackend(ABC):
         """Let ``waiter`` hear of the claim's turn."""
         self.waiters.enter(claim.name, claim.token, waiter)
 
-    def dismiss(self, claim: Claim) -> None:
+    def dismiss(self, name: str, token: str) -> None:
         """The attempt is over: its waiter need not hear any more."""
-        self.waiters.leave(claim.name, claim.token)
+        self.waiters.leave(name, token)
+
+    def mend(self) -> None:
+        """Put right what interrupted callers left half done; called by a thread of ours."""
 
     def add_tallies(self, batch: Batch) -> None:
         """Add what a process has counted to what all have; the same batch counts once."""

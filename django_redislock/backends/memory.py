@@ -69,7 +69,9 @@ class MemoryLockBackend(BaseLockBackend):
         self._sweep_at = 100
         self._hour = Hour()
 
-    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    def acquire(
+        self, claim: Claim, stay: float = 0.0, within: float | None = None
+    ) -> Grant | Busy:
         with self._mutex:
             now = time.monotonic()
             if claim.name not in self._names:
@@ -177,7 +179,9 @@ class MemoryLockBackend(BaseLockBackend):
 
     # No verb blocks, so coroutines call them in place.
 
-    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    async def aacquire(
+        self, claim: Claim, stay: float = 0.0, within: float | None = None
+    ) -> Grant | Busy:
         return self.acquire(claim, stay)
 
     async def arelease(self, name: str, token: str) -> bool:

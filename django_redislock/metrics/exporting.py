@@ -5,15 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..holding.renewal import renewer
+from ..local.registry import registry
 from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
 from .families import OTHER, family_of
 from .tallies import MOST_FAMILIES
-
-if TYPE_CHECKING:
-    from ..lock import Lock
 
 __all__ = ["Exporter"]
 
@@ -56,8 +53,8 @@ class Exporter(ABC):
     def held(self) -> Mapping[tuple[str, str], int]:
         """How many holds this process has, by alias and family."""
         return Counter(
-            (tenure.backend.alias, self._bounded(family_of(tenure.name)))
-            for tenure in renewer.holds()
+            (hold.backend.alias, self._bounded(family_of(hold.name)))
+            for hold in list(registry.holds)
         )
 
     def _bounded(self, family: str) -> str:
@@ -66,19 +63,19 @@ class Exporter(ABC):
             known[family] = family
         return known.get(family, OTHERS)
 
-    def _of(self, lock: Lock) -> tuple[str, str]:
+    def _of(self, lock: Any) -> tuple[str, str]:
         return lock.backend.alias, self._bounded(lock.family)
 
-    def _acquired(self, *, lock: Lock, waited: float, **kwargs: Any) -> None:
+    def _acquired(self, *, lock: Any, waited: float, **kwargs: Any) -> None:
         self.acquired(*self._of(lock), waited)
 
-    def _contended(self, *, lock: Lock, acquired: bool, **kwargs: Any) -> None:
+    def _contended(self, *, lock: Any, acquired: bool, **kwargs: Any) -> None:
         if not acquired:
             self.busy(*self._of(lock))
 
-    def _released(self, *, lock: Lock, held: float | None, **kwargs: Any) -> None:
+    def _released(self, *, lock: Any, held: float | None, **kwargs: Any) -> None:
         if held is not None:
             self.released(*self._of(lock), held)
 
-    def _lost(self, *, lock: Lock, **kwargs: Any) -> None:
+    def _lost(self, *, lock: Any, **kwargs: Any) -> None:
         self.lost(*self._of(lock))

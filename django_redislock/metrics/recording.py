@@ -9,16 +9,13 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..backends.base import BaseLockBackend
 from ..exceptions import LockUnavailable
-from ..holding.renewal import renewer
+from ..local.background import background
 from .meter import Batch
 from .tallies import Tally
-
-if TYPE_CHECKING:
-    from ..lock import Lock
 
 __all__ = ["attempted", "lost", "released"]
 
@@ -28,37 +25,37 @@ logger = logging.getLogger("django_redislock")
 TELL_EVERY = 10.0
 
 
-def attempted(lock: Lock, waited: float, *, acquired: bool) -> None:
+def attempted(lock: Any, waited: float, *, acquired: bool) -> None:
     """An attempt was granted or gave up after ``waited`` seconds."""
     _note(lock, Tally.was_acquired if acquired else Tally.was_busy, waited)
 
 
-def released(lock: Lock, held: float | None) -> None:
+def released(lock: Any, held: float | None) -> None:
     """It was released after ``held`` seconds; None if that is not known."""
     if held is not None:
         _note(lock, Tally.was_released, held)
 
 
-def lost(lock: Lock) -> None:
+def lost(lock: Any) -> None:
     """It ended while its handle believed that it held."""
     _note(lock, Tally.was_lost, 0.0)
 
 
-def _note(lock: Lock, count: Callable[[Tally, float], None], seconds: float) -> None:
+def _note(lock: Any, count: Callable[[Tally, float], None], seconds: float) -> None:
     meter = lock.backend.meter
     if meter is not None and meter.note(count, lock.name, seconds):
         _run_later(lock.backend, partial(_tell, lock.backend))
 
 
 def _run_later(
-    backend: BaseLockBackend, errand: Callable[[], None], *, at_end: bool = True
+    backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True
 ) -> None:
     # Where no thread can be started any more, figures are what can be spared.
     with suppress(RuntimeError):
-        renewer.run_later(backend, errand, TELL_EVERY, at_end=at_end)
+        background.later(backend, job, TELL_EVERY, at_end=at_end)
 
 
-# Below, in a courier's thread.
+# Below, in the thread of the background jobs.
 
 
 def _tell(backend: BaseLockBackend) -> None:

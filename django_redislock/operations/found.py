@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..backends.base import Hold
-from ..holding.clock import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import LONGEST_PAUSE, RENEW_AT
 from .presence import runs
 
 __all__ = ["KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Case, Q, Value, When
 
 from ..exceptions import LockError, LockLost
-from ..lock import Lock
+from ..handles import Lock
 
 if TYPE_CHECKING:
     from .fencing import FenceField

@@ -9,7 +9,7 @@ from django.core import checks
 from django.db import models, router, transaction
 
 from ..exceptions import LockError
-from ..lock import Lock
+from ..handles import Lock
 from .fences import Fences, fence_of, overtaken
 from .holds import RowHold, in_writing_database, pk_as_read
 

@@ -6,16 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from datetime import datetime, timezone
 from decimal import Decimal
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, router
 
-from ..faces import TwoFaced
-from ..lock import Lock
+from ..handles import Lock
+from ..handles.base import Handle
 from ..names import name_template
-from ..steps import Step, Steps, aperform, perform
+from ..twins import Call, aperform, both, perform
 
 if TYPE_CHECKING:
     from django.db import models
@@ -37,7 +36,7 @@ __all__ = [
 # What is read again of an instance when its row is held: all, nothing, or the fields so named.
 Refresh: TypeAlias = "bool | Collection[str]"
 
-H = TypeVar("H", bound=TwoFaced)
+H = TypeVar("H", bound=Handle)
 T = TypeVar("T")
 
 
@@ -129,7 +128,7 @@ class RowHold:
             hold for hold in self.instance._row_holds if hold is not self
         )
 
-    def refreshing(self) -> Steps[None]:
+    async def refresh_instance(self, call: Call) -> None:
         """Read the instance again, unless a block around this one has done so.
 
         Its changes since then are not saved yet, and must not be undone.
@@ -137,10 +136,9 @@ class RowHold:
         if not self.refresh or any(self._was_refreshed_by(o) for o in self.instance._row_holds):
             return
         fields = None if self.refresh is True else list(self.refresh)
-        options: dict[str, Any] = {"using": self.database, "fields": fields}
-        yield Step(
-            partial(self.instance.refresh_from_db, **options),
-            partial(self.instance.arefresh_from_db, **options),
+        instance = self.instance
+        await both(
+            call, instance.refresh_from_db, instance.arefresh_from_db, self.database, fields
         )
 
     def _was_refreshed_by(self, outer: RowHold) -> bool:
@@ -159,35 +157,34 @@ class RowBlock(ABC, Generic[H, T]):
         self._holds: list[RowHold] = []
 
     @abstractmethod
-    def _entering(self) -> Steps[T]:
+    async def _enter(self, call: Call) -> T:
         """Enter the block, and return what it gets."""
 
     @abstractmethod
-    def _reading(self, handle: H) -> Steps[T]:
+    async def _read(self, call: Call, handle: H) -> T:
         """Read what is held now, note it in ``_holds``, and return what the block gets."""
 
-    def _holding(self, handle: H) -> Steps[T]:
-        acquired = yield from handle.acquiring(None)
-        if not acquired:
+    async def _hold(self, call: Call, handle: H) -> T:
+        if not await handle._acquire(call, None):
             raise handle.busy_error(handle.wait)
         try:
-            gets = yield from self._reading(handle)
+            gets = await self._read(call, handle)
         except BaseException as error:
-            yield from handle.leaving(error)
+            await handle._leave(call, error)
             raise
         self._handle = handle
         for hold in self._holds:
             hold.begin()
         return gets
 
-    def _leaving(self, error: BaseException | None) -> Steps[None]:
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
         for hold in self._holds:
             hold.end()
         if self._handle is not None:
-            yield from self._handle.leaving(error)
+            await self._handle._leave(call, error)
 
     def __enter__(self) -> T:
-        return perform(self._entering())
+        return perform(self._enter)
 
     def __exit__(
         self,
@@ -195,10 +192,10 @@ class RowBlock(ABC, Generic[H, T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        perform(self._leaving(exc))
+        perform(self._leave, exc)
 
     async def __aenter__(self) -> T:
-        return await aperform(self._entering())
+        return await aperform(self._enter)
 
     async def __aexit__(
         self,
@@ -206,7 +203,7 @@ class RowBlock(ABC, Generic[H, T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await aperform(self._leaving(exc))
+        await aperform(self._leave, exc)
 
 
 class LockedRow(RowBlock[Lock, Lock]):
@@ -218,11 +215,11 @@ class LockedRow(RowBlock[Lock, Lock]):
         self._instance = instance
         self._refresh = refresh
 
-    def _entering(self) -> Steps[Lock]:
-        return (yield from self._holding(self._lock))
+    async def _enter(self, call: Call) -> Lock:
+        return await self._hold(call, self._lock)
 
-    def _reading(self, handle: Lock) -> Steps[Lock]:
+    async def _read(self, call: Call, handle: Lock) -> Lock:
         hold = RowHold(self._instance, handle, self._refresh)
-        yield from hold.refreshing()
+        await hold.refresh_instance(call)
         self._holds = [hold]
         return handle

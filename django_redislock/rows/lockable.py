@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import models
 
-from ..factory import lock
+from ..handles import Lock, MultiLock, lock
 from ..identity import caller
-from ..lock import Lock
-from ..multi import MultiLock
 from ..names import name_template
-from ..steps import Step, Steps
+from ..options import LockOptions
+from ..twins import Call, both
 from .fencing import FencedModel, FencedQuerySet
 from .holds import (
     LockedRow,
@@ -27,22 +26,7 @@ from .holds import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import TypedDict, Unpack
-
-    from ..conf import Duration
-
-    class RowOptions(TypedDict, total=False):
-        using: str
-        lease: Duration | None
-        wait: Duration | None
-        renew: bool | None
-        max_hold: Duration | None
-        limit: int
-        shared: bool
-        reentrant: bool
-        label: str
-        what: str
-        on_lost: Callable[[Lock], object] | None
+    from typing_extensions import Unpack
 
     class Manager(models.Manager[Any]):
         """Where a chain begins: a type checker would forget whose queryset it is."""
@@ -60,7 +44,7 @@ else:
     Manager = models.Manager
 
 
-__all__ = ["LockableManager", "LockableMixin", "LockableQuerySet", "RowOptions", "lock_of"]
+__all__ = ["LockableManager", "LockableMixin", "LockableQuerySet", "lock_of"]
 
 M = TypeVar("M", bound="LockableMixin")
 
@@ -102,7 +86,7 @@ class LockableMixin(FencedModel):
         """The handle of the innermost block or locked method that this instance is in."""
         return self._row_holds[-1].lock if self._row_holds else None
 
-    def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
+    def locked(self, *, refresh: Refresh = True, **options: Unpack[LockOptions]) -> LockedRow:
         """A block, ``with`` or ``async with``, in which the row is held; it gets the handle.
 
         Within it the instance has the values that the database had when the row was held. Fields
@@ -141,7 +125,7 @@ class LockableQuerySet(FencedQuerySet[M]):
         rows: models.QuerySet[M] | Iterable[Any] | None = None,
         *,
         refresh: Refresh = True,
-        **options: Unpack[RowOptions],
+        **options: Unpack[LockOptions],
     ) -> LockedRows[M]:
         """A block, ``with`` or ``async with``, in which these rows are held; it gets a list.
 
@@ -173,7 +157,7 @@ class LockableManager(Manager):
         rows: models.QuerySet[Any] | Iterable[Any],
         *,
         refresh: Refresh = True,
-        **options: Unpack[RowOptions],
+        **options: Unpack[LockOptions],
     ) -> LockedRows[Any]:
         """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
         options.setdefault("what", caller(1))
@@ -207,24 +191,24 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         self._options = options
         self._names: dict[tuple[type[models.Model], Any], str] = {}
 
-    def _entering(self) -> Steps[list[M]]:
-        named: list[M] = yield _in_thread(self._fetch, self._rows)
+    async def _enter(self, call: Call) -> list[M]:
+        named: list[M] = await both(call, self._fetch, self._afetch, self._rows)
         if not named:
             return named
         self._names = {_identity(one): one.get_lock_name() for one in named}
         handle = lock_of(self._rows.model, set(self._names.values()), self._options)
-        return (yield from self._holding(handle))
+        return await self._hold(call, handle)
 
-    def _reading(self, handle: MultiLock) -> Steps[list[M]]:
+    async def _read(self, call: Call, handle: MultiLock) -> list[M]:
         locks = {one.name: one for one in handle.locks}
-        found: list[M] = yield _in_thread(self._fetch, self._same_rows())
+        found: list[M] = await both(call, self._fetch, self._afetch, self._same_rows())
         self._holds = []
         for one in found:
             is_given = id(one) in self._given
             lock = locks[self._names[_identity(one)]]
             hold = RowHold(one, lock, self._refresh if is_given else True)
             if is_given:
-                yield from hold.refreshing()
+                await hold.refresh_instance(call)
             self._holds.append(hold)
         return found
 
@@ -242,6 +226,9 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         pks = [one for one in self._wanted if id(one) not in self._given]
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
         return [self._row(one, found) for one in self._wanted]
+
+    async def _afetch(self, rows: Any) -> list[M]:
+        return await sync_to_async(self._fetch)(rows)
 
     def _row(self, wanted: Any, found: Mapping[Any, Any]) -> Any:
         model = self._rows.model
@@ -270,7 +257,3 @@ def lock_of(
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:
     return instance._meta.concrete_model, pk_as_read(type(instance), instance.pk)
-
-
-def _in_thread(function: Callable[..., Any], *args: Any) -> Step:
-    return Step(function, sync_to_async(function), args)

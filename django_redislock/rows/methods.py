@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from ..calls import LockedCalls, OnBusy, WhenBusy
-from ..factory import check_options
+from ..functions.calls import LockedCalls, OnBusy, WhenBusy
+from ..options import LockOptions, check_options, documented
 from .holds import LockedRow, Refresh, check_saved
 from .lockable import LockableMixin, lock_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ..decorators import Raising, Yielding
-    from .lockable import RowOptions
+    from ..functions.decorator import Raising, Yielding
 
 __all__ = ["locked_method"]
 
@@ -35,7 +34,7 @@ class LockedMethodCalls(LockedCalls):
         options: Mapping[str, Any],
     ) -> None:
         source = self._own_name if name is None else name
-        super().__init__(method, source, when_busy, 0.0, "", options)
+        super().__init__(method, source, when_busy, options)
         self.refresh = refresh
 
     def handle(  # type: ignore[override]  # a block around a handle does for a call what one does
@@ -64,7 +63,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Literal["raise", "retry"] = ...,
-    **options: Unpack[RowOptions],
+    **options: Unpack[LockOptions],
 ) -> Raising: ...
 @overload
 def locked_method(
@@ -74,7 +73,7 @@ def locked_method(
     refresh: Refresh = ...,
     on_busy: Literal["skip"],
     default: D,
-    **options: Unpack[RowOptions],
+    **options: Unpack[LockOptions],
 ) -> Yielding[D]: ...
 @overload
 def locked_method(
@@ -83,7 +82,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Literal["skip"],
-    **options: Unpack[RowOptions],
+    **options: Unpack[LockOptions],
 ) -> Yielding[None]: ...
 @overload
 def locked_method(
@@ -92,7 +91,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Callable[..., Coroutine[Any, Any, D]],
-    **options: Unpack[RowOptions],
+    **options: Unpack[LockOptions],
 ) -> Yielding[D]: ...
 @overload
 def locked_method(
@@ -101,10 +100,11 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Callable[..., D],
-    **options: Unpack[RowOptions],
+    **options: Unpack[LockOptions],
 ) -> Yielding[D]: ...
 
 
+@documented(reentrant=True)
 def locked_method(
     name: Any = None,
     /,
@@ -112,7 +112,7 @@ def locked_method(
     refresh: Refresh = True,
     on_busy: OnBusy = "raise",
     default: Any = None,
-    **options: Unpack[RowOptions],
+    **options: Unpack[LockOptions],
 ) -> Any:
     """Run a method of a ``LockableMixin`` model while the row of its instance is held.
 
@@ -137,7 +137,7 @@ def locked_method(
             "use Model.objects.locked()."
         )
     when_busy = WhenBusy(on_busy, default)
-    check_options(**options)
+    check_options(options)
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(method) or isinstance(method, type):

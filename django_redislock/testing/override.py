@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -13,8 +12,8 @@ from django.test.utils import TestContextDecorator, override_settings
 
 from ..conf import DEFAULT_LOCK_ALIAS, LockConfig
 from ..exceptions import LockError, readable
-from ..holding.renewal import renewer
-from ..holding.tenure import Tenure
+from ..local.hold import LocalHold
+from ..local.registry import registry
 
 __all__ = ["LocksLeft", "override_locks"]
 
@@ -48,11 +47,11 @@ class override_locks(override_settings):
         super().__init__()
         self._redis_url = redis_url
         self._entry = entry
-        self._held_before: set[Hashable] = set()
+        self._held_before: set[LocalHold] = set()
 
     def enable(self) -> None:
         self.options = self._overridden()
-        self._held_before = {tenure.key for tenure in renewer.holds()}
+        self._held_before = set(registry.holds)
         super().enable()
 
     def disable(self) -> None:
@@ -97,21 +96,22 @@ class override_locks(override_settings):
     def _release_all(self) -> list[str]:
         """Release what is held since the beginning; return what a handle still holds."""
         forgotten = []
-        for tenure in renewer.holds():
-            if tenure.key in self._held_before:
+        for hold in list(registry.holds):
+            if hold in self._held_before:
                 continue
-            if tenure.alive and not tenure.released:
-                forgotten.append(_described(tenure))
-            tenure.forget()
+            if hold.alive and hold.is_needed and not hold.is_kept_by_transactions:
+                forgotten.append(_described(hold))
+            hold.decide()
+            registry.holds.pop(hold, None)
             with suppress(LockError):
-                tenure.backend.release(tenure.name, tenure.token)
+                hold.backend.release(hold.name, hold.token)
         return forgotten
 
 
-def _described(tenure: Tenure) -> str:
-    name = repr(readable(tenure.name))
+def _described(ours: LocalHold) -> str:
+    name = repr(readable(ours.name))
     with suppress(LockError):
-        for hold in tenure.backend.inspect(tenure.name)[0]:
-            if hold.token == tenure.token:
+        for hold in ours.backend.inspect(ours.name)[0]:
+            if hold.token == ours.token:
                 return f"{name} (by {readable(hold.holder)})"
     return name

@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from time import monotonic
 from types import TracebackType
 
 from ..backends.base import SHARED, Busy, Claim, Hold, Holder
 from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
-from ..holding.renewal import renewer
 from ..keys import check_name
+from ..local.registry import registry
+from ..local.renewal import renewal
 
 __all__ = [
     "HeldElsewhere",
@@ -118,12 +118,10 @@ def expire(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     Handles in this process see the loss at once, those of other processes at their next renewal.
     The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
     """
-    place = lock_backends[using].place
-    ours = {tenure.key: tenure for tenure in renewer.holds()}
+    lock_id = (lock_backends[using].place, name)
     for hold in assert_locked(name, using=using):
-        if (tenure := ours.get((place, name, hold.token))) is not None:
-            tenure.mark_lost("its lease ran out")
-            tenure.clock.set_end(monotonic())
+        for ours in registry.find(lock_id, hold.token):
+            renewal.mark_lost(ours, "its lease ran out")
         # A shorter lease would not do: those who wait have been told when the present one ends.
         lock_backends[using].force_release(name, hold.token)
 
@@ -136,7 +134,7 @@ def lose(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     """
     for hold in assert_locked(name, using=using):
         lock_backends[using].force_release(name, hold.token)
-        renewer.lost_by_force(lock_backends[using].place, name, hold.token)
+        renewal.lost_by_force(lock_backends[using].place, name, hold.token)
 
 
 def _held_instead(using: str) -> str:

@@ -13,13 +13,14 @@ from django.utils.decorators import classonlymethod
 from django.views.generic import View
 
 from ..conf import DEFAULT_LOCK_ALIAS, Duration
-from ..factory import check_options
-from ..lock import Lock
 from ..names import NameSource, dotted_path
+from ..options import CallOptions, check_options, documented
 from ..transactions import take_over_atomic_requests
 from .viewlock import ViewLock
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     _View = View
 else:
     _View = object
@@ -32,22 +33,15 @@ STATUSES = (423, 409, 429, 503)
 KNOWN_METHODS = frozenset(method.upper() for method in View.http_method_names)
 
 
+@documented(wait=0)
 def locked_view(
     name: NameSource,
     *,
-    wait: Duration | None = 0,
     status: int = 423,
     methods: Collection[str] | None = None,
     on_busy: Callable[..., Any] | None = None,
     on_unavailable: Literal["refuse", "proceed"] = "refuse",
-    using: str = DEFAULT_LOCK_ALIAS,
-    lease: Duration | None = None,
-    renew: bool | None = None,
-    max_hold: Duration | None = None,
-    limit: int = 1,
-    shared: bool = False,
-    label: str | Callable[..., str] = "",
-    on_lost: Callable[[Lock], object] | None = None,
+    **options: Unpack[CallOptions],
 ) -> Callable[[V], V]:
     """Run the view under a lock; a request that finds it busy is answered at once.
 
@@ -55,8 +49,8 @@ def locked_view(
     fields are ``request`` and the view's arguments; a list of them; or a callable that gets the
     same arguments as the view and returns the name. The view finds the handle in ``request.lock``.
 
-    ``wait``: how many seconds a request may queue. ``status``: 423, 409, 429 or 503; the answer has
-    ``Retry-After`` and is HTML, from the template ``<status>.html`` if there is one, or JSON after
+    ``wait``: how many seconds a request may queue, by default none. ``status``: 423, 409, 429 or
+    503; the answer has ``Retry-After`` and is HTML, from the template ``<status>.html`` if there is one, or JSON after
     RFC 9457. ``on_busy``: a callable that gets the request and the error, and returns the response
     instead. ``methods``: takes the lock for these HTTP methods only. ``on_unavailable``: what is
     done when the locks' server does not answer; ``"refuse"`` answers 503, ``"proceed"`` runs the
@@ -78,19 +72,10 @@ def locked_view(
             "on_busy must be a callable that gets the request and the error and returns the "
             f"response, not {on_busy!r}."
         )
-    options: dict[str, Any] = {
-        "wait": wait,
-        "using": using,
-        "lease": lease,
-        "renew": renew,
-        "max_hold": max_hold,
-        "limit": limit,
-        "shared": shared,
-        "on_lost": on_lost,
-    }
-    check_options(**options)
+    options.setdefault("wait", 0)
+    check_options(options)
     proceeds = on_unavailable == "proceed"
-    return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, label, options)
+    return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, options)
 
 
 def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:
@@ -123,10 +108,14 @@ class LockedViewMixin(_View):
     lock_on_unavailable: Literal["refuse", "proceed"] = "refuse"
     lock_using: str = DEFAULT_LOCK_ALIAS
     lock_lease: Duration | None = None
+    lock_renew: bool | None = None
     lock_max_hold: Duration | None = None
+    lock_min_hold: Duration = 0
     lock_limit: int = 1
     lock_shared: bool = False
+    lock_reentrant: bool = False
     lock_label: str | Callable[..., str] = ""
+    lock_on_lost: Callable[[Any], object] | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not self.lock_name:
@@ -140,10 +129,14 @@ class LockedViewMixin(_View):
             on_unavailable=self.lock_on_unavailable,
             using=self.lock_using,
             lease=self.lock_lease,
+            renew=self.lock_renew,
             max_hold=self.lock_max_hold,
+            min_hold=self.lock_min_hold,
             limit=self.lock_limit,
             shared=self.lock_shared,
+            reentrant=self.lock_reentrant,
             label=self.lock_label,
+            on_lost=self.lock_on_lost,
         )
         return decorate(super().dispatch)(request, *args, **kwargs)
 

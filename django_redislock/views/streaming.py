@@ -10,7 +10,7 @@ from typing import Any
 from django.http import FileResponse, StreamingHttpResponse
 
 from ..exceptions import LockError
-from ..faces import TwoFaced
+from ..handles.base import Handle
 
 __all__ = ["hold_while_streaming", "is_streamed"]
 
@@ -20,7 +20,7 @@ def is_streamed(response: object) -> bool:
     return isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse)
 
 
-def hold_while_streaming(response: StreamingHttpResponse, handle: TwoFaced) -> None:
+def hold_while_streaming(response: StreamingHttpResponse, handle: Handle) -> None:
     """Let the response release the lock when it is sent, or when the client has gone away."""
     content: Any = response.streaming_content
     # Django closes what has a ``close``, whether or not all of it was sent.
@@ -30,13 +30,13 @@ def hold_while_streaming(response: StreamingHttpResponse, handle: TwoFaced) -> N
 
 
 class _Held:
-    def __init__(self, handle: TwoFaced) -> None:
-        self._handle: TwoFaced | None = handle
+    def __init__(self, handle: Handle) -> None:
+        self._handle: Handle | None = handle
         # A middleware that answers otherwise (304, say) may drop the response without closing it.
         self._dropping = weakref.finalize(self, _release, handle)
         self._dropping.atexit = False
 
-    def _let_go(self) -> TwoFaced | None:
+    def _let_go(self) -> Handle | None:
         self._dropping.detach()
         handle, self._handle = self._handle, None
         return handle
@@ -47,13 +47,13 @@ class _Held:
             handle.__exit__(None, None, None)
 
 
-def _release(handle: TwoFaced) -> None:
+def _release(handle: Handle) -> None:
     with suppress(LockError):
         handle.__exit__(None, None, None)
 
 
 class _Content(_Held, Iterator[bytes]):
-    def __init__(self, content: Iterator[bytes], handle: TwoFaced) -> None:
+    def __init__(self, content: Iterator[bytes], handle: Handle) -> None:
         super().__init__(handle)
         self._content = content
 
@@ -70,7 +70,7 @@ class _Content(_Held, Iterator[bytes]):
 
 
 class _AsyncContent(_Held, AsyncIterator[bytes]):
-    def __init__(self, content: AsyncIterator[bytes], handle: TwoFaced) -> None:
+    def __init__(self, content: AsyncIterator[bytes], handle: Handle) -> None:
         super().__init__(handle)
         self._content = content
 

@@ -14,11 +14,9 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.views.generic import View
 
-from ..calls import refuse_coroutine
 from ..exceptions import LockNotAcquired, LockUnavailable
-from ..factory import lock
-from ..lock import Lock
-from ..multi import MultiLock
+from ..functions.calls import refuse_coroutine
+from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, UnusableName, dotted_path
 from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .responses import busy_response, unavailable_response
@@ -46,7 +44,6 @@ class ViewLock:
     status: int
     on_busy: Callable[..., Any] | None
     proceeds: bool
-    label: str | Callable[..., str]
     options: Mapping[str, Any]
 
     def __call__(self, view: V) -> V:
@@ -182,8 +179,10 @@ class ViewLock:
     def _handle(
         self, name: Any, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        handle: Lock | MultiLock = lock(name, label=label, what=what, **self.options)
+        options = {"what": what, **self.options}
+        if callable(label := options.get("label")):
+            options["label"] = label(*args, **kwargs)
+        handle: Lock | MultiLock = lock(name, **options)
         return handle
 
     def _proceeds(self, error: LockUnavailable, what: str) -> bool:

@@ -76,12 +76,16 @@ class RedisLockBackend(BaseLockBackend):
 
     # The verbs.
 
-    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    def acquire(
+        self, claim: Claim, stay: float = 0.0, within: float | None = None
+    ) -> Grant | Busy:
         sent_at = time.monotonic()
         reply, _ = self._run(claim.name, self._acquire(claim, stay))
         return self._acquired(claim, stay, sent_at, reply)
 
-    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    async def aacquire(
+        self, claim: Claim, stay: float = 0.0, within: float | None = None
+    ) -> Grant | Busy:
         sent_at = time.monotonic()
         reply, _ = await self._arun(claim.name, self._acquire(claim, stay))
         return self._acquired(claim, stay, sent_at, reply)

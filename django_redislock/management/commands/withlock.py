@@ -13,12 +13,10 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from ...calls import Outliving
 from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
 from ...conf import DEFAULT_LOCK_ALIAS
 from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
-from ...factory import lock
-from ...lock import Lock
+from ...handles import Lock, lock
 from ..children import CANNOT_BE_RUN, Child
 
 # As the shells and flock(1) have it.
@@ -134,6 +132,7 @@ class Command(BaseCommand):
                 wait=options["wait"],
                 lease=options["lease"],
                 max_hold=options["max_hold"],
+                min_hold=options["min_hold"],
                 limit=options["limit"],
                 shared=options["shared"],
                 label=options["label"],
@@ -144,9 +143,8 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=WRONG_ARGUMENTS) from error
 
     def _enter(self, stack: ExitStack, held: Lock, options: dict[str, Any]) -> None:
-        least = options["min_hold"]
         try:
-            stack.enter_context(Outliving(held, least) if least else held)
+            stack.enter_context(held)
         except LockNotAcquired as error:
             if options["verbosity"] == 0:
                 self._end(options["conflict_exit_code"])

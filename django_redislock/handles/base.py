@@ -1,21 +1,23 @@
-"""The two faces of a lock: one for threads, one for coroutines, over the same steps."""
+"""Verbs of a handle, for threads and for coroutines."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from .conf import Duration
-from .exceptions import LockNotAcquired
-from .steps import Steps, aperform, perform
+from ..twins import Call, aperform, perform
 
-__all__ = ["TwoFaced"]
+if TYPE_CHECKING:
+    from ..conf import Duration
+    from ..exceptions import LockNotAcquired
 
-Self = TypeVar("Self", bound="TwoFaced")
+__all__ = ["Handle"]
+
+Self = TypeVar("Self", bound="Handle")
 
 
-class TwoFaced(ABC):
+class Handle(ABC):
     """``acquire``, ``release``, ``extend`` and their ``a`` twins, ``with`` and ``async with``."""
 
     wait: float
@@ -25,13 +27,14 @@ class TwoFaced(ABC):
 
         ``wait`` is exact and defaults to the handle's own; 0 does not wait, ``float("inf")`` waits
         for ever. Raises ``LockUnavailable`` if the backend does not answer, and ``LockError`` if
-        this handle holds the lock already.
+        this handle holds the lock already, or another thread acquires it with this handle. When it
+        raises anything, nothing is held.
         """
-        return perform(self.acquiring(wait))
+        return perform(self._acquire, wait)
 
     async def aacquire(self, wait: Duration | None = None) -> bool:
         """The twin of ``acquire``."""
-        return await aperform(self.acquiring(wait))
+        return await aperform(self._acquire, wait)
 
     def release(self) -> None:
         """End the hold; the first who waits holds the lock then.
@@ -40,25 +43,25 @@ class TwoFaced(ABC):
         answer (the release is tried again in the background until the lease ends it), and
         ``LockError`` if nothing was held.
         """
-        perform(self.releasing())
+        perform(self._release)
 
     async def arelease(self) -> None:
         """The twin of ``release``."""
-        await aperform(self.releasing())
+        await aperform(self._release)
 
     def extend(self, lease: Duration | None = None) -> None:
         """Let the lease end ``lease`` seconds from now (by default the handle's own lease).
 
         Raises ``LockLost`` or ``LockUnavailable``, and ``LockError`` if nothing was acquired.
         """
-        perform(self.extending(lease))
+        perform(self._extend, lease)
 
     async def aextend(self, lease: Duration | None = None) -> None:
         """The twin of ``extend``."""
-        await aperform(self.extending(lease))
+        await aperform(self._extend, lease)
 
     def __enter__(self: Self) -> Self:
-        if not self.acquire():
+        if not perform(self._acquire, None):
             raise self.busy_error(self.wait)
         return self
 
@@ -68,10 +71,10 @@ class TwoFaced(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        perform(self.leaving(exc))
+        perform(self._leave, exc)
 
     async def __aenter__(self: Self) -> Self:
-        if not await self.aacquire():
+        if not await aperform(self._acquire, None):
             raise self.busy_error(self.wait)
         return self
 
@@ -81,21 +84,28 @@ class TwoFaced(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await aperform(self.leaving(exc))
+        await aperform(self._leave, exc)
 
-    # The steps, written once for both.
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled: what it holds, this process holds. To hand a hold to "
+            "another process, pass on what detach() returns, and have that process act by "
+            "lock(name, token=...)."
+        )
 
-    @abstractmethod
-    def acquiring(self, wait: Duration | None) -> Steps[bool]: ...
-
-    @abstractmethod
-    def releasing(self) -> Steps[None]: ...
-
-    @abstractmethod
-    def extending(self, lease: Duration | None) -> Steps[None]: ...
+    # What a thread and a task do alike.
 
     @abstractmethod
-    def leaving(self, error: BaseException | None) -> Steps[None]:
+    async def _acquire(self, call: Call, wait: Duration | None) -> bool: ...
+
+    @abstractmethod
+    async def _release(self, call: Call) -> None: ...
+
+    @abstractmethod
+    async def _extend(self, call: Call, lease: Duration | None) -> None: ...
+
+    @abstractmethod
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
         """Leave the block, which raised ``error`` or nothing; an error is never hidden."""
 
     @abstractmethod

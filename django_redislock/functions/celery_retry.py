@@ -1,11 +1,11 @@
-"""A task that finds its lock busy, and has its worker try it again."""
+"""Retry of a Celery task that finds its lock busy."""
 
 from __future__ import annotations
 
 import math
 import sys
 
-from .exceptions import LockNotAcquired
+from ..exceptions import LockNotAcquired
 
 __all__ = ["retry_task"]
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
-from .conf import Duration, seconds
-from .exceptions import LockError, LockNotAcquired
-from .faces import TwoFaced
+from ..conf import Duration, seconds
+from ..exceptions import LockError, LockNotAcquired
+from .base import Handle
 from .lock import Lock
-from .steps import Steps
+
+if TYPE_CHECKING:
+    from ..twins import Call
 
 __all__ = ["MultiLock"]
 
 
-class MultiLock(TwoFaced):
+class MultiLock(Handle):
     """A handle over several handles: all are held, or none. Made by ``lock([...])``.
 
     The names are taken in sorted order and released in reverse; the wait is for all together. What
@@ -58,7 +61,7 @@ class MultiLock(TwoFaced):
     def __repr__(self) -> str:
         return f"<MultiLock {', '.join(map(repr, self.names))}>"
 
-    def acquiring(self, wait: Duration | None) -> Steps[bool]:
+    async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
         deadline = monotonic() + patience
         if any(lock.held for lock in self.locks):
@@ -66,37 +69,38 @@ class MultiLock(TwoFaced):
         self._failed = None
         try:
             for lock in self.locks:
-                acquired = yield from lock.acquiring(max(0.0, deadline - monotonic()))
-                if not acquired:
+                if not await lock._acquire(call, max(0.0, deadline - monotonic())):
                     self._failed = lock
                     break
             else:
                 return True
         except BaseException as error:
-            yield from self.leaving(error)
+            await self._leave(call, error)
             raise
-        yield from self.leaving(None)
+        await self._leave(call, None)
         return False
 
-    def releasing(self) -> Steps[None]:
-        yield from _all_of(lock.releasing() for lock in reversed(self.locks))
+    async def _release(self, call: Call) -> None:
+        await _each(reversed(self.locks), lambda lock: lock._release(call))
 
-    def extending(self, lease: Duration | None) -> Steps[None]:
-        yield from _all_of(lock.extending(lease) for lock in self.locks)
+    async def _extend(self, call: Call, lease: Duration | None) -> None:
+        await _each(self.locks, lambda lock: lock._extend(call, lease))
 
-    def leaving(self, error: BaseException | None) -> Steps[None]:
-        yield from _all_of(lock.leaving(error) for lock in reversed(self.locks))
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
+        await _each(reversed(self.locks), lambda lock: lock._leave(call, error))
 
     def busy_error(self, wait: float) -> LockNotAcquired:
         return (self._failed or self.locks[0]).busy_error(wait)
 
 
-def _all_of(parts: Iterable[Steps[None]]) -> Steps[None]:
-    """Carry out all parts, whatever goes wrong with one; what did is raised at the end."""
+async def _each(
+    locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, None]]
+) -> None:
+    """Do it with all of them, whatever goes wrong with one; what did is raised at the end."""
     errors: list[BaseException] = []
-    for part in parts:
+    for lock in locks:
         try:
-            yield from part
+            await do(lock)
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 - raised below

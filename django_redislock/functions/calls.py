@@ -14,17 +14,14 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from functools import wraps
-from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from asgiref.sync import iscoroutinefunction
 
-from .exceptions import LockNotAcquired
-from .factory import lock
-from .lock import Lock
-from .multi import MultiLock
-from .names import CallNames, NameSource, dotted_path
-from .retrying import retry_task
+from ..exceptions import LockNotAcquired
+from ..handles import Lock, MultiLock, lock
+from ..names import CallNames, NameSource, dotted_path
+from .celery_retry import retry_task
 
 __all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_coroutine"]
 
@@ -68,15 +65,12 @@ class LockedCalls:
         function: Callable[..., Any],
         name: NameSource,
         when_busy: WhenBusy,
-        min_hold: float,
-        label: str | Callable[..., str],
         options: Mapping[str, Any],
     ) -> None:
         self.function = function
         self.when_busy = when_busy
-        self.min_hold = min_hold
-        self.label = label
-        self.options = options
+        self.options = {key: value for key, value in options.items() if key != "label"}
+        self.label: str | Callable[..., str] = options.get("label", "")
         self.what = dotted_path(function)
         self.names = CallNames(name, inspect.signature(function), self.what)
 
@@ -96,10 +90,10 @@ class LockedCalls:
 
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Lock | MultiLock | Outliving:
+    ) -> Lock | MultiLock:
         label = self.label(*args, **kwargs) if callable(self.label) else self.label
         handle: Lock | MultiLock = lock(name, label=label, what=self.what, **self.options)
-        return Outliving(handle, self.min_hold) if self.min_hold else handle
+        return handle
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name = self.names.of(args, kwargs)
@@ -192,43 +186,3 @@ def refuse_coroutine(result: Any, what: str) -> Any:
             "itself as `async def`, with the decorator directly above it."
         )
     return result
-
-
-class Outliving:
-    """A hold that goes on when its block is left, until it has lasted for ``least`` seconds.
-
-    Nobody renews it then: it ends by its lease.
-    """
-
-    def __init__(self, handle: Lock | MultiLock, least: float) -> None:
-        self._handle = handle
-        self._least = least
-
-    def __enter__(self) -> None:
-        self._handle.__enter__()
-        self._keep()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._handle.__exit__(exc_type, exc, traceback)
-
-    async def __aenter__(self) -> None:
-        await self._handle.__aenter__()
-        self._keep()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._handle.__aexit__(exc_type, exc, traceback)
-
-    def _keep(self) -> None:
-        locks = self._handle.locks if isinstance(self._handle, MultiLock) else [self._handle]
-        for one in locks:
-            one.keep_for(self._least)

@@ -11,16 +11,15 @@ import threading
 import warnings
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
 from ..exceptions import LockMisuse, readable
-from .contexts import contexts
+from .owners import this_owner
 
 if TYPE_CHECKING:
-    from ..lock import Lock
-    from .tenure import Tenure
+    from .hold import LocalHold
 
 __all__ = ["look"]
 
@@ -32,15 +31,15 @@ _taken: OrderedDict[tuple[str, str], str] = OrderedDict()
 _taking = threading.Lock()
 
 
-def look(lock: Lock, wait: float) -> None:
+def look(lock: Any, wait: float) -> None:
     """Warn of what is wrong with acquiring ``lock`` here, with a wait of so many seconds."""
-    held = contexts.held_here()
+    held = [hold for hold in this_owner().taken.values() if hold.alive]
     _look_for_itself(lock, wait, held)
     _look_for_order(lock, held)
     _look_for_transaction(lock, wait)
 
 
-def _look_for_itself(lock: Lock, wait: float, held: list[Tenure]) -> None:
+def _look_for_itself(lock: Any, wait: float, held: list[LocalHold]) -> None:
     if wait > 0 and any(
         (other.backend.place, other.name) == (lock.backend.place, lock.name) and lock.limit == 1
         for other in held
@@ -51,7 +50,7 @@ def _look_for_itself(lock: Lock, wait: float, held: list[Tenure]) -> None:
         )
 
 
-def _look_for_order(lock: Lock, held: list[Tenure]) -> None:
+def _look_for_order(lock: Any, held: list[LocalHold]) -> None:
     place = _place()
     for other in held:
         if other.name == lock.name or other.backend.place != lock.backend.place:
@@ -70,7 +69,7 @@ def _look_for_order(lock: Lock, held: list[Tenure]) -> None:
             )
 
 
-def _look_for_transaction(lock: Lock, wait: float) -> None:
+def _look_for_transaction(lock: Any, wait: float) -> None:
     if wait <= 0:
         return
     for connection in connections.all(initialized_only=True):

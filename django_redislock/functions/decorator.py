@@ -5,27 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
+from ..names import NameSource
+from ..options import CallOptions, check_options, documented
 from .calls import LockedCalls, OnBusy, WhenBusy
-from .conf import DEFAULT_LOCK_ALIAS, Duration, seconds
-from .factory import check_options
-from .lock import Lock
-from .names import NameSource
 
 if TYPE_CHECKING:
-    from typing_extensions import TypedDict, Unpack
-
-    class Options(TypedDict, total=False):
-        using: str
-        lease: Duration | None
-        wait: Duration | None
-        renew: bool | None
-        max_hold: Duration | None
-        limit: int
-        shared: bool
-        reentrant: bool
-        label: str | Callable[..., str]
-        on_lost: Callable[[Lock], object] | None
-        min_hold: Duration
+    from typing_extensions import Unpack
 
 
 __all__ = ["locked"]
@@ -58,45 +43,36 @@ def locked(
     name: NameSource,
     *,
     on_busy: Literal["raise", "retry"] = ...,
-    **options: Unpack[Options],
+    **options: Unpack[CallOptions],
 ) -> Raising: ...
 @overload
 def locked(
-    name: NameSource, *, on_busy: Literal["skip"], default: D, **options: Unpack[Options]
+    name: NameSource, *, on_busy: Literal["skip"], default: D, **options: Unpack[CallOptions]
 ) -> Yielding[D]: ...
 @overload
 def locked(
-    name: NameSource, *, on_busy: Literal["skip"], **options: Unpack[Options]
+    name: NameSource, *, on_busy: Literal["skip"], **options: Unpack[CallOptions]
 ) -> Yielding[None]: ...
 @overload
 def locked(
     name: NameSource,
     *,
     on_busy: Callable[..., Coroutine[Any, Any, D]],
-    **options: Unpack[Options],
+    **options: Unpack[CallOptions],
 ) -> Yielding[D]: ...
 @overload
 def locked(
-    name: NameSource, *, on_busy: Callable[..., D], **options: Unpack[Options]
+    name: NameSource, *, on_busy: Callable[..., D], **options: Unpack[CallOptions]
 ) -> Yielding[D]: ...
 
 
+@documented()
 def locked(
     name: NameSource,
     *,
-    using: str = DEFAULT_LOCK_ALIAS,
-    lease: Duration | None = None,
-    wait: Duration | None = None,
-    renew: bool | None = None,
-    max_hold: Duration | None = None,
-    limit: int = 1,
-    shared: bool = False,
-    reentrant: bool = False,
-    label: str | Callable[..., str] = "",
-    on_lost: Callable[[Lock], object] | None = None,
     on_busy: OnBusy = "raise",
     default: Any = None,
-    min_hold: Duration = 0,
+    **options: Unpack[CallOptions],
 ) -> Any:
     """Run the function under a lock that is named after the arguments of the call.
 
@@ -110,30 +86,14 @@ def locked(
     present task again when the hold in its way should have ended; raises where no worker runs one.
     A callable: returns what this returns; it gets the error, then the arguments.
 
-    ``min_hold``: for how many seconds the lock is held at least, however soon the function is done.
-    ``label`` may be a callable of the arguments. The other options are those of ``lock()``.
-
-    For functions, coroutine functions, generators and async generators; a generator holds the lock
-    from its first item to its last. Goes directly above the ``def``, below other decorators.
+    ``label`` may be a callable of the arguments. For functions, coroutine functions, generators and
+    async generators; a generator holds the lock from its first item to its last. Goes directly
+    above the ``def``, below other decorators.
 
     Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
     """
     when_busy = WhenBusy(on_busy, default)
-    least = seconds(min_hold, "min_hold")
-    if least and reentrant:
-        raise ValueError("min_hold and reentrant exclude each other: the hold may be another's.")
-    options: dict[str, Any] = {
-        "using": using,
-        "lease": lease,
-        "wait": wait,
-        "renew": renew,
-        "max_hold": max_hold,
-        "limit": limit,
-        "shared": shared,
-        "reentrant": reentrant,
-        "on_lost": on_lost,
-    }
-    check_options(**options)
+    check_options(options)
 
     def decorate(function: Any = None) -> Any:
         if isinstance(function, (classmethod, staticmethod)):
@@ -143,6 +103,6 @@ def locked(
                 f"@locked decorates a function, not {function!r}. It needs the name of the lock: "
                 '@locked("feed:{feed_id}").'
             )
-        return LockedCalls(function, name, when_busy, least, label, options).wrapper()
+        return LockedCalls(function, name, when_busy, options).wrapper()
 
     return decorate

@@ -1,0 +1,45 @@
+"""Events of a lock: each is one function, which counts it and sends its signal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .metrics import recording
+from .signals import lock_acquired, lock_contended, lock_lost, lock_released
+from .twins import both
+
+if TYPE_CHECKING:
+    from .backends.base import Busy
+    from .signals import LockSignal
+    from .twins import Call
+
+__all__ = ["attempted", "lost", "released"]
+
+
+async def attempted(
+    call: Call, handle: Any, waited: float, busy: Busy | None, *, acquired: bool
+) -> None:
+    """An attempt ended after ``waited`` seconds; ``busy``: what was in its way, if anything."""
+    recording.attempted(handle, waited, acquired=acquired)
+    if busy is not None and lock_contended.receivers:
+        named = {"holder": busy.holder, "waited": waited, "acquired": acquired}
+        await _send(call, lock_contended, handle, named)
+    if acquired and lock_acquired.receivers:
+        await _send(call, lock_acquired, handle, {"waited": waited})
+
+
+async def released(call: Call, handle: Any, held: float | None) -> None:
+    """A hold was released after ``held`` seconds; None: it was that of another handle."""
+    recording.released(handle, held)
+    if lock_released.receivers:
+        await _send(call, lock_released, handle, {"held": held})
+
+
+def lost(handle: Any, reason: str) -> None:
+    """A hold was over while its handle believed in it. Sent from a thread."""
+    recording.lost(handle)
+    lock_lost.send_robust(type(handle), lock=handle, reason=reason)
+
+
+async def _send(call: Call, signal: LockSignal, handle: Any, named: dict[str, Any]) -> None:
+    await both(call, signal.tell, signal.atell, type(handle), lock=handle, **named)

@@ -1,0 +1,1 @@
+"""``@locked``: functions that one caller at a time may run."""

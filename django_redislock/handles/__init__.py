@@ -1,0 +1,55 @@
+"""``lock()`` and the handles that it makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+from ..conf import DEFAULT_LOCK_ALIAS
+from ..handler import lock_backends
+from ..identity import caller
+from ..keys import check_name
+from ..options import LockOptions, Terms, documented
+from .lock import Lock
+from .multi import MultiLock
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Lock", "MultiLock", "Names", "lock"]
+
+Names: TypeAlias = "list[str] | tuple[str, ...] | set[str] | frozenset[str]"
+
+
+@overload
+def lock(name: str, **options: Unpack[LockOptions]) -> Lock: ...
+@overload
+def lock(name: Names, **options: Unpack[LockOptions]) -> MultiLock: ...
+
+
+@documented()
+def lock(name: str | Names, **options: Unpack[LockOptions]) -> Lock | MultiLock:
+    """Make a handle on the lock of this name, or on the locks of several names together.
+
+    Nothing is held before ``acquire()`` or ``with``. Times are in seconds or timedeltas; what is
+    None is taken from ``LOCKS[using]``.
+
+    Raises ``ValueError`` or ``TypeError`` for what makes no sense, ``InvalidLockBackend`` for a
+    ``using`` that ``LOCKS`` does not have.
+    """
+    backend = lock_backends[options.pop("using", DEFAULT_LOCK_ALIAS)]
+    if "what" not in options:
+        options["what"] = caller(1)
+    terms = Terms.of(backend.config, options)
+    if isinstance(name, str):
+        return Lock(check_name(name), backend, terms)
+    if terms.token is not None:
+        raise ValueError("A token belongs to one name: make a handle for each of the names.")
+    return MultiLock([Lock(one, backend, terms) for one in _checked_names(name)], terms.wait)
+
+
+def _checked_names(names: Names) -> list[str]:
+    if not isinstance(names, (list, tuple, set, frozenset)):
+        raise TypeError(f"lock() takes a name or a list of names, not {names!r}.")
+    if not names:
+        raise ValueError("lock() needs at least one name.")
+    return sorted({check_name(name) for name in names})

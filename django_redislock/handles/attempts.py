@@ -1,0 +1,228 @@
+"""Acquire and release of one name, with one token after the other."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import events
+from ..backends.base import SHARED, Claim
+from ..conf import Duration, seconds
+from ..exceptions import LockError, LockUnavailable
+from ..identity import packed_holder
+from ..local import misuse
+from ..local.hold import LocalHold
+from ..local.owners import this_owner
+from ..local.registry import Attempt, leave_queue, registry
+from ..local.renewal import renewal
+from ..local.shutdown import release_at_end
+from ..twins import Call, both
+from ..waiting import wait_for_grant
+from .base import Handle
+from .ending import GONE, let_go, lost_error, tell_lost, tie
+
+if TYPE_CHECKING:
+    from ..backends.base import BaseLockBackend, Busy, Grant
+    from ..local.owners import Owner
+    from ..options import Terms
+
+__all__ = ["OneNameHandle"]
+
+
+class _Share:
+    """A handle's part in a hold; over as soon as the handle is gone, or has another one."""
+
+    __slots__ = ("_handle",)
+
+    is_transaction = False
+
+    def __init__(self, handle: OneNameHandle) -> None:
+        self._handle = weakref.ref(handle)
+
+    @property
+    def handle(self) -> OneNameHandle | None:
+        handle = self._handle()
+        return handle if handle is not None and handle._share is self else None
+
+
+class _Mark(NamedTuple):
+    """Who acquires with a handle just now."""
+
+    owner: Owner
+    call: Call
+
+
+class OneNameHandle(Handle):
+    """What ``Lock`` does under its public face."""
+
+    def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
+        self.name = name
+        self.backend = backend
+        self.wait = terms.wait
+        self.limit = SHARED if terms.shared else terms.limit
+        self._terms = terms
+        self._busy: Busy | None = None
+        self._share: _Share | None = None
+        self._hold = self._new_hold()
+        # The mark of the acquire under way, so that a second thread is refused.
+        self._acquiring: dict[str, _Mark] = {}
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lock by this handle, by its own clock."""
+        return self._share is not None and self._hold.alive
+
+    async def _acquire(self, call: Call, wait: Duration | None) -> bool:
+        patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
+        owner = this_owner()
+        mark = _Mark(owner, call)
+        other = self._acquiring.setdefault("now", mark)
+        if other is not mark:
+            if other.owner is not owner and not other.call.is_over:
+                raise LockError.of(
+                    self.name,
+                    f"is being acquired with this very handle by {other.owner}. Make a handle of "
+                    "its own for each thread and task",
+                )
+            self._acquiring["now"] = mark
+        try:
+            if self.held:
+                raise LockError.of(
+                    self.name,
+                    "is held by this very handle. Release it first, or make another handle",
+                )
+            if await self._join(call, owner):
+                return True
+            if self.backend.config.warn:
+                misuse.look(self, patience)
+            return await self._try(call, owner, patience)
+        finally:
+            self._acquiring.pop("now", None)
+
+    async def _join(self, call: Call, owner: Owner) -> bool:
+        """Share a hold of this name that this thread or task has, if it has one."""
+        hold = owner.taken.get(self._hold.lock_id)
+        if hold is None or not hold.alive or hold.limit > self.limit:
+            return False
+        if not (self._terms.reentrant or hold.is_kept_by_transactions):
+            return False
+        before, share = self._hold, _Share(self)
+        try:
+            self._hold, self._share = hold, share
+            if hold.join(share):
+                return True
+        except BaseException:
+            self._share = None
+            raise
+        # It is being released at this moment: the backend is asked for a hold of our own.
+        self._hold, self._share = before, None
+        await let_go(call, self, hold, share)
+        return False
+
+    async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
+        hold, share = self._new_hold(), _Share(self)
+        self._hold, self._share = hold, None
+        attempt = Attempt(call, hold, share, releases=False, is_ours=self._terms.token is None)
+        registry.attempts[attempt] = None
+        try:
+            self._ensure_service()
+            claim = Claim(
+                self.name, hold.token, self.limit, hold.length, self._packed_holder()
+            )
+            began = monotonic()
+            grant, self._busy = await wait_for_grant(call, self.backend, claim, patience)
+            waited = monotonic() - began
+            if grant is not None:
+                self._begin(hold, grant, owner, share)
+            await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
+            if grant is None and patience > 0:
+                leave_queue(hold)
+        except BaseException:
+            # Whether it was granted is unknown.
+            self._share = None
+            attempt.abandon()
+            raise
+        registry.attempts.pop(attempt, None)
+        return grant is not None
+
+    def _ensure_service(self) -> None:
+        try:
+            renewal.ensure()
+        except RuntimeError as error:
+            raise LockError.of(
+                self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
+            ) from error
+
+    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: _Share) -> None:
+        self._share = share
+        if not hold.begin(grant, owner, share):
+            raise lost_error(hold, "its lease ran out before the reply came")
+        if self._terms.min_hold:
+            hold.keep_until = hold.since + self._terms.min_hold
+        owner.took(hold)
+        self.backend.on_force_release = renewal.lost_by_force
+        registry.holds[hold] = None
+        renewal.watch(hold)
+        release_at_end()
+        tie(self, hold, whole=False)
+
+    async def _release(self, call: Call) -> None:
+        hold, share = self._hold, self._share
+        if share is None and self._terms.token is not None:
+            await self._release_others(call)
+            return
+        if share is None or not hold.alive:
+            raise self._not_held()
+        if not hold.is_tied:
+            tie(self, hold, whole=True)
+        self._share = None
+        await let_go(call, self, hold, share)
+
+    async def _release_others(self, call: Call) -> None:
+        """Release, by the token that was given, the hold of another handle."""
+        hold = self._hold
+        for ours in registry.find(hold.lock_id, hold.token):
+            # In this process: it must not believe in what is given away.
+            renewal.mark_lost(ours, "it was released by another handle that had its token")
+        attempt = Attempt(call, hold, None, releases=True)
+        registry.attempts[attempt] = None
+        try:
+            released = await both(
+                call, self.backend.release, self.backend.arelease, self.name, hold.token
+            )
+            if not released:
+                raise lost_error(hold, GONE)
+            await events.released(call, self, None)
+        except LockError as error:
+            if isinstance(error, LockUnavailable):
+                attempt.abandon()
+            raise
+        except BaseException:
+            attempt.abandon()
+            raise
+        finally:
+            registry.attempts.pop(attempt, None)
+
+    def _new_hold(self) -> LocalHold:
+        terms = self._terms
+        hold = LocalHold(
+            self.backend, self.name, terms.token or os.urandom(16).hex(), self.limit,
+            lease=terms.lease, renew=terms.renew, max_hold=terms.max_hold,
+        )  # fmt: skip
+        hold.tell_lost = tell_lost
+        return hold
+
+    def _packed_holder(self) -> str:
+        terms = self._terms
+        return packed_holder(terms.what or "", terms.label, terms.max_hold if terms.renew else 0.0)
+
+    def _not_held(self) -> LockError:
+        if self._share is None:
+            return LockError.of(self.name, "is not held by this handle. Acquire it first")
+        if self._hold.inherited:
+            return LockError.of(
+                self.name, "is held by the parent process, not by this forked child of it"
+            )
+        return lost_error(self._hold, "its lease ran out")

@@ -1,0 +1,156 @@
+"""Handle on the lock of one name."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+from ..backends.base import Holder
+from ..conf import SHORTEST_LEASE, Duration, seconds
+from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
+from ..local.registry import registry
+from ..metrics.families import family_of
+from ..twins import Call, aperform, perform
+from .attempts import OneNameHandle
+from .ending import extend_hold
+
+if TYPE_CHECKING:
+    from ..local.lost import Lost
+
+__all__ = ["Lock"]
+
+logger = logging.getLogger("django_redislock")
+
+
+class Lock(OneNameHandle):
+    """A handle: one attempt after another to hold one name, each with a token of its own.
+
+    Made by ``lock()``. It may pass from thread to thread, but not to another process: that one
+    makes its own handle with ``lock(name, token=held.token)``.
+    """
+
+    @property
+    def token(self) -> str:
+        """What proves the ownership of the present attempt: 128 random bits in hexadecimal."""
+        return self._hold.token
+
+    @property
+    def family(self) -> str:
+        """What it is counted under: the template of the name, or the name without its numbers."""
+        return family_of(self.name)
+
+    @property
+    def fence(self) -> int:
+        """A number above those of all holds of this name before; 0 while nothing was granted."""
+        return self._hold.fence
+
+    @property
+    def lost(self) -> Lost:
+        """Set when the hold is lost; threads ``wait()`` for it, coroutines ``await`` it."""
+        return self._hold.lost
+
+    def remaining(self) -> float:
+        """Seconds until the lease ends unless it is renewed, by the handle's own clock.
+
+        It counts from before the request left, so it is never more than the backend's own count.
+        """
+        return self._hold.remaining() if self._share is not None else 0.0
+
+    def check(self) -> None:
+        """Raise ``LockLost``, or ``LockError`` before any hold, unless it is held. Asks nobody."""
+        if not self.held:
+            raise self._not_held()
+
+    def owned(self) -> bool:
+        """Ask the backend whether this token holds the lock. Raises ``LockUnavailable``."""
+        return any(hold.token == self.token for hold in self.backend.inspect(self.name)[0])
+
+    async def aowned(self) -> bool:
+        """The twin of ``owned``."""
+        holds, _ = await self.backend.ainspect(self.name)
+        return any(hold.token == self.token for hold in holds)
+
+    def detach(self, lease: Duration | None = None) -> str:
+        """Let the hold go on without this handle; return the token by which others act on it.
+
+        It is not renewed any more: it ends ``lease`` seconds from now (by default when its present
+        lease does), unless ``lock(name, token=...)`` releases it before, or acquires it and so
+        renews it. Raises as ``extend()`` does, and ``LockError`` if other handles share the hold.
+        """
+        return perform(self._detach, lease)
+
+    async def adetach(self, lease: Duration | None = None) -> str:
+        """The twin of ``detach``."""
+        return await aperform(self._detach, lease)
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who holds the lock: this handle while it does, else who did at its last attempt."""
+        if self.held:
+            return Holder.unpack(self._packed_holder())
+        return self._busy.holder if self._busy else None
+
+    def busy_error(self, wait: float) -> LockNotAcquired:
+        if self._busy is None:
+            return LockNotAcquired.after(self.name, wait, None, None)
+        return LockNotAcquired.after(self.name, wait, self._busy.holder, self._busy.retry_in)
+
+    def call_on_lost(self) -> None:
+        """Call ``on_lost``: the hold was lost."""
+        if self._share is not None and self._terms.on_lost is not None:
+            try:
+                self._terms.on_lost(self)
+            except BaseException:
+                logger.exception("on_lost of the lock %r failed", self.name)
+
+    def __repr__(self) -> str:
+        state = "lost" if self.lost else "held" if self.held else "not held"
+        return f"<Lock {self.name!r} {state}>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_share", None) is not None and self.held:
+            # Whoever keeps the warning keeps this handle, which must not keep the hold renewed.
+            self._share = None
+            warnings.warn(
+                f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
+                f"{self._hold.remaining():.1f} s.",
+                ResourceWarning,
+                source=self,
+                stacklevel=1,
+            )
+
+    async def _extend(self, call: Call, lease: Duration | None) -> None:
+        hold = self._hold
+        length = seconds(
+            self._terms.lease if lease is None else lease, "lease", least=SHORTEST_LEASE
+        )
+        if not self.held and (self._share is not None or self._terms.token is None):
+            raise self._not_held()
+        await extend_hold(call, self, hold, length)
+
+    async def _detach(self, call: Call, lease: Duration | None) -> str:
+        self.check()
+        hold, share = self._hold, self._share
+        if len([need for need in list(hold.needs) if need.handle not in (None, self)]) > 0:
+            raise LockError.of(self.name, "is held by other handles here too, which need it still")
+        if lease is not None:
+            await self._extend(call, lease)
+        self._share = None
+        hold.decide()
+        registry.holds.pop(hold, None)
+        return hold.token
+
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
+        # Released in the block; or this is a forked child, which holds nothing of its parent's.
+        if self._share is None or self._hold.inherited:
+            return
+        try:
+            await self._release(call)
+        except LockUnavailable as unavailable:
+            # The work was done under the lock, and the hold ends by itself.
+            logger.warning("%s It ends by itself when its lease is over.", unavailable)
+        except LockError as lost:
+            if error is None:
+                raise
+            add_note(error, lost)

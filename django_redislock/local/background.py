@@ -1,0 +1,194 @@
+"""Background jobs of a lock server: now, later, or repeated until it answers."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import queue
+import time
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from ..exceptions import LockUnavailable
+from ..process import ServiceThread, process
+
+if TYPE_CHECKING:
+    from ..backends.base import BaseLockBackend
+
+__all__ = ["RETRY_EVERY", "Background", "background"]
+
+logger = logging.getLogger("django_redislock")
+
+# How often (seconds) a server that does not answer is asked again.
+RETRY_EVERY = 0.25
+# A thread without jobs ends after this time (seconds).
+LINGER = 10.0
+
+_numbers = itertools.count()
+
+
+class Job(NamedTuple):
+    """What to run, and from when on. Times are monotonic.
+
+    ``until``: it is repeated until then while the server does not answer. ``at_end``: whether a
+    process that ends runs it at once instead of dropping it.
+    """
+
+    due: float
+    number: int
+    run: Callable[[], object]
+    until: float = 0.0
+    at_end: bool = True
+
+
+# A job, or None to have another look at the clock.
+Message: TypeAlias = "Job | None"
+
+
+class Worker:
+    """The jobs of one backend, and the thread that runs them one after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = ServiceThread(name, self._serve, self._has_jobs)
+        # Only the thread looks into the heap; everybody else puts jobs into the inbox.
+        self._jobs: list[Job] = []
+        self._away_until = 0.0
+        self._ending = False
+        self._busy = False
+
+    def put(self, job: Message) -> None:
+        """Raises ``RuntimeError`` where no thread can be started."""
+        self._inbox.put(job)
+        self._thread.ensure()
+
+    @property
+    def _inbox(self) -> queue.SimpleQueue[Message]:
+        # Made on first use: gevent replaces the class, perhaps after this module was imported.
+        inbox: queue.SimpleQueue[Message] | None = self.__dict__.get("inbox")
+        return inbox or self.__dict__.setdefault("inbox", queue.SimpleQueue())
+
+    def end(self) -> None:
+        """Run what is worth keeping the process from its end, and drop the rest."""
+        self._ending = True
+        try:
+            self.put(None)
+        except RuntimeError:
+            self._serve()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._busy and not self._has_jobs()
+
+    def _has_jobs(self) -> bool:
+        return bool(self._jobs) or not self._inbox.empty()
+
+    # Below, in the thread.
+
+    def _serve(self) -> None:
+        while True:
+            self._busy = True
+            self._take_in()
+            now = monotonic()
+            if self._jobs and self._jobs[0].due <= now:
+                self._run(heapq.heappop(self._jobs))
+                continue
+            self._busy = False
+            if self._ending and not self._jobs:
+                return
+            pause = self._jobs[0].due - now if self._jobs else LINGER
+            try:
+                self._note(self._inbox.get(timeout=min(pause, LINGER)))
+            except queue.Empty:
+                if not self._jobs:
+                    return
+
+    def _take_in(self) -> None:
+        while not self._inbox.empty():
+            self._note(self._inbox.get())
+        if self._ending:
+            # What waits for its time only because the server has just not answered is dropped.
+            now = monotonic()
+            self._jobs = [job._replace(due=min(job.due, now)) for job in self._jobs if job.at_end]
+            heapq.heapify(self._jobs)
+
+    def _note(self, message: Message) -> None:
+        if message is not None:
+            heapq.heappush(self._jobs, message)
+
+    def _run(self, job: Job) -> None:
+        now = monotonic()
+        if job.until and now >= job.until:
+            return  # what it would have ended has ended by itself
+        if job.until and now < self._away_until:
+            # One is tried on behalf of all, so an outage causes no retry storm.
+            self._note(job._replace(due=self._away_until, at_end=False))
+            return
+        try:
+            job.run()
+        except LockUnavailable:
+            self._away_until = now + RETRY_EVERY
+            if job.until:
+                self._note(job._replace(due=self._away_until, at_end=False))
+        except Exception:
+            logger.debug("A background job of the lock backend failed.", exc_info=True)
+        else:
+            self._away_until = 0.0
+
+
+class Background:
+    """Workers by backend. One whose server hangs does not hold up the jobs of another."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Leave the jobs to the parent, in a forked child."""
+        self._workers: dict[BaseLockBackend, Worker] = {}
+
+    def now(
+        self, backend: BaseLockBackend, run: Callable[[], object], *, first: bool = False
+    ) -> None:
+        """Run it once, soon; with ``first`` before everything else.
+
+        This and the other two raise ``RuntimeError`` where no thread can be started.
+        """
+        self._put(backend, Job(0.0 if first else monotonic(), next(_numbers), run))
+
+    def later(
+        self,
+        backend: BaseLockBackend,
+        run: Callable[[], object],
+        delay: float,
+        *,
+        at_end: bool = True,
+    ) -> None:
+        """Run it once, in ``delay`` seconds or when the process ends."""
+        self._put(backend, Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
+
+    def until_done(
+        self, backend: BaseLockBackend, run: Callable[[], object], until: float
+    ) -> None:
+        """Run it soon, and again while it raises ``LockUnavailable``, until then (monotonic)."""
+        self._put(backend, Job(monotonic(), next(_numbers), run, until=until))
+
+    def end(self, timeout: float) -> None:
+        """The process ends: wait ``timeout`` seconds at most for what is still worth running."""
+        deadline = monotonic() + timeout
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.end()
+        while monotonic() < deadline and not all(worker.is_idle for worker in workers):
+            time.sleep(0.005)
+
+    def _put(self, backend: BaseLockBackend, job: Job) -> None:
+        worker = self._workers.get(backend)
+        if worker is None:
+            made = Worker(f"django_redislock-{backend.alias}")
+            worker = self._workers.setdefault(backend, made)
+        worker.put(job)
+
+
+background = Background()
+process.in_child(background.reset)

@@ -1,0 +1,199 @@
+"""One hold of one name, as this process knows it."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..process import process
+from .lost import Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..backends.base import BaseLockBackend, Grant
+    from .owners import LockId, Owner
+
+__all__ = ["LONGEST_PAUSE", "RENEW_AT", "LocalHold", "Need"]
+
+# A lease is renewed when a third of it has passed, so that two renewals may fail.
+RENEW_AT = 1 / 3
+# A hold with a long lease is renewed often enough (seconds) to notice a forced release.
+LONGEST_PAUSE = 10.0
+
+
+class Need(Protocol):
+    """What needs a hold: a handle or a transaction."""
+
+    is_transaction: bool
+
+    @property
+    def handle(self) -> Any:
+        """The handle, or None if the need is over, even if nobody could say so."""
+
+
+class LocalHold:
+    """A name held with one token. It sends nothing and starts nothing.
+
+    It has no mutex either: an exception, a signal handler or another thread may come in between
+    any two steps. So each change below is a single operation of a dictionary or a list, and those
+    who change it in opposite ways first write and then look: a handle that joins writes its need
+    and then looks whether the hold is being left; who leaves notes that and then looks for needs.
+
+    Times are in seconds on the monotonic clock of this process. ``ends`` is counted from before the
+    request left, so it is never later than the backend's own.
+    """
+
+    __slots__ = (
+        *("__weakref__", "_confirmed", "_leavers", "_undecided", "backend", "due", "ends"),
+        *("extensions", "fence", "keep_until", "length", "limit", "lock_id", "lost", "max_hold"),
+        *("name", "needs", "owner", "pid", "renew", "since", "tell_lost", "token"),
+    )
+
+    def __init__(
+        self,
+        backend: BaseLockBackend,
+        name: str,
+        token: str,
+        limit: int,
+        *,
+        lease: float,
+        renew: bool,
+        max_hold: float | None,
+    ) -> None:
+        self.backend = backend
+        self.name = name
+        self.token = token
+        self.limit = limit
+        self.length = lease
+        self.renew = renew
+        self.max_hold = math.inf if max_hold is None else max_hold
+        self.lock_id: LockId = (backend.place, name)
+        self.lost = Lost()
+        self.owner: Owner | None = None
+        self.tell_lost: Callable[[LocalHold], object] | None = None
+        self.fence = self.extensions = self.pid = 0
+        self.ends = self.due = self.since = -math.inf
+        # Earliest end (monotonic). Released sooner, the lease runs on until then.
+        self.keep_until = 0.0
+        self.needs: dict[Need, None] = {}
+        self._leavers: dict[Any, None] = {}
+        # One item: whoever takes it decides how the hold ends.
+        self._undecided = [True]
+        self._confirmed = True
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this is a forked child, which holds nothing of what its parent holds."""
+        return self.pid not in (0, process.look())
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is held, by its own clock."""
+        return bool(
+            self._undecided
+            and not self._leavers
+            and not self.lost.reason
+            and self.ends > monotonic()
+            and self.pid == process.look()
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was released, dropped or lost."""
+        return not self._undecided or bool(self.lost.reason)
+
+    def begin(self, grant: Grant, owner: Owner, need: Need) -> bool:
+        """It was granted. Returns False if the answer came too late."""
+        self.fence = grant.fence
+        self.owner = owner
+        self.since = monotonic()
+        self._confirmed = grant.confirmed
+        self.needs[need] = None
+        self.set_end(grant.ends)
+        self.pid = process.pid
+        return self.alive
+
+    # Who needs it.
+
+    def join(self, need: Need) -> bool:
+        """Need it, too. If this returns False it is being left: ``leave`` it again."""
+        self.needs[need] = None
+        return self.alive
+
+    def leave(self, need: Any) -> bool:
+        """``need`` is over. Returns True if it was the last: then the caller ends the hold.
+
+        Of several who leave at once, one gets True.
+        """
+        self.needs.pop(need, None)
+        while not self.is_needed:
+            self._leavers[need] = None
+            if not self.is_needed:
+                return self.decide()
+            self._leavers.pop(need)
+        return False
+
+    @property
+    def is_needed(self) -> bool:
+        return bool(self.needs) and any(need.handle is not None for need in list(self.needs))
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether a transaction needs it."""
+        return any(need.is_transaction for need in list(self.needs))
+
+    @property
+    def is_kept_by_transactions(self) -> bool:
+        """Whether nothing but transactions needs it."""
+        return bool(self.needs) and all(
+            need.is_transaction or need.handle is None for need in list(self.needs)
+        )
+
+    def decide(self) -> bool:
+        """End it here and now; nobody but the one who gets True does anything about that."""
+        try:
+            return self._undecided.pop()
+        except IndexError:
+            return False
+
+    @property
+    def is_left(self) -> bool:
+        """Whether somebody ends it just now, who finds out what became of it."""
+        return bool(self._leavers)
+
+    # Its lease.
+
+    def set_end(self, ends: float) -> None:
+        """The lease ends at another time from now on."""
+        now = monotonic()
+        self.ends = ends
+        if self.next_length(now) is None:
+            self.due = ends
+        else:
+            span = min(self.length, ends - now)
+            self.due = ends - span + min(span * RENEW_AT, LONGEST_PAUSE)
+
+    def renewed(self, ends: float) -> None:
+        """The backend granted what was asked of it."""
+        self._confirmed = True
+        self.set_end(ends)
+
+    def postpone(self, delay: float) -> None:
+        """A renewal failed: it is due again after ``delay``, or when the lease is over."""
+        self.due = min(monotonic() + delay, self.ends)
+
+    def next_length(self, now: float) -> float | None:
+        """To how many seconds from ``now`` the lease should be extended; None: let it run out."""
+        if self.renew and now - self.since < self.max_hold:
+            return self.length
+        if not self._confirmed:
+            return max(0.0, self.since + self.length - now)
+        return None
+
+    def remaining(self) -> float:
+        return max(0.0, self.ends - monotonic())
+
+    def held_for(self) -> float:
+        return monotonic() - self.since

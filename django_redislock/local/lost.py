@@ -1,0 +1,72 @@
+"""Event of a lost hold, for which threads wait and which coroutines await."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+__all__ = ["Lost"]
+
+
+class Lost:
+    """Set when the hold was lost, with the reason. The handle's next hold has one of its own."""
+
+    __slots__ = ("_wakers", "reason")
+
+    def __init__(self) -> None:
+        self.reason = ""
+        # What wakes those who wait. A waiter adds its waker first and then looks at the reason;
+        # ``set`` does it the other way round: no mutex, and nobody is missed.
+        self._wakers: deque[Callable[[], object]] = deque()
+
+    def is_set(self) -> bool:
+        return bool(self.reason)
+
+    def __bool__(self) -> bool:
+        return bool(self.reason)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the hold is lost, or ``timeout`` seconds; return whether it is."""
+        event = threading.Event()
+        self._wakers.append(event.set)
+        try:
+            return self.is_set() or event.wait(timeout) or self.is_set()
+        finally:
+            self._forget(event.set)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        waker = partial(_wake, loop, future)
+        self._wakers.append(waker)
+        try:
+            if not self.is_set():
+                yield from future
+        finally:
+            self._forget(waker)
+
+    def set(self, reason: str) -> None:
+        """Note the reason unless there is one, and wake those who wait."""
+        self.reason = self.reason or reason
+        with suppress(IndexError):
+            while True:
+                self._wakers.popleft()()
+
+    def _forget(self, waker: Callable[[], object]) -> None:
+        with suppress(ValueError):
+            self._wakers.remove(waker)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+    with suppress(RuntimeError):  # the loop was closed, and its coroutines with it
+        loop.call_soon_threadsafe(_resolve, future)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,88 @@
+"""Threads and tasks as owners of what they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import weakref
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..process import process
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from .hold import LocalHold
+
+__all__ = ["LockId", "Owner", "this_owner"]
+
+# Which lock: the place of its backend, and the name there.
+LockId: TypeAlias = "tuple[Hashable, str]"
+
+_numbers = itertools.count(1)
+
+
+class Owner:
+    """A thread or a task. Their own ids are reused after they end; an owner is not."""
+
+    def __init__(self, task: asyncio.Task[object] | None) -> None:
+        # Shown with each hold and each wait, so that one can see who waits for whom.
+        self.id = f"{'task' if task is not None else 'thread'}-{next(_numbers)}"
+        self.thread = threading.current_thread()
+        self.task = weakref.ref(task) if task is not None else None
+        # The hold that it took last of each lock. Only the owner itself changes this dictionary;
+        # what other threads have released is found out by looking at the hold.
+        self.taken: dict[LockId, LocalHold] = {}
+
+    def took(self, hold: LocalHold) -> None:
+        """It has acquired this hold."""
+        if len(self.taken) >= 64 and len(self.taken) & (len(self.taken) - 1) == 0:
+            # At each power of two: what was released meanwhile does not pile up.
+            for lock_id, older in list(self.taken.items()):
+                if older.is_over:
+                    self.taken.pop(lock_id, None)
+        self.taken[hold.lock_id] = hold
+
+    def is_running(self) -> bool:
+        """Whether its code may still run, as far as that can be known."""
+        if self.task is None:
+            return self.thread.is_alive()
+        task = self.task()
+        return task is not None and not task.done() and task.get_loop().is_running()
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.thread.name})"
+
+
+class _Owners:
+    """The owners of this process; made on first use, since gevent replaces ``threading.local``."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.made: dict[str, threading.local] = {}
+        self.tasks: weakref.WeakKeyDictionary[asyncio.Task[object], Owner]
+        self.tasks = weakref.WeakKeyDictionary()
+
+
+_owners = _Owners()
+process.in_child(_owners.reset)
+
+
+def this_owner() -> Owner:
+    """The task that is running, or else the thread.
+
+    A task that another one started works beside it: it is an owner of its own, as a thread is.
+    """
+    loop = asyncio._get_running_loop()
+    task = asyncio.current_task(loop) if loop is not None else None
+    if task is not None:
+        return _owners.tasks.get(task) or _owners.tasks.setdefault(task, Owner(task))
+    try:
+        return _owners.made["threads"].owner  # type: ignore[no-any-return]
+    except (AttributeError, KeyError):
+        threads = _owners.made.setdefault("threads", threading.local())
+        threads.owner = Owner(None)
+        return threads.owner  # type: ignore[no-any-return]

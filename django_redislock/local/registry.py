@@ -1,0 +1,122 @@
+"""Registry of what this process holds, and of every attempt under way."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..process import process
+from .background import background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..twins import Call
+    from .hold import LocalHold, Need
+    from .owners import LockId
+
+__all__ = ["Attempt", "Registry", "leave_queue", "registry"]
+
+# How long (seconds) an acquire that nobody waits for any more may still be on its way.
+LATE = 60.0
+
+
+class Attempt:
+    """An acquire or a release under way: what has to be put right if it is interrupted.
+
+    It is registered before anything is sent, and taken out as its last act. One that is still there
+    when its call is over was interrupted, perhaps more than once.
+    """
+
+    __slots__ = ("call", "hold", "is_ours", "need", "releases")
+
+    def __init__(
+        self, call: Call, hold: LocalHold, need: Need | None, *, releases: bool, is_ours: bool = True
+    ) -> None:
+        self.call = call
+        self.hold = hold
+        self.need = need
+        self.releases = releases
+        # A token that was given may be that of a hold which is not ours to end.
+        self.is_ours = is_ours
+
+    def abandon(self) -> None:
+        """Put right what it may have left half done. Doing so twice does no harm."""
+        hold, backend = self.hold, self.hold.backend
+        if self.releases:
+            self._finish_release()
+        else:
+            hold.decide()
+            backend.dismiss(hold.name, hold.token)
+            if self.is_ours:
+                # Whether it was granted is unknown: cancelled by token, it is not in any case.
+                cancel = partial(backend.cancel, hold.name, hold.token, LATE)
+                _until_done(hold, cancel, monotonic() + hold.length)
+            registry.holds.pop(hold, None)
+        registry.attempts.pop(self, None)
+
+    def _finish_release(self) -> None:
+        hold = self.hold
+        if self.need is not None:
+            hold.leave(self.need)
+            if hold.is_needed:
+                return
+        # Who had decided to end it may not have got any further.
+        hold.decide()
+        now = monotonic()
+        if hold.keep_until <= now:
+            release = partial(hold.backend.release, hold.name, hold.token)
+            _until_done(hold, release, hold.ends if hold.pid else now + hold.length)
+        registry.holds.pop(hold, None)
+
+
+class Registry:
+    """The only set of holds and attempts. Each change is a single operation of a dictionary."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Hold nothing of what the parent holds, in a forked child."""
+        self.holds: dict[LocalHold, None] = {}
+        self.attempts: dict[Attempt, None] = {}
+
+    def sweep(self) -> None:
+        """Abandon the attempts that were interrupted, and drop the holds that nobody needs."""
+        # The holds first: one whose acquire ends meanwhile has its need by then.
+        holds, attempts = list(self.holds), list(self.attempts)
+        under_way = {attempt.hold for attempt in attempts if not attempt.call.is_over}
+        for attempt in attempts:
+            if attempt.call.is_over:
+                attempt.abandon()
+        for hold in holds:
+            if hold not in under_way and not hold.is_needed and hold.leave(self):
+                # Its handle was dropped: it ends with its lease.
+                self.holds.pop(hold, None)
+
+    def find(self, lock_id: LockId, token: str) -> list[LocalHold]:
+        """The holds of this lock with this token; several handles may have acquired with it."""
+        return [
+            hold for hold in list(self.holds) if hold.token == token and hold.lock_id == lock_id
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self.holds or self.attempts)
+
+
+def leave_queue(hold: LocalHold) -> None:
+    """An attempt gave up after a wait: take its claim back, in the background."""
+    cancel = partial(hold.backend.cancel, hold.name, hold.token)
+    _until_done(hold, cancel, monotonic() + hold.length)
+
+
+def _until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> None:
+    try:
+        background.until_done(hold.backend, tell, until)
+    except RuntimeError:  # no thread can be started
+        tell()
+
+
+registry = Registry()
+process.in_child(registry.reset)

@@ -1,0 +1,217 @@
+"""Renewal of what this process holds, and the news of what it has lost."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Hashable
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..backends.base import Extension
+from ..process import ServiceThread, process
+from .background import RETRY_EVERY, background
+from .registry import registry
+
+if TYPE_CHECKING:
+    from ..backends.base import BaseLockBackend
+    from .hold import LocalHold
+
+__all__ = ["Renewal", "renewal"]
+
+logger = logging.getLogger("django_redislock")
+
+# The thread ends when the process has held nothing for this time (seconds).
+LINGER = 30.0
+# Meanwhile it looks again this soon (seconds). What is due later, as most is, need not wake it:
+# that would cost more than the rest of an acquire.
+SOON = 0.5
+# Holds that fall due within this time (seconds) travel together.
+BATCH_WINDOW = 0.05
+# While a server is away, that is said this often (seconds).
+WARN_EVERY = 10.0
+
+
+class _Renewed(NamedTuple):
+    """What is asked for a hold, and how often its handle had extended it before."""
+
+    hold: LocalHold
+    extension: Extension
+    extensions: int
+
+
+class Renewal:
+    """Watches the clock of every hold in the registry.
+
+    Its thread never talks to a server, so that a loss is reported in time however long a server
+    takes to answer; and nobody interrupts it, so that it puts right what a caller left half done.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Have no thread, in a forked child."""
+        self._thread = ServiceThread("django_redislock-renewal", self._serve, lambda: bool(registry))
+        self._made: dict[str, queue.SimpleQueue[None]] = {}
+        self._wake_at = 0.0
+        self._swept_at = 0.0
+        self._used: dict[BaseLockBackend, float] = {}
+        self._warned: dict[BaseLockBackend, float] = {}
+
+    def ensure(self) -> None:
+        """Be there. Raises ``RuntimeError`` where no thread can be started."""
+        self._thread.ensure()
+
+    def watch(self, hold: LocalHold) -> None:
+        """The hold is due at another time than before, or for the first time."""
+        if hold.due < self._wake_at:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._wakes.put(None)
+
+    def mark_lost(self, hold: LocalHold, reason: str) -> None:
+        """The hold is over, though nobody here ended it. Its handles are told in another thread."""
+        hold.lost.set(reason)
+        self.wake()
+
+    def lost_by_force(self, place: Hashable, name: str, token: str) -> None:
+        """A backend heard that a hold was released by force."""
+        for hold in registry.find((place, name), token):
+            self.mark_lost(hold, "it was released by force")
+
+    @property
+    def _wakes(self) -> queue.SimpleQueue[None]:
+        # Made on first use: gevent replaces the class, perhaps after this module was imported.
+        made = self._made.get("wakes")
+        return made or self._made.setdefault("wakes", queue.SimpleQueue())
+
+    # Below, in the thread.
+
+    def _serve(self) -> None:
+        needed_at = monotonic()
+        while True:
+            now = monotonic()
+            if now >= self._swept_at + SOON:
+                self._swept_at = now
+                self._mend(now)
+            if registry:
+                needed_at = now
+            elif now > needed_at + LINGER:
+                return
+            self._wake_at = self._look_at_holds(now)
+            try:
+                self._wakes.get(timeout=max(0.0, self._wake_at - monotonic()))
+            except queue.Empty:
+                continue
+
+    def _mend(self, now: float) -> None:
+        """Put right what interrupted callers left half done."""
+        for attempt in list(registry.attempts):
+            self._used[attempt.hold.backend] = now
+        registry.sweep()
+        for backend, used_at in list(self._used.items()):
+            backend.mend()
+            if now > used_at + LINGER:
+                del self._used[backend]
+
+    def _look_at_holds(self, now: float) -> float:
+        """Renew what is due, tell what is lost; return when to look again."""
+        wake_at, due, lost = now + SOON, [], []
+        for hold in list(registry.holds):
+            self._used[hold.backend] = now
+            if hold.is_left:
+                continue  # whoever leaves it finds out what became of it
+            if hold.ends <= now:
+                hold.lost.set("its lease ran out")
+            if hold.lost.reason:
+                lost.append(hold)
+            elif hold.due <= now + BATCH_WINDOW:
+                if hold.is_needed:
+                    due.append(hold)
+            else:
+                wake_at = min(wake_at, hold.due)
+        if any(hold.due <= now for hold in due):
+            self._renew(due, now)
+        wake_at = min([wake_at, *(hold.due for hold in due)])
+        self._tell_lost(lost)
+        return wake_at
+
+    def _tell_lost(self, holds: list[LocalHold]) -> None:
+        told = []
+        for hold in holds:
+            if hold.decide():
+                told.append(hold)
+            registry.holds.pop(hold, None)
+        if told:
+            # Callbacks of users may take long.
+            telling = threading.Thread(
+                target=_tell, args=(told,), name="django_redislock-lost", daemon=True
+            )
+            try:
+                telling.start()
+            except RuntimeError:
+                _tell(told)
+
+    def _renew(self, due: list[LocalHold], now: float) -> None:
+        by_backend: dict[BaseLockBackend, list[_Renewed]] = defaultdict(list)
+        for hold in due:
+            if (length := hold.next_length(now)) is not None:
+                extension = Extension(hold.name, hold.token, length, at_least=True)
+                by_backend[hold.backend].append(_Renewed(hold, extension, hold.extensions))
+            # Until the answer comes, or the lease is over, there is nothing more to do.
+            hold.due = hold.ends
+        for backend, renewals in by_backend.items():
+            try:
+                background.now(backend, partial(self._extend, backend, renewals), first=True)
+            except RuntimeError as error:
+                self._try_again(backend, renewals, error)
+
+    # Below, in the thread of the background jobs.
+
+    def _extend(self, backend: BaseLockBackend, renewals: list[_Renewed]) -> None:
+        try:
+            ends = backend.extend([one.extension for one in renewals])
+        except Exception as error:  # noqa: BLE001 - until the lease is over, it may yet succeed
+            self._try_again(backend, renewals, error)
+            return
+        self._warned.pop(backend, None)
+        for (hold, _, extensions), end in zip(renewals, ends, strict=True):
+            if hold.is_left or hold.is_over:
+                continue
+            if end is None:
+                hold.lost.set("its lease ran out, or it was released by force")
+            elif hold.extensions == extensions:
+                hold.renewed(end)
+            else:
+                # Its handle extends it at the same time: only the next renewal knows the outcome.
+                hold.postpone(RETRY_EVERY)
+        self.wake()
+
+    def _try_again(
+        self, backend: BaseLockBackend, renewals: list[_Renewed], error: Exception
+    ) -> None:
+        now = monotonic()
+        if now > self._warned.get(backend, 0.0) + WARN_EVERY:
+            self._warned[backend] = now
+            logger.warning("%d lock(s) could not be renewed yet: %s", len(renewals), error)
+        for hold, *_ in renewals:
+            hold.postpone(RETRY_EVERY)
+        self.wake()
+
+
+def _tell(holds: list[LocalHold]) -> None:
+    for hold in holds:
+        if hold.tell_lost is not None:
+            hold.tell_lost(hold)
+
+
+renewal = Renewal()
+
+# A child holds nothing of what its parent holds, and inherits no thread.
+process.in_child(renewal.reset)

@@ -1,0 +1,243 @@
+"""Options of a lock: typed, checked and documented once, for handles, functions, views and rows."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
+
+from .backends.base import SHARED
+from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+
+if TYPE_CHECKING:
+    from .conf import LockConfig
+
+__all__ = ["CallOptions", "LockOptions", "Terms", "check_options", "documented"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_VISIBLE = re.compile(r"[!-~]+")
+
+
+class _Options(TypedDict, total=False):
+    using: str
+    lease: Duration | None
+    wait: Duration | None
+    renew: bool | None
+    max_hold: Duration | None
+    min_hold: Duration
+    limit: int
+    shared: bool
+    reentrant: bool
+    on_lost: Callable[[Any], object] | None
+
+
+class LockOptions(_Options, total=False):
+    """The options of ``lock()``."""
+
+    label: str
+    what: str | None
+    token: str | None
+
+
+class CallOptions(_Options, total=False):
+    """The options of what is called again and again: functions, views, methods and commands."""
+
+    label: str | Callable[..., str]
+
+
+class Terms(NamedTuple):
+    """How a handle asks for its lock and holds it. Times are in seconds."""
+
+    wait: float
+    lease: float
+    renew: bool
+    max_hold: float | None
+    min_hold: float = 0.0
+    limit: int = 1
+    shared: bool = False
+    reentrant: bool = False
+    on_lost: Callable[[Any], object] | None = None
+    label: str = ""
+    what: str | None = None
+    token: str | None = None
+
+    @classmethod
+    def of(cls, config: LockConfig, options: Mapping[str, Any]) -> Terms:
+        """What the options say, and what ``LOCKS`` says where they say nothing.
+
+        Raises ``ValueError`` or ``TypeError`` for what makes no sense.
+        """
+        values = {
+            "wait": config.wait,
+            "lease": config.lease,
+            "renew": config.renew,
+            "max_hold": config.max_hold,
+        }
+        for name, value in options.items():
+            if value is not None:
+                values[name] = _option(name).check(value, name)
+        _check_together(values)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+class _Option(NamedTuple):
+    default: Any
+    check: Callable[[Any, str], Any]
+    about: str
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise for what makes no sense whatever ``LOCKS`` says: decorators ask before any call."""
+    for name, value in options.items():
+        option = _option(name)
+        if not (value is None or (name == "label" and callable(value))):
+            option.check(value, name)
+    _check_together(options)
+
+
+def documented(**changed: Any) -> Callable[[F], F]:
+    """Show every option in the signature and in the help text of a function that takes them all.
+
+    ``changed``: the options with another default here.
+    """
+
+    def document(function: F) -> F:
+        own = inspect.signature(function)
+        taken = own.parameters["options"].annotation
+        names = [
+            name
+            for name in OPTIONS
+            if name not in ("what", "token") or taken == "Unpack[LockOptions]"
+        ]
+        shown = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        shown += [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=changed.get(name, OPTIONS[name].default),
+            )
+            for name in names
+            if name not in own.parameters
+        ]
+        function.__signature__ = own.replace(parameters=shown)  # type: ignore[attr-defined]
+        about = "\n".join(f"    ``{name}``: {OPTIONS[name].about}" for name in names)
+        function.__doc__ = f"{inspect.getdoc(function)}\n\nOptions:\n\n{about}\n"
+        return function
+
+    return document
+
+
+def _option(name: str) -> _Option:
+    try:
+        return OPTIONS[name]
+    except KeyError:
+        raise TypeError(_unknown(name)) from None
+
+
+# What the options of other libraries are called here.
+_ELSEWHERE = {
+    "timeout": "lease= (how long an unrenewed hold lives) or wait= (how long to wait for it)",
+    "expire": "lease=",
+    "expires": "lease=",
+    "ttl": "lease=",
+    "auto_release_time": "lease=",
+    "auto_renewal": "renew=",
+    "blocking": "wait=0 for a lock that does not wait",
+    "blocking_timeout": "wait=",
+}
+
+
+def _unknown(name: str) -> str:
+    if name in _ELSEWHERE:
+        return f"There is no option {name!r}: write {_ELSEWHERE[name]}."
+    close = get_close_matches(name, OPTIONS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else f" There are {', '.join(OPTIONS)}."
+    return f"There is no option {name!r}.{hint}"
+
+
+def _check_together(options: Mapping[str, Any]) -> None:
+    if options.get("shared") and options.get("limit", 1) not in (1, None):
+        raise ValueError("limit and shared exclude each other: a shared lock has no limit.")
+    if options.get("min_hold") and options.get("reentrant"):
+        raise ValueError("min_hold and reentrant exclude each other: the hold may be another's.")
+
+
+def _flag(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{what} must be True or False, not {value!r}.")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {value!r}; write str(...) around it.")
+    return value
+
+
+def _callback(value: Any, what: str) -> Callable[[Any], object]:
+    if not callable(value):
+        raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
+    function: Callable[[Any], object] = value
+    return function
+
+
+def _limit(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < SHARED:
+        raise ValueError(f"{what} must be a whole number of 1 or more, not {value!r}.")
+    return value
+
+
+def _max_hold(value: Any, what: str) -> float | None:
+    longest = seconds(value, what, endless=True)
+    return None if math.isinf(longest) else longest
+
+
+def _token(value: Any, what: str) -> str:
+    # The scripts find it in their records up to the first blank, and count its bytes.
+    if not (isinstance(value, str) and _VISIBLE.fullmatch(value)):
+        raise ValueError(f"{what} must be the token of another handle, not {value!r}.")
+    return value
+
+
+OPTIONS = {
+    "using": _Option(DEFAULT_LOCK_ALIAS, _text, "the alias in ``LOCKS``."),
+    "lease": _Option(
+        None,
+        lambda value, what: seconds(value, what, least=SHORTEST_LEASE),
+        "seconds that an unrenewed hold lives.",
+    ),
+    "wait": _Option(
+        None,
+        lambda value, what: seconds(value, what, endless=True),
+        "seconds that an attempt may queue; 0 does not wait, ``float('inf')`` waits for ever.",
+    ),
+    "renew": _Option(None, _flag, "whether the lease is extended while the process lives."),
+    "max_hold": _Option(
+        None,
+        _max_hold,
+        "seconds after which a hold is not renewed any more; ``float('inf')``: no end.",
+    ),
+    "min_hold": _Option(
+        0.0,
+        seconds,
+        "seconds that a hold lasts at least, however soon it is released: a job that takes less "
+        "time than the clocks of two servers differ does not run twice.",
+    ),
+    "limit": _Option(1, _limit, "how many may hold the name at once."),
+    "shared": _Option(
+        False, _flag, "a read lock: many may share it, one without ``shared`` excludes them all."
+    ),
+    "reentrant": _Option(
+        False, _flag, "joins the hold that the same thread or task took last, if it has any."
+    ),
+    "label": _Option("", _text, "free text shown with the holder, such as a user or a job."),
+    "on_lost": _Option(
+        None, _callback, "called with the handle, in a thread, when the hold is lost."
+    ),
+    "what": _Option(None, _text, "what the holder does; by default the calling function."),
+    "token": _Option(None, _token, "act on the hold of another handle, by its token."),
+}

@@ -1,0 +1,89 @@
+"""Blocking and awaiting twins of one coroutine.
+
+The rule: what a handle does is written once, as an ordinary ``async def`` whose first argument is
+the ``Call``. A thread drives it with ``perform`` to its end in one go; a task awaits it through
+``aperform``. Where the two differ, ``both`` joins a blocking function and its awaiting twin; a
+blocking call never suspends. Nothing here asks whether an event loop is running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from itertools import starmap
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["Call", "aperform", "both", "perform"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_start = methodcaller("send", None)
+
+
+class Call:
+    """One call of a handle's method: in which world it runs, and whether it still does."""
+
+    steps: Coroutine[Any, Any, Any]
+
+    def __init__(self, *, blocking: bool) -> None:
+        self.blocking = blocking
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the coroutine has ended, in whatever way; a kept traceback does not matter."""
+        frame: FrameType | None = self.steps.cr_frame
+        return frame is None
+
+    def _create(self, function: Callable[..., Coroutine[Any, Any, Any]], args: Any) -> Any:
+        """An iterator that creates the coroutine and stores it in ``steps``.
+
+        An exception from outside may come between any two bytecodes, and a coroutine that was
+        created and never started warns of that. Here no bytecode runs in between: what drives the
+        iterator is C code from the creation to the first step.
+        """
+        create = starmap(function, ((self, *args),))
+        return map(partial(self.__dict__.setdefault, "steps"), create)
+
+
+def perform(
+    function: Callable[Concatenate[Call, P], Coroutine[Any, Any, T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run the coroutine function in this thread, to its end; it takes positional arguments."""
+    call = Call(blocking=True)
+    try:
+        next(map(_start, call._create(function, args)))
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    raise AssertionError(f"{function!r} suspended in a blocking call.")
+
+
+async def aperform(
+    function: Callable[Concatenate[Call, P], Coroutine[Any, Any, T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run the coroutine function in this task; it takes positional arguments."""
+    call = Call(blocking=False)
+    steps: Coroutine[Any, Any, T] = next(call._create(function, args))
+    return await steps
+
+
+async def both(
+    call: Call,
+    blocking: Callable[P, T],
+    awaiting: Callable[P, Awaitable[T]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Call one of two twins with these arguments: which one is for the call to say."""
+    if call.blocking:
+        return blocking(*args, **kwargs)
+    return await awaiting(*args, **kwargs)
