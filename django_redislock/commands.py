@@ -112,7 +112,8 @@ class LockedCommand(BaseCommand):
         options: dict[str, Any] = {"what": f"manage.py {self._command_name()}"}
         options |= {**self.lock_options, "wait": wait}
         handle: Lock | MultiLock = lock(names[0] if len(names) == 1 else names, **options)
-        return stack.enter_context(handle)
+        stack.enter_context(handle)
+        return handle
 
     def _busy(self, error: LockNotAcquired, options: Mapping[str, Any]) -> None:
         quiet = self.quiet or options.get("verbosity", 1) == 0

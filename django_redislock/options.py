@@ -172,6 +172,12 @@ def _flag(value: Any, what: str) -> bool:
     return value
 
 
+def _flag_or_none(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{what} must be True, False or None, not {value!r}.")
+    return value
+
+
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a string, not {value!r}; write str(...) around it.")
@@ -215,7 +221,7 @@ OPTIONS = {
         lambda value, what: seconds(value, what, endless=True),
         "seconds that an attempt may queue; 0 does not wait, ``float('inf')`` waits for ever.",
     ),
-    "renew": _Option(None, _flag, "whether the lease is extended while the process lives."),
+    "renew": _Option(None, _flag_or_none, "whether the lease is extended while the process lives."),
     "max_hold": _Option(
         None,
         _max_hold,

@@ -5,6 +5,7 @@ Released earlier, the next holder would read what was true before.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -55,33 +56,45 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
 
 
 class Tie:
-    """A transaction's need of a hold: a callback that Django calls after the commit, or drops.
+    """A callback that Django calls after the commit, or drops: until then the hold is needed.
 
     There is no callback for a rollback, but a callback that is dropped notices it: at once, since
-    nobody else refers to it. Until then it keeps the hold, and so its lease renewed.
+    nobody else refers to it. Until then it keeps the handle, and the hold is renewed.
     """
 
     __qualname__ = "django_redislock.release_after_commit"
 
+    def __init__(self, handle: Any, hold: LocalHold, untie: Untie) -> None:
+        self.kept = [(handle, hold, untie)]
+        self._need = TransactionNeed(self)
+        hold.needs[self._need] = None
+
+    def __call__(self) -> None:
+        try:
+            handle, hold, untie = self.kept.pop()
+        except IndexError:
+            return
+        perform(untie, handle, hold, self._need)
+
+    __del__ = __call__
+
+
+class TransactionNeed:
+    """A transaction's need of a hold. It does not keep the callback alive."""
+
+    __slots__ = ("_tie",)
+
     is_transaction = True
 
-    def __init__(self, handle: Any, hold: LocalHold, untie: Untie) -> None:
-        self._kept = [(handle, hold, untie)]
-        hold.needs[self] = None
+    def __init__(self, tie: Tie) -> None:
+        self._tie = weakref.ref(tie)
 
     @property
     def handle(self) -> Any:
         """The handle that was used in the transaction; None when that is over."""
-        return self._kept[0][0] if self._kept else None
-
-    def __call__(self) -> None:
-        try:
-            handle, hold, untie = self._kept.pop()
-        except IndexError:
-            return
-        perform(untie, handle, hold, self)
-
-    __del__ = __call__
+        tie = self._tie()
+        kept = tie.kept[:1] if tie is not None else []
+        return kept[0][0] if kept else None
 
 
 class ManualTransaction:

@@ -15,7 +15,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CoroutineType
 
 __all__ = ["Call", "aperform", "both", "perform"]
 
@@ -28,7 +28,7 @@ _start = methodcaller("send", None)
 class Call:
     """One call of a handle's method: in which world it runs, and whether it still does."""
 
-    steps: Coroutine[Any, Any, Any]
+    steps: CoroutineType[Any, Any, Any]
 
     def __init__(self, *, blocking: bool) -> None:
         self.blocking = blocking
@@ -36,8 +36,7 @@ class Call:
     @property
     def is_over(self) -> bool:
         """Whether the coroutine has ended, in whatever way; a kept traceback does not matter."""
-        frame: FrameType | None = self.steps.cr_frame
-        return frame is None
+        return self.steps.cr_frame is None
 
     def _create(self, function: Callable[..., Coroutine[Any, Any, Any]], args: Any) -> Any:
         """An iterator that creates the coroutine and stores it in ``steps``.

@@ -106,9 +106,7 @@ async def _queue_for(
             return Outcome(None, busy)
 
 
-async def _ask(
-    call: Call, backend: BaseLockBackend, claim: Claim, deadline: float
-) -> Grant | Busy:
+async def _ask(call: Call, backend: BaseLockBackend, claim: Claim, deadline: float) -> Grant | Busy:
     """Keep the place in the queue until the deadline, or get the grant."""
     left = max(deadline - monotonic(), SHORTEST_STAY)
     await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
@@ -127,9 +125,7 @@ def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -
     return lease_ends if now < lease_ends < deadline else deadline
 
 
-async def _notified(
-    call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: float
-) -> Turn | None:
+async def _notified(call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: float) -> Turn | None:
     """Sleep until the waiter is notified, ``timeout`` seconds at most."""
     if isinstance(waiter, ThreadWaiter):
         return waiter.hear(max(0.0, timeout))

@@ -93,9 +93,7 @@ class Detail:
         """Raises ``LockUnavailable`` or ``InvalidLockBackend``."""
         backend = lock_backends[alias]
         holds, waiting = backend.inspect(name)
-        own = [
-            hold for hold in list(registry.holds) if hold.lock_id == (backend.place, name)
-        ]
+        own = [hold for hold in list(registry.holds) if hold.lock_id == (backend.place, name)]
         return cls(
             rows=rows_of(Found(alias, hold) for hold in holds),
             queue=[

@@ -172,9 +172,7 @@ class BaseLockBackend(ABC):
         return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
     @abstractmethod
-    def acquire(
-        self, claim: Claim, stay: float = 0.0, within: float | None = None
-    ) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: float | None = None) -> Grant | Busy:
         """Grant the claim if the name is free and nobody waits before it.
 
         With ``stay`` (seconds) a claim that is not granted joins the queue, or keeps its place

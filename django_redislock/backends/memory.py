@@ -69,9 +69,7 @@ class MemoryLockBackend(BaseLockBackend):
         self._sweep_at = 100
         self._hour = Hour()
 
-    def acquire(
-        self, claim: Claim, stay: float = 0.0, within: float | None = None
-    ) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: float | None = None) -> Grant | Busy:
         with self._mutex:
             now = time.monotonic()
             if claim.name not in self._names:

@@ -128,9 +128,7 @@ class OneNameHandle(Handle):
         registry.attempts[attempt] = None
         try:
             self._ensure_service()
-            claim = Claim(
-                self.name, hold.token, self.limit, hold.length, self._packed_holder()
-            )
+            claim = Claim(self.name, hold.token, self.limit, hold.length, self._packed_holder())
             began = monotonic()
             grant, self._busy = await wait_for_grant(call, self.backend, claim, patience)
             waited = monotonic() - began

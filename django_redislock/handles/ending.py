@@ -54,9 +54,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
         await extend_hold(call, handle, hold, max(left, SHORTEST_LEASE))
         registry.holds.pop(hold, None)
         return
-    released = await both(
-        call, hold.backend.release, hold.backend.arelease, hold.name, hold.token
-    )
+    released = await both(call, hold.backend.release, hold.backend.arelease, hold.name, hold.token)
     if not released:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)
@@ -97,8 +95,8 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
 
 
 def tell_lost(hold: LocalHold) -> None:
-    """Tell the handles that need the hold. This runs their users' code, in a thread of its own."""
-    handles = [handle for need in list(hold.needs) if (handle := need.handle) is not None]
+    """Tell the handles of the hold. This runs their users' code, in a thread of its own."""
+    handles = hold.handles_at_loss
     for handle in handles:
         handle.call_on_lost()
     # One hold was lost, so that is told once, of the handle that came first if there are several.

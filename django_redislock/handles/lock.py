@@ -98,7 +98,7 @@ class Lock(OneNameHandle):
 
     def call_on_lost(self) -> None:
         """Call ``on_lost``: the hold was lost."""
-        if self._share is not None and self._terms.on_lost is not None:
+        if self._terms.on_lost is not None:
             try:
                 self._terms.on_lost(self)
             except BaseException:

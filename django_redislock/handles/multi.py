@@ -93,9 +93,7 @@ class MultiLock(Handle):
         return (self._failed or self.locks[0]).busy_error(wait)
 
 
-async def _each(
-    locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, None]]
-) -> None:
+async def _each(locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:
     """Do it with all of them, whatever goes wrong with one; what did is raised at the end."""
     errors: list[BaseException] = []
     for lock in locks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import queue
 import time
 from collections.abc import Callable
@@ -51,15 +52,16 @@ class Worker:
     """The jobs of one backend, and the thread that runs them one after the other."""
 
     def __init__(self, name: str) -> None:
-        self._thread = ServiceThread(name, self._serve, self._has_jobs)
+        self._thread = ServiceThread(name, self._serve, self.has_jobs)
         # Only the thread looks into the heap; everybody else puts jobs into the inbox.
         self._jobs: list[Job] = []
+        self._unfinished: dict[int, Job] = {}
         self._away_until = 0.0
         self._ending = False
-        self._busy = False
 
-    def put(self, job: Message) -> None:
+    def put(self, job: Job) -> None:
         """Raises ``RuntimeError`` where no thread can be started."""
+        self._unfinished[job.number] = job
         self._inbox.put(job)
         self._thread.ensure()
 
@@ -72,29 +74,25 @@ class Worker:
     def end(self) -> None:
         """Run what is worth keeping the process from its end, and drop the rest."""
         self._ending = True
+        self._inbox.put(None)
         try:
-            self.put(None)
+            self._thread.ensure()
         except RuntimeError:
             self._serve()
 
-    @property
-    def is_idle(self) -> bool:
-        return not self._busy and not self._has_jobs()
-
-    def _has_jobs(self) -> bool:
-        return bool(self._jobs) or not self._inbox.empty()
+    def has_jobs(self, until: float = math.inf) -> bool:
+        """Whether anything is to be run up to then (monotonic)."""
+        return any(job.due <= until for job in list(self._unfinished.values()))
 
     # Below, in the thread.
 
     def _serve(self) -> None:
         while True:
-            self._busy = True
             self._take_in()
             now = monotonic()
             if self._jobs and self._jobs[0].due <= now:
                 self._run(heapq.heappop(self._jobs))
                 continue
-            self._busy = False
             if self._ending and not self._jobs:
                 return
             pause = self._jobs[0].due - now if self._jobs else LINGER
@@ -110,31 +108,42 @@ class Worker:
         if self._ending:
             # What waits for its time only because the server has just not answered is dropped.
             now = monotonic()
-            self._jobs = [job._replace(due=min(job.due, now)) for job in self._jobs if job.at_end]
-            heapq.heapify(self._jobs)
+            jobs, self._jobs = self._jobs, []
+            for job in jobs:
+                self._unfinished.pop(job.number, None)
+                if job.at_end:
+                    self._note(job._replace(due=min(job.due, now)))
 
     def _note(self, message: Message) -> None:
         if message is not None:
+            self._unfinished[message.number] = message
             heapq.heappush(self._jobs, message)
 
     def _run(self, job: Job) -> None:
+        again = self._repeated(job)
+        if again is not None:
+            self._note(again)
+        else:
+            self._unfinished.pop(job.number, None)
+
+    def _repeated(self, job: Job) -> Job | None:
+        """Run the job; return when to run it again, if it is worth that."""
         now = monotonic()
         if job.until and now >= job.until:
-            return  # what it would have ended has ended by itself
+            return None  # what it would have ended has ended by itself
         if job.until and now < self._away_until:
             # One is tried on behalf of all, so an outage causes no retry storm.
-            self._note(job._replace(due=self._away_until, at_end=False))
-            return
+            return job._replace(due=self._away_until, at_end=False)
         try:
             job.run()
         except LockUnavailable:
             self._away_until = now + RETRY_EVERY
-            if job.until:
-                self._note(job._replace(due=self._away_until, at_end=False))
+            return job._replace(due=self._away_until, at_end=False) if job.until else None
         except Exception:
             logger.debug("A background job of the lock backend failed.", exc_info=True)
         else:
             self._away_until = 0.0
+        return None
 
 
 class Background:
@@ -167,9 +176,7 @@ class Background:
         """Run it once, in ``delay`` seconds or when the process ends."""
         self._put(backend, Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
 
-    def until_done(
-        self, backend: BaseLockBackend, run: Callable[[], object], until: float
-    ) -> None:
+    def until_done(self, backend: BaseLockBackend, run: Callable[[], object], until: float) -> None:
         """Run it soon, and again while it raises ``LockUnavailable``, until then (monotonic)."""
         self._put(backend, Job(monotonic(), next(_numbers), run, until=until))
 
@@ -179,8 +186,17 @@ class Background:
         workers = list(self._workers.values())
         for worker in workers:
             worker.end()
-        while monotonic() < deadline and not all(worker.is_idle for worker in workers):
+        while monotonic() < deadline and any(worker.has_jobs() for worker in workers):
             time.sleep(0.005)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait ``timeout`` seconds at most until nothing is due; return whether that is so."""
+        deadline = monotonic() + timeout
+        while any(worker.has_jobs(monotonic()) for worker in list(self._workers.values())):
+            if monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        return True
 
     def _put(self, backend: BaseLockBackend, job: Job) -> None:
         worker = self._workers.get(backend)

@@ -47,7 +47,17 @@ class LocalHold:
 
     __slots__ = (
         *("__weakref__", "_confirmed", "_leavers", "_undecided", "backend", "due", "ends"),
-        *("extensions", "fence", "keep_until", "length", "limit", "lock_id", "lost", "max_hold"),
+        *(
+            "extensions",
+            "fence",
+            "handles_at_loss",
+            "keep_until",
+            "length",
+            "limit",
+            "lock_id",
+            "lost",
+            "max_hold",
+        ),
         *("name", "needs", "owner", "pid", "renew", "since", "tell_lost", "token"),
     )
 
@@ -71,6 +81,7 @@ class LocalHold:
         self.max_hold = math.inf if max_hold is None else max_hold
         self.lock_id: LockId = (backend.place, name)
         self.lost = Lost()
+        self.handles_at_loss: list[Any] = []
         self.owner: Owner | None = None
         self.tell_lost: Callable[[LocalHold], object] | None = None
         self.fence = self.extensions = self.pid = 0
@@ -128,16 +139,15 @@ class LocalHold:
         Of several who leave at once, one gets True.
         """
         self.needs.pop(need, None)
-        while not self.is_needed:
+        while not self.is_needed():
             self._leavers[need] = None
-            if not self.is_needed:
+            if not self.is_needed():
                 return self.decide()
             self._leavers.pop(need)
         return False
 
-    @property
     def is_needed(self) -> bool:
-        return bool(self.needs) and any(need.handle is not None for need in list(self.needs))
+        return bool(self.needs) and bool(self.handles)
 
     @property
     def is_tied(self) -> bool:
@@ -162,6 +172,17 @@ class LocalHold:
     def is_left(self) -> bool:
         """Whether somebody ends it just now, who finds out what became of it."""
         return bool(self._leavers)
+
+    @property
+    def handles(self) -> list[Any]:
+        """The handles that need it, or are used in a transaction that does."""
+        return [handle for need in list(self.needs) if (handle := need.handle) is not None]
+
+    def lose(self, reason: str) -> None:
+        """It is over, though nobody here ended it."""
+        # They are told in another thread, and may be dropped before that.
+        self.handles_at_loss = self.handles_at_loss or self.handles
+        self.lost.set(reason)
 
     # Its lease.
 

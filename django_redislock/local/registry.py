@@ -32,7 +32,13 @@ class Attempt:
     __slots__ = ("call", "hold", "is_ours", "need", "releases")
 
     def __init__(
-        self, call: Call, hold: LocalHold, need: Need | None, *, releases: bool, is_ours: bool = True
+        self,
+        call: Call,
+        hold: LocalHold,
+        need: Need | None,
+        *,
+        releases: bool,
+        is_ours: bool = True,
     ) -> None:
         self.call = call
         self.hold = hold
@@ -60,7 +66,7 @@ class Attempt:
         hold = self.hold
         if self.need is not None:
             hold.leave(self.need)
-            if hold.is_needed:
+            if hold.is_needed():
                 return
         # Who had decided to end it may not have got any further.
         hold.decide()
@@ -91,7 +97,7 @@ class Registry:
             if attempt.call.is_over:
                 attempt.abandon()
         for hold in holds:
-            if hold not in under_way and not hold.is_needed and hold.leave(self):
+            if hold not in under_way and not hold.is_needed() and hold.leave(self):
                 # Its handle was dropped: it ends with its lease.
                 self.holds.pop(hold, None)
 

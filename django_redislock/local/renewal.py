@@ -55,7 +55,9 @@ class Renewal:
 
     def reset(self) -> None:
         """Have no thread, in a forked child."""
-        self._thread = ServiceThread("django_redislock-renewal", self._serve, lambda: bool(registry))
+        self._thread = ServiceThread(
+            "django_redislock-renewal", self._serve, lambda: bool(registry)
+        )
         self._made: dict[str, queue.SimpleQueue[None]] = {}
         self._wake_at = 0.0
         self._swept_at = 0.0
@@ -77,7 +79,7 @@ class Renewal:
 
     def mark_lost(self, hold: LocalHold, reason: str) -> None:
         """The hold is over, though nobody here ended it. Its handles are told in another thread."""
-        hold.lost.set(reason)
+        hold.lose(reason)
         self.wake()
 
     def lost_by_force(self, place: Hashable, name: str, token: str) -> None:
@@ -128,11 +130,11 @@ class Renewal:
             if hold.is_left:
                 continue  # whoever leaves it finds out what became of it
             if hold.ends <= now:
-                hold.lost.set("its lease ran out")
+                hold.lose("its lease ran out")
             if hold.lost.reason:
                 lost.append(hold)
             elif hold.due <= now + BATCH_WINDOW:
-                if hold.is_needed:
+                if hold.is_needed():
                     due.append(hold)
             else:
                 wake_at = min(wake_at, hold.due)
@@ -185,7 +187,7 @@ class Renewal:
             if hold.is_left or hold.is_over:
                 continue
             if end is None:
-                hold.lost.set("its lease ran out, or it was released by force")
+                hold.lose("its lease ran out, or it was released by force")
             elif hold.extensions == extensions:
                 hold.renewed(end)
             else:

@@ -66,7 +66,7 @@ def release_all() -> None:
     for hold in list(registry.holds):
         if hold.decide():
             (running if _still_runs(hold) else ended)[hold.backend].append(hold)
-            hold.lost.set("the process ends")
+            hold.lose("the process ends")
         registry.holds.pop(hold, None)
     for backend, holds in ended.items():
         _in_background(backend, partial(_hand_over, backend, holds))

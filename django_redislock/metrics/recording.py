@@ -47,9 +47,7 @@ def _note(lock: Any, count: Callable[[Tally, float], None], seconds: float) -> N
         _run_later(lock.backend, partial(_tell, lock.backend))
 
 
-def _run_later(
-    backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True
-) -> None:
+def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
     # Where no thread can be started any more, figures are what can be spared.
     with suppress(RuntimeError):
         background.later(backend, job, TELL_EVERY, at_end=at_end)

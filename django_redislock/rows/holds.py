@@ -137,9 +137,7 @@ class RowHold:
             return
         fields = None if self.refresh is True else list(self.refresh)
         instance = self.instance
-        await both(
-            call, instance.refresh_from_db, instance.arefresh_from_db, self.database, fields
-        )
+        await both(call, instance.refresh_from_db, instance.arefresh_from_db, self.database, fields)
 
     def _was_refreshed_by(self, outer: RowHold) -> bool:
         if outer.lock.token != self.lock.token:

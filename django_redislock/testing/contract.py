@@ -232,7 +232,7 @@ class BackendContract(SharingContract):
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
         gone, ear = verbs.queue_up(first), verbs.queue_up(second)
-        verbs.backend.dismiss(first)
+        verbs.backend.dismiss(first.name, first.token)
         verbs.release(held)
         ear.turn()
         wait_until(lambda: verbs.holders() == [second.token])

@@ -99,7 +99,7 @@ class override_locks(override_settings):
         for hold in list(registry.holds):
             if hold in self._held_before:
                 continue
-            if hold.alive and hold.is_needed and not hold.is_kept_by_transactions:
+            if hold.alive and hold.is_needed() and not hold.is_kept_by_transactions:
                 forgotten.append(_described(hold))
             hold.decide()
             registry.holds.pop(hold, None)

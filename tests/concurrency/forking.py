@@ -13,7 +13,7 @@ from typing import Any
 
 from django_redislock import LockError, lock, lock_backends
 from django_redislock.backends.redis.commands import pack
-from django_redislock.holding.renewal import renewer
+from django_redislock.local.registry import registry
 from tests.concurrency.jobs import FOR_EVER, queue_length
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
@@ -62,7 +62,7 @@ def child_holds_nothing(place: Place) -> list[str]:
             extend_is_refused=refused(held.extend),
             detach_is_refused=refused(held.detach),
             the_block_ends_in_peace=held.__exit__(None, None, None) is None,
-            nothing_is_renewed=not renewer.holds(),
+            nothing_is_renewed=not list(registry.holds),
             nothing_is_told=told == [],
         )
 

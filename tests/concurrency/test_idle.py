@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from django_redislock.holding.tenure import Tenure
 
 from django_redislock import lock
-from django_redislock.holding.renewal import renewer
-from django_redislock.holding.tenure import Tenure
 from tests.concurrency.test_renewal import acquire_all, our_threads
 from tests.support.places import MEMORY
 from tests.support.processes import wait_until
@@ -18,7 +17,7 @@ MANY = 10_000 if os.environ.get("CI") else 2_000
 
 
 def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
-    monkeypatch.setattr("django_redislock.holding.renewal.LINGER", 0.2)
+    monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 0.2)
     place = use(own_server.url)
     for _ in range(3):

@@ -12,9 +12,8 @@ import time
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
-from django_redislock.holding.ending import release_all
-from django_redislock.holding.renewal import renewer
 from django_redislock.keys import name_keys
+from django_redislock.local.shutdown import release_all
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
 

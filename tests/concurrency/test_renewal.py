@@ -13,7 +13,7 @@ import pytest
 from django_redislock import LockError, LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Extension
 from django_redislock.backends.redis.scripts import EXTEND
-from django_redislock.holding.renewal import renewer
+from django_redislock.local.background import background
 from tests.concurrency import jobs
 from tests.support.places import Place
 from tests.support.processes import context, wait_until
@@ -82,7 +82,7 @@ def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(place, monkeypat
     assert extending.wait(20)
     held.release()
     released.set()
-    renewer.flush(30)
+    background.flush(30)
     assert told == []
     assert not held.lost
 
@@ -109,7 +109,7 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
     held.extend(0.5)
     server_ends = time.monotonic() + 0.5
     shortened.set()
-    renewer.flush(30)
+    background.flush(30)
     is_right = time.monotonic() + held.remaining() <= server_ends or held.remaining() == 0
     with suppress(LockLost):
         held.release()

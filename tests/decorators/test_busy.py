@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_redislock import LockNotAcquired, lock
-from django_redislock.decorators import locked
+from django_redislock.functions.decorator import locked
 
 
 def test_a_busy_call_raises_after_its_wait(alias: str) -> None:

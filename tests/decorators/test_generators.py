@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_redislock import LockNotAcquired, lock, lock_backends
-from django_redislock.decorators import locked
+from django_redislock.functions.decorator import locked
 
 
 def holds(name: str, alias: str) -> int:

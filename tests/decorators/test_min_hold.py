@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
-from django_redislock.decorators import locked
+from django_redislock.functions.decorator import locked
 
 
 def remaining(name: str, alias: str) -> float:

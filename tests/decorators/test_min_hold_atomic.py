@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from django_redislock import lock_backends
-from django_redislock.decorators import locked
+from django_redislock.functions.decorator import locked
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

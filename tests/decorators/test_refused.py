@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_redislock import LockNotAcquired
-from django_redislock.decorators import locked
+from django_redislock.functions.decorator import locked
 
 from .requests import holds
 

@@ -11,7 +11,7 @@ __all__ = ["make"]  # a fixture, used by its name
 
 def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
     from django_redislock.backends.waiters import ThreadWaiter
-    from django_redislock.holding.renewal import renewer
+    from django_redislock.local.background import background
 
     def interrupted(self, timeout):
         raise KeyboardInterrupt
@@ -20,32 +20,32 @@ def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
         monkeypatch.setattr(ThreadWaiter, "hear", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make().acquire(wait=30)
-        renewer.flush(30)
+        background.flush(30)
         assert held.backend.inspect("a")[1] == []
 
 
 def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
-    from django_redislock.holding.renewal import renewer
+    from django_redislock.local.background import background
 
     handle = make()
     acquire = handle.backend.acquire
 
-    def interrupted(claim, stay=0.0):
-        acquire(claim, stay)
+    def interrupted(*args):
+        acquire(*args)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(handle.backend, "acquire", interrupted)
     with pytest.raises(KeyboardInterrupt):
         handle.acquire()
     monkeypatch.undo()
-    renewer.flush(30)
+    background.flush(30)
     assert not handle.held
     with make(wait=0):
         pass
 
 
 def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
-    from django_redislock.holding.renewal import renewer
+    from django_redislock.local.background import background
 
     handle = make()
     handle.acquire()
@@ -60,5 +60,5 @@ def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
     monkeypatch.setattr(handle.backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
         handle.release()
-    renewer.flush(30)
+    background.flush(30)
     assert backend_is_empty(handle)

@@ -114,7 +114,7 @@ def test_after_a_loss_it_may_try_again_and_find_it_busy(make):
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, which):
-    from django_redislock.holding.renewal import renewer
+    from django_redislock.local.background import background
 
     names = ["a", "b", "c"]
     several = make(names)
@@ -131,7 +131,7 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, 
     monkeypatch.setattr(backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
         several.release()
-    renewer.flush(30)
+    background.flush(30)
     assert held_names(several.locks[0]) == []
 
 

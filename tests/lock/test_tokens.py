@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_redislock import LockError, LockLost, lock
-from django_redislock.holding.renewal import renewer
+from django_redislock.local.background import background
 from tests.support.processes import wait_until
 
 
@@ -131,13 +131,13 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monke
     token = held.detach()
     other = make(token=token)
 
-    def interrupted(claim, stay=0.0):
+    def interrupted(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(other.backend, "acquire", interrupted)
     with pytest.raises(KeyboardInterrupt):
         other.acquire()
-    renewer.flush(30)
+    background.flush(30)
     assert other.owned()
     monkeypatch.undo()
     other.release()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from django_redislock.holding.renewal import renewer
 from tests.support.fixtures import own_server, place, use, workers
 
 __all__ = ["own_server", "place", "use", "workers"]

@@ -7,11 +7,11 @@ import threading
 import time
 
 import pytest
+from django_redislock.holding import renewal
 
 from django_redislock import LockUnavailable, lock, lock_backends, locked
 from django_redislock.exceptions import InvalidLockBackend
-from django_redislock.holding import renewal
-from django_redislock.holding.renewal import renewer
+from django_redislock.local.background import background
 from django_redislock.metrics import recording
 from django_redislock.metrics.tallies import Tally
 from tests.concurrency.forking import failures, in_child
@@ -33,7 +33,7 @@ def figures(using="default") -> dict[str, Tally]:
 def told(using="default") -> dict[str, Tally]:
     """The same when this process, too, has told all."""
     renewer.end()
-    renewer.flush(30)  # and what is on its way already
+    background.flush(30)  # and what is on its way already
     return figures(using)
 
 

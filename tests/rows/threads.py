@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
-from django_redislock.holding.renewal import renewer
-from django_redislock.lock import Lock
+from django_redislock.handles.lock import Lock
+from django_redislock.local.registry import registry
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def take_over(held: Lock, write: Callable[[], object]) -> None:
     The holder cannot know: its lease goes on by its own clock.
     """
     # Nor may its next renewal tell it, which on a slow machine comes before the write is done.
-    for tenure in renewer.holds():
+    for tenure in list(registry.holds):
         if tenure.token == held.token:
             renewer.discard(tenure)
             tenure.clock.set_end(monotonic() + 600)

@@ -47,7 +47,6 @@ def handles() -> None:
     assert_type(handle.owned(), bool)
     with lock("x") as held:
         assert_type(held, Lock)
-        held.keep_for(timedelta(seconds=1))
 
 
 async def asynchronous_handles() -> None:

@@ -7,8 +7,8 @@ from django.views.generic import View
 from typing_extensions import assert_type
 
 from django_redislock import LockedViewMixin, locked_view
-from django_redislock.decorators import locked
 from django_redislock.exceptions import LockNotAcquired
+from django_redislock.functions.decorator import locked
 
 
 @locked("a:{x}")

@@ -76,9 +76,7 @@ class RedisLockBackend(BaseLockBackend):
 
     # The verbs.
 
-    def acquire(
-        self, claim: Claim, stay: float = 0.0, within: float | None = None
-    ) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: float | None = None) -> Grant | Busy:
         sent_at = time.monotonic()
         reply, _ = self._run(claim.name, self._acquire(claim, stay))
         return self._acquired(claim, stay, sent_at, reply)
