@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import events
 from ..backends.base import SHARED, Claim
 from ..conf import Duration, seconds
-from ..exceptions import LockError, LockUnavailable
+from ..exceptions import LockError, LockLost
 from ..identity import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
@@ -34,12 +34,13 @@ __all__ = ["OneNameHandle"]
 class _Share:
     """A handle's part in a hold; over as soon as the handle is gone, or has another one."""
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_handle", "hold")
 
     is_transaction = False
 
-    def __init__(self, handle: OneNameHandle) -> None:
+    def __init__(self, handle: OneNameHandle, hold: LocalHold) -> None:
         self._handle = weakref.ref(handle)
+        self.hold = hold
 
     @property
     def handle(self) -> OneNameHandle | None:
@@ -72,7 +73,8 @@ class OneNameHandle(Handle):
     @property
     def held(self) -> bool:
         """Whether this process holds the lock by this handle, by its own clock."""
-        return self._share is not None and self._hold.alive
+        share = self._share
+        return share is not None and share.hold.alive and share in share.hold.needs
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
@@ -108,21 +110,27 @@ class OneNameHandle(Handle):
             return False
         if not (self._terms.reentrant or hold.is_kept_by_transactions):
             return False
-        before, share = self._hold, _Share(self)
+        before, share = self._hold, _Share(self, hold)
+        attempt = Attempt(call, before, share, releases=False)
+        attempt.joining = hold
+        registry.attempts[attempt] = None
         try:
             self._hold, self._share = hold, share
-            if hold.join(share):
-                return True
+            joined = hold.join(share)
         except BaseException:
             self._share = None
+            renewal.finish(attempt)
             raise
-        # It is being released at this moment: the backend is asked for a hold of our own.
-        self._hold, self._share = before, None
-        await let_go(call, self, hold, share)
-        return False
+        if not joined:
+            # It is being released at this moment: the backend is asked for a hold of our own.
+            self._hold, self._share = before, None
+            await let_go(call, self, hold, share)
+        del registry.attempts[attempt]
+        return joined
 
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
-        hold, share = self._new_hold(), _Share(self)
+        hold = self._new_hold()
+        share = _Share(self, hold)
         self._hold, self._share = hold, None
         attempt = Attempt(call, hold, share, releases=False, is_ours=self._terms.token is None)
         registry.attempts[attempt] = None
@@ -140,9 +148,10 @@ class OneNameHandle(Handle):
         except BaseException:
             # Whether it was granted is unknown.
             self._share = None
-            attempt.abandon()
+            renewal.finish(attempt)
             raise
-        registry.attempts.pop(attempt, None)
+        # As a statement: an exception from outside does not come in between this and the return.
+        del registry.attempts[attempt]
         return grant is not None
 
     def _ensure_service(self) -> None:
@@ -167,16 +176,16 @@ class OneNameHandle(Handle):
         tie(self, hold, whole=False)
 
     async def _release(self, call: Call) -> None:
-        hold, share = self._hold, self._share
+        share = self._share
         if share is None and self._terms.token is not None:
             await self._release_others(call)
             return
-        if share is None or not hold.alive:
+        if share is None or not self.held:
             raise self._not_held()
-        if not hold.is_tied:
-            tie(self, hold, whole=True)
+        if not share.hold.is_tied:
+            tie(self, share.hold, whole=True)
         self._share = None
-        await let_go(call, self, hold, share)
+        await let_go(call, self, share.hold, share)
 
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""
@@ -193,15 +202,13 @@ class OneNameHandle(Handle):
             if not released:
                 raise lost_error(hold, GONE)
             await events.released(call, self, None)
-        except LockError as error:
-            if isinstance(error, LockUnavailable):
-                attempt.abandon()
+        except LockLost:
+            registry.attempts.pop(attempt, None)
             raise
         except BaseException:
-            attempt.abandon()
+            renewal.finish(attempt)
             raise
-        finally:
-            registry.attempts.pop(attempt, None)
+        del registry.attempts[attempt]
 
     def _new_hold(self) -> LocalHold:
         terms = self._terms

@@ -41,9 +41,10 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
         registry.attempts.pop(attempt, None)
         raise
     except BaseException:
-        attempt.abandon()
+        renewal.finish(attempt)
         raise
-    registry.attempts.pop(attempt, None)
+    # As a statement: an exception from outside does not come in between this and the return.
+    del registry.attempts[attempt]
 
 
 async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
@@ -51,7 +52,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     if hold.ends <= now:
         raise _lost_at_end(handle, hold, "its lease ran out")
     if (left := hold.keep_until - now) > 0:
-        await extend_hold(call, handle, hold, max(left, SHORTEST_LEASE))
+        await extend_hold(call, hold, max(left, SHORTEST_LEASE))
         registry.holds.pop(hold, None)
         return
     released = await both(call, hold.backend.release, hold.backend.arelease, hold.name, hold.token)
@@ -63,25 +64,25 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
 
 def _lost_at_end(handle: Any, hold: LocalHold, reason: str) -> LockLost:
     # Whoever ends a hold has to report its loss: nobody else looks at it any more.
-    hold.lost.set(reason)
+    hold.lose(reason)
     registry.holds.pop(hold, None)
     events.lost(handle, hold.lost.reason)
     return LockLost.of(hold.name, f"was lost: {hold.lost.reason}")
 
 
-async def extend_hold(call: Call, handle: Any, hold: LocalHold, length: float) -> None:
+async def extend_hold(call: Call, hold: LocalHold, length: float) -> None:
     """Let the lease end ``length`` seconds from now. Raises ``LockLost`` or ``LockUnavailable``."""
-    # The answer to a renewal that is under way is about the lease before this one.
-    hold.extensions += 1
-    count = hold.extensions
     # A shorter lease is believed before it is asked for: nobody may come in between.
-    hold.set_end(min(hold.ends, monotonic() + length))
+    older = hold.expect(call, monotonic() + length)
     extension = Extension(hold.name, hold.token, length)
-    (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
+    try:
+        (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
+    except BaseException:
+        hold.not_answered(call, length)
+        raise
     if ends is None:
         raise lost_error(hold, GONE)
-    # Of two that extend at the same time, nobody knows which the server heard last.
-    hold.renewed(ends if hold.extensions == count else min(ends, hold.ends))
+    hold.answered(call, ends, older)
     renewal.watch(hold)
 
 

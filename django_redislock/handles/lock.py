@@ -127,12 +127,12 @@ class Lock(OneNameHandle):
         )
         if not self.held and (self._share is not None or self._terms.token is None):
             raise self._not_held()
-        await extend_hold(call, self, hold, length)
+        await extend_hold(call, hold, length)
 
     async def _detach(self, call: Call, lease: Duration | None) -> str:
         self.check()
-        hold, share = self._hold, self._share
-        if len([need for need in list(hold.needs) if need.handle not in (None, self)]) > 0:
+        hold = self._hold
+        if any(handle is not self for handle in hold.handles):
             raise LockError.of(self.name, "is held by other handles here too, which need it still")
         if lease is not None:
             await self._extend(call, lease)

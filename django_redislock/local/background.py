@@ -94,6 +94,7 @@ class Worker:
                 self._run(heapq.heappop(self._jobs))
                 continue
             if self._ending and not self._jobs:
+                self._ending = False
                 return
             pause = self._jobs[0].due - now if self._jobs else LINGER
             try:

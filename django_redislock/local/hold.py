@@ -43,22 +43,15 @@ class LocalHold:
 
     Times are in seconds on the monotonic clock of this process. ``ends`` is counted from before the
     request left, so it is never later than the backend's own.
+
+    ``tests/models/test_process.py`` explores this in all orders that are possible.
     """
 
     __slots__ = (
-        *("__weakref__", "_confirmed", "_leavers", "_undecided", "backend", "due", "ends"),
-        *(
-            "extensions",
-            "fence",
-            "handles_at_loss",
-            "keep_until",
-            "length",
-            "limit",
-            "lock_id",
-            "lost",
-            "max_hold",
-        ),
-        *("name", "needs", "owner", "pid", "renew", "since", "tell_lost", "token"),
+        *("__weakref__", "_answered", "_confirmed", "_ends", "_leavers", "_undecided"),
+        *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
+        *("limit", "lock_id", "lost", "max_hold", "name", "needs"),
+        *("owner", "pid", "renew", "since", "tell_lost", "token"),
     )
 
     def __init__(
@@ -84,8 +77,8 @@ class LocalHold:
         self.handles_at_loss: list[Any] = []
         self.owner: Owner | None = None
         self.tell_lost: Callable[[LocalHold], object] | None = None
-        self.fence = self.extensions = self.pid = 0
-        self.ends = self.due = self.since = -math.inf
+        self.fence = self.pid = 0
+        self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
         self.needs: dict[Need, None] = {}
@@ -93,6 +86,9 @@ class LocalHold:
         # One item: whoever takes it decides how the hold ends.
         self._undecided = [True]
         self._confirmed = True
+        # When the lease ends, by who asked for that; and whose request was answered.
+        self._ends: dict[object, float] = {}
+        self._answered: dict[object, None] = {}
 
     @property
     def inherited(self) -> bool:
@@ -104,10 +100,9 @@ class LocalHold:
         """Whether it is held, by its own clock."""
         return bool(
             self._undecided
-            and not self._leavers
             and not self.lost.reason
-            and self.ends > monotonic()
             and self.pid == process.look()
+            and min(list(self._ends.values()), default=-math.inf) > monotonic()
         )
 
     @property
@@ -122,7 +117,9 @@ class LocalHold:
         self.since = monotonic()
         self._confirmed = grant.confirmed
         self.needs[need] = None
-        self.set_end(grant.ends)
+        self._ends[need] = grant.ends
+        self._answered[need] = None
+        self._set_due()
         self.pid = process.pid
         return self.alive
 
@@ -131,7 +128,7 @@ class LocalHold:
     def join(self, need: Need) -> bool:
         """Need it, too. If this returns False it is being left: ``leave`` it again."""
         self.needs[need] = None
-        return self.alive
+        return not self._leavers and self.alive
 
     def leave(self, need: Any) -> bool:
         """``need`` is over. Returns True if it was the last: then the caller ends the hold.
@@ -143,7 +140,9 @@ class LocalHold:
             self._leavers[need] = None
             if not self.is_needed():
                 return self.decide()
-            self._leavers.pop(need)
+            self._leavers.pop(need, None)
+        # An interrupted attempt to leave may have left its mark, and then nobody could join.
+        self._leavers.pop(need, None)
         return False
 
     def is_needed(self) -> bool:
@@ -169,9 +168,9 @@ class LocalHold:
             return False
 
     @property
-    def is_left(self) -> bool:
-        """Whether somebody ends it just now, who finds out what became of it."""
-        return bool(self._leavers)
+    def is_decided(self) -> bool:
+        """Whether somebody ends it, or has ended it, and finds out what became of it."""
+        return not self._undecided
 
     @property
     def handles(self) -> list[Any]:
@@ -186,20 +185,45 @@ class LocalHold:
 
     # Its lease.
 
-    def set_end(self, ends: float) -> None:
-        """The lease ends at another time from now on."""
-        now = monotonic()
-        self.ends = ends
+    @property
+    def ends(self) -> float:
+        """When the lease ends, as far as is certain: the earliest of what was asked for."""
+        return min(list(self._ends.values()), default=-math.inf)
+
+    def expect(self, who: object, ends: float) -> list[object]:
+        """``who`` asks for another end of the lease: it is not believed to end later than that.
+
+        Returns whose answers the one to ``who`` is going to replace. Requests that are under way at
+        the same time replace none of each other: nobody knows which the server hears last.
+        """
+        older = list(self._answered)
+        self._ends[who] = ends
+        return older
+
+    def answered(self, who: object, ends: float, older: list[object]) -> None:
+        """The backend granted what ``who`` had asked for, and named the end."""
+        self._ends[who] = ends
+        self._answered[who] = None
+        self._confirmed = True
+        for one in older:
+            self._answered.pop(one, None)
+            self._ends.pop(one, None)
+        self._set_due()
+
+    def not_answered(self, who: object, length: float) -> None:
+        """Whether the backend granted ``length`` seconds to ``who`` is unknown."""
+        if length >= self.length:
+            # If it comes late, it does not make the lease shorter than any renewal does.
+            self._ends.pop(who, None)
+        self._set_due()
+
+    def _set_due(self) -> None:
+        now, ends = monotonic(), self.ends
         if self.next_length(now) is None:
             self.due = ends
         else:
             span = min(self.length, ends - now)
             self.due = ends - span + min(span * RENEW_AT, LONGEST_PAUSE)
-
-    def renewed(self, ends: float) -> None:
-        """The backend granted what was asked of it."""
-        self._confirmed = True
-        self.set_end(ends)
 
     def postpone(self, delay: float) -> None:
         """A renewal failed: it is due again after ``delay``, or when the lease is over."""

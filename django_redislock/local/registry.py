@@ -10,7 +10,7 @@ from ..process import process
 from .background import background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
     from ..twins import Call
     from .hold import LocalHold, Need
@@ -26,10 +26,11 @@ class Attempt:
     """An acquire or a release under way: what has to be put right if it is interrupted.
 
     It is registered before anything is sent, and taken out as its last act. One that is still there
-    when its call is over was interrupted, perhaps more than once.
+    when it is over was interrupted, perhaps more than once. Only our own thread, which nobody
+    interrupts, finishes it then: what a caller did at the same time would be half done again.
     """
 
-    __slots__ = ("call", "hold", "is_ours", "need", "releases")
+    __slots__ = ("call", "failed", "hold", "is_ours", "joining", "need", "releases")
 
     def __init__(
         self,
@@ -46,35 +47,44 @@ class Attempt:
         self.releases = releases
         # A token that was given may be that of a hold which is not ours to end.
         self.is_ours = is_ours
+        # Another hold that the handle is about to share.
+        self.joining: LocalHold | None = None
+        self.failed = False
 
-    def abandon(self) -> None:
-        """Put right what it may have left half done. Doing so twice does no harm."""
-        hold, backend = self.hold, self.hold.backend
-        if self.releases:
-            self._finish_release()
-        else:
+    @property
+    def is_over(self) -> bool:
+        return self.failed or self.call.is_over
+
+    def finish(self, under_way: Set[LocalHold]) -> None:
+        """Put right what it may have left half done. Doing so twice does no harm.
+
+        ``under_way``: holds that others acquire, join or release just now.
+        """
+        hold = self.hold
+        for one in (self.joining, hold if self.releases or hold.pid else None):
+            if one is not None:
+                self._leave(one, one in under_way)
+        if not self.releases and not hold.pid:
+            hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
-            backend.dismiss(hold.name, hold.token)
             if self.is_ours:
                 # Whether it was granted is unknown: cancelled by token, it is not in any case.
-                cancel = partial(backend.cancel, hold.name, hold.token, LATE)
-                _until_done(hold, cancel, monotonic() + hold.length)
-            registry.holds.pop(hold, None)
+                cancel = partial(hold.backend.cancel, hold.name, hold.token, LATE)
+                until_done(hold, cancel, monotonic() + hold.length)
         registry.attempts.pop(self, None)
 
-    def _finish_release(self) -> None:
-        hold = self.hold
+    def _leave(self, hold: LocalHold, others: bool) -> None:
         if self.need is not None:
             hold.leave(self.need)
-            if hold.is_needed():
-                return
-        # Who had decided to end it may not have got any further.
+        if hold.is_needed() or others:
+            return
+        # Whoever had decided to end it may not have got any further.
         hold.decide()
-        now = monotonic()
-        if hold.keep_until <= now:
-            release = partial(hold.backend.release, hold.name, hold.token)
-            _until_done(hold, release, hold.ends if hold.pid else now + hold.length)
         registry.holds.pop(hold, None)
+        now = monotonic()
+        if hold.keep_until <= now and (self.releases or self.is_ours):
+            release = partial(hold.backend.release, hold.name, hold.token)
+            until_done(hold, release, hold.ends if hold.pid else now + hold.length)
 
 
 class Registry:
@@ -89,13 +99,20 @@ class Registry:
         self.attempts: dict[Attempt, None] = {}
 
     def sweep(self) -> None:
-        """Abandon the attempts that were interrupted, and drop the holds that nobody needs."""
+        """Finish the attempts that were interrupted, and drop the holds that nobody needs."""
         # The holds first: one whose acquire ends meanwhile has its need by then.
         holds, attempts = list(self.holds), list(self.attempts)
-        under_way = {attempt.hold for attempt in attempts if not attempt.call.is_over}
-        for attempt in attempts:
-            if attempt.call.is_over:
-                attempt.abandon()
+        over = [attempt for attempt in attempts if attempt.is_over]
+        under_way = {
+            hold
+            for attempt in set(attempts).difference(over)
+            for hold in (attempt.hold, attempt.joining)
+            if hold is not None
+        }
+        for attempt in over:
+            # In this order: one that ends well is taken out before its call is over.
+            if attempt in self.attempts:
+                attempt.finish(under_way)
         for hold in holds:
             if hold not in under_way and not hold.is_needed() and hold.leave(self):
                 # Its handle was dropped: it ends with its lease.
@@ -114,13 +131,14 @@ class Registry:
 def leave_queue(hold: LocalHold) -> None:
     """An attempt gave up after a wait: take its claim back, in the background."""
     cancel = partial(hold.backend.cancel, hold.name, hold.token)
-    _until_done(hold, cancel, monotonic() + hold.length)
+    until_done(hold, cancel, monotonic() + hold.length)
 
 
-def _until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> None:
+def until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> None:
+    """Tell the backend in the background; at once where no thread can be started for that."""
     try:
         background.until_done(hold.backend, tell, until)
-    except RuntimeError:  # no thread can be started
+    except RuntimeError:
         tell()
 
 

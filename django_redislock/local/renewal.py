@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 from collections import defaultdict
@@ -19,6 +20,7 @@ from .registry import registry
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
     from .hold import LocalHold
+    from .registry import Attempt
 
 __all__ = ["Renewal", "renewal"]
 
@@ -36,11 +38,11 @@ WARN_EVERY = 10.0
 
 
 class _Renewed(NamedTuple):
-    """What is asked for a hold, and how often its handle had extended it before."""
+    """What is asked for a hold, and the answers that the one to this replaces."""
 
     hold: LocalHold
     extension: Extension
-    extensions: int
+    older: list[object]
 
 
 class Renewal:
@@ -76,6 +78,12 @@ class Renewal:
     def wake(self) -> None:
         """Look at once."""
         self._wakes.put(None)
+
+    def finish(self, attempt: Attempt) -> None:
+        """The attempt failed: put right what it may have left half done."""
+        attempt.failed = True
+        self._swept_at = 0.0
+        self.wake()
 
     def mark_lost(self, hold: LocalHold, reason: str) -> None:
         """The hold is over, though nobody here ended it. Its handles are told in another thread."""
@@ -127,8 +135,8 @@ class Renewal:
         wake_at, due, lost = now + SOON, [], []
         for hold in list(registry.holds):
             self._used[hold.backend] = now
-            if hold.is_left:
-                continue  # whoever leaves it finds out what became of it
+            if hold.is_decided:
+                continue  # whoever ends it finds out what became of it
             if hold.ends <= now:
                 hold.lose("its lease ran out")
             if hold.lost.reason:
@@ -165,7 +173,9 @@ class Renewal:
         for hold in due:
             if (length := hold.next_length(now)) is not None:
                 extension = Extension(hold.name, hold.token, length, at_least=True)
-                by_backend[hold.backend].append(_Renewed(hold, extension, hold.extensions))
+                # A renewal never makes a lease shorter.
+                older = hold.expect(extension, math.inf)
+                by_backend[hold.backend].append(_Renewed(hold, extension, older))
             # Until the answer comes, or the lease is over, there is nothing more to do.
             hold.due = hold.ends
         for backend, renewals in by_backend.items():
@@ -183,16 +193,11 @@ class Renewal:
             self._try_again(backend, renewals, error)
             return
         self._warned.pop(backend, None)
-        for (hold, _, extensions), end in zip(renewals, ends, strict=True):
-            if hold.is_left or hold.is_over:
-                continue
-            if end is None:
+        for (hold, extension, older), end in zip(renewals, ends, strict=True):
+            if end is not None:
+                hold.answered(extension, end, older)
+            elif not hold.is_over:
                 hold.lose("its lease ran out, or it was released by force")
-            elif hold.extensions == extensions:
-                hold.renewed(end)
-            else:
-                # Its handle extends it at the same time: only the next renewal knows the outcome.
-                hold.postpone(RETRY_EVERY)
         self.wake()
 
     def _try_again(
@@ -202,7 +207,8 @@ class Renewal:
         if now > self._warned.get(backend, 0.0) + WARN_EVERY:
             self._warned[backend] = now
             logger.warning("%d lock(s) could not be renewed yet: %s", len(renewals), error)
-        for hold, *_ in renewals:
+        for hold, extension, _ in renewals:
+            hold.not_answered(extension, math.inf)
             hold.postpone(RETRY_EVERY)
         self.wake()
 

@@ -50,12 +50,12 @@ def locked_view(
     same arguments as the view and returns the name. The view finds the handle in ``request.lock``.
 
     ``wait``: how many seconds a request may queue, by default none. ``status``: 423, 409, 429 or
-    503; the answer has ``Retry-After`` and is HTML, from the template ``<status>.html`` if there is one, or JSON after
-    RFC 9457. ``on_busy``: a callable that gets the request and the error, and returns the response
-    instead. ``methods``: takes the lock for these HTTP methods only. ``on_unavailable``: what is
-    done when the locks' server does not answer; ``"refuse"`` answers 503, ``"proceed"`` runs the
-    view without the lock, and ``request.lock`` is None. ``label`` may be a callable of the view's
-    arguments. The other options are those of ``lock()``.
+    503; the answer has ``Retry-After`` and is HTML, from the template ``<status>.html`` if there is
+    one, or JSON after RFC 9457. ``on_busy``: a callable that gets the request and the error, and
+    returns the response instead. ``methods``: takes the lock for these HTTP methods only.
+    ``on_unavailable``: what is done when the locks' server does not answer; ``"refuse"`` answers
+    503, ``"proceed"`` runs the view without the lock, and ``request.lock`` is None. ``label`` may
+    be a callable of the view's arguments.
 
     For function views and coroutine views, ``as_view()``, ``method_decorator``, and the views of
     Django REST Framework, whose own exceptions and renderers then answer. A streamed response keeps

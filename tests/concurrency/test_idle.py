@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from django_redislock.holding.tenure import Tenure
 
 from django_redislock import lock
+from django_redislock.local.hold import LocalHold
+from django_redislock.local.registry import registry
 from tests.concurrency.test_renewal import acquire_all, our_threads
 from tests.support.places import MEMORY
 from tests.support.processes import wait_until
@@ -18,13 +19,15 @@ MANY = 10_000 if os.environ.get("CI") else 2_000
 
 def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
+    monkeypatch.setattr("django_redislock.local.background.LINGER", 0.2)
+    monkeypatch.setattr("django_redislock.metrics.recording.TELL_EVERY", 0.2)
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 0.2)
     place = use(own_server.url)
     for _ in range(3):
         with lock("a", lease=600):
             assert not lock("a").acquire(wait=0.01)
     wait_until(lambda: our_threads() == [])
-    assert renewer._held == {}
+    assert not registry
     with place.client() as client:
         wait_until(
             lambda: "P" not in {one["flags"] for one in client.client_list()},
@@ -36,15 +39,15 @@ def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
 
 def test_many_holds_in_one_context_are_not_all_looked_at_for_each(using_memory, monkeypatch):
     looked_at: list[str] = []
-    alive = Tenure.alive.fget
+    alive = LocalHold.alive.fget
 
-    def noting(tenure):
-        looked_at.append(tenure.name)
-        return alive(tenure)
+    def noting(hold):
+        looked_at.append(hold.name)
+        return alive(hold)
 
     handles = [lock(str(number)) for number in range(200)]
     acquire_all(handles)
-    monkeypatch.setattr(Tenure, "alive", property(noting))
+    monkeypatch.setattr(LocalHold, "alive", property(noting))
     with lock("one more"):
         assert len(looked_at) < 20
     monkeypatch.undo()

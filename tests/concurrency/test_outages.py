@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import signal
 import subprocess
@@ -202,7 +203,8 @@ def test_where_no_thread_can_be_started_the_error_is_told_and_the_next_one_is_pa
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(renewer, "run_soon", refusing)
+        patch.setattr(threading.Thread, "start", refusing)
+        patch.setattr(_thread, "start_new_thread", refusing)
         with pytest.raises(LockUnavailable):
             one.release()
     with pytest.raises(LockUnavailable):
@@ -231,7 +233,6 @@ def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypa
     assert len(asked) == 1
     for handle in handles:
         lock(handle.name, token=handle.token).release()
-        handle._tenure.forget()
 
 
 def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started():
@@ -243,12 +244,12 @@ def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started():
 
 TERMINATED = """
 import os, signal, threading
-from django_redislock.holding import ending
+from django_redislock.local import shutdown
 
 def refuse(thread):
     raise RuntimeError("can't start new thread")
 
-ending.release_at_end()
+shutdown.release_at_end()
 threading.Thread.start = refuse
 try:
     os.kill(os.getpid(), signal.SIGTERM)

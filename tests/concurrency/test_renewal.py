@@ -186,14 +186,6 @@ def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use,
     assert backend.list().total == 0
 
 
-def test_what_is_extended_often_leaves_little_to_look_at(place):
-    """Else each release among many holds would look at all that there ever was."""
-    with lock("a", lease=600) as held:
-        for _ in range(500):
-            held.extend(600)
-        assert len(renewer._due) < 100
-
-
 def test_a_restart_of_the_server_is_told(own_server, use):
     use(own_server.url)
     told: list[str] = []

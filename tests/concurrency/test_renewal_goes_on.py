@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
-from contextlib import suppress
 
 import pytest
 
-from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock import LockError, LockUnavailable, lock, lock_backends
 from tests.concurrency.test_renewal import LEASE, our_threads
 from tests.support.processes import wait_until
 
@@ -16,12 +16,12 @@ def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, 
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
     wait_until(lambda: our_threads() == [])
 
-    def refuse(thread):
+    def refuse(*args):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as now:
-        now.setattr(threading.Thread, "start", refuse)
-        with suppress(RuntimeError):
+        now.setattr(_thread, "start_new_thread", refuse)
+        with pytest.raises(LockError, match="cannot start"):
             lock("a").acquire()
     with lock("b", lease=LEASE) as held:
         assert not held.lost.wait(LEASE * 1.5)
@@ -31,39 +31,23 @@ def test_while_no_thread_can_be_started_losses_are_told_and_renewals_tried_again
     place, monkeypatch
 ):
     """The limit of a container's processes is reached, say, for a while."""
-    refused: list[str] = []
-    start = threading.Thread.start
+    refused: list[object] = []
 
-    def refuse(thread):
-        if not thread.name.startswith("django_redislock"):
-            return start(thread)
-        refused.append(thread.name)
+    def refuse(*args):
+        refused.append(args)
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr("django_redislock.local.background.LINGER", 0.05)
     with lock("b", lease=2) as held:
+        wait_until(lambda: not any("-default" in name for name in our_threads()))
         doomed = lock("a", lease=0.3, renew=False)
         doomed.acquire()
         with monkeypatch.context() as now:
+            now.setattr(_thread, "start_new_thread", refuse)
             now.setattr(threading.Thread, "start", refuse)
             assert doomed.lost.wait(10)
-            wait_until(lambda: refused.count("django_redislock-default") > 1)
+            wait_until(lambda: len(refused) > 2)
         assert not held.lost.wait(4)
-
-
-def test_what_was_to_be_done_later_is_done_when_a_thread_can_be_started_again(place, monkeypatch):
-    done = threading.Event()
-    send, refused = renewer._couriers.send, threading.Event()
-
-    def refuse(*args, **kwargs):
-        if refused.is_set():
-            return send(*args, **kwargs)
-        refused.set()
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(renewer._couriers, "send", refuse)
-    renewer.run_later(lock_backends["default"], done.set, 0.01)
-    assert refused.wait(10)
-    assert done.wait(10)
 
 
 def test_an_extension_that_fails_during_a_renewal_does_not_end_it(place, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from django_redislock.local.background import background
 from tests.support.fixtures import own_server, place, use, workers
 
 __all__ = ["own_server", "place", "use", "workers"]
@@ -18,4 +19,4 @@ def using(request):
 @pytest.fixture(autouse=True)
 def _nothing_left_to_tell() -> None:
     """What other tests have counted is not told in the middle of this one."""
-    renewer.end()
+    background.end(30)

@@ -7,10 +7,10 @@ import threading
 import time
 
 import pytest
-from django_redislock.holding import renewal
 
 from django_redislock import LockUnavailable, lock, lock_backends, locked
 from django_redislock.exceptions import InvalidLockBackend
+from django_redislock.local import renewal
 from django_redislock.local.background import background
 from django_redislock.metrics import recording
 from django_redislock.metrics.tallies import Tally
@@ -32,8 +32,7 @@ def figures(using="default") -> dict[str, Tally]:
 
 def told(using="default") -> dict[str, Tally]:
     """The same when this process, too, has told all."""
-    renewer.end()
-    background.flush(30)  # and what is on its way already
+    background.end(30)
     return figures(using)
 
 
@@ -224,8 +223,8 @@ def test_a_process_that_ends_tries_once(refusing, monkeypatch):
     refusing += ["down", "down"]
     with lock("a"):
         pass
-    renewer.end()
-    renewer.end()
+    background.end(30)
+    background.end(30)
     assert refusing == ["down"]
 
 
@@ -238,7 +237,7 @@ def test_a_server_that_is_gone_harms_nobody(own_server, use, monkeypatch, caplog
         client.script_flush()
     own_server.stop()
     recording.attempted(held, 0.1, acquired=True)
-    wait_until(lambda: renewer._later == [] and not renewer._couriers._errands)
+    wait_until(lambda: background.flush(0.1))
     assert [one for one in caplog.records if one.levelname not in ("DEBUG", "WARNING")] == []
     with pytest.raises(LockUnavailable):
         held.release()

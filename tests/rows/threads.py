@@ -48,10 +48,9 @@ def take_over(held: Lock, write: Callable[[], object]) -> None:
     The holder cannot know: its lease goes on by its own clock.
     """
     # Nor may its next renewal tell it, which on a slow machine comes before the write is done.
-    for tenure in list(registry.holds):
-        if tenure.token == held.token:
-            renewer.discard(tenure)
-            tenure.clock.set_end(monotonic() + 600)
+    for hold in registry.find((held.backend.place, held.name), held.token):
+        registry.holds.pop(hold)
+        hold.answered("the test", monotonic() + 600, hold.expect("the test", monotonic() + 600))
     assert held.backend.force_release(held.name, held.token)
     elsewhere(write)
     assert held.held
