@@ -42,6 +42,7 @@ class _Renewed(NamedTuple):
 
     hold: LocalHold
     extension: Extension
+    request: object
     older: list[object]
 
 
@@ -174,8 +175,9 @@ class Renewal:
             if (length := hold.next_length(now)) is not None:
                 extension = Extension(hold.name, hold.token, length, at_least=True)
                 # A renewal never makes a lease shorter.
-                older = hold.expect(extension, math.inf)
-                by_backend[hold.backend].append(_Renewed(hold, extension, older))
+                request = object()
+                older = hold.expect(request, math.inf)
+                by_backend[hold.backend].append(_Renewed(hold, extension, request, older))
             # Until the answer comes, or the lease is over, there is nothing more to do.
             hold.due = hold.ends
         for backend, renewals in by_backend.items():
@@ -193,9 +195,9 @@ class Renewal:
             self._try_again(backend, renewals, error)
             return
         self._warned.pop(backend, None)
-        for (hold, extension, older), end in zip(renewals, ends, strict=True):
+        for (hold, _, request, older), end in zip(renewals, ends, strict=True):
             if end is not None:
-                hold.answered(extension, end, older)
+                hold.answered(request, end, older)
             elif not hold.is_over:
                 hold.lose("its lease ran out, or it was released by force")
         self.wake()
@@ -207,8 +209,8 @@ class Renewal:
         if now > self._warned.get(backend, 0.0) + WARN_EVERY:
             self._warned[backend] = now
             logger.warning("%d lock(s) could not be renewed yet: %s", len(renewals), error)
-        for hold, extension, _ in renewals:
-            hold.not_answered(extension, math.inf)
+        for hold, _, request, _ in renewals:
+            hold.not_answered(request, math.inf)
             hold.postpone(RETRY_EVERY)
         self.wake()
 

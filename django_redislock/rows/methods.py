@@ -41,7 +41,8 @@ class LockedMethodCalls(LockedCalls):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> LockedRow:
         row = self._row(args)
-        options = {"what": self.what, **self.options}
+        label = self.label(*args, **kwargs) if callable(self.label) else self.label
+        options = {"what": self.what, "label": label, **self.options}
         return LockedRow(lock_of(row, name, options), row, self.refresh)
 
     def _own_name(self, *args: Any, **kwargs: Any) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from django_redislock import lock, lock_backends
-from django_redislock.local.background import background
 from django_redislock.local.registry import registry
 
 
@@ -102,7 +101,7 @@ async def test_a_cancellation_at_any_await_leaves_nothing_held(settings, work, u
             undisturbed = 0
         except EOFError:
             undisturbed += 1
-        await asyncio.to_thread(background.flush, 30)
+        await asyncio.to_thread(settle)
         # What was to be released in the background is, long before its lease of 30 seconds is over.
         for _ in range(2000):
             if not backend.list().holds:
@@ -125,7 +124,7 @@ async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue():
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(background.flush, 30)
+        await asyncio.to_thread(settle)
         assert all(task.cancelled() for task in tasks)
         assert backend.inspect("a")[1] == []
 
@@ -197,6 +196,7 @@ PROGRAM = """
 import asyncio, gc, threading
 import django; django.setup()
 from django_redislock import lock
+from tests.support.settled import settle
 
 async def work(name):
     async with lock(name):

@@ -10,8 +10,8 @@ import pytest
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Claim, Grant, Holder
 from django_redislock.backends.redis.scripts import ACQUIRE, CANCEL, EXTEND, RELEASE
-from django_redislock.local.background import background
 from tests.support.processes import wait_until
+from tests.support.settled import settle
 
 # Seconds. Nothing waits for so long but where the server is silent.
 TIMEOUT = 10.0
@@ -54,7 +54,7 @@ def _behind(proxy, use, timeout):
 
 
 def nothing_is_left(name="a"):
-    background.flush(30)
+    settle()
     return lock_backends["default"].inspect(name) == ([], [])
 
 
@@ -229,7 +229,7 @@ def test_a_request_that_comes_after_its_cancel_is_refused(behind):
         behind.drop_next_request(ACQUIRE.sha)
     with pytest.raises(LockUnavailable):
         handle.acquire(wait=0)
-    background.flush(30)
+    settle()
     late = Claim("a", handle.token, 1, 30, Holder().pack())
     assert not isinstance(backend.acquire(late), Grant)
     assert nothing_is_left()
@@ -241,7 +241,7 @@ def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind):
         behind.drop_next_reply(ACQUIRE.sha)
     with pytest.raises(LockUnavailable):
         handle.acquire(wait=0)
-    background.flush(30)
+    settle()
     with handle:
         handle.check()
     assert nothing_is_left()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.lock.test_handle import backend_is_empty, make
+from tests.support.settled import settle
 
 __all__ = ["make"]  # a fixture, used by its name
 
 
 def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
     from django_redislock.backends.waiters import ThreadWaiter
-    from django_redislock.local.background import background
 
     def interrupted(self, timeout):
         raise KeyboardInterrupt
@@ -20,13 +20,11 @@ def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
         monkeypatch.setattr(ThreadWaiter, "hear", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make().acquire(wait=30)
-        background.flush(30)
+        settle()
         assert held.backend.inspect("a")[1] == []
 
 
 def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
-    from django_redislock.local.background import background
-
     handle = make()
     acquire = handle.backend.acquire
 
@@ -38,15 +36,13 @@ def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         handle.acquire()
     monkeypatch.undo()
-    background.flush(30)
+    settle()
     assert not handle.held
     with make(wait=0):
         pass
 
 
 def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
-    from django_redislock.local.background import background
-
     handle = make()
     handle.acquire()
     release, calls = handle.backend.release, []
@@ -60,5 +56,5 @@ def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
     monkeypatch.setattr(handle.backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
         handle.release()
-    background.flush(30)
+    settle()
     assert backend_is_empty(handle)

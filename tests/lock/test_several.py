@@ -9,6 +9,7 @@ import pytest
 
 from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock, lock
 from django_redislock.testing.verbs import SHORT, outlive
+from tests.support.settled import settle
 
 
 @pytest.fixture
@@ -114,8 +115,6 @@ def test_after_a_loss_it_may_try_again_and_find_it_busy(make):
 
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, which):
-    from django_redislock.local.background import background
-
     names = ["a", "b", "c"]
     several = make(names)
     several.acquire()
@@ -131,7 +130,7 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, 
     monkeypatch.setattr(backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
         several.release()
-    background.flush(30)
+    settle()
     assert held_names(several.locks[0]) == []
 
 

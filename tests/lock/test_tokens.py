@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from django_redislock import LockError, LockLost, lock
-from django_redislock.local.background import background
 from tests.support.processes import wait_until
+from tests.support.settled import settle
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monke
     monkeypatch.setattr(other.backend, "acquire", interrupted)
     with pytest.raises(KeyboardInterrupt):
         other.acquire()
-    background.flush(30)
+    settle()
     assert other.owned()
     monkeypatch.undo()
     other.release()
