@@ -17,6 +17,7 @@ import pytest
 
 from django_redislock import lock, lock_backends
 from django_redislock.local.registry import registry
+from tests.support.settled import settle
 
 
 @types.coroutine

@@ -178,7 +178,8 @@ def test_a_waiter_that_gives_up_leaves_no_trace(behind, do):
     with lock("a") as held:
         lost = behind.drop_next_reply(CANCEL.sha)
         assert do(lock("a"), "acquire", 0.05) is False
-        assert lost.fired
+        wait_until(lambda: lost.fired)
+        settle()
         assert held.backend.inspect("a")[1] == []
 
 
