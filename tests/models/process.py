@@ -1,191 +1,22 @@
-"""Model of what a process holds: attempts, holds, joins, releases, and who finishes what was interrupted.
+"""Model of what a process holds, and of who finishes what was interrupted.
 
 The code below is the design of `django_redislock.local` and of the verbs of a handle. A `yield`
-stands before each atomic step. The model's network delivers requests in any order.
+stands before each atomic step. It names the step, and what follows up to the next `yield` is it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
-from .schedules import Actor, Interruption, Program, Violation, Wait, World
+from .records import LEASE, Attempt, Handle, Hold
+from .schedules import Interruption, Program, Wait
+from .surroundings import Surroundings
 
-__all__ = ["Attempt", "Handle", "Hold", "Process", "Request", "Server"]
-
-
-@dataclass(eq=False)
-class Handle:
-    """One attempt of a user to hold the name, as `lock(name)` returns it."""
-
-    name: str
-    held: tuple[Hold, str] | None = None  # the hold and this handle's need of it, in one store
-    granted: bool = False  # what the user knows: acquired, and no release begun
-    dropped: bool = False  # no program refers to it any more
-    outcomes: list[str] = field(default_factory=list)
+__all__ = ["Process"]
 
 
-@dataclass(eq=False)
-class Hold:
-    """The name held with one token. Passive."""
-
-    token: str
-    owner: str
-    ends: int = 0
-    needs: dict[str, Handle] = field(default_factory=dict)
-    leavers: dict[str, int] = field(default_factory=dict)
-    how: dict[str, tuple[str, str]] = field(default_factory=dict)  # how it ended, and by whom
-    told: list[str] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Attempt:
-    """One run of acquire or release by one handle."""
-
-    name: str
-    kind: str
-    handle: Handle
-    hold: Hold
-    need: str
-    joining: Hold | None = None
-    steps: list[Program] = field(default_factory=list)
-
-    @property
-    def over(self) -> bool:
-        return bool(self.steps) and self.steps[0].gi_frame is None
-
-
-@dataclass(eq=False)
-class Request:
-    """What was sent to the server: in flight until the network delivers it."""
-
-    verb: str
-    token: str
-    lease: int = 0
-    awaited: bool = False  # by the caller that sent it
-    reply: list[bool | str] = field(default_factory=list)
-
-
-class Server:
-    """The name on the server: each request is one step."""
-
-    def __init__(self) -> None:
-        self.token = ""
-        self.ends = 0
-        self.queue: list[str] = []
-        self.cancelled: set[str] = set()
-
-    def answer(self, request: Request, now: int) -> bool | str:
-        return getattr(self, request.verb)(request.token, request.lease, now)
-
-    def look(self, now: int) -> None:
-        if self.token and self.ends <= now:
-            self.hand_over(now)
-
-    def hand_over(self, now: int) -> None:
-        self.token, self.ends = (self.queue.pop(0), now + LEASE) if self.queue else ("", 0)
-
-    def acquire(self, token: str, lease: int, now: int) -> bool | str:
-        self.look(now)
-        if token in self.cancelled:
-            return False
-        if not self.token:
-            self.token, self.ends = token, now + lease
-        if self.token == token:
-            return True
-        if token not in self.queue:
-            self.queue.append(token)
-        return "queued"
-
-    def release(self, token: str, lease: int, now: int) -> bool:
-        self.look(now)
-        if token in self.queue:
-            self.queue.remove(token)
-        if self.token != token:
-            return False
-        self.hand_over(now)
-        return True
-
-    def cancel(self, token: str, lease: int, now: int) -> bool:
-        self.cancelled.add(token)
-        return self.release(token, lease, now)
-
-    def extend(self, token: str, lease: int, now: int) -> bool:
-        self.look(now)
-        if self.token != token:
-            return False
-        self.ends = now + lease
-        return True
-
-
-LEASE = 3
-
-
-class Process(World):
-    """The process, with the server that it talks to."""
-
-    def __init__(self, without: str = "") -> None:
-        super().__init__()
-        self.without = without  # the guard that this exploration goes without
-        self.now = 0
-        self.apart = False  # whether a request is answered apart from the step that reads the reply
-        self.ticks = 0  # how often the clock may still move
-        self.server = Server()
-        self.flight: list[Request] = []
-        self.attempts: dict[Attempt, None] = {}
-        self.holds: dict[Hold, None] = {}
-        self.handles: list[Handle] = []
-        self.ended: list[Hold] = []
-        self.counts: dict[str, int] = {}
-
-    def guard(self, name: str) -> bool:
-        assert name in GUARDS, name
-        return name != self.without
-
-    def name(self, kind: str) -> str:
-        """A name that does not depend on the other actors' steps, as long as ``kind`` does not."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        return f"{kind}.{self.counts[kind]}"
-
-    def handle(self, name: str) -> Handle:
-        handle = Handle(name)
-        self.handles.append(handle)
-        return handle
-
-    # The network and the clock
-
-    def choices(self) -> list[str]:
-        found = super().choices()
-        if not self.callers_are_done:
-            found += [
-                f"deliver {index}"
-                for index, request in enumerate(self.flight)
-                if self.apart or not request.awaited
-            ]
-            found += ["tick"] if self.ticks else []
-        return found
-
-    def choose(self, choice: str) -> str:
-        if choice == "tick":
-            self.ticks -= 1
-            self.now += 1
-            self.server.look(self.now)
-            return f"the clock: {self.now}"
-        if choice.startswith("deliver"):
-            return self.deliver(int(choice.split()[1]))
-        return super().choose(choice)
-
-    def deliver(self, index: int) -> str:
-        request = self.flight.pop(index)
-        request.reply.append(self.server.answer(request, self.now))
-        return f"the server: {request.verb} {request.token} -> {request.reply[0]}"
-
-    def send(self, verb: str, token: str, lease: int = 0) -> Request:
-        """Send it; also in the background, where a thread repeats it until it succeeds."""
-        request = Request(verb, token, lease)
-        self.flight.append(request)
-        return request
+class Process(Surroundings):
+    """A process whose threads hold one name, and its own thread."""
 
     def exchange(self, verb: str, token: str, lease: int = 0) -> Program:
         yield f"send {verb} {token}"
@@ -213,7 +44,7 @@ class Process(World):
         attempt = Attempt(self.name(f"acquire.{handle.name}"), "acquire", handle, hold, hold.token)
         try:
             granted = yield from self.drive(attempt, self.acquiring(attempt, until))
-            if not self.guard("the attempt is taken off as the call returns"):
+            if not self.parted:
                 yield "return from acquire"
         except Interruption:
             yield from self.interrupted(attempt)
@@ -269,7 +100,7 @@ class Process(World):
             turn = self.turn(hold.token)
             yield Wait("wait for the turn", lambda: turn() or self.now >= deadline)
             sent = self.server.ends - LEASE if turn() else sent
-            granted = turn() or (yield from self.exchange("cancel", hold.token)) and False
+            granted = turn() or ((yield from self.exchange("cancel", hold.token)) and False)
         if granted:
             yield from self.begin(attempt, sent + LEASE)
         if not self.guard("an attempt is written down before it sends"):
@@ -282,7 +113,7 @@ class Process(World):
 
     def begin(self, attempt: Attempt, ends: int) -> Program:
         hold, handle = attempt.hold, attempt.handle
-        hold.ends = ends
+        hold.claims["grant"] = (ends, True)
         if self.guard("a hold is needed before others see it"):
             hold.needs[attempt.need] = handle
             yield "holds[hold] = None"
@@ -309,10 +140,40 @@ class Process(World):
             raise
 
     def releasing(self, attempt: Attempt) -> Program:
-        self.attempts[attempt] = None  # in one go with the start of the steps
+        if not self.parted:
+            yield "attempts[attempt] = None"
+        self.attempts[attempt] = None
         yield from self.leave(attempt.name, attempt.hold, attempt.need, "released")
         yield "attempts.pop(attempt)"
         self.attempts.pop(attempt, None)
+
+    # Extension and renewal
+
+    def extend(self, who: str, hold: Hold, lease: int) -> Program:
+        """A lease that may be the last is believed if it is shorter, and until it is replaced."""
+        yield "list(claims)"
+        older = [key for key, (_, replied) in hold.claims.items() if replied]
+        if not self.guard("extensions side by side only shorten belief"):
+            older = list(hold.claims)
+        ends = self.now + lease
+        if self.guard("a shorter lease is believed before it is sent"):
+            yield f"claims[{who}] = {ends}, False"
+            hold.claims[who] = (ends, False)
+        extended = yield from self.exchange("extend", hold.token, lease)
+        if not extended:
+            yield from self.end(who, hold, "lost")
+            return
+        yield f"claims[{who}] = {ends}, True"
+        hold.claims[who] = (ends, True)
+        while older:
+            yield "claims.pop(older)"
+            hold.claims.pop(older.pop(), None)
+
+    def renew(self) -> Program:
+        """Our own thread extends what it finds."""
+        yield Wait("list(holds)", lambda: bool(self.holds))
+        for hold in list(self.holds)[:1]:
+            yield from self.extend("renewal", hold, LEASE)
 
     # How a hold ends
 
@@ -349,7 +210,16 @@ class Process(World):
     # What our own thread does
 
     def interrupted(self, attempt: Attempt) -> Program:
-        """The caller's last act: ask our own thread to finish the attempt now."""
+        """An exception left the outermost call: our own thread finishes the attempt.
+
+        CPython looks for signals after calls, not after stores: the first act of an `except` block
+        is part of the interruption, if it is a store. Python 3.10 looks before each instruction.
+        """
+        if self.parted:
+            yield "attempt.failed = True"
+        attempt.failed = True
+        if self.guard("what failed is written down again at once"):
+            self.attempts[attempt] = None
         yield "wake.put(None)"
         if not self.guard("our own thread alone finishes attempts"):
             yield from self.finish(attempt, attempt.name)
@@ -372,6 +242,8 @@ class Process(World):
             hold = holds.pop()
             yield "look: handles that are gone"
             gone = [need for need, handle in hold.needs.items() if handle.dropped]
+            if not hold.needs and not any(hold in (a.hold, a.joining) for a in self.attempts):
+                gone.append("none")  # collected: its need was taken off by `__del__`
             while gone:
                 yield from self.leave("sweep", hold, gone.pop(), "dropped")
 
@@ -387,7 +259,7 @@ class Process(World):
                     yield from self.leave(me, hold, attempt.need, "released")
                 else:
                     yield from self.end(me, hold, "released")
-            if me == "sweep":
+            if me == "sweep" and self.guard("the sweep takes off the mark of what is over"):
                 yield f"leavers.pop({attempt.name})"
                 hold.leavers.pop(attempt.name, None)
             if hold.how and self.guard("the sweep releases what an interrupted end did not"):
@@ -400,82 +272,3 @@ class Process(World):
             self.send("cancel" if late else "release", attempt.hold.token)
         yield f"attempts.pop({attempt.name})"
         self.attempts.pop(attempt, None)
-
-    # What must always hold
-
-    def believes(self, handle: Handle) -> bool:
-        """Whether the handle says held."""
-        if handle.held is None:
-            return False
-        hold, need = handle.held
-        marked = hold.leavers and not self.guard("a mark stops joins and not belief")
-        return need in hold.needs and not hold.how and not marked and hold.ends > self.now
-
-    def check(self) -> None:
-        server = self.server
-        for handle in self.handles:
-            hold = handle.held[0] if handle.held else None
-            if hold and self.believes(handle):
-                if server.token != hold.token or server.ends < hold.ends:
-                    raise Violation(f"{handle.name} says held, and the server gave it away")
-            elif handle.granted and hold and hold.ends > self.now:
-                raise Violation(f"{handle.name} was granted, and its hold ended without reason")
-            if hold and len(hold.told) > 1:
-                raise Violation(f"one hold ended twice: {hold.told}")
-
-    def settle(self) -> None:
-        """All callers are done: our own thread sweeps once more, and the network delivers."""
-        late = [request for request in self.flight if request.verb == "acquire"]
-        self.flight = [request for request in self.flight if request.verb != "acquire"]
-        while any(actor.ready for actor in self.actors):
-            next(actor for actor in self.actors if actor.ready).step()
-            while self.flight:
-                self.deliver(0)
-        for _ in range(2):
-            sweeper = Actor("sweep", self.sweep(), interruptions=False)
-            while not sweeper.done:
-                sweeper.step()
-                while self.flight:
-                    self.deliver(0)
-        self.flight = late
-        while self.flight:
-            self.deliver(0)
-        self.check()
-        self.check_the_end()
-
-    def check_the_end(self) -> None:
-        if self.attempts:
-            raise Violation(f"still registered: {[attempt.name for attempt in self.attempts]}")
-        for hold in self.holds:
-            owners = [handle for need, handle in hold.needs.items() if handle.held == (hold, need)]
-            if not any(handle.granted for handle in owners):
-                raise Violation(f"{hold.token} is renewed, and no handle can release it")
-            if hold.leavers:
-                raise Violation(f"{hold.token} can not be joined any more: {list(hold.leavers)}")
-        kept = {hold.token for hold in self.holds} | {h.token for h in self.dropped_holds()}
-        for token in [self.server.token, *self.server.queue]:
-            if token and token not in kept:
-                raise Violation(f"{token} is held or queued on the server, and nobody knows")
-
-    def dropped_holds(self) -> list[Hold]:
-        found = [handle.held[0] for handle in self.handles if handle.held]
-        return [hold for hold in found if hold.how.get("how", ("", ""))[1] == "dropped"]
-
-
-GUARDS = [
-    "over first, then still registered",
-    "the attempt is taken off as the call returns",
-    "an attempt is written down before it sends",
-    "a join writes its need before it looks",
-    "a hold is needed before others see it",
-    "each leaver has a mark of its own",
-    "a release marks before it looks for needs",
-    "one end for each hold",
-    "our own thread alone finishes attempts",
-    "the sweep leaves what an attempt was joining",
-    "a mark stops joins and not belief",
-    "only an attempt that is over is swept",
-    "the sweep leaves a hold that others need",
-    "the sweep releases what an interrupted end did not",
-    "a cancel is remembered for requests that come late",
-]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .process import Handle, Process
+from .process import Process
+from .records import Handle
 from .schedules import Actor, Interruption, Program, Wait
 
 __all__ = ["SCENARIOS"]
@@ -21,8 +22,24 @@ def block(process: Process, owner: str, handle: Handle, until: int = 0) -> Progr
         yield from process.release(handle)
 
 
-def sweep(process: Process) -> None:
-    process.actors.append(Actor("sweep", process.sweep(), interruptions=False))
+def sweep(process: Process, *, late: bool = False) -> None:
+    """Our own thread looks once; ``late``: not before there is something to do."""
+
+    def program() -> Program:
+        if late:
+            yield Wait("something is over", lambda: any(a.over for a in process.attempts))
+        yield from process.sweep()
+
+    process.actors.append(Actor("sweep", program(), interruptions=False))
+
+
+def acquired(process: Process, name: str) -> Handle:
+    """A handle of thread A that holds before the exploration begins."""
+    handle = process.handle(name)
+    actor = Actor("A", process.acquire("A", handle))
+    while not actor.done:
+        actor.step()
+    return handle
 
 
 def one_block(without: str = "") -> Process:
@@ -34,22 +51,62 @@ def one_block(without: str = "") -> Process:
     return process
 
 
+def one_block_on_python_310(without: str = "") -> Process:
+    """The same where the stores of an `except` block can be interrupted."""
+    process = one_block(without)
+    process.parted = True
+    return process
+
+
 def joined_while_released(without: str = "") -> Process:
     """Another thread releases what its owner joins; one interruption."""
     process = Process(without)
     process.interruptions = 1
-    first, second = process.handle("h1"), process.handle("h2")
+    first, second = acquired(process, "h1"), process.handle("h2")
 
     def owner() -> Program:
-        yield from process.acquire("A", first)
         yield from block(process, "A", second)
 
     def other() -> Program:
-        yield Wait("the first handle holds", lambda: first.granted or bool(first.outcomes))
         yield from process.release(first)
 
     process.actors += [Actor("A", owner()), Actor("B", other())]
-    sweep(process)
+    return process
+
+
+def joined_while_swept(without: str = "") -> Process:
+    """What an interrupted release left is swept while its owner joins it."""
+    process = Process(without)
+    process.interruptions = 1
+    first, second = acquired(process, "h1"), process.handle("h2")
+
+    def owner() -> Program:
+        try:
+            yield from process.release(first)
+        except Interruption:
+            yield from process.acquire("A", second)
+
+    process.actors.append(Actor("A", owner()))
+    sweep(process, late=True)
+    return process
+
+
+def joined_beside_sweep(without: str = "") -> Process:
+    """An interrupted release is swept while another thread joins."""
+    process = Process(without)
+    process.interruptions = 1
+    process.spared.add("A")
+    first, second = acquired(process, "h1"), process.handle("h2")
+
+    def owner() -> Program:
+        yield Wait("a release has begun", lambda: not first.granted or process.actors[1].done)
+        yield from process.acquire("A", second)
+
+    def other() -> Program:
+        yield from process.release(first)
+
+    process.actors += [Actor("A", owner()), Actor("B", other())]
+    sweep(process, late=True)
     return process
 
 
@@ -57,19 +114,16 @@ def released_by_both(without: str = "") -> Process:
     """Two handles of one hold, released by two threads; one interruption."""
     process = Process(without)
     process.interruptions = 1
-    first, second = process.handle("h1"), process.handle("h2")
+    first, second = acquired(process, "h1"), acquired(process, "h2")
 
     def owner() -> Program:
-        yield from process.acquire("A", first)
-        yield from process.acquire("A", second)
         yield from process.release(first)
 
     def other() -> Program:
-        yield Wait("the second handle holds", lambda: second.granted or process.actors[0].done)
         yield from process.release(second)
 
     process.actors += [Actor("A", owner()), Actor("B", other())]
-    sweep(process)
+    sweep(process, late=True)
     return process
 
 
@@ -79,7 +133,6 @@ def handler_takes_it(without: str = "") -> Process:
     process.interruptions = 2
     process.actors.append(Actor("A", block(process, "A", process.handle("h1"))))
     process.nested["A"] = lambda: block(process, "A", process.handle("h2"))
-    sweep(process)
     return process
 
 
@@ -89,17 +142,16 @@ def handler_keeps_it(without: str = "") -> Process:
     process.interruptions = 2
     process.actors.append(Actor("A", block(process, "A", process.handle("h1"))))
     process.nested["A"] = lambda: process.acquire("A", process.handle("h2"))
-    sweep(process)
     return process
 
 
 def two_owners(without: str = "") -> Process:
-    """Two threads queue for the name, each for a while; two interruptions."""
+    """Two threads queue for the name, each for a while; one interruption."""
     process = Process(without)
-    process.interruptions = 2
-    process.ticks = 2
+    process.interruptions = 1
+    process.ticks = 1
     for name in ("A", "B"):
-        program = block(process, name, process.handle(f"h{name}"), until=2)
+        program = block(process, name, process.handle(f"h{name}"), until=1)
         process.actors.append(Actor(name, program))
     return process
 
@@ -108,10 +160,9 @@ def dropped(without: str = "") -> Process:
     """A handle is collected while its thread acquires the name again; one interruption."""
     process = Process(without)
     process.interruptions = 1
-    first, second = process.handle("h1"), process.handle("h2")
+    first, second = acquired(process, "h1"), process.handle("h2")
 
     def owner() -> Program:
-        yield from process.acquire("A", first)
         yield "del first"
         first.dropped, first.granted = True, False
         yield from block(process, "A", second)
@@ -121,15 +172,89 @@ def dropped(without: str = "") -> Process:
     return process
 
 
+def again(without: str = "") -> Process:
+    """Interrupted, and tried again with the same handle."""
+    process = Process(without)
+    process.interruptions = 1
+    handle = process.handle("h1")
+
+    def owner() -> Program:
+        try:
+            yield from block(process, "A", handle)
+        except Interruption:
+            yield from block(process, "A", handle)
+
+    process.actors.append(Actor("A", owner()))
+    sweep(process, late=True)
+    return process
+
+
+def extended_and_renewed(without: str = "") -> Process:
+    """A thread and the renewal extend one hold; the server answers in any order."""
+    process = Process(without)
+    process.ticks, process.apart = 2, True
+    acquired(process, "h1")
+    hold = next(iter(process.holds))
+
+    def owner() -> Program:
+        yield from process.extend("A", hold, 6)
+
+    process.actors.append(Actor("A", owner()))
+    process.actors.append(Actor("renewal", process.renew(), interruptions=False))
+    return process
+
+
+def shortened(without: str = "") -> Process:
+    """A thread makes the lease shorter while the renewal extends it; one interruption."""
+    process = Process(without)
+    process.ticks, process.apart, process.interruptions = 1, True, 1
+    acquired(process, "h1")
+    hold = next(iter(process.holds))
+
+    def owner() -> Program:
+        yield from process.extend("A", hold, 2)
+
+    process.actors.append(Actor("A", owner()))
+    process.actors.append(Actor("renewal", process.renew(), interruptions=False))
+    return process
+
+
+def released_by_force(without: str = "") -> Process:
+    """Released by force: the owner and the renewal both learn that it is lost."""
+    process = Process(without)
+    handle = acquired(process, "h1")
+    hold = next(iter(process.holds))
+
+    def owner() -> Program:
+        yield from process.extend("A", hold, 3)
+        yield from process.release(handle)
+
+    def force() -> Program:
+        yield Wait("force-release", lambda: handle.granted)
+        process.forced = True
+        process.server.token = ""
+
+    process.actors += [Actor("A", owner()), Actor("admin", force(), interruptions=False)]
+    process.actors.append(Actor("renewal", process.renew(), interruptions=False))
+    return process
+
+
 SCENARIOS: dict[str, Callable[[str], Process]] = {
     scenario.__name__: scenario
     for scenario in (
         one_block,
+        one_block_on_python_310,
         joined_while_released,
+        joined_while_swept,
+        joined_beside_sweep,
         released_by_both,
         handler_takes_it,
         handler_keeps_it,
         two_owners,
         dropped,
+        again,
+        extended_and_renewed,
+        shortened,
+        released_by_force,
     )
 }

@@ -47,7 +47,7 @@ class Actor:
         self.nest(program)
 
     def nest(self, program: Program) -> None:
-        """Run ``program`` to its end before what runs now: a signal handler, or a collected object."""
+        """Run ``program`` to its end before what runs now goes on, as a signal handler does."""
         self.stack.append(program)
         self.next.append("")
         self.step()
@@ -90,6 +90,7 @@ class World:
     def __init__(self) -> None:
         self.actors: list[Actor] = []
         self.interruptions = 0  # how many may still come
+        self.spared: set[str] = set()  # the callers to which none comes
         self.nested: dict[str, Callable[[], Program]] = {}  # what may run within an actor's step
 
     def choices(self) -> list[str]:
@@ -99,7 +100,7 @@ class World:
             if actor.ready:
                 found.append(f"step {actor.name}")
             if not actor.done and actor.interruptions:
-                if self.interruptions:
+                if self.interruptions and actor.name not in self.spared:
                     found.append(f"interrupt {actor.name}")
                 if actor.name in self.nested:
                     found.append(f"nest {actor.name}")
@@ -169,7 +170,7 @@ def explore(make: Callable[[], World], limit: int = 1_000_000) -> Explored:
             except Violation as violation:
                 explored.violation, explored.trace = str(violation), [*trace, described]
                 break
-            world = None  # type: ignore[assignment]
+            world = None
         if explored.violation:
             break
     explored.states = len(seen)
@@ -184,9 +185,9 @@ def replay(make: Callable[[], World], schedule: tuple[str, ...]) -> tuple[Any, l
 def freeze(value: Any, seen: dict[int, int] | None = None) -> Any:
     """The contents of ``value`` as nested tuples, generators included, without identities."""
     kind = type(value)
+    seen = {} if seen is None else seen
     if kind is str or kind is int or kind is bool or value is None:
         return value
-    seen = {} if seen is None else seen
     if kind is list or kind is tuple:
         return tuple([freeze(item, seen) for item in value])
     if kind is dict:
@@ -199,9 +200,13 @@ def freeze(value: Any, seen: dict[int, int] | None = None) -> Any:
         return -seen[id(value)]
     seen[id(value)] = len(seen)
     if kind is GeneratorType:
-        frame = value.gi_frame
-        if frame is None:
-            return "over"
-        inside = freeze(value.gi_yieldfrom, seen)
-        return (value.__name__, frame.f_lasti, freeze(frame.f_locals, seen), inside)
+        return freeze_generator(value, seen)
     return (kind.__name__, *[freeze(item, seen) for item in vars(value).values()])
+
+
+def freeze_generator(generator: Any, seen: dict[int, int]) -> Any:
+    frame = generator.gi_frame
+    if frame is None:
+        return "over"
+    inside = freeze(generator.gi_yieldfrom, seen)
+    return (generator.__name__, frame.f_lasti, freeze(frame.f_locals, seen), inside)
