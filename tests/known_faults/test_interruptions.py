@@ -1,0 +1,36 @@
+"""An interruption at any place of a caller leaves nothing behind, and nobody else notices."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.known_faults import sweeps
+from tests.support.places import Place
+from tests.support.processes import Workers
+
+WITHIN = 50.0
+
+
+def run(workers: Workers, place: Place, operation: str, every: int, second: int | None) -> None:
+    assert workers.start(sweeps.sweep, place, operation, every, second).result(WITHIN) == []
+
+
+@pytest.mark.parametrize("operation", ["acquiring", "releasing", "extending", "with_block"])
+def test_nothing_is_left(workers: Workers, place: Place, operation: str) -> None:
+    run(workers, place, operation, 1, None)
+
+
+@pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting", "async_with_block"])
+def test_nothing_is_left_of_who_waits(workers: Workers, place: Place, operation: str) -> None:
+    run(workers, place, operation, 7, None)
+
+
+def test_who_acquires_after_an_interrupted_release_is_told_the_truth(
+    workers: Workers, place: Place
+) -> None:
+    assert workers.start(sweeps.take_again, place).result(WITHIN) == []
+
+
+@pytest.mark.parametrize("operation", ["aacquire", "arelease", "with"])
+def test_a_cancelled_task_leaves_nothing(workers: Workers, place: Place, operation: str) -> None:
+    assert workers.start(sweeps.cancel, place, operation).result(WITHIN) == []
