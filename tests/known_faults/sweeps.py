@@ -10,6 +10,7 @@ import asyncio
 import faulthandler
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 from django.test import override_settings
@@ -23,6 +24,7 @@ STILL = 8.0
 LEASE = 0.6
 # A lease and a second, and what a machine under load takes to notice.
 AFTERWARDS = LEASE + 1.0 + 0.5
+
 
 def begin(place: Place) -> Witness:
     """Keep the locks of this process at the place, and see them as others do."""
@@ -157,23 +159,22 @@ def left_over(witness: Witness, kept: list[tuple[Lock, Interruption | None]]) ->
 
 def where(error: Interruption | None) -> str:
     """The innermost function of the caller in which it was interrupted."""
-    entry = error.__traceback__ if error is not None else None
-    while entry is not None and entry.tb_next and entry.tb_next.tb_frame.f_code.co_name != "raise_it":
-        entry = entry.tb_next
-    if entry is None:
+    entries = traceback.extract_tb(error.__traceback__) if error is not None else []
+    inner = [entry for entry in entries if "/tests/support/" not in entry.filename]
+    if not inner:
         return "an interruption that did not come out"
-    code = entry.tb_frame.f_code
-    return f"{code.co_filename.rpartition('/')[2]}:{entry.tb_lineno} {code.co_name}"
+    return f"{inner[-1].filename.rpartition('/')[2]}:{inner[-1].lineno} {inner[-1].name}"
 
 
 def no_longer_works(witness: Witness, operation: str) -> list[str]:
     """Whether this process still acquires, renews, waits and releases, and is told the truth."""
     alive()
-    wrong = []
     held = [made(f"after {number}") for number in range(5)]
-    for handle in held:
-        if not handle.acquire(wait=0) or witness.tokens(handle.name) != [handle.token]:
-            wrong.append(f"{handle.name}: an acquire does not tell the truth")
+    wrong = [
+        f"{one.name}: an acquire does not tell the truth"
+        for one in held
+        if not one.acquire(wait=0) or witness.tokens(one.name) != [one.token]
+    ]
     time.sleep(AFTERWARDS)
     wrong += [f"{one.name} is not renewed" for one in held if not witness.tokens(one.name)]
     for handle in held:

@@ -48,9 +48,7 @@ def test_a_server_that_hangs_from_the_start(through_proxy: Proxy, kind: str, wai
 
 @WAITS_FOR_THE_SOCKET
 @pytest.mark.parametrize("kind", ["thread", "task"])
-def test_a_server_that_hangs_meanwhile(
-    through_proxy: Proxy, witness: Witness, kind: str
-) -> None:
+def test_a_server_that_hangs_meanwhile(through_proxy: Proxy, witness: Witness, kind: str) -> None:
     wait = 1.5
     with witness.lock("a", lease=60):
         stopping = threading.Timer(wait / 3, through_proxy.hold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -34,16 +35,14 @@ def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> No
         name = f"{attempt}"
         granted: list[float] = []
         with witness.lock(name, lease=60) as held:
-            threads = [
-                threading.Thread(target=take, args=(name, granted)) for _ in range(WAITERS)
-            ]
+            threads = [threading.Thread(target=take, args=(name, granted)) for _ in range(WAITERS)]
             for thread in threads:
                 thread.start()
             witness.wait_until_queued(name, WAITERS)
             assert held.held
         for thread in threads:
             thread.join()
-        gaps = [later - earlier for earlier, later in zip(granted, granted[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(granted)]
         return max(gaps) - lease
 
     assert best_of(latest, LATE) < LATE

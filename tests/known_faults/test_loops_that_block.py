@@ -22,7 +22,7 @@ ENOUGH = 3.5 * GRANT_LEASE
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="each task of a loop that stands still gets a turn, which ends only with its grant lease",
+    reason="each task of a loop that stands still gets a turn, which costs a grant lease",
 )
 def test_a_loop_that_stands_still(place: Place, settings: Any) -> None:
     both = Witness.settings(place)

@@ -7,8 +7,8 @@ import pytest
 from django_redislock import Lock, LockError, lock
 from tests.known_faults.witness import Witness, in_thread
 from tests.support.interruptions import steps_of, stop
-from tests.support.proxy import Proxy
 from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
 
 SHARES_ITS_STATE = pytest.mark.xfail(
     strict=True,
