@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import faulthandler
 import os
@@ -28,6 +27,7 @@ from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
 
 FOR_EVER = 600.0
+MANY = 600
 
 
 # No thread can be started.
@@ -48,7 +48,7 @@ def no_thread_can_start() -> Any:
 
 def act_without_threads(place: Place, kind: str) -> tuple[str, list[str], list[str]]:
     """Acquire where no thread can be started; return what came of it, and who holds and waits."""
-    witness = begin(place).teach()
+    witness = begin(place)  # which starts no thread
     alive()
     holder = witness.lock("a", lease=FOR_EVER, renew=False)
     if kind.startswith("waiting"):
@@ -100,31 +100,26 @@ def wait_after_an_interrupted_start(place: Place, number: int) -> dict[str, Any]
     """Interrupt the start of a thread by an acquire that waits; then wait and be handed over."""
     witness = begin(place).teach()
     alive()
-    holder = witness.lock("a", lease=60)
-    holder.acquire()
-    with interrupted_start(number) as started:
-        with contextlib.suppress(Interruption):
-            lock("a").acquire(wait=0.5)
-    listening = _listening(place)
-    alive()
-    wrong = []
-    for round_ in range(20):
+    wrong: list[str] = []
+    listening = 0
+    with witness.lock("first", lease=60):
+        with interrupted_start(number), contextlib.suppress(Interruption):
+            lock("first").acquire(wait=0.5)
+    for name in map(str, range(20)):
         got: list[bool] = []
-        waiter = lock("a", lease=60)
+        holder, waiter = witness.lock(name, lease=60), lock(name, lease=60)
+        holder.acquire()
         thread = in_thread(lambda w=waiter, g=got: g.append(w.acquire(wait=5)))
-        witness.wait_until_queued("a")
+        witness.wait_until_queued(name)
+        listening = max(listening, _listening(place))
         give_up(holder)
         thread.join()
         time.sleep(0.02)  # for a turn that is heard twice, and given back the second time
-        if got != [True] or witness.tokens("a") != [waiter.token]:
-            wrong.append(f"round {round_}: {got}, {witness.tokens('a') == [waiter.token]}")
+        if got != [True] or witness.tokens(name) != [waiter.token]:
+            wrong.append(f"{name}: {got}, and it is held: {bool(witness.tokens(name))}")
         give_up(waiter)
-        holder = witness.lock("a", lease=60)
-        holder.acquire(wait=1)
-    give_up(holder)
     faulthandler.cancel_dump_traceback_later()
-    # The witness listens too, for the waits of its own.
-    return {"started": started[0], "wrong": wrong, "listening": max(listening, _listening(place))}
+    return {"wrong": wrong, "listening": listening}
 
 
 def _listening(place: Place) -> int:
@@ -141,17 +136,19 @@ def hold_until_the_end(place: Place, checked: Any, ends_by: str) -> None:
 
     `checked` gets the time of each check that passed, on the clock that all processes share.
     """
-    atexit.register(time.sleep, 0.6)  # what else there is to be done at the end takes time
     begin(place).teach()
 
     def work() -> None:
         held = lock("a", lease=30)
         held.acquire()
-        with lock("b", lease=30):
-            while True:
-                held.check()
-                checked.value = time.monotonic()
-                time.sleep(0.001)
+        # What takes the process a while at its end, so that there is time to see the others.
+        others = [lock(f"{number}", lease=30) for number in range(MANY)]
+        for one in others:
+            one.acquire()
+        while True:
+            held.check()
+            checked.value = time.monotonic()
+            time.sleep(0.001)
 
     def work_and_end() -> None:
         with contextlib.suppress(LockLost):

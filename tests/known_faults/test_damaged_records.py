@@ -144,4 +144,4 @@ def test_a_damaged_value(
             use("another", complaints)
             clear("a", complaints)
             wrong += [f"{key!r}: {one}" for one in complaints]
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)

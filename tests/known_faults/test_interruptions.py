@@ -34,3 +34,10 @@ def test_who_acquires_after_an_interrupted_release_is_told_the_truth(
 @pytest.mark.parametrize("operation", ["aacquire", "arelease", "with"])
 def test_a_cancelled_task_leaves_nothing(workers: Workers, place: Place, operation: str) -> None:
     assert workers.start(sweeps.cancel, place, operation).result(WITHIN) == []
+
+
+@pytest.mark.parametrize("second", [0, 4, 12])
+@pytest.mark.parametrize("operation", ["acquiring", "releasing"])
+def test_two_in_a_row(workers: Workers, place: Place, operation: str, second: int) -> None:
+    """The second comes while what the first has left is being put right."""
+    run(workers, place, operation, 3, second)

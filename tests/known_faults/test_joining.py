@@ -83,14 +83,16 @@ def test_a_release_at_any_moment_of_a_join(witness: Witness) -> None:
     got: list[bool] = []
     wrong = []
     with lock("warm"):
-        number = steps_of(lock("warm", reentrant=True).acquire)
+        warm = lock("warm", reentrant=True)
+        number = steps_of(warm.acquire)
+        warm.release()
     for place in range(number):
         first, mine = lock(f"{place}"), lock(f"{place}", reentrant=True)
         first.acquire()
         got.clear()
         stop(join, first.release, at=place)
         wrong.append(wrong_about(witness, mine, got == [True], place))
-    assert [one for one in wrong if one] == []
+    assert [one for one in wrong if one] == [], number
 
 
 @JOINS_WHAT_LEAVES

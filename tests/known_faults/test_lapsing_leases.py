@@ -10,10 +10,11 @@ import pytest
 
 from django_redislock import lock
 from tests.known_faults.witness import Witness
-from tests.support.tries import best_of
 
 WAITERS = 3
 LATE = 0.3
+# What is wrong is wrong each time; what a machine under load has spoilt is not.
+TRIES = 3
 
 
 @pytest.mark.xfail(
@@ -45,7 +46,7 @@ def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> No
         gaps = [later - earlier for earlier, later in itertools.pairwise(granted)]
         return max(gaps) - lease
 
-    assert best_of(latest, LATE) < LATE
+    assert min(latest(attempt) for attempt in range(TRIES)) < LATE
 
 
 @pytest.mark.xfail(
@@ -56,7 +57,7 @@ def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> No
 def test_a_wait_that_is_longer_than_what_is_left_gets_the_name(witness: Witness) -> None:
     """The name is free for half a second before the wait is over."""
 
-    def missed(attempt: int) -> float:
+    def missed(attempt: int) -> int:
         name = f"{attempt}"
         got: list[bool] = []
 
@@ -75,6 +76,6 @@ def test_a_wait_that_is_longer_than_what_is_left_gets_the_name(witness: Witness)
             witness.wait_until_queued(name)
         for thread in threads:
             thread.join()
-        return 2.0 - len(got)
+        return 2 - len(got)
 
-    assert best_of(missed, 1) < 1
+    assert min(missed(attempt) for attempt in range(TRIES)) == 0
