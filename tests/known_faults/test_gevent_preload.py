@@ -58,6 +58,7 @@ def port(place: Place) -> Iterator[int]:
         server.kill()
         server.wait()
     reading.join(5)
+    server.stderr.close()
 
 
 @pytest.mark.xfail(

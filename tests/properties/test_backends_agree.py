@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from typing import Any, NamedTuple
 
-import pytest
 from django.conf import settings as django_settings
 from django.test import override_settings
 from hypothesis import HealthCheck, Phase, settings, strategies as st
