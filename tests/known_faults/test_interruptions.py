@@ -39,7 +39,12 @@ def test_nothing_is_left(workers: Workers, place: Place, operation: str) -> None
     run(workers, place, operation, 1, None)
 
 
-@pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting", "async_with_block"])
+@HELD_BY_NOBODY
+def test_nothing_is_left_of_a_task(workers: Workers, place: Place) -> None:
+    run(workers, place, "async_with_block", 7, None)
+
+
+@pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting"])
 def test_nothing_is_left_of_who_waits(workers: Workers, place: Place, operation: str) -> None:
     run(workers, place, operation, 19, None)
 
