@@ -171,7 +171,7 @@ def where(error: Interruption | None) -> str:
 def no_longer_works(witness: Witness, operation: str) -> list[str]:
     """Whether this process still acquires, renews, waits and releases, and is told the truth."""
     alive()
-    held = [made(f"after {number}") for number in range(5)]
+    held = [made(f"after {number}") for number in range(2)]
     wrong = [
         f"{one.name}: an acquire does not tell the truth"
         for one in held

@@ -41,7 +41,7 @@ def test_nothing_is_left(workers: Workers, place: Place, operation: str) -> None
 
 @HELD_BY_NOBODY
 def test_nothing_is_left_of_a_task(workers: Workers, place: Place) -> None:
-    run(workers, place, "async_with_block", 7, None)
+    run(workers, place, "async_with_block", 9, None)
 
 
 @pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting"])

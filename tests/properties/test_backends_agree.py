@@ -98,7 +98,9 @@ class Side:
     def seen(self, name: str) -> object:
         """Who holds and waits, in whatever order the backend shows the holders."""
         holds, queue = self.backend.inspect(name)
-        shown = sorted(self.shown(hold) for hold in holds)
+        # One step may have granted several.
+        by_fence = sorted(holds, key=lambda hold: hold.fence)
+        shown = sorted([self.shown(hold) for hold in by_fence])
         return shown, [(one.token, one.limit, one.holder.what) for one in queue]
 
     def shown(self, hold: Hold) -> tuple[object, ...]:
