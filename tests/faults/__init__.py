@@ -1,1 +1,1 @@
-"""Faults under load: workers that use locks while something breaks, and a judge of what they saw."""
+"""Faults under load: workers use locks while something breaks, and a judge looks on."""

@@ -47,13 +47,13 @@ class Rules:
     renewal: bool = False
 
 
-def assert_allowed(history: History, rules: Rules = Rules(all_served=True)) -> None:  # noqa: B008
+def assert_allowed(history: History, rules: Rules = Rules(all_served=True)) -> None:
     """Fail with all that is wrong with a history."""
     found = [text for _, text in violations(history.events(), rules)]
     assert not found, "\n".join([f"{len(found)} violations:", *found[:20]])
 
 
-def violations(events: list[Event], rules: Rules = Rules()) -> list[Violation]:  # noqa: B008
+def violations(events: list[Event], rules: Rules = Rules()) -> list[Violation]:
     """Return what no lock may do; an empty list for a good history."""
     return [Violation(*found) for found in _violations(events, rules)]
 

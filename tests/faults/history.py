@@ -2,10 +2,10 @@
 
 An event states only what its recorder knows for certain, whatever the scheduler does:
 
-    history.record("asked", name, token, wait=1.0)      # before the acquire
-    history.record("acquired", name, token, fence=7)    # after it returned, while the handle is held
-    history.record("held", name, token)                 # as often as wanted, while it is held
-    history.record("released", name, token)             # BEFORE the release, while it is held
+    history.record("asked", name, token, wait=1.0)    # before the acquire
+    history.record("acquired", name, token, fence=7)  # after it has returned, while it is held
+    history.record("held", name, token)               # as often as wanted, while it is held
+    history.record("released", name, token)           # BEFORE the release, while it is held
 
 A hold is certain from `acquired` to its last `held` or `released`. A line that an interruption
 prevents makes that time shorter, never longer, so two holds that overlap did overlap in truth.
