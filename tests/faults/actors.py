@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from tests.faults import workload
 from tests.faults.claims import Refused
 from tests.faults.forks import fork
-from tests.faults.history import History, now
+from tests.faults.history import History
 from tests.faults.injections import INJECTIONS
 from tests.faults.modes import Awaiting, Blocking, drive
+from tests.faults.probes import probe_loop, start_probe
 from tests.faults.workload import Actor, Operation
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ FURTHER: dict[str, dict[Operation, int]] = {
     "fork": {fork: 15},
     "release_elsewhere": {workload.release_elsewhere: 15},
 }
-TICK, LATE = 0.01, 0.005  # seconds
 CHECK_WAIT = 15.0  # seconds; everybody checks at once, and each is served in turn
 
 
@@ -44,16 +44,15 @@ class Crew:
         self._weights = {Blocking: weights, Awaiting: of_tasks}
         self.main, *self.others = (self._actor(f"t{i}", Blocking) for i in range(orders.threads))
         self.tasks = [self._actor(f"a{i}", Awaiting) for i in range(orders.tasks)]
-        self._threads: list[threading.Thread] = []
-        self._idle = [threading.Event() for _ in self.tasks]
+        self._idle = {one.name: threading.Event() for one in (self.main, *self.others, *self.tasks)}
         self._loop = asyncio.new_event_loop() if self.tasks else None
 
     def work(self) -> None:
         """Work until `stopping`; the main thread returns when its own last operation has ended."""
         self.injection.start([self.main, *self.others])
-        self._start(self._probe, "probe")
+        start_probe(self.history)
         for actor in self.others:
-            self._threads.append(self._start(partial(self._survive, actor), actor.name))
+            self._start(partial(self._survive, actor), actor.name)
         if self._loop is not None:
             self._start(self._run_loop, "loop")
         self._survive(self.main)
@@ -61,13 +60,9 @@ class Crew:
     def wait_until_idle(self, within: float) -> list[str]:
         """Return the names of those who have not ended their last operations in time."""
         deadline = time.monotonic() + within
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        for idle in self._idle:
-            idle.wait(max(0.0, deadline - time.monotonic()))
-        stuck = [thread.name for thread in self._threads if thread.is_alive()]
-        idle_tasks = zip(self.tasks, self._idle, strict=True)
-        return stuck + [task.name for task, idle in idle_tasks if not idle.is_set()]
+        while time.monotonic() < deadline and not all(one.is_set() for one in self._idle.values()):
+            time.sleep(0.02)
+        return [name for name, idle in self._idle.items() if not idle.is_set()]
 
     def check(self) -> None:
         """Acquire each name once more in a thread and in a task: this process still can."""
@@ -100,6 +95,7 @@ class Crew:
                     continue
 
         again(partial(again, partial(again, partial(self._work, actor))))
+        self._idle[actor.name].set()
 
     def _work(self, actor: Actor) -> None:
         error: BaseException | None = None
@@ -121,15 +117,12 @@ class Crew:
         self._loop.set_exception_handler(
             lambda _, told: self.history.record("error", error=f"in the event loop: {told}")
         )
-        self._loop.create_task(self._aprobe())
-        working = [
-            self._loop.create_task(self._awork(*one))
-            for one in zip(self.tasks, self._idle, strict=True)
-        ]
+        self._probing = self._loop.create_task(probe_loop(self.history))
+        # A loop keeps only weak references to its tasks.
+        self._working = [self._loop.create_task(self._awork(actor)) for actor in self.tasks]
         self._loop.run_forever()
-        del working
 
-    async def _awork(self, actor: Actor, idle: threading.Event) -> None:
+    async def _awork(self, actor: Actor) -> None:
         loop = asyncio.get_running_loop()
         while not self.stopping:
             task = loop.create_task(actor.act(self._choose(actor)))
@@ -140,7 +133,7 @@ class Crew:
                 await actor.mend(error)
             for handle in cancelling:
                 handle.cancel()
-        idle.set()
+        self._idle[actor.name].set()
 
     def _choose(self, actor: Actor) -> Operation:
         weights = self._weights[type(actor.mode)]
@@ -160,19 +153,3 @@ class Crew:
                 await claim.release()
             except Refused:
                 claim.note("error", error=f"{actor.name}: {name} cannot be acquired any more")
-
-    def _probe(self) -> None:
-        while True:
-            asked, began = now(), time.monotonic()
-            time.sleep(TICK)
-            self._note_stall("thread", asked, time.monotonic() - began - TICK)
-
-    async def _aprobe(self) -> None:
-        while True:
-            asked, began = now(), time.monotonic()
-            await asyncio.sleep(TICK)
-            self._note_stall("loop", asked, time.monotonic() - began - TICK)
-
-    def _note_stall(self, who: str, asked: int, late: float) -> None:
-        if late > LATE:
-            self.history.record("stall", at=asked, who=who, wait=TICK + late)

@@ -33,8 +33,8 @@ class Rules:
     attempt ends somehow. `unfairness`: the most and the least served may differ by this factor.
     `overtakings`: how many later attempts an attempt may let pass. `exact`: how many seconds a wait
     may be too long, besides the measured stalls; `first_answer`: how long the first question may
-    take. `documented`: the errors that may be raised. `renewal`: whether a renewed hold may be
-    lost only after a stall.
+    take. `documented`: the errors that may be raised. `renewal`: whether a hold that is renewed, or
+    that has time left at its release, may be lost only after a stall.
     """
 
     all_served: bool = False
@@ -173,10 +173,14 @@ def _errors(events: list[Event], stalls: Stalls, rules: Rules) -> Iterator[str]:
             yield f"{event.who}: {event.error}"
         elif event.error not in rules.documented:
             yield f"{event.name}: {who(event)}: {event.error}"
-        elif event.kind == "lost" and event.lease and rules.renewal:
+        elif rules.renewal and _is_lost(event) and event.lease:
             since = event.at - int(3e9 * event.lease)
             if stalls.seconds(event.pid, since, event.at) < event.lease / 4:
-                yield f"{event.name}: {who(event)} lost a renewed hold for no reason"
+                yield f"{event.name}: {who(event)} lost its hold for no reason"
+
+
+def _is_lost(event: Event) -> bool:
+    return event.kind == "lost" or (event.kind == "over" and event.error == "LockLost")
 
 
 def _unfair(events: list[Event], unfairness: float) -> Iterator[str]:

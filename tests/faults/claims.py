@@ -36,6 +36,7 @@ class Claim:
         self.token = token
         self.mode = mode
         self.answered = self.begun = False
+        self.joinable = ""  # the hold whose grant this one may share
         self._history = history
         self._interruptions = interruptions
         self._lease = shown.pop("lease", None)
@@ -97,18 +98,7 @@ class Claim:
         held = self.witness("released")
         if not held:
             self.note("lost", lease=self._lease)
-        error = ""
-        try:
-            await (self.mode.leave if as_block else self.mode.release)(self.handle)
-        except self._interruptions:
-            raise
-        except Exception as raised:  # noqa: BLE001 (judged by the checker)
-            error = described(raised)
-        self.note("over", error=error)
-        if self.handle.held:
-            self.note("error", error="a handle that was released says that it is held")
-        if not held and error not in REPORTED:
-            self.note("error", error=f"the release of a lost hold was answered with {error!r}")
+        await self._release(held, as_block)
 
     async def join(self, inner: Claim) -> None:
         """Acquire and release another handle of the same thread or task, which joins the hold."""
@@ -128,7 +118,7 @@ class Claim:
     async def release_elsewhere(self) -> None:
         """Let another thread or task release it."""
         if self.witness("released"):
-            await self.mode.release_elsewhere(self.handle)
+            await self.mode.elsewhere(self._release(held=True, as_block=False))
 
     async def mend(self) -> None:
         """Release what an interruption has left held, as a `finally` would."""
@@ -142,6 +132,21 @@ class Claim:
                 if type(error) is not LockError:
                     self.note("over", error=described(error))
 
+    async def _release(self, held: bool, as_block: bool) -> None:
+        remaining = self.handle.remaining() if held else None
+        error = ""
+        try:
+            await (self.mode.leave if as_block else self.mode.release)(self.handle)
+        except self._interruptions:
+            raise
+        except Exception as raised:  # noqa: BLE001 (judged by the checker)
+            error = described(raised)
+        self.note("over", error=error, lease=remaining)
+        if self.handle.held:
+            self.note("error", error="a handle that was released says that it is held")
+        if not held and error not in REPORTED:
+            self.note("error", error=f"the release of a lost hold was answered with {error!r}")
+
     async def _ask(self, as_block: bool) -> bool:
         if as_block:
             await self.mode.enter(self.handle)
@@ -154,7 +159,8 @@ class Claim:
 
     def _note_each(self, kind: str, at: int) -> None:
         if not isinstance(self.handle, MultiLock):
-            self.note(kind, at=at, fence=self.handle.fence)
+            joined = self.handle.token == self.joinable
+            self.note(kind, at=at, fence=None if joined else self.handle.fence)
             return
         self.note(kind, at=at)
         for name, fence in self.handle.fences.items():

@@ -19,13 +19,15 @@ class Fault:
     """Nothing happens. The base of all faults; `once` is called again and again.
 
     What the judge is told: `keeps_data`: two holders are never allowed. `server_answers`: every
-    wait is exact by itself, and nothing is ever unavailable. `overtakings`: how many later attempts
-    an attempt may let pass.
+    wait is exact by itself, and nothing is ever unavailable. `first_answer`: how long (seconds) the
+    first question of an attempt may take whatever its wait is. `overtakings`: how many later
+    attempts an attempt may let pass.
     """
 
     name: ClassVar[str] = "none"
     keeps_data = True
     server_answers = True
+    first_answer = 0.0
     overtakings = 0
 
     processes, threads, tasks = 3, 3, 4
@@ -43,6 +45,7 @@ class _ServerFault(Fault):
     """Something between the workers and their server fails."""
 
     server_answers = False
+    first_answer = 1.0
     overtakings = 20
 
 
@@ -50,6 +53,7 @@ class Kill(Fault):
     """Workers are killed, and others take their places."""
 
     name = "kill"
+    first_answer = 0.3  # a new process begins with connections of its own
     overtakings = 3
 
     def once(self, scene: Scene) -> None:
@@ -214,6 +218,7 @@ class Fork(Fault):
 
     name = "fork"
     operation = "fork"
+    first_answer = 0.3  # a child begins with connections of its own
     threads, tasks = 3, 2
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.claims import Claim, Refused
 from tests.faults.modes import Blocking, drive
+from tests.faults.probes import start_probe
 from tests.faults.workload import MUTEXES, Actor, brief, permit, transfer
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _in_child(parent: Actor, inherited: Claim) -> Iterator[str]:
             yield f"the release in a forked child has raised {error!r}"
     else:
         yield "a forked child has released what its parent holds"
+    start_probe(parent.history)
     own = Actor(f"{parent.name}-child", Blocking(), parent.history, parent.random, ())
     for operation in (brief, transfer, permit, brief):
         with suppress(Refused):

@@ -51,7 +51,7 @@ class Event(NamedTuple):
     limit: int = 1
     shared: bool = False
     wait: float | None = None
-    lease: float | None = None  # of a renewed hold
+    lease: float | None = None  # of a renewed hold; what is left of it at its release
     error: str = ""
 
 

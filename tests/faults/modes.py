@@ -13,6 +13,7 @@ from django_redislock import Lock, MultiLock
 
 T = TypeVar("T")
 Handle = Lock | MultiLock
+Work = Coroutine[Any, Any, None]
 
 
 class Mode(Protocol):
@@ -33,8 +34,8 @@ class Mode(Protocol):
     async def leave(self, handle: Handle) -> None:
         """End a `with` block."""
 
-    async def release_elsewhere(self, handle: Handle) -> None:
-        """Begin to release it in another thread or task."""
+    async def elsewhere(self, work: Work) -> None:
+        """Begin to do something in another thread or task."""
 
     async def sleep(self, seconds: float) -> None:
         """Let others run."""
@@ -44,7 +45,7 @@ class Blocking:
     """For threads."""
 
     def __init__(self) -> None:
-        self._to_release: SimpleQueue[Handle] = SimpleQueue()
+        self._to_do: SimpleQueue[Work] = SimpleQueue()
         self._helper: threading.Thread | None = None
 
     async def acquire(self, handle: Handle) -> bool:
@@ -62,25 +63,25 @@ class Blocking:
     async def leave(self, handle: Handle) -> None:
         handle.__exit__(None, None, None)
 
-    async def release_elsewhere(self, handle: Handle) -> None:
+    async def elsewhere(self, work: Work) -> None:
         if self._helper is None:
-            self._helper = threading.Thread(target=self._release_all, daemon=True)
+            self._helper = threading.Thread(target=self._help, daemon=True, name="helper")
             self._helper.start()
-        self._to_release.put(handle)
+        self._to_do.put(work)
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 (this is the blocking way)
 
-    def _release_all(self) -> None:
+    def _help(self) -> None:
         while True:
-            self._to_release.get().release()
+            drive(self._to_do.get())
 
 
 class Awaiting:
     """For tasks."""
 
     def __init__(self) -> None:
-        self._releases: set[asyncio.Task[None]] = set()
+        self._helpers: set[asyncio.Task[None]] = set()
 
     async def acquire(self, handle: Handle) -> bool:
         return await handle.aacquire()
@@ -97,10 +98,10 @@ class Awaiting:
     async def leave(self, handle: Handle) -> None:
         await handle.__aexit__(None, None, None)
 
-    async def release_elsewhere(self, handle: Handle) -> None:
-        task = asyncio.ensure_future(handle.arelease())
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
+    async def elsewhere(self, work: Work) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._helpers.add(task)
+        task.add_done_callback(self._helpers.discard)
         await asyncio.sleep(0)  # the other task begins
 
     async def sleep(self, seconds: float) -> None:

@@ -12,8 +12,6 @@ from tests.faults.report import LEFT, Report, grants_of
 from tests.faults.scene import Scene
 
 EXACT = 0.05  # seconds
-# How long (seconds) the first question may take when the server does not answer.
-FIRST_ANSWER = 1.0
 # How long (seconds) the workers work on when the fault is over.
 RECOVERY = 0.5
 
@@ -44,15 +42,12 @@ def run(name: str, seconds: float, seed: int, exact: float = EXACT) -> Report:
 
 def rules_of(fault: Fault, exact: float) -> Rules:
     """What is demanded while this fault happens."""
-    if fault.server_answers:
-        documented, first_answer = DOCUMENTED - {"LockUnavailable"}, 0.0
-    else:
-        documented, first_answer = DOCUMENTED, FIRST_ANSWER
+    unexpected = {"LockUnavailable"} if fault.server_answers else set()
     return Rules(
         answered=True,
         overtakings=fault.overtakings,
         exact=exact,
-        first_answer=first_answer,
-        documented=documented,
+        first_answer=fault.first_answer,
+        documented=DOCUMENTED - unexpected,
         renewal=fault.server_answers,
     )

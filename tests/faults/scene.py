@@ -114,7 +114,10 @@ class Scene:
     def tell(self, what: str, answer: str) -> None:
         """Give the workers a sign, and wait until each has answered or ended."""
         (self.folder / what).touch()
-        self._wait_for(answer)
+        try:
+            self._wait_for(answer)
+        except AssertionError as error:
+            self.history.record("error", error=str(error))
 
     def end(self) -> None:
         """Let the workers end by themselves; what they do instead is an error."""

@@ -13,6 +13,7 @@ import faulthandler
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -56,6 +57,7 @@ class Worker:
         self.orders = Orders(**json.loads((folder / "orders.json").read_text()))
         self.history = History(self.orders.history)
         self.parent = os.getppid()
+        self._ended = False
         self.random = Random(f"{self.orders.seed}/{number}")
         Place(**self.orders.place).use()
         self.crew = Crew(self.orders, self.history, self.random)
@@ -66,33 +68,35 @@ class Worker:
         threading.Thread(target=self._obey, daemon=True, name="obey").start()
         self._tell("ready")
         self.crew.work()
-        for stuck in self.crew.wait_until_idle(OPERATION_TAKES):
-            self.history.record("error", error=f"{stuck} did not end its operation")
-            with (self.folder / f"{os.getpid()}.stacks").open("w") as stacks:
-                faulthandler.dump_traceback(stacks)
+        while not self._ended:
+            time.sleep(POLL_EVERY)
+
+    def _obey(self) -> None:
+        """Follow the supervisor's signs, whatever becomes of the main thread."""
+        self._wait_for("stop")
+        self.crew.stopping = True
+        if stuck := self.crew.wait_until_idle(OPERATION_TAKES):
+            self.history.record("error", error=f"{stuck} did not end: {self._stacks()}")
         self._tell("idle")
         self._wait_for("check")
         self.crew.check()
         self._tell("checked")
         self._wait_for("end")
-
-    def _obey(self) -> None:
-        while not self._is_told("stop"):
-            time.sleep(POLL_EVERY)
-        self.crew.stopping = True
-        # Whatever hangs: a worker does not outlive its supervisor.
-        while os.getppid() == self.parent:
-            time.sleep(POLL_EVERY)
-        os._exit(1)
-
-    def _is_told(self, what: str) -> bool:
-        if os.getppid() != self.parent:
-            os._exit(1)
-        return (self.folder / what).exists()
+        self._ended = True
+        self._wait_for("never")
 
     def _wait_for(self, what: str) -> None:
-        while not self._is_told(what):
+        while not (self.folder / what).exists():
+            # Whatever hangs: a worker does not outlive its supervisor.
+            if os.getppid() != self.parent:
+                os._exit(1)
             time.sleep(POLL_EVERY)
+
+    def _stacks(self) -> str:
+        with tempfile.TemporaryFile("w+") as stacks:
+            faulthandler.dump_traceback(stacks)
+            stacks.seek(0)
+            return stacks.read()
 
     def _tell(self, what: str) -> None:
         (self.folder / f"{os.getpid()}.{what}").touch()

@@ -149,7 +149,9 @@ async def release_elsewhere(actor: Actor) -> None:
     await first.acquire()
     await first.release_elsewhere()
     actor.open.remove(first)
-    await _hold(actor, actor.claim(name))
+    second = actor.claim(name)
+    second.joinable = first.handle.token
+    await _hold(actor, second)
 
 
 async def _hold(actor: Actor, claim: Claim, most: float = 0.003) -> None:
