@@ -36,7 +36,7 @@ class Claim:
         self.token = token
         self.mode = mode
         self.answered = self.begun = False
-        self.joinable = ""  # the hold whose grant this one may share
+        self.joinable: str | None = None  # the hold whose grant this one may share
         self._history = history
         self._interruptions = interruptions
         self._lease = shown.pop("lease", None)
@@ -56,6 +56,11 @@ class Claim:
             return False
         self._note_each(kind, at)
         return True
+
+    @property
+    def hold(self) -> str:
+        """The token of the hold of one name, which handles may share."""
+        return "" if isinstance(self.handle, MultiLock) else self.handle.token
 
     async def acquire(self, *, as_block: bool = False) -> None:
         """Acquire it, or raise Refused."""
@@ -110,7 +115,7 @@ class Claim:
             return
         if self.witness() and not joined:
             self.note("error", error="a reentrant handle was refused by the hold of its own thread")
-        if held and joined and inner.handle.token != self.handle.token and self.handle.held:
+        if held and joined and inner.hold != self.hold and self.handle.held:
             self.note("error", error="a reentrant handle holds beside the hold of its own thread")
         if joined:
             await self.mode.leave(inner.handle)
@@ -159,7 +164,7 @@ class Claim:
 
     def _note_each(self, kind: str, at: int) -> None:
         if not isinstance(self.handle, MultiLock):
-            joined = self.handle.token == self.joinable
+            joined = self.hold == self.joinable
             self.note(kind, at=at, fence=None if joined else self.handle.fence)
             return
         self.note(kind, at=at)

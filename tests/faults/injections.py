@@ -48,7 +48,9 @@ class Injection:
 
     def delay(self) -> float:
         """Return a moment in the middle of an operation: mostly of its commands, or of its wait."""
-        return self.random.choice((0.0008, 0.003, 0.02, 0.3)) * (0.02 + self.random.random())
+        return self.random.choice((0.0008, 0.0008, 0.003, 0.02, 0.3)) * (
+            0.02 + self.random.random()
+        )
 
 
 class Cancellations(Injection):

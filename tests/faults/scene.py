@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.test import override_settings
 from redis import Redis
@@ -154,18 +155,19 @@ class Scene:
         return ("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always")
 
     def _write_orders(self) -> None:
-        url = self.proxy.url if self.proxy else self.server.url
-        self.place = Place(url)
-        if self.fault.pool:
-            self.place = self.place.pool(**self.fault.pool)
-        place: dict[str, Any] = {
-            "url": url,
-            "prefix": self.place.prefix,
-            "cache": self.place.cache,
-        }
-        orders = {"threads": self.fault.threads, "tasks": self.fault.tasks}
-        orders |= {"injection": self.fault.injection, "operation": self.fault.operation}
-        Orders(self.history.path, place, self.seed, **orders).write(self.folder)
+        fault = self.fault
+        self.place = Place(self.proxy.url if self.proxy else self.server.url)
+        if fault.pool:
+            self.place = self.place.pool(**fault.pool)
+        Orders(
+            history=self.history.path,
+            place=dataclasses.asdict(self.place),
+            seed=self.seed,
+            threads=fault.threads,
+            tasks=fault.tasks,
+            injection=fault.injection,
+            operation=fault.operation,
+        ).write(self.folder)
 
     def _wait_for(self, answer: str) -> None:
         def have_answered() -> bool:

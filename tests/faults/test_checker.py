@@ -26,7 +26,7 @@ def history(*lines: str, **fields: Any) -> list[Event]:
 
 
 def found(events: list[Event], rules: Rules = SERVED) -> list[tuple[str, str]]:
-    return [tuple(violation) for violation in violations(events, rules)]
+    return [(kind, text) for kind, text in violations(events, rules)]
 
 
 GOOD = ("a asked", "b asked", "a acquired 1", "a released", "b acquired 2", "b released")

@@ -25,7 +25,7 @@ class Stalls:
 
     def __init__(self, events: list[Event]) -> None:
         self._of: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        everyone = []
+        everyone: list[tuple[int, int]] = []
         for event in events:
             if event.kind == "stall" and event.wait:
                 stall = (event.at, event.at + int(event.wait * 1e9))

@@ -51,7 +51,7 @@ class Actor:
         options.setdefault("lease", LEASE)
         options.setdefault("renew", self.random.random() < 0.5)
         handle: Handle = lock(names, **options)
-        shown = {key: options[key] for key in ("limit", "shared") if key in options}
+        shown: dict[str, Any] = {key: options[key] for key in ("limit", "shared") if key in options}
         shown["lease"] = options["lease"] if options["renew"] else None
         token = f"{os.getpid()}-{self.name}-{next(self._numbers)}"
         claim = Claim(handle, token, self.history, self.mode, self.interruptions, **shown)
@@ -150,7 +150,7 @@ async def release_elsewhere(actor: Actor) -> None:
     await first.release_elsewhere()
     actor.open.remove(first)
     second = actor.claim(name)
-    second.joinable = first.handle.token
+    second.joinable = first.hold
     await _hold(actor, second)
 
 
