@@ -39,7 +39,7 @@ def main() -> int:
     for name in names:
         left, seed = seconds, options.seed
         while left > 0:
-            report = run(name, min(left, LONGEST_RUN), seed)
+            report = run(FAULTS[name](), min(left, LONGEST_RUN), seed)
             reports.append(report)
             _say("\n".join([table([report]).splitlines()[-1], *report.examples()]))
             left, seed = left - LONGEST_RUN, seed + 1

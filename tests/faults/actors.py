@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FURTHER: dict[str, dict[Operation, int]] = {
     "": {},
     "fork": {fork: 15},
-    "release_elsewhere": {workload.release_elsewhere: 15},
+    "release_elsewhere": {workload.release_elsewhere: 90},
+    "share_token": {workload.share_token: 90},
 }
 CHECK_WAIT = 15.0  # seconds; everybody checks at once, and each is served in turn
 

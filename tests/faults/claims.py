@@ -110,15 +110,14 @@ class Claim:
         held = self.witness()
         try:
             joined = await self.mode.acquire(inner.handle)
+            if self.witness() and not joined:
+                self.note("error", error="a reentrant handle was refused by its own thread's hold")
+            if held and joined and inner.hold != self.hold and self.handle.held:
+                self.note("error", error="a reentrant handle holds beside its own thread's hold")
+            if joined:
+                await self.mode.leave(inner.handle)
         except LockError as error:
             self.note("over", error=described(error))
-            return
-        if self.witness() and not joined:
-            self.note("error", error="a reentrant handle was refused by the hold of its own thread")
-        if held and joined and inner.hold != self.hold and self.handle.held:
-            self.note("error", error="a reentrant handle holds beside the hold of its own thread")
-        if joined:
-            await self.mode.leave(inner.handle)
 
     async def release_elsewhere(self) -> None:
         """Let another thread or task release it."""

@@ -249,7 +249,7 @@ class GeventTimeouts(Fault):
 
 
 class ReleaseElsewhere(Fault):
-    """No fault: other threads or tasks release holds while their owner asks for the name again."""
+    """Nothing fails: others release holds while their owner asks for the same name again."""
 
     name = "release-elsewhere"
     operation = "release_elsewhere"

@@ -47,10 +47,9 @@ class Injection:
         return []
 
     def delay(self) -> float:
-        """Return a moment in the middle of an operation: mostly of its commands, or of its wait."""
-        return self.random.choice((0.0008, 0.0008, 0.003, 0.02, 0.3)) * (
-            0.02 + self.random.random()
-        )
+        """Return a moment (seconds) in the middle of an operation: of its commands or its wait."""
+        longest = self.random.choice((0.0008, 0.0008, 0.003, 0.02, 0.3))
+        return longest * (0.02 + self.random.random())
 
 
 class Cancellations(Injection):

@@ -10,6 +10,7 @@ from tests.faults.checker import ERROR, FENCE, INEXACT, OVERLAP, STARVED, Violat
 from tests.faults.history import Event
 
 LEFT = "left"
+LONGEST = 4000  # characters of one example, which may hold the stacks of all threads
 COLUMNS = {
     OVERLAP: "overlaps",
     FENCE: "fence regressions",
@@ -47,7 +48,7 @@ class Report:
         shown = []
         for kind, column in COLUMNS.items():
             texts = [violation.text for violation in self.wrong if violation.kind == kind]
-            shown += [f"{self.fault}: {column}: {text}" for text in texts[:number]]
+            shown += [f"{self.fault}: {column}: {text[:LONGEST]}" for text in texts[:number]]
         return shown
 
 

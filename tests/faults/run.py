@@ -6,7 +6,7 @@ import time
 
 from tests.faults import workload
 from tests.faults.checker import DOCUMENTED, OVERLAP, Rules, Violation, violations
-from tests.faults.faults import FAULTS, Fault, heal
+from tests.faults.faults import Fault, heal
 from tests.faults.history import now
 from tests.faults.report import LEFT, Report, grants_of
 from tests.faults.scene import Scene
@@ -16,9 +16,8 @@ EXACT = 0.05  # seconds
 RECOVERY = 0.5
 
 
-def run(name: str, seconds: float, seed: int, exact: float = EXACT) -> Report:
+def run(fault: Fault, seconds: float, seed: int, exact: float = EXACT) -> Report:
     """Let a fault happen for this long, and report what came of it."""
-    fault = FAULTS[name]()
     with Scene(fault, seed) as scene:
         began = time.monotonic()
         while time.monotonic() < began + seconds:
@@ -37,7 +36,7 @@ def run(name: str, seconds: float, seed: int, exact: float = EXACT) -> Report:
     found = violations(events, rules_of(fault, exact)) + left
     grants, longest_gap = grants_of(events, stopped)
     allowed = frozenset() if fault.keeps_data else frozenset({OVERLAP})
-    return Report(name, seed, lasted, grants, longest_gap, found, allowed)
+    return Report(fault.name, seed, lasted, grants, longest_gap, found, allowed)
 
 
 def rules_of(fault: Fault, exact: float) -> Rules:

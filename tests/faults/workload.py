@@ -154,6 +154,11 @@ async def release_elsewhere(actor: Actor) -> None:
     await _hold(actor, second)
 
 
+async def share_token(actor: Actor) -> None:
+    """A mistake, to be found: everybody claims the name with the same token."""
+    await _hold(actor, actor.claim(MUTEXES[0], token="0" * 32))
+
+
 async def _hold(actor: Actor, claim: Claim, most: float = 0.003) -> None:
     as_block = actor.random.random() < 0.5
     await claim.acquire(as_block=as_block)
