@@ -88,6 +88,16 @@ def test_errors(kind: str) -> None:
     assert kinds(with_error("LockError"), Rules()) == ["error"]
 
 
+def test_server_that_is_out_of_reach_while_the_machine_stands_still() -> None:
+    def after_stall(error: str, stall: float) -> list[Event]:
+        return [event("stall", "", 9.5, wait=stall), event("failed", "a", 11, error=error)]
+
+    healthy = Rules(documented=frozenset({""}))
+    assert kinds(after_stall("LockUnavailable", 0.5), healthy) == []
+    assert kinds(after_stall("LockUnavailable", 0.2), healthy) == ["error"]
+    assert kinds(after_stall("RuntimeError", 0.5), healthy) == ["error"]
+
+
 def test_errors_outside_of_attempts() -> None:
     assert kinds([event("error", "", 10, error="ValueError in a thread")], Rules()) == ["error"]
 
