@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
@@ -36,7 +37,8 @@ class Claim:
         self.token = token
         self.mode = mode
         self.answered = self.begun = False
-        self.joinable: str | None = None  # the hold whose grant this one may share
+        # Holds of this actor that others are releasing: to join one is no grant.
+        self.joinable: Collection[str] = ()
         self._history = history
         self._interruptions = interruptions
         self._lease = shown.pop("lease", None)
@@ -163,7 +165,7 @@ class Claim:
 
     def _note_each(self, kind: str, at: int) -> None:
         if not isinstance(self.handle, MultiLock):
-            joined = self.hold == self.joinable
+            joined = self.hold in self.joinable
             self.note(kind, at=at, fence=None if joined else self.handle.fence)
             return
         self.note(kind, at=at)

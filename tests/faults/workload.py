@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -41,6 +42,7 @@ class Actor:
         self.random = random
         self.interruptions = interruptions
         self.open: list[Claim] = []
+        self.given_away: deque[str] = deque(maxlen=16)
         # Whoever keeps errors keeps their tracebacks, and with them all handles of the frames.
         self.kept: list[BaseException] = []
         self._numbers = itertools.count()
@@ -55,6 +57,7 @@ class Actor:
         shown["lease"] = options["lease"] if options["renew"] else None
         token = f"{os.getpid()}-{self.name}-{next(self._numbers)}"
         claim = Claim(handle, token, self.history, self.mode, self.interruptions, **shown)
+        claim.joinable = self.given_away
         self.open.append(claim)
         return claim
 
@@ -147,11 +150,10 @@ async def release_elsewhere(actor: Actor) -> None:
     name = actor.random.choice(MUTEXES)
     first = actor.claim(name)
     await first.acquire()
+    actor.given_away.append(first.hold)
     await first.release_elsewhere()
     actor.open.remove(first)
-    second = actor.claim(name)
-    second.joinable = first.hold
-    await _hold(actor, second)
+    await _hold(actor, actor.claim(name))
 
 
 async def share_token(actor: Actor) -> None:
