@@ -60,11 +60,12 @@ class Scene:
             for _ in range(self.fault.processes):
                 self.start_worker()
             self._wait_for("ready")
-            self._start_probe()
             self._stack = stack.pop_all()
+        self._start_probe()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._ending.set()
         self._stack.close()
 
     def start_worker(self) -> None:
@@ -179,7 +180,9 @@ class Scene:
         wait_until(have_answered, within=WITHIN, what=f"the workers are {answer}")
 
     def _start_probe(self) -> None:
-        threading.Thread(target=self._probe, daemon=True, name="probe").start()
+        probe = threading.Thread(target=self._probe, daemon=True, name="probe")
+        probe.start()
+        self._stack.callback(probe.join)
 
     def _probe(self) -> None:
         """Note when this machine is busy: pauses are long, and the server answers late."""
@@ -196,7 +199,6 @@ class Scene:
                     self.history.record("stall", at=asked, who="server", wait=took)
 
     def _end_all(self) -> None:
-        self._ending.set()
         for worker in self.workers:
             if worker.poll() is None:
                 worker.kill()
