@@ -13,11 +13,13 @@ from datetime import datetime, timezone
 from django.core.checks import CheckMessage, Warning
 
 from ..conf import LockConfig
+from ..exceptions import LockError
 from ..metrics.hour import Hour
 from ..metrics.meter import Batch
 from ..metrics.tallies import Slot
 from .base import (
     GRANT_LEASE,
+    HELD_LOOSER,
     BaseLockBackend,
     Busy,
     Claim,
@@ -27,6 +29,8 @@ from .base import (
     Grant,
     Hold,
     Holder,
+    WaitedName,
+    WaitedNames,
     Waiting,
 )
 from .waiters import Turn
@@ -41,7 +45,9 @@ class _Entry:
     claim: Claim
     until: float
     since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    began: datetime | None = None
     fence: int = 0
+    detached: bool = False
 
 
 @dataclass
@@ -80,8 +86,7 @@ class MemoryLockBackend(BaseLockBackend):
                 return self._busy(name, now)
             held = name.holds.get(claim.token)
             if held is not None:
-                held.claim, held.until = claim, now + claim.lease
-                return Grant(held.fence, held.until)
+                return self._take_over(name, held, claim, now)
             if stay > 0:
                 waiting = name.queue.setdefault(claim.token, _Entry(claim, 0.0))
                 waiting.until = now + stay
@@ -138,6 +143,17 @@ class MemoryLockBackend(BaseLockBackend):
                 and (held := known.holds.get(entry.token))
                 and held.until > now
             ]
+
+    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
+        clock = datetime.now(timezone.utc)
+        with self._mutex:
+            now = time.monotonic()
+            names = [
+                WaitedName(name, len(waits), max(0.0, (clock - waits[0]).total_seconds()))
+                for name, known in self._names.items()
+                if (waits := [one.since for one in known.queue.values() if one.until > now])
+            ]
+        return WaitedNames(names[start:stop], len(names))
 
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
@@ -229,7 +245,8 @@ class MemoryLockBackend(BaseLockBackend):
 
     def _grant(self, known: _Name, entry: _Entry, now: float) -> _Entry:
         self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
-        held = _Entry(entry.claim, now + entry.claim.lease, fence=self._last_number)
+        until, fence = now + entry.claim.lease, self._last_number
+        held = _Entry(entry.claim, until, began=entry.since, fence=fence)
         known.holds[entry.claim.token] = held
         return held
 
@@ -256,7 +273,17 @@ class MemoryLockBackend(BaseLockBackend):
             return None
         until = now + one.lease
         held.until = max(held.until, until) if one.at_least else until
+        held.detached = held.detached or one.detached
         return held.until
+
+    def _take_over(self, known: _Name, held: _Entry, claim: Claim, now: float) -> Grant:
+        if claim.limit < min(held.claim.limit, len(known.holds)):
+            raise LockError.of(claim.name, HELD_LOOSER)
+        looser = claim.limit > held.claim.limit
+        held.claim, held.until, held.detached = claim, now + claim.lease, False
+        if looser:
+            self._hand_over(known, now)
+        return Grant(held.fence, held.until)
 
     def _busy(self, known: _Name, now: float) -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)
@@ -280,4 +307,6 @@ class MemoryLockBackend(BaseLockBackend):
             age=max(0.0, (clock - held.since).total_seconds()),
             longest_wait=waits[0].total_seconds() if waits else 0.0,
             held=sum(one.until > now for one in known.holds.values()),
+            began=held.began or held.since,
+            detached=held.detached,
         )

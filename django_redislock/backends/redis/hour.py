@@ -11,7 +11,7 @@ from ...metrics.meter import Batch
 from ...metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
 from .commands import Word
 from .connections import Connections
-from .listing import ask
+from .reading import ask
 from .records import text
 
 __all__ = ["add", "slots"]

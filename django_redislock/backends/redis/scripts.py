@@ -33,15 +33,15 @@ class Script(NamedTuple):
         return cls(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
-# What is common comes first, and returns before the functions that it does not need are made.
-ACQUIRE = Script.read("head", "clock", "acquire_alone", "tell", "grants", "acquire")
-RELEASE = Script.read("head", "release_alone", "clock", "tell", "grants", "release")
-EXTEND = Script.read("head", "clock", "extend_alone", "tell", "grants", "extend")
-INSPECT = Script.read("head", "clock", "inspect_alone", "tell", "grants", "inspect")
-FORCE_RELEASE = Script.read(
-    "head", "clock", "tell", "force_release_alone", "grants", "force_release"
-)
-CANCEL = Script.read("head", "clock", "tell", "grants", "cancel")
+# The fast path of a verb comes early, and returns before the functions that it does not need are
+# made.
+_HAND_OVER = ("holders", "notify", "hand_over")
+ACQUIRE = Script.read("keys", "bucket", "acquire_fast", "records", *_HAND_OVER, "acquire", "run")
+RELEASE = Script.read("keys", "release_fast", "bucket", "records", *_HAND_OVER, "release", "run")
+EXTEND = Script.read("keys", "bucket", "records", "extend_fast", "holders", "extend", "run")
+INSPECT = Script.read("keys", "bucket", "records", "holders", "inspect", "run")
+FORCE_RELEASE = Script.read("keys", "bucket", "records", *_HAND_OVER, "force_release", "run")
+CANCEL = Script.read("keys", "bucket", "records", *_HAND_OVER, "cancel", "run")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)
