@@ -36,12 +36,20 @@ class Script(NamedTuple):
 # The fast path of a verb comes early, and returns before the functions that it does not need are
 # made.
 _HAND_OVER = ("holders", "notify", "hand_over")
-ACQUIRE = Script.read("keys", "bucket", "acquire_fast", "records", *_HAND_OVER, "acquire", "run")
-RELEASE = Script.read("keys", "release_fast", "bucket", "records", *_HAND_OVER, "release", "run")
-EXTEND = Script.read("keys", "bucket", "records", "extend_fast", "holders", "extend", "run")
-INSPECT = Script.read("keys", "bucket", "records", "holders", "inspect", "run")
-FORCE_RELEASE = Script.read("keys", "bucket", "records", *_HAND_OVER, "force_release", "run")
-CANCEL = Script.read("keys", "bucket", "records", *_HAND_OVER, "cancel", "run")
+ACQUIRE = Script.read(
+    "keys", "clock", "acquire_fast", "bucket", "records", *_HAND_OVER, "acquire", "run"
+)
+RELEASE = Script.read(
+    "keys", "release_fast", "clock", "bucket", "records", *_HAND_OVER, "release", "run"
+)
+EXTEND = Script.read(
+    "keys", "clock", "bucket", "records", "extend_fast", "holders", "extend", "run"
+)
+INSPECT = Script.read("keys", "clock", "bucket", "records", "holders", "inspect", "run")
+FORCE_RELEASE = Script.read(
+    "keys", "clock", "bucket", "records", *_HAND_OVER, "force_release", "run"
+)
+CANCEL = Script.read("keys", "clock", "bucket", "records", *_HAND_OVER, "cancel", "run")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)

@@ -9,19 +9,26 @@ if ARGV[5] ~= '0' then
   line, refused = unpack(redis.call('MGET', hold, cancelled))
 end
 if not line and not refused and redis.call('EXISTS', hold, holds, queue, cancelled) == 0 then
-  local fence, lease = next_fence(), ARGV[4]
-  redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. fence .. ' '
-    .. millis .. ' ' .. millis .. ' ' .. ARGV[6], 'PX', lease)
-  put(index, now + lease, token .. ' ' .. name)
-  -- Holds that ended by themselves leave their entries in the index: about every tenth time some
-  -- are swept, more than can have been added since.
-  if string.byte(fence, -1) == 48 then
-    for _, set in ipairs({index, waited}) do
-      for _, member in ipairs(redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, 64)) do
-        redis.call('ZREM', set, member)
+  local last, lease = redis.pcall('SET', counter, micros, 'GET'), ARGV[4]
+  if not last or (#last == #micros and last < micros) then
+    redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. micros .. ' '
+      .. millis .. ' ' .. millis .. ' ' .. ARGV[6], 'PX', lease)
+    -- What is written above is found and mended below, should the index be no sorted set.
+    if type(redis.pcall('ZADD', index, now + lease, token .. ' ' .. name)) == 'number' then
+      -- Holds that ended by themselves leave their entries in the index: about every thirtieth
+      -- time some are swept, more than can have been added since.
+      if string.find(micros, '[048]0$') then
+        for _, set in ipairs({index, waited}) do
+          for _, member in ipairs(redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, 99)) do
+            redis.call('ZREM', set, member)
+          end
+          redis.call('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')
+        end
       end
-      redis.call('ZREMRANGEBYSCORE', set, string.format('%.0f', now + 3.2e12), '+inf')
+      return micros
     end
+  elseif type(last) == 'string' then
+    -- The clock is behind the counter, or that is damaged.
+    redis.call('SET', counter, last)
   end
-  return fence
 end

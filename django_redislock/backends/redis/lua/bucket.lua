@@ -1,10 +1,4 @@
--- The server's clock, and what a bucket keeps for all its names: the fence and the index.
-
-local time = redis.call('TIME')
--- As text, which is copied and compared without being converted: microseconds and milliseconds.
-local micros = time[1] .. string.sub('00000' .. time[2], -6)
-local millis = string.sub(micros, 1, -4)
-local now = tonumber(millis)
+-- What a bucket keeps for all its names: the fence, the index of holds, and that of queues.
 
 -- A number that is out of reach of every clock: a larger one in the counter is damage.
 local HIGHEST_FENCE = 9e15
