@@ -18,7 +18,6 @@ __all__ = [
     "NameKeys",
     "bucket_keys",
     "bucket_of",
-    "cancelled_key",
     "check_name",
     "name_keys",
     "slot_keys",
@@ -99,11 +98,6 @@ def name_keys(prefix: str, name: str) -> NameKeys:
         waited,
         fence,
     )
-
-
-def cancelled_key(prefix: str, name: str, token: str) -> str:
-    """The key that tells an acquire which arrives late that it was cancelled."""
-    return f"{bucket_keys(prefix, bucket_of(name)).tag}:cancelled:{token}"
 
 
 def slot_keys(prefix: str, slots: int) -> list[str]:

@@ -215,16 +215,14 @@ class RedisLockBackend(BaseLockBackend):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(
-        self, script: Script, name: str, token: str, *args: Word, cancelled: bool = False
-    ) -> bytes:
-        return call(script, self.config.key_prefix, name, token, args, cancelled=cancelled)
+    def _call(self, script: Script, name: str, token: str, *args: Word) -> bytes:
+        return call(script, self.config.key_prefix, name, token, *args)
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         lease = ms(claim.lease)
         terms = f"{claim.limit} {lease} {self.wakeups.process} {claim.holder}"
-        args = self._grant_lease_ms, lease, ms(stay), terms
-        return self._call(ACQUIRE, claim.name, claim.token, *args, cancelled=True)
+        args = lease, ms(stay), self._grant_lease_ms, terms
+        return self._call(ACQUIRE, claim.name, claim.token, *args)
 
     def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
         if not isinstance(reply, list):
@@ -244,7 +242,7 @@ class RedisLockBackend(BaseLockBackend):
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
     def _release(self, name: str, token: str) -> bytes:
-        return self._call(RELEASE, name, token, self._grant_lease_ms, self.wakeups.process)
+        return self._call(RELEASE, name, token, f"{self._grant_lease_ms} {self.wakeups.process}")
 
     def _force_release(self, name: str, token: str) -> bytes:
         return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
@@ -263,8 +261,8 @@ class RedisLockBackend(BaseLockBackend):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        args = self._grant_lease_ms, ms(late), int(unless_answered)
-        return self._call(CANCEL, name, token, *args, cancelled=True)
+        args = ms(late), int(unless_answered), self._grant_lease_ms
+        return self._call(CANCEL, name, token, *args)
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)

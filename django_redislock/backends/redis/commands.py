@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeAlias
 
-from ...keys import bucket_keys, bucket_of, cancelled_key, name_keys
+from ...keys import bucket_keys, bucket_of, name_keys
 from .scripts import Script
 
 __all__ = ["Word", "call", "pack", "tag_of"]
@@ -22,16 +22,12 @@ def pack(*words: Word) -> bytes:
     return b"*%d\r\n%b" % (len(words), _packed(words))
 
 
-def call(
-    script: Script, prefix: str, name: str, token: str, args: tuple[Word, ...], *, cancelled: bool
-) -> bytes:
-    """Run a script on the keys of a name; with ``cancelled``, also on the mark of the token."""
+def call(script: Script, prefix: str, name: str, token: str, *args: Word) -> bytes:
+    """Run a script on the keys of a name."""
     keep = len(name) + len(prefix) <= LONGEST_KEPT
     keys, packed_name = (_of_name if keep else _of_name.__wrapped__)(prefix, name)
-    head, mark = _head(script, len(args), cancelled), b""
-    if cancelled:
-        mark = _packed((cancelled_key(prefix, name, token),))
-    return b"".join((head, keys, mark, _packed((token,)), packed_name, *map(_packed_word, args)))
+    parts = [_packed_word(arg) for arg in args]
+    return b"".join((_head(script, len(args)), keys, _packed_word(token), packed_name, *parts))
 
 
 def tag_of(prefix: str, name: str) -> str:
@@ -40,8 +36,7 @@ def tag_of(prefix: str, name: str) -> str:
 
 
 def _packed(words: tuple[Word, ...]) -> bytes:
-    parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-    return b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
+    return b"".join([_packed_word(word) for word in words])
 
 
 def _packed_word(word: Word) -> bytes:
@@ -52,9 +47,8 @@ def _packed_word(word: Word) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _head(script: Script, args: int, cancelled: bool) -> bytes:
-    keys = _KEYS + cancelled
-    return b"*%d\r\n%b" % (5 + keys + args, _packed(("EVALSHA", script.sha, keys)))
+def _head(script: Script, args: int) -> bytes:
+    return b"*%d\r\n%b" % (5 + _KEYS + args, _packed(("EVALSHA", script.sha, _KEYS)))
 
 
 @lru_cache(maxsize=1024)

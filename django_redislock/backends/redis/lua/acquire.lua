@@ -1,14 +1,17 @@
 -- Grant the claim if the name is free and nobody waits before it, else let it queue.
 --
--- KEYS  1-7 as in keys.lua    8 cancelled: exists if the claim was cancelled before it came here
--- ARGV  1-2 as in keys.lua    3 grant lease (ms)    4 lease (ms)    5 stay in the queue (ms), or 0
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua    3 lease (ms)    4 stay in the queue (ms), or 0
+--       5 grant lease (ms): how long a hand-over holds before it is confirmed
 --       6 terms: "limit lease process holder"
 -- Returns the fence as text when granted, also when it was before;
 --         {0, until the earliest end of a hold (ms), now (ms), record of that hold} when busy;
 --         {-1} when the token holds the name with a looser limit, and others beside it
 
-local lease, stay, terms = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+lease, stay, grant_lease = tonumber(lease), tonumber(stay), tonumber(ARGV[5])
 local limit = tonumber(string.match(terms, '^%d+'))
+-- What `records` has of the token, and of the queue.
+local known, kept
 
 -- An acquire was repeated, or comes with the token of another handle, whose hold it takes over.
 local function take_over(mine)
@@ -38,10 +41,9 @@ end
 -- Join the queue, or keep the place in it.
 local function enter_queue()
   local last, score = unpack(redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES'))
-  local known, kept = unpack(redis.call('HMGET', records, token, 'kept until'))
   local before = read_record(known)
   local text = write_record('000', stay, 0, 0, before and before.began or millis, terms)
-  kept = tonumber(kept or '0') or 0
+  kept = tonumber(kept or '') or 0
   local is_kept = last and kept >= now + stay and kept < now + LONGEST
   if is_kept then
     redis.call('HSET', records, token, text)
@@ -66,6 +68,15 @@ local function enter_queue()
   end
 end
 
+local function is_cancelled(marks)
+  for until_, who in string.gmatch(marks, '(%d+) (%S+)') do
+    if who == token and tonumber(until_) > now then
+      return true
+    end
+  end
+  return false
+end
+
 local function busy()
   local first = only
   if not only and count > 0 then
@@ -75,10 +86,9 @@ local function busy()
 end
 
 local function verb()
-  if not line then
-    line, refused = unpack(redis.call('MGET', hold, cancelled))
-  end
-  if refused then
+  local refused
+  known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until', 'cancelled'))
+  if refused and is_cancelled(refused) then
     return {0, 0, now, ''}
   end
   find_holds(line)

@@ -2,17 +2,14 @@
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
-local cancelled = KEYS[8]
-local line, refused = false, false
+local lease, stay, terms = ARGV[3], ARGV[4], ARGV[6]
 -- Whoever is ready to wait has most likely found the name busy.
-if ARGV[5] ~= '0' then
-  line, refused = unpack(redis.call('MGET', hold, cancelled))
-end
-if not line and not refused and redis.call('EXISTS', hold, holds, queue, cancelled) == 0 then
-  local last, lease = redis.pcall('SET', counter, micros, 'GET'), ARGV[4]
+local line = stay ~= '0' and redis.pcall('GET', hold)
+if not line and redis.call('EXISTS', hold, records) == 0 then
+  local last = redis.pcall('SET', counter, micros, 'GET')
   if not last or (#last == #micros and last < micros) then
     redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. micros .. ' '
-      .. millis .. ' ' .. millis .. ' ' .. ARGV[6], 'PX', lease)
+      .. millis .. ' ' .. millis .. ' ' .. terms, 'PX', lease)
     -- What is written above is found and mended below, should the index be no sorted set.
     if type(redis.pcall('ZADD', index, now + lease, token .. ' ' .. name)) == 'number' then
       -- Holds that ended by themselves leave their entries in the index: about every thirtieth

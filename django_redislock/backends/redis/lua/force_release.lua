@@ -20,6 +20,8 @@ local function token_of_shown()
   return token
 end
 
+grant_lease = tonumber(ARGV[3])
+
 local function verb()
   find_holds()
   local who = token_of_shown()

@@ -1,8 +1,7 @@
 -- Granting, the queue, and the hand-over.
---
--- ARGV  3 grant lease (ms): how long a hand-over holds before it is confirmed
 
-local grant_lease = tonumber(ARGV[3])
+-- How long (ms) a hand-over holds before it is confirmed; each verb sets it.
+local grant_lease
 
 -- The process that is asking, where the reply can bring its waiters their turns, and those turns:
 -- token, fence, end of the lease, token, ...
@@ -65,9 +64,7 @@ end
 -- The queue has ended.
 local function end_queue()
   redis.pcall('ZREM', waited, name)
-  if only or count == 0 then
-    redis.call('DEL', records)
-  end
+  redis.call('HDEL', records, 'kept until')
 end
 
 local function leave_queue(who)
@@ -136,12 +133,13 @@ end
 
 -- After a hold ended or a place in the queue came free: pass the name on, and leave nothing over.
 local function pass_on()
-  local were_several = not only and not stale
   hand_over()
-  if stale and not only then
+  if only then
+    return
+  elseif stale then
     redis.call('DEL', hold)
   end
-  if were_several and count == 0 and redis.call('EXISTS', queue) == 0 then
-    redis.call('DEL', records)
+  if count == 0 then
+    redis.call('HDEL', records, 'lowest limit')
   end
 end

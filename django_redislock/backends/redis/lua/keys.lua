@@ -6,7 +6,10 @@
 --       2 holds    sorted set  token -> end of the lease (ms), where the name has several holds
 --       3 records  hash        token -> record of each waiter, and of each of several holds;
 --                              "lowest limit" -> the lowest of several holds, or a lower number;
---                              "kept until" -> time (ms) until which 3 and 4 are kept for waiters
+--                              "kept until" -> time (ms) until which 3 and 4 are kept for waiters;
+--                              "cancelled" -> "time token ..." of each claim that was cancelled
+--                              before it came here, and is refused until that time (ms).
+--                              While 2 or 4 exists, this does, too
 --       4 queue    sorted set  token of each waiter -> arrival number
 --       5 index    sorted set  "token name" of each live hold of the bucket -> end of its lease
 --       6 waited   sorted set  each name of the bucket that has a queue -> its "kept until"

@@ -1,13 +1,18 @@
 -- End the token's hold and hand the name over.
 --
 -- KEYS  1-7 as in keys.lua
--- ARGV  1-2 as in keys.lua    3 grant lease (ms)
---       4 process, which gives the turns in the reply to its waiters
+-- ARGV  1-2 as in keys.lua
+--       3 grant lease (ms), for which a hand-over holds before it is confirmed, and the process that
+--         asks and gives the turns in the reply to its waiters: "2000 p0123456789abcdef"
 -- Returns {1, or 0 if the token did not hold the name any more; then of each that got its turn in
 --         that process: token, fence, end of the lease (ms)}
 
+local process
+grant_lease, process = string.match(ARGV[3], '^(%d+) (%S+)$')
+grant_lease = tonumber(grant_lease)
+
 local function verb()
-  here, turns = ARGV[4], {}
+  here, turns = process, {}
   find_holds(line)
   line = nil
   local mine = hold_of(token)
