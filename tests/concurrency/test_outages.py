@@ -185,7 +185,7 @@ def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use
     assert tried.count("b") <= 2, "one is tried for all"
     proxy.accept()
     with place.client() as client:
-        wait_until(lambda: not client.keys(f"{place.prefix}:*:alone:*"))
+        wait_until(lambda: not client.keys(f"{place.prefix}:*:hold:*"))
 
 
 def test_where_no_thread_can_be_started_the_error_is_told_and_the_next_one_is_paid(
@@ -211,8 +211,8 @@ def test_where_no_thread_can_be_started_the_error_is_told_and_the_next_one_is_pa
     proxy.accept()
     with place.client() as client:
         keys = name_keys(place.prefix, "b")
-        wait_until(lambda: not client.exists(keys.alone))
-        assert client.exists(name_keys(place.prefix, "a").alone)
+        wait_until(lambda: not client.exists(keys.hold))
+        assert client.exists(name_keys(place.prefix, "a").hold)
 
 
 def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypatch):

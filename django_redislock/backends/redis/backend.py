@@ -38,7 +38,7 @@ from . import hour, listing, lookups, server_checks
 from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
 from .connections import Connections, pool_of_cache, unavailable
-from .records import Record, inspected, ms, released
+from .records import inspected, ms, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .wakeups import Wakeups
 
@@ -238,7 +238,7 @@ class RedisLockBackend(BaseLockBackend):
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
             look_in = min(retry_in, self.grant_lease)
             self.wakeups.watch(claim.name, time.monotonic() + look_in)
-        held_by = Record.read(record)
+        _, held_by = split_hold(record)
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
     def _release(self, name: str, token: str) -> bytes:

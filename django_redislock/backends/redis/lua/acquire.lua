@@ -5,7 +5,7 @@
 --       5 grant lease (ms): how long a hand-over holds before it is confirmed
 --       6 terms: "limit lease process holder"
 -- Returns the fence as text when granted, also when it was before;
---         {0, until the earliest end of a hold (ms), now (ms), record of that hold} when busy;
+--         {0, until the earliest end of a hold (ms), now (ms), "token record" of it} when busy;
 --         {-1} when the token holds the name with a looser limit, and others beside it
 
 lease, stay, grant_lease = tonumber(lease), tonumber(stay), tonumber(ARGV[5])
@@ -82,7 +82,7 @@ local function busy()
   if not only and count > 0 then
     first = hold_of(redis.call('ZRANGE', holds, 0, 0)[1])
   end
-  return {0, first and first.ends - now or 0, now, first and first.text or ''}
+  return {0, first and first.ends - now or 0, now, first and first.token .. ' ' .. first.text or ''}
 end
 
 local function verb()

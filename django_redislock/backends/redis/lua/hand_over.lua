@@ -1,11 +1,8 @@
 -- Granting, the queue, and the hand-over.
 
--- How long (ms) a hand-over holds before it is confirmed; each verb sets it.
-local grant_lease
-
--- The process that is asking, where the reply can bring its waiters their turns, and those turns:
--- token, fence, end of the lease, token, ...
-local here, turns = '', {}
+-- The turns of waiters of the process `here`, which the reply brings: token, fence, end of the
+-- lease, token, ...
+local turns = {}
 
 -- The lowest limit of all holds once one of this limit has joined them, or nil if that would break
 -- one. What is stored may be too low (its holder may have left), never too high, so it is counted

@@ -80,6 +80,10 @@ local function find_holds(found)
     for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now)) do
       forget(who)
     end
+    -- Nothing is held for ever, whatever somebody wrote there.
+    for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, now + LONGEST, '+inf')) do
+      redis.call('ZADD', holds, now + GRACE, who)
+    end
     count = redis.call('ZCARD', holds)
   end
 end

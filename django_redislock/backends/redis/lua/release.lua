@@ -7,12 +7,10 @@
 -- Returns {1, or 0 if the token did not hold the name any more; then of each that got its turn in
 --         that process: token, fence, end of the lease (ms)}
 
-local process
-grant_lease, process = string.match(ARGV[3], '^(%d+) (%S+)$')
 grant_lease = tonumber(grant_lease)
 
 local function verb()
-  here, turns = process, {}
+  turns = {}
   find_holds(line)
   line = nil
   local mine = hold_of(token)
