@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from .commands import Word, pack
 from .connections import Connections
 
-__all__ = ["CHUNK", "Words", "ask", "ask_each", "ms_of", "pairs", "whole"]
+__all__ = ["CHUNK", "HIGHEST", "Words", "ask", "ask_each", "ms_of", "pairs", "whole"]
 
 Words: TypeAlias = "tuple[Word, ...]"
 
@@ -20,7 +20,7 @@ Words: TypeAlias = "tuple[Word, ...]"
 CHUNK = 500
 
 # Larger scores are damage; as floats they would not be exact.
-_HIGHEST = 2**53
+HIGHEST = 2**53
 
 
 def ask(connections: Connections, commands: Sequence[Words]) -> list[Any]:
@@ -50,7 +50,7 @@ def ask_each(connections: Connections, commands: Sequence[Words]) -> list[Any]:
 def whole(value: Any) -> int:
     """A number of a reply, in the range of whole numbers that floats tell apart."""
     with suppress(TypeError, ValueError, OverflowError):
-        return int(min(max(float(value), -_HIGHEST), _HIGHEST))
+        return int(min(max(float(value), -HIGHEST), HIGHEST))
     return 0
 
 

@@ -42,7 +42,9 @@ ACQUIRE = Script.read(
 RELEASE = Script.read(
     "keys", "release_fast", "clock", "hand_over_fast", *_HAND_OVER, "release", "run"
 )
-EXTEND = Script.read("keys", "clock", "bucket", "records", "extend_fast", "holders", "extend", "run")
+EXTEND = Script.read(
+    "keys", "clock", "bucket", "records", "extend_fast", "holders", "extend", "run"
+)
 INSPECT = Script.read("keys", "clock", "bucket", "records", "holders", "inspect", "run")
 FORCE_RELEASE = Script.read("keys", "clock", "handing", *_HAND_OVER, "force_release", "run")
 CANCEL = Script.read("keys", "clock", "handing", *_HAND_OVER, "cancel", "run")
