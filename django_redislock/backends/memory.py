@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from django.core.checks import CheckMessage, Warning
@@ -33,29 +32,10 @@ from .base import (
     WaitedNames,
     Waiting,
 )
+from .memory_names import MemoryEntry, MemoryName
 from .waiters import Turn
 
 __all__ = ["MemoryLockBackend"]
-
-
-@dataclass
-class _Entry:
-    """One who holds or waits. ``until``: when the lease, or the stay in the queue, ends."""
-
-    claim: Claim
-    until: float
-    since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    began: datetime | None = None
-    fence: int = 0
-    detached: bool = False
-
-
-@dataclass
-class _Name:
-    """Those who hold a name, and those who wait for it in the order in which they came."""
-
-    holds: dict[str, _Entry] = field(default_factory=dict)
-    queue: dict[str, _Entry] = field(default_factory=dict)
 
 
 class MemoryLockBackend(BaseLockBackend):
@@ -69,7 +49,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def _begin(self) -> None:
         self._mutex = threading.RLock()
-        self._names: dict[str, _Name] = {}
+        self._names: dict[str, MemoryName] = {}
         self._gone: dict[str, float] = {}
         self._last_number = 0
         self._sweep_at = 100
@@ -80,7 +60,7 @@ class MemoryLockBackend(BaseLockBackend):
             now = time.monotonic()
             if claim.name not in self._names:
                 self._sweep(now)
-            name = self._names.setdefault(claim.name, _Name())
+            name = self._names.setdefault(claim.name, MemoryName())
             self._drop_expired(name, now)
             if self._gone.get(claim.token, now) > now:
                 return self._busy(name, now)
@@ -88,12 +68,12 @@ class MemoryLockBackend(BaseLockBackend):
             if held is not None:
                 return self._take_over(name, held, claim, now)
             if stay > 0:
-                waiting = name.queue.setdefault(claim.token, _Entry(claim, 0.0))
+                waiting = name.queue.setdefault(claim.token, MemoryEntry(claim, 0.0))
                 waiting.until = now + stay
             self._hand_over(name, now, asking=claim.token)
             held = name.holds.get(claim.token)
             if held is None and not name.queue and self._fits(name, claim.limit):
-                held = self._grant(name, _Entry(claim, 0.0), now)
+                held = self._grant(name, MemoryEntry(claim, 0.0), now)
             return Grant(held.fence, held.until) if held else self._busy(name, now)
 
     def release(self, name: str, token: str) -> bool:
@@ -137,7 +117,7 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex:
             now = time.monotonic()
             return [
-                self._as_hold(entry.name, held, known, now)
+                known.as_hold(held, now)
                 for entry in entries
                 if (known := self._names.get(entry.name))
                 and (held := known.holds.get(entry.token))
@@ -158,12 +138,8 @@ class MemoryLockBackend(BaseLockBackend):
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
             now = time.monotonic()
-            known = self._names.get(name, _Name())
-            holds = [
-                self._as_hold(name, held, known, now)
-                for held in known.holds.values()
-                if held.until > now
-            ]
+            known = self._names.get(name, MemoryName())
+            holds = [known.as_hold(held, now) for held in known.holds.values() if held.until > now]
             queue = [
                 Waiting(token, one.claim.limit, one.since, Holder.unpack(one.claim.holder))
                 for token, one in known.queue.items()
@@ -215,10 +191,10 @@ class MemoryLockBackend(BaseLockBackend):
     # All below is called under the mutex.
 
     @contextmanager
-    def _passing_on(self, name: str) -> Iterator[tuple[_Name, float]]:
+    def _passing_on(self, name: str) -> Iterator[tuple[MemoryName, float]]:
         """Change who holds or waits; then the name goes to who is next."""
         now = time.monotonic()
-        known = self._names.setdefault(name, _Name())
+        known = self._names.setdefault(name, MemoryName())
         self._drop_expired(known, now)
         yield known, now
         self._hand_over(known, now)
@@ -235,22 +211,22 @@ class MemoryLockBackend(BaseLockBackend):
                 del self._names[name]
         self._sweep_at = 2 * len(self._names) + 100
 
-    def _drop_expired(self, known: _Name, now: float) -> None:
+    def _drop_expired(self, known: MemoryName, now: float) -> None:
         for token in [token for token, held in known.holds.items() if held.until <= now]:
             del known.holds[token]
 
-    def _fits(self, known: _Name, limit: int) -> bool:
+    def _fits(self, known: MemoryName, limit: int) -> bool:
         limits = [held.claim.limit for held in known.holds.values()]
         return len(limits) < min([limit, *limits])
 
-    def _grant(self, known: _Name, entry: _Entry, now: float) -> _Entry:
+    def _grant(self, known: MemoryName, entry: MemoryEntry, now: float) -> MemoryEntry:
         self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
         until, fence = now + entry.claim.lease, self._last_number
-        held = _Entry(entry.claim, until, began=entry.since, fence=fence)
+        held = MemoryEntry(entry.claim, until, began=entry.since, fence=fence)
         known.holds[entry.claim.token] = held
         return held
 
-    def _hand_over(self, known: _Name, now: float, asking: str = "") -> None:
+    def _hand_over(self, known: MemoryName, now: float, asking: str = "") -> None:
         while known.queue:
             token, first = next(iter(known.queue.items()))
             present = token == asking or first.until > now
@@ -268,7 +244,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def _extend(self, one: Extension) -> float | None:
         now = time.monotonic()
-        held = self._names.get(one.name, _Name()).holds.get(one.token)
+        held = self._names.get(one.name, MemoryName()).holds.get(one.token)
         if held is None or held.until <= now:
             return None
         until = now + one.lease
@@ -276,7 +252,7 @@ class MemoryLockBackend(BaseLockBackend):
         held.detached = held.detached or one.detached
         return held.until
 
-    def _take_over(self, known: _Name, held: _Entry, claim: Claim, now: float) -> Grant:
+    def _take_over(self, known: MemoryName, held: MemoryEntry, claim: Claim, now: float) -> Grant:
         if claim.limit < min(held.claim.limit, len(known.holds)):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
@@ -285,28 +261,8 @@ class MemoryLockBackend(BaseLockBackend):
             self._hand_over(known, now)
         return Grant(held.fence, held.until)
 
-    def _busy(self, known: _Name, now: float) -> Busy:
+    def _busy(self, known: MemoryName, now: float) -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)
         retry_in = first.until - now if first else 0.0
         holder = Holder.unpack(first.claim.holder) if first else None
         return Busy(retry_in, look_in=max(retry_in, 0.001), clock=0.0, holder=holder)
-
-    def _as_hold(self, name: str, held: _Entry, known: _Name, now: float) -> Hold:
-        clock = datetime.now(timezone.utc)
-        waits = [clock - one.since for one in known.queue.values()]
-        return Hold(
-            name=name,
-            token=held.claim.token,
-            fence=held.fence,
-            limit=held.claim.limit,
-            lease=held.claim.lease,
-            remaining=held.until - now,
-            since=held.since,
-            waiters=len(waits),
-            holder=Holder.unpack(held.claim.holder),
-            age=max(0.0, (clock - held.since).total_seconds()),
-            longest_wait=waits[0].total_seconds() if waits else 0.0,
-            held=sum(one.until > now for one in known.holds.values()),
-            began=held.began or held.since,
-            detached=held.detached,
-        )

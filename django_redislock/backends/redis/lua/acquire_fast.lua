@@ -16,10 +16,10 @@ if not line and redis.call('EXISTS', hold, records) == 0 then
       -- time some are swept, more than can have been added since.
       if string.find(micros, '[048]0$') then
         for _, set in ipairs({index, waited}) do
-          for _, member in ipairs(redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, 99)) do
+          for _, member in ipairs(redis.pcall('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, 99)) do
             redis.call('ZREM', set, member)
           end
-          redis.call('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')
+          redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')
         end
       end
       return micros
