@@ -73,8 +73,8 @@ def _contend(
 
 def contended(url: str, contestant: str, processes: int = 8, seconds: float = 3.0) -> list[float]:
     """Hand-overs a second from one process to another, acquisitions a second, the longest wait
-    (ms), the most favoured to the least; and for one acquisition and its release the number of Redis
-    commands, those in scripts included, and the server's CPU time (us).
+    (ms), the most favoured to the least; and for one acquisition with its release the number of
+    Redis commands, those in scripts included, and the server's CPU time (us).
     """
     from django_redis import get_redis_connection
 
