@@ -11,9 +11,11 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.core.management import call_command
 from hypothesis import HealthCheck, given, settings, strategies as st
 from redis import Redis
 
+from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED, BaseLockBackend, Entry, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.conf import LockConfig
@@ -21,6 +23,7 @@ from django_redislock.keys import bucket_keys, bucket_of, name_keys
 from django_redislock.metrics.meter import Batch
 from django_redislock.metrics.tallies import Tally
 from django_redislock.testing.verbs import LONG, Verbs
+from tests.support.places import Place
 
 NAME = "order 42"
 HIGHEST_FENCE = 2**53
@@ -243,3 +246,21 @@ def test_a_damaged_counter_makes_no_fence_negative_or_smaller(
     before = verbs.hold(verbs.claim(NEIGHBOUR)).fence
     client.set(bucket_keys(key_prefix, bucket_of(NAME)).fence, counter)
     assert before < verbs.hold(verbs.claim(NAME)).fence < HIGHEST_FENCE
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("damage", ["garbage", "another type"])
+def test_clearlocks_clears_a_damaged_name(
+    place: Place, client: Redis, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    verbs = Verbs(lock_backends["default"], None)
+    verbs.hold(verbs.claim(NAME))
+    key = name_keys(place.prefix, NAME).hold
+    client.delete(key)
+    if damage == "garbage":
+        client.set(key, b"\xffjunk")
+    else:
+        client.rpush(key, "junk")
+    call_command("clearlocks", "--name", NAME, "--noinput")
+    assert not client.exists(key)
+    verbs.hold(verbs.claim(NAME))
