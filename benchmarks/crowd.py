@@ -27,11 +27,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for place = 4, #ARGV, 3 do
   local token, number, name = ARGV[place], tonumber(ARGV[place + 1]), ARGV[place + 2]
   local lease = ARGV[3] + number
-  local ends = string.format('%.0f', now + lease)
-  local hold = string.format('%s %s %.0f %.0f 1 %.0f p0 0 %s',
-    token, ends, time[1] * 1000000 + number, now, lease, ARGV[2])
-  redis.call('SET', ARGV[1] .. ':alone:' .. name, hold, 'PXAT', ends)
-  redis.call('ZADD', KEYS[1], ends, token .. ' ' .. name)
+  local fence = string.format('%.0f', time[1] * 1000000 + number)
+  local parts = {token, '000', now, lease, fence, now, now, 1, lease, 'p0', ARGV[2]}
+  redis.call('SET', ARGV[1] .. ':hold:' .. name, table.concat(parts, ' '), 'PX', lease)
+  redis.call('ZADD', KEYS[1], now + lease, token .. ' ' .. name)
 end
 """
 

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -14,10 +15,29 @@ from .process import process
 
 __all__ = ["caller", "packed_holder"]
 
+# What is longer (characters) is cut: both are shown in one line of a table.
+LONGEST_LABEL = 256
 
-def packed_holder(what: str, label: str, renews_for: float | None = None) -> str:
-    """The holder that this thread would be now, packed."""
-    return _packed(process.pid, threading.current_thread().name, what, label, renews_for)
+
+def packed_holder(
+    what: str, label: str, renews_for: float | None = None, *, owner: str = "", group: str = ""
+) -> str:
+    """The holder that this thread would be now, packed.
+
+    ``owner`` and ``group`` change all the time, so they are added to what is packed once.
+    """
+    packed = _packed(
+        process.pid,
+        threading.current_thread().name,
+        what[:LONGEST_LABEL],
+        label[:LONGEST_LABEL],
+        renews_for,
+    )
+    if owner:
+        packed = f'{packed[:-1]},"owner":{encode_basestring_ascii(owner)}}}'
+    if group:
+        packed = f'{packed[:-1]},"group":{encode_basestring_ascii(group)}}}'
+    return packed
 
 
 def caller(depth: int) -> str:
@@ -36,7 +56,7 @@ def _packed(pid: int, thread: str, what: str, label: str, renews_for: float | No
     return Holder(
         host=socket.gethostname(),
         pid=pid,
-        thread=thread,
+        thread=thread[:LONGEST_LABEL],
         what=what,
         label=label,
         started=_started(pid),

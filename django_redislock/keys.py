@@ -1,7 +1,8 @@
 """Where a name lives in Redis: ``prefix:{tag}:kind:name``.
 
-Names spread over sixteen buckets. The hash tag of a bucket puts all keys of a name, the index of
-live locks and the fence counter into one Cluster slot, so that one script may touch them all.
+Names spread over sixteen buckets. The hash tag of a bucket puts all keys of a name, the indexes of
+live locks and of queues, and the fence counter into one Cluster slot, so that one script may touch
+them all.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from zlib import crc32
 
 __all__ = [
     "BUCKETS",
+    "LONGEST_NAME",
     "BucketKeys",
     "NameKeys",
     "bucket_keys",
+    "bucket_of",
     "check_name",
     "name_keys",
     "slot_keys",
@@ -27,54 +30,72 @@ _TAGS = (18, 3, 61, 58, 19, 2, 60, 59, 102, 1, 63, 49, 103, 0, 62, 48)
 
 BUCKETS = len(_TAGS)
 
+# In bytes of UTF-8.
+LONGEST_NAME = 1024
+
 
 class BucketKeys(NamedTuple):
     """The keys that the names of one bucket share; they alone have no expiry."""
 
     tag: str
     listed: str
+    waited: str
     fence: str
 
 
 class NameKeys(NamedTuple):
     """The keys of one name, in the order in which the scripts expect them."""
 
-    alone: str
+    hold: str
     holds: str
     records: str
     queue: str
     listed: str
+    waited: str
     fence: str
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` if it can name a lock, else raise ``ValueError`` or ``TypeError``."""
+    """Return the name as a lock has it, or raise ``ValueError`` or ``TypeError``.
+
+    A member of a ``(str, Enum)`` is the string that it equals, whatever its ``str()`` is.
+    """
     if not isinstance(name, str):
         raise TypeError(f"A lock's name must be a string, not {name!r}; write str(...) around it.")
     if not name:
         raise ValueError("A lock's name must not be empty.")
+    template = getattr(name, "template", None)
+    # Nobody needs a value in an error message that is long, and perhaps secret.
+    called = f"The lock name {template!r}" if isinstance(template, str) else "A lock's name"
     try:
-        name.encode()
+        length = len(name.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"A lock's name must be valid Unicode, not {name!r}.") from None
-    return name
+        raise ValueError(f"{called} must be valid Unicode.") from None
+    if length > LONGEST_NAME:
+        raise ValueError(
+            f"{called} must be at most {LONGEST_NAME:,} bytes of UTF-8 long, not {length:,}: use a "
+            "shorter value, or a digest of it."
+        )
+    if type(name) is str or isinstance(template, str):
+        return name
+    return str.__str__(name)
 
 
 @lru_cache(maxsize=64)
 def bucket_keys(prefix: str, bucket: int) -> BucketKeys:
     tag = f"{prefix}:{{{_TAGS[bucket]}}}"
-    return BucketKeys(tag, f"{tag}:index", f"{tag}:fence")
+    return BucketKeys(tag, f"{tag}:index", f"{tag}:waited", f"{tag}:fence")
 
 
-@lru_cache(maxsize=2048)
 def name_keys(prefix: str, name: str) -> NameKeys:
-    tag, listed, fence = bucket_keys(prefix, bucket_of(name))
+    tag, listed, waited, fence = bucket_keys(prefix, bucket_of(name))
     return NameKeys(
-        f"{tag}:alone:{name}",
+        f"{tag}:hold:{name}",
         f"{tag}:holds:{name}",
         f"{tag}:records:{name}",
         f"{tag}:queue:{name}",
         listed,
+        waited,
         fence,
     )
 

@@ -88,13 +88,14 @@ class NameTemplate:
             missing = self._unusable(field, "is None, which would be one lock for all without one")
             missing.is_missing = True
             raise missing
+        if isinstance(value, Enum) and isinstance(value.value, TELLING):
+            # str() and format() of a member differ from Python to Python.
+            value = value.value
         if part.conversion or part.spec:
             try:
                 return format(_FORMATTER.convert_field(value, part.conversion), part.spec)
             except (TypeError, ValueError) as error:
                 raise self._unusable(field, f"cannot be formatted: {error}") from error
-        if isinstance(value, Enum):
-            value = value.value
         if not isinstance(value, TELLING):
             advice = (
                 f"write {{{field}.pk}}"

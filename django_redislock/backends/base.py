@@ -8,9 +8,6 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
 
 from django.core.checks import CheckMessage
 
@@ -18,6 +15,20 @@ from ..conf import SHORTEST_LEASE, LockConfig, flag, seconds
 from ..metrics.meter import Batch, Meter
 from ..metrics.tallies import Slot
 from .holder import Holder
+from .holds import (
+    SHARED,
+    Busy,
+    Claim,
+    Entries,
+    Entry,
+    Extension,
+    Grant,
+    Hold,
+    Page,
+    WaitedName,
+    WaitedNames,
+    Waiting,
+)
 from .waiters import Waiter, Waiters
 
 __all__ = [
@@ -32,117 +43,19 @@ __all__ = [
     "Hold",
     "Holder",
     "Page",
+    "WaitedName",
+    "WaitedNames",
     "Waiting",
 ]
-
-# The limit of a shared hold: any number of readers. A writer's limit is 1, and a name is granted
-# only while it keeps the limits of all who hold it, so readers and writers exclude each other.
-SHARED = 2**31 - 1
 
 # How long a hand-over to another process is valid before its new holder has shown a sign of life.
 GRANT_LEASE = 2.0
 
-
-class Claim(NamedTuple):
-    """What an attempt asks for. ``lease`` is in seconds, ``holder`` is packed."""
-
-    name: str
-    token: str
-    limit: int
-    lease: float
-    holder: str
-
-
-class Grant(NamedTuple):
-    """The claim holds. ``ends`` is when the lease ends, on this process's monotonic clock.
-
-    ``confirmed`` is False after a hand-over: the hold has no more than the grant lease before it is
-    extended.
-    """
-
-    fence: int
-    ends: float
-    confirmed: bool = True
-
-
-class Busy(NamedTuple):
-    """The claim does not hold.
-
-    ``retry_in``: seconds until a present hold ends unless it is renewed. ``look_in``: seconds after
-    which a queued attempt must ask again by itself. ``clock``: the monotonic time at which the
-    backend's own clock stood at zero, at the latest.
-    """
-
-    retry_in: float
-    look_in: float
-    clock: float
-    holder: Holder | None
-
-
-class Extension(NamedTuple):
-    """A hold whose lease is to end ``lease`` seconds from now, or ``at_least`` so."""
-
-    name: str
-    token: str
-    lease: float
-    at_least: bool = False
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A live hold, as a listing shows it. Lengths of time are in seconds, by the backend's clock.
-
-    ``age``: for how long it has been held. ``held``: how many hold the name, this one among them.
-    """
-
-    name: str
-    token: str
-    fence: int
-    limit: int
-    lease: float
-    remaining: float
-    since: datetime
-    waiters: int
-    holder: Holder
-    age: float = 0.0
-    longest_wait: float = 0.0
-    held: int = 1
-
-    @property
-    def shared(self) -> bool:
-        return self.limit == SHARED
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """An attempt in the queue of a name."""
-
-    token: str
-    limit: int
-    since: datetime
-    holder: Holder
-
-
-class Entry(NamedTuple):
-    """What the index says of a live hold. ``remaining`` is in seconds."""
-
-    name: str
-    token: str
-    remaining: float
-
-
-class Entries(NamedTuple):
-    """Some of the index, soonest end first, and how many live holds there are in all."""
-
-    entries: list[Entry]
-    total: int
-
-
-class Page(NamedTuple):
-    """Some of the live holds, soonest end first, and how many there are in all."""
-
-    holds: list[Hold]
-    total: int
+# What is said of a claim whose token holds the name already, and is stricter than that hold.
+HELD_LOOSER = (
+    "is held with this token by a looser claim, and by others beside it. Release it before you "
+    "acquire it more strictly"
+)
 
 
 class BaseLockBackend(ABC):
@@ -177,7 +90,8 @@ class BaseLockBackend(ABC):
 
         With ``stay`` (seconds) a claim that is not granted joins the queue, or keeps its place
         there, for that long. A claim that holds already (its reply was lost) is granted again, with
-        the same fence and a fresh lease.
+        the same fence and a fresh lease. Where its token holds with a looser limit, there must be
+        room for the stricter one: else it raises ``LockError``, and the hold stays as it was.
         """
 
     @abstractmethod
@@ -223,6 +137,13 @@ class BaseLockBackend(ABC):
     @abstractmethod
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         """The holds of these entries in the same order, without those that have ended since."""
+
+    @abstractmethod
+    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
+        """The waited-for names of ranks ``start`` to ``stop``, in no order of meaning.
+
+        It costs a page. A name whose waiters have all ended since is left out.
+        """
 
     @abstractmethod
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:

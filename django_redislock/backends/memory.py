@@ -7,17 +7,18 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from django.core.checks import CheckMessage, Warning
 
 from ..conf import LockConfig
+from ..exceptions import LockError
 from ..metrics.hour import Hour
 from ..metrics.meter import Batch
 from ..metrics.tallies import Slot
 from .base import (
     GRANT_LEASE,
+    HELD_LOOSER,
     BaseLockBackend,
     Busy,
     Claim,
@@ -27,29 +28,14 @@ from .base import (
     Grant,
     Hold,
     Holder,
+    WaitedName,
+    WaitedNames,
     Waiting,
 )
+from .memory_names import MemoryEntry, MemoryName
 from .waiters import Turn
 
 __all__ = ["MemoryLockBackend"]
-
-
-@dataclass
-class _Entry:
-    """One who holds or waits. ``until``: when the lease, or the stay in the queue, ends."""
-
-    claim: Claim
-    until: float
-    since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    fence: int = 0
-
-
-@dataclass
-class _Name:
-    """Those who hold a name, and those who wait for it in the order in which they came."""
-
-    holds: dict[str, _Entry] = field(default_factory=dict)
-    queue: dict[str, _Entry] = field(default_factory=dict)
 
 
 class MemoryLockBackend(BaseLockBackend):
@@ -63,7 +49,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def _begin(self) -> None:
         self._mutex = threading.RLock()
-        self._names: dict[str, _Name] = {}
+        self._names: dict[str, MemoryName] = {}
         self._gone: dict[tuple[str, str], float] = {}
         self._last_number = 0
         self._sweep_at = 100
@@ -74,21 +60,20 @@ class MemoryLockBackend(BaseLockBackend):
             now = time.monotonic()
             if claim.name not in self._names:
                 self._sweep(now)
-            name = self._names.setdefault(claim.name, _Name())
+            name = self._names.setdefault(claim.name, MemoryName())
             self._drop_expired(name, now)
             if self._gone.get((claim.name, claim.token), now) > now:
                 return self._busy(name, now)
             held = name.holds.get(claim.token)
             if held is not None:
-                held.claim, held.until = claim, now + claim.lease
-                return Grant(held.fence, held.until)
+                return self._take_over(name, held, claim, now)
             if stay > 0:
-                waiting = name.queue.setdefault(claim.token, _Entry(claim, 0.0))
+                waiting = name.queue.setdefault(claim.token, MemoryEntry(claim, 0.0))
                 waiting.claim, waiting.until = claim, now + stay
             self._hand_over(name, now, asking=claim.token)
             held = name.holds.get(claim.token)
             if held is None and not name.queue and self._fits(name, claim.limit):
-                held = self._grant(name, _Entry(claim, 0.0), now)
+                held = self._grant(name, MemoryEntry(claim, 0.0), now)
             return Grant(held.fence, held.until) if held else self._busy(name, now)
 
     def release(self, name: str, token: str) -> bool:
@@ -132,22 +117,29 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex:
             now = time.monotonic()
             return [
-                self._as_hold(entry.name, held, known, now)
+                known.as_hold(held, now)
                 for entry in entries
                 if (known := self._names.get(entry.name))
                 and (held := known.holds.get(entry.token))
                 and held.until > now
             ]
 
+    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
+        clock = datetime.now(timezone.utc)
+        with self._mutex:
+            now = time.monotonic()
+            names = [
+                WaitedName(name, len(waits), max(0.0, (clock - waits[0]).total_seconds()))
+                for name, known in self._names.items()
+                if (waits := [one.since for one in known.queue.values() if one.until > now])
+            ]
+        return WaitedNames(names[start:stop], len(names))
+
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
             now = time.monotonic()
-            known = self._names.get(name, _Name())
-            holds = [
-                self._as_hold(name, held, known, now)
-                for held in known.holds.values()
-                if held.until > now
-            ]
+            known = self._names.get(name, MemoryName())
+            holds = [known.as_hold(held, now) for held in known.holds.values() if held.until > now]
             queue = [
                 Waiting(token, one.claim.limit, one.since, Holder.unpack(one.claim.holder))
                 for token, one in known.queue.items()
@@ -201,10 +193,10 @@ class MemoryLockBackend(BaseLockBackend):
     # All below is called under the mutex.
 
     @contextmanager
-    def _passing_on(self, name: str) -> Iterator[tuple[_Name, float]]:
+    def _passing_on(self, name: str) -> Iterator[tuple[MemoryName, float]]:
         """Change who holds or waits; then the name goes to who is next."""
         now = time.monotonic()
-        known = self._names.setdefault(name, _Name())
+        known = self._names.setdefault(name, MemoryName())
         self._drop_expired(known, now)
         yield known, now
         self._hand_over(known, now)
@@ -221,21 +213,22 @@ class MemoryLockBackend(BaseLockBackend):
                 del self._names[name]
         self._sweep_at = 2 * len(self._names) + 100
 
-    def _drop_expired(self, known: _Name, now: float) -> None:
+    def _drop_expired(self, known: MemoryName, now: float) -> None:
         for token in [token for token, held in known.holds.items() if held.until <= now]:
             del known.holds[token]
 
-    def _fits(self, known: _Name, limit: int) -> bool:
+    def _fits(self, known: MemoryName, limit: int) -> bool:
         limits = [held.claim.limit for held in known.holds.values()]
         return len(limits) < min([limit, *limits])
 
-    def _grant(self, known: _Name, entry: _Entry, now: float) -> _Entry:
+    def _grant(self, known: MemoryName, entry: MemoryEntry, now: float) -> MemoryEntry:
         self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
-        held = _Entry(entry.claim, now + entry.claim.lease, fence=self._last_number)
+        until, fence = now + entry.claim.lease, self._last_number
+        held = MemoryEntry(entry.claim, until, began=entry.since, fence=fence)
         known.holds[entry.claim.token] = held
         return held
 
-    def _hand_over(self, known: _Name, now: float, asking: str = "") -> None:
+    def _hand_over(self, known: MemoryName, now: float, asking: str = "") -> None:
         while known.queue:
             token, first = next(iter(known.queue.items()))
             present = token == asking or first.until > now
@@ -253,33 +246,25 @@ class MemoryLockBackend(BaseLockBackend):
 
     def _extend(self, one: Extension) -> float | None:
         now = time.monotonic()
-        held = self._names.get(one.name, _Name()).holds.get(one.token)
+        held = self._names.get(one.name, MemoryName()).holds.get(one.token)
         if held is None or held.until <= now:
             return None
         until = now + one.lease
         held.until = max(held.until, until) if one.at_least else until
+        held.detached = held.detached or one.detached
         return held.until
 
-    def _busy(self, known: _Name, now: float) -> Busy:
+    def _take_over(self, known: MemoryName, held: MemoryEntry, claim: Claim, now: float) -> Grant:
+        if claim.limit < min(held.claim.limit, len(known.holds)):
+            raise LockError.of(claim.name, HELD_LOOSER)
+        looser = claim.limit > held.claim.limit
+        held.claim, held.until, held.detached = claim, now + claim.lease, False
+        if looser:
+            self._hand_over(known, now)
+        return Grant(held.fence, held.until)
+
+    def _busy(self, known: MemoryName, now: float) -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)
         retry_in = first.until - now if first else 0.0
         holder = Holder.unpack(first.claim.holder) if first else None
         return Busy(retry_in, look_in=max(retry_in, 0.001), clock=0.0, holder=holder)
-
-    def _as_hold(self, name: str, held: _Entry, known: _Name, now: float) -> Hold:
-        clock = datetime.now(timezone.utc)
-        waits = [clock - one.since for one in known.queue.values()]
-        return Hold(
-            name=name,
-            token=held.claim.token,
-            fence=held.fence,
-            limit=held.claim.limit,
-            lease=held.claim.lease,
-            remaining=held.until - now,
-            since=held.since,
-            waiters=len(waits),
-            holder=Holder.unpack(held.claim.holder),
-            age=max(0.0, (clock - held.since).total_seconds()),
-            longest_wait=waits[0].total_seconds() if waits else 0.0,
-            held=sum(one.until > now for one in known.holds.values()),
-        )

@@ -64,6 +64,8 @@ class OneNameHandle(Handle):
         self.wait = terms.wait
         self.limit = SHARED if terms.shared else terms.limit
         self._terms = terms
+        # The same for handles on several names that are taken together.
+        self._group = ""
         self._busy: Busy | None = None
         self._share: _Share | None = None
         self._hold = self._new_hold()
@@ -221,7 +223,13 @@ class OneNameHandle(Handle):
 
     def _packed_holder(self) -> str:
         terms = self._terms
-        return packed_holder(terms.what or "", terms.label, terms.max_hold if terms.renew else 0.0)
+        return packed_holder(
+            terms.what or "",
+            terms.label,
+            terms.max_hold if terms.renew else 0.0,
+            owner=this_owner().id,
+            group=self._group,
+        )
 
     def _not_held(self) -> LockError:
         if self._share is None:

@@ -70,11 +70,16 @@ def _lost_at_end(handle: Any, hold: LocalHold, reason: str) -> LockLost:
     return LockLost.of(hold.name, f"was lost: {hold.lost.reason}")
 
 
-async def extend_hold(call: Call, hold: LocalHold, length: float) -> None:
-    """Let the lease end ``length`` seconds from now. Raises ``LockLost`` or ``LockUnavailable``."""
+async def extend_hold(
+    call: Call, hold: LocalHold, length: float, *, detached: bool = False
+) -> None:
+    """Let the lease end ``length`` seconds from now. Raises ``LockLost`` or ``LockUnavailable``.
+
+    ``detached``: no handle needs the hold any more, and listings show that.
+    """
     # A shorter lease is believed before it is asked for: nobody may come in between.
     older = hold.expect(call, monotonic() + length)
-    extension = Extension(hold.name, hold.token, length)
+    extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
         (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
     except BaseException:

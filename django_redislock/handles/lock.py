@@ -134,8 +134,12 @@ class Lock(OneNameHandle):
         hold = self._hold
         if any(handle is not self for handle in hold.handles):
             raise LockError.of(self.name, "is held by other handles here too, which need it still")
-        if lease is not None:
-            await self._extend(call, lease)
+        length = (
+            max(hold.remaining(), SHORTEST_LEASE)
+            if lease is None
+            else seconds(lease, "lease", least=SHORTEST_LEASE)
+        )
+        await extend_hold(call, hold, length, detached=True)
         self._share = None
         hold.decide()
         registry.holds.pop(hold, None)

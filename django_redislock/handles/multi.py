@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ class MultiLock(Handle):
 
     def __init__(self, locks: Sequence[Lock], wait: float) -> None:
         self.locks = tuple(locks)
+        group = secrets.token_hex(8)
+        for lock in locks:
+            lock._group = group
         self.wait = wait
         self._failed: Lock | None = None
 

@@ -22,7 +22,7 @@ SHOWN = 8
 COLUMNS = (
     "backend", "name", "kind", "limit", "held", "state", "remaining", "lease", "since", "held_for",
     "waiters", "longest_wait", "fence", "token_prefix", "host", "pid", "thread", "what", "label",
-    "started", "renews_for",
+    "started", "renews_for", "owner", "group",
 )  # fmt: skip
 
 

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from django_redislock.backends.base import SHARED, Entry
+from datetime import timedelta
+
+import pytest
+
+from django_redislock.backends.base import SHARED, Entry, Extension
+from django_redislock.exceptions import LockError
 from django_redislock.testing.verbs import LONG, SHORT, Verbs, outlive, wait_until
 
 __all__ = ["SharingContract"]
@@ -55,7 +60,70 @@ class SharingContract:
         assert ears[3].deaf
         assert all(hold.shared for hold in verbs.backend.inspect("a")[0])
 
+    # A token that holds already.
+
+    def test_a_stricter_claim_of_the_same_token_needs_room(self, verbs: Verbs) -> None:
+        mine, beside = verbs.claim(limit=3), verbs.claim(limit=3)
+        fence = verbs.hold(mine).fence
+        verbs.hold(beside)
+        with pytest.raises(LockError, match="looser claim"):
+            verbs.acquire(mine._replace(limit=1))
+        with pytest.raises(LockError, match="looser claim"):
+            verbs.acquire(mine._replace(limit=1), LONG)
+        assert sorted(verbs.holders()) == sorted([mine.token, beside.token])
+        assert verbs.waiting() == []
+        verbs.hold(mine._replace(limit=2))
+        verbs.release(beside)
+        assert verbs.hold(mine._replace(limit=1)).fence == fence
+        assert verbs.is_busy(verbs.claim(limit=3))
+
+    def test_a_looser_claim_of_the_same_token_lets_others_in(self, verbs: Verbs) -> None:
+        mine, other = verbs.claim(), verbs.claim(limit=SHARED)
+        verbs.hold(mine)
+        ear = verbs.queue_up(other)
+        verbs.hold(mine._replace(limit=SHARED))
+        ear.turn()
+        assert sorted(verbs.holders()) == sorted([mine.token, other.token])
+
     # Who holds what.
+
+    def test_it_is_shown_when_an_attempt_began_and_that_a_hold_is_detached(
+        self, verbs: Verbs
+    ) -> None:
+        held, waiter = verbs.claim(), verbs.claim()
+        verbs.hold(held)
+        ear = verbs.queue_up(waiter)
+        verbs.extend(Extension("a", held.token, LONG, detached=True))
+        (hold,), (waiting,) = verbs.backend.inspect("a")
+        assert hold.detached
+        assert hold.began is not None
+        assert hold.began <= hold.since < hold.began + timedelta(seconds=LONG)
+        outlive()
+        verbs.release(held)
+        ear.turn()
+        (hold,), _ = verbs.backend.inspect("a")
+        assert (hold.began, hold.detached) == (waiting.since, False)
+        assert hold.since > waiting.since
+
+    def test_names_are_listed_while_they_are_waited_for(self, verbs: Verbs) -> None:
+        claims = [verbs.claim(f"name {number}") for number in range(12)]
+        waiters = [verbs.claim(claim.name) for claim in claims]
+        for claim, waiter in zip(claims, waiters, strict=True):
+            verbs.hold(claim)
+            assert verbs.backend.waited_for().total == int(claim.name[5:])
+            verbs.queue_up(waiter)
+        verbs.queue_up(verbs.claim("name 0"))
+        outlive()
+        pages = [verbs.backend.waited_for(start, start + 5) for start in range(0, 15, 5)]
+        assert {page.total for page in pages} == {12}
+        found = [one for page in pages for one in page.names]
+        assert {one.name: one.waiters for one in found} == {
+            claim.name: 2 if claim.name == "name 0" else 1 for claim in claims
+        }
+        assert all(SHORT < one.longest_wait < LONG for one in found)
+        for claim, waiter in zip(claims[1:], waiters[1:], strict=True):
+            verbs.cancel(waiter) if claim.name < "name 4" else verbs.release(claim)
+        assert [one.name for one in verbs.backend.waited_for().names] == ["name 0"]
 
     def test_force_release_ends_the_hold_that_was_seen(self, verbs: Verbs) -> None:
         told: list[str] = []

@@ -146,7 +146,7 @@ def test_nothing_is_released_that_cannot_be_recorded(
     assert is_held("a", token)
 
 
-@pytest.mark.parametrize("name", ["a\x00b", "x" * 1000, "\u202e<script>", "🎟" * 300])
+@pytest.mark.parametrize("name", ["a\x00b", "x" * 1000, "\u202e<script>", "🎟" * 250])
 def test_any_name_can_be_released(admin_client: Client, name: str) -> None:
     token = hold(name, label="\ud800")
     assert "1 lock was released" in release(admin_client, page(admin_client), reason="🎟\u202e")

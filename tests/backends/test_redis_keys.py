@@ -13,7 +13,7 @@ from django_redislock.backends.base import Busy, Claim, Extension, Holder
 from django_redislock.keys import BUCKETS, bucket_keys, bucket_of, check_name, name_keys
 from django_redislock.testing.verbs import LONG, SHORT, Ear, Verbs, outlive
 
-WITHOUT_EXPIRY = (b":index", b":fence")
+WITHOUT_EXPIRY = (b":index", b":waited", b":fence")
 
 
 def keys_of(client: Redis, prefix: str) -> set[bytes]:
@@ -48,11 +48,12 @@ def names_of_bucket(bucket: int, number: int) -> list[str]:
 def test_the_keys_of_a_name_never_change():
     """Two releases that disagree would lock different keys."""
     assert name_keys("lock", "order:42") == (
-        "lock:{49}:alone:order:42",
+        "lock:{49}:hold:order:42",
         "lock:{49}:holds:order:42",
         "lock:{49}:records:order:42",
         "lock:{49}:queue:order:42",
         "lock:{49}:index",
+        "lock:{49}:waited",
         "lock:{49}:fence",
     )
     assert bucket_of("größe") == 9
@@ -78,15 +79,16 @@ def test_what_cannot_be_a_name_is_a_value_error(name):
         check_name(name)
 
 
-def test_every_key_expires_but_the_two_of_a_bucket(place, client, verbs):
+def test_every_key_expires_but_those_of_a_bucket(place, client, verbs):
     held, waiting = verbs.claim("a", lease=3600), verbs.claim("a")
     verbs.hold(held)
     verbs.queue_up(waiting, stay=7200)
     verbs.cancel(verbs.claim("b"), late=LONG)
     for key in without_expiry(client, place.prefix):
         assert key.endswith(WITHOUT_EXPIRY)
-    _, holds, records, queue, *_ = name_keys(place.prefix, "a")
-    for key, least in ((holds, 3600), (records, 7200), (queue, 7200)):
+    hold, _, records, queue, *_ = name_keys(place.prefix, "a")
+    assert 3_500_000 < client.pttl(hold) <= 3_600_000
+    for key, least in ((records, 7200), (queue, 7200)):
         assert least * 1000 < client.pttl(key) <= (least + 61) * 1000
 
 
@@ -96,20 +98,20 @@ def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(place
     assert isinstance(verbs.acquire(verbs.claim("a")), Busy)
     verbs.backend.extend([Extension("a", held.token, 30)])
     own = {key for key in keys_of(client, place.prefix) if not key.endswith(WITHOUT_EXPIRY)}
-    assert own == {name_keys(place.prefix, "a").alone.encode()}
+    assert own == {name_keys(place.prefix, "a").hold.encode()}
     (hold,) = verbs.backend.inspect("a")[0]
     assert hold.fence == grant.fence
-    assert abs(client.pttl(name_keys(place.prefix, "a").alone) - hold.remaining * 1000) < 10_000
+    assert abs(client.pttl(name_keys(place.prefix, "a").hold) - hold.remaining * 1000) < 10_000
 
 
 def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(place, client, verbs):
     """The script may read the clock when the key is over, though it was not when it began."""
     held = verbs.claim("a")
     grant = verbs.hold(held)
-    key = name_keys(place.prefix, "a").alone
-    token, ends, record = client.get(key).split(b" ", 2)
-    over = int(ends) - 1000 * int(LONG) - 5
-    client.set(key, b"%b %d %b" % (token, over, record), px=10_000)
+    key = name_keys(place.prefix, "a").hold
+    token, flags, granted, term, record = client.get(key).split(b" ", 4)
+    over = int(granted) - int(term) - 5
+    client.set(key, b" ".join([token, flags, b"%d" % over, term, record]), px=10_000)
     verbs.cancel(verbs.claim("a"))
     assert all(key.endswith(WITHOUT_EXPIRY) for key in without_expiry(client, place.prefix))
     assert verbs.hold(verbs.claim("a")).fence > grant.fence
@@ -125,7 +127,7 @@ def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, cl
 
 
 @pytest.mark.parametrize("wait", [0, 0.05])
-def test_a_lock_that_is_over_leaves_only_the_two_keys_of_its_bucket(place, client, wait):
+def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(place, client, wait):
     with lock("a"):
         assert not lock("a").acquire(wait=wait)
     left = keys_of(client, place.prefix)
@@ -242,5 +244,7 @@ def test_a_turn_travels_in_the_message_itself(use, redis_url):
     turn = ear.turn()
     assert verbs.backend.inspect("a")[0][0].fence == turn.fence
     with place.client() as client:
-        ends = client.zscore(name_keys(place.prefix, "a").holds, waiting.token)
-    assert ends == turn.expires * 1000
+        line = client.get(name_keys(place.prefix, "a").hold)
+    token, _flags, granted, term, _record = line.split(b" ", 4)
+    assert token.decode() == waiting.token
+    assert int(granted) + int(term) == turn.expires * 1000

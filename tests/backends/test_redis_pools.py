@@ -159,4 +159,4 @@ def test_a_connection_that_another_thread_closes_meanwhile_is_made_anew(pooled, 
         held.extend()
     assert closed
     with place.client() as client:
-        assert not list(client.scan_iter(match=f"{place.prefix}:*:alone:*"))
+        assert not list(client.scan_iter(match=f"{place.prefix}:*:hold:*"))

@@ -184,7 +184,7 @@ def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use
     assert tried.count("b") <= 2, "one is tried for all"
     proxy.accept()
     with place.client() as client:
-        wait_until(lambda: not client.keys(f"{place.prefix}:*:alone:*"))
+        wait_until(lambda: not client.keys(f"{place.prefix}:*:hold:*"))
 
 
 def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, use, monkeypatch):

@@ -16,12 +16,13 @@ from django.core.checks import CheckMessage
 from redis.exceptions import RedisError
 
 from ...conf import LockConfig
-from ...exceptions import LockUnavailable
+from ...exceptions import LockError, LockUnavailable
 from ...keys import BUCKETS, bucket_keys
 from ...metrics.meter import Batch
 from ...metrics.tallies import Slot
 from ..base import (
     GRANT_LEASE,
+    HELD_LOOSER,
     BaseLockBackend,
     Busy,
     Claim,
@@ -30,13 +31,14 @@ from ..base import (
     Extension,
     Grant,
     Hold,
+    WaitedNames,
     Waiting,
 )
-from . import hour, listing, server_checks
+from . import hour, listing, lookups, server_checks
 from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
 from .connections import Connections, pool_of_cache, unavailable
-from .records import Record, inspected, ms, released
+from .records import inspected, ms, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .wakeups import Wakeups
 
@@ -127,13 +129,13 @@ class RedisLockBackend(BaseLockBackend):
         await self._arun(name, self._cancel(name, token, late))
 
     def force_release(self, name: str, token: str) -> bool:
-        return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
+        return bool(self._run(name, self._force_release(name, token))[0])
 
     def force_release_all(self, holds: Iterable[tuple[str, str]]) -> Iterator[bool]:
         holds = iter(holds)
         while some := list(islice(holds, BATCH)):
             with self._naming(some[0][0]):
-                calls = [self._call(FORCE_RELEASE, *one, keep=False) for one in some]
+                calls = [self._force_release(*one) for one in some]
                 replies, _ = self.connections.send_all(calls)
             for (name, _token), reply in zip(some, replies, strict=True):
                 with self._naming(name):
@@ -155,7 +157,11 @@ class RedisLockBackend(BaseLockBackend):
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._naming(""):
-            return listing.look_up(self.connections, self.config.key_prefix, entries)
+            return lookups.look_up(self.connections, self.config.key_prefix, entries)
+
+    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
+        with self._naming(""):
+            return lookups.waited_for(self.connections, self.config.key_prefix, start, stop)
 
     def _indexes(self) -> list[str]:
         return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
@@ -211,39 +217,37 @@ class RedisLockBackend(BaseLockBackend):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(
-        self,
-        script: Script,
-        name: str,
-        token: str,
-        *args: Word,
-        gone: bool = False,
-        keep: bool = True,
-    ) -> bytes:
-        words = (self._grant_lease_ms, *args)
-        return call(script, self.config.key_prefix, name, token, words, gone=gone, keep=keep)
+    def _call(self, script: Script, name: str, token: str, *args: Word) -> bytes:
+        return call(script, self.config.key_prefix, name, token, *args)
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
-        terms = claim.limit, ms(claim.lease), ms(stay), self.wakeups.process, claim.holder
-        return self._call(ACQUIRE, claim.name, claim.token, *terms, gone=True, keep=not stay)
+        lease = ms(claim.lease)
+        terms = f"{claim.limit} {lease} {self.wakeups.process} {claim.holder}"
+        args = lease, ms(stay), self._grant_lease_ms, terms
+        return self._call(ACQUIRE, claim.name, claim.token, *args)
 
     def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
-        fence, until, now, *record = reply
-        # The server read its clock, in whole milliseconds, after we read ours.
+        if not isinstance(reply, list):
+            # The server counts in whole milliseconds, from a moment after we read our clock.
+            return Grant(int(reply), sent_at + claim.lease - 0.001)
+        if reply[0] < 0:
+            raise LockError.of(claim.name, HELD_LOOSER)
+        _, left, now, record = reply
         clock = sent_at - (now + 1) / 1000
-        if fence:
-            return Grant(fence, clock + until / 1000)
-        retry_in = max(0.0, (until - now) / 1000)
+        retry_in = max(0.0, left / 1000)
         if stay:
             # One waiter of this process looks for all, and that often, since whoever gets a turn
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
             look_in = min(retry_in, self.grant_lease)
             self.wakeups.watch(claim.name, time.monotonic() + look_in)
-        held_by = Record.read(record[0])
+        _, held_by = split_hold(record)
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
     def _release(self, name: str, token: str) -> bytes:
-        return self._call(RELEASE, name, token, self.wakeups.process)
+        return self._call(RELEASE, name, token, f"{self._grant_lease_ms} {self.wakeups.process}")
+
+    def _force_release(self, name: str, token: str) -> bytes:
+        return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, list[str]]:
         """Whether it was released, and whose turn has come here that do not wait any more."""
@@ -259,10 +263,12 @@ class RedisLockBackend(BaseLockBackend):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        return self._call(CANCEL, name, token, ms(late), int(unless_answered), gone=True)
+        args = ms(late), int(unless_answered), self._grant_lease_ms
+        return self._call(CANCEL, name, token, *args)
 
     def _extend(self, one: Extension) -> bytes:
-        return self._call(EXTEND, one.name, one.token, ms(one.lease), int(one.at_least))
+        args = ms(one.lease), int(one.at_least), int(one.detached)
+        return self._call(EXTEND, one.name, one.token, *args)
 
     # The way to the server and back.
 
@@ -292,6 +298,5 @@ def _not_an_error(reply: Any) -> Any:
     return reply
 
 
-def _extended(sent_at: float, reply: Any) -> float | None:
-    until, now = reply
-    return sent_at + (until - now - 1) / 1000 if until else None
+def _extended(sent_at: float, left: int) -> float | None:
+    return sent_at + (left - 1) / 1000 if left else None

@@ -1,8 +1,7 @@
-"""Commands as bytes. Those of a lock that is taken again and again are packed but once."""
+"""Commands as bytes. The parts that return again and again are packed once."""
 
 from __future__ import annotations
 
-import secrets
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -13,33 +12,22 @@ __all__ = ["Word", "call", "pack", "tag_of"]
 
 Word: TypeAlias = "str | bytes | int"
 
-# Stands for the token in a command that is kept.
-_PLACE = secrets.token_hex(16)
+# Names and arguments that are longer (characters) are packed anew each time, so that a cache of
+# 1,024 of them never takes more than some megabytes.
+LONGEST_KEPT = 128
 
 
 def pack(*words: Word) -> bytes:
     """One command in the Redis protocol. Whatever the pool is set to, names travel as UTF-8."""
-    parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-    return b"".join([b"*%d\r\n" % len(parts), *(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)])
+    return b"*%d\r\n%b" % (len(words), _packed(words))
 
 
-def call(
-    script: Script,
-    prefix: str,
-    name: str,
-    token: str,
-    args: tuple[Word, ...],
-    *,
-    gone: bool,
-    keep: bool,
-) -> bytes:
-    """Run a script on the keys of a name; with ``gone``, also on the one that marks the token.
-
-    What is likely to be sent again with another token is worth to ``keep``.
-    """
-    if keep and len(token) == len(_PLACE):
-        return token.encode().join(_around_token(script, prefix, name, args, gone))
-    return _packed_call(script, prefix, name, token, args, gone)
+def call(script: Script, prefix: str, name: str, token: str, *args: Word) -> bytes:
+    """Run a script on the keys of a name."""
+    keep = len(name) + len(prefix) <= LONGEST_KEPT
+    keys, packed_name = (_of_name if keep else _of_name.__wrapped__)(prefix, name)
+    parts = [_packed_word(arg) for arg in args]
+    return b"".join((_head(script, len(args)), keys, _packed_word(token), packed_name, *parts))
 
 
 def tag_of(prefix: str, name: str) -> str:
@@ -47,17 +35,26 @@ def tag_of(prefix: str, name: str) -> str:
     return bucket_keys(prefix, bucket_of(name)).tag
 
 
+def _packed(words: tuple[Word, ...]) -> bytes:
+    return b"".join([_packed_word(word) for word in words])
+
+
+def _packed_word(word: Word) -> bytes:
+    if isinstance(word, bytes):
+        return b"$%d\r\n%b\r\n" % (len(word), word)
+    part = b"%d" % word if isinstance(word, int) else word.encode()
+    return b"$%d\r\n%b\r\n" % (len(part), part)
+
+
+@lru_cache(maxsize=64)
+def _head(script: Script, args: int) -> bytes:
+    return b"*%d\r\n%b" % (5 + _KEYS + args, _packed(("EVALSHA", script.sha, _KEYS)))
+
+
 @lru_cache(maxsize=1024)
-def _around_token(
-    script: Script, prefix: str, name: str, args: tuple[Word, ...], gone: bool
-) -> list[bytes]:
-    return _packed_call(script, prefix, name, _PLACE, args, gone).split(_PLACE.encode())
+def _of_name(prefix: str, name: str) -> tuple[bytes, bytes]:
+    """The keys of a name, and the name as an argument."""
+    return _packed(name_keys(prefix, name)), _packed((name,))
 
 
-def _packed_call(
-    script: Script, prefix: str, name: str, token: str, args: tuple[Word, ...], gone: bool
-) -> bytes:
-    keys: tuple[str, ...] = name_keys(prefix, name)
-    if gone:
-        keys = (*keys, f"{tag_of(prefix, name)}:gone:{token}")
-    return pack("EVALSHA", script.sha, len(keys), *keys, token, name, *args)
+_KEYS = len(name_keys("", "a"))

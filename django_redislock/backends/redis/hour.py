@@ -11,7 +11,7 @@ from ...metrics.meter import Batch
 from ...metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
 from .commands import Word
 from .connections import Connections
-from .listing import ask
+from .reading import HIGHEST, ask, ask_each, whole
 from .records import text
 
 __all__ = ["add", "slots"]
@@ -47,13 +47,14 @@ def add(connections: Connections, prefix: str, batch: Batch) -> None:
 
 def slots(connections: Connections, prefix: str) -> list[Slot]:
     keys = slot_keys(prefix, SLOTS)
-    (seconds, _), *hashes = ask(connections, [("TIME",), *(("HGETALL", key) for key in keys)])
+    (seconds, _), *hashes = ask_each(connections, [("TIME",), *(("HGETALL", key) for key in keys)])
     known: dict[int, dict[str, Tally]] = {}
     for fields in map(_fields, hashes):
-        number = int(fields.pop("slot", 0))
-        known[number] = {
-            family.removeprefix(":"): Tally.of(json.loads(figures))
-            for family, figures in fields.items()
+        tallies = {
+            family.removeprefix(":"): _unpacked(figures) for family, figures in fields.items()
+        }
+        known[whole(fields.get("slot"))] = {
+            family: tally for family, tally in tallies.items() if tally is not None
         }
     return last_hour(int(seconds) // SLOT, known)
 
@@ -62,11 +63,24 @@ def _packed(tally: Tally) -> str:
     return json.dumps(tally.figures(), separators=(",", ":"))
 
 
+def _unpacked(packed: str) -> Tally | None:
+    """None for what no script wrote."""
+    try:
+        figures = json.loads(packed)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(figures, list) or len(figures) != len(Tally().figures()):
+        return None
+    if any(type(figure) is not int or not 0 <= figure <= HIGHEST for figure in figures):
+        return None
+    return Tally.of(figures)
+
+
 def _fields(reply: object) -> dict[str, str]:
     """A hash: flat in RESP2, a dictionary in RESP3."""
     if isinstance(reply, dict):
         pairs = list(reply.items())
     else:
-        flat = list(reply)  # type: ignore[call-overload]  # a reply is what the server says
+        flat = list(reply or ())  # type: ignore[call-overload]  # a reply is what the server says
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
     return {text(field): text(value) for field, value in pairs}

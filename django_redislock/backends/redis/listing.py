@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from ...keys import name_keys
-from ..base import Entries, Entry, Hold
-from .commands import Word, pack
+from ..base import Entries, Entry
 from .connections import Connections
-from .records import Record, text
+from .reading import CHUNK, Words, ask, ask_each, ms_of, pairs
 
-__all__ = ["ask", "entries", "look_up", "walk"]
-
-_Words: TypeAlias = "tuple[Word, ...]"
+__all__ = ["entries", "walk"]
 
 # From so many entries on it pays to find out where a page ends in each bucket.
 LARGE = 500
 
-# How many entries or records are asked for at a time: the server is kept from others for the
-# fraction of a millisecond that it takes to read them.
-CHUNK = 500
+# No lease is longer (ms). What seems to end later is damaged, and the scripts sweep it.
+LONGEST = 3_200_000_000_000
 
 
 class _Line(NamedTuple):
@@ -36,10 +31,10 @@ class _Line(NamedTuple):
 
 def entries(connections: Connections, indexes: Sequence[str], start: int, stop: int) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
-    now = _ms(ask(connections, [("TIME",)])[0])
+    now = ms_of(ask(connections, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
     dead = _counts_until(connections, indexes, now)
-    total = sum(ask(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
+    total = sum(_counts(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
     wanted = min(stop, total) - start
     if wanted <= 0:
         return Entries([], max(total, 0))
@@ -53,15 +48,15 @@ def entries(connections: Connections, indexes: Sequence[str], start: int, stop: 
         score, covered = _score_before(connections, indexes, now, dead, start + wanted)
         counts = _counts_until(connections, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
-    replies = ask(
+    replies = ask_each(
         connections,
         [
             ("ZRANGE", index, first, last, "WITHSCORES")
             for index, first, last in zip(indexes, firsts, lasts, strict=True)
         ],
     )
-    lines = sorted(line for reply in replies for line in _lines(reply))
-    return Entries([line.entry(now) for line in lines[start - skipped :][:wanted]], total)
+    lines = sorted(line for reply in replies for line in _lines(reply))[start - skipped :][:wanted]
+    return Entries([line.entry(now) for line in lines if line.name], total)
 
 
 def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entry]]:
@@ -70,69 +65,19 @@ def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entr
         cursor = 0
         seen: set[tuple[str, str]] = set()
         while True:
-            commands: list[_Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
-            time, (cursor, reply) = ask(connections, commands)
-            now, cursor = _ms(time), int(cursor)
+            commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
+            time, found = ask_each(connections, commands)
+            if not found:
+                break  # it is no index; the next hold of the bucket makes it anew
+            now, cursor, reply = ms_of(time), int(found[0]), found[1]
             # The server repeats some when the index shrinks while it is read.
-            fresh = {line for line in _lines(reply) if line.until > now and line[1:] not in seen}
+            lines = {line for line in _lines(reply) if line.name and line.until > now}
+            fresh = {line for line in lines if line[1:] not in seen}
             if cursor:
                 seen.update(line[1:] for line in fresh)
             yield [line.entry(now) for line in sorted(fresh)]
             if not cursor:
                 break
-
-
-def look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
-    """The holds of these entries, in the same order, without those that have ended since."""
-    holds: list[Hold] = []
-    for start in range(0, len(entries), CHUNK):
-        holds += _look_up(connections, prefix, entries[start : start + CHUNK])
-    return holds
-
-
-def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
-    keys = [name_keys(prefix, entry.name) for entry in entries]
-    time, *lines = ask(connections, [("TIME",), *(("GET", one.alone) for one in keys)])
-    now, alone = _ms(time), [text(line or "").split(" ", 2) for line in lines]
-    # Of those that are not the only hold of their name, a name may have several, and a queue.
-    others: list[_Words] = []
-    for entry, one, line in zip(entries, keys, alone, strict=True):
-        if line[0] != entry.token:
-            others.append(("HGET", one.records, entry.token))
-            others.append(("ZSCORE", one.holds, entry.token))
-            others.append(("ZCARD", one.queue))
-            others.append(("ZRANGE", one.queue, 0, 0, "WITHSCORES"))
-            others.append(("ZCOUNT", one.holds, f"({now}", "+inf"))
-    answers = iter(ask(connections, others))
-    holds = []
-    for entry, line in zip(entries, alone, strict=True):
-        if line[0] == entry.token:
-            ends, record = line[1:]
-            waiters, longest, held = 0, 0.0, 1
-        else:
-            record, ends, waiters, first, held = (next(answers) for _ in range(5))
-            longest = _waited(time, first)
-        remaining = (int(float(ends or 0)) - now) / 1000
-        # A hold may have ended since, or between the questions.
-        if record is not None and remaining > 0 and (read := Record.read(record)):
-            hold = read.as_hold(
-                entry.name,
-                entry.token,
-                remaining,
-                waiters,
-                now=now / 1000,
-                longest_wait=longest,
-                held=max(held, 1),
-            )
-            holds.append(hold)
-    return holds
-
-
-def _waited(time: Sequence[Any], first: Sequence[Any]) -> float:
-    """For how many seconds the first in a queue has waited: arrival numbers are microseconds."""
-    for _token, arrival in _pairs(first):
-        return max(0.0, int(time[0]) + int(time[1]) / 1e6 - arrival / 1e6)
-    return 0.0
 
 
 def _score_before(
@@ -141,8 +86,11 @@ def _score_before(
     """The last score that has at most ``start`` live entries at or before it, and how many."""
     if start == 0:
         return now, 0
-    ends = ask(connections, [("ZRANGE", index, -1, -1, "WITHSCORES") for index in indexes])
-    low, high = now, max(until for reply in ends for _, until in _pairs(reply))
+    # A score that no script wrote must not lengthen the search.
+    last = now + LONGEST
+    options = (last, "-inf", "WITHSCORES", "LIMIT", 0, 1)
+    ends = ask_each(connections, [("ZREVRANGEBYSCORE", index, *options) for index in indexes])
+    low, high = now, max((until for reply in ends for _, until in pairs(reply)), default=now)
     skipped = 0
     while low < high - 1:
         middle = (low + high) // 2
@@ -155,36 +103,14 @@ def _score_before(
 
 
 def _counts_until(connections: Connections, indexes: Sequence[str], score: int) -> list[int]:
-    return ask(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
+    return _counts(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
 
 
-def ask(connections: Connections, commands: Sequence[_Words]) -> list[Any]:
-    """The replies to all of them. Raises the first that is an error."""
-    if not commands:
-        return []
-    replies, _ = connections.send_all([pack(*command) for command in commands])
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return replies
+def _counts(connections: Connections, commands: Sequence[Words]) -> list[int]:
+    return [count or 0 for count in ask_each(connections, commands)]
 
 
-def _ms(time: Sequence[Any]) -> int:
-    seconds, microseconds = time
-    return int(seconds) * 1000 + int(microseconds) // 1000
-
-
-def _lines(reply: Sequence[Any]) -> list[_Line]:
-    return [_Line(until, *member.split(" ", 1)) for member, until in _pairs(reply)]
-
-
-def _pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:
-    """Members with their scores: flat in RESP2, in pairs in RESP3."""
-    if reply and isinstance(reply[0], (list, tuple)):
-        flat = [part for pair in reply for part in pair]
-    else:
-        flat = list(reply)
-    return [
-        (text(member), int(float(score)))
-        for member, score in zip(flat[::2], flat[1::2], strict=True)
-    ]
+def _lines(reply: Sequence[Any] | None) -> list[_Line]:
+    """The lines of an index; one that no script wrote has no name."""
+    parts = ((until, *member.partition(" ")) for member, until in pairs(reply))
+    return [_Line(until, token, name) for until, token, _, name in parts]

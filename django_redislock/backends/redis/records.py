@@ -1,19 +1,50 @@
-"""What the scripts write about a hold or a waiter, and how it reads in Python."""
+"""What the scripts write about a hold or a waiter, and how it reads in Python. Nothing raises.
+
+``docs/stored-data.md`` specifies it.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
+from hashlib import sha1
 from typing import Any, NamedTuple
 
 from ..base import Hold, Holder, Waiting
 from ..waiters import Turn
 
-__all__ = ["Record", "inspected", "ms", "released", "text"]
+__all__ = [
+    "Message",
+    "Record",
+    "inspected",
+    "message",
+    "ms",
+    "readable_token",
+    "released",
+    "split_hold",
+    "text",
+    "token_of_damage",
+]
+
+# "flags at term fence since began limit lease process ... holder", as in records.lua.
+_RECORD = re.compile(
+    r"(\d{3,}) (\d{1,15}) (\d{1,15}) (\d{1,16}) (\d{1,15}) (\d{1,15}) (\d{1,10}) (\d{1,15}) "
+    r"([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
+    re.ASCII | re.DOTALL,
+)
+_TOKEN = re.compile(r"[!-~]+")
+
+# Of the years that Python knows, in milliseconds; and the longest lease or wait, as in records.lua.
+_LAST = 253_402_300_799_000
+_LONGEST = 3_200_000_000_000
+
+# The end of 1970, for what has no time of its own.
+_BEGINNING = datetime.fromtimestamp(0, tz=timezone.utc)
 
 
 def text(value: bytes | str) -> str:
     """Replies are bytes, or strings where the pool decodes them."""
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def ms(seconds: float) -> int:
@@ -21,31 +52,56 @@ def ms(seconds: float) -> int:
     return -int(-seconds * 1000 // 1)
 
 
-class Record(NamedTuple):
-    """``"fence since limit lease process deadline holder"``; times in milliseconds."""
+def token_of_damage(value: bytes | str) -> str:
+    """The token by which what cannot be read is shown and released, as in holders.lua."""
+    raw = value if isinstance(value, bytes) else value.encode(errors="surrogateescape")
+    return f"damaged-{sha1(raw, usedforsecurity=False).hexdigest()}"
 
+
+def readable_token(value: bytes | str) -> str:
+    """The token of a hold; another in the place of one that no script wrote."""
+    token = text(value)
+    return token if _TOKEN.fullmatch(token) else token_of_damage(value)
+
+
+def split_hold(line: bytes | str) -> tuple[str, Record | None]:
+    """The token and the record of what is stored under ``hold``; None if that is damaged."""
+    token, _, rest = text(line).partition(" ")
+    record = Record.read(rest) if _TOKEN.fullmatch(token) else None
+    return (token, record) if record else (token_of_damage(line), None)
+
+
+class Record(NamedTuple):
+    """A hold or an attempt. Times are in milliseconds, by the clock of the server."""
+
+    flags: str
+    at: int
+    term: int
     fence: int
     since: int
+    began: int
     limit: int
     lease: int
     process: str
-    deadline: int
     holder: Holder
 
     @classmethod
     def read(cls, line: bytes | str) -> Record | None:
-        fields = text(line).split(" ", 6)
-        if len(fields) < 7:
+        """None if it is damaged."""
+        found = _RECORD.fullmatch(text(line))
+        if found is None:
             return None
-        fence, since, limit, lease, process, deadline, holder = fields
+        flags, *numbers, process, holder = found.groups()
+        at, term, fence, since, began, limit, lease = map(int, numbers)
+        if max(at, since, began) > _LAST or max(term, lease) > _LONGEST or limit < 1:
+            return None
         return cls(
-            int(fence), int(since), int(limit), int(lease), process, int(deadline),
-            Holder.unpack(holder),
-        )  # fmt: skip
+            flags, at, term, fence, since, began, limit, lease, process, Holder.unpack(holder)
+        )
 
     @property
-    def since_at(self) -> datetime:
-        return datetime.fromtimestamp(self.since / 1000, tz=timezone.utc)
+    def ends(self) -> int:
+        return self.at + self.term
 
     def as_hold(
         self,
@@ -65,46 +121,96 @@ class Record(NamedTuple):
             limit=self.limit,
             lease=self.lease / 1000,
             remaining=remaining,
-            since=self.since_at,
+            since=_at(self.since),
             waiters=waiters,
             holder=self.holder,
             age=max(0.0, now - self.since / 1000),
             longest_wait=longest_wait,
             held=held,
+            began=_at(self.began),
+            detached=self.flags[2] == "1",
         )
 
     def as_waiting(self, token: str) -> Waiting:
-        return Waiting(token=token, limit=self.limit, since=self.since_at, holder=self.holder)
+        return Waiting(token=token, limit=self.limit, since=_at(self.began), holder=self.holder)
+
+
+class Message(NamedTuple):
+    """What a process is told. ``turn`` is None when a hold was released by force."""
+
+    name: str
+    token: str
+    turn: Turn | None
+
+
+def message(line: bytes | str) -> Message | None:
+    """Read ``"verb number-of-fields field ... name"``; None for one of a later release."""
+    verb, _, rest = text(line).partition(" ")
+    number, _, rest = rest.partition(" ")
+    if verb not in {"turn", "lost"} or not (number.isascii() and number.isdecimal()):
+        return None
+    *fields, name = rest.split(" ", int(number[:3]))
+    if verb == "lost" and fields:
+        return Message(name, fields[0], None)
+    if verb == "turn" and len(fields) >= 3 and all(map(str.isdecimal, fields[1:3])):
+        return Message(name, fields[0], Turn(int(fields[1]), int(fields[2]) / 1000))
+    return None
+
+
+def damaged_hold(name: str, token: str, remaining: float, waiters: int = 0) -> Hold:
+    """How a hold is shown of which nothing can be read."""
+    return Hold(
+        name=name,
+        token=token,
+        fence=0,
+        limit=1,
+        lease=0.0,
+        remaining=remaining,
+        since=_BEGINNING,
+        waiters=waiters,
+        holder=Holder(),
+        damaged=True,
+    )
 
 
 def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
     """What the reply of ``release.lua`` says: whether a hold was ended, and whose turn it is."""
     ended, *parts = reply if isinstance(reply, list) else (reply,)
     turns = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
-    return bool(ended), [(text(who), Turn(fence, ends / 1000)) for who, fence, ends in turns]
+    return bool(ended), [
+        (text(who), Turn(int(fence), int(ends) / 1000)) for who, fence, ends in turns
+    ]
 
 
 def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
     """What the reply of ``inspect.lua`` says."""
     now, holding, waiting = reply
     queue = [
-        record.as_waiting(text(token))
+        record.as_waiting(readable_token(token))
         for token, line in zip(waiting[::2], waiting[1::2], strict=True)
         if (record := Record.read(line))
     ]
     longest = max(0.0, now / 1000 - queue[0].since.timestamp()) if queue else 0.0
     held = len(holding) // 3
-    holds = [
-        record.as_hold(
-            name,
-            text(token),
-            (until - now) / 1000,
-            len(queue),
-            now=now / 1000,
-            longest_wait=longest,
-            held=held,
+    holds = []
+    for raw, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True):
+        token, remaining, record = readable_token(raw), (until - now) / 1000, Record.read(line)
+        if record is None:
+            holds.append(damaged_hold(name, token, remaining, len(queue)))
+            continue
+        holds.append(
+            record.as_hold(
+                name,
+                token,
+                remaining,
+                len(queue),
+                now=now / 1000,
+                longest_wait=longest,
+                held=held,
+            )
         )
-        for token, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True)
-        if (record := Record.read(line))
-    ]
     return holds, queue
+
+
+def _at(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)

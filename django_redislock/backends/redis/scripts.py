@@ -33,15 +33,21 @@ class Script(NamedTuple):
         return cls(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
-# What is common comes first, and returns before the functions that it does not need are made.
-ACQUIRE = Script.read("head", "clock", "acquire_alone", "tell", "grants", "acquire")
-RELEASE = Script.read("head", "release_alone", "clock", "tell", "grants", "release")
-EXTEND = Script.read("head", "clock", "extend_alone", "tell", "grants", "extend")
-INSPECT = Script.read("head", "clock", "inspect_alone", "tell", "grants", "inspect")
-FORCE_RELEASE = Script.read(
-    "head", "clock", "tell", "force_release_alone", "grants", "force_release"
+# The fast path of a verb comes early, and returns before the functions that it does not need are
+# made.
+_HAND_OVER = ("bucket", "records", "holders", "notify", "hand_over")
+ACQUIRE = Script.read(
+    "keys", "clock", "acquire_fast", "queue_fast", "handing", *_HAND_OVER, "acquire", "run"
 )
-CANCEL = Script.read("head", "clock", "tell", "grants", "cancel")
+RELEASE = Script.read(
+    "keys", "release_fast", "clock", "hand_over_fast", *_HAND_OVER, "release", "run"
+)
+EXTEND = Script.read(
+    "keys", "clock", "bucket", "records", "extend_fast", "holders", "extend", "run"
+)
+INSPECT = Script.read("keys", "clock", "bucket", "records", "holders", "inspect", "run")
+FORCE_RELEASE = Script.read("keys", "clock", "handing", *_HAND_OVER, "force_release", "run")
+CANCEL = Script.read("keys", "clock", "handing", *_HAND_OVER, "cancel", "run")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)

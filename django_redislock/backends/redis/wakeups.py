@@ -20,8 +20,8 @@ from typing import Any
 from redis.connection import ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
-from ..waiters import Turn, Waiters
-from .records import text
+from ..waiters import Waiters
+from .records import message, text
 
 __all__ = ["Wakeups"]
 
@@ -254,20 +254,19 @@ class Wakeups:
             connection.send_command(verb, self._channel(tag), check_health=False)
             asked.add(tag)
 
-    def _deliver(self, message: Any) -> None:
+    def _deliver(self, pushed: Any) -> None:
         # Confirmations carry numbers, a PONG is a plain string in some protocols.
-        parts = [text(part) for part in message if isinstance(part, (bytes, str))]
+        parts = [text(part) for part in pushed if isinstance(part, (bytes, str))]
         if parts[0] in {"subscribe", "ssubscribe"}:
             self._subscribed(parts[1].removesuffix(self._channel("")))
         elif parts[0] in {"message", "smessage"}:
-            verb, _, details = parts[2].partition(" ")
-            if verb == "lost":
-                token, name = details.split(" ", 1)
-                self._on_lost(name, token)
-            elif verb == "turn":
-                token, fence, expires, name = details.split(" ", 3)
-                if not self._waiters.tell(name, token, Turn(int(fence), int(expires) / 1000)):
-                    self._return_turn(name, token)
+            told = message(parts[2])
+            if told is None:
+                pass  # of a later release
+            elif told.turn is None:
+                self._on_lost(told.name, told.token)
+            elif not self._waiters.tell(told.name, told.token, told.turn):
+                self._return_turn(told.name, told.token)
 
     def _subscribed(self, tag: str) -> None:
         with self._lock:

@@ -1,54 +1,113 @@
 -- Grant the claim if the name is free and nobody waits before it, else let it queue.
 --
--- KEYS  1-6 as in head.lua    7 gone: exists if the claim was cancelled before it came here
--- ARGV  1-3 as in head.lua    4 limit   5 lease (ms)   6 how long to stay in the queue (ms), or 0
---       7 process, for its wake-up channel   8 holder
--- Returns {fence, end of the lease (ms), now (ms)} when granted, also when it was before, else
---         {0, earliest end of a present hold (ms), now (ms), that hold's record}
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua    3 lease (ms)    4 stay in the queue (ms), or 0
+--       5 grant lease (ms): how long a hand-over holds before it is confirmed
+--       6 terms: "limit lease process holder"
+-- Returns the fence as text when granted, also when it was before;
+--         {0, until the earliest end of a hold (ms), now (ms), "token record" of it} when busy;
+--         {-1} when the token holds the name with a looser limit, and others beside it
 
-local gone = KEYS[7]
-local claim = {limit = tonumber(limit), lease = tonumber(lease), process = ARGV[7], deadline = 0,
-  holder = ARGV[8]}
-local stay = tonumber(ARGV[6])
+lease, stay, grant_lease = tonumber(lease), tonumber(stay), tonumber(ARGV[5])
+local limit = tonumber(string.match(terms, '^%d+'))
+-- What `records` has of the token, and of the queue.
+local known, kept
 
-if redis.call('EXISTS', gone) == 1 then
-  return {0, now, now, ''}
-end
-
-drop_expired()
-if redis.call('ZSCORE', holds, token) then
-  -- Who asks with the token of another handle takes its hold over.
-  local record, expires = read_record(token), set_lease(token, claim.lease)
-  local fence = record.fence
-  redis.call('HSET', records, token,
-    pack(fence, record.since, record.limit, claim.lease, claim.process, 0, claim.holder))
-  keep(holds, claim.lease)
-  keep(records, claim.lease)
-  return {fence, expires, now}
-end
-
-if stay > 0 then
-  local since = now
-  if redis.call('ZADD', queue, 'NX', next_number(), token) == 0 then
-    since = (read_record(token) or {since = now}).since
+-- An acquire was repeated, or comes with the token of another handle, whose hold it takes over.
+local function take_over(mine)
+  if limit < mine.limit and count > limit then
+    return {-1}
   end
-  redis.call('HSET', records, token,
-    pack(0, since, claim.limit, claim.lease, claim.process, now + stay, claim.holder))
-  keep(queue, stay)
-  keep(records, stay)
+  local fence = mine.fence or next_fence()
+  local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
+  local text = write_record(flags, lease, fence, mine.since, mine.began, terms)
+  if only then
+    redis.call('SET', hold, token .. ' ' .. text, 'PX', lease)
+    only = {token = token, text = text, flags = flags, ends = now + lease, limit = limit}
+  else
+    local lowest = tonumber(redis.call('HGET', records, 'lowest limit') or '1') or 1
+    redis.call('ZADD', holds, now + lease, token)
+    redis.call('HSET', records, 'lowest limit', math.min(lowest, limit), token, text)
+    keep(holds, lease, GRACE)
+    keep(records, lease, GRACE)
+  end
+  put(index, now + lease, token .. ' ' .. name)
+  if limit > mine.limit then
+    hand_over()
+  end
+  return fence
 end
 
-local fence, expires = hand_over(token, claim.limit)
-if not fence and stay == 0 and redis.call('EXISTS', queue) == 0 then
-  local lowest = room_for(claim.limit)
-  if lowest then
-    fence = next_number()
-    expires = grant(token, claim, lowest, fence, claim.lease)
+-- Join the queue, or keep the place in it.
+local function enter_queue()
+  local last, score = unpack(redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES'))
+  local before = read_record(known)
+  local text = write_record('000', stay, 0, 0, before and before.began or millis, terms)
+  kept = tonumber(kept or '') or 0
+  local is_kept = last and kept >= now + stay and kept < now + LONGEST
+  if is_kept then
+    redis.call('HSET', records, token, text)
+  else
+    kept = now + stay + GRACE
+    redis.call('HSET', records, token, text, 'kept until', kept)
+  end
+  -- Arrivals are told apart by the clock, unless it was set back.
+  local arrival = micros
+  if last and tonumber(score) >= tonumber(micros) then
+    arrival = tonumber(score) < HIGHEST_FENCE and string.format('%.0f', score + 1) or score
+  end
+  redis.call('ZADD', queue, 'NX', arrival, token)
+  if not is_kept then
+    redis.call('PEXPIRE', queue, kept - now)
+    keep(records, kept - now, 0)
+    put(waited, kept, name)
+  end
+  if only and not only.damaged and string.byte(only.flags) == 48 then
+    only.text = '1' .. string.sub(only.text, 2)
+    redis.call('SET', hold, only.token .. ' ' .. only.text, 'KEEPTTL')
   end
 end
-if fence then
-  return {fence, expires, now}
+
+local function is_cancelled(marks)
+  for until_, who in string.gmatch(marks, '(%d+) (%S+)') do
+    if who == token and tonumber(until_) > now then
+      return true
+    end
+  end
+  return false
 end
 
-local first = redis.call('ZRANGE', holds, 0, 0, 'WITHSCORES')
-return {0, tonumber(first[2]) or now, now, first[1] and redis.call('HGET', records, first[1]) or ''}
+local function busy()
+  local first = only
+  if not only and count > 0 then
+    first = hold_of(redis.call('ZRANGE', holds, 0, 0)[1])
+  end
+  return {0, first and first.ends - now or 0, now, first and first.token .. ' ' .. first.text or ''}
+end
+
+local function verb()
+  local refused
+  known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until', 'cancelled'))
+  if refused and is_cancelled(refused) then
+    return {0, 0, now, ''}
+  end
+  find_holds(line)
+  line = false
+  local mine = hold_of(token)
+  if mine then
+    return take_over(mine)
+  end
+  if stay > 0 then
+    enter_queue()
+  end
+  local fence = hand_over(token, limit)
+  local lowest = not fence and stay == 0 and room_for(limit)
+  if lowest and redis.call('EXISTS', queue) == 0 then
+    fence = next_fence()
+    grant(token, '000', {began = millis, terms = terms, limit = limit}, fence, lease, lowest)
+  end
+  if stale and not only then
+    redis.call('DEL', hold)
+  end
+  return fence or busy()
+end

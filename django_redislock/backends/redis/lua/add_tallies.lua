@@ -10,11 +10,26 @@ if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', 60000) then
   return 0
 end
 
+-- The figures of a family as they are stored, or nil if no script wrote them.
+local function read(text, length)
+  local done, figures = pcall(cjson.decode, text)
+  if not done or type(figures) ~= 'table' or #figures ~= length then
+    return nil
+  end
+  for _, figure in ipairs(figures) do
+    if type(figure) ~= 'number' or figure < 0 or figure > 2^53 then
+      return nil
+    end
+  end
+  return figures
+end
+
 local length, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = tonumber(redis.call('TIME')[1])
 local number, slots = math.floor(now / length), #KEYS - 1
 local slot = KEYS[2 + number % slots]
-if tonumber(redis.call('HGET', slot, 'slot') or '0') ~= number then
+local kind = redis.call('TYPE', slot).ok
+if kind ~= 'hash' or tonumber(redis.call('HGET', slot, 'slot') or '0') ~= number then
   redis.call('DEL', slot)
   redis.call('HSET', slot, 'slot', number)
   redis.call('PEXPIRE', slot, ((number + slots) * length - now) * 1000)
@@ -28,8 +43,9 @@ for place = 3, #ARGV, 2 do
     family = ':'
     known = redis.call('HGET', slot, family)
   end
+  known = known and read(known, #figures)
   if known then
-    for index, before in ipairs(cjson.decode(known)) do
+    for index, before in ipairs(known) do
       local new = figures[index]
       figures[index] = index <= 2 and math.max(before, new) or before + new
     end

@@ -1,18 +1,41 @@
 -- Take a claim back, whether it waits, holds, or has not arrived yet.
 --
--- KEYS  1-6 as in head.lua    7 gone: what tells an acquire that comes later that it is cancelled
--- ARGV  1-3 as in head.lua    4 how long a late acquire may still come (ms), or 0
---       5 1 to leave alone a hold that an acquire was answered with
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua    3 how long a late acquire may come (ms), and is refused, or 0
+--       4 1 to leave alone a hold that an acquire was answered with
+--       5 grant lease (ms): how long a hand-over holds before it is confirmed
 -- Returns 0
 
-local record = read_record(token)
-if ARGV[5] == '1' and record and record.deadline == 0 then
+grant_lease = tonumber(ARGV[5])
+
+-- Let an acquire with this token be refused; older marks are dropped when their time is over.
+local function mark_cancelled(late)
+  local marks = (now + late) .. ' ' .. token
+  local before = redis.call('HGET', records, 'cancelled') or ''
+  for until_, who in string.gmatch(before, '(%d+) (%S+)') do
+    if who ~= token and #until_ < 16 and tonumber(until_) > now then
+      marks = marks .. ' ' .. until_ .. ' ' .. who
+    end
+  end
+  redis.call('HSET', records, 'cancelled', marks)
+  keep(records, late, GRACE)
+end
+
+local function verb()
+  find_holds()
+  local mine = hold_of(token)
+  if mine and ARGV[4] == '1' and string.sub(mine.flags, 2, 2) == '0' then
+    return 0
+  end
+  if tonumber(ARGV[3]) > 0 then
+    mark_cancelled(tonumber(ARGV[3]))
+  end
+  if leave_queue(token) and redis.call('EXISTS', queue) == 0 then
+    end_queue()
+  end
+  if mine then
+    forget(token)
+  end
+  pass_on()
   return 0
 end
-if tonumber(ARGV[4]) > 0 then
-  redis.call('SET', KEYS[7], '', 'PX', ARGV[4])
-end
-redis.call('ZREM', queue, token)
-forget_hold(token)
-pass_on()
-return 0

@@ -1,18 +1,27 @@
 -- Set the token's lease anew.
 --
--- KEYS  1-6 as in head.lua
--- ARGV  1-3 as in head.lua    4 lease (ms)    5 1 if the lease must not become shorter by it
--- Returns {end of the lease (ms), now (ms)}, or {0, now} if the token does not hold the name
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua    3 lease (ms)    4 1 if the lease must not become shorter by it
+--       5 1 if the hold is detached from its handle
+-- Returns the lease (ms) that is left now, or 0 if the token does not hold the name
 
-local expires = tonumber(redis.call('ZSCORE', holds, token) or '0')
-if expires <= now then
-  return {0, now}
+local function verb()
+  find_holds()
+  local mine = hold_of(token)
+  if not mine or only then
+    return 0
+  end
+  local lease = tonumber(ARGV[3])
+  if ARGV[4] == '1' then
+    lease = math.max(lease, mine.ends - now)
+  end
+  if ARGV[5] == '1' and not mine.damaged then
+    local flags = with_flags(mine, string.sub(mine.flags, 1, 1), string.sub(mine.flags, 2, 2), '1')
+    redis.call('HSET', records, token, flags .. string.sub(mine.text, #mine.flags + 1))
+  end
+  redis.call('ZADD', holds, now + lease, token)
+  put(index, now + lease, token .. ' ' .. name)
+  keep(holds, lease, GRACE)
+  keep(records, lease, GRACE)
+  return lease
 end
-local lease = tonumber(ARGV[4])
-if ARGV[5] == '1' then
-  lease = math.max(lease, expires - now)
-end
-expires = set_lease(token, lease)
-keep(holds, lease)
-keep(records, lease)
-return {expires, now}

@@ -1,15 +1,38 @@
 -- End the hold that was seen with this token, tell its process, and hand the name over.
 --
--- KEYS  1-6 as in head.lua
--- ARGV  1-3 as in head.lua
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua    3 grant lease (ms)
 -- Returns 1, or 0 if that hold has ended or changed since
 
-local expires = tonumber(redis.call('ZSCORE', holds, token) or '0')
-local record = read_record(token)
-if expires <= now or not record then
-  return 0
+-- The token of the hold that is shown with this one: another, if that hold is damaged.
+local function token_of_shown()
+  if only and only.damaged then
+    -- The index may still have the token of the hold that was there before.
+    local listed = redis.pcall('ZSCORE', index, token .. ' ' .. name)
+    return type(listed) == 'string' and only.token or token
+  elseif not only and string.sub(token, 1, 8) == 'damaged-' then
+    for _, who in ipairs(redis.call('ZRANGE', holds, 0, -1)) do
+      if token_of_damage(who) == token then
+        return who
+      end
+    end
+  end
+  return token
 end
-forget_hold(token)
-tell(record.process, 'lost', token, name)
-pass_on()
-return 1
+
+grant_lease = tonumber(ARGV[3])
+
+local function verb()
+  find_holds()
+  local who = token_of_shown()
+  local seen = hold_of(who)
+  if seen then
+    unlist(token)
+    forget(who)
+    if not seen.damaged then
+      notify(seen.process, 'lost 1 ' .. who .. ' ' .. name)
+    end
+  end
+  pass_on()
+  return seen and 1 or 0
+end

@@ -1,20 +1,24 @@
 -- Who holds the name, and who waits for it.
 --
--- KEYS  1-6 as in head.lua
--- ARGV  1-3 as in head.lua (the token is empty)
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua (the token is empty)
 -- Returns {now (ms), {token, end of the lease (ms), record, ...}, {token, record, ...}}
 
-local holding, waiting = {}, {}
-for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, '(' .. now, '+inf')) do
-  table.insert(holding, who)
-  table.insert(holding, tonumber(redis.call('ZSCORE', holds, who)))
-  table.insert(holding, redis.call('HGET', records, who) or '')
-end
-for _, who in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
-  local claim = read_record(who)
-  if claim and claim.deadline > now then
-    table.insert(waiting, who)
-    table.insert(waiting, redis.call('HGET', records, who))
+local function verb()
+  find_holds()
+  local holding, waiting = {}, {}
+  for _, who in ipairs(only and {only.token} or redis.call('ZRANGE', holds, 0, -1)) do
+    local one = hold_of(who)
+    for _, part in ipairs({who, one.ends, one.text}) do
+      table.insert(holding, part)
+    end
   end
+  for _, who in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
+    local claim = read_record(redis.call('HGET', records, who))
+    if claim and claim.ends > now then
+      table.insert(waiting, who)
+      table.insert(waiting, claim.text)
+    end
+  end
+  return {now, holding, waiting}
 end
-return {now, holding, waiting}

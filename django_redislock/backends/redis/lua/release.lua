@@ -1,13 +1,23 @@
 -- End the token's hold and hand the name over.
 --
--- KEYS  1-6 as in head.lua
--- ARGV  1-3 as in head.lua    4 process, which gives the turns in the reply to its waiters
--- Returns {1, or 0 if the token did not hold the name any more; then of each who got its turn in
+-- KEYS  1-7 as in keys.lua
+-- ARGV  1-2 as in keys.lua
+--       3 grant lease (ms), for which a hand-over holds before it is confirmed, and the process that
+--         asks and gives the turns in the reply to its waiters: "2000 p0123456789abcdef"
+-- Returns {1, or 0 if the token did not hold the name any more; then of each that got its turn in
 --         that process: token, fence, end of the lease (ms)}
 
-local expires = tonumber(redis.call('ZSCORE', holds, token) or '0')
-forget_hold(token)
-here = ARGV[4]
-pass_on()
-table.insert(turns, 1, expires > now and 1 or 0)
-return turns
+grant_lease = tonumber(grant_lease)
+
+local function verb()
+  turns = {}
+  find_holds(line)
+  line = nil
+  local mine = hold_of(token)
+  if mine then
+    forget(token)
+  end
+  pass_on()
+  table.insert(turns, 1, mine and 1 or 0)
+  return turns
+end

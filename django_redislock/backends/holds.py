@@ -1,0 +1,154 @@
+"""What is asked of a lock backend, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from .holder import Holder
+
+__all__ = [
+    "SHARED",
+    "Busy",
+    "Claim",
+    "Entries",
+    "Entry",
+    "Extension",
+    "Grant",
+    "Hold",
+    "Page",
+    "WaitedName",
+    "WaitedNames",
+    "Waiting",
+]
+
+# The limit of a shared hold: any number of readers. A writer's limit is 1, and a name is granted
+# only while it keeps the limits of all who hold it, so readers and writers exclude each other.
+SHARED = 2**31 - 1
+
+
+class Claim(NamedTuple):
+    """What an attempt asks for. ``lease`` is in seconds, ``holder`` is packed."""
+
+    name: str
+    token: str
+    limit: int
+    lease: float
+    holder: str
+
+
+class Grant(NamedTuple):
+    """The claim holds. ``ends`` is when the lease ends, on this process's monotonic clock.
+
+    ``confirmed`` is False after a hand-over: the hold has no more than the grant lease before it is
+    extended.
+    """
+
+    fence: int
+    ends: float
+    confirmed: bool = True
+
+
+class Busy(NamedTuple):
+    """The claim does not hold.
+
+    ``retry_in``: seconds until a present hold ends unless it is renewed. ``look_in``: seconds after
+    which a queued attempt must ask again by itself. ``clock``: the monotonic time at which the
+    backend's own clock stood at zero, at the latest.
+    """
+
+    retry_in: float
+    look_in: float
+    clock: float
+    holder: Holder | None
+
+
+class Extension(NamedTuple):
+    """A hold whose lease is to end ``lease`` seconds from now, or ``at_least`` so.
+
+    ``detached``: no handle needs it any more, and listings show that.
+    """
+
+    name: str
+    token: str
+    lease: float
+    at_least: bool = False
+    detached: bool = False
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A live hold, as a listing shows it. Lengths of time are in seconds, by the backend's clock.
+
+    ``age``: for how long it has been held. ``held``: how many hold the name, this one among them.
+    ``began``: when the attempt asked for it first. ``damaged``: what is stored cannot be read, and
+    nothing is known but the name and how long it lasts; ``force_release`` takes its ``token``.
+    """
+
+    name: str
+    token: str
+    fence: int
+    limit: int
+    lease: float
+    remaining: float
+    since: datetime
+    waiters: int
+    holder: Holder
+    age: float = 0.0
+    longest_wait: float = 0.0
+    held: int = 1
+    began: datetime | None = None
+    detached: bool = False
+    damaged: bool = False
+
+    @property
+    def shared(self) -> bool:
+        return self.limit == SHARED
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An attempt in the queue of a name."""
+
+    token: str
+    limit: int
+    since: datetime
+    holder: Holder
+
+
+class Entry(NamedTuple):
+    """What the index says of a live hold. ``remaining`` is in seconds."""
+
+    name: str
+    token: str
+    remaining: float
+
+
+class Entries(NamedTuple):
+    """Some of the index, soonest end first, and how many live holds there are in all."""
+
+    entries: list[Entry]
+    total: int
+
+
+class WaitedName(NamedTuple):
+    """A name that has a queue. ``longest_wait``: how long its first waiter has waited (seconds)."""
+
+    name: str
+    waiters: int
+    longest_wait: float
+
+
+class WaitedNames(NamedTuple):
+    """Some of the names that have a queue, and how many there are in all."""
+
+    names: list[WaitedName]
+    total: int
+
+
+class Page(NamedTuple):
+    """Some of the live holds, soonest end first, and how many there are in all."""
+
+    holds: list[Hold]
+    total: int

@@ -1,0 +1,52 @@
+"""Who holds and who waits for a name, in the memory of a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from .holder import Holder
+from .holds import Claim, Hold
+
+__all__ = ["MemoryEntry", "MemoryName"]
+
+
+@dataclass
+class MemoryEntry:
+    """One who holds or waits. ``until``: when the lease, or the stay in the queue, ends."""
+
+    claim: Claim
+    until: float
+    since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    began: datetime | None = None
+    fence: int = 0
+    detached: bool = False
+
+
+@dataclass
+class MemoryName:
+    """Those who hold a name, and those who wait for it in the order in which they came."""
+
+    holds: dict[str, MemoryEntry] = field(default_factory=dict)
+    queue: dict[str, MemoryEntry] = field(default_factory=dict)
+
+    def as_hold(self, held: MemoryEntry, now: float) -> Hold:
+        """How a hold of this name is shown; ``now`` is monotonic."""
+        clock = datetime.now(timezone.utc)
+        waits = [clock - one.since for one in self.queue.values()]
+        return Hold(
+            name=held.claim.name,
+            token=held.claim.token,
+            fence=held.fence,
+            limit=held.claim.limit,
+            lease=held.claim.lease,
+            remaining=held.until - now,
+            since=held.since,
+            waiters=len(waits),
+            holder=Holder.unpack(held.claim.holder),
+            age=max(0.0, (clock - held.since).total_seconds()),
+            longest_wait=waits[0].total_seconds() if waits else 0.0,
+            held=sum(one.until > now for one in self.holds.values()),
+            began=held.began or held.since,
+            detached=held.detached,
+        )

@@ -1,0 +1,142 @@
+-- Granting, the queue, and the hand-over.
+
+-- The turns of waiters of the process `here`, which the reply brings: token, fence, end of the
+-- lease, token, ...
+local turns = {}
+
+-- The lowest limit of all holds once one of this limit has joined them, or nil if that would break
+-- one. What is stored may be too low (its holder may have left), never too high, so it is counted
+-- anew before anybody is refused for it.
+local function room_for(limit)
+  if count == 0 then
+    return limit
+  elseif count >= limit then
+    return nil
+  elseif only then
+    return count < only.limit and math.min(limit, only.limit) or nil
+  end
+  local lowest = tonumber(redis.call('HGET', records, 'lowest limit') or '1') or 1
+  if count >= lowest then
+    lowest = limit
+    for _, who in ipairs(redis.call('ZRANGE', holds, 0, -1)) do
+      lowest = math.min(lowest, hold_of(who).limit)
+    end
+    if count >= lowest then
+      return nil
+    end
+  end
+  return math.min(lowest, limit)
+end
+
+-- The only hold becomes the first of several.
+local function unfold()
+  if only then
+    local left = only.ends - now
+    redis.call('DEL', hold)
+    redis.call('ZADD', holds, only.ends, only.token)
+    redis.call('HSET', records, only.token, only.text)
+    keep(holds, left, GRACE)
+    keep(records, left, GRACE)
+    only = nil
+  end
+end
+
+local function grant(who, flags, claim, fence, lease, lowest)
+  local text = write_record(flags, lease, fence, millis, claim.began, claim.terms)
+  local ends = now + lease
+  if count == 0 then
+    redis.call('SET', hold, who .. ' ' .. text, 'PX', lease)
+    only = {token = who, text = text, flags = flags, ends = ends, limit = claim.limit}
+  else
+    unfold()
+    redis.call('ZADD', holds, ends, who)
+    redis.call('HSET', records, 'lowest limit', lowest, who, text)
+    keep(holds, lease, GRACE)
+    keep(records, lease, GRACE)
+  end
+  count = count + 1
+  put(index, ends, who .. ' ' .. name)
+end
+
+-- The queue has ended.
+local function end_queue()
+  redis.pcall('ZREM', waited, name)
+  redis.call('HDEL', records, 'kept until')
+end
+
+local function leave_queue(who)
+  redis.call('HDEL', records, who)
+  return redis.call('ZREM', queue, who) == 1
+end
+
+-- Whether the turn reaches its waiter: nobody listens for a process that has ended.
+local function give_turn(who, process, fence, ends)
+  if process == here then
+    for _, part in ipairs({who, fence, ends}) do
+      table.insert(turns, part)
+    end
+    return true
+  end
+  return notify(process, 'turn 3 ' .. who .. ' ' .. fence .. ' ' .. ends .. ' ' .. name) > 0
+end
+
+-- Whether somebody listens for the process.
+local function is_there(process)
+  local channel = string.sub(counter, 1, -6) .. 'wake:' .. string.sub(process, 2)
+  local subcommand = string.byte(process) == 115 and 'SHARDNUMSUB' or 'NUMSUB'
+  return redis.call('PUBSUB', subcommand, channel)[2] > 0
+end
+
+-- Make waiters holders, in their order, as far as there is room. Each is given its turn, which
+-- proves its hold; one that has given up, or whose process has ended, is passed over. Returns the
+-- fence of `me`, the waiter that is asking and, of this limit, might have room where the first in
+-- the queue has none.
+local function hand_over(me, my_limit)
+  local my_fence
+  while not (only and only.limit == 1) do
+    local who, next_one = unpack(redis.call('ZRANGE', queue, 0, 1))
+    if not who then
+      break
+    end
+    local claim = read_record(redis.call('HGET', records, who))
+    local waits = claim and (who == me or claim.ends > now)
+    local lowest = waits and room_for(claim.limit)
+    if waits and not lowest then
+      if not me or my_limit <= claim.limit or not room_for(my_limit) or is_there(claim.process) then
+        break
+      end
+      waits = false
+    end
+    leave_queue(who)
+    if not next_one then
+      end_queue()
+    end
+    if waits then
+      local fence = next_fence()
+      local flags = next_one and '1' or '0'
+      if who == me then
+        my_fence = fence
+        grant(who, flags .. '00', claim, fence, claim.lease, lowest)
+      else
+        local lease = math.min(claim.lease, grant_lease)
+        if give_turn(who, claim.process, fence, now + lease) then
+          grant(who, flags .. '10', claim, fence, lease, lowest)
+        end
+      end
+    end
+  end
+  return my_fence
+end
+
+-- After a hold ended or a place in the queue came free: pass the name on, and leave nothing over.
+local function pass_on()
+  hand_over()
+  if only then
+    return
+  elseif stale then
+    redis.call('DEL', hold)
+  end
+  if count == 0 then
+    redis.call('HDEL', records, 'lowest limit')
+  end
+end

@@ -1,0 +1,104 @@
+-- Who holds the name: nobody, one hold under `hold`, or several in `holds`.
+
+-- The keys of a name outlive its holds a little, so that what expired is found and tidied up.
+local GRACE = 60000
+
+-- The record of the only hold, with its token; how many hold the name; and whether `hold` contains
+-- what is over.
+local only, count, stale = nil, 0, false
+
+local function keep(key, ms, grace)
+  if redis.call('PTTL', key) < ms then
+    redis.call('PEXPIRE', key, ms + grace)
+  end
+end
+
+-- A token by which what cannot be read is shown, and released.
+local function token_of_damage(text)
+  return 'damaged-' .. redis.sha1hex(text)
+end
+
+-- What is under `hold` is no hold: nobody gets the name until it is over or released by force. It
+-- is given an end if it has none, and is listed.
+local function read_damaged(found)
+  local left = redis.call('PTTL', hold)
+  if left == -2 then
+    return nil
+  elseif left < 0 or left > LONGEST then
+    left = GRACE
+    redis.call('PEXPIRE', hold, left)
+  end
+  local who = token_of_damage(type(found) == 'string' and found or '')
+  put(index, now + left, who .. ' ' .. name)
+  return {damaged = true, token = who, text = '', flags = '000', ends = now + left, limit = 1}
+end
+
+local function read_hold(found)
+  local who, text
+  if type(found) == 'string' then
+    who, text = string.match(found, '^([!-~]+) (.*)$')
+  end
+  local record = read_record(text)
+  if not record then
+    return read_damaged(found)
+  end
+  record.token = who
+  return record
+end
+
+local function unlist(who)
+  redis.pcall('ZREM', index, who .. ' ' .. name)
+end
+
+-- End one hold. `hold` itself is deleted by finish(), unless the next hold overwrites it.
+local function forget(who)
+  unlist(who)
+  if only then
+    only, count, stale = nil, 0, true
+  else
+    redis.call('HDEL', records, who)
+    count = count - redis.call('ZREM', holds, who)
+  end
+end
+
+-- Find out who holds the name. What has expired is dropped.
+local function find_holds(found)
+  only, count, stale = nil, 0, false
+  found = found or redis.pcall('GET', hold)
+  if type(found) == 'table' and redis.call('TYPE', hold).ok == 'string' then
+    error(found.err) -- it is of the right type: something else is wrong
+  end
+  if found then
+    only = read_hold(found)
+    count = only and 1 or 0
+    -- The clock may have gone on since the server found the key alive.
+    if only and only.ends <= now then
+      forget(only.token)
+    end
+  end
+  if not only then
+    for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now)) do
+      forget(who)
+    end
+    -- Nothing is held for ever, whatever somebody wrote there.
+    for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, now + LONGEST, '+inf')) do
+      redis.call('ZADD', holds, now + GRACE, who)
+    end
+    count = redis.call('ZCARD', holds)
+  end
+end
+
+-- The record of the token's hold, or nil if it has none. Damaged, it has but a limit.
+local function hold_of(who)
+  if only then
+    return only.token == who and only or nil
+  end
+  local ends = count > 0 and redis.call('ZSCORE', holds, who)
+  if not ends then
+    return nil
+  end
+  local record = read_record(redis.call('HGET', records, who))
+    or {damaged = true, text = '', flags = '000', limit = 1, since = millis, began = millis}
+  record.token, record.ends = who, math.min(tonumber(ends), now + LONGEST)
+  return record
+end

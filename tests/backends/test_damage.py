@@ -1,0 +1,266 @@
+"""What is found in Redis is not trusted: whatever is under a key, no verb fails because of it.
+
+A damaged key harms its own name only, and that name can be cleared.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.management import call_command
+from hypothesis import HealthCheck, given, settings, strategies as st
+from redis import Redis
+
+from django_redislock import lock_backends
+from django_redislock.backends.base import SHARED, BaseLockBackend, Entry, Extension, Grant
+from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.conf import LockConfig
+from django_redislock.keys import bucket_keys, bucket_of, name_keys
+from django_redislock.metrics.meter import Batch
+from django_redislock.metrics.tallies import Tally
+from django_redislock.testing.verbs import LONG, Verbs
+from tests.support.places import Place
+
+NAME = "order 42"
+HIGHEST_FENCE = 2**53
+
+
+def _neighbour() -> str:
+    """Another name of the same bucket."""
+    numbers = (f"order {number}" for number in range(1000) if number != 42)
+    return next(name for name in numbers if bucket_of(name) == bucket_of(NAME))
+
+
+NEIGHBOUR = _neighbour()
+
+JUNK = [
+    *(b"", b" ", b"junk", b"\xff\xfe", b"{", b"[]", b"-1", b"nan", b"inf", b"1e30", b"0"),
+    *(b"9223372036854775808", b"9007199254740991", b"1 2 3", b"[" * 5000, b"a\nb\0c"),
+    b'000 1 2 3 4 5 1 7 p0 {"pid":1e400}',
+    b"token 000 9999999999999 9999999999999 9 9 9 0 9 p0 {}",
+]
+SCORES = [float("inf"), float("-inf"), 1e30, 2.0**63, -1.0, 0.0, 1.5]
+
+
+class Chance(random.Random):
+    """What is damaged, and how; the same again for the same seed."""
+
+    def junk(self) -> bytes:
+        return self.choice([*JUNK, self.randbytes(self.randrange(60))])
+
+    def edited(self, line: bytes) -> bytes:
+        """The line with one field or byte replaced, cut off, or another one."""
+        kind = self.choice(["field", "field", "cut", "junk", "byte"])
+        if kind == "junk" or not line:
+            return self.junk()
+        place = self.randrange(len(line))
+        if kind == "cut":
+            return line[:place]
+        if kind == "byte":
+            return line[:place] + self.randbytes(self.randrange(3)) + line[place + 1 :]
+        fields = line.split(b" ")
+        fields[self.randrange(len(fields))] = self.junk()
+        return b" ".join(fields)
+
+
+def damage(client: Redis, key: bytes, chance: Chance) -> None:
+    """Change what is under the key, or put something else there, without an expiry."""
+    kind = client.type(key)
+    match chance.choice(["edit"] * 6 + ["string", "list", "set", "persist", "delete"]):
+        case "persist":
+            client.persist(key)
+        case "delete":
+            client.delete(key)
+        case "string":
+            client.set(key, chance.junk())
+        case "list":
+            client.delete(key)
+            client.rpush(key, chance.junk())
+        case "set":
+            client.delete(key)
+            client.sadd(key, chance.junk())
+        case _ if kind == b"string":
+            client.set(key, chance.edited(client.get(key)), keepttl=chance.random() < 0.5)
+        case _ if kind == b"hash":
+            field = chance.choice(sorted(client.hkeys(key)))
+            client.hset(key, field, chance.edited(client.hget(key, field)))
+        case _ if kind == b"zset":
+            member = chance.choice(client.zrange(key, 0, -1))
+            member = chance.choice([member, chance.edited(member)])
+            client.zadd(key, {member: chance.choice(SCORES)})
+
+
+def nothing(verbs: Verbs) -> None: ...
+
+
+def single(verbs: Verbs) -> None:
+    verbs.hold(verbs.claim(NAME, token="t1"))
+
+
+def queued(verbs: Verbs) -> None:
+    single(verbs)
+    verbs.queue_up(verbs.claim(NAME, token="w1"))
+    verbs.queue_up(verbs.claim(NAME, token="w2", limit=3))
+
+
+def several(verbs: Verbs) -> None:
+    for token in ("t1", "t2"):
+        verbs.hold(verbs.claim(NAME, token=token, limit=3))
+    verbs.queue_up(verbs.claim(NAME, token="w1"))
+    verbs.queue_up(verbs.claim(NAME, token="w2", limit=SHARED))
+
+
+def cancelled(verbs: Verbs) -> None:
+    verbs.cancel(verbs.claim(NAME, token="t3"), late=LONG)
+
+
+def everything(verbs: Verbs) -> None:
+    """Call each verb, and read all that can be read."""
+    backend = verbs.backend
+    for limit in (1, 3, SHARED):
+        for token in ("t1", "w1", "new"):
+            verbs.acquire(verbs.claim(NAME, token=f"{token}{limit}", limit=limit))
+    verbs.acquire(verbs.claim(NAME, token="w3"), stay=LONG)
+    verbs.extend(*(Extension(NAME, token, LONG, detached=True) for token in ("t1", "t2", "w1")))
+    read(backend)
+    verbs.cancel(verbs.claim(NAME, token="w2"), late=LONG)
+    verbs.cancel(verbs.claim(NAME, token="w3"))
+    for token in ("t1", "t2", "w1"):
+        verbs.release(verbs.claim(NAME, token=token))
+    backend.force_release(NAME, "stranger")
+
+
+def read(backend: BaseLockBackend) -> None:
+    for hold in [*backend.inspect(NAME)[0], *backend.list().holds]:
+        assert str(hold.holder).encode()
+        assert hold.remaining > 0
+    backend.entries(1, 1000)
+    backend.look_up([Entry(NAME, token, 1.0) for token in ("t1", "t2", "\x00")])
+    backend.waited_for()
+    backend.tallies()
+    list(backend.walk())
+
+
+def clear(backend: BaseLockBackend) -> None:
+    """What an operator does: release what is shown, and once more what gets its turn by that."""
+    for _ in range(20):
+        shown = backend.inspect(NAME)[0]
+        if not shown:
+            return
+        for hold in shown:
+            backend.force_release(hold.name, hold.token)
+    pytest.fail(f"it is still held: {shown}")
+
+
+@pytest.fixture(scope="module")
+def client(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def backend(use: Callable[..., object], redis_url: str) -> Iterator[RedisLockBackend]:
+    use(redis_url)
+    backend = RedisLockBackend(LockConfig(key_prefix="unused"), grant_lease=20)
+    yield backend
+    backend.close()
+
+
+STATES = [nothing, single, queued, several, cancelled]
+
+
+@settings(
+    max_examples=int(os.environ.get("REDISLOCK_DAMAGE_EXAMPLES", "40")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(state=st.sampled_from(STATES), seed=st.integers(0, 2**64))
+def test_no_verb_fails_and_the_name_can_be_cleared(
+    backend: RedisLockBackend, client: Redis, state: Callable[[Verbs], None], seed: int
+) -> None:
+    chance = Chance(seed)
+    prefix = f"damage-{uuid.uuid4().hex[:12]}"
+    backend.config = LockConfig(key_prefix=prefix)
+    backend.wakeups._prefix = prefix
+    backend.waiters.forget()
+    verbs = Verbs(backend, None)
+    neighbour = verbs.claim(NEIGHBOUR, token="n1")
+    fence = verbs.hold(neighbour).fence
+    state(verbs)
+    backend.add_tallies(Batch("batch", {"order *": Tally()}))
+    keys = sorted(client.scan_iter(match=f"{prefix}:*", count=1000))
+    keys = [key for key in keys if not key.endswith(f":hold:{NEIGHBOUR}".encode())]
+    for key in chance.sample(keys, chance.randint(1, 2)):
+        damage(client, key, chance)
+    read(backend)
+    everything(verbs)
+    backend.add_tallies(Batch("next", {"order *": Tally()}))
+    clear(backend)
+    grant = verbs.acquire(verbs.claim(NAME, token="last"))
+    assert isinstance(grant, Grant)
+    assert fence < grant.fence < HIGHEST_FENCE
+    assert verbs.holders(NEIGHBOUR) == ["n1"]
+    assert verbs.is_busy(verbs.claim(NEIGHBOUR))
+    assert verbs.release(neighbour)
+    assert fence < verbs.hold(verbs.claim(NEIGHBOUR)).fence < HIGHEST_FENCE
+    client.unlink(*client.scan_iter(match=f"{prefix}:*", count=1000))
+
+
+def test_a_damaged_hold_is_shown_and_cleared_by_the_token_that_is_shown(
+    backend: BaseLockBackend, client: Redis, key_prefix: str
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    client.set(name_keys(key_prefix, NAME).hold, b"\xffjunk")
+    assert verbs.is_busy(verbs.claim(NAME))
+    (hold,) = backend.list().holds
+    assert (hold.name, hold.damaged, hold.holder.what) == (NAME, True, "")
+    assert not backend.force_release(NAME, "damaged-of-another-kind")
+    assert backend.force_release(NAME, hold.token)
+    verbs.hold(verbs.claim(NAME))
+
+
+def test_garbage_without_an_expiry_does_not_stay_for_ever(
+    backend: BaseLockBackend, client: Redis, key_prefix: str
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    key = name_keys(key_prefix, NAME).hold
+    client.rpush(key, "garbage")
+    assert verbs.is_busy(verbs.claim(NAME))
+    assert 0 < client.pttl(key) <= 60_000
+    assert [hold.name for hold in backend.list().holds] == [NAME], "it is listed from now on"
+
+
+@pytest.mark.parametrize("counter", [b"1e30", b"inf", b"9223372036854775808", b"-5", b"", b"x"])
+def test_a_damaged_counter_makes_no_fence_negative_or_smaller(
+    backend: BaseLockBackend, client: Redis, key_prefix: str, counter: bytes
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    before = verbs.hold(verbs.claim(NEIGHBOUR)).fence
+    client.set(bucket_keys(key_prefix, bucket_of(NAME)).fence, counter)
+    assert before < verbs.hold(verbs.claim(NAME)).fence < HIGHEST_FENCE
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("damage", ["garbage", "another type"])
+def test_clearlocks_clears_a_damaged_name(
+    place: Place, client: Redis, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    verbs = Verbs(lock_backends["default"], None)
+    verbs.hold(verbs.claim(NAME))
+    key = name_keys(place.prefix, NAME).hold
+    client.delete(key)
+    if damage == "garbage":
+        client.set(key, b"\xffjunk")
+    else:
+        client.rpush(key, "junk")
+    call_command("clearlocks", "--name", NAME, "--noinput")
+    assert not client.exists(key)
+    verbs.hold(verbs.claim(NAME))

@@ -1,0 +1,99 @@
+"""What a lock may be named, and what is kept of names."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from enum import Enum
+
+import pytest
+
+from django_redislock import lock, locked
+from django_redislock.backends.holder import Holder
+from django_redislock.backends.redis.commands import call
+from django_redislock.backends.redis.scripts import ACQUIRE
+from django_redislock.identity import packed_holder
+from django_redislock.keys import LONGEST_NAME, check_name
+from django_redislock.names import NameTemplate
+
+
+class Job(str, Enum):
+    IMPORT = "import"
+
+
+class Color(Enum):
+    RED = "red"
+
+
+def test_a_name_has_a_longest_length_in_bytes() -> None:
+    assert check_name("ß" * (LONGEST_NAME // 2))
+    for name in ("n" * (LONGEST_NAME + 1), "ß" * (LONGEST_NAME // 2) + "n"):
+        with pytest.raises(
+            ValueError, match=r"at most 1,024 bytes of UTF-8 long, not 1,025"
+        ) as error:
+            lock(name)
+        assert "nnn" not in str(error.value)
+        assert "ß" not in str(error.value)
+
+
+def test_the_error_names_the_template_and_not_the_value() -> None:
+    @locked("feed:{feed}", wait=0)
+    def import_feed(feed: str) -> None: ...
+
+    with pytest.raises(ValueError, match=r"The lock name 'feed:\{feed\}' must be") as error:
+        import_feed("secret" * 1000)
+    assert "secret" not in str(error.value)
+
+
+def test_a_member_of_an_enum_is_the_string_that_it_equals() -> None:
+    assert type(check_name(Job.IMPORT)) is str
+    assert check_name(Job.IMPORT) == lock(Job.IMPORT).name == "import"
+    assert f"{check_name(Job.IMPORT)}" == "import"
+    with lock(Job.IMPORT):
+        assert not lock("import").acquire(wait=0)
+
+
+@pytest.mark.parametrize("field", ["job", "job!s", "job:>6"])
+@pytest.mark.parametrize(("value", "text"), [(Job.IMPORT, "import"), (Color.RED, "red")])
+def test_a_member_of_an_enum_is_its_value_in_a_template(field: str, value: Enum, text: str) -> None:
+    name = NameTemplate(f"run:{{{field}}}").fill({"job": value})
+    assert name.replace(" ", "") == f"run:{text}"
+
+
+def test_labels_are_cut() -> None:
+    holder = Holder.unpack(packed_holder("w" * 9999, "l" * 9999, owner='7"1', group="g"))
+    assert (holder.what, holder.label) == ("w" * 256, "l" * 256)
+    assert (holder.owner, holder.group) == ('7"1', "g")
+
+
+def test_long_names_are_not_kept() -> None:
+    def use_names(first: int) -> None:
+        for number in range(first, first + 2000):
+            call(ACQUIRE, "lock", f"{number}:" + "n" * 1000, "token", 1, 0, 1, "terms")
+
+    use_names(0)
+    gc.collect()
+    tracemalloc.start()
+    use_names(2000)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 200_000
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        *("", "[]", "null", "7", '"a"', "{", "\x00", '{"pid":"7"}', '{"pid":true}', '{"pid":-1}'),
+        *('{"pid":1e400}', '{"renews_for":NaN}', '{"renews_for":-1}', '{"host":["a"]}'),
+        *('{"a":' * 100_000, '{"started":1' + "0" * 5000 + "}"),
+    ],
+)
+def test_a_damaged_holder_is_read_as_nobody(packed: str) -> None:
+    assert Holder.unpack(packed) == Holder()
+
+
+def test_half_characters_and_endless_texts_of_a_holder_do_not_reach_a_screen() -> None:
+    holder = Holder.unpack('{"what":"\\ud800","label":"' + "l" * 9999 + '"}')
+    assert str(holder).encode()
+    assert len(holder.label) == 1024

@@ -1,0 +1,31 @@
+"""``python -m tests.formats.build FILE.zip``: what stores locks, as a build that stays as it is."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "django_redislock"
+PARTS = ["backends", "metrics", "conf.py", "exceptions.py", "keys.py", "process.py"]
+
+
+def build(target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        # The package itself imports all the rest, which is not needed here.
+        _add(archive, "django_redislock/__init__.py", b"")
+        for part in PARTS:
+            root = PACKAGE / part
+            for path in [root] if root.is_file() else sorted(root.rglob("*.*")):
+                if path.suffix in {".py", ".lua"}:
+                    name = path.relative_to(PACKAGE.parent).as_posix()
+                    _add(archive, name, path.read_bytes())
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # Without a time, so that the same files make the same archive.
+    archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
