@@ -57,7 +57,7 @@ class ServiceThread:
     """
 
     # The ids of all such threads: no exception comes there from outside, and no caller waits.
-    own: ClassVar[dict[int, None]] = {}
+    own: ClassVar[dict[int, ServiceThread]] = {}
 
     def __init__(
         self, name: str, serve: Callable[[], object], has_work: Callable[[], bool]
@@ -75,6 +75,11 @@ class ServiceThread:
     @property
     def running(self) -> bool:
         return self._role.locked()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in it."""
+        return self.own.get(_thread.get_ident()) is self
 
     def ensure(self) -> None:
         """Start the thread unless it runs. Callers write the work down first.
@@ -103,7 +108,7 @@ class ServiceThread:
             self._run(role)
 
     def _run(self, role: threading.Lock) -> None:
-        self.own[_thread.get_ident()] = None
+        self.own[_thread.get_ident()] = self
         try:
             self._serve_until_done(role)
         finally:
