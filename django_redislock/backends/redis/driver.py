@@ -8,6 +8,7 @@ function calls for each command.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from redis._parsers.base import BaseParser
@@ -25,8 +26,10 @@ def error_of(text: str) -> Exception:
     return error
 
 
-def open_socket(connection: AbstractConnection, within: float) -> socket.socket:
-    """Connect, each step ``within`` seconds, and return the socket."""
+def open_socket(
+    connection: AbstractConnection, within: float, keep: Callable[[socket.socket], object]
+) -> None:
+    """Connect, each step ``within`` seconds, and let ``keep`` have the socket."""
     settings: Any = connection
     settings.retry = Retry(NoBackoff(), 0)
     for name in ("socket_timeout", "socket_connect_timeout"):
@@ -37,9 +40,9 @@ def open_socket(connection: AbstractConnection, within: float) -> socket.socket:
         connected: socket.socket | None = connection._sock
         if connected is None:
             raise RedisConnectionError("The connection has no socket.")
-        # A connection that is dropped closes the socket that it has.
+        # At any time somebody has it who closes it: a connection that is dropped does.
+        keep(connected)
         connection._sock = None
     except BaseException:
         connection.disconnect()
         raise
-    return connected

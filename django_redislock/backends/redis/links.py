@@ -88,27 +88,37 @@ class Link:
         if sock is not None:
             sock.close()
 
+    __del__ = close
+
     def retire(self) -> None:
         """End what a caller may be doing with it. For a link that does not come back."""
         self.retired = True
-        sock, self.sock = self.sock, None
-        if sock is not None:
+        if self.sock is not None:
             # Not close(): the number of the socket could be given to another one before the other
             # thread is out of it. And not the one of SSLSocket, which would read on without TLS.
             with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def _opened(self, clean: bool) -> socket.socket:
         sock = self.sock
         if sock is None or not clean or not _is_open(sock):
             self.close()
-            self.sock = sock = open_socket(self._source.connection(), self._left())
+            open_socket(self._source.connection(), self._left(), self._keep)
+            sock = self._connected()
         if self.retired:
             self.close()
             raise RedisConnectionError("The connection was given up.")
         self._timeout = self._left()
         sock.settimeout(self._timeout)
         return sock
+
+    def _keep(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def _connected(self) -> socket.socket:
+        if self.sock is None:
+            raise RedisConnectionError("The connection was closed while it was in use.")
+        return self.sock
 
     def _left(self) -> float:
         left = self._deadline - monotonic()
@@ -117,9 +127,7 @@ class Link:
         return left
 
     def _more(self) -> bytes:
-        sock, self._timeout = self.sock, self._left()
-        if sock is None:
-            raise RedisConnectionError("The connection was given up.")
+        sock, self._timeout = self._connected(), self._left()
         sock.settimeout(self._timeout)
         data = sock.recv(CHUNK)
         if not data:
@@ -130,10 +138,7 @@ class Link:
         """Send the scripts that the server has forgotten, and raise what is no reply."""
         for place, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                sock = self.sock
-                if sock is None:
-                    raise RedisConnectionError("The connection was given up.")
-                sock.sendall(with_text(commands[place]))
+                self._connected().sendall(with_text(commands[place]))
                 (reply,), _ = read(b"", 1, self._more)  # noqa: PLW2901 - its reply now
                 replies[place] = reply
             if isinstance(reply, ReadOnlyError) or (

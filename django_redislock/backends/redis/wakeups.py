@@ -136,13 +136,17 @@ class Wakeups:
     # All below runs in the thread.
 
     def _has_work(self) -> bool:
+        # Those who wait already have been asked to look again, and want a channel when they do.
+        return bool(self._channels.wanted)
+
+    def _is_needed(self) -> bool:
         return bool(self._waiters or self._channels.wanted)
 
     def _serve(self) -> None:
         self._closing, self._failures = False, 0
         self._bell = bell = Bell()
         try:
-            while not self._closing and self._has_work():
+            while not self._closing and self._is_needed():
                 try:
                     self._connect()
                     self._hear(bell)
@@ -179,16 +183,18 @@ class Wakeups:
     def _connect(self) -> None:
         # RESP2 delivers messages as replies.
         connection = self._source.connection(protocol=2, health_check_interval=0)
-        self._sock = sock = open_socket(connection, self._source.timeout)
-        sock.settimeout(self._source.timeout)
+        open_socket(connection, self._source.timeout, self._keep)
         self._unread = b""
         # A sharded message stays within its slot's node of a Cluster; servers before 7 have none.
         self._send("SSUBSCRIBE", self._channel(self._prefix))
-        (reply,), self._unread = read(b"", 1, lambda: _received(sock))
+        (reply,), self._unread = read(b"", 1, lambda: _received(self._sock))
         plain = isinstance(reply, Exception)
         self._verb, kind = ("SUBSCRIBE", "p") if plain else ("SSUBSCRIBE", "s")
         self.process = kind + self._id
         self._failures = 0
+
+    def _keep(self, sock: socket.socket) -> None:
+        self._sock = sock
 
     def _disconnect(self) -> None:
         sock, self._sock = self._sock, None
@@ -212,7 +218,7 @@ class Wakeups:
         while True:
             self._subscribe(asked)
             now = monotonic()
-            if self._has_work():
+            if self._is_needed():
                 needed_at = now
             if self._closing or now > needed_at + LINGER:
                 return
@@ -248,19 +254,17 @@ class Wakeups:
 
     def _deliver_all(self) -> bool:
         """Deliver what has come, and return whether anything has."""
-        sock = self._sock
-        if sock is None:  # another thread has closed it
-            raise ConnectionError("the wake-up connection was closed")
-        before = len(self._unread)
-        sock.settimeout(0)
+        sock, has_come = self._sock, False
+        if sock is not None:
+            sock.settimeout(0)
         with suppress(BlockingIOError, SSLWantReadError):
             while True:
                 self._unread += _received(sock)
-        has_come = len(self._unread) > before
-        with suppress(Incomplete):
-            while self._unread:
-                (message,), self._unread = read(self._unread, 1, incomplete)
-                self._deliver(message)
+                has_come = True
+                with suppress(Incomplete):
+                    while self._unread:
+                        (message,), self._unread = read(self._unread, 1, incomplete)
+                        self._deliver(message)
         return has_come
 
     def _deliver(self, message: Any) -> None:
@@ -304,8 +308,8 @@ class Wakeups:
                     self._looks[name] = now
 
 
-def _received(sock: socket.socket) -> bytes:
-    data = sock.recv(CHUNK)
+def _received(sock: socket.socket | None) -> bytes:
+    data = sock.recv(CHUNK) if sock is not None else b""
     if not data:
         raise ConnectionError("the server closed the wake-up connection")
     return data
