@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 __all__ = ["Process", "ServiceThread", "process"]
 
@@ -56,6 +56,9 @@ class ServiceThread:
     written down after ``serve()`` looked for the last time.
     """
 
+    # The ids of all such threads: no exception comes there from outside, and no caller waits.
+    own: ClassVar[dict[int, ServiceThread]] = {}
+
     def __init__(
         self, name: str, serve: Callable[[], object], has_work: Callable[[], bool]
     ) -> None:
@@ -72,6 +75,11 @@ class ServiceThread:
     @property
     def running(self) -> bool:
         return self._role.locked()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in it."""
+        return self.own.get(_thread.get_ident()) is self
 
     def ensure(self) -> None:
         """Start the thread unless it runs. Callers write the work down first.
@@ -100,6 +108,13 @@ class ServiceThread:
             self._run(role)
 
     def _run(self, role: threading.Lock) -> None:
+        self.own[_thread.get_ident()] = self
+        try:
+            self._serve_until_done(role)
+        finally:
+            self.own.pop(_thread.get_ident(), None)
+
+    def _serve_until_done(self, role: threading.Lock) -> None:
         while True:
             try:
                 self._serve()

@@ -14,7 +14,8 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseE
 from redis.sentinel import SentinelConnectionPool as SyncSentinelConnectionPool
 
 from ...process import process
-from .connections import AT_ONCE, is_worth_a_retry
+from .errors import is_worth_a_retry
+from .node import AT_ONCE
 from .scripts import with_text
 
 __all__ = ["AsyncConnections"]

@@ -7,13 +7,12 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 from django.core.checks import CheckMessage
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
@@ -33,13 +32,16 @@ from ..base import (
     Hold,
     WaitedNames,
     Waiting,
+    Within,
 )
 from . import hour, listing, lookups, server_checks
 from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
-from .connections import Connections, pool_of_cache, unavailable
+from .errors import unavailable
+from .node import Node
 from .records import inspected, ms, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
+from .sources import Source, pool_of_cache
 from .wakeups import Wakeups
 
 __all__ = ["RedisLockBackend"]
@@ -64,69 +66,77 @@ class RedisLockBackend(BaseLockBackend):
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
         # None of these connects before it is used.
-        pool = pool_of_cache(config.cache, f"LOCKS[{config.alias!r}]")
-        self.place = (id(pool), config.key_prefix)
-        self.connections = Connections(pool)
-        self.async_connections = AsyncConnections(pool)
+        where = f"LOCKS[{config.alias!r}], cache {config.cache!r}"
+        self.source = Source(pool_of_cache(config.cache, f"LOCKS[{config.alias!r}]"), where)
+        self.place = (self.source.place, config.key_prefix)
+        self.node = Node(self.source)
+        self.async_connections = AsyncConnections(self.source.pool)
         self.wakeups = Wakeups(
-            pool,
+            self.source,
             self.waiters,
             prefix=config.key_prefix,
+            grant_lease=self.grant_lease,
             return_turn=self._return_turn,
             on_lost=self._force_released,
         )
 
     # The verbs.
 
-    def acquire(self, claim: Claim, stay: float = 0.0, within: float | None = None) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         sent_at = time.monotonic()
-        reply, _ = self._run(claim.name, self._acquire(claim, stay))
+        reply, _ = self._run(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply)
 
     async def aacquire(
-        self, claim: Claim, stay: float = 0.0, within: float | None = None
+        self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
         sent_at = time.monotonic()
-        reply, _ = await self._arun(claim.name, self._acquire(claim, stay))
+        reply, _ = await self._arun(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply)
 
-    def release(self, name: str, token: str) -> bool:
-        reply, again = self._run(name, self._release(name, token))
+    def release(self, name: str, token: str, within: Within = None) -> bool:
+        reply, again = self._run(name, self._release(name, token), within)
         ended, unheard = self._released(name, reply, again)
         for one in unheard:
             self._return_turn(name, one)
         return ended
 
-    async def arelease(self, name: str, token: str) -> bool:
-        reply, again = await self._arun(name, self._release(name, token))
+    async def arelease(self, name: str, token: str, within: Within = None) -> bool:
+        reply, again = await self._arun(name, self._release(name, token), within)
         ended, unheard = self._released(name, reply, again)
         for one in unheard:
             with suppress(LockUnavailable):  # then it ends by itself
                 await self._arun(name, self._cancel(name, one, unless_answered=True))
         return ended
 
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    def extend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         ends: Sequence[float | None] = []
         for start in range(0, len(extensions), BATCH):
             sent_at = time.monotonic()
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
-                replies, _ = self.connections.send_all(calls)
+                replies, _ = self.node.exchange(calls, within)
                 ends = [*ends, *(_extended(sent_at, _not_an_error(reply)) for reply in replies)]
         return ends
 
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    async def aextend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         sent_at = time.monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
-            replies, _ = await self.async_connections.send_all(calls)
+            replies, _ = await self._aexchange(calls, within)
             return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
 
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
-        self._run(name, self._cancel(name, token, late))
+    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
+        self._run(name, self._cancel(name, token, late), within)
 
-    async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
-        await self._arun(name, self._cancel(name, token, late))
+    async def acancel(
+        self, name: str, token: str, late: float = 0.0, within: Within = None
+    ) -> None:
+        await self._arun(name, self._cancel(name, token, late), within)
 
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._force_release(name, token))[0])
@@ -136,43 +146,46 @@ class RedisLockBackend(BaseLockBackend):
         while some := list(islice(holds, BATCH)):
             with self._naming(some[0][0]):
                 calls = [self._force_release(*one) for one in some]
-                replies, _ = self.connections.send_all(calls)
+                replies, _ = self.node.exchange(calls)
             for (name, _token), reply in zip(some, replies, strict=True):
                 with self._naming(name):
                     yield bool(_not_an_error(reply))
 
-    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
+    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        return inspected(name, self._run(name, self._call(INSPECT, name, ""), within)[0])
 
-    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return inspected(name, (await self._arun(name, self._call(INSPECT, name, "")))[0])
+    async def ainspect(
+        self, name: str, within: Within = None
+    ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        reply, _ = await self._arun(name, self._call(INSPECT, name, ""), within)
+        return inspected(name, reply)
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._naming(""):
-            return listing.entries(self.connections, self._indexes(), start, stop)
+            return listing.entries(self.node, self._indexes(), start, stop)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
         with self._naming(""):
-            yield from listing.walk(self.connections, self._indexes())
+            yield from listing.walk(self.node, self._indexes())
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._naming(""):
-            return lookups.look_up(self.connections, self.config.key_prefix, entries)
+            return lookups.look_up(self.node, self.config.key_prefix, entries)
 
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         with self._naming(""):
-            return lookups.waited_for(self.connections, self.config.key_prefix, start, stop)
+            return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
 
     def _indexes(self) -> list[str]:
         return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
 
     def add_tallies(self, batch: Batch) -> None:
         with self._naming(""):
-            hour.add(self.connections, self.config.key_prefix, batch)
+            hour.add(self.node, self.config.key_prefix, batch)
 
     def tallies(self) -> Sequence[Slot]:
         with self._naming(""):
-            return hour.slots(self.connections, self.config.key_prefix)
+            return hour.slots(self.node, self.config.key_prefix)
 
     # Waiting.
 
@@ -180,18 +193,12 @@ class RedisLockBackend(BaseLockBackend):
         return self.wakeups.listening(tag_of(self.config.key_prefix, name))
 
     def listen(self, name: str, timeout: float) -> None:
-        with self._naming(name), suppress(TimeoutError, FutureTimeoutError):
-            self.wakeups.listen(tag_of(self.config.key_prefix, name)).result(timeout)
+        with self._naming(name):
+            self.wakeups.listen(tag_of(self.config.key_prefix, name), timeout)
 
     async def alisten(self, name: str, timeout: float) -> None:
         with self._naming(name):
-            # The future is everybody's: who is cancelled must not cancel it for the others.
-            ready = asyncio.wrap_future(self.wakeups.listen(tag_of(self.config.key_prefix, name)))
-            # Where nobody asks it how it went, asyncio would complain of that.
-            ready.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await asyncio.wait([ready], timeout=timeout)
-            if ready.done():
-                ready.result()
+            await self.wakeups.alisten(tag_of(self.config.key_prefix, name), timeout)
 
     def _return_turn(self, name: str, token: str) -> None:
         # A waiter that asked again meanwhile has gone with the answer to that, and holds the lock.
@@ -208,12 +215,13 @@ class RedisLockBackend(BaseLockBackend):
     def close(self) -> None:
         super().close()
         self.wakeups.close()
-        self.connections.close()
+        self.node.close()
 
     def after_fork(self) -> None:
         super().after_fork()
-        for part in (self.connections, self.async_connections, self.wakeups):
-            part.forget()
+        self.node.after_fork()
+        self.async_connections.forget()
+        self.wakeups.forget()
 
     # From verbs to commands, and from replies to results.
 
@@ -238,8 +246,8 @@ class RedisLockBackend(BaseLockBackend):
         if stay:
             # One waiter of this process looks for all, and that often, since whoever gets a turn
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
-            look_in = min(retry_in, self.grant_lease)
-            self.wakeups.watch(claim.name, time.monotonic() + look_in)
+            self.wakeups.clock = clock
+            self.wakeups.watch(claim.name, time.monotonic() + min(retry_in, self.grant_lease))
         _, held_by = split_hold(record)
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
@@ -272,17 +280,28 @@ class RedisLockBackend(BaseLockBackend):
 
     # The way to the server and back.
 
-    def _run(self, name: str, command: bytes) -> tuple[Any, bool]:
+    def _run(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
         try:
-            return self.connections.send(command)
+            (reply,), again = self.node.exchange((command,), within)
+            if isinstance(reply, Exception):
+                raise reply
         except (RedisError, OSError) as error:
             raise unavailable(self.config, name, error) from error
+        return reply, again
 
-    async def _arun(self, name: str, command: bytes) -> tuple[Any, bool]:
+    async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
+        with self._naming(name):
+            (reply,), again = await self._aexchange((command,), within)
+            return _not_an_error(reply), again
+
+    async def _aexchange(
+        self, commands: Sequence[bytes], within: float | None
+    ) -> tuple[list[Any], bool]:
+        sent = self.async_connections.send_all(commands)
         try:
-            return await self.async_connections.send(command)
-        except (RedisError, OSError) as error:
-            raise unavailable(self.config, name, error) from error
+            return await (sent if within is None else asyncio.wait_for(sent, within))
+        except asyncio.TimeoutError as error:
+            raise RedisTimeoutError("The server did not answer in time.") from error
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..base import Entries, Entry
-from .connections import Connections
+from .node import Node
 from .reading import CHUNK, Words, ask, ask_each, ms_of, pairs
 
 __all__ = ["entries", "walk"]
@@ -29,27 +29,27 @@ class _Line(NamedTuple):
         return Entry(self.name, self.token, (self.until - now) / 1000)
 
 
-def entries(connections: Connections, indexes: Sequence[str], start: int, stop: int) -> Entries:
+def entries(node: Node, indexes: Sequence[str], start: int, stop: int) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
-    now = ms_of(ask(connections, [("TIME",)])[0])
+    now = ms_of(ask(node, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
-    dead = _counts_until(connections, indexes, now)
-    total = sum(_counts(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
+    dead = _counts_until(node, indexes, now)
+    total = sum(_counts(node, [("ZCARD", index) for index in indexes])) - sum(dead)
     wanted = min(stop, total) - start
     if wanted <= 0:
         return Entries([], max(total, 0))
-    score, skipped = _score_before(connections, indexes, now, dead, start)
-    firsts = _counts_until(connections, indexes, score) if start else dead
+    score, skipped = _score_before(node, indexes, now, dead, start)
+    firsts = _counts_until(node, indexes, score) if start else dead
     # The score may stand before the page by as many as share the next millisecond.
     reach = start - skipped + wanted
     lasts = [first + reach - 1 for first in firsts]
     if wanted > LARGE:
         # A bucket has only its part of a large page.
-        score, covered = _score_before(connections, indexes, now, dead, start + wanted)
-        counts = _counts_until(connections, indexes, score)
+        score, covered = _score_before(node, indexes, now, dead, start + wanted)
+        counts = _counts_until(node, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
     replies = ask_each(
-        connections,
+        node,
         [
             ("ZRANGE", index, first, last, "WITHSCORES")
             for index, first, last in zip(indexes, firsts, lasts, strict=True)
@@ -59,14 +59,14 @@ def entries(connections: Connections, indexes: Sequence[str], start: int, stop: 
     return Entries([line.entry(now) for line in lines if line.name], total)
 
 
-def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entry]]:
+def walk(node: Node, indexes: Sequence[str]) -> Iterator[list[Entry]]:
     """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
     for index in indexes:
         cursor = 0
         seen: set[tuple[str, str]] = set()
         while True:
             commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
-            time, found = ask_each(connections, commands)
+            time, found = ask_each(node, commands)
             if not found:
                 break  # it is no index; the next hold of the bucket makes it anew
             now, cursor, reply = ms_of(time), int(found[0]), found[1]
@@ -81,7 +81,7 @@ def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entr
 
 
 def _score_before(
-    connections: Connections, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
+    node: Node, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
 ) -> tuple[int, int]:
     """The last score that has at most ``start`` live entries at or before it, and how many."""
     if start == 0:
@@ -89,12 +89,12 @@ def _score_before(
     # A score that no script wrote must not lengthen the search.
     last = now + LONGEST
     options = (last, "-inf", "WITHSCORES", "LIMIT", 0, 1)
-    ends = ask_each(connections, [("ZREVRANGEBYSCORE", index, *options) for index in indexes])
+    ends = ask_each(node, [("ZREVRANGEBYSCORE", index, *options) for index in indexes])
     low, high = now, max((until for reply in ends for _, until in pairs(reply)), default=now)
     skipped = 0
     while low < high - 1:
         middle = (low + high) // 2
-        count = sum(_counts_until(connections, indexes, middle)) - sum(dead)
+        count = sum(_counts_until(node, indexes, middle)) - sum(dead)
         if count <= start:
             low, skipped = middle, count
         else:
@@ -102,12 +102,12 @@ def _score_before(
     return low, skipped
 
 
-def _counts_until(connections: Connections, indexes: Sequence[str], score: int) -> list[int]:
-    return _counts(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
+def _counts_until(node: Node, indexes: Sequence[str], score: int) -> list[int]:
+    return _counts(node, [("ZCOUNT", index, "-inf", score) for index in indexes])
 
 
-def _counts(connections: Connections, commands: Sequence[Words]) -> list[int]:
-    return [count or 0 for count in ask_each(connections, commands)]
+def _counts(node: Node, commands: Sequence[Words]) -> list[int]:
+    return [count or 0 for count in ask_each(node, commands)]
 
 
 def _lines(reply: Sequence[Any] | None) -> list[_Line]:

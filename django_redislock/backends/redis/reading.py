@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from redis.exceptions import ResponseError
 
 from .commands import Word, pack
-from .connections import Connections
+from .node import Node
 
 __all__ = ["CHUNK", "HIGHEST", "Words", "ask", "ask_each", "ms_of", "pairs", "whole"]
 
@@ -23,22 +23,22 @@ CHUNK = 500
 HIGHEST = 2**53
 
 
-def ask(connections: Connections, commands: Sequence[Words]) -> list[Any]:
+def ask(node: Node, commands: Sequence[Words]) -> list[Any]:
     """The replies to all of them. Raises the first that is an error."""
     if not commands:
         return []
-    replies, _ = connections.send_all([pack(*command) for command in commands])
+    replies, _ = node.exchange([pack(*command) for command in commands])
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
     return replies
 
 
-def ask_each(connections: Connections, commands: Sequence[Words]) -> list[Any]:
+def ask_each(node: Node, commands: Sequence[Words]) -> list[Any]:
     """The replies; an empty one for a key of another type. Raises what is an error otherwise."""
     if not commands:
         return []
-    replies, _ = connections.send_all([pack(*command) for command in commands])
+    replies, _ = node.exchange([pack(*command) for command in commands])
     for number, reply in enumerate(replies):
         if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
             replies[number] = b""

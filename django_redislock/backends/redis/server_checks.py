@@ -12,7 +12,7 @@ from redis.connection import ConnectionPool
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ...exceptions import InvalidLockBackend
-from .connections import UNUSABLE_CACHE, pool_of_cache
+from .sources import UNUSABLE_CACHE, pool_of_cache
 
 if TYPE_CHECKING:
     from .backend import RedisLockBackend
