@@ -29,10 +29,10 @@ def commands(client: Redis) -> int:
 
 
 def pooled(backend: Any) -> int:
-    """How many connections the pools of threads and of coroutines have opened."""
-    pools = [backend.connections.pool]
-    pools += [lane._pool for lane in backend.async_connections._lanes.values()]
-    return sum(len(pool._available_connections) + len(pool._in_use_connections) for pool in pools)
+    """How many connections threads and coroutines have opened."""
+    pool = backend.connections.pool
+    of_threads = len(pool._available_connections) + len(pool._in_use_connections)
+    return of_threads + len(backend.async_wire._loops)
 
 
 @pytest.mark.timeout(240)

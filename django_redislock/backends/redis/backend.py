@@ -1,4 +1,4 @@
-"""The lock backend over Redis or Valkey, through the connection of a django-redis cache."""
+"""The lock backend over Redis or Valkey, at the server of a cache or at an address."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ from ..base import (
     Waiting,
 )
 from . import hour, listing, server_checks
-from .async_connections import AsyncConnections
+from .async_wire import AsyncWire
 from .commands import Word, call, tag_of
-from .connections import Connections, pool_of_cache, unavailable
+from .connections import Connections, unavailable
 from .records import Record, inspected, ms, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
+from .sources import source_of
 from .wakeups import Wakeups
 
 __all__ = ["RedisLockBackend"]
@@ -53,21 +54,27 @@ class RedisLockBackend(BaseLockBackend):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
     ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
-    shown that it is alive.
+    shown that it is alive. ``connection`` is what redis-py is to know of the server at
+    ``LOCATION``, by its own names.
     """
 
     def __init__(
-        self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
+        self,
+        config: LockConfig,
+        *,
+        grant_lease: float = GRANT_LEASE,
+        metrics: bool = True,
+        **connection: Any,
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
         # None of these connects before it is used.
-        pool = pool_of_cache(config.cache, f"LOCKS[{config.alias!r}]")
-        self.place = (id(pool), config.key_prefix)
-        self.connections = Connections(pool)
-        self.async_connections = AsyncConnections(pool)
+        self.source = source_of(config, connection, self.option_names())
+        self.place = (self.source.place, config.key_prefix)
+        self.connections = Connections(self.source.pool)
+        self.async_wire = AsyncWire(self.source)
         self.wakeups = Wakeups(
-            pool,
+            self.source,
             self.waiters,
             prefix=config.key_prefix,
             return_turn=self._return_turn,
@@ -115,7 +122,7 @@ class RedisLockBackend(BaseLockBackend):
         sent_at = time.monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
-            replies, _ = await self.async_connections.send_all(calls)
+            replies, _ = await self.async_wire.aexchange(calls)
             return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
 
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
@@ -201,10 +208,12 @@ class RedisLockBackend(BaseLockBackend):
         super().close()
         self.wakeups.close()
         self.connections.close()
+        self.async_wire.close()
 
     def after_fork(self) -> None:
         super().after_fork()
-        for part in (self.connections, self.async_connections, self.wakeups):
+        self.source.after_fork()
+        for part in (self.connections, self.async_wire, self.wakeups):
             part.forget()
 
     # From verbs to commands, and from replies to results.
@@ -268,20 +277,21 @@ class RedisLockBackend(BaseLockBackend):
         try:
             return self.connections.send(command)
         except (RedisError, OSError) as error:
-            raise unavailable(self.config, name, error) from error
+            raise unavailable(self.source.where, name, error) from error
 
     async def _arun(self, name: str, command: bytes) -> tuple[Any, bool]:
         try:
-            return await self.async_connections.send(command)
+            (reply,), again = await self.async_wire.aexchange([command])
+            return _not_an_error(reply), again
         except (RedisError, OSError) as error:
-            raise unavailable(self.config, name, error) from error
+            raise unavailable(self.source.where, name, error) from error
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise unavailable(self.config, name, error) from error
+            raise unavailable(self.source.where, name, error) from error
 
 
 def _not_an_error(reply: Any) -> Any:

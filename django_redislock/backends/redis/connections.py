@@ -9,28 +9,22 @@ from threading import BoundedSemaphore, RLock
 from time import monotonic
 from typing import Any
 
-from django.core.cache import InvalidCacheBackendError, caches
-from django.core.exceptions import ImproperlyConfigured
 from redis.connection import ConnectionPool
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
     ReadOnlyError,
-    RedisClusterException,
     RedisError,
     ResponseError,
 )
 
-from ...conf import LockConfig
-from ...exceptions import InvalidLockBackend, LockUnavailable, readable
+from ...exceptions import LockUnavailable, readable
 from ...process import process
 from .scripts import with_text
 
 __all__ = [
-    "UNUSABLE_CACHE",
     "Connections",
     "is_worth_a_retry",
-    "pool_of_cache",
     "unavailable",
 ]
 
@@ -42,49 +36,8 @@ SMALL_POOL = 20
 # A connection that was used so short a time ago (seconds) is taken to be open yet.
 FRESH = 0.05
 
-# What an entry of CACHES raises that Django, django-redis or redis-py can make nothing of.
-UNUSABLE_CACHE = (
-    *(ImproperlyConfigured, InvalidCacheBackendError, ImportError, NotImplementedError),
-    *(LookupError, TypeError, ValueError, RedisError, RedisClusterException),
-)
-
 # A burst of threads queues here for a moment instead of opening a connection each.
 AT_ONCE = 32
-
-
-def pool_of_cache(alias: str, where: str) -> ConnectionPool:
-    """The connection pool of a django-redis cache. Raises ``InvalidLockBackend``."""
-    if alias not in list(caches):
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which CACHES does not have. Add it with "
-            '"BACKEND": "django_redis.cache.RedisCache", or name another one in '
-            f"{where}['CACHE']."
-        )
-    try:
-        cache: Any = caches[alias]
-        get_client = getattr(getattr(cache, "client", None), "get_client", None)
-        client = get_client(write=True) if get_client else None
-        pool = getattr(client, "connection_pool", None)
-        if isinstance(pool, ConnectionPool):
-            # Connects to nobody, but knows already whether it takes what the pool will give it.
-            pool.connection_class(**pool.connection_kwargs)
-    except UNUSABLE_CACHE as error:
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which cannot be made: {type(error).__name__}: "
-            f"{error}. Correct CACHES[{alias!r}]."
-        ) from error
-    if client is None:
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which is a {type(cache).__name__} and not a "
-            "django-redis cache. Locks need a connection to Redis: set its BACKEND to "
-            f"\"django_redis.cache.RedisCache\", or name another cache in {where}['CACHE']."
-        )
-    if not isinstance(pool, ConnectionPool):
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, whose client is a {type(client).__name__}. Only "
-            "standalone servers and Sentinel are supported: redis.Redis over a connection pool."
-        )
-    return pool
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -95,14 +48,13 @@ def is_worth_a_retry(error: Exception) -> bool:
     return isinstance(error, (RedisConnectionError, ReadOnlyError))
 
 
-def unavailable(config: LockConfig, name: str, error: Exception) -> LockUnavailable:
+def unavailable(where: str, name: str, error: Exception) -> LockUnavailable:
     """The error that says what became of a command for a name, or for the list of them all."""
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
     # Of a Sentinel that does not answer, redis-py shows the whole client.
     said = str(error).partition(" : <")[0]
     return LockUnavailable(
-        f"{what} cannot be had: Redis (LOCKS[{config.alias!r}], cache {config.cache!r}) did not do "
-        f"what it was asked: {said}",
+        f"{what} cannot be had: Redis ({where}) did not do what it was asked: {said}",
         name=name,
     )
 

@@ -17,11 +17,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from redis.connection import ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
 from ..waiters import Turn, Waiters
 from .records import text
+from .sources import Source
 
 __all__ = ["Wakeups"]
 
@@ -45,14 +45,14 @@ class Wakeups:
 
     def __init__(
         self,
-        pool: ConnectionPool,
+        source: Source,
         waiters: Waiters,
         *,
         prefix: str,
         return_turn: Callable[[str, str], None],
         on_lost: Callable[[str, str], None],
     ) -> None:
-        self._pool = pool
+        self._source = source
         self._waiters = waiters
         self._prefix = prefix
         self._return_turn = return_turn
@@ -143,7 +143,7 @@ class Wakeups:
     def _run(self, bell: socket.socket) -> None:
         failures = 0
         while not self._ended_idle():
-            connection = self._connection = self._pool.connection_class(**self._listening_kwargs())
+            connection = self._connection = self._new_connection()
             try:
                 connection.connect()
                 self._choose_channels(connection)
@@ -191,14 +191,9 @@ class Wakeups:
             future.set_exception(error)
         self._wanted.clear()
 
-    def _listening_kwargs(self) -> dict[str, Any]:
-        kwargs = {
-            key: value
-            for key, value in self._pool.connection_kwargs.items()
-            if not key.startswith(("maint_notifications", "oss_cluster", "orig_"))
-        }
-        # RESP2 delivers messages as replies; a health check would mix its own among them.
-        return kwargs | {"protocol": 2, "health_check_interval": 0}
+    def _new_connection(self) -> Any:
+        # RESP2 delivers messages as replies.
+        return self._source.connection(protocol=2)
 
     def _choose_channels(self, connection: Any) -> None:
         # A sharded message stays within its slot's node of a Cluster; servers before 7 have none.

@@ -1,0 +1,18 @@
+"""What a server has answered to the commands of one exchange."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["Replies"]
+
+
+class Replies(NamedTuple):
+    """One reply for each command, in order; an error reply stands in its place.
+
+    ``again`` says that the commands were sent a second time after a reset, so that the first time
+    may have done their work already.
+    """
+
+    replies: list[Any]
+    again: bool
