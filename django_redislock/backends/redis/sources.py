@@ -85,6 +85,8 @@ class Source:
         kwargs = pool.connection_kwargs
         self.timeout = float(kwargs.get("socket_timeout") or TIMEOUT)
         self.database = int(kwargs.get("db") or 0)
+        made_by = pool.connection_class
+        self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
         address, self.place = self._found_at(kwargs)
         self.where = f"{where}, {of or address}"
         if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
@@ -159,11 +161,11 @@ class Source:
             return address, (sentinels, service, self.database)
         if path := kwargs.get("path"):
             return f"unix://{path}?db={self.database}", (str(path), self.database)
-        made_by = self.pool.connection_class
-        if "host" not in kwargs and made_by not in TWINS:  # its class knows where it leads
-            return str(made_by), (made_by, self.database)
+        if "host" not in kwargs and self.pool.connection_class not in TWINS:
+            # Its class alone knows where it leads.
+            return str(self._kind), (self.pool.connection_class, self.database)
         host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
-        scheme = "rediss" if made_by is SSLConnection else "redis"
+        scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
         return f"{scheme}://{host}:{port}/{self.database}", (host.lower(), port, self.database)
 
     def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
@@ -177,8 +179,8 @@ class Source:
     def _obstacle(self) -> str:
         """Why asyncio cannot take over the socket of a blocking connection; empty if it can."""
         made_by = self.pool.connection_class
-        made = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
-        if issubclass(made, AbstractConnection) and not issubclass(made, SSLConnection):
+        secure = issubclass(self._kind, SSLConnection)
+        if issubclass(self._kind, AbstractConnection) and not secure:
             return ""
         if made_by in TWINS:
             twin = parameters(TWINS[made_by])
@@ -186,7 +188,7 @@ class Source:
             only |= {"redis_connect_func"} & self._kwargs().keys()
             what = f"TLS with {', '.join(sorted(only))}"
         else:
-            what = f"TLS, or no socket of redis-py's own, by {made_by!r}"
+            what = f"{'TLS with ' if secure else ''}the connection_class {made_by!r}"
         return (
             f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
             f"asyncio connection for {what}. Use lock() without await, or leave that out."
