@@ -6,13 +6,22 @@ talk to a lock server asks.
 
 from __future__ import annotations
 
+import _thread
+import logging
 import os
+import threading
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
-__all__ = ["Process", "process"]
+__all__ = ["Process", "ServiceThread", "process"]
+
+logger = logging.getLogger("django_redislock")
 
 F = TypeVar("F", bound=Callable[[], object])
+
+# After an error of its own a service thread pauses this long (seconds) before it goes on.
+PAUSE_AFTER_ERROR = 0.5
 
 
 class Process:
@@ -38,6 +47,85 @@ class Process:
         self.pid = os.getpid()
         for forget in self._forgetting:
             forget()
+
+
+class ServiceThread:
+    """A thread of our own that runs while there is work for it. There is never a second one.
+
+    ``serve()`` works until nothing is left to do. ``has_work()`` tells whether something was
+    written down after ``serve()`` looked for the last time.
+    """
+
+    # The ids of all such threads: no exception comes there from outside, and no caller waits.
+    own: ClassVar[dict[int, ServiceThread]] = {}
+
+    def __init__(
+        self, name: str, serve: Callable[[], object], has_work: Callable[[], bool]
+    ) -> None:
+        self.name = name
+        self._serve = serve
+        self._has_work = has_work
+        self.reset()
+
+    def reset(self) -> None:
+        """Have no thread: in a forked child, where the parent's threads do not run."""
+        # Whoever holds this lock is the service thread. Nobody ever waits for it.
+        self._role = threading.Lock()
+
+    @property
+    def running(self) -> bool:
+        return self._role.locked()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in it."""
+        return self.own.get(_thread.get_ident()) is self
+
+    def ensure(self) -> None:
+        """Start the thread unless it runs. Callers write the work down first.
+
+        Raises ``RuntimeError`` where no thread can be started.
+        """
+        if not self._role.locked():
+            # Unlike Thread.start(), this waits for nothing, so that no exception comes in between.
+            _thread.start_new_thread(self._take_role, (self._role,))
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the thread has ended. Return whether it has."""
+        deadline = time.monotonic() + timeout
+        while self._role.locked() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return not self._role.locked()
+
+    def _take_role(self, role: threading.Lock) -> None:
+        if not role.acquire(False):
+            return
+        thread = threading.Thread(target=self._run, args=(role,), name=self.name, daemon=True)
+        try:
+            # Debuggers and logs know only such threads by their names.
+            thread.start()
+        except RuntimeError:
+            self._run(role)
+
+    def _run(self, role: threading.Lock) -> None:
+        self.own[_thread.get_ident()] = self
+        try:
+            self._serve_until_done(role)
+        finally:
+            self.own.pop(_thread.get_ident(), None)
+
+    def _serve_until_done(self, role: threading.Lock) -> None:
+        while True:
+            try:
+                self._serve()
+            except Exception:
+                logger.exception("The thread %s failed, and goes on.", self.name)
+                time.sleep(PAUSE_AFTER_ERROR)
+            finally:
+                role.release()
+            # Work that was written down while the role was still taken started no thread.
+            if not self._has_work() or not role.acquire(False):
+                return
 
 
 process = Process()

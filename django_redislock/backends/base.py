@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from django.core.checks import CheckMessage
 
@@ -33,6 +33,7 @@ __all__ = [
     "Holder",
     "Page",
     "Waiting",
+    "Within",
 ]
 
 # The limit of a shared hold: any number of readers. A writer's limit is 1, and a name is granted
@@ -41,6 +42,10 @@ SHARED = 2**31 - 1
 
 # How long a hand-over to another process is valid before its new holder has shown a sign of life.
 GRANT_LEASE = 2.0
+
+
+# Seconds in which the server must have answered, if that is sooner than the connection's time-out.
+Within: TypeAlias = float | None
 
 
 class Claim(NamedTuple):
@@ -172,7 +177,7 @@ class BaseLockBackend(ABC):
         return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
     @abstractmethod
-    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         """Grant the claim if the name is free and nobody waits before it.
 
         With ``stay`` (seconds) a claim that is not granted joins the queue, or keeps its place
@@ -181,15 +186,17 @@ class BaseLockBackend(ABC):
         """
 
     @abstractmethod
-    def release(self, name: str, token: str) -> bool:
+    def release(self, name: str, token: str, within: Within = None) -> bool:
         """End the hold and hand the name over. False if the token did not hold it any more."""
 
     @abstractmethod
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    def extend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         """Set the leases anew: for each, when it ends (monotonic), or None if it was lost."""
 
     @abstractmethod
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
         """Take a claim back, whether it waits or holds.
 
         ``late``: for how many seconds its acquire may still arrive, and is refused when it does.
@@ -225,23 +232,31 @@ class BaseLockBackend(ABC):
         """The holds of these entries in the same order, without those that have ended since."""
 
     @abstractmethod
-    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         """Who holds the name, and the queue in its order."""
 
     @abstractmethod
-    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy: ...
+    async def aacquire(
+        self, claim: Claim, stay: float = 0.0, within: Within = None
+    ) -> Grant | Busy: ...
 
     @abstractmethod
-    async def arelease(self, name: str, token: str) -> bool: ...
+    async def arelease(self, name: str, token: str, within: Within = None) -> bool: ...
 
     @abstractmethod
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]: ...
+    async def aextend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]: ...
 
     @abstractmethod
-    async def acancel(self, name: str, token: str, late: float = 0.0) -> None: ...
+    async def acancel(
+        self, name: str, token: str, late: float = 0.0, within: Within = None
+    ) -> None: ...
 
     @abstractmethod
-    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...
+    async def ainspect(
+        self, name: str, within: Within = None
+    ) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...
 
     def listening(self, name: str) -> bool:
         """Whether a hand-over of this name would reach this process now."""

@@ -28,6 +28,7 @@ from .base import (
     Hold,
     Holder,
     Waiting,
+    Within,
 )
 from .waiters import Turn
 
@@ -69,7 +70,7 @@ class MemoryLockBackend(BaseLockBackend):
         self._sweep_at = 100
         self._hour = Hour()
 
-    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         with self._mutex:
             now = time.monotonic()
             if claim.name not in self._names:
@@ -91,15 +92,17 @@ class MemoryLockBackend(BaseLockBackend):
                 held = self._grant(name, _Entry(claim, 0.0), now)
             return Grant(held.fence, held.until) if held else self._busy(name, now)
 
-    def release(self, name: str, token: str) -> bool:
+    def release(self, name: str, token: str, within: Within = None) -> bool:
         with self._mutex, self._passing_on(name) as (known, _):
             return known.holds.pop(token, None) is not None
 
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    def extend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         with self._mutex:
             return [self._extend(one) for one in extensions]
 
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
             self._gone = {late: until for late, until in self._gone.items() if until > now}
             if late:
@@ -139,7 +142,7 @@ class MemoryLockBackend(BaseLockBackend):
                 and held.until > now
             ]
 
-    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
             now = time.monotonic()
             known = self._names.get(name, _Name())
@@ -177,19 +180,27 @@ class MemoryLockBackend(BaseLockBackend):
 
     # No verb blocks, so coroutines call them in place.
 
-    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    async def aacquire(
+        self, claim: Claim, stay: float = 0.0, within: Within = None
+    ) -> Grant | Busy:
         return self.acquire(claim, stay)
 
-    async def arelease(self, name: str, token: str) -> bool:
+    async def arelease(self, name: str, token: str, within: Within = None) -> bool:
         return self.release(name, token)
 
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    async def aextend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         return self.extend(extensions)
 
-    async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
+    async def acancel(
+        self, name: str, token: str, late: float = 0.0, within: Within = None
+    ) -> None:
         self.cancel(name, token, late)
 
-    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+    async def ainspect(
+        self, name: str, within: Within = None
+    ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return self.inspect(name)
 
     def after_fork(self) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import threading
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Collection
+from time import monotonic
+from typing import NamedTuple
 
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
+
+# An event loop is asked for a sign of life when a turn has not been taken this long (seconds), and
+# stands still when there was none for LATE more.
+ASK_AFTER = 0.1
+LATE = 0.4
+# How often the wake-up thread looks whether another thread has told a coroutine something.
+CHECK_EVERY = 0.25
 
 
 class Turn(NamedTuple):
@@ -17,16 +29,20 @@ class Turn(NamedTuple):
     expires: float
 
 
-class Waiter(Protocol):
-    """Told its ``Turn``, or None when it should look again, from any thread.
+class Waiter(ABC):
+    """Told its ``Turn``, or None when it should look again, from any thread."""
 
-    It answers False if it has gone.
-    """
+    # The event loop that it needs, if any.
+    loop: asyncio.AbstractEventLoop | None = None
+    # When it was told something (monotonic).
+    told_at = 0.0
 
-    def tell(self, turn: Turn | None) -> bool: ...
+    @abstractmethod
+    def tell(self, turn: Turn | None) -> bool:
+        """Return False if it has gone."""
 
 
-class ThreadWaiter:
+class ThreadWaiter(Waiter):
     """An attempt of a thread."""
 
     def __init__(self) -> None:
@@ -44,82 +60,181 @@ class ThreadWaiter:
             return None
 
 
-class TaskWaiter:
+class TaskWaiter(Waiter):
     """An attempt of a coroutine."""
 
+    loop: asyncio.AbstractEventLoop
+
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._told: asyncio.Queue[Turn | None] = asyncio.Queue()
+        self.loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()
+        # Whoever takes the turn out decides: the waiter has it, or it is given to another.
+        self._turns: deque[Turn] = deque()
+        # Whether it was told something since it heard anything.
+        self.unheard = False
 
     def tell(self, turn: Turn | None) -> bool:
+        self.unheard = True
+        if turn is not None:
+            self._turns.append(turn)
         try:
-            self._loop.call_soon_threadsafe(self._told.put_nowait, turn)
+            self.loop.call_soon_threadsafe(self._told.set)
         except RuntimeError:
             return False  # the loop was closed, and its coroutines with it
         return True
 
+    def take_back(self) -> bool:
+        """Take back a turn that it has not taken yet. Return whether there was one."""
+        return _take(self._turns) is not None
+
     async def ahear(self, timeout: float) -> Turn | None:
         """Wait for ``timeout`` seconds at the most; None means: look again."""
         # Not wait_for(): up to Python 3.11 it may swallow a cancellation that comes with the turn.
-        ending = self._loop.call_later(timeout, self._told.put_nowait, None)
+        ending = self.loop.call_later(timeout, self._told.set)
         try:
-            return await self._told.get()
+            await self._told.wait()
         finally:
             ending.cancel()
+        self.unheard = False
+        self._told.clear()
+        return _take(self._turns)
+
+
+class _Pulse:
+    """Whether an event loop still runs what it is asked to run."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._asked_at: float | None = None
+
+    def ask(self, now: float) -> None:
+        if self._asked_at is None:
+            self._asked_at = now
+            try:
+                self._loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:
+                self._asked_at = now - LATE  # it was closed
+
+    def _answer(self) -> None:
+        self._asked_at = None
+
+    @property
+    def has_answered(self) -> bool:
+        return self._asked_at is None
+
+    def is_late(self, now: float) -> bool:
+        asked_at = self._asked_at
+        return asked_at is not None and now - asked_at >= LATE
 
 
 class Waiters:
-    """The waiters of one backend in this process, by name; who was told nothing comes first."""
+    """The waiters of one backend in this process, by name and token.
+
+    Each step is one operation that cannot be torn: an exception may come between any two of them,
+    and garbage may be collected anywhere, by which held locks are handed over.
+    """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Leave all who wait to the parent after a fork."""
-        # Garbage may be collected anywhere, and what it held is handed over: reentrant.
-        self._lock = threading.RLock()
-        self._names: dict[str, dict[str, Waiter]] = {}
+        self._waiting: dict[tuple[str, str], Waiter] = {}
+        # The coroutines that were told something and may not have heard it.
+        self._told: dict[tuple[str, str], TaskWaiter] = {}
+        self._tasks: dict[tuple[str, str], None] = {}
+        # Of the event loops that were asked for a sign of life and have given none yet.
+        self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._names)
+        return bool(self._waiting)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        return any(waited == name for waited, _ in list(self._waiting))
 
     def enter(self, name: str, token: str, waiter: Waiter) -> None:
-        with self._lock:
-            self._names.setdefault(name, {})[token] = waiter
+        if waiter.loop is not None:
+            self._tasks[name, token] = None
+        self._waiting[name, token] = waiter
 
     def leave(self, name: str, token: str) -> None:
-        with self._lock:
-            waiting = self._names.get(name, {})
-            waiting.pop(token, None)
-            if not waiting:
-                self._names.pop(name, None)
+        self._waiting.pop((name, token), None)
+        self._told.pop((name, token), None)
+        self._tasks.pop((name, token), None)
 
     def tell(self, name: str, token: str, turn: Turn) -> bool:
-        """Give a waiter its turn. False if it has gone."""
-        with self._lock:
-            waiting = self._names.get(name, {})
-            return token in waiting and self._tell(waiting, token, turn)
+        """Give a waiter its turn. False if it has gone, or its event loop stands still."""
+        waiter = self._waiting.get((name, token))
+        if waiter is None:
+            return False
+        if self._stands_still(waiter, monotonic()):
+            self._tell((name, token), waiter, None)  # when it goes on it has to queue anew
+            return False
+        return self._tell((name, token), waiter, turn)
 
-    def nudge(self, name: str) -> bool:
-        """Ask one waiter of a name to look again. False if nobody waits for it."""
-        with self._lock:
-            waiting = self._names.get(name, {})
-            for token in waiting:
-                self._tell(waiting, token, None)
-                return True
-        return False
+    def nudge(self, *names: str) -> Collection[str]:
+        """Ask one waiter of each name to look again. Return the names that somebody waits for.
 
-    def _tell(self, waiting: dict[str, Waiter], token: str, turn: Turn | None) -> bool:
-        # Who has been told something and stays may stand still: others are asked before it.
-        waiter = waiting[token] = waiting.pop(token)
+        It is the one that was told something longest ago. Those whose event loops stand still come
+        last.
+        """
+        now = monotonic()
+        wanted = frozenset(names)
+        best: dict[str, tuple[tuple[bool, float], str, Waiter]] = {}
+        for (name, token), waiter in list(self._waiting.items()):
+            if name in wanted:
+                rank = self._stands_still(waiter, now), waiter.told_at
+                if name not in best or rank < best[name][0]:
+                    best[name] = rank, token, waiter
+        for name, (_, token, waiter) in best.items():
+            self._tell((name, token), waiter, None)
+        return best.keys()
+
+    def _tell(self, key: tuple[str, str], waiter: Waiter, turn: Turn | None) -> bool:
+        waiter.told_at = monotonic()
+        if isinstance(waiter, TaskWaiter):
+            self._told[key] = waiter
         return waiter.tell(turn)
 
     def nudge_all(self) -> None:
         """Ask every waiter to look again."""
-        with self._lock:
-            waiters = [waiter for waiting in self._names.values() for waiter in waiting.values()]
-        for waiter in waiters:
-            waiter.tell(None)
+        for key, waiter in list(self._waiting.items()):
+            self._tell(key, waiter, None)
+
+    # For the wake-up thread alone.
+
+    def check_in(self) -> float:
+        """In how many seconds ``take_back`` has something to do, at the earliest."""
+        return ASK_AFTER if self._told else CHECK_EVERY if self._tasks else math.inf
+
+    def take_back(self, now: float) -> list[tuple[str, str]]:
+        """Take the turns back that stay with event loops which stand still.
+
+        Returns their names and tokens; they have to be given up.
+        """
+        taken = []
+        for key, waiter in list(self._told.items()):
+            if not waiter.unheard:
+                self._told.pop(key, None)
+                if waiter.unheard:  # it was told something just now
+                    self._told[key] = waiter
+            elif self._stands_still(waiter, now):
+                if waiter.take_back():
+                    taken.append(key)
+            elif now - waiter.told_at >= ASK_AFTER:
+                self._pulses.setdefault(waiter.loop, _Pulse(waiter.loop)).ask(now)
+        for loop, pulse in list(self._pulses.items()):
+            if pulse.has_answered or loop.is_closed():
+                self._pulses.pop(loop, None)
+        return taken
+
+    def _stands_still(self, waiter: Waiter, now: float) -> bool:
+        pulse = self._pulses.get(waiter.loop) if waiter.loop is not None else None
+        return pulse is not None and pulse.is_late(now)
+
+
+def _take(turns: deque[Turn]) -> Turn | None:
+    try:
+        return turns.popleft()
+    except IndexError:
+        return None

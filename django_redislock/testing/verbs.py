@@ -21,7 +21,7 @@ from django_redislock.backends.base import (
     Grant,
     Holder,
 )
-from django_redislock.backends.waiters import Turn
+from django_redislock.backends.waiters import Turn, Waiter
 
 __all__ = ["LONG", "SHORT", "Ear", "Verbs", "outlive", "wait_until"]
 
@@ -36,7 +36,7 @@ TRIES = 20
 SHORT = 0.1
 
 
-class Ear:
+class Ear(Waiter):
     """A waiter that remembers what it was told."""
 
     def __init__(self) -> None:

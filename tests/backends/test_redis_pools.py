@@ -1,4 +1,4 @@
-"""The pool belongs to the cache; locks use it without ever taking it all, whatever its size."""
+"""The pool belongs to the cache: locks take its settings, and no connection of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache, caches
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis import connections
+from django_redislock.backends.redis import links
 from django_redislock.backends.redis.scripts import ACQUIRE
 from tests.support.processes import wait_until
 
@@ -69,7 +69,7 @@ def test_many_threads_beside_the_caches_own_work(pooled, kwargs):
 @pytest.mark.parametrize("kwargs", [{"max_connections": 2}, {"max_connections": 2, "timeout": 0.2}])
 def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(pooled, kwargs):
     place = pooled(**kwargs)
-    pool = lock_backends["default"].connections.pool
+    pool = lock_backends["default"].source.pool
     held = lock("a")
     held.acquire()
     taken = [pool.get_connection() for _ in range(2)]
@@ -86,14 +86,14 @@ def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(pooled, kwar
 
 
 @pytest.mark.parametrize("size", [1, 3, 19])
-def test_nothing_is_kept_of_a_small_pool(pooled, size):
+def test_nothing_is_taken_from_a_pool(pooled, size):
     pooled(max_connections=size)
     waiter = lock("a", wait=30)
     with lock("a"):
         waiting = threading.Thread(target=waiter.acquire)
         waiting.start()
         wait_until(lambda: lock_backends["default"].inspect("a")[1])
-        pool = lock_backends["default"].connections.pool
+        pool = lock_backends["default"].source.pool
         all_of_it = [pool.get_connection() for _ in range(size)]
         for connection in all_of_it:
             pool.release(connection)
@@ -108,8 +108,8 @@ def test_a_hold_keeps_no_connection(own_server, use):
         handles = [lock(f"name {number}") for number in range(50)]
         for handle in handles:
             handle.acquire()
-        # Ours, and of the backend's own those few that it keeps beside the pool.
-        assert client.info("clients")["connected_clients"] <= 5
+        # Ours and, as only one thread works here, a single one of the backend's.
+        assert client.info("clients")["connected_clients"] == 2
         for handle in handles:
             handle.release()
 
@@ -142,21 +142,21 @@ def test_a_slow_server_is_not_asked_twice(proxy, use):
     caches["default"].get("anything")  # the pool has no connection with an answer left in it
 
 
-def test_a_connection_that_another_thread_closes_meanwhile_is_made_anew(pooled, monkeypatch):
-    """django-redis does that to a whole pool after each request, where it is told to."""
+def test_a_connection_that_is_closed_meanwhile_is_made_anew(pooled, monkeypatch):
     place = pooled()
-    closed = []
+    used = []
 
-    def closing(connection):
-        if not closed:
-            closed.append(connection)
-            lock_backends["default"].connections.pool.disconnect()
-        return read(connection)
+    def closing(data, count, more):
+        if not used:
+            used.append(data)
+            lock_backends["default"].node._links.popitem()[0].retire()
+            return read(b"", count, more)
+        return read(data, count, more)
 
-    read = connections._read
+    read = links.read
     with lock("a") as held:
-        monkeypatch.setattr(connections, "_read", closing)
+        monkeypatch.setattr(links, "read", closing)
         held.extend()
-    assert closed
+    assert used
     with place.client() as client:
         assert not list(client.scan_iter(match=f"{place.prefix}:*:alone:*"))

@@ -32,7 +32,7 @@ def pooled(backend: Any) -> int:
     """How many connections threads and coroutines have opened."""
     pool = backend.connections.pool
     of_threads = len(pool._available_connections) + len(pool._in_use_connections)
-    return of_threads + len(backend.async_wire._loops)
+    return of_threads + len(backend.node.async_wire._loops)
 
 
 @pytest.mark.timeout(240)

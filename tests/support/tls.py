@@ -57,15 +57,14 @@ class TlsServer:
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
         self._sockets: list[socket.socket] = []
+        self._stopping = False
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
     def stop(self) -> None:
         """Close all connections, and return when the threads have ended."""
+        self._stopping = True
         self._shut(self._listener)
-        self._threads[0].join()
-        for one in self._sockets:
-            self._shut(one)
         for thread in self._threads:
             thread.join()
         for one in [self._listener, *self._sockets]:
@@ -85,6 +84,7 @@ class TlsServer:
 
     def _serve(self, client: socket.socket) -> None:
         """Carry both directions in one thread: a TLS socket is not for two."""
+        client.settimeout(10)  # for the handshake
         try:
             secure = self._context.wrap_socket(client, server_side=True)
         except (OSError, ValueError):
@@ -94,8 +94,9 @@ class TlsServer:
         with contextlib.suppress(OSError, ValueError):
             secure.settimeout(0.005)
             server.settimeout(0.005)
-            while self._carry(secure, server) and self._carry(server, secure):
-                pass
+            while not self._stopping:
+                if not (self._carry(secure, server) and self._carry(server, secure)):
+                    break
         self._shut(secure)
         self._shut(server)
 

@@ -12,18 +12,11 @@ import socket
 import threading
 from typing import Any
 
-from redis._parsers.base import BaseParser
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import AbstractConnection as BlockingConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["error_of", "let_go", "open_transport"]
-
-
-def error_of(text: str) -> Exception:
-    """The exception that redis-py raises for an error reply."""
-    error: Exception = BaseParser.parse_error(text)
-    return error
+__all__ = ["let_go", "open_transport"]
 
 
 async def open_transport(

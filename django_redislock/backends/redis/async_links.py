@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError, RedisError
 
-from .async_driver import error_of, let_go, open_transport
-from .connections import is_worth_a_retry
+from .async_driver import let_go, open_transport
+from .driver import error_of
+from .errors import is_worth_a_retry
 from .resp import INCOMPLETE, ErrorReply, Push, new_reader
 from .sources import Source
 

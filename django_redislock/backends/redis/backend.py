@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
@@ -31,12 +29,13 @@ from ..base import (
     Grant,
     Hold,
     Waiting,
+    Within,
 )
 from . import hour, listing, server_checks
-from .async_wire import AsyncWire
 from .commands import Word, call, tag_of
-from .connections import Connections, unavailable
-from .records import Record, inspected, ms, released
+from .errors import unavailable
+from .node import Node
+from .records import Record, extended, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources import source_of
 from .wakeups import Wakeups
@@ -71,65 +70,73 @@ class RedisLockBackend(BaseLockBackend):
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
-        self.connections = Connections(self.source.pool)
-        self.async_wire = AsyncWire(self.source)
+        self.node = Node(self.source)
         self.wakeups = Wakeups(
             self.source,
             self.waiters,
             prefix=config.key_prefix,
+            grant_lease=self.grant_lease,
             return_turn=self._return_turn,
             on_lost=self._force_released,
         )
 
     # The verbs.
 
-    def acquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         sent_at = time.monotonic()
-        reply, _ = self._run(claim.name, self._acquire(claim, stay))
+        reply, _ = self._run(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply)
 
-    async def aacquire(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+    async def aacquire(
+        self, claim: Claim, stay: float = 0.0, within: Within = None
+    ) -> Grant | Busy:
         sent_at = time.monotonic()
-        reply, _ = await self._arun(claim.name, self._acquire(claim, stay))
+        reply, _ = await self._arun(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply)
 
-    def release(self, name: str, token: str) -> bool:
-        reply, again = self._run(name, self._release(name, token))
+    def release(self, name: str, token: str, within: Within = None) -> bool:
+        reply, again = self._run(name, self._release(name, token), within)
         ended, unheard = self._released(name, reply, again)
         for one in unheard:
             self._return_turn(name, one)
         return ended
 
-    async def arelease(self, name: str, token: str) -> bool:
-        reply, again = await self._arun(name, self._release(name, token))
+    async def arelease(self, name: str, token: str, within: Within = None) -> bool:
+        reply, again = await self._arun(name, self._release(name, token), within)
         ended, unheard = self._released(name, reply, again)
         for one in unheard:
             with suppress(LockUnavailable):  # then it ends by itself
                 await self._arun(name, self._cancel(name, one, unless_answered=True))
         return ended
 
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    def extend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         ends: Sequence[float | None] = []
         for start in range(0, len(extensions), BATCH):
             sent_at = time.monotonic()
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
-                replies, _ = self.connections.send_all(calls)
-                ends = [*ends, *(_extended(sent_at, _not_an_error(reply)) for reply in replies)]
+                replies, _ = self.node.exchange(calls, within)
+                ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
         return ends
 
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    async def aextend(
+        self, extensions: Sequence[Extension], within: Within = None
+    ) -> Sequence[float | None]:
         sent_at = time.monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
-            replies, _ = await self.async_wire.aexchange(calls)
-            return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
+            replies, _ = await self.node.aexchange(calls, within)
+            return [extended(sent_at, reply) for reply in replies]
 
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
-        self._run(name, self._cancel(name, token, late))
+    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
+        self._run(name, self._cancel(name, token, late), within)
 
-    async def acancel(self, name: str, token: str, late: float = 0.0) -> None:
-        await self._arun(name, self._cancel(name, token, late))
+    async def acancel(
+        self, name: str, token: str, late: float = 0.0, within: Within = None
+    ) -> None:
+        await self._arun(name, self._cancel(name, token, late), within)
 
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
@@ -139,39 +146,42 @@ class RedisLockBackend(BaseLockBackend):
         while some := list(islice(holds, BATCH)):
             with self._naming(some[0][0]):
                 calls = [self._call(FORCE_RELEASE, *one, keep=False) for one in some]
-                replies, _ = self.connections.send_all(calls)
+                replies, _ = self.node.exchange(calls)
             for (name, _token), reply in zip(some, replies, strict=True):
                 with self._naming(name):
-                    yield bool(_not_an_error(reply))
+                    yield bool(not_an_error(reply))
 
-    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
+    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        return inspected(name, self._run(name, self._call(INSPECT, name, ""), within)[0])
 
-    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return inspected(name, (await self._arun(name, self._call(INSPECT, name, "")))[0])
+    async def ainspect(
+        self, name: str, within: Within = None
+    ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        reply, _ = await self._arun(name, self._call(INSPECT, name, ""), within)
+        return inspected(name, reply)
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._naming(""):
-            return listing.entries(self.connections, self._indexes(), start, stop)
+            return listing.entries(self.node, self._indexes(), start, stop)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
         with self._naming(""):
-            yield from listing.walk(self.connections, self._indexes())
+            yield from listing.walk(self.node, self._indexes())
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._naming(""):
-            return listing.look_up(self.connections, self.config.key_prefix, entries)
+            return listing.look_up(self.node, self.config.key_prefix, entries)
 
     def _indexes(self) -> list[str]:
         return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
 
     def add_tallies(self, batch: Batch) -> None:
         with self._naming(""):
-            hour.add(self.connections, self.config.key_prefix, batch)
+            hour.add(self.node, self.config.key_prefix, batch)
 
     def tallies(self) -> Sequence[Slot]:
         with self._naming(""):
-            return hour.slots(self.connections, self.config.key_prefix)
+            return hour.slots(self.node, self.config.key_prefix)
 
     # Waiting.
 
@@ -179,18 +189,12 @@ class RedisLockBackend(BaseLockBackend):
         return self.wakeups.listening(tag_of(self.config.key_prefix, name))
 
     def listen(self, name: str, timeout: float) -> None:
-        with self._naming(name), suppress(TimeoutError, FutureTimeoutError):
-            self.wakeups.listen(tag_of(self.config.key_prefix, name)).result(timeout)
+        with self._naming(name):
+            self.wakeups.listen(tag_of(self.config.key_prefix, name), timeout)
 
     async def alisten(self, name: str, timeout: float) -> None:
         with self._naming(name):
-            # The future is everybody's: who is cancelled must not cancel it for the others.
-            ready = asyncio.wrap_future(self.wakeups.listen(tag_of(self.config.key_prefix, name)))
-            # Where nobody asks it how it went, asyncio would complain of that.
-            ready.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await asyncio.wait([ready], timeout=timeout)
-            if ready.done():
-                ready.result()
+            await self.wakeups.alisten(tag_of(self.config.key_prefix, name), timeout)
 
     def _return_turn(self, name: str, token: str) -> None:
         # A waiter that asked again meanwhile has gone with the answer to that, and holds the lock.
@@ -207,14 +211,13 @@ class RedisLockBackend(BaseLockBackend):
     def close(self) -> None:
         super().close()
         self.wakeups.close()
-        self.connections.close()
-        self.async_wire.close()
+        self.node.close()
 
     def after_fork(self) -> None:
         super().after_fork()
         self.source.after_fork()
-        for part in (self.connections, self.async_wire, self.wakeups):
-            part.forget()
+        self.node.after_fork()
+        self.wakeups.forget()
 
     # From verbs to commands, and from replies to results.
 
@@ -238,14 +241,14 @@ class RedisLockBackend(BaseLockBackend):
         fence, until, now, *record = reply
         # The server read its clock, in whole milliseconds, after we read ours.
         clock = sent_at - (now + 1) / 1000
-        if fence:
-            return Grant(fence, clock + until / 1000)
         retry_in = max(0.0, (until - now) / 1000)
         if stay:
             # One waiter of this process looks for all, and that often, since whoever gets a turn
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
-            look_in = min(retry_in, self.grant_lease)
-            self.wakeups.watch(claim.name, time.monotonic() + look_in)
+            self.wakeups.clock = clock
+            self.wakeups.watch(claim.name, time.monotonic() + min(retry_in, self.grant_lease))
+        if fence:
+            return Grant(fence, clock + until / 1000)
         held_by = Record.read(record[0])
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
@@ -273,18 +276,19 @@ class RedisLockBackend(BaseLockBackend):
 
     # The way to the server and back.
 
-    def _run(self, name: str, command: bytes) -> tuple[Any, bool]:
+    def _run(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
         try:
-            return self.connections.send(command)
+            (reply,), again = self.node.exchange((command,), within)
+            if isinstance(reply, Exception):
+                raise reply
         except (RedisError, OSError) as error:
             raise unavailable(self.source.where, name, error) from error
+        return reply, again
 
-    async def _arun(self, name: str, command: bytes) -> tuple[Any, bool]:
-        try:
-            (reply,), again = await self.async_wire.aexchange([command])
-            return _not_an_error(reply), again
-        except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error
+    async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
+        with self._naming(name):
+            (reply,), again = await self.node.aexchange((command,), within)
+            return not_an_error(reply), again
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
@@ -292,14 +296,3 @@ class RedisLockBackend(BaseLockBackend):
             yield
         except (RedisError, OSError) as error:
             raise unavailable(self.source.where, name, error) from error
-
-
-def _not_an_error(reply: Any) -> Any:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
-
-
-def _extended(sent_at: float, reply: Any) -> float | None:
-    until, now = reply
-    return sent_at + (until - now - 1) / 1000 if until else None

@@ -10,8 +10,8 @@ from ...keys import slot_keys
 from ...metrics.meter import Batch
 from ...metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
 from .commands import Word
-from .connections import Connections
 from .listing import ask
+from .node import Node
 from .records import text
 
 __all__ = ["add", "slots"]
@@ -23,7 +23,7 @@ CHUNK = 20
 ADD = (resources.files(__package__) / "lua" / "add_tallies.lua").read_bytes()
 
 
-def add(connections: Connections, prefix: str, batch: Batch) -> None:
+def add(node: Node, prefix: str, batch: Batch) -> None:
     keys = slot_keys(prefix, SLOTS)
     families = iter(batch.tallies.items())
     for number in count():
@@ -42,12 +42,12 @@ def add(connections: Connections, prefix: str, batch: Batch) -> None:
             MOST_FAMILIES,
             *told,
         )
-        ask(connections, [command])
+        ask(node, [command])
 
 
-def slots(connections: Connections, prefix: str) -> list[Slot]:
+def slots(node: Node, prefix: str) -> list[Slot]:
     keys = slot_keys(prefix, SLOTS)
-    (seconds, _), *hashes = ask(connections, [("TIME",), *(("HGETALL", key) for key in keys)])
+    (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
     known: dict[int, dict[str, Tally]] = {}
     for fields in map(_fields, hashes):
         number = int(fields.pop("slot", 0))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ...keys import name_keys
 from ..base import Entries, Entry, Hold
 from .commands import Word, pack
-from .connections import Connections
+from .node import Node
 from .records import Record, text
 
 __all__ = ["ask", "entries", "look_up", "walk"]
@@ -34,27 +34,27 @@ class _Line(NamedTuple):
         return Entry(self.name, self.token, (self.until - now) / 1000)
 
 
-def entries(connections: Connections, indexes: Sequence[str], start: int, stop: int) -> Entries:
+def entries(node: Node, indexes: Sequence[str], start: int, stop: int) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
-    now = _ms(ask(connections, [("TIME",)])[0])
+    now = _ms(ask(node, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
-    dead = _counts_until(connections, indexes, now)
-    total = sum(ask(connections, [("ZCARD", index) for index in indexes])) - sum(dead)
+    dead = _counts_until(node, indexes, now)
+    total = sum(ask(node, [("ZCARD", index) for index in indexes])) - sum(dead)
     wanted = min(stop, total) - start
     if wanted <= 0:
         return Entries([], max(total, 0))
-    score, skipped = _score_before(connections, indexes, now, dead, start)
-    firsts = _counts_until(connections, indexes, score) if start else dead
+    score, skipped = _score_before(node, indexes, now, dead, start)
+    firsts = _counts_until(node, indexes, score) if start else dead
     # The score may stand before the page by as many as share the next millisecond.
     reach = start - skipped + wanted
     lasts = [first + reach - 1 for first in firsts]
     if wanted > LARGE:
         # A bucket has only its part of a large page.
-        score, covered = _score_before(connections, indexes, now, dead, start + wanted)
-        counts = _counts_until(connections, indexes, score)
+        score, covered = _score_before(node, indexes, now, dead, start + wanted)
+        counts = _counts_until(node, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
     replies = ask(
-        connections,
+        node,
         [
             ("ZRANGE", index, first, last, "WITHSCORES")
             for index, first, last in zip(indexes, firsts, lasts, strict=True)
@@ -64,14 +64,14 @@ def entries(connections: Connections, indexes: Sequence[str], start: int, stop: 
     return Entries([line.entry(now) for line in lines[start - skipped :][:wanted]], total)
 
 
-def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entry]]:
+def walk(node: Node, indexes: Sequence[str]) -> Iterator[list[Entry]]:
     """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
     for index in indexes:
         cursor = 0
         seen: set[tuple[str, str]] = set()
         while True:
             commands: list[_Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
-            time, (cursor, reply) = ask(connections, commands)
+            time, (cursor, reply) = ask(node, commands)
             now, cursor = _ms(time), int(cursor)
             # The server repeats some when the index shrinks while it is read.
             fresh = {line for line in _lines(reply) if line.until > now and line[1:] not in seen}
@@ -82,17 +82,17 @@ def walk(connections: Connections, indexes: Sequence[str]) -> Iterator[list[Entr
                 break
 
 
-def look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+def look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     """The holds of these entries, in the same order, without those that have ended since."""
     holds: list[Hold] = []
     for start in range(0, len(entries), CHUNK):
-        holds += _look_up(connections, prefix, entries[start : start + CHUNK])
+        holds += _look_up(node, prefix, entries[start : start + CHUNK])
     return holds
 
 
-def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+def _look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     keys = [name_keys(prefix, entry.name) for entry in entries]
-    time, *lines = ask(connections, [("TIME",), *(("GET", one.alone) for one in keys)])
+    time, *lines = ask(node, [("TIME",), *(("GET", one.alone) for one in keys)])
     now, alone = _ms(time), [text(line or "").split(" ", 2) for line in lines]
     # Of those that are not the only hold of their name, a name may have several, and a queue.
     others: list[_Words] = []
@@ -103,7 +103,7 @@ def _look_up(connections: Connections, prefix: str, entries: Sequence[Entry]) ->
             others.append(("ZCARD", one.queue))
             others.append(("ZRANGE", one.queue, 0, 0, "WITHSCORES"))
             others.append(("ZCOUNT", one.holds, f"({now}", "+inf"))
-    answers = iter(ask(connections, others))
+    answers = iter(ask(node, others))
     holds = []
     for entry, line in zip(entries, alone, strict=True):
         if line[0] == entry.token:
@@ -136,17 +136,17 @@ def _waited(time: Sequence[Any], first: Sequence[Any]) -> float:
 
 
 def _score_before(
-    connections: Connections, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
+    node: Node, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
 ) -> tuple[int, int]:
     """The last score that has at most ``start`` live entries at or before it, and how many."""
     if start == 0:
         return now, 0
-    ends = ask(connections, [("ZRANGE", index, -1, -1, "WITHSCORES") for index in indexes])
+    ends = ask(node, [("ZRANGE", index, -1, -1, "WITHSCORES") for index in indexes])
     low, high = now, max(until for reply in ends for _, until in _pairs(reply))
     skipped = 0
     while low < high - 1:
         middle = (low + high) // 2
-        count = sum(_counts_until(connections, indexes, middle)) - sum(dead)
+        count = sum(_counts_until(node, indexes, middle)) - sum(dead)
         if count <= start:
             low, skipped = middle, count
         else:
@@ -154,15 +154,15 @@ def _score_before(
     return low, skipped
 
 
-def _counts_until(connections: Connections, indexes: Sequence[str], score: int) -> list[int]:
-    return ask(connections, [("ZCOUNT", index, "-inf", score) for index in indexes])
+def _counts_until(node: Node, indexes: Sequence[str], score: int) -> list[int]:
+    return ask(node, [("ZCOUNT", index, "-inf", score) for index in indexes])
 
 
-def ask(connections: Connections, commands: Sequence[_Words]) -> list[Any]:
+def ask(node: Node, commands: Sequence[_Words]) -> list[Any]:
     """The replies to all of them. Raises the first that is an error."""
     if not commands:
         return []
-    replies, _ = connections.send_all([pack(*command) for command in commands])
+    replies, _ = node.exchange([pack(*command) for command in commands])
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

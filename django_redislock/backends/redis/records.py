@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..base import Hold, Holder, Waiting
 from ..waiters import Turn
 
-__all__ = ["Record", "inspected", "ms", "released", "text"]
+__all__ = ["Record", "extended", "inspected", "ms", "not_an_error", "released", "text"]
 
 
 def text(value: bytes | str) -> str:
@@ -75,6 +75,19 @@ class Record(NamedTuple):
 
     def as_waiting(self, token: str) -> Waiting:
         return Waiting(token=token, limit=self.limit, since=self.since_at, holder=self.holder)
+
+
+def not_an_error(reply: Any) -> Any:
+    """The reply. Raises it where it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def extended(sent_at: float, reply: Any) -> float | None:
+    """When the lease ends that ``extend.lua`` has set (monotonic); None for a lost hold."""
+    until, now = not_an_error(reply)
+    return sent_at + (until - now - 1) / 1000 if until else None
 
 
 def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:

@@ -7,19 +7,24 @@ waited, so that a script may publish from the slot of the lock.
 from __future__ import annotations
 
 import logging
+import math
 import os
-import selectors
 import socket
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
+from ssl import SSLWantReadError
+from time import monotonic
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from ...process import ServiceThread
 from ..waiters import Turn, Waiters
+from .bell import Bell
+from .channels import Channels
+from .commands import pack
+from .driver import open_socket
+from .reading import Incomplete, incomplete, read
 from .records import text
 from .sources import Source
 
@@ -34,13 +39,18 @@ PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
 # A waiter that was asked to look again and has not done so may stand still; then another is asked.
-ASK_AGAIN = 1.0
+ASK_AGAIN = 0.5
+
+CHUNK = 65536
 
 
 class Wakeups:
     """Delivers turns to ``waiters``; a turn that nobody waits for goes to ``return_turn``.
 
     ``on_lost(name, token)`` is called when a hold of this process was released by force.
+
+    Callers only write things down and ring. All that they share with the thread is changed by one
+    operation at a time, and whoever is interrupted leaves nothing behind that others wait for.
     """
 
     def __init__(
@@ -49,211 +59,223 @@ class Wakeups:
         waiters: Waiters,
         *,
         prefix: str,
+        grant_lease: float,
         return_turn: Callable[[str, str], None],
         on_lost: Callable[[str, str], None],
     ) -> None:
         self._source = source
         self._waiters = waiters
         self._prefix = prefix
+        self._grant_lease = grant_lease
         self._return_turn = return_turn
         self._on_lost = on_lost
-        self._connection: Any = None
+        self._thread = ServiceThread("django_redislock-wakeups", self._serve, self._has_work)
+        self._sock: socket.socket | None = None
+        self._bell: Bell | None = None
         self.forget()
 
     def forget(self) -> None:
         """Be another process, with nobody listening: for a start, and for a forked child."""
+        # As long as a child keeps the socket open, its parent seems to listen, even when dead.
+        for inherited in (self._sock, self._bell):
+            if inherited is not None:
+                inherited.close()
+        self._sock = self._bell = None
+        self._thread.reset()
         self._id = os.urandom(8).hex()
-        if self._connection is not None:
-            # As long as a child keeps the socket open, its parent seems to listen, even when dead.
-            self._connection.disconnect()
-            self._connection = None
-        self._sharded = False
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._bell: tuple[socket.socket, socket.socket] | None = None
+        # How a script reaches this process.
+        self.process = f"p{self._id}"
+        # When the server's clock stood at zero (monotonic), as far as anybody has told.
+        self.clock = -math.inf
         self._closing = False
-        self._wake_at = 0.0
+        self._failures = 0
+        # When the thread wakes up by itself. Before it has made up its mind everybody rings.
+        self._wake_at = math.inf
         self._looks: dict[str, float] = {}
-        # A tag is wanted until the server has confirmed its channel, then ready while the link
-        # holds. After that whoever waits wants it again.
-        self._wanted: dict[str, Future[None]] = {}
-        self._ready: set[str] = set()
-
-    @property
-    def process(self) -> str:
-        """How a script reaches this process."""
-        return ("s" if self._sharded else "p") + self._id
+        self._channels = Channels()
+        self._unread = b""
 
     def listening(self, tag: str) -> bool:
-        return tag in self._ready
+        return tag in self._channels.ready
 
-    def listen(self, tag: str) -> Future[None]:
-        """Done when hand-overs in the bucket of this tag reach the process."""
-        with self._lock:
-            if tag in self._ready:
-                ready: Future[None] = Future()
-                ready.set_result(None)
-                return ready
-            future = self._wanted.setdefault(tag, Future())
-            if self._thread is None:
-                self._start()
-            else:
-                self._ring()
-        return future
+    def listen(self, tag: str, timeout: float) -> None:
+        """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
+
+        Raises ``ConnectionError``, and ``RuntimeError`` where no thread can be started.
+        """
+        if tag not in self._channels.ready:
+            self._channels.wait(tag, timeout, self._start)
+
+    async def alisten(self, tag: str, timeout: float) -> None:
+        """The twin of ``listen``."""
+        if tag not in self._channels.ready:
+            await self._channels.await_(tag, timeout, self._start)
+
+    def _start(self) -> None:
+        self._thread.ensure()
+        self._ring()
 
     def watch(self, name: str, look_at: float) -> None:
         """Ask one waiter of the name to look again at that time (monotonic)."""
-        with self._lock:
-            self._looks[name] = look_at
-            if look_at < self._wake_at:
-                self._ring()
+        self._looks[name] = look_at
+        if look_at < self._wake_at:
+            self._ring()
 
     def close(self) -> None:
         """End the thread and its connection."""
-        with self._lock:
-            thread, self._closing = self._thread, True
-            self._ring()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(PONG_WITHIN)
-
-    def _start(self) -> None:
-        self._closing = False
-        bell = socket.socketpair()
-        for end in bell:
-            end.setblocking(False)
-        thread = threading.Thread(
-            target=self._run, args=(bell[0],), name="django_redislock-wakeups", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:
-            # Where no thread can be started, the next one to ask tries again.
-            for end in bell:
-                end.close()
-            raise
-        self._bell, self._thread = bell, thread
+        self._closing = True
+        self._ring()
+        if not self._thread.is_current:
+            self._thread.wait(PONG_WITHIN)
 
     def _ring(self) -> None:
-        if self._bell is not None:
-            with suppress(BlockingIOError):  # then it rings already
-                self._bell[1].send(b"!")
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
 
     # All below runs in the thread.
 
-    def _run(self, bell: socket.socket) -> None:
-        failures = 0
-        while not self._ended_idle():
-            connection = self._connection = self._new_connection()
-            try:
-                connection.connect()
-                self._choose_channels(connection)
-                failures = 0
-                self._serve(connection, bell)
-            except Exception as error:
-                if not isinstance(error, (RedisError, OSError)):
-                    logger.exception("The wake-up connection failed, and is made anew.")
-                self._link_broke(error)
-                with selectors.DefaultSelector() as selector:
-                    selector.register(bell, selectors.EVENT_READ)
-                    selector.select(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER) - 1)])
-                    _drain(bell)
-                failures += 1
-            finally:
-                connection.disconnect()
+    def _has_work(self) -> bool:
+        # Those who wait already have been asked to look again, and want a channel when they do.
+        return bool(self._channels.wanted)
 
-    def _ended_idle(self) -> bool:
-        """End the thread if nobody needs it. Under the lock: nobody can come in between."""
-        with self._lock:
-            if not self._closing and (self._waiters or self._wanted):
-                return False
-            self._thread = None
-            for end in self._bell or ():
-                end.close()
+    def _is_needed(self) -> bool:
+        return bool(self._waiters or self._channels.wanted)
+
+    def _serve(self) -> None:
+        self._closing, self._failures = False, 0
+        self._bell = bell = Bell()
+        try:
+            while not self._closing and self._is_needed():
+                try:
+                    self._connect()
+                    self._hear(bell)
+                except Exception as error:
+                    if not isinstance(error, (RedisError, OSError)):
+                        logger.exception("The wake-up connection failed, and is made anew.")
+                    self._link_broke(error)
+                    bell.hear_also(None)
+                    bell.wait(RECONNECT_AFTER[min(self._failures, len(RECONNECT_AFTER) - 1)])
+                    self._failures += 1
+                finally:
+                    self._disconnect()
+        finally:
             self._bell = None
-            self._refuse_wanted(ConnectionError("the lock backend was closed"))
-            self._ready.clear()
-            self._looks.clear()
-        # The backend was closed: who waits yet looks again, and so opens it again.
+            bell.close()
+            self._end()
+
+    def _end(self) -> None:
+        self._channels.ready.clear()
+        if self._closing:
+            self._channels.answer(ConnectionError("the lock backend was closed"))
+        self._looks.clear()
+        # Whoever waits yet, or has just begun to, looks again, and so starts the thread again.
         self._waiters.nudge_all()
-        return True
 
     def _link_broke(self, error: Exception) -> None:
-        with self._lock:
-            self._refuse_wanted(error)
-            was_ready = bool(self._ready)
-            self._ready.clear()
+        was_ready = bool(self._channels.ready)
+        self._channels.ready.clear()
+        self._channels.answer(error)
         if was_ready:
             # What is published now passes us by: all look again, as soon as they can listen.
             self._waiters.nudge_all()
 
-    def _refuse_wanted(self, error: Exception) -> None:
-        for future in self._wanted.values():
-            future.set_exception(error)
-        self._wanted.clear()
-
-    def _new_connection(self) -> Any:
+    def _connect(self) -> None:
         # RESP2 delivers messages as replies.
-        return self._source.connection(protocol=2)
-
-    def _choose_channels(self, connection: Any) -> None:
+        connection = self._source.connection(protocol=2, health_check_interval=0)
+        open_socket(connection, self._source.timeout, self._keep)
+        self._unread = b""
         # A sharded message stays within its slot's node of a Cluster; servers before 7 have none.
-        connection.send_command("SSUBSCRIBE", self._channel(self._prefix), check_health=False)
-        try:
-            connection.read_response()
-            self._sharded = True
-        except ResponseError:
-            self._sharded = False
+        self._send("SSUBSCRIBE", self._channel(self._prefix))
+        (reply,), self._unread = read(b"", 1, lambda: _received(self._sock))
+        plain = isinstance(reply, Exception)
+        self._verb, kind = ("SUBSCRIBE", "p") if plain else ("SSUBSCRIBE", "s")
+        self.process = kind + self._id
+        self._failures = 0
+
+    def _keep(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def _disconnect(self) -> None:
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+
+    def _send(self, *words: str) -> None:
+        if self._sock is not None:
+            self._sock.settimeout(self._source.timeout)
+            self._sock.sendall(pack(*words))
 
     def _channel(self, tag: str) -> str:
         return f"{tag}:wake:{self._id}"
 
-    def _serve(self, connection: Any, bell: socket.socket) -> None:
+    def _hear(self, bell: Bell) -> None:
         """Deliver messages until nobody has waited for a while. Raises when the link breaks."""
         asked: set[str] = set()
-        heard_at = needed_at = time.monotonic()
+        bell.hear_also(self._sock)
+        heard_at = needed_at = monotonic()
         pinged = False
-        with selectors.DefaultSelector() as selector:
-            selector.register(bell, selectors.EVENT_READ)
-            selector.register(connection._sock, selectors.EVENT_READ)
-            while True:
-                self._subscribe_wanted(connection, asked)
-                now = time.monotonic()
-                if self._waiters or self._wanted:
-                    needed_at = now
-                if self._closing or now > needed_at + LINGER:
-                    return
-                if now > heard_at + PING_AFTER + PONG_WITHIN:
-                    raise OSError("the server did not answer a PING")
-                if now > heard_at + PING_AFTER and not pinged:
-                    connection.send_command("PING", check_health=False)
-                    pinged = True
-                ping_at = heard_at + PING_AFTER + (PONG_WITHIN if pinged else 0.0)
-                selector.select(self._pause(now, min(needed_at + LINGER, ping_at)))
-                _drain(bell)
-                while connection.can_read(timeout=0):
-                    heard_at, pinged = time.monotonic(), False
-                    self._deliver(connection.read_response())
-                self._ask_to_look(time.monotonic())
+        while True:
+            self._subscribe(asked)
+            now = monotonic()
+            if self._is_needed():
+                needed_at = now
+            if self._closing or now > needed_at + LINGER:
+                return
+            if now > heard_at + PING_AFTER + PONG_WITHIN:
+                raise OSError("the server did not answer a PING")
+            if now > heard_at + PING_AFTER and not pinged:
+                self._send("PING")
+                pinged = True
+            ping_at = heard_at + PING_AFTER + (PONG_WITHIN if pinged else 0.0)
+            bell.wait(self._pause(now, min(needed_at + LINGER, ping_at)))
+            if self._deliver_all():
+                heard_at, pinged = monotonic(), False
+            now = monotonic()
+            for name, token in self._waiters.take_back(now):
+                self._return_turn(name, token)
+            self._ask_to_look(now)
 
     def _pause(self, now: float, wake_at: float) -> float:
-        with self._lock:
-            self._wake_at = min([wake_at, *self._looks.values()])
-            # A millisecond more, since a selector rounds down and would spin for the rest.
-            return max(0.0, self._wake_at - now) + 0.001
+        # Whoever writes something down from here on rings.
+        self._wake_at = math.inf
+        looks = list(self._looks.values())
+        self._wake_at = min([wake_at, now + self._waiters.check_in(), *looks])
+        # A millisecond more, since a selector rounds down and would spin for the rest.
+        return max(0.0, self._wake_at - now) + 0.001
 
-    def _subscribe_wanted(self, connection: Any, asked: set[str]) -> None:
-        with self._lock:
-            tags = [tag for tag in self._wanted if tag not in asked]
-        for tag in tags:
-            verb = "SSUBSCRIBE" if self._sharded else "SUBSCRIBE"
-            connection.send_command(verb, self._channel(tag), check_health=False)
-            asked.add(tag)
+    def _subscribe(self, asked: set[str]) -> None:
+        for tag in self._channels.wanted:
+            if tag in self._channels.ready:
+                self._channels.answer(None, tag)
+            elif tag not in asked:
+                asked.add(tag)
+                self._send(self._verb, self._channel(tag))
+
+    def _deliver_all(self) -> bool:
+        """Deliver what has come, and return whether anything has."""
+        sock, has_come = self._sock, False
+        if sock is not None:
+            sock.settimeout(0)
+        with suppress(BlockingIOError, SSLWantReadError):
+            while True:
+                self._unread += _received(sock)
+                has_come = True
+                with suppress(Incomplete):
+                    while self._unread:
+                        (message,), self._unread = read(self._unread, 1, incomplete)
+                        self._deliver(message)
+        return has_come
 
     def _deliver(self, message: Any) -> None:
+        if isinstance(message, Exception):
+            raise message
         # Confirmations carry numbers, a PONG is a plain string in some protocols.
         parts = [text(part) for part in message if isinstance(part, (bytes, str))]
         if parts[0] in {"subscribe", "ssubscribe"}:
-            self._subscribed(parts[1].removesuffix(self._channel("")))
+            tag = parts[1].removesuffix(self._channel(""))
+            self._channels.ready[tag] = None
+            self._channels.answer(None, tag)
         elif parts[0] in {"message", "smessage"}:
             verb, _, details = parts[2].partition(" ")
             if verb == "lost":
@@ -261,28 +283,33 @@ class Wakeups:
                 self._on_lost(name, token)
             elif verb == "turn":
                 token, fence, expires, name = details.split(" ", 3)
-                if not self._waiters.tell(name, token, Turn(int(fence), int(expires) / 1000)):
-                    self._return_turn(name, token)
+                self._deliver_turn(name, token, Turn(int(fence), int(expires) / 1000))
 
-    def _subscribed(self, tag: str) -> None:
-        with self._lock:
-            future = self._wanted.pop(tag, None)
-            self._ready.add(tag)
-        if future is not None:
-            future.set_result(None)
+    def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
+        if not self._waiters.tell(name, token, turn):
+            self._return_turn(name, token)
+            return
+        # The next of them looks when this turn should have ended: nothing else may tell.
+        now = monotonic()
+        left = min(self.clock + turn.expires - now, self._grant_lease)
+        self._looks[name] = now + max(0.0, left)
 
     def _ask_to_look(self, now: float) -> None:
-        with self._lock:
-            due = [name for name, look_at in self._looks.items() if look_at <= now]
-            for name in due:
-                self._looks[name] = now + ASK_AGAIN
+        due = [name for name, look_at in list(self._looks.items()) if look_at <= now]
+        if not due:
+            return
         for name in due:
-            if not self._waiters.nudge(name):
-                with self._lock:
-                    self._looks.pop(name, None)
+            self._looks[name] = now + ASK_AGAIN
+        waited_for = self._waiters.nudge(*due)
+        for name in due:
+            if name not in waited_for:
+                self._looks.pop(name, None)
+                if name in self._waiters:  # somebody has come just now
+                    self._looks[name] = now
 
 
-def _drain(bell: socket.socket) -> None:
-    with suppress(BlockingIOError):
-        while bell.recv(1024):
-            pass
+def _received(sock: socket.socket | None) -> bytes:
+    data = sock.recv(CHUNK) if sock is not None else b""
+    if not data:
+        raise ConnectionError("the server closed the wake-up connection")
+    return data

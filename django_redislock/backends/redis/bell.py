@@ -1,0 +1,45 @@
+"""What wakes up the thread of the wake-up connection, beside the messages on it."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from contextlib import suppress
+
+__all__ = ["Bell"]
+
+
+class Bell:
+    """One thread waits for it; any thread may ring, and nobody waits for that."""
+
+    def __init__(self) -> None:
+        self._heard, self._rung = socket.socketpair()
+        self._heard.setblocking(False)
+        self._rung.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._heard, selectors.EVENT_READ)
+        self._other: socket.socket | None = None
+
+    def ring(self) -> None:
+        with suppress(OSError):  # it rings already, or nobody waits any more
+            self._rung.send(b"!")
+
+    def hear_also(self, other: socket.socket | None) -> None:
+        """Be woken, too, by what arrives at this socket."""
+        if self._other is not None:
+            self._selector.unregister(self._other)
+        self._other = other
+        if other is not None:
+            self._selector.register(other, selectors.EVENT_READ)
+
+    def wait(self, timeout: float) -> None:
+        """Return when somebody rings, something has arrived, or the time is over."""
+        self._selector.select(timeout)
+        with suppress(BlockingIOError):
+            while self._heard.recv(1024):
+                pass
+
+    def close(self) -> None:
+        self._selector.close()
+        self._heard.close()
+        self._rung.close()

@@ -1,0 +1,80 @@
+"""The channels that this process hears, and those who wait until it does."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
+
+__all__ = ["Channels"]
+
+# Called with None, or with the error for which nobody can listen now.
+Listener: TypeAlias = "Callable[[Exception | None], object]"
+
+
+class Channels:
+    """One thread reads the channels; any thread and any event loop may wait for one.
+
+    Each step is one operation that cannot be torn, so that an interrupted caller leaves nothing
+    half done.
+    """
+
+    def __init__(self) -> None:
+        # The tags whose channels the server has confirmed.
+        self.ready: dict[str, None] = {}
+        self._listeners: dict[tuple[str, Listener], None] = {}
+
+    @property
+    def wanted(self) -> list[str]:
+        """The tags for whose channels somebody waits."""
+        return [tag for tag, _ in list(self._listeners)]
+
+    def answer(self, error: Exception | None, tag: str | None = None) -> None:
+        """Tell those who wait for a tag, or for any, how it went."""
+        for listener in list(self._listeners):
+            if tag in (None, listener[0]):
+                self._listeners.pop(listener, None)
+                with suppress(RuntimeError):  # its event loop was closed
+                    listener[1](error)
+
+    def wait(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
+        """Return when the tag is ready, or after a time-out. Raises the error that it meets."""
+        answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        listener = tag, answers.put
+        try:
+            self._listeners[listener] = None
+            if tag in self.ready:  # since just before this was written down
+                return
+            start()
+            error = answers.get(timeout=min(timeout, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            return
+        finally:
+            self._listeners.pop(listener, None)
+        if error is not None:
+            raise error
+
+    async def await_(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
+        """The twin of ``wait``."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Exception | None] = loop.create_future()
+        listener = tag, partial(loop.call_soon_threadsafe, _settle, answer)
+        try:
+            self._listeners[listener] = None
+            if tag in self.ready:  # since just before this was written down
+                return
+            start()
+            await asyncio.wait([answer], timeout=timeout)
+        finally:
+            self._listeners.pop(listener, None)
+        if answer.done() and (error := answer.result()) is not None:
+            raise error
+
+
+def _settle(future: asyncio.Future[Exception | None], error: Exception | None) -> None:
+    if not future.done():
+        future.set_result(error)

@@ -1,0 +1,131 @@
+"""A service thread: one at a time, started by whoever has work, safe from interruptions."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from django_redislock import process as process_module
+from django_redislock.process import ServiceThread
+from tests.support.processes import wait_until
+
+
+class Worker:
+    """Jobs that a service thread does; `running` tells how many threads are at it."""
+
+    def __init__(self) -> None:
+        self.jobs: deque[Callable[[], object]] = deque()
+        self.running = self.most = 0
+        self.thread = ServiceThread("a-worker", self.serve, lambda: bool(self.jobs))
+
+    def serve(self) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            while self.jobs:
+                self.jobs.popleft()()
+        finally:
+            self.running -= 1
+
+    def do(self, job: Callable[[], object]) -> None:
+        self.jobs.append(job)
+        self.thread.ensure()
+
+
+def test_it_works_and_ends() -> None:
+    worker, done, names = Worker(), threading.Event(), deque[str]()
+    worker.do(lambda: names.append(threading.current_thread().name))
+    worker.do(done.set)
+    assert done.wait(10)
+    assert worker.thread.wait(10)
+    assert [*names] == ["a-worker"]
+    assert not worker.thread.running
+
+
+def test_no_job_is_left_and_never_do_two_threads_work() -> None:
+    worker, done = Worker(), deque[int]()
+
+    def bring(count: int) -> None:
+        for number in range(count):
+            worker.do(lambda number=number: done.append(number))  # type: ignore[misc]
+
+    threads = [threading.Thread(target=bring, args=(200,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: len(done) == 1600)
+    assert worker.most == 1
+
+
+def test_work_that_comes_as_the_thread_ends_is_done() -> None:
+    done = threading.Event()
+    worker = Worker()
+    looks = iter([True, False])
+
+    def has_work() -> bool:
+        # Written down after the last look of `serve`, while the role is still taken.
+        if next(looks, False):
+            worker.jobs.append(done.set)
+            return True
+        return bool(worker.jobs)
+
+    worker.thread = ServiceThread("a-worker", worker.serve, has_work)
+    worker.do(lambda: None)
+    assert done.wait(10)
+
+
+def test_it_goes_on_after_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process_module, "PAUSE_AFTER_ERROR", 0.01)
+    worker, done = Worker(), threading.Event()
+
+    def fail() -> None:
+        raise ValueError("a mistake")
+
+    worker.jobs.append(fail)
+    worker.do(done.set)
+    assert done.wait(10)
+    assert "a-worker failed" in caplog.text
+
+
+def test_without_a_thread_whoever_brings_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    worker, done = Worker(), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            worker.do(done.set)
+    worker.thread.ensure()
+    assert done.wait(10)
+
+
+def test_where_only_one_thread_more_can_be_started_it_does_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    worker, done = Worker(), threading.Event()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    worker.do(done.set)
+    assert done.wait(10)
+
+
+def test_a_child_starts_a_thread_of_its_own() -> None:
+    worker, stop, done = Worker(), threading.Event(), threading.Event()
+    worker.do(stop.wait)
+    wait_until(lambda: worker.running)
+    worker.thread.reset()  # as in the child, where that thread does not run
+    assert not worker.thread.running
+    worker.do(done.set)
+    assert done.wait(10)
+    stop.set()
+    assert worker.thread.wait(10)
