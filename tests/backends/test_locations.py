@@ -268,6 +268,14 @@ def test_what_coroutines_cannot_do_is_said_by_the_check(
     assert str(caught.value) == message.msg
 
 
+def test_settings_that_only_threads_can_use(at: Any) -> None:
+    for name in ("ssl_validate_ocsp", "ssl_validate_ocsp_stapled"):
+        assert not at("rediss://127.0.0.1:1/0", **{name: False}).source.without_async
+        at("rediss://127.0.0.1:1/0", **{name: True})
+        (message,) = check_backends(deploy=False)
+        assert f"TLS with {name}." in message.msg
+
+
 def test_sentinels(at: Any) -> None:
     with SentinelSet() as servers:
         hosts = f"127.0.0.1:1,127.0.0.1:{servers.port}"

@@ -123,8 +123,8 @@ class Source:
             return self.connection()
         kwargs = {
             name: for_coroutines(value) if name == "credential_provider" else value
-            for name, value in self._kwargs().items()
-            if name not in _BLOCKING_PARTS
+            for name, value in self._set().items()
+            if value or name in parameters(self._async_class)
         }
         if isinstance(self.pool, SentinelConnectionPool):
             kwargs["connection_pool"] = self._primary
@@ -173,8 +173,17 @@ class Source:
         twin = TWINS.get(self.pool.connection_class)
         if twin is None or kwargs.get("redis_connect_func") is not None:
             return None
-        settings = {name for name in self._kwargs() if name not in _BLOCKING_PARTS}
-        return twin if settings <= parameters(twin) else None
+        return None if self._only_blocking(twin) else twin
+
+    def _set(self) -> dict[str, Any]:
+        """The settings, without what is machinery."""
+        return {
+            name: value for name, value in self._kwargs().items() if name not in _BLOCKING_PARTS
+        }
+
+    def _only_blocking(self, twin: type) -> set[str]:
+        """The settings that only the blocking connection knows, and that are not switched off."""
+        return {name for name, value in self._set().items() if value} - parameters(twin)
 
     def _obstacle(self) -> str:
         """Why asyncio cannot take over the socket of a blocking connection; empty if it can."""
@@ -183,9 +192,7 @@ class Source:
         if issubclass(self._kind, AbstractConnection) and not secure:
             return ""
         if made_by in TWINS:
-            twin = parameters(TWINS[made_by])
-            only = {name for name in self._kwargs() if name not in twin | _BLOCKING_PARTS}
-            only |= {"redis_connect_func"} & self._kwargs().keys()
+            only = self._only_blocking(TWINS[made_by]) | {"redis_connect_func"} & self._set().keys()
             what = f"TLS with {', '.join(sorted(only))}"
         else:
             what = f"{'TLS with ' if secure else ''}the connection_class {made_by!r}"
