@@ -11,7 +11,8 @@ from redis import Redis
 
 from benchmarks.crowd import fill
 from django_redislock import lock_backends
-from django_redislock.backends.redis.connections import Connections
+from django_redislock.backends.redis.node import Node
+from django_redislock.backends.redis.replies import Replies
 from tests.admin.pages import names, page
 from tests.management.holds import hold, is_held
 
@@ -36,13 +37,13 @@ def test_the_first_page_asks_no_more_among_many_than_among_few(
     query: dict[str, Any],
 ) -> None:
     sent: list[str] = []
-    original = Connections.send_all
+    original = Node.exchange
 
-    def counted(self: Connections, commands: Sequence[bytes]) -> tuple[list[Any], bool]:
+    def counted(node: Node, commands: Sequence[bytes], within: float | None = None) -> Replies:
         sent.extend(command.split(b"\r\n")[2].decode() for command in commands)
-        return original(self, commands)
+        return original(node, commands, within)
 
-    monkeypatch.setattr(Connections, "send_all", counted)
+    monkeypatch.setattr(Node, "exchange", counted)
     counts = []
     with Redis.from_url(redis_url) as client:
         for numbers in (range(400), range(400, 10_000)):

@@ -87,7 +87,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
     silent_fork = ctypes.PyDLL(None).fork
 
     def connection() -> int:
-        number, _ = lock_backends["default"].connections.send(pack("CLIENT", "ID"))
+        (number,), _ = lock_backends["default"].node.exchange([pack("CLIENT", "ID")])
         return number
 
     with lock("a", lease=2) as held:

@@ -153,15 +153,15 @@ def acquire_all(handles):
 def test_ten_thousand_holds_take_one_thread_and_few_round_trips(own_server, use, monkeypatch):
     use(own_server.url)
     backend = lock_backends["default"]
-    send_all = backend.connections.send_all
+    exchange = backend.node.exchange
     trips: list[int] = []
 
-    def counting(commands):
+    def counting(commands, within=None):
         if EXTEND.sha in commands[0]:
             trips.append(len(commands))
-        return send_all(commands)
+        return exchange(commands, within)
 
-    monkeypatch.setattr(backend.connections, "send_all", counting)
+    monkeypatch.setattr(backend.node, "exchange", counting)
     handles = [lock(str(number), lease=18) for number in range(MANY)]
     began = time.monotonic()
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -68,6 +70,54 @@ def test_a_waiter_whose_loop_stands_still_costs_the_others_the_grant_lease(still
     assert not thread.is_alive()
 
 
+def test_five_whose_loop_stands_still_cost_no_more_than_one(use, place):
+    """Their turns are taken back, the later ones at once."""
+    use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": 20.0}})
+    held, waiter = lock("a", lease=60), lock("a", lease=60)
+    held.acquire()
+    still = [StillLoop()]
+    loop = still[0].loop
+    others = [loop.create_task(lock("a").aacquire(wait=60)) for _ in range(4)]
+    loop.run_until_complete(still[0]._until_queued(5))
+    thread = threading.Thread(target=waiter.acquire, args=(60,))
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 6)
+    began = time.monotonic()
+    held.release()
+    thread.join(40)
+    took = time.monotonic() - began
+    try:
+        assert waiter.held
+        assert took < 15, "each of them has cost a grant lease"
+    finally:
+        for task in others:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*others, return_exceptions=True))
+        still[0].end()
+        waiter.release()
+
+
+def test_leases_that_end_by_themselves_follow_each_other_at_once(use, place):
+    """Each who is granted the lock leaves it to its end: the next looks then, not a second later."""
+    grants: list[float] = []
+
+    def take() -> None:
+        handle = lock("a", lease=0.2, renew=False)
+        assert handle.acquire(wait=40)
+        grants.append(time.monotonic())
+        handle.detach()
+
+    threads = [threading.Thread(target=take) for _ in range(10)]
+    with lock("a", lease=60):
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: jobs.queue_length("a") == 10)
+    for thread in threads:
+        thread.join()
+    pauses = sorted(after - before for before, after in zip(grants, grants[1:], strict=False))
+    assert pauses[len(pauses) // 2] < 0.5
+
+
 @pytest.mark.parametrize("still_loop", [40.0], indirect=True)
 def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
     still, held, thread = still_loop
@@ -78,16 +128,12 @@ def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
 
 
 def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place, monkeypatch):
-    start = threading.Thread.start
-
-    def refuse(thread):
-        if thread.name == "django_redislock-wakeups":
-            raise RuntimeError("can't start new thread")
-        start(thread)
+    def refuse(*args):
+        raise RuntimeError("can't start new thread")
 
     with lock("a", lease=60):
         with monkeypatch.context() as now:
-            now.setattr(threading.Thread, "start", refuse)
+            now.setattr(_thread, "start_new_thread", refuse)
             with pytest.raises(RuntimeError):
                 lock("a").acquire(wait=60)
         waiter = lock("a")

@@ -30,9 +30,8 @@ def commands(client: Redis) -> int:
 
 def pooled(backend: Any) -> int:
     """How many connections threads and coroutines have opened."""
-    pool = backend.connections.pool
-    of_threads = len(pool._available_connections) + len(pool._in_use_connections)
-    return of_threads + len(backend.node.async_wire._loops)
+    links = sum(link.sock is not None for link in backend.node._links)
+    return links + len(backend.node.async_wire._loops)
 
 
 @pytest.mark.timeout(240)
@@ -90,7 +89,7 @@ def test_a_thousand_who_give_up_leave_no_trace(using):
     with lock("a", using=using) as held:
         assert not any(asyncio.run(give_up_together()))
         assert lock_backends[using].inspect("a")[1] == []
-        assert len(lock_backends[using].waiters._names) == 0
+        assert not lock_backends[using].waiters
         held.check()
 
 
@@ -103,8 +102,7 @@ async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place):
     while not backend.inspect("a")[1]:
         await asyncio.sleep(0.001)
     token = backend.inspect("a")[1][0].token
-    for name in list(backend.waiters._names):
-        backend.waiters.leave(name, token)  # as at the end of its attempt
+    backend.waiters.leave("a", token)  # as at the end of its attempt
     held.release()
     other = lock("a", wait=20)
     await other.aacquire()
@@ -121,7 +119,8 @@ async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks):
     hearing = asyncio.create_task(waiter.ahear(30))
     for _ in range(5):
         await asyncio.sleep(0)
-    waiter._told.put_nowait(Turn(1, 1.0))
+    waiter._turns.append(Turn(1, 1.0))
+    waiter._told.set()
     for _ in range(ticks):
         await asyncio.sleep(0)
     if hearing.cancel():
@@ -137,23 +136,23 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
     held = lock("a")
     await held.aacquire()
     connected = threading.Event()
-    serve = backend.wakeups._serve
+    hear = backend.wakeups._hear
 
-    def never(connection, bell):
+    def never(bell):
         connected.set()
         refused.wait(20)
         raise ConnectionError("cut")
 
     refused = threading.Event()
-    backend.wakeups._serve = never
+    backend.wakeups._hear = never
     waiting = asyncio.create_task(lock("a").aacquire(wait=30))
     await asyncio.to_thread(connected.wait, 20)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    backend.wakeups._serve = serve
+    backend.wakeups._hear = hear
     refused.set()
-    await asyncio.to_thread(wait_until, lambda: not backend.wakeups._wanted)
+    await asyncio.to_thread(wait_until, lambda: not backend.wakeups._channels.wanted)
     gc.collect()
     await asyncio.sleep(0)
     await held.arelease()

@@ -84,9 +84,10 @@ class Link:
 
     def close(self) -> None:
         """Disconnect."""
-        sock, self.sock, self.clean = self.sock, None, False
-        if sock is not None:
-            sock.close()
+        self.clean = False
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
 
     __del__ = close
 
