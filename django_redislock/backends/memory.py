@@ -65,7 +65,7 @@ class MemoryLockBackend(BaseLockBackend):
     def _begin(self) -> None:
         self._mutex = threading.RLock()
         self._names: dict[str, _Name] = {}
-        self._gone: dict[str, float] = {}
+        self._gone: dict[tuple[str, str], float] = {}
         self._last_number = 0
         self._sweep_at = 100
         self._hour = Hour()
@@ -77,7 +77,7 @@ class MemoryLockBackend(BaseLockBackend):
                 self._sweep(now)
             name = self._names.setdefault(claim.name, _Name())
             self._drop_expired(name, now)
-            if self._gone.get(claim.token, now) > now:
+            if self._gone.get((claim.name, claim.token), now) > now:
                 return self._busy(name, now)
             held = name.holds.get(claim.token)
             if held is not None:
@@ -85,7 +85,7 @@ class MemoryLockBackend(BaseLockBackend):
                 return Grant(held.fence, held.until)
             if stay > 0:
                 waiting = name.queue.setdefault(claim.token, _Entry(claim, 0.0))
-                waiting.until = now + stay
+                waiting.claim, waiting.until = claim, now + stay
             self._hand_over(name, now, asking=claim.token)
             held = name.holds.get(claim.token)
             if held is None and not name.queue and self._fits(name, claim.limit):
@@ -106,7 +106,7 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex, self._passing_on(name) as (known, now):
             self._gone = {late: until for late, until in self._gone.items() if until > now}
             if late:
-                self._gone[token] = now + late
+                self._gone[name, token] = now + late
             known.holds.pop(token, None)
             known.queue.pop(token, None)
 

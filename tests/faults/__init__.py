@@ -1,0 +1,1 @@
+"""Faults under load: workers use locks while something breaks, and a judge looks on."""

@@ -1,0 +1,156 @@
+"""Actors of one process: threads, and tasks of one event loop, with probes of their stalls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from tests.faults import workload
+from tests.faults.claims import Refused
+from tests.faults.forks import fork
+from tests.faults.history import History
+from tests.faults.injections import INJECTIONS
+from tests.faults.modes import Awaiting, Blocking, drive
+from tests.faults.probes import probe_loop, start_probe
+from tests.faults.workload import Actor, Operation
+
+if TYPE_CHECKING:
+    from tests.faults.worker import Orders
+
+FURTHER: dict[str, dict[Operation, int]] = {
+    "": {},
+    "fork": {fork: 15},
+    "release_elsewhere": {workload.release_elsewhere: 90},
+    "share_token": {workload.share_token: 90},
+}
+CHECK_WAIT = 15.0  # seconds; everybody checks at once, and each is served in turn
+
+
+class Crew:
+    """All actors of one process."""
+
+    def __init__(self, orders: Orders, history: History, random: Random) -> None:
+        self.history = history
+        self.random = random
+        self.stopping = False
+        self.injection = INJECTIONS[orders.injection](random)
+        weights = {**workload.WEIGHTS, **FURTHER[orders.operation]}
+        # A forked copy of an event loop is of no use to anybody.
+        of_tasks = {one: weight for one, weight in weights.items() if one is not fork}
+        self._weights = {Blocking: weights, Awaiting: of_tasks}
+        self.main, *self.others = (self._actor(f"t{i}", Blocking) for i in range(orders.threads))
+        self.tasks = [self._actor(f"a{i}", Awaiting) for i in range(orders.tasks)]
+        self._idle = {one.name: threading.Event() for one in (self.main, *self.others, *self.tasks)}
+        self._loop = asyncio.new_event_loop() if self.tasks else None
+
+    def work(self) -> None:
+        """Work until `stopping`; the main thread returns when its own last operation has ended."""
+        self.injection.start([self.main, *self.others])
+        start_probe(self.history)
+        for actor in self.others:
+            self._start(partial(self._survive, actor), actor.name)
+        if self._loop is not None:
+            self._start(self._run_loop, "loop")
+        self._survive(self.main)
+
+    def wait_until_idle(self, within: float) -> list[str]:
+        """Return the names of those who have not ended their last operations in time."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline and not all(one.is_set() for one in self._idle.values()):
+            time.sleep(0.02)
+        return [name for name, idle in self._idle.items() if not idle.is_set()]
+
+    def check(self) -> None:
+        """Acquire each name once more in a thread and in a task: this process still can."""
+        checking = [self._start(self._check_all, "check")]
+        if self._loop is not None:
+            of_task = asyncio.run_coroutine_threadsafe(self._acheck_all(), self._loop)
+            checking.append(self._start(of_task.result, "check in a task"))
+        for thread in checking:
+            thread.join(2 * CHECK_WAIT)
+            if thread.is_alive():
+                self.history.record("error", error=f"{thread.name} did not end")
+
+    def _actor(self, name: str, mode: type[Blocking | Awaiting]) -> Actor:
+        random = Random(self.random.random())
+        return Actor(name, mode(), self.history, random, self.injection.interruptions)
+
+    def _start(self, target: Callable[[], Any], name: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _survive(self, actor: Actor) -> None:
+        """Work in this thread; an interruption may come even where another one is handled."""
+
+        def again(work: Callable[[], None]) -> None:
+            while True:
+                try:
+                    return work()
+                except self.injection.interruptions:
+                    continue
+
+        again(partial(again, partial(again, partial(self._work, actor))))
+        self._idle[actor.name].set()
+
+    def _work(self, actor: Actor) -> None:
+        error: BaseException | None = None
+        while True:
+            try:
+                drive(actor.mend(error))
+                error = None
+                if self.stopping:
+                    return
+                self.injection.arm(actor)
+                drive(actor.act(self._choose(actor)))
+                self.injection.disarm(actor)
+            except self.injection.interruptions as raised:
+                self.injection.disarm(actor)
+                error = raised
+
+    def _run_loop(self) -> None:
+        assert self._loop is not None
+        self._loop.set_exception_handler(
+            lambda _, told: self.history.record("error", error=f"in the event loop: {told}")
+        )
+        self._probing = self._loop.create_task(probe_loop(self.history))
+        # A loop keeps only weak references to its tasks.
+        self._working = [self._loop.create_task(self._awork(actor)) for actor in self.tasks]
+        self._loop.run_forever()
+
+    async def _awork(self, actor: Actor) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.stopping:
+            task = loop.create_task(actor.act(self._choose(actor)))
+            cancelling = [loop.call_later(delay, task.cancel) for delay in self.injection.delays()]
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                await actor.mend(error)
+            for handle in cancelling:
+                handle.cancel()
+        self._idle[actor.name].set()
+
+    def _choose(self, actor: Actor) -> Operation:
+        weights = self._weights[type(actor.mode)]
+        return actor.random.choices(list(weights), list(weights.values()))[0]
+
+    def _check_all(self) -> None:
+        drive(self._check(self._actor("check", Blocking)))
+
+    async def _acheck_all(self) -> None:
+        await self._check(self._actor("acheck", Awaiting))
+
+    async def _check(self, actor: Actor) -> None:
+        for name in workload.NAMES:
+            claim = actor.claim(name, wait=CHECK_WAIT)
+            try:
+                await claim.acquire()
+                await claim.release()
+            except Refused:
+                claim.note("error", error=f"{actor.name}: {name} cannot be acquired any more")

@@ -1,0 +1,181 @@
+"""Claims: handles whose every step is written into the history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
+from tests.faults.history import History, now
+from tests.faults.modes import Handle, Mode
+
+if TYPE_CHECKING:
+    from tests.faults.injections import Interruptions
+
+
+# How a release reports that its hold was lost; of several names, one may be out of reach as well.
+REPORTED = (LockLost.__name__, LockUnavailable.__name__)
+
+
+class Refused(Exception):
+    """The claim has no hold to work with; the history says why."""
+
+
+class Claim:
+    """One attempt, and the hold that it becomes."""
+
+    def __init__(
+        self,
+        handle: Handle,
+        token: str,
+        history: History,
+        mode: Mode,
+        interruptions: Interruptions,
+        **shown: Any,
+    ) -> None:
+        self.handle = handle
+        self.token = token
+        self.mode = mode
+        self.answered = self.begun = False
+        # Holds of this actor that others are releasing: to join one is no grant.
+        self.joinable: Collection[str] = ()
+        self._history = history
+        self._interruptions = interruptions
+        self._lease = shown.pop("lease", None)
+        self._shown = shown
+        # Names that are held together are also judged as one name: only that one waits.
+        self._together = "+".join(handle.names) if isinstance(handle, MultiLock) else handle.name
+
+    def note(self, kind: str, **fields: Any) -> None:
+        """Write an event of the whole claim into the history."""
+        self._history.record(kind, self._together, self.token, **self._shown, **fields)
+
+    def witness(self, kind: str = "held") -> bool:
+        """Note that it is held now, if the handle says so; return whether it does."""
+        # The time is taken first: whatever comes between, it was held then.
+        at = now()
+        if not self.handle.held:
+            return False
+        self._note_each(kind, at)
+        return True
+
+    @property
+    def hold(self) -> str:
+        """The token of the hold of one name, which handles may share."""
+        return "" if isinstance(self.handle, MultiLock) else self.handle.token
+
+    async def acquire(self, *, as_block: bool = False) -> None:
+        """Acquire it, or raise Refused."""
+        self.begun = True
+        self.note("asked", wait=self.handle.wait)
+        try:
+            acquired = await self._ask(as_block)
+        except self._interruptions:
+            raise
+        except LockNotAcquired:
+            acquired = False
+        except Exception as error:
+            self._answer("failed", error=described(error))
+            raise Refused from error
+        if not acquired:
+            self._answer("gave_up")
+            if self.handle.held:
+                self.note("error", error="a handle that has not acquired says that it is held")
+            raise Refused
+        if not self.witness("acquired"):
+            self._answer("lost")
+            return
+        self.answered = True
+
+    async def extend(self, lease: float) -> None:
+        """Extend it, if it is still held."""
+        if not self.witness():
+            return
+        try:
+            await self.mode.extend(self.handle, lease)
+        except self._interruptions:
+            raise
+        except Exception as error:  # noqa: BLE001 (judged by the checker)
+            self.note("over", error=described(error))
+        else:
+            self.witness()
+
+    async def release(self, *, as_block: bool = False) -> None:
+        """Release it; a hold that is lost must be reported."""
+        held = self.witness("released")
+        if not held:
+            self.note("lost", lease=self._lease)
+        await self._release(held, as_block)
+
+    async def join(self, inner: Claim) -> None:
+        """Acquire and release another handle of the same thread or task, which joins the hold."""
+        held = self.witness()
+        try:
+            joined = await self.mode.acquire(inner.handle)
+            if self.witness() and not joined:
+                self.note("error", error="a reentrant handle was refused by its own thread's hold")
+            if held and joined and inner.hold != self.hold and self.handle.held:
+                self.note("error", error="a reentrant handle holds beside its own thread's hold")
+            if joined:
+                await self.mode.leave(inner.handle)
+        except LockError as error:
+            self.note("over", error=described(error))
+
+    async def release_elsewhere(self) -> None:
+        """Let another thread or task release it."""
+        if self.witness("released"):
+            await self.mode.elsewhere(self._release(held=True, as_block=False))
+
+    async def mend(self) -> None:
+        """Release what an interruption has left held, as a `finally` would."""
+        if self.begun and not self.answered:
+            self._answer("interrupted")
+        if self.witness("released"):
+            try:
+                await self.mode.release(self.handle)
+            except LockError as error:
+                # An interrupted release may have gone through: it is not held any more then.
+                if type(error) is not LockError:
+                    self.note("over", error=described(error))
+
+    async def _release(self, held: bool, as_block: bool) -> None:
+        remaining = self.handle.remaining() if held else None
+        error = ""
+        try:
+            await (self.mode.leave if as_block else self.mode.release)(self.handle)
+        except self._interruptions:
+            raise
+        except Exception as raised:  # noqa: BLE001 (judged by the checker)
+            error = described(raised)
+        self.note("over", error=error, lease=remaining)
+        if self.handle.held:
+            self.note("error", error="a handle that was released says that it is held")
+        if not held and error not in REPORTED:
+            self.note("error", error=f"the release of a lost hold was answered with {error!r}")
+
+    async def _ask(self, as_block: bool) -> bool:
+        if as_block:
+            await self.mode.enter(self.handle)
+            return True
+        return await self.mode.acquire(self.handle)
+
+    def _answer(self, kind: str, **fields: Any) -> None:
+        self.note(kind, **fields)
+        self.answered = True
+
+    def _note_each(self, kind: str, at: int) -> None:
+        if not isinstance(self.handle, MultiLock):
+            joined = self.hold in self.joinable
+            self.note(kind, at=at, fence=None if joined else self.handle.fence)
+            return
+        self.note(kind, at=at)
+        for name, fence in self.handle.fences.items():
+            self._history.record(kind, name, self.token, at=at, fence=fence)
+
+
+def described(error: BaseException) -> str:
+    """Name a documented error by its class; tell all of any other."""
+    if isinstance(error, LockError) and type(error) is not LockError:
+        return type(error).__name__
+    cause = f", from {error.__cause__!r}" if error.__cause__ else ""
+    return f"{error!r}{cause}"

@@ -1,0 +1,67 @@
+"""Forks in the middle of the work: the child holds nothing of its parent, and locks on its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tests.faults.claims import Claim, Refused
+from tests.faults.modes import Blocking, drive
+from tests.faults.probes import start_probe
+from tests.faults.workload import MUTEXES, Actor, brief, permit, transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How long (seconds) a child may take for its few operations.
+CHILD_TAKES = 15.0
+
+
+async def fork(actor: Actor) -> None:
+    """Fork while a renewed hold is there, and wait for the child."""
+    claim = actor.claim(actor.random.choice(MUTEXES), renew=True)
+    await claim.acquire()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for error in _in_child(actor, claim):
+                actor.history.record("error", error=error)
+        except BaseException as error:  # noqa: BLE001 (it must not get out of the child)
+            actor.history.record("error", error=f"a forked child has raised {error!r}")
+        finally:
+            os._exit(0)
+    claim.witness()
+    await claim.release()
+    if not _has_ended(pid):
+        os.kill(pid, signal.SIGKILL)
+        actor.history.record("error", error=f"the forked child {pid} did not end")
+        actor.history.record("gone", pid=pid)
+
+
+def _in_child(parent: Actor, inherited: Claim) -> Iterator[str]:
+    if inherited.handle.held:
+        yield "a forked child holds what its parent holds"
+    try:
+        inherited.handle.release()
+    except Exception as error:  # noqa: BLE001 (judged below)
+        if type(error).__name__ not in ("LockError", "LockLost"):
+            yield f"the release in a forked child has raised {error!r}"
+    else:
+        yield "a forked child has released what its parent holds"
+    start_probe(parent.history)
+    own = Actor(f"{parent.name}-child", Blocking(), parent.history, parent.random, ())
+    for operation in (brief, transfer, permit, brief):
+        with suppress(Refused):
+            drive(own.act(operation))
+
+
+def _has_ended(pid: int) -> bool:
+    deadline = time.monotonic() + CHILD_TAKES
+    while time.monotonic() < deadline:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.005)
+    return False

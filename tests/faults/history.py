@@ -1,0 +1,115 @@
+"""History of what processes did with locks: one file a process, one line an event.
+
+An event states only what its recorder knows for certain, whatever the scheduler does:
+
+    history.record("asked", name, token, wait=1.0)    # before the acquire
+    history.record("acquired", name, token, fence=7)  # after it has returned, while it is held
+    history.record("held", name, token)               # as often as wanted, while it is held
+    history.record("released", name, token)           # BEFORE the release, while it is held
+
+A hold is certain from `acquired` to its last `held` or `released`. A line that an interruption
+prevents makes that time shorter, never longer, so two holds that overlap did overlap in truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+KINDS = {
+    "asked": "an attempt begins",
+    "queued": "the server is known to have the attempt in its queue",
+    "acquired": "the attempt ended with a hold",
+    "gave_up": "the attempt ended without a hold, for others have it",
+    "failed": "the attempt ended with an error",
+    "interrupted": "the attempt was ended by an interruption",
+    "held": "the handle was held at that time",
+    "released": "the release is about to begin",
+    "over": "the release ended, perhaps with an error",
+    "lost": "the handle knows that its hold is lost",
+    "gone": "the process was killed",
+    "stall": "the process, its event loop or the server did not run for `wait` seconds",
+    "error": "something went wrong that no attempt explains",
+}
+
+
+class Event(NamedTuple):
+    """One line of a history. `at` is in nanoseconds of the clock that all processes share."""
+
+    kind: str
+    name: str
+    token: str
+    at: int
+    pid: int
+    who: str
+    fence: int | None = None
+    limit: int = 1
+    shared: bool = False
+    wait: float | None = None
+    lease: float | None = None  # of a renewed hold; what is left of it at its release
+    error: str = ""
+
+
+def now() -> int:
+    """Return the time of CLOCK_MONOTONIC, which all processes of a machine share."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+class History:
+    """A folder that processes and threads write to, one write an event.
+
+    The object can be given to a worker process, and be used on both sides of a fork.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._descriptors: dict[int, int] = {}
+
+    def __getstate__(self) -> str:
+        return self.path
+
+    def __setstate__(self, path: str) -> None:
+        self.path = path
+        self._descriptors = {}
+
+    def record(self, kind: str, name: str = "", token: str = "", **fields: Any) -> None:
+        """Append an event. `fields` are those of Event; `at`, `pid` and `who` have defaults.
+
+        `who` takes turns: by default the process and the thread.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"There is no event {kind!r}, only {', '.join(KINDS)}.")
+        own = os.getpid()
+        at = fields.pop("at", None) or now()
+        pid = fields.pop("pid", own)
+        who = fields.pop("who", None) or f"{pid}/{threading.get_ident()}"
+        event = Event(kind, name, token, at, pid, who, **fields)
+        # One write with O_APPEND: no line lands inside another, and a kill loses none.
+        os.write(self._descriptors.get(own) or self._open(own), f"{json.dumps(event)}\n".encode())
+
+    def events(self) -> list[Event]:
+        """Return all events in order of time."""
+        events = []
+        for path in Path(self.path).glob("*.jsonl"):
+            for line in path.read_text().splitlines():
+                # A kill may cut the last line short.
+                with contextlib.suppress(ValueError):
+                    events.append(Event(*json.loads(line)))
+        return sorted(events, key=lambda event: event.at)
+
+    def close(self) -> None:
+        """Close the files; the next record opens them again."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _open(self, pid: int) -> int:
+        Path(self.path).mkdir(exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(f"{self.path}/{pid}.jsonl", flags, 0o600)
+        self._descriptors[pid] = descriptor
+        return descriptor

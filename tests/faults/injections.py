@@ -1,0 +1,154 @@
+"""Injections: faults that a worker causes inside of itself, in the middle of operations."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import signal
+import threading
+import time
+from random import Random
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.faults.workload import Actor
+
+Interruptions = tuple[type[BaseException], ...]
+
+
+class HardInterruption(BaseException):
+    """Raised at random, as KeyboardInterrupt and rq's time limit are."""
+
+
+class SoftInterruption(Exception):
+    """Raised at random, as Celery's soft time limit is."""
+
+
+class Injection:
+    """Nothing happens. `arm` and `disarm` enclose each operation of a thread."""
+
+    interruptions: Interruptions = ()
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+
+    def start(self, actors: list[Actor]) -> None:
+        """Prepare; called once, in the main thread, with the actors that are threads."""
+
+    def arm(self, actor: Actor) -> None:
+        """Interrupt the operation that begins, or do not."""
+
+    def disarm(self, actor: Actor) -> None:
+        """Interrupt no more."""
+
+    def delays(self) -> list[float]:
+        """Return when (seconds) to cancel the operation of a task that begins."""
+        return []
+
+    def delay(self) -> float:
+        """Return a moment (seconds) in the middle of an operation: of its commands or its wait."""
+        longest = self.random.choice((0.0008, 0.0008, 0.003, 0.02, 0.3))
+        return longest * (0.02 + self.random.random())
+
+
+class Cancellations(Injection):
+    """Tasks are cancelled, some of them twice."""
+
+    interruptions = (asyncio.CancelledError,)
+
+    def delays(self) -> list[float]:
+        if self.random.random() < 0.3:
+            return []
+        first = self.delay()
+        return [first, first + self.delay() / 10][: self.random.choice((1, 1, 2))]
+
+
+class Alarms(Injection):
+    """SIGALRM comes in the main thread, sometimes twice, and its handler raises."""
+
+    interruptions = (HardInterruption, SoftInterruption)
+
+    def start(self, actors: list[Actor]) -> None:
+        self._armed = self._again = False
+        signal.signal(signal.SIGALRM, self._raise)
+
+    def arm(self, actor: Actor) -> None:
+        if threading.current_thread() is threading.main_thread() and self.random.random() < 0.7:
+            self._armed, self._again = True, self.random.random() < 0.3
+            signal.setitimer(signal.ITIMER_REAL, self.delay())
+
+    def disarm(self, actor: Actor) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if self._armed:
+            if self._again:
+                self._again = False
+                signal.setitimer(signal.ITIMER_REAL, 0.00001 + self.delay() / 20)
+            raise self.random.choice(self.interruptions)
+
+
+class AsynchronousExceptions(Injection):
+    """Another thread sets exceptions in threads, as dramatiq's time limits do."""
+
+    interruptions = (HardInterruption, SoftInterruption)
+
+    def start(self, actors: list[Actor]) -> None:
+        self._armed: dict[str, int] = {}
+        threading.Thread(target=self._throw_all, daemon=True, name="thrower").start()
+
+    def arm(self, actor: Actor) -> None:
+        if self.random.random() < 0.7:
+            self._armed[actor.name] = threading.get_ident()
+
+    def disarm(self, actor: Actor) -> None:
+        self._armed.pop(actor.name, None)
+
+    def _throw_all(self) -> None:
+        while True:
+            time.sleep(self.delay() / 4)
+            for actor, thread in list(self._armed.items()):
+                self._throw(thread)
+                if self.random.random() < 0.7:
+                    self._armed.pop(actor, None)
+                break
+
+    def _throw(self, thread: int) -> None:
+        error = ctypes.py_object(self.random.choice(self.interruptions))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+
+
+class GeventTimeouts(Injection):
+    """`gevent.Timeout` comes at the points where greenlets switch."""
+
+    def __init__(self, random: Random) -> None:
+        import gevent
+
+        super().__init__(random)
+        self._timeout = gevent.Timeout
+        self.interruptions = (gevent.Timeout,)
+        self._running: dict[str, list[gevent.Timeout]] = {}
+
+    def arm(self, actor: Actor) -> None:
+        if self.random.random() < 0.7:
+            first = self.delay()
+            delays = [first, first + self.delay() / 10][: self.random.choice((1, 1, 2))]
+            self._running[actor.name] = [self._timeout(delay) for delay in delays]
+            for timeout in self._running[actor.name]:
+                timeout.start()
+
+    def disarm(self, actor: Actor) -> None:
+        for timeout in self._running.pop(actor.name, []):
+            timeout.cancel()
+
+
+INJECTIONS: dict[str, type[Injection]] = {
+    "": Injection,
+    "cancellations": Cancellations,
+    "alarms": Alarms,
+    "asynchronous": AsynchronousExceptions,
+    "gevent": GeventTimeouts,
+}

@@ -1,0 +1,118 @@
+"""The two ways to use a handle. What a workload does is written once, as an `async def`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine
+from queue import SimpleQueue
+from typing import Any, Protocol, TypeVar
+
+from django_redislock import Lock, MultiLock
+
+T = TypeVar("T")
+Handle = Lock | MultiLock
+Work = Coroutine[Any, Any, None]
+
+
+class Mode(Protocol):
+    """The verbs of a handle and a pause, for threads or for tasks."""
+
+    async def acquire(self, handle: Handle) -> bool:
+        """Acquire it with the handle's own wait."""
+
+    async def enter(self, handle: Handle) -> None:
+        """Begin a `with` block."""
+
+    async def extend(self, handle: Handle, lease: float) -> None:
+        """Extend its lease."""
+
+    async def release(self, handle: Handle) -> None:
+        """Release it."""
+
+    async def leave(self, handle: Handle) -> None:
+        """End a `with` block."""
+
+    async def elsewhere(self, work: Work) -> None:
+        """Begin to do something in another thread or task."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run."""
+
+
+class Blocking:
+    """For threads."""
+
+    def __init__(self) -> None:
+        self._to_do: SimpleQueue[Work] = SimpleQueue()
+        self._helper: threading.Thread | None = None
+
+    async def acquire(self, handle: Handle) -> bool:
+        return handle.acquire()
+
+    async def enter(self, handle: Handle) -> None:
+        handle.__enter__()
+
+    async def extend(self, handle: Handle, lease: float) -> None:
+        handle.extend(lease)
+
+    async def release(self, handle: Handle) -> None:
+        handle.release()
+
+    async def leave(self, handle: Handle) -> None:
+        handle.__exit__(None, None, None)
+
+    async def elsewhere(self, work: Work) -> None:
+        if self._helper is None:
+            self._helper = threading.Thread(target=self._help, daemon=True, name="helper")
+            self._helper.start()
+        self._to_do.put(work)
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 (this is the blocking way)
+
+    def _help(self) -> None:
+        while True:
+            drive(self._to_do.get())
+
+
+class Awaiting:
+    """For tasks."""
+
+    def __init__(self) -> None:
+        self._helpers: set[asyncio.Task[None]] = set()
+
+    async def acquire(self, handle: Handle) -> bool:
+        return await handle.aacquire()
+
+    async def enter(self, handle: Handle) -> None:
+        await handle.__aenter__()
+
+    async def extend(self, handle: Handle, lease: float) -> None:
+        await handle.aextend(lease)
+
+    async def release(self, handle: Handle) -> None:
+        await handle.arelease()
+
+    async def leave(self, handle: Handle) -> None:
+        await handle.__aexit__(None, None, None)
+
+    async def elsewhere(self, work: Work) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._helpers.add(task)
+        task.add_done_callback(self._helpers.discard)
+        await asyncio.sleep(0)  # the other task begins
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Run what never suspends, as it is with `Blocking`."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError(f"{work} has suspended.")

@@ -1,0 +1,206 @@
+"""Scene of a run: a server, perhaps a proxy before it, workers, and the history of what they do."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from django.test import override_settings
+from redis import Redis
+from redis.exceptions import RedisError
+
+from django_redislock import lock_backends
+from django_redislock.testing.servers import EmbeddedServer
+from tests.faults.history import History, now
+from tests.faults.worker import Orders
+from tests.support.places import Place
+from tests.support.processes import freeze, kill_hard, thaw, wait_until
+from tests.support.proxy import Proxy
+
+if TYPE_CHECKING:
+    from tests.faults.faults import Fault
+
+ROOT = Path(__file__).parents[2]
+WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
+PING_EVERY, SLOW = 0.02, 0.005  # seconds
+
+
+class Scene:
+    """What a fault may act on. It ends with the block, and leaves nothing behind."""
+
+    def __init__(self, fault: Fault, seed: int) -> None:
+        self.fault = fault
+        self.seed = seed
+        self.random = Random(seed)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._started = 0
+        self._ending = threading.Event()
+
+    def __enter__(self) -> Scene:
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="redislock-faults-"))
+            self.folder = Path(folder)
+            self.history = History(self.folder / "history")
+            self.server = stack.enter_context(EmbeddedServer(args=self._server_arguments()))
+            self.proxy: Proxy | None = None
+            if self.fault.uses_proxy:
+                self.proxy = stack.enter_context(Proxy(self.server.url))
+            self._write_orders()
+            stack.callback(self._end_all)
+            for _ in range(self.fault.processes):
+                self.start_worker()
+            self._wait_for("ready")
+            self._stack = stack.pop_all()
+        self._start_probe()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ending.set()
+        self._stack.close()
+
+    def start_worker(self) -> None:
+        """Start one more worker."""
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "REDISLOCK_TEST_REDIS_URL": self.server.url,
+            "PYTHONWARNINGS": "ignore",
+        }
+        module = "green_worker" if self.fault.greenlets else "worker"
+        with (self.folder / f"output-{self._started}").open("wb") as output:
+            arguments = [str(self.folder), str(self._started)]
+            worker = subprocess.Popen(
+                [sys.executable, "-m", f"tests.faults.{module}", *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        worker.args = output.name
+        self._started += 1
+        self.workers.append(worker)
+
+    def kill_worker(self) -> None:
+        """Kill one as `kill -9` does."""
+        worker = self.random.choice(self.workers)
+        kill_hard(worker.pid)
+        worker.wait()
+        self.history.record("gone", pid=worker.pid)
+        self.workers.remove(worker)
+
+    @contextmanager
+    def frozen_worker(self) -> Iterator[None]:
+        """Stop one in its tracks for the block."""
+        worker = self.random.choice(self.workers)
+        freeze(worker.pid)
+        try:
+            yield
+        finally:
+            thaw(worker.pid)
+
+    def client(self) -> Redis:
+        """A connection to the server that passes by the proxy."""
+        return Redis.from_url(self.server.url)
+
+    def tell(self, what: str, answer: str) -> None:
+        """Give the workers a sign, and wait until each has answered or ended."""
+        (self.folder / what).touch()
+        try:
+            self._wait_for(answer)
+        except AssertionError as error:
+            self.history.record("error", error=str(error))
+
+    def end(self) -> None:
+        """Let the workers end by themselves; what they do instead is an error."""
+        (self.folder / "end").touch()
+        for worker in self.workers:
+            try:
+                status = worker.wait(WITHIN / 3)
+            except subprocess.TimeoutExpired:
+                self.history.record("error", error=f"worker {worker.pid} does not end")
+                continue
+            if status:
+                said = Path(str(worker.args)).read_text(errors="replace")[-2000:]
+                self.history.record("error", error=f"a worker has ended with {status}: {said}")
+
+    def left_behind(self, names: Iterable[str]) -> Iterator[str]:
+        """Return what is held or queued, and the keys of these names that would never expire."""
+        direct = Place(self.server.url, self.place.prefix)
+        with override_settings(**direct.settings()):
+            for name in names:
+                holds, queue = lock_backends["default"].inspect(name)
+                yield from (f"{name}: held by {hold.token}: {hold}" for hold in holds)
+                yield from (f"{name}: queued: {waiting}" for waiting in queue)
+        with self.client() as client:
+            for key in client.scan_iter(match=f"*{direct.prefix}*", count=1000):
+                of_name = key.decode(errors="replace").endswith(tuple(f":{name}" for name in names))
+                if of_name and client.pttl(key) == -1:
+                    yield f"{key!r} has no expiry"
+
+    def _server_arguments(self) -> tuple[str, ...]:
+        if not self.fault.persists:
+            return ()
+        folder = self.folder / "data"
+        folder.mkdir()
+        return ("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always")
+
+    def _write_orders(self) -> None:
+        fault = self.fault
+        self.place = Place(self.proxy.url if self.proxy else self.server.url)
+        if fault.pool:
+            self.place = self.place.pool(**fault.pool)
+        Orders(
+            history=self.history.path,
+            place=dataclasses.asdict(self.place),
+            seed=self.seed,
+            threads=fault.threads,
+            tasks=fault.tasks,
+            injection=fault.injection,
+            operation=fault.operation,
+        ).write(self.folder)
+
+    def _wait_for(self, answer: str) -> None:
+        def have_answered() -> bool:
+            return all(
+                (self.folder / f"{worker.pid}.{answer}").exists() or worker.poll() is not None
+                for worker in self.workers
+            )
+
+        wait_until(have_answered, within=WITHIN, what=f"the workers are {answer}")
+
+    def _start_probe(self) -> None:
+        probe = threading.Thread(target=self._probe, daemon=True, name="probe")
+        probe.start()
+        self._stack.callback(probe.join)
+
+    def _probe(self) -> None:
+        """Note when this machine is busy: pauses are long, and the server answers late."""
+        with self.client() as client:
+            while not self._ending.is_set():
+                asked, began = now(), time.monotonic()
+                self._ending.wait(PING_EVERY)
+                # A server that does not answer may be the fault itself, and no excuse.
+                if self.fault.server_answers:
+                    with suppress(RedisError):
+                        client.ping()
+                took = time.monotonic() - began
+                if took > PING_EVERY + SLOW:
+                    self.history.record("stall", at=asked, who="server", wait=took)
+
+    def _end_all(self) -> None:
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+        self.history.close()

@@ -1,0 +1,41 @@
+"""A site that a server loads before it forks, and before gevent replaces the standard library."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+import django
+from django.test import override_settings
+
+django.setup()
+
+from django_redislock import LockError, lock  # noqa: E402
+from tests.known_faults.witness import Witness  # noqa: E402
+from tests.support.places import Place  # noqa: E402
+
+LEASE = 0.6
+
+override_settings(
+    **Witness.settings(Place(os.environ["KNOWN_FAULTS_URL"], os.environ["KNOWN_FAULTS_PREFIX"]))
+).enable()
+
+# As a project does that takes a lock while it is loaded.
+with lock("loading"):
+    pass
+
+
+def application(
+    environ: dict[str, object], start_response: Callable[[str, list[tuple[str, str]]], object]
+) -> Iterable[bytes]:
+    """Hold a lock for some of its leases, and say whether it is held yet."""
+    try:
+        with lock(str(environ["PATH_INFO"]), lease=LEASE, wait=5) as held:
+            time.sleep(3 * LEASE)
+            held.check()
+        said = b"held"
+    except LockError as error:
+        said = repr(error).encode()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [said]

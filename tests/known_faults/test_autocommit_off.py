@@ -1,0 +1,76 @@
+"""With autocommit off, a hold lasts until the commit, the rollback or the end of the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection, transaction
+
+from django_redislock import lock
+from tests.known_faults.witness import Witness
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ENDS_EARLY = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="only atomic() counts as a transaction: with autocommit off the hold ends before commit",
+)
+ENDS = [transaction.commit, transaction.rollback, lambda: transaction.set_autocommit(True)]
+NAMES = ["commit", "rollback", "autocommit on again"]
+
+
+@pytest.fixture
+def _autocommit_off() -> Iterator[None]:
+    transaction.set_autocommit(False)
+    yield
+    if not connection.get_autocommit():
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
+@ENDS_EARLY
+@pytest.mark.usefixtures("_autocommit_off")
+@pytest.mark.parametrize("end", ENDS, ids=NAMES)
+def test_a_hold_lasts_until_the_transaction_ends(
+    witness: Witness, end: Callable[[], object]
+) -> None:
+    with lock("a") as held:
+        pass
+    assert witness.tokens("a") == [held.token]
+    end()
+    witness.wait_until_free("a")
+
+
+@ENDS_EARLY
+@pytest.mark.usefixtures("_autocommit_off")
+def test_and_so_does_the_next_one(witness: Witness) -> None:
+    """After a commit Django begins another transaction by itself."""
+    transaction.commit()
+    with lock("a") as held:
+        pass
+    assert witness.tokens("a") == [held.token]
+    transaction.commit()
+    witness.wait_until_free("a")
+
+
+@ENDS_EARLY
+@pytest.mark.usefixtures("_autocommit_off")
+def test_a_hold_does_not_outlive_the_connection(witness: Witness) -> None:
+    with lock("a") as held:
+        pass
+    assert witness.tokens("a") == [held.token]
+    connection.close()
+    witness.wait_until_free("a")
+
+
+@ENDS_EARLY
+@pytest.mark.usefixtures("_autocommit_off")
+def test_atomic_inside_of_it_commits_nothing(witness: Witness) -> None:
+    with transaction.atomic():
+        with lock("a") as held:
+            pass
+    assert witness.tokens("a") == [held.token]
+    transaction.commit()
+    witness.wait_until_free("a")

@@ -1,0 +1,84 @@
+"""A pool that blocks, and has nothing left, does not hold up a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+
+from django_redislock import LockUnavailable, lock
+from tests.known_faults.witness import Witness
+from tests.support.places import Place
+from tests.support.processes import wait_until
+
+LONGEST = 2  # connections
+TIMEOUT = 6  # seconds for which the pool blocks
+LEASE = 1.0
+
+WAITS_FOR_THE_POOL = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="a connection is asked of the cache's pool, which blocks for its own time-out",
+)
+
+
+@pytest.fixture
+def pool(place: Place, settings: Any, witness: Witness) -> Any:
+    blocking = place.pool(max_connections=LONGEST, timeout=TIMEOUT)
+    both = Witness.settings(place)
+    both["CACHES"]["default"] = blocking.settings()["CACHES"]["default"]
+    for setting, value in both.items():
+        setattr(settings, setting, value)
+    cache: Any = caches["default"]
+    return cache.client.get_client().connection_pool
+
+
+@contextlib.contextmanager
+def used_up(pool: Any) -> Iterator[None]:
+    """The cache's own users have all of its connections."""
+    connections = [pool.get_connection() for _ in range(LONGEST)]
+    try:
+        yield
+    finally:
+        for connection in connections:
+            pool.release(connection)
+
+
+@WAITS_FOR_THE_POOL
+def test_a_hold_is_renewed(pool: Any, witness: Witness) -> None:
+    held = lock("a", lease=LEASE)
+    held.acquire()
+    fence = held.fence
+    with used_up(pool):
+        lost = held.lost.wait(3 * LEASE)
+    assert not lost
+    assert [hold.fence for hold in witness.holds("a")] == [fence]
+    held.release()
+
+
+@WAITS_FOR_THE_POOL
+def test_who_does_not_wait_is_answered_at_once(pool: Any) -> None:
+    with used_up(pool):
+        began = time.monotonic()
+        with contextlib.suppress(LockUnavailable):
+            handle = lock("a")
+            if handle.acquire(wait=0):
+                handle.release()
+        took = time.monotonic() - began
+    assert took < TIMEOUT / 2
+
+
+@WAITS_FOR_THE_POOL
+def test_a_release_is_done_at_once(pool: Any, witness: Witness) -> None:
+    held = lock("a", lease=60)
+    held.acquire()
+    with used_up(pool):
+        began = time.monotonic()
+        held.release()
+        took = time.monotonic() - began
+    wait_until(lambda: not witness.holds("a"))
+    assert took < TIMEOUT / 2

@@ -1,0 +1,60 @@
+"""`wait` is exact, also when the server hangs: no answer in time is LockUnavailable."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from django_redislock import Lock, LockUnavailable, lock
+from tests.known_faults.witness import Witness
+from tests.support.proxy import Proxy
+
+# What a machine under load may add (seconds); a socket's own time-out is 5.
+SLACK = 1.5
+
+WAITS_FOR_THE_SOCKET = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="each exchange may take the time-out of the pool's sockets, whatever is left to wait",
+)
+
+
+def took(handle: Lock, wait: float, kind: str) -> float:
+    """How long an attempt takes that gets no answer."""
+    began = time.monotonic()
+    with pytest.raises(LockUnavailable):
+        if kind == "thread":
+            handle.acquire(wait=wait)
+        else:
+            asyncio.run(handle.aacquire(wait=wait))
+    return time.monotonic() - began
+
+
+@WAITS_FOR_THE_SOCKET
+@pytest.mark.parametrize("kind", ["thread", "task"])
+@pytest.mark.parametrize("wait", [0, 0.3, 2.0])
+def test_a_server_that_hangs_from_the_start(through_proxy: Proxy, kind: str, wait: float) -> None:
+    """The first question may take a second, or as long as the wait."""
+    with lock("warm"):
+        pass
+    through_proxy.hold()
+    seconds = took(lock("a"), wait, kind)
+    through_proxy.pass_through()
+    assert seconds < max(1.0, wait) + SLACK
+
+
+@WAITS_FOR_THE_SOCKET
+@pytest.mark.parametrize("kind", ["thread", "task"])
+def test_a_server_that_hangs_meanwhile(through_proxy: Proxy, witness: Witness, kind: str) -> None:
+    wait = 1.5
+    with witness.lock("a", lease=60):
+        stopping = threading.Timer(wait / 3, through_proxy.hold)
+        stopping.start()
+        seconds = took(lock("a"), wait, kind)
+        stopping.join()
+        through_proxy.pass_through()
+        # The first may have been answered late by a machine under load; never that late.
+        assert wait - 0.1 < seconds < wait + SLACK

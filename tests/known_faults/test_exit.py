@@ -1,0 +1,32 @@
+"""At the end of a process, a hold of which a thread still runs is lost before it is another's."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.known_faults import processes
+from tests.known_faults.witness import Witness
+from tests.support.places import Place
+from tests.support.processes import Workers, context, wait_until
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="at exit all holds are released, also those of threads that run on and are not told",
+)
+@pytest.mark.parametrize("ends_by", ["exit", "SIGTERM"])
+def test_who_still_runs_has_lost_it(
+    workers: Workers, place: Place, witness: Witness, ends_by: str
+) -> None:
+    checked = context.Value("d", 0.0)
+    worker = workers.start(processes.hold_until_the_end, place, checked, ends_by)
+    wait_until(lambda: witness.holds("a"))
+    others = witness.lock("a", lease=60)
+    assert others.acquire(wait=40)
+    acquired = time.monotonic()  # the clock is the same in all processes
+    wait_until(lambda: not worker.alive)
+    others.release()
+    assert checked.value < acquired

@@ -1,0 +1,31 @@
+"""Tests that freeze or travel time change nothing here, in no backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.known_faults import processes
+from tests.support.places import Place
+from tests.support.processes import Workers
+
+pytest.importorskip("freezegun")
+pytest.importorskip("time_machine")
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+@pytest.mark.parametrize(
+    "freeze",
+    [
+        pytest.param(
+            "freezegun",
+            marks=pytest.mark.xfail(
+                strict=True,
+                raises=AssertionError,
+                reason="freezegun replaces the module global `monotonic` that each module here has",
+            ),
+        ),
+        "time_machine",
+    ],
+)
+def test_frozen_time(workers: Workers, place: Place, freeze: str, using: str) -> None:
+    assert workers.start(processes.live_in_frozen_time, place, freeze, using).result(40) == []

@@ -1,0 +1,75 @@
+"""One handle in two threads at once: one acquire is refused, and no release is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock import Lock, LockError, lock
+from tests.known_faults.witness import Witness, in_thread
+from tests.support.interruptions import steps_of, stop
+from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
+
+SHARES_ITS_STATE = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="two attempts of one handle write the same attributes, and the later takes them away",
+)
+
+
+def attempt(handle: Lock, said: list[object]) -> None:
+    try:
+        said.append(handle.acquire(wait=0))
+    except LockError as error:
+        said.append(error)
+
+
+def wrong_about(handle: Lock, said: list[object], witness: Witness) -> str:
+    """What is wrong with the handle after its two attempts."""
+    held = True in said
+    released = True
+    try:
+        handle.release()
+    except LockError:
+        released = False
+    left = witness.tokens(handle.name)
+    for token in left:
+        witness.lock(handle.name, token=token).release()
+    right = said.count(True) <= 1 and released == held and not left
+    return "" if right else f"{handle.name}: {said=}, {released=}, {left=}"
+
+
+@SHARES_ITS_STATE
+def test_the_second_acquire_is_refused(through_proxy: Proxy, witness: Witness) -> None:
+    """The first is on its way when it comes."""
+    handle = lock("a")
+    said: list[object] = []
+    through_proxy.hold()
+    threads = [in_thread(attempt, handle, said)]
+    wait_until(lambda: witness.holds("a"))
+    through_proxy.forget()
+    threads.append(in_thread(attempt, handle, said))
+    wait_until(lambda: said or through_proxy.count() or through_proxy.opened)
+    through_proxy.pass_through()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(one).__name__ for one in said) == ["LockError", "bool"]
+    assert wrong_about(handle, said, witness) == ""
+
+
+@SHARES_ITS_STATE
+def test_an_acquire_at_any_moment_of_another(witness: Witness) -> None:
+    wrong = []
+    warm = lock("warm")
+    number = steps_of(warm.acquire)
+    warm.release()
+    for place in range(0, number, 3):
+        handle = lock(f"{place}")
+        said: list[object] = []
+        stop(
+            lambda: attempt(handle, said),  # noqa: B023 - it has ended before the next round
+            lambda: attempt(handle, said),  # noqa: B023
+            at=place,
+        )
+        wrong.append(wrong_about(handle, said, witness))
+    assert [one for one in wrong if one] == []

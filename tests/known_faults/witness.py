@@ -1,0 +1,75 @@
+"""What another process would see of the locks under test."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from django_redislock import Lock, LockError, lock, lock_backends
+from tests.support.places import Place
+from tests.support.processes import WITHIN, wait_until
+
+if TYPE_CHECKING:
+    from django_redislock.backends.base import Hold
+
+ALIAS = "witness"
+
+
+class Witness:
+    """A second alias over the same locks, with connections, waiters and handles of its own."""
+
+    def __init__(self, alias: str = ALIAS) -> None:
+        self.alias = alias
+
+    def teach(self) -> Witness:
+        """Let the server know the scripts: what it has to ask for takes another round trip."""
+        with self.lock("taught") as held:
+            held.extend()
+            self.lock("taught").acquire(wait=0.01)
+        self.holds("taught")
+        return self
+
+    @staticmethod
+    def settings(place: Place) -> dict[str, Any]:
+        """CACHES and LOCKS of the place, with the witness beside `default`."""
+        both = place.settings()
+        own = Place(f"{place.url}?client_name={ALIAS}", place.prefix).settings()
+        both["CACHES"][ALIAS] = own["CACHES"]["default"]
+        both["LOCKS"][ALIAS] = {**own["LOCKS"]["default"], "CACHE": ALIAS}
+        return both
+
+    def lock(self, name: str, **options: Any) -> Lock:
+        return lock(name, using=self.alias, **options)
+
+    def holds(self, name: str) -> list[Hold]:
+        return list(lock_backends[self.alias].inspect(name)[0])
+
+    def tokens(self, name: str) -> list[str]:
+        return [hold.token for hold in self.holds(name)]
+
+    def queue(self, name: str) -> list[str]:
+        return [one.token for one in lock_backends[self.alias].inspect(name)[1]]
+
+    def names(self) -> set[str]:
+        """All names that anybody holds."""
+        return {entry.name for entry in lock_backends[self.alias].entries(0, 100_000).entries}
+
+    def wait_until_free(self, name: str, within: float = WITHIN) -> None:
+        wait_until(lambda: not self.holds(name), within=within, what=f"{name} is free")
+
+    def wait_until_queued(self, name: str, number: int = 1) -> None:
+        wait_until(lambda: len(self.queue(name)) >= number, what=f"{name} has {number} waiters")
+
+
+def give_up(handle: Lock) -> None:
+    """Let a handle go, whatever has become of it."""
+    with contextlib.suppress(LockError):
+        handle.release()
+
+
+def in_thread(target: Any, *args: Any) -> threading.Thread:
+    """Start a thread that does not keep a failed test from its end."""
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,274 @@
+"""Model of what a process holds, and of who finishes what was interrupted.
+
+The code below is the design of `django_redislock.local` and of the verbs of a handle. A `yield`
+stands before each atomic step. It names the step, and what follows up to the next `yield` is it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .records import LEASE, Attempt, Handle, Hold
+from .schedules import Interruption, Program, Wait
+from .surroundings import Surroundings
+
+__all__ = ["Process"]
+
+
+class Process(Surroundings):
+    """A process whose threads hold one name, and its own thread."""
+
+    def exchange(self, verb: str, token: str, lease: int = 0) -> Program:
+        yield f"send {verb} {token}"
+        request = self.send(verb, token, lease)
+        request.awaited = True
+        try:
+            yield Wait(f"{verb} {token}: the reply", lambda: bool(request.reply) or not self.apart)
+        except Interruption:
+            request.awaited = False
+            raise
+        if not request.reply:
+            self.flight.remove(request)
+            request.reply.append(self.server.answer(request, self.now))
+        return request.reply[0]
+
+    # The verbs of a handle
+
+    def drive(self, attempt: Attempt, steps: Program) -> Program:
+        """Run the steps of an attempt; it is over when they are, however they ended."""
+        attempt.steps.append(steps)
+        return (yield from steps)
+
+    def acquire(self, owner: str, handle: Handle, until: int = 0) -> Program:
+        hold = Hold(self.name(f"token.{handle.name}"), owner)
+        attempt = Attempt(self.name(f"acquire.{handle.name}"), "acquire", handle, hold, hold.token)
+        try:
+            granted = yield from self.drive(attempt, self.acquiring(attempt, until))
+            if not self.parted:
+                yield "return from acquire"
+        except Interruption:
+            yield from self.interrupted(attempt)
+            handle.outcomes.append("acquire raised")
+            raise
+        if granted:
+            handle.granted = True
+        return granted
+
+    def acquiring(self, attempt: Attempt, deadline: int) -> Program:
+        if self.guard("an attempt is written down before it sends"):
+            yield "attempts[attempt] = None"
+            self.attempts[attempt] = None
+        joined = yield from self.join(attempt)
+        granted = joined or (yield from self.ask(attempt, deadline))
+        yield "attempts.pop(attempt)"
+        self.attempts.pop(attempt, None)
+        return granted
+
+    def join(self, attempt: Attempt) -> Program:
+        """Share a hold of the same owner that somebody needs and nobody ends."""
+        yield "list(holds)"
+        found = [hold for hold in self.holds if hold.owner == attempt.hold.owner]
+        if not found:
+            return False
+        hold = found[0]
+        attempt.joining = hold
+        if not self.guard("a join writes its need before it looks"):
+            yield "look: leavers, how, ends"
+            leaving = self.leaving(hold)
+            yield "needs[need] = handle"
+            hold.needs[attempt.need] = attempt.handle
+        else:
+            yield "needs[need] = handle"
+            hold.needs[attempt.need] = attempt.handle
+            yield "look: leavers, how, ends"
+            leaving = self.leaving(hold)
+        if leaving:
+            yield from self.leave(attempt.name, hold, attempt.need, "released")
+            return False
+        yield "handle.held = hold, need"
+        attempt.handle.held = hold, attempt.need
+        return True
+
+    def leaving(self, hold: Hold) -> bool:
+        return bool(hold.leavers or hold.how) or hold.ends <= self.now
+
+    def ask(self, attempt: Attempt, deadline: int) -> Program:
+        hold = attempt.hold
+        sent = self.now
+        granted = yield from self.exchange("acquire", hold.token, LEASE)
+        if granted == "queued":
+            turn = self.turn(hold.token)
+            yield Wait("wait for the turn", lambda: turn() or self.now >= deadline)
+            sent = self.server.ends - LEASE if turn() else sent
+            granted = turn() or ((yield from self.exchange("cancel", hold.token)) and False)
+        if granted:
+            yield from self.begin(attempt, sent + LEASE)
+        if not self.guard("an attempt is written down before it sends"):
+            yield "attempts[attempt] = None"
+            self.attempts[attempt] = None
+        return granted
+
+    def turn(self, token: str) -> Callable[[], bool]:
+        return lambda: self.server.token == token
+
+    def begin(self, attempt: Attempt, ends: int) -> Program:
+        hold, handle = attempt.hold, attempt.handle
+        hold.claims["grant"] = (ends, True)
+        if self.guard("a hold is needed before others see it"):
+            hold.needs[attempt.need] = handle
+            yield "holds[hold] = None"
+            self.holds[hold] = None
+        else:
+            yield "holds[hold] = None"
+            self.holds[hold] = None
+            yield "needs[need] = handle"
+            hold.needs[attempt.need] = handle
+        yield "handle.held = hold, need"
+        handle.held = hold, attempt.need
+
+    def release(self, handle: Handle) -> Program:
+        if handle.held is None:
+            return
+        hold, need = handle.held
+        attempt = Attempt(self.name(f"release.{handle.name}"), "release", handle, hold, need)
+        handle.granted = False
+        try:
+            yield from self.drive(attempt, self.releasing(attempt))
+        except Interruption:
+            yield from self.interrupted(attempt)
+            handle.outcomes.append("release raised")
+            raise
+
+    def releasing(self, attempt: Attempt) -> Program:
+        if not self.parted:
+            yield "attempts[attempt] = None"
+        self.attempts[attempt] = None
+        yield from self.leave(attempt.name, attempt.hold, attempt.need, "released")
+        yield "attempts.pop(attempt)"
+        self.attempts.pop(attempt, None)
+
+    # Extension and renewal
+
+    def extend(self, who: str, hold: Hold, lease: int) -> Program:
+        """A lease that may be the last is believed if it is shorter, and until it is replaced."""
+        yield "list(claims)"
+        older = [key for key, (_, replied) in hold.claims.items() if replied]
+        if not self.guard("extensions side by side only shorten belief"):
+            older = list(hold.claims)
+        ends = self.now + lease
+        if self.guard("a shorter lease is believed before it is sent"):
+            yield f"claims[{who}] = {ends}, False"
+            hold.claims[who] = (ends, False)
+        extended = yield from self.exchange("extend", hold.token, lease)
+        if not extended:
+            yield from self.end(who, hold, "lost")
+            return
+        yield f"claims[{who}] = {ends}, True"
+        hold.claims[who] = (ends, True)
+        while older:
+            yield "claims.pop(older)"
+            hold.claims.pop(older.pop(), None)
+
+    def renew(self) -> Program:
+        """Our own thread extends what it finds."""
+        yield Wait("list(holds)", lambda: bool(self.holds))
+        for hold in list(self.holds)[:1]:
+            yield from self.extend("renewal", hold, LEASE)
+
+    # How a hold ends
+
+    def leave(self, leaver: str, hold: Hold, need: str, how: str) -> Program:
+        """This need is over, and the hold with it if nobody else needs it."""
+        yield f"needs.pop({need})"
+        hold.needs.pop(need, None)
+        yield "look: needs"
+        while not hold.needs:
+            mark = leaver if self.guard("each leaver has a mark of its own") else "leaving"
+            if self.guard("a release marks before it looks for needs"):
+                yield f"leavers[{mark}] = 1"
+                hold.leavers[mark] = 1
+            yield "look: needs again"
+            if not hold.needs:
+                yield from self.end(leaver, hold, how)
+                return
+            yield f"leavers.pop({mark})"
+            hold.leavers.pop(mark, None)
+            yield "look: needs"
+
+    def end(self, leaver: str, hold: Hold, how: str) -> Program:
+        """End it once. Whoever does sends what there is to send."""
+        yield f"how.setdefault(how, {how})"
+        mine = (leaver, how)
+        first = hold.how.setdefault("how", mine) is mine
+        if first or not self.guard("one end for each hold"):
+            hold.told.append(how)
+            yield "holds.pop(hold)"
+            self.holds.pop(hold, None)
+            if how == "released":
+                yield from self.exchange("release", hold.token)
+
+    # What our own thread does
+
+    def interrupted(self, attempt: Attempt) -> Program:
+        """An exception left the outermost call: our own thread finishes the attempt.
+
+        CPython looks for signals after calls, not after stores: the first act of an `except` block
+        is part of the interruption, if it is a store. Python 3.10 looks before each instruction.
+        """
+        if self.parted:
+            yield "attempt.failed = True"
+        attempt.failed = True
+        if self.guard("what failed is written down again at once"):
+            self.attempts[attempt] = None
+        yield "wake.put(None)"
+        if not self.guard("our own thread alone finishes attempts"):
+            yield from self.finish(attempt, attempt.name)
+
+    def sweep(self) -> Program:
+        """Finish every attempt that is over, and drop the holds whose handles are gone."""
+        yield "list(attempts)"
+        attempts = list(self.attempts)
+        while attempts:
+            attempt = attempts.pop()
+            yield f"look: is {attempt.name} over"
+            if not attempt.over and self.guard("only an attempt that is over is swept"):
+                continue
+            yield "look: is it still registered"
+            if attempt in self.attempts or not self.guard("over first, then still registered"):
+                yield from self.finish(attempt)
+        yield "list(holds)"
+        holds = list(self.holds)
+        while holds:
+            hold = holds.pop()
+            yield "look: handles that are gone"
+            gone = [need for need, handle in hold.needs.items() if handle.dropped]
+            if not hold.needs and not any(hold in (a.hold, a.joining) for a in self.attempts):
+                gone.append("none")  # collected: its need was taken off by `__del__`
+            while gone:
+                yield from self.leave("sweep", hold, gone.pop(), "dropped")
+
+    def finish(self, attempt: Attempt, me: str = "sweep") -> Program:
+        holds = [attempt.hold]
+        if attempt.joining and self.guard("the sweep leaves what an attempt was joining"):
+            holds.append(attempt.joining)
+        while holds:
+            hold = holds.pop()
+            yield "look: whether it began"
+            if hold in self.holds or hold.how:
+                if self.guard("the sweep leaves a hold that others need"):
+                    yield from self.leave(me, hold, attempt.need, "released")
+                else:
+                    yield from self.end(me, hold, "released")
+            if me == "sweep" and self.guard("the sweep takes off the mark of what is over"):
+                yield f"leavers.pop({attempt.name})"
+                hold.leavers.pop(attempt.name, None)
+            if hold.how and self.guard("the sweep releases what an interrupted end did not"):
+                yield "holds.pop(hold)"
+                self.holds.pop(hold, None)
+                self.send("release", hold.token)
+        if attempt.kind == "acquire" and attempt.hold not in self.holds:
+            yield "cancel in the background"
+            late = self.guard("a cancel is remembered for requests that come late")
+            self.send("cancel" if late else "release", attempt.hold.token)
+        yield f"attempts.pop({attempt.name})"
+        self.attempts.pop(attempt, None)

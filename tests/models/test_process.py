@@ -1,0 +1,52 @@
+"""The model of a process keeps its promises in every schedule, and each of its guards is needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from .scenarios import SCENARIOS
+from .schedules import explore
+from .surroundings import GUARDS
+
+# For each guard the program that goes wrong without it.
+NEEDED = {
+    "over first, then still registered": "one_block",
+    "what failed is written down again at once": "one_block",
+    "an attempt is written down before it sends": "one_block_on_python_310",
+    "a join writes its need before it looks": "joined_while_swept",
+    "a hold is needed before others see it": "handler_takes_it",
+    "each leaver has a mark of its own": "joined_beside_sweep",
+    "a release marks before it looks for needs": "joined_while_swept",
+    "one end for each hold": "released_by_force",
+    "a shorter lease is believed before it is sent": "shortened",
+    "extensions side by side only shorten belief": "shortened",
+    "our own thread alone finishes attempts": "joined_beside_sweep",
+    "the sweep leaves what an attempt was joining": "dropped",
+    "the sweep takes off the mark of what is over": "joined_beside_sweep",
+    "a mark stops joins and not belief": "joined_while_swept",
+    "only an attempt that is over is swept": "one_block",
+    "the sweep leaves a hold that others need": "joined_while_swept",
+    "the sweep releases what an interrupted end did not": "one_block",
+    "a cancel is remembered for requests that come late": "one_block",
+}
+
+
+@pytest.mark.timeout(300)  # it only computes
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_no_schedule_breaks_a_promise(scenario: str) -> None:
+    explored = explore(lambda: SCENARIOS[scenario](""), limit=60_000)
+
+    assert not explored.violation, "\n".join([*explored.trace, explored.violation])
+    assert explored.states > 100  # otherwise the programs have not run
+
+
+@pytest.mark.parametrize("guard", NEEDED)
+def test_each_guard_is_needed(guard: str) -> None:
+    explored = explore(lambda: SCENARIOS[NEEDED[guard]](guard), limit=20_000)
+
+    assert explored.violation
+    assert explored.trace
+
+
+def test_every_guard_is_tried() -> None:
+    assert sorted(NEEDED) == sorted(GUARDS)

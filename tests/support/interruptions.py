@@ -1,0 +1,185 @@
+"""Interruptions, signal handlers and other threads at an exact place of a caller.
+
+    for place in range(places_in(operation)):
+        interrupt(operation, at=place)
+
+The places are counted, not named, so that a sweep over them holds whatever the code looks like.
+
+An interpreter looks for signals and for exceptions that other threads set when a function begins
+and when a call has returned; a function that blocks may raise what a signal handler raises. The
+sweeps know the same places: elsewhere, for one between the body of a `with` and the call of
+`__exit__`, nothing can come.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import django_redislock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+PACKAGE = str(Path(django_redislock.__file__).parent)
+
+BLOCKING = frozenset(("acquire", "connect", "get", "poll", "recv", "recv_into", "select", "send"))
+BLOCKING |= {"sendall", "sleep"}
+
+# Another thread that needs what the stopped one has goes on beside it after this time (seconds).
+STUCK = 0.25
+
+
+class Interruption(BaseException):
+    """What comes from outside: a time limit, a Ctrl-C, a killed greenlet."""
+
+
+class _Places:
+    """A profile function that calls `reached` at place number `at` of this thread."""
+
+    def __init__(self, reached: Callable[[FrameType], None], at: int, inside: str) -> None:
+        self._reached = reached
+        self._at = at
+        self._inside = inside
+        self.passed = 0
+
+    def __enter__(self) -> _Places:
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.setprofile(None)
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        name = frame.f_code.co_filename
+        if name == __file__ or not name.startswith(self._inside):
+            return
+        blocks = event == "c_call" and getattr(argument, "__name__", "") in BLOCKING
+        if event in ("call", "c_return") or blocks:
+            self.passed += 1
+            if self.passed == self._at + 1:
+                self._reached(frame)
+
+
+def places_in(operation: Callable[[], object], *, inside: str = "") -> int:
+    """Run `operation`, undisturbed, and return how many places it has in files of that folder."""
+    with _Places(lambda frame: None, sys.maxsize, inside) as places:
+        operation()
+    return places.passed
+
+
+def interrupt(
+    operation: Callable[[], object], *, at: int, again_after: int | None = None, inside: str = ""
+) -> Interruption | None:
+    """Run `operation`, with an Interruption at its place number `at`.
+
+    With `again_after`, a second one comes so many places after the first one was raised. Returns
+    the Interruption, with its traceback, or None if `operation` ended before or swallowed it.
+    """
+
+    def raise_it(frame: FrameType) -> None:
+        if again_after is not None:
+            _profile_after_the_next_exception(frame, _Places(raise_again, again_after, inside))
+        raise Interruption("the first")
+
+    def raise_again(frame: FrameType) -> None:
+        raise Interruption("the second")
+
+    try:
+        with _Places(raise_it, at, inside):
+            operation()
+    except Interruption as error:
+        return error
+    finally:
+        sys.settrace(None)
+        sys.setprofile(None)
+    return None
+
+
+def _profile_after_the_next_exception(frame: FrameType | None, profile: _Places) -> None:
+    """A profile function that raises is taken away by Python; a trace function puts another."""
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "exception":
+            sys.settrace(None)
+            sys.setprofile(profile)
+        return trace
+
+    sys.settrace(trace)
+    while frame is not None and frame.f_code.co_filename != __file__:
+        frame.f_trace = trace
+        frame = frame.f_back
+
+
+def handle_signal(
+    operation: Callable[[], object], handler: Callable[[], object], *, at: int, inside: str = ""
+) -> None:
+    """Run `operation`, and `handler` at its place number `at`, as a signal handler runs there."""
+    with _Places(lambda frame: handler() and None, at, inside):
+        operation()
+
+
+def steps_of(operation: Callable[[], object]) -> int:
+    """Run `operation`, undisturbed, and return how many bytecodes of the package it ran."""
+    with _Steps(sys.maxsize, lambda: None) as steps:
+        operation()
+    return steps.taken
+
+
+def pause(operation: Callable[[], object], meanwhile: Callable[[], object], *, at: int) -> bool:
+    """Run `operation`, and call `meanwhile` before its bytecode number `at`, if it comes so far."""
+    with _Steps(at, meanwhile) as steps:
+        operation()
+    return steps.taken > at
+
+
+def stop(operation: Callable[[], object], meanwhile: Callable[[], object], *, at: int) -> None:
+    """Run `operation`; before its bytecode number `at` another thread does `meanwhile`.
+
+    Where that one waits for what the stopped thread has, both go on. It has ended when this
+    returns. What either raises is for them to catch.
+    """
+    other = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
+
+    def let_the_other_run() -> None:
+        other.start()
+        other.join(STUCK)
+
+    if pause(operation, let_the_other_run, at=at):
+        other.join()
+
+
+class _Steps:
+    """A trace function that calls `reached` before bytecode number `at` of the package."""
+
+    def __init__(self, at: int, reached: Callable[[], object]) -> None:
+        self._at = at
+        self._reached = reached
+        self._known: dict[CodeType, bool] = {}
+        self.taken = 0
+
+    def __enter__(self) -> _Steps:
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        if code not in self._known:
+            self._known[code] = code.co_filename.startswith(PACKAGE)
+        if not self._known[code]:
+            return None
+        frame.f_trace_opcodes = True
+        return self._stepped
+
+    def _stepped(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "opcode":
+            self.taken += 1
+            if self.taken == self._at + 1:
+                self._reached()
+        return self._stepped
