@@ -61,6 +61,7 @@ class LockConfig:
     alias: str = DEFAULT_LOCK_ALIAS
     backend: str = DEFAULT_BACKEND
     cache: str = "default"
+    location: str = ""
     key_prefix: str = "lock"
     lease: float = 10.0
     wait: float = 10.0
@@ -96,6 +97,11 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
         raise InvalidLockBackend(
             f"{where} has an unknown entry {unknown[0]!r}. Write one of "
             f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS."
+        )
+    if "CACHE" in entry and "LOCATION" in entry:
+        raise InvalidLockBackend(
+            f"{where} has both CACHE and LOCATION. Write one of them: the alias of a cache whose "
+            "server keeps the locks, or the address of a server."
         )
     fields: dict[str, Any] = {}
     for key, value in entry.items():
@@ -141,6 +147,7 @@ def _options(value: Any, what: str) -> Mapping[str, Any]:
 _READERS = {
     "BACKEND": _text,
     "CACHE": _text,
+    "LOCATION": _text,
     "KEY_PREFIX": _prefix,
     "LEASE": lambda value, what: seconds(value, what, least=SHORTEST_LEASE),
     "WAIT": lambda value, what: seconds(value, what, endless=True),

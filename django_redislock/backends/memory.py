@@ -267,7 +267,8 @@ class MemoryLockBackend(BaseLockBackend):
         if claim.limit < min(held.claim.limit, len(known.holds)):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
-        held.claim, held.until, held.detached = claim, now + claim.lease, False
+        # A request that was delayed on its way must not take back what an extension granted since.
+        held.claim, held.until, held.detached = claim, max(held.until, now + claim.lease), False
         if looser:
             self._hand_over(known, now)
         return Grant(held.fence, held.until)

@@ -4,6 +4,14 @@ import pytest
 
 pytest.register_assert_rewrite("django_redislock.testing.contract")
 
+from django_redislock.backends.redis.async_wire import AsyncWire  # noqa: E402
 from tests.support.fixtures import own_server, place, proxy, use, workers  # noqa: E402
+from tests.support.proxy import Proxy  # noqa: E402
+from tests.support.wires import wire_to  # noqa: E402
 
-__all__ = ["own_server", "place", "proxy", "use", "workers"]
+__all__ = ["own_server", "place", "proxy", "use", "wire", "workers"]
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def wire(request: pytest.FixtureRequest, proxy: Proxy) -> AsyncWire:
+    return wire_to(proxy.url, protocol=request.param)

@@ -189,7 +189,7 @@ def test_loops_that_have_ended_are_not_kept(place):
         loop.close()
     del loop
     gc.collect()
-    assert len(backend.async_connections._lanes) == 1
+    assert len(backend.node.async_wire._loops) == 1
     assert sum(loop() is not None for loop in loops) == 1
 
 

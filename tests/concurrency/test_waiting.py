@@ -29,12 +29,9 @@ def commands(client: Redis) -> int:
 
 
 def pooled(backend: Any) -> int:
-    """How many connections the pools of threads and of coroutines have opened."""
+    """How many connections threads and coroutines have opened."""
     links = sum(link.sock is not None for link in backend.node._links)
-    pools = [lane._pool for lane in backend.async_connections._lanes.values()]
-    return links + sum(
-        len(pool._available_connections) + len(pool._in_use_connections) for pool in pools
-    )
+    return links + len(backend.node.async_wire._loops)
 
 
 @pytest.mark.timeout(240)

@@ -172,7 +172,7 @@ def test_changed_caches_too(settings, redis_url):
     }
     after = lock_backends["default"]
     assert after is not before
-    assert after.source.pool is not before.source.pool
+    assert after.place != before.place
 
 
 @pytest.mark.parametrize(

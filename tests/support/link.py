@@ -49,6 +49,8 @@ class Link:
         # The server's answer to this tells that it has run what came before.
         self._mark = b"proxy-" + secrets.token_hex(8).encode()
         self._dropping: Trigger | None = None
+        # TCP never brings what comes after a gap.
+        self._has_gap = False
         self._closed = threading.Event()
         self._directions = 2
         self._lock = threading.Lock()
@@ -79,7 +81,8 @@ class Link:
                         break
                     continue
                 self.proxy.hold_back()
-                if not self.proxy.swallowing:
+                self._has_gap |= self.proxy.swallowing
+                if not self._has_gap:
                     self.client.sendall(received)
 
     def close(self) -> None:

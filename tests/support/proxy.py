@@ -105,7 +105,10 @@ class Proxy:
         return self._arm(Trigger(matching, forward=False))
 
     def black_hole(self) -> None:
-        """Swallow what the server answers, with all connections left open."""
+        """Swallow what the server answers, with all connections left open.
+
+        A connection of which something was swallowed brings nothing more, ever.
+        """
         self.swallowing = True
 
     def hold(self) -> None:
@@ -117,7 +120,7 @@ class Proxy:
         self.delay_seconds = seconds
 
     def pass_through(self) -> None:
-        """End `black_hole()`, `hold()` and `delay()`. What was swallowed stays so."""
+        """End `black_hole()`, `hold()` and `delay()`."""
         self.swallowing = False
         self.delay_seconds = 0.0
         self._passing.set()

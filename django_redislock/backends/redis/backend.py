@@ -1,8 +1,7 @@
-"""The lock backend over Redis or Valkey, through the connection of a django-redis cache."""
+"""The lock backend over Redis or Valkey, at the server of a cache or at an address."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
@@ -12,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.checks import CheckMessage
-from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
@@ -35,13 +34,12 @@ from ..base import (
     Within,
 )
 from . import hour, listing, lookups, server_checks
-from .async_connections import AsyncConnections
 from .commands import Word, call, tag_of
 from .errors import unavailable
 from .node import Node
-from .records import inspected, ms, released, split_hold
+from .records import extended, inspected, ms, not_an_error, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
-from .sources import Source, pool_of_cache
+from .sources import source_of
 from .wakeups import Wakeups
 
 __all__ = ["RedisLockBackend"]
@@ -57,20 +55,24 @@ class RedisLockBackend(BaseLockBackend):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
     ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
-    shown that it is alive.
+    shown that it is alive. ``connection`` is what redis-py is to know of the server at
+    ``LOCATION``, by its own names.
     """
 
     def __init__(
-        self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
+        self,
+        config: LockConfig,
+        *,
+        grant_lease: float = GRANT_LEASE,
+        metrics: bool = True,
+        **connection: Any,
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
         # None of these connects before it is used.
-        where = f"LOCKS[{config.alias!r}], cache {config.cache!r}"
-        self.source = Source(pool_of_cache(config.cache, f"LOCKS[{config.alias!r}]"), where)
+        self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
         self.node = Node(self.source)
-        self.async_connections = AsyncConnections(self.source.pool)
         self.wakeups = Wakeups(
             self.source,
             self.waiters,
@@ -118,7 +120,7 @@ class RedisLockBackend(BaseLockBackend):
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
                 replies, _ = self.node.exchange(calls, within)
-                ends = [*ends, *(_extended(sent_at, _not_an_error(reply)) for reply in replies)]
+                ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
         return ends
 
     async def aextend(
@@ -127,8 +129,8 @@ class RedisLockBackend(BaseLockBackend):
         sent_at = time.monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
-            replies, _ = await self._aexchange(calls, within)
-            return [_extended(sent_at, _not_an_error(reply)) for reply in replies]
+            replies, _ = await self.node.aexchange(calls, within)
+            return [extended(sent_at, reply) for reply in replies]
 
     def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
         self._run(name, self._cancel(name, token, late), within)
@@ -149,7 +151,7 @@ class RedisLockBackend(BaseLockBackend):
                 replies, _ = self.node.exchange(calls)
             for (name, _token), reply in zip(some, replies, strict=True):
                 with self._naming(name):
-                    yield bool(_not_an_error(reply))
+                    yield bool(not_an_error(reply))
 
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return inspected(name, self._run(name, self._call(INSPECT, name, ""), within)[0])
@@ -219,8 +221,8 @@ class RedisLockBackend(BaseLockBackend):
 
     def after_fork(self) -> None:
         super().after_fork()
+        self.source.after_fork()
         self.node.after_fork()
-        self.async_connections.forget()
         self.wakeups.forget()
 
     # From verbs to commands, and from replies to results.
@@ -286,36 +288,17 @@ class RedisLockBackend(BaseLockBackend):
             if isinstance(reply, Exception):
                 raise reply
         except (RedisError, OSError) as error:
-            raise unavailable(self.config, name, error) from error
+            raise unavailable(self.source.where, name, error) from error
         return reply, again
 
     async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
         with self._naming(name):
-            (reply,), again = await self._aexchange((command,), within)
-            return _not_an_error(reply), again
-
-    async def _aexchange(
-        self, commands: Sequence[bytes], within: float | None
-    ) -> tuple[list[Any], bool]:
-        sent = self.async_connections.send_all(commands)
-        try:
-            return await (sent if within is None else asyncio.wait_for(sent, within))
-        except asyncio.TimeoutError as error:
-            raise RedisTimeoutError("The server did not answer in time.") from error
+            (reply,), again = await self.node.aexchange((command,), within)
+            return not_an_error(reply), again
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise unavailable(self.config, name, error) from error
-
-
-def _not_an_error(reply: Any) -> Any:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
-
-
-def _extended(sent_at: float, left: int) -> float | None:
-    return sent_at + (left - 1) / 1000 if left else None
+            raise unavailable(self.source.where, name, error) from error

@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import TypeAlias
 
 __all__ = ["Channels"]
@@ -62,7 +61,11 @@ class Channels:
         """The twin of ``wait``."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Exception | None] = loop.create_future()
-        listener = tag, partial(loop.call_soon_threadsafe, _settle, answer)
+
+        def tell(error: Exception | None) -> None:
+            loop.call_soon_threadsafe(_settle, answer, error)
+
+        listener = tag, tell
         try:
             self._listeners[listener] = None
             if tag in self.ready:  # since just before this was written down

@@ -9,7 +9,6 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from ...conf import LockConfig
 from ...exceptions import LockUnavailable, readable
 
 __all__ = ["as_redis_error", "is_worth_a_retry", "unavailable"]
@@ -30,13 +29,12 @@ def as_redis_error(error: OSError) -> RedisError:
     return RedisConnectionError(f"The connection was cut: {error}")
 
 
-def unavailable(config: LockConfig, name: str, error: Exception) -> LockUnavailable:
+def unavailable(where: str, name: str, error: Exception) -> LockUnavailable:
     """The error that says what became of a command for a name, or for the list of them all."""
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
     # Of a Sentinel that does not answer, redis-py shows the whole client.
     said = str(error).partition(" : <")[0]
     return LockUnavailable(
-        f"{what} cannot be had: Redis (LOCKS[{config.alias!r}], cache {config.cache!r}) did not do "
-        f"what it was asked: {said}",
+        f"{what} cannot be had: Redis ({where}) did not do what it was asked: {said}",
         name=name,
     )

@@ -15,6 +15,7 @@ from typing import Any
 from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
 from ...process import ServiceThread, process
+from .async_wire import AsyncWire
 from .errors import is_worth_a_retry
 from .links import Link
 from .replies import Replies
@@ -52,6 +53,8 @@ class Node:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._timeout = source.timeout
+        self.async_wire = AsyncWire(source)
+        self.aexchange = self.async_wire.aexchange
         self._begin()
 
     def _begin(self) -> None:
@@ -177,7 +180,8 @@ class Node:
         self._ring()
 
     def close(self) -> None:
-        """Close all connections that are not in use."""
+        """Close the connections of coroutines, and those of threads that are not in use."""
+        self.async_wire.close()
         for _ in range(len(self._free)):
             with suppress(IndexError):
                 link = self._free.pop()
@@ -189,4 +193,5 @@ class Node:
         for link in [*self._links, *self._spares.values()]:
             # Whatever the parent's threads were doing with it, none of them runs here.
             link.close()
+        self.async_wire.forget()
         self._begin()

@@ -59,7 +59,8 @@ def read(  # noqa: C901, PLR0912 - a call for each item would take longer than a
         elif kind in _LISTS:
             size = int(line) * (2 if kind in b"%|" else 1)
             if kind not in _APART:
-                items.append(inner := [] if size >= 0 else None)
+                inner: list[Any] | None = [] if size >= 0 else None
+                items.append(inner)
                 missing -= 1
             else:
                 inner = []

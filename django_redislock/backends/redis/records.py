@@ -16,9 +16,11 @@ from ..waiters import Turn
 __all__ = [
     "Message",
     "Record",
+    "extended",
     "inspected",
     "message",
     "ms",
+    "not_an_error",
     "readable_token",
     "released",
     "split_hold",
@@ -171,6 +173,19 @@ def damaged_hold(name: str, token: str, remaining: float, waiters: int = 0) -> H
         holder=Holder(),
         damaged=True,
     )
+
+
+def not_an_error(reply: Any) -> Any:
+    """The reply. Raises it where it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def extended(sent_at: float, reply: Any) -> float | None:
+    """When the lease ends that ``extend.lua`` has set (monotonic); None for a lost hold."""
+    left: int = not_an_error(reply)
+    return sent_at + (left - 1) / 1000 if left else None
 
 
 def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:

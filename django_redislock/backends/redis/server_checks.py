@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.checks import CheckMessage, Error, Warning
-from redis import Redis
-from redis.connection import ConnectionPool
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
-from .sources import UNUSABLE_CACHE, pool_of_cache
+from .sources import source_of
 
 if TYPE_CHECKING:
     from .backend import RedisLockBackend
@@ -24,18 +23,19 @@ OLDEST_SERVER = (6, 2)
 
 def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
     """Without ``deploy`` the settings alone, with it the server alone. Connects only with it."""
-    pool = pool_of_cache(backend.config.cache, _where(backend))
+    source = backend.source
     if not deploy:
-        return []
+        return [*_check_coroutines(backend)]
     try:
-        server: dict[str, Any] = Redis(connection_pool=pool).info()
+        server: dict[str, Any] = source.client().info()
     except (RedisError, OSError) as error:
-        cache = backend.config.cache
+        config = backend.config
+        named = config.location and f"{_where(backend)}['LOCATION'] and ['OPTIONS']"
         return [
             Warning(
-                f"{_where(backend)}: the server of the cache {cache!r} could not be asked: {error}",
+                f"{source.where}: the server could not be asked: {error}",
                 hint="The server answers, and refuses: correct user, password and database number "
-                f"in CACHES[{cache!r}]."
+                f"in {named or f'CACHES[{config.cache!r}]'}."
                 if isinstance(error, (AuthenticationError, ResponseError))
                 else "Run this check where the server can be reached.",
                 id="locks.W001",
@@ -44,12 +44,21 @@ def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
     return [
         *_check_version(backend, server),
         *_check_eviction(backend, server),
-        *_check_shared_database(backend, server, pool),
+        *_check_shared_database(backend, server),
     ]
 
 
 def _where(backend: RedisLockBackend) -> str:
     return f"LOCKS[{backend.alias!r}]"
+
+
+def _check_coroutines(backend: RedisLockBackend) -> Iterator[CheckMessage]:
+    if backend.source.without_async:
+        yield Warning(
+            backend.source.without_async,
+            hint="Where no coroutine takes locks, silence this check.",
+            id="locks.W005",
+        )
 
 
 def _check_version(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -76,20 +85,21 @@ def _check_eviction(backend: RedisLockBackend, server: dict[str, Any]) -> Iterat
 
 
 def _check_shared_database(
-    backend: RedisLockBackend, server: dict[str, Any], pool: ConnectionPool
+    backend: RedisLockBackend, server: dict[str, Any]
 ) -> Iterator[CheckMessage]:
-    ours = (server.get("run_id"), _database(pool))
+    ours = (server.get("run_id"), backend.source.database)
     # An alias that was made for the locks flushes its own database too, but nobody clears it.
-    dedicated = {backend.config.cache} - {DEFAULT_CACHE_ALIAS}
+    used = set() if backend.config.location else {backend.config.cache}
+    dedicated = used - {DEFAULT_CACHE_ALIAS}
     sharing = [alias for alias in caches if alias not in dedicated and _flushed_by(alias) == ours]
     if sharing:
         names = ", ".join(map(repr, sharing))
         yield Warning(
             f"{_where(backend)}: the locks share a database with the cache(s) {names}, and "
             "cache.clear() empties the whole database: whoever calls it deletes the locks.",
-            hint='Add a django-redis alias "locks" with another database number to CACHES '
-            '(redis://.../1, say), which nobody clears, and write LOCKS = {"default": {"CACHE": '
-            '"locks"}}.',
+            hint="Give the locks another database number: LOCKS = {"
+            '"default": {"LOCATION": "redis://.../1"}}, or an alias of CACHES that nobody clears, '
+            'and LOCKS = {"default": {"CACHE": "locks"}}.',
             id="locks.W003",
         )
 
@@ -97,28 +107,7 @@ def _check_shared_database(
 def _flushed_by(alias: str) -> tuple[Any, int] | None:
     """The server and the database that ``clear()`` of this cache empties."""
     try:
-        pool = _pool_of(alias)
-        if pool is None:
-            return None
-        return Redis(connection_pool=pool).info("server").get("run_id"), _database(pool)
-    except (RedisError, OSError):
+        source = source_of(LockConfig(cache=alias), {}, [])
+        return source.client().info("server").get("run_id"), source.database
+    except (InvalidLockBackend, RedisError, OSError):
         return None
-
-
-def _pool_of(alias: str) -> ConnectionPool | None:
-    try:
-        return pool_of_cache(alias, "")
-    except InvalidLockBackend:
-        pass
-    try:
-        # Django's own Redis cache flushes its database as well.
-        servers = getattr(caches[alias], "_servers", None)
-    except UNUSABLE_CACHE:
-        return None
-    if servers and str(servers[0]).startswith(("redis://", "rediss://", "unix://")):
-        return ConnectionPool.from_url(servers[0])
-    return None
-
-
-def _database(pool: ConnectionPool) -> int:
-    return int(pool.connection_kwargs.get("db") or 0)

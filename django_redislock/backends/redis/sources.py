@@ -1,85 +1,202 @@
-"""Where the server of a backend is, and how redis-py connects to it."""
+"""Where the server of a backend is, and how redis-py connects to it, for threads and coroutines."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import inspect
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from django.core.cache import InvalidCacheBackendError, caches
-from django.core.exceptions import ImproperlyConfigured
-from redis.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import RedisClusterException, RedisError
+import redis.asyncio.connection as aio
+from redis import Redis
+from redis.asyncio.connection import AbstractConnection as AsyncConnection
+from redis.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.exceptions import RedisError
+from redis.sentinel import SentinelConnectionPool
 
+from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
+from .caches import pool_of_cache
+from .credentials import for_coroutines
+from .locations import check_options, is_internal, parameters, pool_at
+from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes
 
-__all__ = ["UNUSABLE_CACHE", "Source", "pool_of_cache"]
+__all__ = ["Source", "source_of"]
 
 # Time-out (seconds) of a connection whose settings name none.
 TIMEOUT = 5.0
 
-# What an entry of CACHES raises that Django, django-redis or redis-py can make nothing of.
-UNUSABLE_CACHE = (
-    *(ImproperlyConfigured, InvalidCacheBackendError, ImportError, NotImplementedError),
-    *(LookupError, TypeError, ValueError, RedisError, RedisClusterException),
+# The asyncio classes of redis-py that connect as its blocking ones do.
+TWINS: dict[Any, type] = {
+    Connection: aio.Connection,
+    SSLConnection: aio.SSLConnection,
+    UnixDomainSocketConnection: aio.UnixDomainSocketConnection,
+    **sentinel_classes(),
+}
+
+# Requests are repeated, connections watched and replies read by ourselves.
+_DONE_OTHERWISE = frozenset(
+    ("retry", "retry_on_timeout", "retry_on_error", "health_check_interval", "decode_responses")
 )
+# Parts of the blocking client that coroutines have no use for.
+_BLOCKING_PARTS = frozenset(
+    ("command_packer", "connection_pool", "event_dispatcher", "himport_registry", "parser_class")
+)
+
+
+def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) -> Source:
+    """The source that an entry of ``LOCKS`` names. Raises ``InvalidLockBackend``.
+
+    ``options`` are those for the connection, ``own`` the names of the backend's other ones.
+    """
+    where = f"LOCKS[{config.alias!r}]"
+    check_options(options, own, config.location, where)
+    if config.location:
+        pool = pool_at(config.location, options, where)
+        entry = f"{where}['LOCATION'], with what stands in {where}['OPTIONS'],"
+    else:
+        pool = pool_of_cache(config.cache, where)
+        entry = f"CACHES[{config.cache!r}], of which {where} makes use,"
+    try:
+        source = Source(pool, where, "" if config.location else f"cache {config.cache!r}")
+        source.connection()
+    except (TypeError, ValueError, AttributeError, RedisError) as error:
+        raise InvalidLockBackend(
+            f"{entry} cannot be made a connection of: {type(error).__name__}: {error}."
+        ) from error
+    return source
 
 
 class Source:
     """A server and database, and the way to connect to them.
 
     ``where`` is for messages. ``place`` is equal for two sources that lead to the same database.
+    ``without_async`` says why coroutines cannot connect; it is empty where they can.
     """
 
-    def __init__(self, pool: ConnectionPool, where: str) -> None:
+    def __init__(self, pool: ConnectionPool, where: str, of: str = "") -> None:
         # Settings only: no connection is ever taken from it.
         self.pool = pool
-        self.where = where
-        self.place: Hashable = id(pool)
-        self.timeout = float(pool.connection_kwargs.get("socket_timeout") or TIMEOUT)
+        kwargs = pool.connection_kwargs
+        self.timeout = float(kwargs.get("socket_timeout") or TIMEOUT)
+        self.database = int(kwargs.get("db") or 0)
+        made_by = pool.connection_class
+        self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
+        address, self.place = self._found_at(kwargs)
+        self.where = f"{where}, {of or address}"
+        if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
+            raise InvalidLockBackend(
+                f"{where} has a redis_connect_func that is a coroutine function; threads call it "
+                "too. Write an ordinary function."
+            )
+        self._async_class = self._twin(kwargs)
+        self.without_async = "" if self._async_class else self._obstacle()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Share no Sentinel client with the parent, one of whose threads may have locked it."""
+        self._sentinels = pool_that_asks_once(self.pool, self.timeout)
+        self._primary = AsyncPrimary(self.pool, self.timeout)
 
     def connection(self, **other: Any) -> AbstractConnection:
         """A new connection, not connected yet. ``other`` replaces what the settings say."""
+        kwargs = self._kwargs() | other
+        if self._sentinels is not None:
+            kwargs["connection_pool"] = self._sentinels.connection_kwargs["connection_pool"]
+        connection: AbstractConnection = self.pool.connection_class(**kwargs)
+        return connection
+
+    def async_connection(self) -> AsyncConnection | AbstractConnection:
+        """A new connection for coroutines, not connected yet.
+
+        It is a blocking one, to be connected in a thread, where asyncio has no class that connects
+        in the same way. Raises ``InvalidLockBackend`` where that is no way either.
+        """
+        if self.without_async:
+            raise InvalidLockBackend(self.without_async)
+        if self._async_class is None:
+            return self.connection()
+        kwargs = {
+            name: for_coroutines(value) if name == "credential_provider" else value
+            for name, value in self._set().items()
+            if value or name in parameters(self._async_class)
+        }
+        if isinstance(self.pool, SentinelConnectionPool):
+            kwargs["connection_pool"] = self._primary
+        connection: AsyncConnection = self._async_class(**kwargs)
+        return connection
+
+    def client(self) -> Redis:
+        """A client, to look at the server as a whole."""
+        connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
+        return Redis(connection_pool=ConnectionPool(connection_class=connect))
+
+    def _kwargs(self) -> dict[str, Any]:
         kwargs = {
             name: value
             for name, value in self.pool.connection_kwargs.items()
-            if not name.startswith(("maint_notifications", "oss_cluster", "orig_"))
+            if name not in _DONE_OTHERWISE and not is_internal(name)
         }
-        connection: AbstractConnection = self.pool.connection_class(
-            **kwargs | {"socket_timeout": self.timeout} | other
-        )
-        return connection
+        connect_timeout = kwargs.get("socket_connect_timeout") or self.timeout
+        return kwargs | {
+            "socket_timeout": self.timeout,
+            "socket_connect_timeout": connect_timeout,
+        }
 
+    def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, Hashable]:
+        if isinstance(self.pool, SentinelConnectionPool):
+            service = str(self.pool.service_name)
+            known = [
+                client.connection_pool.connection_kwargs
+                for client in self.pool.sentinel_manager.sentinels
+            ]
+            sentinels = frozenset((one.get("host"), one.get("port")) for one in known)
+            hosts = ",".join(f"{one.get('host')}:{one.get('port')}" for one in known)
+            address = f"sentinel://{hosts}/{service}/{self.database}"
+            return address, (sentinels, service, self.database)
+        if path := kwargs.get("path"):
+            return f"unix://{path}?db={self.database}", (str(path), self.database)
+        if "host" not in kwargs and self.pool.connection_class not in TWINS:
+            # Its class alone knows where it leads.
+            return str(self._kind), (self.pool.connection_class, self.database)
+        host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
+        scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
+        return f"{scheme}://{host}:{port}/{self.database}", (host.lower(), port, self.database)
 
-def pool_of_cache(alias: str, where: str) -> ConnectionPool:
-    """The connection pool of a django-redis cache. Raises ``InvalidLockBackend``."""
-    if alias not in list(caches):
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which CACHES does not have. Add it with "
-            '"BACKEND": "django_redis.cache.RedisCache", or name another one in '
-            f"{where}['CACHE']."
+    def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
+        """The asyncio class that takes all the settings."""
+        twin = TWINS.get(self.pool.connection_class)
+        if twin is None or kwargs.get("redis_connect_func") is not None:
+            return None
+        return None if self._only_blocking(twin) else twin
+
+    def _set(self) -> dict[str, Any]:
+        """The settings, without what is machinery."""
+        return {
+            name: value for name, value in self._kwargs().items() if name not in _BLOCKING_PARTS
+        }
+
+    def _only_blocking(self, twin: type) -> set[str]:
+        """The settings that only the blocking connection knows, and that are not switched off."""
+        return {name for name, value in self._set().items() if value} - parameters(twin)
+
+    def _obstacle(self) -> str:
+        """Why asyncio cannot take over the socket of a blocking connection; empty if it can."""
+        made_by = self.pool.connection_class
+        secure = issubclass(self._kind, SSLConnection)
+        if issubclass(self._kind, AbstractConnection) and not secure:
+            return ""
+        if made_by in TWINS:
+            only = self._only_blocking(TWINS[made_by]) | {"redis_connect_func"} & self._set().keys()
+            what = f"TLS with {', '.join(sorted(only))}"
+        else:
+            what = f"{'TLS with ' if secure else ''}the connection_class {made_by!r}"
+        return (
+            f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
+            f"asyncio connection for {what}. Use lock() without await, or leave that out."
         )
-    try:
-        cache: Any = caches[alias]
-        get_client = getattr(getattr(cache, "client", None), "get_client", None)
-        client = get_client(write=True) if get_client else None
-        pool = getattr(client, "connection_pool", None)
-        if isinstance(pool, ConnectionPool):
-            # Connects to nobody, but knows already whether it takes what the pool will give it.
-            pool.connection_class(**pool.connection_kwargs)
-    except UNUSABLE_CACHE as error:
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which cannot be made: {type(error).__name__}: "
-            f"{error}. Correct CACHES[{alias!r}]."
-        ) from error
-    if client is None:
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which is a {type(cache).__name__} and not a "
-            "django-redis cache. Locks need a connection to Redis: set its BACKEND to "
-            f"\"django_redis.cache.RedisCache\", or name another cache in {where}['CACHE']."
-        )
-    if not isinstance(pool, ConnectionPool):
-        raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, whose client is a {type(client).__name__}. Only "
-            "standalone servers and Sentinel are supported: redis.Redis over a connection pool."
-        )
-    return pool

@@ -1,0 +1,80 @@
+"""What coroutines need of redis-py beyond its documented interface.
+
+redis-py opens a connection: it resolves the primary, does the TLS handshake, authenticates and
+selects the database. Then the transport is taken over, so that requests need not wait for each
+other's replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.connection import AbstractConnection as BlockingConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+__all__ = ["let_go", "open_transport"]
+
+
+async def open_transport(
+    connection: AbstractConnection | BlockingConnection, protocol: asyncio.Protocol
+) -> None:
+    """Connect, and let the protocol have the transport.
+
+    A blocking connection is opened in a thread: its class may do what no asyncio class of redis-py
+    does.
+    """
+    if isinstance(connection, BlockingConnection):
+        await _open_in_thread(connection, protocol)
+        return
+    try:
+        await connection.connect()
+        reader, writer = connection._reader, connection._writer
+        if reader is None or writer is None or reader.at_eof():
+            raise RedisConnectionError("Connection closed by server.")
+    except BaseException:
+        connection._close()
+        raise
+    transport = writer.transport
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    if left := bytes(reader._buffer):  # type: ignore[attr-defined]
+        protocol.data_received(left)
+
+
+def let_go(connection: Any) -> None:
+    """Forget the streams of a connection whose transport is closed.
+
+    Until then they have to stay: the end of a StreamWriter closes its transport.
+    """
+    if isinstance(connection, AbstractConnection):
+        connection._reader = connection._writer = None
+
+
+async def _open_in_thread(connection: BlockingConnection, protocol: asyncio.Protocol) -> None:
+    loop = asyncio.get_running_loop()
+    abandoned = threading.Event()
+
+    def connect() -> socket.socket:
+        connection.connect()
+        # A connection that is dropped closes the socket that it has.
+        held: Any = connection
+        connected: socket.socket = held._sock
+        held._sock = None
+        if abandoned.is_set():
+            connected.close()
+        return connected
+
+    try:
+        sock = await loop.run_in_executor(None, connect)
+    except asyncio.CancelledError:
+        abandoned.set()
+        raise
+    sock.setblocking(False)
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        await loop.create_unix_connection(lambda: protocol, sock=sock)
+    else:
+        await loop.create_connection(lambda: protocol, sock=sock)

@@ -1,0 +1,106 @@
+"""Primaries that Sentinels name. They are asked anew for each connection."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import (
+    Sentinel as AsyncSentinel,
+    SentinelManagedConnection as AsyncManaged,
+    SentinelManagedSSLConnection as AsyncManagedSSL,
+)
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.retry import Retry
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
+
+__all__ = ["AsyncPrimary", "pool_that_asks_once", "sentinel_classes"]
+
+# Objects of the blocking client, of which the one for coroutines has its own.
+_BLOCKING = frozenset(("connection_pool", "event_dispatcher", "parser_class", "retry"))
+
+
+def sentinel_classes() -> dict[Any, type]:
+    """The asyncio classes that connect to a primary as the blocking ones do."""
+    return {
+        SentinelManagedConnection: AsyncManaged,
+        SentinelManagedSSLConnection: AsyncManagedSSL,
+    }
+
+
+def pool_that_asks_once(pool: ConnectionPool, timeout: float) -> SentinelConnectionPool | None:
+    """A pool like this one, whose Sentinels are asked once each; None where it asks no Sentinels.
+
+    redis-py would repeat a question to one that is down, with pauses of several seconds in all.
+    """
+    if not isinstance(pool, SentinelConnectionPool):
+        return None
+    manager = pool.sentinel_manager
+    if type(manager) is not Sentinel:
+        return pool
+    asked_once = Sentinel(
+        _addresses(pool),
+        min_other_sentinels=manager.min_other_sentinels,
+        sentinel_kwargs=_times(manager, timeout) | {"retry": Retry(NoBackoff(), 0)},
+        **_address_of_primary(manager),
+    )
+    return SentinelConnectionPool(pool.service_name, asked_once, is_master=pool.is_master)
+
+
+class AsyncPrimary:
+    """Stands where redis-py's asyncio connection to a primary looks for its pool."""
+
+    is_master = True
+    check_connection = False
+
+    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+        self._pool: Any = pool
+        self._timeout = timeout
+        self._answered_last: tuple[str, int] | None = None
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Ask the Sentinels, beginning with the one that answered last."""
+        manager = self._pool.sentinel_manager
+        known = inspect.signature(AsyncRedis.__init__).parameters.keys() - _BLOCKING
+        kwargs = {k: v for k, v in _times(manager, self._timeout).items() if k in known}
+        addresses = _addresses(self._pool)
+        sentinel = AsyncSentinel(
+            sorted(addresses, key=lambda address: address != self._answered_last),
+            min_other_sentinels=manager.min_other_sentinels,
+            sentinel_kwargs=kwargs | {"retry": AsyncRetry(NoBackoff(), 0)},
+            **_address_of_primary(manager),
+        )
+        try:
+            primary: tuple[str, int] = await sentinel.discover_master(self._pool.service_name)
+            answered = sentinel.sentinels[0].connection_pool.connection_kwargs
+            self._answered_last = (answered["host"], answered["port"])
+            return primary
+        finally:
+            for client in sentinel.sentinels:
+                await client.connection_pool.disconnect()
+
+
+def _addresses(pool: SentinelConnectionPool) -> list[tuple[str, int]]:
+    known = [one.connection_pool.connection_kwargs for one in pool.sentinel_manager.sentinels]
+    return [(one["host"], one["port"]) for one in known]
+
+
+def _times(manager: Sentinel, timeout: float) -> dict[str, Any]:
+    kwargs = dict(manager.sentinel_kwargs)
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        kwargs[name] = kwargs.get(name) or timeout
+    return kwargs
+
+
+def _address_of_primary(manager: Sentinel) -> dict[str, Any]:
+    # An address that replaces what the Sentinels say; older releases of redis-py have none.
+    forced = getattr(manager, "_force_master_ip", None)
+    return {"force_master_ip": forced} if forced else {}

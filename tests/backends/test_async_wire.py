@@ -1,0 +1,179 @@
+"""Coroutines share one connection of their loop, and no reply reaches another's command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import threading
+
+import pytest
+from redis.exceptions import (
+    ResponseError,
+)
+
+from django_redislock.backends.redis import async_links, resp
+from django_redislock.backends.redis.async_wire import AsyncWire
+from django_redislock.backends.redis.commands import pack
+from tests.support.proxy import Proxy
+from tests.support.wires import echo, key, reached, wire_to
+
+
+async def test_replies_come_in_order_and_errors_stand_in_their_place(wire: AsyncWire) -> None:
+    name = key()
+    commands = [pack("SET", name, "x"), pack("INCR", name), pack("GET", name), pack("DEL", name)]
+    (ok, error, value, gone), again = await wire.aexchange(commands)
+    assert (ok, value, gone, again) == (b"OK", b"x", 1, False)
+    assert isinstance(error, ResponseError)
+
+
+async def test_all_tasks_share_one_connection(wire: AsyncWire, proxy: Proxy) -> None:
+    texts = [str(number) for number in range(500)]
+    replies = await asyncio.gather(*(echo(wire, text) for text in texts))
+    assert replies == [text.encode() for text in texts]
+    assert proxy.opened == 1
+
+
+async def test_tasks_do_not_wait_for_each_others_replies(wire: AsyncWire, proxy: Proxy) -> None:
+    await echo(wire, "warm")
+    proxy.hold()
+    tasks = [asyncio.create_task(echo(wire, str(number))) for number in range(50)]
+    await reached(proxy, 51)
+    proxy.pass_through()
+    assert await asyncio.gather(*tasks) == [str(number).encode() for number in range(50)]
+    assert proxy.opened == 1
+
+
+async def test_large_batches_travel_on_another_connection(wire: AsyncWire, proxy: Proxy) -> None:
+    await echo(wire, "warm")
+    replies, _ = await wire.aexchange([pack("ECHO", "x" * 1000)] * 100)
+    assert replies == [b"x" * 1000] * 100
+    assert await echo(wire, "y" * 100_000) == b"y" * 100_000
+    assert await echo(wire, "short") == b"short"
+    assert proxy.opened == 2
+
+
+async def test_a_storm_of_cancellations(wire: AsyncWire, proxy: Proxy) -> None:
+    """Whoever is not cancelled gets its own reply, and the connection stays."""
+    rolls = random.Random(20)
+
+    async def ask(number: int) -> None:
+        commands = [pack("ECHO", f"{number}-{part}") for part in range(rolls.randint(1, 3))]
+        replies, _ = await wire.aexchange(commands)
+        assert replies == [f"{number}-{part}".encode() for part in range(len(commands))]
+
+    for _ in range(20):
+        tasks = [asyncio.create_task(ask(number)) for number in range(100)]
+        while not all(task.done() for task in tasks):
+            for task in rolls.sample(tasks, 10):
+                task.cancel()
+            await asyncio.sleep(0)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(result) for result in results} <= {type(None), asyncio.CancelledError}
+    assert await echo(wire, "last") == b"last"
+    assert proxy.opened == 1
+
+
+async def test_cancelled_while_it_connects(wire: AsyncWire, proxy: Proxy) -> None:
+    first = asyncio.create_task(echo(wire, "first"))
+    second = asyncio.create_task(echo(wire, "second"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == b"second"
+    assert first.cancelled()
+    assert proxy.count("ECHO") <= 1 + first.cancelled()
+
+
+def test_each_loop_has_a_connection_that_ends_with_it(proxy: Proxy) -> None:
+    wire = wire_to(proxy.url)
+    for number in range(3):
+        assert asyncio.run(echo(wire, str(number))) == str(number).encode()
+        assert len(wire._loops) == 1
+    assert proxy.opened == 3
+
+
+def test_loops_side_by_side(proxy: Proxy) -> None:
+    wire = wire_to(proxy.url)
+    found: list[list[bytes]] = []
+
+    async def ask(thread: int) -> list[bytes]:
+        return [await echo(wire, f"{thread}-{number}") for number in range(50)]
+
+    threads = [
+        threading.Thread(target=lambda number=number: found.append(asyncio.run(ask(number))))
+        for number in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(replies[0] for replies in found) == [b"0-0", b"1-0", b"2-0", b"3-0"]
+    for replies in found:
+        first = replies[0].partition(b"-")[0]
+        assert replies == [b"%b-%d" % (first, number) for number in range(50)]
+
+
+async def test_closed_and_used_again(wire: AsyncWire, proxy: Proxy) -> None:
+    await echo(wire, "before")
+    await asyncio.to_thread(wire.close)
+    assert await echo(wire, "after") == b"after"
+    assert proxy.opened == 2
+
+
+async def test_a_forked_child_uses_no_connection_of_its_parent(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    assert await echo(wire, "parent") == b"parent"
+    inherited = wire._loops
+    wire.forget()  # as in a child
+    assert await echo(wire, "child") == b"child"
+    assert proxy.opened == 2
+    (connections,) = inherited.values()
+    assert connections.for_all._link is not None, "it is left open, for the parent"
+    connections.close()
+
+
+@pytest.fixture
+def python_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(async_links, "new_reader", resp.PythonReader)
+    monkeypatch.setattr(async_links, "Push", resp.PythonPush)
+
+
+@pytest.mark.usefixtures("python_parser")
+async def test_without_hiredis(wire: AsyncWire) -> None:
+    texts = [str(number) for number in range(200)]
+    replies = await asyncio.gather(*(echo(wire, text) for text in texts))
+    assert replies == [text.encode() for text in texts]
+
+
+PROGRAM = """
+import asyncio, sys
+import django; django.setup()
+from redis.connection import ConnectionPool
+from django_redislock.backends.redis.async_wire import AsyncWire
+from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.sources import Source
+
+wire = AsyncWire(Source(ConnectionPool.from_url(sys.argv[1]), "a test"))
+async def work():
+    asyncio.create_task(wire.aexchange([pack("ECHO", "x")]))
+    print(await wire.aexchange([pack("ECHO", "y")]))
+asyncio.run(work())
+"""
+
+
+def test_a_loop_that_ends_leaves_no_socket_open(redis_url: str) -> None:
+    """In the development mode of Python, which names every socket that was not closed."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, redis_url],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+    )
+    assert done.stdout == "Replies(replies=[b'y'], again=False)\n", done.stderr
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if not line.startswith("Executing <")] == []

@@ -1,0 +1,171 @@
+"""Lost replies, hanging servers and interruptions on the connection that coroutines share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis import Redis
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+    ResponseError,
+    TimeoutError as RedisTimeoutError,
+)
+
+from django_redislock.backends.redis.async_wire import AsyncWire
+from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.scripts import INSPECT
+from django_redislock.testing.servers import EmbeddedServer
+from tests.support.proxy import Proxy
+from tests.support.wires import SOON, echo, key, reached, wire_to
+
+
+@pytest.fixture
+def slow_wire(proxy: Proxy) -> AsyncWire:
+    """Its server is given up after half a second."""
+    return wire_to(proxy.url, socket_timeout=0.5)
+
+
+async def test_a_reply_that_is_lost_is_asked_for_once_more(wire: AsyncWire, proxy: Proxy) -> None:
+    name = key()
+    await echo(wire, "warm")
+    trigger = proxy.drop_next_reply(name.encode())
+    others = [asyncio.create_task(echo(wire, str(number))) for number in range(20)]
+    replies, again = await wire.aexchange([pack("INCR", name)])
+    assert trigger.fired
+    assert (replies, again) == ([2], True)
+    assert await asyncio.gather(*others) == [str(number).encode() for number in range(20)]
+    assert (await wire.aexchange([pack("DEL", name)])).again is False
+
+
+async def test_it_is_not_asked_for_twice_more(wire: AsyncWire, proxy: Proxy) -> None:
+    name = key()
+    await echo(wire, "warm")
+    proxy.drop_next_reply(name.encode())
+    proxy.drop_next_reply(name.encode())
+    with pytest.raises(RedisConnectionError):
+        await wire.aexchange([pack("INCR", name)])
+    assert proxy.count("INCR") == 2
+    assert (await wire.aexchange([pack("DEL", name)])).replies == [1]
+
+
+async def test_a_connection_that_the_server_closed_meanwhile(wire: AsyncWire, proxy: Proxy) -> None:
+    await echo(wire, "warm")
+    proxy.cut()
+    assert await echo(wire, "next") == b"next"
+
+
+async def test_a_server_that_is_not_there() -> None:
+    wire = wire_to("redis://127.0.0.1:1/0")
+    errors = await asyncio.gather(*(echo(wire, "x") for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in errors] == [RedisConnectionError] * 3
+    assert len({id(error) for error in errors}) == 3
+
+
+async def test_a_hanging_server(wire: AsyncWire, proxy: Proxy) -> None:
+    await echo(wire, "warm")
+    proxy.hold()
+    began = time.monotonic()
+    with pytest.raises(RedisTimeoutError):
+        await echo(wire, "abandoned", within=0.2)
+    assert 0.2 <= time.monotonic() - began < SOON
+    proxy.pass_through()
+    # Its reply comes first, and is read by nobody.
+    assert await echo(wire, "next") == b"next"
+    assert proxy.opened == 1
+
+
+async def test_a_server_that_hangs_while_it_is_connected_to(wire: AsyncWire, proxy: Proxy) -> None:
+    proxy.hold()
+    with pytest.raises(RedisTimeoutError):
+        await echo(wire, "first", within=0.2)
+    proxy.pass_through()
+    assert await echo(wire, "next") == b"next"
+
+
+async def test_a_connection_is_given_up_when_its_oldest_request_is_too_old(
+    slow_wire: AsyncWire, proxy: Proxy
+) -> None:
+    await echo(slow_wire, "warm")
+    proxy.black_hole()
+    oldest = asyncio.create_task(echo(slow_wire, "oldest", within=0.1))
+    with pytest.raises(RedisTimeoutError):
+        await oldest
+    younger = asyncio.create_task(slow_wire.aexchange([pack("ECHO", "younger")]))
+    await reached(proxy, 3)
+    proxy.pass_through()
+    assert await younger == ([b"younger"], True)
+    assert proxy.opened == 2
+
+
+async def test_a_slow_server_is_not_asked_twice(slow_wire: AsyncWire, proxy: Proxy) -> None:
+    await echo(slow_wire, "warm")
+    proxy.black_hole()
+    with pytest.raises(RedisTimeoutError):
+        await echo(slow_wire, "slow")
+    assert proxy.count("ECHO") == 2
+    proxy.pass_through()
+    assert await echo(slow_wire, "next") == b"next"
+
+
+async def test_a_script_that_the_server_has_forgotten(own_server: EmbeddedServer) -> None:
+    wire = wire_to(own_server.url)
+    call = pack("EVALSHA", INSPECT.sha, 0)
+    replies, _ = await wire.aexchange([pack("ECHO", "a"), call, pack("ECHO", "b")])
+    # Without keys the script fails, by its own words: it has run.
+    assert (replies[0], replies[2]) == (b"a", b"b")
+    assert "NOSCRIPT" not in str(replies[1])
+    with Redis.from_url(own_server.url) as client:
+        assert client.script_exists(INSPECT.sha.decode()) == [True]
+
+
+async def test_a_primary_that_is_a_replica_now(own_server: EmbeddedServer) -> None:
+    wire = wire_to(own_server.url)
+    await echo(wire, "warm")
+    with Redis.from_url(own_server.url) as client:
+        client.replicaof("127.0.0.1", "1")
+        with pytest.raises(ResponseError, match="read only"):
+            await wire.aexchange([pack("SET", "a", "b")])
+        client.replicaof("NO", "ONE")
+    assert (await wire.aexchange([pack("SET", "a", "b")])).replies == [b"OK"]
+
+
+async def test_a_reply_that_nobody_has_asked_for(wire: AsyncWire, proxy: Proxy) -> None:
+    """Then no reply can be told from another: the connection is not used any more."""
+    await echo(wire, "warm")
+    (connections,) = wire._loops.values()
+    link = connections.for_all._link
+    assert link is not None
+    link.data_received(b"+OK\r\n")
+    assert await echo(wire, "next") == b"next"
+    link = connections.for_all._link
+    assert link is not None
+    link.data_received(b"HTTP/1.1 400 Bad Request\r\n")
+    assert await echo(wire, "last") == b"last"
+    assert proxy.opened == 3
+
+
+async def test_an_interruption_between_two_steps_costs_the_connection(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    """The order of the replies would be in doubt."""
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(data: bytes) -> None:
+        transport.write(data)
+        raise Interrupted
+
+    await echo(wire, "warm")
+    (connections,) = wire._loops.values()
+    link = connections.for_all._link
+    assert link is not None
+    transport = link._transport
+    assert transport is not None
+    link._transport = type("", (), {"write": staticmethod(interrupt), "abort": transport.abort})()
+    with pytest.raises(Interrupted):
+        await echo(wire, "interrupted")
+    assert await echo(wire, "next") == b"next"
+    assert proxy.opened == 2

@@ -1,0 +1,117 @@
+"""What LOCATION and OPTIONS may say, and what is an error that says what to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from redis.credentials import CredentialProvider
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.checks import check_backends
+from django_redislock.exceptions import InvalidLockBackend
+
+WRONG = [
+    ("", {}, "must be a string that is not empty"),
+    ("127.0.0.1:6379", {}, "begins with none of redis://, rediss://"),
+    ("http://127.0.0.1", {}, "begins with none of"),
+    ("redis://", {}, "names no host"),
+    ("redis:///1", {}, "names no host"),
+    ("redis://h:port/0", {}, "(?i)port"),
+    ("redis://h:99999/0", {}, "(?i)port"),
+    ("redis://h/zero", {}, "'zero' is no number of a database"),
+    ("redis://h/1/2", {}, "'1/2' is no number of a database"),
+    ("redis://h/0?db=x", {}, "db"),
+    ("redis://h/0?socket_timeout=soon", {}, "socket_timeout"),
+    ("redis://h/0?colour=red", {}, "colour"),
+    ("unix://", {}, "names no path"),
+    ("sentinel://h:26379", {}, "names no service"),
+    ("sentinel:///main", {}, "names no host of a Sentinel"),
+    ("sentinel://h/main/x", {}, "'x' is no number of a database"),
+    ("redis://h", {"usernam": "x"}, "no option 'usernam'. Did you mean 'username'?"),
+    ("redis://h", {"grant_leas": 3}, "no option 'grant_leas'. Did you mean 'grant_lease'?"),
+    ("redis://h", {"host": "x"}, "no option 'host'. Say it in LOCATION."),
+    ("redis://h", {"ssl_ca_certs": "x"}, "no option 'ssl_ca_certs'.*TLS begins with rediss://"),
+    ("redis://h", {"colour": 1}, "no option 'colour'.*for the connection client_name|colour"),
+    ("redis://h", {"protocol": 4}, "protocol"),
+    ("redis://h", {"socket_timeout": "soon"}, "soon"),
+    ("redis://h", {"connection_class": "no.such.Class"}, "No module named 'no'"),
+    ("redis://h", {"max_connections": -1}, "max_connections"),
+    ("redis://h", {"username": "x", "credential_provider": CredentialProvider()}, "credential"),
+    ("rediss://h", {"ssl_cert_reqs": "maybe"}, "maybe"),
+]
+
+
+@pytest.mark.parametrize(("location", "options", "words"), WRONG, ids=str)
+def test_what_makes_no_sense_is_an_error_that_names_the_entry(
+    settings: LazySettings, location: str, options: dict[str, Any], words: str
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
+    (message,) = check_backends(deploy=False)
+    assert message.id == "locks.E001"
+    assert message.msg.startswith("LOCKS['default']['")
+    with pytest.raises(InvalidLockBackend, match=words):
+        lock("a")
+
+
+def test_no_password_is_shown(settings: LazySettings) -> None:
+    settings.LOCKS = {"default": {"LOCATION": "redis://ann:secret@127.0.0.1:1/0"}}
+    with pytest.raises(LockUnavailable) as caught:
+        lock("a").acquire(wait=0)
+    assert "redis://127.0.0.1:1/0" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_cache_and_location_exclude_each_other(settings: LazySettings) -> None:
+    settings.LOCKS = {"default": {"CACHE": "default", "LOCATION": "redis://127.0.0.1/0"}}
+    with pytest.raises(InvalidLockBackend, match=r"LOCKS\['default'\] has both CACHE and LOCATION"):
+        lock("a")
+
+
+def test_what_belongs_to_the_connection_of_a_cache(settings: LazySettings) -> None:
+    settings.LOCKS = {"default": {"OPTIONS": {"password": "x"}}}
+    with pytest.raises(InvalidLockBackend, match="write it in CACHES, or set .*LOCATION"):
+        lock("a")
+
+
+def test_aliases_that_lead_to_the_same_database_share_their_locks(settings: LazySettings) -> None:
+    django_redis = "django_redis.cache.RedisCache"
+    settings.CACHES = {
+        "default": {"BACKEND": django_redis, "LOCATION": "redis://h:7000/1"},
+        "plain": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://h:7000",
+            "OPTIONS": {"db": 1},
+        },
+    }
+    settings.LOCKS = {
+        "default": {},
+        "plain": {"CACHE": "plain"},
+        "location": {"LOCATION": "redis://ann:pw@H:7000?db=1"},
+        "other database": {"LOCATION": "redis://h:7000/2"},
+        "other port": {"LOCATION": "redis://h/1"},
+        "other prefix": {"LOCATION": "redis://h:7000/1", "KEY_PREFIX": "other"},
+    }
+    places = {alias: lock_backends[alias].place for alias in settings.LOCKS}
+    assert places["default"] == places["plain"] == places["location"]
+    assert len(set(places.values())) == 4
+
+
+def test_time_outs_and_retries_are_ours(settings: LazySettings) -> None:
+    settings.LOCKS = {
+        "default": {"LOCATION": "redis://h/0"},
+        "other": {
+            "LOCATION": "redis://h/0?retry_on_timeout=1",
+            "OPTIONS": {"socket_timeout": 2, "health_check_interval": 9},
+        },
+    }
+    for alias, timeout in (("default", 5.0), ("other", 2.0)):
+        backend = lock_backends[alias]
+        assert isinstance(backend, RedisLockBackend)
+        assert backend.source.timeout == timeout
+        for connection in (backend.source.connection(), backend.source.async_connection()):
+            assert connection.socket_timeout == connection.socket_connect_timeout == timeout
+            assert connection.retry.get_retries() == 0
+            assert connection.health_check_interval == 0

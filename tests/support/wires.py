@@ -1,0 +1,41 @@
+"""Wires for coroutines, and simple questions to send over them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import Any
+
+from redis.connection import ConnectionPool
+
+from django_redislock.backends.redis.async_wire import AsyncWire
+from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.sources import Source
+from tests.support.proxy import Proxy
+
+# A hanging server is slow on purpose; what must come sooner is far from this.
+TIMEOUT = 30.0
+SOON = 10.0
+
+
+def wire_to(url: str, **kwargs: Any) -> AsyncWire:
+    kwargs = {"socket_timeout": TIMEOUT, **kwargs}
+    return AsyncWire(Source(ConnectionPool.from_url(url, **kwargs), "a test"))
+
+
+def key() -> str:
+    return f"test-{secrets.token_hex(6)}"
+
+
+async def echo(wire: AsyncWire, text: str, within: float | None = None) -> Any:
+    (reply,), _ = await wire.aexchange([pack("ECHO", text)], within)
+    return reply
+
+
+async def reached(proxy: Proxy, number: int) -> None:
+    """Return when so many requests have arrived."""
+    until = time.monotonic() + SOON
+    while proxy.count("ECHO") < number:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.001)
