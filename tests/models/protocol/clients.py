@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .server import TICK
+from .records import TICK
 from .world import Message, World
 
 __all__ = ["Clients"]
@@ -168,7 +168,8 @@ class Clients(World):
             self.put(number, turn=message.value)
         elif is_present and client.phase == "holding" and has("a turn of a present hold is kept"):
             pass
-        elif has("a turn of nobody is given back"):
+        else:
+            # Without this, the others would wait for the rest of the grant lease.
             self.send("give_back", message.token, message.name, mute=True)
 
     def _take_turn(self, number: int, until: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..explorer import Label
 from .clients import Clients
-from .server import TICK
+from .records import TICK
 from .terms import Terms
 from .world import DEAD, PAUSED, REQUESTS, UP, Client, Message
 
@@ -280,8 +280,7 @@ class Model(Clients):
         )  # fmt: skip
         for number, client in enumerate(self.clients):
             beside = self.terms.processes[number] == process
-            guard = self.terms.has("a waiter looks again after its link broke")
-            if beside and client.phase == "queued" and guard:
+            if beside and client.phase == "queued":
                 self.put(number, look=0)
 
     def relink(self, process: int) -> None:

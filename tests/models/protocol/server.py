@@ -6,43 +6,11 @@ from the server's clock: those above 0 were given since the clock last moved.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
-
 from ..explorer import Violation
+from .records import LAST, TICK, Hold, Waiting, replaced, without
 from .terms import Terms
 
-__all__ = ["Hold", "Server", "Waiting"]
-
-# How much the clock rises in a tick, in numbers: more than can be given within one.
-TICK = 1_000_000
-# The arrival of a claim that has not queued.
-LAST = 1_000_000
-
-
-T = TypeVar("T")
-R = TypeVar("R", "Hold", "Waiting")
-
-
-class Hold(NamedTuple):
-    """A hold of a name. ``answered``: an acquire was answered with it. ``confirmed``: or extended
-    since it was handed over."""
-
-    token: int
-    ends: int
-    fence: int
-    limit: int
-    answered: bool
-    confirmed: bool
-
-
-class Waiting(NamedTuple):
-    """A claim in a queue. ``arrival`` is for the checks alone: it is never given anew."""
-
-    token: int
-    deadline: int
-    limit: int
-    arrival: int
-
+__all__ = ["Server"]
 
 class Server:
     """What the server stores, and what it is to be judged by."""
@@ -137,7 +105,7 @@ class Server:
             return
         self._mark(token, mark)
         if terms.has("cancel leaves the queue"):
-            self.queues = _set(self.queues, name, _without(self.queues[name], token))
+            self.queues = replaced(self.queues, name, without(self.queues[name], token))
         if terms.has("cancel ends the hold"):
             self._end(name, token)
         self._pass_on(name, "cancel hands over")
@@ -222,10 +190,10 @@ class Server:
         elif self.terms.has("who asks again keeps its place"):
             queue = tuple(claim if one is present else one for one in queue)
         else:
-            queue = (*_without(queue, token), claim)
+            queue = (*without(queue, token), claim)
         order = sorted(one.arrival for one in queue)
         queue = tuple(one._replace(arrival=order.index(one.arrival)) for one in queue)
-        self.queues = _set(self.queues, name, queue)
+        self.queues = replaced(self.queues, name, queue)
 
     def _hand_over(self, name: int, me: int = -1, my_limit: int = 0) -> Hold | None:
         """Give the name to those who wait, in their order, as far as there is room."""
@@ -239,7 +207,7 @@ class Server:
                 waits = self._listens(first.token)
             if waits and not room:
                 break
-            self.queues = _set(self.queues, name, tuple(rest))
+            self.queues = replaced(self.queues, name, tuple(rest))
             if not waits:
                 continue
             if first.token == me:
@@ -272,9 +240,9 @@ class Server:
         fence = self._next_number()
         if fence <= self.last[name]:
             raise Violation("a fence does not rise")
-        self.last = _set(self.last, name, fence)
+        self.last = replaced(self.last, name, fence)
         hold = Hold(token, lease, fence, claim.limit, answered, confirmed)
-        self.holds = _set(self.holds, name, (*_without(self.holds[name], token), hold))
+        self.holds = replaced(self.holds, name, (*without(self.holds[name], token), hold))
         return hold
 
     def _could_be_next(self, name: int, waiting: Waiting) -> bool:
@@ -298,7 +266,7 @@ class Server:
 
     def _drop_expired(self, name: int) -> None:
         live = tuple(hold for hold in self.holds[name] if hold.ends > 0)
-        self.holds = _set(self.holds, name, live)
+        self.holds = replaced(self.holds, name, live)
 
     def _pass_on(self, name: int, guard: str) -> None:
         if self.queues[name] and self.terms.has(guard):
@@ -312,11 +280,11 @@ class Server:
         return process in self.links or process == self.here
 
     def _end(self, name: int, token: int) -> None:
-        self.holds = _set(self.holds, name, _without(self.holds[name], token))
+        self.holds = replaced(self.holds, name, without(self.holds[name], token))
 
     def _put(self, name: int, hold: Hold) -> None:
         holds = tuple(hold if one.token == hold.token else one for one in self.holds[name])
-        self.holds = _set(self.holds, name, holds)
+        self.holds = replaced(self.holds, name, holds)
 
     def _mark(self, token: int, ticks: int) -> None:
         if ticks and self.terms.has("cancel marks late claims"):
@@ -348,11 +316,3 @@ class Server:
             self.holds, self.queues, self.gone, self.counter, self.links, self.last, self.done,
             self.exempt,
         )  # fmt: skip
-
-
-def _set(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
-    return (*values[:place], value, *values[place + 1 :])
-
-
-def _without(records: tuple[R, ...], token: int) -> tuple[R, ...]:
-    return tuple(record for record in records if record.token != token)

@@ -115,7 +115,6 @@ class World:
                 self._check_belief(number, client)
         self.net = tuple(sorted(self.net))
         self.server.compress()
-        self.server.handed = ()
         return self
 
     def _check_belief(self, number: int, client: Client) -> None:
@@ -136,12 +135,11 @@ class World:
         for name in range(self.terms.names):
             holds = [hold for hold in self.server.holds[name] if hold.ends > 0]
             confirmed = any(hold.confirmed for hold in holds)
-            waiting = {one.token for one in self.server.queues[name] if one.deadline > 0}
             live = any(
                 self.state_of(number) == UP
                 and self.is_linked(number)
                 and client.phase == "queued"
-                and client.token in waiting
+                and client.name == name
                 for number, client in enumerate(self.clients)
             )
             stuck[name] = stuck[name] + 1 if live and not confirmed else 0
