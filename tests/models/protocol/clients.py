@@ -44,7 +44,9 @@ class Clients(World):
                 else one
                 for one in self.net
             )
-        ends = min(client.ends, lease) if has("a shorter lease is believed at once") else client.ends
+        ends = (
+            min(client.ends, lease) if has("a shorter lease is believed at once") else client.ends
+        )
         self.put(number, asked=lease, extended=True, ends=ends)
         self.send("extend", client.token, client.name, lease)
 

@@ -71,8 +71,9 @@ class Model(Clients):
             return
         used = max((one.name for one in self.clients if one.attempt >= 0), default=-1)
         for name in range(min(used + 2, self.terms.names)):
-            yield "ask", number, name, 0
-            if self.is_linked(number):
+            if "once" in self.terms.ways:
+                yield "ask", number, name, 0
+            if "wait" in self.terms.ways and self.is_linked(number):
                 yield "ask", number, name, self.terms.wait
 
     def _when_asking(self, number: int, client: Client) -> Iterator[Label]:
@@ -183,7 +184,9 @@ class Model(Clients):
             server.cancel(name, token, value, unless_answered=kind == "give_back")
         self._deliver_turns(name)
         if not message.mute and self.state_of(number) != DEAD:
-            self.send(reply, token, name, answer, age=message.age, whole=answer, stale=message.stale)
+            self.send(
+                reply, token, name, answer, age=message.age, whole=answer, stale=message.stale
+            )
 
     def here(self, number: int) -> int:
         """The process that gets the turns of its own waiters in the reply."""
@@ -315,7 +318,3 @@ class Model(Clients):
 FAULT_STEPS = {
     "lose", "slow", "twice", "crash", "pause", "unlink", "interrupt", "see", "flush", "jump",
 }  # fmt: skip
-
-
-def start(terms: Terms) -> Model:
-    return Model(terms)

@@ -12,6 +12,7 @@ from .terms import Terms
 
 __all__ = ["Server"]
 
+
 class Server:
     """What the server stores, and what it is to be judged by."""
 
@@ -235,7 +236,7 @@ class Server:
         if token in self.done:
             raise Violation("a claim that is over is granted")
         for other in self.queues[name]:
-            if other.arrival < claim.arrival and self._could_be_next(name, other):
+            if other.arrival < claim.arrival and other.deadline > 0 and self._listens(other.token):
                 raise Violation("a claim is granted although another waits before it")
         fence = self._next_number()
         if fence <= self.last[name]:
@@ -244,10 +245,6 @@ class Server:
         hold = Hold(token, lease, fence, claim.limit, answered, confirmed)
         self.holds = replaced(self.holds, name, (*without(self.holds[name], token), hold))
         return hold
-
-    def _could_be_next(self, name: int, waiting: Waiting) -> bool:
-        live = waiting.deadline > 0 and self._listens(waiting.token)
-        return live and self._room(name, waiting.limit)
 
     def _room(self, name: int, limit: int) -> bool:
         terms, holds = self.terms, self.holds[name]

@@ -76,6 +76,7 @@ class Terms(NamedTuple):
     lease: int = 2
     grant_lease: int = 1
     wait: int = 2  # how long an attempt queues, if it does
+    ways: tuple[str, ...] = ("once", "wait")  # in which a client may ask
     extensions: tuple[int, ...] = ()  # leases that a holder may ask for beside renewals
     slow: int = 1  # how long a slow message may still be under way
     jump: int = 1  # how far the server's clock is set

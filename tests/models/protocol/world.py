@@ -57,7 +57,17 @@ class Client(NamedTuple):
 class World:
     """A state. Steps copy it; everything in it is immutable but its own attributes."""
 
-    __slots__ = ("clients", "faults", "net", "processes", "seen", "server", "stuck", "terms", "unlucky")
+    __slots__ = (
+        "clients",
+        "faults",
+        "net",
+        "processes",
+        "seen",
+        "server",
+        "stuck",
+        "terms",
+        "unlucky",
+    )
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
