@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from .explorer import Exploration, explore
@@ -31,7 +33,7 @@ LARGE = {
 }
 
 
-def fault(kind: str, **changes: object) -> Terms:
+def fault(kind: str, **changes: Any) -> Terms:
     return PAIR._replace(kinds=(kind,), faults=1, **changes)
 
 

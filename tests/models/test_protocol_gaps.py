@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy, Claim, Extension, Grant
 from django_redislock.backends.holder import Holder
 from django_redislock.backends.redis.backend import RedisLockBackend
@@ -102,6 +103,47 @@ def test_a_shorter_lease_that_goes_unanswered(
             held.extend(5)
         (hold,), _ = backend.inspect("gap")
         assert held.remaining() <= hold.remaining < 6
+
+
+class Overtaken:
+    """The first renewal is carried out before an extension, and answered after it."""
+
+    def __init__(self, backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._extend, self._renewals = backend.extend, 0
+        self._renewed, self._extended = threading.Event(), threading.Event()
+        monkeypatch.setattr(backend, "extend", self.extend)
+
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+        if not extensions[0].at_least:
+            assert self._renewed.wait(WITHIN)
+            return self._extend(extensions)
+        self._renewals += 1
+        if self._renewals > 1:
+            raise LockUnavailable("no answer in time", name="gap")
+        ends = self._extend(extensions)
+        self._renewed.set()
+        assert self._extended.wait(WITHIN)
+        return ends
+
+    def answer(self) -> None:
+        self._extended.set()
+
+
+@pytest.mark.xfail(
+    reason="a renewal that began during an extension is believed",
+    raises=AssertionError,
+    strict=True,
+)
+def test_a_renewal_that_an_extension_overtakes(
+    backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.suppress(LockLost), lock("gap", lease=3) as held:
+        overtaken = Overtaken(backend, monkeypatch)
+        held.extend(0.5)
+        overtaken.answer()
+        while backend.inspect("gap")[0]:
+            pass
+        assert not held.held
 
 
 @pytest.mark.xfail(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import pytest
-from redis import Redis
 
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
@@ -53,13 +52,40 @@ def replay(stage: Stage, traces: Iterable[Trace]) -> int:
                 way = "\n".join(" ".join(map(str, one)) for one in trace[: place + 1])
                 raise AssertionError(f"the server does otherwise after\n{way}\n{error}") from error
             state, steps = after, steps + 1
+        for process in stage.processes:
+            assert process.ears.heard.empty(), "a turn that the model does not know"
+    print(f"{steps:,} steps")  # noqa: T201 - the size of the replay
     return steps
 
 
+@pytest.mark.timeout(300)
 def test_all_short_traces(stage: Stage) -> None:
-    traces = short_traces(stage.terms, depth=4)
-    assert replay(stage, traces) > len(traces) > 100
+    traces = short_traces(stage.terms._replace(faults=1), depth=4)
+    assert replay(stage, traces) > len(traces) > 50
 
 
+@pytest.mark.timeout(300)
 def test_long_traces(stage: Stage) -> None:
-    assert replay(stage, random_traces(stage.terms, 40, 60, seed=8)) > 1000
+    assert replay(stage, random_traces(stage.terms, 30, 60, seed=8)) > 1000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_more_traces(stage: Stage) -> None:
+    replay(stage, short_traces(stage.terms, depth=6))
+    replay(stage, random_traces(stage.terms, 2000, 80, seed=16))
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "a hand-over holds for the grant lease only",
+        "renewal never shortens a lease",
+        "cancel marks late claims",
+    ],
+)
+@pytest.mark.parametrize("stage", ["mutex"], indirect=True)
+def test_a_model_that_differs_is_noticed(stage: Stage, guard: str) -> None:
+    stage.terms = MUTEX._replace(without=NOT_YET | {guard}, clients=2, names=1, faults=4)
+    with pytest.raises(AssertionError, match="the server does otherwise"):
+        replay(stage, random_traces(stage.terms, 500, 60, seed=8))

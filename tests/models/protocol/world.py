@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..explorer import Violation
 from .server import Server
 from .terms import Terms
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["REQUESTS", "UP", "Client", "Message", "World"]
 
@@ -82,7 +85,7 @@ class World:
         self.stuck = (0,) * terms.names
         self.unlucky = False
 
-    def copy(self) -> Any:
+    def copy(self) -> Self:
         copy = type(self).__new__(type(self))
         for slot in World.__slots__:
             setattr(copy, slot, getattr(self, slot))
@@ -118,14 +121,13 @@ class World:
 
     # What must hold.
 
-    def settle(self) -> World:
+    def settle(self) -> None:
         """Check the state after a step, and bring it into its normal form."""
         for number, client in enumerate(self.clients):
             if client.phase == "holding" and client.ends > 0:
                 self._check_belief(number, client)
         self.net = tuple(sorted(self.net))
         self.server.compress()
-        return self
 
     def _check_belief(self, number: int, client: Client) -> None:
         if client.token in self.server.exempt or self.state_of(number) == DEAD:
