@@ -175,8 +175,10 @@ def test_a_turn_that_is_heard_twice(
     thread.join(WITHIN)
     (turn,) = [one for one in heard if isinstance(one[2], bytes) and b"turn" in one[2]]
     deliver(turn)
-    assert [hold.token for hold in backend.inspect("gap")[0]] == [waiter.token]
-    waiter.release()
+    holds, _ = backend.inspect("gap")
+    with contextlib.suppress(LockLost):
+        waiter.release()
+    assert [hold.token for hold in holds] == [waiter.token]
 
 
 def in_thread(call: Any) -> Any:
