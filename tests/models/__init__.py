@@ -1,0 +1,1 @@
+"""Models of the lock, explored exhaustively, and the real thing compared with them."""

@@ -1,0 +1,26 @@
+"""The server whose clock the replay sets; and the adapter's asserts say what they have found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from django_redislock.testing.servers import EmbeddedServer
+from tests.support.fixtures import place, use
+
+pytest.register_assert_rewrite("tests.models.replay.stage")
+
+from .replay.clock import START, ServerClock, server_with_clock  # noqa: E402
+
+__all__ = ["place", "use"]
+
+
+@pytest.fixture(scope="module")
+def timed_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[EmbeddedServer, ServerClock]]:
+    server, clock = server_with_clock(tmp_path_factory.mktemp("clock"))
+    with server:
+        clock.set(START)
+        yield server, clock

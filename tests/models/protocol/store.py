@@ -1,0 +1,121 @@
+"""What the model's server stores, how time passes for it, and what must hold of it.
+
+Times are in ticks from now, so that states which differ only in the date are one. Numbers count
+from the server's clock: those above 0 were given since the clock last moved.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..explorer import Violation
+from .records import TICK, Hold, Waiting
+from .terms import Terms
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Store"]
+
+
+class Store:
+    """What the server stores, and what it is to be judged by."""
+
+    __slots__ = (
+        "counter", "done", "exempt", "gone", "handed", "here", "holds", "last", "links", "queues",
+        "terms",
+    )  # fmt: skip
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.holds: tuple[tuple[Hold, ...], ...] = ((),) * terms.names
+        self.queues: tuple[tuple[Waiting, ...], ...] = ((),) * terms.names
+        self.gone: tuple[tuple[int, int], ...] = ()  # token, ticks left
+        self.counter: int | None = None
+        # Which processes listen for their turns.
+        self.links: frozenset[int] = frozenset(terms.processes[: terms.clients])
+        # The turns of the present script: token, end of the lease.
+        self.handed: tuple[tuple[int, int], ...] = ()
+        self.here = -1  # the process that gets them with the reply
+        # For the checks alone: the last fence of each name, claims that were taken back or
+        # released, and claims to which the server need not keep its word any more.
+        self.last = (-TICK,) * terms.names
+        self.done: frozenset[int] = frozenset()
+        self.exempt: frozenset[int] = frozenset()
+
+    def copy(self) -> Self:
+        copy = type(self).__new__(type(self))
+        for slot in Store.__slots__:
+            setattr(copy, slot, getattr(self, slot))
+        return copy
+
+    def hold(self, name: int, token: int) -> Hold | None:
+        return next((hold for hold in self.holds[name] if hold.token == token), None)
+
+    def tick(self) -> None:
+        """Let time pass."""
+        self.holds = tuple(
+            tuple(hold._replace(ends=max(hold.ends - 1, 0)) for hold in holds)
+            for holds in self.holds
+        )
+        self.queues = tuple(
+            tuple(one._replace(deadline=max(one.deadline - 1, 0)) for one in queue)
+            for queue in self.queues
+        )
+        self.gone = tuple((token, left - 1) for token, left in self.gone if left > 1)
+        self._move_clock()
+
+    def _move_clock(self) -> None:
+        self.counter = None if self.counter is None else self.counter - TICK
+        self.last = tuple(fence - TICK for fence in self.last)
+        self.holds = tuple(
+            tuple(hold._replace(fence=hold.fence - TICK) for hold in holds) for holds in self.holds
+        )
+
+    def jump(self, ticks: int) -> None:
+        """The clock is set forward: leases end early, to no fault of the protocol's."""
+        self._excuse_all()
+        for _ in range(ticks):
+            self.tick()
+
+    def flush(self) -> None:
+        """Everything is forgotten, to no fault of the protocol's."""
+        self._excuse_all()
+        names = self.terms.names
+        self.holds, self.queues, self.gone, self.counter = ((),) * names, ((),) * names, (), None
+        self._move_clock()
+
+    def _excuse_all(self) -> None:
+        self.exempt |= {hold.token for holds in self.holds for hold in holds}
+        self.done = frozenset()
+
+    def _listens(self, token: int) -> bool:
+        process = self.terms.processes[self.terms.client_of(token)]
+        return process in self.links or process == self.here
+
+    def _check(self, name: int) -> None:
+        live = [hold for hold in self.holds[name] if hold.ends > 0]
+        if live and len(live) > min(hold.limit for hold in live):
+            raise Violation("more hold the name than its limit")
+        if {hold.token for hold in live} & {one.token for one in self.queues[name]}:
+            raise Violation("a claim waits for what it holds")
+        for waiting in self.queues[name]:
+            if not live and waiting.deadline > 0 and self._listens(waiting.token):
+                raise Violation("a script leaves a name free although a live claim waits for it")
+
+    def compress(self) -> None:
+        """Numbers matter by their order alone, and by which of them the clock has passed."""
+        fences = {hold.fence for holds in self.holds for hold in holds}
+        known = sorted({0, *self.last, *fences, *([] if self.counter is None else [self.counter])})
+        rank = {number: place - known.index(0) for place, number in enumerate(known)}
+        self.counter = None if self.counter is None else rank[self.counter]
+        self.last = tuple(rank[fence] for fence in self.last)
+        self.holds = tuple(
+            tuple(hold._replace(fence=rank[hold.fence]) for hold in holds) for holds in self.holds
+        )
+
+    def key(self) -> tuple[object, ...]:
+        return (
+            self.holds, self.queues, self.gone, self.counter, self.links, self.last, self.done,
+            self.exempt,
+        )  # fmt: skip

@@ -1,0 +1,62 @@
+/* Time of day for a process that is started with this library in LD_PRELOAD.
+
+   CLOCK_FILE names a file of eight bytes: microseconds since 1970, as the process is to read them.
+   While they are 0 the true time is told. The monotonic clock is never touched. */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile int64_t *told;
+
+__attribute__((constructor)) static void map_clock(void)
+{
+    const char *path = getenv("CLOCK_FILE");
+    int file = path ? open(path, O_RDONLY) : -1;
+    if (file < 0)
+        return;
+    void *page = mmap(NULL, sizeof *told, PROT_READ, MAP_SHARED, file, 0);
+    if (page != MAP_FAILED)
+        told = page;
+    close(file);
+}
+
+static int64_t microseconds(void)
+{
+    return told ? __atomic_load_n(told, __ATOMIC_SEQ_CST) : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int64_t now = microseconds();
+    if (now == 0 || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE))
+        return (int)syscall(SYS_clock_gettime, clock, time);
+    time->tv_sec = now / 1000000;
+    time->tv_nsec = now % 1000000 * 1000;
+    return 0;
+}
+
+int gettimeofday(struct timeval *restrict time, void *restrict zone)
+{
+    struct timespec now;
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    time->tv_sec = now.tv_sec;
+    time->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *result)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (result)
+        *result = now.tv_sec;
+    return now.tv_sec;
+}

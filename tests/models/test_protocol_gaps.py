@@ -1,0 +1,189 @@
+"""Faults that the model of the protocol has found in the real thing, each where it can be seen."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.backends.base import BaseLockBackend, Busy, Claim, Extension, Grant
+from django_redislock.backends.holder import Holder
+from django_redislock.backends.redis.backend import RedisLockBackend
+from tests.support.places import Place
+
+HOLDER = Holder(host="test").pack()
+WITHIN = 20.0  # seconds; a deadline for a machine under load
+
+
+@pytest.fixture
+def backend(place: Place) -> BaseLockBackend:
+    return lock_backends["default"]
+
+
+class Unanswered:
+    """The first acquire that queues is not answered in time; it arrives when it is let go."""
+
+    def __init__(self, backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.acquire, self.late = backend.acquire, list[tuple[Claim, float]]()
+        monkeypatch.setattr(backend, "acquire", self.acquire_late)
+
+    def acquire_late(self, claim: Claim, stay: float = 0.0) -> Grant | Busy:
+        if stay and not self.late:
+            self.late.append((claim, stay))
+            raise LockUnavailable("no answer in time", name=claim.name)
+        return self.acquire(claim, stay)
+
+    def arrive(self) -> Grant | Busy:
+        (late,) = self.late
+        return self.acquire(*late)
+
+
+@pytest.mark.xfail(
+    reason="the cancel at the end of a wait marks no late claims",
+    raises=AssertionError,
+    strict=True,
+)
+def test_a_late_claim_of_an_attempt_that_gave_up(
+    backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unanswered = Unanswered(backend, monkeypatch)
+    with lock("gap", reentrant=False):
+        other = lock("gap", reentrant=False)
+        assert in_thread(lambda: other.acquire(wait=0.8)) is False
+    assert isinstance(unanswered.arrive(), Busy)
+    assert backend.inspect("gap") == ([], [])
+
+
+@pytest.mark.xfail(
+    reason="a release marks no late claims of its attempt", raises=AssertionError, strict=True
+)
+def test_a_late_claim_of_a_hold_that_was_released(
+    backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unanswered = Unanswered(backend, monkeypatch)
+    backend.listen("gap", WITHIN)  # so that the first question queues already
+    held = lock("gap")
+    assert held.acquire(wait=WITHIN)
+    held.release()
+    assert isinstance(unanswered.arrive(), Busy)
+    assert backend.inspect("gap") == ([], [])
+
+
+@pytest.mark.xfail(
+    reason="an acquire sets the lease of the own hold anew", raises=AssertionError, strict=True
+)
+def test_a_late_claim_does_not_shorten_a_hold(backend: BaseLockBackend) -> None:
+    claim = Claim("gap", "1" * 32, 1, 5.0, HOLDER)
+    backend.acquire(claim)
+    backend.extend([Extension("gap", claim.token, 60.0)])
+    backend.acquire(claim)
+    (hold,), _ = backend.inspect("gap")
+    assert hold.remaining > 30
+
+
+@pytest.mark.xfail(
+    reason="the handle's clock is set by the answer alone", raises=AssertionError, strict=True
+)
+def test_a_shorter_lease_that_goes_unanswered(
+    backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extend = backend.extend
+
+    def extend_in_silence(extensions: Sequence[Extension]) -> Sequence[float | None]:
+        extend(extensions)
+        raise LockUnavailable("no answer in time", name="gap")
+
+    with lock("gap", lease=60, renew=False) as held:
+        with monkeypatch.context() as patch, pytest.raises(LockUnavailable):
+            patch.setattr(backend, "extend", extend_in_silence)
+            held.extend(5)
+        (hold,), _ = backend.inspect("gap")
+        assert held.remaining() <= hold.remaining < 6
+
+
+class Overtaken:
+    """The first renewal is carried out before an extension, and answered after it."""
+
+    def __init__(self, backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._extend, self._renewals = backend.extend, 0
+        self._renewed, self._extended = threading.Event(), threading.Event()
+        monkeypatch.setattr(backend, "extend", self.extend)
+
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+        if not extensions[0].at_least:
+            assert self._renewed.wait(WITHIN)
+            return self._extend(extensions)
+        self._renewals += 1
+        if self._renewals > 1:
+            raise LockUnavailable("no answer in time", name="gap")
+        ends = self._extend(extensions)
+        self._renewed.set()
+        assert self._extended.wait(WITHIN)
+        return ends
+
+    def answer(self) -> None:
+        self._extended.set()
+
+
+@pytest.mark.xfail(
+    reason="a renewal that began during an extension is believed",
+    raises=AssertionError,
+    strict=True,
+)
+def test_a_renewal_that_an_extension_overtakes(
+    backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.suppress(LockLost), lock("gap", lease=3) as held:
+        overtaken = Overtaken(backend, monkeypatch)
+        held.extend(0.5)
+        overtaken.answer()
+        while backend.inspect("gap")[0]:
+            pass
+        assert not held.held
+
+
+@pytest.mark.xfail(
+    reason="a turn heard again is given back although it is held",
+    raises=AssertionError,
+    strict=True,
+)
+def test_a_turn_that_is_heard_twice(
+    backend: RedisLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver, heard = backend.wakeups._deliver, list[Any]()
+
+    def deliver_and_note(message: Any) -> None:
+        heard.append(message)
+        deliver(message)
+
+    monkeypatch.setattr(backend.wakeups, "_deliver", deliver_and_note)
+    claim = Claim("gap", "1" * 32, 1, 60.0, HOLDER)
+    backend.acquire(claim)
+    waiter = lock("gap", lease=60)
+    thread = threading.Thread(target=waiter.acquire, args=(WITHIN,))
+    thread.start()
+    while not backend.inspect("gap")[1]:
+        assert thread.is_alive()
+    # Another process releases: its reply does not bring our waiter the turn, a message does.
+    stranger = RedisLockBackend(backend.config)
+    stranger.release("gap", claim.token)
+    stranger.close()
+    thread.join(WITHIN)
+    (turn,) = [one for one in heard if isinstance(one[2], bytes) and b"turn" in one[2]]
+    deliver(turn)
+    holds, _ = backend.inspect("gap")
+    with contextlib.suppress(LockLost):
+        waiter.release()
+    assert [hold.token for hold in holds] == [waiter.token]
+
+
+def in_thread(call: Any) -> Any:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(call()))
+    thread.start()
+    thread.join(WITHIN)
+    return results[0]

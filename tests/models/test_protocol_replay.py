@@ -1,0 +1,91 @@
+"""The real scripts do what the model of the protocol says, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from django_redislock.testing.servers import EmbeddedServer
+from tests.support.fixtures import UsePlace
+
+from .protocol.model import Model
+from .protocol.terms import FAULTS, Terms
+from .replay.clock import ServerClock
+from .replay.stage import Stage
+from .replay.traces import Trace, random_traces, short_traces
+
+# What the scripts do not do yet, although the model asks it of them.
+NOT_YET = frozenset({"an acquire never shortens the own hold"})
+
+MUTEX = Terms(clients=3, names=2, kinds=FAULTS, faults=2, extensions=(1, 3), without=NOT_YET)
+SEMAPHORE = MUTEX._replace(limits=(1, 2, 2), names=1)
+ONE_PROCESS = MUTEX._replace(processes=(0, 0, 1), attempts=2, names=1)
+CONFIGURATIONS = {"mutex": MUTEX, "semaphore": SEMAPHORE, "one process": ONE_PROCESS}
+
+
+@pytest.fixture(params=list(CONFIGURATIONS))
+def stage(
+    request: pytest.FixtureRequest,
+    use: UsePlace,
+    timed_server: tuple[EmbeddedServer, ServerClock],
+) -> Iterator[Stage]:
+    server, clock = timed_server
+    place = use(server.url)
+    with place.client() as client:
+        stage = Stage(client, clock, place.prefix, CONFIGURATIONS[request.param])
+        yield stage
+        stage.close()
+
+
+def replay(stage: Stage, traces: Iterable[Trace]) -> int:
+    """Replay each trace, and say where the two part. Returns the number of steps."""
+    steps = 0
+    for trace in traces:
+        stage.begin()
+        state = Model(stage.terms)
+        for place, label in enumerate(trace):
+            after = state.after(label)
+            try:
+                stage.step(label, state, after)
+            except AssertionError as error:
+                way = "\n".join(" ".join(map(str, one)) for one in trace[: place + 1])
+                raise AssertionError(f"the server does otherwise after\n{way}\n{error}") from error
+            state, steps = after, steps + 1
+        for process in stage.processes:
+            assert process.ears.heard.empty(), "a turn that the model does not know"
+    print(f"{steps:,} steps")  # noqa: T201 - the size of the replay
+    return steps
+
+
+@pytest.mark.timeout(300)
+def test_all_short_traces(stage: Stage) -> None:
+    traces = short_traces(stage.terms._replace(faults=1), depth=4)
+    assert replay(stage, traces) > len(traces) > 50
+
+
+@pytest.mark.timeout(300)
+def test_long_traces(stage: Stage) -> None:
+    assert replay(stage, random_traces(stage.terms, 30, 60, seed=8)) > 1000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_more_traces(stage: Stage) -> None:
+    replay(stage, short_traces(stage.terms, depth=6))
+    replay(stage, random_traces(stage.terms, 2000, 80, seed=16))
+
+
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "a hand-over holds for the grant lease only",
+        "renewal never shortens a lease",
+        "cancel marks late claims",
+    ],
+)
+@pytest.mark.parametrize("stage", ["mutex"], indirect=True)
+def test_a_model_that_differs_is_noticed(stage: Stage, guard: str) -> None:
+    stage.terms = MUTEX._replace(without=NOT_YET | {guard}, clients=2, names=1, faults=4)
+    with pytest.raises(AssertionError, match="the server does otherwise"):
+        replay(stage, random_traces(stage.terms, 500, 60, seed=8))
