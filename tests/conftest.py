@@ -22,8 +22,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("unhurried")
 
+pytest_plugins = ["tests.support.parallel"]
+
 DATABASE_MARKERS = ("postgresql", "mariadb")
 MISSING = pytest.StashKey[str]()
+OWN_SERVER = "own_server"
 SERVER = pytest.StashKey[EmbeddedServer]()
 
 
@@ -36,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SERVER] = EmbeddedServer(port=port).start()
     except ServerError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist that the server it finds is the suite's own."""
+    node.workerinput[OWN_SERVER] = SERVER in node.config.stash
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -109,7 +118,7 @@ def redis_url() -> str:
 
 
 @pytest.fixture
-def key_prefix(settings: Any) -> Iterator[str]:
+def key_prefix(settings: Any, pytestconfig: pytest.Config) -> Iterator[str]:
     """A key prefix that no other test has; it replaces the one of every alias in LOCKS."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     locks = copy.deepcopy(django_settings.LOCKS)
@@ -117,13 +126,18 @@ def key_prefix(settings: Any) -> Iterator[str]:
         config["KEY_PREFIX"] = prefix
     settings.LOCKS = locks
     yield prefix
-    if django_settings.EMBEDDED_REDIS_PORT is None:
+    if not _has_own_server(pytestconfig):
         _sweep(prefix)
 
 
 @pytest.fixture(autouse=True)
 def _own_key_prefix(key_prefix: str) -> None:
     """No test sees the locks of another, nor those of whoever lent the server."""
+
+
+def _has_own_server(config: pytest.Config) -> bool:
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    return SERVER in config.stash or bool(told.get(OWN_SERVER))
 
 
 def _sweep(prefix: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from django_redislock import lock
@@ -14,7 +12,6 @@ from tests.support.places import MEMORY
 from tests.support.processes import wait_until
 
 LEASE = 2.0
-MANY = 10_000 if os.environ.get("CI") else 2_000
 
 
 def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):

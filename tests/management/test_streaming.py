@@ -61,6 +61,7 @@ def test_every_format_has_all_of_a_crowd(crowd: int) -> None:
     assert {line.split()[0] for line in lines} == everyone
 
 
+@pytest.mark.timeout(240)
 @FORMATS
 def test_no_more_memory_is_taken_for_more_locks(
     format_: str, redis_url: str, key_prefix: str

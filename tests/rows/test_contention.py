@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
@@ -17,7 +16,8 @@ from .contention import move, withdraw
 from .threads import elsewhere, start
 
 PROCESSES = 4
-TIMES = int(os.environ.get("REDISLOCK_TEST_WRITES") or (2000 if os.environ.get("CI") else 400))
+BALANCE = 2000
+EACH_WRITES = pytest.mark.parametrize("times", [100, pytest.param(500, marks=pytest.mark.long)])
 
 pytestmark = [
     pytest.mark.postgresql,
@@ -34,48 +34,49 @@ def database() -> dict[str, object]:
 
 @pytest.fixture
 def account() -> Account:
-    return Account.objects.using("postgresql").create(balance=TIMES)
+    return Account.objects.using("postgresql").create(balance=BALANCE)
 
 
-def test_locked_methods_lose_no_update(account, place, database, workers):  # noqa: F811
+@EACH_WRITES
+def test_locked_methods_lose_no_update(account, place, database, workers, times):  # noqa: F811
     for _ in range(PROCESSES):
-        workers.start(withdraw, place, database, account.pk, TIMES // PROCESSES, True)
+        workers.start(withdraw, place, database, account.pk, times, True)
     workers.results(within=250)
     account.refresh_from_db()
-    assert account.balance == 0
+    assert account.balance == BALANCE - PROCESSES * times
 
 
 def test_and_without_them_some_are_lost(account, place, database, workers):  # noqa: F811
     """Or else the test above proves nothing."""
     together = context.Barrier(PROCESSES)
-    arguments = (account.pk, TIMES // PROCESSES, False, together)
+    arguments = (account.pk, 100, False, together)
     for _ in range(PROCESSES):
         workers.start(withdraw, place, database, *arguments)
     workers.results(within=250)
     account.refresh_from_db()
-    assert account.balance > 0
+    assert account.balance > BALANCE - PROCESSES * 100
 
 
-def test_threads_with_instances_of_their_own(account):
+@EACH_WRITES
+def test_threads_with_instances_of_their_own(account, times):
     def work() -> None:
         own = Account.objects.using("postgresql").get(pk=account.pk)
-        for _ in range(times):
+        for _ in range(times // 4):
             own.withdraw(1)
 
-    times = TIMES // PROCESSES // 4
     for thread in [start(work) for _ in range(PROCESSES)]:
         thread.result(250)
     account.refresh_from_db()
-    assert account.balance == TIMES - PROCESSES * times
+    assert account.balance == BALANCE - PROCESSES * (times // 4)
 
 
-def test_rows_held_together_keep_their_sum(place, database, workers):  # noqa: F811
+@EACH_WRITES
+def test_rows_held_together_keep_their_sum(place, database, workers, times):  # noqa: F811
     rows = Vault.objects.using("postgresql")
     one, two = rows.create(gold=1000), rows.create(gold=1000)
-    times = TIMES // PROCESSES // 4
     for index in range(PROCESSES):
         pair = (one.pk, two.pk) if index % 2 else (two.pk, one.pk)
-        workers.start(move, place, database, *pair, times)
+        workers.start(move, place, database, *pair, times // 4)
     workers.results(within=250)
     assert list(rows.order_by("pk").values_list("gold", flat=True)) == [1000, 1000]
 
@@ -118,7 +119,7 @@ def test_the_lock_is_kept_until_the_commit(account):
     assert not elsewhere(lambda: lock(account.get_lock_name()).acquire(wait=0))
     go_on.set()
     one.result(60)
-    assert two.result(60) == TIMES - 2
+    assert two.result(60) == BALANCE - 2
 
 
 def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account):
@@ -132,7 +133,7 @@ def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account):
             account.refresh_from_db()
             elsewhere(write)
             with account.locked():
-                assert account.balance == TIMES
+                assert account.balance == BALANCE
                 account.save()
     with account.locked(), transaction.atomic(using="postgresql"):
-        assert account.balance == TIMES - 1
+        assert account.balance == BALANCE - 1

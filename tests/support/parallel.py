@@ -1,0 +1,132 @@
+"""How the suite is run: in several processes at once, and without its long tests.
+
+The tests mostly wait: for a lease to end, for a process to start. So there are more processes than
+processors, and they share the servers that the first process has started.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROCESSES_PER_PROCESSOR = 3
+MOST_PROCESSES = 16
+FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
+
+# These share a browser, a site or Celery's workers, which take seconds to start: one process runs
+# the whole file.
+TOGETHER = (
+    "tests/browser/test_live.py",
+    "tests/browser/test_looks.py",
+    "tests/example/test_site.py",
+    "tests/tasks/test_celery.py",
+)
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long tests, too")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run what has many files in parallel, unless the command line says otherwise."""
+    option = config.option
+    if getattr(option, "numprocesses", 0) is not None:  # xdist is switched off, or was told
+        return
+    is_for_a_person = option.collectonly or option.usepdb or option.trace
+    is_for_a_person |= option.capture == "no" or option.setupshow or option.setupplan
+    if is_for_a_person or option.tx or _is_worker(config):
+        return
+    if _files(config.args) >= 2 * FILES_PER_PROCESS:
+        option.numprocesses = "auto"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Answer `-n auto`, which is what a run without `-n` gets."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # xdist reads it
+    most = min(_processors() * PROCESSES_PER_PROCESSOR, MOST_PROCESSES)
+    return max(1, min(most, _files(config.args) // FILES_PER_PROCESS))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out one test at a time, so that no process is left alone with many at the end."""
+    if config.option.dist != "load":
+        return None  # the command line asks for another
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return OneByOne(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests out; start what may take longest first, if there are several at once."""
+    if not _wants_long(config):
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.stash[LEFT_OUT] = len(long)
+        config.hook.pytest_deselected(items=long)
+    if _is_worker(config):
+        items.sort(key=_may_take, reverse=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the first process, which collects nothing itself, what was left out."""
+    if _is_worker(session.config):
+        output: dict[str, Any] = getattr(session.config, "workeroutput", {})
+        output["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if number := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{number} long tests were left out. --long runs them, too; -m long runs them alone."
+        )
+
+
+def _wants_long(config: pytest.Config) -> bool:
+    """Say whether they are asked for: by an option, or each by its name."""
+    named = any("::" in argument for argument in config.args)
+    return named or config.option.long or "long" in config.option.markexpr
+
+
+def _may_take(item: pytest.Item) -> float:
+    """Return the time limit of a test that has one of its own; those are the slowest."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0
+
+
+def _files(arguments: Sequence[str]) -> int:
+    """Count the files of tests that the command line names."""
+    paths = [Path(argument.partition("::")[0]) for argument in arguments]
+    return sum(len([*path.rglob("test_*.py")]) if path.is_dir() else 1 for path in paths)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
