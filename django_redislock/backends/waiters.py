@@ -71,10 +71,10 @@ class TaskWaiter(Waiter):
         # Whoever takes the turn out decides: the waiter has it, or it is given to another.
         self._turns: deque[Turn] = deque()
         # Whether it was told something since it heard anything.
-        self.unheard = False
+        self._unheard = False
 
     def tell(self, turn: Turn | None) -> bool:
-        self.unheard = True
+        self._unheard = True
         if turn is not None:
             self._turns.append(turn)
         try:
@@ -82,6 +82,9 @@ class TaskWaiter(Waiter):
         except RuntimeError:
             return False  # the loop was closed, and its coroutines with it
         return True
+
+    def heard_all(self) -> bool:
+        return not self._unheard
 
     def take_back(self) -> bool:
         """Take back a turn that it has not taken yet. Return whether there was one."""
@@ -95,7 +98,7 @@ class TaskWaiter(Waiter):
             await self._told.wait()
         finally:
             ending.cancel()
-        self.unheard = False
+        self._unheard = False
         self._told.clear()
         return _take(self._turns)
 
@@ -214,9 +217,9 @@ class Waiters:
         """
         taken = []
         for key, waiter in list(self._told.items()):
-            if not waiter.unheard:
+            if waiter.heard_all():
                 self._told.pop(key, None)
-                if waiter.unheard:  # it was told something just now
+                if not waiter.heard_all():  # it was told something just now
                     self._told[key] = waiter
             elif self._stands_still(waiter, now):
                 if waiter.take_back():

@@ -7,6 +7,7 @@ import asyncio
 import threading
 import time
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_five_whose_loop_stands_still_cost_no_more_than_one(use, place):
 
 
 def test_leases_that_end_by_themselves_follow_each_other_at_once(use, place):
-    """Each who is granted the lock leaves it to its end: the next looks then, not a second later."""
+    """Each leaves the lock to its end; the next looks then, and not a second later."""
     grants: list[float] = []
 
     def take() -> None:
@@ -114,7 +115,7 @@ def test_leases_that_end_by_themselves_follow_each_other_at_once(use, place):
         wait_until(lambda: jobs.queue_length("a") == 10)
     for thread in threads:
         thread.join()
-    pauses = sorted(after - before for before, after in zip(grants, grants[1:], strict=False))
+    pauses = sorted(after - before for before, after in pairwise(grants))
     assert pauses[len(pauses) // 2] < 0.5
 
 
