@@ -70,6 +70,7 @@ class TaskWaiter(Waiter):
         self._told = asyncio.Event()
         # Whoever takes the turn out decides: the waiter has it, or it is given to another.
         self._turns: deque[Turn] = deque()
+        # Whether it was told something since it heard anything.
         self._unheard = False
 
     def tell(self, turn: Turn | None) -> bool:
@@ -82,9 +83,8 @@ class TaskWaiter(Waiter):
             return False  # the loop was closed, and its coroutines with it
         return True
 
-    def is_unheard(self) -> bool:
-        """Whether it has not heard what it was told last."""
-        return self._unheard
+    def heard_all(self) -> bool:
+        return not self._unheard
 
     def take_back(self) -> bool:
         """Take back a turn that it has not taken yet. Return whether there was one."""
@@ -217,9 +217,9 @@ class Waiters:
         """
         taken = []
         for key, waiter in list(self._told.items()):
-            if not waiter.is_unheard():
+            if waiter.heard_all():
                 self._told.pop(key, None)
-                if waiter.is_unheard():  # it was told something just now
+                if not waiter.heard_all():  # it was told something just now
                     self._told[key] = waiter
             elif self._stands_still(waiter, now):
                 if waiter.take_back():

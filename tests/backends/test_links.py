@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis.connection import ConnectionPool
@@ -56,7 +62,9 @@ def node(redis_url: str) -> Iterator[Node]:
     node.close()
 
 
-@pytest.mark.parametrize("how", [{}, {"protocol": 3}, {"decode_responses": True}], ids=str)
+@pytest.mark.parametrize(
+    "how", [{"protocol": 2}, {"protocol": 3}, {"decode_responses": True}], ids=str
+)
 def test_it_sends_and_reads(redis_url: str, how: dict[str, Any]) -> None:
     node = node_at(redis_url, **how)
     assert node.exchange([PING]) == ([b"PONG"], False)
@@ -118,6 +126,64 @@ def test_through_a_file(tmp_path: Path) -> None:
         node = node_at(f"unix://{path}")
         assert echo(node, "by file") == "by file"
         node.close()
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path, redis_url: str) -> Iterator[int]:
+    """A port that speaks TLS, and passes on what it is told to the suite's server."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("there is no openssl to make a certificate")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    address = urlsplit(redis_url)
+    ends: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(20) as pool:
+
+        def pass_on(source: socket.socket, target: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    near = context.wrap_socket(listening.accept()[0], server_side=True)
+                    far = socket.create_connection((str(address.hostname), address.port or 6379))
+                    ends.extend((near, far))
+                    pool.submit(pass_on, near, far)
+                    pool.submit(pass_on, far, near)
+
+        pool.submit(accept)
+        yield listening.getsockname()[1]
+        for end in (listening, *ends):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(end, socket.SHUT_RDWR)
+    for end in ends:
+        end.close()
+
+
+def test_over_tls(tls_port: int) -> None:
+    node = node_at(f"rediss://127.0.0.1:{tls_port}", ssl_cert_reqs="none")
+    assert echo(node, "by tls") == "by tls"
+    large = "x" * 300_000
+    assert echo(node, large) == large
+    (link,) = [link for link in node._links if link.sock is not None]
+    first = link.sock
+    time.sleep(2 * links.FRESH)
+    assert echo(node, "after a while") == "after a while"
+    assert link.sock is first
+    link.retire()
+    assert node.exchange([PING]) == ([b"PONG"], True)
+    node.close()
 
 
 class TestTimeLimits:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import _thread
 import asyncio
-import itertools
 import threading
 import time
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
@@ -99,7 +99,7 @@ def test_five_whose_loop_stands_still_cost_no_more_than_one(use, place):
 
 
 def test_leases_that_end_by_themselves_follow_each_other_at_once(use, place):
-    """Nobody releases: the next one looks when a lease has ended, not a second later."""
+    """Each leaves the lock to its end; the next looks then, and not a second later."""
     grants: list[float] = []
 
     def take() -> None:
@@ -115,7 +115,7 @@ def test_leases_that_end_by_themselves_follow_each_other_at_once(use, place):
         wait_until(lambda: jobs.queue_length("a") == 10)
     for thread in threads:
         thread.join()
-    pauses = sorted(after - before for before, after in itertools.pairwise(grants))
+    pauses = sorted(after - before for before, after in pairwise(grants))
     assert pauses[len(pauses) // 2] < 0.5
 
 

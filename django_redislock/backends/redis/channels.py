@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeAlias
 
 __all__ = ["Channels"]
@@ -61,11 +62,7 @@ class Channels:
         """The twin of ``wait``."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Exception | None] = loop.create_future()
-
-        def tell(error: Exception | None) -> None:
-            loop.call_soon_threadsafe(_settle, answer, error)
-
-        listener = tag, tell
+        listener = tag, partial(_settle, loop, answer)
         try:
             self._listeners[listener] = None
             if tag in self.ready:  # since just before this was written down
@@ -78,6 +75,15 @@ class Channels:
             raise error
 
 
-def _settle(future: asyncio.Future[Exception | None], error: Exception | None) -> None:
-    if not future.done():
-        future.set_result(error)
+def _settle(
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[Exception | None],
+    error: Exception | None,
+) -> None:
+    """Answer from another thread. Raises ``RuntimeError`` if the loop was closed."""
+
+    def settle() -> None:
+        if not future.done():
+            future.set_result(error)
+
+    loop.call_soon_threadsafe(settle)

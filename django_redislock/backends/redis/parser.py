@@ -35,6 +35,7 @@ def read(  # noqa: C901, PLR0912 - a call for each item would take longer than a
     replies: list[Any] = []
     items, missing, at = replies, count, 0
     outer: list[tuple[list[Any], int]] = []
+    inner: list[Any] | None
     while True:
         while not missing:
             if not outer:
@@ -48,19 +49,18 @@ def read(  # noqa: C901, PLR0912 - a call for each item would take longer than a
             items.append(int(line))
         elif kind in _TEXTS:
             size = int(line)
-            while len(data) < at + size + 2:
-                data += more()
             if size < 0:
                 items.append(None)
             else:
+                while len(data) < at + size + 2:
+                    data += more()
                 value = data[at : at + size]
                 items.append(value if kind == _BULK else _text(kind, value))
                 at += size + 2
         elif kind in _LISTS:
             size = int(line) * (2 if kind in b"%|" else 1)
             if kind not in _APART:
-                inner: list[Any] | None = [] if size >= 0 else None
-                items.append(inner)
+                items.append(inner := [] if size >= 0 else None)
                 missing -= 1
             else:
                 inner = []
