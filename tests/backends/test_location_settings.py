@@ -113,5 +113,5 @@ def test_time_outs_and_retries_are_ours(settings: LazySettings) -> None:
         assert backend.source.timeout == timeout
         for connection in (backend.source.connection(), backend.source.async_connection()):
             assert connection.socket_timeout == connection.socket_connect_timeout == timeout
-            assert connection.retry.get_retries() == 0
+            assert connection.retry._retries == 0
             assert connection.health_check_interval == 0

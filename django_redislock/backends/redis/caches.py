@@ -12,10 +12,10 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from ...exceptions import InvalidLockBackend
 
-__all__ = ["UNUSABLE_CACHE", "pool_of_cache"]
+__all__ = ["pool_of_cache"]
 
 # What an entry of CACHES raises that Django, django-redis or redis-py can make nothing of.
-UNUSABLE_CACHE = (
+_UNUSABLE = (
     *(ImproperlyConfigured, InvalidCacheBackendError, ImportError, NotImplementedError),
     *(LookupError, TypeError, ValueError, RedisError, RedisClusterException),
 )
@@ -36,7 +36,7 @@ def pool_of_cache(alias: str, where: str) -> ConnectionPool:
         if isinstance(pool, ConnectionPool):
             # Connects to nobody, but knows already whether it takes what the pool will give it.
             pool.connection_class(**pool.connection_kwargs)
-    except UNUSABLE_CACHE as error:
+    except _UNUSABLE as error:
         raise InvalidLockBackend(
             f"{where} uses the cache {alias!r}, which cannot be made: {type(error).__name__}: "
             f"{error}. Correct CACHES[{alias!r}]."

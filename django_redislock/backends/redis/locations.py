@@ -79,7 +79,7 @@ def check_options(options: Mapping[str, Any], own: list[str], location: str, whe
     for name in options:
         if name not in known:
             raise InvalidLockBackend(
-                f"{where}['OPTIONS'] does not fit RedisLockBackend: it has no option {name!r}. "
+                f"{where}['OPTIONS'] does not fit RedisLockBackend: it has no option {name!r}."
                 f"{_advice(name, scheme, [*own, *known], where)} It takes {', '.join(own)}"
                 f"{', and for the connection ' if known else ''}{', '.join(sorted(known))}."
             )
@@ -113,16 +113,16 @@ def parameters(connection_class: type) -> frozenset[str]:
 
 def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
     if name in _NOT_OPTIONS and scheme:
-        return "Say it in LOCATION."
+        return " Say it in LOCATION."
     if name in option_names("sentinel"):
         if not scheme:
             return (
-                f"It belongs to a connection: write it in CACHES, or set {where}['LOCATION'] in "
+                f" It belongs to a connection: write it in CACHES, or set {where}['LOCATION'] in "
                 f"place of {where}['CACHE']."
             )
-        return f"A connection to {scheme}:// does not take it; TLS begins with rediss://."
+        return f" A connection to {scheme}:// does not take it; TLS begins with rediss://."
     near = get_close_matches(str(name), known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else ""
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:
