@@ -10,7 +10,7 @@ from itertools import islice
 
 from redis import Redis
 
-from django_redislock.keys import bucket_keys, bucket_of
+from django_redislock.backends.redis.keys import bucket_keys, bucket_of
 
 __all__ = ["fill"]
 

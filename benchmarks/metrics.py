@@ -69,21 +69,20 @@ def _cycles(using: str, template: str, pair: int) -> float:
 
 
 def _event(times: int = 100_000) -> float:
-    from django_redislock import lock
-    from django_redislock.metrics import recording
+    from django_redislock import counting, lock
 
     handle = lock("order:42")
     started = time.perf_counter()
     for _ in range(times):
-        recording.attempted(handle, 0.002, acquired=True)
+        counting.attempted(handle, 0.002, acquired=True)
     return (time.perf_counter() - started) / times * 1e6
 
 
 def _full(digits: int):
     """Each family as long, and each figure as large, as it may become."""
-    from django_redislock.metrics.families import LONGEST_FAMILY
-    from django_redislock.metrics.meter import Batch
-    from django_redislock.metrics.tallies import MOST_FAMILIES, Tally
+    from django_redislock.figures.families import LONGEST_FAMILY
+    from django_redislock.figures.meter import Batch
+    from django_redislock.figures.tallies import MOST_FAMILIES, Tally
 
     figures = [10**digits] * len(Tally().figures())
     return Batch(
@@ -100,8 +99,8 @@ def _hour() -> int:
     from django_redis import get_redis_connection
 
     from django_redislock import lock_backends
-    from django_redislock.keys import slot_keys
-    from django_redislock.metrics.tallies import SLOTS
+    from django_redislock.backends.redis.keys import slot_keys
+    from django_redislock.figures.tallies import SLOTS
 
     lock_backends["default"].add_tallies(_full(5))
     client = get_redis_connection()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .metrics import recording
+from . import counting
 from .signals import lock_acquired, lock_contended, lock_lost, lock_released
 from .twins import both
 
@@ -20,7 +20,7 @@ async def attempted(
     call: Call, handle: Any, waited: float, busy: Busy | None, *, acquired: bool
 ) -> None:
     """An attempt ended after ``waited`` seconds; ``busy``: what was in its way, if anything."""
-    recording.attempted(handle, waited, acquired=acquired)
+    counting.attempted(handle, waited, acquired=acquired)
     if busy is not None and lock_contended.receivers:
         named = {"holder": busy.holder, "waited": waited, "acquired": acquired}
         await _send(call, lock_contended, handle, named)
@@ -30,14 +30,14 @@ async def attempted(
 
 async def released(call: Call, handle: Any, held: float | None) -> None:
     """A hold was released after ``held`` seconds; None: it was that of another handle."""
-    recording.released(handle, held)
+    counting.released(handle, held)
     if lock_released.receivers:
         await _send(call, lock_released, handle, {"held": held})
 
 
 def lost(handle: Any, reason: str) -> None:
     """A hold was over while its handle believed in it. Sent from a thread."""
-    recording.lost(handle)
+    counting.lost(handle)
     lock_lost.send_robust(type(handle), lock=handle, reason=reason)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from django.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
-    from .backends.base import Holder
+    from .holder import Holder
 
 E = TypeVar("E", bound="LockError")
 

@@ -13,14 +13,15 @@ from string import Formatter
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
-from .keys import check_name
-from .metrics.families import TemplatedName
+from .figures.families import TemplatedName
 
 __all__ = [
+    "LONGEST_NAME",
     "CallNames",
     "NameSource",
     "NameTemplate",
     "UnusableName",
+    "check_name",
     "dotted_path",
     "name_templates",
 ]
@@ -33,6 +34,35 @@ NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
 TELLING = (str, int, float, Decimal, UUID, date, time, timedelta)
 
 _FORMATTER = Formatter()
+
+# In bytes of UTF-8.
+LONGEST_NAME = 1024
+
+
+def check_name(name: str) -> str:
+    """Return the name as a lock has it, or raise ``ValueError`` or ``TypeError``.
+
+    A member of a ``(str, Enum)`` is the string that it equals, whatever its ``str()`` is.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"A lock's name must be a string, not {name!r}; write str(...) around it.")
+    if not name:
+        raise ValueError("A lock's name must not be empty.")
+    template = getattr(name, "template", None)
+    # Nobody needs a value in an error message that is long, and perhaps secret.
+    called = f"The lock name {template!r}" if isinstance(template, str) else "A lock's name"
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{called} must be valid Unicode.") from None
+    if length > LONGEST_NAME:
+        raise ValueError(
+            f"{called} must be at most {LONGEST_NAME:,} bytes of UTF-8 long, not {length:,}: use a "
+            "shorter value, or a digest of it."
+        )
+    if type(name) is str or isinstance(template, str):
+        return name
+    return str.__str__(name)
 
 
 class UnusableName(ValueError):

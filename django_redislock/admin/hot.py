@@ -14,9 +14,9 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..figures.families import OTHER
+from ..figures.tallies import SLOTS, Slot, Tally
 from ..handler import lock_backends
-from ..metrics.families import OTHER
-from ..metrics.tallies import SLOTS, Slot, Tally
 from ..operations.selection import Silent, distinct
 from ..operations.wording import brief
 from .query import ORDER_VAR

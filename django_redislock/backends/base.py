@@ -13,9 +13,9 @@ from typing import TypeAlias
 from django.core.checks import CheckMessage
 
 from ..conf import SHORTEST_LEASE, LockConfig, flag, seconds
-from ..metrics.meter import Batch, Meter
-from ..metrics.tallies import Slot
-from .holder import Holder
+from ..figures.meter import Batch, Meter
+from ..figures.tallies import Slot
+from ..holder import Holder
 from .holds import (
     SHARED,
     Busy,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from .holder import Holder
+from ..holder import Holder
 
 __all__ = [
     "SHARED",

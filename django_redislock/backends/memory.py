@@ -13,9 +13,9 @@ from django.core.checks import CheckMessage, Warning
 
 from ..conf import LockConfig
 from ..exceptions import LockError
-from ..metrics.hour import Hour
-from ..metrics.meter import Batch
-from ..metrics.tallies import Slot
+from ..figures.hour import Hour
+from ..figures.meter import Batch
+from ..figures.tallies import Slot
 from .base import (
     GRANT_LEASE,
     HELD_LOOSER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from .holder import Holder
+from ..holder import Holder
 from .holds import Claim, Hold
 
 __all__ = ["MemoryEntry", "MemoryName"]

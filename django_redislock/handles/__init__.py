@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 
 from ..conf import DEFAULT_LOCK_ALIAS
 from ..handler import lock_backends
-from ..identity import caller
-from ..keys import check_name
+from ..holder import caller
+from ..names import check_name
 from ..options import LockOptions, Terms, documented
 from .lock import Lock
 from .multi import MultiLock

@@ -11,7 +11,7 @@ from .. import events
 from ..backends.base import SHARED, Claim
 from ..conf import Duration, seconds
 from ..exceptions import LockError, LockLost
-from ..identity import packed_holder
+from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
 from ..local.owners import this_owner

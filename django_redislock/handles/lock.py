@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
+from ..figures.families import family_of
 from ..local.registry import registry
-from ..metrics.families import family_of
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
 from .ending import extend_hold

@@ -1,1 +1,1 @@
-"""How often names are locked, waited for and held: counted by family, shared by all processes."""
+"""Exporters of the figures of this process, for Prometheus and OpenTelemetry."""

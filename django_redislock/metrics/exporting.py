@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..figures.families import OTHER, family_of
+from ..figures.tallies import MOST_FAMILIES
 from ..local.registry import registry
 from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
-from .families import OTHER, family_of
-from .tallies import MOST_FAMILIES
 
 __all__ = ["Exporter"]
 

@@ -17,8 +17,8 @@ except ImportError as error:
         "pip install django-redislock[opentelemetry]"
     ) from error
 
+from ..figures.tallies import BOUNDS
 from .exporting import Exporter
-from .tallies import BOUNDS
 
 __all__ = ["OpenTelemetryExporter", "connect"]
 

@@ -13,8 +13,8 @@ except ImportError as error:
         "pip install django-redislock[prometheus]"
     ) from error
 
+from ..figures.tallies import BOUNDS
 from .exporting import Exporter
-from .tallies import BOUNDS
 
 __all__ = ["PrometheusExporter", "connect"]
 

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import models
 
 from ..handles import Lock, MultiLock, lock
-from ..identity import caller
+from ..holder import caller
 from ..names import name_template
 from ..options import LockOptions
 from ..twins import Call, both

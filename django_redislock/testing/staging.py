@@ -11,9 +11,9 @@ from ..backends.base import SHARED, Busy, Claim, Hold, Holder
 from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
-from ..keys import check_name
 from ..local.registry import registry
 from ..local.renewal import renewal
+from ..names import check_name
 
 __all__ = [
     "HeldElsewhere",

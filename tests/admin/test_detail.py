@@ -11,7 +11,7 @@ from django.test import Client
 
 from django_redislock import lock
 from django_redislock.backends.base import SHARED, Holder
-from django_redislock.identity import packed_holder
+from django_redislock.holder import packed_holder
 from tests.admin.pages import PAGE, client_of, names, page, text_of
 from tests.management.holds import claim, hold, queue, without_redis
 

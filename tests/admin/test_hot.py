@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from django_redislock import lock_backends
-from django_redislock.metrics.meter import Batch
-from django_redislock.metrics.tallies import Tally
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
 from tests.admin.pages import PAGE, client_of, page, rows
 from tests.management.holds import without_redis
 

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from django_redislock import lock, lock_backends
-from django_redislock.metrics.recording import _tell
+from django_redislock.counting import _tell
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
 

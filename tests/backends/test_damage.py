@@ -18,10 +18,10 @@ from redis import Redis
 from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED, BaseLockBackend, Entry, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.backends.redis.keys import bucket_keys, bucket_of, name_keys
 from django_redislock.conf import LockConfig
-from django_redislock.keys import bucket_keys, bucket_of, name_keys
-from django_redislock.metrics.meter import Batch
-from django_redislock.metrics.tallies import Tally
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
 from django_redislock.testing.verbs import LONG, Verbs
 from tests.support.places import Place
 

@@ -44,7 +44,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("location", "options", "words"), WRONG, ids=str)
+@pytest.mark.parametrize(
+    ("location", "options", "words"), WRONG, ids=[f"{number}" for number in range(len(WRONG))]
+)
 def test_what_makes_no_sense_is_an_error_that_names_the_entry(
     settings: LazySettings, location: str, options: dict[str, Any], words: str
 ) -> None:

@@ -254,7 +254,7 @@ def make_tls(**kwargs: Any) -> Connection:
         ({"connection_class": OwnTls}, "OwnTls"),
         ({"connection_class": make_tls}, "make_tls"),
     ],
-    ids=str,
+    ids=["a function that connects", "a class", "a callable"],
 )
 def test_what_coroutines_cannot_do_is_said_by_the_check(
     at: Any, tls: TlsServer, tls_options: dict[str, Any], options: dict[str, Any], words: str

@@ -9,12 +9,10 @@ from enum import Enum
 import pytest
 
 from django_redislock import lock, locked
-from django_redislock.backends.holder import Holder
 from django_redislock.backends.redis.commands import call
 from django_redislock.backends.redis.scripts import ACQUIRE
-from django_redislock.identity import packed_holder
-from django_redislock.keys import LONGEST_NAME, check_name
-from django_redislock.names import NameTemplate
+from django_redislock.holder import Holder, packed_holder
+from django_redislock.names import LONGEST_NAME, NameTemplate, check_name
 
 
 class Job(str, Enum):

@@ -10,8 +10,8 @@ from selenium.webdriver.common.keys import Keys
 
 from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Extension
-from django_redislock.metrics.meter import Batch
-from django_redislock.metrics.tallies import Tally
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import hold, is_held, queue
 

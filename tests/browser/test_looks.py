@@ -11,8 +11,8 @@ from selenium.webdriver.common.by import By
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Extension
-from django_redislock.keys import slot_keys
-from django_redislock.metrics.tallies import SLOT, SLOTS, Tally
+from django_redislock.backends.redis.keys import slot_keys
+from django_redislock.figures.tallies import SLOT, SLOTS, Tally
 from django_redislock.testing.servers import EmbeddedServer
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase

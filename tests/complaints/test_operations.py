@@ -104,7 +104,7 @@ def test_all_keys_of_a_name_are_in_one_slot_of_a_cluster() -> None:
     """python-redis-lock#59, redisson#1098: CROSSSLOT."""
     from redis.crc import key_slot
 
-    from django_redislock.keys import name_keys
+    from django_redislock.backends.redis.keys import name_keys
 
     for name in ("order:42", "{a}", "a{b}c", "größe"):
         assert len({key_slot(key.encode()) for key in name_keys("lock", name)}) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_redislock import lock, lock_backends
-from django_redislock.keys import bucket_keys, bucket_of
+from django_redislock.backends.redis.keys import bucket_keys, bucket_of
 from tests.concurrency import jobs
 from tests.support.places import Place
 from tests.support.processes import run_in_processes

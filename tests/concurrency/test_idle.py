@@ -17,7 +17,7 @@ LEASE = 2.0
 def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
     monkeypatch.setattr("django_redislock.local.background.LINGER", 0.2)
-    monkeypatch.setattr("django_redislock.metrics.recording.TELL_EVERY", 0.2)
+    monkeypatch.setattr("django_redislock.counting.TELL_EVERY", 0.2)
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 0.2)
     place = use(own_server.url)
     for _ in range(3):

@@ -16,7 +16,7 @@ from django.core.management.base import OutputWrapper
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Holder
-from django_redislock.identity import packed_holder
+from django_redislock.holder import packed_holder
 from django_redislock.management.commands import clearlocks
 from django_redislock.management.progress import Progress
 from django_redislock.operations.presence import runs

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from django_redislock import Lock, lock, lock_backends
+from django_redislock.figures.tallies import BOUNDS, MOST_FAMILIES
 from django_redislock.metrics import opentelemetry, prometheus
-from django_redislock.metrics.tallies import BOUNDS, MOST_FAMILIES
 from django_redislock.signals import lock_lost
 from tests.support.processes import wait_until
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from django_redislock import LockedCommand, lock
-from django_redislock.metrics.families import LONGEST_FAMILY, family_of
+from django_redislock.figures.families import LONGEST_FAMILY, family_of
 from django_redislock.names import NameTemplate
 from tests.rows.bank.models import Account
 

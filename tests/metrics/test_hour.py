@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 
 from django_redislock import lock_backends
-from django_redislock.keys import slot_keys
-from django_redislock.metrics import hour, tallies
-from django_redislock.metrics.families import OTHER
-from django_redislock.metrics.meter import Batch, Meter
-from django_redislock.metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Tally
+from django_redislock.backends.redis.keys import slot_keys
+from django_redislock.figures import hour, tallies
+from django_redislock.figures.families import OTHER
+from django_redislock.figures.meter import Batch, Meter
+from django_redislock.figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Tally
 from tests.support.processes import wait_until
 
 

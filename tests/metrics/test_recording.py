@@ -8,12 +8,11 @@ import time
 
 import pytest
 
-from django_redislock import LockUnavailable, lock, lock_backends, locked
+from django_redislock import LockUnavailable, counting, lock, lock_backends, locked
 from django_redislock.exceptions import InvalidLockBackend
+from django_redislock.figures.tallies import Tally
 from django_redislock.local import renewal
 from django_redislock.local.background import background
-from django_redislock.metrics import recording
-from django_redislock.metrics.tallies import Tally
 from tests.concurrency.forking import failures, in_child
 from tests.concurrency.test_renewal import our_threads
 from tests.management.holds import hold
@@ -100,7 +99,7 @@ def test_a_hold_that_another_handle_releases_has_no_known_length(place):
 
 
 def test_it_is_told_in_the_background_while_something_is_held(place, monkeypatch):
-    monkeypatch.setattr(recording, "TELL_EVERY", 0.1)
+    monkeypatch.setattr(counting, "TELL_EVERY", 0.1)
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
 
@@ -136,7 +135,7 @@ def test_processes_add_up_and_tell_when_they_end(place):
 
 def fork_and_count(place: Place) -> list[str]:
     place.use()
-    recording.TELL_EVERY = 600.0
+    counting.TELL_EVERY = 600.0
     with lock("parent's"):
         pass
 
@@ -196,7 +195,7 @@ def refusing(place, monkeypatch):
         add(batch)
 
     monkeypatch.setattr(backend, "add_tallies", add_tallies)
-    monkeypatch.setattr(recording, "TELL_EVERY", 0.05)
+    monkeypatch.setattr(counting, "TELL_EVERY", 0.05)
     return refusals
 
 
@@ -219,7 +218,7 @@ def test_what_could_not_be_told_twice_is_dropped(refusing):
 
 
 def test_a_process_that_ends_tries_once(refusing, monkeypatch):
-    monkeypatch.setattr(recording, "TELL_EVERY", 600.0)
+    monkeypatch.setattr(counting, "TELL_EVERY", 600.0)
     refusing += ["down", "down"]
     with lock("a"):
         pass
@@ -229,14 +228,14 @@ def test_a_process_that_ends_tries_once(refusing, monkeypatch):
 
 
 def test_a_server_that_is_gone_harms_nobody(own_server, use, monkeypatch, caplog):
-    monkeypatch.setattr(recording, "TELL_EVERY", 0.05)
+    monkeypatch.setattr(counting, "TELL_EVERY", 0.05)
     place = use(own_server.url)
     held = lock("a", lease=60)
     held.acquire()
     with place.client() as client:
         client.script_flush()
     own_server.stop()
-    recording.attempted(held, 0.1, acquired=True)
+    counting.attempted(held, 0.1, acquired=True)
     wait_until(lambda: background.flush(0.1))
     assert [one for one in caplog.records if one.levelname not in ("DEBUG", "WARNING")] == []
     with pytest.raises(LockUnavailable):
@@ -252,7 +251,7 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(place, monkeypatch):
         assert told_at_last.wait(30)
 
     monkeypatch.setattr(lock_backends["default"], "add_tallies", add_tallies)
-    monkeypatch.setattr(recording, "TELL_EVERY", 0.01)
+    monkeypatch.setattr(counting, "TELL_EVERY", 0.01)
     with lock("a", lease=600):
         assert being_told.wait(30)
         with lock("b"):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from django_redislock.metrics.tallies import BOUNDS, Tally
+from django_redislock.figures.tallies import BOUNDS, Tally
 
 DURATIONS = st.floats(min_value=0.0, max_value=2 * BOUNDS[-1])
 

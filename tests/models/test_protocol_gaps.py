@@ -11,8 +11,8 @@ import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy, Claim, Extension, Grant
-from django_redislock.backends.holder import Holder
 from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.holder import Holder
 from tests.support.places import Place
 
 HOLDER = Holder(host="test").pack()

@@ -15,9 +15,8 @@ from redis.exceptions import RedisError
 
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
-from ...keys import BUCKETS, bucket_keys
-from ...metrics.meter import Batch
-from ...metrics.tallies import Slot
+from ...figures.meter import Batch
+from ...figures.tallies import Slot
 from ..base import (
     GRANT_LEASE,
     HELD_LOOSER,
@@ -36,6 +35,7 @@ from ..base import (
 from . import hour, listing, lookups, server_checks
 from .commands import Word, call, tag_of
 from .errors import unavailable
+from .keys import BUCKETS, bucket_keys
 from .node import Node
 from .records import extended, inspected, ms, not_an_error, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeAlias
 
-from ...keys import bucket_keys, bucket_of, name_keys
+from .keys import bucket_keys, bucket_of, name_keys
 from .scripts import Script
 
 __all__ = ["Word", "call", "pack", "tag_of"]

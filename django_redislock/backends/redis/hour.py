@@ -6,10 +6,10 @@ import json
 from importlib import resources
 from itertools import count, islice
 
-from ...keys import slot_keys
-from ...metrics.meter import Batch
-from ...metrics.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
+from ...figures.meter import Batch
+from ...figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
 from .commands import Word
+from .keys import slot_keys
 from .node import Node
 from .reading import HIGHEST, ask, ask_each, whole
 from .records import text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...keys import BUCKETS, NameKeys, bucket_keys, name_keys
 from ..base import Entry, Hold, WaitedName, WaitedNames
+from .keys import BUCKETS, NameKeys, bucket_keys, name_keys
 from .node import Node
 from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
 from .records import Record, damaged_hold, split_hold

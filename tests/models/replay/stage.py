@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from django_redislock.backends.base import Claim, Extension, Grant
-from django_redislock.backends.holder import Holder
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.waiters import Turn, Waiters
 from django_redislock.conf import LockConfig
+from django_redislock.holder import Holder
 
 from ..protocol.model import Model
 from ..protocol.terms import Terms

@@ -1,14 +1,24 @@
-"""Who holds a lock, as the holder itself writes it down."""
+"""Holder of a lock: who it is, as it writes that down for others to read."""
 
 from __future__ import annotations
 
 import json
 import math
+import socket
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Holder"]
+from .process import process
+
+__all__ = ["Holder", "caller", "packed_holder"]
+
+# What is longer (characters) is cut: both are shown in one line of a table.
+LONGEST_LABEL = 256
 
 # Larger numbers are neither a pid nor the start time of a process.
 _HIGHEST = 2**63 - 1
@@ -90,3 +100,52 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "owner": _text,
     "group": _text,
 }
+
+
+def packed_holder(
+    what: str, label: str, renews_for: float | None, thread: str, owner: str, group: str = ""
+) -> str:
+    """The holder that this process would be now, packed.
+
+    ``thread``: the name of the thread. ``owner`` and ``group`` are ours, in plain letters; they
+    change all the time, so they are added to what is packed once.
+    """
+    packed = _packed(process.pid, thread, what[:LONGEST_LABEL], label[:LONGEST_LABEL], renews_for)
+    if group:
+        return f'{packed[:-1]},"owner":"{owner}","group":"{group}"}}'
+    return f'{packed[:-1]},"owner":"{owner}"}}'
+
+
+def caller(depth: int) -> str:
+    """``module.function`` of the code ``depth`` calls above the one who asks."""
+    frame: FrameType = sys._getframe(depth + 1)
+    return _dotted(frame.f_globals.get("__name__", "?"), frame.f_code)
+
+
+@lru_cache(maxsize=1024)
+def _dotted(module: str, code: CodeType) -> str:
+    return f"{module}.{getattr(code, 'co_qualname', code.co_name)}"
+
+
+@lru_cache(maxsize=1024)
+def _packed(pid: int, thread: str, what: str, label: str, renews_for: float | None) -> str:
+    return Holder(
+        host=socket.gethostname(),
+        pid=pid,
+        thread=thread[:LONGEST_LABEL],
+        what=what,
+        label=label,
+        started=_started(pid),
+        renews_for=renews_for,
+    ).pack()
+
+
+@lru_cache(maxsize=4)
+def _started(pid: int) -> int:
+    """The start time of a process of this host, in ticks since boot; 0 where it is not known."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        # The second field, the name, is in parentheses and may contain anything.
+        return int(stat.rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -11,11 +11,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ..backends.base import BaseLockBackend
-from ..exceptions import LockUnavailable
-from ..local.background import background
-from .meter import Batch
-from .tallies import Tally
+from .backends.base import BaseLockBackend
+from .exceptions import LockUnavailable
+from .figures.meter import Batch
+from .figures.tallies import Tally
+from .local.background import background
 
 __all__ = ["attempted", "lost", "released"]
 

@@ -13,12 +13,10 @@ from zlib import crc32
 
 __all__ = [
     "BUCKETS",
-    "LONGEST_NAME",
     "BucketKeys",
     "NameKeys",
     "bucket_keys",
     "bucket_of",
-    "check_name",
     "name_keys",
     "slot_keys",
 ]
@@ -29,9 +27,6 @@ __all__ = [
 _TAGS = (18, 3, 61, 58, 19, 2, 60, 59, 102, 1, 63, 49, 103, 0, 62, 48)
 
 BUCKETS = len(_TAGS)
-
-# In bytes of UTF-8.
-LONGEST_NAME = 1024
 
 
 class BucketKeys(NamedTuple):
@@ -53,32 +48,6 @@ class NameKeys(NamedTuple):
     listed: str
     waited: str
     fence: str
-
-
-def check_name(name: str) -> str:
-    """Return the name as a lock has it, or raise ``ValueError`` or ``TypeError``.
-
-    A member of a ``(str, Enum)`` is the string that it equals, whatever its ``str()`` is.
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"A lock's name must be a string, not {name!r}; write str(...) around it.")
-    if not name:
-        raise ValueError("A lock's name must not be empty.")
-    template = getattr(name, "template", None)
-    # Nobody needs a value in an error message that is long, and perhaps secret.
-    called = f"The lock name {template!r}" if isinstance(template, str) else "A lock's name"
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError:
-        raise ValueError(f"{called} must be valid Unicode.") from None
-    if length > LONGEST_NAME:
-        raise ValueError(
-            f"{called} must be at most {LONGEST_NAME:,} bytes of UTF-8 long, not {length:,}: use a "
-            "shorter value, or a digest of it."
-        )
-    if type(name) is str or isinstance(template, str):
-        return name
-    return str.__str__(name)
 
 
 @lru_cache(maxsize=64)
