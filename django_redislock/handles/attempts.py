@@ -222,13 +222,14 @@ class OneNameHandle(Handle):
         return hold
 
     def _packed_holder(self) -> str:
-        terms = self._terms
+        terms, owner = self._terms, this_owner()
         return packed_holder(
             terms.what or "",
             terms.label,
             terms.max_hold if terms.renew else 0.0,
-            owner=this_owner().id,
-            group=self._group,
+            owner.thread_name,
+            owner.id,
+            self._group,
         )
 
     def _not_held(self) -> LockError:

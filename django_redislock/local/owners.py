@@ -30,6 +30,7 @@ class Owner:
         # Shown with each hold and each wait, so that one can see who waits for whom.
         self.id = f"{'task' if task is not None else 'thread'}-{next(_numbers)}"
         self.thread = threading.current_thread()
+        self.thread_name = self.thread.name
         self.task = weakref.ref(task) if task is not None else None
         # The hold that it took last of each lock. Only the owner itself changes this dictionary;
         # what other threads have released is found out by looking at the hold.
