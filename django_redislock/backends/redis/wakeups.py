@@ -122,10 +122,11 @@ class Wakeups:
 
     def close(self) -> None:
         """End the thread and its connection."""
-        self._closing = True
+        bell, self._closing = self._bell, True
         self._ring()
-        if not self._thread.is_current:
-            self._thread.wait(PONG_WITHIN)
+        if bell is not None and not self._thread.is_current:
+            # Whoever waits yet may have the thread begin anew at once.
+            self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
 
     def _ring(self) -> None:
         bell = self._bell
@@ -159,9 +160,9 @@ class Wakeups:
                 finally:
                     self._disconnect()
         finally:
-            self._bell = None
             bell.close()
             self._end()
+            self._bell = None
 
     def _end(self) -> None:
         self._channels.ready.clear()
