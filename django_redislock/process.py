@@ -90,10 +90,10 @@ class ServiceThread:
             # Unlike Thread.start(), this waits for nothing, so that no exception comes in between.
             _thread.start_new_thread(self._take_role, (self._role,))
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until the thread has ended. Return whether it has."""
+    def wait(self, timeout: float, enough: Callable[[], bool] = bool) -> bool:
+        """Wait until the thread has ended, or that is ``enough``. Return whether it has ended."""
         deadline = time.monotonic() + timeout
-        while self._role.locked() and time.monotonic() < deadline:
+        while self._role.locked() and not enough() and time.monotonic() < deadline:
             time.sleep(0.002)
         return not self._role.locked()
 

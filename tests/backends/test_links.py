@@ -1,25 +1,16 @@
-"""The blocking connections: their number, their time limits, and what interruptions do to them."""
+"""The blocking connections: their number, their time limits, and how they are mended."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import socket
-import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from redis.connection import ConnectionPool
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     ReadOnlyError,
@@ -28,31 +19,18 @@ from redis.exceptions import (
 
 from django_redislock.backends.redis import links, node as node_module
 from django_redislock.backends.redis.commands import pack
-from django_redislock.backends.redis.links import Link
 from django_redislock.backends.redis.node import AT_ONCE, Node
 from django_redislock.backends.redis.scripts import INSPECT
-from django_redislock.backends.redis.sources import Source
 from django_redislock.process import ServiceThread
 from django_redislock.testing.servers import EmbeddedServer
+from tests.backends.nodes import PING, echo, node_at, opened
+from tests.backends.tls import tls_port
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
-PING = pack("PING")
+__all__ = ["tls_port"]
+
 ECHOES = [pack("ECHO", str(number)) for number in range(50)]
-
-
-def node_at(url: str, **settings: Any) -> Node:
-    return Node(Source(ConnectionPool.from_url(url, **settings), "here"))
-
-
-def echo(node: Node, word: str) -> Any:
-    """What the server answers: the same word, unless it answers somebody else."""
-    (reply,), _ = node.exchange((pack("ECHO", word),))
-    return reply.decode()
-
-
-def opened(node: Node) -> int:
-    return sum(link.sock is not None for link in node._links)
 
 
 @pytest.fixture
@@ -126,49 +104,6 @@ def test_through_a_file(tmp_path: Path) -> None:
         node = node_at(f"unix://{path}")
         assert echo(node, "by file") == "by file"
         node.close()
-
-
-@pytest.fixture
-def tls_port(tmp_path: Path, redis_url: str) -> Iterator[int]:
-    """A port that speaks TLS, and passes on what it is told to the suite's server."""
-    if (openssl := shutil.which("openssl")) is None:
-        pytest.skip("there is no openssl to make a certificate")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    address = urlsplit(redis_url)
-    ends: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(20) as pool:
-
-        def pass_on(source: socket.socket, target: socket.socket) -> None:
-            with contextlib.suppress(OSError):
-                while data := source.recv(65536):
-                    target.sendall(data)
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    near = context.wrap_socket(listening.accept()[0], server_side=True)
-                    far = socket.create_connection((str(address.hostname), address.port or 6379))
-                    ends.extend((near, far))
-                    pool.submit(pass_on, near, far)
-                    pool.submit(pass_on, far, near)
-
-        pool.submit(accept)
-        yield listening.getsockname()[1]
-        for end in (listening, *ends):
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(end, socket.SHUT_RDWR)
-    for end in ends:
-        end.close()
 
 
 def test_over_tls(tls_port: int) -> None:
@@ -259,101 +194,6 @@ class TestErrors:
         with pytest.raises(ReadOnlyError):
             node.exchange([pack("SET", "a", "1")])
         assert link.sock is not before
-
-
-class Interrupted(BaseException):
-    """As a time limit or a signal raises it."""
-
-
-def interrupt_at(step: int, times: int, files: tuple[str, ...], call: Callable[[], object]) -> bool:
-    """Raise at the given step (opcode) inside the files, and at the next as well for each of
-    `times`. Return whether there was such a step."""
-    left = step
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_code.co_filename not in files:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            nonlocal left
-            left -= 1
-            if -times < left <= 0:
-                raise Interrupted
-        return trace
-
-    sys.settrace(trace)
-    try:
-        call()
-    except Interrupted:
-        pass
-    finally:
-        sys.settrace(None)
-    return left <= 0
-
-
-@pytest.mark.parametrize("times", [1, 2, 3])
-@pytest.mark.parametrize("state", ["fresh", "idle", "new", "cut"])
-def test_interruptions_anywhere(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, state: str, times: int
-) -> None:
-    files = (links.__file__, node_module.__file__)
-    monkeypatch.setattr(links, "FRESH", -1.0 if state == "idle" else 60.0)
-    monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
-    node = node_at(redis_url)
-    assert echo(node, "warm") == "warm"
-    step = lost = 0
-    while True:
-        step += 1
-        link = node._free[-1]
-        if state == "new":
-            link.close()
-        elif state == "cut" and link.sock is not None:
-            link.sock.shutdown(socket.SHUT_RDWR)
-        if not interrupt_at(step, times, files, lambda: echo(node, "interrupted")):
-            break
-        assert len(node._free) == len({*node._free}) <= AT_ONCE
-        lost += AT_ONCE - len(node._free)
-        word = f"after {step}"
-        assert echo(node, word) == word
-        if len(node._free) < AT_ONCE:
-            for _ in range(node_module.MISSED):
-                node.mend()
-        assert {*node._free} == {*node._links}
-        assert len(node._free) == AT_ONCE
-        assert not node._line
-    assert step > 50
-    assert lost
-    node.close()
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_interruptions_of_who_waits_for_a_connection(redis_url: str, times: int) -> None:
-    node = node_at(redis_url)
-    step = 0
-    while True:
-        step += 1
-        taken = [node._free.pop() for _ in range(AT_ONCE)]
-        # It comes back while somebody waits for it.
-        timer = threading.Timer(0.001, lambda taken=taken: _give_back(node, taken))
-        timer.start()
-        hit = interrupt_at(step, times, (node_module.__file__,), lambda: echo(node, "interrupted"))
-        timer.join()
-        assert len(node._free) == len({*node._free}) <= AT_ONCE
-        began = time.monotonic()
-        assert echo(node, "after") == "after"
-        assert time.monotonic() - began < 4
-        node._line.clear()
-        node._free.clear()
-        node._free.extend(node._links)
-        if not hit:
-            break
-    assert step > 20
-    node.close()
-
-
-def _give_back(node: Node, taken: list[Link]) -> None:
-    node._free.extend(taken)
-    node._ring()
 
 
 class TestMending:

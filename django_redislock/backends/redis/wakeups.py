@@ -24,6 +24,7 @@ from .bell import Bell
 from .channels import Channels
 from .commands import pack
 from .driver import open_socket
+from .looks import Looks
 from .parser import Incomplete, incomplete, read
 from .records import message, text
 from .sources import Source
@@ -38,8 +39,6 @@ LINGER = 5.0
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
-# A waiter that was asked to look again and has not done so may stand still; then another is asked.
-ASK_AGAIN = 0.5
 
 CHUNK = 65536
 
@@ -91,7 +90,7 @@ class Wakeups:
         self._failures = 0
         # When the thread wakes up by itself. Before it has made up its mind everybody rings.
         self._wake_at = math.inf
-        self._looks: dict[str, float] = {}
+        self._looks = Looks()
         self._channels = Channels()
         self._unread = b""
 
@@ -117,16 +116,17 @@ class Wakeups:
 
     def watch(self, name: str, look_at: float) -> None:
         """Ask one waiter of the name to look again at that time (monotonic)."""
-        self._looks[name] = look_at
+        self._looks.set(name, look_at)
         if look_at < self._wake_at:
             self._ring()
 
     def close(self) -> None:
         """End the thread and its connection."""
-        self._closing = True
+        bell, self._closing = self._bell, True
         self._ring()
-        if not self._thread.is_current:
-            self._thread.wait(PONG_WITHIN)
+        if bell is not None and not self._thread.is_current:
+            # Whoever waits yet may have the thread begin anew at once.
+            self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
 
     def _ring(self) -> None:
         bell = self._bell
@@ -160,9 +160,9 @@ class Wakeups:
                 finally:
                     self._disconnect()
         finally:
-            self._bell = None
             bell.close()
             self._end()
+            self._bell = None
 
     def _end(self) -> None:
         self._channels.ready.clear()
@@ -234,13 +234,12 @@ class Wakeups:
             now = monotonic()
             for name, token in self._waiters.take_back(now):
                 self._return_turn(name, token)
-            self._ask_to_look(now)
+            self._looks.ask(self._waiters, now)
 
     def _pause(self, now: float, wake_at: float) -> float:
         # Whoever writes something down from here on rings.
         self._wake_at = math.inf
-        looks = list(self._looks.values())
-        self._wake_at = min([wake_at, now + self._waiters.check_in(), *looks])
+        self._wake_at = min(wake_at, now + self._waiters.check_in(), self._looks.earliest())
         # A millisecond more, since a selector rounds down and would spin for the rest.
         return max(0.0, self._wake_at - now) + 0.001
 
@@ -292,20 +291,7 @@ class Wakeups:
         # The next of them looks when this turn should have ended: nothing else may tell.
         now = monotonic()
         left = min(self.clock + turn.expires - now, self._grant_lease)
-        self._looks[name] = now + max(0.0, left)
-
-    def _ask_to_look(self, now: float) -> None:
-        due = [name for name, look_at in list(self._looks.items()) if look_at <= now]
-        if not due:
-            return
-        for name in due:
-            self._looks[name] = now + ASK_AGAIN
-        waited_for = self._waiters.nudge(*due)
-        for name in due:
-            if name not in waited_for:
-                self._looks.pop(name, None)
-                if name in self._waiters:  # somebody has come just now
-                    self._looks[name] = now
+        self._looks.set(name, now + max(0.0, left))
 
 
 def _received(sock: socket.socket | None) -> bytes:

@@ -1,0 +1,27 @@
+"""Nodes to test, and what their server answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.connection import ConnectionPool
+
+from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.node import Node
+from django_redislock.backends.redis.sources import Source
+
+PING = pack("PING")
+
+
+def node_at(url: str, **settings: Any) -> Node:
+    return Node(Source(ConnectionPool.from_url(url, **settings), "here"))
+
+
+def echo(node: Node, word: str) -> Any:
+    """What the server answers: the same word, unless it answers somebody else."""
+    (reply,), _ = node.exchange((pack("ECHO", word),))
+    return reply.decode()
+
+
+def opened(node: Node) -> int:
+    return sum(link.sock is not None for link in node._links)

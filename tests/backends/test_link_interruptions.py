@@ -1,0 +1,113 @@
+"""An exception may come between any two steps of whoever uses a connection, and once more."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from django_redislock.backends.redis import links, node as node_module
+from django_redislock.backends.redis.links import Link
+from django_redislock.backends.redis.node import AT_ONCE, Node
+from tests.backends.nodes import echo, node_at
+
+
+class Interrupted(BaseException):
+    """As a time limit or a signal raises it."""
+
+
+def interrupt_at(step: int, times: int, files: tuple[str, ...], call: Callable[[], object]) -> bool:
+    """Raise at the given step (opcode) inside the files, and at the next as well for each of
+    `times`. Return whether there was such a step."""
+    left = step
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename not in files:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            nonlocal left
+            left -= 1
+            if -times < left <= 0:
+                raise Interrupted
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except Interrupted:
+        pass
+    finally:
+        sys.settrace(None)
+    return left <= 0
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("state", ["fresh", "idle", "new", "cut"])
+def test_interruptions_anywhere(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, state: str, times: int
+) -> None:
+    files = (links.__file__, node_module.__file__)
+    monkeypatch.setattr(links, "FRESH", -1.0 if state == "idle" else 60.0)
+    monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
+    node = node_at(redis_url)
+    assert echo(node, "warm") == "warm"
+    step = lost = 0
+    while True:
+        step += 1
+        link = node._free[-1]
+        if state == "new":
+            link.close()
+        elif state == "cut" and link.sock is not None:
+            link.sock.shutdown(socket.SHUT_RDWR)
+        if not interrupt_at(step, times, files, lambda: echo(node, "interrupted")):
+            break
+        assert len(node._free) == len({*node._free}) <= AT_ONCE
+        lost += AT_ONCE - len(node._free)
+        word = f"after {step}"
+        assert echo(node, word) == word
+        if len(node._free) < AT_ONCE:
+            for _ in range(node_module.MISSED):
+                node.mend()
+        assert {*node._free} == {*node._links}
+        assert len(node._free) == AT_ONCE
+        assert not node._line
+    assert step > 50
+    assert lost
+    node.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interruptions_of_who_waits_for_a_connection(redis_url: str, times: int) -> None:
+    node = node_at(redis_url)
+    step = 0
+    while True:
+        step += 1
+        taken = [node._free.pop() for _ in range(AT_ONCE)]
+        # It comes back while somebody waits for it.
+        timer = threading.Timer(0.001, lambda taken=taken: _give_back(node, taken))
+        timer.start()
+        hit = interrupt_at(step, times, (node_module.__file__,), lambda: echo(node, "interrupted"))
+        timer.join()
+        assert len(node._free) == len({*node._free}) <= AT_ONCE
+        began = time.monotonic()
+        assert echo(node, "after") == "after"
+        assert time.monotonic() - began < 4
+        node._line.clear()
+        node._free.clear()
+        node._free.extend(node._links)
+        if not hit:
+            break
+    assert step > 20
+    node.close()
+
+
+def _give_back(node: Node, taken: list[Link]) -> None:
+    node._free.extend(taken)
+    node._ring()
