@@ -111,9 +111,13 @@ def _wants_long(config: pytest.Config) -> bool:
 
 
 def _may_take(item: pytest.Item) -> float:
-    """Return the time limit of a test that has one of its own; those are the slowest."""
-    marker = item.get_closest_marker("timeout")
-    return float(marker.args[0]) if marker else 0
+    """Return the time limit of a test that has one of its own; those are the slowest.
+
+    What fails as expected often waits for something until its deadline is over.
+    """
+    if marker := item.get_closest_marker("timeout"):
+        return float(marker.args[0])
+    return 60 if item.get_closest_marker("xfail") else 0
 
 
 def _files(arguments: Sequence[str]) -> int:
