@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -69,6 +70,16 @@ class LockConfig:
     max_hold: float | None = None
     warn_of_misuse: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def terms(self) -> Mapping[str, Any]:
+        """How locks are asked for and held where nobody says otherwise."""
+        return {
+            "wait": self.wait,
+            "lease": self.lease,
+            "renew": self.renew,
+            "max_hold": self.max_hold,
+        }
 
     @property
     def warn(self) -> bool:

@@ -12,14 +12,13 @@ from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
 from ..local.registry import Attempt, registry
 from ..local.renewal import renewal
-from ..transactions import tie_to_transactions
 from ..twins import both
 
 if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "tell_lost", "tie", "untie"]
+__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "tell_lost", "untie"]
 
 logger = logging.getLogger("django_redislock")
 
@@ -49,8 +48,6 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
 
 async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     now = monotonic()
-    if hold.ends <= now:
-        raise _lost_at_end(handle, hold, "its lease ran out")
     if (left := hold.keep_until - now) > 0:
         await extend_hold(call, hold, max(left, SHORTEST_LEASE))
         registry.holds.pop(hold, None)
@@ -66,8 +63,8 @@ def _lost_at_end(handle: Any, hold: LocalHold, reason: str) -> LockLost:
     # Whoever ends a hold has to report its loss: nobody else looks at it any more.
     hold.lose(reason)
     registry.holds.pop(hold, None)
-    events.lost(handle, hold.lost.reason)
-    return LockLost.of(hold.name, f"was lost: {hold.lost.reason}")
+    events.lost(handle, hold.lost_reason)
+    return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
 
 
 async def extend_hold(
@@ -88,7 +85,8 @@ async def extend_hold(
     if ends is None:
         raise lost_error(hold, GONE)
     hold.answered(call, ends, older)
-    renewal.watch(hold)
+    if hold.due < renewal.wake_at:
+        renewal.wake()
 
 
 def lost_error(hold: LocalHold, reason: str) -> LockLost:
@@ -97,7 +95,7 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
         return LockLost.of(hold.name, f"is not held with this token: {reason}")
     if not hold.inherited:
         renewal.mark_lost(hold, reason)
-    return LockLost.of(hold.name, f"was lost: {hold.lost.reason or reason}")
+    return LockLost.of(hold.name, f"was lost: {hold.lost_reason or reason}")
 
 
 def tell_lost(hold: LocalHold) -> None:
@@ -107,12 +105,7 @@ def tell_lost(hold: LocalHold) -> None:
         handle.call_on_lost()
     # One hold was lost, so that is told once, of the handle that came first if there are several.
     for handle in handles[:1]:
-        events.lost(handle, hold.lost.reason)
-
-
-def tie(handle: Any, hold: LocalHold, *, whole: bool) -> None:
-    """Let the hold last until the transactions that are open now are over."""
-    tie_to_transactions(handle, hold, untie, whole=whole)
+        events.lost(handle, hold.lost_reason)
 
 
 async def untie(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:

@@ -10,6 +10,7 @@ from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from ..figures.families import family_of
+from ..local.owners import this_owner
 from ..local.registry import registry
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
@@ -88,7 +89,7 @@ class Lock(OneNameHandle):
     def holder(self) -> Holder | None:
         """Who holds the lock: this handle while it does, else who did at its last attempt."""
         if self.held:
-            return Holder.unpack(self._packed_holder())
+            return Holder.unpack(self._packed_holder(this_owner()))
         return self._busy.holder if self._busy else None
 
     def busy_error(self, wait: float) -> LockNotAcquired:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from os import getpid
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,10 +49,11 @@ class LocalHold:
     """
 
     __slots__ = (
-        *("__weakref__", "_answered", "_confirmed", "_ends", "_leavers", "_undecided"),
+        *("__weakref__", "_answered", "_confirmed", "_ends", "_leavers", "_lost"),
         *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
-        *("limit", "lock_id", "lost", "max_hold", "name", "needs"),
+        *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "tell_lost", "token"),
+        "undecided",
     )
 
     def __init__(
@@ -73,7 +75,9 @@ class LocalHold:
         self.renew = renew
         self.max_hold = math.inf if max_hold is None else max_hold
         self.lock_id: LockId = (backend.place, name)
-        self.lost = Lost()
+        # Why it was lost; the event of that is made for who asks for it.
+        self.lost_reason = ""
+        self._lost: dict[str, Lost] = {}
         self.handles_at_loss: list[Any] = []
         self.owner: Owner | None = None
         self.tell_lost: Callable[[LocalHold], object] | None = None
@@ -84,7 +88,7 @@ class LocalHold:
         self.needs: dict[Need, None] = {}
         self._leavers: dict[Any, None] = {}
         # One item: whoever takes it decides how the hold ends.
-        self._undecided = [True]
+        self.undecided = [True]
         self._confirmed = True
         # When the lease ends, by who asked for that; and whose request was answered.
         self._ends: dict[object, float] = {}
@@ -99,16 +103,24 @@ class LocalHold:
     def alive(self) -> bool:
         """Whether it is held, by its own clock."""
         return bool(
-            self._undecided
-            and not self.lost.reason
-            and self.pid == process.look()
+            self.undecided
+            and not self.lost_reason
+            and self.pid == getpid()
             and min(list(self._ends.values()), default=-math.inf) > monotonic()
         )
 
     @property
     def is_over(self) -> bool:
         """Whether it was released, dropped or lost."""
-        return not self._undecided or bool(self.lost.reason)
+        return not self.undecided or bool(self.lost_reason)
+
+    @property
+    def lost(self) -> Lost:
+        """The event of its loss."""
+        lost = self._lost.get("event") or self._lost.setdefault("event", Lost())
+        if self.lost_reason:
+            lost.set(self.lost_reason)
+        return lost
 
     def begin(self, grant: Grant, owner: Owner, need: Need) -> bool:
         """It was granted. Returns False if the answer came too late."""
@@ -121,7 +133,7 @@ class LocalHold:
         self._answered[need] = None
         self._set_due()
         self.pid = process.pid
-        return self.alive
+        return grant.ends > self.since
 
     # Who needs it.
 
@@ -136,17 +148,20 @@ class LocalHold:
         Of several who leave at once, one gets True.
         """
         self.needs.pop(need, None)
-        while not self.is_needed():
+        while not self.needs or not self.is_needed():
             self._leavers[need] = None
-            if not self.is_needed():
-                return self.decide()
+            if not self.needs or not self.is_needed():
+                try:
+                    return self.undecided.pop()
+                except IndexError:
+                    return False
             self._leavers.pop(need, None)
         # An interrupted attempt to leave may have left its mark, and then nobody could join.
         self._leavers.pop(need, None)
         return False
 
     def is_needed(self) -> bool:
-        return bool(self.needs) and bool(self.handles)
+        return any(need.handle is not None for need in list(self.needs))
 
     @property
     def is_tied(self) -> bool:
@@ -163,14 +178,14 @@ class LocalHold:
     def decide(self) -> bool:
         """End it here and now; nobody but the one who gets True does anything about that."""
         try:
-            return self._undecided.pop()
+            return self.undecided.pop()
         except IndexError:
             return False
 
     @property
     def is_decided(self) -> bool:
         """Whether somebody ends it, or has ended it, and finds out what became of it."""
-        return not self._undecided
+        return not self.undecided
 
     @property
     def handles(self) -> list[Any]:
@@ -181,7 +196,8 @@ class LocalHold:
         """It is over, though nobody here ended it."""
         # They are told in another thread, and may be dropped before that.
         self.handles_at_loss = self.handles_at_loss or self.handles
-        self.lost.set(reason)
+        self.lost_reason = self.lost_reason or reason
+        self.lost.set(self.lost_reason)
 
     # Its lease.
 
@@ -218,8 +234,8 @@ class LocalHold:
         self._set_due()
 
     def _set_due(self) -> None:
-        now, ends = monotonic(), self.ends
-        if self.next_length(now) is None:
+        now, ends = monotonic(), min(list(self._ends.values()))
+        if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
             self.due = ends
         else:
             span = min(self.length, ends - now)

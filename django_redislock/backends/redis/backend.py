@@ -33,7 +33,7 @@ from ..base import (
     Within,
 )
 from . import hour, listing, lookups, server_checks
-from .commands import Word, call, tag_of
+from .commands import call, tag_of
 from .errors import unavailable
 from .keys import BUCKETS, bucket_keys
 from .node import Node
@@ -69,6 +69,7 @@ class RedisLockBackend(BaseLockBackend):
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
+        self._prefix = config.key_prefix
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
@@ -192,7 +193,9 @@ class RedisLockBackend(BaseLockBackend):
     # Waiting.
 
     def listening(self, name: str) -> bool:
-        return self.wakeups.listening(tag_of(self.config.key_prefix, name))
+        # Most processes wait for nothing at the moment.
+        ready = self.wakeups.channels.ready
+        return bool(ready) and tag_of(self._prefix, name) in ready
 
     def listen(self, name: str, timeout: float) -> None:
         with self._naming(name):
@@ -219,6 +222,9 @@ class RedisLockBackend(BaseLockBackend):
         self.wakeups.close()
         self.node.close()
 
+    def mend(self) -> None:
+        self.node.mend()
+
     def after_fork(self) -> None:
         super().after_fork()
         self.source.after_fork()
@@ -227,14 +233,15 @@ class RedisLockBackend(BaseLockBackend):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(self, script: Script, name: str, token: str, *args: Word) -> bytes:
-        return call(script, self.config.key_prefix, name, token, *args)
+    def _call(self, script: Script, name: str, token: str, *args: str | int) -> bytes:
+        return call(script, self.config.key_prefix, name, token, args)
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
-        lease = ms(claim.lease)
-        terms = f"{claim.limit} {lease} {self.wakeups.process} {claim.holder}"
-        args = lease, ms(stay), self._grant_lease_ms, terms
-        return self._call(ACQUIRE, claim.name, claim.token, *args)
+        name, token, limit, length, holder = claim
+        lease = -int(-length * 1000 // 1)
+        terms = f"{limit} {lease} {self.wakeups.process} {holder}"
+        args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
+        return call(ACQUIRE, self._prefix, name, token, args)
 
     def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
         if not isinstance(reply, list):
@@ -254,13 +261,16 @@ class RedisLockBackend(BaseLockBackend):
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
     def _release(self, name: str, token: str) -> bytes:
-        return self._call(RELEASE, name, token, f"{self._grant_lease_ms} {self.wakeups.process}")
+        args = (f"{self._grant_lease_ms} {self.wakeups.process}",)
+        return call(RELEASE, self._prefix, name, token, args)
 
     def _force_release(self, name: str, token: str) -> bytes:
         return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
 
-    def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, list[str]]:
+    def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and whose turn has come here that do not wait any more."""
+        if reply == 1:
+            return True, ()
         ended, turns = released(reply)
         unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
         if not ended:
