@@ -15,7 +15,7 @@ from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
 from ..local.owners import this_owner
-from ..local.registry import Attempt, leave_queue, registry
+from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
 from ..transactions import tie_to_transactions
@@ -142,13 +142,16 @@ class OneNameHandle(Handle):
             holder = self._packed_holder(owner)
             claim = Claim(self.name, hold.token, self.limit, hold.length, holder)
             began = monotonic()
-            grant, self._busy = await wait_for_grant(call, self.backend, claim, patience)
+            grant, self._busy, asked_again = await wait_for_grant(
+                call, self.backend, claim, patience
+            )
             waited = monotonic() - began
             if grant is not None:
+                hold.asked_again = asked_again or grant.asked_again
                 self._begin(hold, grant, owner, share)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and patience > 0:
-                leave_queue(hold)
+                take_back(hold, LATE if asked_again else 0.0)
         except BaseException:
             # Whether it was granted is unknown.
             self._share = None

@@ -10,7 +10,7 @@ from .. import events
 from ..backends.base import Extension
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
-from ..local.registry import Attempt, registry
+from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..twins import both
 
@@ -56,6 +56,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     if not released:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)
+    if hold.asked_again:
+        take_back(hold, LATE)
     await events.released(call, handle, now - hold.since)
 
 

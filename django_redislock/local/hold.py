@@ -49,7 +49,7 @@ class LocalHold:
     """
 
     __slots__ = (
-        *("__weakref__", "_answered", "_confirmed", "_ends", "_leavers", "_lost"),
+        *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
         *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
         *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "tell_lost", "token"),
@@ -82,6 +82,8 @@ class LocalHold:
         self.owner: Owner | None = None
         self.tell_lost: Callable[[LocalHold], object] | None = None
         self.fence = self.pid = 0
+        # A request for it was repeated: the first one may still be on its way.
+        self.asked_again = False
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .hold import LocalHold, Need
     from .owners import LockId
 
-__all__ = ["Attempt", "Registry", "leave_queue", "registry"]
+__all__ = ["LATE", "Attempt", "Registry", "registry", "take_back"]
 
 # How long (seconds) an acquire that nobody waits for any more may still be on its way.
 LATE = 60.0
@@ -69,8 +69,7 @@ class Attempt:
             hold.decide()
             if self.is_ours:
                 # Whether it was granted is unknown: cancelled by token, it is not in any case.
-                cancel = partial(hold.backend.cancel, hold.name, hold.token, LATE)
-                until_done(hold, cancel, monotonic() + hold.length)
+                take_back(hold, LATE)
         registry.attempts.pop(self, None)
 
     def _leave(self, hold: LocalHold, others: bool) -> None:
@@ -128,9 +127,12 @@ class Registry:
         return bool(self.holds or self.attempts)
 
 
-def leave_queue(hold: LocalHold) -> None:
-    """An attempt gave up after a wait: take its claim back, in the background."""
-    cancel = partial(hold.backend.cancel, hold.name, hold.token)
+def take_back(hold: LocalHold, late: float) -> None:
+    """Take the claim back in the background, whether it waits or holds.
+
+    ``late``: for how many seconds a request of it may still arrive, and is refused then.
+    """
+    cancel = partial(hold.backend.cancel, hold.name, hold.token, late)
     until_done(hold, cancel, monotonic() + hold.length)
 
 

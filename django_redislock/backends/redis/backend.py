@@ -87,15 +87,15 @@ class RedisLockBackend(BaseLockBackend):
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         sent_at = time.monotonic()
-        reply, _ = self._run(claim.name, self._acquire(claim, stay), within)
-        return self._acquired(claim, stay, sent_at, reply)
+        reply, again = self._run(claim.name, self._acquire(claim, stay), within)
+        return self._acquired(claim, stay, sent_at, reply, again)
 
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
         sent_at = time.monotonic()
-        reply, _ = await self._arun(claim.name, self._acquire(claim, stay), within)
-        return self._acquired(claim, stay, sent_at, reply)
+        reply, again = await self._arun(claim.name, self._acquire(claim, stay), within)
+        return self._acquired(claim, stay, sent_at, reply, again)
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = self._run(name, self._release(name, token), within)
@@ -243,10 +243,15 @@ class RedisLockBackend(BaseLockBackend):
         args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
         return call(ACQUIRE, self._prefix, name, token, args)
 
-    def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
+    def _acquired(
+        self, claim: Claim, stay: float, sent_at: float, reply: Any, again: bool
+    ) -> Grant | Busy:
         if not isinstance(reply, list):
+            if stay:
+                # The others who wait here look when this lease should have ended.
+                self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
             # The server counts in whole milliseconds, from a moment after we read our clock.
-            return Grant(int(reply), sent_at + claim.lease - 0.001)
+            return Grant(int(reply), sent_at + claim.lease - 0.001, asked_again=again)
         if reply[0] < 0:
             raise LockError.of(claim.name, HELD_LOOSER)
         _, left, now, record = reply
