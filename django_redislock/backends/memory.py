@@ -271,7 +271,7 @@ class MemoryLockBackend(BaseLockBackend):
         held.claim, held.until, held.detached = claim, max(held.until, now + claim.lease), False
         if looser:
             self._hand_over(known, now)
-        return Grant(held.fence, held.until)
+        return Grant(held.fence, now + claim.lease)
 
     def _busy(self, known: MemoryName, now: float) -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)
