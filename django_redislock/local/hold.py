@@ -11,7 +11,7 @@ from ..process import process
 from .lost import Lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..backends.base import BaseLockBackend, Grant
     from .owners import LockId, Owner
@@ -22,6 +22,10 @@ __all__ = ["LONGEST_PAUSE", "RENEW_AT", "LocalHold", "Need"]
 RENEW_AT = 1 / 3
 # A hold with a long lease is renewed often enough (seconds) to notice a forced release.
 LONGEST_PAUSE = 10.0
+
+
+# Whose answer the first end of a lease is.
+_GRANT = "grant"
 
 
 class Need(Protocol):
@@ -78,7 +82,7 @@ class LocalHold:
         # Why it was lost; the event of that is made for who asks for it.
         self.lost_reason = ""
         self._lost: dict[str, Lost] = {}
-        self.handles_at_loss: list[Any] = []
+        self.handles_at_loss: Sequence[Any] = ()
         self.owner: Owner | None = None
         self.tell_lost: Callable[[LocalHold], object] | None = None
         self.fence = self.pid = 0
@@ -131,8 +135,8 @@ class LocalHold:
         self.since = monotonic()
         self._confirmed = grant.confirmed
         self.needs[need] = None
-        self._ends[need] = grant.ends
-        self._answered[need] = None
+        self._ends[_GRANT] = grant.ends
+        self._answered[_GRANT] = None
         self._set_due()
         self.pid = process.pid
         return grant.ends > self.since
@@ -153,10 +157,10 @@ class LocalHold:
         while not self.needs or not self.is_needed():
             self._leavers[need] = None
             if not self.needs or not self.is_needed():
-                try:
-                    return self.undecided.pop()
-                except IndexError:
-                    return False
+                is_ours = self.undecided and self.decide()
+                # Nobody joins what is decided: the mark is not needed any more.
+                self._leavers.pop(need, None)
+                return bool(is_ours)
             self._leavers.pop(need, None)
         # An interrupted attempt to leave may have left its mark, and then nobody could join.
         self._leavers.pop(need, None)
