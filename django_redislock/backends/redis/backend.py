@@ -6,7 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -34,8 +35,7 @@ from ..base import (
 )
 from . import hour, listing, lookups, server_checks
 from .commands import Word, call, tag_of
-from .errors import unavailable
-from .keys import BUCKETS, bucket_keys
+from .errors import naming, unavailable
 from .node import Node
 from .records import extended, inspected, ms, not_an_error, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
@@ -72,6 +72,7 @@ class RedisLockBackend(BaseLockBackend):
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
+        self._naming = partial(naming, self.source.where)
         self.node = Node(self.source)
         self.wakeups = Wakeups(
             self.source,
@@ -164,11 +165,11 @@ class RedisLockBackend(BaseLockBackend):
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._naming(""):
-            return listing.entries(self.node, self._indexes(), start, stop)
+            return listing.entries(self.node, self.config.key_prefix, start, stop)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
         with self._naming(""):
-            yield from listing.walk(self.node, self._indexes())
+            yield from listing.walk(self.node, self.config.key_prefix)
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._naming(""):
@@ -177,9 +178,6 @@ class RedisLockBackend(BaseLockBackend):
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         with self._naming(""):
             return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
-
-    def _indexes(self) -> list[str]:
-        return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
 
     def add_tallies(self, batch: Batch) -> None:
         with self._naming(""):
@@ -213,6 +211,9 @@ class RedisLockBackend(BaseLockBackend):
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         return server_checks.check(self, deploy=deploy)
+
+    def mend(self) -> None:
+        self.node.mend()
 
     def close(self) -> None:
         super().close()
@@ -295,10 +296,3 @@ class RedisLockBackend(BaseLockBackend):
         with self._naming(name):
             (reply,), again = await self.node.aexchange((command,), within)
             return not_an_error(reply), again
-
-    @contextmanager
-    def _naming(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error
