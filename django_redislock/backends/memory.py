@@ -269,10 +269,13 @@ class MemoryLockBackend(BaseLockBackend):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
         # A request that was delayed on its way must not take back what an extension granted since.
-        held.claim, held.until, held.detached = claim, max(held.until, now + claim.lease), False
+        # What was detached nobody has extended, and whoever takes it over renews it.
+        until = now + claim.lease if held.detached else max(held.until, now + claim.lease)
+        held.claim, held.until, held.detached = claim, until, False
         if looser:
             self._hand_over(known, now)
-        return Grant(held.fence, held.until)
+        # Whoever asks counts on the lease that it asked for, and renews it accordingly.
+        return Grant(held.fence, now + claim.lease)
 
     def _busy(self, known: MemoryName, now: float) -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)

@@ -26,6 +26,7 @@ from django_redislock.backends.base import (
     Hold,
     Holder,
 )
+from django_redislock.backends.waiters import Waiter
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
 
@@ -51,7 +52,7 @@ class Told(NamedTuple):
     fence: int
 
 
-class Recorder:
+class Recorder(Waiter):
     """A waiter that remembers its turns, and what it is told of looking again does not count."""
 
     def __init__(self, token: str) -> None:

@@ -239,6 +239,9 @@ class RedisLockBackend(BaseLockBackend):
 
     def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
         if not isinstance(reply, list):
+            if stay:
+                # The server tells nobody of it when this lease ends by itself.
+                self.wakeups.watch(claim.name, sent_at + claim.lease)
             # The server counts in whole milliseconds, from a moment after we read our clock.
             return Grant(int(reply), sent_at + claim.lease - 0.001)
         if reply[0] < 0:
@@ -274,8 +277,7 @@ class RedisLockBackend(BaseLockBackend):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        args = ms(late), int(unless_answered), self._grant_lease_ms
-        return self._call(CANCEL, name, token, *args)
+        return self._call(CANCEL, name, token, ms(late), int(unless_answered), self._grant_lease_ms)
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)
