@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -18,34 +17,19 @@ from django.views.decorators.http import require_safe
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
 from ..models import Lock
-from ..operations.wording import formats
+from .base import BaseLockAdmin
 from .detail import Detail
 from .hot import HotNames
 from .live import LiveLocks
 from .references import address_of, name_at
 from .release import ReleaseView
 
-if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[Lock]
-else:
-    _ModelAdmin = admin.ModelAdmin
-
 __all__ = ["LockAdmin"]
 
 
 @admin.register(Lock)
-class LockAdmin(_ModelAdmin):
+class LockAdmin(BaseLockAdmin):
     """What is in the backends, to look at and to release by force; there is nothing to edit."""
-
-    list_per_page = 100
-    # How many holds are looked at where the index does not know what is asked for, and how many of
-    # its names are looked through for a text.
-    look_at = 1000
-    look_through = 10_000
-    change_list_template = "admin/django_redislock/lock/change_list.html"
-    detail_template = "admin/django_redislock/lock/detail.html"
-    hot_template = "admin/django_redislock/lock/hot.html"
-    release_template = "admin/django_redislock/lock/release.html"
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -68,11 +52,6 @@ class LockAdmin(_ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Lock | None = None) -> bool:
         return False
-
-    def has_release_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may release by force what they may see."""
-        allowed = request.user.has_perm("django_redislock.release_lock")
-        return allowed and self.has_view_permission(request)
 
     @method_decorator(require_safe)
     def changelist_view(
@@ -145,18 +124,3 @@ class LockAdmin(_ModelAdmin):
             content_type=ContentType.objects.get_for_model(Lock), object_id=address
         )
         return entries.select_related("user").order_by("-action_time")[:10]
-
-    def render(
-        self, request: HttpRequest, template: str, context: dict[str, Any]
-    ) -> TemplateResponse:
-        request.current_app = self.admin_site.name
-        base = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "formats": formats(),
-            "can_release": self.has_release_permission(request),
-            "media": forms.Media(
-                css={"all": ["django_redislock/admin.css"]}, js=["django_redislock/live.js"]
-            ),
-        }
-        return TemplateResponse(request, template, {**base, **context})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
@@ -23,12 +23,10 @@ from ..operations.selection import (
     look_up,
     ranks,
 )
+from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Query
 from .rows import rows_of
-
-if TYPE_CHECKING:
-    from . import LockAdmin
 
 __all__ = ["LiveLocks"]
 
@@ -51,7 +49,7 @@ class LiveLocks:
     is_facets_optional = False
     show_all = can_show_all = False
 
-    def __init__(self, model_admin: LockAdmin, request: HttpRequest) -> None:
+    def __init__(self, model_admin: BaseLockAdmin, request: HttpRequest) -> None:
         self.opts = model_admin.opts
         self.aliases = list(lock_backends)
         self.query = Query.read(request.GET, self.aliases)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
-from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import messages
@@ -16,15 +14,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
+from ..clock import monotonic
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
 from ..operations.found import Found
+from .base import BaseLockAdmin
 from .references import Reference, address_of
 from .rows import rows_of
-
-if TYPE_CHECKING:
-    from . import LockAdmin
 
 __all__ = ["ReleaseView"]
 
@@ -51,7 +48,7 @@ class ReasonForm(forms.Form):
 class ReleaseView:
     """One request. ``hold`` are the references that the page before had."""
 
-    def __init__(self, model_admin: LockAdmin, request: HttpRequest) -> None:
+    def __init__(self, model_admin: BaseLockAdmin, request: HttpRequest) -> None:
         self.model_admin = model_admin
         self.request = request
         self.references = list(_references(request.POST.getlist(HOLD)))

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 
 from django.core.checks import CheckMessage, Warning
 
+from ..clock import monotonic
 from ..conf import LockConfig
 from ..exceptions import LockError
 from ..figures.hour import Hour
@@ -58,7 +59,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             if claim.name not in self._names:
                 self._sweep(now)
             name = self._names.setdefault(claim.name, MemoryName())
@@ -103,7 +104,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             entries = [
                 Entry(name, token, held.until - now)
                 for name, known in self._names.items()
@@ -118,7 +119,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             return [
                 known.as_hold(held, now)
                 for entry in entries
@@ -130,7 +131,7 @@ class MemoryLockBackend(BaseLockBackend):
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         clock = datetime.now(timezone.utc)
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             names = [
                 WaitedName(name, len(waits), max(0.0, (clock - waits[0]).total_seconds()))
                 for name, known in self._names.items()
@@ -140,7 +141,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             known = self._names.get(name, MemoryName())
             holds = [known.as_hold(held, now) for held in known.holds.values() if held.until > now]
             queue = [
@@ -204,7 +205,7 @@ class MemoryLockBackend(BaseLockBackend):
     @contextmanager
     def _passing_on(self, name: str) -> Iterator[tuple[MemoryName, float]]:
         """Change who holds or waits; then the name goes to who is next."""
-        now = time.monotonic()
+        now = monotonic()
         known = self._names.setdefault(name, MemoryName())
         self._drop_expired(known, now)
         yield known, now
@@ -254,7 +255,7 @@ class MemoryLockBackend(BaseLockBackend):
                 del known.holds[token]
 
     def _extend(self, one: Extension) -> float | None:
-        now = time.monotonic()
+        now = monotonic()
         held = self._names.get(one.name, MemoryName()).holds.get(one.token)
         if held is None or held.until <= now:
             return None
@@ -268,9 +269,12 @@ class MemoryLockBackend(BaseLockBackend):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
         # A request that was delayed on its way must not take back what an extension granted since.
-        held.claim, held.until, held.detached = claim, max(held.until, now + claim.lease), False
+        # What was detached nobody has extended, and whoever takes it over renews it.
+        until = now + claim.lease if held.detached else max(held.until, now + claim.lease)
+        held.claim, held.until, held.detached = claim, until, False
         if looser:
             self._hand_over(known, now)
+        # Whoever asks counts on the lease that it asked for, and renews it accordingly.
         return Grant(held.fence, now + claim.lease)
 
     def _busy(self, known: MemoryName, now: float) -> Busy:

@@ -70,7 +70,7 @@ class LockedCalls:
         self.function = function
         self.when_busy = when_busy
         self.options = {key: value for key, value in options.items() if key != "label"}
-        self.label: str | Callable[..., str] = options.get("label", "")
+        self.label: str | Callable[..., str] | None = options.get("label")
         self.what = dotted_path(function)
         self.names = CallNames(name, inspect.signature(function), self.what)
 
@@ -92,7 +92,7 @@ class LockedCalls:
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
         label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        handle: Lock | MultiLock = lock(name, label=label, what=self.what, **self.options)
+        handle: Lock | MultiLock = lock(name, label=label or "", what=self.what, **self.options)
         return handle
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

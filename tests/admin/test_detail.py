@@ -105,7 +105,7 @@ def test_it_says_whether_the_process_has_ended(
 
 
 def test_a_process_of_this_host_runs(admin_client: Client) -> None:
-    mine = Holder.unpack(packed_holder("", ""))
+    mine = Holder.unpack(packed_holder("", "", None, "MainThread", "thread-1"))
     hold("a", host=mine.host, pid=mine.pid, started=mine.started)
     assert "runs on this host" in detail(admin_client)
 

@@ -80,7 +80,7 @@ def test_any_name_and_holder_can_be_shown(
 
 def test_a_holder_that_is_not_valid_unicode_does_not_break_the_page(admin_client: Client) -> None:
     hold("a", label="\ud800")
-    assert r"for \ud800" in rows(page(admin_client))[0][3]
+    assert "for ?" in rows(page(admin_client))[0][3]
 
 
 def test_the_locks_come_in_pages(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,10 @@ def test_a_member_of_an_enum_is_its_value_in_a_template(field: str, value: Enum,
 
 
 def test_labels_are_cut() -> None:
-    holder = Holder.unpack(packed_holder("w" * 9999, "l" * 9999, owner='7"1', group="g"))
-    assert (holder.what, holder.label) == ("w" * 256, "l" * 256)
-    assert (holder.owner, holder.group) == ('7"1', "g")
+    packed = packed_holder("w" * 9999, "l" * 9999, None, "t" * 9999, "task-1", group="g")
+    holder = Holder.unpack(packed)
+    assert (holder.what, holder.label, holder.thread) == ("w" * 256, "l" * 256, "t" * 256)
+    assert (holder.owner, holder.group) == ("task-1", "g")
 
 
 def test_long_names_are_not_kept() -> None:

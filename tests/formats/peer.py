@@ -21,10 +21,11 @@ settings.configure(
 
 from django_redislock.backends.base import Claim, Extension, Grant, Holder  # noqa: E402
 from django_redislock.backends.redis import RedisLockBackend  # noqa: E402
+from django_redislock.backends.waiters import Waiter  # noqa: E402
 from django_redislock.conf import LockConfig  # noqa: E402
 
 
-class Ear:
+class Ear(Waiter):
     """A waiter that remembers its turns."""
 
     def __init__(self) -> None:

@@ -12,11 +12,6 @@ from tests.known_faults.witness import Witness
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ENDS_EARLY = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="only atomic() counts as a transaction: with autocommit off the hold ends before commit",
-)
 ENDS = [transaction.commit, transaction.rollback, lambda: transaction.set_autocommit(True)]
 NAMES = ["commit", "rollback", "autocommit on again"]
 
@@ -30,7 +25,6 @@ def _autocommit_off() -> Iterator[None]:
         transaction.set_autocommit(True)
 
 
-@ENDS_EARLY
 @pytest.mark.usefixtures("_autocommit_off")
 @pytest.mark.parametrize("end", ENDS, ids=NAMES)
 def test_a_hold_lasts_until_the_transaction_ends(
@@ -43,7 +37,6 @@ def test_a_hold_lasts_until_the_transaction_ends(
     witness.wait_until_free("a")
 
 
-@ENDS_EARLY
 @pytest.mark.usefixtures("_autocommit_off")
 def test_and_so_does_the_next_one(witness: Witness) -> None:
     """After a commit Django begins another transaction by itself."""
@@ -55,7 +48,6 @@ def test_and_so_does_the_next_one(witness: Witness) -> None:
     witness.wait_until_free("a")
 
 
-@ENDS_EARLY
 @pytest.mark.usefixtures("_autocommit_off")
 def test_a_hold_does_not_outlive_the_connection(witness: Witness) -> None:
     with lock("a") as held:
@@ -65,7 +57,6 @@ def test_a_hold_does_not_outlive_the_connection(witness: Witness) -> None:
     witness.wait_until_free("a")
 
 
-@ENDS_EARLY
 @pytest.mark.usefixtures("_autocommit_off")
 def test_atomic_inside_of_it_commits_nothing(witness: Witness) -> None:
     with transaction.atomic():

@@ -19,12 +19,6 @@ LONGEST = 2  # connections
 TIMEOUT = 6  # seconds for which the pool blocks
 LEASE = 1.0
 
-WAITS_FOR_THE_POOL = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a connection is asked of the cache's pool, which blocks for its own time-out",
-)
-
 
 @pytest.fixture
 def pool(place: Place, settings: Any, witness: Witness) -> Any:
@@ -48,7 +42,6 @@ def used_up(pool: Any) -> Iterator[None]:
             pool.release(connection)
 
 
-@WAITS_FOR_THE_POOL
 def test_a_hold_is_renewed(pool: Any, witness: Witness) -> None:
     held = lock("a", lease=LEASE)
     held.acquire()
@@ -60,7 +53,6 @@ def test_a_hold_is_renewed(pool: Any, witness: Witness) -> None:
     held.release()
 
 
-@WAITS_FOR_THE_POOL
 def test_who_does_not_wait_is_answered_at_once(pool: Any) -> None:
     with used_up(pool):
         began = time.monotonic()
@@ -72,7 +64,6 @@ def test_who_does_not_wait_is_answered_at_once(pool: Any) -> None:
     assert took < TIMEOUT / 2
 
 
-@WAITS_FOR_THE_POOL
 def test_a_release_is_done_at_once(pool: Any, witness: Witness) -> None:
     held = lock("a", lease=60)
     held.acquire()

@@ -14,11 +14,6 @@ WITHIN = 55
 
 
 @pytest.mark.long
-@pytest.mark.xfail(
-    strict=True,
-    raises=(AssertionError, subprocess.TimeoutExpired),
-    reason="permits, connections, threads and holds are lost, or half done, by what comes between",
-)
 @pytest.mark.parametrize("kind", ["signals", "threads", "gevent"])
 @pytest.mark.timeout(90)
 def test_random_interruptions(place: Place, kind: str) -> None:

@@ -12,11 +12,6 @@ from tests.support.places import Place
 from tests.support.processes import Workers, context, wait_until
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="at exit all holds are released, also those of threads that run on and are not told",
-)
 @pytest.mark.parametrize("ends_by", ["exit", "SIGTERM"])
 def test_who_still_runs_has_lost_it(
     workers: Workers, place: Place, witness: Witness, ends_by: str

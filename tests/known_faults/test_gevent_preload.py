@@ -61,11 +61,6 @@ def port(place: Place) -> Iterator[int]:
     server.stderr.close()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="mutexes that were made before gevent patched threading, and a thread that died of them",
-)
 def test_requests_hold_and_renew(port: int) -> None:
     answers = [get(port, path) for path in ("a", "b", "a")]
     assert answers == ["held"] * 3

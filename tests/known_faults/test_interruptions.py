@@ -10,36 +10,16 @@ from tests.support.processes import Workers
 
 WITHIN = 50.0
 
-LOSES_PERMITS = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="each interruption within the gate takes a permit, until nobody is let through",
-)
-HELD_BY_NOBODY = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the handle says not held before the hold has left the renewer and the server",
-)
-
 
 def run(workers: Workers, place: Place, operation: str, every: int, second: int | None) -> None:
     assert workers.start(sweeps.sweep, place, operation, every, second).result(WITHIN) == []
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        pytest.param("acquiring", marks=LOSES_PERMITS),
-        pytest.param("with_block", marks=LOSES_PERMITS),
-        pytest.param("releasing", marks=HELD_BY_NOBODY),
-        "extending",
-    ],
-)
+@pytest.mark.parametrize("operation", ["acquiring", "with_block", "releasing", "extending"])
 def test_nothing_is_left(workers: Workers, place: Place, operation: str) -> None:
     run(workers, place, operation, 1, None)
 
 
-@HELD_BY_NOBODY
 def test_nothing_is_left_of_a_task(workers: Workers, place: Place) -> None:
     run(workers, place, "async_with_block", 9, None)
 
@@ -49,11 +29,6 @@ def test_nothing_is_left_of_who_waits(workers: Workers, place: Place, operation:
     run(workers, place, operation, 19, None)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="what the server has released is joined, if the interruption comes before that is noted",
-)
 def test_who_acquires_after_an_interrupted_release_is_told_the_truth(
     workers: Workers, place: Place
 ) -> None:
@@ -65,11 +40,6 @@ def test_a_cancelled_task_leaves_nothing(workers: Workers, place: Place, operati
     assert workers.start(sweeps.cancel, place, operation).result(WITHIN) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the second comes where the first is put right: a permit, a reply or a hold is left",
-)
 @pytest.mark.parametrize("second", [0, 4, 12])
 @pytest.mark.parametrize("operation", ["acquiring", "releasing"])
 def test_two_in_a_row(workers: Workers, place: Place, operation: str, second: int) -> None:

@@ -16,14 +16,7 @@ from tests.support.proxy import Proxy
 
 SOON = 0.2
 
-JOINS_WHAT_LEAVES = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a hold whose last share has gone is joined until its release has been answered",
-)
 
-
-@JOINS_WHAT_LEAVES
 @pytest.mark.parametrize("options", [{}, {"reentrant": True}], ids=["plain", "reentrant"])
 def test_a_thread_does_not_join_what_another_releases(
     through_proxy: Proxy, witness: Witness, options: dict[str, Any]
@@ -43,7 +36,6 @@ def test_a_thread_does_not_join_what_another_releases(
     assert not got
 
 
-@JOINS_WHAT_LEAVES
 @pytest.mark.parametrize("options", [{}, {"reentrant": True}], ids=["plain", "reentrant"])
 async def test_a_task_does_not_join_what_another_releases(
     through_proxy: Proxy, witness: Witness, options: dict[str, Any]
@@ -73,7 +65,6 @@ def wrong_about(witness: Witness, mine: Lock, got: bool, place: int) -> str:
     return "" if (got, free) == (held, True) else f"place {place}: {got=}, {held=}, {free=}"
 
 
-@JOINS_WHAT_LEAVES
 def test_a_release_at_any_moment_of_a_join(witness: Witness) -> None:
     """Either the join comes first, and the hold stays; or it asks the server."""
 
@@ -95,7 +86,6 @@ def test_a_release_at_any_moment_of_a_join(witness: Witness) -> None:
     assert [one for one in wrong if one] == [], number
 
 
-@JOINS_WHAT_LEAVES
 @pytest.mark.parametrize("options", [{}, {"reentrant": True}], ids=["plain", "reentrant"])
 def test_a_join_at_any_moment_of_a_release(witness: Witness, options: dict[str, Any]) -> None:
     """The release is in another thread, as only who has the hold can join it."""

@@ -17,11 +17,6 @@ LATE = 0.3
 TRIES = 3
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="after the first lease a waiter is asked to look again only a second later",
-)
 @pytest.mark.parametrize("lease", [0.1, 0.3, 0.6])
 def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> None:
     """Those who wait take the name one after another, and none of them releases it."""
@@ -49,11 +44,6 @@ def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> No
     assert min(latest(attempt) for attempt in range(TRIES)) < LATE
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the end of a lease that came by a hand-over is noticed up to a second late",
-)
 def test_a_wait_that_is_longer_than_what_is_left_gets_the_name(witness: Witness) -> None:
     """The name is free for half a second before the wait is over."""
 

@@ -7,8 +7,6 @@ import time
 from contextlib import suppress
 from typing import Any
 
-import pytest
-
 from django_redislock import lock
 from tests.known_faults.witness import Witness, in_thread
 from tests.support.places import Place
@@ -19,11 +17,6 @@ TASKS = 5
 ENOUGH = 3.5 * GRANT_LEASE
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="each task of a loop that stands still gets a turn, which costs a grant lease",
-)
 def test_a_loop_that_stands_still(place: Place, settings: Any) -> None:
     both = Witness.settings(place)
     for entry in both["LOCKS"].values():

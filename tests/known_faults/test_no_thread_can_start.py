@@ -9,11 +9,6 @@ from tests.support.places import Place
 from tests.support.processes import Workers
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a bare RuntimeError comes out, and the claim stays: it is taken back by a thread only",
-)
 @pytest.mark.parametrize("kind", ["thread", "task", "waiting thread", "waiting task"])
 def test_nothing_is_left(workers: Workers, place: Place, kind: str) -> None:
     said, held, queued = workers.start(processes.act_without_threads, place, kind).result()

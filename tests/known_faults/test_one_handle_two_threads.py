@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from django_redislock import Lock, LockError, lock
 from tests.known_faults.witness import Witness, in_thread
 from tests.support.interruptions import steps_of, stop
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
-
-SHARES_ITS_STATE = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="two attempts of one handle write the same attributes, and the later takes them away",
-)
 
 
 def attempt(handle: Lock, said: list[object]) -> None:
@@ -39,7 +31,6 @@ def wrong_about(handle: Lock, said: list[object], witness: Witness) -> str:
     return "" if right else f"{handle.name}: {said=}, {released=}, {left=}"
 
 
-@SHARES_ITS_STATE
 def test_the_second_acquire_is_refused(through_proxy: Proxy, witness: Witness) -> None:
     """The first is on its way when it comes."""
     handle = lock("a")
@@ -57,7 +48,6 @@ def test_the_second_acquire_is_refused(through_proxy: Proxy, witness: Witness) -
     assert wrong_about(handle, said, witness) == ""
 
 
-@SHARES_ITS_STATE
 def test_an_acquire_at_any_moment_of_another(witness: Witness) -> None:
     wrong = []
     warm = lock("warm")

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.known_faults import processes
 from tests.support.places import Place
 from tests.support.processes import Workers
 
-LOSES_PERMITS = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="BoundedSemaphore takes a mutex of its own, in which an interruption loses the permit",
-)
 
-
-@LOSES_PERMITS
 def test_interrupted_again_and_again(workers: Workers, place: Place) -> None:
     """A small pool keeps no connection apart, so that each exchange comes to the limit."""
     small = place.pool(max_connections=3)

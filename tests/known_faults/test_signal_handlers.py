@@ -9,20 +9,6 @@ from tests.support.places import Place
 from tests.support.processes import Workers
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "with",
-        "extend",
-        pytest.param(
-            "wait",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="the thread has a mutex that is not reentrant, and its handler waits for it",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["with", "extend", "wait"])
 def test_a_handler_takes_a_lock(workers: Workers, place: Place, kind: str) -> None:
     assert workers.start(processes.take_locks_in_a_handler, place, kind).result(50) == []

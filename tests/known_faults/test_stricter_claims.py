@@ -12,11 +12,6 @@ from tests.known_faults.witness import give_up
 SHARED: dict[str, Any] = {"shared": True}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="an acquire by a token that holds already is taken for a retry, whatever it claims",
-)
 @pytest.mark.parametrize("using", ["default", "memory"])
 @pytest.mark.parametrize(
     ("held", "claimed"),

@@ -16,11 +16,6 @@ from tests.support.processes import Workers, wait_until
 from tests.support.proxy import Proxy
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a thread that runs already, but whose start() raised, is not known and started again",
-)
 def test_wake_ups_are_heard_once(workers: Workers, own_server: EmbeddedServer) -> None:
     """Otherwise a turn is heard twice, and the second time it is given back although it is held."""
     place = Place(own_server.url)
@@ -29,11 +24,6 @@ def test_wake_ups_are_heard_once(workers: Workers, own_server: EmbeddedServer) -
     assert said["listening"] == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the jobs of a server count as begun, though the start() of its worker raised",
-)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_could_not_be_released_is_released_later(
     through_proxy: Proxy, witness: Witness

@@ -100,7 +100,7 @@ def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
 @BOTH
 def test_orphans_are_what_ended_processes_of_this_host_held(using: str) -> None:
     dead = dead_process()
-    mine = Holder.unpack(packed_holder("", ""))
+    mine = Holder.unpack(packed_holder("", "", None, "MainThread", "thread-1"))
     tokens = {
         "orphan": hold("orphan", using, host=HERE, pid=dead.pid, started=dead.started),
         "mine": hold("mine", using, host=HERE, pid=mine.pid, started=mine.started),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from django.core.checks import CheckMessage
 from redis.exceptions import RedisError
 
+from ...clock import monotonic
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
 from ...figures.meter import Batch
@@ -34,8 +35,7 @@ from ..base import (
 )
 from . import hour, listing, lookups, server_checks
 from .commands import call, tag_of
-from .errors import unavailable
-from .keys import BUCKETS, bucket_keys
+from .errors import naming, unavailable
 from .node import Node
 from .records import extended, inspected, ms, not_an_error, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
@@ -73,6 +73,7 @@ class RedisLockBackend(BaseLockBackend):
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
+        self._naming = partial(naming, self.source.where)
         self.node = Node(self.source)
         self.wakeups = Wakeups(
             self.source,
@@ -86,14 +87,14 @@ class RedisLockBackend(BaseLockBackend):
     # The verbs.
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         reply, again = self._run(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply, again)
 
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         reply, again = await self._arun(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply, again)
 
@@ -117,7 +118,7 @@ class RedisLockBackend(BaseLockBackend):
     ) -> Sequence[float | None]:
         ends: Sequence[float | None] = []
         for start in range(0, len(extensions), BATCH):
-            sent_at = time.monotonic()
+            sent_at = monotonic()
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
                 replies, _ = self.node.exchange(calls, within)
@@ -127,7 +128,7 @@ class RedisLockBackend(BaseLockBackend):
     async def aextend(
         self, extensions: Sequence[Extension], within: Within = None
     ) -> Sequence[float | None]:
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
             replies, _ = await self.node.aexchange(calls, within)
@@ -165,11 +166,11 @@ class RedisLockBackend(BaseLockBackend):
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._naming(""):
-            return listing.entries(self.node, self._indexes(), start, stop)
+            return listing.entries(self.node, self.config.key_prefix, start, stop)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
         with self._naming(""):
-            yield from listing.walk(self.node, self._indexes())
+            yield from listing.walk(self.node, self.config.key_prefix)
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._naming(""):
@@ -178,9 +179,6 @@ class RedisLockBackend(BaseLockBackend):
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         with self._naming(""):
             return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
-
-    def _indexes(self) -> list[str]:
-        return [bucket_keys(self.config.key_prefix, number).listed for number in range(BUCKETS)]
 
     def add_tallies(self, batch: Batch) -> None:
         with self._naming(""):
@@ -217,6 +215,9 @@ class RedisLockBackend(BaseLockBackend):
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         return server_checks.check(self, deploy=deploy)
 
+    def mend(self) -> None:
+        self.node.mend()
+
     def close(self) -> None:
         super().close()
         self.wakeups.close()
@@ -248,8 +249,8 @@ class RedisLockBackend(BaseLockBackend):
     ) -> Grant | Busy:
         if not isinstance(reply, list):
             if stay:
-                # The others who wait here look when this lease should have ended.
-                self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
+                # The server tells nobody of it when this lease ends by itself.
+                self.wakeups.watch(claim.name, sent_at + claim.lease)
             # The server counts in whole milliseconds, from a moment after we read our clock.
             return Grant(int(reply), sent_at + claim.lease - 0.001, asked_again=again)
         if reply[0] < 0:
@@ -261,7 +262,7 @@ class RedisLockBackend(BaseLockBackend):
             # One waiter of this process looks for all, and that often, since whoever gets a turn
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
             self.wakeups.clock = clock
-            self.wakeups.watch(claim.name, time.monotonic() + min(retry_in, self.grant_lease))
+            self.wakeups.watch(claim.name, monotonic() + min(retry_in, self.grant_lease))
         _, held_by = split_hold(record)
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
@@ -288,8 +289,7 @@ class RedisLockBackend(BaseLockBackend):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        args = ms(late), int(unless_answered), self._grant_lease_ms
-        return self._call(CANCEL, name, token, *args)
+        return self._call(CANCEL, name, token, ms(late), int(unless_answered), self._grant_lease_ms)
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)
@@ -310,10 +310,3 @@ class RedisLockBackend(BaseLockBackend):
         with self._naming(name):
             (reply,), again = await self.node.aexchange((command,), within)
             return not_an_error(reply), again
-
-    @contextmanager
-    def _naming(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error

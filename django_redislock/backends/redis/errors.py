@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     ReadOnlyError,
@@ -11,7 +14,7 @@ from redis.exceptions import (
 
 from ...exceptions import LockUnavailable, readable
 
-__all__ = ["as_redis_error", "is_worth_a_retry", "unavailable"]
+__all__ = ["as_redis_error", "is_worth_a_retry", "naming", "unavailable"]
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -38,3 +41,12 @@ def unavailable(where: str, name: str, error: Exception) -> LockUnavailable:
         f"{what} cannot be had: Redis ({where}) did not do what it was asked: {said}",
         name=name,
     )
+
+
+@contextmanager
+def naming(where: str, name: str) -> Iterator[None]:
+    """Raise what goes wrong inside as the error of a command for this name."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise unavailable(where, name, error) from error

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..base import Entries, Entry
+from .keys import BUCKETS, bucket_keys
 from .node import Node
 from .reading import CHUNK, Words, ask, ask_each, ms_of, pairs
 
@@ -29,8 +30,9 @@ class _Line(NamedTuple):
         return Entry(self.name, self.token, (self.until - now) / 1000)
 
 
-def entries(node: Node, indexes: Sequence[str], start: int, stop: int) -> Entries:
+def entries(node: Node, prefix: str, start: int, stop: int) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
+    indexes = _indexes(prefix)
     now = ms_of(ask(node, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
     dead = _counts_until(node, indexes, now)
@@ -59,9 +61,9 @@ def entries(node: Node, indexes: Sequence[str], start: int, stop: int) -> Entrie
     return Entries([line.entry(now) for line in lines if line.name], total)
 
 
-def walk(node: Node, indexes: Sequence[str]) -> Iterator[list[Entry]]:
+def walk(node: Node, prefix: str) -> Iterator[list[Entry]]:
     """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
-    for index in indexes:
+    for index in _indexes(prefix):
         cursor = 0
         seen: set[tuple[str, str]] = set()
         while True:
@@ -78,6 +80,10 @@ def walk(node: Node, indexes: Sequence[str]) -> Iterator[list[Entry]]:
             yield [line.entry(now) for line in sorted(fresh)]
             if not cursor:
                 break
+
+
+def _indexes(prefix: str) -> list[str]:
+    return [bucket_keys(prefix, number).listed for number in range(BUCKETS)]
 
 
 def _score_before(

@@ -13,11 +13,11 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLWantReadError
-from time import monotonic
 from typing import Any
 
 from redis.exceptions import RedisError
 
+from ...clock import monotonic
 from ...process import ServiceThread
 from ..waiters import Turn, Waiters
 from .bell import Bell
@@ -39,7 +39,6 @@ LINGER = 5.0
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
-
 CHUNK = 65536
 
 

@@ -20,7 +20,9 @@ local function take_over(mine)
   end
   local fence = mine.fence or next_fence()
   -- A request that was delayed on its way must not take back what an extension granted since.
-  local lease = math.max(lease, mine.ends - now)
+  -- What was detached nobody has extended, and whoever takes it over renews it.
+  local detached = string.byte(mine.flags, 3) == 49
+  local lease = detached and lease or math.max(lease, mine.ends - now)
   local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
   local text = write_record(flags, lease, fence, mine.since, mine.began, terms)
   if only then

@@ -1,0 +1,54 @@
+"""What the pages of the admin share: their templates, their limits and their frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from ..models import Lock
+from ..operations.wording import formats
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Lock]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+__all__ = ["BaseLockAdmin"]
+
+
+class BaseLockAdmin(_ModelAdmin):
+    """What a page may know of the admin that shows it."""
+
+    list_per_page = 100
+    # How many holds are looked at where the index does not know what is asked for, and how many of
+    # its names are looked through for a text.
+    look_at = 1000
+    look_through = 10_000
+    change_list_template = "admin/django_redislock/lock/change_list.html"
+    detail_template = "admin/django_redislock/lock/detail.html"
+    hot_template = "admin/django_redislock/lock/hot.html"
+    release_template = "admin/django_redislock/lock/release.html"
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may release by force what they may see."""
+        allowed = request.user.has_perm("django_redislock.release_lock")
+        return allowed and self.has_view_permission(request)
+
+    def render(
+        self, request: HttpRequest, template: str, context: dict[str, Any]
+    ) -> TemplateResponse:
+        request.current_app = self.admin_site.name
+        base = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "formats": formats(),
+            "can_release": self.has_release_permission(request),
+            "media": forms.Media(
+                css={"all": ["django_redislock/admin.css"]}, js=["django_redislock/live.js"]
+            ),
+        }
+        return TemplateResponse(request, template, {**base, **context})
