@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
+from .clock import monotonic
+
 __all__ = ["Process", "ServiceThread", "process"]
 
 logger = logging.getLogger("django_redislock")
@@ -92,8 +94,8 @@ class ServiceThread:
 
     def wait(self, timeout: float, enough: Callable[[], bool] = bool) -> bool:
         """Wait until the thread has ended, or that is ``enough``. Return whether it has ended."""
-        deadline = time.monotonic() + timeout
-        while self._role.locked() and not enough() and time.monotonic() < deadline:
+        deadline = monotonic() + timeout
+        while self._role.locked() and not enough() and monotonic() < deadline:
             time.sleep(0.002)
         return not self._role.locked()
 

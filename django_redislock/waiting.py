@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from .backends.base import Busy, Grant
 from .backends.waiters import TaskWaiter, ThreadWaiter
+from .clock import monotonic
 from .exceptions import LockUnavailable
 from .twins import both
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from django import forms
@@ -16,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
+from ..clock import monotonic
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded

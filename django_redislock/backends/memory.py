@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 
 from django.core.checks import CheckMessage, Warning
 
+from ..clock import monotonic, utc_now, wall_time
 from ..conf import LockConfig
 from ..exceptions import LockError
 from ..figures.hour import Hour
@@ -58,7 +57,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             if claim.name not in self._names:
                 self._sweep(now)
             name = self._names.setdefault(claim.name, MemoryName())
@@ -103,7 +102,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             entries = [
                 Entry(name, token, held.until - now)
                 for name, known in self._names.items()
@@ -118,7 +117,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             return [
                 known.as_hold(held, now)
                 for entry in entries
@@ -128,9 +127,9 @@ class MemoryLockBackend(BaseLockBackend):
             ]
 
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        clock = datetime.now(timezone.utc)
+        clock = utc_now()
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             names = [
                 WaitedName(name, len(waits), max(0.0, (clock - waits[0]).total_seconds()))
                 for name, known in self._names.items()
@@ -140,7 +139,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
-            now = time.monotonic()
+            now = monotonic()
             known = self._names.get(name, MemoryName())
             holds = [known.as_hold(held, now) for held in known.holds.values() if held.until > now]
             queue = [
@@ -204,7 +203,7 @@ class MemoryLockBackend(BaseLockBackend):
     @contextmanager
     def _passing_on(self, name: str) -> Iterator[tuple[MemoryName, float]]:
         """Change who holds or waits; then the name goes to who is next."""
-        now = time.monotonic()
+        now = monotonic()
         known = self._names.setdefault(name, MemoryName())
         self._drop_expired(known, now)
         yield known, now
@@ -231,7 +230,7 @@ class MemoryLockBackend(BaseLockBackend):
         return len(limits) < min([limit, *limits])
 
     def _grant(self, known: MemoryName, entry: MemoryEntry, now: float) -> MemoryEntry:
-        self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
+        self._last_number = max(self._last_number + 1, int(wall_time() * 1_000_000))
         until, fence = now + entry.claim.lease, self._last_number
         held = MemoryEntry(entry.claim, until, began=entry.since, fence=fence)
         known.holds[entry.claim.token] = held
@@ -254,7 +253,7 @@ class MemoryLockBackend(BaseLockBackend):
                 del known.holds[token]
 
     def _extend(self, one: Extension) -> float | None:
-        now = time.monotonic()
+        now = monotonic()
         held = self._names.get(one.name, MemoryName()).holds.get(one.token)
         if held is None or held.until <= now:
             return None

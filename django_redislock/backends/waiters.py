@@ -9,8 +9,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection
-from time import monotonic
 from typing import NamedTuple
+
+from ..clock import monotonic
 
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import weakref
-from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import events
 from ..backends.base import SHARED, Claim
+from ..clock import monotonic
 from ..conf import Duration, seconds
 from ..exceptions import LockError, LockLost
 from ..holder import packed_holder

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..backends.base import Extension
+from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
 from ..local.registry import Attempt, registry

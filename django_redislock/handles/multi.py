@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ..clock import monotonic
 from ..conf import Duration, seconds
 from ..exceptions import LockError, LockNotAcquired
 from .base import Handle

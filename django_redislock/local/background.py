@@ -9,9 +9,9 @@ import math
 import queue
 import time
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ..clock import monotonic
 from ..exceptions import LockUnavailable
 from ..process import ServiceThread, process
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..clock import monotonic
 from ..process import process
 from .lost import Lost
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..clock import monotonic
 from ..process import process
 from .background import background
 

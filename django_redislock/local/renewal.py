@@ -9,10 +9,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Hashable
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends.base import Extension
+from ..clock import monotonic
 from ..process import ServiceThread, process
 from .background import RETRY_EVERY, background
 from .registry import registry

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from time import monotonic
 
 from django.core.management.base import OutputWrapper
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+
+from ..clock import monotonic
 
 __all__ = ["Progress"]
 

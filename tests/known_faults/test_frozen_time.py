@@ -13,19 +13,6 @@ pytest.importorskip("time_machine")
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-@pytest.mark.parametrize(
-    "freeze",
-    [
-        pytest.param(
-            "freezegun",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="freezegun replaces the module global `monotonic` that each module here has",
-            ),
-        ),
-        "time_machine",
-    ],
-)
+@pytest.mark.parametrize("freeze", ["freezegun", "time_machine"])
 def test_frozen_time(workers: Workers, place: Place, freeze: str, using: str) -> None:
     assert workers.start(processes.live_in_frozen_time, place, freeze, using).result(40) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any
 from django.core.checks import CheckMessage
 from redis.exceptions import RedisError
 
+from ...clock import monotonic
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
 from ...figures.meter import Batch
@@ -85,14 +85,14 @@ class RedisLockBackend(BaseLockBackend):
     # The verbs.
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         reply, _ = self._run(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply)
 
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         reply, _ = await self._arun(claim.name, self._acquire(claim, stay), within)
         return self._acquired(claim, stay, sent_at, reply)
 
@@ -116,7 +116,7 @@ class RedisLockBackend(BaseLockBackend):
     ) -> Sequence[float | None]:
         ends: Sequence[float | None] = []
         for start in range(0, len(extensions), BATCH):
-            sent_at = time.monotonic()
+            sent_at = monotonic()
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
                 replies, _ = self.node.exchange(calls, within)
@@ -126,7 +126,7 @@ class RedisLockBackend(BaseLockBackend):
     async def aextend(
         self, extensions: Sequence[Extension], within: Within = None
     ) -> Sequence[float | None]:
-        sent_at = time.monotonic()
+        sent_at = monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
             replies, _ = await self.node.aexchange(calls, within)
@@ -249,7 +249,7 @@ class RedisLockBackend(BaseLockBackend):
             # One waiter of this process looks for all, and that often, since whoever gets a turn
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
             self.wakeups.clock = clock
-            self.wakeups.watch(claim.name, time.monotonic() + min(retry_in, self.grant_lease))
+            self.wakeups.watch(claim.name, monotonic() + min(retry_in, self.grant_lease))
         _, held_by = split_hold(record)
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from ssl import SSLWantReadError
-from time import monotonic
 from typing import Any
 
 from redis.exceptions import (
@@ -17,6 +16,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from ...clock import monotonic
 from .driver import open_socket
 from .errors import as_redis_error
 from .parser import read

@@ -9,11 +9,11 @@ from contextlib import suppress
 from functools import partial
 from os import getpid
 from threading import get_ident
-from time import monotonic
 from typing import Any
 
 from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
+from ...clock import monotonic
 from ...process import ServiceThread, process
 from .async_wire import AsyncWire
 from .errors import is_worth_a_retry

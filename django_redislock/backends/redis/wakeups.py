@@ -13,11 +13,11 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLWantReadError
-from time import monotonic
 from typing import Any
 
 from redis.exceptions import RedisError
 
+from ...clock import monotonic
 from ...process import ServiceThread
 from ..waiters import Turn, Waiters
 from .bell import Bell

@@ -1,0 +1,23 @@
+"""Real clocks, also in tests that freeze time or travel in it.
+
+freezegun replaces the functions of ``time`` in every module that has them as a global. It does not
+know these objects, so nothing that is imported from here stands still.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import partial
+
+__all__ = ["monotonic", "utc_now", "wall_time"]
+
+# A partial of a function of C costs nothing; a Python function would, in each acquire.
+monotonic: Callable[[], float] = partial(time.monotonic)
+
+# Seconds since 1970.
+wall_time: Callable[[], float] = partial(time.time)
+
+# The same, as a date.
+utc_now: Callable[[], datetime] = partial(datetime.now, timezone.utc)
