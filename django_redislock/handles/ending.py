@@ -52,7 +52,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     if hold.ends <= now:
         raise _lost_at_end(handle, hold, "its lease ran out")
     if (left := hold.keep_until - now) > 0:
-        await extend_hold(call, hold, max(left, SHORTEST_LEASE))
+        await extend_hold(call, hold, max(left, SHORTEST_LEASE), detached=True)
         registry.holds.pop(hold, None)
         return
     released = await both(call, hold.backend.release, hold.backend.arelease, hold.name, hold.token)
