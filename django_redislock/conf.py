@@ -112,10 +112,10 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
     unknown = sorted(set(entry) - set(_READERS), key=str)
     if unknown:
         near = get_close_matches(str(unknown[0]).upper(), _READERS, n=1)
-        advice = f"Did you mean {near[0]!r}? " if near else ""
+        advice = f" Did you mean {near[0]!r}?" if near else ""
         raise InvalidLockBackend(
-            f"{where} has an unknown entry {unknown[0]!r}. {advice}Write one of "
-            f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS."
+            f"{where} has an unknown entry {unknown[0]!r}. Write one of "
+            f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS.{advice}"
         )
     if "CACHE" in entry and "LOCATION" in entry:
         raise InvalidLockBackend(

@@ -288,7 +288,7 @@ class RedisLockBackend(BaseLockBackend):
             if isinstance(reply, Exception):
                 raise reply
         except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error
+            raise unavailable(self.source.where, self.source.at, name, error) from error
         return reply, again
 
     async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
@@ -301,4 +301,4 @@ class RedisLockBackend(BaseLockBackend):
         try:
             yield
         except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error
+            raise unavailable(self.source.where, self.source.at, name, error) from error
