@@ -29,9 +29,8 @@ LAST_LOOK = 0.25
 # A lease has surely ended this long (seconds) after it should have.
 JUST_AFTER = 0.002
 
-# How long (seconds) queued attempts wait for an unreachable server, and how often they ask. One
-# that cannot be reached at the first question is not waited for.
-ABSENCE = 5.0
+# How often (seconds) queued attempts ask a server that cannot be reached, for the time that
+# PATIENCE gives it. One that cannot be reached at the first question is not waited for.
 ASK_ABSENT_EVERY = 0.25
 
 
@@ -94,7 +93,7 @@ async def _queue_for(
             asked_again = True
             absent_since = asked_at if absent_since is None else absent_since
             now = monotonic()
-            if now >= deadline or now - absent_since > ABSENCE:
+            if now >= deadline or now - absent_since > backend.config.patience:
                 raise
             look_at = now + ASK_ABSENT_EVERY
         else:

@@ -49,7 +49,7 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
 async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     now = monotonic()
     if (left := hold.keep_until - now) > 0:
-        await extend_hold(call, hold, max(left, SHORTEST_LEASE))
+        await extend_hold(call, hold, max(left, SHORTEST_LEASE), detached=True)
         registry.holds.pop(hold, None)
         return
     released = await both(call, hold.backend.release, hold.backend.arelease, hold.name, hold.token)

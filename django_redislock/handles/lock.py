@@ -56,7 +56,7 @@ class Lock(OneNameHandle):
 
         It counts from before the request left, so it is never more than the backend's own count.
         """
-        return self._hold.remaining() if self._share is not None else 0.0
+        return self._hold.remaining() if self.held else 0.0
 
     def check(self) -> None:
         """Raise ``LockLost``, or ``LockError`` before any hold, unless it is held. Asks nobody."""

@@ -73,7 +73,7 @@ class RedisLockBackend(BaseLockBackend):
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
-        self._naming = partial(naming, self.source.where)
+        self._naming = partial(naming, self.source.where, self.source.at)
         self.node = Node(self.source)
         self.wakeups = Wakeups(
             self.source,
@@ -223,9 +223,6 @@ class RedisLockBackend(BaseLockBackend):
         self.wakeups.close()
         self.node.close()
 
-    def mend(self) -> None:
-        self.node.mend()
-
     def after_fork(self) -> None:
         super().after_fork()
         self.source.after_fork()
@@ -303,7 +300,7 @@ class RedisLockBackend(BaseLockBackend):
             if isinstance(reply, Exception):
                 raise reply
         except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error
+            raise unavailable(self.source.where, self.source.at, name, error) from error
         return reply, again
 
     async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
