@@ -100,7 +100,7 @@ class OneNameHandle(Handle):
             if await self._join(call, owner):
                 return True
             if self.backend.config.warn:
-                misuse.look(self, patience)
+                misuse.look(self, patience, blocking=call.blocking)
             return await self._try(call, owner, patience)
         finally:
             self._acquiring.pop("now", None)
