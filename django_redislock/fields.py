@@ -35,10 +35,11 @@ def unfilled(name: str) -> str:
 
 def refuse_other_fields(parts: Sequence[Part], text: str, arguments: Container[str]) -> None:
     """Refuse what names an argument in another way than in braces: all calls would share a name."""
-    for part in parts:
-        for found in _ELSEWHERE.finditer(part.literal):
-            if found[1] in arguments:
-                raise _not_a_field(text, found[0], f"{{{found[1]}}}")
+    # A brace that was written twice ends a part, too.
+    literal = "".join(part.literal if part.field is None else f"{part.literal}\0" for part in parts)
+    for found in _ELSEWHERE.finditer(literal):
+        if found[1] in arguments:
+            raise _not_a_field(text, found[0], f"{{{found[1]}}}")
 
 
 def _not_a_field(text: str, found: str, instead: str) -> ValueError:

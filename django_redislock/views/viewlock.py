@@ -16,9 +16,11 @@ from django.views.generic import View
 
 from ..exceptions import LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_coroutine
+from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
-from ..names import CallNames, NameSource, UnusableName, dotted_path
+from ..names import CallNames, NameSource, dotted_path
 from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
+from .naming import name_of_call
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed
 
@@ -27,12 +29,6 @@ __all__ = ["ViewLock"]
 logger = logging.getLogger("django_redislock")
 
 V = TypeVar("V", bound=Callable[..., Any])
-
-NOBODY = (
-    "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
-    "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
-    "key."
-)
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,7 @@ class ViewLock:
     options: Mapping[str, Any]
 
     def __call__(self, view: V) -> V:
+        refuse_decorated(view, "@locked_view")
         method = _method_of_view(view)
         if method is None:
             signature, what = _signature_of_function(view), getattr(view, "view_class", view)
@@ -71,7 +68,9 @@ class ViewLock:
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
-            name = refuse_coroutine(_name(names, (request, *args), kwargs), f"The name of {what}")
+            name = refuse_coroutine(
+                name_of_call(names, (request, *args), kwargs), f"The name of {what}"
+            )
             handle = self._handle(name, what, (request, *args), kwargs)
             held = None
             with ExitStack() as stack:
@@ -125,7 +124,7 @@ class ViewLock:
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
-            make_name = sync_to_async(_name) if ask_in_thread else _name
+            make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
             name = await _awaited(make_name(names, (request, *args), kwargs))
             handle = self._handle(name, what, (request, *args), kwargs)
             held = None
@@ -197,24 +196,6 @@ def _held_around(request: Any) -> Lock | MultiLock | None:
     """The lock of a view around this one, which that one finds in ``request.lock`` again."""
     handle = getattr(request, "lock", None)
     return handle if isinstance(handle, (Lock, MultiLock)) and handle.held else None
-
-
-def _name(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    if names.mention("request.user") and _is_nobody(args[0]):
-        # Some of its attributes have a value: the username of nobody is an empty text.
-        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
-    try:
-        return names.of(args, kwargs)
-    except UnusableName as error:
-        if error.is_missing and error.field.startswith("request.user"):
-            raise UnusableName(f"{error} {NOBODY}", error.field) from None
-        raise
-
-
-def _is_nobody(request: Any) -> bool:
-    if not hasattr(request, "user"):
-        return False
-    return not getattr(request.user, "is_authenticated", request.user is not None)
 
 
 async def _awaited(result: Any) -> Any:
