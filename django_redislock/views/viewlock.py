@@ -44,27 +44,28 @@ class ViewLock:
 
     def __call__(self, view: V) -> V:
         refuse_decorated(view, "@locked_view")
-        method = _method_of_view(view)
+        method, is_async = _bound_method(view), iscoroutinefunction(view)
         if method is None:
-            signature, what = _signature_of_function(view), getattr(view, "view_class", view)
-            is_async = iscoroutinefunction(view)
-        elif method.__name__ != "dispatch":
-            signature, what = _signature_of_method(method.__func__), type(method.__self__)
-            is_async = iscoroutinefunction(view)
-        elif _is_rest_framework_view(type(method.__self__)):
-            return self._inside_rest_framework(view, method.__self__)
+            signature, what = (
+                _signature_of_function(view),
+                dotted_path(getattr(view, "view_class", view)),
+            )
         else:
-            # A plain function, even where the handlers that it returns are coroutine functions.
-            signature, what = _signature_of_method(method.__func__), type(method.__self__)
-            is_async = method.__self__.view_is_async
-        names = CallNames(self.name, signature, dotted_path(what), first="request")
+            signature = _signature_of_method(method.__func__)
+            what = _path_of_method(method)
+            if method.__name__ == "dispatch" and isinstance(method.__self__, View):
+                if _is_rest_framework_view(type(method.__self__)):
+                    return self._inside_rest_framework(view, method.__self__)
+                # A plain function, even where the handlers it returns are coroutine functions.
+                is_async = method.__self__.view_is_async
+        names = CallNames(self.name, signature, what, first="request")
         around = self._around_coroutine if is_async else self._around
-        return around(view, names, dotted_path(what))  # type: ignore[return-value]
+        return around(view, names, what)  # type: ignore[return-value]
 
     def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
         @wraps(view)
         def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request)
+            outer = request.lock = _held_around(request, what)
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
@@ -120,7 +121,7 @@ class ViewLock:
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request)
+            outer = request.lock = _held_around(request, what)
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
@@ -192,8 +193,13 @@ class ViewLock:
         return self.proceeds
 
 
-def _held_around(request: Any) -> Lock | MultiLock | None:
+def _held_around(request: Any, what: str) -> Lock | MultiLock | None:
     """The lock of a view around this one, which that one finds in ``request.lock`` again."""
+    if not hasattr(request, "method"):
+        raise TypeError(
+            f"{what} got an {type(request).__name__} first: @locked_view decorates what gets a "
+            "request there. Write @locked(...) instead."
+        )
     handle = getattr(request, "lock", None)
     return handle if isinstance(handle, (Lock, MultiLock)) and handle.held else None
 
@@ -202,14 +208,21 @@ async def _awaited(result: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
-def _method_of_view(view: Any) -> Any:
-    """The method of a class view that this is, below what ``method_decorator`` wraps around it."""
+def _bound_method(view: Any) -> Any:
+    """The method of an object that this is, below what ``method_decorator`` wraps around it."""
     while view is not None:
         method = view.func if isinstance(view, partial) else view
-        if inspect.ismethod(method) and isinstance(method.__self__, View):
+        if inspect.ismethod(method):
             return method
         view = getattr(view, "__wrapped__", None)
     return None
+
+
+def _path_of_method(method: Any) -> str:
+    owner = method.__self__ if isinstance(method.__self__, type) else type(method.__self__)
+    # A class view is known by its class, whichever of its handlers is locked.
+    is_handler = issubclass(owner, View)
+    return dotted_path(owner) if is_handler else f"{dotted_path(owner)}.{method.__name__}"
 
 
 @lru_cache(maxsize=512)
