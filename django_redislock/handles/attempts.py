@@ -91,7 +91,7 @@ class OneNameHandle(Handle):
             if taken is not None and taken.undecided and await self._join(call, taken):
                 return True
             if self.backend.warns:
-                misuse.look(self, patience)
+                misuse.look(self, patience, blocking=call.blocking)
             return await self._try(call, owner, patience)
         finally:
             self._acquiring.pop("now", None)

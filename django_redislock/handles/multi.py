@@ -62,6 +62,9 @@ class MultiLock(Handle):
         for lock in self.locks:
             lock.check()
 
+    def __bool__(self) -> bool:
+        return bool(self.locks[0])
+
     def __repr__(self) -> str:
         return f"<MultiLock {', '.join(map(repr, self.names))}>"
 
