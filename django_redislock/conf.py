@@ -35,6 +35,9 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
     to write.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, int) and not isinstance(number, bool) and number > LONGEST:
+        # It is not shown: it may have more digits than Python writes out, or floats can hold.
+        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
     if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
         raise ValueError(f"{what} must be a number of seconds or a timedelta, not {value!r}.")
     if number < least:

@@ -25,7 +25,7 @@ from django.db import connections
 
 from ..exceptions import LockMisuse, readable
 from ..fields import unfilled
-from .owners import this_owner
+from .owners import LockId, this_owner
 
 if TYPE_CHECKING:
     from .hold import LocalHold
@@ -121,19 +121,20 @@ def _look_for_order(lock: Any, owner: Owner) -> None:
 def _held_last(owner: Owner) -> list[LocalHold]:
     """The holds that it took last; those that are over are forgotten on the way to them."""
     held: list[LocalHold] = []
-    over: list[LocalHold] = []
+    over: list[LockId] = []
     # A signal handler may have taken or released a lock meanwhile: what was found has to do.
     with suppress(RuntimeError):
         for hold in reversed(owner.taken.values()):
             if hold.is_over:
-                over.append(hold)
+                over.append(hold.lock_id)
             elif hold.alive:
                 held.append(hold)
                 if len(held) == MOST_HOLDS:
                     break
-    for hold in over:
-        if owner.taken.get(hold.lock_id) is hold:
-            owner.taken.pop(hold.lock_id, None)
+    for lock_id in over:
+        taken = owner.taken.get(lock_id)
+        if taken is not None and taken.is_over:
+            owner.taken.pop(lock_id, None)
     return held
 
 
