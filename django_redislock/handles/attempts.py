@@ -92,9 +92,10 @@ class OneNameHandle(Handle):
                 return True
             if self.backend.warns:
                 misuse.look(self, patience, blocking=call.blocking)
-            return await self._try(call, owner, patience)
-        finally:
+        except BaseException:
             self._acquiring.pop("now", None)
+            raise
+        return await self._try(call, owner, patience)
 
     def _refuse_another(self, mark: tuple[Owner, Call], owner: Owner) -> None:
         other, call = mark
@@ -118,6 +119,8 @@ class OneNameHandle(Handle):
         try:
             self._hold, self._share = hold, share
             joined = hold.join(share)
+            if joined:
+                self._acquiring.pop("now", None)
         except BaseException:
             self._share = None
             renewal.finish(attempt)
@@ -152,9 +155,11 @@ class OneNameHandle(Handle):
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and patience > 0:
                 take_back(hold, LATE if asked_again else 0.0)
+            self._acquiring.pop("now", None)
         except BaseException:
             # Whether it was granted is unknown.
             self._share = None
+            self._acquiring.pop("now", None)
             renewal.finish(attempt)
             raise
         # As a statement: an exception from outside does not come in between this and the return.

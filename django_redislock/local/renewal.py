@@ -122,7 +122,7 @@ class Renewal:
     def _mend(self, now: float) -> None:
         """Put right what interrupted callers left half done."""
         for attempt in list(registry.attempts):
-            self._used[attempt.hold.backend] = now
+            self._used.update((hold.backend, now) for hold in attempt.holds)
         registry.sweep()
         for backend, used_at in list(self._used.items()):
             backend.mend()
