@@ -71,8 +71,14 @@ async def aperform(
 ) -> T:
     """Run the coroutine function in this task; it takes positional arguments."""
     call = Call(blocking=False)
-    steps: Coroutine[Any, Any, T] = next(call._create(function, args))
-    return await steps
+    try:
+        steps: Coroutine[Any, Any, T] = next(call._create(function, args))
+        return await steps
+    except BaseException:
+        # Interrupted before its first step, it would warn that it was never awaited.
+        if (begun := vars(call).get("steps")) is not None:
+            begun.close()
+        raise
 
 
 async def both(

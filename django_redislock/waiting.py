@@ -36,10 +36,14 @@ ASK_ABSENT_EVERY = 0.25
 
 
 class Outcome(NamedTuple):
-    """How an attempt ended: with a grant or without; and what was in its way, if anything."""
+    """How an attempt ended: with a grant or without; and what was in its way, if anything.
+
+    ``late``: whether a question got no answer, so that it may yet arrive when all is over.
+    """
 
     grant: Grant | None
     busy: Busy | None
+    late: bool = False
 
 
 async def wait_for_grant(
@@ -80,12 +84,14 @@ async def _queue_for(
 ) -> Outcome:
     busy: Busy | None = None
     absent_since: float | None = None
+    late = False
     last_look = deadline - min(LAST_LOOK, (deadline - monotonic()) / 2)
     while True:
         asked_at = monotonic()
         try:
             reply = await _ask(call, backend, claim, deadline)
         except LockUnavailable:
+            late = True
             absent_since = asked_at if absent_since is None else absent_since
             now = monotonic()
             if now >= deadline or now - absent_since > ABSENCE:
@@ -93,7 +99,7 @@ async def _queue_for(
             look_at = now + ASK_ABSENT_EVERY
         else:
             if isinstance(reply, Grant):
-                return Outcome(reply, busy)
+                return Outcome(reply, busy, late)
             busy, absent_since = reply, None
             look_at = _next_look(busy, asked_at, last_look, deadline)
         turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
@@ -101,9 +107,9 @@ async def _queue_for(
             grant = _as_grant(backend, claim, turn, busy)
             # Otherwise this process stood still for longer than a hand-over holds: it queues anew.
             if grant.ends > monotonic():
-                return Outcome(grant, busy)
+                return Outcome(grant, busy, late)
         if monotonic() >= deadline and absent_since is None:
-            return Outcome(None, busy)
+            return Outcome(None, busy, late)
 
 
 async def _ask(call: Call, backend: BaseLockBackend, claim: Claim, deadline: float) -> Grant | Busy:

@@ -140,7 +140,8 @@ class OneNameHandle(Handle):
             self._ensure_service()
             claim = Claim(self.name, hold.token, self.limit, hold.length, self._packed_holder())
             began = monotonic()
-            grant, self._busy = await wait_for_grant(call, self.backend, claim, patience)
+            outcome = await wait_for_grant(call, self.backend, claim, patience)
+            grant, self._busy, hold.late = outcome
             waited = monotonic() - began
             if grant is not None:
                 self._begin(hold, grant, owner, share)

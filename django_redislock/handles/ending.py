@@ -10,7 +10,7 @@ from ..backends.base import Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
-from ..local.registry import Attempt, registry
+from ..local.registry import Attempt, leave_queue, registry
 from ..local.renewal import renewal
 from ..transactions import tie_to_transactions
 from ..twins import both
@@ -59,6 +59,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     if not released:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)
+    if hold.late:
+        leave_queue(hold)
     await events.released(call, handle, now - hold.since)
 
 

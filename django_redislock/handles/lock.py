@@ -55,7 +55,7 @@ class Lock(OneNameHandle):
 
         It counts from before the request left, so it is never more than the backend's own count.
         """
-        return self._hold.remaining() if self._share is not None else 0.0
+        return self._hold.remaining() if self.held else 0.0
 
     def check(self) -> None:
         """Raise ``LockLost``, or ``LockError`` before any hold, unless it is held. Asks nobody."""
@@ -110,11 +110,14 @@ class Lock(OneNameHandle):
 
     def __del__(self) -> None:
         if getattr(self, "_share", None) is not None and self.held:
+            text = (
+                f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
+                f"{self._hold.remaining():.1f} s."
+            )
             # Whoever keeps the warning keeps this handle, which must not keep the hold renewed.
             self._share = None
             warnings.warn(
-                f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
-                f"{self._hold.remaining():.1f} s.",
+                text,
                 ResourceWarning,
                 source=self,
                 stacklevel=1,

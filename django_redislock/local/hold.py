@@ -49,7 +49,7 @@ class LocalHold:
 
     __slots__ = (
         *("__weakref__", "_answered", "_confirmed", "_ends", "_leavers", "_undecided"),
-        *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
+        *("backend", "due", "fence", "handles_at_loss", "keep_until", "late", "length"),
         *("limit", "lock_id", "lost", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "tell_lost", "token"),
     )
@@ -81,6 +81,8 @@ class LocalHold:
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
+        # Whether a request for it may yet arrive, so that it has to be refused after the end.
+        self.late = False
         self.needs: dict[Need, None] = {}
         self._leavers: dict[Any, None] = {}
         # One item: whoever takes it decides how the hold ends.

@@ -129,8 +129,9 @@ class Registry:
 
 
 def leave_queue(hold: LocalHold) -> None:
-    """An attempt gave up after a wait: take its claim back, in the background."""
-    cancel = partial(hold.backend.cancel, hold.name, hold.token)
+    """Take the claim of an attempt back, in the background: it gave up after a wait, say."""
+    late = LATE if hold.late else 0.0
+    cancel = partial(hold.backend.cancel, hold.name, hold.token, late)
     until_done(hold, cancel, monotonic() + hold.length)
 
 

@@ -210,7 +210,7 @@ class RedisLockBackend(BaseLockBackend):
     # Life.
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
-        return server_checks.check(self, deploy=deploy)
+        return server_checks.check(self, self.source, deploy=deploy)
 
     def mend(self) -> None:
         self.node.mend()

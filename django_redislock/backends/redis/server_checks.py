@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.checks import CheckMessage, Error, Warning
@@ -11,21 +11,18 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
-from .sources import source_of
-
-if TYPE_CHECKING:
-    from .backend import RedisLockBackend
+from ..base import BaseLockBackend
+from .sources import Source, source_of
 
 __all__ = ["check"]
 
 OLDEST_SERVER = (6, 2)
 
 
-def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
+def check(backend: BaseLockBackend, source: Source, *, deploy: bool) -> Sequence[CheckMessage]:
     """Without ``deploy`` the settings alone, with it the server alone. Connects only with it."""
-    source = backend.source
     if not deploy:
-        return [*_check_coroutines(backend)]
+        return [*_check_coroutines(source)]
     try:
         server: dict[str, Any] = source.client().info()
     except (RedisError, OSError) as error:
@@ -44,24 +41,24 @@ def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
     return [
         *_check_version(backend, server),
         *_check_eviction(backend, server),
-        *_check_shared_database(backend, server),
+        *_check_shared_database(backend, source, server),
     ]
 
 
-def _where(backend: RedisLockBackend) -> str:
+def _where(backend: BaseLockBackend) -> str:
     return f"LOCKS[{backend.alias!r}]"
 
 
-def _check_coroutines(backend: RedisLockBackend) -> Iterator[CheckMessage]:
-    if backend.source.without_async:
+def _check_coroutines(source: Source) -> Iterator[CheckMessage]:
+    if source.without_async:
         yield Warning(
-            backend.source.without_async,
+            source.without_async,
             hint="Where no coroutine takes locks, silence this check.",
             id="locks.W005",
         )
 
 
-def _check_version(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
+def _check_version(backend: BaseLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
     # Valkey says here which Redis it is compatible with.
     version = str(server.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
@@ -72,7 +69,7 @@ def _check_version(backend: RedisLockBackend, server: dict[str, Any]) -> Iterato
         )
 
 
-def _check_eviction(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
+def _check_eviction(backend: BaseLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
     policy = server.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and int(server.get("maxmemory", 0)):
         yield Warning(
@@ -85,9 +82,9 @@ def _check_eviction(backend: RedisLockBackend, server: dict[str, Any]) -> Iterat
 
 
 def _check_shared_database(
-    backend: RedisLockBackend, server: dict[str, Any]
+    backend: BaseLockBackend, source: Source, server: dict[str, Any]
 ) -> Iterator[CheckMessage]:
-    ours = (server.get("run_id"), backend.source.database)
+    ours = (server.get("run_id"), source.database)
     # An alias that was made for the locks flushes its own database too, but nobody clears it.
     used = set() if backend.config.location else {backend.config.cache}
     dedicated = used - {DEFAULT_CACHE_ALIAS}
