@@ -100,17 +100,17 @@ class TransactionNeed:
 class ManualTransaction:
     """The end of a transaction while autocommit is switched off.
 
-    Then Django calls nobody at ``commit()``. So this replaces ``commit``, ``rollback`` and
-    ``close`` of that one connection object while holds are tied to it.
+    Then Django calls nobody at ``commit()``. So this replaces what ends a transaction of that one
+    connection object while holds are tied to it. Switching autocommit on commits, too.
     """
 
-    VERBS = ("commit", "rollback", "close")
+    VERBS = ("commit", "rollback", "close", "set_autocommit")
 
     def __init__(self, connection: Any) -> None:
         self.ties: list[Tie] = []
         self._connection = connection
         for verb in self.VERBS:
-            setattr(connection, verb, partial(self._then_untie, getattr(connection, verb)))
+            setattr(connection, verb, partial(self._then_untie, verb, getattr(connection, verb)))
 
     @classmethod
     def of(cls, connection: Any) -> ManualTransaction:
@@ -119,13 +119,15 @@ class ManualTransaction:
         present = getattr(wrapped, "__self__", None)
         return present if isinstance(present, cls) else cls(connection)
 
-    def _then_untie(self, end: Callable[[], object]) -> None:
+    def _then_untie(self, by: str, end: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        connection = self._connection
         try:
-            end()
+            end(*args, **kwargs)
         finally:
-            if not self._connection.in_atomic_block:
+            goes_on = by == "set_autocommit" and not connection.autocommit
+            if not (goes_on or connection.in_atomic_block):
                 for verb in self.VERBS:
-                    vars(self._connection).pop(verb, None)
+                    vars(connection).pop(verb, None)
                 while self.ties:
                     self.ties.pop(0)()
 

@@ -72,8 +72,14 @@ async def aperform(
     """Run the coroutine function in this task; it takes positional arguments."""
     call = Call()
     keep: Any = partial(call.__dict__.setdefault, "steps")
-    steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
-    return await steps
+    try:
+        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
+        return await steps
+    except BaseException:
+        # Interrupted before its first step, it would warn that it was never awaited.
+        if (begun := vars(call).get("steps")) is not None:
+            begun.close()
+        raise
 
 
 async def both(

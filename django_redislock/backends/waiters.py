@@ -149,6 +149,8 @@ class Waiters:
         self._tasks: dict[tuple[str, str], None] = {}
         # Of the event loops that were asked for a sign of life and have given none yet.
         self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
+        # The turns that were told last: tokens and fences.
+        self._heard: deque[tuple[str, int]] = deque(maxlen=100)
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -170,11 +172,15 @@ class Waiters:
         """Give a waiter its turn. False if it has gone, or its event loop stands still."""
         waiter = self._waiting.get((name, token))
         if waiter is None:
-            return False
+            # What came before, and was taken, is not given back when it comes again.
+            return (token, turn.fence) in list(self._heard)
         if self._stands_still(waiter, monotonic()):
             self._tell((name, token), waiter, None)  # when it goes on it has to queue anew
             return False
-        return self._tell((name, token), waiter, turn)
+        if not self._tell((name, token), waiter, turn):
+            return False
+        self._heard.append((token, turn.fence))
+        return True
 
     def nudge(self, *names: str) -> Collection[str]:
         """Ask one waiter of each name to look again. Return the names that somebody waits for.

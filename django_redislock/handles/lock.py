@@ -118,11 +118,14 @@ class Lock(OneNameHandle):
 
     def __del__(self) -> None:
         if getattr(self, "_share", None) is not None and self.held:
+            text = (
+                f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
+                f"{self._hold.remaining():.1f} s."
+            )
             # Whoever keeps the warning keeps this handle, which must not keep the hold renewed.
             self._share = None
             warnings.warn(
-                f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
-                f"{self._hold.remaining():.1f} s.",
+                text,
                 ResourceWarning,
                 source=self,
                 stacklevel=1,

@@ -86,7 +86,9 @@ def use(name: str, wrong: list[str]) -> None:
         wrong.append(f"a fence of {handle.fence}")
     attempt("inspect", lambda: backend.inspect(name))
     attempt("list", backend.list)
-    attempt("wait", lambda: lock(name, lease=LEASE).acquire(wait=0.01))
+    waiter = lock(name, lease=LEASE)
+    attempt("wait", lambda: waiter.acquire(wait=0.01))
+    give_up(waiter)
     if handle.held:
         attempt("extend", handle.extend)
         attempt("release", handle.release)

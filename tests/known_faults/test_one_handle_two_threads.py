@@ -33,6 +33,8 @@ def wrong_about(handle: Lock, said: list[object], witness: Witness) -> str:
 
 def test_the_second_acquire_is_refused(through_proxy: Proxy, witness: Witness) -> None:
     """The first is on its way when it comes."""
+    with lock("warm"):
+        pass
     handle = lock("a")
     said: list[object] = []
     through_proxy.hold()

@@ -14,6 +14,7 @@ from django_redislock.backends.base import BaseLockBackend, Busy, Claim, Extensi
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.holder import Holder
 from tests.support.places import Place
+from tests.support.settled import settle
 
 HOLDER = Holder(host="test").pack()
 WITHIN = 20.0  # seconds; a deadline for a machine under load
@@ -49,6 +50,7 @@ def test_a_late_claim_of_an_attempt_that_gave_up(
     with lock("gap", reentrant=False):
         other = lock("gap", reentrant=False)
         assert in_thread(lambda: other.acquire(wait=0.8)) is False
+    settle()
     assert isinstance(unanswered.arrive(), Busy)
     assert backend.inspect("gap") == ([], [])
 
@@ -61,6 +63,7 @@ def test_a_late_claim_of_a_hold_that_was_released(
     held = lock("gap")
     assert held.acquire(wait=WITHIN)
     held.release()
+    settle()
     assert isinstance(unanswered.arrive(), Busy)
     assert backend.inspect("gap") == ([], [])
 
@@ -120,7 +123,7 @@ def test_a_renewal_that_an_extension_overtakes(
 ) -> None:
     with contextlib.suppress(LockLost), lock("gap", lease=3) as held:
         overtaken = Overtaken(backend, monkeypatch)
-        held.extend(0.5)
+        held.extend(1.5)
         overtaken.answer()
         while backend.inspect("gap")[0]:
             pass

@@ -148,6 +148,16 @@ class _SharedConnection:
     def _open(self) -> None:
         if self._opening is None or self._opening.done():
             self._opening = self._loop.create_task(self._open_link())
+            self._opening.add_done_callback(self._opened)
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        if opening.cancelled() or opening.exception() is None:
+            return
+        # An exception from outside, meant for another, came here: what it cut off begins anew.
+        if self._link is not None:
+            self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
+        elif self._requests:
+            self._open()
 
     async def _open_link(self) -> None:
         link = AsyncLink(self._loop, self._ended)
