@@ -25,6 +25,12 @@ COLUMNS = (
     "started", "renews_for", "owner", "group",
 )  # fmt: skip
 
+# What a formula of a spreadsheet begins with.
+FORMULA = ("=", "+", "-", "@")
+
+# What nobody knows of a hold that is damaged.
+UNREADABLE = ("kind", "limit", "held", "lease", "since", "held_for", "fence")
+
 
 def as_json(found: Iterable[Found]) -> Iterator[str]:
     """One array."""
@@ -48,7 +54,15 @@ def as_csv(found: Iterable[Found]) -> Iterator[str]:
         fields = _fields(one)
         fields |= fields.pop("holder")
         values = (fields[column] for column in COLUMNS)
-        yield _csv_line([value if value is None else readable(value) for value in values])
+        yield _csv_line([_cell(value) for value in values])
+
+
+def _cell(value: object) -> str | None:
+    if value is None:
+        return None
+    text = readable(value)
+    # A spreadsheet would take it for a formula, and run it.
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
 
 
 def _csv_line(cells: Sequence[str | None]) -> str:
@@ -58,6 +72,14 @@ def _csv_line(cells: Sequence[str | None]) -> str:
 
 
 def _fields(found: Found) -> dict[str, Any]:
+    """What is known of a hold; None stands for what is not."""
+    fields = _all_fields(found)
+    if found.hold.damaged:
+        fields |= dict.fromkeys(UNREADABLE) | {"holder": dict.fromkeys(fields["holder"])}
+    return fields
+
+
+def _all_fields(found: Found) -> dict[str, Any]:
     hold = found.hold
     return {
         "backend": found.alias,
