@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
+from .classes import check_attributes, check_reached
 from .conf import Duration, seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock
@@ -47,6 +48,11 @@ class LockedCommand(BaseCommand):
     """The handle, while the command runs; None with ``--no-lock``."""
 
     _subcommand = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_attributes(cls, LockedCommand)
+        check_reached(cls, LockedCommand, "execute")
 
     def get_lock_name(self, options: Mapping[str, Any]) -> str | list[str]:
         """The name of the lock for a call with these options; several are taken together."""

@@ -24,7 +24,7 @@ FLOORS = [
     "clock process holder exceptions signals conf fields names figures figures.*",
     "backends backends.* handler",
     "twins waiting local local.*",
-    "counting events options transactions handles handles.*",
+    "counting events options classes transactions handles handles.*",
     "functions functions.* views views.* rows rows.* commands metrics metrics.*",
     "models operations operations.* admin admin.* checks log",
     "apps asgi migrations migrations.* management management.* testing testing.*",

@@ -91,7 +91,6 @@ class LocalHold:
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
-        # Whether a request for it may yet arrive, so that it has to be refused after the end.
         self.needs: dict[Need, None] = {}
         self._leavers: dict[Any, None] = {}
         # One item: whoever takes it decides how the hold ends.

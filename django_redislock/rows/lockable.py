@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import models
 
+from ..classes import check_attributes
 from ..handles import Lock, MultiLock, lock
 from ..holder import caller
 from ..names import name_template
@@ -65,6 +66,7 @@ class LockableMixin(FencedModel):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_attributes(cls, LockableMixin)
         order = cls.__mro__
         if models.Model in order and order.index(models.Model) < order.index(LockableMixin):
             raise TypeError(

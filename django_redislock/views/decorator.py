@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import classonlymethod
 from django.views.generic import View
 
+from ..classes import check_attributes, check_reached
 from ..conf import DEFAULT_LOCK_ALIAS, Duration
 from ..names import NameSource, dotted_path
 from ..options import CallOptions, check_options, documented
@@ -117,9 +118,12 @@ class LockedViewMixin(_View):
     lock_label: str | Callable[..., str] = ""
     lock_on_lost: Callable[[Any], object] | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_attributes(cls, LockedViewMixin)
+        check_reached(cls, LockedViewMixin, "dispatch")
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not self.lock_name:
-            raise ImproperlyConfigured(f"{dotted_path(type(self))} needs the attribute lock_name.")
         decorate = locked_view(
             self.lock_name,
             wait=self.lock_wait,
@@ -142,6 +146,8 @@ class LockedViewMixin(_View):
 
     @classonlymethod
     def as_view(cls, *args: Any, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        if not initkwargs.get("lock_name", cls.lock_name):
+            raise ImproperlyConfigured(f"{dotted_path(cls)} needs the attribute lock_name.")
         view = super().as_view(*args, **initkwargs)
         # Not on dispatch(): what one view is marked with there would be true of all.
         if all(_leaves_the_database_alone(one) for one in _before_the_lock(cls)):

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.template import Engine, Template, TemplateDoesNotExist
-from django.template.context import Context
-from django.template.loader import get_template
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
+
+from .page import try_later_page
 
 __all__ = ["busy_response", "retry_after", "unavailable_response"]
 
@@ -26,7 +23,6 @@ LONGEST_RETRY_AFTER = 60
 UNAVAILABLE_RETRY_AFTER = 5
 
 PROBLEM = "application/problem+json"
-BUILT_IN = Path(__file__).parents[1] / "templates/django_redislock/try_later.html"
 
 
 def busy_response(request: HttpRequest, status: int, seconds: float | None) -> HttpResponse:
@@ -69,8 +65,8 @@ def _try_later(
     # Whoever takes anything is more likely a program than a person: HTML is for those who ask.
     wanted = request.get_preferred_type([PROBLEM, "application/json", "text/html"])
     if wanted == "text/html":
-        context = {"title": title, "detail": detail, "status": status, "retry_after": seconds}
-        response = HttpResponse(_page(request, status, context), status=status)
+        page = try_later_page(request, title, detail, status, seconds)
+        response = HttpResponse(page, status=status)
     else:
         response = HttpResponse(
             json.dumps(
@@ -88,20 +84,6 @@ def _try_later(
     response["Retry-After"] = str(seconds)
     patch_vary_headers(response, ["Accept"])
     return response
-
-
-def _page(request: HttpRequest, status: int, context: dict[str, Any]) -> str:
-    try:
-        return get_template(f"{status:d}.html").render(context, request)
-    except TemplateDoesNotExist:
-        return _built_in().render(Context(context))
-
-
-@lru_cache(maxsize=1)
-def _built_in() -> Template:
-    # As Django's own error pages: found whatever the project's TEMPLATES say.
-    engine = Engine(libraries={"i18n": "django.templatetags.i18n"})
-    return engine.from_string(BUILT_IN.read_text(encoding="utf-8"))
 
 
 def _api_exception(status: int, detail: str, seconds: int) -> Exception:

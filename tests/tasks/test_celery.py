@@ -136,6 +136,22 @@ def test_try_again_when_the_hold_should_have_ended(send: Send, board: Board, fee
 
 
 @pytest.mark.usefixtures("pool")
+def test_a_task_that_is_revoked_or_too_late_gives_its_hold_back(
+    prefix: str, redis_url: str, feed: int
+) -> None:
+    with celery(redis_url, prefix) as app:
+        for task_id, options in ((secrets.token_hex(16), {}), (None, {"expires": -1})):
+            if task_id:
+                assert app.control.revoke(task_id, reply=True, timeout=TASK, limit=1)
+            job = lock(f"feed:{feed}", wait=TASK)
+            assert job.acquire()
+            name = "tests.tasks.celery_app.import_queued_feed"
+            args = (feed, job.detach(3600))
+            app.send_task(name, args, task_id=task_id, **options)
+            wait_until(lambda: not _is_locked(f"feed:{feed}"), what="it was given back")
+
+
+@pytest.mark.usefixtures("pool")
 def test_a_hold_travels_with_its_task(send: Send, board: Board, feed: int) -> None:
     assert send("queue", feed).get(TASK) is True
     (queued,) = assert_locked(f"feed:{feed}")

@@ -1,0 +1,109 @@
+"""Classes that say by their attributes how they lock: looked at when they are made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Mapping
+from types import CodeType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .names import dotted_path
+from .options import OPTIONS, check_options
+
+__all__ = ["check_attributes", "check_reached", "unknown_attributes"]
+
+# Attributes that look like ours and are not, by class: for the system check, which comes later.
+unknown_attributes: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
+
+PREFIXES = ("lock", "get_lock", "busy_", "lost_")
+
+
+def check_attributes(owner: type, mixin: type) -> None:
+    """Raise ``TypeError`` for an attribute that is an option of ``mixin``, but for a letter or two.
+
+    Other ones that begin with ``lock_`` are noted: they may be the project's own.
+    """
+    known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
+    unknown = []
+    for name in _own_attributes(owner, mixin):
+        if name in known or not name.startswith(PREFIXES):
+            continue
+        if meant := _meant(name, known):
+            raise TypeError(
+                f"{dotted_path(owner)} has the attribute {name!r}, which nobody reads. Did you "
+                f"mean {meant!r}?"
+            )
+        option = name.removeprefix("lock_")
+        if name.startswith("lock_") and option in OPTIONS and "lock_options" in known:
+            raise TypeError(
+                f"{dotted_path(owner)} has the attribute {name!r}, which nobody reads: write "
+                f"lock_options = {{{option!r}: ...}}."
+            )
+        if name.startswith("lock_"):
+            unknown.append(name)
+    if unknown:
+        unknown_attributes[owner] = unknown
+    options = getattr(owner, "lock_options", None)
+    if isinstance(options, Mapping):
+        check_options(options)
+
+
+def check_reached(owner: type, mixin: type, method: str) -> None:
+    """Raise ``TypeError`` if a class before ``mixin`` keeps its ``method`` from being called."""
+    for one in owner.__mro__[: owner.__mro__.index(mixin)]:
+        if method not in vars(one) or _passes_on(vars(one)[method], method):
+            continue
+        if one is owner:
+            raise TypeError(
+                f"{dotted_path(owner)}.{method}() would run without the lock: it does not call "
+                f"super().{method}(), which takes it."
+            )
+        bases = sorted(owner.__bases__, key=lambda base: not issubclass(base, mixin))
+        if bases[0] is not mixin and not issubclass(bases[0], one):
+            bases.insert(0, mixin)
+        raise TypeError(
+            f"{mixin.__name__} goes before {one.__name__}, whose {method}() would run without the "
+            f"lock: class {owner.__name__}({', '.join(base.__name__ for base in bases)})."
+        )
+
+
+def _own_attributes(owner: type, mixin: type) -> Iterator[str]:
+    for one in owner.__mro__:
+        # Those of its parents were looked at when these were made.
+        if one is owner or not (issubclass(one, mixin) or issubclass(mixin, one)):
+            yield from vars(one)
+
+
+def _meant(name: str, known: Collection[str]) -> str | None:
+    for other in sorted(known):
+        # Two letters are half of a short word, and make another one of it: lock_time, lock_name.
+        most = 1 if len(other.removeprefix("lock_")) <= 5 else 2
+        if abs(len(name) - len(other)) <= most and _distance(name, other) <= most:
+            return other
+    return None
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters are wrong, missing, too many, or changed places with their neighbour."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def _passes_on(function: Any, method: str) -> bool:
+    """Whether it may call the next ``method``; what its code is cannot always be seen."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is None or _mentions(code, method)
+
+
+def _mentions(code: CodeType, name: str) -> bool:
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return name in code.co_names or any(_mentions(one, name) for one in inner)

@@ -1,0 +1,171 @@
+"""Attributes of locked classes that nobody reads: an error where they are misspelled options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from django.views.generic import DetailView, View
+from rest_framework.views import APIView
+
+from django_redislock import LockableMixin, LockedViewMixin
+from django_redislock.checks import check_classes
+from django_redislock.classes import unknown_attributes
+from django_redislock.commands import LockedCommand
+
+
+@pytest.fixture(autouse=True)
+def _others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The classes of other tests are none of ours."""
+    before = dict(unknown_attributes)
+    unknown_attributes.clear()
+    yield
+    unknown_attributes.clear()
+    unknown_attributes.update(before)
+
+
+BASES: dict[str, tuple[type, ...]] = {
+    "view": (LockedViewMixin, View),
+    "command": (LockedCommand,),
+    "model": (LockableMixin,),
+}
+
+
+def make(kind: str, **attributes: Any) -> type:
+    return type("Sale", BASES[kind], {"__module__": "shop", **attributes})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "meant"),
+    [
+        ("view", "lock_metods", "lock_methods"),
+        ("view", "lock_wiat", "lock_wait"),
+        ("view", "lock_nmae", "lock_name"),
+        ("view", "lock_on_bussy", "lock_on_busy"),
+        ("view", "lock_max_hodl", "lock_max_hold"),
+        ("view", "lockname", "lock_name"),
+        ("command", "lock_wiat", "lock_wait"),
+        ("command", "lock_option", "lock_options"),
+        ("command", "busy_exitcode", "busy_exit_code"),
+        ("command", "lost_exit_cod", "lost_exit_code"),
+        ("command", "get_lock_names", "get_lock_name"),
+        ("model", "lock_nam", "lock_name"),
+        ("model", "lock_optoins", "lock_options"),
+    ],
+)
+def test_a_misspelled_attribute_is_refused_when_the_class_is_made(
+    kind: str, name: str, meant: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"shop\.Sale.*'{name}'.*Did you mean '{meant}'\?"):
+        make(kind, **{name: 1})
+
+
+def test_it_is_found_in_what_the_class_inherits_from_elsewhere() -> None:
+    class Shared:
+        lock_wiat = 5
+
+    with pytest.raises(TypeError, match="'lock_wiat'"):
+
+        class Sale(Shared, LockedViewMixin, View):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["command", "model"])
+@pytest.mark.parametrize("option", ["lease", "label", "shared"])
+def test_what_goes_into_lock_options_says_so(kind: str, option: str) -> None:
+    with pytest.raises(TypeError, match=rf"lock_options = \{{'{option}': \.\.\.\}}"):
+        make(kind, **{f"lock_{option}": 1})
+    if kind == "model":
+        with pytest.raises(TypeError, match=r"lock_options = \{'wait': \.\.\.\}"):
+            make(kind, lock_wait=1)
+
+
+@pytest.mark.parametrize("kind", ["command", "model"])
+def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
+    with pytest.raises(TypeError, match=r"'timeout'.*lease="):
+        make(kind, lock_options={"timeout": 5})
+    with pytest.raises(ValueError, match="lease must be"):
+        make(kind, lock_options={"lease": -1})
+    made: Any = make(kind, lock_options=property(lambda self: {"lease": 5}))
+    assert made
+
+
+@pytest.mark.parametrize("kind", BASES)
+@pytest.mark.parametrize("name", ["lock_icon", "lock_version", "lock_time", "locksmith", "quit"])
+def test_an_attribute_of_the_projects_own_is_a_check(kind: str, name: str) -> None:
+    made = make(kind, **{name: 1})
+    messages = check_classes()
+    if not name.startswith("lock_"):
+        assert messages == []
+        return
+    (message,) = messages
+    assert message.id == "locks.W006"
+    assert message.level == checks.WARNING
+    assert "shop.Sale" in message.msg
+    assert name in message.msg
+    assert "SILENCED_SYSTEM_CHECKS" in (message.hint or "")
+    del made
+
+
+def test_it_is_among_the_registered_checks(settings: Any) -> None:
+    made = make("view", lock_icon="padlock")
+    assert "locks.W006" in [message.id for message in checks.run_checks(tags=["locks"])]
+    settings.SILENCED_SYSTEM_CHECKS = ["locks.W006"]
+    found = [one for one in checks.run_checks(tags=["locks"]) if not one.is_silenced()]
+    assert "locks.W006" not in [message.id for message in found]
+    del made
+
+
+def test_the_order_of_the_bases_is_refused_that_would_lock_nothing() -> None:
+    for view in (View, DetailView, APIView):
+        with pytest.raises(TypeError, match=r"LockedViewMixin goes before.*class Sale\(Locked"):
+            type("Sale", (view, LockedViewMixin), {"__module__": "shop"})
+    with pytest.raises(TypeError, match="LockedViewMixin goes before"):
+        type("Sale", (APIView, LockedViewMixin, View), {"__module__": "shop"})
+
+
+def test_a_dispatch_of_ones_own_may_come_first() -> None:
+    class Logged(View):
+        def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            return super().dispatch(request, *args, **kwargs)
+
+    class Sale(Logged, LockedViewMixin, View):
+        lock_name = "sale"
+        lock_using = "memory"
+
+        def get(self, request: Any) -> HttpResponse:
+            return HttpResponse(request.lock.name)
+
+    assert Sale.as_view()(RequestFactory().get("/")).content == b"sale"
+
+
+def test_what_goes_before_everything_a_command_is_made_of() -> None:
+    from django.core.management.base import BaseCommand
+
+    class Announced(BaseCommand):
+        def execute(self, *args: Any, **options: Any) -> str | None:
+            return "worked"
+
+    with pytest.raises(TypeError, match=r"LockedCommand goes before.*class Sale\(LockedCommand, "):
+        type("Sale", (Announced, LockedCommand), {"__module__": "shop"})
+
+
+def test_a_view_without_a_name_is_refused_when_it_is_put_among_the_urls() -> None:
+    from django.core.exceptions import ImproperlyConfigured
+
+    nameless: Any = make("view")
+    with pytest.raises(ImproperlyConfigured, match=r"shop\.Sale needs the attribute lock_name"):
+        nameless.as_view()
+    assert nameless.as_view(lock_name="sale")
+
+
+def test_a_dispatch_of_the_class_itself_that_goes_nowhere_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Sale\.dispatch\(\) would run without the lock.*super"):
+
+        class Sale(LockedViewMixin, View):
+            def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                return HttpResponse("sold")
