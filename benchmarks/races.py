@@ -20,7 +20,10 @@ from .workers import Worker, workers
 __all__ = ["Race", "idle_messages", "in_scripts", "jain", "race"]
 
 HELD = 0.0002  # seconds for which a waiter holds the lock; it asks again at once
-HEAD_START = 0.3  # seconds from the word to the start
+HEAD_START = 0.3  # seconds in which the threads are started
+# Seconds of the rush that follows, for each waiter of a process: all ask at once, and some locks
+# open a connection for each. It is not measured.
+RUSH = 0.003
 
 Log = list[tuple[float, float]]  # of one waiter: when it asked, and when it got the lock
 
@@ -53,9 +56,10 @@ def race(
     with workers(url, processes) as racers:
         for racer in racers:
             racer.ask(_warm_up, contestant)
-        start = time.monotonic() + HEAD_START + threads / 1000
+        opening = time.monotonic() + HEAD_START + threads / 1000
+        start = opening + RUSH * threads
         for racer in racers:
-            racer.begin(_compete, contestant, name, threads, start, start + seconds)
+            racer.begin(_compete, contestant, name, threads, opening, start, start + seconds)
         _sleep_until(start)
         with meanwhile or contextlib.nullcontext():
             before = cpu_seconds(client)
@@ -122,9 +126,11 @@ def _warm_up(contestant: str) -> None:
 
 
 def _compete(
-    contestant: str, name: str, threads: int, start: float, stop: float
+    contestant: str, name: str, threads: int, opening: float, start: float, stop: float
 ) -> tuple[list[Log], list[float]]:
     """Run the waiters of one process: what each got until the end, and how long others wait then.
+
+    They ask from the opening on, and what they get before the start does not count.
 
     Times are of the monotonic clock, which all processes of a machine share. Nobody is waited for
     at the end: a lock that serves a thousand waiters slowly would take minutes.
@@ -135,7 +141,7 @@ def _compete(
     failures: list[str] = []
 
     def compete(number: int) -> None:
-        _sleep_until(start)
+        _sleep_until(opening)
         try:
             while (asked := time.monotonic()) < stop:
                 asking[number] = asked
@@ -151,8 +157,10 @@ def _compete(
     _sleep_until(stop)
     if failures:
         raise RuntimeError(f"{len(failures)} of {threads} waiters failed: {failures[0]}")
-    waiting = [stop - asked for asked in asking if asked is not None and asked < stop]
-    return [[grant for grant in log if grant[1] < stop] for log in logs], waiting
+    waiting = [stop - max(asked, start) for asked in asking if asked and asked < stop]
+    return [
+        [(max(asked, start), got) for asked, got in log if start <= got < stop] for log in logs
+    ], waiting
 
 
 def _hold_and_wait(contestant: str, name: str, waiters: int) -> None:
