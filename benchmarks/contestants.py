@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from importlib import import_module
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,58 +13,121 @@ import django
 from django.conf import settings
 
 Guard = Callable[[str], AbstractContextManager[Any]]
+AsyncGuard = Callable[[str], AbstractAsyncContextManager[Any]]
 
+OURS = "django_redislock"
+LEASE = 10  # seconds
 WAIT = 60  # seconds
+MOST_CONNECTIONS = 4000  # a lock whose waiters each need a connection gets one for each
 
 
 def set_up(url: str) -> None:
-    """Django, with locks on the server at ``url``, in this process."""
+    """Django, with locks on the server at ``url``, in this process.
+
+    The database connection is open, as it is in the middle of a request.
+    """
     settings.configure(
         INSTALLED_APPS=["django_redislock"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}},
+        CACHES={
+            "default": {
+                "BACKEND": "django_redis.cache.RedisCache",
+                "LOCATION": url,
+                "OPTIONS": {"CONNECTION_POOL_KWARGS": {"max_connections": MOST_CONNECTIONS}},
+            }
+        },
     )
     django.setup()
+    for noisy in ("pottery", "redis_lock"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    from django.db import connection
+
+    connection.ensure_connection()
 
 
-def guards() -> dict[str, Guard]:
-    """The contestants: redis-py's own lock, which every project has, and what else is installed."""
-    from django_redis import get_redis_connection
+def contestants() -> list[str]:
+    """Ours, redis-py's own, which every project has, and what else is installed."""
+    return [title for title, (module, _, _) in _LOCKS.items() if find_spec(module)]
 
+
+def async_contestants() -> list[str]:
+    """Those of the contestants that have a lock for coroutines."""
+    return [title for title in contestants() if _LOCKS[title][2]]
+
+
+@cache
+def guard(contestant: str) -> Guard:
+    """What makes a contestant's lock of a name."""
+    return _LOCKS[contestant][1]()
+
+
+@cache
+def async_guard(contestant: str) -> AsyncGuard:
+    """What makes a contestant's lock of a name for coroutines."""
+    make = _LOCKS[contestant][2]
+    if make is None:
+        raise ValueError(f"{contestant} has no lock for coroutines.")
+    return make()
+
+
+def _ours() -> Any:
     from django_redislock import lock
 
+    return lambda name: lock(name, wait=WAIT)
+
+
+def _redis_py() -> Guard:
+    from django_redis import get_redis_connection
+
     client = get_redis_connection()
-    found: dict[str, Guard] = {
-        "django_redislock": lambda name: lock(name, wait=WAIT),
-        "redis-py": lambda name: client.lock(name, timeout=10, blocking_timeout=WAIT),
-    }
-    for module, (title, make) in _OTHERS.items():
-        if find_spec(module):
-            found[title] = make(import_module(module), _plain_client())
-    return found
+    return lambda name: client.lock(name, timeout=LEASE, blocking_timeout=WAIT)
 
 
-def guard(contestant: str) -> Guard:
-    return guards()[contestant]
+def _redis_py_async() -> AsyncGuard:
+    client = _async_client()
+    return lambda name: client.lock(name, timeout=LEASE, blocking_timeout=WAIT)
 
 
-def _plain_client() -> Any:
-    """Without the time-outs and the bound of a cache, with which those who wait would fail."""
+def _python_redis_lock() -> Guard:
+    import redis_lock
+
+    client = _patient_client()
+    return lambda name: redis_lock.Lock(client, name, expire=LEASE)
+
+
+def _pottery() -> Guard:
+    import pottery
+
+    masters = {_patient_client()}
+    return lambda name: pottery.Redlock(key=name, masters=masters, auto_release_time=LEASE)
+
+
+def _pottery_async() -> AsyncGuard:
+    import pottery
+
+    masters = {_async_client()}
+    return lambda name: pottery.AIORedlock(key=name, masters=masters, auto_release_time=LEASE)
+
+
+def _patient_client() -> Any:
+    """A client without a socket time-out, which would end a blocking wait too soon."""
     from redis import Redis
 
     location = settings.CACHES["default"]["LOCATION"]
-    return Redis.from_url(location, socket_timeout=None, max_connections=500)
+    return Redis.from_url(location, socket_timeout=None, max_connections=MOST_CONNECTIONS)
 
 
-def _python_redis_lock(redis_lock: Any, client: Any) -> Guard:
-    return lambda name: redis_lock.Lock(client, name, expire=10)
+def _async_client() -> Any:
+    from redis.asyncio import Redis
+
+    location = settings.CACHES["default"]["LOCATION"]
+    return Redis.from_url(location, max_connections=MOST_CONNECTIONS)
 
 
-def _pottery(pottery: Any, client: Any) -> Guard:
-    return lambda name: pottery.Redlock(key=name, masters={client}, auto_release_time=10)
-
-
-_OTHERS = {
-    "redis_lock": ("python-redis-lock", _python_redis_lock),
-    "pottery": ("pottery", _pottery),
+# By title: the module that it needs, what makes its locks, and what makes those for coroutines.
+_LOCKS: dict[str, tuple[str, Callable[[], Guard], Callable[[], AsyncGuard] | None]] = {
+    OURS: ("django_redislock", _ours, _ours),
+    "redis-py": ("redis", _redis_py, _redis_py_async),
+    "python-redis-lock": ("redis_lock", _python_redis_lock, None),
+    "pottery": ("pottery", _pottery, _pottery_async),
 }

@@ -6,8 +6,12 @@ import argparse
 import secrets
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 from django_redislock.testing.servers import EmbeddedServer
+
+if TYPE_CHECKING:
+    from django_redislock.figures.meter import Batch
 
 PAIRS = 1500
 CYCLES = 20
@@ -69,16 +73,18 @@ def _cycles(using: str, template: str, pair: int) -> float:
 
 
 def _event(times: int = 100_000) -> float:
-    from django_redislock import counting, lock
+    from django_redislock import lock_backends
+    from django_redislock.counting import count
+    from django_redislock.figures.tallies import Tally
 
-    handle = lock("order:42")
+    backend = lock_backends["default"]
     started = time.perf_counter()
     for _ in range(times):
-        counting.attempted(handle, 0.002, acquired=True)
+        count(backend, Tally.was_acquired, "order:42", 0.002)
     return (time.perf_counter() - started) / times * 1e6
 
 
-def _full(digits: int):
+def _full(digits: int) -> Batch:
     """Each family as long, and each figure as large, as it may become."""
     from django_redislock.figures.families import LONGEST_FAMILY
     from django_redislock.figures.meter import Batch
@@ -119,7 +125,7 @@ def _telling() -> float:
     client.slowlog_reset()
     lock_backends["default"].add_tallies(_full(5))
     entries = client.slowlog_get(128)
-    return max(one["duration"] for one in entries if b"EVAL" in one["command"]) / 1e6
+    return max(float(one["duration"]) for one in entries if b"EVAL" in one["command"]) / 1e6
 
 
 if __name__ == "__main__":

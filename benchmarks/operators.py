@@ -132,7 +132,7 @@ def timed(
 def busy(client: Redis) -> float:
     """Milliseconds in commands since the last reset of the statistics."""
     stats = client.info("commandstats")
-    return sum(one["usec"] for name, one in stats.items() if "config" not in name) / 1000
+    return sum(float(one["usec"]) for name, one in stats.items() if "config" not in name) / 1000
 
 
 def command(client: Redis, url: str, words: str, locks: int) -> list[str]:

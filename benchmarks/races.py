@@ -1,158 +1,179 @@
-"""What is measured, of one contestant at a time."""
+"""Many waiters that want one name: how often it changes hands, and who gets it."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import contextlib
+import secrets
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
 
-from .contestants import Guard, guard, set_up
+from redis import Redis
 
-__all__ = ["contended", "crowded", "idle", "served", "uncontended"]
+from .contestants import guard
+from .server import Commands, cpu_seconds, messages
+from .workers import Worker, workers
 
-# What the benchmark itself asks, and what a process sends that has nothing to do with its locks.
-_ASIDE = {"info", "config|resetstat", "client|setinfo", "hello", "script|load", "ssubscribe"}
+__all__ = ["Race", "idle_messages", "in_scripts", "jain", "race"]
 
+HELD = 0.0002  # seconds for which a waiter holds the lock; it asks again at once
+HEAD_START = 0.3  # seconds in which the threads are started
+# Seconds of the rush that follows, for each waiter of a process: all ask at once, and some locks
+# open a connection for each. It is not measured.
+RUSH = 0.003
 
-def uncontended(contestant: str, cycles: int = 250) -> float:
-    """Microseconds for one acquire and release that nobody contends."""
-    take = guard(contestant)
-    started = time.perf_counter()
-    for _ in range(cycles):
-        with take("uncontended"):
-            pass
-    return (time.perf_counter() - started) / cycles * 1e6
+Log = list[tuple[float, float]]  # of one waiter: when it asked, and when it got the lock
 
-
-def served(contestant: str, cycles: int = 250) -> float:
-    """Microseconds of the server's time in scripts for one acquire and release."""
-    from django_redis import get_redis_connection
-
-    client = get_redis_connection()
-    take = guard(contestant)
-    with take("served"):
-        pass
-    client.config_resetstat()
-    for _ in range(cycles):
-        with take("served"):
-            pass
-    stats = client.info("commandstats")
-    scripts = (stats.get(f"cmdstat_{command}", {}) for command in ("eval", "evalsha"))
-    return sum(float(script.get("usec", 0)) for script in scripts) / cycles
+_kept = contextlib.ExitStack()  # what a worker holds until it is ended
 
 
-def _commands(client: Any) -> int:
-    stats = client.info("commandstats").items()
-    return sum(stat["calls"] for name, stat in stats if name.removeprefix("cmdstat_") not in _ASIDE)
+@dataclass(frozen=True)
+class Race:
+    """What came of it. A hand-over is a grant to another waiter than the one before."""
+
+    hand_overs: float  # a second
+    longest_wait: float  # milliseconds, of those who still wait at the end too
+    fairness: float  # Jain's index
+    pairs: int
+    cpu: float  # microseconds of the server a pair
 
 
-def _cpu(client: Any) -> float:
-    info = client.info("cpu")
-    return float(info["used_cpu_sys"] + info["used_cpu_user"])
+def race(
+    client: Redis,
+    url: str,
+    contestant: str,
+    *,
+    processes: int,
+    threads: int,
+    seconds: float,
+    meanwhile: AbstractContextManager[object] | None = None,
+) -> Race:
+    """``processes`` times ``threads`` waiters. Raises RuntimeError when a waiter fails."""
+    name = f"race:{secrets.token_hex(4)}"
+    with workers(url, processes) as racers:
+        for racer in racers:
+            racer.ask(_warm_up, contestant)
+        opening = time.monotonic() + HEAD_START + threads / 1000
+        start = opening + RUSH * threads
+        for racer in racers:
+            racer.begin(_compete, contestant, name, threads, opening, start, start + seconds)
+        _sleep_until(start)
+        with meanwhile or contextlib.nullcontext():
+            before = cpu_seconds(client)
+            _sleep_until(start + seconds)
+            used = cpu_seconds(client) - before
+        reports: list[tuple[list[Log], list[float]]] = [racer.result() for racer in racers]
+    logs = [log for theirs, _ in reports for log in theirs]
+    return _result(logs, [wait for _, waits in reports for wait in waits], seconds, used)
 
 
-def _contend(
-    url: str, contestant: str, seconds: float, start: Any, last: Any, results: Any
-) -> None:
-    set_up(url)
-    take = guard(contestant)
-    count, handed, longest = 0, 0, 0.0
-    start.wait()
-    until = time.monotonic() + seconds
-    while (asked := time.monotonic()) < until:
-        with take("contended"):
-            longest = max(longest, time.monotonic() - asked)
-            count += 1
-            # The lock under test guards it.
-            handed += last.value != os.getpid()
-            last.value = os.getpid()
-    results.put((count, handed, longest))
+def in_scripts(
+    client: Redis, url: str, contestant: str, *, processes: int, seconds: float
+) -> float:
+    """Commands inside scripts for a pair, where so many processes want one name."""
+    commands = Commands(client)
+    result = race(
+        client,
+        url,
+        contestant,
+        processes=processes,
+        threads=1,
+        seconds=seconds,
+        meanwhile=commands,
+    )
+    return sum(commands.in_scripts.values()) / max(1, result.pairs)
 
 
-def contended(url: str, contestant: str, processes: int = 8, seconds: float = 3.0) -> list[float]:
-    """Hand-overs a second from one process to another, acquisitions a second, the longest wait
-    (ms), the most favoured to the least; and for one acquisition with its release the number of
-    Redis commands, those in scripts included, and the server's CPU time (us).
-    """
-    from django_redis import get_redis_connection
-
-    client = get_redis_connection()
-    context = multiprocessing.get_context("spawn")
-    start, results, last = context.Barrier(processes), context.Queue(), context.RawValue("q", 0)
-    workers = [
-        context.Process(target=_contend, args=(url, contestant, seconds, start, last, results))
-        for _ in range(processes)
-    ]
-    for worker in workers:
-        worker.start()
-    # The barrier opens when the last of them is ready; what came before hardly counts.
-    client.config_resetstat()
-    cpu = _cpu(client)
-    reports = [results.get(timeout=120) for _ in workers]
-    cpu, commands = _cpu(client) - cpu, _commands(client)
-    for worker in workers:
-        worker.join()
-    counts, handed, waits = zip(*reports, strict=True)
-    return [
-        sum(handed) / seconds,
-        sum(counts) / seconds,
-        max(waits) * 1000,
-        max(counts) / max(1, min(counts)),
-        commands / max(1, sum(counts)),
-        cpu / max(1, sum(counts)) * 1e6,
-    ]
+def jain(counts: Sequence[int]) -> float:
+    """Jain's index: 1 when all got the same, 1/n when one of n got everything."""
+    squares = sum(count * count for count in counts)
+    return sum(counts) ** 2 / (len(counts) * squares) if squares else 0.0
 
 
-def crowded(contestant: str, threads: int = 128, seconds: float = 3.0) -> list[float]:
-    """Hand-overs a second from one thread of this process to another, and the longest wait (ms)."""
-    take = guard(contestant)
-    start = threading.Barrier(threads)
-    handed: list[int] = []
-    waits: list[float] = []
-    last = 0
-
-    def contend(number: int) -> None:
-        nonlocal last
-        start.wait()
-        until = time.monotonic() + seconds
-        while (asked := time.monotonic()) < until:
-            with take("crowded"):
-                # The lock under test guards them.
-                waits.append(time.monotonic() - asked)
-                if last != number:
-                    handed.append(number)
-                last = number
-
-    workers = [threading.Thread(target=contend, args=(number,)) for number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return [len(handed) / seconds, max(waits) * 1000]
-
-
-def idle(contestant: str, waiters: int = 100, seconds: float = 3.0) -> float:
-    """Messages a second that so many waiting threads send to the server."""
-    from django_redis import get_redis_connection
-
-    client = get_redis_connection()
-    take = guard(contestant)
-    with take("idle"):
-        threads = [threading.Thread(target=_wait_once, args=(take,)) for _ in range(waiters)]
-        for thread in threads:
-            thread.start()
-        time.sleep(1)
-        # Not the commands, of which a script counts each that it calls.
-        before = client.info("stats")["total_reads_processed"]
+def idle_messages(
+    client: Redis, url: str, contestant: str, *, waiters: int, seconds: float, settle: float
+) -> float:
+    """Messages a second that so many waiting threads, and the holder, send to the server."""
+    with Worker(url) as worker:
+        worker.ask(_hold_and_wait, contestant, f"idle:{secrets.token_hex(4)}", waiters)
+        time.sleep(settle)
+        before = messages(client)
         time.sleep(seconds)
-        sent = client.info("stats")["total_reads_processed"] - before
-    for thread in threads:
-        thread.join()
-    return float(sent / seconds)
+        return (messages(client) - before - 1) / seconds
 
 
-def _wait_once(take: Guard) -> None:
-    with take("idle"):
-        pass
+def _result(logs: list[Log], waiting: list[float], seconds: float, cpu: float) -> Race:
+    grants = sorted((got, waiter) for waiter, log in enumerate(logs) for _, got in log)
+    handed = sum(one != other for (_, one), (_, other) in pairwise(grants))
+    waits = [*waiting, *(got - asked for log in logs for asked, got in log)]
+    return Race(
+        hand_overs=handed / seconds,
+        longest_wait=max(waits, default=0.0) * 1000,
+        fairness=jain([len(log) for log in logs]),
+        pairs=len(grants),
+        cpu=cpu / max(1, len(grants)) * 1e6,
+    )
+
+
+def _warm_up(contestant: str) -> None:
+    take = guard(contestant)
+    for _ in range(3):
+        with take(f"warm-up:{secrets.token_hex(4)}"):
+            pass
+
+
+def _compete(
+    contestant: str, name: str, threads: int, opening: float, start: float, stop: float
+) -> tuple[list[Log], list[float]]:
+    """Run the waiters of one process: what each got until the end, and how long others wait then.
+
+    They ask from the opening on, and what they get before the start does not count.
+
+    Times are of the monotonic clock, which all processes of a machine share. Nobody is waited for
+    at the end: a lock that serves a thousand waiters slowly would take minutes.
+    """
+    take = guard(contestant)
+    logs: list[Log] = [[] for _ in range(threads)]
+    asking: list[float | None] = [None] * threads
+    failures: list[str] = []
+
+    def compete(number: int) -> None:
+        _sleep_until(opening)
+        try:
+            while (asked := time.monotonic()) < stop:
+                asking[number] = asked
+                with take(name):
+                    logs[number].append((asked, time.monotonic()))
+                    asking[number] = None
+                    time.sleep(HELD)
+        except Exception as error:  # noqa: BLE001 (whatever another project's lock may raise)
+            failures.append(repr(error))
+
+    for number in range(threads):
+        threading.Thread(target=compete, args=(number,), daemon=True).start()
+    _sleep_until(stop)
+    if failures:
+        raise RuntimeError(f"{len(failures)} of {threads} waiters failed: {failures[0]}")
+    waiting = [stop - max(asked, start) for asked in asking if asked and asked < stop]
+    return [
+        [(max(asked, start), got) for asked, got in log if start <= got < stop] for log in logs
+    ], waiting
+
+
+def _hold_and_wait(contestant: str, name: str, waiters: int) -> None:
+    take = guard(contestant)
+    _kept.enter_context(take(name))
+
+    def wait() -> None:
+        with take(name):
+            pass
+
+    for _ in range(waiters):
+        threading.Thread(target=wait, daemon=True).start()
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))

@@ -1,0 +1,174 @@
+"""Pairs of acquire and release that nobody contends: how fast they are, and what they run."""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from .contestants import WAIT, async_guard, guard
+
+__all__ = [
+    "VARIANTS",
+    "functions_entered",
+    "pairs",
+    "pairs_a_second",
+    "task_pairs_a_second",
+    "variant_a_second",
+]
+
+WARM_UP = 20  # pairs
+NAME = "uncontended"
+
+Pair = Callable[[], object]
+
+
+def pairs_a_second(contestant: str, seconds: float) -> float:
+    return _rate(pair_of(contestant), seconds)
+
+
+def variant_a_second(variant: str, seconds: float) -> float:
+    return _rate(_variant(variant), seconds)
+
+
+def pairs(contestant: str, cycles: int) -> None:
+    pair = pair_of(contestant)
+    for _ in range(cycles):
+        pair()
+
+
+def functions_entered(contestant: str, cycles: int) -> float:
+    """Python functions that a pair enters, counted by code object.
+
+    ``pstats`` would merge functions of the same file, line and name, such as the ``__new__`` of all
+    named tuples. What this folder itself adds is left out.
+    """
+    pairs(contestant, WARM_UP)
+    pair = pair_of(contestant)
+    profiler = cProfile.Profile(builtins=False)
+    profiler.enable()
+    for _ in range(cycles):
+        pair()
+    profiler.disable()
+    here = str(Path(__file__).parent)
+    entered = sum(
+        entry.callcount
+        for entry in profiler.getstats()
+        if not isinstance(entry.code, str) and not entry.code.co_filename.startswith(here)
+    )
+    return entered / cycles
+
+
+@cache
+def pair_of(contestant: str) -> Pair:
+    take = guard(contestant)
+
+    def pair() -> None:
+        with take(NAME):
+            pass
+
+    return pair
+
+
+def _rate(pair: Pair, seconds: float) -> float:
+    for _ in range(WARM_UP):
+        pair()
+    count = 0
+    now = began = time.perf_counter()
+    while now < began + seconds:
+        pair()
+        count += 1
+        now = time.perf_counter()
+    return count / (now - began)
+
+
+def task_pairs_a_second(contestant: str, seconds: float) -> float:
+    """The same for one task, on an event loop that lives as long as the process."""
+    return _loop().run_until_complete(_task_rate(contestant, seconds))
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+async def _task_rate(contestant: str, seconds: float) -> float:
+    take = async_guard(contestant)
+    for _ in range(WARM_UP):
+        async with take(NAME):
+            pass
+    count = 0
+    now = began = time.perf_counter()
+    while now < began + seconds:
+        async with take(NAME):
+            pass
+        count += 1
+        now = time.perf_counter()
+    return count / (now - began)
+
+
+@cache
+def _variant(title: str) -> Pair:
+    return VARIANTS[title]()
+
+
+def _renewed() -> Pair:
+    from django_redislock import lock
+
+    def pair() -> None:
+        with lock("variant:7", wait=WAIT, renew=True):
+            pass
+
+    return pair
+
+
+def _not_renewed() -> Pair:
+    from django_redislock import lock
+
+    def pair() -> None:
+        with lock("variant:7", wait=WAIT, renew=False):
+            pass
+
+    return pair
+
+
+def _not_waiting() -> Pair:
+    """What ``locked_view`` does by default: a template, and no wait."""
+    from django_redislock import lock
+
+    number = 7
+
+    def pair() -> None:
+        with lock(f"variant:{number}", wait=0):
+            pass
+
+    return pair
+
+
+def _view() -> Pair:
+    from django.http import HttpRequest, HttpResponse
+
+    from django_redislock import locked_view
+
+    request, response = HttpRequest(), HttpResponse()
+    request.method = "POST"
+
+    @locked_view("variant:{number}")
+    def view(request: HttpRequest, number: int) -> HttpResponse:
+        return response
+
+    return lambda: view(request, number=7)
+
+
+RENEWED, NOT_RENEWED = "renewed", "not renewed"
+PLAIN, VIEW = "a pair that does not wait", "locked_view"
+# Pairs of our own lock that are compared among themselves.
+VARIANTS: dict[str, Callable[[], Pair]] = {
+    RENEWED: _renewed,
+    NOT_RENEWED: _not_renewed,
+    PLAIN: _not_waiting,
+    VIEW: _view,
+}

@@ -1,0 +1,140 @@
+"""The benchmarks run and count what they say. How fast anything is, no test asks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from benchmarks import pairs
+from benchmarks.contestants import OURS
+from benchmarks.races import jain
+from benchmarks.server import Commands
+from benchmarks.table import Row, Section, put_into, render
+from django_redislock.testing.servers import EmbeddedServer
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = "before\n<!-- benchmarks: begin -->\nold\n<!-- benchmarks: end -->\nafter\n"
+
+One = namedtuple("One", "first")
+Two = namedtuple("Two", "first second")
+
+
+@pytest.mark.timeout(300)
+def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--write", str(page)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""  # a contestant that fails is named there
+    assert run.stdout.strip() in page.read_text()
+    for part in (
+        "load average at the start: ",
+        "one short round",
+        "| django_redislock |",
+        " redis-py |",
+        "| a second, ",
+        "| asyncio: a second, ",
+        "| Python functions entered ",
+        "| commands inside scripts ",
+        "| server time, the least (us) ",
+        "renewed / not renewed",
+        "`locked_view`, empty view / pair",
+        "2 processes that want one name",
+        "| commands inside scripts a pair ",
+        "| 8 threads: hand-overs a second ",
+        "| 8 threads: longest wait (ms) ",
+        "| 8 threads: fairness (Jain) ",
+        "| messages a second of 4 waiting threads ",
+    ):
+        assert part in run.stdout
+
+
+def test_functions_of_the_same_name_and_line_are_counted_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pair() -> None:  # this one is entered too: three functions
+        One(1)
+        Two(1, 2)
+
+    monkeypatch.setattr(pairs, "pair_of", lambda contestant: pair)
+    assert pairs.functions_entered(OURS, cycles=7) == 3
+
+
+def test_commands_of_scripts_and_of_clients_are_told_apart() -> None:
+    script = "redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], 'a \"b\" [0 lua] c')"
+    with EmbeddedServer() as server, Redis.from_url(server.url) as client:
+        with Commands(client) as commands:
+            client.get("before")
+            for _ in range(3):
+                client.eval(script, 1, "name")
+        client.get("after")
+    assert commands.sent == {"get": 1, "eval": 3}
+    assert commands.in_scripts == {"get": 3, "set": 3}
+    assert commands.share_sent("get") == 0.25
+
+
+def test_fairness() -> None:
+    assert jain([5, 5, 5, 5]) == 1
+    assert jain([9, 0, 0, 0]) == 0.25
+    assert jain([0, 0]) == 0
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    row = Row("a second", {OURS: [2, 30, None], "redis-py": [1, 10, 5], "pottery": [None, None]})
+    assert row.cell(OURS) == "16"
+    assert row.cell("redis-py") == "5 (2.50)"
+    assert row.cell("pottery") == "failed"
+    assert row.cell("python-redis-lock") == ""
+
+
+def test_a_table_has_the_columns_of_those_who_take_part() -> None:
+    section = Section("Pairs", [Row("a second", {OURS: [1234.5]}, 1)])
+    assert render([section], [OURS, "redis-py"], ["a machine"]) == (
+        "* a machine\n\n"
+        "### Pairs\n\n"
+        "|          | django_redislock |\n"
+        "| -------- | ---------------: |\n"
+        "| a second |          1,234.5 |"
+    )
+
+
+def test_the_rest_of_a_page_stays(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    put_into(page, "new")
+    put_into(page, "newer")
+    assert page.read_text() == PAGE.replace("old", "\nnewer\n")
+
+
+def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no table")
+    with pytest.raises(ValueError, match=r"page\.md has no <!-- benchmarks: begin -->"):
+        put_into(page, "new")
+    assert page.read_text() == "no table"
+
+
+def test_what_the_figures_cost_can_be_measured() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.metrics", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "one event, in the process alone: " in run.stdout
+    assert "200 families told at once: " in run.stdout
