@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -33,6 +35,9 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
     to write.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, int) and not isinstance(number, bool) and number > LONGEST:
+        # It is not shown: it may have more digits than Python writes out, or floats can hold.
+        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
     if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
         raise ValueError(f"{what} must be a number of seconds or a timedelta, not {value!r}.")
     if number < least:
@@ -67,8 +72,19 @@ class LockConfig:
     wait: float = 10.0
     renew: bool = True
     max_hold: float | None = None
+    patience: float = 5.0
     warn_of_misuse: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def terms(self) -> Mapping[str, Any]:
+        """How locks are asked for and held where nobody says otherwise."""
+        return {
+            "wait": self.wait,
+            "lease": self.lease,
+            "renew": self.renew,
+            "max_hold": self.max_hold,
+        }
 
     @property
     def warn(self) -> bool:
@@ -83,20 +99,37 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
             "LOCKS must be a dictionary of aliases, as CACHES is: "
             f'LOCKS = {{"default": {{...}}}}, not {locks!r}.'
         )
+    if misplaced := [name for name in locks if name in _READERS]:
+        raise InvalidLockBackend(
+            f"LOCKS has {misplaced[0]!r} in the place of an alias. Entries stand below an alias, "
+            f'as in CACHES: LOCKS = {{"default": {{{_written(locks, misplaced)}}}}}.'
+        )
     configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
     configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())
     return configs
 
 
+def _written(locks: Mapping[Any, Any], names: list[str]) -> str:
+    """Entries as they stand in the settings; a location may have a password in it."""
+    secret = ("LOCATION", "OPTIONS")
+    return ", ".join(
+        f'"{name}": {"..." if name in secret else repr(locks[name])}' for name in names
+    )
+
+
 def _read_entry(alias: str, entry: Any) -> LockConfig:
     where = f"LOCKS[{alias!r}]"
     if not isinstance(entry, Mapping):
-        raise InvalidLockBackend(f"{where} must be a dictionary, not {entry!r}.")
+        raise InvalidLockBackend(
+            f'{where} must be a dictionary such as {{"LEASE": 10}}, not {entry!r}.'
+        )
     unknown = sorted(set(entry) - set(_READERS), key=str)
     if unknown:
+        near = get_close_matches(str(unknown[0]).upper(), _READERS, n=1)
+        advice = f" Did you mean {near[0]!r}?" if near else ""
         raise InvalidLockBackend(
             f"{where} has an unknown entry {unknown[0]!r}. Write one of "
-            f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS."
+            f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS.{advice}"
         )
     if "CACHE" in entry and "LOCATION" in entry:
         raise InvalidLockBackend(
@@ -153,6 +186,7 @@ _READERS = {
     "WAIT": lambda value, what: seconds(value, what, endless=True),
     "RENEW": flag,
     "MAX_HOLD": _max_hold,
+    "PATIENCE": lambda value, what: seconds(value, what, endless=True),
     "WARN_OF_MISUSE": _warn_of_misuse,
     "OPTIONS": _options,
 }

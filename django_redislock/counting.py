@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 from .backends.base import BaseLockBackend
 from .exceptions import LockUnavailable
@@ -17,7 +17,9 @@ from .figures.meter import Batch
 from .figures.tallies import Tally
 from .local.background import background
 
-__all__ = ["attempted", "lost", "released"]
+__all__ = ["count"]
+
+Count: TypeAlias = "Callable[[Tally, float], None]"
 
 logger = logging.getLogger("django_redislock")
 
@@ -25,26 +27,11 @@ logger = logging.getLogger("django_redislock")
 TELL_EVERY = 10.0
 
 
-def attempted(lock: Any, waited: float, *, acquired: bool) -> None:
-    """An attempt was granted or gave up after ``waited`` seconds."""
-    _note(lock, Tally.was_acquired if acquired else Tally.was_busy, waited)
-
-
-def released(lock: Any, held: float | None) -> None:
-    """It was released after ``held`` seconds; None if that is not known."""
-    if held is not None:
-        _note(lock, Tally.was_released, held)
-
-
-def lost(lock: Any) -> None:
-    """It ended while its handle believed that it held."""
-    _note(lock, Tally.was_lost, 0.0)
-
-
-def _note(lock: Any, count: Callable[[Tally, float], None], seconds: float) -> None:
-    meter = lock.backend.meter
-    if meter is not None and meter.note(count, lock.name, seconds):
-        _run_later(lock.backend, partial(_tell, lock.backend))
+def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) -> None:
+    """Let a method of ``Tally`` count that this happened to the name, after these seconds."""
+    meter = backend.meter
+    if meter is not None and meter.note(method, name, seconds):
+        _run_later(backend, partial(_tell, backend))
 
 
 def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:

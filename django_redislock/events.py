@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import counting
+from .counting import count
+from .figures.tallies import Tally
 from .signals import lock_acquired, lock_contended, lock_lost, lock_released
 from .twins import both
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["attempted", "lost", "released"]
 
+_ATTEMPTED = {True: Tally.was_acquired, False: Tally.was_busy}
+
 
 async def attempted(
     call: Call, handle: Any, waited: float, busy: Busy | None, *, acquired: bool
 ) -> None:
     """An attempt ended after ``waited`` seconds; ``busy``: what was in its way, if anything."""
-    counting.attempted(handle, waited, acquired=acquired)
+    count(handle.backend, _ATTEMPTED[acquired], handle.name, waited)
     if busy is not None and lock_contended.receivers:
         named = {"holder": busy.holder, "waited": waited, "acquired": acquired}
         await _send(call, lock_contended, handle, named)
@@ -30,14 +33,15 @@ async def attempted(
 
 async def released(call: Call, handle: Any, held: float | None) -> None:
     """A hold was released after ``held`` seconds; None: it was that of another handle."""
-    counting.released(handle, held)
+    if held is not None:
+        count(handle.backend, Tally.was_released, handle.name, held)
     if lock_released.receivers:
         await _send(call, lock_released, handle, {"held": held})
 
 
 def lost(handle: Any, reason: str) -> None:
     """A hold was over while its handle believed in it. Sent from a thread."""
-    counting.lost(handle)
+    count(handle.backend, Tally.was_lost, handle.name, 0.0)
     lock_lost.send_robust(type(handle), lock=handle, reason=reason)
 
 

@@ -103,6 +103,11 @@ class LockBackendHandler(_Handler):
             self._settings = None
             self.__dict__.pop("settings", None)
 
+    def look_at_debug(self) -> None:
+        """``DEBUG`` was changed, as tests do: see whether misuse is to be named."""
+        for backend in vars(self._connections).values():
+            backend.warns = backend.config.warn
+
     def after_fork(self) -> None:
         """Leave to the parent, in a forked child, what is its own."""
         self._creating = threading.RLock()
@@ -118,3 +123,5 @@ process.in_child(lock_backends.after_fork)
 def reset_backends(*, setting: str, **kwargs: Any) -> None:
     if setting in {"LOCKS", "CACHES"}:
         lock_backends.reset()
+    elif setting == "DEBUG":
+        lock_backends.look_at_debug()

@@ -10,9 +10,10 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from string import Formatter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
+from .fields import Part, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
 
 __all__ = [
@@ -75,13 +76,6 @@ class UnusableName(ValueError):
         self.field = field
 
 
-class _Part(NamedTuple):
-    literal: str
-    field: str | None
-    spec: str
-    conversion: str | None
-
-
 class NameTemplate:
     """A name with fields in braces, as in ``str.format``, filled so that no two calls collide.
 
@@ -91,25 +85,25 @@ class NameTemplate:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._parts = _parse(text)
-        self.fields = [part.field for part in self._parts if part.field is not None]
-        self.roots = {_root(field) for field in self.fields}
-        self._encoded = frozenset(":%{}") | _separators(self._parts, text)
+        self.parts = parse(text)
+        self.fields = [part.field for part in self.parts if part.field is not None]
+        self.roots = {root(field) for field in self.fields}
+        self._encoded = frozenset(":%{}") | separators(self.parts, text)
 
     def fill(self, values: Mapping[str, Any]) -> str:
         """Return the name. Raises ``UnusableName`` if a field has no value that can be in one."""
         name: list[str] = []
-        for part in self._parts:
+        for part in self.parts:
             name.append(part.literal)
             if part.field is not None:
                 name.append(self._encode(self._text(part, part.field, values)))
         return TemplatedName.of("".join(name), self.text)
 
-    def _text(self, part: _Part, field: str, values: Mapping[str, Any]) -> str:
+    def _text(self, part: Part, field: str, values: Mapping[str, Any]) -> str:
         try:
             value, _ = _FORMATTER.get_field(field, (), values)
         except (AttributeError, LookupError, TypeError) as error:
-            if _root(field) not in values:
+            if root(field) not in values:
                 there = ", ".join(sorted(map(str, values))) or "nothing"
                 raise self._unusable(field, f"is not there, but {there}") from error
             why = f"no item {error}" if isinstance(error, KeyError) else error
@@ -209,9 +203,10 @@ class CallNames:
             return
         known = {parameter.name for parameter in parameters} | {self._first}
         for template in self.templates:
-            for root in sorted(template.roots - known):
+            refuse_other_fields(template.parts, template.text, known)
+            for missing in sorted(template.roots - known):
                 raise ValueError(
-                    f"The lock name {template.text!r} mentions {{{root}}}, which is not an "
+                    f"The lock name {template.text!r} mentions {{{missing}}}, which is not an "
                     f"argument of {self._where}({', '.join(self._signature.parameters)})."
                 )
 
@@ -237,61 +232,3 @@ def name_templates(source: str | Sequence[str]) -> list[NameTemplate]:
             f"name from the arguments, not {source!r}."
         )
     return [name_template(check_name(text)) for text in texts]
-
-
-def _parse(text: str) -> list[_Part]:
-    try:
-        parts = [
-            _Part(literal, field, spec or "", conversion)
-            for literal, field, spec, conversion in _FORMATTER.parse(text)
-        ]
-    except ValueError as error:
-        raise ValueError(
-            f"The lock name {text!r} is not a template: {error}. A brace that is meant as such is "
-            "written twice."
-        ) from None
-    for _, field, spec, conversion in parts:
-        if field is not None and not _leads_somewhere(field):
-            raise ValueError(
-                f"The lock name {text!r} has the field {{{field}}}, which does not say what to "
-                "look up: write {argument.attribute} or {argument[item]}."
-            )
-        if field is not None and not _root(field).isidentifier():
-            raise ValueError(
-                f"The lock name {text!r} has the field {{{field}}}, which names no argument: write "
-                "{argument}, by the name that the argument has in the function."
-            )
-        if "{" in spec:
-            raise ValueError(f"The lock name {text!r} has a field within a field.")
-        if conversion not in (None, "s", "r", "a"):
-            raise ValueError(f"The lock name {text!r} has the unknown conversion !{conversion}.")
-    return parts
-
-
-def _leads_somewhere(field: str) -> bool:
-    """Whether each dot of the field is followed by an attribute, and each bracket by an item."""
-    return re.fullmatch(r"[^.\[]*(\.[^.\[]+|\[[^\]]+\])*", field) is not None
-
-
-def _root(field: str) -> str:
-    return re.split(r"[.\[]", field, maxsplit=1)[0]
-
-
-def _separators(parts: Sequence[_Part], text: str) -> set[str]:
-    """The characters that stand between two fields: no value may contain them as they are."""
-    found: set[str] = set()
-    before, literal = "", ""
-    for part in parts:
-        literal += part.literal
-        if part.field is None:
-            continue
-        between = {char for char in literal if not char.isalnum()} - {"%"}
-        if before and not between:
-            raise ValueError(
-                f"The lock name {text!r} has nothing that tells where {{{before}}} ends and "
-                f"{{{part.field}}} begins: write a separator such as a colon between them."
-            )
-        if before:
-            found |= between
-        before, literal = part.field, ""
-    return found

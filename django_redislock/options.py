@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
 
 from .backends.base import SHARED
@@ -66,22 +67,21 @@ class Terms(NamedTuple):
     token: str | None = None
 
     @classmethod
-    def of(cls, config: LockConfig, options: Mapping[str, Any]) -> Terms:
+    def of(cls, config: LockConfig, options: Mapping[str, Any], what: str | None = None) -> Terms:
         """What the options say, and what ``LOCKS`` says where they say nothing.
 
+        ``what``: what the holder does, where the options do not say so.
         Raises ``ValueError`` or ``TypeError`` for what makes no sense.
         """
-        values = {
-            "wait": config.wait,
-            "lease": config.lease,
-            "renew": config.renew,
-            "max_hold": config.max_hold,
-        }
+        values = {**config.terms, "what": what}
         for name, value in options.items():
+            if name not in OPTIONS:
+                raise TypeError(_unknown(name))
             if value is not None:
-                values[name] = _option(name).check(value, name)
-        _check_together(values)
-        return cls(**values)  # type: ignore[arg-type]
+                values[name] = OPTIONS[name].check(value, name)
+        if "limit" in options or "min_hold" in options:
+            _check_together(values)
+        return cls(**values)
 
 
 class _Option(NamedTuple):
@@ -213,12 +213,12 @@ OPTIONS = {
     "using": _Option(DEFAULT_LOCK_ALIAS, _text, "the alias in ``LOCKS``."),
     "lease": _Option(
         None,
-        lambda value, what: seconds(value, what, least=SHORTEST_LEASE),
+        partial(seconds, least=SHORTEST_LEASE),
         "seconds that an unrenewed hold lives.",
     ),
     "wait": _Option(
         None,
-        lambda value, what: seconds(value, what, endless=True),
+        partial(seconds, endless=True),
         "seconds that an attempt may queue; 0 does not wait, ``float('inf')`` waits for ever.",
     ),
     "renew": _Option(None, _flag_or_none, "whether the lease is extended while the process lives."),

@@ -73,10 +73,7 @@ class ServiceThread:
         """Have no thread: in a forked child, where the parent's threads do not run."""
         # Whoever holds this lock is the service thread. Nobody ever waits for it.
         self._role = threading.Lock()
-
-    @property
-    def running(self) -> bool:
-        return self._role.locked()
+        self.is_running = self._role.locked
 
     @property
     def is_current(self) -> bool:

@@ -26,27 +26,26 @@ _start = methodcaller("send", None)
 
 
 class Call:
-    """One call of a handle's method: in which world it runs, and whether it still does."""
+    """One call of a handle's method: in which world it runs, and whether it still does.
+
+    An exception from outside may come between any two bytecodes, and a coroutine that was created
+    and never started warns of that. So it is created, stored in ``steps`` and started by one
+    iterator, which is driven by C code: no bytecode runs in between.
+    """
 
     steps: CoroutineType[Any, Any, Any]
-
-    def __init__(self, *, blocking: bool) -> None:
-        self.blocking = blocking
+    blocking = False
 
     @property
     def is_over(self) -> bool:
         """Whether the coroutine has ended, in whatever way; a kept traceback does not matter."""
         return self.steps.cr_frame is None
 
-    def _create(self, function: Callable[..., Coroutine[Any, Any, Any]], args: Any) -> Any:
-        """An iterator that creates the coroutine and stores it in ``steps``.
 
-        An exception from outside may come between any two bytecodes, and a coroutine that was
-        created and never started warns of that. Here no bytecode runs in between: what drives the
-        iterator is C code from the creation to the first step.
-        """
-        create = starmap(function, ((self, *args),))
-        return map(partial(self.__dict__.setdefault, "steps"), create)
+class BlockingCall(Call):
+    """A call of a thread."""
+
+    blocking = True
 
 
 def perform(
@@ -55,9 +54,10 @@ def perform(
     **kwargs: P.kwargs,
 ) -> T:
     """Run the coroutine function in this thread, to its end; it takes positional arguments."""
-    call = Call(blocking=True)
+    call = BlockingCall()
+    keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
-        next(map(_start, call._create(function, args)))
+        next(map(_start, map(keep, starmap(function, ((call, *args),)))))
     except StopIteration as end:
         value: T = end.value
         return value
@@ -70,9 +70,10 @@ async def aperform(
     **kwargs: P.kwargs,
 ) -> T:
     """Run the coroutine function in this task; it takes positional arguments."""
-    call = Call(blocking=False)
+    call = Call()
+    keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
-        steps: Coroutine[Any, Any, T] = next(call._create(function, args))
+        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
         return await steps
     except BaseException:
         # Interrupted before its first step, it would warn that it was never awaited.

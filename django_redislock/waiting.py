@@ -29,21 +29,20 @@ LAST_LOOK = 0.25
 # A lease has surely ended this long (seconds) after it should have.
 JUST_AFTER = 0.002
 
-# How long (seconds) queued attempts wait for an unreachable server, and how often they ask. One
-# that cannot be reached at the first question is not waited for.
-ABSENCE = 5.0
+# How often (seconds) queued attempts ask a server that cannot be reached, for the time that
+# PATIENCE gives it. One that cannot be reached at the first question is not waited for.
 ASK_ABSENT_EVERY = 0.25
 
 
 class Outcome(NamedTuple):
     """How an attempt ended: with a grant or without; and what was in its way, if anything.
 
-    ``late``: whether a question got no answer, so that it may yet arrive when all is over.
+    ``asked_again``: a request was not answered, and so was repeated. The first may come late.
     """
 
     grant: Grant | None
     busy: Busy | None
-    late: bool = False
+    asked_again: bool = False
 
 
 async def wait_for_grant(
@@ -84,22 +83,22 @@ async def _queue_for(
 ) -> Outcome:
     busy: Busy | None = None
     absent_since: float | None = None
-    late = False
+    asked_again = False
     last_look = deadline - min(LAST_LOOK, (deadline - monotonic()) / 2)
     while True:
         asked_at = monotonic()
         try:
             reply = await _ask(call, backend, claim, deadline)
         except LockUnavailable:
-            late = True
+            asked_again = True
             absent_since = asked_at if absent_since is None else absent_since
             now = monotonic()
-            if now >= deadline or now - absent_since > ABSENCE:
+            if now >= deadline or now - absent_since > backend.config.patience:
                 raise
             look_at = now + ASK_ABSENT_EVERY
         else:
             if isinstance(reply, Grant):
-                return Outcome(reply, busy, late)
+                return Outcome(reply, busy, asked_again)
             busy, absent_since = reply, None
             look_at = _next_look(busy, asked_at, last_look, deadline)
         turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
@@ -107,9 +106,9 @@ async def _queue_for(
             grant = _as_grant(backend, claim, turn, busy)
             # Otherwise this process stood still for longer than a hand-over holds: it queues anew.
             if grant.ends > monotonic():
-                return Outcome(grant, busy, late)
+                return Outcome(grant, busy, asked_again)
         if monotonic() >= deadline and absent_since is None:
-            return Outcome(None, busy, late)
+            return Outcome(None, busy, asked_again)
 
 
 async def _ask(call: Call, backend: BaseLockBackend, claim: Claim, deadline: float) -> Grant | Busy:

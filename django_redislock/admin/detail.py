@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from django.utils.timezone import localtime
 
 from ..backends.base import SHARED, Waiting
+from ..clock import utc_now
 from ..exceptions import readable
 from ..handler import lock_backends
 from ..local.hold import LocalHold
@@ -39,7 +40,7 @@ class Place:
 
     @classmethod
     def of(cls, number: int, waiting: Waiting) -> Place:
-        waited = max(0.0, (datetime.now(timezone.utc) - waiting.since).total_seconds())
+        waited = max(0.0, (utc_now() - waiting.since).total_seconds())
         return cls(
             number=number,
             what=readable(waiting.holder.what),

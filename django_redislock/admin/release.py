@@ -32,7 +32,7 @@ NAMED = 10
 
 # A backend that fails after so long (seconds) has not answered, and is not asked about the others:
 # each of them would take as long again.
-PATIENCE = 1.0
+ANSWERS_WITHIN = 1.0
 
 
 class ReasonForm(forms.Form):
@@ -85,7 +85,7 @@ class ReleaseView:
         try:
             yield
         except LockUnavailable:
-            if monotonic() - began >= PATIENCE:
+            if monotonic() - began >= ANSWERS_WITHIN:
                 self._mute.add(alias)
             raise
 

@@ -76,6 +76,8 @@ class BaseLockBackend(ABC):
     ) -> None:
         self.config = config
         self.alias = config.alias
+        # Whether misuse is named. Kept here, since it is asked for with each acquire.
+        self.warns = config.warn
         options = f"LOCKS[{config.alias!r}]['OPTIONS']"
         self.grant_lease = seconds(grant_lease, f"{options}['grant_lease']", least=SHORTEST_LEASE)
         # What this process has counted and not told yet; None where nothing is to be counted.

@@ -48,6 +48,7 @@ class Grant(NamedTuple):
     fence: int
     ends: float
     confirmed: bool = True
+    asked_again: bool = False
 
 
 class Busy(NamedTuple):

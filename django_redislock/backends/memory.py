@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 
 from django.core.checks import CheckMessage, Warning
 
-from ..clock import monotonic
+from ..clock import monotonic, utc_now, wall_time
 from ..conf import LockConfig
 from ..exceptions import LockError
 from ..figures.hour import Hour
@@ -129,7 +127,7 @@ class MemoryLockBackend(BaseLockBackend):
             ]
 
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        clock = datetime.now(timezone.utc)
+        clock = utc_now()
         with self._mutex:
             now = monotonic()
             names = [
@@ -232,7 +230,7 @@ class MemoryLockBackend(BaseLockBackend):
         return len(limits) < min([limit, *limits])
 
     def _grant(self, known: MemoryName, entry: MemoryEntry, now: float) -> MemoryEntry:
-        self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
+        self._last_number = max(self._last_number + 1, int(wall_time() * 1_000_000))
         until, fence = now + entry.claim.lease, self._last_number
         held = MemoryEntry(entry.claim, until, began=entry.since, fence=fence)
         known.holds[entry.claim.token] = held

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 
+from ..clock import utc_now
 from ..holder import Holder
 from .holds import Claim, Hold
 
@@ -17,7 +18,7 @@ class MemoryEntry:
 
     claim: Claim
     until: float
-    since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    since: datetime = field(default_factory=utc_now)
     began: datetime | None = None
     fence: int = 0
     detached: bool = False
@@ -32,7 +33,7 @@ class MemoryName:
 
     def as_hold(self, held: MemoryEntry, now: float) -> Hold:
         """How a hold of this name is shown; ``now`` is monotonic."""
-        clock = datetime.now(timezone.utc)
+        clock = utc_now()
         waits = [clock - one.since for one in self.queue.values()]
         return Hold(
             name=held.claim.name,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from ..clock import wall_time
 from .families import OTHER
 from .meter import Batch
 from .tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
@@ -34,4 +33,4 @@ class Hour:
 
 
 def _present() -> int:
-    return int(time.time()) // SLOT
+    return int(wall_time()) // SLOT

@@ -14,9 +14,9 @@ from .tallies import MOST_FAMILIES, Tally
 
 __all__ = ["Batch", "Meter"]
 
-# Events are counted so many at a time: one after the other while a lock is held costs three times
+# How many events are counted at a time: one after the other while a lock is held costs three times
 # as much as together.
-TOGETHER = 32
+BATCH = 64
 
 
 class Batch(NamedTuple):
@@ -44,7 +44,7 @@ class Meter:
     def note(self, count: Callable[[Tally, float], None], name: str, seconds: float) -> bool:
         """Let a method of ``Tally`` count this. Returns whether it is the first since ``take``."""
         self._events.append((count, name, seconds))
-        if len(self._events) >= TOGETHER:
+        if len(self._events) >= BATCH:
             self._count()
         if self._is_to_tell:
             return False
@@ -61,10 +61,15 @@ class Meter:
 
     def _count(self) -> None:
         events = self._events
+        # Most of a batch is about few names.
+        known: dict[str, Tally] = {}
         with self._mutex, suppress(IndexError):
             while True:  # until there are no more
                 count, name, seconds = events.popleft()
-                count(self._tally(family_of(name)), seconds)
+                tally = known.get(name)
+                if tally is None:
+                    tally = known[name] = self._tally(family_of(name))
+                count(tally, seconds)
 
     def _tally(self, family: str) -> Tally:
         tallies = self._tallies

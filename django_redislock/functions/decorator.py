@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
 from .calls import LockedCalls, OnBusy, WhenBusy
+from .refused import refuse_decorated
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -96,12 +97,13 @@ def locked(
     check_options(options)
 
     def decorate(function: Any = None) -> Any:
+        refuse_decorated(function, "@locked")
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(decorate(function.__func__))
         if not callable(function) or isinstance(function, type):
             raise TypeError(
-                f"@locked decorates a function, not {function!r}. It needs the name of the lock: "
-                '@locked("feed:{feed_id}").'
+                f"@locked decorates a function, not {function!r}. It goes directly above the "
+                '`def` and needs the name of the lock: @locked("feed:{feed_id}").'
             )
         return LockedCalls(function, name, when_busy, options).wrapper()
 

@@ -37,9 +37,8 @@ def lock(name: str | Names, **options: Unpack[LockOptions]) -> Lock | MultiLock:
     ``using`` that ``LOCKS`` does not have.
     """
     backend = lock_backends[options.pop("using", DEFAULT_LOCK_ALIAS)]
-    if "what" not in options:
-        options["what"] = caller(1)
-    terms = Terms.of(backend.config, options)
+    what = None if "what" in options else caller(1)
+    terms = Terms.of(backend.config, options, what)
     if isinstance(name, str):
         return Lock(check_name(name), backend, terms)
     if terms.token is not None:

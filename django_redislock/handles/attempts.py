@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .. import events
 from ..backends.base import SHARED, Claim
@@ -15,13 +15,14 @@ from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
 from ..local.owners import this_owner
-from ..local.registry import Attempt, leave_queue, registry
+from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
+from ..transactions import tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
 from .base import Handle
-from .ending import GONE, let_go, lost_error, tell_lost, tie
+from .ending import GONE, let_go, lost_error, tell_lost, untie
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -48,13 +49,6 @@ class _Share:
         return handle if handle is not None and handle._share is self else None
 
 
-class _Mark(NamedTuple):
-    """Who acquires with a handle just now."""
-
-    owner: Owner
-    call: Call
-
-
 class OneNameHandle(Handle):
     """What ``Lock`` does under its public face."""
 
@@ -67,10 +61,11 @@ class OneNameHandle(Handle):
         # The same for handles on several names that are taken together.
         self._group = ""
         self._busy: Busy | None = None
+        self._tried = False
         self._share: _Share | None = None
         self._hold = self._new_hold()
         # The mark of the acquire under way, so that a second thread is refused.
-        self._acquiring: dict[str, _Mark] = {}
+        self._acquiring: dict[str, tuple[Owner, Call]] = {}
 
     @property
     def held(self) -> bool:
@@ -81,34 +76,39 @@ class OneNameHandle(Handle):
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
         owner = this_owner()
-        mark = _Mark(owner, call)
+        mark = owner, call
         other = self._acquiring.setdefault("now", mark)
         if other is not mark:
-            if other.owner is not owner and not other.call.is_over:
-                raise LockError.of(
-                    self.name,
-                    f"is being acquired with this very handle by {other.owner}. Make a handle of "
-                    "its own for each thread and task",
-                )
+            self._refuse_another(other, owner)
             self._acquiring["now"] = mark
         try:
-            if self.held:
+            if self._share is not None and self.held:
                 raise LockError.of(
                     self.name,
                     "is held by this very handle. Release it first, or make another handle",
                 )
-            if await self._join(call, owner):
+            taken = owner.taken.get(self._hold.lock_id)
+            if taken is not None and taken.undecided and await self._join(call, taken):
                 return True
-            if self.backend.config.warn:
-                misuse.look(self, patience)
-            return await self._try(call, owner, patience)
-        finally:
+            if self.backend.warns:
+                misuse.look(self, patience, blocking=call.blocking)
+        except BaseException:
             self._acquiring.pop("now", None)
+            raise
+        return await self._try(call, owner, patience)
 
-    async def _join(self, call: Call, owner: Owner) -> bool:
-        """Share a hold of this name that this thread or task has, if it has one."""
-        hold = owner.taken.get(self._hold.lock_id)
-        if hold is None or not hold.alive or hold.limit > self.limit:
+    def _refuse_another(self, mark: tuple[Owner, Call], owner: Owner) -> None:
+        other, call = mark
+        if other is not owner and not call.is_over:
+            raise LockError.of(
+                self.name,
+                f"is being acquired with this very handle by {other}. Make a handle of its own for "
+                "each thread and task",
+            )
+
+    async def _join(self, call: Call, hold: LocalHold) -> bool:
+        """Share the hold of this name that this thread or task took last, if that will do."""
+        if not hold.alive or hold.limit > self.limit:
             return False
         if not (self._terms.reentrant or hold.is_kept_by_transactions):
             return False
@@ -119,6 +119,8 @@ class OneNameHandle(Handle):
         try:
             self._hold, self._share = hold, share
             joined = hold.join(share)
+            if joined:
+                self._acquiring.pop("now", None)
         except BaseException:
             self._share = None
             renewal.finish(attempt)
@@ -131,33 +133,40 @@ class OneNameHandle(Handle):
         return joined
 
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
-        hold = self._new_hold()
+        # Each attempt has a token of its own.
+        hold = self._new_hold() if self._tried else self._hold
         share = _Share(self, hold)
-        self._hold, self._share = hold, None
+        self._hold, self._share, self._tried = hold, None, True
         attempt = Attempt(call, hold, share, releases=False, is_ours=self._terms.token is None)
         registry.attempts[attempt] = None
         try:
-            self._ensure_service()
-            claim = Claim(self.name, hold.token, self.limit, hold.length, self._packed_holder())
+            if not renewal.is_running():
+                self._start_service()
+            holder = self._packed_holder(owner)
+            claim = Claim(self.name, hold.token, self.limit, hold.length, holder)
             began = monotonic()
-            outcome = await wait_for_grant(call, self.backend, claim, patience)
-            grant, self._busy, hold.late = outcome
+            grant, self._busy, asked_again = await wait_for_grant(
+                call, self.backend, claim, patience
+            )
             waited = monotonic() - began
             if grant is not None:
+                hold.asked_again = asked_again or grant.asked_again
                 self._begin(hold, grant, owner, share)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and patience > 0:
-                leave_queue(hold)
+                take_back(hold, LATE if asked_again else 0.0)
+            self._acquiring.pop("now", None)
         except BaseException:
             # Whether it was granted is unknown.
             self._share = None
+            self._acquiring.pop("now", None)
             renewal.finish(attempt)
             raise
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]
         return grant is not None
 
-    def _ensure_service(self) -> None:
+    def _start_service(self) -> None:
         try:
             renewal.ensure()
         except RuntimeError as error:
@@ -171,24 +180,30 @@ class OneNameHandle(Handle):
             raise lost_error(hold, "its lease ran out before the reply came")
         if self._terms.min_hold:
             hold.keep_until = hold.since + self._terms.min_hold
-        owner.took(hold)
+        owner.taken[hold.lock_id] = hold
+        if len(owner.taken) > owner.most_taken:
+            owner.forget_released()
         self.backend.on_force_release = renewal.lost_by_force
         registry.holds[hold] = None
-        renewal.watch(hold)
-        release_at_end()
-        tie(self, hold, whole=False)
+        if owner.is_new:
+            owner.is_new = False
+            release_at_end()
+        if hold.due < renewal.wake_at:
+            renewal.wake()
+        tie_to_transactions(self, hold, untie, whole=False)
 
     async def _release(self, call: Call) -> None:
         share = self._share
         if share is None and self._terms.token is not None:
             await self._release_others(call)
             return
-        if share is None or not self.held:
+        if share is None or not share.hold.alive or share not in share.hold.needs:
             raise self._not_held()
-        if not share.hold.is_tied:
-            tie(self, share.hold, whole=True)
+        hold = share.hold
+        if len(hold.needs) == 1 or not hold.is_tied:
+            tie_to_transactions(self, hold, untie, whole=True)
         self._share = None
-        await let_go(call, self, share.hold, share)
+        await let_go(call, self, hold, share)
 
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""
@@ -222,8 +237,8 @@ class OneNameHandle(Handle):
         hold.tell_lost = tell_lost
         return hold
 
-    def _packed_holder(self) -> str:
-        terms, owner = self._terms, this_owner()
+    def _packed_holder(self, owner: Owner) -> str:
+        terms = self._terms
         return packed_holder(
             terms.what or "",
             terms.label,

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from ..twins import Call, aperform, perform
+from .arguments import refuse_arguments
 
 if TYPE_CHECKING:
     from ..conf import Duration
@@ -22,7 +23,7 @@ class Handle(ABC):
 
     wait: float
 
-    def acquire(self, wait: Duration | None = None) -> bool:
+    def acquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
         """Hold the lock; return False if it was still busy after ``wait`` seconds.
 
         ``wait`` is exact and defaults to the handle's own; 0 does not wait, ``float("inf")`` waits
@@ -30,10 +31,14 @@ class Handle(ABC):
         this handle holds the lock already, or another thread acquires it with this handle. When it
         raises anything, nothing is held.
         """
+        if unknown or isinstance(wait, bool):
+            refuse_arguments("acquire", wait, unknown)
         return perform(self._acquire, wait)
 
-    async def aacquire(self, wait: Duration | None = None) -> bool:
+    async def aacquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
         """The twin of ``acquire``."""
+        if unknown or isinstance(wait, bool):
+            refuse_arguments("aacquire", wait, unknown)
         return await aperform(self._acquire, wait)
 
     def release(self) -> None:
@@ -49,15 +54,19 @@ class Handle(ABC):
         """The twin of ``release``."""
         await aperform(self._release)
 
-    def extend(self, lease: Duration | None = None) -> None:
+    def extend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
         """Let the lease end ``lease`` seconds from now (by default the handle's own lease).
 
         Raises ``LockLost`` or ``LockUnavailable``, and ``LockError`` if nothing was acquired.
         """
+        if unknown:
+            refuse_arguments("extend", lease, unknown)
         perform(self._extend, lease)
 
-    async def aextend(self, lease: Duration | None = None) -> None:
+    async def aextend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
         """The twin of ``extend``."""
+        if unknown:
+            refuse_arguments("aextend", lease, unknown)
         await aperform(self._extend, lease)
 
     def __enter__(self: Self) -> Self:

@@ -10,16 +10,15 @@ from ..backends.base import Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
-from ..local.registry import Attempt, leave_queue, registry
+from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
-from ..transactions import tie_to_transactions
 from ..twins import both
 
 if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "tell_lost", "tie", "untie"]
+__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "tell_lost", "untie"]
 
 logger = logging.getLogger("django_redislock")
 
@@ -49,18 +48,16 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
 
 async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     now = monotonic()
-    if hold.ends <= now:
-        raise _lost_at_end(handle, hold, "its lease ran out")
     if (left := hold.keep_until - now) > 0:
-        await extend_hold(call, hold, max(left, SHORTEST_LEASE))
+        await extend_hold(call, hold, max(left, SHORTEST_LEASE), detached=True)
         registry.holds.pop(hold, None)
         return
     released = await both(call, hold.backend.release, hold.backend.arelease, hold.name, hold.token)
     if not released:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)
-    if hold.late:
-        leave_queue(hold)
+    if hold.asked_again:
+        take_back(hold, LATE)
     await events.released(call, handle, now - hold.since)
 
 
@@ -68,8 +65,8 @@ def _lost_at_end(handle: Any, hold: LocalHold, reason: str) -> LockLost:
     # Whoever ends a hold has to report its loss: nobody else looks at it any more.
     hold.lose(reason)
     registry.holds.pop(hold, None)
-    events.lost(handle, hold.lost.reason)
-    return LockLost.of(hold.name, f"was lost: {hold.lost.reason}")
+    events.lost(handle, hold.lost_reason)
+    return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
 
 
 async def extend_hold(
@@ -90,7 +87,8 @@ async def extend_hold(
     if ends is None:
         raise lost_error(hold, GONE)
     hold.answered(call, ends, older)
-    renewal.watch(hold)
+    if hold.due < renewal.wake_at:
+        renewal.wake()
 
 
 def lost_error(hold: LocalHold, reason: str) -> LockLost:
@@ -99,7 +97,7 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
         return LockLost.of(hold.name, f"is not held with this token: {reason}")
     if not hold.inherited:
         renewal.mark_lost(hold, reason)
-    return LockLost.of(hold.name, f"was lost: {hold.lost.reason or reason}")
+    return LockLost.of(hold.name, f"was lost: {hold.lost_reason or reason}")
 
 
 def tell_lost(hold: LocalHold) -> None:
@@ -109,12 +107,7 @@ def tell_lost(hold: LocalHold) -> None:
         handle.call_on_lost()
     # One hold was lost, so that is told once, of the handle that came first if there are several.
     for handle in handles[:1]:
-        events.lost(handle, hold.lost.reason)
-
-
-def tie(handle: Any, hold: LocalHold, *, whole: bool) -> None:
-    """Let the hold last until the transactions that are open now are over."""
-    tie_to_transactions(handle, hold, untie, whole=whole)
+        events.lost(handle, hold.lost_reason)
 
 
 async def untie(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:

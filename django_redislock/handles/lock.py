@@ -10,6 +10,8 @@ from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from ..figures.families import family_of
+from ..local import misuse
+from ..local.owners import this_owner
 from ..local.registry import registry
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
@@ -88,7 +90,7 @@ class Lock(OneNameHandle):
     def holder(self) -> Holder | None:
         """Who holds the lock: this handle while it does, else who did at its last attempt."""
         if self.held:
-            return Holder.unpack(self._packed_holder())
+            return Holder.unpack(self._packed_holder(this_owner()))
         return self._busy.holder if self._busy else None
 
     def busy_error(self, wait: float) -> LockNotAcquired:
@@ -103,6 +105,12 @@ class Lock(OneNameHandle):
                 self._terms.on_lost(self)
             except BaseException:
                 logger.exception("on_lost of the lock %r failed", self.name)
+
+    def __bool__(self) -> bool:
+        """True, as any object is, so that ``if request.lock`` asks whether there is one."""
+        if self.fence == 0 and self.backend.config.warn:
+            misuse.look_at_truth(self)
+        return True
 
     def __repr__(self) -> str:
         state = "lost" if self.lost else "held" if self.held else "not held"

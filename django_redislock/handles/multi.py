@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ..clock import monotonic
 from ..conf import Duration, seconds
 from ..exceptions import LockError, LockNotAcquired
+from ..local.registry import AttemptOnSeveral, registry
 from .base import Handle
 from .lock import Lock
 
 if TYPE_CHECKING:
+    from ..local.hold import LocalHold, Need
     from ..twins import Call
 
 __all__ = ["MultiLock"]
@@ -62,6 +64,9 @@ class MultiLock(Handle):
         for lock in self.locks:
             lock.check()
 
+    def __bool__(self) -> bool:
+        return bool(self.locks[0])
+
     def __repr__(self) -> str:
         return f"<MultiLock {', '.join(map(repr, self.names))}>"
 
@@ -71,18 +76,29 @@ class MultiLock(Handle):
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         self._failed = None
+        # Each name has an attempt of its own; this one is for those that are held already.
+        attempt = AttemptOnSeveral(call, self._parts)
+        registry.attempts[attempt] = None
         try:
             for lock in self.locks:
                 if not await lock._acquire(call, max(0.0, deadline - monotonic())):
                     self._failed = lock
                     break
-            else:
-                return True
+        except GeneratorExit:
+            raise  # nothing may be awaited any more
         except BaseException as error:
             await self._leave(call, error)
+            registry.attempts.pop(attempt, None)
             raise
-        await self._leave(call, None)
-        return False
+        if self._failed is not None:
+            await self._leave(call, None)
+        # As a statement: an exception from outside does not come in between this and the return.
+        del registry.attempts[attempt]
+        return self._failed is None
+
+    def _parts(self) -> list[tuple[LocalHold, Need]]:
+        shares = [lock._share for lock in self.locks]
+        return [(share.hold, share) for share in shares if share is not None]
 
     async def _release(self, call: Call) -> None:
         await _each(reversed(self.locks), lambda lock: lock._release(call))

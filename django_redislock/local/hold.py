@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from os import getpid
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import monotonic
@@ -10,7 +11,7 @@ from ..process import process
 from .lost import Lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..backends.base import BaseLockBackend, Grant
     from .owners import LockId, Owner
@@ -21,6 +22,10 @@ __all__ = ["LONGEST_PAUSE", "RENEW_AT", "LocalHold", "Need"]
 RENEW_AT = 1 / 3
 # A hold with a long lease is renewed often enough (seconds) to notice a forced release.
 LONGEST_PAUSE = 10.0
+
+
+# Whose answer the first end of a lease is.
+_GRANT = "grant"
 
 
 class Need(Protocol):
@@ -48,10 +53,11 @@ class LocalHold:
     """
 
     __slots__ = (
-        *("__weakref__", "_answered", "_confirmed", "_ends", "_leavers", "_undecided"),
-        *("backend", "due", "fence", "handles_at_loss", "keep_until", "late", "length"),
-        *("limit", "lock_id", "lost", "max_hold", "name", "needs"),
+        *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
+        *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
+        *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "tell_lost", "token"),
+        "undecided",
     )
 
     def __init__(
@@ -73,20 +79,22 @@ class LocalHold:
         self.renew = renew
         self.max_hold = math.inf if max_hold is None else max_hold
         self.lock_id: LockId = (backend.place, name)
-        self.lost = Lost()
-        self.handles_at_loss: list[Any] = []
+        # Why it was lost; the event of that is made for who asks for it.
+        self.lost_reason = ""
+        self._lost: dict[str, Lost] = {}
+        self.handles_at_loss: Sequence[Any] = ()
         self.owner: Owner | None = None
         self.tell_lost: Callable[[LocalHold], object] | None = None
         self.fence = self.pid = 0
+        # A request for it was repeated: the first one may still be on its way.
+        self.asked_again = False
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
-        # Whether a request for it may yet arrive, so that it has to be refused after the end.
-        self.late = False
         self.needs: dict[Need, None] = {}
         self._leavers: dict[Any, None] = {}
         # One item: whoever takes it decides how the hold ends.
-        self._undecided = [True]
+        self.undecided = [True]
         self._confirmed = True
         # When the lease ends, by who asked for that; and whose request was answered.
         self._ends: dict[object, float] = {}
@@ -101,16 +109,24 @@ class LocalHold:
     def alive(self) -> bool:
         """Whether it is held, by its own clock."""
         return bool(
-            self._undecided
-            and not self.lost.reason
-            and self.pid == process.look()
+            self.undecided
+            and not self.lost_reason
+            and self.pid == getpid()
             and min(list(self._ends.values()), default=-math.inf) > monotonic()
         )
 
     @property
     def is_over(self) -> bool:
         """Whether it was released, dropped or lost."""
-        return not self._undecided or bool(self.lost.reason)
+        return not self.undecided or bool(self.lost_reason)
+
+    @property
+    def lost(self) -> Lost:
+        """The event of its loss."""
+        lost = self._lost.get("event") or self._lost.setdefault("event", Lost())
+        if self.lost_reason:
+            lost.set(self.lost_reason)
+        return lost
 
     def begin(self, grant: Grant, owner: Owner, need: Need) -> bool:
         """It was granted. Returns False if the answer came too late."""
@@ -119,11 +135,11 @@ class LocalHold:
         self.since = monotonic()
         self._confirmed = grant.confirmed
         self.needs[need] = None
-        self._ends[need] = grant.ends
-        self._answered[need] = None
+        self._ends[_GRANT] = grant.ends
+        self._answered[_GRANT] = None
         self._set_due()
         self.pid = process.pid
-        return self.alive
+        return grant.ends > self.since
 
     # Who needs it.
 
@@ -138,17 +154,20 @@ class LocalHold:
         Of several who leave at once, one gets True.
         """
         self.needs.pop(need, None)
-        while not self.is_needed():
+        while not self.needs or not self.is_needed():
             self._leavers[need] = None
-            if not self.is_needed():
-                return self.decide()
+            if not self.needs or not self.is_needed():
+                is_ours = self.undecided and self.decide()
+                # Nobody joins what is decided: the mark is not needed any more.
+                self._leavers.pop(need, None)
+                return bool(is_ours)
             self._leavers.pop(need, None)
         # An interrupted attempt to leave may have left its mark, and then nobody could join.
         self._leavers.pop(need, None)
         return False
 
     def is_needed(self) -> bool:
-        return bool(self.needs) and bool(self.handles)
+        return any(need.handle is not None for need in list(self.needs))
 
     @property
     def is_tied(self) -> bool:
@@ -165,14 +184,14 @@ class LocalHold:
     def decide(self) -> bool:
         """End it here and now; nobody but the one who gets True does anything about that."""
         try:
-            return self._undecided.pop()
+            return self.undecided.pop()
         except IndexError:
             return False
 
     @property
     def is_decided(self) -> bool:
         """Whether somebody ends it, or has ended it, and finds out what became of it."""
-        return not self._undecided
+        return not self.undecided
 
     @property
     def handles(self) -> list[Any]:
@@ -183,7 +202,8 @@ class LocalHold:
         """It is over, though nobody here ended it."""
         # They are told in another thread, and may be dropped before that.
         self.handles_at_loss = self.handles_at_loss or self.handles
-        self.lost.set(reason)
+        self.lost_reason = self.lost_reason or reason
+        self.lost.set(self.lost_reason)
 
     # Its lease.
 
@@ -220,8 +240,8 @@ class LocalHold:
         self._set_due()
 
     def _set_due(self) -> None:
-        now, ends = monotonic(), self.ends
-        if self.next_length(now) is None:
+        now, ends = monotonic(), min(list(self._ends.values()))
+        if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
             self.due = ends
         else:
             span = min(self.length, ends - now)

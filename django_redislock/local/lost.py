@@ -14,14 +14,16 @@ __all__ = ["Lost"]
 
 
 class Lost:
-    """Set when the hold was lost, with the reason. The handle's next hold has one of its own."""
+    """Set when the hold was lost, with the reason. The handle's next hold has one of its own.
+
+    A waiter adds its waker first and then looks at the reason; ``set`` does it the other way round:
+    no mutex, and nobody is missed.
+    """
 
     __slots__ = ("_wakers", "reason")
 
     def __init__(self) -> None:
         self.reason = ""
-        # What wakes those who wait. A waiter adds its waker first and then looks at the reason;
-        # ``set`` does it the other way round: no mutex, and nobody is missed.
         self._wakers: deque[Callable[[], object]] = deque()
 
     def is_set(self) -> bool:

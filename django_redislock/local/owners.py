@@ -6,14 +6,12 @@ import asyncio
 import itertools
 import threading
 import weakref
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..process import process
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-
-    from .hold import LocalHold
 
 __all__ = ["LockId", "Owner", "this_owner"]
 
@@ -21,6 +19,9 @@ __all__ = ["LockId", "Owner", "this_owner"]
 LockId: TypeAlias = "tuple[Hashable, str]"
 
 _numbers = itertools.count(1)
+
+# An owner looks for what it may forget when it has taken twice as many locks, and some more.
+FEW = 64
 
 
 class Owner:
@@ -34,16 +35,17 @@ class Owner:
         self.task = weakref.ref(task) if task is not None else None
         # The hold that it took last of each lock. Only the owner itself changes this dictionary;
         # what other threads have released is found out by looking at the hold.
-        self.taken: dict[LockId, LocalHold] = {}
+        self.taken: dict[LockId, Any] = {}
+        self.most_taken = FEW
+        # Until its first hold.
+        self.is_new = True
 
-    def took(self, hold: LocalHold) -> None:
-        """It has acquired this hold."""
-        if len(self.taken) >= 64 and len(self.taken) & (len(self.taken) - 1) == 0:
-            # At each power of two: what was released meanwhile does not pile up.
-            for lock_id, older in list(self.taken.items()):
-                if older.is_over:
-                    self.taken.pop(lock_id, None)
-        self.taken[hold.lock_id] = hold
+    def forget_released(self) -> None:
+        """Forget what was released; the owner asks for that when there is much to forget."""
+        for lock_id, hold in list(self.taken.items()):
+            if hold.is_over:
+                self.taken.pop(lock_id, None)
+        self.most_taken = 2 * len(self.taken) + FEW
 
     def is_running(self) -> bool:
         """Whether its code may still run, as far as that can be known."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .hold import LocalHold, Need
     from .owners import LockId
 
-__all__ = ["Attempt", "Registry", "leave_queue", "registry"]
+__all__ = ["LATE", "Attempt", "AttemptOnSeveral", "Registry", "registry", "take_back"]
 
 # How long (seconds) an acquire that nobody waits for any more may still be on its way.
 LATE = 60.0
@@ -55,6 +55,11 @@ class Attempt:
     def is_over(self) -> bool:
         return self.failed or self.call.is_over
 
+    @property
+    def holds(self) -> list[LocalHold]:
+        """The holds that it acquires, shares or releases."""
+        return [self.hold] if self.joining is None else [self.hold, self.joining]
+
     def finish(self, under_way: Set[LocalHold]) -> None:
         """Put right what it may have left half done. Doing so twice does no harm.
 
@@ -63,28 +68,59 @@ class Attempt:
         hold = self.hold
         for one in (self.joining, hold if self.releases or hold.pid else None):
             if one is not None:
-                self._leave(one, one in under_way)
+                _leave(one, self.need, one in under_way, self.releases or self.is_ours)
         if not self.releases and not hold.pid:
             hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
             if self.is_ours:
                 # Whether it was granted is unknown: cancelled by token, it is not in any case.
-                cancel = partial(hold.backend.cancel, hold.name, hold.token, LATE)
-                until_done(hold, cancel, monotonic() + hold.length)
+                take_back(hold, LATE)
         registry.attempts.pop(self, None)
 
-    def _leave(self, hold: LocalHold, others: bool) -> None:
-        if self.need is not None:
-            hold.leave(self.need)
-        if hold.is_needed() or others:
-            return
-        # Whoever had decided to end it may not have got any further.
-        hold.decide()
-        registry.holds.pop(hold, None)
-        now = monotonic()
-        if hold.keep_until <= now and (self.releases or self.is_ours):
-            release = partial(hold.backend.release, hold.name, hold.token)
-            until_done(hold, release, hold.ends if hold.pid else now + hold.length)
+
+class AttemptOnSeveral:
+    """An acquire of several names under way, each of which has an attempt of its own beside it.
+
+    ``parts()``: the holds that were acquired so far, and what needs them.
+    """
+
+    __slots__ = ("call", "parts")
+
+    failed = False
+
+    def __init__(self, call: Call, parts: Callable[[], list[tuple[LocalHold, Need]]]) -> None:
+        self.call = call
+        self.parts = parts
+
+    @property
+    def is_over(self) -> bool:
+        return self.call.is_over
+
+    @property
+    def holds(self) -> list[LocalHold]:
+        """The holds that were acquired so far."""
+        return [hold for hold, _ in self.parts()]
+
+    def finish(self, under_way: Set[LocalHold]) -> None:
+        """Leave them all."""
+        for hold, need in self.parts():
+            _leave(hold, need, hold in under_way, True)
+        registry.attempts.pop(self, None)
+
+
+def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) -> None:
+    """End the need of an interrupted attempt; ``others`` may still acquire or release the hold."""
+    if need is not None:
+        hold.leave(need)
+    if hold.is_needed() or others:
+        return
+    # Whoever had decided to end it may not have got any further.
+    hold.decide()
+    registry.holds.pop(hold, None)
+    now = monotonic()
+    if hold.keep_until <= now and may_release:
+        release = partial(hold.backend.release, hold.name, hold.token)
+        until_done(hold, release, hold.ends if hold.pid else now + hold.length)
 
 
 class Registry:
@@ -96,19 +132,14 @@ class Registry:
     def reset(self) -> None:
         """Hold nothing of what the parent holds, in a forked child."""
         self.holds: dict[LocalHold, None] = {}
-        self.attempts: dict[Attempt, None] = {}
+        self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
 
     def sweep(self) -> None:
         """Finish the attempts that were interrupted, and drop the holds that nobody needs."""
         # The holds first: one whose acquire ends meanwhile has its need by then.
         holds, attempts = list(self.holds), list(self.attempts)
         over = [attempt for attempt in attempts if attempt.is_over]
-        under_way = {
-            hold
-            for attempt in set(attempts).difference(over)
-            for hold in (attempt.hold, attempt.joining)
-            if hold is not None
-        }
+        under_way = {hold for one in set(attempts).difference(over) for hold in one.holds}
         for attempt in over:
             # In this order: one that ends well is taken out before its call is over.
             if attempt in self.attempts:
@@ -128,9 +159,11 @@ class Registry:
         return bool(self.holds or self.attempts)
 
 
-def leave_queue(hold: LocalHold) -> None:
-    """Take the claim of an attempt back, in the background: it gave up after a wait, say."""
-    late = LATE if hold.late else 0.0
+def take_back(hold: LocalHold, late: float) -> None:
+    """Take the claim back in the background, whether it waits or holds.
+
+    ``late``: for how many seconds a request of it may still arrive, and is refused then.
+    """
     cancel = partial(hold.backend.cancel, hold.name, hold.token, late)
     until_done(hold, cancel, monotonic() + hold.length)
 

@@ -61,8 +61,11 @@ class Renewal:
         self._thread = ServiceThread(
             "django_redislock-renewal", self._serve, lambda: bool(registry)
         )
+        # Whether the thread runs; asked before each acquire.
+        self.is_running = self._thread.is_running
         self._made: dict[str, queue.SimpleQueue[None]] = {}
-        self._wake_at = 0.0
+        # When the thread looks next; what is due before that wakes it.
+        self.wake_at = 0.0
         self._swept_at = 0.0
         self._used: dict[BaseLockBackend, float] = {}
         self._warned: dict[BaseLockBackend, float] = {}
@@ -70,11 +73,6 @@ class Renewal:
     def ensure(self) -> None:
         """Be there. Raises ``RuntimeError`` where no thread can be started."""
         self._thread.ensure()
-
-    def watch(self, hold: LocalHold) -> None:
-        """The hold is due at another time than before, or for the first time."""
-        if hold.due < self._wake_at:
-            self.wake()
 
     def wake(self) -> None:
         """Look at once."""
@@ -115,16 +113,16 @@ class Renewal:
                 needed_at = now
             elif now > needed_at + LINGER:
                 return
-            self._wake_at = self._look_at_holds(now)
+            self.wake_at = self._look_at_holds(now)
             try:
-                self._wakes.get(timeout=max(0.0, self._wake_at - monotonic()))
+                self._wakes.get(timeout=max(0.0, self.wake_at - monotonic()))
             except queue.Empty:
                 continue
 
     def _mend(self, now: float) -> None:
         """Put right what interrupted callers left half done."""
         for attempt in list(registry.attempts):
-            self._used[attempt.hold.backend] = now
+            self._used.update((hold.backend, now) for hold in attempt.holds)
         registry.sweep()
         for backend, used_at in list(self._used.items()):
             backend.mend()
@@ -140,7 +138,7 @@ class Renewal:
                 continue  # whoever ends it finds out what became of it
             if hold.ends <= now:
                 hold.lose("its lease ran out")
-            if hold.lost.reason:
+            if hold.lost_reason:
                 lost.append(hold)
             elif hold.due <= now + BATCH_WINDOW:
                 if hold.is_needed():

@@ -115,7 +115,13 @@ def complain(silent: Sequence[Silent], consequence: str) -> None:
 
 
 def reasons(silent: Sequence[Silent]) -> list[str]:
-    return [f"LOCKS[{one.alias!r}]: {one.error}" for one in silent]
+    """Why these are silent, each with its entry of ``LOCKS``, which most errors name anyhow."""
+    return [
+        str(one.error)
+        if (where := f"LOCKS[{one.alias!r}]") in str(one.error)
+        else f"{where}: {one.error}"
+        for one in silent
+    ]
 
 
 def _globs(names: str | Sequence[str] | None) -> tuple[str, ...]:

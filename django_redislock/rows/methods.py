@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from ..functions.calls import LockedCalls, OnBusy, WhenBusy
+from ..functions.refused import refuse_decorated
 from ..options import LockOptions, check_options, documented
 from .holds import LockedRow, Refresh, check_saved
 from .lockable import LockableMixin, lock_of
@@ -141,6 +142,7 @@ def locked_method(
     check_options(options)
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        refuse_decorated(method, "@locked_method")
         if not callable(method) or isinstance(method, type):
             raise TypeError(f"@locked_method decorates a method of a model, not {method!r}.")
         return LockedMethodCalls(method, name, refresh, when_busy, options).wrapper()

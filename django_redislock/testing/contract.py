@@ -17,7 +17,6 @@ Each test runs twice: with the verbs as threads call them, and as coroutines do.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +24,8 @@ import pytest
 from django_redislock.backends.base import BaseLockBackend, Busy, Extension, Grant
 from django_redislock.testing.sharing import SharingContract
 from django_redislock.testing.verbs import LONG, SHORT, Verbs, outlive, wait_until
+
+from ..clock import monotonic
 
 __all__ = ["BackendContract"]
 
@@ -51,10 +52,10 @@ class BackendContract(SharingContract):
     # One holder.
 
     def test_a_free_name_is_granted_for_the_lease(self, verbs: Verbs) -> None:
-        before = time.monotonic()
+        before = monotonic()
         grant = verbs.hold(verbs.claim(lease=LONG))
         assert grant.confirmed
-        assert before + LONG - 0.01 < grant.ends < time.monotonic() + LONG
+        assert before + LONG - 0.01 < grant.ends < monotonic() + LONG
 
     def test_a_held_name_is_busy_and_says_who_holds_it(self, verbs: Verbs) -> None:
         held = verbs.claim(lease=LONG)
@@ -114,7 +115,7 @@ class BackendContract(SharingContract):
     def test_extend_sets_the_lease_anew(self, verbs: Verbs) -> None:
         claim, ends = verbs.hold_and_extend(SHORT, LONG)
         assert ends is not None
-        assert LONG - 5 < ends - time.monotonic() <= LONG
+        assert LONG - 5 < ends - monotonic() <= LONG
         outlive()
         assert verbs.holders() == [claim.token]
         verbs.shorten(claim)
@@ -126,14 +127,14 @@ class BackendContract(SharingContract):
         verbs.hold(claim)
         (ends,) = verbs.extend(Extension("a", claim.token, SHORT, at_least=True))
         assert ends is not None
-        assert ends > time.monotonic() + LONG / 2
+        assert ends > monotonic() + LONG / 2
 
     def test_many_are_extended_together(self, verbs: Verbs) -> None:
         claims = [verbs.claim(str(number)) for number in range(600)]
         for claim in claims[::2]:
             verbs.hold(claim)
         ends = verbs.extend(*(Extension(one.name, one.token, 2 * LONG) for one in claims))
-        longer = time.monotonic() + LONG
+        longer = monotonic() + LONG
         assert [end is not None and end > longer for end in ends] == [True, False] * 300
 
     def test_fences_rise_and_are_exact_as_floats(self, verbs: Verbs) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -10,15 +13,27 @@ from typing import Any
 from django.conf import settings
 from django.test.utils import TestContextDecorator, override_settings
 
-from ..conf import DEFAULT_LOCK_ALIAS, LockConfig
+from ..backends.base import BaseLockBackend, Hold
+from ..conf import DEFAULT_LOCK_ALIAS, LockConfig, read_settings
 from ..exceptions import LockError, readable
+from ..handler import lock_backends
+from ..local.background import background
 from ..local.hold import LocalHold
 from ..local.registry import registry
 
 __all__ = ["LocksLeft", "override_locks"]
 
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
-CACHE = "django_redislock_testing"
+# What Django keeps in it is private, and no type stub knows it.
+_lazy: Any = settings
+
+# The entries of LOCKS that say where locks live.
+PLACES = ("BACKEND", "CACHE", "LOCATION", "OPTIONS")
+
+# What the process releases by itself has this long (seconds) to arrive.
+FLUSHED_WITHIN = 1.0
+# How many live holds are looked through for some that were dropped.
+MOST = 1000
 
 
 class LocksLeft(AssertionError):
@@ -34,7 +49,8 @@ class override_locks(override_settings):
     classes.
 
     At the end, what this process has acquired meanwhile and still holds is released, and raises
-    ``LocksLeft`` unless another exception is on its way.
+    ``LocksLeft`` unless another exception is on its way. It is asked of the backends, so that a
+    handle that was dropped counts too.
     """
 
     def __init__(self, redis_url: str | None = None, /, **entry: Any) -> None:
@@ -48,17 +64,34 @@ class override_locks(override_settings):
         self._redis_url = redis_url
         self._entry = entry
         self._held_before: set[LocalHold] = set()
+        self._layer: Any = None
 
     def enable(self) -> None:
         self.options = self._overridden()
         self._held_before = set(registry.holds)
         super().enable()
+        self._layer = _lazy._wrapped
+        try:
+            # What is wrong with the entry shows here, and not in the first use of a lock.
+            lock_backends.all()
+        except BaseException:
+            self._take_away()
+            raise
 
     def disable(self) -> None:
         left = self._release_all()
-        super().disable()
+        self._take_away()
         if left:
             raise LocksLeft(f"Still held at the end, and now released: {', '.join(left)}.")
+
+    def _take_away(self) -> None:
+        if _lazy._wrapped is not self._layer:
+            # Settings that were changed later are still in force, as those of pytest-django's
+            # ``settings``, and in the end bring back this layer: nothing must be left in it.
+            for name in self.options:
+                vars(self._layer).pop(name, None)
+            self.wrapped = _lazy._wrapped
+        super().disable()
 
     def __exit__(
         self,
@@ -78,34 +111,52 @@ class override_locks(override_settings):
 
     def _overridden(self) -> dict[str, Any]:
         configured = getattr(settings, "LOCKS", {})
-        aliases = {DEFAULT_LOCK_ALIAS: {}, **configured}
+        read_settings(configured)
         place: dict[str, Any] = {"BACKEND": MEMORY, "OPTIONS": {}}
-        if self._redis_url is None:
-            locks = {alias: {**entry, **place, **self._entry} for alias, entry in aliases.items()}
-            return {"LOCKS": locks}
-        place |= {"BACKEND": LockConfig.backend, "CACHE": CACHE}
+        if self._redis_url is not None:
+            place |= {"BACKEND": LockConfig.backend, "LOCATION": self._redis_url}
         world = f"test-{secrets.token_hex(6)}"
         locks = {}
-        for alias, entry in aliases.items():
-            own_prefix = entry.get("KEY_PREFIX", LockConfig.key_prefix)
-            prefix = {"KEY_PREFIX": f"{own_prefix}-{world}"}
-            locks[alias] = {**entry, **place, **prefix, **self._entry}
-        cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": self._redis_url}
-        return {"LOCKS": locks, "CACHES": {**settings.CACHES, CACHE: cache}}
+        for alias, entry in {DEFAULT_LOCK_ALIAS: {}, **configured}.items():
+            kept = {name: value for name, value in entry.items() if name not in PLACES}
+            if self._redis_url is not None:
+                own_prefix = entry.get("KEY_PREFIX", LockConfig.key_prefix)
+                kept["KEY_PREFIX"] = f"{own_prefix}-{world}"
+            locks[alias] = {**kept, **place, **self._entry}
+        return {"LOCKS": locks}
 
     def _release_all(self) -> list[str]:
-        """Release what is held since the beginning; return what a handle still holds."""
+        """Release what is held since the beginning; return what should not be held any more."""
         forgotten = []
-        for hold in list(registry.holds):
-            if hold in self._held_before:
+        tokens = {hold.token for hold in self._held_before}
+        for ours in list(registry.holds):
+            if ours in self._held_before:
                 continue
-            if hold.alive and hold.is_needed() and not hold.is_kept_by_transactions:
-                forgotten.append(_described(hold))
-            hold.decide()
-            registry.holds.pop(hold, None)
+            tokens.add(ours.token)
+            if ours.alive and not (ours.is_tied and ours.is_kept_by_transactions):
+                forgotten.append(_described(ours))
+            ours.decide()
+            registry.holds.pop(ours, None)
             with suppress(LockError):
-                hold.backend.release(hold.name, hold.token)
-        return forgotten
+                ours.backend.release(ours.name, ours.token)
+        return forgotten + [
+            f"{readable(hold.name)!r} (by {readable(hold.holder)})"
+            for backend in lock_backends.all(initialized_only=True)
+            for hold in _dropped(backend, tokens)
+        ]
+
+
+def _dropped(backend: BaseLockBackend, known: set[str]) -> Iterator[Hold]:
+    """Release and yield what was acquired here, and what no handle is left of to release it."""
+    background.flush(FLUSHED_WITHIN)
+    with suppress(LockError):
+        for hold in backend.list(0, MOST).holds:
+            if hold.token in known or hold.detached or hold.damaged:
+                continue
+            if (hold.holder.host, hold.holder.pid) != (socket.gethostname(), os.getpid()):
+                continue
+            if backend.release(hold.name, hold.token):
+                yield hold
 
 
 def _described(ours: LocalHold) -> str:

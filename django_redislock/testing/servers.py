@@ -25,6 +25,8 @@ from typing import IO, TYPE_CHECKING
 
 from django_redislock.testing.launcher import SupervisedProcess
 
+from ..clock import monotonic
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
@@ -189,14 +191,14 @@ class EmbeddedServer:
         self.process = process
 
     def _wait_until_ready(self, process: SupervisedProcess, output: IO[bytes]) -> None:
-        deadline = time.monotonic() + STARTS_WITHIN
+        deadline = monotonic() + STARTS_WITHIN
         while not _answers(self.port, self._password(), process.pid):
             ended = process.poll()
             said = f"{' '.join(process.args)}\n{_text(output)}"
             if ended is not None:
                 error = _PortTaken if any(sign in said for sign in PORT_IS_TAKEN) else ServerError
                 raise error(f"The server has ended by itself ({ended}): {said}")
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise ServerError(f"The server does not answer after {STARTS_WITHIN:g} s: {said}")
             time.sleep(POLL_EVERY)
 

@@ -12,7 +12,6 @@ from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
 from ..local.registry import registry
-from ..local.renewal import renewal
 from ..names import check_name
 
 __all__ = [
@@ -115,26 +114,36 @@ def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
 def expire(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     """Let the lease of whoever holds the name end now, as if the time had passed.
 
-    Handles in this process see the loss at once, those of other processes at their next renewal.
+    Handles in this process see the loss, and ``on_lost`` is called, before this returns; those of
+    other processes see it at their next renewal.
     The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
     """
-    lock_id = (lock_backends[using].place, name)
-    for hold in assert_locked(name, using=using):
-        for ours in registry.find(lock_id, hold.token):
-            renewal.mark_lost(ours, "its lease ran out")
-        # A shorter lease would not do: those who wait have been told when the present one ends.
-        lock_backends[using].force_release(name, hold.token)
+    # A shorter lease would not do: those who wait have been told when the present one ends.
+    _end(name, using, "its lease ran out")
 
 
 def lose(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     """Release the name by force, as the admin or ``clearlocks`` do.
 
-    Handles in this process see the loss at once, those of other processes at their next renewal.
+    Handles in this process see the loss, and ``on_lost`` is called, before this returns; those of
+    other processes see it at their next renewal.
     The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
     """
+    _end(name, using, "it was released by force")
+
+
+def _end(name: str, using: str, reason: str) -> None:
+    backend = lock_backends[using]
     for hold in assert_locked(name, using=using):
-        lock_backends[using].force_release(name, hold.token)
-        renewal.lost_by_force(lock_backends[using].place, name, hold.token)
+        for ours in registry.find((backend.place, name), hold.token):
+            # Not in another thread, as it is when a hold is lost by itself: a test goes on with
+            # what its ``on_lost`` has done.
+            if ours.decide():
+                ours.lose(reason)
+                registry.holds.pop(ours, None)
+                if ours.tell_lost is not None:
+                    ours.tell_lost(ours)
+        backend.force_release(name, hold.token)
 
 
 def _held_instead(using: str) -> str:

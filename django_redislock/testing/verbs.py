@@ -23,6 +23,8 @@ from django_redislock.backends.base import (
 )
 from django_redislock.backends.waiters import Turn, Waiter
 
+from ..clock import monotonic
+
 __all__ = ["LONG", "SHORT", "Ear", "Verbs", "outlive", "wait_until"]
 
 T = TypeVar("T")
@@ -102,7 +104,7 @@ class Verbs:
             claim = self.claim(lease=lease)
             known_to_end = self.hold(claim).ends
             (ends,) = self.extend(Extension(claim.name, claim.token, longer))
-            if ends is not None or time.monotonic() < known_to_end:
+            if ends is not None or monotonic() < known_to_end:
                 break
         return claim, ends
 
@@ -139,9 +141,9 @@ class Verbs:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN
+    deadline = monotonic() + WITHIN
     while not condition():
-        assert time.monotonic() < deadline, f"not within {WITHIN:g} s"
+        assert monotonic() < deadline, f"not within {WITHIN:g} s"
         time.sleep(0.002)
 
 

@@ -16,9 +16,11 @@ from django.views.generic import View
 
 from ..exceptions import LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_coroutine
+from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
-from ..names import CallNames, NameSource, UnusableName, dotted_path
+from ..names import CallNames, NameSource, dotted_path
 from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
+from .naming import name_of_call
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed
 
@@ -27,12 +29,6 @@ __all__ = ["ViewLock"]
 logger = logging.getLogger("django_redislock")
 
 V = TypeVar("V", bound=Callable[..., Any])
-
-NOBODY = (
-    "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
-    "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
-    "key."
-)
 
 
 @dataclass(frozen=True)
@@ -47,31 +43,35 @@ class ViewLock:
     options: Mapping[str, Any]
 
     def __call__(self, view: V) -> V:
-        method = _method_of_view(view)
+        refuse_decorated(view, "@locked_view")
+        method, is_async = _bound_method(view), iscoroutinefunction(view)
         if method is None:
-            signature, what = _signature_of_function(view), getattr(view, "view_class", view)
-            is_async = iscoroutinefunction(view)
-        elif method.__name__ != "dispatch":
-            signature, what = _signature_of_method(method.__func__), type(method.__self__)
-            is_async = iscoroutinefunction(view)
-        elif _is_rest_framework_view(type(method.__self__)):
-            return self._inside_rest_framework(view, method.__self__)
+            signature, what = (
+                _signature_of_function(view),
+                dotted_path(getattr(view, "view_class", view)),
+            )
         else:
-            # A plain function, even where the handlers that it returns are coroutine functions.
-            signature, what = _signature_of_method(method.__func__), type(method.__self__)
-            is_async = method.__self__.view_is_async
-        names = CallNames(self.name, signature, dotted_path(what), first="request")
+            signature = _signature_of_method(method.__func__)
+            what = _path_of_method(method)
+            if method.__name__ == "dispatch" and isinstance(method.__self__, View):
+                if _is_rest_framework_view(type(method.__self__)):
+                    return self._inside_rest_framework(view, method.__self__)
+                # A plain function, even where the handlers it returns are coroutine functions.
+                is_async = method.__self__.view_is_async
+        names = CallNames(self.name, signature, what, first="request")
         around = self._around_coroutine if is_async else self._around
-        return around(view, names, dotted_path(what))  # type: ignore[return-value]
+        return around(view, names, what)  # type: ignore[return-value]
 
     def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
         @wraps(view)
         def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request)
+            outer = request.lock = _held_around(request, what)
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
-            name = refuse_coroutine(_name(names, (request, *args), kwargs), f"The name of {what}")
+            name = refuse_coroutine(
+                name_of_call(names, (request, *args), kwargs), f"The name of {what}"
+            )
             handle = self._handle(name, what, (request, *args), kwargs)
             held = None
             with ExitStack() as stack:
@@ -121,11 +121,11 @@ class ViewLock:
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request)
+            outer = request.lock = _held_around(request, what)
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
-            make_name = sync_to_async(_name) if ask_in_thread else _name
+            make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
             name = await _awaited(make_name(names, (request, *args), kwargs))
             handle = self._handle(name, what, (request, *args), kwargs)
             held = None
@@ -193,42 +193,36 @@ class ViewLock:
         return self.proceeds
 
 
-def _held_around(request: Any) -> Lock | MultiLock | None:
+def _held_around(request: Any, what: str) -> Lock | MultiLock | None:
     """The lock of a view around this one, which that one finds in ``request.lock`` again."""
+    if not hasattr(request, "method"):
+        raise TypeError(
+            f"{what} got an {type(request).__name__} first: @locked_view decorates what gets a "
+            "request there. Write @locked(...) instead."
+        )
     handle = getattr(request, "lock", None)
     return handle if isinstance(handle, (Lock, MultiLock)) and handle.held else None
-
-
-def _name(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    if names.mention("request.user") and _is_nobody(args[0]):
-        # Some of its attributes have a value: the username of nobody is an empty text.
-        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
-    try:
-        return names.of(args, kwargs)
-    except UnusableName as error:
-        if error.is_missing and error.field.startswith("request.user"):
-            raise UnusableName(f"{error} {NOBODY}", error.field) from None
-        raise
-
-
-def _is_nobody(request: Any) -> bool:
-    if not hasattr(request, "user"):
-        return False
-    return not getattr(request.user, "is_authenticated", request.user is not None)
 
 
 async def _awaited(result: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
-def _method_of_view(view: Any) -> Any:
-    """The method of a class view that this is, below what ``method_decorator`` wraps around it."""
+def _bound_method(view: Any) -> Any:
+    """The method of an object that this is, below what ``method_decorator`` wraps around it."""
     while view is not None:
         method = view.func if isinstance(view, partial) else view
-        if inspect.ismethod(method) and isinstance(method.__self__, View):
+        if inspect.ismethod(method):
             return method
         view = getattr(view, "__wrapped__", None)
     return None
+
+
+def _path_of_method(method: Any) -> str:
+    owner = method.__self__ if isinstance(method.__self__, type) else type(method.__self__)
+    # A class view is known by its class, whichever of its handlers is locked.
+    is_handler = issubclass(owner, View)
+    return dotted_path(owner) if is_handler else f"{dotted_path(owner)}.{method.__name__}"
 
 
 @lru_cache(maxsize=512)

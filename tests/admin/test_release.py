@@ -279,7 +279,7 @@ def test_redis_that_hangs_is_waited_for_once(
         asked.append(name)
         raise LockUnavailable("it did not answer", name=name)
 
-    monkeypatch.setattr("django_redislock.admin.release.PATIENCE", 0)
+    monkeypatch.setattr("django_redislock.admin.release.ANSWERS_WITHIN", 0)
     monkeypatch.setattr(lock_backends["memory"], verb, hang)
     said = release(admin_client, html)
     assert len(asked) == 1

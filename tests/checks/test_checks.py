@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from django.core import checks
 from django.core.cache import caches
 from django.test import override_settings
+from redis import Redis
 
 from django_redislock import lock
 from django_redislock.checks import check_backends
@@ -71,7 +73,11 @@ def test_nothing_to_say_of_locks_in_a_database_of_their_own():
         ({"default": {"LEASE": 0}}, "LOCKS['default']['LEASE']"),
         ({"default": {"WAIT": -1}}, "LOCKS['default']['WAIT']"),
         ({"default": {"LEESE": 1}}, "'LEESE'"),
-        ({"default": "redis"}, "must be a dictionary"),
+        ({"default": "redis"}, "must be a dictionary such as {"),
+        ({"LEASE": 10, "WAIT": 2}, 'LOCKS = {"default": {"LEASE": 10, "WAIT": 2}}'),
+        ({"LOCATION": "redis://:secret@x/0"}, 'LOCKS = {"default": {"LOCATION": ...}}'),
+        ({"default": {"LEASEE": 10}}, "Did you mean 'LEASE'?"),
+        ({"default": {"PATIENCE": -1}}, "LOCKS['default']['PATIENCE']"),
         (["default"], "LOCKS must be a dictionary"),
     ],
 )
@@ -144,7 +150,12 @@ def test_the_settings_check_does_not_connect(settings):
 def test_a_server_that_does_not_answer_is_a_warning_under_deploy(settings):
     settings.CACHES = {"default": cache("redis://127.0.0.1:1/0")}
     settings.LOCKS = {}
-    assert ids(deploy=True) == ["locks.W001"]
+    (message,) = check_backends(deploy=True)
+    assert message.id == "locks.W001"
+    assert message.msg == (
+        "Redis (LOCKS['default'], cache 'default') does not answer at 127.0.0.1:1; is it running? "
+        "Connection refused"
+    )
 
 
 def test_a_database_shared_with_a_cache_that_clear_empties(settings, server):
@@ -155,19 +166,51 @@ def test_a_database_shared_with_a_cache_that_clear_empties(settings, server):
     assert "'default'" in message.msg
 
 
+def djangos(url: str) -> dict[str, object]:
+    return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
+
+
 def test_the_same_database_by_another_name_and_by_djangos_own_cache(settings, server):
     other_name = server.url.replace("127.0.0.1", "localhost")
     settings.CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": server.url,
-        },
+        "default": djangos(server.url),
         "locks": cache(other_name),
         "also": cache(server.url),
     }
     settings.LOCKS = {"default": {"CACHE": "locks"}}
     (message,) = check_backends(deploy=True)
+    assert (message.id, message.level) == ("locks.E004", checks.ERROR)
     assert "'default', 'also'" in message.msg
+
+
+@pytest.mark.parametrize("locks", [{}, {"default": {"LOCATION": "the same"}}])
+def test_djangos_own_cache_in_the_same_database_is_an_error(settings, server, locks):
+    settings.CACHES = {"default": djangos(server.url)}
+    for entry in locks.values():
+        entry["LOCATION"] = server.url
+    settings.LOCKS = locks
+    assert ids(deploy=True) == ["locks.E004"]
+    settings.SILENCED_SYSTEM_CHECKS = ["locks.E004"]
+    (message,) = check_backends(deploy=True)
+    assert message.is_silenced()
+
+
+def test_on_a_cluster_which_has_one_database_it_is_a_warning(settings, server, monkeypatch):
+    settings.CACHES = {"default": djangos(server.url)}
+    settings.LOCKS = {}
+    info = Redis.info
+    monkeypatch.setattr(Redis, "info", lambda *_: {**info(*_), "redis_mode": "cluster"})
+    assert ids(deploy=True) == ["locks.W003"]
+
+
+def test_the_settings_of_the_readme_are_in_order(settings, server):
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    block = text.partition("```python settings\n")[2].partition("```")[0]
+    named = {"INSTALLED_APPS": [], "CACHES": {"default": cache(server.url)}}
+    exec(block.replace("redis://127.0.0.1:6379", server.url.removesuffix("/0")), named)  # noqa: S102 - our own page
+    assert "LOCATION" in named["LOCKS"]["default"]
+    settings.CACHES, settings.LOCKS = named["CACHES"], named["LOCKS"]
+    assert ids(deploy=False) == ids(deploy=True) == []
 
 
 @pytest.mark.usefixtures("locks_apart")

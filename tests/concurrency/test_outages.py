@@ -17,6 +17,9 @@ from django_redislock.local.shutdown import release_all
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
 
+# For how long (seconds) those who queue wait for a server that went away.
+PATIENCE = 25.0
+
 
 class Crowd:
     """Threads and tasks that wait for one name."""
@@ -61,15 +64,8 @@ class Crowd:
         assert lock_backends["default"].inspect(self.name) == ([], [])
 
 
-@pytest.fixture
-def patience(monkeypatch) -> float:
-    """For how long those who queue wait for a server that went away."""
-    monkeypatch.setattr("django_redislock.waiting.ABSENCE", 25.0)
-    return 25.0
-
-
-def test_all_who_wait_are_served_after_a_restart(own_server, use, patience):
-    use(own_server.url)
+def test_all_who_wait_are_served_after_a_restart(own_server, use):
+    use(own_server.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=40)
     held.acquire()
     crowd = Crowd("a", 6, 6)
@@ -107,8 +103,8 @@ def test_and_when_the_scripts_were_forgotten(own_server, use):
     crowd.assert_served()
 
 
-def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use, patience):
-    use(proxy.url)
+def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use):
+    use(proxy.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=30)
     held.acquire()
     crowd = Crowd("a", 3, 3)
@@ -137,27 +133,27 @@ def test_a_server_that_is_gone_is_told_to_all_who_wait(own_server, use):
         held.release()
 
 
-def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use, patience):
-    use(own_server.url)
+def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use):
+    use(own_server.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=30)
     held.acquire()
     crowd = Crowd("a", 2, 2, wait=5)
     own_server.stop()
     began = time.monotonic()
     crowd.join()
-    assert time.monotonic() - began < patience - 5
+    assert time.monotonic() - began < PATIENCE - 5
     assert len(crowd.errors) == crowd.size
     with pytest.raises(LockUnavailable):
         held.release()
 
 
-def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use, patience):
-    use(own_server.url)
+def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use):
+    use(own_server.url, entry={"PATIENCE": PATIENCE})
     own_server.stop()
     began = time.monotonic()
     with pytest.raises(LockUnavailable):
         lock("a").acquire(wait=30)
-    assert time.monotonic() - began < patience - 5
+    assert time.monotonic() - began < PATIENCE - 5
 
 
 def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use, monkeypatch):
@@ -252,3 +248,18 @@ try:
 except RuntimeError:
     pass
 """
+
+
+@pytest.mark.parametrize("patience", [0, 0.5])
+def test_patience_is_a_setting(own_server, use, patience):
+    use(own_server.url, entry={"PATIENCE": patience})
+    held = lock("a", lease=60, renew=False)
+    held.acquire()
+    crowd = Crowd("a", 1, 1)
+    own_server.stop()
+    began = time.monotonic()
+    crowd.join()
+    assert time.monotonic() - began < 4, "less than the default"
+    assert len(crowd.errors) == crowd.size
+    with pytest.raises(LockUnavailable):
+        held.release()

@@ -152,7 +152,7 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
         await waiting
     backend.wakeups._hear = hear
     refused.set()
-    await asyncio.to_thread(wait_until, lambda: not backend.wakeups._channels.wanted)
+    await asyncio.to_thread(wait_until, lambda: not backend.wakeups.channels.wanted)
     gc.collect()
     await asyncio.sleep(0)
     await held.arelease()

@@ -201,7 +201,7 @@ def test_it_can_be_silent() -> None:
 def test_nothing_is_released_unless_all_backends_answer(settings: Any) -> None:
     without_redis(settings, "down")
     token = hold("a")
-    with pytest.raises(CommandError, match=r"LOCKS\['down'\]: .*refused.*\nNo lock was released"):
+    with pytest.raises(CommandError, match=r"LOCKS\['down'\], .*refused.*\nNo lock was released"):
         cleared(all=True)
     assert is_held("a", token)
     cleared(all=True, using="memory")

@@ -145,7 +145,7 @@ def test_what_is_down_is_told_after_what_is_not(settings: Any) -> None:
     without_redis(settings, "down")
     hold("a")
     stream = io.StringIO()
-    with pytest.raises(CommandError, match=r"LOCKS\['down'\]: .*refused") as caught:
+    with pytest.raises(CommandError, match=r"LOCKS\['down'\], .*refused") as caught:
         listed(stream)
     assert caught.value.returncode == 1
     assert "\na " in stream.getvalue()

@@ -43,7 +43,7 @@ def test_it_works_and_ends() -> None:
     assert done.wait(10)
     assert worker.thread.wait(10)
     assert [*names] == ["a-worker"]
-    assert not worker.thread.running
+    assert not worker.thread.is_running()
 
 
 def test_no_job_is_left_and_never_do_two_threads_work() -> None:
@@ -124,7 +124,7 @@ def test_a_child_starts_a_thread_of_its_own() -> None:
     worker.do(stop.wait)
     wait_until(lambda: worker.running)
     worker.thread.reset()  # as in the child, where that thread does not run
-    assert not worker.thread.running
+    assert not worker.thread.is_running()
     worker.do(done.set)
     assert done.wait(10)
     stop.set()

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import threading
 import warnings
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import transaction
+from django.http import HttpResponse
+from django.test import RequestFactory
 
-from django_redislock import lock
+from django_redislock import lock, locked, locked_view
 from django_redislock.exceptions import LockMisuse
+from django_redislock.local import misuse
 
 
 @pytest.fixture(autouse=True)
-def _debug(settings):
+def _debug(settings: Any) -> None:
     settings.DEBUG = True
 
 
-def test_the_same_name_twice_in_one_context():
+def test_the_same_name_twice_in_one_context() -> None:
     with lock("twice"), pytest.warns(LockMisuse, match="waits for itself.*reentrant=True"):
         assert not lock("twice").acquire(wait=0.01)
 
 
-def test_to_ask_without_waiting_is_no_mistake():
+def test_to_ask_without_waiting_is_no_mistake() -> None:
     with lock("twice"):
         assert not lock("twice").acquire(wait=0)
 
 
-def test_two_names_in_opposite_orders_with_both_places():
+def test_two_names_in_opposite_orders_with_both_places() -> None:
     with lock("one"), lock("other"):
         pass
     with pytest.warns(LockMisuse, match="opposite order") as told, lock("other"), lock("one"):
@@ -36,7 +45,7 @@ def test_two_names_in_opposite_orders_with_both_places():
     assert warning.filename == __file__
 
 
-def test_the_same_order_and_one_list_are_no_mistake():
+def test_the_same_order_and_one_list_are_no_mistake() -> None:
     for _ in range(2):
         with lock("a"), lock("b"):
             pass
@@ -45,19 +54,19 @@ def test_the_same_order_and_one_list_are_no_mistake():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_wait_inside_atomic():
+def test_a_wait_inside_atomic() -> None:
     with transaction.atomic(), pytest.warns(LockMisuse, match=r"open atomic\(\).*'default'"):
         with lock("row"):
             pass
 
 
 @pytest.mark.django_db
-def test_the_transaction_of_testcase_is_no_mistake():
+def test_the_transaction_of_testcase_is_no_mistake() -> None:
     with lock("row"):
         pass
 
 
-def test_it_is_off_without_debug_and_on_by_choice(settings):
+def test_it_is_off_without_debug_and_on_by_choice(settings: Any) -> None:
     settings.DEBUG = False
     with warnings.catch_warnings(), lock("twice"):
         warnings.simplefilter("error")
@@ -67,3 +76,152 @@ def test_it_is_off_without_debug_and_on_by_choice(settings):
     settings.LOCKS = locks
     with lock("twice"), pytest.warns(LockMisuse):
         assert not lock("twice").acquire(wait=0.01)
+
+
+def test_a_blocking_acquire_in_a_coroutine() -> None:
+    async def work() -> None:
+        with lock("blocks"):
+            pass
+
+    async def without_waiting() -> None:
+        handle = lock(["blocks", "loop"])
+        handle.acquire(wait=0)
+        handle.release()
+
+    for coroutine in (work, without_waiting):
+        with pytest.warns(LockMisuse, match="event loop.*async with lock.*aacquire") as told:
+            asyncio.run(coroutine())
+        assert {warning.filename for warning in told} == {__file__}
+
+
+def test_what_does_not_block_an_event_loop_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def block() -> None:
+        with lock("in a thread"):
+            pass
+
+    async def work() -> None:
+        async with lock("awaited"), lock(["awaited too", "and this"]):
+            await sync_to_async(block)()
+            await asyncio.to_thread(block)
+
+    asyncio.run(work())
+    async_to_sync(work)()
+    # Who works in a notebook, where a loop is always running, has said so to Django.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+    async def notebook() -> None:
+        block()
+
+    asyncio.run(notebook())
+
+
+def test_many_locks_held_do_not_make_the_next_one_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in lines of Python, which no other process disturbs."""
+    lines = 0
+
+    def count(frame: Any, event: str, arg: object) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != misuse.__file__:
+            return None
+        lines += event == "line"
+        return count
+
+    def cost(name: str) -> int:
+        nonlocal lines
+        lines = 0
+        sys.settrace(count)
+        try:
+            assert handles[name].acquire(wait=0)
+        finally:
+            sys.settrace(None)
+        return lines
+
+    handles = {f"n{i}": lock(f"n{i}", using="memory", renew=False, lease=600) for i in range(1200)}
+    with ExitStack() as stack:
+        costs = []
+        for name, handle in handles.items():
+            costs.append(cost(name))
+            stack.callback(handle.release)
+    assert costs[-1] <= costs[600]
+    assert costs[-1] < 1500
+
+
+def test_what_was_released_long_ago_does_not_hide_what_is_held() -> None:
+    with lock("outer", using="memory"):
+        for number in range(200):
+            with lock(f"passing:{number}", using="memory"):
+                pass
+        with lock("inner", using="memory"):
+            pass
+    with (
+        lock("inner", using="memory"),
+        pytest.warns(LockMisuse, match="opposite order"),
+        lock("outer", using="memory"),
+    ):
+        pass
+
+
+def test_a_signal_handler_may_take_a_lock_at_any_line_of_this() -> None:
+    lines = 0
+    is_handling = False
+
+    def handle_signal(frame: Any, event: str, arg: object) -> Any:
+        nonlocal lines, is_handling
+        if is_handling or frame.f_code.co_filename != misuse.__file__:
+            return None
+        if event == "line":
+            lines += 1
+            is_handling = True
+            with lock(f"handler:{lines}", using="memory"):
+                pass
+            is_handling = False
+        return handle_signal
+
+    def take() -> None:
+        with lock("a", using="memory"):
+            sys.settrace(handle_signal)
+            try:
+                with lock("b", using="memory"):
+                    pass
+            finally:
+                sys.settrace(None)
+
+    # One that waits for itself does so in a thread that nobody waits for.
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert lines > 30
+
+
+@pytest.mark.parametrize("name", ["x", ["x", "y"]])
+def test_a_handle_that_was_never_acquired_is_not_asked_whether_it_holds(name: Any) -> None:
+    with pytest.warns(LockMisuse, match=r"always true.*acquire\(wait=0\).*\.held") as told:
+        assert lock(name)
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["x", ["x", "y"]])
+def test_a_handle_that_was_granted_may_be_asked_whether_it_is_there(name: Any) -> None:
+    with lock(name) as held:
+        assert held
+    assert held
+    request: Any = RequestFactory().get("/")
+    locked_view("v", using="memory")(lambda request: HttpResponse(bool(request.lock)))(request)
+
+
+@pytest.mark.parametrize("text", ["feed:{feed_id}", "feed:{0}", "feed:%s", "feed:%(id)d"])
+def test_a_name_whose_fields_nobody_fills(text: str) -> None:
+    with pytest.warns(LockMisuse, match="as it stands.*f-string"), lock(text, using="memory"):
+        pass
+
+
+@locked("feed:{text}", using="memory")
+def named_after(text: str) -> None: ...
+
+
+def test_names_that_were_filled_and_percent_signs_are_no_mistake() -> None:
+    named_after("{feed}")
+    for text in ("discount:10%", "100%sure", "%D0%B0", "a:%", "{}", "json:{1,2}"):
+        with lock(text, using="memory"):
+            pass

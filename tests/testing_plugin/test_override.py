@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import secrets
 import unittest
 from collections.abc import Callable
@@ -7,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, override_settings
 
 from django_redislock import Lock, lock, lock_backends, locked
 from django_redislock.backends.memory import MemoryLockBackend
 from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.exceptions import InvalidLockBackend
+from django_redislock.local.registry import registry
 from django_redislock.testing import (
     LocksLeft,
     assert_locked,
@@ -19,6 +22,7 @@ from django_redislock.testing import (
     held_elsewhere,
     override_locks,
 )
+from tests.support.processes import wait_until
 
 NAME = "an override"
 
@@ -184,3 +188,55 @@ def test_a_server_that_has_gone_does_not_matter() -> None:
         with EmbeddedServer() as server, override_locks(server.url):
             keep(lock(NAME)).acquire()
             server.kill()
+
+
+def test_a_handle_that_was_dropped_has_left_its_lock(place: Callable[[], Any]) -> None:
+    def drop() -> None:
+        lock(NAME, lease=60).acquire()
+        gc.collect()
+
+    with pytest.raises(LocksLeft, match="'an override' \\(by ") as left:
+        with place():
+            with pytest.warns(ResourceWarning, match="dropped"):
+                drop()
+            # It is not renewed any more, and nobody in this process knows of it.
+            wait_until(lambda: not registry.holds)
+    assert str(left.value).count(NAME) == 1
+    with place():
+        assert_not_locked(NAME)
+
+
+def test_a_mistake_is_told_at_once() -> None:
+    for entry in ({"LEAS": 5}, {"LEASE": -5}, {"OPTIONS": {"grant_leas": 3}}):
+        with pytest.raises(InvalidLockBackend):
+            override_locks(**entry).enable()
+        assert type(lock_backends["default"]) is RedisLockBackend
+    with pytest.raises(InvalidLockBackend, match="Did you mean 'LEASE'"):
+        override_locks(LEAS=5).enable()
+
+
+@pytest.mark.parametrize("entry", [{"LOCATION": "redis://127.0.0.1:1/0"}, {"CACHE": "absent"}])
+def test_where_the_locks_live_otherwise_does_not_matter(
+    settings: Any, redis_url: str, entry: dict[str, Any]
+) -> None:
+    settings.LOCKS = {"default": {**entry, "WAIT": 3, "OPTIONS": {"grant_lease": 3}}}
+    for override in (override_locks(), override_locks(redis_url)):
+        with override, lock(NAME, wait=0):
+            assert lock_backends["default"].config.wait == 3
+
+
+@pytest.mark.parametrize("first", ["locks", "settings"])
+def test_settings_may_end_before_or_after_the_locks(first: str) -> None:
+    """As fixtures do that change settings in the course of a test."""
+    plain = django_settings.LOCKS
+    locks, more = override_locks(LEASE=7), override_locks(LEASE=8)
+    other = override_settings(SOMETHING=1)
+    locks.enable()
+    other.enable()
+    more.enable()
+    ends = [more.disable, locks.disable, other.disable]
+    for end in ends if first == "locks" else [other.disable, more.disable, locks.disable]:
+        end()
+    assert plain == django_settings.LOCKS
+    assert not hasattr(django_settings, "SOMETHING")
+    assert type(lock_backends["default"]) is RedisLockBackend

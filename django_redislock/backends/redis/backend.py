@@ -16,27 +16,22 @@ from redis.exceptions import RedisError
 from ...clock import monotonic
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
-from ...figures.meter import Batch
-from ...figures.tallies import Slot
 from ..base import (
     GRANT_LEASE,
     HELD_LOOSER,
-    BaseLockBackend,
     Busy,
     Claim,
-    Entries,
-    Entry,
     Extension,
     Grant,
     Hold,
-    WaitedNames,
     Waiting,
     Within,
 )
-from . import hour, listing, lookups, server_checks
-from .commands import Word, call, tag_of
+from . import server_checks
+from .commands import call, tag_of
 from .errors import naming, unavailable
 from .node import Node
+from .overview import Overview
 from .records import extended, inspected, ms, not_an_error, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources import source_of
@@ -51,7 +46,7 @@ logger = logging.getLogger("django_redislock")
 BATCH = 500
 
 
-class RedisLockBackend(BaseLockBackend):
+class RedisLockBackend(Overview):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
     ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
@@ -69,10 +64,11 @@ class RedisLockBackend(BaseLockBackend):
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
+        self._prefix = config.key_prefix
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
-        self._naming = partial(naming, self.source.where)
+        self._naming = partial(naming, self.source.where, self.source.at)
         self.node = Node(self.source)
         self.wakeups = Wakeups(
             self.source,
@@ -87,15 +83,15 @@ class RedisLockBackend(BaseLockBackend):
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         sent_at = monotonic()
-        reply, _ = self._run(claim.name, self._acquire(claim, stay), within)
-        return self._acquired(claim, stay, sent_at, reply)
+        reply, again = self._run(claim.name, self._acquire(claim, stay), within)
+        return self._acquired(claim, stay, sent_at, reply, again)
 
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
         sent_at = monotonic()
-        reply, _ = await self._arun(claim.name, self._acquire(claim, stay), within)
-        return self._acquired(claim, stay, sent_at, reply)
+        reply, again = await self._arun(claim.name, self._acquire(claim, stay), within)
+        return self._acquired(claim, stay, sent_at, reply, again)
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = self._run(name, self._release(name, token), within)
@@ -163,34 +159,12 @@ class RedisLockBackend(BaseLockBackend):
         reply, _ = await self._arun(name, self._call(INSPECT, name, ""), within)
         return inspected(name, reply)
 
-    def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        with self._naming(""):
-            return listing.entries(self.node, self.config.key_prefix, start, stop)
-
-    def walk(self) -> Iterator[Sequence[Entry]]:
-        with self._naming(""):
-            yield from listing.walk(self.node, self.config.key_prefix)
-
-    def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
-        with self._naming(""):
-            return lookups.look_up(self.node, self.config.key_prefix, entries)
-
-    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        with self._naming(""):
-            return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
-
-    def add_tallies(self, batch: Batch) -> None:
-        with self._naming(""):
-            hour.add(self.node, self.config.key_prefix, batch)
-
-    def tallies(self) -> Sequence[Slot]:
-        with self._naming(""):
-            return hour.slots(self.node, self.config.key_prefix)
-
     # Waiting.
 
     def listening(self, name: str) -> bool:
-        return self.wakeups.listening(tag_of(self.config.key_prefix, name))
+        # Most processes wait for nothing at the moment.
+        ready = self.wakeups.channels.ready
+        return bool(ready) and tag_of(self._prefix, name) in ready
 
     def listen(self, name: str, timeout: float) -> None:
         with self._naming(name):
@@ -228,22 +202,25 @@ class RedisLockBackend(BaseLockBackend):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(self, script: Script, name: str, token: str, *args: Word) -> bytes:
-        return call(script, self.config.key_prefix, name, token, *args)
+    def _call(self, script: Script, name: str, token: str, *args: str | int) -> bytes:
+        return call(script, self.config.key_prefix, name, token, args)
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
-        lease = ms(claim.lease)
-        terms = f"{claim.limit} {lease} {self.wakeups.process} {claim.holder}"
-        args = lease, ms(stay), self._grant_lease_ms, terms
-        return self._call(ACQUIRE, claim.name, claim.token, *args)
+        name, token, limit, length, holder = claim
+        lease = -int(-length * 1000 // 1)
+        terms = f"{limit} {lease} {self.wakeups.process} {holder}"
+        args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
+        return call(ACQUIRE, self._prefix, name, token, args)
 
-    def _acquired(self, claim: Claim, stay: float, sent_at: float, reply: Any) -> Grant | Busy:
+    def _acquired(
+        self, claim: Claim, stay: float, sent_at: float, reply: Any, again: bool
+    ) -> Grant | Busy:
         if not isinstance(reply, list):
             if stay:
                 # The server tells nobody of it when this lease ends by itself.
                 self.wakeups.watch(claim.name, sent_at + claim.lease)
             # The server counts in whole milliseconds, from a moment after we read our clock.
-            return Grant(int(reply), sent_at + claim.lease - 0.001)
+            return Grant(int(reply), sent_at + claim.lease - 0.001, asked_again=again)
         if reply[0] < 0:
             raise LockError.of(claim.name, HELD_LOOSER)
         _, left, now, record = reply
@@ -258,13 +235,16 @@ class RedisLockBackend(BaseLockBackend):
         return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
 
     def _release(self, name: str, token: str) -> bytes:
-        return self._call(RELEASE, name, token, f"{self._grant_lease_ms} {self.wakeups.process}")
+        args = (f"{self._grant_lease_ms} {self.wakeups.process}",)
+        return call(RELEASE, self._prefix, name, token, args)
 
     def _force_release(self, name: str, token: str) -> bytes:
         return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
 
-    def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, list[str]]:
+    def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and whose turn has come here that do not wait any more."""
+        if reply == 1:
+            return True, ()
         ended, turns = released(reply)
         unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
         if not ended:
@@ -291,7 +271,7 @@ class RedisLockBackend(BaseLockBackend):
             if isinstance(reply, Exception):
                 raise reply
         except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, name, error) from error
+            raise unavailable(self.source.where, self.source.at, name, error) from error
         return reply, again
 
     async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -22,12 +23,17 @@ def pack(*words: Word) -> bytes:
     return b"*%d\r\n%b" % (len(words), _packed(words))
 
 
-def call(script: Script, prefix: str, name: str, token: str, *args: Word) -> bytes:
+def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str | int]) -> bytes:
     """Run a script on the keys of a name."""
     keep = len(name) + len(prefix) <= LONGEST_KEPT
     keys, packed_name = (_of_name if keep else _of_name.__wrapped__)(prefix, name)
-    parts = [_packed_word(arg) for arg in args]
-    return b"".join((_head(script, len(args)), keys, _packed_word(token), packed_name, *parts))
+    parts = [_head(script, len(args)), keys, b"$%d\r\n%b\r\n" % (len(token), token.encode())]
+    parts.append(packed_name)
+    for arg in args:
+        # Written out: a function for each word would take longer than all the rest.
+        word = b"%d" % arg if isinstance(arg, int) else arg.encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
+    return b"".join(parts)
 
 
 def tag_of(prefix: str, name: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import (
+    AuthenticationError,
     ConnectionError as RedisConnectionError,
     ReadOnlyError,
     RedisError,
@@ -14,7 +17,10 @@ from redis.exceptions import (
 
 from ...exceptions import LockUnavailable, readable
 
-__all__ = ["as_redis_error", "is_worth_a_retry", "naming", "unavailable"]
+__all__ = ["as_redis_error", "happened", "is_worth_a_retry", "naming", "unavailable"]
+
+# How redis-py says that it could not connect.
+_NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -32,21 +38,35 @@ def as_redis_error(error: OSError) -> RedisError:
     return RedisConnectionError(f"The connection was cut: {error}")
 
 
-def unavailable(where: str, name: str, error: Exception) -> LockUnavailable:
-    """The error that says what became of a command for a name, or for the list of them all."""
+def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavailable:
+    """The error that says what became of a command for a name, or for the list of them all.
+
+    ``where`` names the entry of the settings, ``at`` the address of the server.
+    """
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
-    # Of a Sentinel that does not answer, redis-py shows the whole client.
-    said = str(error).partition(" : <")[0]
     return LockUnavailable(
-        f"{what} cannot be had: Redis ({where}) did not do what it was asked: {said}",
-        name=name,
+        f"{what} cannot be had: Redis ({where}) {happened(at, error)}", name=name
     )
 
 
+def happened(at: str, error: Exception) -> str:
+    """What a server at this address did, as the end of a sentence that begins with it."""
+    # Of a Sentinel that does not answer, redis-py shows the whole client.
+    said = str(error).partition(" : <")[0]
+    if isinstance(error, AuthenticationError) or not isinstance(
+        error, (RedisConnectionError, RedisTimeoutError)
+    ):
+        return f"did not do what it was asked: {said}"
+    if failed := _NOT_CONNECTED.match(said):
+        number, words = failed.groups()
+        said = words if number.startswith("-") else os.strerror(int(number))
+    return f"does not answer at {at}; is it running? {said}"
+
+
 @contextmanager
-def naming(where: str, name: str) -> Iterator[None]:
+def naming(where: str, at: str, name: str) -> Iterator[None]:
     """Raise what goes wrong inside as the error of a command for this name."""
     try:
         yield
     except (RedisError, OSError) as error:
-        raise unavailable(where, name, error) from error
+        raise unavailable(where, at, name, error) from error

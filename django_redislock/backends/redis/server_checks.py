@@ -6,17 +6,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache.backends.redis import RedisCache
 from django.core.checks import CheckMessage, Error, Warning
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from ..base import BaseLockBackend
+from .errors import happened
 from .sources import Source, source_of
 
 __all__ = ["check"]
 
 OLDEST_SERVER = (6, 2)
+
+SEPARATE = (
+    'Give the locks another database number: LOCKS = {"default": {"LOCATION": "redis://.../1"}}, '
+    'or an alias of CACHES that nobody clears, and LOCKS = {"default": {"CACHE": "locks"}}. On a '
+    "Cluster give them a server of their own. Where nobody calls clear(), silence this check."
+)
 
 
 def check(backend: BaseLockBackend, source: Source, *, deploy: bool) -> Sequence[CheckMessage]:
@@ -30,7 +38,7 @@ def check(backend: BaseLockBackend, source: Source, *, deploy: bool) -> Sequence
         named = config.location and f"{_where(backend)}['LOCATION'] and ['OPTIONS']"
         return [
             Warning(
-                f"{source.where}: the server could not be asked: {error}",
+                f"Redis ({source.where}) {happened(source.at, error)}",
                 hint="The server answers, and refuses: correct user, password and database number "
                 f"in {named or f'CACHES[{config.cache!r}]'}."
                 if isinstance(error, (AuthenticationError, ResponseError))
@@ -89,16 +97,19 @@ def _check_shared_database(
     used = set() if backend.config.location else {backend.config.cache}
     dedicated = used - {DEFAULT_CACHE_ALIAS}
     sharing = [alias for alias in caches if alias not in dedicated and _flushed_by(alias) == ours]
-    if sharing:
-        names = ", ".join(map(repr, sharing))
-        yield Warning(
-            f"{_where(backend)}: the locks share a database with the cache(s) {names}, and "
-            "cache.clear() empties the whole database: whoever calls it deletes the locks.",
-            hint="Give the locks another database number: LOCKS = {"
-            '"default": {"LOCATION": "redis://.../1"}}, or an alias of CACHES that nobody clears, '
-            'and LOCKS = {"default": {"CACHE": "locks"}}.',
-            id="locks.W003",
-        )
+    if not sharing:
+        return
+    text = (
+        f"{_where(backend)}: the locks share a database with the cache(s) "
+        f"{', '.join(map(repr, sharing))}, and cache.clear() empties the whole database: whoever "
+        "calls it deletes the locks."
+    )
+    # A Cluster has only one database.
+    in_cluster = server.get("redis_mode") == "cluster"
+    if any(isinstance(caches[alias], RedisCache) for alias in sharing) and not in_cluster:
+        yield Error(text, hint=SEPARATE, id="locks.E004")
+    else:
+        yield Warning(text, hint=SEPARATE, id="locks.W003")
 
 
 def _flushed_by(alias: str) -> tuple[Any, int] | None:

@@ -75,8 +75,9 @@ def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) ->
 class Source:
     """A server and database, and the way to connect to them.
 
-    ``where`` is for messages. ``place`` is equal for two sources that lead to the same database.
-    ``without_async`` says why coroutines cannot connect; it is empty where they can.
+    ``where`` and ``at`` are for messages: the entry of the settings, and the address of the server.
+    ``place`` is equal for two sources that lead to the same database. ``without_async`` says why
+    coroutines cannot connect; it is empty where they can.
     """
 
     def __init__(self, pool: ConnectionPool, where: str, of: str = "") -> None:
@@ -87,7 +88,7 @@ class Source:
         self.database = int(kwargs.get("db") or 0)
         made_by = pool.connection_class
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
-        address, self.place = self._found_at(kwargs)
+        address, self.at, self.place = self._found_at(kwargs)
         self.where = f"{where}, {of or address}"
         if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
             raise InvalidLockBackend(
@@ -148,7 +149,8 @@ class Source:
             "socket_connect_timeout": connect_timeout,
         }
 
-    def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, Hashable]:
+    def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
+        """The location, the part of it that is said to people, and what it has in common."""
         if isinstance(self.pool, SentinelConnectionPool):
             service = str(self.pool.service_name)
             known = [
@@ -158,15 +160,18 @@ class Source:
             sentinels = frozenset((one.get("host"), one.get("port")) for one in known)
             hosts = ",".join(f"{one.get('host')}:{one.get('port')}" for one in known)
             address = f"sentinel://{hosts}/{service}/{self.database}"
-            return address, (sentinels, service, self.database)
+            return address, f"the Sentinels {hosts}", (sentinels, service, self.database)
         if path := kwargs.get("path"):
-            return f"unix://{path}?db={self.database}", (str(path), self.database)
+            place = (str(path), self.database)
+            return f"unix://{path}?db={self.database}", str(path), place
         if "host" not in kwargs and self.pool.connection_class not in TWINS:
             # Its class alone knows where it leads.
-            return str(self._kind), (self.pool.connection_class, self.database)
+            kind = str(self._kind)
+            return kind, kind, (self.pool.connection_class, self.database)
         host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
         scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
-        return f"{scheme}://{host}:{port}/{self.database}", (host.lower(), port, self.database)
+        at = f"{host}:{port}"
+        return f"{scheme}://{at}/{self.database}", at, (host.lower(), port, self.database)
 
     def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
         """The asyncio class that takes all the settings."""

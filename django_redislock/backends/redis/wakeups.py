@@ -90,24 +90,24 @@ class Wakeups:
         # When the thread wakes up by itself. Before it has made up its mind everybody rings.
         self._wake_at = math.inf
         self._looks = Looks()
-        self._channels = Channels()
+        self.channels = Channels()
         self._unread = b""
 
     def listening(self, tag: str) -> bool:
-        return tag in self._channels.ready
+        return tag in self.channels.ready
 
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
         Raises ``ConnectionError``, and ``RuntimeError`` where no thread can be started.
         """
-        if tag not in self._channels.ready:
-            self._channels.wait(tag, timeout, self._start)
+        if tag not in self.channels.ready:
+            self.channels.wait(tag, timeout, self._start)
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
-        if tag not in self._channels.ready:
-            await self._channels.await_(tag, timeout, self._start)
+        if tag not in self.channels.ready:
+            await self.channels.await_(tag, timeout, self._start)
 
     def _start(self) -> None:
         self._thread.ensure()
@@ -136,10 +136,10 @@ class Wakeups:
 
     def _has_work(self) -> bool:
         # Those who wait already have been asked to look again, and want a channel when they do.
-        return bool(self._channels.wanted)
+        return bool(self.channels.wanted)
 
     def _is_needed(self) -> bool:
-        return bool(self._waiters or self._channels.wanted)
+        return bool(self._waiters or self.channels.wanted)
 
     def _serve(self) -> None:
         self._closing, self._failures = False, 0
@@ -164,17 +164,17 @@ class Wakeups:
             self._bell = None
 
     def _end(self) -> None:
-        self._channels.ready.clear()
+        self.channels.ready.clear()
         if self._closing:
-            self._channels.answer(ConnectionError("the lock backend was closed"))
+            self.channels.answer(ConnectionError("the lock backend was closed"))
         self._looks.clear()
         # Whoever waits yet, or has just begun to, looks again, and so starts the thread again.
         self._waiters.nudge_all()
 
     def _link_broke(self, error: Exception) -> None:
-        was_ready = bool(self._channels.ready)
-        self._channels.ready.clear()
-        self._channels.answer(error)
+        was_ready = bool(self.channels.ready)
+        self.channels.ready.clear()
+        self.channels.answer(error)
         if was_ready:
             # What is published now passes us by: all look again, as soon as they can listen.
             self._waiters.nudge_all()
@@ -243,9 +243,9 @@ class Wakeups:
         return max(0.0, self._wake_at - now) + 0.001
 
     def _subscribe(self, asked: set[str]) -> None:
-        for tag in self._channels.wanted:
-            if tag in self._channels.ready:
-                self._channels.answer(None, tag)
+        for tag in self.channels.wanted:
+            if tag in self.channels.ready:
+                self.channels.answer(None, tag)
             elif tag not in asked:
                 asked.add(tag)
                 self._send(self._verb, self._channel(tag))
@@ -272,8 +272,8 @@ class Wakeups:
         parts = [text(part) for part in pushed if isinstance(part, (bytes, str))]
         if parts[0] in {"subscribe", "ssubscribe"}:
             tag = parts[1].removesuffix(self._channel(""))
-            self._channels.ready[tag] = None
-            self._channels.answer(None, tag)
+            self.channels.ready[tag] = None
+            self.channels.answer(None, tag)
         elif parts[0] in {"message", "smessage"}:
             told = message(parts[2])
             if told is None:

@@ -15,8 +15,10 @@ local function verb()
   if ARGV[4] == '1' then
     lease = math.max(lease, mine.ends - now)
   end
-  if ARGV[5] == '1' and not mine.damaged then
-    local flags = with_flags(mine, string.sub(mine.flags, 1, 1), string.sub(mine.flags, 2, 2), '1')
+  -- Whoever extends it has heard of its turn.
+  if not mine.damaged and (ARGV[5] == '1' or string.byte(mine.flags, 2) == 49) then
+    local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', ARGV[5] == '1' and '1'
+      or string.sub(mine.flags, 3, 3))
     redis.call('HSET', records, token, flags .. string.sub(mine.text, #mine.flags + 1))
   end
   redis.call('ZADD', holds, now + lease, token)

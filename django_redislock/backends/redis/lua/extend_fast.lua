@@ -12,9 +12,11 @@ if type(line) == 'string' and string.sub(line, 1, #token + 1) == token .. ' ' th
   if ARGV[4] == '1' then
     lease = math.max(lease, record.ends - now)
   end
+  -- Whoever extends it has heard of its turn.
   local flags = record.flags
-  if ARGV[5] == '1' then
-    flags = with_flags(record, string.sub(flags, 1, 1), string.sub(flags, 2, 2), '1')
+  if ARGV[5] == '1' or string.byte(flags, 2) == 49 then
+    flags = with_flags(record, string.sub(flags, 1, 1), '0', ARGV[5] == '1' and '1'
+      or string.sub(flags, 3, 3))
   end
   redis.call('SET', hold, token .. ' '
     .. write_record(flags, lease, record.fence, record.since, record.began, record.terms),

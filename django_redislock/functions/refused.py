@@ -1,0 +1,51 @@
+"""What cannot be put under a lock any more, since a decorator below has made it something else."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any
+
+__all__ = ["refuse_decorated"]
+
+# Each queues a call: Celery and rq, Django, dramatiq, taskiq, Procrastinate, huey.
+QUEUES = (
+    "delay",
+    "apply_async",
+    "enqueue",
+    "send_with_options",
+    "kiq",
+    "defer_async",
+    "call_local",
+)
+
+
+def refuse_decorated(function: Any, decorator: str) -> None:
+    """Raise ``TypeError`` for a task or a context manager: its work would not be under the lock."""
+    if _is_task(function):
+        kind = "a task already, which the queue would run without the lock"
+    elif _is_context_manager(function):
+        kind = "a context manager already, which would be made under the lock and entered without"
+    else:
+        return
+    raise TypeError(
+        f"What {decorator} decorates is {kind}. Write {decorator}(...) below the decorator that "
+        "makes it one, directly above the `def`."
+    )
+
+
+def _is_task(function: Any) -> bool:
+    # Nothing is asked of the object itself: Celery's shared tasks are made when that is done.
+    kind = type(function)
+    if kind is FunctionType:
+        return any(queue in vars(function) for queue in QUEUES)
+    return kind.__module__.startswith("celery.") or any(hasattr(kind, queue) for queue in QUEUES)
+
+
+def _is_context_manager(function: Any) -> bool:
+    if type(function) is not FunctionType:
+        return False
+    # What @transaction.atomic makes of a function stands in contextlib too, by another name.
+    code = function.__code__
+    made_by = contextmanager.__code__
+    return code.co_filename == made_by.co_filename and code.co_name == "helper"

@@ -1,0 +1,55 @@
+"""Names of the locks of views: what a request lacks that its lock is to be named after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..names import CallNames, UnusableName
+
+__all__ = ["name_of_call"]
+
+NOBODY = (
+    "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
+    "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
+    "key."
+)
+# What gives requests these attributes.
+MIDDLEWARE = {
+    "user": "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "auser": "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "session": "django.contrib.sessions.middleware.SessionMiddleware",
+    "site": "django.contrib.sites.middleware.CurrentSiteMiddleware",
+}
+
+
+def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The name, or the names, for a call of the view; the first argument is the request.
+
+    Raises ``UnusableName``, which says what the request lacks.
+    """
+    request = args[0]
+    if names.mention("request.user") and _is_nobody(request):
+        # Some of its attributes have a value: the username of nobody is an empty text.
+        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
+    try:
+        return names.of(args, kwargs)
+    except UnusableName as error:
+        for attribute, middleware in MIDDLEWARE.items():
+            if _begins(error.field, attribute) and not hasattr(request, attribute):
+                raise UnusableName(f"{error} Write {middleware} in MIDDLEWARE.", error.field) from (
+                    error.__cause__
+                )
+        if error.is_missing and _begins(error.field, "user"):
+            raise UnusableName(f"{error} {NOBODY}", error.field) from None
+        raise
+
+
+def _begins(field: str, attribute: str) -> bool:
+    return f"{field}.".startswith((f"request.{attribute}.", f"request.{attribute}["))
+
+
+def _is_nobody(request: Any) -> bool:
+    if not hasattr(request, "user"):
+        return False
+    return not getattr(request.user, "is_authenticated", request.user is not None)

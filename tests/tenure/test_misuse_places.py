@@ -1,0 +1,119 @@
+"""The place that a ``LockMisuse`` names is the line of the project that takes the lock."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+
+from django_redislock import lock, locked, locked_view
+from django_redislock.exceptions import LockMisuse
+
+
+@pytest.fixture(autouse=True)
+def _debug(settings: Any) -> None:
+    settings.DEBUG = True
+
+
+@locked(lambda: "here:%s", using="memory")
+def under_lock() -> None: ...
+
+
+@locked(lambda: "here:%s", using="memory")
+async def awaited_under_lock() -> None: ...
+
+
+def through_locked() -> int:
+    under_lock()
+    return _line() - 1
+
+
+def through_partial() -> int:
+    partial(under_lock)()
+    return _line() - 1
+
+
+def through_a_stack() -> int:
+    with ExitStack() as stack:
+        stack.enter_context(lock("here:%s", using="memory"))
+        return _line() - 1
+
+
+def through_a_coroutine() -> int:
+    async def work() -> int:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(lock("here:%s", using="memory"))
+            return _line() - 1
+
+    return asyncio.run(work())
+
+
+def through_a_locked_coroutine() -> int:
+    async def work() -> int:
+        await awaited_under_lock()
+        return _line() - 1
+
+    return asyncio.run(work())
+
+
+def through_asgiref() -> int:
+    def called() -> int:
+        under_lock()
+        return _line() - 1
+
+    return async_to_sync(sync_to_async(called))()
+
+
+def _line() -> int:
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    return frame.f_back.f_lineno
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        through_locked,
+        through_partial,
+        through_a_stack,
+        through_a_coroutine,
+        through_a_locked_coroutine,
+        through_asgiref,
+    ],
+)
+def test_the_line_that_is_named_is_the_callers(take: Any) -> None:
+    with pytest.warns(LockMisuse, match="as it stands") as told:
+        line = take()
+    (warning,) = told
+    assert (warning.filename, warning.lineno) == (__file__, line)
+
+
+@locked_view(lambda request: "feed:%s", using="memory")
+def view(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+urlpatterns = [path("", view)]
+
+
+def run(thread: threading.Thread) -> None:
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.urls(__name__)
+def test_where_nobody_of_the_project_called_the_message_says_what_it_is() -> None:
+    # As in a server: what calls a view is Django, and what calls that is a thread.
+    server = threading.Thread(target=partial(Client().get, "/"))
+    with pytest.warns(LockMisuse, match=rf"as it stands.*\({__name__}\.view\)"):
+        run(server)
