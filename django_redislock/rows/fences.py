@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 from django.db.models import Case, Q, Value, When
 
 from ..exceptions import LockError, LockLost
 from ..handles import Lock
-
-if TYPE_CHECKING:
-    from .fencing import FenceField
 
 __all__ = ["Fences", "fence_of", "overtaken"]
 
@@ -35,7 +32,7 @@ def overtaken(lock: Lock) -> LockLost:
 class Fences:
     """What the fences of rows are compared with: one lock's for all of them, or each row's own."""
 
-    def __init__(self, field: FenceField, locks: Lock | dict[Any, Lock]) -> None:
+    def __init__(self, field: models.Field[Any, Any], locks: Lock | dict[Any, Lock]) -> None:
         self.field = field
         self.locks = locks
         self.owner: type[models.Model] = field.model

@@ -19,8 +19,6 @@ from ..twins import Call, aperform, both, perform
 if TYPE_CHECKING:
     from django.db import models
 
-    from .fencing import FencedModel
-
 __all__ = [
     "LockedRow",
     "Refresh",
@@ -110,7 +108,7 @@ class RowHold:
     It is known to this instance only: another one, of the same row, may be older than the hold.
     """
 
-    def __init__(self, instance: FencedModel, lock: Lock, refresh: Refresh) -> None:
+    def __init__(self, instance: Any, lock: Lock, refresh: Refresh) -> None:
         if isinstance(refresh, str):
             raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
         self.instance = instance
@@ -207,7 +205,7 @@ class RowBlock(ABC, Generic[H, T]):
 class LockedRow(RowBlock[Lock, Lock]):
     """A block in which the row of one instance is held."""
 
-    def __init__(self, handle: Lock, instance: FencedModel, refresh: Refresh) -> None:
+    def __init__(self, handle: Lock, instance: Any, refresh: Refresh) -> None:
         super().__init__()
         self._lock = handle
         self._instance = instance

@@ -1,7 +1,6 @@
 """A few seconds of each fault: nothing happens that no lock may do.
 
-`python -m tests.faults` runs them for longer. Faults that fail today, but not in each run, are left
-to that command.
+`python -m tests.faults` runs them for longer.
 """
 
 from __future__ import annotations
@@ -14,23 +13,9 @@ from tests.faults.run import run
 
 # A wait that is late by less may be the fault of the machine.
 EXACT = 1.0  # seconds
-KNOWN = {
-    "gevent-timeout": "an interruption loses the permits of the gate to the server",
-}
-UNSTEADY = {
-    "alarm": "a thread that is interrupted while it starts a worker, which only some runs meet",
-    "async-exceptions": "a thread that is interrupted while it starts a worker, likewise",
-    "release-elsewhere": "acquire() joins a hold that another is releasing, in some runs",
-}
 SECONDS = {"gevent-timeout": 2.0}
-
-
-def _marks(name: str) -> list[pytest.MarkDecorator]:
-    if name in UNSTEADY:
-        return [pytest.mark.skip(reason=f"python -m tests.faults --fault {name}: {UNSTEADY[name]}")]
-    if name not in KNOWN:
-        return []
-    return [pytest.mark.xfail(reason=KNOWN[name], raises=AssertionError, strict=True)]
+# The others are long.
+CHEAP = {"none", "script-flush", "cancel"}
 
 
 def run_shortly(fault: Fault) -> Report:
@@ -40,7 +25,7 @@ def run_shortly(fault: Fault) -> Report:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=_marks(name)) for name in FAULTS],
+    [pytest.param(name, marks=[] if name in CHEAP else [pytest.mark.long]) for name in FAULTS],
 )
 def test_nothing_is_wrong_under(name: str) -> None:
     report = run_shortly(FAULTS[name]())

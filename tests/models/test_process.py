@@ -30,9 +30,15 @@ NEEDED = {
     "a cancel is remembered for requests that come late": "one_block",
 }
 
+# These have the most schedules.
+LONG = {"joined_beside_sweep", "again", "released_by_both", "two_owners"}
+
 
 @pytest.mark.timeout(300)  # it only computes
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in SCENARIOS],
+)
 def test_no_schedule_breaks_a_promise(scenario: str) -> None:
     explored = explore(lambda: SCENARIOS[scenario](""), limit=60_000)
 

@@ -16,27 +16,22 @@ from redis.exceptions import RedisError
 from ...clock import monotonic
 from ...conf import LockConfig
 from ...exceptions import LockError, LockUnavailable
-from ...figures.meter import Batch
-from ...figures.tallies import Slot
 from ..base import (
     GRANT_LEASE,
     HELD_LOOSER,
-    BaseLockBackend,
     Busy,
     Claim,
-    Entries,
-    Entry,
     Extension,
     Grant,
     Hold,
-    WaitedNames,
     Waiting,
     Within,
 )
-from . import hour, listing, lookups, server_checks
+from . import server_checks
 from .commands import call, tag_of
 from .errors import naming, unavailable
 from .node import Node
+from .overview import Overview
 from .records import extended, inspected, ms, not_an_error, released, split_hold
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources import source_of
@@ -51,7 +46,7 @@ logger = logging.getLogger("django_redislock")
 BATCH = 500
 
 
-class RedisLockBackend(BaseLockBackend):
+class RedisLockBackend(Overview):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
     ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
@@ -163,30 +158,6 @@ class RedisLockBackend(BaseLockBackend):
     ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         reply, _ = await self._arun(name, self._call(INSPECT, name, ""), within)
         return inspected(name, reply)
-
-    def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        with self._naming(""):
-            return listing.entries(self.node, self.config.key_prefix, start, stop)
-
-    def walk(self) -> Iterator[Sequence[Entry]]:
-        with self._naming(""):
-            yield from listing.walk(self.node, self.config.key_prefix)
-
-    def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
-        with self._naming(""):
-            return lookups.look_up(self.node, self.config.key_prefix, entries)
-
-    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        with self._naming(""):
-            return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
-
-    def add_tallies(self, batch: Batch) -> None:
-        with self._naming(""):
-            hour.add(self.node, self.config.key_prefix, batch)
-
-    def tallies(self) -> Sequence[Slot]:
-        with self._naming(""):
-            return hour.slots(self.node, self.config.key_prefix)
 
     # Waiting.
 
