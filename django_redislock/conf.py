@@ -59,7 +59,7 @@ def flag(value: Any, what: str) -> bool:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LockConfig:
     """What one alias of ``LOCKS`` says. Times are in seconds."""
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
 
 from .backends.base import SHARED
@@ -73,6 +73,15 @@ class Terms(NamedTuple):
         ``what``: what the holder does, where the options do not say so.
         Raises ``ValueError`` or ``TypeError`` for what makes no sense.
         """
+        if _KEPT.issuperset(options):
+            try:
+                return _kept(config, what, **options)
+            except TypeError:
+                pass  # an option without a hash, which makes no sense: this is said below
+        return cls._of(config, options, what)
+
+    @classmethod
+    def _of(cls, config: LockConfig, options: Mapping[str, Any], what: str | None) -> Terms:
         values = {**config.terms, "what": what}
         for name, value in options.items():
             if name not in OPTIONS:
@@ -82,6 +91,15 @@ class Terms(NamedTuple):
         if "limit" in options or "min_hold" in options:
             _check_together(values)
         return cls(**values)
+
+
+# Of these options there are few different values: they are read once.
+_KEPT = frozenset({"lease", "wait", "renew", "max_hold", "min_hold", "limit", "shared"})
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _kept(config: LockConfig, what: str | None, **options: Any) -> Terms:
+    return Terms._of(config, options, what)
 
 
 class _Option(NamedTuple):

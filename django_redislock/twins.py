@@ -2,8 +2,9 @@
 
 The rule: what a handle does is written once, as an ordinary ``async def`` whose first argument is
 the ``Call``. A thread drives it with ``perform`` to its end in one go; a task awaits it through
-``aperform``. Where the two differ, ``both`` joins a blocking function and its awaiting twin; a
-blocking call never suspends. Nothing here asks whether an event loop is running.
+``aperform``. Where the two differ, ``both`` joins a blocking function and its awaiting twin (each
+acquire and release spares itself that call, and asks ``call.blocking``); a blocking call never
+suspends. Nothing here asks whether an event loop is running.
 """
 
 from __future__ import annotations

@@ -61,7 +61,10 @@ async def wait_for_grant(
     deadline = monotonic() + wait
     if wait <= 0 or not backend.listening(claim.name):
         first = max(wait, FIRST_ANSWER)
-        reply = await both(call, backend.acquire, backend.aacquire, claim, 0.0, first)
+        if call.blocking:
+            reply = backend.acquire(claim, 0.0, first)
+        else:
+            reply = await backend.aacquire(claim, 0.0, first)
         if isinstance(reply, Grant):
             return Outcome(reply, None)
         if wait <= 0:
@@ -113,11 +116,14 @@ async def _queue_for(
 
 async def _ask(call: Call, backend: BaseLockBackend, claim: Claim, deadline: float) -> Grant | Busy:
     """Keep the place in the queue until the deadline, or get the grant."""
-    left = max(deadline - monotonic(), SHORTEST_STAY)
-    await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
+    if not backend.listening(claim.name):
+        left = max(deadline - monotonic(), SHORTEST_STAY)
+        await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
     left = max(deadline - monotonic(), SHORTEST_STAY)
     stay = min(left, LONGEST_STAY)
-    return await both(call, backend.acquire, backend.aacquire, claim, stay, left)
+    if call.blocking:
+        return backend.acquire(claim, stay, left)
+    return await backend.aacquire(claim, stay, left)
 
 
 def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -56,13 +57,18 @@ class Busy(NamedTuple):
 
     ``retry_in``: seconds until a present hold ends unless it is renewed. ``look_in``: seconds after
     which a queued attempt must ask again by itself. ``clock``: the monotonic time at which the
-    backend's own clock stood at zero, at the latest.
+    backend's own clock stood at zero, at the latest. Most waiters never ask who holds the lock, so
+    ``find_holder`` reads that only when somebody does.
     """
 
     retry_in: float
     look_in: float
     clock: float
-    holder: Holder | None
+    find_holder: Callable[[], Holder | None]
+
+    @property
+    def holder(self) -> Holder | None:
+        return self.find_holder()
 
 
 class Extension(NamedTuple):

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from django.core.checks import CheckMessage, Warning
 
@@ -278,5 +279,8 @@ class MemoryLockBackend(BaseLockBackend):
     def _busy(self, known: MemoryName, now: float) -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)
         retry_in = first.until - now if first else 0.0
-        holder = Holder.unpack(first.claim.holder) if first else None
-        return Busy(retry_in, look_in=max(retry_in, 0.001), clock=0.0, holder=holder)
+        return Busy(retry_in, max(retry_in, 0.001), 0.0, partial(_holder_of, first))
+
+
+def _holder_of(held: MemoryEntry | None) -> Holder | None:
+    return Holder.unpack(held.claim.holder) if held else None

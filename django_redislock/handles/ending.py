@@ -52,7 +52,10 @@ async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
         await extend_hold(call, hold, max(left, SHORTEST_LEASE), detached=True)
         registry.holds.pop(hold, None)
         return
-    released = await both(call, hold.backend.release, hold.backend.arelease, hold.name, hold.token)
+    if call.blocking:
+        released = hold.backend.release(hold.name, hold.token)
+    else:
+        released = await hold.backend.arelease(hold.name, hold.token)
     if not released:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)

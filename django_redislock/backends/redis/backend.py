@@ -32,7 +32,7 @@ from .commands import call, tag_of
 from .errors import naming, unavailable
 from .node import Node
 from .overview import Overview
-from .records import extended, inspected, ms, not_an_error, released, split_hold
+from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources import source_of
 from .wakeups import Wakeups
@@ -231,8 +231,7 @@ class RedisLockBackend(Overview):
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
             self.wakeups.clock = clock
             self.wakeups.watch(claim.name, monotonic() + min(retry_in, self.grant_lease))
-        _, held_by = split_hold(record)
-        return Busy(retry_in, math.inf, clock, held_by.holder if held_by else None)
+        return Busy(retry_in, math.inf, clock, partial(holder_of, record))
 
     def _release(self, name: str, token: str) -> bytes:
         args = (f"{self._grant_lease_ms} {self.wakeups.process}",)

@@ -32,12 +32,20 @@ class Bell:
         if other is not None:
             self._selector.register(other, selectors.EVENT_READ)
 
-    def wait(self, timeout: float) -> None:
-        """Return when somebody rings, something has arrived, or the time is over."""
-        self._selector.select(timeout)
-        with suppress(BlockingIOError):
-            while self._heard.recv(1024):
-                pass
+    def wait(self, timeout: float) -> bool:
+        """Return when somebody rings, something has arrived, or the time is over.
+
+        Returns whether something has arrived at the other socket.
+        """
+        has_arrived = False
+        for key, _ in self._selector.select(timeout):
+            if key.fileobj is not self._heard:
+                has_arrived = True
+                continue
+            with suppress(BlockingIOError):
+                while self._heard.recv(1024):
+                    pass
+        return has_arrived
 
     def close(self) -> None:
         self._selector.close()

@@ -17,6 +17,7 @@ __all__ = [
     "Message",
     "Record",
     "extended",
+    "holder_of",
     "inspected",
     "message",
     "ms",
@@ -71,6 +72,12 @@ def split_hold(line: bytes | str) -> tuple[str, Record | None]:
     token, _, rest = text(line).partition(" ")
     record = Record.read(rest) if _TOKEN.fullmatch(token) else None
     return (token, record) if record else (token_of_damage(line), None)
+
+
+def holder_of(line: bytes | str) -> Holder | None:
+    """Who holds what is stored under ``hold``; None if that is damaged."""
+    _, record = split_hold(line)
+    return record.holder if record else None
 
 
 class Record(NamedTuple):

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from ssl import SSLWantReadError
+from ssl import SSLSocket, SSLWantReadError
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -227,8 +227,10 @@ class Wakeups:
                 self._send("PING")
                 pinged = True
             ping_at = heard_at + PING_AFTER + (PONG_WITHIN if pinged else 0.0)
-            bell.wait(self._pause(now, min(needed_at + LINGER, ping_at)))
-            if self._deliver_all():
+            if (
+                bell.wait(self._pause(now, min(needed_at + LINGER, ping_at)))
+                and self._deliver_all()
+            ):
                 heard_at, pinged = monotonic(), False
             now = monotonic()
             for name, token in self._waiters.take_back(now):
@@ -252,13 +254,16 @@ class Wakeups:
 
     def _deliver_all(self) -> bool:
         """Deliver what has come, and return whether anything has."""
-        sock, has_come = self._sock, False
-        if sock is not None:
+        sock, has_come, may_be_more = self._sock, False, True
+        if sock is not None and sock.gettimeout() != 0:
             sock.settimeout(0)
         with suppress(BlockingIOError, SSLWantReadError):
-            while True:
-                self._unread += _received(sock)
+            while may_be_more:
+                data = _received(sock)
+                self._unread += data
                 has_come = True
+                # Nobody rings for what TLS has read ahead.
+                may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
                 with suppress(Incomplete):
                     while self._unread:
                         (message,), self._unread = read(self._unread, 1, incomplete)
@@ -268,14 +273,15 @@ class Wakeups:
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, Exception):
             raise pushed
-        # Confirmations carry numbers, a PONG is a plain string in some protocols.
-        parts = [text(part) for part in pushed if isinstance(part, (bytes, str))]
-        if parts[0] in {"subscribe", "ssubscribe"}:
-            tag = parts[1].removesuffix(self._channel(""))
+        if not isinstance(pushed, list):
+            return  # a PONG, which is a plain string in some protocols
+        kind = text(pushed[0])
+        if kind in {"subscribe", "ssubscribe"}:
+            tag = text(pushed[1]).removesuffix(self._channel(""))
             self.channels.ready[tag] = None
             self.channels.answer(None, tag)
-        elif parts[0] in {"message", "smessage"}:
-            told = message(parts[2])
+        elif kind in {"message", "smessage"}:
+            told = message(pushed[2])
             if told is None:
                 pass  # of a later release
             elif told.turn is None:
