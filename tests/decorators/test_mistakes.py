@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from celery import Celery, shared_task
+from django.db import transaction
 
 from django_redislock import lock, locked, locked_view
 from django_redislock.commands import LockedCommand
@@ -81,6 +82,15 @@ def test_a_context_manager_is_decorated_below(manager: Any) -> None:
         @manager
         def feed(feed_id: int) -> Any:
             yield
+
+
+def test_what_a_transaction_is_put_around_is_a_function_still() -> None:
+    @locked("feed", using="memory")
+    @transaction.atomic
+    def import_feed() -> str:
+        return "imported"
+
+    assert callable(import_feed)
 
 
 @pytest.mark.parametrize("kind", [property, cached_property])
