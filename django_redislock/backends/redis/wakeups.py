@@ -227,10 +227,8 @@ class Wakeups:
                 self._send("PING")
                 pinged = True
             ping_at = heard_at + PING_AFTER + (PONG_WITHIN if pinged else 0.0)
-            if (
-                bell.wait(self._pause(now, min(needed_at + LINGER, ping_at)))
-                and self._deliver_all()
-            ):
+            pause = self._pause(now, min(needed_at + LINGER, ping_at))
+            if bell.wait(pause) and self._deliver_all():
                 heard_at, pinged = monotonic(), False
             now = monotonic()
             for name, token in self._waiters.take_back(now):
@@ -281,13 +279,11 @@ class Wakeups:
             self.channels.ready[tag] = None
             self.channels.answer(None, tag)
         elif kind in {"message", "smessage"}:
-            told = message(pushed[2])
-            if told is None:
-                pass  # of a later release
-            elif told.turn is None:
-                self._on_lost(told.name, told.token)
-            else:
+            told = message(pushed[2])  # None: of a later release
+            if told and told.turn:
                 self._deliver_turn(told.name, told.token, told.turn)
+            elif told:
+                self._on_lost(told.name, told.token)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if not self._waiters.tell(name, token, turn):
