@@ -23,9 +23,14 @@ SHORTEST_STAY = 0.001
 
 # The first question may take this long (seconds) even if the wait is shorter.
 FIRST_ANSWER = 1.0
-# The last one is asked this long (seconds) before the wait is over, so that it can be answered: in
-# a shorter wait, at half of it.
+# The last one is asked this long (seconds) before the wait is over, so that it can be answered. An
+# answer that is fresher than this needs no other one.
 LAST_LOOK = 0.25
+# An answer may come this much (seconds) after the deadline: a wait is exact to some 50 ms.
+TOLERANCE = 0.04
+# So shortly (seconds) before the deadline nothing is asked any more.
+TOO_LATE = 0.02
+
 # A lease has surely ended this long (seconds) after it should have.
 JUST_AFTER = 0.002
 
@@ -87,11 +92,12 @@ async def _queue_for(
     busy: Busy | None = None
     absent_since: float | None = None
     asked_again = False
-    last_look = deadline - min(LAST_LOOK, (deadline - monotonic()) / 2)
+    last_look = deadline - LAST_LOOK
+    patience = FIRST_ANSWER
     while True:
         asked_at = monotonic()
         try:
-            reply = await _ask(call, backend, claim, deadline)
+            reply = await _ask(call, backend, claim, deadline, patience)
         except LockUnavailable:
             asked_again = True
             absent_since = asked_at if absent_since is None else absent_since
@@ -105,6 +111,9 @@ async def _queue_for(
             busy, absent_since = reply, None
             look_at = _next_look(busy, asked_at, last_look, deadline)
         turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
+        patience = TOLERANCE
+        if turn is None and asked_at >= last_look and deadline - monotonic() < TOO_LATE:
+            turn = await _notified(call, waiter, deadline - monotonic())
         if turn is not None and busy is not None:
             grant = _as_grant(backend, claim, turn, busy)
             # Otherwise this process stood still for longer than a hand-over holds: it queues anew.
@@ -114,16 +123,21 @@ async def _queue_for(
             return Outcome(None, busy, asked_again)
 
 
-async def _ask(call: Call, backend: BaseLockBackend, claim: Claim, deadline: float) -> Grant | Busy:
-    """Keep the place in the queue until the deadline, or get the grant."""
+async def _ask(
+    call: Call, backend: BaseLockBackend, claim: Claim, deadline: float, patience: float
+) -> Grant | Busy:
+    """Keep the place in the queue until the deadline, or get the grant.
+
+    ``patience``: how many seconds the answer may take even if the wait is over sooner.
+    """
     if not backend.listening(claim.name):
         left = max(deadline - monotonic(), SHORTEST_STAY)
         await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
     left = max(deadline - monotonic(), SHORTEST_STAY)
-    stay = min(left, LONGEST_STAY)
+    stay, within = min(left, LONGEST_STAY), max(left + TOLERANCE, patience)
     if call.blocking:
-        return backend.acquire(claim, stay, left)
-    return await backend.aacquire(claim, stay, left)
+        return backend.acquire(claim, stay, within)
+    return await backend.aacquire(claim, stay, within)
 
 
 def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -> float:

@@ -61,6 +61,7 @@ def release_all() -> None:
     believes in its hold, the hold is marked as lost first, and its lease is cut to a second, which
     ends when the process has ended.
     """
+    registry.sweep()  # what was interrupted just now
     ended: dict[BaseLockBackend, list[LocalHold]] = defaultdict(list)
     running: dict[BaseLockBackend, list[LocalHold]] = defaultdict(list)
     for hold in list(registry.holds):

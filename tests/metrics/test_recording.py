@@ -235,7 +235,7 @@ def test_a_server_that_is_gone_harms_nobody(own_server, use, monkeypatch, caplog
     with place.client() as client:
         client.script_flush()
     own_server.stop()
-    counting.attempted(held, 0.1, acquired=True)
+    counting.count(held.backend, Tally.was_acquired, held.name, 0.1)
     wait_until(lambda: background.flush(0.1))
     assert [one for one in caplog.records if one.levelname not in ("DEBUG", "WARNING")] == []
     with pytest.raises(LockUnavailable):

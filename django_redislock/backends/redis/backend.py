@@ -64,7 +64,6 @@ class RedisLockBackend(Overview):
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
-        self._prefix = config.key_prefix
         # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
@@ -164,7 +163,7 @@ class RedisLockBackend(Overview):
     def listening(self, name: str) -> bool:
         # Most processes wait for nothing at the moment.
         ready = self.wakeups.channels.ready
-        return bool(ready) and tag_of(self._prefix, name) in ready
+        return bool(ready) and tag_of(self.config.key_prefix, name) in ready
 
     def listen(self, name: str, timeout: float) -> None:
         with self._naming(name):
@@ -210,7 +209,7 @@ class RedisLockBackend(Overview):
         lease = -int(-length * 1000 // 1)
         terms = f"{limit} {lease} {self.wakeups.process} {holder}"
         args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
-        return call(ACQUIRE, self._prefix, name, token, args)
+        return call(ACQUIRE, self.config.key_prefix, name, token, args)
 
     def _acquired(
         self, claim: Claim, stay: float, sent_at: float, reply: Any, again: bool
@@ -235,7 +234,7 @@ class RedisLockBackend(Overview):
 
     def _release(self, name: str, token: str) -> bytes:
         args = (f"{self._grant_lease_ms} {self.wakeups.process}",)
-        return call(RELEASE, self._prefix, name, token, args)
+        return call(RELEASE, self.config.key_prefix, name, token, args)
 
     def _force_release(self, name: str, token: str) -> bytes:
         return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)

@@ -79,9 +79,10 @@ class Node:
         limit = self._timeout if within is None or within > self._timeout else within
         free = self._free
         try:
-            link = self._wait_for_link(limit) if self._line else free.pop()
+            link = self._wait_for_link(within or limit) if self._line else free.pop()
         except IndexError:
-            link = self._wait_for_link(limit)
+            # A burst of callers is no fault of the server: whoever has time waits for its turn.
+            link = self._wait_for_link(within or limit)
         try:
             result: Replies = _replies((link.exchange(commands, limit), False))
         except RedisError as error:
