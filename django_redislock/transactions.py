@@ -42,9 +42,12 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
     """
     # What connections.all(initialized_only=True) looks at too, but in a fraction of its time.
     opened: Any = connections._connections  # type: ignore[attr-defined]
-    if _get_running_loop() is None and isinstance(opened._storage, threading.local):
-        # What asgiref itself looks into, where no event loop runs.
-        opened = opened._storage
+    if isinstance(opened._storage, threading.local):
+        if _get_running_loop() is None:
+            # What asgiref itself looks into, where no event loop runs.
+            opened = opened._storage
+        elif not opened._storage.__dict__:
+            return  # neither this thread nor any of its tasks has ever had a connection
     for alias in connections.settings:
         connection: Any = getattr(opened, alias, None)
         if connection is None:

@@ -77,6 +77,16 @@ def test_an_option_of_the_wrong_kind_is_a_type_error(options, says):
         lock("a", **options)
 
 
+def test_what_equals_a_value_that_is_known_is_checked_all_the_same() -> None:
+    assert lock("a", shared=True, lease=1).limit > 1
+    with pytest.raises(TypeError, match="shared must be True or False, not 1"):
+        lock("a", shared=1, lease=1)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="lease must be a number of seconds or a timedelta"):
+        lock("a", shared=True, lease=True)
+    with pytest.raises(ValueError, match="lease must be a number of seconds or a timedelta"):
+        lock("a", lease=[1])  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize(
     ("name", "error", "says"),
     [

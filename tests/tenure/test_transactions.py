@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -47,6 +48,25 @@ def test_a_release_inside_atomic_waits_for_the_commit(database):
             pass
         assert not is_free("row")
     assert is_free("row")
+
+
+@ON_EACH
+def test_a_transaction_that_a_task_has_opened(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+    async def write() -> None:
+        try:
+            with transaction.atomic(database):
+                async with lock("row"):
+                    pass
+                assert not is_free("row")
+            assert is_free("row")
+        finally:
+            connections[database].close()
+
+    asyncio.run(write())
 
 
 @ON_EACH

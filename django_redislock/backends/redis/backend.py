@@ -273,6 +273,11 @@ class RedisLockBackend(Overview):
         return reply, again
 
     async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
-        with self._naming(name):
+        # Written out as above: a context manager would take as long as all of this.
+        try:
             (reply,), again = await self.node.aexchange((command,), within)
-            return not_an_error(reply), again
+            if isinstance(reply, Exception):
+                raise reply
+        except (RedisError, OSError) as error:
+            raise unavailable(self.source.where, self.source.at, name, error) from error
+        return reply, again
