@@ -101,13 +101,26 @@ class MultiLock(Handle):
         return [(share.hold, share) for share in shares if share is not None]
 
     async def _release(self, call: Call) -> None:
-        await _each(reversed(self.locks), lambda lock: lock._release(call))
+        await self._let_go(call, lambda lock: lock._release(call))
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         await _each(self.locks, lambda lock: lock._extend(call, lease))
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        await _each(reversed(self.locks), lambda lock: lock._leave(call, error))
+        await self._let_go(call, lambda lock: lock._leave(call, error))
+
+    async def _let_go(self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:
+        parts = self._parts()
+        # Each name has an attempt of its own; this one is for those that it has not come to.
+        attempt = AttemptOnSeveral(call, lambda: parts)
+        registry.attempts[attempt] = None
+        try:
+            await _each(reversed(self.locks), do)
+        except LockError:
+            registry.attempts.pop(attempt, None)
+            raise
+        # As a statement: an exception from outside does not come in between this and the return.
+        del registry.attempts[attempt]
 
     def busy_error(self, wait: float) -> LockNotAcquired:
         return (self._failed or self.locks[0]).busy_error(wait)
