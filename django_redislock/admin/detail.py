@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.timezone import localtime
-
 from ..backends.base import SHARED, Waiting
 from ..clock import utc_now
 from ..exceptions import readable
@@ -16,7 +14,7 @@ from ..local.hold import LocalHold
 from ..local.registry import registry
 from ..operations.found import Found
 from ..operations.presence import runs
-from ..operations.wording import duration, limit_of, place_of
+from ..operations.wording import duration, limit_of, local_time, place_of
 from .rows import Row, counting, for_whom, rows_of
 
 __all__ = ["Detail"]
@@ -47,7 +45,7 @@ class Place:
             for_whom=for_whom(readable(waiting.holder.label)),
             place=place_of(waiting.holder),
             limit=limit_of(waiting.limit, shared=waiting.limit == SHARED),
-            since=localtime(waiting.since),
+            since=local_time(waiting.since),
             waiting_for=counting(waited),
             runs=runs(waiting.holder),
         )

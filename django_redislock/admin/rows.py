@@ -34,20 +34,18 @@ class Row:
         hold = found.hold
         self.hold = hold
         self.line = line = Line.of(found)
-        self.of_lease = _("of %(lease)s") % {"lease": line.lease}
+        self.of_lease = _("of %(lease)s") % {"lease": line.lease} if line.lease else ""
         self.select = _("Select %(name)s") % {"name": line.name}
         self.for_whom = for_whom(line.label)
-        self.since = f"{date_format(line.since, 'SHORT_DATE_FORMAT')} {line.since:%H:%M:%S}"
-        today = line.since.date() == datetime.now(line.since.tzinfo).date()
-        self.since_briefly = f"{line.since:%H:%M:%S}" if today else self.since
-        self.kind = KIND_NAMES[kind_of(hold)]
+        self.since, self.since_briefly = _in_full_and_briefly(line.since)
+        self.kind = KIND_NAMES.get(kind_of(hold), "")
         self.reference = Reference.to(found.alias, hold)
         self.address = quote(address_of(found.alias, hold.name))
         self.token = f"{hold.token[:8]}…"
         # For the script, which writes numbers in its own way.
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
         self.lease = f"{hold.lease:.2f}"
-        self.held_for = counting(hold.age)
+        self.held_for = counting(hold.age) if line.since else ""
         self.state = state_of(found)
         self.has_ended = STATE_NAMES["gone"] if STATES["gone"](found) else ""
         self.longest_wait = format_html(
@@ -61,12 +59,24 @@ class Row:
 
     @property
     def told_within(self) -> str:
-        """How soon the holder hears of a release by force, if its process does not listen."""
+        """How soon the holder hears of a release by force, if its process does not listen; empty
+        where that is not known.
+        """
+        if self.hold.damaged:
+            return ""
         return duration(min(self.hold.lease * RENEW_AT, LONGEST_PAUSE))
 
 
 def rows_of(found: Iterable[Found]) -> list[Row]:
     return [Row(one) for one in found]
+
+
+def _in_full_and_briefly(since: datetime | None) -> tuple[str, str]:
+    if since is None:
+        return "", ""
+    full = f"{date_format(since, 'SHORT_DATE_FORMAT')} {since:%H:%M:%S}"
+    today = since.date() == datetime.now(since.tzinfo).date()
+    return full, f"{since:%H:%M:%S}" if today else full
 
 
 def for_whom(label: str) -> str:

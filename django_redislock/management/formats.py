@@ -25,6 +25,9 @@ COLUMNS = (
     "started", "renews_for", "owner", "group",
 )  # fmt: skip
 
+# What nobody knows of a hold that is damaged.
+UNREADABLE = ("kind", "limit", "held", "lease", "since", "held_for", "fence")
+
 
 def as_json(found: Iterable[Found]) -> Iterator[str]:
     """One array."""
@@ -58,6 +61,14 @@ def _csv_line(cells: Sequence[str | None]) -> str:
 
 
 def _fields(found: Found) -> dict[str, Any]:
+    """What is known of a hold; None stands for what is not."""
+    fields = _all_fields(found)
+    if found.hold.damaged:
+        fields |= dict.fromkeys(UNREADABLE) | {"holder": dict.fromkeys(fields["holder"])}
+    return fields
+
+
+def _all_fields(found: Found) -> dict[str, Any]:
     hold = found.hold
     return {
         "backend": found.alias,

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
 from ..operations.criteria import Criteria
+from ..operations.found import EXCLUSIVE
 from ..operations.selection import Silent
 
 __all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons", "said"]
@@ -50,6 +51,11 @@ def add_selectors(parser: CommandParser) -> None:
         "or the lease was renewed, and is not any more",
     )
     parser.add_argument(
+        "--state",
+        choices=EXCLUSIVE,
+        help="only what is in this state; overdue: past MAX_HOLD, silent: lost contact",
+    )
+    parser.add_argument(
         "--using",
         "--backend",
         dest="using",
@@ -76,7 +82,11 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
     """What the arguments ask for; ``call_command`` may give times as numbers, too."""
     host, pid = _host_and_pid(options["holder"] or "")
     older_than = options["older_than"]
-    states = [("waited", options["waiters"]), ("orphaned", options["orphaned"])]
+    states = [
+        ("waited", options["waiters"]),
+        ("orphaned", options["orphaned"]),
+        (options["state"], options["state"]),
+    ]
     return Criteria(
         globs=_globs(options["name"]),
         host=host,
@@ -93,7 +103,7 @@ def said(options: Mapping[str, Any]) -> str:
         *(f"--{name.replace('_', '-')}" for name in FLAGS if options.get(name)),
         *(
             f"--{name.replace('_', '-')} {options[name]}"
-            for name in ("holder", "older_than", "using")
+            for name in ("holder", "older_than", "state", "using")
             if options[name] is not None
         ),
     ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ..backends.base import Hold
 from ..local.hold import LONGEST_PAUSE, RENEW_AT
 from .presence import runs
 
-__all__ = ["KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]
+__all__ = ["EXCLUSIVE", "KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]
+
+# A hold is in one of these.
+EXCLUSIVE = ("held", "renewing", "overdue", "silent", "detached", "damaged")
 
 # How much later (seconds) than its grant a lease must have begun anew to count as renewed.
 RENEWED = 0.1
@@ -24,6 +28,9 @@ class Found:
 
 
 def kind_of(hold: Hold) -> str:
+    """One of ``KINDS``; empty where it cannot be read."""
+    if hold.damaged:
+        return ""
     if hold.shared:
         return "shared"
     return "mutex" if hold.limit == 1 else "semaphore"
@@ -49,10 +56,16 @@ def _is_silent(hold: Hold) -> bool:
 
 
 def state_of(found: Found) -> str:
-    """One of ``held``, ``renewing``, ``overdue`` (past MAX_HOLD) and ``silent`` (lost contact).
+    """One of ``held``, ``renewing``, ``overdue`` (past MAX_HOLD) and ``silent`` (lost contact);
+    ``detached``: no handle needs it, and it lasts until its lease is over; ``damaged``: what is
+    stored cannot be read.
 
     What is stored: when it was granted, when its lease ends, and for how long it is renewed.
     """
+    if found.hold.damaged:
+        return "damaged"
+    if found.hold.detached:
+        return "detached"
     longest = found.hold.holder.renews_for
     if longest and found.hold.age > longest:
         return "overdue"
@@ -61,22 +74,28 @@ def state_of(found: Found) -> str:
     return "renewing" if _is_renewed(found.hold) else "held"
 
 
+def _is_in(state: str, found: Found) -> bool:
+    return state_of(found) == state
+
+
 def _is_orphaned(found: Found) -> bool:
-    """Its process has ended, or it was renewed before and is not any more."""
+    """Its process has ended, or it was renewed before and is not any more.
+
+    What is detached needs no process, and of what is damaged nobody knows which it was.
+    """
     hold = found.hold
+    if hold.detached or hold.damaged:
+        return False
     return runs(hold.holder) is False or (_is_renewed(hold) and _is_silent(hold))
 
 
-# What can be asked for by name: the four states, and what may be true besides.
+# What can be asked for by name: in which of these states a hold is, and what may be true besides.
 REMARKS: dict[str, Callable[[Found], bool]] = {
     "waited": lambda found: found.hold.waiters > 0,
     "gone": lambda found: runs(found.hold.holder) is False,
     "orphaned": _is_orphaned,
 }
 STATES: dict[str, Callable[[Found], bool]] = {
-    "held": lambda found: state_of(found) == "held",
-    "renewing": lambda found: state_of(found) == "renewing",
-    "overdue": lambda found: state_of(found) == "overdue",
-    "silent": lambda found: state_of(found) == "silent",
+    **{state: partial(_is_in, state) for state in EXCLUSIVE},
     **REMARKS,
 }

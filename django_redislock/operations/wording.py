@@ -14,27 +14,41 @@ from ..backends.base import Hold, Holder
 from ..exceptions import readable
 from .found import Found, state_of
 
-__all__ = ["STATE_NAMES", "Line", "brief", "duration", "formats", "limit_of", "place_of"]
+__all__ = [
+    "STATE_NAMES",
+    "Line",
+    "brief",
+    "duration",
+    "formats",
+    "limit_of",
+    "local_time",
+    "place_of",
+]
 
 STATE_NAMES = {
     "held": gettext_lazy("held"),
     "renewing": gettext_lazy("renewing"),
     "overdue": gettext_lazy("past MAX_HOLD"),
     "silent": gettext_lazy("lost contact"),
+    "detached": gettext_lazy("detached"),
+    "damaged": gettext_lazy("damaged"),
     "waited": gettext_lazy("waited for"),
     "gone": gettext_lazy("process has ended"),
     "orphaned": gettext_lazy("orphaned"),
 }
 
 # Somebody should look at these.
-TROUBLE = ("overdue", "silent")
+TROUBLE = ("overdue", "silent", "damaged")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 @dataclass(frozen=True)
 class Line:
-    """A hold in words. The token is not among them: who knows it can release the lock."""
+    """A hold in words. The token is not among them: who knows it can release the lock.
+
+    Of a hold that is damaged, what cannot be known is empty.
+    """
 
     alias: str
     name: str
@@ -49,34 +63,43 @@ class Line:
     longest_wait: str
     fence: str
     limit: str
-    since: datetime
+    since: datetime | None
     held_for: str
 
     @classmethod
     def of(cls, found: Found) -> Line:
         hold, state = found.hold, state_of(found)
+        known = not hold.damaged
         return cls(
             alias=found.alias,
             name=readable(hold.name),
             state=str(STATE_NAMES[state]),
             in_trouble=state in TROUBLE,
             remaining=duration(hold.remaining),
-            lease=duration(hold.lease),
-            what=readable(hold.holder.what),
+            lease=duration(hold.lease) if known else "",
+            what=readable(hold.holder.what) if known else _("not readable"),
             label=readable(hold.holder.label),
             place=place_of(hold.holder),
             waiters=hold.waiters,
             longest_wait=duration(hold.longest_wait) if hold.waiters else "",
-            fence=str(hold.fence),
-            limit=occupancy_of(hold),
-            since=localtime(hold.since),
-            held_for=duration(hold.age),
+            fence=str(hold.fence) if known else "",
+            limit=occupancy_of(hold) if known else "",
+            since=local_time(hold.since) if known else None,
+            held_for=duration(hold.age) if known else "",
         )
 
     @property
     def holder(self) -> str:
         """The whole holder in one line."""
         return ", ".join(part for part in (self.what, self.label, self.place) if part)
+
+
+def local_time(when: datetime) -> datetime:
+    """In the time zone that is in force, but for the last hours of the year 9999."""
+    try:
+        return localtime(when)
+    except OverflowError:
+        return when
 
 
 def duration(seconds: float) -> str:
@@ -115,6 +138,9 @@ def formats() -> str:
 
 
 def place_of(holder: Holder) -> str:
+    """Where the holder is; empty where that is not known."""
+    if not (holder.host or holder.pid or holder.thread):
+        return ""
     return _("%(host)s, pid %(pid)s, %(thread)s") % {
         "host": readable(holder.host),
         "pid": readable(holder.pid),

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             raise CommandError(
                 _(
                     "Say which locks to release: either --all, or some of --name, --holder, "
-                    "--older-than, --waiters and --orphaned."
+                    "--older-than, --state, --waiters and --orphaned."
                 ),
                 returncode=2,
             )

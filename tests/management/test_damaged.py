@@ -1,0 +1,78 @@
+"""A hold that cannot be read is shown as damaged, and can be cleared; the others do not notice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from django_redislock import lock
+from django_redislock.backends.redis.keys import name_keys
+from tests.management.holds import hold, is_held
+from tests.support.places import Place
+
+
+def spoil(place: Place, name: str) -> None:
+    """Put something else in the place of a hold."""
+    with place.client() as client:
+        client.set(name_keys(place.prefix, name).hold, b"\xffjunk", px=60_000)
+
+
+def listlocks(**options: Any) -> str:
+    stream = io.StringIO()
+    call_command("listlocks", stdout=stream, no_color=True, **options)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def damaged(place: Place) -> str:
+    hold("order 42", "default", what="shop.buy")
+    spoil(place, "order 42")
+    return "order 42"
+
+
+def test_it_is_listed_as_damaged(damaged: str) -> None:
+    hold("another", "default", what="shop.sell")
+    line = next(line for line in listlocks().splitlines() if damaged in line)
+    assert line.split()[-1] == "damaged"
+    assert "not readable" in line
+    assert "pid" not in line
+    assert "shop.sell" in listlocks()
+
+
+def test_programs_are_told_nothing_that_is_not_known(damaged: str) -> None:
+    (found,) = json.loads(listlocks(format="json"))
+    assert (found["name"], found["state"]) == (damaged, "damaged")
+    assert 0 < found["remaining"] <= 60
+    for field in ("kind", "limit", "held", "lease", "since", "held_for", "fence"):
+        assert found[field] is None
+    assert set(found["holder"].values()) == {None}
+    (row,) = csv.DictReader(io.StringIO(listlocks(format="csv")))
+    assert (row["name"], row["state"], row["since"], row["host"]) == (damaged, "damaged", "", "")
+
+
+def test_it_can_be_chosen_and_cleared(damaged: str) -> None:
+    other = hold("another", "default")
+    assert "another" not in listlocks(state="damaged")
+    for options in ({"orphaned": True}, {"older_than": "1h"}, {"state": "silent"}):
+        assert damaged not in listlocks(**options)
+    call_command("clearlocks", state="damaged", interactive=False, stdout=io.StringIO())
+    with lock(damaged, wait=0):
+        pass
+    assert is_held("another", other, "default")
+
+
+def test_a_date_at_the_end_of_all_dates_is_shown(place: Place, settings: Any) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    hold("late", "default")
+    with place.client() as client:
+        key = name_keys(place.prefix, "late").hold
+        token, *fields = (client.get(key) or b"").split(b" ")
+        fields[4] = b"253402300798000"
+        client.set(key, b" ".join([token, *fields]), keepttl=True)
+    assert "late" in listlocks()
+    assert "9999-12-31" in listlocks(format="json")

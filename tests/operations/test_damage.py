@@ -1,0 +1,66 @@
+"""Whatever is stored, the pages and the commands show the rest, and can clear it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from django_redislock import lock_backends
+from django_redislock.testing.verbs import Verbs
+from tests.admin.pages import PAGE, page
+from tests.backends.test_damage import NAME, NEIGHBOUR, STATES, Chance, damage
+from tests.support.places import Place
+
+
+def run(command: str, **options: Any) -> str:
+    stream = io.StringIO()
+    call_command(command, stdout=stream, no_color=True, **options)
+    return stream.getvalue()
+
+
+def look(client: Client, *, index_is_whole: bool) -> None:
+    """Look at everything in every way."""
+    for query in ({}, {"state": "damaged"}, {"o": "-age"}, {"q": "order"}, {"state": "orphaned"}):
+        assert "cannot be shown" not in page(client, **query)
+    address = f"{PAGE}default_3A{NAME.replace(' ', '%20')}/change/"
+    assert "cannot be shown" not in page(client, address)
+    for form in ("table", "json", "csv"):
+        assert NEIGHBOUR in run("listlocks", format=form) or not index_is_whole
+    run("listlocks", name=[NAME], older_than="1s")
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=int(os.environ.get("REDISLOCK_DAMAGE_EXAMPLES", "15")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(state=st.sampled_from(STATES), seed=st.integers(0, 2**64))
+def test_pages_and_commands_go_on(
+    place: Place, admin_client: Client, state: Callable[[Verbs], None], seed: int
+) -> None:
+    chance = Chance(seed)
+    verbs = Verbs(lock_backends["default"], None)
+    verbs.hold(verbs.claim(NEIGHBOUR, token="n1"))
+    state(verbs)
+    with place.client() as client:
+        keys = sorted(client.scan_iter(match=f"{place.prefix}:*", count=1000))
+        keys = [key for key in keys if not key.endswith(f":hold:{NEIGHBOUR}".encode())]
+        chosen = chance.sample(keys, chance.randint(1, 2))
+        for key in chosen:
+            damage(client, key, chance)
+        look(admin_client, index_is_whole=not any(key.endswith(b":index") for key in chosen))
+        for _ in range(20):
+            if not lock_backends["default"].inspect(NAME)[0]:
+                break
+            run("clearlocks", name=[NAME], interactive=False)
+        assert not lock_backends["default"].inspect(NAME)[0]
+        assert verbs.holders(NEIGHBOUR) == ["n1"]
+        for key in client.scan_iter(match=f"{place.prefix}:*", count=1000):
+            client.unlink(key)
