@@ -9,6 +9,7 @@ from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.http import QueryDict
 from django.utils.http import urlencode
 
+from ..names import LONGEST_NAME
 from ..operations.criteria import Criteria, is_glob
 from ..operations.found import KINDS, STATES
 
@@ -30,6 +31,9 @@ VARS = {
     "start": START_VAR,
     "page": PAGE_VAR,
 }
+
+# No name is longer (characters), and a pattern takes time with the square of its length.
+LONGEST_TEXT = LONGEST_NAME
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,10 @@ class Query:
 
         return cls(
             backend=one_of(BACKEND_VAR, aliases),
-            text=params.get(SEARCH_VAR, "").strip(),
+            text=params.get(SEARCH_VAR, "").strip()[:LONGEST_TEXT],
             state=one_of(STATE_VAR, STATES),
             kind=one_of(KIND_VAR, KINDS),
-            host=params.get(HOST_VAR, ""),
+            host=params.get(HOST_VAR, "")[:LONGEST_TEXT],
             order=one_of(ORDER_VAR, ORDERS, "ttl"),
             start=_number(params.get(START_VAR), least=0),
             page=_number(params.get(PAGE_VAR), least=1),

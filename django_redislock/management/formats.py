@@ -25,6 +25,9 @@ COLUMNS = (
     "started", "renews_for", "owner", "group",
 )  # fmt: skip
 
+# What a formula of a spreadsheet begins with.
+FORMULA = ("=", "+", "-", "@")
+
 # What nobody knows of a hold that is damaged.
 UNREADABLE = ("kind", "limit", "held", "lease", "since", "held_for", "fence")
 
@@ -51,7 +54,15 @@ def as_csv(found: Iterable[Found]) -> Iterator[str]:
         fields = _fields(one)
         fields |= fields.pop("holder")
         values = (fields[column] for column in COLUMNS)
-        yield _csv_line([value if value is None else readable(value) for value in values])
+        yield _csv_line([_cell(value) for value in values])
+
+
+def _cell(value: object) -> str | None:
+    if value is None:
+        return None
+    text = readable(value)
+    # A spreadsheet would take it for a formula, and run it.
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
 
 
 def _csv_line(cells: Sequence[str | None]) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from ..exceptions import readable
 from .found import STATES, Found, kind_of
 
 __all__ = ["Criteria", "is_glob"]
@@ -13,6 +14,11 @@ __all__ = ["Criteria", "is_glob"]
 
 def is_glob(text: str) -> bool:
     return re.search(r"[*?[]", text) is not None
+
+
+def _is_searched(text: str) -> bool:
+    """Whether it may mean another name than the one that it spells."""
+    return is_glob(text) or "\\" in text
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Criteria:
     @property
     def names(self) -> list[str]:
         """Names that need not be searched for, since nothing else is asked for by name."""
-        return [] if any(map(is_glob, self.globs)) else list(self.globs)
+        return [] if any(map(_is_searched, self.globs)) else list(self.globs)
 
     @property
     def by_name_alone(self) -> bool:
@@ -55,8 +61,10 @@ class Criteria:
         )
 
     def match_name(self, name: str) -> bool:
-        if self.globs and not any(fnmatchcase(name, glob) for glob in self.globs):
+        # A name is found by what is shown of it, too: "line1\\nline2".
+        forms = (name,) if name.isprintable() else (name, readable(name))
+        if self.globs and not any(fnmatchcase(form, glob) for form in forms for glob in self.globs):
             return False
         if is_glob(self.text):
-            return fnmatchcase(name, self.text)
-        return self.text.casefold() in name.casefold()
+            return any(fnmatchcase(form, self.text) for form in forms)
+        return any(self.text.casefold() in form.casefold() for form in forms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -242,3 +243,19 @@ def test_a_host_with_a_pattern_in_its_name_is_meant_literally(admin_client: Clie
     html = page(admin_client)
     (link,) = re.findall(r'href="(\?host=[^"]*1%5D[^"]*)"', html)
     assert names(page(admin_client, f"/admin/django_redislock/lock/{link}")) == ["a"]
+
+
+@pytest.mark.parametrize("text", [r"line1\nline2", r"1\nL", r"*1\n*", "line1\nline2"])
+def test_a_name_is_found_by_what_is_shown_of_it(admin_client: Client, text: str) -> None:
+    hold("line1\nline2")
+    hold("line1 line2")
+    assert names(page(admin_client, q=text)) == [r"line1\nline2"]
+
+
+def test_a_pattern_of_any_length_takes_no_time(admin_client: Client) -> None:
+    hold("a")
+    began = time.process_time()
+    for text in ("[" * 100_000, "*a" * 50_000, "x" * 1_000_000):
+        page(admin_client, q=text)
+        page(admin_client, host=text)
+    assert time.process_time() - began < 5

@@ -122,3 +122,14 @@ def test_an_interrupt_ends_a_watch_without_a_stack() -> None:
         _out, errors = process.communicate(timeout=40)
     assert process.returncode == 0
     assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("sign", "=+-@")
+def test_no_cell_is_a_formula(sign: str) -> None:
+    text = f"{sign}1+cmd|' /C calc'!A0"
+    hold(text, what=text, label=text, host=text, thread=text)
+    (row,) = csv.DictReader(io.StringIO(output("csv", using="memory")))
+    assert {row[one] for one in ("name", "what", "label", "host", "thread")} == {f"'{text}"}
+    assert float(row["remaining"]) > 0
+    (found,) = json.loads(output("json", using="memory"))
+    assert found["name"] == text

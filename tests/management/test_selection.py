@@ -138,3 +138,11 @@ def test_two_ways_to_the_same_locks_find_each_hold_once(settings: Any) -> None:
     add_alias(settings, "twin", CACHE="default")
     hold("a", "default")
     assert names(select(["default", "twin"]).found) == ["a"]
+
+
+@pytest.mark.parametrize("using", BOTH)
+def test_a_name_is_found_by_what_is_shown_of_it(using: str) -> None:
+    for name in ("line1\nline2", "line1 line2", "tab\there"):
+        hold(name, using)
+    for globs in ((r"line1\nline2",), (r"*1\nl*",), ("line1\nline2",)):
+        assert names(select([using], globs).found) == ["line1\nline2"]
