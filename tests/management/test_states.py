@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from django_redislock import lock, lock_backends
+from django_redislock import lock, lock_backends, locked
 from django_redislock.backends.base import Extension, Hold, Holder
 from django_redislock.operations.found import STATES, Found, state_of
 from tests.management.holds import hold, is_held
@@ -67,6 +68,37 @@ def test_states(
         state
     ]
     assert STATES["orphaned"](found) == orphaned
+
+
+@pytest.mark.parametrize(("age", "remaining"), [(0.0, 3600.0), (50.0, 3550.0), (3500.0, 100.0)])
+def test_a_hold_that_nobody_needs_any_more_has_a_state_of_its_own(
+    age: float, remaining: float
+) -> None:
+    ended = replace(PLAIN.holder, host=socket.gethostname(), pid=2**22 + 1, renews_for=60.0)
+    for holder in (PLAIN.holder, ended):
+        detached = replace(
+            PLAIN, age=age, remaining=remaining, holder=holder, detached=True, lease=3600.0
+        )
+        found = Found("memory", detached)
+        assert state_of(found) == "detached"
+        assert not STATES["orphaned"](found), "it needs no process"
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_what_was_detached_or_is_kept_after_the_work_is_detached(using: str) -> None:
+    @locked("kept", using=using, min_hold=60)
+    def work() -> None: ...
+
+    work()
+    handle = lock("handed on", using=using, lease=6)
+    handle.acquire()
+    assert listed()["handed on"] == "held"
+    token = handle.detach(3600)
+    assert listed() == {"kept": "detached", "handed on": "detached"}
+    assert listed(state="detached") == listed()
+    assert listed(orphaned=True) == {}
+    with lock("handed on", using=using, token=token):
+        assert listed()["handed on"] != "detached"
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])

@@ -89,6 +89,79 @@ def test_the_fixtures(tmp_path: Path) -> None:
     assert process_gone(int(first))
 
 
+ORDERS = """
+import pytest
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from django_redislock import lock, lock_backends
+
+AS_CONFIGURED = (django_settings.LOCKS, django_settings.CACHES)
+
+
+@pytest.fixture
+def more(settings):
+    settings.LOCKS = {"default": {"LEASE": 20, "LOCATION": "redis://127.0.0.1:1/3"}}
+
+
+def test_settings_first(settings, locks):
+    settings.LANGUAGE_CODE = "de"
+    settings.LOCKS = {"default": {"LEASE": 21, **settings.LOCKS["default"]}}
+    with lock("a"):
+        pass
+
+
+def test_locks_first(locks, settings):
+    settings.LANGUAGE_CODE = "de"
+    locks.override(LEASE=22)
+    settings.LANGUAGE_CODE = "fr"
+    assert lock_backends["default"].config.lease == 22
+
+
+def test_elsewhere(more, held_elsewhere, settings):
+    settings.LANGUAGE_CODE = "de"
+    held_elsewhere("a")
+    assert lock_backends["default"].config.lease == 20
+
+
+def test_asked_for_late(settings, request):
+    settings.LANGUAGE_CODE = "de"
+    request.getfixturevalue("locks").override(WAIT=1)
+    settings.LANGUAGE_CODE = "fr"
+    with override_settings(LANGUAGE_CODE="es"), lock("a"):
+        pass
+
+
+def test_dropped(settings, locks):
+    settings.LANGUAGE_CODE = "de"
+    with pytest.warns(ResourceWarning):
+        lock("dropped").acquire()
+
+
+def test_mistaken(locks):
+    locks.override(LEAS=5)
+
+
+@pytest.fixture(autouse=True)
+def as_configured():
+    yield
+    assert (django_settings.LOCKS, django_settings.CACHES) == AS_CONFIGURED
+    assert django_settings.LANGUAGE_CODE == "en-us"
+    assert type(lock_backends["default"]).__name__ == "RedisLockBackend"
+"""
+
+
+def test_settings_come_back_whatever_the_order(tmp_path: Path) -> None:
+    """Also those that another fixture changes in the course of the test."""
+    project = Project(tmp_path)
+    project.write("test_orders.py", ORDERS)
+    outcome = project.pytest()
+    assert outcome.names("FAILED") == ["test_mistaken"], outcome.text
+    assert "Did you mean 'LEASE'?" in outcome.text
+    assert outcome.names("ERROR") == ["test_dropped"], outcome.text
+    assert "now released: 'dropped' (by test_orders.test_dropped" in outcome.text
+
+
 def test_nothing_happens_in_a_project_without_settings(tmp_path: Path) -> None:
     """Nor with pytest-django away: only who asks for locks needs Django's settings."""
     project = Project(tmp_path, settings=None)
