@@ -1,24 +1,27 @@
-"""The examples of docs/testing.md are tests: they run as they stand there."""
+"""The examples of some pages are tests: they run as they stand there."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.pages import BLOCKS, name_of
 from tests.testing_plugin.projects import Project
 
 
-def test_the_examples_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "at_least"), [("testing", 6), ("frozen-time", 2)])
+def test_the_examples_pass(tmp_path: Path, page: str, at_least: int) -> None:
     project = Project(tmp_path)
     examples = [
         block.code
         for block in BLOCKS
-        if name_of(block.page) == "docs/testing.md" and block.language == "python"
+        if name_of(block.page) == f"docs/{page}.md" and block.language == "python"
     ]
     for number, code in enumerate(examples):
         autouse = "autouse=True" in code
         project.write("conftest.py" if autouse else f"test_{number}.py", code)
     outcome = project.pytest()
     tests = sum(code.count("def test_") for code in examples)
-    assert tests > 5
+    assert tests >= at_least
     assert (outcome.code, len(outcome.names("PASSED"))) == (0, tests), outcome.text
