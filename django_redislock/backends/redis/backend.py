@@ -213,7 +213,7 @@ class RedisLockBackend(BaseLockBackend):
     # Life.
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
-        return server_checks.check(self, deploy=deploy)
+        return server_checks.check(self.config, self.source, deploy=deploy)
 
     def mend(self) -> None:
         self.node.mend()

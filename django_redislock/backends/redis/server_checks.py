@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.redis import RedisCache
@@ -13,10 +13,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .errors import happened
-from .sources import source_of
-
-if TYPE_CHECKING:
-    from .backend import RedisLockBackend
+from .sources import Source, source_of
 
 __all__ = ["check"]
 
@@ -29,16 +26,14 @@ SEPARATE = (
 )
 
 
-def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
+def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[CheckMessage]:
     """Without ``deploy`` the settings alone, with it the server alone. Connects only with it."""
-    source = backend.source
     if not deploy:
-        return [*_check_coroutines(backend)]
+        return [*_check_coroutines(source)]
     try:
         server: dict[str, Any] = source.client().info()
     except (RedisError, OSError) as error:
-        config = backend.config
-        named = config.location and f"{_where(backend)}['LOCATION'] and ['OPTIONS']"
+        named = config.location and f"{_where(config)}['LOCATION'] and ['OPTIONS']"
         return [
             Warning(
                 f"Redis ({source.where}) {happened(source.at, error)}",
@@ -50,41 +45,41 @@ def check(backend: RedisLockBackend, *, deploy: bool) -> Sequence[CheckMessage]:
             )
         ]
     return [
-        *_check_version(backend, server),
-        *_check_eviction(backend, server),
-        *_check_shared_database(backend, server),
+        *_check_version(config, server),
+        *_check_eviction(config, server),
+        *_check_shared_database(config, source, server),
     ]
 
 
-def _where(backend: RedisLockBackend) -> str:
-    return f"LOCKS[{backend.alias!r}]"
+def _where(config: LockConfig) -> str:
+    return f"LOCKS[{config.alias!r}]"
 
 
-def _check_coroutines(backend: RedisLockBackend) -> Iterator[CheckMessage]:
-    if backend.source.without_async:
+def _check_coroutines(source: Source) -> Iterator[CheckMessage]:
+    if source.without_async:
         yield Warning(
-            backend.source.without_async,
+            source.without_async,
             hint="Where no coroutine takes locks, silence this check.",
             id="locks.W005",
         )
 
 
-def _check_version(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
+def _check_version(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
     # Valkey says here which Redis it is compatible with.
     version = str(server.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
         yield Error(
-            f"{_where(backend)}: the server is Redis {version}, which is too old.",
+            f"{_where(config)}: the server is Redis {version}, which is too old.",
             hint="Locks need Redis 6.2 or newer, or Valkey.",
             id="locks.E002",
         )
 
 
-def _check_eviction(backend: RedisLockBackend, server: dict[str, Any]) -> Iterator[CheckMessage]:
+def _check_eviction(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
     policy = server.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and int(server.get("maxmemory", 0)):
         yield Warning(
-            f"{_where(backend)}: the server evicts keys when its memory is full "
+            f"{_where(config)}: the server evicts keys when its memory is full "
             f"(maxmemory-policy {policy}); a lock that is evicted has a second holder.",
             hint='Keep locks on a server with "maxmemory-policy noeviction", apart from the cache: '
             "give them a cache alias of their own and name it in CACHE.",
@@ -93,17 +88,17 @@ def _check_eviction(backend: RedisLockBackend, server: dict[str, Any]) -> Iterat
 
 
 def _check_shared_database(
-    backend: RedisLockBackend, server: dict[str, Any]
+    config: LockConfig, source: Source, server: dict[str, Any]
 ) -> Iterator[CheckMessage]:
-    ours = (server.get("run_id"), backend.source.database)
+    ours = (server.get("run_id"), source.database)
     # An alias that was made for the locks flushes its own database too, but nobody clears it.
-    used = set() if backend.config.location else {backend.config.cache}
+    used = set() if config.location else {config.cache}
     dedicated = used - {DEFAULT_CACHE_ALIAS}
     sharing = [alias for alias in caches if alias not in dedicated and _flushed_by(alias) == ours]
     if not sharing:
         return
     text = (
-        f"{_where(backend)}: the locks share a database with the cache(s) "
+        f"{_where(config)}: the locks share a database with the cache(s) "
         f"{', '.join(map(repr, sharing))}, and cache.clear() empties the whole database: whoever "
         "calls it deletes the locks."
     )
