@@ -58,8 +58,13 @@ def happened(at: str, error: Exception) -> str:
     ):
         return f"did not do what it was asked: {said}"
     if failed := _NOT_CONNECTED.match(said):
-        number, words = failed.groups()
-        said = words if number.startswith("-") else os.strerror(int(number))
+        number, said = failed.groups()
+        if number.startswith("-"):
+            return f"cannot be found at {at}: {said}"
+        if said.startswith("Connect call failed"):
+            said = os.strerror(int(number))
+    if "SSL" in said or "certificate" in said:
+        return f"cannot be connected to at {at}: {said}"
     return f"does not answer at {at}; is it running? {said}"
 
 
