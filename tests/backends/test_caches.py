@@ -55,7 +55,7 @@ def test_djangos_own_redis_cache_without_django_redis(redis_url: str) -> None:
         check=False,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": ""},
     )
-    assert (done.stdout, done.returncode) == ("['locks.W003'] False\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("['locks.E004'] False\n", 0), done.stderr
 
 
 def test_clients_of_several_servers_are_refused_by_name(settings: LazySettings) -> None:
