@@ -58,7 +58,7 @@ def happened(at: str, error: Exception) -> str:
     ):
         return f"did not do what it was asked: {said}"
     if failed := _NOT_CONNECTED.match(said):
-        number, said = failed.groups()
+        number, said = failed[1], failed[2].removesuffix(".")
         if number.startswith("-"):
             return f"cannot be found at {at}: {said}"
         if said.startswith("Connect call failed"):
