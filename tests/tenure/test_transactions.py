@@ -22,11 +22,9 @@ def is_free(name: str) -> bool:
 
     def ask() -> None:
         other = lock(name)
-        if other.acquire(wait=0):
-            answers.append(True)
+        answers.append(other.acquire(wait=0))
+        if answers[0]:
             other.release()
-        else:
-            answers.append(False)
 
     thread = threading.Thread(target=ask)
     thread.start()

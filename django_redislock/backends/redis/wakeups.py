@@ -239,8 +239,7 @@ class Wakeups:
         # Whoever writes something down from here on rings.
         self._wake_at = math.inf
         self._wake_at = min(wake_at, now + self._waiters.check_in(), self._looks.earliest())
-        # A millisecond more, since a selector rounds down and would spin for the rest.
-        return max(0.0, self._wake_at - now) + 0.001
+        return max(0.0, self._wake_at - now) + 0.001  # a selector rounds down
 
     def _subscribe(self, asked: set[str]) -> None:
         for tag in self.channels.wanted:
@@ -291,8 +290,7 @@ class Wakeups:
             return
         # The next of them looks when this turn should have ended: nothing else may tell.
         now = monotonic()
-        left = min(self.clock + turn.expires - now, self._grant_lease)
-        self._looks.set(name, now + max(0.0, left))
+        self._looks.set(name, max(now, min(self.clock + turn.expires, now + self._grant_lease)))
 
 
 def _received(sock: socket.socket | None) -> bytes:
