@@ -1,4 +1,4 @@
-"""From what happens to a lock to the figures of its backend.
+"""Counting of what happens to a lock, for the figures of its backend.
 
 Not by a receiver of the signals: to send one costs several times as much as to count.
 """

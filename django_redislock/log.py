@@ -1,4 +1,4 @@
-"""What happens to locks, in the log ``django_redislock``: a receiver of the signals."""
+"""Log of what happens to locks, ``django_redislock``: a receiver of the signals."""
 
 from __future__ import annotations
 

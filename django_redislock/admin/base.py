@@ -1,4 +1,4 @@
-"""What the pages of the admin share: their templates, their limits and their frame."""
+"""Base of the admin pages: their templates, their limits and their frame."""
 
 from __future__ import annotations
 

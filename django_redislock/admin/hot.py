@@ -1,4 +1,4 @@
-"""What is hot: the figures of the last hour, a row for each family of names."""
+"""Hot names: the figures of the last hour, a row for each family of names."""
 
 from __future__ import annotations
 

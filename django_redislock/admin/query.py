@@ -1,4 +1,4 @@
-"""What the address of the list asks for."""
+"""Query of the list, as its address asks for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a page refers to a hold or a name, without the token that proves ownership."""
+"""References of a page to a hold or a name, without the token that proves ownership."""
 
 from __future__ import annotations
 

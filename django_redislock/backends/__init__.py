@@ -1,1 +1,1 @@
-"""Where locks live."""
+"""Backends: the places where locks live."""

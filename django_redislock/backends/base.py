@@ -1,4 +1,4 @@
-"""What a lock backend is: a few verbs, each one atomic step that does not block on a lock.
+"""Base of the lock backends: a few verbs, each one atomic step that does not block on a lock.
 
 Waiting is not among them: ``waiting.py`` decides when to try again and what to wait for.
 """

@@ -1,4 +1,4 @@
-"""What is asked of a lock backend, and what it answers."""
+"""Requests to a lock backend, and its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds and who waits for a name, in the memory of a process."""
+"""Holders and waiters of a name, in the memory of a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the attempts of this process that queue hear of their turn."""
+"""Waiters: the attempts of this process that queue, and the news of their turns."""
 
 from __future__ import annotations
 

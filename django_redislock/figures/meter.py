@@ -1,4 +1,4 @@
-"""What one process counts for one backend, between two times at which it tells the backend."""
+"""Meter of one process and backend, between two times at which it tells the backend."""
 
 from __future__ import annotations
 

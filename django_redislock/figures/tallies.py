@@ -1,4 +1,4 @@
-"""What is counted of one family, in one slot of time, and what that says."""
+"""Tallies of one family in one slot of time, and what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be put under a lock any more, since a decorator below has made it something else."""
+"""Refusal of what a decorator below has made into something that cannot be locked any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far long work has come, in one line of a terminal."""
+"""Progress of long work, in one line of a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exporters of figures have in common: they are receivers of the signals."""
+"""Base of the exporters of figures, which are receivers of the signals."""
 
 from __future__ import annotations
 

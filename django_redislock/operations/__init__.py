@@ -1,1 +1,1 @@
-"""What an operator looks for and does, in the admin and at a terminal alike."""
+"""Operations: the queries and actions of an operator, in the admin and at a terminal alike."""

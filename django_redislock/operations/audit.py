@@ -1,4 +1,4 @@
-"""Who released what by force: in the log, and of what the admin did in the admin's own log too."""
+"""Audit of releases by force: in the log, and for the admin in its own log too."""
 
 from __future__ import annotations
 

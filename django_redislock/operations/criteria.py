@@ -1,4 +1,4 @@
-"""What a hold must be like to be chosen: for the admin page and the commands."""
+"""Criteria by which holds are chosen, for the admin page and the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What coroutines need of redis-py beyond its documented interface.
+"""Undocumented parts of redis-py that coroutines need.
 
 redis-py opens a connection: it resolves the primary, does the TLS handshake, authenticates and
 selects the database. Then the transport is taken over, so that requests need not wait for each

@@ -1,4 +1,4 @@
-"""What wakes up the thread of the wake-up connection, beside the messages on it."""
+"""Bell of the thread of the wake-up connection, beside the messages on it."""
 
 from __future__ import annotations
 

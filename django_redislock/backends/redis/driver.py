@@ -1,4 +1,4 @@
-"""What threads need of redis-py beyond its documented interface.
+"""Undocumented parts of redis-py that threads need.
 
 redis-py opens a connection: it resolves the primary, does the TLS handshake, authenticates and
 selects the database. Then the socket is taken over: its own way of sending and reading takes ten

@@ -1,4 +1,4 @@
-"""What becomes of errors on the way to a server."""
+"""Errors on the way to a server."""
 
 from __future__ import annotations
 

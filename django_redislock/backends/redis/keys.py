@@ -1,4 +1,4 @@
-"""Where a name lives in Redis: ``prefix:{tag}:kind:name``.
+"""Keys of a name in Redis: ``prefix:{tag}:kind:name``.
 
 Names spread over sixteen buckets. The hash tag of a bucket puts all keys of a name, the indexes of
 live locks and of queues, and the fence counter into one Cluster slot, so that one script may touch

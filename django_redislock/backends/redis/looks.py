@@ -1,4 +1,4 @@
-"""When a waiter looks for itself, since nothing may tell it that a lease is over."""
+"""Times at which a waiter looks for itself, since nothing may tell it that a lease is over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored of names that an index has led to: their holds, and their queues."""
+"""Lookup of names that an index has led to: their holds, and their queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of all the locks of a server at once, and the figures of the last hour."""
+"""Overview of all the locks of a server, and the figures of the last hour."""
 
 from __future__ import annotations
 

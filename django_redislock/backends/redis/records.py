@@ -1,4 +1,4 @@
-"""What the scripts write about a hold or a waiter, and how it reads in Python. Nothing raises.
+"""Records of holds and waiters, as the scripts write them and Python reads them. Nothing raises.
 
 ``docs/stored-data.md`` specifies it.
 """

@@ -1,4 +1,4 @@
-"""What a server has answered to the commands of one exchange."""
+"""Replies of a server to the commands of one exchange."""
 
 from __future__ import annotations
 

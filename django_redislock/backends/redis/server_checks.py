@@ -1,4 +1,4 @@
-"""What can be wrong with the settings of a Redis lock backend, and with its server."""
+"""System checks of the settings of a Redis lock backend, and of its server."""
 
 from __future__ import annotations
 

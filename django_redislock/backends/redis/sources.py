@@ -1,4 +1,4 @@
-"""Where the server of a backend is, and how redis-py connects to it, for threads and coroutines."""
+"""Source of connections: where the server of a backend is, and how redis-py connects to it."""
 
 from __future__ import annotations
 
