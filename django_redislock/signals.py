@@ -1,4 +1,4 @@
-"""What happens to locks, told to whoever listens. Each signal is sent by the class ``Lock``.
+"""Signals of what happens to locks. Each is sent by the class ``Lock``.
 
 Receivers get ``lock`` (the handle), and by signal:
 

@@ -1,4 +1,4 @@
-"""How a live hold reads, on the admin page and in a terminal."""
+"""Wording of a live hold, on the admin page and in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every lock backend must do, as tests that the author of another backend inherits.
+"""Contract of every lock backend, as tests that the author of another backend inherits.
 
     import pytest
     pytest.register_assert_rewrite("django_redislock.testing.contract")  # in conftest.py

@@ -1,4 +1,4 @@
-"""What a test lets happen to a lock, and what it asserts of one; by the verbs of any backend."""
+"""Staging of what rarely happens to a lock, and assertions, by the verbs of any backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the contract suite talks to a backend: its verbs, and a waiter that hears of its turn."""
+"""Driver of the contract suite: the verbs of a backend, and a waiter that is notified."""
 
 # ruff: noqa: S101 - these are tests
 

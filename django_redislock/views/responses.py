@@ -1,4 +1,4 @@
-"""What a client is told when a view could not have its lock: come back later."""
+"""Responses of a view that could not have its lock: come back later."""
 
 from __future__ import annotations
 

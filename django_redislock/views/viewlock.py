@@ -1,4 +1,4 @@
-"""What ``locked_view`` puts around a view."""
+"""Lock around a view, as ``locked_view`` puts it there."""
 
 from __future__ import annotations
 
