@@ -8,13 +8,14 @@ import threading
 import pytest
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
+from django_redislock.local.renewal import renewal
 from tests.concurrency.test_renewal import LEASE, our_threads
 from tests.support.processes import wait_until
 
 
 def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, monkeypatch):
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
-    wait_until(lambda: our_threads() == [])
+    wait_until(lambda: not renewal.is_running())
 
     def refuse(*args):
         raise RuntimeError("can't start new thread")

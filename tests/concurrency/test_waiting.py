@@ -15,6 +15,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.waiters import TaskWaiter, Turn
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
+from tests.support.settled import settle
 from tests.support.tries import best_of
 
 WAITERS = 1000
@@ -88,6 +89,7 @@ def test_a_thousand_who_give_up_leave_no_trace(using):
 
     with lock("a", using=using) as held:
         assert not any(asyncio.run(give_up_together()))
+        settle()
         assert lock_backends[using].inspect("a")[1] == []
         assert not lock_backends[using].waiters
         held.check()

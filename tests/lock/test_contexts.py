@@ -25,7 +25,7 @@ def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(usi
         same.append(threading.get_ident() == first.ident)
         joined.append(lock("a", using=using, reentrant=True, token=None).acquire(wait=0))
 
-    for _ in range(200):
+    for _ in range(5000):
         thread = threading.Thread(target=again)
         thread.start()
         thread.join()
