@@ -64,6 +64,7 @@ async def wait_for_grant(
     cancels it.
     """
     deadline = monotonic() + wait
+    busy: Busy | None = None
     if wait <= 0 or not backend.listening(claim.name):
         first = max(wait, FIRST_ANSWER)
         if call.blocking:
@@ -74,10 +75,11 @@ async def wait_for_grant(
             return Outcome(reply, None)
         if wait <= 0:
             return Outcome(None, reply)
+        busy = reply
     waiter = ThreadWaiter() if call.blocking else TaskWaiter()
     backend.enlist(claim, waiter)
     try:
-        return await _queue_for(call, backend, claim, deadline, waiter)
+        return await _queue_for(call, backend, claim, deadline, waiter, busy)
     finally:
         backend.dismiss(claim.name, claim.token)
 
@@ -88,8 +90,8 @@ async def _queue_for(
     claim: Claim,
     deadline: float,
     waiter: ThreadWaiter | TaskWaiter,
+    busy: Busy | None,
 ) -> Outcome:
-    busy: Busy | None = None
     absent_since: float | None = None
     asked_again = False
     last_look = deadline - LAST_LOOK
@@ -100,8 +102,11 @@ async def _queue_for(
             reply = await _ask(call, backend, claim, deadline, patience)
         except LockUnavailable:
             asked_again = True
-            absent_since = asked_at if absent_since is None else absent_since
+            absent_since = absent_since or asked_at
             now = monotonic()
+            if busy and absent_since == asked_at >= last_look and now >= deadline:
+                # It answered a moment ago: it is not blamed for a question asked so late.
+                return Outcome(None, busy, asked_again)
             if now >= deadline or now - absent_since > backend.config.patience:
                 raise
             look_at = now + ASK_ABSENT_EVERY

@@ -134,6 +134,11 @@ class Registry:
         self.holds: dict[LocalHold, None] = {}
         self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether an attempt is over and has not been finished."""
+        return any(attempt.is_over for attempt in list(self.attempts))
+
     def sweep(self) -> None:
         """Finish the attempts that were interrupted, and drop the holds that nobody needs."""
         # The holds first: one whose acquire ends meanwhile has its need by then.

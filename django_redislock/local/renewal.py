@@ -6,6 +6,7 @@ import logging
 import math
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Hashable
 from functools import partial
@@ -83,6 +84,18 @@ class Renewal:
         attempt.failed = True
         self._swept_at = 0.0
         self.wake()
+
+    def settle(self, timeout: float) -> None:
+        """Wait ``timeout`` seconds at most until what was interrupted is put right."""
+        deadline = monotonic() + timeout
+        self._swept_at = 0.0
+        self.wake()
+        try:
+            while registry.interrupted and monotonic() < deadline:
+                self.ensure()
+                time.sleep(0.002)
+        except RuntimeError:
+            registry.sweep()
 
     def mark_lost(self, hold: LocalHold, reason: str) -> None:
         """The hold is over, though nobody here ended it. Its handles are told in another thread."""

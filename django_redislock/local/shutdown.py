@@ -20,6 +20,7 @@ from ..backends.base import Extension
 from ..process import process
 from .background import background
 from .registry import registry
+from .renewal import renewal
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
@@ -61,7 +62,7 @@ def release_all() -> None:
     believes in its hold, the hold is marked as lost first, and its lease is cut to a second, which
     ends when the process has ended.
     """
-    registry.sweep()  # what was interrupted just now
+    renewal.settle(PATIENCE)
     ended: dict[BaseLockBackend, list[LocalHold]] = defaultdict(list)
     running: dict[BaseLockBackend, list[LocalHold]] = defaultdict(list)
     for hold in list(registry.holds):
