@@ -104,7 +104,7 @@ async def _queue_for(
             asked_again = True
             absent_since = absent_since or asked_at
             now = monotonic()
-            if busy and absent_since == asked_at >= last_look and now >= deadline:
+            if busy and absent_since == asked_at > deadline - LAST_LOOK / 2 and now >= deadline:
                 # It answered a moment ago: it is not blamed for a question asked so late.
                 return Outcome(None, busy, asked_again)
             if now >= deadline or now - absent_since > backend.config.patience:
@@ -119,11 +119,9 @@ async def _queue_for(
         patience = TOLERANCE
         if turn is None and asked_at >= last_look and deadline - monotonic() < TOO_LATE:
             turn = await _notified(call, waiter, deadline - monotonic())
-        if turn is not None and busy is not None:
-            grant = _as_grant(backend, claim, turn, busy)
-            # Otherwise this process stood still for longer than a hand-over holds: it queues anew.
-            if grant.ends > monotonic():
-                return Outcome(grant, busy, asked_again)
+        grant = _as_grant(backend, claim, turn, busy)
+        if grant is not None:
+            return Outcome(grant, busy, asked_again)
         if monotonic() >= deadline and absent_since is None:
             return Outcome(None, busy, asked_again)
 
@@ -162,8 +160,14 @@ async def _notified(call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: floa
     return await waiter.ahear(max(0.0, timeout))
 
 
-def _as_grant(backend: BaseLockBackend, claim: Claim, turn: Turn, busy: Busy) -> Grant:
+def _as_grant(
+    backend: BaseLockBackend, claim: Claim, turn: Turn | None, busy: Busy | None
+) -> Grant | None:
+    """The grant that a turn is; None if this process stood still for longer than it holds."""
+    if turn is None or busy is None:
+        return None
     # The backend's clock may have been set since it was read: a turn is not believed for longer
     # than a hand-over holds.
-    longest = monotonic() + min(claim.lease, backend.grant_lease)
-    return Grant(turn.fence, min(busy.clock + turn.expires, longest), confirmed=False)
+    now = monotonic()
+    ends = min(busy.clock + turn.expires, now + min(claim.lease, backend.grant_lease))
+    return Grant(turn.fence, ends, confirmed=False) if ends > now else None
