@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +9,9 @@ from typing import Any, TypeVar
 
 from django_redislock import lock
 from tests.support.places import Place
+from tests.support.processes import stay
 
 T = TypeVar("T")
-
-FOR_EVER = 600.0
 
 
 def in_thread(function: Callable[..., T], *args: Any) -> T:
@@ -40,7 +38,7 @@ def hold(place: Place, name: str, holds: Any, lease: float) -> None:
     place.use()
     with lock(name, lease=lease, label="nightly"):
         holds.put(True)
-        threading.Event().wait(FOR_EVER)
+        stay()
 
 
 def run_report(place: Place, name: str, late: float) -> str:

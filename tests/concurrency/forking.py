@@ -14,9 +14,9 @@ from typing import Any
 from django_redislock import LockError, lock, lock_backends
 from django_redislock.backends.redis.commands import pack
 from django_redislock.local.registry import registry
-from tests.concurrency.jobs import FOR_EVER, queue_length
+from tests.concurrency.jobs import queue_length
 from tests.support.places import MEMORY, Place
-from tests.support.processes import wait_until
+from tests.support.processes import stay, wait_until
 
 
 def in_child(work: Callable[[], list[str]], fork: Callable[[], int] = os.fork) -> list[str]:
@@ -219,7 +219,6 @@ def hold_and_fork(place: Place, told: Any) -> None:
     with lock("a", lease=1) as held:
         pid = os.fork()
         if pid == 0:
-            time.sleep(FOR_EVER)
-            os._exit(0)
+            stay()
         told.put((pid, held.token))
-        threading.Event().wait(FOR_EVER)
+        stay()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django_redislock import LockLost, lock, lock_backends
 from tests.support.places import Place
-from tests.support.processes import wait_until
+from tests.support.processes import stay, wait_until
 
 FOR_EVER = 600.0
 
@@ -43,7 +42,7 @@ def hold(place: Place, name: str, held_as: Any, options: dict[str, Any]) -> None
     place.use()
     with lock(name, **options) as held:
         held_as.put((held.token, held.fence))
-        threading.Event().wait(FOR_EVER)
+        stay()
 
 
 def hold_until_lost(

@@ -17,7 +17,7 @@ import time
 import traceback
 from multiprocessing import connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,6 +166,13 @@ def wait_until(condition: Callable[[], T], *, within: float = WITHIN, what: str 
             raise AssertionError(f"Not within {within:g} s: {what or condition}")
         # What takes long need not be seen at once, and looking takes time from what it waits for.
         time.sleep(min(max(least, passed / 20), most))
+
+
+def stay() -> NoReturn:
+    """Stay until the process is ended from outside."""
+    # In slices: Python handles a signal that comes just before a sleep begins only after it.
+    while True:
+        time.sleep(0.05)
 
 
 def freeze(pid: int) -> None:
