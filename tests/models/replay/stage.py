@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -57,8 +58,8 @@ class Ears(Waiters):
         self.heard.put(Heard("turn", name, token, turn.fence, turn.expires))
         return True
 
-    def nudge(self, name: str) -> bool:
-        return True
+    def nudge(self, *names: str) -> Collection[str]:
+        return names
 
 
 class Process(RedisLockBackend):
