@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,9 @@ from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.process import ServiceThread
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at, opened
-from tests.backends.tls import tls_port
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
-
-__all__ = ["tls_port"]
+from tests.support.tls import Certificates, TlsServer
 
 ECHOES = [pack("ECHO", str(number)) for number in range(50)]
 
@@ -106,19 +105,22 @@ def test_through_a_file(tmp_path: Path) -> None:
         node.close()
 
 
-def test_over_tls(tls_port: int) -> None:
-    node = node_at(f"rediss://127.0.0.1:{tls_port}", ssl_cert_reqs="none")
-    assert echo(node, "by tls") == "by tls"
-    large = "x" * 300_000
-    assert echo(node, large) == large
-    (link,) = [link for link in node._links if link.sock is not None]
-    first = link.sock
-    time.sleep(2 * links.FRESH)
-    assert echo(node, "after a while") == "after a while"
-    assert link.sock is first
-    link.retire()
-    assert node.exchange([PING]) == ([b"PONG"], True)
-    node.close()
+def test_over_tls(
+    own_server: EmbeddedServer, certificates: Certificates, tls_options: dict[str, Any]
+) -> None:
+    with closing(TlsServer(certificates, own_server.port)) as tls:
+        node = node_at(f"rediss://127.0.0.1:{tls.port}", **tls_options)
+        assert echo(node, "by tls") == "by tls"
+        large = "x" * 300_000
+        assert echo(node, large) == large
+        (link,) = [link for link in node._links if link.sock is not None]
+        first = link.sock
+        time.sleep(2 * links.FRESH)
+        assert echo(node, "after a while") == "after a while"
+        assert link.sock is first
+        link.retire()
+        assert node.exchange([PING]) == ([b"PONG"], True)
+        node.close()
 
 
 class TestTimeLimits:

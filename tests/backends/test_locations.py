@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -38,27 +39,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
         yield server
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
 @pytest.fixture
 def tls(server: EmbeddedServer, certificates: Certificates) -> Iterator[TlsServer]:
-    tls = TlsServer(certificates, server.port)
-    yield tls
-    lock_backends.reset()
-    tls.stop()
-
-
-@pytest.fixture
-def tls_options(certificates: Certificates) -> dict[str, Any]:
-    certificate, key = certificates.client
-    return {
-        "ssl_ca_certs": certificates.authority,
-        "ssl_certfile": certificate,
-        "ssl_keyfile": key,
-    }
+    with closing(TlsServer(certificates, server.port)) as tls:
+        yield tls
+        lock_backends.reset()
 
 
 @pytest.fixture
@@ -178,18 +163,20 @@ def test_tls_that_cannot_be_trusted(at: Any, tls: TlsServer, tls_options: dict[s
 
 
 def test_verify_flags_count_for_coroutines_too(
-    at: Any, tls: TlsServer, tls_options: dict[str, Any]
+    at: Any, server: EmbeddedServer, certificates: Certificates, tls_options: dict[str, Any]
 ) -> None:
     if "ssl_include_verify_flags" not in parameters(SSLConnection):
         pytest.skip("this redis-py has no such option")
-    # The certificate of the server does not say whose key has signed it.
     strict = [ssl.VerifyFlags.VERIFY_X509_STRICT]
-    at(f"rediss://127.0.0.1:{tls.port}/0", ssl_include_verify_flags=strict, **tls_options)
-    with pytest.raises(LockUnavailable, match="(?i)certificate verify failed"):
-        lock("a").acquire(wait=0)
-    with pytest.raises(LockUnavailable, match="(?i)certificate verify failed"):
-        asyncio.run(lock("a").aacquire(wait=0))
-    works(at(f"rediss://127.0.0.1:{tls.port}/0", ssl_exclude_verify_flags=strict, **tls_options))
+    with closing(TlsServer(certificates, server.port, vague=True)) as tls:
+        location = f"rediss://127.0.0.1:{tls.port}/0"
+        at(location, ssl_include_verify_flags=strict, **tls_options)
+        with pytest.raises(LockUnavailable, match="(?i)certificate verify failed"):
+            lock("a").acquire(wait=0)
+        with pytest.raises(LockUnavailable, match="(?i)certificate verify failed"):
+            asyncio.run(lock("a").aacquire(wait=0))
+        works(at(location, ssl_exclude_verify_flags=strict, **tls_options))
+        lock_backends.reset()
 
 
 def test_a_function_of_ones_own_that_sets_up_the_connection(

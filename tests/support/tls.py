@@ -14,8 +14,16 @@ from django_redislock.testing.servers import HOST
 DAYS = "2"
 
 
+# Said outright: some releases of openssl add it by themselves, and some do not.
+SIGNED_BY = "authorityKeyIdentifier=keyid"
+
+
 class Certificates:
-    """An authority, and what it has signed for a server on 127.0.0.1 and for a client."""
+    """An authority, and what it has signed for a server on 127.0.0.1 and for a client.
+
+    All is there that Python 3.13 asks for. Only ``vague_server`` does not say whose key has signed
+    it, which is refused where ``VERIFY_X509_STRICT`` is set.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -23,13 +31,16 @@ class Certificates:
         self._openssl(
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-days", DAYS),
             *("-out", "ca.crt", "-subj", "/CN=Test authority"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
         )
-        self.server = self._sign("server", f"subjectAltName=IP:{HOST},DNS:localhost")
-        self.client = self._sign("client", "extendedKeyUsage=clientAuth")
+        addresses = f"subjectAltName=IP:{HOST},DNS:localhost"
+        self.server = self._sign("server", addresses, SIGNED_BY)
+        self.vague_server = self._sign("vague-server", addresses, "authorityKeyIdentifier=none")
+        self.client = self._sign("client", "extendedKeyUsage=clientAuth", SIGNED_BY)
 
-    def _sign(self, name: str, extension: str) -> tuple[str, str]:
+    def _sign(self, name: str, *extensions: str) -> tuple[str, str]:
         """Return the paths of a certificate and its key."""
-        (self.folder / f"{name}.ext").write_text(extension)
+        (self.folder / f"{name}.ext").write_text("\n".join(extensions))
         self._openssl(
             *("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key"),
             *("-out", f"{name}.csr", "-subj", f"/CN={name}"),
@@ -47,12 +58,13 @@ class Certificates:
 class TlsServer:
     """Speaks TLS to clients that show a certificate, and plainly to the server behind it."""
 
-    def __init__(self, certificates: Certificates, port: int) -> None:
+    def __init__(self, certificates: Certificates, port: int, *, vague: bool = False) -> None:
         self._upstream = port
         self._context = ssl.create_default_context(
             ssl.Purpose.CLIENT_AUTH, cafile=certificates.authority
         )
-        self._context.load_cert_chain(*certificates.server)
+        shown = certificates.vague_server if vague else certificates.server
+        self._context.load_cert_chain(*shown)
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
@@ -61,7 +73,7 @@ class TlsServer:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Close all connections, and return when the threads have ended."""
         self._stopping = True
         self._shut(self._listener)
