@@ -10,7 +10,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from ..backends.base import Entry
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.found import Found
@@ -37,6 +36,7 @@ T = TypeVar("T")
 class Heading:
     """The head of a column. ``sorted`` is the value of ``aria-sort`` of one that can be sorted."""
 
+    column: str
     text: str
     link: str = ""
     sorted: str = ""
@@ -122,7 +122,7 @@ class LiveLocks:
                 holds, _waiting = lock_backends[alias].inspect(self.query.exact)
             except (LockUnavailable, InvalidLockBackend):
                 continue
-            found += [Listed(alias, Entry(hold.name, hold.token, hold.remaining)) for hold in holds]
+            found += [Listed(alias, hold.entry) for hold in holds]
         return found
 
     def _sorted(self, found: list[Found]) -> list[Found]:
@@ -140,28 +140,25 @@ class LiveLocks:
 
     @property
     def headings(self) -> list[Heading]:
-        several = [Heading(_("Backend"))] if len(self.aliases) > 1 else []
+        several = [Heading("alias", _("Backend"))] if len(self.aliases) > 1 else []
         return [
-            Heading(_("Name")),
+            Heading("name", _("Name")),
             *several,
-            self._heading(_("Remaining lease"), "ttl"),
-            Heading(_("Holder")),
-            self._heading(_("Waiters"), "-waiters"),
-            self._heading(_("Held since"), "-age"),
-            Heading(_("Limit")),
-            Heading(_("Fence")),
+            self._heading("lease", _("Remaining lease"), "ttl"),
+            Heading("holder", _("Holder")),
+            self._heading("waiters", _("Waiters"), "-waiters"),
+            self._heading("since", _("Held since"), "-age"),
+            Heading("limit", _("Limit")),
+            Heading("fence", _("Fence")),
         ]
 
-    def _heading(self, text: str, first: str) -> Heading:
+    def _heading(self, column: str, text: str, first: str) -> Heading:
         by, order = first.lstrip("-"), self.query.order
-        other = by if order == f"-{by}" else f"-{by}"
         if order.lstrip("-") != by:
-            return Heading(text, str(self.query.but(order=first)), "none")
-        return Heading(
-            text,
-            str(self.query.but(order=other)),
-            "descending" if order.startswith("-") else "ascending",
-        )
+            return Heading(column, text, str(self.query.but(order=first)), "none")
+        other = by if order == f"-{by}" else f"-{by}"
+        is_sorted = "descending" if order.startswith("-") else "ascending"
+        return Heading(column, text, str(self.query.but(order=other)), is_sorted)
 
     @property
     def looked_from(self) -> int:

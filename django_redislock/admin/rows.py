@@ -53,6 +53,11 @@ class Row:
         )
 
     @property
+    def needs_attention(self) -> bool:
+        """Whether somebody waits for it, or nothing but its lease may hold it any more."""
+        return self.line.in_trouble or self.hold.waiters > 0 or bool(self.has_ended)
+
+    @property
     def runs(self) -> bool | None:
         """Whether the holder's process runs, as far as this host can tell."""
         return runs(self.hold.holder)

@@ -110,7 +110,7 @@
                 const left = Math.max(0, Number(element.dataset.remaining) - passed);
                 // It may have been renewed since: only the server can say that it has ended.
                 write(element, this.duration.of(left));
-                const bar = element.nextElementSibling;
+                const bar = element.closest("td").querySelector("progress");
                 if (bar) {
                     bar.value = left;
                 }
