@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidLockBackend, LockUnavailable
@@ -25,7 +25,7 @@ from ..operations.selection import (
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Query
-from .rows import rows_of
+from .rows import MissingRow, Row, rows_of
 
 __all__ = ["LiveLocks"]
 
@@ -49,20 +49,29 @@ class LiveLocks:
     is_facets_optional = False
     show_all = can_show_all = False
 
-    def __init__(self, model_admin: BaseLockAdmin, request: HttpRequest) -> None:
+    def __init__(
+        self, model_admin: BaseLockAdmin, params: QueryDict, per_page: int | None = None
+    ) -> None:
         self.opts = model_admin.opts
         self.aliases = list(lock_backends)
-        self.query = Query.read(request.GET, self.aliases)
-        self.per_page = model_admin.list_per_page
+        self.query = Query.read(params, self.aliases)
+        self.per_page = per_page or model_admin.list_per_page
         self.look_at = model_admin.look_at
         self.look_through = model_admin.look_through
+        self.at_once = model_admin.release_at_once
         # How far it has looked, of how many, where not all of them have been looked at.
         self.looked_to = self.of_all = 0
-        selection = self._by_rank() if self.query.by_rank else self._by_looking()
+        selection = self._select()
         self.found = selection.found
-        self.rows = rows_of(selection.found)
         self.silent = selection.silent
         self.result_count = selection.total
+        self.rows = self._rows()
+
+    def _select(self) -> Selection:
+        return self._by_rank() if self.query.by_rank else self._by_looking()
+
+    def _rows(self) -> Sequence[Row | MissingRow]:
+        return rows_of(self.found)
 
     def _chosen(self) -> list[str]:
         return [self.query.backend] if self.query.backend else self.aliases
@@ -172,6 +181,30 @@ class LiveLocks:
     @property
     def look_from_the_start(self) -> str:
         return str(self.query.but()) if self.query.start else ""
+
+    @property
+    def news(self) -> str:
+        """What a refresh says of locks that are not shown."""
+        return ""
+
+    @property
+    def selectable(self) -> int:
+        """How many locks can be selected at a time, on this page and beyond."""
+        return min(self.result_count, self.at_once)
+
+    @property
+    def select_all_found(self) -> str:
+        """What the button says that selects more than the page shows; empty where it shows all."""
+        if self.selectable <= len(self.rows):
+            return ""
+        if self.selectable < self.result_count:
+            return _("Select the first %(count)d found") % {"count": self.selectable}
+        return _("Select all %(count)d found") % {"count": self.selectable}
+
+    @property
+    def selected_format(self) -> str:
+        """How the script of the page says how many are selected."""
+        return _("%(count)d selected")
 
     @property
     def several_backends(self) -> bool:
