@@ -10,10 +10,23 @@ from ..backends.base import Hold
 from ..local.hold import LONGEST_PAUSE, RENEW_AT
 from .presence import runs
 
-__all__ = ["EXCLUSIVE", "KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]
+__all__ = [
+    "EXCLUSIVE",
+    "KINDS",
+    "REMARKS",
+    "STATES",
+    "TROUBLE",
+    "Found",
+    "kind_of",
+    "state_of",
+    "urgency",
+]
 
 # A hold is in one of these.
 EXCLUSIVE = ("held", "renewing", "overdue", "silent", "detached", "damaged")
+
+# Somebody should look at these.
+TROUBLE = ("overdue", "silent", "damaged")
 
 # How much later (seconds) than its grant a lease must have begun anew to count as renewed.
 RENEWED = 0.1
@@ -99,3 +112,12 @@ STATES: dict[str, Callable[[Found], bool]] = {
     **{state: partial(_is_in, state) for state in EXCLUSIVE},
     **REMARKS,
 }
+
+
+def urgency(found: Found) -> tuple[int, float]:
+    """A key by which what needs attention comes first: what is in trouble or has no process any
+    more, and then what is waited for, the longest wait first.
+    """
+    if state_of(found) in TROUBLE or REMARKS["gone"](found):
+        return 0, -found.hold.longest_wait
+    return 1 if found.hold.waiters else 2, -found.hold.longest_wait

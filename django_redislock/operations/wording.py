@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import Hold, Holder
 from ..exceptions import readable
-from .found import Found, state_of
+from .found import TROUBLE, Found, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -36,9 +36,6 @@ STATE_NAMES = {
     "gone": gettext_lazy("process has ended"),
     "orphaned": gettext_lazy("orphaned"),
 }
-
-# Somebody should look at these.
-TROUBLE = ("overdue", "silent", "damaged")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
