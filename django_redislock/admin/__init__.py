@@ -26,6 +26,7 @@ from .live import LiveLocks
 from .references import address_of, name_at
 from .refresh import ShownLocks
 from .release import ReleaseView
+from .waits import WaitsPage
 
 __all__ = ["LockAdmin"]
 
@@ -39,6 +40,7 @@ class LockAdmin(BaseLockAdmin):
         return [
             path("", wrap(self.changelist_view), name="django_redislock_lock_changelist"),
             path("hot/", wrap(self.hot_view), name="django_redislock_lock_hot"),
+            path("waits/", wrap(self.waits_view), name="django_redislock_lock_waits"),
             path("refresh/", wrap(self.refresh_view), name="django_redislock_lock_refresh"),
             path("summary/", wrap(self.summary_view), name="django_redislock_lock_summary"),
             path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
@@ -128,6 +130,14 @@ class LockAdmin(BaseLockAdmin):
             raise PermissionDenied
         context = {"title": _("Hot names"), "hot": HotNames(request)}
         return self.render(request, self.hot_template, context)
+
+    @method_decorator(require_safe)
+    def waits_view(self, request: HttpRequest) -> TemplateResponse:
+        """Who waits for whom, and the deadlocks among them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {"title": _("Who waits for whom"), "page": WaitsPage()}
+        return self.render(request, self.waits_template, context)
 
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask, and then release by force what was shown."""

@@ -37,6 +37,7 @@ class BaseLockAdmin(_ModelAdmin):
     refresh_template = "admin/django_redislock/lock/includes/list.html"
     detail_template = "admin/django_redislock/lock/detail.html"
     hot_template = "admin/django_redislock/lock/hot.html"
+    waits_template = "admin/django_redislock/lock/waits.html"
     release_template = "admin/django_redislock/lock/release.html"
 
     def has_release_permission(self, request: HttpRequest) -> bool:

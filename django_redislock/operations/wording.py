@@ -23,6 +23,7 @@ __all__ = [
     "limit_of",
     "local_time",
     "place_of",
+    "who",
 ]
 
 STATE_NAMES = {
@@ -161,3 +162,9 @@ def occupancy_of(hold: Hold) -> str:
 
 def limit_of(limit: int, *, shared: bool) -> str:
     return _("shared") if shared else str(limit)
+
+
+def who(holder: Holder) -> str:
+    """A holder or a waiter in one line."""
+    parts = (readable(holder.what), readable(holder.label), place_of(holder))
+    return ", ".join(part for part in parts if part) or _("unknown")
