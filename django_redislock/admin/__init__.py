@@ -16,8 +16,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..handler import lock_backends
 from ..models import Lock
-from ..operations.summary import LOOK_AT
+from ..operations.selection import distinct
+from ..operations.summary import summary_of
 from .answer import answers
 from .base import BaseLockAdmin
 from .detail import Detail
@@ -70,7 +72,7 @@ class LockAdmin(BaseLockAdmin):
         context = {
             "title": _("Live locks"),
             "cl": live,
-            "answers": answers(without=[one.alias for one in live.silent]),
+            "answers": answers(live.counts()),
             # Without it Django's template has an inline style, which a strict policy forbids.
             "actions_on_top": True,
             **(extra_context or {}),
@@ -82,7 +84,11 @@ class LockAdmin(BaseLockAdmin):
         """The line on top of the list with all that it can say, which costs more than the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return self.render(request, self.summary_template, {"answers": answers(LOOK_AT)})
+        return self.render(
+            request,
+            self.summary_template,
+            {"answers": answers(summary_of(distinct(lock_backends)))},
+        )
 
     @method_decorator(require_POST)
     def refresh_view(self, request: HttpRequest) -> TemplateResponse:

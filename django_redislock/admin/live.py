@@ -15,6 +15,7 @@ from ..handler import lock_backends
 from ..operations.asking import Silent
 from ..operations.found import Found, urgency
 from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
+from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Query
@@ -60,6 +61,8 @@ class LiveLocks:
         self.at_once = model_admin.release_at_once
         # How far it has looked, of how many, where not all of them have been looked at.
         self.looked_to = self.of_all = 0
+        # How many are held in the backends that were asked.
+        self.held = 0
         selection = self._select()
         self.found = selection.found
         self.silent = selection.silent
@@ -72,6 +75,12 @@ class LiveLocks:
     def _rows(self) -> Sequence[Row | MissingRow]:
         return rows_of(self.found)
 
+    def counts(self) -> Summary | None:
+        """What the line on top can say at no further cost than that of the waited-for names."""
+        silent = [one.alias for one in self.silent]
+        held = None if self.query.backend else self.held
+        return counts_of(distinct(self.aliases), held, without=silent)
+
     def _chosen(self) -> list[str]:
         return [self.query.backend] if self.query.backend else self.aliases
 
@@ -81,6 +90,7 @@ class LiveLocks:
         while True:
             start, stop = (wanted - 1) * self.per_page, wanted * self.per_page
             selection = ranks(self._chosen(), start, stop, backwards=backwards)
+            self.held = selection.total
             self._paginate(selection.total, wanted)
             if self.page_num == wanted:
                 return selection
@@ -93,6 +103,7 @@ class LiveLocks:
         reach = self.look_through if self.query.text else self.look_at
         backwards = self.query.order == "-ttl"
         lines = listing(self._chosen(), start, start + reach, backwards=backwards)
+        self.held = lines.total
         self.looked_to = start + len(lines.listed)
         named = [
             (place, one)
