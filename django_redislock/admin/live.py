@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
 from django.http import QueryDict
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidLockBackend, LockUnavailable
@@ -241,6 +242,15 @@ class LiveLocks:
     def search_params(self) -> dict[str, Any]:
         """What else the search form must carry."""
         return self.query.but(text="").params()
+
+    @property
+    def export_csv(self) -> str:
+        """The parameters by which the rows that are shown are exported."""
+        return f"?{urlencode({**self.query.params(), 'format': 'csv'})}"
+
+    @property
+    def export_json(self) -> str:
+        return f"?{urlencode({**self.query.params(), 'format': 'json'})}"
 
     def get_query_string(self, new_params: dict[str, Any]) -> str:
         """The address of another page, for Django's pagination tag."""
