@@ -52,6 +52,9 @@ class _Share:
 class OneNameHandle(Handle):
     """What ``Lock`` does under its public face."""
 
+    # Also while it is being made, and for one whose making failed.
+    _share: _Share | None = None
+
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
         self.name = name
         self.backend = backend
@@ -62,7 +65,6 @@ class OneNameHandle(Handle):
         self._group = ""
         self._busy: Busy | None = None
         self._tried = False
-        self._share: _Share | None = None
         self._hold = self._new_hold()
         # The mark of the acquire under way, so that a second thread is refused.
         self._acquiring: dict[str, tuple[Owner, Call]] = {}

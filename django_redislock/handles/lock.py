@@ -117,7 +117,7 @@ class Lock(OneNameHandle):
         return f"<Lock {self.name!r} {state}>"
 
     def __del__(self) -> None:
-        if getattr(self, "_share", None) is not None and self.held:
+        if self._share is not None and self.held:
             text = (
                 f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
                 f"{self._hold.remaining():.1f} s."

@@ -201,14 +201,14 @@ class RedisLockBackend(Overview):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(self, script: Script, name: str, token: str, *args: str | int) -> bytes:
-        return call(script, self.config.key_prefix, name, token, args)
+    def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
+        return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
-        lease = -int(-length * 1000 // 1)
+        lease = str(-int(-length * 1000 // 1))
         terms = f"{limit} {lease} {self.wakeups.process} {holder}"
-        args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
+        args = lease, str(ms(stay)) if stay else "0", str(self._grant_lease_ms), terms
         return call(ACQUIRE, self.config.key_prefix, name, token, args)
 
     def _acquired(
