@@ -69,9 +69,9 @@ class LockedCalls:
     ) -> None:
         self.function = function
         self.when_busy = when_busy
-        self.options = {key: value for key, value in options.items() if key != "label"}
-        self.label: str | Callable[..., str] | None = options.get("label")
         self.what = dotted_path(function)
+        self.options = {"what": self.what, **options}
+        self.label: str | Callable[..., str] | None = self.options.pop("label", None)
         self.names = CallNames(name, inspect.signature(function), self.what)
 
     def wrapper(self) -> Callable[..., Any]:
@@ -92,7 +92,8 @@ class LockedCalls:
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
         label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        handle: Lock | MultiLock = lock(name, label=label or "", what=self.what, **self.options)
+        options = {**self.options, "label": label} if label else self.options
+        handle: Lock | MultiLock = lock(name, **options)
         return handle
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

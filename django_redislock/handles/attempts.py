@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..backends.base import SHARED, Claim
@@ -21,8 +21,8 @@ from ..local.shutdown import release_at_end
 from ..transactions import tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
-from .base import Handle
-from .ending import GONE, let_go, lost_error, tell_lost, untie
+from .base import Handle, T
+from .ending import GONE, let_go, lost_error, untie
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -39,17 +39,17 @@ class _Share:
 
     is_transaction = False
 
-    def __init__(self, handle: OneNameHandle, hold: LocalHold) -> None:
+    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold) -> None:
         self._handle = weakref.ref(handle)
         self.hold = hold
 
     @property
-    def handle(self) -> OneNameHandle | None:
+    def handle(self) -> OneNameHandle[Any] | None:
         handle = self._handle()
         return handle if handle is not None and handle._share is self else None
 
 
-class OneNameHandle(Handle):
+class OneNameHandle(Handle[T]):
     """What ``Lock`` does under its public face."""
 
     # Also while it is being made, and for one whose making failed.
@@ -232,12 +232,10 @@ class OneNameHandle(Handle):
 
     def _new_hold(self) -> LocalHold:
         terms = self._terms
-        hold = LocalHold(
+        return LocalHold(
             self.backend, self.name, terms.token or os.urandom(16).hex(), self.limit,
             lease=terms.lease, renew=terms.renew, max_hold=terms.max_hold,
         )  # fmt: skip
-        hold.tell_lost = tell_lost
-        return hold
 
     def _packed_holder(self, owner: Owner) -> str:
         terms = self._terms

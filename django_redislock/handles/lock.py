@@ -25,7 +25,7 @@ __all__ = ["Lock"]
 logger = logging.getLogger("django_redislock")
 
 
-class Lock(OneNameHandle):
+class Lock(OneNameHandle["Lock"]):
     """A handle: one attempt after another to hold one name, each with a token of its own.
 
     Made by ``lock()``. It may pass from thread to thread, but not to another process: that one

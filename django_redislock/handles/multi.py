@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MultiLock"]
 
 
-class MultiLock(Handle):
+class MultiLock(Handle["MultiLock"]):
     """A handle over several handles: all are held, or none. Made by ``lock([...])``.
 
     The names are taken in sorted order and released in reverse; the wait is for all together. What

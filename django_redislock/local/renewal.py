@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,6 +53,9 @@ class Renewal:
     Its thread never talks to a server, so that a loss is reported in time however long a server
     takes to answer; and nobody interrupts it, so that it puts right what a caller left half done.
     """
+
+    # Tells the handles of a hold that it was lost. The floor above sets it, which knows handles.
+    tell_lost: Callable[[LocalHold], object]
 
     def __init__(self) -> None:
         self.reset()
@@ -172,13 +175,16 @@ class Renewal:
             registry.holds.pop(hold, None)
         if told:
             # Callbacks of users may take long.
-            telling = threading.Thread(
-                target=_tell, args=(told,), name="django_redislock-lost", daemon=True
-            )
+            tell = partial(self._tell, told)
+            telling = threading.Thread(target=tell, name="django_redislock-lost", daemon=True)
             try:
                 telling.start()
             except RuntimeError:
-                _tell(told)
+                tell()
+
+    def _tell(self, holds: list[LocalHold]) -> None:
+        for hold in holds:
+            self.tell_lost(hold)
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
         by_backend: dict[BaseLockBackend, list[_Renewed]] = defaultdict(list)
@@ -224,12 +230,6 @@ class Renewal:
             hold.not_answered(request, math.inf)
             hold.postpone(RETRY_EVERY)
         self.wake()
-
-
-def _tell(holds: list[LocalHold]) -> None:
-    for hold in holds:
-        if hold.tell_lost is not None:
-            hold.tell_lost(hold)
 
 
 renewal = Renewal()
