@@ -7,6 +7,7 @@ processors, and they share the servers that the first process has started.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return
     if _files(config.args) >= 2 * FILES_PER_PROCESS:
         option.numprocesses = "auto"
+
+
+def pytest_configure() -> None:
+    """Keep the bytecode, wherever the environment says otherwise.
+
+    Each of the many processes that follow would compile the package and its tests again.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -41,6 +41,9 @@ BESIDE = 6
 # So many are put in order; more are written as they are found.
 FEW = 1000
 
+# How many lines are written together.
+LINES = 1000
+
 
 class Command(BaseCommand):
     help = "List the live locks: who holds what, and for how long."
@@ -162,7 +165,7 @@ class Command(BaseCommand):
 
     def _write_all(self, lines: Iterable[str]) -> None:
         lines = iter(lines)
-        while some := list(islice(lines, 1000)):
+        while some := list(islice(lines, LINES)):
             self.stdout.write("\n".join(some))
 
     def _lines(self, selection: Selection) -> list[str]:
