@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["locked"]
 
+# Said to who has written ``@locked``, too: then the function is called in the place of a decorator.
+NAMELESS = (
+    "@locked goes directly above the `def` and needs the name of the lock: "
+    '@locked("feed:{feed_id}").'
+)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D")
@@ -94,17 +100,16 @@ def locked(
     Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
     """
     when_busy = WhenBusy(on_busy, default)
-    check_options(options)
+    check_options(options, others=("on_busy", "default"))
 
-    def decorate(function: Any = None) -> Any:
+    def decorate(function: Any = None, /, *args: Any, **kwargs: Any) -> Any:
         refuse_decorated(function, "@locked")
+        if args or kwargs:
+            raise TypeError(NAMELESS)
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(decorate(function.__func__))
         if not callable(function) or isinstance(function, type):
-            raise TypeError(
-                f"@locked decorates a function, not {function!r}. It goes directly above the "
-                '`def` and needs the name of the lock: @locked("feed:{feed_id}").'
-            )
+            raise TypeError(f"@locked decorates a function, not {function!r}. {NAMELESS}")
         return LockedCalls(function, name, when_busy, options).wrapper()
 
     return decorate

@@ -23,6 +23,7 @@ __all__ = [
     "Refresh",
     "RowBlock",
     "RowHold",
+    "check_refresh",
     "check_saved",
     "in_writing_database",
     "pk_as_read",
@@ -101,6 +102,12 @@ def check_saved(instance: Any) -> None:
         )
 
 
+def check_refresh(refresh: Refresh) -> None:
+    """Raise ``TypeError`` for a single name, whose letters would be taken for names."""
+    if isinstance(refresh, str):
+        raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
+
+
 class RowHold:
     """What an instance knows of one block in which its row is held.
 
@@ -108,8 +115,7 @@ class RowHold:
     """
 
     def __init__(self, instance: Any, lock: Lock, refresh: Refresh) -> None:
-        if isinstance(refresh, str):
-            raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
+        check_refresh(refresh)
         self.instance = instance
         self.lock = lock
         self.refresh = refresh

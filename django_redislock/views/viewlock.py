@@ -24,9 +24,11 @@ from .naming import name_of_call
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed
 
-__all__ = ["ViewLock"]
+__all__ = ["ViewLock", "refuse_class"]
 
 logger = logging.getLogger("django_redislock")
+
+NAMELESS = '@locked_view needs the name of the lock: @locked_view("event:{event_id}").'
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -42,7 +44,10 @@ class ViewLock:
     proceeds: bool
     options: Mapping[str, Any]
 
-    def __call__(self, view: V) -> V:
+    def __call__(self, view: V, /, *args: Any, **kwargs: Any) -> V:
+        if args or kwargs:
+            # Of ``@locked_view`` without parentheses: called with the arguments of the view.
+            raise TypeError(NAMELESS)
         refuse_decorated(view, "@locked_view")
         method, is_async = _bound_method(view), iscoroutinefunction(view)
         if method is None:
@@ -233,15 +238,8 @@ def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
 
 def _signature_of_function(view: Any) -> inspect.Signature:
     if not callable(view):
-        raise TypeError(
-            f"@locked_view decorates a view, not {view!r}. It needs the name of the lock: "
-            '@locked_view("event:{event_id}").'
-        )
-    if isinstance(view, type):
-        raise TypeError(
-            f"@locked_view decorates a function, not the class {view.__name__}: write "
-            '@method_decorator(locked_view(...), name="dispatch"), or use LockedViewMixin.'
-        )
+        raise TypeError(f"@locked_view decorates a view, not {view!r}. {NAMELESS}")
+    refuse_class(view)
     if _is_rest_framework_view(getattr(view, "cls", None)):
         raise TypeError(
             "@locked_view must be inside of REST framework, which knows who the user is and "
@@ -256,6 +254,15 @@ def _signature_of_function(view: Any) -> inspect.Signature:
             f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."
         )
     return signature
+
+
+def refuse_class(view: Any) -> None:
+    """Raise ``TypeError`` for a class, which is decorated in another way."""
+    if isinstance(view, type):
+        raise TypeError(
+            f"@locked_view decorates a function, not the class {view.__name__}: write "
+            '@method_decorator(locked_view(...), name="dispatch"), or use LockedViewMixin.'
+        )
 
 
 def _is_rest_framework_view(view_class: Any) -> bool:

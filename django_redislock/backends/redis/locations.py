@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -25,6 +24,7 @@ from redis.sentinel import (
 )
 
 from ...exceptions import InvalidLockBackend
+from ...spelling import suggestion
 
 __all__ = ["check_options", "option_names", "parameters", "pool_at"]
 
@@ -121,8 +121,8 @@ def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
                 f"place of {where}['CACHE']."
             )
         return f" A connection to {scheme}:// does not take it; TLS begins with rediss://."
-    near = get_close_matches(str(name), known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = suggestion(str(name), known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:
