@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import quote, unquote
 
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -61,6 +63,15 @@ class Reference:
         ):
             raise ValueError(value)
         return cls(*parts)
+
+    @classmethod
+    def read_all(cls, values: Iterable[str]) -> list[Reference]:
+        """Those that make sense, each once."""
+        references = []
+        for value in dict.fromkeys(values):
+            with suppress(ValueError, RecursionError):
+                references.append(cls.read(value))
+        return references
 
     def __str__(self) -> str:
         return json.dumps([self.alias, self.name, self.mark])

@@ -158,16 +158,12 @@ class Search:
     def _lines(self, alias: str, entries: Sequence[Entry]) -> Iterator[Listed]:
         if self.criteria.by_name_alone:
             return (Listed(alias, entry) for entry in entries)
-        return (
-            Listed(alias, Entry(one.hold.name, one.hold.token, one.hold.remaining))
-            for one in self._holds(alias, entries)
-        )
+        return (Listed(alias, one.hold.entry) for one in self._holds(alias, entries))
 
     def _entries(self, backend: BaseLockBackend) -> Iterator[Sequence[Entry]]:
         if self.criteria.names:
             for name in dict.fromkeys(self.criteria.names):
-                holds = backend.inspect(name)[0]
-                yield [Entry(name, hold.token, hold.remaining) for hold in holds]
+                yield [hold.entry for hold in backend.inspect(name)[0]]
         else:
             self.total += backend.entries(0, 0).total
             yield from backend.walk()

@@ -23,6 +23,8 @@
             this.readAt = performance.now();
             this.every = this.pause = Number(this.texts.every);
             this.paused = this.over = false;
+            // How many locks there were when the page was loaded.
+            this.total = live.dataset.total;
             this.timer = null;
         }
 
@@ -30,7 +32,6 @@
             showWhatNeedsScript(document);
             this.button.addEventListener("click", () => this.toggle());
             document.addEventListener("visibilitychange", () => this.schedule(0));
-            this.live.addEventListener("change", (event) => this.select(event.target));
             setInterval(() => this.tick(), TICK);
             this.say(this.texts.live);
             this.schedule(this.every);
@@ -77,15 +78,62 @@
 
         // The live part of the page as it is now; nothing if the address leads elsewhere by now.
         async fetch() {
-            const response = await fetch(location.href, {
+            const isStanding = this.rows.length > 0 && !this.hasRunOut;
+            const response = await fetch(isStanding ? this.texts.refresh : location.href, {
                 cache: "no-store",
                 signal: AbortSignal.timeout(20000),
+                ...(isStanding && {method: "POST", body: this.shown}),
             });
             if (response.status >= 500) {
                 throw new Error(response.statusText);
             }
             const page = new DOMParser().parseFromString(await response.text(), "text/html");
-            return page.getElementById("redislock-live");
+            const fresh = page.getElementById("redislock-live");
+            if (fresh && isStanding) {
+                this.keepMissing(fresh);
+            } else if (fresh) {
+                this.total = fresh.dataset.total;
+            }
+            return fresh;
+        }
+
+        // The rows of a list: they stay where they are while somebody looks at them.
+        get rows() {
+            return [...this.live.querySelectorAll("tr[data-hold]")];
+        }
+
+        // Nothing is left to look at, and nothing is ticked.
+        get hasRunOut() {
+            return this.rows.every((row) => row.classList.contains("redislock-missing")
+                && !row.querySelector("input:checked"));
+        }
+
+        get shown() {
+            const body = new FormData();
+            const token = this.live.closest("form").querySelector("[name=csrfmiddlewaretoken]");
+            body.append("csrfmiddlewaretoken", token.value);
+            body.append("query", this.texts.query);
+            body.append("total", this.total);
+            body.append("shown", JSON.stringify(this.rows.map((row) => row.dataset.hold)));
+            return body;
+        }
+
+        // What is not there any more stays in its place, greyed, with what was known of it.
+        keepMissing(fresh) {
+            for (const row of fresh.querySelectorAll("tr[data-missing]")) {
+                const kept = document.getElementById(row.id).cloneNode(true);
+                kept.className = "redislock-missing";
+                for (const element of kept.querySelectorAll("[data-remaining], [data-elapsed]")) {
+                    element.removeAttribute("data-remaining");
+                    element.removeAttribute("data-elapsed");
+                }
+                kept.querySelector("progress")?.setAttribute("value", "0");
+                write(kept.querySelector(".redislock-left"), "–");
+                const remark = kept.querySelector(".redislock-lease .redislock-remark");
+                remark.className = "redislock-remark";
+                write(remark, row.dataset.missing);
+                row.replaceWith(kept);
+            }
         }
 
         show(fresh) {
@@ -97,8 +145,9 @@
             if (focused !== document.activeElement && this.live.contains(focused)) {
                 focused.focus({preventScroll: true});
             }
-            this.select();
+            this.tellNews(fresh.dataset.news);
             this.tick();
+            this.live.dispatchEvent(new Event("redislock:refreshed"));
         }
 
         tick() {
@@ -110,7 +159,7 @@
                 const left = Math.max(0, Number(element.dataset.remaining) - passed);
                 // It may have been renewed since: only the server can say that it has ended.
                 write(element, this.duration.of(left));
-                const bar = element.nextElementSibling;
+                const bar = element.closest("td").querySelector("progress");
                 if (bar) {
                     bar.value = left;
                 }
@@ -120,15 +169,11 @@
             }
         }
 
-        // The box in the heading says whether all the others are ticked.
-        select(target) {
-            const all = document.getElementById("redislock-all");
-            const boxes = [...this.live.querySelectorAll("input[name=hold]")];
-            if (target && target === all) {
-                boxes.forEach((box) => (box.checked = all.checked));
-            } else if (all) {
-                all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
-            }
+        // What has come since is on the page when it is loaded anew.
+        tellNews(text) {
+            const link = document.getElementById("redislock-reload");
+            link.classList.toggle("redislock-news", Boolean(text));
+            write(link, text || link.dataset.reload);
         }
 
         // A status that is repeated would be read out again.
