@@ -17,6 +17,7 @@ from redis.exceptions import (
 
 from ...clock import monotonic
 from .commands import pack
+from .errors import of_node
 from .node import Node
 from .replies import Replies
 from .scripts import with_text
@@ -101,7 +102,7 @@ class Dispatch:
             target = self._targets.pop(place, None)
             node = target or self._topology.owner(self._buckets[place])
             if node in self._failures:
-                raise self._failures[node]
+                raise of_node(self._failures[node], node.source.at)
             places[node, target is not None].append(place)
         self._pending, self._rounds, self.pause = [], self._rounds + 1, 0.0
         return [self._part(*key, of_node) for key, of_node in places.items()]
@@ -130,7 +131,7 @@ class Dispatch:
         """
         self._topology.doubted[part.node] = None
         if self._asked_topology:
-            raise error
+            raise of_node(error, part.node.source.at)
         self._failures[part.node] = error
         self._pending += part.places
         # What was carried out before the answer was lost is carried out once more.

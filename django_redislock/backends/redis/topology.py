@@ -64,6 +64,8 @@ class Topology:
     def learn(self, replies: list[Any], asked: Node) -> None:
         """Take over what a node has answered to ``QUESTIONS``. Raises ``RedisError``."""
         slots, sharded = replies
+        if isinstance(slots, ResponseError) and "cluster support disabled" in str(slots):
+            raise ResponseError("It is no Cluster. Write redis:// in LOCATION")
         if isinstance(sharded, list) and sharded in ([], [None], [[]]):
             raise ResponseError(
                 "It is a Cluster of servers older than Redis 7.0, where a release cannot find out "
