@@ -187,19 +187,21 @@ class Renewal:
             self.tell_lost(hold)
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
-        by_backend: dict[BaseLockBackend, list[_Renewed]] = defaultdict(list)
+        by_server: dict[tuple[BaseLockBackend, Hashable], list[_Renewed]] = defaultdict(list)
         for hold in due:
             if (length := hold.next_length(now)) is not None:
                 extension = Extension(hold.name, hold.token, length, at_least=True)
                 # A renewal never makes a lease shorter.
                 request = object()
                 older = hold.expect(request, math.inf)
-                by_backend[hold.backend].append(_Renewed(hold, extension, request, older))
+                server = hold.backend, hold.backend.node_of(hold.name)
+                by_server[server].append(_Renewed(hold, extension, request, older))
             # Until the answer comes, or the lease is over, there is nothing more to do.
             hold.due = hold.ends
-        for backend, renewals in by_backend.items():
+        for (backend, node), renewals in by_server.items():
             try:
-                background.now(backend, partial(self._extend, backend, renewals), first=True)
+                extend = partial(self._extend, backend, renewals)
+                background.now(backend, extend, node, first=True)
             except RuntimeError as error:
                 self._try_again(backend, renewals, error)
 

@@ -10,7 +10,7 @@ from ...figures.tallies import Slot
 from ..base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
 from . import hour, listing, lookups, of_names
 from .errors import naming
-from .node import Node
+from .replies import Exchanger
 from .sources import Source
 
 __all__ = ["Overview"]
@@ -19,7 +19,7 @@ __all__ = ["Overview"]
 class Overview(BaseLockBackend):
     """The verbs of a Redis backend that are about no name of their own."""
 
-    node: Node
+    node: Exchanger
     source: Source
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
