@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from ..base import Entry
 from .keys import name_keys
-from .node import Node
 from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
 from .records import split_hold
+from .replies import Exchanger
 
 __all__ = ["entries_of"]
 
 
-def entries_of(node: Node, prefix: str, names: Sequence[str]) -> list[Entry]:
+def entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> list[Entry]:
     """The entries of these names, in their order; of one name the soonest end first."""
     return [
         entry
@@ -22,7 +22,7 @@ def entries_of(node: Node, prefix: str, names: Sequence[str]) -> list[Entry]:
     ]
 
 
-def _entries_of(node: Node, prefix: str, names: Sequence[str]) -> Iterator[Entry]:
+def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[Entry]:
     keys = [name_keys(prefix, name) for name in names]
     time, *lines = ask_each(node, [("TIME",), *(("GET", one.hold) for one in keys)])
     now = ms_of(time)
