@@ -29,19 +29,21 @@ if TYPE_CHECKING:
     from ..local.owners import Owner
     from ..options import Terms
 
-__all__ = ["OneNameHandle"]
+__all__ = ["OneNameHandle", "Share"]
 
 
-class _Share:
+class Share:
     """A handle's part in a hold; over as soon as the handle is gone, or has another one."""
 
-    __slots__ = ("_handle", "hold")
+    __slots__ = ("_handle", "call", "hold")
 
     is_transaction = False
 
-    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold) -> None:
+    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold, call: Call) -> None:
         self._handle = weakref.ref(handle)
         self.hold = hold
+        # The call that acquired it, or is about to.
+        self.call = call
 
     @property
     def handle(self) -> OneNameHandle[Any] | None:
@@ -53,7 +55,7 @@ class OneNameHandle(Handle[T]):
     """What ``Lock`` does under its public face."""
 
     # Also while it is being made, and for one whose making failed.
-    _share: _Share | None = None
+    _share: Share | None = None
 
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
         self.name = name
@@ -114,7 +116,7 @@ class OneNameHandle(Handle[T]):
             return False
         if not (self._terms.reentrant or hold.is_kept_by_transactions):
             return False
-        before, share = self._hold, _Share(self, hold)
+        before, share = self._hold, Share(self, hold, call)
         attempt = Attempt(call, before, share, releases=False)
         attempt.joining = hold
         registry.attempts[attempt] = None
@@ -137,7 +139,7 @@ class OneNameHandle(Handle[T]):
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
-        share = _Share(self, hold)
+        share = Share(self, hold, call)
         self._hold, self._share, self._tried = hold, None, True
         attempt = Attempt(call, hold, share, releases=False, is_ours=self._terms.token is None)
         registry.attempts[attempt] = None
@@ -176,7 +178,7 @@ class OneNameHandle(Handle[T]):
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error
 
-    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: _Share) -> None:
+    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: Share) -> None:
         self._share = share
         if not hold.begin(grant, owner, share):
             raise lost_error(hold, "its lease ran out before the reply came")

@@ -10,7 +10,7 @@ from ..process import process
 from .background import background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable, Sequence, Set
 
     from ..twins import Call
     from .hold import LocalHold, Need
@@ -88,7 +88,7 @@ class AttemptOnSeveral:
 
     failed = False
 
-    def __init__(self, call: Call, parts: Callable[[], list[tuple[LocalHold, Need]]]) -> None:
+    def __init__(self, call: Call, parts: Callable[[], Sequence[tuple[LocalHold, Need]]]) -> None:
         self.call = call
         self.parts = parts
 
