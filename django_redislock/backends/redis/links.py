@@ -31,8 +31,8 @@ FRESH = 0.05
 
 CHUNK = 65536
 
-# A whole number, and nothing after it.
-_NUMBER = re.compile(rb":-?[0-9]+\r\n").fullmatch
+# A whole number, as such or as text, and nothing after it.
+_SHORT = re.compile(rb":(-?[0-9]+)\r\n|\$([0-9]+)\r\n([0-9]+)\r\n").fullmatch
 
 
 class Link:
@@ -73,9 +73,13 @@ class Link:
                 self._timeout = within
             sock.sendall(commands[0] if len(commands) == 1 else b"".join(commands))
             data = sock.recv(CHUNK)
-            if len(commands) == 1 and _NUMBER(data):
-                # What most commands are answered with; to call the parser takes longer than this.
-                replies, rest = [int(data[1:])], b""
+            replies: list[Any]
+            found = _SHORT(data) if len(commands) == 1 else None
+            # What most commands are answered with; to call the parser takes longer than this.
+            if found and found[1]:
+                replies, rest = [int(found[1])], b""
+            elif found and len(found[3]) == int(found[2]):
+                replies, rest = [found[3]], b""
             else:
                 replies, rest = self._read(data, commands)
             # A message that answers nothing may have come with them, and not be complete.
