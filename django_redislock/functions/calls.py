@@ -91,9 +91,12 @@ class LockedCalls:
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        handle: Lock | MultiLock = lock(name, label=label or "", what=self.what, **self.options)
+        label = self.label_of(args, kwargs) or ""
+        handle: Lock | MultiLock = lock(name, label=label, what=self.what, **self.options)
         return handle
+
+    def label_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        return self.label(*args, **kwargs) if callable(self.label) else self.label
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name = self.names.of(args, kwargs)

@@ -42,8 +42,7 @@ class LockedMethodCalls(LockedCalls):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> LockedRow:
         row = self._row(args)
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        options = {"what": self.what, "label": label, **self.options}
+        options = {"what": self.what, "label": self.label_of(args, kwargs), **self.options}
         return LockedRow(lock_of(row, name, options), row, self.refresh)
 
     def _own_name(self, *args: Any, **kwargs: Any) -> str:
