@@ -91,10 +91,13 @@ class LockedCalls:
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        options = {**self.options, "label": label} if label else self.options
-        handle: Lock | MultiLock = lock(name, **options)
+        handle: Lock | MultiLock = lock(name, **self.options_of(args, kwargs))
         return handle
+
+    def options_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of one call's handle."""
+        label = self.label(*args, **kwargs) if callable(self.label) else self.label
+        return {**self.options, "label": label} if label else self.options
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name = self.names.of(args, kwargs)

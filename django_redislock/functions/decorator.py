@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["locked"]
 
-# Said to who has written ``@locked``, too: then the function is called in the place of a decorator.
+# Without parentheses (``@locked``), the decorator itself is what the function's callers call.
 NAMELESS = (
     "@locked goes directly above the `def` and needs the name of the lock: "
     '@locked("feed:{feed_id}").'

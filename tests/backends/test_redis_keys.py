@@ -12,7 +12,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Busy, Claim, Extension, Holder
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.names import check_name
-from django_redislock.testing.verbs import LONG, SHORT, Ear, Verbs, outlive
+from django_redislock.testing.verbs import LONG, SHORT, Recorder, Verbs, outlive
 
 WITHOUT_EXPIRY = (b":index", b":waited", b":fence")
 
@@ -240,9 +240,9 @@ def test_a_turn_travels_in_the_message_itself(use, redis_url):
     verbs = Verbs(lock_backends["default"], None)
     held, waiting = verbs.claim(), verbs.claim()
     verbs.hold(held)
-    ear: Ear = verbs.queue_up(waiting)
+    recorder: Recorder = verbs.queue_up(waiting)
     verbs.release(held)
-    turn = ear.turn()
+    turn = recorder.turn()
     assert verbs.backend.inspect("a")[0][0].fence == turn.fence
     with place.client() as client:
         line = client.get(name_keys(place.prefix, "a").hold)

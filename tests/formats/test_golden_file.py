@@ -84,10 +84,10 @@ def test_its_holders_exclude_and_hand_over(verbs: Verbs, client: Redis, place: A
                                  group="g1")  # fmt: skip
     assert verbs.is_busy(verbs.claim("order:42", token="token-x")), "it was cancelled"
     assert verbs.is_busy(verbs.claim("api", limit=2))
-    ear = verbs.queue_up(verbs.claim("order:42", token="token-d"))
+    recorder = verbs.queue_up(verbs.claim("order:42", token="token-d"))
     assert verbs.release(verbs.claim("order:42", token="token-a"))
     # The processes of the golden file listen no more, and are passed over.
-    assert ear.turn().fence > 1795643949004493
+    assert recorder.turn().fence > 1795643949004493
     assert verbs.release(verbs.claim("api", token="token-d"))
     record = client.hget(name_keys(place.prefix, "api").records, "token-e")
     assert "later fields {" in record
