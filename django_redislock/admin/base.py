@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 
 from ..models import Lock
 from ..operations.wording import formats
@@ -50,6 +51,7 @@ class BaseLockAdmin(_ModelAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "formats": formats(),
+            "silence_format": _("No answer for %s"),
             "can_release": self.has_release_permission(request),
             "media": forms.Media(
                 css={"all": ["django_redislock/admin.css"]},

@@ -12,16 +12,9 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
+from ..operations.asking import Silent
 from ..operations.found import Found
-from ..operations.selection import (
-    Listed,
-    Selection,
-    Silent,
-    distinct,
-    listing,
-    look_up,
-    ranks,
-)
+from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Query

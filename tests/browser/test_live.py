@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Sequence
 
 from django.contrib.admin.models import LogEntry
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from django_redislock import lock, lock_backends
-from django_redislock.backends.base import Extension
+from django_redislock.backends.base import Entry, Extension
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
 from tests.browser.axe import violations
@@ -249,6 +251,35 @@ class LivePageTests(BrowserTestCase):
             self.picture("detail")
         self.until(lambda: "It does not hold the name." in self.text())
         assert not self.was_reloaded
+
+    def test_a_server_that_hangs_does_not_show_old_figures_as_live(self) -> None:
+        hold("a", lease=600)
+        answer = threading.Event()
+        self.addCleanup(answer.set)
+        backend = lock_backends["memory"]
+        original = backend.entries_of
+
+        def hang(names: Sequence[str]) -> Sequence[Entry]:
+            answer.wait(30)
+            return original(names)
+
+        self.log_in()
+        backend.entries_of = hang  # type: ignore[method-assign]
+        self.addCleanup(backend.__dict__.pop, "entries_of")
+        self.until(lambda: re.search(r"No answer for [6-9] s", self.text("#redislock-silence")))
+        left = self.left_and_silence()
+        self.until(lambda: self.left_and_silence()[1] != left[1])
+        assert self.left_and_silence()[0] == left[0], "it does not run down as if it were live"
+        assert self.one("#redislock-live").get_attribute("class") == "redislock-stale"
+        assert violations(self.browser) == []
+        self.picture("no-answer")
+        answer.set()
+        self.until(lambda: self.text("#redislock-silence") == "")
+        assert self.one("#redislock-live").get_attribute("class") == ""
+        assert self.text("#redislock-status") == "Live, every 2 seconds"
+
+    def left_and_silence(self) -> tuple[str, str]:
+        return self.text(".redislock-left"), self.text("#redislock-silence")
 
     def test_hot_names_come_up_without_a_reload(self) -> None:
         self.log_in()

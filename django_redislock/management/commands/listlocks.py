@@ -12,9 +12,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from ...operations.asking import Silent
 from ...operations.criteria import Criteria
 from ...operations.found import Found
-from ...operations.selection import Search, Selection, Silent, ranks
+from ...operations.selection import Search, Selection, ranks
 from ...operations.wording import Line
 from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (

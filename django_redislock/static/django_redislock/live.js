@@ -4,6 +4,8 @@
 {
     const LONGEST_PAUSE = 30000;
     const TICK = 500;
+    // How many refreshes may be missed before what is shown is not called live any more.
+    const MISSES = 2;
 
     const start = () => {
         const controls = document.getElementById("redislock-controls");
@@ -20,7 +22,8 @@
             this.status = document.getElementById("redislock-status");
             this.button = document.getElementById("redislock-pause");
             this.duration = new Duration(JSON.parse(this.texts.formats));
-            this.readAt = performance.now();
+            this.silence = document.getElementById("redislock-silence");
+            this.readAt = this.answeredAt = performance.now();
             this.every = this.pause = Number(this.texts.every);
             this.paused = this.over = false;
             // How many locks there were when the page was loaded.
@@ -31,7 +34,7 @@
         run() {
             showWhatNeedsScript(document);
             this.button.addEventListener("click", () => this.toggle());
-            document.addEventListener("visibilitychange", () => this.schedule(0));
+            document.addEventListener("visibilitychange", () => this.resume());
             setInterval(() => this.tick(), TICK);
             this.say(this.texts.live);
             this.schedule(this.every);
@@ -41,6 +44,12 @@
             this.paused = !this.paused;
             this.button.textContent = this.paused ? this.texts.resume : this.texts.pause;
             this.say(this.paused ? this.texts.paused : this.texts.live);
+            this.resume();
+        }
+
+        // While nothing was asked, nothing could be answered.
+        resume() {
+            this.answeredAt = performance.now();
             this.schedule(0);
         }
 
@@ -59,6 +68,7 @@
                 if (asked !== this.asked || this.paused) {
                     return;
                 }
+                this.answeredAt = performance.now();
                 if (fresh) {
                     this.show(fresh);
                     this.pause = this.every;
@@ -151,7 +161,7 @@
         }
 
         tick() {
-            if (this.paused || document.hidden) {
+            if (this.paused || document.hidden || this.tellSilence()) {
                 return;
             }
             const passed = (performance.now() - this.readAt) / 1000;
@@ -167,6 +177,19 @@
             for (const element of this.live.querySelectorAll("[data-elapsed]")) {
                 write(element, this.duration.of(Number(element.dataset.elapsed) + passed));
             }
+        }
+
+        // Old figures do not run on as if they were live.
+        tellSilence() {
+            const silent = (performance.now() - this.answeredAt) / 1000;
+            const isStale = !this.over && silent > ((MISSES + 1) * this.every) / 1000;
+            this.live.classList.toggle("redislock-stale", isStale);
+            const duration = this.duration.whole(silent);
+            write(this.silence, isStale ? this.texts.silence.replace("%s", duration) : "");
+            if (isStale) {
+                this.say(this.texts.failed);
+            }
+            return isStale;
         }
 
         // What has come since is on the page when it is loaded anew.
@@ -198,6 +221,10 @@
             if (seconds < 60) {
                 return this.formats.seconds.replace("%(seconds)s", this.number.format(seconds));
             }
+            return this.whole(seconds);
+        }
+
+        whole(seconds) {
             const whole = Math.floor(seconds);
             const units = whole < 3600
                 ? [[whole / 60, "min"], [whole % 60, "s"]]
