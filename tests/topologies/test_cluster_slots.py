@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from django_redislock import LockUnavailable, lock
+from django_redislock import LockLost, LockUnavailable, lock
 from tests.support.processes import wait_until
 from tests.topologies.places import (
     NAMES,
@@ -30,6 +30,32 @@ def test_a_moved_slot_is_found_again(servers):
         fence = held.fence
     with lock(name, wait=0) as held:
         assert held.fence > fence
+
+
+def test_a_slot_that_moves_in_one_step_is_found_again(servers):
+    name = NAMES[11]
+    holder = lock(name, lease=60)
+    assert holder.acquire(wait=0)
+    waiter, thread = waiting(name)
+    servers.move_whole(slot_of(name), another(servers, name))
+    holder.extend(30)
+    wait_until(lambda: backend().listening(name), what="it listens on the other node")
+    holder.release()
+    thread.join(30)
+    assert waiter.fence > holder.fence
+    waiter.release()
+
+
+def test_a_redirection_is_no_second_attempt(servers):
+    """The release of a hold that is lost says so, though it went to the wrong node first."""
+    name = NAMES[12]
+    held = lock(name, lease=60, renew=False)
+    assert held.acquire(wait=0)
+    assert backend().force_release(name, held.token)
+    servers.move(slot_of(name), another(servers, name))
+    assert not backend().release(name, held.token)
+    with pytest.raises(LockLost):
+        held.release()
 
 
 async def test_a_moved_slot_is_found_again_by_coroutines(servers):

@@ -65,8 +65,8 @@ class ClusterWakeups:
         for wakeups in self._all():
             wakeups.forget()
         self._nodes.clear()
-        self._id = os.urandom(8).hex()
-        # How a script reaches this process, on whatever node.
+        # How a script reaches this process, on whatever node; notify.lua knows what the x means.
+        self._id = f"x{os.urandom(8).hex()}"
         self.process = f"s{self._id}"
 
     def listen(self, tag: str, timeout: float) -> None:
