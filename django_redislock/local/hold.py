@@ -174,10 +174,9 @@ class LocalHold:
 
     @property
     def is_kept_by_transactions(self) -> bool:
-        """Whether nothing but transactions needs it."""
-        return bool(self.needs) and all(
-            need.is_transaction or need.handle is None for need in list(self.needs)
-        )
+        """Whether it is needed, and by transactions alone."""
+        needed = [need for need in list(self.needs) if need.handle is not None]
+        return bool(needed) and all(need.is_transaction for need in needed)
 
     def decide(self) -> bool:
         """End it here and now; nobody but the one who gets True does anything about that."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.connection import AbstractConnection
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     ReadOnlyError,
@@ -65,6 +66,21 @@ def test_short_replies(node: Node, monkeypatch: pytest.MonkeyPatch, chunk: int) 
         assert echo(node, word) == word
     for number in (0, -7, 2**53):
         assert node.exchange([pack("EVAL", f"return {number}", 0)]) == ([number], False)
+
+
+def test_nothing_is_packed_by_hiredis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a signal handler raises inside of it, it ends the process."""
+
+    class Hiredis:
+        def pack(self, *words: object) -> list[bytes]:
+            raise AssertionError("hiredis was used")
+
+    monkeypatch.setattr(
+        AbstractConnection, "_construct_command_packer", lambda self, packer: Hiredis()
+    )
+    node = node_at(redis_url, client_name="me", health_check_interval=1)
+    assert echo(node, "word") == "word"
+    node.close()
 
 
 def test_a_script_that_the_server_has_forgotten_is_sent(node: Node) -> None:
