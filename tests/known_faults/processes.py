@@ -195,7 +195,7 @@ def take_locks_in_a_handler(place: Place, kind: str) -> list[str]:
 # Permits.
 
 
-def lose_permits(place: Place, kind: str) -> list[str]:
+def lose_permits(place: Place) -> list[str]:
     """Interrupt, again and again, who has come to a limit of how many use a server at once."""
     begin(place).teach()
     alive()
