@@ -21,10 +21,14 @@ import random
 import signal
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import django
 
 from tests.support.interruptions import Interruption
+
+if TYPE_CHECKING:
+    from tests.known_faults.witness import Witness
 
 LEASE = 0.6
 NAMES = 5
@@ -102,13 +106,11 @@ def in_greenlets(seconds: float) -> None:
 KINDS = {"signals": by_signals, "threads": from_outside, "gevent": in_greenlets}
 
 
-def complaints() -> list[str]:
+def complaints(witness: Witness) -> list[str]:
     """What is left, and what does not work any more, a lease and a second afterwards."""
     from django_redislock import LockError, lock
-    from tests.known_faults.witness import Witness
 
     time.sleep(LEASE + 1.5)
-    witness = Witness()
     wrong = [f"{name} is held" for name in sorted(witness.names())]
     for name in map(str, range(NAMES)):
         try:
@@ -129,15 +131,12 @@ def main(kind: str, seconds: float, url: str, prefix: str) -> None:
 
     faulthandler.dump_traceback_later(seconds + 40, exit=True)
     django.setup()
-    from django.test import override_settings
-
-    from tests.known_faults.witness import Witness
+    from tests.known_faults.sweeps import begin
     from tests.support.places import Place
 
-    place = Place(url, prefix).pool(max_connections=10)
-    override_settings(**Witness.settings(place)).enable()
+    witness = begin(Place(url, prefix).pool(max_connections=10))
     KINDS[kind](seconds)
-    for line in complaints():
+    for line in complaints(witness):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -25,25 +25,13 @@ from tests.support.interruptions import (
 )
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
+from tests.support.threads import no_thread_can_start
 
 FOR_EVER = 600.0
 MANY = 600
 
 
 # No thread can be started.
-
-
-@contextlib.contextmanager
-def no_thread_can_start() -> Any:
-    def refuse(*args: object, **kwargs: object) -> int:
-        raise RuntimeError("can't start new thread")
-
-    kept = threading.Thread.start
-    threading.Thread.start = refuse  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        threading.Thread.start = kept  # type: ignore[method-assign]
 
 
 def act_without_threads(place: Place, kind: str) -> tuple[str, list[str], list[str]]:
@@ -207,7 +195,7 @@ def take_locks_in_a_handler(place: Place, kind: str) -> list[str]:
 # Permits.
 
 
-def lose_permits(place: Place, kind: str) -> list[str]:
+def lose_permits(place: Place) -> list[str]:
     """Interrupt, again and again, who has come to a limit of how many use a server at once."""
     begin(place).teach()
     alive()
