@@ -70,7 +70,7 @@ class ViewLock:
     def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
         @wraps(view)
         def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request, what)
+            outer = request.lock = _outer_lock(request, what)
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
@@ -126,7 +126,7 @@ class ViewLock:
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request, what)
+            outer = request.lock = _outer_lock(request, what)
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
@@ -198,8 +198,11 @@ class ViewLock:
         return self.proceeds
 
 
-def _held_around(request: Any, what: str) -> Lock | MultiLock | None:
-    """The lock of a view around this one, which that one finds in ``request.lock`` again."""
+def _outer_lock(request: Any, what: str) -> Lock | MultiLock | None:
+    """The lock of a view around this one, which finds it in ``request.lock`` afterwards.
+
+    Raises ``TypeError`` where the first argument is no request.
+    """
     if not hasattr(request, "method"):
         raise TypeError(
             f"{what} got an {type(request).__name__} first: @locked_view decorates what gets a "
