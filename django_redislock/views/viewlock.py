@@ -19,6 +19,7 @@ from ..functions.calls import refuse_coroutine
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
+from ..signatures import check_takes
 from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .naming import name_of_call
 from .responses import busy_response, unavailable_response
@@ -51,10 +52,9 @@ class ViewLock:
         refuse_decorated(view, "@locked_view")
         method, is_async = _bound_method(view), iscoroutinefunction(view)
         if method is None:
-            signature, what = (
-                _signature_of_function(view),
-                dotted_path(getattr(view, "view_class", view)),
-            )
+            signature = _signature_of_function(view)
+            what = dotted_path(getattr(view, "view_class", view))
+            self._check_callables(signature)
         else:
             signature = _signature_of_method(method.__func__)
             what = _path_of_method(method)
@@ -66,6 +66,11 @@ class ViewLock:
         names = CallNames(self.name, signature, what, first="request")
         around = self._around_coroutine if is_async else self._around
         return around(view, names, what)  # type: ignore[return-value]
+
+    def _check_callables(self, signature: inspect.Signature) -> None:
+        check_takes(self.name, signature, "The callable that makes the name")
+        check_takes(self.options.get("label"), signature, "label")
+        check_takes(self.on_busy, inspect.Signature(), "on_busy", "request", "error")
 
     def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
         @wraps(view)
