@@ -29,7 +29,7 @@ __all__ = ["ViewLock", "refuse_class"]
 
 logger = logging.getLogger("django_redislock")
 
-NAMELESS = '@locked_view needs the name of the lock: @locked_view("event:{event_id}").'
+NAME_IT = 'It needs the name of the lock: @locked_view("event:{event_id}").'
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -48,7 +48,7 @@ class ViewLock:
     def __call__(self, view: V, /, *args: Any, **kwargs: Any) -> V:
         if args or kwargs:
             # Of ``@locked_view`` without parentheses: called with the arguments of the view.
-            raise TypeError(NAMELESS)
+            raise TypeError(f"@locked_view was written without parentheses. {NAME_IT}")
         refuse_decorated(view, "@locked_view")
         method, is_async = _bound_method(view), iscoroutinefunction(view)
         if method is None:
@@ -246,7 +246,7 @@ def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
 
 def _signature_of_function(view: Any) -> inspect.Signature:
     if not callable(view):
-        raise TypeError(f"@locked_view decorates a view, not {view!r}. {NAMELESS}")
+        raise TypeError(f"@locked_view decorates a view, not {view!r}. {NAME_IT}")
     refuse_class(view)
     if _is_rest_framework_view(getattr(view, "cls", None)):
         raise TypeError(
