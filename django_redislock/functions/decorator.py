@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["locked"]
 
-# Without parentheses (``@locked``), the decorator itself is what the function's callers call.
 NAME_IT = (
     'It goes directly above the `def` and needs the name of the lock: @locked("feed:{feed_id}").'
 )
@@ -104,6 +103,7 @@ def locked(
     def decorate(function: Any = None, /, *args: Any, **kwargs: Any) -> Any:
         refuse_decorated(function, "@locked")
         if args or kwargs:
+            # Of ``@locked`` without parentheses: called with the arguments of the function.
             raise TypeError(f"@locked was written without parentheses. {NAME_IT}")
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(decorate(function.__func__))
