@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ from string import Formatter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from .fields import Part, parse, refuse_other_fields, root, separators
+from .fields import Part, leads_into, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
 
 __all__ = [
@@ -162,6 +161,7 @@ class CallNames:
         self._made_by = source if callable(source) else None
         self._several = not isinstance(source, str)
         self.templates = [] if callable(source) else name_templates(source)
+        self._fields = [field for template in self.templates for field in template.fields]
         self._check_fields()
 
     @property
@@ -171,14 +171,13 @@ class CallNames:
 
     def mention(self, field: str) -> bool:
         """Whether a template looks at ``field``, such as ``request.user``, or into it."""
-        into = re.compile(rf"{re.escape(field)}(\.|\[|$)")
-        return any(into.match(used) for template in self.templates for used in template.fields)
+        return any(leads_into(used, field) for used in self._fields)
 
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The name, or the list of names, of the call with these arguments."""
         if self._made_by is not None:
             return self._made_by(*args, **kwargs)
-        values = self._values(args, kwargs) if any(t.fields for t in self.templates) else {}
+        values = self._values(args, kwargs) if self._fields else {}
         names = [template.fill(values) for template in self.templates]
         return names if self._several else names[0]
 

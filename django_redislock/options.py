@@ -99,11 +99,13 @@ class Terms(NamedTuple):
 
 
 # Of these options there are few different values: they are read once.
-_KEPT = frozenset({"lease", "wait", "renew", "max_hold", "min_hold", "limit", "shared"})
+_KEPT = frozenset(
+    {"lease", "wait", "renew", "max_hold", "min_hold", "limit", "shared", "reentrant", "what"}
+)
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _kept(config: LockConfig, what: str | None, **options: Any) -> Terms:
+def _kept(config: LockConfig, what: str | None, /, **options: Any) -> Terms:
     return Terms._of(config, options, what)
 
 

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
 from ..models import Lock
@@ -22,6 +22,7 @@ from .detail import Detail
 from .hot import HotNames
 from .live import LiveLocks
 from .references import address_of, name_at
+from .refresh import ShownLocks
 from .release import ReleaseView
 
 __all__ = ["LockAdmin"]
@@ -36,6 +37,7 @@ class LockAdmin(BaseLockAdmin):
         return [
             path("", wrap(self.changelist_view), name="django_redislock_lock_changelist"),
             path("hot/", wrap(self.hot_view), name="django_redislock_lock_hot"),
+            path("refresh/", wrap(self.refresh_view), name="django_redislock_lock_refresh"),
             path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
             path(
                 "<path:object_id>/change/",
@@ -59,7 +61,7 @@ class LockAdmin(BaseLockAdmin):
     ) -> TemplateResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        live = LiveLocks(self, request)
+        live = LiveLocks(self, request.GET)
         context = {
             "title": _("Live locks"),
             "cl": live,
@@ -68,6 +70,13 @@ class LockAdmin(BaseLockAdmin):
             **(extra_context or {}),
         }
         return self.render(request, self.change_list_template, context)
+
+    @method_decorator(require_POST)
+    def refresh_view(self, request: HttpRequest) -> TemplateResponse:
+        """The rows that a page shows, as they are now. A POST, since names may be long and many."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.render(request, self.refresh_template, {"cl": ShownLocks(self, request.POST)})
 
     @method_decorator(require_safe)
     def change_view(

@@ -8,7 +8,7 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ..clock import monotonic
@@ -206,10 +206,11 @@ class Waiters:
             self._told[key] = waiter
         return waiter.tell(turn)
 
-    def nudge_all(self) -> None:
-        """Ask every waiter to look again."""
+    def nudge_all(self, concerns: Callable[[str], bool] | None = None) -> None:
+        """Ask every waiter to look again, or each whose name that ``concerns``."""
         for key, waiter in list(self._waiting.items()):
-            self._tell(key, waiter, None)
+            if concerns is None or concerns(key[0]):
+                self._tell(key, waiter, None)
 
     # For the wake-up thread alone.
 

@@ -74,9 +74,9 @@ class LockedCalls:
     ) -> None:
         self.function = function
         self.when_busy = when_busy
-        self.options = {key: value for key, value in options.items() if key != "label"}
-        self.label: str | Callable[..., str] | None = options.get("label")
         self.what = dotted_path(function)
+        self.options = {"what": self.what, **options}
+        self.label: str | Callable[..., str] | None = self.options.pop("label", None)
         signature = inspect.signature(function)
         self.names = CallNames(name, signature, self.what)
         check_takes(name, signature, "The callable that makes the name")
@@ -100,12 +100,13 @@ class LockedCalls:
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        label = self.label_of(args, kwargs) or ""
-        handle: Lock | MultiLock = lock(name, label=label, what=self.what, **self.options)
+        handle: Lock | MultiLock = lock(name, **self.options_of(args, kwargs))
         return handle
 
-    def label_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
-        return self.label(*args, **kwargs) if callable(self.label) else self.label
+    def options_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of one call's handle."""
+        label = self.label(*args, **kwargs) if callable(self.label) else self.label
+        return {**self.options, "label": label} if label else self.options
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name = self.names.of(args, kwargs)

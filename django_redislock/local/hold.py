@@ -11,7 +11,7 @@ from ..process import process
 from .lost import Lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..backends.base import BaseLockBackend, Grant
     from .owners import LockId, Owner
@@ -56,8 +56,7 @@ class LocalHold:
         *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
         *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
         *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
-        *("owner", "pid", "renew", "since", "tell_lost", "token"),
-        "undecided",
+        *("owner", "pid", "renew", "since", "token", "undecided"),
     )
 
     def __init__(
@@ -84,7 +83,6 @@ class LocalHold:
         self._lost: dict[str, Lost] = {}
         self.handles_at_loss: Sequence[Any] = ()
         self.owner: Owner | None = None
-        self.tell_lost: Callable[[LocalHold], object] | None = None
         self.fence = self.pid = 0
         # A request for it was repeated: the first one may still be on its way.
         self.asked_again = False

@@ -89,9 +89,14 @@ class Line:
         )
 
     @property
+    def who(self) -> str:
+        """What the holder runs, and the user's own word."""
+        return ", ".join(part for part in (self.what, self.label) if part)
+
+    @property
     def holder(self) -> str:
         """The whole holder in one line."""
-        return ", ".join(part for part in (self.what, self.label, self.place) if part)
+        return ", ".join(part for part in (self.who, self.place) if part)
 
 
 def local_time(when: datetime) -> datetime:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection
 from datetime import datetime, timezone
 from decimal import Decimal
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, router
 
 from ..handles import Lock
-from ..handles.base import Handle
+from ..handles.base import Block, Handle
 from ..names import name_template
-from ..twins import Call, aperform, both, perform
+from ..twins import Call, both
 
 if TYPE_CHECKING:
     from django.db import models
@@ -35,7 +34,7 @@ __all__ = [
 # What is read again of an instance when its row is held: all, nothing, or the fields so named.
 Refresh: TypeAlias = "bool | Collection[str]"
 
-H = TypeVar("H", bound=Handle)
+H = TypeVar("H", bound=Handle[Any])
 T = TypeVar("T")
 
 
@@ -151,16 +150,12 @@ class RowHold:
         return set(self.refresh) <= set(outer.refresh)
 
 
-class RowBlock(ABC, Generic[H, T]):
+class RowBlock(Block[T], Generic[H, T]):
     """A block, ``with`` or ``async with``, in which rows are held and their instances fresh."""
 
     def __init__(self) -> None:
         self._handle: H | None = None
         self._holds: list[RowHold] = []
-
-    @abstractmethod
-    async def _enter(self, call: Call) -> T:
-        """Enter the block, and return what it gets."""
 
     @abstractmethod
     async def _read(self, call: Call, handle: H) -> T:
@@ -184,28 +179,6 @@ class RowBlock(ABC, Generic[H, T]):
             hold.end()
         if self._handle is not None:
             await self._handle._leave(call, error)
-
-    def __enter__(self) -> T:
-        return perform(self._enter)
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        perform(self._leave, exc)
-
-    async def __aenter__(self) -> T:
-        return await aperform(self._enter)
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await aperform(self._leave, exc)
 
 
 class LockedRow(RowBlock[Lock, Lock]):

@@ -209,6 +209,21 @@ class SharingContract:
             assert hold.waiters == 1
             assert SHORT < hold.longest_wait <= hold.age < LONG
 
+    def test_holds_are_found_by_their_names_alone(self, verbs: Verbs) -> None:
+        claims = [verbs.claim(name) for name in "abc"] + [verbs.claim("s", limit=3) for _ in "12"]
+        over = verbs.claim("s", limit=3, lease=SHORT)
+        for claim in (*claims, over):
+            verbs.hold(claim)
+        verbs.release(claims[1])
+        outlive()
+        entries = verbs.backend.entries_of(["s", "b", "absent", "c"])
+        assert [entry.name for entry in entries] == ["s", "s", "c"]
+        assert {entry.token for entry in entries} == {one.token for one in claims[2:]}
+        assert all(SHORT < entry.remaining <= LONG for entry in entries)
+        found = verbs.backend.look_up(entries)
+        assert [hold.token for hold in found] == [entry.token for entry in entries]
+        assert verbs.backend.entries_of([]) == []
+
     def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
         over = verbs.claim(limit=3, lease=SHORT)
         verbs.hold(over)

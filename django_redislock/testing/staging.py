@@ -12,6 +12,7 @@ from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
 from ..local.registry import registry
+from ..local.renewal import renewal
 from ..names import check_name
 
 __all__ = [
@@ -141,8 +142,7 @@ def _end(name: str, using: str, reason: str) -> None:
             if ours.decide():
                 ours.lose(reason)
                 registry.holds.pop(ours, None)
-                if ours.tell_lost is not None:
-                    ours.tell_lost(ours)
+                renewal.tell_lost(ours)
         backend.force_release(name, hold.token)
 
 

@@ -140,6 +140,7 @@ def read(backend: BaseLockBackend) -> None:
         assert hold.remaining > 0
     backend.entries(1, 1000)
     backend.look_up([Entry(NAME, token, 1.0) for token in ("t1", "t2", "\x00")])
+    backend.look_up(backend.entries_of([NAME, NEIGHBOUR]))
     backend.waited_for()
     backend.tallies()
     list(backend.walk())

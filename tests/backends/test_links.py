@@ -58,6 +58,15 @@ def test_it_sends_and_reads(redis_url: str, how: dict[str, Any]) -> None:
     node.close()
 
 
+@pytest.mark.parametrize("chunk", [8, 65536])  # bytes; `$6\r\n12\r\n` are eight
+def test_short_replies(node: Node, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(links, "CHUNK", chunk)
+    for word in ("12", "007", "-3", "12\r\n34", ""):
+        assert echo(node, word) == word
+    for number in (0, -7, 2**53):
+        assert node.exchange([pack("EVAL", f"return {number}", 0)]) == ([number], False)
+
+
 def test_a_script_that_the_server_has_forgotten_is_sent(node: Node) -> None:
     call = pack("EVALSHA", INSPECT.sha, 6, *(f"{{links}}:{n}" for n in range(6)), "", "a", "1")
     node.exchange([pack("SCRIPT", "FLUSH")])

@@ -201,8 +201,13 @@ class LookTests(BrowserTestCase):
             assert "there" in self.text("#result_list")
             server.stop()
             self.until(lambda: "The locks of the backend “other” cannot be shown." in self.text())
-            assert "there" not in self.text("#result_list")
-            assert "here" in self.text("#result_list")
+            # What was known of it is not shown as live.
+            assert "there" in self.text(".redislock-missing")
+            assert "not known" in self.text(".redislock-missing .redislock-lease")
+            assert not self.browser.find_elements(
+                By.CSS_SELECTOR, ".redislock-missing [data-remaining]"
+            )
+            assert "here" in self.text("#result_list tbody tr:not(.redislock-missing) th a")
             assert not self.was_reloaded
             assert violations(self.browser) == []
             self.picture("stopped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +30,9 @@ __all__ = ["Link"]
 FRESH = 0.05
 
 CHUNK = 65536
+
+# A whole number, as such or as text, and nothing after it.
+_SHORT = re.compile(rb":(-?[0-9]+)\r\n|\$([0-9]+)\r\n([0-9]+)\r\n").fullmatch
 
 
 class Link:
@@ -68,11 +72,16 @@ class Link:
                 sock.settimeout(within)
                 self._timeout = within
             sock.sendall(commands[0] if len(commands) == 1 else b"".join(commands))
-            replies, rest = read(sock.recv(CHUNK), len(commands), self._more)
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    self._look_at_errors(commands, replies)
-                    break
+            data = sock.recv(CHUNK)
+            replies: list[Any]
+            found = _SHORT(data) if len(commands) == 1 else None
+            # What most commands are answered with; to call the parser takes longer than this.
+            if found and found[1]:
+                replies, rest = [int(found[1])], b""
+            elif found and len(found[3]) == int(found[2]):
+                replies, rest = [found[3]], b""
+            else:
+                replies, rest = self._read(data, commands)
             # A message that answers nothing may have come with them, and not be complete.
             self.clean = not rest
         except OSError as error:
@@ -81,6 +90,14 @@ class Link:
             if not self.clean:
                 self.close()
         return replies
+
+    def _read(self, data: bytes, commands: Sequence[bytes]) -> tuple[list[Any], bytes]:
+        replies, rest = read(data, len(commands), self._more)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                self._look_at_errors(commands, replies)
+                break
+        return replies, rest
 
     def close(self) -> None:
         """Disconnect."""

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from ..base import Entries, Entry
 from .keys import BUCKETS, bucket_keys
-from .node import Node
 from .reading import CHUNK, Words, ask, ask_each, ms_of, pairs
+from .replies import Exchanger
 
 __all__ = ["entries", "walk"]
 
@@ -30,7 +30,7 @@ class _Line(NamedTuple):
         return Entry(self.name, self.token, (self.until - now) / 1000)
 
 
-def entries(node: Node, prefix: str, start: int, stop: int) -> Entries:
+def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
     indexes = _indexes(prefix)
     now = ms_of(ask(node, [("TIME",)])[0])
@@ -61,7 +61,7 @@ def entries(node: Node, prefix: str, start: int, stop: int) -> Entries:
     return Entries([line.entry(now) for line in lines if line.name], total)
 
 
-def walk(node: Node, prefix: str) -> Iterator[list[Entry]]:
+def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
     """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
     for index in _indexes(prefix):
         cursor = 0
@@ -87,7 +87,7 @@ def _indexes(prefix: str) -> list[str]:
 
 
 def _score_before(
-    node: Node, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
+    node: Exchanger, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
 ) -> tuple[int, int]:
     """The last score that has at most ``start`` live entries at or before it, and how many."""
     if start == 0:
@@ -108,11 +108,11 @@ def _score_before(
     return low, skipped
 
 
-def _counts_until(node: Node, indexes: Sequence[str], score: int) -> list[int]:
+def _counts_until(node: Exchanger, indexes: Sequence[str], score: int) -> list[int]:
     return _counts(node, [("ZCOUNT", index, "-inf", score) for index in indexes])
 
 
-def _counts(node: Node, commands: Sequence[Words]) -> list[int]:
+def _counts(node: Exchanger, commands: Sequence[Words]) -> list[int]:
     return [count or 0 for count in ask_each(node, commands)]
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from ..base import Entry, Hold, WaitedName, WaitedNames
 from .keys import BUCKETS, NameKeys, bucket_keys, name_keys
-from .node import Node
 from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
 from .records import Record, damaged_hold, split_hold
+from .replies import Exchanger
 
 __all__ = ["look_up", "waited_for"]
 
 
-def look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+def look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     """The holds of these entries, in the same order, without those that have ended since."""
     holds: list[Hold] = []
     for start in range(0, len(entries), CHUNK):
@@ -22,7 +22,7 @@ def look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     return holds
 
 
-def waited_for(node: Node, prefix: str, start: int, stop: int) -> WaitedNames:
+def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNames:
     """The waited-for names of ranks ``start`` to ``stop``, bucket after bucket."""
     indexes = [bucket_keys(prefix, number).waited for number in range(BUCKETS)]
     time, *_ = ask_each(node, [("TIME",)])
@@ -47,7 +47,7 @@ def waited_for(node: Node, prefix: str, start: int, stop: int) -> WaitedNames:
     return WaitedNames(_queues(node, prefix, names), total)
 
 
-def _queues(node: Node, prefix: str, names: Sequence[str]) -> list[WaitedName]:
+def _queues(node: Exchanger, prefix: str, names: Sequence[str]) -> list[WaitedName]:
     found = []
     for start in range(0, len(names), CHUNK):
         some = names[start : start + CHUNK]
@@ -59,7 +59,7 @@ def _queues(node: Node, prefix: str, names: Sequence[str]) -> list[WaitedName]:
     return found
 
 
-def _look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+def _look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     keys = [name_keys(prefix, entry.name) for entry in entries]
     time, *lines = ask_each(node, [("TIME",), *(("GET", one.hold) for one in keys)])
     reading = [

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 from ...figures.meter import Batch
 from ...figures.tallies import Slot
 from ..base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
-from . import hour, listing, lookups
+from . import hour, listing, lookups, of_names
 from .errors import naming
-from .node import Node
+from .replies import Exchanger
 from .sources import Source
 
 __all__ = ["Overview"]
@@ -19,7 +19,7 @@ __all__ = ["Overview"]
 class Overview(BaseLockBackend):
     """The verbs of a Redis backend that are about no name of their own."""
 
-    node: Node
+    node: Exchanger
     source: Source
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
@@ -33,6 +33,10 @@ class Overview(BaseLockBackend):
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         with self._naming_all():
             return lookups.look_up(self.node, self.config.key_prefix, entries)
+
+    def entries_of(self, names: Sequence[str]) -> Sequence[Entry]:
+        with self._naming_all():
+            return of_names.entries_of(self.node, self.config.key_prefix, names)
 
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         with self._naming_all():

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import InvalidResponse
 
+hiredis: Any
 try:
     import hiredis
 except ImportError:

@@ -56,7 +56,12 @@ _BY_SHA = b"$7\r\nEVALSHA\r\n$40\r\n"
 
 
 def with_text(command: bytes) -> bytes:
-    """The packed ``EVALSHA`` with the script's text, for a server that has forgotten it."""
+    """The packed ``EVALSHA`` with the script's text, for a server that has forgotten it.
+
+    Another command stays as it is.
+    """
+    if _BY_SHA not in command:
+        return command
     start, rest = command.split(_BY_SHA, 1)
     text = _TEXTS[rest[:40]]
     return b"%b$4\r\nEVAL\r\n$%d\r\n%b%b" % (start, len(text), text, rest[40:])

@@ -12,9 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from ...operations.asking import Silent
 from ...operations.criteria import Criteria
 from ...operations.found import Found
-from ...operations.selection import Search, Selection, Silent, ranks
+from ...operations.selection import Search, Selection, ranks
+from ...operations.wording import Line
 from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (
     add_selectors,
@@ -40,6 +42,9 @@ BESIDE = 6
 
 # So many are put in order; more are written as they are found.
 FEW = 1000
+
+# How many lines are written together.
+LINES = 1000
 
 
 class Command(BaseCommand):
@@ -95,16 +100,17 @@ class Command(BaseCommand):
         if self._most > 0 and not self._criteria:
             return ranks(self._aliases, 0, self._most)
         search = Search(self._aliases, self._criteria)
-        place = {alias: number for number, alias in enumerate(self._aliases)}
-
-        def order(one: Found) -> tuple[int, float]:
-            return place[one.alias], one.hold.remaining
-
         # Of a million that match no more are kept in mind than are shown.
         found = (
-            nsmallest(self._most, search, order) if self._most > 0 else sorted(search, key=order)
+            nsmallest(self._most, search, self._order)
+            if self._most > 0
+            else sorted(search, key=self._order)
         )
         return Selection(found, search.matched, search.silent)
+
+    def _order(self, one: Found) -> tuple[int, float]:
+        """Backend after backend, in each the soonest end first."""
+        return self._aliases.index(one.alias), one.hold.remaining
 
     def _list_all(self) -> list[Silent]:
         """All that match: in order where they are few, and else as they are found."""
@@ -112,16 +118,15 @@ class Command(BaseCommand):
         found = iter(search)
         first = list(islice(found, FEW + 1))
         if len(first) <= FEW:
-            place = {alias: number for number, alias in enumerate(self._aliases)}
-            first.sort(key=lambda one: (place[one.alias], one.hold.remaining))
+            first.sort(key=self._order)
             return self._list(Selection(first, len(first), search.silent))
-        every = chain(first, found)
         if self._format == "table":
             several = len(search.aliases) > 1
-            form = Table(first, width_of(self.stdout), self.style, with_alias=several)
-            self._write_all(form.lines(every))
+            sample = list(map(Line.of, first))
+            form = Table(sample, width_of(self.stdout), self.style, with_alias=several)
+            self._write_all(form.lines(chain(sample, map(Line.of, found))))
         else:
-            self._write_all(FORMATS[self._format](every))
+            self._write_all(FORMATS[self._format](chain(first, found)))
         return search.silent
 
     def _watch(self, every: float) -> None:
@@ -162,13 +167,14 @@ class Command(BaseCommand):
 
     def _write_all(self, lines: Iterable[str]) -> None:
         lines = iter(lines)
-        while some := list(islice(lines, 1000)):
+        while some := list(islice(lines, LINES)):
             self.stdout.write("\n".join(some))
 
     def _lines(self, selection: Selection) -> list[str]:
         found = selection.found
         if found:
-            lines = list(Table(found, width_of(self.stdout), self.style).lines(found))
+            held = list(map(Line.of, found))
+            lines = list(Table(held, width_of(self.stdout), self.style).lines(held))
             if len(found) < selection.total:
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
                 if self._most != self._max:

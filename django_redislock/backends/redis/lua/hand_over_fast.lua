@@ -18,9 +18,10 @@ if type(line) == 'string' and string.sub(line, 1, #token + 2) == token .. ' 1' t
     if last and #last == #micros and last < micros then
       lease = math.min(lease, grant_lease)
       local ends = now + lease
-      local heard = process == here or redis.call(
-        string.byte(process) == 115 and 'SPUBLISH' or 'PUBLISH',
-        string.sub(counter, 1, -6) .. 'wake:' .. string.sub(process, 2),
+      local channel = string.sub(counter, 1, -6) .. 'wake:' .. string.sub(process, 2)
+      local heard = process == here or (string.byte(process, 2) ~= 120
+        or redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2] > 0) and redis.call(
+        string.byte(process) == 115 and 'SPUBLISH' or 'PUBLISH', channel,
         'turn 3 ' .. who .. ' ' .. micros .. ' ' .. ends .. ' ' .. name) > 0
       if heard then
         redis.call('ZREM', queue, who)
