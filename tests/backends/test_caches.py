@@ -92,7 +92,15 @@ def our_fake(**kwargs: Any) -> Any:
 @pytest.mark.parametrize(
     ("cache", "entry"),
     [
-        (DJANGO_REDIS | {"OPTIONS": {"CONNECTION_POOL_KWARGS": {"connection_class": FAKE}}}, {}),
+        (
+            # django-redis keeps a pool for each location, which no other test may have asked for.
+            DJANGO_REDIS
+            | {
+                "LOCATION": "redis://fake.invalid:1/0",
+                "OPTIONS": {"CONNECTION_POOL_KWARGS": {"connection_class": FAKE}},
+            },
+            {},
+        ),
         (DJANGOS_OWN | {"OPTIONS": {"connection_class": FAKE}}, {}),
         (
             DJANGO_REDIS,
