@@ -40,8 +40,8 @@ NEIGHBOUR = _neighbour()
 JUNK = [
     *(b"", b" ", b"junk", b"\xff\xfe", b"{", b"[]", b"-1", b"nan", b"inf", b"1e30", b"0"),
     *(b"9223372036854775808", b"9007199254740991", b"1 2 3", b"[" * 5000, b"a\nb\0c"),
-    b'000 1 2 3 4 5 1 7 p0 {"pid":1e400}',
-    b"token 000 9999999999999 9999999999999 9 9 9 0 9 p0 {}",
+    b'000 1 2 3 4 5 1 7 7 p0 {"pid":1e400}',
+    b"token 000 9999999999999 9999999999999 9 9 9 0 9 9 p0 {}",
 ]
 SCORES = [float("inf"), float("-inf"), 1e30, 2.0**63, -1.0, 0.0, 1.5]
 
@@ -235,6 +235,34 @@ def test_garbage_without_an_expiry_does_not_stay_for_ever(
     assert verbs.is_busy(verbs.claim(NAME))
     assert 0 < client.pttl(key) <= 60_000
     assert [hold.name for hold in backend.list().holds] == [NAME], "it is listed from now on"
+
+
+@pytest.mark.parametrize("queued", [1, 2])
+@pytest.mark.parametrize("milliseconds", ["0", "00", "3200000000001", "9" * 30])
+@pytest.mark.parametrize("field", [7, 8], ids=["lease", "grant"])
+def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
+    backend: BaseLockBackend,
+    client: Redis,
+    key_prefix: str,
+    field: int,
+    milliseconds: str,
+    queued: int,
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    tokens = [f"w{number}" for number in range(queued)]
+    ears = [verbs.queue_up(verbs.claim(NAME, token=token)) for token in tokens]
+    records = name_keys(key_prefix, NAME).records
+    fields = client.hget(records, tokens[0]).decode().split(" ")
+    fields[field] = milliseconds
+    client.hset(records, tokens[0], " ".join(fields))
+    assert verbs.release(held)
+    for ear in ears[1:]:
+        assert ear.turn()
+    assert verbs.holders(NAME) == tokens[1:]
 
 
 @pytest.mark.parametrize("counter", [b"1e30", b"inf", b"9223372036854775808", b"-5", b"", b"x"])

@@ -26,9 +26,8 @@ def pack(*words: Word) -> bytes:
 def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str | int]) -> bytes:
     """Run a script on the keys of a name."""
     keep = len(name) + len(prefix) <= LONGEST_KEPT
-    keys, packed_name = (_of_name if keep else _of_name.__wrapped__)(prefix, name)
+    keys = (_of_name if keep else _of_name.__wrapped__)(prefix, name)
     parts = [_head(script, len(args)), keys, b"$%d\r\n%b\r\n" % (len(token), token.encode())]
-    parts.append(packed_name)
     for arg in args:
         # Written out: a function for each word would take longer than all the rest.
         word = b"%d" % arg if isinstance(arg, int) else arg.encode()
@@ -54,13 +53,12 @@ def _packed_word(word: Word) -> bytes:
 
 @lru_cache(maxsize=64)
 def _head(script: Script, args: int) -> bytes:
-    return b"*%d\r\n%b" % (5 + _KEYS + args, _packed(("EVALSHA", script.sha, _KEYS)))
+    return b"*%d\r\n%b" % (4 + _KEYS + args, _packed(("EVALSHA", script.sha, _KEYS)))
 
 
 @lru_cache(maxsize=1024)
-def _of_name(prefix: str, name: str) -> tuple[bytes, bytes]:
-    """The keys of a name, and the name as an argument."""
-    return _packed(name_keys(prefix, name)), _packed((name,))
+def _of_name(prefix: str, name: str) -> bytes:
+    return _packed(name_keys(prefix, name))
 
 
 _KEYS = len(name_keys("", "a"))

@@ -29,10 +29,10 @@ __all__ = [
     "token_of_damage",
 ]
 
-# "flags at term fence since began limit lease process ... holder", as in records.lua.
+# "flags at term fence since began limit lease grant process ... holder", as in records.lua.
 _RECORD = re.compile(
     r"(\d{3,}) (\d{1,15}) (\d{1,15}) (\d{1,16}) (\d{1,15}) (\d{1,15}) (\d{1,10}) (\d{1,15}) "
-    r"([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
+    r"(\d{1,15}) ([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
     re.ASCII | re.DOTALL,
 )
 _TOKEN = re.compile(r"[!-~]+")
@@ -101,8 +101,10 @@ class Record(NamedTuple):
         if found is None:
             return None
         flags, *numbers, process, holder = found.groups()
-        at, term, fence, since, began, limit, lease = map(int, numbers)
-        if max(at, since, began) > _LAST or max(term, lease) > _LONGEST or limit < 1:
+        at, term, fence, since, began, limit, lease, grant = map(int, numbers)
+        if max(at, since, began) > _LAST or max(term, lease, grant) > _LONGEST:
+            return None
+        if min(limit, lease, grant) < 1:
             return None
         return cls(
             flags, at, term, fence, since, began, limit, lease, process, Holder.unpack(holder)
