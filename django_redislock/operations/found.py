@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..backends.base import Hold
-from ..local.hold import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import pause_of
 from .presence import runs
 
 __all__ = ["EXCLUSIVE", "KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]
@@ -52,7 +52,7 @@ def _is_silent(hold: Hold) -> bool:
     if hold.holder.renews_for == 0:
         return False
     heard = min(hold.age, hold.lease - hold.remaining)
-    return heard > 2 * min(hold.lease * RENEW_AT, LONGEST_PAUSE)
+    return heard > 2 * pause_of(hold.lease)
 
 
 def state_of(found: Found) -> str:
