@@ -11,7 +11,7 @@ from ...figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hou
 from .commands import Word
 from .keys import slot_keys
 from .node import Node
-from .reading import HIGHEST, ask, ask_each, whole
+from .reading import HIGHEST, ask, whole
 from .records import text
 
 __all__ = ["add", "slots"]
@@ -47,7 +47,7 @@ def add(node: Node, prefix: str, batch: Batch) -> None:
 
 def slots(node: Node, prefix: str) -> list[Slot]:
     keys = slot_keys(prefix, SLOTS)
-    (seconds, _), *hashes = ask_each(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+    (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
     return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
 
 

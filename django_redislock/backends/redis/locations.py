@@ -16,7 +16,7 @@ from redis.connection import (
     UnixDomainSocketConnection,
     parse_url,
 )
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import RedisError
 from redis.sentinel import (
     Sentinel,
     SentinelConnectionPool,
@@ -62,7 +62,7 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         if address.scheme == "sentinel":
             return _sentinel_pool(address, options)
         return _pool(location, address, options)
-    except (TypeError, ValueError, ImportError, RedisError, DataError) as error:
+    except (TypeError, ValueError, ImportError, RedisError) as error:
         raise InvalidLockBackend(
             f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; what else a connection "
             f"needs goes into {where}['OPTIONS']."

@@ -14,6 +14,7 @@ from ..base import Hold, Holder, Waiting
 from ..waiters import Turn
 
 __all__ = [
+    "LONGEST",
     "Message",
     "Record",
     "extended",
@@ -37,9 +38,11 @@ _RECORD = re.compile(
 )
 _TOKEN = re.compile(r"[!-~]+")
 
-# Of the years that Python knows, in milliseconds; and the longest lease or wait, as in records.lua.
+# The longest lease or wait (ms), as in records.lua. What seems to end later is damage.
+LONGEST = 3_200_000_000_000
+
+# The end of the years that Python knows (ms).
 _LAST = 253_402_300_799_000
-_LONGEST = 3_200_000_000_000
 
 # The end of 1970, for what has no time of its own.
 _BEGINNING = datetime.fromtimestamp(0, tz=timezone.utc)
@@ -102,7 +105,7 @@ class Record(NamedTuple):
             return None
         flags, *numbers, process, holder = found.groups()
         at, term, fence, since, began, limit, lease, grant = map(int, numbers)
-        if max(at, since, began) > _LAST or max(term, lease, grant) > _LONGEST:
+        if max(at, since, began) > _LAST or max(term, lease, grant) > LONGEST:
             return None
         if min(limit, lease, grant) < 1:
             return None
