@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..backends.base import SHARED, Waiting
+from ..backends.base import Waiting
 from ..clock import utc_now
 from ..exceptions import readable
 from ..handler import lock_backends
@@ -44,7 +44,7 @@ class Place:
             what=readable(waiting.holder.what),
             for_whom=for_whom(readable(waiting.holder.label)),
             place=place_of(waiting.holder),
-            limit=limit_of(waiting.limit, shared=waiting.limit == SHARED),
+            limit=limit_of(waiting.limit),
             since=local_time(waiting.since),
             waiting_for=counting(waited),
             runs=runs(waiting.holder),

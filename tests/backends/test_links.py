@@ -20,7 +20,7 @@ from redis.exceptions import (
 )
 
 from django_redislock.backends.redis import links, node as node_module
-from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.node import AT_ONCE, Node
 from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.process import ServiceThread
@@ -84,9 +84,8 @@ def test_nothing_is_packed_by_hiredis(redis_url: str, monkeypatch: pytest.Monkey
 
 
 def test_a_script_that_the_server_has_forgotten_is_sent(node: Node) -> None:
-    call = pack("EVALSHA", INSPECT.sha, 6, *(f"{{links}}:{n}" for n in range(6)), "", "a", "1")
     node.exchange([pack("SCRIPT", "FLUSH")])
-    replies, again = node.exchange([PING, call, PING])
+    replies, again = node.exchange([PING, call(INSPECT, "links", "a", "", ()), PING])
     assert [replies[0], replies[2], again] == [b"PONG", b"PONG", False]
     assert not isinstance(replies[1], Exception)
 

@@ -127,6 +127,21 @@ def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, cl
     assert client.pttl(records) > 3_500_000
 
 
+@pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
+def test_a_token_is_told_from_the_fields_beside_it(verbs, token):
+    """Users choose tokens; what is stored for a name beside them must not look like one."""
+    named, other = verbs.claim(token=token, limit=2), verbs.claim(limit=2)
+    verbs.hold(named)
+    verbs.hold(other)
+    verbs.queue_up(verbs.claim(token="w"))
+    verbs.cancel(verbs.claim(token="late"), late=LONG)
+    assert verbs.is_busy(verbs.claim(token="late", limit=2))
+    holds, _ = verbs.backend.inspect("a")
+    assert [(hold.token, hold.damaged) for hold in holds] == [(token, False), (other.token, False)]
+    assert verbs.release(named)
+    assert verbs.is_busy(verbs.claim(token="late", limit=2)), "it is still cancelled"
+
+
 @pytest.mark.parametrize("wait", [0, 0.05])
 def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(place, client, wait):
     with lock("a"):

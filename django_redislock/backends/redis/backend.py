@@ -219,9 +219,10 @@ class RedisLockBackend(Overview):
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
-        lease = str(-int(-length * 1000 // 1))
-        terms = f"{limit} {lease} {self.wakeups.process} {holder}"
-        args = lease, str(ms(stay)) if stay else "0", str(self._grant_lease_ms), terms
+        lease = -int(-length * 1000 // 1)
+        grant = min(lease, self._grant_lease_ms)
+        terms = f"{limit} {lease} {grant} {self.wakeups.process} {holder}"
+        args = str(lease), str(ms(stay)) if stay else "0", terms
         return call(ACQUIRE, self.config.key_prefix, name, token, args)
 
     def _acquired(
@@ -246,11 +247,11 @@ class RedisLockBackend(Overview):
         return Busy(retry_in, math.inf, clock, partial(holder_of, record))
 
     def _release(self, name: str, token: str) -> bytes:
-        args = (f"{self._grant_lease_ms} {self.wakeups.process}",)
+        args = (self.wakeups.process,)
         return call(RELEASE, self.config.key_prefix, name, token, args)
 
     def _force_release(self, name: str, token: str) -> bytes:
-        return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
+        return self._call(FORCE_RELEASE, name, token)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and whose turn has come here that do not wait any more."""
@@ -268,7 +269,7 @@ class RedisLockBackend(Overview):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        return self._call(CANCEL, name, token, ms(late), int(unless_answered), self._grant_lease_ms)
+        return self._call(CANCEL, name, token, ms(late), int(unless_answered))
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)
