@@ -192,7 +192,7 @@ def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
     held = verbs.claim(NAME)
     verbs.hold(held)
     tokens = [f"w{number}" for number in range(queued)]
-    ears = [verbs.queue_up(verbs.claim(NAME, token=token)) for token in tokens]
+    recorders = [verbs.queue_up(verbs.claim(NAME, token=token)) for token in tokens]
     records = name_keys(key_prefix, NAME).records
     fields = client.hget(records, tokens[0]).decode().split(" ")
     fields[field] = milliseconds
@@ -201,9 +201,9 @@ def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
     other = RedisLockBackend(backend.config)
     assert Verbs(other, None).release(held)
     other.close()
-    for ear in ears[1:]:
-        assert ear.turn()
-    assert ears[0].deaf
+    for recorder in recorders[1:]:
+        assert recorder.turn()
+    assert not recorders[0].notified
     assert verbs.holders(NAME) == tokens[1:]
 
 
