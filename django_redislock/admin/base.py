@@ -33,9 +33,11 @@ class BaseLockAdmin(_ModelAdmin):
     # Django takes no more than 1000 fields in a form (``DATA_UPLOAD_MAX_NUMBER_FIELDS``).
     release_at_once = 500
     change_list_template = "admin/django_redislock/lock/change_list.html"
+    summary_template = "admin/django_redislock/lock/includes/summary.html"
     refresh_template = "admin/django_redislock/lock/includes/list.html"
     detail_template = "admin/django_redislock/lock/detail.html"
     hot_template = "admin/django_redislock/lock/hot.html"
+    waits_template = "admin/django_redislock/lock/waits.html"
     release_template = "admin/django_redislock/lock/release.html"
 
     def has_release_permission(self, request: HttpRequest) -> bool:

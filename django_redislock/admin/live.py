@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.asking import Silent
-from ..operations.found import Found
+from ..operations.found import Found, urgency
 from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
@@ -23,6 +23,12 @@ from .rows import MissingRow, Row, rows_of
 __all__ = ["LiveLocks"]
 
 T = TypeVar("T")
+
+SORTED_BY: dict[str, Callable[[Found], Any]] = {
+    "age": lambda one: one.hold.age,
+    "waiters": lambda one: one.hold.waiters,
+    "attention": urgency,
+}
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,7 @@ class LiveLocks:
         by = self.query.order.lstrip("-")
         if by == "ttl":
             return found
-        backwards = self.query.order.startswith("-")
-        if by == "age":
-            return sorted(found, key=lambda one: one.hold.age, reverse=backwards)
-        return sorted(found, key=lambda one: one.hold.waiters, reverse=backwards)
+        return sorted(found, key=SORTED_BY[by], reverse=self.query.order.startswith("-"))
 
     def _paginate(self, total: int, wanted: int) -> None:
         self.paginator = Paginator(range(total), self.per_page)

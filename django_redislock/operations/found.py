@@ -10,10 +10,22 @@ from ..backends.base import Hold
 from ..local.hold import pause_of
 from .presence import runs
 
-__all__ = ["EXCLUSIVE", "KINDS", "STATES", "Found", "kind_of", "state_of"]
+__all__ = [
+    "EXCLUSIVE",
+    "KINDS",
+    "STATES",
+    "TROUBLE",
+    "Found",
+    "kind_of",
+    "state_of",
+    "urgency",
+]
 
 # A hold is in one of these.
 EXCLUSIVE = ("held", "renewing", "overdue", "silent", "detached", "damaged")
+
+# Somebody should look at these.
+TROUBLE = ("overdue", "silent", "damaged")
 
 # How much later (seconds) than its grant a lease must have begun anew to count as renewed.
 RENEWED = 0.1
@@ -96,3 +108,12 @@ STATES: dict[str, Callable[[Found], bool]] = {
     "gone": lambda found: runs(found.hold.holder) is False,
     "orphaned": _is_orphaned,
 }
+
+
+def urgency(found: Found) -> tuple[int, float]:
+    """A key by which what needs attention comes first: what is in trouble or has no process any
+    more, and then what is waited for, the longest wait first.
+    """
+    if state_of(found) in TROUBLE or STATES["gone"](found):
+        return 0, -found.hold.longest_wait
+    return 1 if found.hold.waiters else 2, -found.hold.longest_wait

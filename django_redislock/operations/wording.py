@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .found import Found, state_of
+from .found import TROUBLE, Found, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -23,6 +23,7 @@ __all__ = [
     "limit_of",
     "local_time",
     "place_of",
+    "who",
 ]
 
 STATE_NAMES = {
@@ -36,9 +37,6 @@ STATE_NAMES = {
     "gone": gettext_lazy("process has ended"),
     "orphaned": gettext_lazy("orphaned"),
 }
-
-# Somebody should look at these.
-TROUBLE = ("overdue", "silent", "damaged")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -164,3 +162,9 @@ def occupancy_of(hold: Hold) -> str:
 
 def limit_of(limit: int) -> str:
     return _("shared") if limit == SHARED else str(limit)
+
+
+def who(holder: Holder) -> str:
+    """A holder or a waiter in one line."""
+    parts = (readable(holder.what), readable(holder.label), place_of(holder))
+    return ", ".join(part for part in parts if part) or _("unknown")

@@ -224,6 +224,18 @@ class SharingContract:
         assert [hold.token for hold in found] == [entry.token for entry in entries]
         assert verbs.backend.entries_of([]) == []
 
+    def test_many_names_are_inspected_like_one(self, verbs: Verbs) -> None:
+        held, waiting = verbs.claim("a"), verbs.claim("a")
+        verbs.hold(held)
+        verbs.queue_up(waiting)
+        (nobody, nothing), (holds, queue) = verbs.backend.inspect_all(["absent", "a"])
+        assert (list(nobody), list(nothing)) == ([], [])
+        assert ([one.token for one in holds], [one.token for one in queue]) == (
+            [held.token],
+            [waiting.token],
+        )
+        assert list(verbs.backend.inspect_all([])) == []
+
     def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
         over = verbs.claim(limit=3, lease=SHORT)
         verbs.hold(over)

@@ -160,6 +160,17 @@ class RedisLockBackend(Overview):
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return inspected(name, self._run(name, self._call(INSPECT, name, ""), within)[0])
 
+    def inspect_all(
+        self, names: Sequence[str]
+    ) -> Iterator[tuple[Sequence[Hold], Sequence[Waiting]]]:
+        for start in range(0, len(names), BATCH):
+            some = names[start : start + BATCH]
+            with self._naming(some[0]):
+                replies, _ = self.node.exchange([self._call(INSPECT, name, "") for name in some])
+            for name, reply in zip(some, replies, strict=True):
+                with self._naming(name):
+                    yield inspected(name, not_an_error(reply))
+
     async def ainspect(
         self, name: str, within: Within = None
     ) -> tuple[Sequence[Hold], Sequence[Waiting]]:

@@ -15,7 +15,9 @@ from django.utils.translation import gettext as _
 from ...operations.asking import Silent
 from ...operations.criteria import Criteria
 from ...operations.found import Found
-from ...operations.selection import Search, Selection, ranks
+from ...operations.selection import Search, Selection, distinct, ranks
+from ...operations.waits import waits_of
+from ...operations.waits_tree import branches, circle_in_words
 from ...operations.wording import Line
 from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (
@@ -69,6 +71,12 @@ class Command(BaseCommand):
             help="for people (the default), or for programs: with all fields but the token",
         )
         parser.add_argument(
+            "--waits",
+            action="store_true",
+            help="show who waits for whom instead, as a tree, with the deadlocks first; of the "
+            "other arguments it takes --using",
+        )
+        parser.add_argument(
             "--watch",
             nargs="?",
             type=length_of_time,
@@ -84,6 +92,12 @@ class Command(BaseCommand):
         self._most = self._max = max(0, options["max"])
         self._format = options["format"]
         every = options["watch"]
+        if options["waits"]:
+            if every is not None or self._format != "table" or self._criteria:
+                text = _("Of the other arguments --waits takes --using alone.")
+                raise CommandError(text, returncode=2)
+            self._list_waits()
+            return
         if every is not None and self._format not in ("table", "jsonl"):
             raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
         try:
@@ -128,6 +142,19 @@ class Command(BaseCommand):
         else:
             self._write_all(FORMATS[self._format](chain(first, found)))
         return search.silent
+
+    def _list_waits(self) -> None:
+        waits = waits_of(distinct(self._aliases))
+        for circle in waits.circles:
+            steps = "; ".join(circle_in_words(waits, circle))
+            self.stdout.write(self.style.ERROR(f"{_('Deadlock')}: {steps}"))
+        self._write_all("  " * branch.depth + branch.in_words for branch in branches(waits))
+        if not waits.queues and not waits.silent:
+            self.stdout.write(_("Nobody waits for a lock at the moment."))
+        if len(waits.queues) < waits.total:
+            text = _("Only %(shown)d of %(total)d names that are waited for were looked at.")
+            self.stdout.write(text % {"shown": len(waits.queues), "total": waits.total})
+        complain(waits.silent, _("The locks of what did not answer are not listed."))
 
     def _watch(self, every: float) -> None:
         try:

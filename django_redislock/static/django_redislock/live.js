@@ -4,6 +4,7 @@
 {
     const LONGEST_PAUSE = 30000;
     const TICK = 500;
+    const SUMMARY_EVERY = 5;
     // How many refreshes may be missed before what is shown is not called live any more.
     const MISSES = 2;
 
@@ -38,6 +39,26 @@
             setInterval(() => this.tick(), TICK);
             this.say(this.texts.live);
             this.schedule(this.every);
+            this.refreshSummary();
+        }
+
+        // The line on top costs more than the list, and is asked for less often.
+        async refreshSummary() {
+            const old = document.getElementById("redislock-summary");
+            if (!old || this.over) {
+                return;
+            }
+            if (!this.paused && !document.hidden) {
+                try {
+                    const fresh = await this.part(this.texts.summary, old.id);
+                    if (fresh) {
+                        morph(old, document.importNode(fresh, true));
+                    }
+                } catch {
+                    // The list says that there is no answer.
+                }
+            }
+            setTimeout(() => this.refreshSummary(), SUMMARY_EVERY * this.every);
         }
 
         toggle() {
@@ -89,22 +110,28 @@
         // The live part of the page as it is now; nothing if the address leads elsewhere by now.
         async fetch() {
             const isStanding = this.rows.length > 0 && !this.hasRunOut;
-            const response = await fetch(isStanding ? this.texts.refresh : location.href, {
-                cache: "no-store",
-                signal: AbortSignal.timeout(20000),
-                ...(isStanding && {method: "POST", body: this.shown}),
-            });
-            if (response.status >= 500) {
-                throw new Error(response.statusText);
-            }
-            const page = new DOMParser().parseFromString(await response.text(), "text/html");
-            const fresh = page.getElementById("redislock-live");
+            const fresh = isStanding
+                ? await this.part(this.texts.refresh, this.live.id, {method: "POST", body: this.shown})
+                : await this.part(location.href, this.live.id);
             if (fresh && isStanding) {
                 this.keepMissing(fresh);
             } else if (fresh) {
                 this.total = fresh.dataset.total;
             }
             return fresh;
+        }
+
+        async part(address, id, options = {}) {
+            const response = await fetch(address, {
+                cache: "no-store",
+                signal: AbortSignal.timeout(20000),
+                ...options,
+            });
+            if (response.status >= 500) {
+                throw new Error(response.statusText);
+            }
+            const page = new DOMParser().parseFromString(await response.text(), "text/html");
+            return page.getElementById(id);
         }
 
         // The rows of a list: they stay where they are while somebody looks at them.
@@ -183,7 +210,9 @@
         tellSilence() {
             const silent = (performance.now() - this.answeredAt) / 1000;
             const isStale = !this.over && silent > ((MISSES + 1) * this.every) / 1000;
-            this.live.classList.toggle("redislock-stale", isStale);
+            for (const part of [this.live, document.getElementById("redislock-summary")]) {
+                part?.classList.toggle("redislock-stale", isStale);
+            }
             const duration = this.duration.whole(silent);
             write(this.silence, isStale ? this.texts.silence.replace("%s", duration) : "");
             if (isStale) {
