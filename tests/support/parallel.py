@@ -28,6 +28,7 @@ TOGETHER = (
     "tests/tasks/test_celery.py",
     "tests/topologies/test_cluster.py",
     "tests/topologies/test_cluster_failover.py",
+    "tests/topologies/test_cluster_messages.py",
     "tests/topologies/test_cluster_slots.py",
 )
 LEFT_OUT = pytest.StashKey[int]()

@@ -30,7 +30,7 @@ def test_a_hold_lives_through_the_loss_of_its_primary(failing):
         wait_until(lambda: held.remaining() > left)
         assert sure(held.owned)
         assert not sure(lambda: lock(name).acquire(wait=0))
-        lost.start()
+        lost.restart()
         failing.wait_until_agreed()
     with lock(name, wait=10) as again:
         assert again.fence > held.fence
@@ -49,7 +49,7 @@ def test_who_waits_hears_of_its_turn_from_the_promoted_replica(failing):
     thread.join(60)
     assert waiter.fence > holder.fence
     waiter.release()
-    lost.start()
+    lost.restart()
     failing.wait_until_agreed()
 
 
@@ -75,5 +75,5 @@ async def test_coroutines_find_the_promoted_replica(failing):
         await asyncio.to_thread(wait_until, lambda: held.remaining() > left)
         async with lock(f"{name} other", wait=30) as other:
             assert other.fence
-    await asyncio.to_thread(lost.start)
+    await asyncio.to_thread(lost.restart)
     await asyncio.to_thread(failing.wait_until_agreed)

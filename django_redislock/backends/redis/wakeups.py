@@ -106,7 +106,7 @@ class Wakeups:
 
     def _start(self) -> None:
         self._thread.ensure()
-        self._ring()
+        self.ring()
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
         """Ask one waiter of the name to look again at that time (monotonic).
@@ -117,17 +117,18 @@ class Wakeups:
             self.clock = clock
         self._looks.set(name, look_at)
         if look_at < self._wake_at:
-            self._ring()
+            self.ring()
 
     def close(self) -> None:
         """End the thread and its connection."""
         bell, self._closing = self._bell, True
-        self._ring()
+        self.ring()
         if bell is not None and not self._thread.is_current:
             # Whoever waits yet may have the thread begin anew at once.
             self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Have the thread look at what was written down."""
         bell = self._bell
         if bell is not None:
             bell.ring()
