@@ -44,6 +44,7 @@ ELSEWHERE = {
     "docs/example.md": "test_the_difference_is_that_of_the_example",
     "docs/frozen-time.md": "tests/testing_plugin/test_documentation.py",
     "docs/migrating.md": "",
+    "docs/recipes.md": "tests/docs/test_recipes.py",
     "docs/tasks.md": "tests/tasks/recipes.py",
     "docs/testing.md": "tests/testing_plugin/test_documentation.py",
     "docs/withlock.md": "tests/commands/test_locked_command.py",
