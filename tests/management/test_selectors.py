@@ -97,6 +97,12 @@ def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("arguments", [["--max", "-1"], ["--max", "few"], ["--holder", ""]])
+def test_what_would_list_everything_by_mistake_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(CommandError, match="whole number|--holder"):
+        call_command("listlocks", *arguments)
+
+
 @BOTH
 def test_orphans_are_what_ended_processes_of_this_host_held(using: str) -> None:
     dead = dead_process()

@@ -27,6 +27,7 @@ from ..selectors import (
     complain,
     length_of_time,
     reasons,
+    whole_number,
 )
 from ..table import Table, can_write_all, height_of, width_of
 
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         add_selectors(parser)
         parser.add_argument(
             "--max",
-            type=int,
+            type=whole_number,
             default=100,
             metavar="N",
             help="list N locks at the most, those whose lease ends first; 0: all, in no order "
@@ -89,7 +90,7 @@ class Command(BaseCommand):
         can_write_all(self.stdout)
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
-        self._most = self._max = max(0, options["max"])
+        self._most = self._max = whole_number(str(options["max"]))
         self._format = options["format"]
         every = options["watch"]
         if options["waits"]:
