@@ -22,7 +22,8 @@ LONGEST = 300  # lines
 # The floors of the house, from the ground up. A module knows its own floor and those below it, also
 # for types: what lies above calls itself back through a plain ``Callable[[Any], object]``.
 FLOORS = [
-    "clock process holder exceptions signals conf fields names figures figures.*",
+    "clock process holder exceptions signals conf fields names signatures spelling figures "
+    "figures.*",
     "backends backends.* handler",
     "twins waiting local local.*",
     "counting events options classes transactions handles handles.*",

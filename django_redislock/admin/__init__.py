@@ -13,16 +13,20 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
 from ..models import Lock
+from ..operations.summary import LOOK_AT
+from .answer import answers
 from .base import BaseLockAdmin
 from .detail import Detail
 from .hot import HotNames
 from .live import LiveLocks
 from .references import address_of, name_at
+from .refresh import ShownLocks
 from .release import ReleaseView
+from .waits import WaitsPage
 
 __all__ = ["LockAdmin"]
 
@@ -36,6 +40,9 @@ class LockAdmin(BaseLockAdmin):
         return [
             path("", wrap(self.changelist_view), name="django_redislock_lock_changelist"),
             path("hot/", wrap(self.hot_view), name="django_redislock_lock_hot"),
+            path("waits/", wrap(self.waits_view), name="django_redislock_lock_waits"),
+            path("refresh/", wrap(self.refresh_view), name="django_redislock_lock_refresh"),
+            path("summary/", wrap(self.summary_view), name="django_redislock_lock_summary"),
             path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
             path(
                 "<path:object_id>/change/",
@@ -59,15 +66,30 @@ class LockAdmin(BaseLockAdmin):
     ) -> TemplateResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        live = LiveLocks(self, request)
+        live = LiveLocks(self, request.GET)
         context = {
             "title": _("Live locks"),
             "cl": live,
+            "answers": answers(without=[one.alias for one in live.silent]),
             # Without it Django's template has an inline style, which a strict policy forbids.
             "actions_on_top": True,
             **(extra_context or {}),
         }
         return self.render(request, self.change_list_template, context)
+
+    @method_decorator(require_safe)
+    def summary_view(self, request: HttpRequest) -> TemplateResponse:
+        """The line on top of the list with all that it can say, which costs more than the list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.render(request, self.summary_template, {"answers": answers(LOOK_AT)})
+
+    @method_decorator(require_POST)
+    def refresh_view(self, request: HttpRequest) -> TemplateResponse:
+        """The rows that a page shows, as they are now. A POST, since names may be long and many."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.render(request, self.refresh_template, {"cl": ShownLocks(self, request.POST)})
 
     @method_decorator(require_safe)
     def change_view(
@@ -108,6 +130,14 @@ class LockAdmin(BaseLockAdmin):
             raise PermissionDenied
         context = {"title": _("Hot names"), "hot": HotNames(request)}
         return self.render(request, self.hot_template, context)
+
+    @method_decorator(require_safe)
+    def waits_view(self, request: HttpRequest) -> TemplateResponse:
+        """Who waits for whom, and the deadlocks among them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {"title": _("Who waits for whom"), "page": WaitsPage()}
+        return self.render(request, self.waits_template, context)
 
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask, and then release by force what was shown."""

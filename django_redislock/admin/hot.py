@@ -13,11 +13,12 @@ from django.utils.functional import cached_property
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..exceptions import readable
 from ..figures.families import OTHER
 from ..figures.tallies import SLOTS, Slot, Tally
 from ..handler import lock_backends
-from ..operations.selection import Silent, distinct
+from ..operations.asking import ask_all
+from ..operations.selection import distinct
 from ..operations.wording import brief
 from .query import ORDER_VAR
 
@@ -107,22 +108,18 @@ class HotNames:
     def __init__(self, request: HttpRequest) -> None:
         wanted = request.GET.get(ORDER_VAR, "")
         self.order = wanted if wanted in ORDERS else "acquired"
-        self.silent: list[Silent] = []
         self.off: list[str] = []
         self.times: Sequence[str] = []
         self.several_backends = len(list(lock_backends)) > 1
         self._rows: dict[tuple[str, str], Row] = {}
-        for alias in distinct(lock_backends):
-            self._ask(alias)
+        answers, self.silent = ask_all(
+            distinct(lock_backends), lambda _alias, backend: backend.tallies()
+        )
+        for alias, slots in answers.items():
+            self._add(alias, slots)
 
-    def _ask(self, alias: str) -> None:
-        try:
-            backend = lock_backends[alias]
-            slots = backend.tallies()
-        except (LockUnavailable, InvalidLockBackend) as error:
-            self.silent.append(Silent(alias, error))
-            return
-        if backend.meter is None:
+    def _add(self, alias: str, slots: Sequence[Slot]) -> None:
+        if lock_backends[alias].meter is None:
             self.off.append(alias)
         self.times = [_time(slot) for slot in slots] or self.times
         for place, slot in enumerate(slots):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.admin.utils import quote
@@ -10,13 +11,13 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..local.hold import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import pause_of
 from ..operations.found import STATES, Found, kind_of, state_of
 from ..operations.presence import runs
 from ..operations.wording import STATE_NAMES, Line, duration
 from .references import Reference, address_of
 
-__all__ = ["KIND_NAMES", "Row", "counting", "for_whom", "rows_of"]
+__all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
 
 KIND_NAMES = {
     "mutex": gettext_lazy("mutex"),
@@ -29,6 +30,8 @@ class Row:
     """One line of a table. What is in words is made here: a hundred rows are quicker so than by
     the tags of a template.
     """
+
+    missing = ""
 
     def __init__(self, found: Found) -> None:
         hold = found.hold
@@ -53,6 +56,11 @@ class Row:
         )
 
     @property
+    def needs_attention(self) -> bool:
+        """Whether somebody waits for it, or nothing but its lease may hold it any more."""
+        return self.line.in_trouble or self.hold.waiters > 0 or bool(self.has_ended)
+
+    @property
     def runs(self) -> bool | None:
         """Whether the holder's process runs, as far as this host can tell."""
         return runs(self.hold.holder)
@@ -64,7 +72,15 @@ class Row:
         """
         if self.hold.damaged:
             return ""
-        return duration(min(self.hold.lease * RENEW_AT, LONGEST_PAUSE))
+        return duration(pause_of(self.hold.lease))
+
+
+@dataclass(frozen=True)
+class MissingRow:
+    """A line that a page shows, of a hold that is not there any more. ``missing`` says why."""
+
+    reference: Reference
+    missing: str
 
 
 def rows_of(found: Iterable[Found]) -> list[Row]:

@@ -11,9 +11,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
+from ..operations.asking import Silent
 from ..operations.criteria import Criteria
 from ..operations.found import EXCLUSIVE
-from ..operations.selection import Silent
 
 __all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons", "said"]
 

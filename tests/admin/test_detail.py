@@ -30,7 +30,7 @@ def test_all_fields_are_shown(admin_client: Client, using: str) -> None:
     )  # fmt: skip
     shown = detail(admin_client, using=using)
     for part in (
-        f"Backend “{using}”", "What shop.checkout", "For whom alice", "Kind semaphore",
+        f"Backend “{using}”", "What shop.checkout", "Label alice", "Kind semaphore",
             "Limit 1 of 3 held", "State held",
         "Where web-9, pid 4242, worker-2", f"Token {token[:8]}…", "of 1 min 30 s",
     ):  # fmt: skip
@@ -64,8 +64,8 @@ def test_each_holder_of_a_semaphore_is_shown(admin_client: Client) -> None:
     hold("a", limit=SHARED, label="bob")
     shown = detail(admin_client)
     assert "Holder 1 of 2" in shown
-    assert "For whom alice" in shown
-    assert "For whom bob" in shown
+    assert "Label alice" in shown
+    assert "Label bob" in shown
     assert "Kind read lock" in shown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from redis import Redis
 
 from django_redislock import lock, lock_backends
 from django_redislock.counting import _tell
+from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.concurrency import jobs
+from tests.support.cluster import ClusterSet
 from tests.support.processes import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
@@ -22,12 +25,21 @@ def rules() -> list[str]:
     return lines.split()
 
 
-@pytest.fixture
-def backend(own_server, use):
-    with Redis.from_url(own_server.url) as client:
-        client.execute_command("ACL", *rules())
-    use(own_server.url.replace("redis://", "redis://locks:secret@"), prefix="lock")
-    return lock_backends["default"]
+@pytest.fixture(params=["alone", "cluster"])
+def backend(request, use):
+    with ExitStack() as stack:
+        if request.param == "cluster":
+            servers = stack.enter_context(ClusterSet(2)).primaries
+            scheme = "cluster"
+        else:
+            servers, scheme = [stack.enter_context(EmbeddedServer())], "redis"
+        for server in servers:
+            with Redis.from_url(server.url) as client:
+                client.execute_command("ACL", *rules())
+        location = f"{scheme}://locks:secret@{HOST}:{servers[0].port}"
+        use("", prefix="lock", entry={"LOCATION": location})
+        yield lock_backends["default"]
+        lock_backends["default"].close()
 
 
 def test_they_suffice(backend):

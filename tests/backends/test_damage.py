@@ -83,6 +83,7 @@ def read(backend: BaseLockBackend) -> None:
         assert hold.remaining > 0
     backend.entries(1, 1000)
     backend.look_up([Entry(NAME, token, 1.0) for token in ("t1", "t2", "\x00")])
+    backend.look_up(backend.entries_of([NAME, NEIGHBOUR]))
     backend.waited_for()
     backend.tallies()
     list(backend.walk())
@@ -172,6 +173,38 @@ def test_garbage_without_an_expiry_does_not_stay_for_ever(
     assert verbs.is_busy(verbs.claim(NAME))
     assert 0 < client.pttl(key) <= 60_000
     assert [hold.name for hold in backend.list().holds] == [NAME], "it is listed from now on"
+
+
+@pytest.mark.parametrize("queued", [1, 2])
+@pytest.mark.parametrize("milliseconds", ["0", "00", "3200000000001", "9" * 30])
+@pytest.mark.parametrize("field", [7, 8], ids=["lease", "grant"])
+def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
+    backend: BaseLockBackend,
+    client: Redis,
+    key_prefix: str,
+    field: int,
+    milliseconds: str,
+    queued: int,
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    tokens = [f"w{number}" for number in range(queued)]
+    recorders = [verbs.queue_up(verbs.claim(NAME, token=token)) for token in tokens]
+    records = name_keys(key_prefix, NAME).records
+    fields = client.hget(records, tokens[0]).decode().split(" ")
+    fields[field] = milliseconds
+    client.hset(records, tokens[0], " ".join(fields))
+    # Another process releases it, so that turns come one after the other, as messages.
+    other = RedisLockBackend(backend.config)
+    assert Verbs(other, None).release(held)
+    other.close()
+    for recorder in recorders[1:]:
+        assert recorder.turn()
+    assert not recorders[0].notified
+    assert verbs.holders(NAME) == tokens[1:]
 
 
 @pytest.mark.parametrize("counter", [b"1e30", b"inf", b"9223372036854775808", b"-5", b"", b"x"])

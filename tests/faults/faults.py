@@ -6,8 +6,6 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redis.exceptions import RedisError
-
 if TYPE_CHECKING:
     from random import Random
 
@@ -33,7 +31,7 @@ class Fault:
     processes, threads, tasks = 3, 3, 4
     injection = ""
     operation = ""
-    uses_proxy = persists = greenlets = False
+    uses_proxy = persists = greenlets = uses_cluster = False
     pool: ClassVar[dict[str, Any]] = {}
 
     def once(self, scene: Scene) -> None:
@@ -41,7 +39,7 @@ class Fault:
         time.sleep(0.05)
 
 
-class _ServerFault(Fault):
+class ServerFault(Fault):
     """Something between the workers and their server fails."""
 
     server_answers = False
@@ -75,7 +73,7 @@ class Freeze(Fault):
         time.sleep(scene.random.uniform(0.05, 0.5))
 
 
-class FreezeServer(_ServerFault):
+class FreezeServer(ServerFault):
     """The server stands still, and goes on."""
 
     name = "freeze-server"
@@ -89,7 +87,7 @@ class FreezeServer(_ServerFault):
         time.sleep(scene.random.uniform(0.2, 1.0))
 
 
-class RestartKept(_ServerFault):
+class RestartKept(ServerFault):
     """The server is killed and started again with its data, which it writes at once."""
 
     name = "restart"
@@ -120,7 +118,7 @@ class FlushScripts(Fault):
         time.sleep(scene.random.uniform(0, 0.02))
 
 
-class KillConnections(_ServerFault):
+class KillConnections(ServerFault):
     """The server closes all connections."""
 
     name = "client-kill"
@@ -132,7 +130,7 @@ class KillConnections(_ServerFault):
         time.sleep(scene.random.uniform(0, 0.5))
 
 
-class _ProxyFault(_ServerFault):
+class _ProxyFault(ServerFault):
     """A proxy fails for a moment."""
 
     uses_proxy = True
@@ -249,23 +247,8 @@ class ReleaseElsewhere(Fault):
     operation = "release_elsewhere"
 
 
-ALL: list[type[Fault]] = [
+ALONE: list[type[Fault]] = [
     Fault, Kill, Freeze, FreezeServer, RestartKept, RestartEmpty, FlushScripts, KillConnections,
     LoseRequests, LoseReplies, Delay, Swallow, Cancel, Fork, Alarm, AsynchronousExceptions,
     GeventTimeouts, ReleaseElsewhere,
 ]  # fmt: skip
-FAULTS = {fault.name: fault for fault in ALL}
-
-
-def heal(scene: Scene) -> None:
-    """End what a fault may have left behind."""
-    if scene.proxy is not None:
-        scene.proxy.pass_through()
-    with scene.client() as client:
-        for _ in range(100):
-            try:
-                client.ping()
-            except RedisError:
-                time.sleep(0.05)
-            else:
-                return

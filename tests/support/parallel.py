@@ -20,9 +20,17 @@ PROCESSES_PER_PROCESSOR = 3
 MOST_PROCESSES = 16
 FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
 
-# These share a browser, a site or Celery's workers, which take seconds to start: one process runs
-# the whole file or folder.
-TOGETHER = ("tests/browser/", "tests/example/test_site.py", "tests/tasks/test_celery.py")
+# These share a browser, a site, a Cluster or Celery's workers, which take seconds to start: one
+# process runs the whole file or folder.
+TOGETHER = (
+    "tests/browser/",
+    "tests/example/test_site.py",
+    "tests/tasks/test_celery.py",
+    "tests/topologies/test_cluster.py",
+    "tests/topologies/test_cluster_failover.py",
+    "tests/topologies/test_cluster_messages.py",
+    "tests/topologies/test_cluster_slots.py",
+)
 LEFT_OUT = pytest.StashKey[int]()
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from ..base import Entry, Hold, WaitedName, WaitedNames
 from .keys import BUCKETS, NameKeys, bucket_keys, name_keys
-from .node import Node
-from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
+from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 from .records import Record, damaged_hold, split_hold
+from .replies import Exchanger
 
 __all__ = ["look_up", "waited_for"]
 
 
-def look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+def look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     """The holds of these entries, in the same order, without those that have ended since."""
     holds: list[Hold] = []
     for start in range(0, len(entries), CHUNK):
@@ -22,13 +22,13 @@ def look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     return holds
 
 
-def waited_for(node: Node, prefix: str, start: int, stop: int) -> WaitedNames:
+def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNames:
     """The waited-for names of ranks ``start`` to ``stop``, bucket after bucket."""
     indexes = [bucket_keys(prefix, number).waited for number in range(BUCKETS)]
-    time, *_ = ask_each(node, [("TIME",)])
+    time, *_ = ask(node, [("TIME",)])
     now = ms_of(time)
     # Queues whose processes have all ended leave their names until they are swept.
-    counts = ask_each(
+    counts = ask(
         node,
         [
             command
@@ -43,30 +43,31 @@ def waited_for(node: Node, prefix: str, start: int, stop: int) -> WaitedNames:
         if first < last:
             commands.append(("ZRANGE", index, dead + first, dead + last - 1, "WITHSCORES"))
         total += live
-    names = [name for reply in ask_each(node, commands) for name, _ in pairs(reply) if name]
+    names = [name for reply in ask(node, commands) for name, _ in pairs(reply) if name]
     return WaitedNames(_queues(node, prefix, names), total)
 
 
-def _queues(node: Node, prefix: str, names: Sequence[str]) -> list[WaitedName]:
+def _queues(node: Exchanger, prefix: str, names: Sequence[str]) -> list[WaitedName]:
     found = []
     for start in range(0, len(names), CHUNK):
         some = names[start : start + CHUNK]
         commands = [command for name in some for command in _about_queue(name_keys(prefix, name))]
-        time, *answers = ask_each(node, [("TIME",), *commands])
+        time, *answers = ask(node, [("TIME",), *commands])
         for name, waiters, first in zip(some, answers[::2], answers[1::2], strict=True):
             if waiters:
                 found.append(WaitedName(name, waiters, _waited(time, first)))
     return found
 
 
-def _look_up(node: Node, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+def _look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     keys = [name_keys(prefix, entry.name) for entry in entries]
-    time, *lines = ask_each(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    now = ms_of(time)
     reading = [
-        _Reading(entry, one, line, ms_of(time))
+        _Reading(entry, one, line, now)
         for entry, one, line in zip(entries, keys, lines, strict=True)
     ]
-    answers = iter(ask_each(node, [words for one in reading for words in one.questions]))
+    answers = iter(ask(node, [words for one in reading for words in one.questions]))
     holds: dict[tuple[str, str], Hold] = {}
     for one in reading:
         hold = one.hold(time, [next(answers) for _ in one.questions])

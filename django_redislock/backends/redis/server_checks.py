@@ -13,11 +13,13 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .errors import happened
-from .sources import Source, source_of
+from .sources import ClusterSource, Source, source_of
 
 __all__ = ["check"]
 
 OLDEST_SERVER = (6, 2)
+# Sharded pub/sub came with it.
+OLDEST_CLUSTER = (7, 0)
 
 SEPARATE = (
     'Give the locks another database number: LOCKS = {"default": {"LOCATION": "redis://.../1"}}, '
@@ -46,9 +48,15 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         ]
     return [
         *_check_version(config, server),
+        *_check_mode(config, source, server),
         *_check_eviction(config, server),
         *_check_shared_database(config, source, server),
     ]
+
+
+def _is_in_cluster(server: dict[str, Any]) -> bool:
+    # Valkey has no redis_mode.
+    return bool(server.get("cluster_enabled"))
 
 
 def _where(config: LockConfig) -> str:
@@ -67,12 +75,31 @@ def _check_coroutines(source: Source) -> Iterator[CheckMessage]:
 def _check_version(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
     # Valkey says here which Redis it is compatible with.
     version = str(server.get("redis_version", "0"))
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+    in_cluster = _is_in_cluster(server)
+    oldest = OLDEST_CLUSTER if in_cluster else OLDEST_SERVER
+    if tuple(int(part) for part in version.split(".")[:2]) < oldest:
+        what = "a Cluster of" if in_cluster else "the server is"
         yield Error(
-            f"{_where(config)}: the server is Redis {version}, which is too old.",
-            hint="Locks need Redis 6.2 or newer, or Valkey.",
+            f"{_where(config)}: {what} Redis {version}, which is too old.",
+            hint=f"Locks need Redis {oldest[0]}.{oldest[1]} or newer, or Valkey"
+            f"{', for a Cluster' if in_cluster else ''}.",
             id="locks.E002",
         )
+
+
+def _check_mode(
+    config: LockConfig, source: Source, server: dict[str, Any]
+) -> Iterator[CheckMessage]:
+    in_cluster = _is_in_cluster(server)
+    if in_cluster == isinstance(source, ClusterSource):
+        return
+    yield Error(
+        f"{_where(config)}: the server is {'one node' if in_cluster else 'no node'} of a Cluster.",
+        hint='Write "LOCATION": "cluster://host:6379,host:6379" with some of its nodes.'
+        if in_cluster
+        else 'Write "LOCATION": "redis://host:6379/0".',
+        id="locks.E005",
+    )
 
 
 def _check_eviction(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -103,7 +130,7 @@ def _check_shared_database(
         "calls it deletes the locks."
     )
     # A Cluster has only one database.
-    in_cluster = server.get("redis_mode") == "cluster"
+    in_cluster = _is_in_cluster(server)
     if any(isinstance(caches[alias], RedisCache) for alias in sharing) and not in_cluster:
         yield Error(text, hint=SEPARATE, id="locks.E004")
     else:
