@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import pytest
-from django.core.management import call_command
 from redis import Redis
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
 from tests.known_faults.witness import give_up
+from tests.support.commands import output_of
 from tests.support.places import Place
 
 LEASE = 60
@@ -112,7 +111,7 @@ def prepared(client: Redis, place: Place, holders: int, name: str) -> list[bytes
 def clear(name: str, wrong: list[str]) -> None:
     """Clear the name by the command, and take it."""
     try:
-        call_command("clearlocks", name=[name], interactive=False, stdout=io.StringIO())
+        output_of("clearlocks", name=[name], interactive=False)
     except Exception as error:  # noqa: BLE001 - it is what the test looks for
         wrong.append(f"clearlocks: {error!r}")
         return

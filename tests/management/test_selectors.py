@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command, execute_from_command_line
+from django.core.management import CommandError, execute_from_command_line
 from django.core.management.base import OutputWrapper
 
 from django_redislock import lock_backends
@@ -21,21 +21,19 @@ from django_redislock.management.commands import clearlocks
 from django_redislock.management.progress import Progress
 from django_redislock.operations.presence import runs
 from tests.management.holds import aged, hold, is_held, queue
+from tests.support.commands import output_of
 
 HERE = socket.gethostname()
 BOTH = pytest.mark.parametrize("using", ["default", "memory"])
 
 
 def listed(**options: Any) -> list[str]:
-    stream = io.StringIO()
-    call_command("listlocks", stdout=stream, no_color=True, format="jsonl", **options)
-    return [json.loads(line)["name"] for line in stream.getvalue().splitlines()]
+    lines = output_of("listlocks", format="jsonl", **options).splitlines()
+    return [json.loads(line)["name"] for line in lines]
 
 
 def cleared(**options: Any) -> str:
-    stream = io.StringIO()
-    call_command("clearlocks", stdout=stream, no_color=True, interactive=False, **options)
-    return stream.getvalue()
+    return output_of("clearlocks", interactive=False, **options)
 
 
 def dead_process() -> Holder:

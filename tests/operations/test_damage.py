@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 from hypothesis import given, settings, strategies as st
 
@@ -15,14 +12,9 @@ from django_redislock import lock_backends
 from django_redislock.testing.verbs import Verbs
 from tests.admin.pages import PAGE, page
 from tests.backends.test_damage import NAME, NEIGHBOUR, STATES
+from tests.support.commands import output_of
 from tests.support.damage import Chance, damage_some, examples
 from tests.support.places import Place
-
-
-def run(command: str, **options: Any) -> str:
-    stream = io.StringIO()
-    call_command(command, stdout=stream, no_color=True, **options)
-    return stream.getvalue()
 
 
 def look(client: Client, *, index_is_whole: bool) -> None:
@@ -32,8 +24,8 @@ def look(client: Client, *, index_is_whole: bool) -> None:
     address = f"{PAGE}default_3A{NAME.replace(' ', '%20')}/change/"
     assert "cannot be shown" not in page(client, address)
     for form in ("table", "json", "csv"):
-        assert NEIGHBOUR in run("listlocks", format=form) or not index_is_whole
-    run("listlocks", name=[NAME], older_than="1s")
+        assert NEIGHBOUR in output_of("listlocks", format=form) or not index_is_whole
+    output_of("listlocks", name=[NAME], older_than="1s")
 
 
 @pytest.mark.django_db
@@ -52,7 +44,7 @@ def test_pages_and_commands_go_on(
         for _ in range(20):
             if not lock_backends["default"].inspect(NAME)[0]:
                 break
-            run("clearlocks", name=[NAME], interactive=False)
+            output_of("clearlocks", name=[NAME], interactive=False)
         assert not lock_backends["default"].inspect(NAME)[0]
         assert verbs.holders(NEIGHBOUR) == ["n1"]
         for key in client.scan_iter(match=f"{place.prefix}:*", count=1000):
