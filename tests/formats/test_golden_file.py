@@ -36,6 +36,8 @@ def verbs(client: Redis, place: Any) -> Iterator[Verbs]:
             client.set(name, value)
         elif isinstance(value, dict):
             client.hset(name, mapping=value)
+        elif ":queue:" in key:
+            client.rpush(name, *value)
         else:
             client.zadd(name, dict(value))
         if not name.endswith(("index", "waited", "fence")):

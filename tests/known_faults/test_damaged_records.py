@@ -36,6 +36,9 @@ def each_value(change: Callable[[bytes], bytes]) -> Callable[[Redis, bytes], Non
         elif kind == b"hash":
             for field, value in client.hgetall(key).items():
                 client.hset(key, field, change(value))
+        elif kind == b"list":
+            for place, member in enumerate(client.lrange(key, 0, -1)):
+                client.lset(key, place, change(member))
         elif kind == b"zset":
             for member, score in client.zrange(key, 0, -1, withscores=True):
                 client.zrem(key, member)

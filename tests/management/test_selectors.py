@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, execute_from_command_line
+from django.core.management import CommandError, call_command, execute_from_command_line
 from django.core.management.base import OutputWrapper
 
 from django_redislock import lock_backends

@@ -55,15 +55,28 @@ def damage(client: Redis, key: bytes, chance: Chance) -> None:
         case "set":
             client.delete(key)
             client.sadd(key, chance.junk())
-        case _ if kind == b"string":
-            client.set(key, chance.edited(client.get(key)), keepttl=chance.random() < 0.5)
-        case _ if kind == b"hash":
-            field = chance.choice(sorted(client.hkeys(key)))
-            client.hset(key, field, chance.edited(client.hget(key, field)))
-        case _ if kind == b"zset":
-            member = chance.choice(client.zrange(key, 0, -1))
-            member = chance.choice([member, chance.edited(member)])
-            client.zadd(key, {member: chance.choice(SCORES)})
+        case _:
+            edit(client, key, kind, chance)
+
+
+def edit(client: Redis, key: bytes, kind: bytes, chance: Chance) -> None:
+    """Change one thing of what is under the key."""
+    if kind == b"string":
+        client.set(key, chance.edited(client.get(key)), keepttl=chance.random() < 0.5)
+    elif kind == b"hash":
+        field = chance.choice(sorted(client.hkeys(key)))
+        client.hset(key, field, chance.edited(client.hget(key, field)))
+    elif kind == b"list":
+        tokens = client.lrange(key, 0, -1)
+        place = chance.randrange(len(tokens))
+        if chance.random() < 0.5:
+            client.rpush(key, tokens[place])
+        else:
+            client.lset(key, place, chance.edited(tokens[place]))
+    elif kind == b"zset":
+        member = chance.choice(client.zrange(key, 0, -1))
+        member = chance.choice([member, chance.edited(member)])
+        client.zadd(key, {member: chance.choice(SCORES)})
 
 
 def damage_some(client: Redis, prefix: str, chance: Chance, *, spared: str) -> list[bytes]:

@@ -43,23 +43,19 @@ end
 
 -- Join the queue, or keep the place in it.
 local function enter_queue()
-  local last, score = unpack(redis.call('ZRANGE', queue, '-1', '-1', 'WITHSCORES'))
   local before = read_record(known)
   local text = write_record('000', stay, 0, 0, before and before.began or millis, terms)
   kept = tonumber(kept or '') or 0
-  local is_kept = last and kept >= now + stay and kept < now + LONGEST
+  local is_kept = kept >= now + stay and kept < now + LONGEST and redis.call('EXISTS', queue) == 1
   if is_kept then
     redis.call('HSET', records, token, text)
   else
     kept = now + stay + GRACE
     redis.call('HSET', records, token, text, 'kept until', kept)
   end
-  -- Arrivals are told apart by the clock, unless it was set back.
-  local arrival = micros
-  if last and tonumber(score) >= tonumber(micros) then
-    arrival = tonumber(score) < HIGHEST_FENCE and string.format('%.0f', score + 1) or score
+  if not redis.call('LPOS', queue, token) then
+    redis.call('RPUSH', queue, token)
   end
-  redis.call('ZADD', queue, 'NX', arrival, token)
   if not is_kept then
     redis.call('PEXPIRE', queue, kept - now)
     keep(records, kept - now, 0)

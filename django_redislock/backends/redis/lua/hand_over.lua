@@ -67,7 +67,7 @@ end
 
 local function leave_queue(who)
   redis.call('HDEL', records, who)
-  return redis.call('ZREM', queue, who) == 1
+  return redis.call('LREM', queue, '0', who) > 0
 end
 
 -- Whether the turn reaches its waiter: nobody listens for a process that has ended.
@@ -94,7 +94,7 @@ end
 local function hand_over(me, my_limit)
   local my_fence
   while not (only and only.limit == 1) do
-    local who, next_one = unpack(redis.call('ZRANGE', queue, '0', '1'))
+    local who, next_one = unpack(redis.call('LRANGE', queue, '0', '1'))
     if not who then
       break
     end

@@ -5,7 +5,7 @@
 -- KEYS, ARGV and the reply as in release.lua
 
 if start == token .. ' 1' then
-  local who, next_one = unpack(redis.pcall('ZRANGE', queue, '0', '1'))
+  local who, next_one = unpack(redis.pcall('LRANGE', queue, '0', '1'))
   local claim = who and redis.pcall('HGET', records, who)
   local at, term, terms, began, lease, grant, process = string.match(
     claim and #claim > 0 and claim or '',
@@ -19,7 +19,7 @@ if start == token .. ' 1' then
       local turn = 'turn 3 ' .. who .. ' ' .. micros .. ' ' .. ends .. ' ' .. name
       local is_here = process == ARGV[2]
       if is_here or notify(process, turn) > 0 then
-        redis.call('ZREM', queue, who)
+        redis.call('LPOP', queue)
         redis.call('HDEL', records, who)
         redis.call('SET', hold, who .. (next_one and ' 110 ' or ' 010 ') .. millis .. ' ' .. grant
           .. ' ' .. micros .. ' ' .. millis .. ' ' .. terms, 'PX', grant)

@@ -13,7 +13,7 @@ local function verb()
       table.insert(holding, part)
     end
   end
-  for _, who in ipairs(redis.call('ZRANGE', queue, '0', '-1')) do
+  for _, who in ipairs(redis.call('LRANGE', queue, '0', '-1')) do
     local claim = read_record(redis.call('HGET', records, who))
     if claim and claim.ends > now then
       table.insert(waiting, who)

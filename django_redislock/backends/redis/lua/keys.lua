@@ -10,7 +10,7 @@
 --                              "cancelled claims" -> "time token ..." of each that was cancelled
 --                              before it came here, and is refused until that time (ms).
 --                              While 2 or 4 exists, this does, too
---       4 queue    sorted set  token of each waiter -> arrival number
+--       4 queue    list        token of each waiter, the first to come first
 --       5 index    sorted set  "token name" of each live hold of the bucket -> end of its lease
 --       6 waited   sorted set  each name of the bucket that has a queue -> its "kept until"
 --       7 counter  string      the last fence of the bucket

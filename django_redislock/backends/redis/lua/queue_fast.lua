@@ -12,14 +12,12 @@ if line and #line > 0 then -- an error has no length
     local known, kept, cancelled = unpack(redis.pcall('HMGET', records, token, 'kept until',
       'cancelled claims'))
     kept = not known and not cancelled and tonumber(kept or '')
-    if kept and kept >= until_ and kept < now + 3.2e12 and ends > now then
-      local last = redis.pcall('ZRANGE', queue, '-1', '-1', 'WITHSCORES')[2]
-      if last and #last == #micros and last < micros then
-        redis.call('HSET', records, token,
-          '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms)
-        redis.call('ZADD', queue, micros, token)
-        return {0, ends - now, now, line}
-      end
+    -- RPUSHX, since a queue that began here would have no expiry.
+    if kept and kept >= until_ and kept < now + 3.2e12 and ends > now
+        and (tonumber(redis.pcall('RPUSHX', queue, token)) or 0) > 0 then
+      redis.call('HSET', records, token,
+        '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms)
+      return {0, ends - now, now, line}
     end
   end
 end
