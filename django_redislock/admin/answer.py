@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _, ngettext
 
-from ..handler import lock_backends
-from ..operations.selection import distinct
-from ..operations.summary import Summary, summary_of
+from ..operations.summary import Summary
 from ..operations.wording import duration
 from .query import Query
 
@@ -27,12 +25,8 @@ class Answer:
     is_bad: bool = False
 
 
-def answers(look_at: int = 0, *, without: Iterable[str] = ()) -> list[Answer]:
-    """What the list says first; nothing where no backend answers.
-
-    ``without`` are backends that are known not to answer.
-    """
-    summary = summary_of(distinct(lock_backends), look_at, without=without)
+def answers(summary: Summary | None) -> list[Answer]:
+    """What the list says first; nothing where no backend answers."""
     return list(_answers(summary)) if summary else []
 
 

@@ -38,6 +38,7 @@ class BaseLockAdmin(_ModelAdmin):
     detail_template = "admin/django_redislock/lock/detail.html"
     hot_template = "admin/django_redislock/lock/hot.html"
     waits_template = "admin/django_redislock/lock/waits.html"
+    released_template = "admin/django_redislock/lock/released.html"
     release_template = "admin/django_redislock/lock/release.html"
 
     def has_release_permission(self, request: HttpRequest) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..backends.base import BaseLockBackend
@@ -11,9 +11,10 @@ from ..figures.tallies import Slot
 from .asking import ask_all
 from .found import Found, state_of
 
-__all__ = ["LOOK_AT", "Summary", "summary_of"]
+__all__ = ["Summary", "counts_of", "summary_of"]
 
-# How many holds are looked at, those that end soonest, and how many of the names waited for.
+# How many holds of a backend are looked at, those that end soonest, and how many of the names that
+# are waited for.
 LOOK_AT = 2000
 
 
@@ -47,30 +48,36 @@ class Summary:
         return self.has_all and self.waits_looked_at >= self.waited
 
 
-def summary_of(
-    aliases: Sequence[str], look_at: int = 0, *, without: Iterable[str] = ()
+def summary_of(aliases: Sequence[str]) -> Summary | None:
+    """The sum over these backends; None where none of them answers."""
+    answers, silent = ask_all(aliases, _summary)
+    return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
+
+
+def counts_of(
+    aliases: Sequence[str], held: int | None = None, *, without: Sequence[str] = ()
 ) -> Summary | None:
-    """The sum over these backends, at the cost of ``look_at`` holds each; None where none answers.
+    """Only what is exact, which costs next to nothing.
 
-    ``without`` are those that are known not to answer, and are not asked again.
+    ``held``: how many are held, where that is known. ``without`` are backends that are known not to
+    answer, and are not asked again.
     """
-    asked = [alias for alias in aliases if alias not in set(without)]
 
-    def ask(alias: str, backend: BaseLockBackend) -> Summary:
-        return _summary(alias, backend, look_at)
+    def ask(_alias: str, backend: BaseLockBackend) -> Summary:
+        own = backend.entries(0, 0).total if held is None else 0
+        return Summary(own, backend.waited_for(0, 0).total)
 
-    answers, _silent = ask_all(asked, ask)
+    answers, silent = ask_all([alias for alias in aliases if alias not in without], ask)
     if not answers:
         return None
-    return replace(_sum(list(answers.values())), has_all=len(answers) == len(aliases))
+    whole = replace(_sum(list(answers.values())), has_all=not silent and not without)
+    return whole if held is None else replace(whole, held=held)
 
 
-def _summary(alias: str, backend: BaseLockBackend, look_at: int) -> Summary:
-    entries, held = backend.entries(0, look_at)
-    names, waited = backend.waited_for(0, look_at)
+def _summary(alias: str, backend: BaseLockBackend) -> Summary:
+    entries, held = backend.entries(0, LOOK_AT)
+    names, waited = backend.waited_for(0, LOOK_AT)
     rate = _rate(backend.tallies())
-    if not look_at:
-        return Summary(held, waited, rate)
     states = [state_of(Found(alias, hold)) for hold in backend.look_up(entries)]
     return Summary(
         held,

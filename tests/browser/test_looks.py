@@ -86,6 +86,8 @@ class LookTests(BrowserTestCase):
         assert violations(self.browser) == []
         self.visit_name("default", "order:0")
         assert violations(self.browser) == []
+        self.visit(f"{PAGE}released/")
+        assert violations(self.browser) == []
 
     def test_axe_finds_nothing_in_the_light_theme(self) -> None:
         self.scheme("light")

@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 
 from ...operations.asking import Silent
 from ...operations.criteria import Criteria
+from ...operations.formats import as_csv, as_json, as_jsonl
 from ...operations.found import Found
 from ...operations.selection import Search, Selection, distinct, ranks
 from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words
 from ...operations.wording import Line
-from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (
     add_selectors,
     chosen_aliases,
