@@ -7,6 +7,7 @@ from redis import Redis
 
 from django_redislock import lock
 from django_redislock.backends.base import Claim
+from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.commands import tag_of
 from django_redislock.holder import Holder
 from tests.support.processes import wait_until
@@ -26,15 +27,16 @@ def test_a_replica_hears_of_no_turn_that_is_not_given(failing, others):
     """A process that listens there alone, after a failover, would believe that it holds."""
     owner = failing.owner(key_of(NAME))
     replica = failing.replica_of(owner)
-    held = lock(NAME, lease=60)
-    assert held.acquire(wait=0)
+    stranger = RedisLockBackend(backend().config)
+    stranger.acquire(Claim(NAME, "0" * 32, 1, 60.0, Holder().pack()))
     # They queue, and this process listens nowhere. With another behind it, the long way is taken.
     for token in ("1" * 32, "2" * 32)[: 1 + others]:
         backend().acquire(Claim(NAME, token, 1, 60.0, Holder().pack()), 30.0)
     with Redis(port=replica.port) as client, client.pubsub() as ear:
         ear.ssubscribe(channel())
         wait_until(lambda: ear.get_message(timeout=1))
-        held.release()
+        assert stranger.release(NAME, "0" * 32)
+        stranger.close()
         assert backend().inspect(NAME) == ([], [])
         # What the replica passed on before this came before it.
         with failing.client(owner) as primary:
