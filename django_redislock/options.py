@@ -156,7 +156,7 @@ def documented(**changed: Any) -> Callable[[F], F]:
             if name not in own.parameters
         ]
         function.__signature__ = own.replace(parameters=shown)  # type: ignore[attr-defined]
-        about = "\n".join(f"    ``{name}``: {OPTIONS[name].about}" for name in names)
+        about = "\n".join(f"* ``{name}``: {OPTIONS[name].about}" for name in names)
         function.__doc__ = f"{inspect.getdoc(function)}\n\nOptions:\n\n{about}\n"
         return function
 

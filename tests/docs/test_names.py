@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -15,11 +16,26 @@ from django_redislock import LockedViewMixin, LockError, lock, locked, locked_vi
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.commands import LockedCommand
 from django_redislock.conf import LockConfig
+from django_redislock.operations.found import EXCLUSIVE
 from django_redislock.options import OPTIONS
 
-from .pages import ROOT
+from .pages import BLOCKS, ROOT
 
+APP = "django_redislock"
+OURS = ("listlocks", "clearlocks", "withlock")
 CODE = re.compile(r"`([^`]+)`")
+
+# What follows `manage.py`, without pipes, as far as it is no scheme of what may follow.
+COMMAND_LINES = sorted(
+    {
+        line.split(" | ")[0]
+        for block in BLOCKS
+        for line in re.findall(
+            rf"^\$ python manage\.py ((?:{'|'.join(OURS)}).+)$", block.code, re.M
+        )
+        if "[options]" not in line
+    }
+)
 
 
 def section(page: str, heading: str = "") -> str:
@@ -43,8 +59,7 @@ def arguments(function: object) -> set[str]:
 
 def flags(command: str) -> set[str]:
     """The options of a command that are not those of every command."""
-    app = "django_redislock"
-    made = load_command_class(app, command).create_parser("manage.py", command)
+    made = load_command_class(APP, command).create_parser("manage.py", command)
     common = LockedCommand.__mro__[1]().create_parser("manage.py", command)
     return {*made._option_string_actions} - {*common._option_string_actions}
 
@@ -77,7 +92,7 @@ def test_the_attributes_of_a_command() -> None:
     assert {*first_column(section("withlock", "LockedCommand"))} == ours
 
 
-@pytest.mark.parametrize("command", ["listlocks", "clearlocks", "withlock"])
+@pytest.mark.parametrize("command", OURS)
 def test_the_flags_of_the_commands(command: str) -> None:
     if command == "withlock":
         text = section("withlock", "withlock")
@@ -114,6 +129,17 @@ def test_the_checks() -> None:
     source = "".join(path.read_text() for path in (ROOT / "django_redislock").rglob("*.py"))
     known = set(re.findall(r"locks\.[EW]\d{3}", source))
     assert {*first_column(section("checks"))} == known
+
+
+def test_the_states_that_an_operator_meets() -> None:
+    states = {*first_column(section("three-in-the-morning", "3. What the state says"))}
+    assert states == {*EXCLUSIVE, "lost contact", "past MAX_HOLD"}
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_the_command_lines_can_be_parsed(line: str) -> None:
+    command, *words = shlex.split(line)
+    load_command_class(APP, command).create_parser("manage.py", command).parse_args(words)
 
 
 def test_a_section_ends_where_the_next_one_begins() -> None:
