@@ -28,17 +28,14 @@ from ..base import (
     Within,
 )
 from . import server_checks
-from .cluster import Cluster
-from .cluster_wakeups import ClusterWakeups
 from .commands import call, tag_of
 from .errors import naming, unavailable
 from .keys import bucket_of
-from .node import Node
 from .overview import Overview
+from .reach import reach
 from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
-from .sources import ClusterSource, source_of
-from .wakeups import Wakeups
+from .sources import source_of
 
 __all__ = ["RedisLockBackend"]
 
@@ -67,24 +64,17 @@ class RedisLockBackend(Overview):
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
-        # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
         self._naming = partial(naming, self.source.where, self.source.at)
-        hearing: dict[str, Any] = {
-            "prefix": config.key_prefix,
-            "grant_lease": self.grant_lease,
-            "return_turn": self._return_turn,
-            "on_lost": self._force_released,
-        }
-        self.node: Node | Cluster
-        self.wakeups: Wakeups | ClusterWakeups
-        if isinstance(self.source, ClusterSource):
-            self.node = Cluster(self.source)
-            self.wakeups = ClusterWakeups(self.node, self.waiters, **hearing)
-        else:
-            self.node = Node(self.source)
-            self.wakeups = Wakeups(self.source, self.waiters, **hearing)
+        self.node, self.wakeups = reach(
+            self.source,
+            self.waiters,
+            prefix=config.key_prefix,
+            grant_lease=self.grant_lease,
+            return_turn=self._return_turn,
+            on_lost=self._force_released,
+        )
 
     # The verbs.
 
@@ -178,9 +168,7 @@ class RedisLockBackend(Overview):
         return inspected(name, reply)
 
     def node_of(self, name: str) -> Hashable:
-        if not isinstance(self.node, Cluster):
-            return None
-        return self.node.topology.owners[bucket_of(name)]
+        return self.node.node_of(bucket_of(name))
 
     # Waiting.
 
