@@ -32,7 +32,7 @@ from .commands import call, tag_of
 from .errors import naming, unavailable
 from .keys import bucket_of
 from .overview import Overview
-from .reach import reach
+from .reach import Sender, Waker, reach
 from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources import source_of
@@ -53,6 +53,9 @@ class RedisLockBackend(Overview):
     shown that it is alive. ``connection`` is what redis-py is to know of the server at
     ``LOCATION``, by its own names.
     """
+
+    node: Sender
+    wakeups: Waker
 
     def __init__(
         self,

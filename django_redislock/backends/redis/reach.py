@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..waiters import Waiters
 from .cluster import Cluster
@@ -11,16 +11,15 @@ from .node import Node
 from .sources import ClusterSource, Source
 from .wakeups import Wakeups
 
-__all__ = ["reach"]
+__all__ = ["Sender", "Waker", "reach"]
+
+# What sends commands, and what wakes the waiters.
+Sender: TypeAlias = Node | Cluster
+Waker: TypeAlias = Wakeups | ClusterWakeups
 
 
-def reach(
-    source: Source, waiters: Waiters, **settings: Any
-) -> tuple[Node | Cluster, Wakeups | ClusterWakeups]:
-    """What commands are sent by, and what wakes the waiters. Neither connects before it is used.
-
-    ``settings`` are those of ``Wakeups``.
-    """
+def reach(source: Source, waiters: Waiters, **settings: Any) -> tuple[Sender, Waker]:
+    """Neither connects before it is used. ``settings`` are those of ``Wakeups``."""
     if isinstance(source, ClusterSource):
         cluster = Cluster(source)
         return cluster, ClusterWakeups(cluster, waiters, **settings)
