@@ -18,6 +18,7 @@ from ..local.owners import this_owner
 from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
+from ..process import NoThread
 from ..transactions import tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
@@ -174,7 +175,7 @@ class OneNameHandle(Handle[T]):
     def _start_service(self) -> None:
         try:
             renewal.ensure()
-        except RuntimeError as error:
+        except NoThread as error:
             raise LockError.of(
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..clock import monotonic
-from ..process import process
+from ..process import NoThread, process
 from .background import background
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> Non
     """Tell the backend in the background; at once where no thread can be started for that."""
     try:
         background.until_done(hold.backend, tell, until, hold.backend.node_of(hold.name))
-    except RuntimeError:
+    except NoThread:
         tell()
 
 

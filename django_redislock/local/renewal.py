@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends.base import Extension
 from ..clock import monotonic
-from ..process import ServiceThread, process
+from ..process import NoThread, ServiceThread, process
 from .background import RETRY_EVERY, background
 from .registry import registry
 
@@ -75,7 +75,7 @@ class Renewal:
         self._warned: dict[BaseLockBackend, float] = {}
 
     def ensure(self) -> None:
-        """Be there. Raises ``RuntimeError`` where no thread can be started."""
+        """Be there. Raises ``NoThread`` where no thread can be started."""
         self._thread.ensure()
 
     def wake(self) -> None:
@@ -97,7 +97,7 @@ class Renewal:
             while registry.interrupted and monotonic() < deadline:
                 self.ensure()
                 time.sleep(0.002)
-        except RuntimeError:
+        except NoThread:
             registry.sweep()
 
     def mark_lost(self, hold: LocalHold, reason: str) -> None:
@@ -202,7 +202,7 @@ class Renewal:
             try:
                 extend = partial(self._extend, backend, renewals)
                 background.now(backend, extend, node, first=True)
-            except RuntimeError as error:
+            except NoThread as error:
                 self._try_again(backend, renewals, error)
 
     # Below, in the thread of the background jobs.

@@ -137,7 +137,7 @@ def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
 def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place):
     with lock("a", lease=60):
         with no_thread_can_start():
-            with pytest.raises(RuntimeError):
+            with pytest.raises(LockError, match="thread"):
                 lock("a").acquire(wait=60)
         waiter = lock("a")
         thread = threading.Thread(target=waiter.acquire, args=(60,))

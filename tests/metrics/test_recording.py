@@ -259,7 +259,6 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(place, monkeypatch):
         told_at_last.set()
 
 
-@pytest.mark.xfail(reason="the meter believes that a refused thread is going to tell")
 def test_where_no_thread_can_be_started_it_is_told_when_one_can(place, settings, monkeypatch):
     settings.LOCKS = {**settings.LOCKS, "memory": {"BACKEND": MEMORY}}
     end_our_threads(monkeypatch)

@@ -94,7 +94,7 @@ class Wakeups:
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
-        Raises ``ConnectionError``, and ``RuntimeError`` where no thread can be started.
+        Raises ``ConnectionError``, and ``NoThread`` where no thread can be started.
         """
         if tag not in self.ready:
             self.channels.wait(tag, timeout, self._start)
