@@ -142,6 +142,18 @@ def test_a_token_is_told_from_the_fields_beside_it(verbs, token):
     assert verbs.is_busy(verbs.claim(token="late", limit=2)), "it is still cancelled"
 
 
+@pytest.mark.parametrize("lost", ["queue", "records"])
+def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(place, client, verbs, lost):
+    held = verbs.claim()
+    verbs.hold(held)
+    verbs.queue_up(verbs.claim())
+    client.delete(getattr(name_keys(place.prefix, "a"), lost))
+    ear = verbs.queue_up(verbs.claim())
+    assert {key for key in without_expiry(client, place.prefix) if b":a" in key} == set()
+    assert verbs.release(held)
+    assert ear.turn()
+
+
 @pytest.mark.parametrize("wait", [0, 0.05])
 def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(place, client, wait):
     with lock("a"):
