@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin
@@ -141,6 +142,8 @@ class LockAdmin(BaseLockAdmin):
             "title": readable(name),
             "subtitle": None,
             "alias": alias,
+            # In ASCII: control characters of a name are not to have their way with the page.
+            "name_as_json": json.dumps(name),
             "detail": detail,
             "error": error,
             "history": releases_of(address_of(alias, name))[:10],

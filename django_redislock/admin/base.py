@@ -58,7 +58,7 @@ class BaseLockAdmin(_ModelAdmin):
             "can_release": self.has_release_permission(request),
             "media": forms.Media(
                 css={"all": ["django_redislock/admin.css"]},
-                js=["django_redislock/live.js", "django_redislock/selection.js"],
+                js=[f"django_redislock/{name}.js" for name in ("live", "selection", "copy")],
             ),
         }
         return TemplateResponse(request, template, {**base, **context})

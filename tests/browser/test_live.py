@@ -172,6 +172,22 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "It does not hold the name." in self.text())
         assert not self.was_reloaded
 
+    def test_a_name_can_be_copied_as_it_is(self) -> None:
+        name = 'order: "4\u20442" \u202e'
+        hold(name)
+        origin = {
+            "origin": self.live_server_url,
+            "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"],
+        }
+        self.log_in()
+        self.browser.execute_cdp_cmd("Browser.grantPermissions", origin)
+        self.one("#result_list tbody th a").click()
+        self.until(lambda: self.text("#redislock-copy") == "Copy the name")
+        self.one("#redislock-copy").click()
+        self.until(lambda: self.text("#redislock-copy") == "Copied")
+        read = "navigator.clipboard.readText().then(arguments[0])"
+        assert self.browser.execute_async_script(read) == name
+
     def test_hot_names_come_up_without_a_reload(self) -> None:
         self.log_in()
         self.one(".object-tools a[href$='hot/']").click()

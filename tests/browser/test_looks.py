@@ -36,6 +36,8 @@ class LookTests(BrowserTestCase):
         ):
             hold(f"order:{number}", "default", lease=300 + 60 * number, what=what, label="alice")
         hold("api", lease=30, limit=3, what="shop.api.quota", host="web-2", pid=815)
+        for label in ("alice", "bob"):
+            hold("semaphore", limit=3, what="shop.api.quota", label=label, lease=900)
         for _number in range(2):
             queue("order:0", "default")
         token = hold("report:2026-11", "default", lease=240, what="manage.py report")
@@ -85,6 +87,8 @@ class LookTests(BrowserTestCase):
         self.until(lambda: self.browser.find_elements(By.ID, "id_reason"))
         assert violations(self.browser) == []
         self.visit_name("default", "order:0")
+        assert violations(self.browser) == []
+        self.visit_name("memory", "semaphore")
         assert violations(self.browser) == []
         self.visit(f"{PAGE}released/")
         assert violations(self.browser) == []
