@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 from redis.crc import key_slot
-from redis.exceptions import ClusterDownError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    TryAgainError,
+)
 
 from django_redislock.backends.redis import hour
 from django_redislock.backends.redis.commands import call, pack
+from django_redislock.backends.redis.driver import error_of
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
@@ -36,6 +43,20 @@ def test_the_texts_of_scripts_are_not_taken_for_keys() -> None:
 def test_what_has_no_key_goes_along_with_what_follows_it() -> None:
     time, index = pack("TIME"), pack("ZCARD", bucket_keys("lock", 5).listed)
     assert buckets_of([time, index, time, time]) == [5, 5, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "made_by"),
+    [
+        ("MOVED 511 h:1", MovedError),
+        ("ASK 511 h:1", AskError),
+        ("TRYAGAIN x", TryAgainError),
+        ("CLUSTERDOWN x", ClusterDownError),
+        ("MASTERDOWN x", MasterDownError),
+    ],
+)
+def test_what_nodes_say_is_known_with_every_release_of_redis_py(text: str, made_by: type) -> None:
+    assert type(error_of(text)) is made_by
 
 
 def reply(*ranges: Any) -> list[Any]:

@@ -14,15 +14,34 @@ from typing import Any
 from redis._parsers.base import BaseParser
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, PythonRespSerializer
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError as RedisConnectionError,
+    MasterDownError,
+    MovedError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 __all__ = ["error_of", "open_socket"]
 
 
+# Older releases of redis-py know them in their client for a Cluster alone.
+OF_CLUSTER: dict[str, Callable[[str], Exception]] = {
+    "ASK": AskError,
+    "CLUSTERDOWN": ClusterDownError,
+    "MASTERDOWN": MasterDownError,
+    "MOVED": MovedError,
+    "TRYAGAIN": TryAgainError,
+}
+
+
 def error_of(text: str) -> Exception:
     """The exception that redis-py raises for an error reply."""
-    error: Exception = BaseParser.parse_error(text)
+    code, _, rest = text.partition(" ")
+    of_cluster = OF_CLUSTER.get(code)
+    error: Exception = of_cluster(rest) if of_cluster else BaseParser.parse_error(text)
     return error
 
 
