@@ -29,9 +29,9 @@ __all__ = [
 # A template, several of them, or a callable that makes the name of a call from its arguments.
 NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
 
-# The text of these tells each of their values from all others. The text of a model row does not,
-# and that of most other objects is an address, which is another one in each process.
-TELLING = (str, int, float, Decimal, UUID, date, time, timedelta)
+# Different values of one of these types have different texts. Rows of a model may not, and the text
+# of most other objects is an address, which differs from process to process.
+UNIQUE_AS_TEXT = (str, int, float, Decimal, UUID, date, time, timedelta)
 
 _FORMATTER = Formatter()
 
@@ -111,7 +111,7 @@ class NameTemplate:
             missing = self._unusable(field, "is None, which would be one lock for all without one")
             missing.is_missing = True
             raise missing
-        if isinstance(value, Enum) and isinstance(value.value, TELLING):
+        if isinstance(value, Enum) and isinstance(value.value, UNIQUE_AS_TEXT):
             # str() and format() of a member differ from Python to Python.
             value = value.value
         if part.conversion or part.spec:
@@ -119,7 +119,7 @@ class NameTemplate:
                 return format(_FORMATTER.convert_field(value, part.conversion), part.spec)
             except (TypeError, ValueError) as error:
                 raise self._unusable(field, f"cannot be formatted: {error}") from error
-        if not isinstance(value, TELLING):
+        if not isinstance(value, UNIQUE_AS_TEXT):
             advice = (
                 f"write {{{field}.pk}}"
                 if hasattr(value, "pk")
@@ -190,7 +190,7 @@ class CallNames:
         values = dict(bound.arguments)
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
-                # What is passed by position only leaves its name to whoever passes another one.
+                # A positional-only argument leaves its name free for a keyword.
                 values = values[parameter.name] | values
         if self._first:
             values[self._first] = args[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
 
 from .backends.base import SHARED
 from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+from .signatures import check_takes, takes_one_argument
 from .spelling import suggestion
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["CallOptions", "LockOptions", "RowOptions", "Terms", "check_options",
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NO_CALL = inspect.Signature()
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -221,6 +223,8 @@ def _text(value: Any, what: str) -> str:
 def _callback(value: Any, what: str) -> Callable[[Any], object]:
     if not callable(value):
         raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
+    if not takes_one_argument(value):
+        check_takes(value, _NO_CALL, what, "lock")
     function: Callable[[Any], object] = value
     return function
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
 from django.http import QueryDict
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
-from ..operations.found import Found
-from ..operations.selection import (
-    Listed,
-    Selection,
-    Silent,
-    distinct,
-    listing,
-    look_up,
-    ranks,
-)
+from ..operations.asking import Silent
+from ..operations.found import Found, urgency
+from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
+from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Query
@@ -30,6 +25,12 @@ from .rows import MissingRow, Row, rows_of
 __all__ = ["LiveLocks"]
 
 T = TypeVar("T")
+
+SORTED_BY: dict[str, Callable[[Found], Any]] = {
+    "age": lambda one: one.hold.age,
+    "waiters": lambda one: one.hold.waiters,
+    "attention": urgency,
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class LiveLocks:
         self.at_once = model_admin.release_at_once
         # How far it has looked, of how many, where not all of them have been looked at.
         self.looked_to = self.of_all = 0
+        # How many are held in the backends that were asked.
+        self.held = 0
         selection = self._select()
         self.found = selection.found
         self.silent = selection.silent
@@ -73,6 +76,12 @@ class LiveLocks:
     def _rows(self) -> Sequence[Row | MissingRow]:
         return rows_of(self.found)
 
+    def counts(self) -> Summary | None:
+        """What the line on top can say at no further cost than that of the waited-for names."""
+        silent = [one.alias for one in self.silent]
+        held = None if self.query.backend else self.held
+        return counts_of(distinct(self.aliases), held, without=silent)
+
     def _chosen(self) -> list[str]:
         return [self.query.backend] if self.query.backend else self.aliases
 
@@ -82,6 +91,7 @@ class LiveLocks:
         while True:
             start, stop = (wanted - 1) * self.per_page, wanted * self.per_page
             selection = ranks(self._chosen(), start, stop, backwards=backwards)
+            self.held = selection.total
             self._paginate(selection.total, wanted)
             if self.page_num == wanted:
                 return selection
@@ -94,6 +104,7 @@ class LiveLocks:
         reach = self.look_through if self.query.text else self.look_at
         backwards = self.query.order == "-ttl"
         lines = listing(self._chosen(), start, start + reach, backwards=backwards)
+        self.held = lines.total
         self.looked_to = start + len(lines.listed)
         named = [
             (place, one)
@@ -138,10 +149,7 @@ class LiveLocks:
         by = self.query.order.lstrip("-")
         if by == "ttl":
             return found
-        backwards = self.query.order.startswith("-")
-        if by == "age":
-            return sorted(found, key=lambda one: one.hold.age, reverse=backwards)
-        return sorted(found, key=lambda one: one.hold.waiters, reverse=backwards)
+        return sorted(found, key=SORTED_BY[by], reverse=self.query.order.startswith("-"))
 
     def _paginate(self, total: int, wanted: int) -> None:
         self.paginator = Paginator(range(total), self.per_page)
@@ -234,6 +242,15 @@ class LiveLocks:
     def search_params(self) -> dict[str, Any]:
         """What else the search form must carry."""
         return self.query.but(text="").params()
+
+    @property
+    def export_csv(self) -> str:
+        """The parameters by which the rows that are shown are exported."""
+        return f"?{urlencode({**self.query.params(), 'format': 'csv'})}"
+
+    @property
+    def export_json(self) -> str:
+        return f"?{urlencode({**self.query.params(), 'format': 'json'})}"
 
     def get_query_string(self, new_params: dict[str, Any]) -> str:
         """The address of another page, for Django's pagination tag."""

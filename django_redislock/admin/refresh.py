@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from django.http import QueryDict
 from django.utils.translation import gettext as _, ngettext
 
-from ..exceptions import InvalidLockBackend, LockUnavailable
-from ..handler import lock_backends
 from ..operations.found import Found
-from ..operations.selection import Selection, Silent, listing
+from ..operations.selection import Selection, listing
 from .base import BaseLockAdmin
 from .live import LiveLocks
-from .references import Reference, mark_of
+from .references import Reference, find_all
 from .rows import MissingRow, Row
 
 __all__ = ["ShownLocks"]
@@ -42,33 +40,19 @@ class ShownLocks(LiveLocks):
             lines = listing(self._chosen(), 0, 0)
             self._paginate(lines.total, self.query.page)
             selection = Selection([], lines.total, lines.silent)
-        selection.found = [
-            found
-            for alias in dict.fromkeys(reference.alias for reference in self.shown)
-            for found in self._holds(alias, selection.silent)
-        ]
+        down = {one.alias for one in selection.silent}
+        holds, silent = find_all(one for one in self.shown if one.alias not in down)
+        self.holds = holds
+        selection.silent += silent
+        selection.found = [Found(alias, hold) for (alias, _mark), hold in holds.items()]
         return selection
 
-    def _holds(self, alias: str, silent: list[Silent]) -> Sequence[Found]:
-        """All holds of the names that are shown of one backend."""
-        if alias in [one.alias for one in silent]:
-            return []
-        names = dict.fromkeys(one.name for one in self.shown if one.alias == alias)
-        try:
-            backend = lock_backends[alias]
-            holds = backend.look_up(backend.entries_of(list(names)))
-        except (LockUnavailable, InvalidLockBackend) as error:
-            silent.append(Silent(alias, error))
-            return []
-        return [Found(alias, hold) for hold in holds]
-
     def _rows(self) -> Sequence[Row | MissingRow]:
-        found = {(one.alias, mark_of(one.hold)): one for one in self.found}
         unknown = {one.alias for one in self.silent}
         rows: list[Row | MissingRow] = []
         for reference in self.shown:
-            if one := found.get((reference.alias, reference.mark)):
-                rows.append(Row(one))
+            if hold := self.holds.get(reference.place):
+                rows.append(Row(Found(reference.alias, hold)))
             else:
                 why = _("not known") if reference.alias in unknown else _("ended")
                 rows.append(MissingRow(reference, why))

@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
 from ..clock import monotonic
-from ..exceptions import InvalidLockBackend, LockUnavailable
+from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
 from ..operations.found import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
-from .references import Reference, address_of
+from .references import Reference, address_of, find_all
 from .rows import rows_of
 
 __all__ = ["ReleaseView"]
@@ -85,9 +85,7 @@ class ReleaseView:
     def _asking(self, alias: str) -> Iterator[None]:
         """Raises ``LockUnavailable`` for a backend that did not answer before."""
         if alias in self._mute:
-            raise LockUnavailable(
-                _("The backend had not answered before, and was not asked again.")
-            )
+            raise _not_asked()
         began = monotonic()
         try:
             yield
@@ -97,17 +95,17 @@ class ReleaseView:
             raise
 
     def _look(self) -> None:
+        holds, silent = find_all(self.references)
+        errors: dict[str, Exception] = {one.alias: one.error for one in silent}
+        self._mute.update(errors)
         for reference in self.references:
-            try:
-                with self._asking(reference.alias):
-                    hold = reference.find()
-            except (LockUnavailable, InvalidLockBackend) as error:
-                self.unknown.append((reference, error))
+            if reference.alias in errors:
+                self.unknown.append((reference, errors[reference.alias]))
+                errors[reference.alias] = _not_asked()
+            elif hold := holds.get(reference.place):
+                self.seen.append((reference, Found(reference.alias, hold)))
             else:
-                if hold is None:
-                    self.changed.append(reference)
-                else:
-                    self.seen.append((reference, Found(reference.alias, hold)))
+                self.changed.append(reference)
 
     def _ask(self, form: ReasonForm) -> TemplateResponse:
         context = {
@@ -191,3 +189,7 @@ class ReleaseView:
     def _query(self) -> QueryDict:
         """The list as it was filtered and sorted; nothing but parameters, however it was made."""
         return QueryDict(self.request.POST.get(BACK, "").lstrip("?"))
+
+
+def _not_asked() -> LockUnavailable:
+    return LockUnavailable(_("The backend had not answered before, and was not asked again."))

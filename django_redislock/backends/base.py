@@ -163,6 +163,13 @@ class BaseLockBackend(ABC):
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         """Who holds the name, and the queue in its order."""
 
+    def inspect_all(
+        self, names: Sequence[str]
+    ) -> Iterator[tuple[Sequence[Hold], Sequence[Waiting]]]:
+        """``inspect`` for each name, in order; one step each, however they travel."""
+        for name in names:
+            yield self.inspect(name)
+
     @abstractmethod
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["locked"]
 
-# Said to who has written ``@locked``, too: then the function is called in the place of a decorator.
-NAMELESS = (
-    "@locked goes directly above the `def` and needs the name of the lock: "
-    '@locked("feed:{feed_id}").'
+NAME_IT = (
+    'It goes directly above the `def` and needs the name of the lock: @locked("feed:{feed_id}").'
 )
 
 P = ParamSpec("P")
@@ -105,11 +103,12 @@ def locked(
     def decorate(function: Any = None, /, *args: Any, **kwargs: Any) -> Any:
         refuse_decorated(function, "@locked")
         if args or kwargs:
-            raise TypeError(NAMELESS)
+            # Of ``@locked`` without parentheses: called with the arguments of the function.
+            raise TypeError(f"@locked was written without parentheses. {NAME_IT}")
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(decorate(function.__func__))
         if not callable(function) or isinstance(function, type):
-            raise TypeError(f"@locked decorates a function, not {function!r}. {NAMELESS}")
+            raise TypeError(f"@locked decorates a function, not {function!r}. {NAME_IT}")
         return LockedCalls(function, name, when_busy, options).wrapper()
 
     return decorate

@@ -114,7 +114,8 @@ class OneNameHandle(Handle[T]):
         """Share the hold of this name that this thread or task took last, if that will do."""
         if not hold.alive or hold.limit > self.limit:
             return False
-        if not (self._terms.reentrant or hold.is_kept_by_transactions):
+        # One that an interrupted release has left is needed by nobody.
+        if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
         before, share = self._hold, Share(self, hold, call)
         attempt = Attempt(call, before, share, releases=False)

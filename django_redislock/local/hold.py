@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Grant
     from .owners import LockId, Owner
 
-__all__ = ["LONGEST_PAUSE", "RENEW_AT", "LocalHold", "Need"]
+__all__ = ["LocalHold", "Need", "pause_of"]
 
 # A lease is renewed when a third of it has passed, so that two renewals may fail.
 RENEW_AT = 1 / 3
 # A hold with a long lease is renewed often enough (seconds) to notice a forced release.
 LONGEST_PAUSE = 10.0
 
-
 # Whose answer the first end of a lease is.
 _GRANT = "grant"
+
+
+def pause_of(lease: float) -> float:
+    """How long after its lease has begun a hold is renewed."""
+    return min(lease * RENEW_AT, LONGEST_PAUSE)
 
 
 class Need(Protocol):
@@ -174,10 +178,9 @@ class LocalHold:
 
     @property
     def is_kept_by_transactions(self) -> bool:
-        """Whether nothing but transactions needs it."""
-        return bool(self.needs) and all(
-            need.is_transaction or need.handle is None for need in list(self.needs)
-        )
+        """Whether it is needed, and by transactions alone."""
+        needed = [need for need in list(self.needs) if need.handle is not None]
+        return bool(needed) and all(need.is_transaction for need in needed)
 
     def decide(self) -> bool:
         """End it here and now; nobody but the one who gets True does anything about that."""
@@ -243,7 +246,7 @@ class LocalHold:
             self.due = ends
         else:
             span = min(self.length, ends - now)
-            self.due = ends - span + min(span * RENEW_AT, LONGEST_PAUSE)
+            self.due = ends - span + pause_of(span)
 
     def postpone(self, delay: float) -> None:
         """A renewal failed: it is due again after ``delay``, or when the lease is over."""

@@ -54,7 +54,7 @@ def row_name(instance: Any) -> str:
         options = parent._meta
     fields = options.pk_fields
     filling = {
-        field.attname: _telling(field.get_prep_value(value))
+        field.attname: _normalized(field.get_prep_value(value))
         for field, value in zip(fields, values, strict=True)
     }
     parts = [options.label_lower, *(f"{{{field.attname}}}" for field in fields)]
@@ -64,7 +64,7 @@ def row_name(instance: Any) -> str:
     return name_template(":".join(parts)).fill(filling)
 
 
-def _telling(value: Any) -> Any:
+def _normalized(value: Any) -> Any:
     """The value of a primary key such that equal ones have the same text."""
     if isinstance(value, datetime) and value.utcoffset() is not None:
         return value.astimezone(timezone.utc)

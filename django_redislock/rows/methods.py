@@ -42,9 +42,8 @@ class LockedMethodCalls(LockedCalls):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> LockedRow:
         row = self._row(args)
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        options = {"what": self.what, "label": label, **self.options}
-        return LockedRow(lock_of(row, name, options), row, self.refresh)
+        handle = lock_of(row, name, self.options_of(args, kwargs))
+        return LockedRow(handle, row, self.refresh)
 
     def _own_name(self, *args: Any, **kwargs: Any) -> str:
         return self._row(args).get_lock_name()

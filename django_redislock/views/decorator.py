@@ -1,4 +1,4 @@
-"""``@locked_view``: a view that one request at a time may run; the others are told to come back."""
+"""``@locked_view``: a view that one request at a time may run; others get a busy answer."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from redis import Redis
 from benchmarks.crowd import fill
 from django_redislock.management.commands import listlocks
 from tests.management.holds import fall_silent, hold
+from tests.support.commands import output_of
 
 FORMATS = pytest.mark.parametrize("format_", ["table", "json", "jsonl", "csv"])
 
@@ -45,9 +46,7 @@ class Sink(io.StringIO):
 
 
 def listed(format_: str, **options: Any) -> str:
-    stream = io.StringIO()
-    call_command("listlocks", stdout=stream, no_color=True, format=format_, max=0, **options)
-    return stream.getvalue()
+    return output_of("listlocks", format=format_, max=0, **options)
 
 
 def test_every_format_has_all_of_a_crowd(crowd: int) -> None:

@@ -14,10 +14,11 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
+from django_redislock.backends.redis import slots
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import wait_until
 
-SLOTS = 16384
+ALL_SLOTS = 16384
 # A primary that does not answer for this long (ms) is replaced.
 NODE_TIMEOUT = 1000
 WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
@@ -85,7 +86,11 @@ class ClusterSet:
 
     def owner(self, key: str) -> EmbeddedServer:
         """The server that has the slot of a key, as most say."""
-        return self._owner_of(key_slot(key.encode()))
+        return self.owner_of(key_slot(key.encode()))
+
+    def owners(self) -> list[EmbeddedServer]:
+        """The servers that have slots of locks now."""
+        return [*dict.fromkeys(self.owner_of(slot) for slot in slots.SLOTS)]
 
     def replica_of(self, primary: EmbeddedServer) -> EmbeddedServer:
         """A server that follows this one."""
@@ -142,7 +147,7 @@ class ClusterSet:
     @contextlib.contextmanager
     def moving(self, slot: int, to: EmbeddedServer) -> Iterator[EmbeddedServer]:
         """A slot between two servers; yields its owner. It has moved at the end of the block."""
-        owner = self._owner_of(slot)
+        owner = self.owner_of(slot)
         with self.client(owner) as source, self.client(to) as target:
             target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", self._id(owner))
             source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", self._id(to))
@@ -157,6 +162,19 @@ class ClusterSet:
         """Move a slot with its keys."""
         with self.moving(slot, to):
             pass
+
+    def move_whole(self, slot: int, to: EmbeddedServer) -> None:
+        """Move a slot in one step, as Valkey does from 9.0 on; key by key with older servers."""
+        owner = self.owner_of(slot)
+        with self.client(owner) as source:
+            command = ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", self._id(to))
+            try:
+                source.execute_command(*command)
+            except ResponseError:
+                self.move(slot, to)
+            else:
+                with self.client(to) as target:
+                    wait_until(lambda: self._has(target, slot), within=WITHIN, what="it has moved")
 
     def move_keys(self, slot: int, owner: EmbeddedServer, to: EmbeddedServer) -> None:
         with self.client(owner) as source:
@@ -175,9 +193,9 @@ class ClusterSet:
         return self._stack.enter_context(EmbeddedServer(binary=self.binary, args=arguments))
 
     def _give_slots(self) -> None:
-        share = SLOTS // len(self.primaries)
+        share = ALL_SLOTS // len(self.primaries)
         for number, server in enumerate(self.primaries):
-            last = SLOTS if server is self.primaries[-1] else (number + 1) * share
+            last = ALL_SLOTS if server is self.primaries[-1] else (number + 1) * share
             with self.client(server) as client:
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * share, last - 1)
         for number, server in enumerate(self.servers, start=1):
@@ -226,7 +244,7 @@ class ClusterSet:
         nodes: dict[str, Any] = client.execute_command("CLUSTER NODES")
         return nodes
 
-    def _owner_of(self, slot: int) -> EmbeddedServer:
+    def owner_of(self, slot: int) -> EmbeddedServer:
         for server in self.servers:
             with contextlib.suppress(RedisError), self.client(server) as client:
                 if client.role()[0] == "master" and self._has(client, slot):

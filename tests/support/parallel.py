@@ -21,14 +21,14 @@ MOST_PROCESSES = 16
 FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
 
 # These share a browser, a site, a Cluster or Celery's workers, which take seconds to start: one
-# process runs the whole file.
+# process runs the whole file or folder.
 TOGETHER = (
-    "tests/browser/test_live.py",
-    "tests/browser/test_looks.py",
+    "tests/browser/",
     "tests/example/test_site.py",
     "tests/tasks/test_celery.py",
     "tests/topologies/test_cluster.py",
     "tests/topologies/test_cluster_failover.py",
+    "tests/topologies/test_cluster_messages.py",
     "tests/topologies/test_cluster_slots.py",
 )
 LEFT_OUT = pytest.StashKey[int]()
@@ -79,8 +79,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneByOne(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return file if file in TOGETHER else nodeid
+            return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
 
     return OneByOne(config, log)
 

@@ -7,13 +7,15 @@ import threading
 
 import pytest
 
-from django_redislock import LockUnavailable, lock
+from django_redislock import LockLost, LockUnavailable, lock
+from django_redislock.backends.redis.keys import bucket_of
 from tests.support.processes import wait_until
 from tests.topologies.places import (
     NAMES,
     another,
     backend,
     key_of,
+    nodes,
     slot_of,
     waiting,
 )
@@ -24,12 +26,42 @@ pytestmark = pytest.mark.timeout(180)
 def test_a_moved_slot_is_found_again(servers):
     name = NAMES[0]
     with lock(name, wait=0) as held:
-        servers.move(slot_of(name), another(servers, name))
+        to = another(servers, name)
+        servers.move(slot_of(name), to)
         held.extend(30)
+        owner = nodes().topology.owners[bucket_of(name)]
+        assert owner is not None
+        assert owner.source.at == f"127.0.0.1:{to.port}", "it is asked at once from now on"
         assert not lock(name).acquire(wait=0)
         fence = held.fence
     with lock(name, wait=0) as held:
         assert held.fence > fence
+
+
+def test_a_slot_that_moves_in_one_step_is_found_again(servers):
+    name = NAMES[11]
+    holder = lock(name, lease=60)
+    assert holder.acquire(wait=0)
+    waiter, thread = waiting(name)
+    servers.move_whole(slot_of(name), another(servers, name))
+    holder.extend(30)
+    wait_until(lambda: backend().listening(name), what="it listens on the other node")
+    holder.release()
+    thread.join(30)
+    assert waiter.fence > holder.fence
+    waiter.release()
+
+
+def test_a_redirection_is_no_second_attempt(servers):
+    """The release of a hold that is lost says so, though it went to the wrong node first."""
+    name = NAMES[12]
+    held = lock(name, lease=60, renew=False)
+    assert held.acquire(wait=0)
+    assert backend().force_release(name, held.token)
+    servers.move(slot_of(name), another(servers, name))
+    assert not backend().release(name, held.token)
+    with pytest.raises(LockLost):
+        held.release()
 
 
 async def test_a_moved_slot_is_found_again_by_coroutines(servers):
@@ -40,13 +72,16 @@ async def test_a_moved_slot_is_found_again_by_coroutines(servers):
         assert not await lock(name).aacquire(wait=0)
 
 
-def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(servers):
+def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(servers, use):
+    # Nobody looks by the clock.
+    use("", entry=servers.entry | {"OPTIONS": {"grant_lease": 500, "metrics": False}})
     name = NAMES[2]
-    holder = lock(name, lease=60)
+    holder = lock(name, lease=600)
     assert holder.acquire(wait=0)
     (first, one), (second, other) = waiting(name), waiting(name)
     servers.move(slot_of(name), another(servers, name))
-    wait_until(lambda: backend().listening(name), what="they listen on the other node")
+    # Sooner than whatever else this process asks about the name would tell it.
+    wait_until(lambda: backend().listening(name), within=6, what="they listen on the other node")
     holder.release()
     one.join(30)
     assert first.held

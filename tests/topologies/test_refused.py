@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from redis.connection import ConnectionPool
 
 from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis import server_checks
 from django_redislock.backends.redis.server_checks import _check_version
+from django_redislock.backends.redis.sources import Source
+from django_redislock.backends.redis.subscriber import Subscriber
 from django_redislock.checks import check_backends
 from django_redislock.conf import LockConfig
+from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.cluster import ClusterSet
 
 pytestmark = pytest.mark.timeout(180)
@@ -58,6 +63,58 @@ def test_a_server_of_its_own_is_no_cluster(use, redis_url):
     (message,) = check_backends(deploy=True)
     assert message.id == "locks.E005"
     assert "no node of a Cluster" in message.msg
+
+
+def test_a_replica_is_named_with_its_primary(use):
+    with (
+        EmbeddedServer() as primary,
+        EmbeddedServer(args=("--replicaof", HOST, str(primary.port))) as replica,
+    ):
+        use("", entry={"LOCATION": replica.url})
+        (message,) = check_backends(deploy=True)
+        assert message.id == "locks.E006"
+        assert f"{HOST}:{primary.port}" in message.msg
+        lock_backends["default"].close()
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("EVAL", "runs no script that publishes"),
+        ("PUBLISH", "runs no script that publishes"),
+        ("SUBSCRIBE", "takes no SUBSCRIBE"),
+    ],
+)
+def test_a_proxy_that_leaves_commands_out_is_an_error(use, missing, words):
+    with EmbeddedServer(args=("--rename-command", missing, "")) as server:
+        use("", entry={"LOCATION": server.url})
+        (message,) = check_backends(deploy=True)
+        assert message.id == "locks.E007"
+        assert words in message.msg
+
+
+def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(use, redis_url, monkeypatch):
+    """As one does whose connections lead to several servers."""
+    with EmbeddedServer() as other:
+        elsewhere = Source(ConnectionPool.from_url(other.url), "elsewhere")
+        monkeypatch.setattr(server_checks, "Subscriber", lambda source: Subscriber(elsewhere))
+        use("", entry={"LOCATION": redis_url.replace("/0", "/9")})
+        (message,) = check_backends(deploy=True)
+        assert message.id == "locks.E007"
+        assert "does not count who hears a PUBLISH" in message.msg
+
+
+def test_one_node_that_evicts_is_a_warning_for_all(use, cluster):
+    use("", entry=cluster.entry)
+    with cluster.client(cluster.primaries[-1]) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", "100mb")
+        try:
+            (message,) = check_backends(deploy=True)
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+    assert message.id == "locks.W002"
 
 
 def test_a_cluster_passes_the_checks(use, cluster):

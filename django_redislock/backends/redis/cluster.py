@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Sequence
 from os import getpid
 
 from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainError
@@ -45,13 +44,20 @@ class Cluster:
         """
         if getpid() != process.pid:
             process.look()
-        began = monotonic()
+        began, again = monotonic(), False
         if (node := self._owner_of_one(commands)) is not None:
-            with suppress(RedisError):
+            try:
                 replies = node.exchange(commands, within)
+            except RedisError:
+                self.topology.doubted[node] = None
+                again = True
+            else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
-        dispatch = self._dispatch(commands, within, began, again=node is not None)
+                again = replies.again
+        return self._exchange_with_several(self._dispatch(commands, within, began, again=again))
+
+    def _exchange_with_several(self, dispatch: Dispatch) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 self.ask_topology(dispatch.left())
@@ -70,13 +76,21 @@ class Cluster:
     async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
         """The twin of ``exchange``."""
         process.look()
-        began = monotonic()
+        began, again = monotonic(), False
         if (node := self._owner_of_one(commands)) is not None:
-            with suppress(RedisError):
+            try:
                 replies = await node.aexchange(commands, within)
+            except RedisError:
+                self.topology.doubted[node] = None
+                again = True
+            else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
-        dispatch = self._dispatch(commands, within, began, again=node is not None)
+                again = replies.again
+        dispatch = self._dispatch(commands, within, began, again=again)
+        return await self._aexchange_with_several(dispatch)
+
+    async def _aexchange_with_several(self, dispatch: Dispatch) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 await self.aask_topology(dispatch.left())
@@ -128,6 +142,10 @@ class Cluster:
             else:
                 return
         raise failure
+
+    def node_of(self, bucket: int) -> Hashable:
+        """The node that has a bucket, as far as is known."""
+        return self.topology.owners[bucket]
 
     def mend(self) -> None:
         """Replace the connections that interrupted callers have lost."""

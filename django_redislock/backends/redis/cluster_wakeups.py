@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import MovedError, RedisError
 
 from ...clock import monotonic
-from ..waiters import Waiters
+from ..waiters import Turn, Waiters
 from .cluster import Cluster
 from .keys import BUCKETS, bucket_keys, bucket_of
 from .node import Node
@@ -47,6 +47,7 @@ class ClusterWakeups:
         self._make = partial(
             _NodeWakeups,
             topology=cluster.topology,
+            buckets=self._buckets,
             unsubscribed=lambda tag: self.moved(self._buckets[tag]),
             waiters=waiters,
             prefix=prefix,
@@ -65,8 +66,8 @@ class ClusterWakeups:
         for wakeups in self._all():
             wakeups.forget()
         self._nodes.clear()
-        self._id = os.urandom(8).hex()
-        # How a script reaches this process, on whatever node.
+        # How a script reaches this process, on whatever node; notify.lua knows what the x means.
+        self._id = f"x{os.urandom(8).hex()}"
         self.process = f"s{self._id}"
 
     def listen(self, tag: str, timeout: float) -> None:
@@ -112,6 +113,8 @@ class ClusterWakeups:
 
     def moved(self, bucket: int) -> None:
         """Another node has a bucket: who waits in it listens there from now on."""
+        for wakeups in self._all():
+            wakeups.ring()
         self._waiters.nudge_all(lambda name: bucket_of(name) == bucket)
 
     def close(self) -> None:
@@ -156,11 +159,13 @@ class _NodeWakeups(Wakeups):
         node: Node,
         *,
         topology: Topology,
+        buckets: dict[str, int],
         unsubscribed: Callable[[str], object],
         **settings: Any,
     ) -> None:
         self.node = node
         self._topology = topology
+        self._buckets = buckets
         self._tell_unsubscribed = unsubscribed
         super().__init__(node.source, **settings)
 
@@ -177,9 +182,28 @@ class _NodeWakeups(Wakeups):
         self._asked.discard(tag)
         self.channels.answer(error, tag)
 
+    def _subscribe(self) -> None:
+        for tag in list(self.ready):
+            if not self._has(self._buckets[tag]):
+                # As a replica it would pass messages on for the second time.
+                self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
+                super()._unsubscribed(tag)
+        super()._subscribe()
+
     def _unsubscribed(self, tag: str) -> None:
-        super()._unsubscribed(tag)
-        self._tell_unsubscribed(tag)
+        if tag in self.ready:
+            super()._unsubscribed(tag)
+            self._tell_unsubscribed(tag)
+
+    def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
+        if self._has(bucket_of(name)):
+            super()._deliver_turn(name, token, turn)
+        else:
+            # It is for the connection to the owner to tell. Who waits asks there.
+            self._waiters.nudge_all(lambda waited: waited == name)
+
+    def _has(self, bucket: int) -> bool:
+        return self._topology.owners[bucket] is self.node
 
 
 class _Ready:

@@ -26,13 +26,13 @@ def pack(*words: Word) -> bytes:
 def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]) -> bytes:
     """Run a script on the keys of a name. The arguments are ours, and plain ASCII."""
     keep = len(name) + len(prefix) <= LONGEST_KEPT
-    begin, packed_name = (_begin if keep else _begin.__wrapped__)(script, len(args), prefix, name)
+    begin = (_begin if keep else _begin.__wrapped__)(script, len(args), prefix, name)
     word = token.encode()
     # As text: to format bytes takes twice as long, and so does a function for each word.
     end = ""
     for arg in args:
         end += f"${len(arg)}\r\n{arg}\r\n"
-    return b"%b$%d\r\n%b\r\n%b%b" % (begin, len(word), word, packed_name, end.encode("ascii"))
+    return b"%b$%d\r\n%b\r\n%b" % (begin, len(word), word, end.encode("ascii"))
 
 
 def tag_of(prefix: str, name: str) -> str:
@@ -52,8 +52,8 @@ def _packed_word(word: Word) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _begin(script: Script, args: int, prefix: str, name: str) -> tuple[bytes, bytes]:
-    """What a call begins with, up to the keys of the name; and the name as an argument."""
+def _begin(script: Script, args: int, prefix: str, name: str) -> bytes:
+    """What a call begins with, up to the keys of the name."""
     keys = name_keys(prefix, name)
-    head = b"*%d\r\n" % (5 + len(keys) + args)
-    return head + _packed(("EVALSHA", script.sha, len(keys), *keys)), _packed((name,))
+    head = b"*%d\r\n" % (4 + len(keys) + args)
+    return head + _packed(("EVALSHA", script.sha, len(keys), *keys))

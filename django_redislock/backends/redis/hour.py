@@ -10,7 +10,7 @@ from ...figures.meter import Batch
 from ...figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
 from .commands import Word
 from .keys import slot_keys
-from .reading import HIGHEST, ask, ask_each, whole
+from .reading import HIGHEST, ask, whole
 from .records import text
 from .replies import Exchanger
 
@@ -47,7 +47,7 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
 
 def slots(node: Exchanger, prefix: str) -> list[Slot]:
     keys = slot_keys(prefix, SLOTS)
-    (seconds, _), *hashes = ask_each(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+    (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
     return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
 
 

@@ -12,14 +12,12 @@ from typing import Any
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
-    ReadOnlyError,
-    ResponseError,
     TimeoutError as RedisTimeoutError,
 )
 
 from ...clock import monotonic
 from .driver import open_socket
-from .errors import as_redis_error
+from .errors import as_redis_error, is_worth_a_retry
 from .parser import read
 from .scripts import with_text
 from .sources import Source
@@ -159,9 +157,7 @@ class Link:
                 self._connected().sendall(with_text(commands[place]))
                 (reply,), _ = read(b"", 1, self._more)  # noqa: PLW2901 - its reply now
                 replies[place] = reply
-            if isinstance(reply, ReadOnlyError) or (
-                isinstance(reply, Exception) and not isinstance(reply, ResponseError)
-            ):
+            if isinstance(reply, Exception) and is_worth_a_retry(reply):
                 raise reply
 
 

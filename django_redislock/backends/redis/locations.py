@@ -16,7 +16,7 @@ from redis.connection import (
     parse_url,
     to_bool,
 )
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import RedisError
 from redis.sentinel import (
     Sentinel,
     SentinelConnectionPool,
@@ -67,7 +67,7 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         if address.scheme == "cluster":
             return _cluster_pool(location, address, options)
         return _pool(location, address, options)
-    except (TypeError, ValueError, ImportError, RedisError, DataError) as error:
+    except (TypeError, ValueError, ImportError, RedisError) as error:
         raise InvalidLockBackend(
             f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; what else a connection "
             f"needs goes into {where}['OPTIONS']."

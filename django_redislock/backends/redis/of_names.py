@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..base import Entry
 from .keys import name_keys
-from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
+from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 from .records import split_hold
 from .replies import Exchanger
 
@@ -24,7 +24,7 @@ def entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> list[Entry
 
 def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[Entry]:
     keys = [name_keys(prefix, name) for name in names]
-    time, *lines = ask_each(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
     now = ms_of(time)
     # Of what is damaged nothing but the expiry tells when it ends.
     questions: list[Words] = [
@@ -33,7 +33,7 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
         else ("PTTL", one.hold)
         for one, line in zip(keys, lines, strict=True)
     ]
-    for name, line, answer in zip(names, lines, ask_each(node, questions), strict=True):
+    for name, line, answer in zip(names, lines, ask(node, questions), strict=True):
         if line is None:
             yield from (Entry(name, who, (ends - now) / 1000) for who, ends in pairs(answer) if who)
         else:

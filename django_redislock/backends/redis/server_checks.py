@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
@@ -14,8 +15,11 @@ from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .errors import happened
 from .sources import ClusterSource, Source, source_of
+from .subscriber import Subscriber
 
 __all__ = ["check"]
+
+PUBLISH = "return redis.call('PUBLISH', ARGV[1], '')"
 
 OLDEST_SERVER = (6, 2)
 # Sharded pub/sub came with it.
@@ -33,7 +37,8 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
     if not deploy:
         return [*_check_coroutines(source)]
     try:
-        server: dict[str, Any] = source.client().info()
+        servers: list[dict[str, Any]] = [client.info() for client in source.clients()]
+        abilities = [*_check_abilities(config, source, servers[0])]
     except (RedisError, OSError) as error:
         named = config.location and f"{_where(config)}['LOCATION'] and ['OPTIONS']"
         return [
@@ -47,11 +52,21 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
             )
         ]
     return [
-        *_check_version(config, server),
-        *_check_mode(config, source, server),
-        *_check_eviction(config, server),
-        *_check_shared_database(config, source, server),
+        *_first(_check_version(config, server) for server in servers),
+        *_check_mode(config, source, servers[0]),
+        *_first(_check_role(config, server) for server in servers),
+        *abilities,
+        *_first(_check_eviction(config, server) for server in servers),
+        *_first(_check_shared_database(config, source, server) for server in servers),
     ]
+
+
+def _first(found: Iterable[Iterable[CheckMessage]]) -> Iterator[CheckMessage]:
+    """What is said of the first of several servers of which anything is."""
+    for messages in map(list, found):
+        if messages:
+            yield from messages
+            return
 
 
 def _is_in_cluster(server: dict[str, Any]) -> bool:
@@ -100,6 +115,46 @@ def _check_mode(
         else 'Write "LOCATION": "redis://host:6379/0".',
         id="locks.E005",
     )
+
+
+def _check_role(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
+    if server.get("role") == "slave":
+        primary = f"{server.get('master_host')}:{server.get('master_port')}"
+        yield Error(
+            f"{_where(config)}: the server is a replica of {primary}, and what is written to it is "
+            "refused or lost.",
+            hint=f"Locks need the primary: name {primary}, the Sentinels that know it, or the "
+            "Cluster.",
+            id="locks.E006",
+        )
+
+
+def _check_abilities(
+    config: LockConfig, source: Source, server: dict[str, Any]
+) -> Iterator[CheckMessage]:
+    """What proxies leave out: scripts, and messages whose hearers are all counted."""
+    if isinstance(source, ClusterSource) or server.get("role") == "slave":
+        return
+    channel = f"{config.key_prefix}:wake:check-{secrets.token_hex(8)}"
+    subscriber, lacks = Subscriber(source), ""
+    try:
+        subscriber.open()
+        subscriber.send("SUBSCRIBE", channel)
+        if isinstance(refusal := subscriber.reply(), Exception):
+            lacks = f"takes no SUBSCRIBE ({refusal})"
+        elif not source.client().eval(PUBLISH, 0, channel):
+            lacks = "does not count who hears a PUBLISH, so that waiters would be passed over"
+    except ResponseError as error:
+        lacks = f"runs no script that publishes ({error})"
+    finally:
+        subscriber.close()
+    if lacks:
+        yield Error(
+            f"{_where(config)}: the server {lacks}.",
+            hint="If it is a proxy, name the server behind it: locks need scripts and pub/sub. "
+            "Else give the user the rights that the documentation of the backend lists.",
+            id="locks.E007",
+        )
 
 
 def _check_eviction(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:

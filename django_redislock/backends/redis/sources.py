@@ -17,7 +17,7 @@ from redis.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from ...conf import LockConfig
@@ -27,6 +27,7 @@ from .caches import pool_of_cache
 from .credentials import for_coroutines
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
 from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes
+from .slots import Address, owners
 
 __all__ = ["ClusterSource", "Source", "source_of"]
 
@@ -137,6 +138,10 @@ class Source:
         connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
         return Redis(connection_pool=ConnectionPool(connection_class=connect))
 
+    def clients(self) -> list[Redis]:
+        """A client for each server that has locks. Raises what redis-py raises."""
+        return [self.client()]
+
     def _kwargs(self) -> dict[str, Any]:
         kwargs = {
             name: value
@@ -243,12 +248,24 @@ class ClusterSource(Source):
 
     def client(self) -> Redis:
         """A client of a start node that answers, or of the last one."""
+        return self._asked()[1]
+
+    def clients(self) -> list[Redis]:
+        """A client for each server that has locks; for a start node that is in no Cluster."""
+        asked, client = self._asked()
+        try:
+            found = owners(client.execute_command("CLUSTER", "SLOTS"), asked)
+        except ResponseError:
+            return [client]
+        return [self.node_at(*one).client() for one in dict.fromkeys(found) if one]
+
+    def _asked(self) -> tuple[Address, Redis]:
         for host, port in self.start:
             client = self.node_at(host, port).client()
             with suppress(RedisError, OSError):
                 client.ping()
                 break
-        return client
+        return Address(host, port), client
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
         nodes = ",".join(f"{host}:{port}" for host, port in self.start)

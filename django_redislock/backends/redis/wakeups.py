@@ -82,7 +82,6 @@ class Wakeups:
         # When the server's clock stood at zero (monotonic), as far as anybody has told.
         self.clock = -math.inf
         self._closing = False
-        self._failures = 0
         # When the thread wakes up by itself. Before it has made up its mind everybody rings.
         self._wake_at = math.inf
         self._looks = Looks()
@@ -107,7 +106,7 @@ class Wakeups:
 
     def _start(self) -> None:
         self._thread.ensure()
-        self._ring()
+        self.ring()
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
         """Ask one waiter of the name to look again at that time (monotonic).
@@ -118,17 +117,18 @@ class Wakeups:
             self.clock = clock
         self._looks.set(name, look_at)
         if look_at < self._wake_at:
-            self._ring()
+            self.ring()
 
     def close(self) -> None:
         """End the thread and its connection."""
         bell, self._closing = self._bell, True
-        self._ring()
+        self.ring()
         if bell is not None and not self._thread.is_current:
             # Whoever waits yet may have the thread begin anew at once.
             self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Have the thread look at what was written down."""
         bell = self._bell
         if bell is not None:
             bell.ring()
@@ -143,20 +143,21 @@ class Wakeups:
         return bool(self._waiters or self.channels.wanted)
 
     def _serve(self) -> None:
-        self._closing, self._failures = False, 0
+        self._closing, failures = False, 0
         self._bell = bell = Bell()
         try:
             while not self._closing and self._is_needed():
                 try:
                     self._connect()
+                    failures = 0
                     self._hear(bell)
                 except Exception as error:
                     if not isinstance(error, (RedisError, OSError)):
                         logger.exception("The wake-up connection failed, and is made anew.")
                     self._link_broke(error)
                     bell.hear_also(None)
-                    bell.wait(RECONNECT_AFTER[min(self._failures, len(RECONNECT_AFTER) - 1)])
-                    self._failures += 1
+                    bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER) - 1)])
+                    failures += 1
                 finally:
                     self._subscriber.close()
         finally:
@@ -184,7 +185,6 @@ class Wakeups:
         self._subscriber.open()
         self._asked.clear()
         self._choose_verb()
-        self._failures = 0
 
     def _choose_verb(self) -> None:
         # A sharded message costs no more where there is one node; servers before 7 have none.

@@ -12,11 +12,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from ...operations.asking import Silent
 from ...operations.criteria import Criteria
+from ...operations.formats import as_csv, as_json, as_jsonl
 from ...operations.found import Found
-from ...operations.selection import Search, Selection, Silent, ranks
+from ...operations.selection import Search, Selection, distinct, ranks
+from ...operations.waits import waits_of
+from ...operations.waits_tree import branches, circle_in_words
 from ...operations.wording import Line
-from ..formats import as_csv, as_json, as_jsonl
 from ..selectors import (
     add_selectors,
     chosen_aliases,
@@ -24,6 +27,7 @@ from ..selectors import (
     complain,
     length_of_time,
     reasons,
+    whole_number,
 )
 from ..table import Table, can_write_all, height_of, width_of
 
@@ -55,7 +59,7 @@ class Command(BaseCommand):
         add_selectors(parser)
         parser.add_argument(
             "--max",
-            type=int,
+            type=whole_number,
             default=100,
             metavar="N",
             help="list N locks at the most, those whose lease ends first; 0: all, in no order "
@@ -66,6 +70,12 @@ class Command(BaseCommand):
             choices=["table", *FORMATS],
             default="table",
             help="for people (the default), or for programs: with all fields but the token",
+        )
+        parser.add_argument(
+            "--waits",
+            action="store_true",
+            help="show who waits for whom instead, as a tree, with the deadlocks first; of the "
+            "other arguments it takes --using",
         )
         parser.add_argument(
             "--watch",
@@ -80,9 +90,15 @@ class Command(BaseCommand):
         can_write_all(self.stdout)
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
-        self._most = self._max = max(0, options["max"])
+        self._most = self._max = whole_number(str(options["max"]))
         self._format = options["format"]
         every = options["watch"]
+        if options["waits"]:
+            if every is not None or self._format != "table" or self._criteria:
+                text = _("Of the other arguments --waits takes --using alone.")
+                raise CommandError(text, returncode=2)
+            self._list_waits()
+            return
         if every is not None and self._format not in ("table", "jsonl"):
             raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
         try:
@@ -127,6 +143,19 @@ class Command(BaseCommand):
         else:
             self._write_all(FORMATS[self._format](chain(first, found)))
         return search.silent
+
+    def _list_waits(self) -> None:
+        waits = waits_of(distinct(self._aliases))
+        for circle in waits.circles:
+            steps = "; ".join(circle_in_words(waits, circle))
+            self.stdout.write(self.style.ERROR(f"{_('Deadlock')}: {steps}"))
+        self._write_all("  " * branch.depth + branch.in_words for branch in branches(waits))
+        if not waits.queues and not waits.silent:
+            self.stdout.write(_("Nobody waits for a lock at the moment."))
+        if len(waits.queues) < waits.total:
+            text = _("Only %(shown)d of %(total)d names that are waited for were looked at.")
+            self.stdout.write(text % {"shown": len(waits.queues), "total": waits.total})
+        complain(waits.silent, _("The locks of what did not answer are not listed."))
 
     def _watch(self, every: float) -> None:
         try:

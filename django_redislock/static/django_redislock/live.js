@@ -4,6 +4,9 @@
 {
     const LONGEST_PAUSE = 30000;
     const TICK = 500;
+    const SUMMARY_EVERY = 5;
+    // How many refreshes may be missed before what is shown is not called live any more.
+    const MISSES = 2;
 
     const start = () => {
         const controls = document.getElementById("redislock-controls");
@@ -20,7 +23,8 @@
             this.status = document.getElementById("redislock-status");
             this.button = document.getElementById("redislock-pause");
             this.duration = new Duration(JSON.parse(this.texts.formats));
-            this.readAt = performance.now();
+            this.silence = document.getElementById("redislock-silence");
+            this.readAt = this.answeredAt = performance.now();
             this.every = this.pause = Number(this.texts.every);
             this.paused = this.over = false;
             // How many locks there were when the page was loaded.
@@ -31,16 +35,42 @@
         run() {
             showWhatNeedsScript(document);
             this.button.addEventListener("click", () => this.toggle());
-            document.addEventListener("visibilitychange", () => this.schedule(0));
+            document.addEventListener("visibilitychange", () => this.resume());
             setInterval(() => this.tick(), TICK);
             this.say(this.texts.live);
             this.schedule(this.every);
+            this.refreshSummary();
+        }
+
+        // The line on top costs more than the list, and is asked for less often.
+        async refreshSummary() {
+            const old = document.getElementById("redislock-summary");
+            if (!old || this.over) {
+                return;
+            }
+            if (!this.paused && !document.hidden) {
+                try {
+                    const fresh = await this.part(this.texts.summary, old.id);
+                    if (fresh) {
+                        morph(old, document.importNode(fresh, true));
+                    }
+                } catch {
+                    // The list says that there is no answer.
+                }
+            }
+            setTimeout(() => this.refreshSummary(), SUMMARY_EVERY * this.every);
         }
 
         toggle() {
             this.paused = !this.paused;
             this.button.textContent = this.paused ? this.texts.resume : this.texts.pause;
             this.say(this.paused ? this.texts.paused : this.texts.live);
+            this.resume();
+        }
+
+        // While nothing was asked, nothing could be answered.
+        resume() {
+            this.answeredAt = performance.now();
             this.schedule(0);
         }
 
@@ -59,6 +89,7 @@
                 if (asked !== this.asked || this.paused) {
                     return;
                 }
+                this.answeredAt = performance.now();
                 if (fresh) {
                     this.show(fresh);
                     this.pause = this.every;
@@ -79,22 +110,28 @@
         // The live part of the page as it is now; nothing if the address leads elsewhere by now.
         async fetch() {
             const isStanding = this.rows.length > 0 && !this.hasRunOut;
-            const response = await fetch(isStanding ? this.texts.refresh : location.href, {
-                cache: "no-store",
-                signal: AbortSignal.timeout(20000),
-                ...(isStanding && {method: "POST", body: this.shown}),
-            });
-            if (response.status >= 500) {
-                throw new Error(response.statusText);
-            }
-            const page = new DOMParser().parseFromString(await response.text(), "text/html");
-            const fresh = page.getElementById("redislock-live");
+            const fresh = isStanding
+                ? await this.part(this.texts.refresh, this.live.id, {method: "POST", body: this.shown})
+                : await this.part(location.href, this.live.id);
             if (fresh && isStanding) {
                 this.keepMissing(fresh);
             } else if (fresh) {
                 this.total = fresh.dataset.total;
             }
             return fresh;
+        }
+
+        async part(address, id, options = {}) {
+            const response = await fetch(address, {
+                cache: "no-store",
+                signal: AbortSignal.timeout(20000),
+                ...options,
+            });
+            if (response.status >= 500) {
+                throw new Error(response.statusText);
+            }
+            const page = new DOMParser().parseFromString(await response.text(), "text/html");
+            return page.getElementById(id);
         }
 
         // The rows of a list: they stay where they are while somebody looks at them.
@@ -151,7 +188,7 @@
         }
 
         tick() {
-            if (this.paused || document.hidden) {
+            if (this.paused || document.hidden || this.tellSilence()) {
                 return;
             }
             const passed = (performance.now() - this.readAt) / 1000;
@@ -167,6 +204,21 @@
             for (const element of this.live.querySelectorAll("[data-elapsed]")) {
                 write(element, this.duration.of(Number(element.dataset.elapsed) + passed));
             }
+        }
+
+        // Old figures do not run on as if they were live.
+        tellSilence() {
+            const silent = (performance.now() - this.answeredAt) / 1000;
+            const isStale = !this.over && silent > ((MISSES + 1) * this.every) / 1000;
+            for (const part of [this.live, document.getElementById("redislock-summary")]) {
+                part?.classList.toggle("redislock-stale", isStale);
+            }
+            const duration = this.duration.whole(silent);
+            write(this.silence, isStale ? this.texts.silence.replace("%s", duration) : "");
+            if (isStale) {
+                this.say(this.texts.failed);
+            }
+            return isStale;
         }
 
         // What has come since is on the page when it is loaded anew.
@@ -198,6 +250,10 @@
             if (seconds < 60) {
                 return this.formats.seconds.replace("%(seconds)s", this.number.format(seconds));
             }
+            return this.whole(seconds);
+        }
+
+        whole(seconds) {
             const whole = Math.floor(seconds);
             const units = whole < 3600
                 ? [[whole / 60, "min"], [whole % 60, "s"]]

@@ -210,21 +210,25 @@ class Stage:
 
     def _compare_wakeups(self, before: Model, after: Model) -> None:
         """Each process hears what it must, in any order: a script may tell it several things."""
-        expected = [("turn", token, ends) for token, ends in after.server.handed]
+        told = [("turn", token, ends) for token, ends in after.server.handed]
         sent = set(after.net) - set(before.net)
-        expected += [("lost", one.token, 0) for one in sent if one.kind == "lost"]
+        told += [("lost", one.token, 0) for one in sent if one.kind == "lost"]
         for process in self.processes:
-            due = [one for one in expected if self._process_of(one[1]) is process]
+            due = [
+                (verb, self.tokens[token], ends)
+                for verb, token, ends in told
+                if self._process_of(token) is process
+            ]
             heard = [process.ears.heard.get(timeout=HEARD_WITHIN) for _ in due]
-            assert sorted(map(self._as_expected, heard)) == sorted(due)
+            assert sorted(map(self._as_told, heard)) == sorted(due)
             self.granted += [
                 (one.name, one.token, one.fence) for one in heard if one.verb == "turn"
             ]
 
-    def _as_expected(self, heard: Heard) -> tuple[str, int, int]:
+    def _as_told(self, heard: Heard) -> tuple[str, str, int]:
         is_turn = heard.verb == "turn"
         ends = round((heard.expires - self._server_time()) / TICK) if is_turn else 0
-        return heard.verb, self.tokens.index(heard.token), ends
+        return heard.verb, heard.token, ends
 
     def _compare_fences(self) -> None:
         """A script may grant several claims, and the first one heard of need not be the first."""
