@@ -35,6 +35,7 @@ UNTIL_TOLD = 'while not __import__("pathlib").Path("done").exists(): time.sleep(
 SET_UP = ("mkdir ", "python -m venv ", ". .venv", "pip install ", "docker run ")
 
 
+@pytest.mark.timeout(150)  # a dozen processes, one after the other
 def test_every_step(reader: Reader) -> None:
     for block in PAGE:
         reader.follow(block)
