@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from ..backends.base import SHARED, Hold, Waiting
+from ..backends.base import Hold, Waiting
 from ..clock import utc_now
 from ..exceptions import readable
 from ..handler import lock_backends
@@ -83,7 +83,7 @@ class Place:
             what=readable(waiting.holder.what),
             for_whom=for_whom(readable(waiting.holder.label)),
             place=place_of(waiting.holder),
-            limit=limit_of(waiting.limit, shared=waiting.limit == SHARED),
+            limit=limit_of(waiting.limit),
             since=local_time(waiting.since),
             waiting_for=counting(waited),
             runs=runs(waiting.holder),

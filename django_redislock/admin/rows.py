@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..local.hold import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import pause_of
 from ..operations.found import STATES, Found, kind_of, state_of
 from ..operations.presence import runs
 from ..operations.wording import STATE_NAMES, Line, duration
@@ -78,7 +78,7 @@ class Row:
         """
         if self.hold.damaged:
             return ""
-        return duration(min(self.hold.lease * RENEW_AT, LONGEST_PAUSE))
+        return duration(pause_of(self.hold.lease))
 
 
 @dataclass(frozen=True)

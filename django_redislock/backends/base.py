@@ -193,6 +193,10 @@ class BaseLockBackend(ABC):
         self, name: str, within: Within = None
     ) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...
 
+    def node_of(self, name: str) -> Hashable:
+        """The server of the name, where there are several. One may be away, and the others not."""
+        return None
+
     def listening(self, name: str) -> bool:
         """Whether a hand-over of this name would reach this process now."""
         return True

@@ -8,7 +8,7 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ..clock import monotonic
@@ -19,6 +19,8 @@ __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 # stands still when there was none for LATE more.
 ASK_AFTER = 0.1
 LATE = 0.4
+# How many turns are known again when they come a second time.
+MOST_HEARD = 100
 # How often the wake-up thread looks whether another thread has told a coroutine something.
 CHECK_EVERY = 0.25
 
@@ -149,8 +151,9 @@ class Waiters:
         self._tasks: dict[tuple[str, str], None] = {}
         # Of the event loops that were asked for a sign of life and have given none yet.
         self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
-        # The turns that were told last: tokens and fences.
-        self._heard: deque[tuple[str, int]] = deque(maxlen=100)
+        # The turns that were told last, tokens and fences; and in what order.
+        self._heard: dict[tuple[str, int], object] = {}
+        self._order: deque[tuple[str, int]] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -173,13 +176,20 @@ class Waiters:
         waiter = self._waiting.get((name, token))
         if waiter is None:
             # What came before, and was taken, is not given back when it comes again.
-            return (token, turn.fence) in list(self._heard)
+            return (token, turn.fence) in self._heard
         if self._stands_still(waiter, monotonic()):
             self._tell((name, token), waiter, None)  # when it goes on it has to queue anew
             return False
-        if not self._tell((name, token), waiter, turn):
+        # Two connections may bring the same turn, in a Cluster where a replica passes it on.
+        return not self._is_news(token, turn) or self._tell((name, token), waiter, turn)
+
+    def _is_news(self, token: str, turn: Turn) -> bool:
+        told, mark = (token, turn.fence), object()
+        if self._heard.setdefault(told, mark) is not mark:
             return False
-        self._heard.append((token, turn.fence))
+        self._order.append(told)
+        if len(self._order) > MOST_HEARD:
+            self._heard.pop(self._order.popleft(), None)
         return True
 
     def nudge(self, *names: str) -> Collection[str]:
@@ -206,10 +216,11 @@ class Waiters:
             self._told[key] = waiter
         return waiter.tell(turn)
 
-    def nudge_all(self) -> None:
-        """Ask every waiter to look again."""
+    def nudge_all(self, concerns: Callable[[str], bool] | None = None) -> None:
+        """Ask every waiter to look again, or each whose name that ``concerns``."""
         for key, waiter in list(self._waiting.items()):
-            self._tell(key, waiter, None)
+            if concerns is None or concerns(key[0]):
+                self._tell(key, waiter, None)
 
     # For the wake-up thread alone.
 

@@ -8,12 +8,12 @@ import logging
 import math
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..clock import monotonic
 from ..exceptions import LockUnavailable
-from ..process import ServiceThread, process
+from ..process import NoThread, ServiceThread, process
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
@@ -49,7 +49,7 @@ Message: TypeAlias = "Job | None"
 
 
 class Worker:
-    """The jobs of one backend, and the thread that runs them one after the other."""
+    """The jobs of one server, and the thread that runs them one after the other."""
 
     def __init__(self, name: str) -> None:
         self._thread = ServiceThread(name, self._serve, self.has_jobs)
@@ -60,7 +60,7 @@ class Worker:
         self._ending = False
 
     def put(self, job: Job) -> None:
-        """Raises ``RuntimeError`` where no thread can be started."""
+        """Raises ``NoThread`` where no thread can be started."""
         self._unfinished[job.number] = job
         self._inbox.put(job)
         self._thread.ensure()
@@ -77,7 +77,7 @@ class Worker:
         self._inbox.put(None)
         try:
             self._thread.ensure()
-        except RuntimeError:
+        except NoThread:
             self._serve()
 
     def has_jobs(self, until: float = math.inf) -> bool:
@@ -148,23 +148,29 @@ class Worker:
 
 
 class Background:
-    """Workers by backend. One whose server hangs does not hold up the jobs of another."""
+    """Workers by backend and node. One that hangs does not hold up the jobs of another."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Leave the jobs to the parent, in a forked child."""
-        self._workers: dict[BaseLockBackend, Worker] = {}
+        self._workers: dict[tuple[BaseLockBackend, Hashable], Worker] = {}
 
     def now(
-        self, backend: BaseLockBackend, run: Callable[[], object], *, first: bool = False
+        self,
+        backend: BaseLockBackend,
+        run: Callable[[], object],
+        node: Hashable = None,
+        *,
+        first: bool = False,
     ) -> None:
         """Run it once, soon; with ``first`` before everything else.
 
-        This and the other two raise ``RuntimeError`` where no thread can be started.
+        ``node`` is the one that it needs, if the backend has several: ``node_of`` says so.
+        This and the other two raise ``NoThread`` where no thread can be started.
         """
-        self._put(backend, Job(0.0 if first else monotonic(), next(_numbers), run))
+        self._put((backend, node), Job(0.0 if first else monotonic(), next(_numbers), run))
 
     def later(
         self,
@@ -175,11 +181,17 @@ class Background:
         at_end: bool = True,
     ) -> None:
         """Run it once, in ``delay`` seconds or when the process ends."""
-        self._put(backend, Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
+        self._put((backend, None), Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
 
-    def until_done(self, backend: BaseLockBackend, run: Callable[[], object], until: float) -> None:
+    def until_done(
+        self,
+        backend: BaseLockBackend,
+        run: Callable[[], object],
+        until: float,
+        node: Hashable = None,
+    ) -> None:
         """Run it soon, and again while it raises ``LockUnavailable``, until then (monotonic)."""
-        self._put(backend, Job(monotonic(), next(_numbers), run, until=until))
+        self._put((backend, node), Job(monotonic(), next(_numbers), run, until=until))
 
     def end(self, timeout: float) -> None:
         """The process ends: wait ``timeout`` seconds at most for what is still worth running."""
@@ -199,11 +211,11 @@ class Background:
             time.sleep(0.002)
         return True
 
-    def _put(self, backend: BaseLockBackend, job: Job) -> None:
-        worker = self._workers.get(backend)
+    def _put(self, server: tuple[BaseLockBackend, Hashable], job: Job) -> None:
+        worker = self._workers.get(server)
         if worker is None:
-            made = Worker(f"django_redislock-{backend.alias}")
-            worker = self._workers.setdefault(backend, made)
+            made = Worker(f"django_redislock-{server[0].alias}")
+            worker = self._workers.setdefault(server, made)
         worker.put(job)
 
 

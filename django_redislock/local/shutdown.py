@@ -11,13 +11,14 @@ import os
 import signal
 import threading
 from collections import defaultdict
+from collections.abc import Hashable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..backends.base import Extension
-from ..process import process
+from ..process import NoThread, process
 from .background import background
 from .registry import registry
 from .renewal import renewal
@@ -35,6 +36,9 @@ PATIENCE = 3.0
 PATIENCE_SLICES = 30
 # What code that still runs believes to hold ends this long (seconds) after it was told otherwise.
 LAST_LEASE = 1.0
+
+# A backend, and the one of its servers that has the names.
+_Server: TypeAlias = "tuple[BaseLockBackend, Hashable]"
 
 _watched_pid = 0
 
@@ -63,17 +67,18 @@ def release_all() -> None:
     ends when the process has ended.
     """
     renewal.settle(PATIENCE)
-    ended: dict[BaseLockBackend, list[LocalHold]] = defaultdict(list)
-    running: dict[BaseLockBackend, list[LocalHold]] = defaultdict(list)
+    ended: dict[_Server, list[LocalHold]] = defaultdict(list)
+    running: dict[_Server, list[LocalHold]] = defaultdict(list)
     for hold in list(registry.holds):
         if hold.decide():
-            (running if _still_runs(hold) else ended)[hold.backend].append(hold)
+            server = hold.backend, hold.backend.node_of(hold.name)
+            (running if _still_runs(hold) else ended)[server].append(hold)
             hold.lose("the process ends")
         registry.holds.pop(hold, None)
-    for backend, holds in ended.items():
-        _in_background(backend, partial(_hand_over, backend, holds))
-    for backend, holds in running.items():
-        _in_background(backend, partial(_cut_short, backend, holds))
+    for server, holds in ended.items():
+        _in_background(server, partial(_hand_over, server[0], holds))
+    for server, holds in running.items():
+        _in_background(server, partial(_cut_short, server[0], holds))
     background.end(PATIENCE)
 
 
@@ -85,10 +90,11 @@ def _still_runs(hold: LocalHold) -> bool:
     return owner.is_running()
 
 
-def _in_background(backend: BaseLockBackend, run: partial[None]) -> None:
+def _in_background(server: _Server, run: partial[None]) -> None:
+    backend, node = server
     try:
-        background.now(backend, run, first=True)
-    except RuntimeError:
+        background.now(backend, run, node, first=True)
+    except NoThread:
         run()
 
 

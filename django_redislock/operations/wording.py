@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..backends.base import Hold, Holder
+from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
 from .found import TROUBLE, Found, state_of
 
@@ -160,8 +160,8 @@ def occupancy_of(hold: Hold) -> str:
     return _("%(held)d of %(limit)d held") % {"held": hold.held, "limit": hold.limit}
 
 
-def limit_of(limit: int, *, shared: bool) -> str:
-    return _("shared") if shared else str(limit)
+def limit_of(limit: int) -> str:
+    return _("shared") if limit == SHARED else str(limit)
 
 
 def who(holder: Holder) -> str:

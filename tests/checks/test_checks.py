@@ -197,9 +197,9 @@ def test_djangos_own_cache_in_the_same_database_is_an_error(settings, server, lo
 
 def test_on_a_cluster_which_has_one_database_it_is_a_warning(settings, server, monkeypatch):
     settings.CACHES = {"default": djangos(server.url)}
-    settings.LOCKS = {}
+    settings.LOCKS = {"default": {"LOCATION": f"cluster://127.0.0.1:{server.port}"}}
     info = Redis.info
-    monkeypatch.setattr(Redis, "info", lambda *_: {**info(*_), "redis_mode": "cluster"})
+    monkeypatch.setattr(Redis, "info", lambda *_: {**info(*_), "cluster_enabled": 1})
     assert ids(deploy=True) == ["locks.W003"]
 
 

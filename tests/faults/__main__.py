@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 import django
 
-from tests.faults.faults import FAULTS
+from tests.faults.catalogue import FAULTS
 from tests.faults.report import Report, table
 from tests.faults.run import run
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redis.exceptions import RedisError
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from random import Random
 
     from tests.faults.scene import Scene
+    from tests.support.proxy import Proxy
 
 
 class Fault:
@@ -33,7 +31,7 @@ class Fault:
     processes, threads, tasks = 3, 3, 4
     injection = ""
     operation = ""
-    uses_proxy = persists = greenlets = False
+    uses_proxy = persists = greenlets = uses_cluster = False
     pool: ClassVar[dict[str, Any]] = {}
 
     def once(self, scene: Scene) -> None:
@@ -41,7 +39,7 @@ class Fault:
         time.sleep(0.05)
 
 
-class _ServerFault(Fault):
+class ServerFault(Fault):
     """Something between the workers and their server fails."""
 
     server_answers = False
@@ -75,7 +73,7 @@ class Freeze(Fault):
         time.sleep(scene.random.uniform(0.05, 0.5))
 
 
-class FreezeServer(_ServerFault):
+class FreezeServer(ServerFault):
     """The server stands still, and goes on."""
 
     name = "freeze-server"
@@ -89,7 +87,7 @@ class FreezeServer(_ServerFault):
         time.sleep(scene.random.uniform(0.2, 1.0))
 
 
-class RestartKept(_ServerFault):
+class RestartKept(ServerFault):
     """The server is killed and started again with its data, which it writes at once."""
 
     name = "restart"
@@ -120,7 +118,7 @@ class FlushScripts(Fault):
         time.sleep(scene.random.uniform(0, 0.02))
 
 
-class KillConnections(_ServerFault):
+class KillConnections(ServerFault):
     """The server closes all connections."""
 
     name = "client-kill"
@@ -132,21 +130,23 @@ class KillConnections(_ServerFault):
         time.sleep(scene.random.uniform(0, 0.5))
 
 
-class _ProxyFault(_ServerFault):
-    """A proxy fails."""
+class _ProxyFault(ServerFault):
+    """A proxy fails for a moment."""
 
     uses_proxy = True
 
     def once(self, scene: Scene) -> None:
         assert scene.proxy is not None
-        with self.failing(scene):
-            time.sleep(scene.random.uniform(0, 0.2))
+        self.begin(scene.proxy, scene.random)
+        time.sleep(scene.random.uniform(0, 0.2))
+        self.end(scene.proxy, scene.random)
         scene.proxy.forget()
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        """Fail during the block."""
-        yield
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        """Let it fail from now on, or once."""
+
+    def end(self, proxy: Proxy, random: Random) -> None:
+        """End what does not end by itself."""
 
 
 class LoseRequests(_ProxyFault):
@@ -154,11 +154,8 @@ class LoseRequests(_ProxyFault):
 
     name = "lose-requests"
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.drop_next_request(b"EVALSHA")
-        yield
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.drop_next_request(b"EVALSHA")
 
 
 class LoseReplies(_ProxyFault):
@@ -166,11 +163,8 @@ class LoseReplies(_ProxyFault):
 
     name = "lose-replies"
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.drop_next_reply(b"EVALSHA")
-        yield
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.drop_next_reply(b"EVALSHA")
 
 
 class Delay(_ProxyFault):
@@ -178,13 +172,12 @@ class Delay(_ProxyFault):
 
     name = "delay"
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.delay(scene.random.choice((0.01, 0.05, 0.2)))
-        yield
-        if scene.random.random() < 0.5:
-            scene.proxy.pass_through()
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.delay(random.choice((0.01, 0.05, 0.2)))
+
+    def end(self, proxy: Proxy, random: Random) -> None:
+        if random.random() < 0.5:
+            proxy.pass_through()
 
 
 class Swallow(_ProxyFault):
@@ -196,13 +189,12 @@ class Swallow(_ProxyFault):
         super().once(scene)
         time.sleep(scene.random.uniform(0.2, 1.0))
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.black_hole()
-        yield
-        scene.proxy.pass_through()
-        scene.proxy.cut()
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.black_hole()
+
+    def end(self, proxy: Proxy, random: Random) -> None:
+        proxy.pass_through()
+        proxy.cut()
 
 
 class Cancel(Fault):
@@ -255,23 +247,8 @@ class ReleaseElsewhere(Fault):
     operation = "release_elsewhere"
 
 
-ALL: list[type[Fault]] = [
+ALONE: list[type[Fault]] = [
     Fault, Kill, Freeze, FreezeServer, RestartKept, RestartEmpty, FlushScripts, KillConnections,
     LoseRequests, LoseReplies, Delay, Swallow, Cancel, Fork, Alarm, AsynchronousExceptions,
     GeventTimeouts, ReleaseElsewhere,
 ]  # fmt: skip
-FAULTS = {fault.name: fault for fault in ALL}
-
-
-def heal(scene: Scene) -> None:
-    """End what a fault may have left behind."""
-    if scene.proxy is not None:
-        scene.proxy.pass_through()
-    with scene.client() as client:
-        for _ in range(100):
-            try:
-                client.ping()
-            except RedisError:
-                time.sleep(0.05)
-            else:
-                return

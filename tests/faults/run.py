@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from tests.faults import workload
+from tests.faults.catalogue import heal
 from tests.faults.checker import DOCUMENTED, OVERLAP, Rules, Violation, violations
-from tests.faults.faults import Fault, heal
+from tests.faults.faults import Fault
 from tests.faults.history import now
 from tests.faults.report import LEFT, Report, grants_of
 from tests.faults.scene import Scene

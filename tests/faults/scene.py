@@ -23,6 +23,7 @@ from django_redislock import lock_backends
 from django_redislock.testing.servers import EmbeddedServer
 from tests.faults.history import History, now
 from tests.faults.worker import Orders
+from tests.support.cluster import ClusterSet
 from tests.support.places import Place
 from tests.support.processes import freeze, kill_hard, thaw, wait_until
 from tests.support.proxy import Proxy
@@ -51,7 +52,12 @@ class Scene:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="redislock-faults-"))
             self.folder = Path(folder)
             self.history = History(self.folder / "history")
-            self.server = stack.enter_context(EmbeddedServer(args=self._server_arguments()))
+            self.cluster: ClusterSet | None = None
+            if self.fault.uses_cluster:
+                self.cluster = stack.enter_context(ClusterSet(replicas=3))
+                self.server = self.cluster.primaries[0]
+            else:
+                self.server = stack.enter_context(EmbeddedServer(args=self._server_arguments()))
             self.proxy: Proxy | None = None
             if self.fault.uses_proxy:
                 self.proxy = stack.enter_context(Proxy(self.server.url))
@@ -113,6 +119,11 @@ class Scene:
         """A connection to the server that passes by the proxy."""
         return Redis.from_url(self.server.url)
 
+    def clients(self) -> list[Redis]:
+        """The same to each server that has names."""
+        servers = self.cluster.owners() if self.cluster else [self.server]
+        return [Redis.from_url(server.url) for server in servers]
+
     def tell(self, what: str, answer: str) -> None:
         """Give the workers a sign, and wait until each has answered or ended."""
         (self.folder / what).touch()
@@ -136,13 +147,13 @@ class Scene:
 
     def left_behind(self, names: Iterable[str]) -> Iterator[str]:
         """Return what is held or queued, and the keys of these names that would never expire."""
-        direct = Place(self.server.url, self.place.prefix)
+        direct = self.place if self.cluster else Place(self.server.url, self.place.prefix)
         with override_settings(**direct.settings()):
             for name in names:
                 holds, queue = lock_backends["default"].inspect(name)
                 yield from (f"{name}: held by {hold.token}: {hold}" for hold in holds)
                 yield from (f"{name}: queued: {waiting}" for waiting in queue)
-        with self.client() as client:
+        for client in self.clients():
             for key in client.scan_iter(match=f"*{direct.prefix}*", count=1000):
                 of_name = key.decode(errors="replace").endswith(tuple(f":{name}" for name in names))
                 if of_name and client.pttl(key) == -1:
@@ -158,6 +169,8 @@ class Scene:
     def _write_orders(self) -> None:
         fault = self.fault
         self.place = Place(self.proxy.url if self.proxy else self.server.url)
+        if self.cluster:
+            self.place = Place("", entry=self.cluster.entry)
         if fault.pool:
             self.place = self.place.pool(**fault.pool)
         Orders(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.catalogue import FAULTS
+from tests.faults.faults import Fault
 from tests.faults.report import Report
 from tests.faults.run import run
 

@@ -1,5 +1,42 @@
 """Fixtures of these tests."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_redislock import lock_backends
+from tests.support.cluster import ClusterSet
 from tests.support.fixtures import place, use, workers
 
-__all__ = ["place", "use", "workers"]
+__all__ = ["cluster", "failing", "place", "replicated", "servers", "use", "workers"]
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[ClusterSet]:
+    """Three primaries without replicas, none of which ends."""
+    with ClusterSet() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="package")
+def replicated() -> Iterator[ClusterSet]:
+    """Three primaries and their replicas; which is which changes."""
+    with ClusterSet(replicas=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def servers(cluster: ClusterSet, use: Callable[..., Any]) -> Iterator[ClusterSet]:
+    use("", entry=cluster.entry)
+    yield cluster
+    lock_backends["default"].close()
+
+
+@pytest.fixture
+def failing(replicated: ClusterSet, use: Callable[..., Any]) -> Iterator[ClusterSet]:
+    use("", entry=replicated.entry)
+    yield replicated
+    lock_backends["default"].close()

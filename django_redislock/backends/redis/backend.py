@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -30,12 +30,12 @@ from ..base import (
 from . import server_checks
 from .commands import call, tag_of
 from .errors import naming, unavailable
-from .node import Node
+from .keys import bucket_of
 from .overview import Overview
+from .reach import Sender, Waker, reach
 from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources import source_of
-from .wakeups import Wakeups
 
 __all__ = ["RedisLockBackend"]
 
@@ -54,6 +54,9 @@ class RedisLockBackend(Overview):
     ``LOCATION``, by its own names.
     """
 
+    node: Sender
+    wakeups: Waker
+
     def __init__(
         self,
         config: LockConfig,
@@ -64,12 +67,10 @@ class RedisLockBackend(Overview):
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
-        # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
         self._naming = partial(naming, self.source.where, self.source.at)
-        self.node = Node(self.source)
-        self.wakeups = Wakeups(
+        self.node, self.wakeups = reach(
             self.source,
             self.waiters,
             prefix=config.key_prefix,
@@ -169,11 +170,14 @@ class RedisLockBackend(Overview):
         reply, _ = await self._arun(name, self._call(INSPECT, name, ""), within)
         return inspected(name, reply)
 
+    def node_of(self, name: str) -> Hashable:
+        return self.node.node_of(bucket_of(name))
+
     # Waiting.
 
     def listening(self, name: str) -> bool:
         # Most processes wait for nothing at the moment.
-        ready = self.wakeups.channels.ready
+        ready = self.wakeups.ready
         return bool(ready) and tag_of(self.config.key_prefix, name) in ready
 
     def listen(self, name: str, timeout: float) -> None:
@@ -212,14 +216,15 @@ class RedisLockBackend(Overview):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(self, script: Script, name: str, token: str, *args: str | int) -> bytes:
-        return call(script, self.config.key_prefix, name, token, args)
+    def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
+        return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
         lease = -int(-length * 1000 // 1)
-        terms = f"{limit} {lease} {self.wakeups.process} {holder}"
-        args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
+        grant = min(lease, self._grant_lease_ms)
+        terms = f"{limit} {lease} {grant} {self.wakeups.process} {holder}"
+        args = str(lease), str(ms(stay)) if stay else "0", terms
         return call(ACQUIRE, self.config.key_prefix, name, token, args)
 
     def _acquired(
@@ -239,16 +244,16 @@ class RedisLockBackend(Overview):
         if stay:
             # One waiter of this process looks for all, and that often, since whoever gets a turn
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
-            self.wakeups.clock = clock
-            self.wakeups.watch(claim.name, monotonic() + min(retry_in, self.grant_lease))
+            look_at = monotonic() + min(retry_in, self.grant_lease)
+            self.wakeups.watch(claim.name, look_at, clock)
         return Busy(retry_in, math.inf, clock, partial(holder_of, record))
 
     def _release(self, name: str, token: str) -> bytes:
-        args = (f"{self._grant_lease_ms} {self.wakeups.process}",)
+        args = (self.wakeups.process,)
         return call(RELEASE, self.config.key_prefix, name, token, args)
 
     def _force_release(self, name: str, token: str) -> bytes:
-        return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
+        return self._call(FORCE_RELEASE, name, token)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and whose turn has come here that do not wait any more."""
@@ -266,7 +271,7 @@ class RedisLockBackend(Overview):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        return self._call(CANCEL, name, token, ms(late), int(unless_answered), self._grant_lease_ms)
+        return self._call(CANCEL, name, token, ms(late), int(unless_answered))
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)

@@ -13,16 +13,35 @@ from typing import Any
 
 from redis._parsers.base import BaseParser
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.connection import AbstractConnection, PythonRespSerializer
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError as RedisConnectionError,
+    MasterDownError,
+    MovedError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 __all__ = ["error_of", "open_socket"]
 
 
+# Older releases of redis-py know them in their client for a Cluster alone.
+OF_CLUSTER: dict[str, Callable[[str], Exception]] = {
+    "ASK": AskError,
+    "CLUSTERDOWN": ClusterDownError,
+    "MASTERDOWN": MasterDownError,
+    "MOVED": MovedError,
+    "TRYAGAIN": TryAgainError,
+}
+
+
 def error_of(text: str) -> Exception:
     """The exception that redis-py raises for an error reply."""
-    error: Exception = BaseParser.parse_error(text)
+    code, _, rest = text.partition(" ")
+    of_cluster = OF_CLUSTER.get(code)
+    error: Exception = of_cluster(rest) if of_cluster else BaseParser.parse_error(text)
     return error
 
 
@@ -32,6 +51,10 @@ def open_socket(
     """Connect, each step ``within`` seconds, and let ``keep`` have the socket."""
     settings: Any = connection
     settings.retry = Retry(NoBackoff(), 0)
+    # The one of hiredis crashes the process when a signal handler raises inside of it.
+    settings._command_packer = PythonRespSerializer(
+        settings._buffer_cutoff, settings.encoder.encode
+    )
     for name in ("socket_timeout", "socket_connect_timeout"):
         own = getattr(settings, name)
         setattr(settings, name, within if own is None else min(own, within))

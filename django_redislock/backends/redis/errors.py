@@ -10,14 +10,24 @@ from contextlib import contextmanager
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError as RedisConnectionError,
+    MovedError,
     ReadOnlyError,
     RedisError,
     TimeoutError as RedisTimeoutError,
+    TryAgainError,
 )
 
-from ...exceptions import LockUnavailable, readable
+from ...exceptions import LockError, LockUnavailable, readable
+from ...process import NoThread
 
-__all__ = ["as_redis_error", "happened", "is_worth_a_retry", "naming", "unavailable"]
+__all__ = [
+    "as_redis_error",
+    "happened",
+    "is_worth_a_retry",
+    "naming",
+    "of_node",
+    "unavailable",
+]
 
 # How redis-py says that it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
@@ -38,6 +48,12 @@ def as_redis_error(error: OSError) -> RedisError:
     return RedisConnectionError(f"The connection was cut: {error}")
 
 
+def of_node(error: RedisError, at: str) -> RedisError:
+    """The error, which says from now on that it is of the node at this address."""
+    vars(error)["at"] = at
+    return error
+
+
 def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavailable:
     """The error that says what became of a command for a name, or for the list of them all.
 
@@ -51,8 +67,16 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
 
 def happened(at: str, error: Exception) -> str:
     """What a server at this address did, as the end of a sentence that begins with it."""
+    at = vars(error).get("at", at)
     # Of a Sentinel that does not answer, redis-py shows the whole client.
     said = str(error).partition(" : <")[0]
+    if isinstance(error, MovedError):
+        return (
+            f"at {at} is a node of a Cluster, where other nodes have other locks. Name some of "
+            "them in LOCATION: cluster://host:6379,host:6379"
+        )
+    if isinstance(error, TryAgainError):
+        return f"is moving these locks from one node to another, and has not finished: {said}"
     if isinstance(error, AuthenticationError) or not isinstance(
         error, (RedisConnectionError, RedisTimeoutError)
     ):
@@ -75,3 +99,7 @@ def naming(where: str, at: str, name: str) -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         raise unavailable(where, at, name, error) from error
+    except NoThread as error:
+        raise LockError.of(
+            name, f"cannot be waited for: the thread that hears of its turn cannot start ({error})"
+        ) from error

@@ -13,6 +13,7 @@ from zlib import crc32
 
 __all__ = [
     "BUCKETS",
+    "TAGS",
     "BucketKeys",
     "NameKeys",
     "bucket_keys",
@@ -24,9 +25,9 @@ __all__ = [
 # The smallest number whose slot (CRC16 mod 16384) falls into the middle of each sixteenth of the
 # slots: masters own contiguous ranges, so each gets its share of the buckets. Never change these:
 # two releases that disagree would lock different keys.
-_TAGS = (18, 3, 61, 58, 19, 2, 60, 59, 102, 1, 63, 49, 103, 0, 62, 48)
+TAGS = (18, 3, 61, 58, 19, 2, 60, 59, 102, 1, 63, 49, 103, 0, 62, 48)
 
-BUCKETS = len(_TAGS)
+BUCKETS = len(TAGS)
 
 
 class BucketKeys(NamedTuple):
@@ -52,7 +53,7 @@ class NameKeys(NamedTuple):
 
 @lru_cache(maxsize=64)
 def bucket_keys(prefix: str, bucket: int) -> BucketKeys:
-    tag = f"{prefix}:{{{_TAGS[bucket]}}}"
+    tag = f"{prefix}:{{{TAGS[bucket]}}}"
     return BucketKeys(tag, f"{tag}:index", f"{tag}:waited", f"{tag}:fence")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -15,8 +14,9 @@ from redis.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
     parse_url,
+    to_bool,
 )
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import RedisError
 from redis.sentinel import (
     Sentinel,
     SentinelConnectionPool,
@@ -25,20 +25,23 @@ from redis.sentinel import (
 )
 
 from ...exceptions import InvalidLockBackend
+from ...spelling import suggestion
 
-__all__ = ["check_options", "option_names", "parameters", "pool_at"]
+__all__ = ["check_options", "is_internal", "option_names", "parameters", "pool_at", "start_nodes"]
 
 SENTINEL_PORT = 26379
+CLUSTER_PORT = 6379
 
 CLASSES: dict[str, type] = {
     "redis": Connection,
     "rediss": SSLConnection,
     "unix": UnixDomainSocketConnection,
     "sentinel": SentinelManagedConnection,
+    "cluster": Connection,
 }
 FORMS = (
-    "redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/socket?db=0 or "
-    "sentinel://host:26379,host:26379/service/0"
+    "redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/socket?db=0, "
+    "sentinel://host:26379,host:26379/service/0 or cluster://host:6379,host:6379"
 )
 
 # What LOCATION says itself, what redis-py keeps for its own parts, and what is not for locks.
@@ -61,12 +64,26 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
             raise ValueError("it begins with none of " + ", ".join(f"{one}://" for one in CLASSES))
         if address.scheme == "sentinel":
             return _sentinel_pool(address, options)
+        if address.scheme == "cluster":
+            return _cluster_pool(location, address, options)
         return _pool(location, address, options)
-    except (TypeError, ValueError, ImportError, RedisError, DataError) as error:
+    except (TypeError, ValueError, ImportError, RedisError) as error:
         raise InvalidLockBackend(
             f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; what else a connection "
             f"needs goes into {where}['OPTIONS']."
         ) from error
+
+
+def start_nodes(location: str) -> list[tuple[str, int]]:
+    """The nodes of a Cluster that a location names; none for another location.
+
+    Raises ``ValueError``.
+    """
+    address = urlsplit(location)
+    if address.scheme != "cluster":
+        return []
+    hosts = address.netloc.rpartition("@")[2].split(",")
+    return [_host(host, CLUSTER_PORT, "node of the Cluster") for host in hosts]
 
 
 def check_options(options: Mapping[str, Any], own: list[str], location: str, where: str) -> None:
@@ -90,6 +107,9 @@ def option_names(scheme: str, connection_class: Any = None) -> frozenset[str]:
     names = set(_OF_ANY_LOCATION) | parameters(CLASSES.get(scheme, Connection))
     if scheme == "sentinel":
         names |= _OF_SENTINEL | parameters(SentinelManagedSSLConnection)
+    if scheme == "cluster":
+        names |= {"ssl"} | parameters(SSLConnection)
+        names.discard("db")
     if isinstance(connection_class, type):
         names |= parameters(connection_class)
     return frozenset(name for name in names - _NOT_OPTIONS if not is_internal(name))
@@ -121,8 +141,8 @@ def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
                 f"place of {where}['CACHE']."
             )
         return f" A connection to {scheme}:// does not take it; TLS begins with rediss://."
-    near = get_close_matches(str(name), known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = suggestion(str(name), known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:
@@ -146,7 +166,7 @@ def _sentinel_pool(address: SplitResult, options: Mapping[str, Any]) -> Sentinel
     del kwargs["host"]
     of_sentinels = kwargs.pop("sentinel_kwargs", None)
     manager = Sentinel(
-        [_sentinel(host) for host in hosts.split(",")],
+        [_host(host, SENTINEL_PORT, "Sentinel") for host in hosts.split(",")],
         min_other_sentinels=int(kwargs.pop("min_other_sentinels", 0)),
         sentinel_kwargs={
             **{name: value for name, value in kwargs.items() if name.startswith("socket_")},
@@ -155,6 +175,20 @@ def _sentinel_pool(address: SplitResult, options: Mapping[str, Any]) -> Sentinel
         **{name: kwargs.pop(name) for name in ("force_master_ip",) if name in kwargs},
     )
     return SentinelConnectionPool(unquote(service), manager, **kwargs)
+
+
+def _cluster_pool(
+    location: str, address: SplitResult, options: Mapping[str, Any]
+) -> ConnectionPool:
+    """A pool for the first of the start nodes; the others are connected to in the same way."""
+    (host, port), *_ = start_nodes(location)
+    if address.path not in {"", "/", "/0"}:
+        raise ValueError("a Cluster has one database, and no number of it")
+    credentials = address.netloc.rpartition("@")[0]
+    kwargs = _arguments(parse_url(f"redis://{credentials}@cluster?{address.query}"), options)
+    if to_bool(kwargs.pop("ssl", False)):
+        kwargs.setdefault("connection_class", SSLConnection)
+    return ConnectionPool(**kwargs | {"host": host, "port": port, "db": 0})
 
 
 def _arguments(of_url: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,11 +200,11 @@ def _arguments(of_url: dict[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return arguments
 
 
-def _sentinel(host: str) -> tuple[str, int]:
+def _host(host: str, port: int, what: str) -> tuple[str, int]:
     one = urlsplit(f"//{host}")
     if not one.hostname:
-        raise ValueError("it names no host of a Sentinel")
-    return one.hostname, one.port or SENTINEL_PORT
+        raise ValueError(f"it names no host of a {what}")
+    return one.hostname, one.port or port
 
 
 def _database(text: str) -> int:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from ..base import Entry
 from .keys import name_keys
-from .node import Node
-from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
+from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 from .records import split_hold
+from .replies import Exchanger
 
 __all__ = ["entries_of"]
 
 
-def entries_of(node: Node, prefix: str, names: Sequence[str]) -> list[Entry]:
+def entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> list[Entry]:
     """The entries of these names, in their order; of one name the soonest end first."""
     return [
         entry
@@ -22,9 +22,9 @@ def entries_of(node: Node, prefix: str, names: Sequence[str]) -> list[Entry]:
     ]
 
 
-def _entries_of(node: Node, prefix: str, names: Sequence[str]) -> Iterator[Entry]:
+def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[Entry]:
     keys = [name_keys(prefix, name) for name in names]
-    time, *lines = ask_each(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
     now = ms_of(time)
     # Of what is damaged nothing but the expiry tells when it ends.
     questions: list[Words] = [
@@ -33,7 +33,7 @@ def _entries_of(node: Node, prefix: str, names: Sequence[str]) -> Iterator[Entry
         else ("PTTL", one.hold)
         for one, line in zip(keys, lines, strict=True)
     ]
-    for name, line, answer in zip(names, lines, ask_each(node, questions), strict=True):
+    for name, line, answer in zip(names, lines, ask(node, questions), strict=True):
         if line is None:
             yield from (Entry(name, who, (ends - now) / 1000) for who, ends in pairs(answer) if who)
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Replies"]
+__all__ = ["Exchanger", "Replies"]
 
 
 class Replies(NamedTuple):
@@ -16,3 +17,9 @@ class Replies(NamedTuple):
 
     replies: list[Any]
     again: bool
+
+
+class Exchanger(Protocol):
+    """A node, or several that stand for one."""
+
+    def exchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies: ...

@@ -52,7 +52,8 @@ def pool_that_asks_once(pool: ConnectionPool, timeout: float) -> SentinelConnect
         sentinel_kwargs=_times(manager, timeout) | {"retry": Retry(NoBackoff(), 0)},
         **_address_of_primary(manager),
     )
-    return SentinelConnectionPool(pool.service_name, asked_once, is_master=pool.is_master)
+    # Of the primary, also where the pool is for reading: what a replica says is too old for a lock.
+    return SentinelConnectionPool(pool.service_name, asked_once)
 
 
 class AsyncPrimary:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
@@ -13,11 +14,16 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .errors import happened
-from .sources import Source, source_of
+from .sources import ClusterSource, Source, source_of
+from .subscriber import Subscriber
 
 __all__ = ["check"]
 
+PUBLISH = "return redis.call('PUBLISH', ARGV[1], '')"
+
 OLDEST_SERVER = (6, 2)
+# Sharded pub/sub came with it.
+OLDEST_CLUSTER = (7, 0)
 
 SEPARATE = (
     'Give the locks another database number: LOCKS = {"default": {"LOCATION": "redis://.../1"}}, '
@@ -31,7 +37,8 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
     if not deploy:
         return [*_check_coroutines(source)]
     try:
-        server: dict[str, Any] = source.client().info()
+        servers: list[dict[str, Any]] = [client.info() for client in source.clients()]
+        abilities = [*_check_abilities(config, source, servers[0])]
     except (RedisError, OSError) as error:
         named = config.location and f"{_where(config)}['LOCATION'] and ['OPTIONS']"
         return [
@@ -45,10 +52,26 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
             )
         ]
     return [
-        *_check_version(config, server),
-        *_check_eviction(config, server),
-        *_check_shared_database(config, source, server),
+        *_first(_check_version(config, server) for server in servers),
+        *_check_mode(config, source, servers[0]),
+        *_first(_check_role(config, server) for server in servers),
+        *abilities,
+        *_first(_check_eviction(config, server) for server in servers),
+        *_first(_check_shared_database(config, source, server) for server in servers),
     ]
+
+
+def _first(found: Iterable[Iterable[CheckMessage]]) -> Iterator[CheckMessage]:
+    """What is said of the first of several servers of which anything is."""
+    for messages in map(list, found):
+        if messages:
+            yield from messages
+            return
+
+
+def _is_in_cluster(server: dict[str, Any]) -> bool:
+    # Valkey has no redis_mode.
+    return bool(server.get("cluster_enabled"))
 
 
 def _where(config: LockConfig) -> str:
@@ -67,11 +90,70 @@ def _check_coroutines(source: Source) -> Iterator[CheckMessage]:
 def _check_version(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
     # Valkey says here which Redis it is compatible with.
     version = str(server.get("redis_version", "0"))
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+    in_cluster = _is_in_cluster(server)
+    oldest = OLDEST_CLUSTER if in_cluster else OLDEST_SERVER
+    if tuple(int(part) for part in version.split(".")[:2]) < oldest:
+        what = "a Cluster of" if in_cluster else "the server is"
         yield Error(
-            f"{_where(config)}: the server is Redis {version}, which is too old.",
-            hint="Locks need Redis 6.2 or newer, or Valkey.",
+            f"{_where(config)}: {what} Redis {version}, which is too old.",
+            hint=f"Locks need Redis {oldest[0]}.{oldest[1]} or newer, or Valkey"
+            f"{', for a Cluster' if in_cluster else ''}.",
             id="locks.E002",
+        )
+
+
+def _check_mode(
+    config: LockConfig, source: Source, server: dict[str, Any]
+) -> Iterator[CheckMessage]:
+    in_cluster = _is_in_cluster(server)
+    if in_cluster == isinstance(source, ClusterSource):
+        return
+    yield Error(
+        f"{_where(config)}: the server is {'one node' if in_cluster else 'no node'} of a Cluster.",
+        hint='Write "LOCATION": "cluster://host:6379,host:6379" with some of its nodes.'
+        if in_cluster
+        else 'Write "LOCATION": "redis://host:6379/0".',
+        id="locks.E005",
+    )
+
+
+def _check_role(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
+    if server.get("role") == "slave":
+        primary = f"{server.get('master_host')}:{server.get('master_port')}"
+        yield Error(
+            f"{_where(config)}: the server is a replica of {primary}, and what is written to it is "
+            "refused or lost.",
+            hint=f"Locks need the primary: name {primary}, the Sentinels that know it, or the "
+            "Cluster.",
+            id="locks.E006",
+        )
+
+
+def _check_abilities(
+    config: LockConfig, source: Source, server: dict[str, Any]
+) -> Iterator[CheckMessage]:
+    """What proxies leave out: scripts, and messages whose hearers are all counted."""
+    if isinstance(source, ClusterSource) or server.get("role") == "slave":
+        return
+    channel = f"{config.key_prefix}:wake:check-{secrets.token_hex(8)}"
+    subscriber, lacks = Subscriber(source), ""
+    try:
+        subscriber.open()
+        subscriber.send("SUBSCRIBE", channel)
+        if isinstance(refusal := subscriber.reply(), Exception):
+            lacks = f"takes no SUBSCRIBE ({refusal})"
+        elif not source.client().eval(PUBLISH, 0, channel):
+            lacks = "does not count who hears a PUBLISH, so that waiters would be passed over"
+    except ResponseError as error:
+        lacks = f"runs no script that publishes ({error})"
+    finally:
+        subscriber.close()
+    if lacks:
+        yield Error(
+            f"{_where(config)}: the server {lacks}.",
+            hint="If it is a proxy, name the server behind it: locks need scripts and pub/sub. "
+            "Else give the user the rights that the documentation of the backend lists.",
+            id="locks.E007",
         )
 
 
@@ -103,7 +185,7 @@ def _check_shared_database(
         "calls it deletes the locks."
     )
     # A Cluster has only one database.
-    in_cluster = server.get("redis_mode") == "cluster"
+    in_cluster = _is_in_cluster(server)
     if any(isinstance(caches[alias], RedisCache) for alias in sharing) and not in_cluster:
         yield Error(text, hint=SEPARATE, id="locks.E004")
     else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis.asyncio.connection as aio
@@ -16,17 +17,19 @@ from redis.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
+from ...names import dotted_path
 from .caches import pool_of_cache
 from .credentials import for_coroutines
-from .locations import check_options, is_internal, parameters, pool_at
+from .locations import check_options, is_internal, parameters, pool_at, start_nodes
 from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes
+from .slots import Address, owners
 
-__all__ = ["Source", "source_of"]
+__all__ = ["ClusterSource", "Source", "source_of"]
 
 # Time-out (seconds) of a connection whose settings name none.
 TIMEOUT = 5.0
@@ -63,7 +66,9 @@ def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) ->
         pool = pool_of_cache(config.cache, where)
         entry = f"CACHES[{config.cache!r}], of which {where} makes use,"
     try:
-        source = Source(pool, where, "" if config.location else f"cache {config.cache!r}")
+        of = "" if config.location else f"cache {config.cache!r}"
+        start = start_nodes(config.location)
+        source = ClusterSource(pool, start, where, of) if start else Source(pool, where, of)
         source.connection()
     except (TypeError, ValueError, AttributeError, RedisError) as error:
         raise InvalidLockBackend(
@@ -90,11 +95,7 @@ class Source:
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
         address, self.at, self.place = self._found_at(kwargs)
         self.where = f"{where}, {of or address}"
-        if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
-            raise InvalidLockBackend(
-                f"{where} has a redis_connect_func that is a coroutine function; threads call it "
-                "too. Write an ordinary function."
-            )
+        self._refuse_unusable(kwargs)
         self._async_class = self._twin(kwargs)
         self.without_async = "" if self._async_class else self._obstacle()
         self.after_fork()
@@ -137,6 +138,10 @@ class Source:
         connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
         return Redis(connection_pool=ConnectionPool(connection_class=connect))
 
+    def clients(self) -> list[Redis]:
+        """A client for each server that has locks. Raises what redis-py raises."""
+        return [self.client()]
+
     def _kwargs(self) -> dict[str, Any]:
         kwargs = {
             name: value
@@ -173,6 +178,25 @@ class Source:
         at = f"{host}:{port}"
         return f"{scheme}://{at}/{self.database}", at, (host.lower(), port, self.database)
 
+    def _refuse_unusable(self, kwargs: Mapping[str, Any]) -> None:
+        """Raise ``InvalidLockBackend`` for connections that threads cannot talk through."""
+        if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
+            raise InvalidLockBackend(
+                f"{self.where}, has a redis_connect_func that is a coroutine function; threads "
+                "call it too. Write an ordinary function."
+            )
+        if issubclass(self._kind, AsyncConnection):
+            raise InvalidLockBackend(
+                f"{self.where}, has a connection_class for coroutines, {dotted_path(self._kind)}. "
+                "Write the one for threads; coroutines use its counterpart by themselves."
+            )
+        if any(one.__module__.partition(".")[0] == "fakeredis" for one in self._kind.__mro__):
+            raise InvalidLockBackend(
+                f"{self.where}, leads to fakeredis, which cannot keep locks. For tests, keep them "
+                "in memory by the fixture locks, or override_locks() of django_redislock.testing; "
+                "the fixture redislock_server starts a real server."
+            )
+
     def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
         """The asyncio class that takes all the settings."""
         twin = TWINS.get(self.pool.connection_class)
@@ -205,3 +229,45 @@ class Source:
             f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
             f"asyncio connection for {what}. Use lock() without await, or leave that out."
         )
+
+
+class ClusterSource(Source):
+    """A Cluster, of which some nodes are known to begin with. Its own connections lead to one."""
+
+    def __init__(
+        self, pool: ConnectionPool, start: Sequence[tuple[str, int]], where: str, of: str = ""
+    ) -> None:
+        self.start = list(start)
+        super().__init__(pool, where, of)
+
+    def node_at(self, host: str, port: int) -> Source:
+        """The source of a node of it."""
+        kwargs = self.pool.connection_kwargs | {"host": host, "port": port}
+        pool = ConnectionPool(connection_class=self.pool.connection_class, **kwargs)
+        return Source(pool, self.where)
+
+    def client(self) -> Redis:
+        """A client of a start node that answers, or of the last one."""
+        return self._asked()[1]
+
+    def clients(self) -> list[Redis]:
+        """A client for each server that has locks; for a start node that is in no Cluster."""
+        asked, client = self._asked()
+        try:
+            found = owners(client.execute_command("CLUSTER", "SLOTS"), asked)
+        except ResponseError:
+            return [client]
+        return [self.node_at(*one).client() for one in dict.fromkeys(found) if one]
+
+    def _asked(self) -> tuple[Address, Redis]:
+        for host, port in self.start:
+            client = self.node_at(host, port).client()
+            with suppress(RedisError, OSError):
+                client.ping()
+                break
+        return Address(host, port), client
+
+    def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
+        nodes = ",".join(f"{host}:{port}" for host, port in self.start)
+        place = frozenset((host.lower(), port) for host, port in self.start)
+        return f"cluster://{nodes}", f"the Cluster {nodes}", place

@@ -27,6 +27,7 @@ from ..selectors import (
     complain,
     length_of_time,
     reasons,
+    whole_number,
 )
 from ..table import Table, can_write_all, height_of, width_of
 
@@ -45,6 +46,9 @@ BESIDE = 6
 # So many are put in order; more are written as they are found.
 FEW = 1000
 
+# How many lines are written together.
+LINES = 1000
+
 
 class Command(BaseCommand):
     help = "List the live locks: who holds what, and for how long."
@@ -55,7 +59,7 @@ class Command(BaseCommand):
         add_selectors(parser)
         parser.add_argument(
             "--max",
-            type=int,
+            type=whole_number,
             default=100,
             metavar="N",
             help="list N locks at the most, those whose lease ends first; 0: all, in no order "
@@ -86,7 +90,7 @@ class Command(BaseCommand):
         can_write_all(self.stdout)
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
-        self._most = self._max = max(0, options["max"])
+        self._most = self._max = whole_number(str(options["max"]))
         self._format = options["format"]
         every = options["watch"]
         if options["waits"]:
@@ -191,7 +195,7 @@ class Command(BaseCommand):
 
     def _write_all(self, lines: Iterable[str]) -> None:
         lines = iter(lines)
-        while some := list(islice(lines, 1000)):
+        while some := list(islice(lines, LINES)):
             self.stdout.write("\n".join(some))
 
     def _lines(self, selection: Selection) -> list[str]:

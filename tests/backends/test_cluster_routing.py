@@ -1,0 +1,80 @@
+"""Which node a command goes to, by what it says itself and by what nodes say of slots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    TryAgainError,
+)
+
+from django_redislock.backends.redis import hour
+from django_redislock.backends.redis.commands import call, pack
+from django_redislock.backends.redis.driver import error_of
+from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
+from django_redislock.backends.redis.scripts import ACQUIRE, with_text
+from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
+
+ASKED = Address("here", 7000)
+
+
+@pytest.mark.parametrize("name", ["a", "order:42", "x:{3}:y", "{18}", ":{0}:hold:{1}"])
+@pytest.mark.parametrize("prefix", ["lock", "a:b", ""])
+def test_a_command_goes_where_its_first_key_is(name: str, prefix: str) -> None:
+    command = call(ACQUIRE, prefix, name, "token", ("1 {2} :{3}:",))
+    assert buckets_of([command]) == [bucket_of(name)]
+    assert SLOTS[bucket_of(name)] == key_slot(name_keys(prefix, name).queue.encode())
+
+
+def test_the_texts_of_scripts_are_not_taken_for_keys() -> None:
+    command = with_text(call(ACQUIRE, "lock", "a", "token", ()))
+    assert command.startswith(b"*")
+    assert buckets_of([command]) == [bucket_of("a")]
+    keys = [f"{bucket_keys('lock', 7).tag}:metrics:0"]
+    assert buckets_of([pack("EVAL", hour.ADD, 1, *keys, 1)]) == [7]
+
+
+def test_what_has_no_key_goes_along_with_what_follows_it() -> None:
+    time, index = pack("TIME"), pack("ZCARD", bucket_keys("lock", 5).listed)
+    assert buckets_of([time, index, time, time]) == [5, 5, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "made_by"),
+    [
+        ("MOVED 511 h:1", MovedError),
+        ("ASK 511 h:1", AskError),
+        ("TRYAGAIN x", TryAgainError),
+        ("CLUSTERDOWN x", ClusterDownError),
+        ("MASTERDOWN x", MasterDownError),
+    ],
+)
+def test_what_nodes_say_is_known_with_every_release_of_redis_py(text: str, made_by: type) -> None:
+    assert type(error_of(text)) is made_by
+
+
+def reply(*ranges: Any) -> list[Any]:
+    return [[first, last, [host, port, b"id"]] for first, last, host, port in ranges]
+
+
+def test_each_bucket_has_the_owner_of_its_slot() -> None:
+    found = owners(reply((0, 8191, b"a", 1), (8192, 16383, b"b", 2)), ASKED)
+    assert found == [Address("a", 1)] * 8 + [Address("b", 2)] * 8
+
+
+@pytest.mark.parametrize("hidden", [b"", None, b"?"])
+def test_a_node_that_hides_its_name_is_where_it_was_asked(hidden: bytes | None) -> None:
+    assert owners(reply((0, 16383, hidden, 7001)), ASKED) == [Address("here", 7001)] * BUCKETS
+
+
+def test_buckets_without_an_owner_are_known_as_such() -> None:
+    found = owners(reply((0, 511, b"a", 1)), ASKED)
+    assert found == [Address("a", 1)] + [None] * (BUCKETS - 1)
+    with pytest.raises(ClusterDownError):
+        owners(reply(), ASKED)

@@ -1,0 +1,52 @@
+"""Waiters of a process, and what they are told."""
+
+from __future__ import annotations
+
+import threading
+
+from django_redislock.backends.waiters import MOST_HEARD, ThreadWaiter, Turn, Waiters
+
+TURN = Turn(7, 60.0)
+
+
+def test_a_turn_that_two_connections_bring_is_told_once() -> None:
+    waiters, waiter, start = Waiters(), ThreadWaiter(), threading.Barrier(2)
+    waiters.enter("a", "token", waiter)
+    told: list[bool] = []
+
+    def bring() -> None:
+        start.wait()
+        told.append(waiters.tell("a", "token", TURN))
+
+    threads = [threading.Thread(target=bring) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [True, True], "nobody gives it back"
+    assert waiter.hear(1) == TURN
+    assert waiter.hear(0.01) is None
+
+
+def test_a_turn_that_was_taken_is_known_again_for_a_while() -> None:
+    waiters = Waiters()
+    waiters.enter("a", "token", ThreadWaiter())
+    assert waiters.tell("a", "token", TURN)
+    waiters.leave("a", "token")
+    assert waiters.tell("a", "token", TURN)
+    assert not waiters.tell("a", "token", Turn(8, 60.0)), "nobody waits for this one"
+    waiters.enter("a", "token", ThreadWaiter())
+    for fence in range(100, 100 + MOST_HEARD):
+        assert waiters.tell("a", "token", Turn(fence, 60.0))
+    waiters.leave("a", "token")
+    assert not waiters.tell("a", "token", TURN)
+
+
+def test_those_are_asked_to_look_whom_it_concerns() -> None:
+    waiters, one, other = Waiters(), ThreadWaiter(), ThreadWaiter()
+    waiters.enter("a", "1", one)
+    waiters.enter("b", "2", other)
+    waiters.nudge_all(lambda name: name == "a")
+    assert (one._told.qsize(), other._told.qsize()) == (1, 0)
+    waiters.nudge_all()
+    assert (one._told.qsize(), other._told.qsize()) == (2, 1)

@@ -1,0 +1,66 @@
+"""Faults of a Cluster: its slots move, and its primaries end or are replaced."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from django_redislock.backends.redis.slots import SLOTS
+from tests.faults.faults import ServerFault
+
+if TYPE_CHECKING:
+    from tests.faults.scene import Scene
+    from tests.support.cluster import ClusterSet
+
+
+class ClusterFault(ServerFault):
+    """Nothing happens. Each process has more to do than usual, on three primaries."""
+
+    name = "cluster"
+    uses_cluster = True
+
+    def once(self, scene: Scene) -> None:
+        time.sleep(scene.random.uniform(0.1, 0.5))
+        assert scene.cluster is not None
+        self.change(scene, scene.cluster)
+
+    def change(self, scene: Scene, cluster: ClusterSet) -> None:
+        """Let it happen once to the Cluster, and put it right again."""
+
+
+class MoveSlots(ClusterFault):
+    """Slots move with their keys, key by key or in one step."""
+
+    name = "cluster-slots"
+
+    def change(self, scene: Scene, cluster: ClusterSet) -> None:
+        slot = scene.random.choice(SLOTS)
+        owner = cluster.owner_of(slot)
+        to = scene.random.choice([one for one in cluster.owners() if one is not owner])
+        scene.random.choice([cluster.move, cluster.move_whole])(slot, to)
+
+
+class FailOver(ClusterFault):
+    """A replica takes the place of its primary by hand, which loses nothing."""
+
+    name = "cluster-failover"
+
+    def change(self, scene: Scene, cluster: ClusterSet) -> None:
+        cluster.fail_over(scene.random.choice(cluster.owners()))
+
+
+class LosePrimary(ClusterFault):
+    """A primary is killed, its replica takes its place, and it comes back as the replica."""
+
+    name = "cluster-kill"
+    # What the replica had not copied yet is lost.
+    keeps_data = False
+
+    def change(self, scene: Scene, cluster: ClusterSet) -> None:
+        primary = scene.random.choice(cluster.owners())
+        cluster.lose(primary)
+        primary.restart()
+        cluster.wait_until_agreed()
+
+
+ALL: list[type[ClusterFault]] = [ClusterFault, MoveSlots, FailOver, LosePrimary]

@@ -1,0 +1,109 @@
+"""Locks on a Cluster: all verbs, on all its nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+
+import pytest
+
+from django_redislock import LockLost, lock
+from django_redislock.backends.base import Extension
+from django_redislock.backends.redis.keys import BUCKETS
+from tests.support.processes import wait_until
+from tests.topologies.places import (
+    NAMES,
+    backend,
+    key_of,
+    nodes,
+    waiting,
+)
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_every_bucket_has_a_lock_on_some_node(servers):
+    with ExitStack() as stack:
+        held = [stack.enter_context(lock(name, wait=0)) for name in NAMES]
+        for name, one in zip(NAMES, held, strict=True):
+            assert not lock(name).acquire(wait=0)
+            assert one.owned()
+            one.extend(30)
+        owners = {nodes().topology.owners[bucket] for bucket in range(BUCKETS)}
+        assert len(owners) == 3
+        with servers.client(servers.owner(key_of(NAMES[0]))) as client:
+            assert client.exists(key_of(NAMES[0]))
+    assert backend().list().total == 0
+
+
+async def test_coroutines_find_each_bucket_too(servers):
+    async def use_lock(name: str) -> int:
+        async with lock(name, wait=10) as held:
+            assert not await lock(name).aacquire(wait=0)
+            await held.aextend(30)
+            return held.fence
+
+    assert all(await asyncio.gather(*(use_lock(name) for name in NAMES * 3)))
+    assert await asyncio.to_thread(lambda: backend().list().total) == 0
+
+
+def test_listing_walking_and_clearing_go_over_all_nodes(servers):
+    held = [lock(name, lease=100 + end, renew=False) for end, name in enumerate(NAMES)]
+    for handle in held:
+        assert handle.acquire(wait=0)
+    page = backend().list(0, 100)
+    assert [hold.name for hold in page.holds] == NAMES, "soonest end first"
+    assert page.total == len(NAMES)
+    assert [hold.name for hold in backend().list(5, 8).holds] == NAMES[5:8]
+    walked = [entry.name for some in backend().walk() for entry in some]
+    assert sorted(walked) == sorted(NAMES)
+    tokens = [(hold.name, hold.token) for hold in page.holds]
+    assert list(backend().force_release_all(tokens)) == [True] * len(NAMES)
+    assert backend().list().total == 0
+    for handle in held:
+        with pytest.raises(LockLost):
+            handle.release()
+
+
+def test_what_goes_to_several_nodes_travels_in_one_go_to_each(servers, monkeypatch):
+    with ExitStack() as stack:
+        for name in NAMES:
+            stack.enter_context(lock(name, wait=0))
+        backend().list()
+        sent = []
+        for node in {owner for owner in nodes().topology.owners if owner}:
+            exchange = node.exchange
+            monkeypatch.setattr(
+                node,
+                "exchange",
+                lambda commands, within=None, do=exchange: sent.append(do) or do(commands, within),
+            )
+        extensions = [Extension(one.name, one.token, 60) for one in backend().list().holds]
+        sent.clear()
+        assert None not in backend().extend(extensions)
+        assert len(sent) == 3
+
+
+def test_the_queue_is_handed_over_on_every_node(servers):
+    holders = {name: lock(name, lease=60) for name in NAMES[::5]}
+    for name, holder in holders.items():
+        assert holder.acquire(wait=0)
+        (first, one), (second, other) = waiting(name), waiting(name)
+        holder.release()
+        one.join(30)
+        assert first.held
+        assert not second.held
+        first.release()
+        other.join(30)
+        assert second.fence > first.fence > holder.fence
+        second.release()
+
+
+def test_a_forced_release_is_told_on_every_node(servers):
+    for name in NAMES[::5]:
+        # Only a process that waits, or has waited, in the bucket hears of it.
+        backend().listen(name, 30)
+        held = lock(name, lease=60)
+        assert held.acquire(wait=0)
+        assert backend().force_release(name, held.token)
+        wait_until(lambda: not held.held)  # noqa: B023 - called at once

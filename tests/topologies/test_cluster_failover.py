@@ -1,0 +1,109 @@
+"""Locks on a Cluster whose primaries end and are replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from django_redislock import LockUnavailable, lock
+from django_redislock.backends.base import Claim
+from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.holder import Holder
+from tests.support.processes import wait_until
+from tests.topologies.places import (
+    NAMES,
+    backend,
+    key_of,
+    sure,
+    waiting,
+)
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_a_hold_lives_through_the_loss_of_its_primary(failing):
+    name = NAMES[7]
+    with lock(name, lease=20) as held:
+        failing.copied()
+        lost = failing.owner(key_of(name))
+        failing.lose(lost)
+        left = held.remaining()
+        wait_until(lambda: held.remaining() > left)
+        assert sure(held.owned)
+        assert not sure(lambda: lock(name).acquire(wait=0))
+        lost.restart()
+        failing.wait_until_agreed()
+    with lock(name, wait=10) as again:
+        assert again.fence > held.fence
+
+
+def test_who_waits_hears_of_its_turn_from_the_promoted_replica(failing):
+    name = NAMES[8]
+    holder = lock(name, lease=60)
+    holder.acquire()
+    waiter, thread = waiting(name)
+    failing.copied()
+    lost = failing.owner(key_of(name))
+    failing.lose(lost)
+    with suppress(LockUnavailable):  # then it is released as soon as it can be
+        holder.release()
+    thread.join(60)
+    assert waiter.fence > holder.fence
+    waiter.release()
+    lost.restart()
+    failing.wait_until_agreed()
+
+
+def test_nothing_is_lost_in_a_failover_by_hand(failing):
+    name = NAMES[9]
+    with lock(name, lease=20) as held:
+        waiter, thread = waiting(name)
+        failing.fail_over(failing.owner(key_of(name)))
+        held.extend(60)
+        wait_until(lambda: backend().listening(name), what="it listens on the other node")
+    thread.join(60)
+    assert waiter.fence > held.fence
+    waiter.release()
+
+
+def test_who_waits_listens_elsewhere_when_its_primary_stands_still(failing, use, monkeypatch):
+    """Nothing comes from there, not even that the connection is closed."""
+    # The thread of a node without names ends after that time, and would tell it then.
+    monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 60)
+    options = {"grant_lease": 500, "socket_timeout": 1, "metrics": False}
+    use("", entry=failing.entry | {"OPTIONS": options})
+    name = NAMES[11]
+    stranger = RedisLockBackend(backend().config, **options)
+    stranger.acquire(Claim(name, "0" * 32, 1, 600.0, Holder().pack()))
+    waiter, thread = waiting(name)
+    failing.copied()
+    owner = failing.owner(key_of(name))
+    replica = failing.replica_of(owner)
+    with failing.standing_still(owner):
+        failing.wait_for_promotion(replica)
+        # Somebody of this process finds out.
+        assert not sure(lambda: lock(name).acquire(wait=0))
+        # Sooner than a PING that is not answered would tell it.
+        wait_until(lambda: backend().listening(name), within=6)
+        assert sure(lambda: stranger.release(name, "0" * 32))
+        thread.join(15)
+        assert waiter.held
+    waiter.release()
+    stranger.close()
+    failing.wait_until_agreed()
+
+
+async def test_coroutines_find_the_promoted_replica(failing):
+    name = NAMES[10]
+    async with lock(name, lease=20) as held:
+        await asyncio.to_thread(failing.copied)
+        lost = failing.owner(key_of(name))
+        await asyncio.to_thread(failing.lose, lost)
+        left = held.remaining()
+        await asyncio.to_thread(wait_until, lambda: held.remaining() > left)
+        async with lock(f"{name} other", wait=30) as other:
+            assert other.fence
+    await asyncio.to_thread(lost.restart)
+    await asyncio.to_thread(failing.wait_until_agreed)

@@ -1,0 +1,137 @@
+"""Locks on a Cluster while slots move from node to node."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from django_redislock import LockLost, LockUnavailable, lock
+from django_redislock.backends.redis.keys import bucket_of
+from tests.support.processes import wait_until
+from tests.topologies.places import (
+    NAMES,
+    another,
+    backend,
+    key_of,
+    nodes,
+    slot_of,
+    waiting,
+)
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_a_moved_slot_is_found_again(servers):
+    name = NAMES[0]
+    with lock(name, wait=0) as held:
+        to = another(servers, name)
+        servers.move(slot_of(name), to)
+        held.extend(30)
+        owner = nodes().topology.owners[bucket_of(name)]
+        assert owner is not None
+        assert owner.source.at == f"127.0.0.1:{to.port}", "it is asked at once from now on"
+        assert not lock(name).acquire(wait=0)
+        fence = held.fence
+    with lock(name, wait=0) as held:
+        assert held.fence > fence
+
+
+def test_a_slot_that_moves_in_one_step_is_found_again(servers):
+    name = NAMES[11]
+    holder = lock(name, lease=60)
+    assert holder.acquire(wait=0)
+    waiter, thread = waiting(name)
+    servers.move_whole(slot_of(name), another(servers, name))
+    holder.extend(30)
+    wait_until(lambda: backend().listening(name), what="it listens on the other node")
+    holder.release()
+    thread.join(30)
+    assert waiter.fence > holder.fence
+    waiter.release()
+
+
+def test_a_redirection_is_no_second_attempt(servers):
+    """The release of a hold that is lost says so, though it went to the wrong node first."""
+    name = NAMES[12]
+    held = lock(name, lease=60, renew=False)
+    assert held.acquire(wait=0)
+    assert backend().force_release(name, held.token)
+    servers.move(slot_of(name), another(servers, name))
+    assert not backend().release(name, held.token)
+    with pytest.raises(LockLost):
+        held.release()
+
+
+async def test_a_moved_slot_is_found_again_by_coroutines(servers):
+    name = NAMES[1]
+    async with lock(name, wait=0) as held:
+        await asyncio.to_thread(lambda: servers.move(slot_of(name), another(servers, name)))
+        await held.aextend(30)
+        assert not await lock(name).aacquire(wait=0)
+
+
+def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(servers, use):
+    # Nobody looks by the clock.
+    use("", entry=servers.entry | {"OPTIONS": {"grant_lease": 500, "metrics": False}})
+    name = NAMES[2]
+    holder = lock(name, lease=600)
+    assert holder.acquire(wait=0)
+    (first, one), (second, other) = waiting(name), waiting(name)
+    servers.move(slot_of(name), another(servers, name))
+    # Sooner than whatever else this process asks about the name would tell it.
+    wait_until(lambda: backend().listening(name), within=6, what="they listen on the other node")
+    holder.release()
+    one.join(30)
+    assert first.held
+    first.release()
+    other.join(30)
+    assert second.fence > first.fence > holder.fence
+    second.release()
+
+
+def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers):
+    """Its keys are then on two nodes, and no script may run on either."""
+    name = NAMES[3]
+    holder = lock(name, lease=60, renew=False)
+    assert holder.acquire(wait=0)
+    with servers.moving(slot_of(name), another(servers, name)):
+        # Commands of one key find it wherever it is.
+        assert [hold.name for hold in backend().list().holds] == [name]
+        extending = threading.Thread(target=holder.extend, args=(50,))
+        extending.start()
+    extending.join(30)
+    assert holder.remaining() > 40
+    with servers.moving(slot_of(name), another(servers, name)) as owner:
+        servers.move_keys(slot_of(name), owner, another(servers, name))
+        assert [hold.name for hold in backend().list().holds] == [name]
+    holder.release()
+
+
+def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers):
+    name = NAMES[4]
+    with lock(name, wait=0), servers.moving(slot_of(name), another(servers, name)):
+        with pytest.raises(LockUnavailable, match="is moving these locks from one node to another"):
+            lock(name).acquire(wait=0)
+
+
+def test_a_new_node_learns_the_scripts(servers):
+    name = NAMES[5]
+    with lock(name, wait=0):
+        pass
+    new = servers.add_primary()
+    servers.move(slot_of(name), new)
+    with lock(name, wait=0):
+        with servers.client(new) as client:
+            assert client.exists(key_of(name))
+
+
+async def test_a_new_node_learns_the_scripts_of_coroutines(servers):
+    name = NAMES[6]
+    async with lock(name, wait=0):
+        pass
+    new = await asyncio.to_thread(servers.add_primary)
+    await asyncio.to_thread(servers.move, slot_of(name), new)
+    async with lock(name, wait=0):
+        pass

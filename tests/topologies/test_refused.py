@@ -1,0 +1,122 @@
+"""Servers that locks cannot be kept on, and what the errors and the checks say of them."""
+
+from __future__ import annotations
+
+import pytest
+from redis.connection import ConnectionPool
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis import server_checks
+from django_redislock.backends.redis.server_checks import _check_version
+from django_redislock.backends.redis.sources import Source
+from django_redislock.backends.redis.subscriber import Subscriber
+from django_redislock.checks import check_backends
+from django_redislock.conf import LockConfig
+from django_redislock.testing.servers import HOST, EmbeddedServer
+from tests.support.cluster import ClusterSet
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_the_end(use):
+    yield
+    lock_backends["default"].close()
+
+
+def test_a_cluster_without_sharded_messages_is_refused_by_name(use):
+    """As one of Redis 6.2 is: PUBLISH counts those who listen on one node, and passes others by."""
+    with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
+        use("", entry=servers.entry)
+        with pytest.raises(LockUnavailable, match=r"older than Redis 7\.0.*Valkey, for a Cluster"):
+            lock("a").acquire(wait=0)
+
+
+async def test_a_cluster_without_sharded_messages_is_refused_by_coroutines_too(use):
+    with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
+        use("", entry=servers.entry)
+        with pytest.raises(LockUnavailable, match=r"older than Redis 7\.0"):
+            await lock("a").aacquire(wait=0)
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(1, 1), (0, 0)])
+def test_the_check_knows_that_a_cluster_has_to_be_newer(mode, refused):
+    server = {"redis_version": "6.2.14", "cluster_enabled": mode}
+    messages = list(_check_version(LockConfig(), server))
+    assert [message.id for message in messages] == ["locks.E002"] * refused
+    assert all("a Cluster of Redis 6.2.14" in message.msg for message in messages)
+
+
+def test_one_node_of_a_cluster_is_no_server_of_its_own(use, cluster):
+    use("", entry={"LOCATION": cluster.primaries[0].url})
+    with pytest.raises(LockUnavailable, match="is a node of a Cluster.*cluster://host"):
+        for number in range(50):
+            lock(f"a{number}").acquire(wait=0)
+    ids = [message.id for message in check_backends(deploy=True)]
+    assert "locks.E005" in ids
+
+
+def test_a_server_of_its_own_is_no_cluster(use, redis_url):
+    use("", entry={"LOCATION": redis_url.replace("redis://", "cluster://").removesuffix("/0")})
+    with pytest.raises(LockUnavailable, match="It is no Cluster. Write redis:// in LOCATION"):
+        lock("a").acquire(wait=0)
+    (message,) = check_backends(deploy=True)
+    assert message.id == "locks.E005"
+    assert "no node of a Cluster" in message.msg
+
+
+def test_a_replica_is_named_with_its_primary(use):
+    with (
+        EmbeddedServer() as primary,
+        EmbeddedServer(args=("--replicaof", HOST, str(primary.port))) as replica,
+    ):
+        use("", entry={"LOCATION": replica.url})
+        (message,) = check_backends(deploy=True)
+        assert message.id == "locks.E006"
+        assert f"{HOST}:{primary.port}" in message.msg
+        lock_backends["default"].close()
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("EVAL", "runs no script that publishes"),
+        ("PUBLISH", "runs no script that publishes"),
+        ("SUBSCRIBE", "takes no SUBSCRIBE"),
+    ],
+)
+def test_a_proxy_that_leaves_commands_out_is_an_error(use, missing, words):
+    with EmbeddedServer(args=("--rename-command", missing, "")) as server:
+        use("", entry={"LOCATION": server.url})
+        (message,) = check_backends(deploy=True)
+        assert message.id == "locks.E007"
+        assert words in message.msg
+
+
+def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(use, redis_url, monkeypatch):
+    """As one does whose connections lead to several servers."""
+    with EmbeddedServer() as other:
+        elsewhere = Source(ConnectionPool.from_url(other.url), "elsewhere")
+        monkeypatch.setattr(server_checks, "Subscriber", lambda source: Subscriber(elsewhere))
+        use("", entry={"LOCATION": redis_url.replace("/0", "/9")})
+        (message,) = check_backends(deploy=True)
+        assert message.id == "locks.E007"
+        assert "does not count who hears a PUBLISH" in message.msg
+
+
+def test_one_node_that_evicts_is_a_warning_for_all(use, cluster):
+    use("", entry=cluster.entry)
+    with cluster.client(cluster.primaries[-1]) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("maxmemory", "100mb")
+        try:
+            (message,) = check_backends(deploy=True)
+        finally:
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+    assert message.id == "locks.W002"
+
+
+def test_a_cluster_passes_the_checks(use, cluster):
+    use("", entry=cluster.entry)
+    assert check_backends(deploy=True) == []
