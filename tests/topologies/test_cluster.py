@@ -107,3 +107,29 @@ def test_a_forced_release_is_told_on_every_node(servers):
         assert held.acquire(wait=0)
         assert backend().force_release(name, held.token)
         wait_until(lambda: not held.held)  # noqa: B023 - called at once
+
+
+def test_what_an_interruption_has_left_unknown_is_asked_for(servers):
+    with lock(NAMES[0], wait=0):
+        pass
+    topology = nodes().topology
+    topology.owners[: BUCKETS // 2] = [None] * (BUCKETS // 2)
+    for name in NAMES:
+        with lock(name, wait=0):
+            pass
+    assert None not in topology.owners
+
+
+def test_nodes_that_have_left_are_forgotten(servers, monkeypatch):
+    monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 0.1)
+    backend().listen(NAMES[0], 30)
+    topology, wakeups = nodes().topology, backend().wakeups
+    owner = topology.owner(0)
+    wait_until(lambda: not wakeups._nodes[owner].is_running, what="nobody waits there")
+    # As the reply of a Cluster without it would do.
+    address = next(address for address, node in topology.nodes.items() if node is owner)
+    del topology.nodes[address]
+    topology.owners[0] = None
+    backend().listen(NAMES[0], 30)
+    assert owner not in wakeups._nodes
+    assert len(wakeups._nodes) == 1
