@@ -6,7 +6,7 @@ import asyncio
 import cProfile
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from .contestants import WAIT, async_guard, guard
@@ -115,21 +115,11 @@ def _variant(title: str) -> Pair:
     return VARIANTS[title]()
 
 
-def _renewed() -> Pair:
+def _with(renew: bool) -> Pair:
     from django_redislock import lock
 
     def pair() -> None:
-        with lock("variant:7", wait=WAIT, renew=True):
-            pass
-
-    return pair
-
-
-def _not_renewed() -> Pair:
-    from django_redislock import lock
-
-    def pair() -> None:
-        with lock("variant:7", wait=WAIT, renew=False):
+        with lock("variant:7", wait=WAIT, renew=renew):
             pass
 
     return pair
@@ -167,8 +157,8 @@ RENEWED, NOT_RENEWED = "renewed", "not renewed"
 PLAIN, VIEW = "a pair that does not wait", "locked_view"
 # Pairs of our own lock that are compared among themselves.
 VARIANTS: dict[str, Callable[[], Pair]] = {
-    RENEWED: _renewed,
-    NOT_RENEWED: _not_renewed,
+    RENEWED: partial(_with, renew=True),
+    NOT_RENEWED: partial(_with, renew=False),
     PLAIN: _not_waiting,
     VIEW: _view,
 }

@@ -84,7 +84,7 @@ def in_scripts(
         seconds=seconds,
         meanwhile=commands,
     )
-    return sum(commands.in_scripts.values()) / max(1, result.pairs)
+    return commands.in_scripts.total() / max(1, result.pairs)
 
 
 def jain(counts: Sequence[int]) -> float:

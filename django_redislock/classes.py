@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from .names import dotted_path
 from .options import OPTIONS, check_options
+from .spelling import distance
 
 __all__ = ["check_attributes", "check_reached", "unknown_attributes"]
 
@@ -79,23 +80,9 @@ def _meant(name: str, known: Collection[str]) -> str | None:
     for other in sorted(known):
         # Two letters are half of a short word, and make another one of it: lock_time, lock_name.
         most = 1 if len(other.removeprefix("lock_")) <= 5 else 2
-        if abs(len(name) - len(other)) <= most and _distance(name, other) <= most:
+        if abs(len(name) - len(other)) <= most and distance(name, other) <= most:
             return other
     return None
-
-
-def _distance(one: str, other: str) -> int:
-    """How many letters are wrong, missing, too many, or changed places with their neighbour."""
-    rows = [list(range(len(other) + 1))]
-    for i, letter in enumerate(one, 1):
-        row = [i]
-        for j, wanted in enumerate(other, 1):
-            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
-                cost = min(cost, rows[-2][j - 2] + 1)
-            row.append(cost)
-        rows.append(row)
-    return rows[-1][-1]
 
 
 def _passes_on(function: Any, method: str) -> bool:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, TypeAlias
 
 from django.conf import settings
 
 from .exceptions import InvalidLockBackend
+from .spelling import suggestion
 
 __all__ = ["DEFAULT_LOCK_ALIAS", "Duration", "LockConfig", "flag", "read_settings", "seconds"]
 
@@ -125,8 +125,8 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
         )
     unknown = sorted(set(entry) - set(_READERS), key=str)
     if unknown:
-        near = get_close_matches(str(unknown[0]).upper(), _READERS, n=1)
-        advice = f" Did you mean {near[0]!r}?" if near else ""
+        near = suggestion(str(unknown[0]).upper(), _READERS)
+        advice = f" Did you mean {near!r}?" if near else ""
         raise InvalidLockBackend(
             f"{where} has an unknown entry {unknown[0]!r}. Write one of "
             f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS.{advice}"

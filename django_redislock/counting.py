@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ from .exceptions import LockUnavailable
 from .figures.meter import Batch
 from .figures.tallies import Tally
 from .local.background import background
+from .process import NoThread
 
 __all__ = ["count"]
 
@@ -35,9 +35,12 @@ def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) ->
 
 
 def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
-    # Where no thread can be started any more, figures are what can be spared.
-    with suppress(RuntimeError):
+    try:
         background.later(backend, job, TELL_EVERY, at_end=at_end)
+    except NoThread:
+        # Figures can wait for the next event, or be spared if there is none.
+        if backend.meter is not None:
+            backend.meter.put_off()
 
 
 # Below, in the thread of the background jobs.

@@ -83,7 +83,7 @@ class LockUnavailable(LockError):
 
 
 class LockMisuse(UserWarning):
-    """A use of locks that will go wrong one day; see ``misuse.py``."""
+    """A use of locks that will go wrong under load: a warning while developing."""
 
 
 def readable(value: object) -> str:

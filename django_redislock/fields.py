@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from string import Formatter
 from typing import NamedTuple
 
-__all__ = ["Part", "parse", "refuse_other_fields", "root", "separators", "unfilled"]
+__all__ = ["Part", "leads_into", "parse", "refuse_other_fields", "root", "separators", "unfilled"]
 
 _FORMATTER = Formatter()
 
@@ -84,6 +84,11 @@ def parse(text: str) -> list[Part]:
 def _leads_somewhere(field: str) -> bool:
     """Whether each dot of the field is followed by an attribute, and each bracket by an item."""
     return re.fullmatch(r"[^.\[]*(\.[^.\[]+|\[[^\]]+\])*", field) is not None
+
+
+def leads_into(field: str, other: str) -> bool:
+    """Whether a field is ``other``, such as ``request.user``, or looks into it."""
+    return f"{field}.".startswith((f"{other}.", f"{other}["))
 
 
 def root(field: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ from string import Formatter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from .fields import Part, parse, refuse_other_fields, root, separators
+from .fields import Part, leads_into, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
 
 __all__ = [
@@ -30,9 +29,9 @@ __all__ = [
 # A template, several of them, or a callable that makes the name of a call from its arguments.
 NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
 
-# The text of these tells each of their values from all others. The text of a model row does not,
-# and that of most other objects is an address, which is another one in each process.
-TELLING = (str, int, float, Decimal, UUID, date, time, timedelta)
+# Different values of one of these types have different texts. Rows of a model may not, and the text
+# of most other objects is an address, which differs from process to process.
+UNIQUE_AS_TEXT = (str, int, float, Decimal, UUID, date, time, timedelta)
 
 _FORMATTER = Formatter()
 
@@ -112,7 +111,7 @@ class NameTemplate:
             missing = self._unusable(field, "is None, which would be one lock for all without one")
             missing.is_missing = True
             raise missing
-        if isinstance(value, Enum) and isinstance(value.value, TELLING):
+        if isinstance(value, Enum) and isinstance(value.value, UNIQUE_AS_TEXT):
             # str() and format() of a member differ from Python to Python.
             value = value.value
         if part.conversion or part.spec:
@@ -120,7 +119,7 @@ class NameTemplate:
                 return format(_FORMATTER.convert_field(value, part.conversion), part.spec)
             except (TypeError, ValueError) as error:
                 raise self._unusable(field, f"cannot be formatted: {error}") from error
-        if not isinstance(value, TELLING):
+        if not isinstance(value, UNIQUE_AS_TEXT):
             advice = (
                 f"write {{{field}.pk}}"
                 if hasattr(value, "pk")
@@ -162,6 +161,7 @@ class CallNames:
         self._made_by = source if callable(source) else None
         self._several = not isinstance(source, str)
         self.templates = [] if callable(source) else name_templates(source)
+        self._fields = [field for template in self.templates for field in template.fields]
         self._check_fields()
 
     @property
@@ -171,14 +171,13 @@ class CallNames:
 
     def mention(self, field: str) -> bool:
         """Whether a template looks at ``field``, such as ``request.user``, or into it."""
-        into = re.compile(rf"{re.escape(field)}(\.|\[|$)")
-        return any(into.match(used) for template in self.templates for used in template.fields)
+        return any(leads_into(used, field) for used in self._fields)
 
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The name, or the list of names, of the call with these arguments."""
         if self._made_by is not None:
             return self._made_by(*args, **kwargs)
-        values = self._values(args, kwargs) if any(t.fields for t in self.templates) else {}
+        values = self._values(args, kwargs) if self._fields else {}
         names = [template.fill(values) for template in self.templates]
         return names if self._several else names[0]
 
@@ -191,7 +190,7 @@ class CallNames:
         values = dict(bound.arguments)
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
-                # What is passed by position only leaves its name to whoever passes another one.
+                # A positional-only argument leaves its name free for a keyword.
                 values = values[parameter.name] | values
         if self._first:
             values[self._first] = args[0]

@@ -5,21 +5,23 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
 
 from .backends.base import SHARED
 from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+from .signatures import check_takes, takes_one_argument
+from .spelling import suggestion
 
 if TYPE_CHECKING:
     from .conf import LockConfig
 
-__all__ = ["CallOptions", "LockOptions", "Terms", "check_options", "documented"]
+__all__ = ["CallOptions", "LockOptions", "RowOptions", "Terms", "check_options", "documented"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NO_CALL = inspect.Signature()
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -36,11 +38,16 @@ class _Options(TypedDict, total=False):
     on_lost: Callable[[Any], object] | None
 
 
-class LockOptions(_Options, total=False):
-    """The options of ``lock()``."""
+class RowOptions(_Options, total=False):
+    """The options of a block in which rows are held."""
 
     label: str
     what: str | None
+
+
+class LockOptions(RowOptions, total=False):
+    """The options of ``lock()``."""
+
     token: str | None
 
 
@@ -85,7 +92,7 @@ class Terms(NamedTuple):
         values = {**config.terms, "what": what}
         for name, value in options.items():
             if name not in OPTIONS:
-                raise TypeError(_unknown(name))
+                raise TypeError(_unknown(name, OPTIONS))
             if value is not None:
                 values[name] = OPTIONS[name].check(value, name)
         if "limit" in options or "min_hold" in options:
@@ -94,11 +101,13 @@ class Terms(NamedTuple):
 
 
 # Of these options there are few different values: they are read once.
-_KEPT = frozenset({"lease", "wait", "renew", "max_hold", "min_hold", "limit", "shared"})
+_KEPT = frozenset(
+    {"lease", "wait", "renew", "max_hold", "min_hold", "limit", "shared", "reentrant", "what"}
+)
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _kept(config: LockConfig, what: str | None, **options: Any) -> Terms:
+def _kept(config: LockConfig, what: str | None, /, **options: Any) -> Terms:
     return Terms._of(config, options, what)
 
 
@@ -108,10 +117,19 @@ class _Option(NamedTuple):
     about: str
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise for what makes no sense whatever ``LOCKS`` says: decorators ask before any call."""
+def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> None:
+    """Raise for what makes no sense whatever ``LOCKS`` says: decorators ask before any call.
+
+    ``others``: the arguments that the decorator takes besides these.
+    """
     for name, value in options.items():
-        option = _option(name)
+        if name in _OF_ONE_HOLD:
+            raise TypeError(f"There is no option {name!r} here: {_OF_ONE_HOLD[name]}.")
+        if name not in OPTIONS:
+            raise TypeError(
+                _unknown(name, [*others, *(one for one in OPTIONS if one not in _OF_ONE_HOLD)])
+            )
+        option = OPTIONS[name]
         if not (value is None or (name == "label" and callable(value))):
             option.check(value, name)
     _check_together(options)
@@ -126,11 +144,7 @@ def documented(**changed: Any) -> Callable[[F], F]:
     def document(function: F) -> F:
         own = inspect.signature(function)
         taken = own.parameters["options"].annotation
-        names = [
-            name
-            for name in OPTIONS
-            if name not in ("what", "token") or taken == "Unpack[LockOptions]"
-        ]
+        names = list(OPTIONS) if taken == "Unpack[LockOptions]" else _of_calls()
         shown = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
         shown += [
             inspect.Parameter(
@@ -142,18 +156,11 @@ def documented(**changed: Any) -> Callable[[F], F]:
             if name not in own.parameters
         ]
         function.__signature__ = own.replace(parameters=shown)  # type: ignore[attr-defined]
-        about = "\n".join(f"    ``{name}``: {OPTIONS[name].about}" for name in names)
+        about = "\n".join(f"* ``{name}``: {OPTIONS[name].about}" for name in names)
         function.__doc__ = f"{inspect.getdoc(function)}\n\nOptions:\n\n{about}\n"
         return function
 
     return document
-
-
-def _option(name: str) -> _Option:
-    try:
-        return OPTIONS[name]
-    except KeyError:
-        raise TypeError(_unknown(name)) from None
 
 
 # What the options of other libraries are called here.
@@ -169,11 +176,22 @@ _ELSEWHERE = {
 }
 
 
-def _unknown(name: str) -> str:
+# Options of a handle that say nothing of calls, each of which has a handle of its own.
+_OF_ONE_HOLD = {
+    "token": "a token belongs to one hold. Write lock(name, token=...)",
+    "what": "the holder is shown by what is decorated. Write label= for a text of yours",
+}
+
+
+def _of_calls() -> list[str]:
+    return [name for name in OPTIONS if name not in _OF_ONE_HOLD]
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
     if name in _ELSEWHERE:
         return f"There is no option {name!r}: write {_ELSEWHERE[name]}."
-    close = get_close_matches(name, OPTIONS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else f" There are {', '.join(OPTIONS)}."
+    close = suggestion(name, known)
+    hint = f" Did you mean {close!r}?" if close else f" There are {', '.join(known)}."
     return f"There is no option {name!r}.{hint}"
 
 
@@ -205,6 +223,8 @@ def _text(value: Any, what: str) -> str:
 def _callback(value: Any, what: str) -> Callable[[Any], object]:
     if not callable(value):
         raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
+    if not takes_one_argument(value):
+        check_takes(value, _NO_CALL, what, "lock")
     function: Callable[[Any], object] = value
     return function
 

@@ -16,7 +16,7 @@ from typing import ClassVar, TypeVar
 
 from .clock import monotonic
 
-__all__ = ["Process", "ServiceThread", "process"]
+__all__ = ["NoThread", "Process", "ServiceThread", "process"]
 
 logger = logging.getLogger("django_redislock")
 
@@ -51,6 +51,10 @@ class Process:
             forget()
 
 
+class NoThread(RuntimeError):
+    """No thread can be started: the interpreter ends, or a limit is reached."""
+
+
 class ServiceThread:
     """A thread of our own that runs while there is work for it. There is never a second one.
 
@@ -83,11 +87,14 @@ class ServiceThread:
     def ensure(self) -> None:
         """Start the thread unless it runs. Callers write the work down first.
 
-        Raises ``RuntimeError`` where no thread can be started.
+        Raises ``NoThread`` where no thread can be started.
         """
         if not self._role.locked():
-            # Unlike Thread.start(), this waits for nothing, so that no exception comes in between.
-            _thread.start_new_thread(self._take_role, (self._role,))
+            try:
+                # Unlike Thread.start(), this waits for nothing: no exception comes in between.
+                _thread.start_new_thread(self._take_role, (self._role,))
+            except RuntimeError as error:
+                raise NoThread(str(error)) from error
 
     def wait(self, timeout: float, enough: Callable[[], bool] = bool) -> bool:
         """Wait until the thread has ended, or that is ``enough``. Return whether it has ended."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import _get_running_loop
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -164,11 +164,16 @@ def take_over_atomic_requests(wrapper: Any) -> None:
     wrapper._non_atomic_requests = TakenOver(getattr(wrapper, "_non_atomic_requests", ()))
 
 
-@contextmanager
-def atomic_requests(request: Any) -> Iterator[None]:
+def atomic_requests(request: Any) -> AbstractContextManager[None]:
     """The transactions that Django would have opened around the view of this request."""
+    aliases = _taken_over_for(request)
+    return _atomic(aliases) if aliases else nullcontext()
+
+
+@contextmanager
+def _atomic(aliases: Sequence[str]) -> Iterator[None]:
     with ExitStack() as stack:
-        for alias in _taken_over_for(request):
+        for alias in aliases:
             stack.enter_context(transaction.atomic(using=alias))
         yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from .backends.base import Busy, Grant
 from .backends.waiters import TaskWaiter, ThreadWaiter
@@ -39,15 +39,9 @@ JUST_AFTER = 0.002
 ASK_ABSENT_EVERY = 0.25
 
 
-class Outcome(NamedTuple):
-    """How an attempt ended: with a grant or without; and what was in its way, if anything.
-
-    ``asked_again``: a request was not answered, and so was repeated. The first may come late.
-    """
-
-    grant: Grant | None
-    busy: Busy | None
-    asked_again: bool = False
+# How an attempt ended: with a grant or without; what was in its way, if anything; and whether a
+# request was not answered, and so was repeated: the first may come late.
+Outcome: TypeAlias = "tuple[Grant | None, Busy | None, bool]"
 
 
 async def wait_for_grant(
@@ -72,9 +66,9 @@ async def wait_for_grant(
         else:
             reply = await backend.aacquire(claim, 0.0, first)
         if isinstance(reply, Grant):
-            return Outcome(reply, None)
+            return reply, None, False
         if wait <= 0:
-            return Outcome(None, reply)
+            return None, reply, False
         busy = reply
     waiter = ThreadWaiter() if call.blocking else TaskWaiter()
     backend.enlist(claim, waiter)
@@ -106,13 +100,13 @@ async def _queue_for(
             now = monotonic()
             if busy and absent_since == asked_at > deadline - LAST_LOOK / 2 and now >= deadline:
                 # It answered a moment ago: it is not blamed for a question asked so late.
-                return Outcome(None, busy, asked_again)
+                return None, busy, asked_again
             if now >= deadline or now - absent_since > backend.config.patience:
                 raise
             look_at = now + ASK_ABSENT_EVERY
         else:
             if isinstance(reply, Grant):
-                return Outcome(reply, busy, asked_again)
+                return reply, busy, asked_again
             busy, absent_since = reply, None
             look_at = _next_look(busy, asked_at, last_look, deadline)
         turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
@@ -121,9 +115,9 @@ async def _queue_for(
             turn = await _notified(call, waiter, deadline - monotonic())
         grant = _as_grant(backend, claim, turn, busy)
         if grant is not None:
-            return Outcome(grant, busy, asked_again)
+            return grant, busy, asked_again
         if monotonic() >= deadline and absent_since is None:
-            return Outcome(None, busy, asked_again)
+            return None, busy, asked_again
 
 
 async def _ask(

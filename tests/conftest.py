@@ -16,9 +16,15 @@ from redis import Redis
 
 from django_redislock.testing.servers import EmbeddedServer, ServerError
 
-# How long an example takes says nothing where any process may have to stand still for a while.
+# How long an example takes says nothing where any process may have to stand still for a while. A
+# fixture that examples share is one that they leave as they found it.
 hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
 )
 hypothesis.settings.load_profile("unhurried")
 

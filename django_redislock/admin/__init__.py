@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin
@@ -13,16 +14,24 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..handler import lock_backends
 from ..models import Lock
+from ..operations.selection import distinct
+from ..operations.summary import summary_of
+from .answer import answers
 from .base import BaseLockAdmin
 from .detail import Detail
+from .exports import exported
 from .hot import HotNames
 from .live import LiveLocks
 from .references import address_of, name_at
+from .refresh import ShownLocks
 from .release import ReleaseView
+from .releases import page_of_releases, releases_of
+from .waits import WaitsPage
 
 __all__ = ["LockAdmin"]
 
@@ -36,6 +45,11 @@ class LockAdmin(BaseLockAdmin):
         return [
             path("", wrap(self.changelist_view), name="django_redislock_lock_changelist"),
             path("hot/", wrap(self.hot_view), name="django_redislock_lock_hot"),
+            path("waits/", wrap(self.waits_view), name="django_redislock_lock_waits"),
+            path("refresh/", wrap(self.refresh_view), name="django_redislock_lock_refresh"),
+            path("export/", wrap(self.export_view), name="django_redislock_lock_export"),
+            path("released/", wrap(self.released_view), name="django_redislock_lock_released"),
+            path("summary/", wrap(self.summary_view), name="django_redislock_lock_summary"),
             path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
             path(
                 "<path:object_id>/change/",
@@ -59,15 +73,49 @@ class LockAdmin(BaseLockAdmin):
     ) -> TemplateResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        live = LiveLocks(self, request)
+        live = LiveLocks(self, request.GET)
         context = {
             "title": _("Live locks"),
             "cl": live,
+            "answers": answers(live.counts()),
             # Without it Django's template has an inline style, which a strict policy forbids.
             "actions_on_top": True,
             **(extra_context or {}),
         }
         return self.render(request, self.change_list_template, context)
+
+    @method_decorator(require_safe)
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The rows of a list as a file, with all fields but the token."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return exported(LiveLocks(self, request.GET), request.GET.get("format", ""))
+
+    @method_decorator(require_safe)
+    def released_view(self, request: HttpRequest) -> TemplateResponse:
+        """All releases by force, newest first."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {"title": _("Released by force"), "page": page_of_releases(request)}
+        return self.render(request, self.released_template, context)
+
+    @method_decorator(require_safe)
+    def summary_view(self, request: HttpRequest) -> TemplateResponse:
+        """The line on top of the list with all that it can say, which costs more than the list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.render(
+            request,
+            self.summary_template,
+            {"answers": answers(summary_of(distinct(lock_backends)))},
+        )
+
+    @method_decorator(require_POST)
+    def refresh_view(self, request: HttpRequest) -> TemplateResponse:
+        """The rows that a page shows, as they are now. A POST, since names may be long and many."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.render(request, self.refresh_template, {"cl": ShownLocks(self, request.POST)})
 
     @method_decorator(require_safe)
     def change_view(
@@ -94,9 +142,11 @@ class LockAdmin(BaseLockAdmin):
             "title": readable(name),
             "subtitle": None,
             "alias": alias,
+            # In ASCII: control characters of a name are not to have their way with the page.
+            "name_as_json": json.dumps(name),
             "detail": detail,
             "error": error,
-            "history": self.history_of(address_of(alias, name)),
+            "history": releases_of(address_of(alias, name))[:10],
             **(extra_context or {}),
         }
         return self.render(request, self.detail_template, context)
@@ -109,18 +159,16 @@ class LockAdmin(BaseLockAdmin):
         context = {"title": _("Hot names"), "hot": HotNames(request)}
         return self.render(request, self.hot_template, context)
 
+    @method_decorator(require_safe)
+    def waits_view(self, request: HttpRequest) -> TemplateResponse:
+        """Who waits for whom, and the deadlocks among them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {"title": _("Who waits for whom"), "page": WaitsPage()}
+        return self.render(request, self.waits_template, context)
+
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask, and then release by force what was shown."""
         if not self.has_release_permission(request):
             raise PermissionDenied
         return ReleaseView(self, request).respond()
-
-    def history_of(self, address: str) -> Any:
-        """The latest releases by force of one name, newest first."""
-        from django.contrib.admin.models import LogEntry
-        from django.contrib.contenttypes.models import ContentType
-
-        entries = LogEntry.objects.filter(
-            content_type=ContentType.objects.get_for_model(Lock), object_id=address
-        )
-        return entries.select_related("user").order_by("-action_time")[:10]

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 
 from ..models import Lock
 from ..operations.wording import formats
@@ -28,9 +29,16 @@ class BaseLockAdmin(_ModelAdmin):
     # its names are looked through for a text.
     look_at = 1000
     look_through = 10_000
+    # How many locks can be selected at a time, where a search has found more than a page shows.
+    # Django takes no more than 1000 fields in a form (``DATA_UPLOAD_MAX_NUMBER_FIELDS``).
+    release_at_once = 500
     change_list_template = "admin/django_redislock/lock/change_list.html"
+    summary_template = "admin/django_redislock/lock/includes/summary.html"
+    refresh_template = "admin/django_redislock/lock/includes/list.html"
     detail_template = "admin/django_redislock/lock/detail.html"
     hot_template = "admin/django_redislock/lock/hot.html"
+    waits_template = "admin/django_redislock/lock/waits.html"
+    released_template = "admin/django_redislock/lock/released.html"
     release_template = "admin/django_redislock/lock/release.html"
 
     def has_release_permission(self, request: HttpRequest) -> bool:
@@ -46,9 +54,11 @@ class BaseLockAdmin(_ModelAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "formats": formats(),
+            "silence_format": _("No answer for %s"),
             "can_release": self.has_release_permission(request),
             "media": forms.Media(
-                css={"all": ["django_redislock/admin.css"]}, js=["django_redislock/live.js"]
+                css={"all": ["django_redislock/admin.css"]},
+                js=[f"django_redislock/{name}.js" for name in ("live", "selection", "copy")],
             ),
         }
         return TemplateResponse(request, template, {**base, **context})

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..backends.base import SHARED, Waiting
+from django.utils.translation import gettext as _
+
+from ..backends.base import Hold, Waiting
 from ..clock import utc_now
 from ..exceptions import readable
 from ..handler import lock_backends
@@ -14,13 +16,49 @@ from ..local.hold import LocalHold
 from ..local.registry import registry
 from ..operations.found import Found
 from ..operations.presence import runs
+from ..operations.selection import distinct
+from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
 from ..operations.wording import duration, limit_of, local_time, place_of
 from .rows import Row, counting, for_whom, rows_of
 
 __all__ = ["Detail"]
 
+# How many of the names that are waited for are looked at, of each backend.
+LOOK_AT = 500
+
 # How much of a queue is shown; its length is always told.
 MOST_WAITING = 100
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a thread or task does at other names, of those that are waited for."""
+
+    holds: Sequence[str] = ()
+    waits_for: Sequence[str] = ()
+    together: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, waits: Waits, alias: str, one: Hold | Waiting, name: str) -> Elsewhere:
+        party = party_of(one)
+        here = (alias, name)
+        held = [q for q in waits.held_by.get(party, []) if (q.alias, q.name) != here]
+        waited = [q for q, _place in waits.waited_by.get(party, []) if (q.alias, q.name) != here]
+        together = [q for q in held if one.holder.group and _group(q, party) == one.holder.group]
+        return cls(
+            holds=[readable(queue.name) for queue in held if queue not in together],
+            waits_for=[readable(queue.name) for queue in waited],
+            together=[readable(queue.name) for queue in together],
+        )
+
+    @property
+    def also_holds(self) -> str:
+        names = ", ".join(f"“{name}”" for name in (*self.together, *self.holds))
+        return _("also holds %(names)s") % {"names": names} if names else ""
+
+
+def _group(queue: NameQueue, party: Party) -> str:
+    return queue.holds[queue.holders.index(party)].holder.group
 
 
 @dataclass(frozen=True)
@@ -35,19 +73,21 @@ class Place:
     since: datetime
     waiting_for: str
     runs: bool | None
+    also_holds: str
 
     @classmethod
-    def of(cls, number: int, waiting: Waiting) -> Place:
+    def of(cls, number: int, waiting: Waiting, also_holds: str) -> Place:
         waited = max(0.0, (utc_now() - waiting.since).total_seconds())
         return cls(
             number=number,
             what=readable(waiting.holder.what),
             for_whom=for_whom(readable(waiting.holder.label)),
             place=place_of(waiting.holder),
-            limit=limit_of(waiting.limit, shared=waiting.limit == SHARED),
+            limit=limit_of(waiting.limit),
             since=local_time(waiting.since),
             waiting_for=counting(waited),
             runs=runs(waiting.holder),
+            also_holds=also_holds,
         )
 
 
@@ -81,7 +121,7 @@ class Own:
 class Detail:
     """All that can be known of one name. ``waiting`` is the length of the queue."""
 
-    rows: Sequence[Row]
+    rows: Sequence[tuple[Row, Elsewhere]]
     queue: Sequence[Place]
     waiting: int
     own: Sequence[Own]
@@ -92,12 +132,16 @@ class Detail:
         """Raises ``LockUnavailable`` or ``InvalidLockBackend``."""
         backend = lock_backends[alias]
         holds, waiting = backend.inspect(name)
+        waits = waits_of(distinct([alias, *lock_backends]), LOOK_AT)
         own = [hold for hold in list(registry.holds) if hold.lock_id == (backend.place, name)]
+        queue = [
+            Place.of(number, one, Elsewhere.of(waits, alias, one, name).also_holds)
+            for number, one in enumerate(waiting[:MOST_WAITING], start=1)
+        ]
+        rows = rows_of(Found(alias, hold) for hold in holds)
         return cls(
-            rows=rows_of(Found(alias, hold) for hold in holds),
-            queue=[
-                Place.of(number, one) for number, one in enumerate(waiting[:MOST_WAITING], start=1)
-            ],
+            rows=[(row, Elsewhere.of(waits, alias, row.hold, name)) for row in rows],
+            queue=queue,
             waiting=len(waiting),
             own=[Own.of(hold) for hold in own],
             listening=name in backend.waiters,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
@@ -13,24 +14,37 @@ from django.utils.functional import cached_property
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from ..exceptions import InvalidLockBackend, LockUnavailable, readable
+from ..exceptions import readable
 from ..figures.families import OTHER
 from ..figures.tallies import SLOTS, Slot, Tally
 from ..handler import lock_backends
-from ..operations.selection import Silent, distinct
+from ..operations.asking import ask_all
+from ..operations.selection import distinct
 from ..operations.wording import brief
-from .query import ORDER_VAR
+from .query import ORDER_VAR, Query
 
 __all__ = ["HotNames"]
 
 SHARES = (0.5, 0.95, 0.99)
 
-# By what the rows can be sorted, most first.
-ORDERS = {
-    "acquired": lambda row: row.tally.acquired,
-    "busy": lambda row: row.tally.busy,
-    "wait": lambda row: row.tally.wait(0.95),
+# By what the rows can be sorted, most first: the counts, and the percentiles and the longest of the
+# waits and of the holds.
+ORDERS: dict[str, Callable[[Tally], float]] = {
+    "acquired": lambda tally: tally.acquired,
+    "busy": lambda tally: tally.busy,
+    "lost": lambda tally: tally.lost,
+    "wait50": lambda tally: tally.wait(0.5),
+    "wait": lambda tally: tally.wait(0.95),
+    "wait99": lambda tally: tally.wait(0.99),
+    "longest_wait": lambda tally: tally.longest_wait,
+    "hold50": lambda tally: tally.hold(0.5),
+    "hold": lambda tally: tally.hold(0.95),
+    "hold99": lambda tally: tally.hold(0.99),
+    "longest_hold": lambda tally: tally.longest_hold,
 }
+
+# What the columns of percentiles are called, twice.
+PERCENTILES = ("p50", "p95", "p99", "max")
 
 # The height of the charts, in units of their own: whole numbers are the same in all languages.
 HEIGHT = 100
@@ -57,6 +71,15 @@ class Row:
     def __post_init__(self) -> None:
         self.name = _("all others") if self.family == OTHER else readable(self.family)
         self.tally = Tally()
+
+    @property
+    def search(self) -> str:
+        """The query of the list for the names of this family."""
+        if self.family == OTHER:
+            return ""
+        # A field of a template, and what was cut from a long one, may be anything.
+        glob = re.sub(r"\{[^}]*\}|…$", "*", self.family)
+        return str(Query(text=glob, backend=self.alias))
 
     def add(self, place: int, tally: Tally) -> None:
         self.slots[place].add(tally)
@@ -99,6 +122,7 @@ class Sorting(NamedTuple):
 
     link: str
     sorted: str
+    text: str = ""
 
 
 class HotNames:
@@ -107,22 +131,18 @@ class HotNames:
     def __init__(self, request: HttpRequest) -> None:
         wanted = request.GET.get(ORDER_VAR, "")
         self.order = wanted if wanted in ORDERS else "acquired"
-        self.silent: list[Silent] = []
         self.off: list[str] = []
         self.times: Sequence[str] = []
         self.several_backends = len(list(lock_backends)) > 1
         self._rows: dict[tuple[str, str], Row] = {}
-        for alias in distinct(lock_backends):
-            self._ask(alias)
+        answers, self.silent = ask_all(
+            distinct(lock_backends), lambda _alias, backend: backend.tallies()
+        )
+        for alias, slots in answers.items():
+            self._add(alias, slots)
 
-    def _ask(self, alias: str) -> None:
-        try:
-            backend = lock_backends[alias]
-            slots = backend.tallies()
-        except (LockUnavailable, InvalidLockBackend) as error:
-            self.silent.append(Silent(alias, error))
-            return
-        if backend.meter is None:
+    def _add(self, alias: str, slots: Sequence[Slot]) -> None:
+        if lock_backends[alias].meter is None:
             self.off.append(alias)
         self.times = [_time(slot) for slot in slots] or self.times
         for place, slot in enumerate(slots):
@@ -131,14 +151,29 @@ class HotNames:
 
     @cached_property
     def rows(self) -> list[Row]:
-        return sorted(self._rows.values(), key=ORDERS[self.order], reverse=True)
+        by = ORDERS[self.order]
+        return sorted(self._rows.values(), key=lambda row: by(row.tally), reverse=True)
+
+    def _sorting(self, order: str, text: str) -> Sorting:
+        is_sorted = "descending" if order == self.order else "none"
+        return Sorting(f"?{ORDER_VAR}={order}", is_sorted, text)
 
     @property
     def sorting(self) -> dict[str, Sorting]:
-        return {
-            order: Sorting(f"?{ORDER_VAR}={order}", "descending" if order == self.order else "none")
-            for order in ORDERS
-        }
+        """The headings of the counts."""
+        texts = {"acquired": _("Acquired"), "busy": _("Busy"), "lost": _("Lost")}
+        return {order: self._sorting(order, text) for order, text in texts.items()}
+
+    @property
+    def percentiles(self) -> list[Sorting]:
+        """The headings of the waits, and then of the holds."""
+        return list(map(self._sorting, list(ORDERS)[3:], PERCENTILES * 2))
+
+    @property
+    def most(self) -> str:
+        """What the highest bar of the chart stands for."""
+        most = max(tally.acquired + tally.busy for tally in self.sums)
+        return _("At the most %(count)s in 5 minutes") % {"count": number_format(most)}
 
     @cached_property
     def sums(self) -> list[Tally]:

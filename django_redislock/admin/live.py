@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest
+from django.http import QueryDict
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from ..backends.base import Entry
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
-from ..operations.found import Found
-from ..operations.selection import (
-    Listed,
-    Selection,
-    Silent,
-    distinct,
-    listing,
-    look_up,
-    ranks,
-)
+from ..operations.asking import Silent
+from ..operations.found import Found, urgency
+from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
+from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Query
-from .rows import rows_of
+from .rows import MissingRow, Row, rows_of
 
 __all__ = ["LiveLocks"]
 
 T = TypeVar("T")
+
+SORTED_BY: dict[str, Callable[[Found], Any]] = {
+    "age": lambda one: one.hold.age,
+    "waiters": lambda one: one.hold.waiters,
+    "attention": urgency,
+}
 
 
 @dataclass(frozen=True)
 class Heading:
     """The head of a column. ``sorted`` is the value of ``aria-sort`` of one that can be sorted."""
 
+    column: str
     text: str
     link: str = ""
     sorted: str = ""
@@ -49,20 +50,37 @@ class LiveLocks:
     is_facets_optional = False
     show_all = can_show_all = False
 
-    def __init__(self, model_admin: BaseLockAdmin, request: HttpRequest) -> None:
+    def __init__(
+        self, model_admin: BaseLockAdmin, params: QueryDict, per_page: int | None = None
+    ) -> None:
         self.opts = model_admin.opts
         self.aliases = list(lock_backends)
-        self.query = Query.read(request.GET, self.aliases)
-        self.per_page = model_admin.list_per_page
+        self.query = Query.read(params, self.aliases)
+        self.per_page = per_page or model_admin.list_per_page
         self.look_at = model_admin.look_at
         self.look_through = model_admin.look_through
+        self.at_once = model_admin.release_at_once
         # How far it has looked, of how many, where not all of them have been looked at.
         self.looked_to = self.of_all = 0
-        selection = self._by_rank() if self.query.by_rank else self._by_looking()
+        # How many are held in the backends that were asked.
+        self.held = 0
+        selection = self._select()
         self.found = selection.found
-        self.rows = rows_of(selection.found)
         self.silent = selection.silent
         self.result_count = selection.total
+        self.rows = self._rows()
+
+    def _select(self) -> Selection:
+        return self._by_rank() if self.query.by_rank else self._by_looking()
+
+    def _rows(self) -> Sequence[Row | MissingRow]:
+        return rows_of(self.found)
+
+    def counts(self) -> Summary | None:
+        """What the line on top can say at no further cost than that of the waited-for names."""
+        silent = [one.alias for one in self.silent]
+        held = None if self.query.backend else self.held
+        return counts_of(distinct(self.aliases), held, without=silent)
 
     def _chosen(self) -> list[str]:
         return [self.query.backend] if self.query.backend else self.aliases
@@ -73,6 +91,7 @@ class LiveLocks:
         while True:
             start, stop = (wanted - 1) * self.per_page, wanted * self.per_page
             selection = ranks(self._chosen(), start, stop, backwards=backwards)
+            self.held = selection.total
             self._paginate(selection.total, wanted)
             if self.page_num == wanted:
                 return selection
@@ -85,6 +104,7 @@ class LiveLocks:
         reach = self.look_through if self.query.text else self.look_at
         backwards = self.query.order == "-ttl"
         lines = listing(self._chosen(), start, start + reach, backwards=backwards)
+        self.held = lines.total
         self.looked_to = start + len(lines.listed)
         named = [
             (place, one)
@@ -122,17 +142,14 @@ class LiveLocks:
                 holds, _waiting = lock_backends[alias].inspect(self.query.exact)
             except (LockUnavailable, InvalidLockBackend):
                 continue
-            found += [Listed(alias, Entry(hold.name, hold.token, hold.remaining)) for hold in holds]
+            found += [Listed(alias, hold.entry) for hold in holds]
         return found
 
     def _sorted(self, found: list[Found]) -> list[Found]:
         by = self.query.order.lstrip("-")
         if by == "ttl":
             return found
-        backwards = self.query.order.startswith("-")
-        if by == "age":
-            return sorted(found, key=lambda one: one.hold.age, reverse=backwards)
-        return sorted(found, key=lambda one: one.hold.waiters, reverse=backwards)
+        return sorted(found, key=SORTED_BY[by], reverse=self.query.order.startswith("-"))
 
     def _paginate(self, total: int, wanted: int) -> None:
         self.paginator = Paginator(range(total), self.per_page)
@@ -140,28 +157,25 @@ class LiveLocks:
 
     @property
     def headings(self) -> list[Heading]:
-        several = [Heading(_("Backend"))] if len(self.aliases) > 1 else []
+        several = [Heading("alias", _("Backend"))] if len(self.aliases) > 1 else []
         return [
-            Heading(_("Name")),
+            Heading("name", _("Name")),
             *several,
-            self._heading(_("Remaining lease"), "ttl"),
-            Heading(_("Holder")),
-            self._heading(_("Waiters"), "-waiters"),
-            self._heading(_("Held since"), "-age"),
-            Heading(_("Limit")),
-            Heading(_("Fence")),
+            self._heading("lease", _("Remaining lease"), "ttl"),
+            Heading("holder", _("Holder")),
+            self._heading("waiters", _("Waiters"), "-waiters"),
+            self._heading("since", _("Held since"), "-age"),
+            Heading("limit", _("Limit")),
+            Heading("fence", _("Fence")),
         ]
 
-    def _heading(self, text: str, first: str) -> Heading:
+    def _heading(self, column: str, text: str, first: str) -> Heading:
         by, order = first.lstrip("-"), self.query.order
-        other = by if order == f"-{by}" else f"-{by}"
         if order.lstrip("-") != by:
-            return Heading(text, str(self.query.but(order=first)), "none")
-        return Heading(
-            text,
-            str(self.query.but(order=other)),
-            "descending" if order.startswith("-") else "ascending",
-        )
+            return Heading(column, text, str(self.query.but(order=first)), "none")
+        other = by if order == f"-{by}" else f"-{by}"
+        is_sorted = "descending" if order.startswith("-") else "ascending"
+        return Heading(column, text, str(self.query.but(order=other)), is_sorted)
 
     @property
     def looked_from(self) -> int:
@@ -175,6 +189,30 @@ class LiveLocks:
     @property
     def look_from_the_start(self) -> str:
         return str(self.query.but()) if self.query.start else ""
+
+    @property
+    def news(self) -> str:
+        """What a refresh says of locks that are not shown."""
+        return ""
+
+    @property
+    def selectable(self) -> int:
+        """How many locks can be selected at a time, on this page and beyond."""
+        return min(self.result_count, self.at_once)
+
+    @property
+    def select_all_found(self) -> str:
+        """What the button says that selects more than the page shows; empty where it shows all."""
+        if self.selectable <= len(self.rows):
+            return ""
+        if self.selectable < self.result_count:
+            return _("Select the first %(count)d found") % {"count": self.selectable}
+        return _("Select all %(count)d found") % {"count": self.selectable}
+
+    @property
+    def selected_format(self) -> str:
+        """How the script of the page says how many are selected."""
+        return _("%(count)d selected")
 
     @property
     def several_backends(self) -> bool:
@@ -204,6 +242,15 @@ class LiveLocks:
     def search_params(self) -> dict[str, Any]:
         """What else the search form must carry."""
         return self.query.but(text="").params()
+
+    @property
+    def export_csv(self) -> str:
+        """The parameters by which the rows that are shown are exported."""
+        return f"?{urlencode({**self.query.params(), 'format': 'csv'})}"
+
+    @property
+    def export_json(self) -> str:
+        return f"?{urlencode({**self.query.params(), 'format': 'json'})}"
 
     def get_query_string(self, new_params: dict[str, Any]) -> str:
         """The address of another page, for Django's pagination tag."""

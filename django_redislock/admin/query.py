@@ -15,7 +15,7 @@ from ..operations.found import KINDS, STATES
 
 __all__ = ["ORDERS", "Query"]
 
-ORDERS = ("ttl", "-ttl", "waiters", "-waiters", "age", "-age")
+ORDERS = ("ttl", "-ttl", "waiters", "-waiters", "age", "-age", "attention")
 
 BACKEND_VAR, STATE_VAR, KIND_VAR, HOST_VAR, ORDER_VAR, START_VAR = (
     "backend", "state", "kind", "host", "o", "from",

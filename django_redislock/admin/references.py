@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from urllib.parse import quote, unquote
 
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import salted_hmac
 
-from ..backends.base import Hold
+from ..backends.base import BaseLockBackend, Hold
 from ..exceptions import readable
 from ..handler import lock_backends
+from ..operations.asking import Silent, ask_all
 
-__all__ = ["Reference", "address_of", "mark_of", "name_at"]
+__all__ = ["Reference", "address_of", "find_all", "mark_of", "name_at"]
 
 SALT = "django_redislock.admin.hold"
 
@@ -62,17 +65,39 @@ class Reference:
             raise ValueError(value)
         return cls(*parts)
 
+    @classmethod
+    def read_all(cls, values: Iterable[str]) -> list[Reference]:
+        """Those that make sense, each once."""
+        references = []
+        for value in dict.fromkeys(values):
+            with suppress(ValueError, RecursionError):
+                references.append(cls.read(value))
+        return references
+
     def __str__(self) -> str:
         return json.dumps([self.alias, self.name, self.mark])
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """By which ``find_all`` names its hold."""
+        return self.alias, self.mark
 
     @property
     def readable(self) -> str:
         return readable(self.name)
 
-    def find(self) -> Hold | None:
-        """The hold, if it is live and the same. Raises ``LockUnavailable``."""
-        holds, _ = lock_backends[self.alias].inspect(self.name)
-        for hold in holds:
-            if constant_time_compare(mark_of(hold), self.mark):
-                return hold
-        return None
+
+def find_all(
+    references: Iterable[Reference],
+) -> tuple[dict[tuple[str, str], Hold], list[Silent]]:
+    """The live holds of these names by alias and mark, and the backends that could not say."""
+    names: dict[str, dict[str, None]] = {}
+    for one in references:
+        names.setdefault(one.alias, {})[one.name] = None
+
+    def holds(alias: str, backend: BaseLockBackend) -> Sequence[Hold]:
+        return backend.look_up(backend.entries_of(list(names[alias])))
+
+    answers, silent = ask_all(list(names), holds)
+    found = {(alias, mark_of(hold)): hold for alias, held in answers.items() for hold in held}
+    return found, silent

@@ -15,17 +15,18 @@ from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
 from ..clock import monotonic
-from ..exceptions import InvalidLockBackend, LockUnavailable
+from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
 from ..operations.found import Found
 from .base import BaseLockAdmin
-from .references import Reference, address_of
+from .live import LiveLocks
+from .references import Reference, address_of, find_all
 from .rows import rows_of
 
 __all__ = ["ReleaseView"]
 
-HOLD, BACK, CONFIRMED = "hold", "back", "confirmed"
+HOLD, ALL_FOUND, BACK, CONFIRMED = "hold", "all_found", "back", "confirmed"
 
 # How many names are told after a release, of each kind.
 NAMED = 10
@@ -51,11 +52,17 @@ class ReleaseView:
     def __init__(self, model_admin: BaseLockAdmin, request: HttpRequest) -> None:
         self.model_admin = model_admin
         self.request = request
-        self.references = list(_references(request.POST.getlist(HOLD)))
+        self.references = self._chosen()
         self.seen: list[tuple[Reference, Found]] = []
         self.changed: list[Reference] = []
         self.unknown: list[tuple[Reference, Exception]] = []
         self._mute: set[str] = set()
+
+    def _chosen(self) -> list[Reference]:
+        if ALL_FOUND not in self.request.POST:
+            return Reference.read_all(self.request.POST.getlist(HOLD))
+        found = LiveLocks(self.model_admin, self._query(), self.model_admin.release_at_once).found
+        return [Reference.to(one.alias, one.hold) for one in found]
 
     def respond(self) -> HttpResponseBase:
         # Who had to log in again comes here by GET, with nothing that could be released.
@@ -78,9 +85,7 @@ class ReleaseView:
     def _asking(self, alias: str) -> Iterator[None]:
         """Raises ``LockUnavailable`` for a backend that did not answer before."""
         if alias in self._mute:
-            raise LockUnavailable(
-                _("The backend had not answered before, and was not asked again.")
-            )
+            raise _not_asked()
         began = monotonic()
         try:
             yield
@@ -90,17 +95,17 @@ class ReleaseView:
             raise
 
     def _look(self) -> None:
+        holds, silent = find_all(self.references)
+        errors: dict[str, Exception] = {one.alias: one.error for one in silent}
+        self._mute.update(errors)
         for reference in self.references:
-            try:
-                with self._asking(reference.alias):
-                    hold = reference.find()
-            except (LockUnavailable, InvalidLockBackend) as error:
-                self.unknown.append((reference, error))
+            if reference.alias in errors:
+                self.unknown.append((reference, errors[reference.alias]))
+                errors[reference.alias] = _not_asked()
+            elif hold := holds.get(reference.place):
+                self.seen.append((reference, Found(reference.alias, hold)))
             else:
-                if hold is None:
-                    self.changed.append(reference)
-                else:
-                    self.seen.append((reference, Found(reference.alias, hold)))
+                self.changed.append(reference)
 
     def _ask(self, form: ReasonForm) -> TemplateResponse:
         context = {
@@ -179,13 +184,12 @@ class ReleaseView:
             address = quote(address_of(one.alias, one.name))
             return reverse(f"{site}:django_redislock_lock_change", args=[address])
         page = reverse(f"{site}:django_redislock_lock_changelist")
-        # Nothing but parameters, however it was made.
-        return f"{page}?{QueryDict(back.lstrip('?')).urlencode()}".rstrip("?")
+        return f"{page}?{self._query().urlencode()}".rstrip("?")
+
+    def _query(self) -> QueryDict:
+        """The list as it was filtered and sorted; nothing but parameters, however it was made."""
+        return QueryDict(self.request.POST.get(BACK, "").lstrip("?"))
 
 
-def _references(values: list[str]) -> Iterator[Reference]:
-    for value in dict.fromkeys(values):
-        try:
-            yield Reference.read(value)
-        except (ValueError, RecursionError):
-            continue
+def _not_asked() -> LockUnavailable:
+    return LockUnavailable(_("The backend had not answered before, and was not asked again."))

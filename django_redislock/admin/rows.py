@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote as urlquote
 
 from django.contrib.admin.utils import quote
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..local.hold import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import pause_of
 from ..operations.found import STATES, Found, kind_of, state_of
 from ..operations.presence import runs
 from ..operations.wording import STATE_NAMES, Line, duration
 from .references import Reference, address_of
 
-__all__ = ["KIND_NAMES", "Row", "counting", "for_whom", "rows_of"]
+__all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
+
+# What may stand in the path of an address as it is.
+UNQUOTED = "/~:@!$&'()*+,;="
 
 KIND_NAMES = {
     "mutex": gettext_lazy("mutex"),
@@ -30,6 +35,8 @@ class Row:
     the tags of a template.
     """
 
+    missing = ""
+
     def __init__(self, found: Found) -> None:
         hold = found.hold
         self.hold = hold
@@ -40,7 +47,9 @@ class Row:
         self.since, self.since_briefly = _in_full_and_briefly(line.since)
         self.kind = KIND_NAMES.get(kind_of(hold), "")
         self.reference = Reference.to(found.alias, hold)
-        self.address = quote(address_of(found.alias, hold.name))
+        self.value = escape(self.reference)
+        # As ``reverse()`` would write it, which takes too long for a hundred rows.
+        self.address = urlquote(quote(address_of(found.alias, hold.name)), safe=UNQUOTED)
         self.token = f"{hold.token[:8]}…"
         # For the script, which writes numbers in its own way.
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
@@ -51,6 +60,11 @@ class Row:
         self.longest_wait = format_html(
             _("longest {duration}"), duration=_ticking(hold.longest_wait)
         )
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody waits for it, or nothing but its lease may hold it any more."""
+        return self.line.in_trouble or self.hold.waiters > 0 or bool(self.has_ended)
 
     @property
     def runs(self) -> bool | None:
@@ -64,7 +78,15 @@ class Row:
         """
         if self.hold.damaged:
             return ""
-        return duration(min(self.hold.lease * RENEW_AT, LONGEST_PAUSE))
+        return duration(pause_of(self.hold.lease))
+
+
+@dataclass(frozen=True)
+class MissingRow:
+    """A line that a page shows, of a hold that is not there any more. ``missing`` says why."""
+
+    reference: Reference
+    missing: str
 
 
 def rows_of(found: Iterable[Found]) -> list[Row]:

@@ -148,6 +148,10 @@ class BaseLockBackend(ABC):
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
         """The holds of these entries in the same order, without those that have ended since."""
 
+    def entries_of(self, names: Sequence[str]) -> Sequence[Entry]:
+        """The live holds of these names, name after name, for ``look_up``."""
+        return [hold.entry for name in names for hold in self.inspect(name)[0]]
+
     @abstractmethod
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         """The waited-for names of ranks ``start`` to ``stop``, in no order of meaning.
@@ -158,6 +162,13 @@ class BaseLockBackend(ABC):
     @abstractmethod
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         """Who holds the name, and the queue in its order."""
+
+    def inspect_all(
+        self, names: Sequence[str]
+    ) -> Iterator[tuple[Sequence[Hold], Sequence[Waiting]]]:
+        """``inspect`` for each name, in order; one step each, however they travel."""
+        for name in names:
+            yield self.inspect(name)
 
     @abstractmethod
     async def aacquire(

@@ -84,6 +84,14 @@ class Extension(NamedTuple):
     detached: bool = False
 
 
+class Entry(NamedTuple):
+    """What the index says of a live hold. ``remaining`` is in seconds."""
+
+    name: str
+    token: str
+    remaining: float
+
+
 @dataclass(frozen=True)
 class Hold:
     """A live hold, as a listing shows it. Lengths of time are in seconds, by the backend's clock.
@@ -113,6 +121,11 @@ class Hold:
     def shared(self) -> bool:
         return self.limit == SHARED
 
+    @property
+    def entry(self) -> Entry:
+        """What the index says of it."""
+        return Entry(self.name, self.token, self.remaining)
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -122,14 +135,6 @@ class Waiting:
     limit: int
     since: datetime
     holder: Holder
-
-
-class Entry(NamedTuple):
-    """What the index says of a live hold. ``remaining`` is in seconds."""
-
-    name: str
-    token: str
-    remaining: float
 
 
 class Entries(NamedTuple):

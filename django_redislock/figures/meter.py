@@ -51,6 +51,10 @@ class Meter:
         self._is_to_tell = True
         return True
 
+    def put_off(self) -> None:
+        """Nobody is going to tell what was counted: the next ``note`` asks for that again."""
+        self._is_to_tell = False
+
     def take(self) -> Batch:
         """What was counted since this was last asked."""
         self._is_to_tell = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add
 from typing import NamedTuple
@@ -109,7 +109,7 @@ def last_hour(present: int, tallies: Mapping[int, Mapping[str, Tally]]) -> list[
 def percentile(buckets: Sequence[int], share: float, longest: float) -> float:
     """The duration (seconds) below which this share of all lies, guessed within its bucket."""
     rank = share * sum(buckets)
-    for count, lower, upper in zip(buckets, _lower_bounds(), (*BOUNDS, longest), strict=True):
+    for count, lower, upper in zip(buckets, (0.0, *BOUNDS), (*BOUNDS, longest), strict=True):
         if count and rank <= count:
             # Durations within a bucket spread over magnitudes; only the first one begins at zero.
             within = rank / count
@@ -117,8 +117,3 @@ def percentile(buckets: Sequence[int], share: float, longest: float) -> float:
             return min(guess, longest)
         rank -= count
     return longest if any(buckets) else 0.0
-
-
-def _lower_bounds() -> Iterator[float]:
-    yield 0.0
-    yield from BOUNDS

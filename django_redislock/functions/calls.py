@@ -21,6 +21,7 @@ from asgiref.sync import iscoroutinefunction
 from ..exceptions import LockNotAcquired
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
+from ..signatures import check_takes
 from .celery_retry import retry_task
 
 __all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_coroutine"]
@@ -40,6 +41,10 @@ class WhenBusy:
             raise ValueError("default is what a skipped call returns: it needs on_busy='skip'.")
         self._on_busy = on_busy
         self._default = default
+
+    def check(self, call: inspect.Signature) -> None:
+        """Raise ``TypeError`` if ``on_busy`` cannot be called after a call with this signature."""
+        check_takes(self._on_busy, call, "on_busy", "error")
 
     @property
     def is_async(self) -> bool:
@@ -69,10 +74,14 @@ class LockedCalls:
     ) -> None:
         self.function = function
         self.when_busy = when_busy
-        self.options = {key: value for key, value in options.items() if key != "label"}
-        self.label: str | Callable[..., str] | None = options.get("label")
         self.what = dotted_path(function)
-        self.names = CallNames(name, inspect.signature(function), self.what)
+        self.options = {"what": self.what, **options}
+        self.label: str | Callable[..., str] | None = self.options.pop("label", None)
+        signature = inspect.signature(function)
+        self.names = CallNames(name, signature, self.what)
+        check_takes(name, signature, "The callable that makes the name")
+        check_takes(self.label, signature, "label")
+        when_busy.check(signature)
 
     def wrapper(self) -> Callable[..., Any]:
         """What takes the function's place: of the same kind, which is decided here, once."""
@@ -91,9 +100,13 @@ class LockedCalls:
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        handle: Lock | MultiLock = lock(name, label=label or "", what=self.what, **self.options)
+        handle: Lock | MultiLock = lock(name, **self.options_of(args, kwargs))
         return handle
+
+    def options_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of one call's handle."""
+        label = self.label(*args, **kwargs) if callable(self.label) else self.label
+        return {**self.options, "label": label} if label else self.options
 
     async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name = self.names.of(args, kwargs)

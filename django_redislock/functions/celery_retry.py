@@ -16,7 +16,7 @@ def retry_task(error: LockNotAcquired) -> None:
     How often is the task's own matter (``max_retries``). Raises what Celery's ``retry()`` raises;
     does nothing where no worker runs a task.
     """
-    # Who runs in a task has imported it; it is not imported for those who do not use it.
+    # Code that runs in a task has imported Celery; nobody else pays for the import.
     module = sys.modules.get("celery")
     task = module and module.current_task
     if task and not task.request.called_directly:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["locked"]
 
+NAME_IT = (
+    'It goes directly above the `def` and needs the name of the lock: @locked("feed:{feed_id}").'
+)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D")
@@ -94,17 +98,17 @@ def locked(
     Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
     """
     when_busy = WhenBusy(on_busy, default)
-    check_options(options)
+    check_options(options, others=("on_busy", "default"))
 
-    def decorate(function: Any = None) -> Any:
+    def decorate(function: Any = None, /, *args: Any, **kwargs: Any) -> Any:
         refuse_decorated(function, "@locked")
+        if args or kwargs:
+            # Of ``@locked`` without parentheses: called with the arguments of the function.
+            raise TypeError(f"@locked was written without parentheses. {NAME_IT}")
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(decorate(function.__func__))
         if not callable(function) or isinstance(function, type):
-            raise TypeError(
-                f"@locked decorates a function, not {function!r}. It goes directly above the "
-                '`def` and needs the name of the lock: @locked("feed:{feed_id}").'
-            )
+            raise TypeError(f"@locked decorates a function, not {function!r}. {NAME_IT}")
         return LockedCalls(function, name, when_busy, options).wrapper()
 
     return decorate

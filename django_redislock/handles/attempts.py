@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..backends.base import SHARED, Claim
@@ -18,39 +18,45 @@ from ..local.owners import this_owner
 from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
+from ..process import NoThread
 from ..transactions import tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
-from .base import Handle
-from .ending import GONE, let_go, lost_error, tell_lost, untie
+from .base import Handle, T
+from .ending import GONE, let_go, lost_error, untie
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
     from ..local.owners import Owner
     from ..options import Terms
 
-__all__ = ["OneNameHandle"]
+__all__ = ["OneNameHandle", "Share"]
 
 
-class _Share:
+class Share:
     """A handle's part in a hold; over as soon as the handle is gone, or has another one."""
 
-    __slots__ = ("_handle", "hold")
+    __slots__ = ("_handle", "call", "hold")
 
     is_transaction = False
 
-    def __init__(self, handle: OneNameHandle, hold: LocalHold) -> None:
+    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold, call: Call) -> None:
         self._handle = weakref.ref(handle)
         self.hold = hold
+        # The call that acquired it, or is about to.
+        self.call = call
 
     @property
-    def handle(self) -> OneNameHandle | None:
+    def handle(self) -> OneNameHandle[Any] | None:
         handle = self._handle()
         return handle if handle is not None and handle._share is self else None
 
 
-class OneNameHandle(Handle):
+class OneNameHandle(Handle[T]):
     """What ``Lock`` does under its public face."""
+
+    # Also while it is being made, and for one whose making failed.
+    _share: Share | None = None
 
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
         self.name = name
@@ -62,7 +68,6 @@ class OneNameHandle(Handle):
         self._group = ""
         self._busy: Busy | None = None
         self._tried = False
-        self._share: _Share | None = None
         self._hold = self._new_hold()
         # The mark of the acquire under way, so that a second thread is refused.
         self._acquiring: dict[str, tuple[Owner, Call]] = {}
@@ -110,9 +115,10 @@ class OneNameHandle(Handle):
         """Share the hold of this name that this thread or task took last, if that will do."""
         if not hold.alive or hold.limit > self.limit:
             return False
-        if not (self._terms.reentrant or hold.is_kept_by_transactions):
+        # One that an interrupted release has left is needed by nobody.
+        if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        before, share = self._hold, _Share(self, hold)
+        before, share = self._hold, Share(self, hold, call)
         attempt = Attempt(call, before, share, releases=False)
         attempt.joining = hold
         registry.attempts[attempt] = None
@@ -135,7 +141,7 @@ class OneNameHandle(Handle):
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
-        share = _Share(self, hold)
+        share = Share(self, hold, call)
         self._hold, self._share, self._tried = hold, None, True
         attempt = Attempt(call, hold, share, releases=False, is_ours=self._terms.token is None)
         registry.attempts[attempt] = None
@@ -169,12 +175,12 @@ class OneNameHandle(Handle):
     def _start_service(self) -> None:
         try:
             renewal.ensure()
-        except RuntimeError as error:
+        except NoThread as error:
             raise LockError.of(
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error
 
-    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: _Share) -> None:
+    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: Share) -> None:
         self._share = share
         if not hold.begin(grant, owner, share):
             raise lost_error(hold, "its lease ran out before the reply came")
@@ -230,12 +236,10 @@ class OneNameHandle(Handle):
 
     def _new_hold(self) -> LocalHold:
         terms = self._terms
-        hold = LocalHold(
+        return LocalHold(
             self.backend, self.name, terms.token or os.urandom(16).hex(), self.limit,
             lease=terms.lease, renew=terms.renew, max_hold=terms.max_hold,
         )  # fmt: skip
-        hold.tell_lost = tell_lost
-        return hold
 
     def _packed_holder(self, owner: Owner) -> str:
         terms = self._terms

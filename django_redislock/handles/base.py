@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ..twins import Call, aperform, perform
 from .arguments import refuse_arguments
@@ -13,13 +13,49 @@ if TYPE_CHECKING:
     from ..conf import Duration
     from ..exceptions import LockNotAcquired
 
-__all__ = ["Handle"]
+__all__ = ["Block", "Handle"]
 
-Self = TypeVar("Self", bound="Handle")
+T = TypeVar("T")
 
 
-class Handle(ABC):
-    """``acquire``, ``release``, ``extend`` and their ``a`` twins, ``with`` and ``async with``."""
+class Block(ABC, Generic[T]):
+    """``with`` and ``async with`` around what is done under a lock."""
+
+    def __enter__(self) -> T:
+        return perform(self._enter)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        perform(self._leave, exc)
+
+    async def __aenter__(self) -> T:
+        return await aperform(self._enter)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await aperform(self._leave, exc)
+
+    # What a thread and a task do alike.
+
+    @abstractmethod
+    async def _enter(self, call: Call) -> T:
+        """Enter the block, and return what it gets."""
+
+    @abstractmethod
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
+        """Leave the block, which raised ``error`` or nothing; an error is never hidden."""
+
+
+class Handle(Block[T]):
+    """``acquire``, ``release``, ``extend`` and their ``a`` twins; ``with`` gives the handle."""
 
     wait: float
 
@@ -69,32 +105,6 @@ class Handle(ABC):
             refuse_arguments("aextend", lease, unknown)
         await aperform(self._extend, lease)
 
-    def __enter__(self: Self) -> Self:
-        if not perform(self._acquire, None):
-            raise self.busy_error(self.wait)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        perform(self._leave, exc)
-
-    async def __aenter__(self: Self) -> Self:
-        if not await aperform(self._acquire, None):
-            raise self.busy_error(self.wait)
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await aperform(self._leave, exc)
-
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             f"{self!r} cannot be pickled: what it holds, this process holds. To hand a hold to "
@@ -104,6 +114,13 @@ class Handle(ABC):
 
     # What a thread and a task do alike.
 
+    async def _enter(self, call: Call) -> T:
+        if not await self._acquire(call, None):
+            raise self.busy_error(self.wait)
+        handle: Any = self
+        entered: T = handle
+        return entered
+
     @abstractmethod
     async def _acquire(self, call: Call, wait: Duration | None) -> bool: ...
 
@@ -112,10 +129,6 @@ class Handle(ABC):
 
     @abstractmethod
     async def _extend(self, call: Call, lease: Duration | None) -> None: ...
-
-    @abstractmethod
-    async def _leave(self, call: Call, error: BaseException | None) -> None:
-        """Leave the block, which raised ``error`` or nothing; an error is never hidden."""
 
     @abstractmethod
     def busy_error(self, wait: float) -> LockNotAcquired:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "tell_lost", "untie"]
+__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "untie"]
 
 logger = logging.getLogger("django_redislock")
 
@@ -48,17 +48,18 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
 
 async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
     now = monotonic()
-    if (left := hold.keep_until - now) > 0:
-        await extend_hold(call, hold, max(left, SHORTEST_LEASE), detached=True)
-        registry.holds.pop(hold, None)
-        return
-    if call.blocking:
-        released = hold.backend.release(hold.name, hold.token)
+    left = hold.keep_until - now
+    if left > 0:
+        ended = await _extended(call, hold, max(left, SHORTEST_LEASE), detached=True)
+    elif call.blocking:
+        ended = hold.backend.release(hold.name, hold.token)
     else:
-        released = await hold.backend.arelease(hold.name, hold.token)
-    if not released:
+        ended = await hold.backend.arelease(hold.name, hold.token)
+    if not ended:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)
+    if left > 0:
+        return  # it is released when its lease ends
     if hold.asked_again:
         take_back(hold, LATE)
     await events.released(call, handle, now - hold.since)
@@ -79,6 +80,13 @@ async def extend_hold(
 
     ``detached``: no handle needs the hold any more, and listings show that.
     """
+    if not await _extended(call, hold, length, detached=detached):
+        raise lost_error(hold, GONE)
+    if hold.due < renewal.wake_at:
+        renewal.wake()
+
+
+async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
     # A shorter lease is believed before it is asked for: nobody may come in between.
     older = hold.expect(call, monotonic() + length)
     extension = Extension(hold.name, hold.token, length, detached=detached)
@@ -87,11 +95,9 @@ async def extend_hold(
     except BaseException:
         hold.not_answered(call, length)
         raise
-    if ends is None:
-        raise lost_error(hold, GONE)
-    hold.answered(call, ends, older)
-    if hold.due < renewal.wake_at:
-        renewal.wake()
+    if ends is not None:
+        hold.answered(call, ends, older)
+    return ends is not None
 
 
 def lost_error(hold: LocalHold, reason: str) -> LockLost:
@@ -103,7 +109,7 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
     return LockLost.of(hold.name, f"was lost: {hold.lost_reason or reason}")
 
 
-def tell_lost(hold: LocalHold) -> None:
+def _tell_lost(hold: LocalHold) -> None:
     """Tell the handles of the hold. This runs their users' code, in a thread of its own."""
     handles = hold.handles_at_loss
     for handle in handles:
@@ -111,6 +117,9 @@ def tell_lost(hold: LocalHold) -> None:
     # One hold was lost, so that is told once, of the handle that came first if there are several.
     for handle in handles[:1]:
         events.lost(handle, hold.lost_reason)
+
+
+renewal.tell_lost = _tell_lost
 
 
 async def untie(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:

@@ -25,7 +25,7 @@ __all__ = ["Lock"]
 logger = logging.getLogger("django_redislock")
 
 
-class Lock(OneNameHandle):
+class Lock(OneNameHandle["Lock"]):
     """A handle: one attempt after another to hold one name, each with a token of its own.
 
     Made by ``lock()``. It may pass from thread to thread, but not to another process: that one
@@ -117,7 +117,7 @@ class Lock(OneNameHandle):
         return f"<Lock {self.name!r} {state}>"
 
     def __del__(self) -> None:
-        if getattr(self, "_share", None) is not None and self.held:
+        if self._share is not None and self.held:
             text = (
                 f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
                 f"{self._hold.remaining():.1f} s."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..clock import monotonic
@@ -16,11 +17,12 @@ from .lock import Lock
 if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
+    from .attempts import Share
 
 __all__ = ["MultiLock"]
 
 
-class MultiLock(Handle):
+class MultiLock(Handle["MultiLock"]):
     """A handle over several handles: all are held, or none. Made by ``lock([...])``.
 
     The names are taken in sorted order and released in reverse; the wait is for all together. What
@@ -77,7 +79,7 @@ class MultiLock(Handle):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         self._failed = None
         # Each name has an attempt of its own; this one is for those that are held already.
-        attempt = AttemptOnSeveral(call, self._parts)
+        attempt = AttemptOnSeveral(call, partial(self._acquired_by, call))
         registry.attempts[attempt] = None
         try:
             for lock in self.locks:
@@ -96,7 +98,11 @@ class MultiLock(Handle):
         del registry.attempts[attempt]
         return self._failed is None
 
-    def _parts(self) -> list[tuple[LocalHold, Need]]:
+    def _acquired_by(self, call: Call) -> list[tuple[LocalHold, Need]]:
+        # Of this call alone: the next one may come before an interrupted one was finished.
+        return [part for part in self._parts() if part[1].call is call]
+
+    def _parts(self) -> list[tuple[LocalHold, Share]]:
         shares = [lock._share for lock in self.locks]
         return [(share.hold, share) for share in shares if share is not None]
 

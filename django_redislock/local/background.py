@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..clock import monotonic
 from ..exceptions import LockUnavailable
-from ..process import ServiceThread, process
+from ..process import NoThread, ServiceThread, process
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
@@ -60,7 +60,7 @@ class Worker:
         self._ending = False
 
     def put(self, job: Job) -> None:
-        """Raises ``RuntimeError`` where no thread can be started."""
+        """Raises ``NoThread`` where no thread can be started."""
         self._unfinished[job.number] = job
         self._inbox.put(job)
         self._thread.ensure()
@@ -77,7 +77,7 @@ class Worker:
         self._inbox.put(None)
         try:
             self._thread.ensure()
-        except RuntimeError:
+        except NoThread:
             self._serve()
 
     def has_jobs(self, until: float = math.inf) -> bool:
@@ -168,7 +168,7 @@ class Background:
         """Run it once, soon; with ``first`` before everything else.
 
         ``node`` is the one that it needs, if the backend has several: ``node_of`` says so.
-        This and the other two raise ``RuntimeError`` where no thread can be started.
+        This and the other two raise ``NoThread`` where no thread can be started.
         """
         self._put((backend, node), Job(0.0 if first else monotonic(), next(_numbers), run))
 

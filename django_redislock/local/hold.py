@@ -11,21 +11,25 @@ from ..process import process
 from .lost import Lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..backends.base import BaseLockBackend, Grant
     from .owners import LockId, Owner
 
-__all__ = ["LONGEST_PAUSE", "RENEW_AT", "LocalHold", "Need"]
+__all__ = ["LocalHold", "Need", "pause_of"]
 
 # A lease is renewed when a third of it has passed, so that two renewals may fail.
 RENEW_AT = 1 / 3
 # A hold with a long lease is renewed often enough (seconds) to notice a forced release.
 LONGEST_PAUSE = 10.0
 
-
 # Whose answer the first end of a lease is.
 _GRANT = "grant"
+
+
+def pause_of(lease: float) -> float:
+    """How long after its lease has begun a hold is renewed."""
+    return min(lease * RENEW_AT, LONGEST_PAUSE)
 
 
 class Need(Protocol):
@@ -56,8 +60,7 @@ class LocalHold:
         *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
         *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
         *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
-        *("owner", "pid", "renew", "since", "tell_lost", "token"),
-        "undecided",
+        *("owner", "pid", "renew", "since", "token", "undecided"),
     )
 
     def __init__(
@@ -84,7 +87,6 @@ class LocalHold:
         self._lost: dict[str, Lost] = {}
         self.handles_at_loss: Sequence[Any] = ()
         self.owner: Owner | None = None
-        self.tell_lost: Callable[[LocalHold], object] | None = None
         self.fence = self.pid = 0
         # A request for it was repeated: the first one may still be on its way.
         self.asked_again = False
@@ -176,10 +178,9 @@ class LocalHold:
 
     @property
     def is_kept_by_transactions(self) -> bool:
-        """Whether nothing but transactions needs it."""
-        return bool(self.needs) and all(
-            need.is_transaction or need.handle is None for need in list(self.needs)
-        )
+        """Whether it is needed, and by transactions alone."""
+        needed = [need for need in list(self.needs) if need.handle is not None]
+        return bool(needed) and all(need.is_transaction for need in needed)
 
     def decide(self) -> bool:
         """End it here and now; nobody but the one who gets True does anything about that."""
@@ -245,7 +246,7 @@ class LocalHold:
             self.due = ends
         else:
             span = min(self.length, ends - now)
-            self.due = ends - span + min(span * RENEW_AT, LONGEST_PAUSE)
+            self.due = ends - span + pause_of(span)
 
     def postpone(self, delay: float) -> None:
         """A renewal failed: it is due again after ``delay``, or when the lease is over."""

@@ -73,7 +73,7 @@ def _look_for_event_loop(lock: Any) -> None:
     _warn(
         lock,
         f"The lock {readable(lock.name)!r} is acquired by blocking code in a coroutine: the event "
-        "loop and all its tasks stand still until it is granted. Write `async with lock(...)` or "
+        "loop and all its tasks are blocked until it is granted. Write `async with lock(...)` or "
         "`await handle.aacquire()`.",
     )
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..clock import monotonic
-from ..process import process
+from ..process import NoThread, process
 from .background import background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable, Sequence, Set
 
     from ..twins import Call
     from .hold import LocalHold, Need
@@ -88,7 +88,7 @@ class AttemptOnSeveral:
 
     failed = False
 
-    def __init__(self, call: Call, parts: Callable[[], list[tuple[LocalHold, Need]]]) -> None:
+    def __init__(self, call: Call, parts: Callable[[], Sequence[tuple[LocalHold, Need]]]) -> None:
         self.call = call
         self.parts = parts
 
@@ -177,7 +177,7 @@ def until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> Non
     """Tell the backend in the background; at once where no thread can be started for that."""
     try:
         background.until_done(hold.backend, tell, until, hold.backend.node_of(hold.name))
-    except RuntimeError:
+    except NoThread:
         tell()
 
 

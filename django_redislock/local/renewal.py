@@ -8,13 +8,13 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends.base import Extension
 from ..clock import monotonic
-from ..process import ServiceThread, process
+from ..process import NoThread, ServiceThread, process
 from .background import RETRY_EVERY, background
 from .registry import registry
 
@@ -54,6 +54,9 @@ class Renewal:
     takes to answer; and nobody interrupts it, so that it puts right what a caller left half done.
     """
 
+    # Tells the handles of a hold that it was lost. The floor above sets it, which knows handles.
+    tell_lost: Callable[[LocalHold], object]
+
     def __init__(self) -> None:
         self.reset()
 
@@ -72,7 +75,7 @@ class Renewal:
         self._warned: dict[BaseLockBackend, float] = {}
 
     def ensure(self) -> None:
-        """Be there. Raises ``RuntimeError`` where no thread can be started."""
+        """Be there. Raises ``NoThread`` where no thread can be started."""
         self._thread.ensure()
 
     def wake(self) -> None:
@@ -94,7 +97,7 @@ class Renewal:
             while registry.interrupted and monotonic() < deadline:
                 self.ensure()
                 time.sleep(0.002)
-        except RuntimeError:
+        except NoThread:
             registry.sweep()
 
     def mark_lost(self, hold: LocalHold, reason: str) -> None:
@@ -172,13 +175,16 @@ class Renewal:
             registry.holds.pop(hold, None)
         if told:
             # Callbacks of users may take long.
-            telling = threading.Thread(
-                target=_tell, args=(told,), name="django_redislock-lost", daemon=True
-            )
+            tell = partial(self._tell, told)
+            telling = threading.Thread(target=tell, name="django_redislock-lost", daemon=True)
             try:
                 telling.start()
             except RuntimeError:
-                _tell(told)
+                tell()
+
+    def _tell(self, holds: list[LocalHold]) -> None:
+        for hold in holds:
+            self.tell_lost(hold)
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
         by_server: dict[tuple[BaseLockBackend, Hashable], list[_Renewed]] = defaultdict(list)
@@ -196,7 +202,7 @@ class Renewal:
             try:
                 extend = partial(self._extend, backend, renewals)
                 background.now(backend, extend, node, first=True)
-            except RuntimeError as error:
+            except NoThread as error:
                 self._try_again(backend, renewals, error)
 
     # Below, in the thread of the background jobs.
@@ -226,12 +232,6 @@ class Renewal:
             hold.not_answered(request, math.inf)
             hold.postpone(RETRY_EVERY)
         self.wake()
-
-
-def _tell(holds: list[LocalHold]) -> None:
-    for hold in holds:
-        if hold.tell_lost is not None:
-            hold.tell_lost(hold)
 
 
 renewal = Renewal()

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..backends.base import Extension
-from ..process import process
+from ..process import NoThread, process
 from .background import background
 from .registry import registry
 from .renewal import renewal
@@ -94,7 +94,7 @@ def _in_background(server: _Server, run: partial[None]) -> None:
     backend, node = server
     try:
         background.now(backend, run, node, first=True)
-    except RuntimeError:
+    except NoThread:
         run()
 
 

@@ -11,11 +11,20 @@ from django.core.management.base import CommandError, CommandParser
 
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
+from ..operations.asking import Silent
 from ..operations.criteria import Criteria
 from ..operations.found import EXCLUSIVE
-from ..operations.selection import Silent
 
-__all__ = ["add_selectors", "chosen_aliases", "chosen_criteria", "complain", "reasons", "said"]
+__all__ = [
+    "add_selectors",
+    "chosen_aliases",
+    "chosen_criteria",
+    "complain",
+    "length_of_time",
+    "reasons",
+    "said",
+    "whole_number",
+]
 
 FLAGS = ("all", "waiters", "orphaned")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -80,6 +89,8 @@ def chosen_aliases(using: str | None) -> list[str]:
 
 def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
     """What the arguments ask for; ``call_command`` may give times as numbers, too."""
+    if options["holder"] == "":
+        raise CommandError("--holder is empty. Write HOST or HOST:PID.", returncode=2)
     host, pid = _host_and_pid(options["holder"] or "")
     older_than = options["older_than"]
     states = [
@@ -116,6 +127,13 @@ def length_of_time(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
     return float(match[1]) * UNITS[match[2]]
+
+
+def whole_number(text: str) -> int:
+    """0 or more."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
 
 
 def complain(silent: Sequence[Silent], consequence: str) -> None:

@@ -11,7 +11,6 @@ from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 from django.utils.translation import gettext as _
 
-from ..operations.found import Found
 from ..operations.wording import Line
 
 __all__ = ["Table", "can_write_all", "height_of", "width_of"]
@@ -47,34 +46,31 @@ class Table:
 
     def __init__(
         self,
-        sample: Sequence[Found],
+        sample: Sequence[Line],
         width: int | None,
         style: Style,
         *,
         with_alias: bool | None = None,
     ) -> None:
         """``width``: how wide a line may be at the most, if that matters."""
-        lines = [Line.of(one) for one in sample]
         self._style = style
         self._cuts = width is not None
         if with_alias is None:
-            with_alias = len({line.alias for line in lines}) > 1
+            with_alias = len({line.alias for line in sample}) > 1
         self._columns = _columns(with_alias=with_alias)
-        while True:
-            rows = [self._headings, *map(self._cells, lines)]
-            self._widths = [max(map(_cells, cells)) for cells in zip(*rows, strict=True)]
-            if width is None:
-                self._widths = [min(one, WIDEST) for one in self._widths]
-                return
-            if _shrink(self._widths, self._columns, width):
-                return
-            self._columns.remove(max(self._columns, key=lambda column: column.rank))
+        rows = [self._headings, *map(self._cells, sample)]
+        self._widths = [max(map(_cells, cells)) for cells in zip(*rows, strict=True)]
+        if width is None:
+            self._widths = [min(one, WIDEST) for one in self._widths]
+            return
+        while not _shrink(self._widths, self._columns, width):
+            last = max(range(len(self._columns)), key=lambda place: self._columns[place].rank)
+            del self._columns[last], self._widths[last]
 
-    def lines(self, found: Iterable[Found]) -> Iterator[str]:
+    def lines(self, lines: Iterable[Line]) -> Iterator[str]:
         """The heading, and a line for each hold."""
         yield self._line(self._headings, ["MIGRATE_HEADING"] * len(self._columns))
-        for one in found:
-            line = Line.of(one)
+        for line in lines:
             yield self._line(self._cells(line), [column.role(line) for column in self._columns])
 
     @property

@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..backends.base import Hold
-from ..local.hold import LONGEST_PAUSE, RENEW_AT
+from ..local.hold import pause_of
 from .presence import runs
 
-__all__ = ["EXCLUSIVE", "KINDS", "REMARKS", "STATES", "Found", "kind_of", "state_of"]
+__all__ = [
+    "EXCLUSIVE",
+    "KINDS",
+    "STATES",
+    "TROUBLE",
+    "Found",
+    "kind_of",
+    "state_of",
+    "urgency",
+]
 
 # A hold is in one of these.
 EXCLUSIVE = ("held", "renewing", "overdue", "silent", "detached", "damaged")
+
+# Somebody should look at these.
+TROUBLE = ("overdue", "silent", "damaged")
 
 # How much later (seconds) than its grant a lease must have begun anew to count as renewed.
 RENEWED = 0.1
@@ -52,7 +64,7 @@ def _is_silent(hold: Hold) -> bool:
     if hold.holder.renews_for == 0:
         return False
     heard = min(hold.age, hold.lease - hold.remaining)
-    return heard > 2 * min(hold.lease * RENEW_AT, LONGEST_PAUSE)
+    return heard > 2 * pause_of(hold.lease)
 
 
 def state_of(found: Found) -> str:
@@ -90,12 +102,18 @@ def _is_orphaned(found: Found) -> bool:
 
 
 # What can be asked for by name: in which of these states a hold is, and what may be true besides.
-REMARKS: dict[str, Callable[[Found], bool]] = {
+STATES: dict[str, Callable[[Found], bool]] = {
+    **{state: partial(_is_in, state) for state in EXCLUSIVE},
     "waited": lambda found: found.hold.waiters > 0,
     "gone": lambda found: runs(found.hold.holder) is False,
     "orphaned": _is_orphaned,
 }
-STATES: dict[str, Callable[[Found], bool]] = {
-    **{state: partial(_is_in, state) for state in EXCLUSIVE},
-    **REMARKS,
-}
+
+
+def urgency(found: Found) -> tuple[int, float]:
+    """A key by which what needs attention comes first: what is in trouble or has no process any
+    more, and then what is waited for, the longest wait first.
+    """
+    if state_of(found) in TROUBLE or STATES["gone"](found):
+        return 0, -found.hold.longest_wait
+    return 1 if found.hold.waiters else 2, -found.hold.longest_wait

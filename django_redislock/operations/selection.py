@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -10,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from ..backends.base import BaseLockBackend, Entry
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
+from .asking import Silent, ask_all
 from .criteria import Criteria
 from .found import Found
 
@@ -19,7 +21,6 @@ __all__ = [
     "Listing",
     "Search",
     "Selection",
-    "Silent",
     "distinct",
     "listing",
     "look_up",
@@ -34,14 +35,6 @@ class Listed(NamedTuple):
 
     alias: str
     entry: Entry
-
-
-@dataclass(frozen=True)
-class Silent:
-    """A backend whose locks cannot be listed."""
-
-    alias: str
-    error: LockUnavailable | InvalidLockBackend
 
 
 @dataclass
@@ -80,23 +73,28 @@ def listing(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = 
     ``backwards`` counts from the other end. A backend that does not answer is ``silent`` and counts
     for nothing.
     """
-    result = Listing()
     aliases = distinct(aliases)
-    for alias in reversed(aliases) if backwards else aliases:
-        before = result.total
-        first, last = max(start - before, 0), max(stop - before, 0)
-        try:
-            backend = lock_backends[alias]
-            if backwards:
-                total = backend.entries(0, 0).total
-                first, last = max(total - last, 0), max(total - first, 0)
-            entries, total = backend.entries(first, last)
-        except (LockUnavailable, InvalidLockBackend) as error:
-            result.silent.append(Silent(alias, error))
-        else:
+    # A backend that stands alone says with its entries how many there are.
+    totals, silent = (
+        ask_all(aliases, lambda _, backend: backend.entries(0, 0).total)
+        if len(aliases) > 1 or backwards
+        else (dict.fromkeys(aliases, sys.maxsize), [])
+    )
+    result = Listing(silent=silent)
+    for alias in reversed(totals) if backwards else totals:
+        total = totals[alias]
+        first, last = max(start - result.total, 0), max(stop - result.total, 0)
+        if backwards:
+            first, last = max(total - last, 0), max(total - first, 0)
+        if first < min(last, total) or total == sys.maxsize:
+            try:
+                entries, total = lock_backends[alias].entries(first, last)
+            except (LockUnavailable, InvalidLockBackend) as error:
+                result.silent.append(Silent(alias, error))
+                continue
             entries = entries[::-1] if backwards else entries
             result.listed += [Listed(alias, entry) for entry in entries]
-            result.total += total
+        result.total += total
     return result
 
 
@@ -158,16 +156,12 @@ class Search:
     def _lines(self, alias: str, entries: Sequence[Entry]) -> Iterator[Listed]:
         if self.criteria.by_name_alone:
             return (Listed(alias, entry) for entry in entries)
-        return (
-            Listed(alias, Entry(one.hold.name, one.hold.token, one.hold.remaining))
-            for one in self._holds(alias, entries)
-        )
+        return (Listed(alias, one.hold.entry) for one in self._holds(alias, entries))
 
     def _entries(self, backend: BaseLockBackend) -> Iterator[Sequence[Entry]]:
         if self.criteria.names:
             for name in dict.fromkeys(self.criteria.names):
-                holds = backend.inspect(name)[0]
-                yield [Entry(name, hold.token, hold.remaining) for hold in holds]
+                yield [hold.entry for hold in backend.inspect(name)[0]]
         else:
             self.total += backend.entries(0, 0).total
             yield from backend.walk()

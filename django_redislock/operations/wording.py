@@ -10,9 +10,9 @@ from django.utils.formats import number_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _, gettext_lazy
 
-from ..backends.base import Hold, Holder
+from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .found import Found, state_of
+from .found import TROUBLE, Found, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -23,6 +23,7 @@ __all__ = [
     "limit_of",
     "local_time",
     "place_of",
+    "who",
 ]
 
 STATE_NAMES = {
@@ -36,9 +37,6 @@ STATE_NAMES = {
     "gone": gettext_lazy("process has ended"),
     "orphaned": gettext_lazy("orphaned"),
 }
-
-# Somebody should look at these.
-TROUBLE = ("overdue", "silent", "damaged")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -89,9 +87,14 @@ class Line:
         )
 
     @property
+    def who(self) -> str:
+        """What the holder runs, and the user's own word."""
+        return ", ".join(part for part in (self.what, self.label) if part)
+
+    @property
     def holder(self) -> str:
         """The whole holder in one line."""
-        return ", ".join(part for part in (self.what, self.label, self.place) if part)
+        return ", ".join(part for part in (self.who, self.place) if part)
 
 
 def local_time(when: datetime) -> datetime:
@@ -157,5 +160,11 @@ def occupancy_of(hold: Hold) -> str:
     return _("%(held)d of %(limit)d held") % {"held": hold.held, "limit": hold.limit}
 
 
-def limit_of(limit: int, *, shared: bool) -> str:
-    return _("shared") if shared else str(limit)
+def limit_of(limit: int) -> str:
+    return _("shared") if limit == SHARED else str(limit)
+
+
+def who(holder: Holder) -> str:
+    """A holder or a waiter in one line."""
+    parts = (readable(holder.what), readable(holder.label), place_of(holder))
+    return ", ".join(part for part in parts if part) or _("unknown")

@@ -26,8 +26,8 @@ __all__ = ["FenceField", "FencedModel", "FencedQuerySet"]
 
 M = TypeVar("M", bound="FencedModel")
 
-# So many rows are compared with their fences at once: each has a case of its own in the statement.
-TOGETHER = 100
+# Rows that are compared with their fences in one statement, which has a case for each of them.
+ROWS_AT_ONCE = 100
 
 
 class FenceField(BigIntegerField):
@@ -209,8 +209,8 @@ class FencedQuerySet(models.QuerySet[M]):
             return super().bulk_update(rest, fields, batch_size=batch_size)
         with transaction.atomic(using=rows.db, savepoint=False):
             written = super().bulk_update(rest, fields, batch_size=batch_size)
-            for start in range(0, len(held), TOGETHER):
-                some = held[start : start + TOGETHER]
+            for start in range(0, len(held), ROWS_AT_ONCE):
+                some = held[start : start + ROWS_AT_ONCE]
                 written += rows.fenced(some).bulk_update(some, fields, batch_size=batch_size)
         return written
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection
 from datetime import datetime, timezone
 from decimal import Decimal
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, router
 
 from ..handles import Lock
-from ..handles.base import Handle
+from ..handles.base import Block, Handle
 from ..names import name_template
-from ..twins import Call, aperform, both, perform
+from ..twins import Call, both
 
 if TYPE_CHECKING:
     from django.db import models
@@ -24,6 +23,7 @@ __all__ = [
     "Refresh",
     "RowBlock",
     "RowHold",
+    "check_refresh",
     "check_saved",
     "in_writing_database",
     "pk_as_read",
@@ -34,7 +34,7 @@ __all__ = [
 # What is read again of an instance when its row is held: all, nothing, or the fields so named.
 Refresh: TypeAlias = "bool | Collection[str]"
 
-H = TypeVar("H", bound=Handle)
+H = TypeVar("H", bound=Handle[Any])
 T = TypeVar("T")
 
 
@@ -54,7 +54,7 @@ def row_name(instance: Any) -> str:
         options = parent._meta
     fields = options.pk_fields
     filling = {
-        field.attname: _telling(field.get_prep_value(value))
+        field.attname: _normalized(field.get_prep_value(value))
         for field, value in zip(fields, values, strict=True)
     }
     parts = [options.label_lower, *(f"{{{field.attname}}}" for field in fields)]
@@ -64,7 +64,7 @@ def row_name(instance: Any) -> str:
     return name_template(":".join(parts)).fill(filling)
 
 
-def _telling(value: Any) -> Any:
+def _normalized(value: Any) -> Any:
     """The value of a primary key such that equal ones have the same text."""
     if isinstance(value, datetime) and value.utcoffset() is not None:
         return value.astimezone(timezone.utc)
@@ -102,6 +102,12 @@ def check_saved(instance: Any) -> None:
         )
 
 
+def check_refresh(refresh: Refresh) -> None:
+    """Raise ``TypeError`` for a single name, whose letters would be taken for names."""
+    if isinstance(refresh, str):
+        raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
+
+
 class RowHold:
     """What an instance knows of one block in which its row is held.
 
@@ -109,8 +115,7 @@ class RowHold:
     """
 
     def __init__(self, instance: Any, lock: Lock, refresh: Refresh) -> None:
-        if isinstance(refresh, str):
-            raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
+        check_refresh(refresh)
         self.instance = instance
         self.lock = lock
         self.refresh = refresh
@@ -145,16 +150,12 @@ class RowHold:
         return set(self.refresh) <= set(outer.refresh)
 
 
-class RowBlock(ABC, Generic[H, T]):
+class RowBlock(Block[T], Generic[H, T]):
     """A block, ``with`` or ``async with``, in which rows are held and their instances fresh."""
 
     def __init__(self) -> None:
         self._handle: H | None = None
         self._holds: list[RowHold] = []
-
-    @abstractmethod
-    async def _enter(self, call: Call) -> T:
-        """Enter the block, and return what it gets."""
 
     @abstractmethod
     async def _read(self, call: Call, handle: H) -> T:
@@ -178,28 +179,6 @@ class RowBlock(ABC, Generic[H, T]):
             hold.end()
         if self._handle is not None:
             await self._handle._leave(call, error)
-
-    def __enter__(self) -> T:
-        return perform(self._enter)
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        perform(self._leave, exc)
-
-    async def __aenter__(self) -> T:
-        return await aperform(self._enter)
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await aperform(self._leave, exc)
 
 
 class LockedRow(RowBlock[Lock, Lock]):

@@ -11,8 +11,8 @@ from django.db import models
 from ..classes import check_attributes
 from ..handles import Lock, MultiLock, lock
 from ..holder import caller
-from ..names import name_template
-from ..options import LockOptions
+from ..names import dotted_path, name_template
+from ..options import RowOptions
 from ..twins import Call, both
 from .fencing import FencedModel, FencedQuerySet
 from .holds import (
@@ -67,6 +67,8 @@ class LockableMixin(FencedModel):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_attributes(cls, LockableMixin)
+        if isinstance(cls.lock_name, str):
+            _check_fields(cls, cls.lock_name)
         order = cls.__mro__
         if models.Model in order and order.index(models.Model) < order.index(LockableMixin):
             raise TypeError(
@@ -88,7 +90,7 @@ class LockableMixin(FencedModel):
         """The handle of the innermost block or locked method that this instance is in."""
         return self._row_holds[-1].lock if self._row_holds else None
 
-    def locked(self, *, refresh: Refresh = True, **options: Unpack[LockOptions]) -> LockedRow:
+    def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
         """A block, ``with`` or ``async with``, in which the row is held; it gets the handle.
 
         Within it the instance has the values that the database had when the row was held. Fields
@@ -127,7 +129,7 @@ class LockableQuerySet(FencedQuerySet[M]):
         rows: models.QuerySet[M] | Iterable[Any] | None = None,
         *,
         refresh: Refresh = True,
-        **options: Unpack[LockOptions],
+        **options: Unpack[RowOptions],
     ) -> LockedRows[M]:
         """A block, ``with`` or ``async with``, in which these rows are held; it gets a list.
 
@@ -159,7 +161,7 @@ class LockableManager(Manager):
         rows: models.QuerySet[Any] | Iterable[Any],
         *,
         refresh: Refresh = True,
-        **options: Unpack[LockOptions],
+        **options: Unpack[RowOptions],
     ) -> LockedRows[Any]:
         """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
         options.setdefault("what", caller(1))
@@ -249,10 +251,23 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             ) from None
 
 
+def _check_fields(model: type[LockableMixin], lock_name: str) -> None:
+    for field in sorted(name_template(lock_name).roots - {"self"}):
+        raise ValueError(
+            f"{dotted_path(model)} has the lock_name {lock_name!r}, which mentions {{{field}}}: "
+            f"write {{self.{field}}}."
+        )
+
+
 def lock_of(
     model: LockableMixin | type[LockableMixin], name: str | set[str], options: Mapping[str, Any]
 ) -> Any:
     """The handle on one row or several, with the options of the model but for those given."""
+    if "token" in options:
+        raise TypeError(
+            "locked() has no option 'token': a row is held by a block of its own. To act on a hold "
+            "by its token, write lock(instance.get_lock_name(), token=...)."
+        )
     given = {option: value for option, value in options.items() if value is not None}
     return lock(name, **{"reentrant": True, **model.lock_options, **given})
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from ..functions.calls import LockedCalls, OnBusy, WhenBusy
 from ..functions.refused import refuse_decorated
-from ..options import LockOptions, check_options, documented
-from .holds import LockedRow, Refresh, check_saved
+from ..options import CallOptions, check_options, documented
+from .holds import LockedRow, Refresh, check_refresh, check_saved
 from .lockable import LockableMixin, lock_of
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ class LockedMethodCalls(LockedCalls):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> LockedRow:
         row = self._row(args)
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        options = {"what": self.what, "label": label, **self.options}
-        return LockedRow(lock_of(row, name, options), row, self.refresh)
+        handle = lock_of(row, name, self.options_of(args, kwargs))
+        return LockedRow(handle, row, self.refresh)
 
     def _own_name(self, *args: Any, **kwargs: Any) -> str:
         return self._row(args).get_lock_name()
@@ -65,7 +64,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Literal["raise", "retry"] = ...,
-    **options: Unpack[LockOptions],
+    **options: Unpack[CallOptions],
 ) -> Raising: ...
 @overload
 def locked_method(
@@ -75,7 +74,7 @@ def locked_method(
     refresh: Refresh = ...,
     on_busy: Literal["skip"],
     default: D,
-    **options: Unpack[LockOptions],
+    **options: Unpack[CallOptions],
 ) -> Yielding[D]: ...
 @overload
 def locked_method(
@@ -84,7 +83,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Literal["skip"],
-    **options: Unpack[LockOptions],
+    **options: Unpack[CallOptions],
 ) -> Yielding[None]: ...
 @overload
 def locked_method(
@@ -93,7 +92,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Callable[..., Coroutine[Any, Any, D]],
-    **options: Unpack[LockOptions],
+    **options: Unpack[CallOptions],
 ) -> Yielding[D]: ...
 @overload
 def locked_method(
@@ -102,7 +101,7 @@ def locked_method(
     *,
     refresh: Refresh = ...,
     on_busy: Callable[..., D],
-    **options: Unpack[LockOptions],
+    **options: Unpack[CallOptions],
 ) -> Yielding[D]: ...
 
 
@@ -114,7 +113,7 @@ def locked_method(
     refresh: Refresh = True,
     on_busy: OnBusy = "raise",
     default: Any = None,
-    **options: Unpack[LockOptions],
+    **options: Unpack[CallOptions],
 ) -> Any:
     """Run a method of a ``LockableMixin`` model while the row of its instance is held.
 
@@ -138,8 +137,9 @@ def locked_method(
             f"The lock of a method is named by a template, not by {name!r}. To hold several rows, "
             "use Model.objects.locked()."
         )
+    check_refresh(refresh)
     when_busy = WhenBusy(on_busy, default)
-    check_options(options)
+    check_options(options, others=("refresh", "on_busy", "default"))
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         refuse_decorated(method, "@locked_method")

@@ -151,15 +151,15 @@ class BackendContract(SharingContract):
     def test_release_hands_over_in_the_order_of_arrival(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         fence = verbs.hold(held).fence
-        ear, other = verbs.queue_up(first), verbs.queue_up(second)
+        recorder, other = verbs.queue_up(first), verbs.queue_up(second)
         assert verbs.waiting() == [first.token, second.token]
         assert verbs.backend.list().holds[0].waiters == 2
         verbs.release(held)
-        turn = ear.turn()
+        turn = recorder.turn()
         assert turn.fence > fence
         assert verbs.holders() == [first.token]
         assert verbs.waiting() == [second.token]
-        assert other.deaf
+        assert not other.notified
         verbs.release(first)
         assert other.turn().fence > turn.fence
 
@@ -174,11 +174,11 @@ class BackendContract(SharingContract):
     def test_who_has_its_turn_already_finds_it(self, verbs: Verbs) -> None:
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
-        ear = verbs.queue_up(first)
+        recorder = verbs.queue_up(first)
         verbs.release(held)
         grant = verbs.acquire(first, LONG)
         assert isinstance(grant, Grant)
-        assert grant.fence == ear.turn().fence
+        assert grant.fence == recorder.turn().fence
 
     def test_a_question_leaves_no_trace(self, verbs: Verbs) -> None:
         verbs.hold(verbs.claim())
@@ -194,22 +194,22 @@ class BackendContract(SharingContract):
     def test_a_lease_that_ends_is_handed_over_by_who_asks(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
-        ear = verbs.queue_up(first)
+        recorder = verbs.queue_up(first)
         verbs.queue_up(second)
         verbs.shorten(held)
         outlive()
         assert isinstance(verbs.acquire(second, LONG), Busy)
-        ear.turn()
+        recorder.turn()
         assert verbs.holders() == [first.token]
 
     def test_who_does_not_stay_so_long_is_passed_over(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
-        gone, ear = verbs.queue_up(first, stay=SHORT), verbs.queue_up(second)
+        gone, recorder = verbs.queue_up(first, stay=SHORT), verbs.queue_up(second)
         outlive()
         verbs.release(held)
-        ear.turn()
-        assert gone.deaf
+        recorder.turn()
+        assert not gone.notified
 
     def test_who_does_not_stay_so_long_is_not_shown(self, verbs: Verbs) -> None:
         first, second = verbs.claim(), verbs.claim()
@@ -222,31 +222,31 @@ class BackendContract(SharingContract):
     def test_a_waiter_that_cancels_leaves_no_trace(self, verbs: Verbs) -> None:
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
-        ear = verbs.queue_up(first)
+        recorder = verbs.queue_up(first)
         verbs.cancel(first)
         assert verbs.waiting() == []
         verbs.release(held)
         assert verbs.holders() == []
-        assert ear.deaf
+        assert not recorder.notified
 
     def test_a_turn_for_one_who_has_gone_is_given_on(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
-        gone, ear = verbs.queue_up(first), verbs.queue_up(second)
+        gone, recorder = verbs.queue_up(first), verbs.queue_up(second)
         verbs.backend.dismiss(first.name, first.token)
         verbs.release(held)
-        ear.turn()
+        recorder.turn()
         wait_until(lambda: verbs.holders() == [second.token])
-        assert gone.deaf
+        assert not gone.notified
 
     # Cancelling.
 
     def test_cancel_ends_a_hold_and_hands_it_over(self, verbs: Verbs) -> None:
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
-        ear = verbs.queue_up(first)
+        recorder = verbs.queue_up(first)
         verbs.cancel(held)
-        ear.turn()
+        recorder.turn()
 
     def test_an_acquire_that_comes_after_its_cancel_is_refused(self, verbs: Verbs) -> None:
         claim = verbs.claim()

@@ -24,10 +24,10 @@ class SharingContract:
         claims = [verbs.claim(limit=3) for _ in range(4)]
         for claim in claims[:3]:
             verbs.hold(claim)
-        ear = verbs.queue_up(claims[3])
+        recorder = verbs.queue_up(claims[3])
         assert sorted(verbs.holders()) == sorted(claim.token for claim in claims[:3])
         verbs.release(claims[1])
-        ear.turn()
+        recorder.turn()
 
     def test_every_limit_is_kept_also_the_strictest(self, verbs: Verbs) -> None:
         strict, loose = verbs.claim(limit=2), verbs.claim(limit=9)
@@ -42,22 +42,22 @@ class SharingContract:
         readers = [verbs.claim(limit=SHARED) for _ in range(3)]
         for reader in readers:
             verbs.hold(reader)
-        ear = verbs.queue_up(verbs.claim())
+        recorder = verbs.queue_up(verbs.claim())
         assert verbs.is_busy(verbs.claim(limit=SHARED)), "a writer waits before this reader"
         for reader in readers:
-            assert ear.deaf
+            assert not recorder.notified
             verbs.release(reader)
-        ear.turn()
+        recorder.turn()
 
     def test_a_release_wakes_all_readers_up_to_the_next_writer(self, verbs: Verbs) -> None:
         held = verbs.claim()
         verbs.hold(held)
         limits = (SHARED, SHARED, 1, SHARED)
-        ears = [verbs.queue_up(verbs.claim(limit=limit)) for limit in limits]
+        recorders = [verbs.queue_up(verbs.claim(limit=limit)) for limit in limits]
         verbs.release(held)
-        assert ears[0].turn().fence < ears[1].turn().fence
-        assert ears[2].deaf
-        assert ears[3].deaf
+        assert recorders[0].turn().fence < recorders[1].turn().fence
+        assert not recorders[2].notified
+        assert not recorders[3].notified
         assert all(hold.shared for hold in verbs.backend.inspect("a")[0])
 
     # A token that holds already.
@@ -80,9 +80,9 @@ class SharingContract:
     def test_a_looser_claim_of_the_same_token_lets_others_in(self, verbs: Verbs) -> None:
         mine, other = verbs.claim(), verbs.claim(limit=SHARED)
         verbs.hold(mine)
-        ear = verbs.queue_up(other)
+        recorder = verbs.queue_up(other)
         verbs.hold(mine._replace(limit=SHARED))
-        ear.turn()
+        recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
 
     # Who holds what.
@@ -92,7 +92,7 @@ class SharingContract:
     ) -> None:
         held, waiter = verbs.claim(), verbs.claim()
         verbs.hold(held)
-        ear = verbs.queue_up(waiter)
+        recorder = verbs.queue_up(waiter)
         verbs.extend(Extension("a", held.token, LONG, detached=True))
         (hold,), (waiting,) = verbs.backend.inspect("a")
         assert hold.detached
@@ -100,7 +100,7 @@ class SharingContract:
         assert hold.began <= hold.since < hold.began + timedelta(seconds=LONG)
         outlive()
         verbs.release(held)
-        ear.turn()
+        recorder.turn()
         (hold,), _ = verbs.backend.inspect("a")
         assert (hold.began, hold.detached) == (waiting.since, False)
         assert hold.since > waiting.since
@@ -130,11 +130,11 @@ class SharingContract:
         verbs.backend.on_force_release = lambda place, name, token: told.append(token)
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
-        ear = verbs.queue_up(first)
+        recorder = verbs.queue_up(first)
         # The process of the holder listens by now, as it has waited for this name.
         verbs.acquire(held)
         assert verbs.backend.force_release("a", held.token)
-        ear.turn()
+        recorder.turn()
         wait_until(lambda: told == [held.token])
         assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
         assert verbs.holders() == [first.token]
@@ -209,6 +209,33 @@ class SharingContract:
             assert hold.waiters == 1
             assert SHORT < hold.longest_wait <= hold.age < LONG
 
+    def test_holds_are_found_by_their_names_alone(self, verbs: Verbs) -> None:
+        claims = [verbs.claim(name) for name in "abc"] + [verbs.claim("s", limit=3) for _ in "12"]
+        over = verbs.claim("s", limit=3, lease=SHORT)
+        for claim in (*claims, over):
+            verbs.hold(claim)
+        verbs.release(claims[1])
+        outlive()
+        entries = verbs.backend.entries_of(["s", "b", "absent", "c"])
+        assert [entry.name for entry in entries] == ["s", "s", "c"]
+        assert {entry.token for entry in entries} == {one.token for one in claims[2:]}
+        assert all(SHORT < entry.remaining <= LONG for entry in entries)
+        found = verbs.backend.look_up(entries)
+        assert [hold.token for hold in found] == [entry.token for entry in entries]
+        assert verbs.backend.entries_of([]) == []
+
+    def test_many_names_are_inspected_like_one(self, verbs: Verbs) -> None:
+        held, waiting = verbs.claim("a"), verbs.claim("a")
+        verbs.hold(held)
+        verbs.queue_up(waiting)
+        (nobody, nothing), (holds, queue) = verbs.backend.inspect_all(["absent", "a"])
+        assert (list(nobody), list(nothing)) == ([], [])
+        assert ([one.token for one in holds], [one.token for one in queue]) == (
+            [held.token],
+            [waiting.token],
+        )
+        assert list(verbs.backend.inspect_all([])) == []
+
     def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
         over = verbs.claim(limit=3, lease=SHORT)
         verbs.hold(over)
@@ -223,11 +250,11 @@ class SharingContract:
         claims = [verbs.claim(f"name {number}") for number in range(5)]
         for claim in claims:
             verbs.hold(claim)
-        ear = verbs.queue_up(verbs.claim("name 3"))
+        recorder = verbs.queue_up(verbs.claim("name 3"))
         seen = [(claim.name, claim.token) for claim in claims]
         seen[1] = ("name 1", "stranger")
         hits = list(verbs.backend.force_release_all(seen))
         assert hits == [True, False, True, True, True]
-        ear.turn()
+        recorder.turn()
         assert verbs.holders("name 1") == [claims[1].token]
         assert verbs.backend.list().total == 2

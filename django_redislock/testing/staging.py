@@ -12,6 +12,7 @@ from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
 from ..local.registry import registry
+from ..local.renewal import renewal
 from ..names import check_name
 
 __all__ = [
@@ -54,7 +55,7 @@ class HeldElsewhere:
         self.fence = reply.fence
 
     def release(self) -> None:
-        """End it, if it has not ended; the first who waits holds the lock then."""
+        """End it, if it has not ended; the first waiter then holds the lock."""
         lock_backends[self._using].release(self.name, self.token)
 
     def __enter__(self) -> HeldElsewhere:
@@ -112,13 +113,13 @@ def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
 
 
 def expire(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
-    """Let the lease of whoever holds the name end now, as if the time had passed.
+    """End the lease of the present holder now, as if its time had passed.
 
     Handles in this process see the loss, and ``on_lost`` is called, before this returns; those of
     other processes see it at their next renewal.
-    The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
+    The first waiter then holds the lock. Raises ``AssertionError`` if nobody holds it.
     """
-    # A shorter lease would not do: those who wait have been told when the present one ends.
+    # A shorter lease would not do: waiters know when the present one ends, and sleep until then.
     _end(name, using, "its lease ran out")
 
 
@@ -127,7 +128,7 @@ def lose(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
 
     Handles in this process see the loss, and ``on_lost`` is called, before this returns; those of
     other processes see it at their next renewal.
-    The first who waits holds the lock then. Raises ``AssertionError`` if nobody holds it.
+    The first waiter then holds the lock. Raises ``AssertionError`` if nobody holds it.
     """
     _end(name, using, "it was released by force")
 
@@ -141,8 +142,7 @@ def _end(name: str, using: str, reason: str) -> None:
             if ours.decide():
                 ours.lose(reason)
                 registry.holds.pop(ours, None)
-                if ours.tell_lost is not None:
-                    ours.tell_lost(ours)
+                renewal.tell_lost(ours)
         backend.force_release(name, hold.token)
 
 

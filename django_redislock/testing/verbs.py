@@ -25,7 +25,7 @@ from django_redislock.backends.waiters import Turn, Waiter
 
 from ..clock import monotonic
 
-__all__ = ["LONG", "SHORT", "Ear", "Verbs", "outlive", "wait_until"]
+__all__ = ["LONG", "SHORT", "Recorder", "Verbs", "outlive", "wait_until"]
 
 T = TypeVar("T")
 
@@ -38,29 +38,29 @@ TRIES = 20
 SHORT = 0.1
 
 
-class Ear(Waiter):
-    """A waiter that remembers what it was told."""
+class Recorder(Waiter):
+    """A waiter that records its notifications."""
 
     def __init__(self) -> None:
-        self._told: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+        self._turns: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
 
     def tell(self, turn: Turn | None) -> bool:
-        self._told.put(turn)
+        self._turns.put(turn)
         return True
 
     def turn(self) -> Turn:
         """The turn it is given. Fails if none comes."""
         try:
-            while (turn := self._told.get(timeout=WITHIN)) is None:
+            while (turn := self._turns.get(timeout=WITHIN)) is None:
                 pass  # it was asked to look again
         except queue.Empty:
             pytest.fail(f"no turn came within {WITHIN:g} s")
         return turn
 
     @property
-    def deaf(self) -> bool:
-        """Whether it has been told nothing."""
-        return self._told.empty()
+    def notified(self) -> bool:
+        """Whether a notification has come that ``turn()`` has not read."""
+        return not self._turns.empty()
 
 
 class Verbs:
@@ -98,7 +98,7 @@ class Verbs:
     def hold_and_extend(self, lease: float, longer: float) -> tuple[Claim, float | None]:
         """Extend a hold before it ends, and return when it ends then.
 
-        A machine that stands still for as long as the lease may miss its end: then once more.
+        A machine that is suspended for as long as the lease may miss its end: then once more.
         """
         for _ in range(TRIES):
             claim = self.claim(lease=lease)
@@ -116,13 +116,13 @@ class Verbs:
     def is_busy(self, claim: Claim) -> bool:
         return isinstance(self.acquire(claim), Busy)
 
-    def queue_up(self, claim: Claim, stay: float = LONG) -> Ear:
+    def queue_up(self, claim: Claim, stay: float = LONG) -> Recorder:
         """Let the claim wait for a name that is busy."""
-        ear = Ear()
-        self.backend.enlist(claim, ear)
+        recorder = Recorder()
+        self.backend.enlist(claim, recorder)
         self._call(self.backend.listen, self.backend.alisten, claim.name, WITHIN)
         assert isinstance(self.acquire(claim, stay), Busy)
-        return ear
+        return recorder
 
     def holders(self, name: str = "a") -> list[str]:
         holds, _ = self._call(self.backend.inspect, self.backend.ainspect, name)
@@ -148,5 +148,5 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def outlive(lease: float = SHORT) -> None:
-    """Let so many seconds pass, for certain, and on the backend's clock too."""
+    """Sleep for longer than a lease, on the backend's clock too."""
     time.sleep(lease + 0.02)

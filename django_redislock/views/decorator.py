@@ -1,4 +1,4 @@
-"""``@locked_view``: a view that one request at a time may run; the others are told to come back."""
+"""``@locked_view``: a view that one request at a time may run; others get a busy answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..conf import DEFAULT_LOCK_ALIAS, Duration
 from ..names import NameSource, dotted_path
 from ..options import CallOptions, check_options, documented
 from ..transactions import take_over_atomic_requests
-from .viewlock import ViewLock
+from .viewlock import ViewLock, refuse_class
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -64,6 +64,7 @@ def locked_view(
 
     Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
     """
+    refuse_class(name)  # the decorator was written without its name
     if status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(map(str, STATUSES))}, not {status!r}.")
     if on_unavailable not in ("refuse", "proceed"):
@@ -74,7 +75,7 @@ def locked_view(
             f"response, not {on_busy!r}."
         )
     options.setdefault("wait", 0)
-    check_options(options)
+    check_options(options, others=("status", "methods", "on_busy", "on_unavailable"))
     proceeds = on_unavailable == "proceed"
     return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, options)
 
@@ -148,6 +149,10 @@ class LockedViewMixin(_View):
     def as_view(cls, *args: Any, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         if not initkwargs.get("lock_name", cls.lock_name):
             raise ImproperlyConfigured(f"{dotted_path(cls)} needs the attribute lock_name.")
+        if not issubclass(cls, View):
+            raise TypeError(
+                f"LockedViewMixin goes before a view: class {cls.__name__}(LockedViewMixin, View)."
+            )
         view = super().as_view(*args, **initkwargs)
         # Not on dispatch(): what one view is marked with there would be true of all.
         if all(_leaves_the_database_alone(one) for one in _before_the_lock(cls)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..fields import leads_into
 from ..names import CallNames, UnusableName
 
 __all__ = ["name_of_call"]
@@ -36,17 +37,13 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
         return names.of(args, kwargs)
     except UnusableName as error:
         for attribute, middleware in MIDDLEWARE.items():
-            if _begins(error.field, attribute) and not hasattr(request, attribute):
+            if leads_into(error.field, f"request.{attribute}") and not hasattr(request, attribute):
                 raise UnusableName(f"{error} Write {middleware} in MIDDLEWARE.", error.field) from (
                     error.__cause__
                 )
-        if error.is_missing and _begins(error.field, "user"):
+        if error.is_missing and leads_into(error.field, "request.user"):
             raise UnusableName(f"{error} {NOBODY}", error.field) from None
         raise
-
-
-def _begins(field: str, attribute: str) -> bool:
-    return f"{field}.".startswith((f"request.{attribute}.", f"request.{attribute}["))
 
 
 def _is_nobody(request: Any) -> bool:

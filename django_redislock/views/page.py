@@ -1,4 +1,4 @@
-"""Page for a person who is to try again later: where the links lead, and what it looks like."""
+"""Page that asks a person to try again later: its links, and where its looks come from."""
 
 from __future__ import annotations
 

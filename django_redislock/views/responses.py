@@ -26,7 +26,7 @@ PROBLEM = "application/problem+json"
 
 
 def busy_response(request: HttpRequest, status: int, seconds: float | None) -> HttpResponse:
-    """The answer that the lock is busy, for about so many seconds.
+    """The answer that the lock is busy, probably for this many seconds.
 
     Raises it as an ``APIException`` where Django REST Framework handles the request.
     """
@@ -62,7 +62,7 @@ def _try_later(
 ) -> HttpResponse:
     if _uses_rest_framework(request):
         raise _api_exception(status, detail, seconds)
-    # Whoever takes anything is more likely a program than a person: HTML is for those who ask.
+    # ``Accept: */*`` usually means a program: HTML is for clients that ask for it.
     wanted = request.get_preferred_type([PROBLEM, "application/json", "text/html"])
     if wanted == "text/html":
         page = try_later_page(request, title, detail, status, seconds)

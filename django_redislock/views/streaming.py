@@ -20,7 +20,7 @@ def is_streamed(response: object) -> bool:
     return isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse)
 
 
-def hold_while_streaming(response: StreamingHttpResponse, handle: Handle) -> None:
+def hold_while_streaming(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
     """Let the response release the lock when it is sent, or when the client has gone away."""
     content: Any = response.streaming_content
     # Django closes what has a ``close``, whether or not all of it was sent.
@@ -30,13 +30,13 @@ def hold_while_streaming(response: StreamingHttpResponse, handle: Handle) -> Non
 
 
 class _Held:
-    def __init__(self, handle: Handle) -> None:
-        self._handle: Handle | None = handle
+    def __init__(self, handle: Handle[Any]) -> None:
+        self._handle: Handle[Any] | None = handle
         # A middleware that answers otherwise (304, say) may drop the response without closing it.
         self._dropping = weakref.finalize(self, _release, handle)
         self._dropping.atexit = False
 
-    def _let_go(self) -> Handle | None:
+    def _let_go(self) -> Handle[Any] | None:
         self._dropping.detach()
         handle, self._handle = self._handle, None
         return handle
@@ -47,13 +47,13 @@ class _Held:
             handle.__exit__(None, None, None)
 
 
-def _release(handle: Handle) -> None:
+def _release(handle: Handle[Any]) -> None:
     with suppress(LockError):
         handle.__exit__(None, None, None)
 
 
 class _Content(_Held, Iterator[bytes]):
-    def __init__(self, content: Iterator[bytes], handle: Handle) -> None:
+    def __init__(self, content: Iterator[bytes], handle: Handle[Any]) -> None:
         super().__init__(handle)
         self._content = content
 
@@ -70,7 +70,7 @@ class _Content(_Held, Iterator[bytes]):
 
 
 class _AsyncContent(_Held, AsyncIterator[bytes]):
-    def __init__(self, content: AsyncIterator[bytes], handle: Handle) -> None:
+    def __init__(self, content: AsyncIterator[bytes], handle: Handle[Any]) -> None:
         super().__init__(handle)
         self._content = content
 

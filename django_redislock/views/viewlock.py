@@ -19,14 +19,17 @@ from ..functions.calls import refuse_coroutine
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
+from ..signatures import check_takes
 from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .naming import name_of_call
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed
 
-__all__ = ["ViewLock"]
+__all__ = ["ViewLock", "refuse_class"]
 
 logger = logging.getLogger("django_redislock")
+
+NAME_IT = 'It needs the name of the lock: @locked_view("event:{event_id}").'
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -42,14 +45,16 @@ class ViewLock:
     proceeds: bool
     options: Mapping[str, Any]
 
-    def __call__(self, view: V) -> V:
+    def __call__(self, view: V, /, *args: Any, **kwargs: Any) -> V:
+        if args or kwargs:
+            # Of ``@locked_view`` without parentheses: called with the arguments of the view.
+            raise TypeError(f"@locked_view was written without parentheses. {NAME_IT}")
         refuse_decorated(view, "@locked_view")
         method, is_async = _bound_method(view), iscoroutinefunction(view)
         if method is None:
-            signature, what = (
-                _signature_of_function(view),
-                dotted_path(getattr(view, "view_class", view)),
-            )
+            signature = _signature_of_function(view)
+            what = dotted_path(getattr(view, "view_class", view))
+            self._check_callables(signature)
         else:
             signature = _signature_of_method(method.__func__)
             what = _path_of_method(method)
@@ -62,10 +67,15 @@ class ViewLock:
         around = self._around_coroutine if is_async else self._around
         return around(view, names, what)  # type: ignore[return-value]
 
+    def _check_callables(self, signature: inspect.Signature) -> None:
+        check_takes(self.name, signature, "The callable that makes the name")
+        check_takes(self.options.get("label"), signature, "label")
+        check_takes(self.on_busy, inspect.Signature(), "on_busy", "request", "error")
+
     def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
         @wraps(view)
         def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request, what)
+            outer = request.lock = _outer_lock(request, what)
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
@@ -121,7 +131,7 @@ class ViewLock:
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
-            outer = request.lock = _held_around(request, what)
+            outer = request.lock = _outer_lock(request, what)
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
@@ -193,8 +203,11 @@ class ViewLock:
         return self.proceeds
 
 
-def _held_around(request: Any, what: str) -> Lock | MultiLock | None:
-    """The lock of a view around this one, which that one finds in ``request.lock`` again."""
+def _outer_lock(request: Any, what: str) -> Lock | MultiLock | None:
+    """The lock of a view around this one, which finds it in ``request.lock`` afterwards.
+
+    Raises ``TypeError`` where the first argument is no request.
+    """
     if not hasattr(request, "method"):
         raise TypeError(
             f"{what} got an {type(request).__name__} first: @locked_view decorates what gets a "
@@ -233,15 +246,8 @@ def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
 
 def _signature_of_function(view: Any) -> inspect.Signature:
     if not callable(view):
-        raise TypeError(
-            f"@locked_view decorates a view, not {view!r}. It needs the name of the lock: "
-            '@locked_view("event:{event_id}").'
-        )
-    if isinstance(view, type):
-        raise TypeError(
-            f"@locked_view decorates a function, not the class {view.__name__}: write "
-            '@method_decorator(locked_view(...), name="dispatch"), or use LockedViewMixin.'
-        )
+        raise TypeError(f"@locked_view decorates a view, not {view!r}. {NAME_IT}")
+    refuse_class(view)
     if _is_rest_framework_view(getattr(view, "cls", None)):
         raise TypeError(
             "@locked_view must be inside of REST framework, which knows who the user is and "
@@ -256,6 +262,15 @@ def _signature_of_function(view: Any) -> inspect.Signature:
             f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."
         )
     return signature
+
+
+def refuse_class(view: Any) -> None:
+    """Raise ``TypeError`` for a class, which is decorated in another way."""
+    if isinstance(view, type):
+        raise TypeError(
+            f"@locked_view decorates a function, not the class {view.__name__}: write "
+            '@method_decorator(locked_view(...), name="dispatch"), or use LockedViewMixin.'
+        )
 
 
 def _is_rest_framework_view(view_class: Any) -> bool:

@@ -33,7 +33,7 @@ def text_of(html: str) -> str:
 
 
 def names(html: str) -> list[str]:
-    return [row[0] for row in rows(html)]
+    return [row[0] for row in rows(html) if row]
 
 
 def references(html: str) -> list[str]:

@@ -12,8 +12,8 @@ from django.test import Client
 from django_redislock import lock
 from django_redislock.backends.base import SHARED, Holder
 from django_redislock.holder import packed_holder
-from tests.admin.pages import PAGE, client_of, names, page, text_of
-from tests.management.holds import claim, hold, queue, without_redis
+from tests.admin.pages import PAGE, client_of, names, page, references, release, rows, text_of
+from tests.management.holds import claim, hold, is_held, queue, without_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def test_all_fields_are_shown(admin_client: Client, using: str) -> None:
     )  # fmt: skip
     shown = detail(admin_client, using=using)
     for part in (
-        f"Backend “{using}”", "What shop.checkout", "For whom alice", "Kind semaphore",
+        f"Backend “{using}”", "What shop.checkout", "Label alice", "Kind semaphore",
             "Limit 1 of 3 held", "State held",
         "Where web-9, pid 4242, worker-2", f"Token {token[:8]}…", "of 1 min 30 s",
     ):  # fmt: skip
@@ -59,14 +59,27 @@ def test_a_long_queue_is_cut_and_counted(admin_client: Client) -> None:
     assert "and 3 more" in shown
 
 
-def test_each_holder_of_a_semaphore_is_shown(admin_client: Client) -> None:
-    hold("a", limit=SHARED, label="alice")
-    hold("a", limit=SHARED, label="bob")
-    shown = detail(admin_client)
-    assert "Holder 1 of 2" in shown
-    assert "For whom alice" in shown
-    assert "For whom bob" in shown
-    assert "Kind read lock" in shown
+def test_all_holders_of_a_semaphore_are_in_one_table(admin_client: Client) -> None:
+    tokens = [hold("a", limit=SHARED, label=label) for label in ("alice", "bob")]
+    html = page(admin_client, f"{PAGE}memory_3Aa/change/")
+    shown = text_of(html)
+    assert "Holders (2)" in shown
+    for label, token in zip(("alice", "bob"), tokens, strict=True):
+        (row,) = [row for row in rows(html) if f"for {label}" in row[0]]
+        assert row[1] == "held"
+        assert row[4:6] == ["read lock", "shared, 2 held"]
+        assert row[7] == f"{token[:8]}…"
+    assert len(references(html)) == 2
+
+
+def test_of_a_semaphore_what_is_ticked_is_released(admin_client: Client) -> None:
+    tokens = [hold("a", limit=3) for _ in range(3)]
+    html = page(admin_client, f"{PAGE}memory_3Aa/change/")
+    chosen = references(html)[:2]
+    said = release(admin_client, html, hold=chosen, back="detail")
+    assert "2 locks were released by force." in said
+    assert "Holder State held" in said, "one is left, on the page of the name"
+    assert sum(is_held("a", token) for token in tokens) == 1
 
 
 def test_what_this_process_knows(admin_client: Client) -> None:

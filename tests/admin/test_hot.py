@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django_redislock import lock_backends
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
 from tests.admin.pages import PAGE, client_of, page, rows
-from tests.management.holds import without_redis
+from tests.management.holds import hold, without_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +28,8 @@ def count(
     tally = Tally(busy=busy)
     for wait in waits:
         tally.was_acquired(wait)
-    for hold in holds:
-        tally.was_released(hold)
+    for held in holds:
+        tally.was_released(held)
     lock_backends[using].add_tallies(Batch(f"{family} {busy} {len(waits)}"[:40], {family: tally}))
 
 
@@ -58,6 +58,53 @@ def test_what_is_acquired_most_comes_first_unless_asked_otherwise(admin_client: 
     assert names(html)[0] == "slow"
     assert html.count('aria-sort="descending"') == 1
     assert names(page(admin_client, HOT, o="nonsense")) == ["often", "slow", "busy"]
+
+
+@pytest.mark.parametrize(
+    ("order", "first"),
+    [
+        ("acquired", "often"),
+        ("busy", "busy"),
+        *((order, "slow") for order in ("wait50", "wait", "wait99", "longest_wait")),
+        *((order, "long") for order in ("hold50", "hold", "hold99", "longest_hold")),
+    ],
+)
+def test_every_column_sorts(admin_client: Client, order: str, first: str) -> None:
+    count("often", waits=[0.01] * 9)
+    count("busy", waits=[0.01], busy=5)
+    count("slow", waits=[3.0, 3.0])
+    count("long", waits=[0.01], holds=[7.0, 7.0])
+    html = page(admin_client, HOT, o=order)
+    assert names(html)[0] == first
+    assert html.count('aria-sort="descending"') == 1
+    assert html.count("aria-sort=") == html.count("?o=") == 11
+
+
+@pytest.mark.parametrize(
+    ("family", "found"),
+    [
+        ("order:*", {"order:1", "order:x"}),
+        ("order:{id}", {"order:1", "order:x"}),
+        ("report", {"report"}),
+        ("order:{" + "x" * 98 + "…", set()),
+    ],
+)
+def test_a_family_leads_to_its_locks(admin_client: Client, family: str, found: set[str]) -> None:
+    for name in ("order:1", "order:x", "report", "other"):
+        hold(name, "default")
+    hold("order:1", "memory")
+    count(family, waits=[0.01])
+    count("", waits=[0.01])
+    links = re.findall(r'href="([^"]*\?backend=[^"]*)"', page(admin_client, HOT))
+    assert len(links) == 1, "all others are no family"
+    html = page(admin_client, unescape(links[0]))
+    assert {row[0] for row in rows(html) if row} == found
+    assert {row[1] for row in rows(html) if row} <= {"default"}
+
+
+def test_the_chart_says_what_its_highest_bar_stands_for(admin_client: Client) -> None:
+    count("a", waits=[0.01] * 3, busy=2)
+    assert "At the most 5 in 5 minutes" in page(admin_client, HOT)
 
 
 def test_the_chart_shows_each_slot_in_proportion(admin_client: Client) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.test import Client
 from django_redislock.models import Lock
 from tests.admin.pages import PAGE, client_of
 from tests.management.holds import hold
+from tests.support.commands import output_of
 
 pytestmark = pytest.mark.django_db
 
@@ -55,9 +55,7 @@ def test_the_database_has_no_locks_and_is_not_asked_for_any(
 
 @pytest.mark.parametrize("options", [{}, {"use_base_manager": True}])
 def test_dumpdata_passes_over_what_has_no_table(options: dict[str, Any]) -> None:
-    stream = io.StringIO()
-    call_command("dumpdata", "django_redislock", stdout=stream, **options)
-    assert json.loads(stream.getvalue()) == []
+    assert json.loads(output_of("dumpdata", "django_redislock", **options)) == []
 
 
 def test_the_migrations_are_complete() -> None:

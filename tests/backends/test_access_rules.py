@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import threading
 from contextlib import ExitStack
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from django_redislock import lock, lock_backends
+from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.counting import _tell
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.concurrency import jobs
@@ -18,6 +20,8 @@ from tests.support.cluster import ClusterSet
 from tests.support.processes import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
+LUA = PAGE.parents[1] / "django_redislock" / "backends" / "redis" / "lua"
+REDIS_BINARY = "/usr/bin/redis-server"
 
 
 def rules() -> list[str]:
@@ -25,24 +29,46 @@ def rules() -> list[str]:
     return lines.split()
 
 
-@pytest.fixture(params=["alone", "cluster"])
-def backend(request, use):
+@pytest.fixture(params=["embedded", "Redis", "Cluster"])
+def location(request):
+    """Where the locks are. Its servers know the user of the page."""
     with ExitStack() as stack:
-        if request.param == "cluster":
-            servers = stack.enter_context(ClusterSet(2)).primaries
-            scheme = "cluster"
+        if request.param == "Cluster":
+            servers, scheme = stack.enter_context(ClusterSet(2)).primaries, "cluster"
         else:
-            servers, scheme = [stack.enter_context(EmbeddedServer())], "redis"
-        for server in servers:
-            with Redis.from_url(server.url) as client:
-                client.execute_command("ACL", *rules())
+            binary = REDIS_BINARY if request.param == "Redis" else None
+            if binary and not os.access(binary, os.X_OK):
+                pytest.skip(f"there is no {binary}")
+            servers, scheme = [stack.enter_context(EmbeddedServer(binary=binary))], "redis"
+        clients = [stack.enter_context(Redis.from_url(server.url)) for server in servers]
         location = f"{scheme}://locks:secret@{HOST}:{servers[0].port}"
-        use("", prefix="lock", entry={"LOCATION": location})
-        yield lock_backends["default"]
+        yield location, clients
         lock_backends["default"].close()
 
 
-def test_they_suffice(backend):
+def use_as_user(location, use, *without):
+    """Let the locks be there, with the rights of the page but for some."""
+    where, clients = location
+    for client in clients:
+        client.execute_command("ACL", *(rule for rule in rules() if rule not in without))
+    use("", prefix="lock", entry={"LOCATION": where})
+
+
+def refused(location):
+    """What a user has asked for without having the right."""
+    _, clients = location
+    return {entry["object"] for client in clients for entry in client.acl_log()}
+
+
+@pytest.fixture
+def backend(location, use):
+    use_as_user(location, use)
+    yield lock_backends["default"]
+    # redis-py names itself, and does without where it may not.
+    assert refused(location) <= {"client|setinfo"}
+
+
+def test_they_suffice_for_threads(backend):
     held, waiter = lock("a", lease=2), lock("a", wait=30)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
@@ -50,6 +76,7 @@ def test_they_suffice(backend):
     wait_until(lambda: jobs.queue_length("a") == 1)
     assert not held.lost.wait(3), "it is renewed"
     assert [hold.waiters for hold in backend.list().holds] == [1]
+    assert [one.name for one in backend.waited_for().names] == ["a"]
     held.release()
     thread.join()
     assert [len(entries) for entries in backend.walk() if entries] == [1]
@@ -57,3 +84,61 @@ def test_they_suffice(backend):
     assert waiter.lost.wait(20)
     _tell(backend)
     assert sum(slot.tallies["a"].acquired for slot in backend.tallies() if slot.tallies) == 2
+    assert backend.check(deploy=True) == []
+
+
+def test_they_suffice_for_tasks(backend):
+    async def work() -> None:
+        held, waiter = lock("a"), lock("a", wait=30)
+        async with held:
+            assert not await lock("a").aacquire(wait=0.05), "it queues, and is cancelled"
+            task = asyncio.create_task(waiter.aacquire())
+            while not (await backend.ainspect("a"))[1]:
+                await asyncio.sleep(0.01)
+            await held.aextend(5)
+        assert await task
+        await waiter.arelease()
+
+    asyncio.run(work())
+    assert backend.list().total == 0
+
+
+def test_they_suffice_for_several_holds(backend):
+    """Semaphores, a queue before them, and sweeping up what ended by itself."""
+    several = [lock("a", limit=3) for _ in range(3)]
+    for handle in several:
+        assert handle.acquire(wait=0)
+    assert not lock("a").acquire(wait=0.05)
+    assert len(backend.list().holds) == 3
+    assert backend.entries(1, 2).total == 3
+    for handle in several:
+        handle.extend()
+        handle.release()
+    for number in range(100):
+        with lock(f"b{number}"):
+            pass
+
+
+def test_they_suffice_for_clearing(backend):
+    handles = [lock(f"c{number}", lease=2) for number in range(20)]
+    for handle in handles:
+        handle.acquire()
+    shown = [(hold.name, hold.token) for hold in backend.list().holds]
+    assert len(list(backend.force_release_all(shown))) == 20
+    assert backend.list().total == 0
+    assert all(handle.lost.wait(20) for handle in handles)
+
+
+def test_every_command_of_the_scripts_is_among_them():
+    text = "".join(path.read_text() for path in LUA.glob("*.lua"))
+    commands = set(re.findall(r"redis\.p?call\('([A-Z]+)'", text)) - {"PUBSUB"}
+    assert commands
+    assert {f"+{command.lower()}" for command in commands} <= set(rules())
+
+
+@pytest.mark.parametrize("rule", ["~lock:*", "+zadd", "+evalsha"])
+def test_a_right_that_is_missing_is_missed(location, use, rule):
+    use_as_user(location, use, rule)
+    with pytest.raises(LockUnavailable):
+        lock("a").acquire()
+    assert refused(location) - {"client|setinfo"}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
+import fakeredis
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import LazySettings
 
 from django_redislock import lock
+from django_redislock.checks import check_backends
 from django_redislock.exceptions import InvalidLockBackend
 
 PROGRAM = """
@@ -68,6 +72,64 @@ def test_clients_of_several_servers_are_refused_by_name(settings: LazySettings) 
     }
     settings.LOCKS = {}
     with pytest.raises(InvalidLockBackend, match=f"client is a {__name__}.SeveralServers"):
+        lock("a")
+
+
+DJANGO_REDIS = {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": "redis://127.0.0.1:1/0",
+}
+DJANGOS_OWN = DJANGO_REDIS | {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
+FAKE = fakeredis.FakeRedisConnection
+AT_LOCATION = {"LOCATION": "redis://127.0.0.1:1/0"}
+
+
+def our_fake(**kwargs: Any) -> Any:
+    """A connection class of a project's own, which makes one of fakeredis."""
+    return FAKE(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("cache", "entry"),
+    [
+        (
+            # django-redis keeps a pool for each location, which no other test may have asked for.
+            DJANGO_REDIS
+            | {
+                "LOCATION": "redis://fake.invalid:1/0",
+                "OPTIONS": {"CONNECTION_POOL_KWARGS": {"connection_class": FAKE}},
+            },
+            {},
+        ),
+        (DJANGOS_OWN | {"OPTIONS": {"connection_class": FAKE}}, {}),
+        (
+            DJANGO_REDIS,
+            AT_LOCATION | {"OPTIONS": {"connection_class": "fakeredis.FakeRedisConnection"}},
+        ),
+        (DJANGO_REDIS, AT_LOCATION | {"OPTIONS": {"connection_class": our_fake}}),
+    ],
+    ids=["django-redis", "django", "location", "function"],
+)
+async def test_fakeredis_is_refused_with_what_takes_its_place(
+    settings: LazySettings, cache: dict[str, object], entry: dict[str, object]
+) -> None:
+    settings.CACHES = {"default": cache}
+    settings.LOCKS = {"default": entry}
+    why = r"^LOCKS\['default'\], .*, leads to fakeredis.*the fixture locks, or override_locks\(\)"
+    with pytest.raises(InvalidLockBackend, match=why):
+        await sync_to_async(lock("a").acquire)(wait=0)
+    with pytest.raises(InvalidLockBackend, match=why):
+        await lock("a").aacquire(wait=0)
+    (message,) = check_backends(deploy=False)
+    assert message.id == "locks.E001"
+
+
+@pytest.mark.parametrize(
+    "kind", ["fakeredis.aioredis.FakeAsyncRedisConnection", "redis.asyncio.Connection"]
+)
+def test_a_connection_class_for_coroutines_is_refused(settings: LazySettings, kind: str) -> None:
+    settings.LOCKS = {"default": AT_LOCATION | {"OPTIONS": {"connection_class": kind}}}
+    with pytest.raises(InvalidLockBackend, match="coroutines"):
         lock("a")
 
 

@@ -5,14 +5,12 @@ A damaged key harms its own name only, and that name can be cleared.
 
 from __future__ import annotations
 
-import os
-import random
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.management import call_command
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from redis import Redis
 
 from django_redislock import lock_backends
@@ -23,6 +21,7 @@ from django_redislock.conf import LockConfig
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
 from django_redislock.testing.verbs import LONG, Verbs
+from tests.support.damage import Chance, damage_some, examples
 from tests.support.places import Place
 
 NAME = "order 42"
@@ -36,62 +35,6 @@ def _neighbour() -> str:
 
 
 NEIGHBOUR = _neighbour()
-
-JUNK = [
-    *(b"", b" ", b"junk", b"\xff\xfe", b"{", b"[]", b"-1", b"nan", b"inf", b"1e30", b"0"),
-    *(b"9223372036854775808", b"9007199254740991", b"1 2 3", b"[" * 5000, b"a\nb\0c"),
-    b'000 1 2 3 4 5 1 7 p0 {"pid":1e400}',
-    b"token 000 9999999999999 9999999999999 9 9 9 0 9 p0 {}",
-]
-SCORES = [float("inf"), float("-inf"), 1e30, 2.0**63, -1.0, 0.0, 1.5]
-
-
-class Chance(random.Random):
-    """What is damaged, and how; the same again for the same seed."""
-
-    def junk(self) -> bytes:
-        return self.choice([*JUNK, self.randbytes(self.randrange(60))])
-
-    def edited(self, line: bytes) -> bytes:
-        """The line with one field or byte replaced, cut off, or another one."""
-        kind = self.choice(["field", "field", "cut", "junk", "byte"])
-        if kind == "junk" or not line:
-            return self.junk()
-        place = self.randrange(len(line))
-        if kind == "cut":
-            return line[:place]
-        if kind == "byte":
-            return line[:place] + self.randbytes(self.randrange(3)) + line[place + 1 :]
-        fields = line.split(b" ")
-        fields[self.randrange(len(fields))] = self.junk()
-        return b" ".join(fields)
-
-
-def damage(client: Redis, key: bytes, chance: Chance) -> None:
-    """Change what is under the key, or put something else there, without an expiry."""
-    kind = client.type(key)
-    match chance.choice(["edit"] * 6 + ["string", "list", "set", "persist", "delete"]):
-        case "persist":
-            client.persist(key)
-        case "delete":
-            client.delete(key)
-        case "string":
-            client.set(key, chance.junk())
-        case "list":
-            client.delete(key)
-            client.rpush(key, chance.junk())
-        case "set":
-            client.delete(key)
-            client.sadd(key, chance.junk())
-        case _ if kind == b"string":
-            client.set(key, chance.edited(client.get(key)), keepttl=chance.random() < 0.5)
-        case _ if kind == b"hash":
-            field = chance.choice(sorted(client.hkeys(key)))
-            client.hset(key, field, chance.edited(client.hget(key, field)))
-        case _ if kind == b"zset":
-            member = chance.choice(client.zrange(key, 0, -1))
-            member = chance.choice([member, chance.edited(member)])
-            client.zadd(key, {member: chance.choice(SCORES)})
 
 
 def nothing(verbs: Verbs) -> None: ...
@@ -140,6 +83,7 @@ def read(backend: BaseLockBackend) -> None:
         assert hold.remaining > 0
     backend.entries(1, 1000)
     backend.look_up([Entry(NAME, token, 1.0) for token in ("t1", "t2", "\x00")])
+    backend.look_up(backend.entries_of([NAME, NEIGHBOUR]))
     backend.waited_for()
     backend.tallies()
     list(backend.walk())
@@ -173,10 +117,7 @@ def backend(use: Callable[..., object], redis_url: str) -> Iterator[RedisLockBac
 STATES = [nothing, single, queued, several, cancelled]
 
 
-@settings(
-    max_examples=int(os.environ.get("REDISLOCK_DAMAGE_EXAMPLES", "40")),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=examples(40))
 @given(state=st.sampled_from(STATES), seed=st.integers(0, 2**64))
 def test_no_verb_fails_and_the_name_can_be_cleared(
     backend: RedisLockBackend, client: Redis, state: Callable[[Verbs], None], seed: int
@@ -191,10 +132,7 @@ def test_no_verb_fails_and_the_name_can_be_cleared(
     fence = verbs.hold(neighbour).fence
     state(verbs)
     backend.add_tallies(Batch("batch", {"order *": Tally()}))
-    keys = sorted(client.scan_iter(match=f"{prefix}:*", count=1000))
-    keys = [key for key in keys if not key.endswith(f":hold:{NEIGHBOUR}".encode())]
-    for key in chance.sample(keys, chance.randint(1, 2)):
-        damage(client, key, chance)
+    damage_some(client, prefix, chance, spared=NEIGHBOUR)
     read(backend)
     everything(verbs)
     backend.add_tallies(Batch("next", {"order *": Tally()}))
@@ -235,6 +173,38 @@ def test_garbage_without_an_expiry_does_not_stay_for_ever(
     assert verbs.is_busy(verbs.claim(NAME))
     assert 0 < client.pttl(key) <= 60_000
     assert [hold.name for hold in backend.list().holds] == [NAME], "it is listed from now on"
+
+
+@pytest.mark.parametrize("queued", [1, 2])
+@pytest.mark.parametrize("milliseconds", ["0", "00", "3200000000001", "9" * 30])
+@pytest.mark.parametrize("field", [7, 8], ids=["lease", "grant"])
+def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
+    backend: BaseLockBackend,
+    client: Redis,
+    key_prefix: str,
+    field: int,
+    milliseconds: str,
+    queued: int,
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    tokens = [f"w{number}" for number in range(queued)]
+    recorders = [verbs.queue_up(verbs.claim(NAME, token=token)) for token in tokens]
+    records = name_keys(key_prefix, NAME).records
+    fields = client.hget(records, tokens[0]).decode().split(" ")
+    fields[field] = milliseconds
+    client.hset(records, tokens[0], " ".join(fields))
+    # Another process releases it, so that turns come one after the other, as messages.
+    other = RedisLockBackend(backend.config)
+    assert Verbs(other, None).release(held)
+    other.close()
+    for recorder in recorders[1:]:
+        assert recorder.turn()
+    assert not recorders[0].notified
+    assert verbs.holders(NAME) == tokens[1:]
 
 
 @pytest.mark.parametrize("counter", [b"1e30", b"inf", b"9223372036854775808", b"-5", b"", b"x"])

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,15 +17,13 @@ from django_redislock.backends.redis import links, node as node_module
 from django_redislock.backends.redis.links import Link
 from django_redislock.backends.redis.node import AT_ONCE, Node
 from tests.backends.nodes import echo, node_at
+from tests.support.interruptions import Interruption, interrupt, places_in
+
+FOLDER = str(Path(links.__file__).parent)
 
 
-class Interrupted(BaseException):
-    """As a time limit or a signal raises it."""
-
-
-def interrupt_at(step: int, times: int, files: tuple[str, ...], call: Callable[[], object]) -> bool:
-    """Raise at the given step (opcode) inside the files, and at the next as well for each of
-    `times`. Return whether there was such a step."""
+def interrupt_at(step: int, files: tuple[str, ...], call: Callable[[], object]) -> bool:
+    """Raise at the given step (opcode) inside the files. Return whether there was such a step."""
     left = step
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -34,15 +33,15 @@ def interrupt_at(step: int, times: int, files: tuple[str, ...], call: Callable[[
         if event == "opcode":
             nonlocal left
             left -= 1
-            if -times < left <= 0:
-                raise Interrupted
+            if left == 0:
+                raise Interruption
         return trace
 
     def run() -> None:
         sys.settrace(trace)
         try:
             call()
-        except Interrupted:
+        except Interruption:
             pass
         finally:
             sys.settrace(None)
@@ -54,44 +53,74 @@ def interrupt_at(step: int, times: int, files: tuple[str, ...], call: Callable[[
     return left <= 0
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
-@pytest.mark.parametrize("times", [1, 2, 3])
-@pytest.mark.parametrize("state", ["fresh", "idle", "new", "cut"])
-def test_interruptions_anywhere(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, state: str, times: int
-) -> None:
-    files = (links.__file__, node_module.__file__)
-    monkeypatch.setattr(links, "FRESH", -1.0 if state == "idle" else 60.0)
+@pytest.fixture(params=["fresh", "idle", "new", "cut"])
+def state(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the next connection is when it is used."""
+    monkeypatch.setattr(links, "FRESH", -1.0 if request.param == "idle" else 60.0)
     monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
+    return str(request.param)
+
+
+def prepare(node: Node, state: str) -> None:
+    link = node._free[-1]
+    if state == "new":
+        link.close()
+    elif state == "cut" and link.sock is not None:
+        link.sock.shutdown(socket.SHUT_RDWR)
+
+
+def check(node: Node, word: str) -> int:
+    """All still works. Returns how many connections the interruption had taken."""
+    assert len(node._free) == len({*node._free}) <= AT_ONCE
+    lost = AT_ONCE - len(node._free)
+    assert echo(node, word) == word
+    if len(node._free) < AT_ONCE:
+        for _ in range(node_module.MISSED):
+            node.mend()
+    assert {*node._free} == {*node._links}
+    assert len(node._free) == AT_ONCE
+    assert not node._line
+    return lost
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
+def test_interruptions_anywhere(redis_url: str, state: str) -> None:
+    files = (links.__file__, node_module.__file__)
     node = node_at(redis_url)
     assert echo(node, "warm") == "warm"
     step = lost = 0
     while True:
         step += 1
-        link = node._free[-1]
-        if state == "new":
-            link.close()
-        elif state == "cut" and link.sock is not None:
-            link.sock.shutdown(socket.SHUT_RDWR)
-        if not interrupt_at(step, times, files, lambda: echo(node, "interrupted")):
+        prepare(node, state)
+        if not interrupt_at(step, files, lambda: echo(node, "interrupted")):
             break
-        assert len(node._free) == len({*node._free}) <= AT_ONCE
-        lost += AT_ONCE - len(node._free)
-        word = f"after {step}"
-        assert echo(node, word) == word
-        if len(node._free) < AT_ONCE:
-            for _ in range(node_module.MISSED):
-                node.mend()
-        assert {*node._free} == {*node._links}
-        assert len(node._free) == AT_ONCE
-        assert not node._line
+        lost += check(node, f"after {step}")
     assert step > 50
     assert lost
     node.close()
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_interruptions_of_who_waits_for_a_connection(redis_url: str, times: int) -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
+@pytest.mark.parametrize("again_after", [0, 1])
+def test_two_interruptions_in_a_row(redis_url: str, state: str, again_after: int) -> None:
+    """The second comes while what the first has left is being put right."""
+    node = node_at(redis_url)
+    assert echo(node, "warm") == "warm"
+    raised = []
+    prepare(node, state)
+    for place in range(places_in(lambda: echo(node, "counted"), inside=FOLDER)):
+        prepare(node, state)
+        raised += [
+            interrupt(
+                lambda: echo(node, "interrupted"), at=place, again_after=again_after, inside=FOLDER
+            )
+        ]
+        check(node, f"after {place}")
+    assert {str(one) for one in raised} >= {"the first", "the second"}
+    node.close()
+
+
+def test_interruptions_of_who_waits_for_a_connection(redis_url: str) -> None:
     node = node_at(redis_url)
     step = 0
     while True:
@@ -100,7 +129,7 @@ def test_interruptions_of_who_waits_for_a_connection(redis_url: str, times: int)
         # It comes back while somebody waits for it.
         timer = threading.Timer(0.001, lambda taken=taken: _give_back(node, taken))
         timer.start()
-        hit = interrupt_at(step, times, (node_module.__file__,), lambda: echo(node, "interrupted"))
+        hit = interrupt_at(step, (node_module.__file__,), lambda: echo(node, "interrupted"))
         timer.join()
         assert len(node._free) == len({*node._free}) <= AT_ONCE
         began = time.monotonic()

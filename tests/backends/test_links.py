@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.connection import AbstractConnection
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     ReadOnlyError,
@@ -19,7 +20,7 @@ from redis.exceptions import (
 )
 
 from django_redislock.backends.redis import links, node as node_module
-from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.node import AT_ONCE, Node
 from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.process import ServiceThread
@@ -58,10 +59,33 @@ def test_it_sends_and_reads(redis_url: str, how: dict[str, Any]) -> None:
     node.close()
 
 
+@pytest.mark.parametrize("chunk", [8, 65536])  # bytes; `$6\r\n12\r\n` are eight
+def test_short_replies(node: Node, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(links, "CHUNK", chunk)
+    for word in ("12", "007", "-3", "12\r\n34", ""):
+        assert echo(node, word) == word
+    for number in (0, -7, 2**53):
+        assert node.exchange([pack("EVAL", f"return {number}", 0)]) == ([number], False)
+
+
+def test_nothing_is_packed_by_hiredis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a signal handler raises inside of it, it ends the process."""
+
+    class Hiredis:
+        def pack(self, *words: object) -> list[bytes]:
+            raise AssertionError("hiredis was used")
+
+    monkeypatch.setattr(
+        AbstractConnection, "_construct_command_packer", lambda self, packer: Hiredis()
+    )
+    node = node_at(redis_url, client_name="me", health_check_interval=1)
+    assert echo(node, "word") == "word"
+    node.close()
+
+
 def test_a_script_that_the_server_has_forgotten_is_sent(node: Node) -> None:
-    call = pack("EVALSHA", INSPECT.sha, 6, *(f"{{links}}:{n}" for n in range(6)), "", "a", "1")
     node.exchange([pack("SCRIPT", "FLUSH")])
-    replies, again = node.exchange([PING, call, PING])
+    replies, again = node.exchange([PING, call(INSPECT, "links", "a", "", ()), PING])
     assert [replies[0], replies[2], again] == [b"PONG", b"PONG", False]
     assert not isinstance(replies[1], Exception)
 

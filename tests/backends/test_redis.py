@@ -56,9 +56,9 @@ class TestContract(BackendContract):
         """A script can return no more than some thousand values one by one."""
         held = verbs.claim(lease=600)
         verbs.hold(held)
-        ears = [verbs.queue_up(verbs.claim(limit=SHARED), stay=600) for _ in range(3000)]
+        recorders = [verbs.queue_up(verbs.claim(limit=SHARED), stay=600) for _ in range(3000)]
         verbs.release(held)
-        fences = [ear.turn().fence for ear in ears]
+        fences = [recorder.turn().fence for recorder in recorders]
         assert fences == sorted(set(fences))
 
 

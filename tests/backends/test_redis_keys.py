@@ -12,7 +12,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Busy, Claim, Extension, Holder
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.names import check_name
-from django_redislock.testing.verbs import LONG, SHORT, Ear, Verbs, outlive
+from django_redislock.testing.verbs import LONG, SHORT, Recorder, Verbs, outlive
 
 WITHOUT_EXPIRY = (b":index", b":waited", b":fence")
 
@@ -125,6 +125,33 @@ def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, cl
     _, holds, records, *_ = name_keys(place.prefix, "a")
     assert client.pttl(holds) > 3_500_000
     assert client.pttl(records) > 3_500_000
+
+
+@pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
+def test_a_token_is_told_from_the_fields_beside_it(verbs, token):
+    """Users choose tokens; what is stored for a name beside them must not look like one."""
+    named, other = verbs.claim(token=token, limit=2), verbs.claim(limit=2)
+    verbs.hold(named)
+    verbs.hold(other)
+    verbs.queue_up(verbs.claim(token="w"))
+    verbs.cancel(verbs.claim(token="late"), late=LONG)
+    assert verbs.is_busy(verbs.claim(token="late", limit=2))
+    holds, _ = verbs.backend.inspect("a")
+    assert [(hold.token, hold.damaged) for hold in holds] == [(token, False), (other.token, False)]
+    assert verbs.release(named)
+    assert verbs.is_busy(verbs.claim(token="late", limit=2)), "it is still cancelled"
+
+
+@pytest.mark.parametrize("lost", ["queue", "records"])
+def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(place, client, verbs, lost):
+    held = verbs.claim()
+    verbs.hold(held)
+    verbs.queue_up(verbs.claim())
+    client.delete(getattr(name_keys(place.prefix, "a"), lost))
+    ear = verbs.queue_up(verbs.claim())
+    assert {key for key in without_expiry(client, place.prefix) if b":a" in key} == set()
+    assert verbs.release(held)
+    assert ear.turn()
 
 
 @pytest.mark.parametrize("wait", [0, 0.05])
@@ -240,9 +267,9 @@ def test_a_turn_travels_in_the_message_itself(use, redis_url):
     verbs = Verbs(lock_backends["default"], None)
     held, waiting = verbs.claim(), verbs.claim()
     verbs.hold(held)
-    ear: Ear = verbs.queue_up(waiting)
+    recorder: Recorder = verbs.queue_up(waiting)
     verbs.release(held)
-    turn = ear.turn()
+    turn = recorder.turn()
     assert verbs.backend.inspect("a")[0][0].fence == turn.fence
     with place.client() as client:
         line = client.get(name_keys(place.prefix, "a").hold)

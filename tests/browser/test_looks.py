@@ -36,6 +36,8 @@ class LookTests(BrowserTestCase):
         ):
             hold(f"order:{number}", "default", lease=300 + 60 * number, what=what, label="alice")
         hold("api", lease=30, limit=3, what="shop.api.quota", host="web-2", pid=815)
+        for label in ("alice", "bob"):
+            hold("semaphore", limit=3, what="shop.api.quota", label=label, lease=900)
         for _number in range(2):
             queue("order:0", "default")
         token = hold("report:2026-11", "default", lease=240, what="manage.py report")
@@ -85,6 +87,10 @@ class LookTests(BrowserTestCase):
         self.until(lambda: self.browser.find_elements(By.ID, "id_reason"))
         assert violations(self.browser) == []
         self.visit_name("default", "order:0")
+        assert violations(self.browser) == []
+        self.visit_name("memory", "semaphore")
+        assert violations(self.browser) == []
+        self.visit(f"{PAGE}released/")
         assert violations(self.browser) == []
 
     def test_axe_finds_nothing_in_the_light_theme(self) -> None:
@@ -183,6 +189,34 @@ class LookTests(BrowserTestCase):
         self.fill_hour()
         self.check_hot("-rtl")
 
+    def test_the_graph_of_waits_looks_right_with_a_deadlock_in_it(self) -> None:
+        who = [
+            {"what": what, "label": label, "host": f"web-{number}", "owner": str(number)}
+            for number, (what, label) in enumerate(
+                (("shop.checkout", "alice"), ("billing.invoice", ""), ("manage.py feed", ""))
+            )
+        ]
+        for number, name in enumerate(("account:1", "account:2", "stock:7")):
+            hold(name, **who[number])
+        for number, name in ((0, "account:2"), (1, "account:1"), (2, "account:1")):
+            queue(name, **who[number])
+        queue("stock:7", what="shop.views.basket", label="bob", host="web-9")
+        self.log_in()
+        for theme, width in (("light", 1280), ("dark", 1280), ("light", 500)):
+            self.scheme(theme)
+            self.browser.set_window_size(width, 800)
+            self.visit(f"{PAGE}waits/")
+            assert "Deadlock" in self.text("h2")
+            assert self.text(".redislock-waits").count("in a deadlock, or behind one") == 4
+            assert violations(self.browser) == []
+            wider = "const root = document.documentElement; return root.scrollWidth - innerWidth"
+            assert self.browser.execute_script(wider) <= 0
+            if (theme, width) == ("light", 1280):
+                self.picture("waits")
+        self.one(".redislock-waits a").click()
+        self.until(lambda: "Waits for" in self.text("#redislock-live"))
+        assert violations(self.browser) == []
+
     def test_redis_that_stops_is_told_and_the_page_stays(self) -> None:
         with EmbeddedServer() as server:
             self.project.CACHES = {  # type: ignore[attr-defined]
@@ -201,8 +235,13 @@ class LookTests(BrowserTestCase):
             assert "there" in self.text("#result_list")
             server.stop()
             self.until(lambda: "The locks of the backend “other” cannot be shown." in self.text())
-            assert "there" not in self.text("#result_list")
-            assert "here" in self.text("#result_list")
+            # What was known of it is not shown as live.
+            assert "there" in self.text(".redislock-missing")
+            assert "not known" in self.text(".redislock-missing .redislock-lease")
+            assert not self.browser.find_elements(
+                By.CSS_SELECTOR, ".redislock-missing [data-remaining]"
+            )
+            assert "here" in self.text("#result_list tbody tr:not(.redislock-missing) th a")
             assert not self.was_reloaded
             assert violations(self.browser) == []
             self.picture("stopped")

@@ -94,6 +94,16 @@ def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
     assert made
 
 
+def test_the_name_of_a_rows_lock_begins_with_self() -> None:
+    with pytest.raises(
+        ValueError, match=r"shop\.Sale has the lock_name .*\{pk\}: write \{self\.pk\}"
+    ):
+        make("model", lock_name="sale:{pk}")
+    with pytest.raises(ValueError, match="one lock for all"):
+        make("model", lock_name="sale:%s")
+    assert make("model", lock_name="sale:{self.pk}")
+
+
 @pytest.mark.parametrize("kind", BASES)
 @pytest.mark.parametrize("name", ["lock_icon", "lock_version", "lock_time", "locksmith", "quit"])
 def test_an_attribute_of_the_projects_own_is_a_check(kind: str, name: str) -> None:
@@ -126,6 +136,12 @@ def test_the_order_of_the_bases_is_refused_that_would_lock_nothing() -> None:
             type("Sale", (view, LockedViewMixin), {"__module__": "shop"})
     with pytest.raises(TypeError, match="LockedViewMixin goes before"):
         type("Sale", (APIView, LockedViewMixin, View), {"__module__": "shop"})
+
+
+def test_a_mixin_without_a_view_says_what_is_missing() -> None:
+    sale: Any = type("Sale", (LockedViewMixin,), {"__module__": "shop", "lock_name": "sale"})
+    with pytest.raises(TypeError, match=r"before a view: class Sale\(LockedViewMixin, View\)"):
+        sale.as_view()
 
 
 def test_a_dispatch_of_ones_own_may_come_first() -> None:

@@ -14,6 +14,7 @@ from django_redislock.commands import LockedCommand
 from django_redislock.testing import assert_locked, assert_not_locked, expire, held_elsewhere, lose
 from tests.docs.pages import BLOCKS, name_of
 from tests.management.holds import without_redis
+from tests.support.commands import output_of
 
 pytestmark = pytest.mark.usefixtures("_in_memory")
 
@@ -41,10 +42,7 @@ class Named(Import):
 
 
 def run(command: LockedCommand | None = None, **options: Any) -> str:
-    stream = io.StringIO()
-    options = {"feed": "7", **options}
-    call_command(command or Import(), stdout=stream, no_color=True, **options)
-    return stream.getvalue()
+    return output_of(command or Import(), **{"feed": "7", **options})
 
 
 def at_work(work: Callable[[Import], object], cls: type[Import] = Import) -> Import:
@@ -246,9 +244,7 @@ def test_it_goes_before_other_base_classes() -> None:
             assert_locked("labels")
             return label
 
-    stream = io.StringIO()
-    call_command(ByLabel(), "a", "b", stdout=stream)
-    assert stream.getvalue() == "a\nb\n"
+    assert output_of(ByLabel(), "a", "b") == "a\nb\n"
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -265,7 +261,5 @@ def test_the_example_of_the_documentation() -> None:
 
     namespace: dict[str, Any] = {"__name__": "shop.management.commands.import_feed", "pages": pages}
     exec(code, namespace)  # noqa: S102 - the code is our own documentation
-    stream = io.StringIO()
-    call_command(namespace["Command"](), 7, stdout=stream, skip_checks=True)
-    assert stream.getvalue() == "page 1\npage 2\n"
+    assert output_of(namespace["Command"](), 7, skip_checks=True) == "page 1\npage 2\n"
     assert holders == ["manage.py import_feed"]

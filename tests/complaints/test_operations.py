@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.core.management import call_command
 
 from django_redislock import lock
 from django_redislock.checks import check_backends
+from tests.support.commands import output_of
 from tests.support.processes import wait_until
 
 REDIS = "django_redis.cache.RedisCache"
@@ -57,10 +57,8 @@ def test_where_clearing_the_cache_would_delete_them_a_check_says_so(
 
 def test_locks_are_listed() -> None:
     """redis-py#1292, python-redis-lock#41: there was no way to see what is locked."""
-    output = io.StringIO()
     with lock("report"), lock("feed:7", label="nightly"):
-        call_command("listlocks", format="jsonl", stdout=output)
-    lines = output.getvalue().splitlines()
+        lines = output_of("listlocks", format="jsonl").splitlines()
     assert len(lines) == 2
     assert any("feed:7" in line and "nightly" in line for line in lines)
 
@@ -71,7 +69,7 @@ def test_listing_scans_no_keyspace(own_server: Any, use: Any) -> None:
     with place.client() as client, lock("report"):
         client.mset({f"other:{number}": "" for number in range(10_000)})
         client.config_resetstat()
-        call_command("listlocks", stdout=io.StringIO())
+        output_of("listlocks")
         called = set(client.info("commandstats"))
     assert not {"cmdstat_scan", "cmdstat_keys", "cmdstat_zscan", "cmdstat_hscan"} & called
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.local.shutdown import release_all
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
+from tests.support.threads import no_thread_can_start
 
 # For how long (seconds) those who queue wait for a server that went away.
 PATIENCE = 25.0
@@ -183,7 +183,7 @@ def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use
         wait_until(lambda: not client.keys(f"{place.prefix}:*:hold:*"))
 
 
-def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, use, monkeypatch):
+def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, use):
     use(proxy.url, prefix=place.prefix)
     one, other = lock("a", lease=600), lock("b", lease=600)
     one.acquire()
@@ -191,12 +191,7 @@ def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, us
     proxy.refuse()
     proxy.cut()
 
-    def refusing(*args: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refusing)
-        patch.setattr(_thread, "start_new_thread", refusing)
+    with no_thread_can_start():
         with pytest.raises(LockUnavailable):
             one.release()
     with pytest.raises(LockUnavailable):
@@ -234,17 +229,15 @@ def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started():
 
 
 TERMINATED = """
-import os, signal, threading
+import os, signal
 from django_redislock.local import shutdown
-
-def refuse(thread):
-    raise RuntimeError("can't start new thread")
+from tests.support.threads import no_thread_can_start
 
 shutdown.release_at_end()
-threading.Thread.start = refuse
 try:
-    os.kill(os.getpid(), signal.SIGTERM)
-    signal.pause()
+    with no_thread_can_start():
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
 except RuntimeError:
     pass
 """

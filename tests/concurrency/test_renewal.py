@@ -16,13 +16,10 @@ from tests.concurrency import jobs
 from tests.support.places import Place
 from tests.support.processes import context, wait_until
 from tests.support.settled import settle
+from tests.support.threads import our_threads
 
 # Long enough for a machine that stands still for a second after a third of it.
 LEASE = 2.0
-
-
-def our_threads() -> list[str]:
-    return [one.name for one in threading.enumerate() if one.name.startswith("django_redislock")]
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])

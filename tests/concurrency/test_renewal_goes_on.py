@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import _thread
 import threading
 
 import pytest
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
-from django_redislock.local.renewal import renewal
-from tests.concurrency.test_renewal import LEASE, our_threads
+from tests.concurrency.test_renewal import LEASE
 from tests.support.processes import wait_until
+from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
 
 def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, monkeypatch):
-    monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
-    wait_until(lambda: not renewal.is_running())
-
-    def refuse(*args):
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as now:
-        now.setattr(_thread, "start_new_thread", refuse)
+    end_our_threads(monkeypatch)
+    with no_thread_can_start():
         with pytest.raises(LockError, match="cannot start"):
             lock("a").acquire()
     with lock("b", lease=LEASE) as held:
@@ -31,21 +24,12 @@ def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, 
 def test_while_no_thread_can_be_started_losses_are_told_and_renewals_tried_again(
     place, monkeypatch
 ):
-    """The limit of a container's processes is reached, say, for a while."""
-    refused: list[object] = []
-
-    def refuse(*args):
-        refused.append(args)
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr("django_redislock.local.background.LINGER", 0.05)
+    end_our_threads(monkeypatch, linger=0.05)
     with lock("b", lease=2) as held:
         wait_until(lambda: not any("-default" in name for name in our_threads()))
         doomed = lock("a", lease=0.3, renew=False)
         doomed.acquire()
-        with monkeypatch.context() as now:
-            now.setattr(_thread, "start_new_thread", refuse)
-            now.setattr(threading.Thread, "start", refuse)
+        with no_thread_can_start() as refused:
             assert doomed.lost.wait(10)
             wait_until(lambda: len(refused) > 2)
         assert not held.lost.wait(4)

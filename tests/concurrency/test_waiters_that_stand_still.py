@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import threading
 import time
@@ -15,6 +14,7 @@ from django_redislock.backends.base import Claim, Grant
 from django_redislock.backends.waiters import Turn
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
+from tests.support.threads import no_thread_can_start
 
 
 class StillLoop:
@@ -134,14 +134,10 @@ def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
     assert not thread.is_alive()
 
 
-def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place, monkeypatch):
-    def refuse(*args):
-        raise RuntimeError("can't start new thread")
-
+def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place):
     with lock("a", lease=60):
-        with monkeypatch.context() as now:
-            now.setattr(_thread, "start_new_thread", refuse)
-            with pytest.raises(RuntimeError):
+        with no_thread_can_start():
+            with pytest.raises(LockError, match="thread"):
                 lock("a").acquire(wait=60)
         waiter = lock("a")
         thread = threading.Thread(target=waiter.acquire, args=(60,))

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock import Lock, LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.functions.decorator import locked
+from django_redislock.local.registry import registry
+from django_redislock.signals import lock_lost
 
 
 def remaining(name: str, alias: str) -> float:
@@ -85,6 +87,26 @@ def test_a_lock_that_was_lost_is_told_and_does_not_hide_the_functions_own_error(
         report(KeyError("mine"))
     told = getattr(caught.value, "__notes__", [str(caught.value.__context__)])
     assert "lost" in " ".join(told)
+
+
+def test_a_loss_that_the_release_finds_out_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def tell(sender: object, lock: Lock, reason: str, **more: Any) -> None:
+        told.append(lock.name)
+
+    @locked("report", using="memory", min_hold=30)
+    def report() -> None:
+        monkeypatch.setattr(lock_backends["memory"], "extend", lambda extensions: [None])
+
+    lock_lost.connect(tell)
+    try:
+        with pytest.raises(LockLost):
+            report()
+    finally:
+        lock_lost.disconnect(tell)
+    assert told == ["report"]
+    assert not [hold for hold in registry.holds if hold.name == "report"]
 
 
 def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(

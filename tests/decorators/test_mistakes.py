@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from celery import Celery, shared_task
 from django.db import transaction
+from django.views.generic import View
 
-from django_redislock import lock, locked, locked_view
+from django_redislock import lock, locked, locked_method, locked_view
 from django_redislock.commands import LockedCommand
 
 from .requests import request
@@ -222,3 +223,53 @@ def test_a_request_that_no_middleware_has_prepared(field: str, middleware: str) 
 
     with pytest.raises(ValueError, match=rf"{middleware} in MIDDLEWARE"):
         asyncio.run(locked_view(field, using="memory")(coroutine)(made))
+
+
+@pytest.mark.parametrize(
+    "decorate", [locked, locked_view, locked_method], ids=["locked", "view", "method"]
+)
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("token", r"no option 'token' here: a token belongs to one hold.*lock\(name, token="),
+        ("what", r"no option 'what' here.*Write label="),
+        ("wiat", r"'wiat'\. Did you mean 'wait'\?"),
+        ("onbusy", r"'onbusy'\. Did you mean 'on_busy'\?"),
+        ("on_lots", r"'on_lots'\. Did you mean 'on_lost'\?"),
+        ("colour", r"'colour'\. There are .*on_busy.* using, lease"),
+    ],
+)
+def test_an_option_that_calls_do_not_have_is_refused_when_decorating(
+    decorate: Any, option: str, says: str
+) -> None:
+    with pytest.raises(TypeError, match=says) as caught:
+        decorate("feed", **{option: "x"})
+    assert "token, " not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["stauts", "method", "on_unavailabel"])
+def test_a_misspelled_option_of_a_view_names_the_one_that_was_meant(option: str) -> None:
+    with pytest.raises(TypeError, match=r"Did you mean '(status|methods|on_unavailable)'\?"):
+        locked_view("feed", **{option: "x"})  # type: ignore[call-arg]
+
+
+def test_a_decorator_without_its_name_says_so_however_the_function_is_called() -> None:
+    @locked
+    def import_feed(feed_id: int) -> None: ...
+
+    @locked_view
+    def book(request: Any, event_id: int) -> None: ...
+
+    for call in (lambda: import_feed(7), lambda: import_feed(feed_id=7), import_feed):
+        with pytest.raises(TypeError, match=r'needs the name of the lock: @locked\("feed'):
+            call()
+    for call in (lambda: book(request()), lambda: book(request(), event_id=7)):
+        with pytest.raises(TypeError, match=r'needs the name of the lock: @locked_view\("event'):
+            call()
+
+
+def test_a_class_decorated_without_a_name_says_how_a_class_is_decorated() -> None:
+    with pytest.raises(TypeError, match=r"not the class Event.*method_decorator.*LockedViewMixin"):
+
+        @locked_view  # type: ignore[arg-type]
+        class Event(View): ...

@@ -45,6 +45,10 @@ def test_a_class_is_no_function() -> None:
 async def later(error: LockNotAcquired) -> None: ...
 
 
+async def name_later() -> str:
+    return "feed"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -75,7 +79,7 @@ def test_a_plain_function_has_no_coroutine_functions_around_it() -> None:
     with pytest.raises(TypeError, match="is not a coroutine function: its name and on_busy cannot"):
         locked("feed", on_busy=later)(plain)
     with pytest.raises(TypeError, match="is not a coroutine function"):
-        locked(later)(plain)
+        locked(name_later)(plain)
 
 
 def test_a_field_that_the_function_lacks_is_refused_when_decorating() -> None:

@@ -20,6 +20,7 @@ PACKAGE = "django_redislock"
 LINK = re.compile(r"\]\((?!\w+:|<)([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 DOTTED = re.compile(rf"\b{PACKAGE}(?:\.[A-Za-z_]\w*)+(?![\w/]|\.\w)")
+TEST = re.compile(r"\b(tests/[\w/]+\.py)::(\w+)")
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 
 
@@ -105,6 +106,18 @@ def test_dotted_names_exist(page: Path) -> None:
     assert [name for name in sorted(names - known) if not exists(name)] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_tests_that_are_named_exist(page: Path) -> None:
+    named = set(TEST.findall(page.read_text()))
+    assert [f"{path}::{name}" for path, name in sorted(named) if not is_test(path, name)] == []
+
+
+def is_test(path: str, name: str) -> bool:
+    """Whether there is such a function in the file."""
+    file = ROOT / path
+    return file.exists() and re.search(rf"def {name}\(", file.read_text()) is not None
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text()
     pages = [page for page in (ROOT / "docs").rglob("*.md") if page.name != "index.md"]
@@ -116,6 +129,8 @@ def test_what_does_not_exist_is_found() -> None:
     assert exists("django_redislock.backends.redis.RedisLockBackend")
     assert not exists("django_redislock.lock_everything")
     assert not exists("django_redislock.nowhere.Backend")
+    assert is_test("tests/lock/test_handle.py", "test_a_wait_is_exact")
+    assert not is_test("tests/lock/test_handle.py", "test_a_wait_is")
 
 
 def test_every_picture_is_shown_somewhere() -> None:

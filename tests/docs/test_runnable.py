@@ -2,7 +2,8 @@
 
 A block that opens with "python runnable" is executed, one after the other of a page in one
 namespace, against the suite's server. One that opens with "python settings" is executed, and the
-backends of its LOCKS are made.
+backends of its LOCKS are made. "python file" and "python append" are files of the tutorial, whose
+first line says which (`test_tutorial.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django_redislock import lock_backends
 
 from .pages import BLOCKS, PAGES, Block, name_of
 
-MARKS = {"", "runnable", "settings"}
+MARKS = {"", "runnable", "settings", "file", "append"}
 SETTINGS = [block for block in BLOCKS if block.mark == "settings"]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from random import Random
 
     from tests.faults.scene import Scene
+    from tests.support.proxy import Proxy
 
 
 class Fault:
@@ -131,20 +131,22 @@ class KillConnections(ServerFault):
 
 
 class _ProxyFault(ServerFault):
-    """A proxy fails."""
+    """A proxy fails for a moment."""
 
     uses_proxy = True
 
     def once(self, scene: Scene) -> None:
         assert scene.proxy is not None
-        with self.failing(scene):
-            time.sleep(scene.random.uniform(0, 0.2))
+        self.begin(scene.proxy, scene.random)
+        time.sleep(scene.random.uniform(0, 0.2))
+        self.end(scene.proxy, scene.random)
         scene.proxy.forget()
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        """Fail during the block."""
-        yield
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        """Let it fail from now on, or once."""
+
+    def end(self, proxy: Proxy, random: Random) -> None:
+        """End what does not end by itself."""
 
 
 class LoseRequests(_ProxyFault):
@@ -152,11 +154,8 @@ class LoseRequests(_ProxyFault):
 
     name = "lose-requests"
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.drop_next_request(b"EVALSHA")
-        yield
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.drop_next_request(b"EVALSHA")
 
 
 class LoseReplies(_ProxyFault):
@@ -164,11 +163,8 @@ class LoseReplies(_ProxyFault):
 
     name = "lose-replies"
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.drop_next_reply(b"EVALSHA")
-        yield
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.drop_next_reply(b"EVALSHA")
 
 
 class Delay(_ProxyFault):
@@ -176,13 +172,12 @@ class Delay(_ProxyFault):
 
     name = "delay"
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.delay(scene.random.choice((0.01, 0.05, 0.2)))
-        yield
-        if scene.random.random() < 0.5:
-            scene.proxy.pass_through()
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.delay(random.choice((0.01, 0.05, 0.2)))
+
+    def end(self, proxy: Proxy, random: Random) -> None:
+        if random.random() < 0.5:
+            proxy.pass_through()
 
 
 class Swallow(_ProxyFault):
@@ -194,13 +189,12 @@ class Swallow(_ProxyFault):
         super().once(scene)
         time.sleep(scene.random.uniform(0.2, 1.0))
 
-    @contextmanager
-    def failing(self, scene: Scene) -> Iterator[None]:
-        assert scene.proxy is not None
-        scene.proxy.black_hole()
-        yield
-        scene.proxy.pass_through()
-        scene.proxy.cut()
+    def begin(self, proxy: Proxy, random: Random) -> None:
+        proxy.black_hole()
+
+    def end(self, proxy: Proxy, random: Random) -> None:
+        proxy.pass_through()
+        proxy.cut()
 
 
 class Cancel(Fault):

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "django_redislock"
-PARTS = ["backends", "figures", "conf.py", "exceptions.py", "holder.py", "process.py"]
+PARTS = ["backends", "clock.py", "figures", "conf.py", "exceptions.py", "holder.py", "process.py"]
 
 
 def build(target: Path) -> None:

@@ -25,7 +25,7 @@ from django_redislock.backends.waiters import Waiter  # noqa: E402
 from django_redislock.conf import LockConfig  # noqa: E402
 
 
-class Ear(Waiter):
+class Recorder(Waiter):
     """A waiter that remembers its turns."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Ear(Waiter):
 class Peer:
     def __init__(self) -> None:
         self.backend = RedisLockBackend(LockConfig(key_prefix=prefix), grant_lease=20)
-        self.ears: dict[str, Ear] = {}
+        self.recorders: dict[str, Recorder] = {}
         self.lost: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.backend.on_force_release = lambda _place, _name, token: self.lost.put(token)
 
@@ -55,13 +55,13 @@ class Peer:
         return self._ask(name, token, limit, 0.0)
 
     def queue(self, name: str, token: str, limit: int = 1) -> Any:
-        ear = self.ears[token] = Ear()
-        self.backend.waiters.enter(name, token, ear)
+        recorder = self.recorders[token] = Recorder()
+        self.backend.waiters.enter(name, token, recorder)
         self.backend.listen(name, 30.0)
         return self._ask(name, token, limit, 30.0)
 
     def turn(self, token: str) -> int:
-        return int(self.ears[token].told.get(timeout=30).fence)
+        return int(self.recorders[token].told.get(timeout=30).fence)
 
     def hear_lost(self) -> str:
         return self.lost.get(timeout=30)

@@ -36,6 +36,8 @@ def verbs(client: Redis, place: Any) -> Iterator[Verbs]:
             client.set(name, value)
         elif isinstance(value, dict):
             client.hset(name, mapping=value)
+        elif ":queue:" in key:
+            client.rpush(name, *value)
         else:
             client.zadd(name, dict(value))
         if not name.endswith(("index", "waited", "fence")):
@@ -84,10 +86,10 @@ def test_its_holders_exclude_and_hand_over(verbs: Verbs, client: Redis, place: A
                                  group="g1")  # fmt: skip
     assert verbs.is_busy(verbs.claim("order:42", token="token-x")), "it was cancelled"
     assert verbs.is_busy(verbs.claim("api", limit=2))
-    ear = verbs.queue_up(verbs.claim("order:42", token="token-d"))
+    recorder = verbs.queue_up(verbs.claim("order:42", token="token-d"))
     assert verbs.release(verbs.claim("order:42", token="token-a"))
     # The processes of the golden file listen no more, and are passed over.
-    assert ear.turn().fence > 1795643949004493
+    assert recorder.turn().fence > 1795643949004493
     assert verbs.release(verbs.claim("api", token="token-d"))
     record = client.hget(name_keys(place.prefix, "api").records, "token-e")
     assert "later fields {" in record
@@ -109,13 +111,14 @@ def test_what_is_written_now_is_format_1(client: Redis, place: Any) -> None:
     verbs.hold(Claim("order:42", "token-a", 1, LONG, holder))
     keys = name_keys(place.prefix, "order:42")
     time = r"\d{13}"
-    written = rf"{time} 30000 \d{{16}} {time} {time} 1 30000 [sp][0-9a-f]{{16}} {re.escape(holder)}"
+    terms = rf"1 30000 20000 [sp][0-9a-f]{{16}} {re.escape(holder)}"
+    written = rf"{time} 30000 \d{{16}} {time} {time} {terms}"
     assert re.fullmatch(f"token-a 000 {written}", client.get(keys.hold))
     verbs.queue_up(Claim("order:42", "token-b", 1, LONG, holder))
     assert re.fullmatch(f"token-a 100 {written}", client.get(keys.hold))
     records = client.hgetall(keys.records)
     assert sorted(records) == ["kept until", "token-b"]
-    waits = rf"000 {time} 30000 0 0 {time} 1 30000 [sp][0-9a-f]{{16}} {re.escape(holder)}"
+    waits = rf"000 {time} 30000 0 0 {time} {terms}"
     assert re.fullmatch(waits, records["token-b"])
     assert client.zrange(keys.waited, 0, -1) == ["order:42"]
     assert client.zrange(keys.listed, 0, -1) == ["token-a order:42"]

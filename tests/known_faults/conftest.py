@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.known_faults.witness import Witness
+from tests.known_faults.witness import Witness, put
 from tests.support.fixtures import own_server, place, proxy, use, workers
+from tests.support.places import Place
 
 if TYPE_CHECKING:
-    from tests.support.places import Place
     from tests.support.proxy import Proxy
 
 __all__ = ["own_server", "place", "proxy", "through_proxy", "use", "witness", "workers"]
@@ -19,16 +19,12 @@ __all__ = ["own_server", "place", "proxy", "through_proxy", "use", "witness", "w
 @pytest.fixture
 def witness(place: Place, settings: Any) -> Witness:
     """Sees what the test does to the locks of `default`, over connections of its own."""
-    for setting, value in Witness.settings(place).items():
-        setattr(settings, setting, value)
+    put(settings, Witness.settings(place))
     return Witness().teach()
 
 
 @pytest.fixture
 def through_proxy(place: Place, proxy: Proxy, witness: Witness, settings: Any) -> Proxy:
     """`default` reaches the server through a proxy, the witness does not."""
-    apart = Witness.settings(place)
-    apart["CACHES"]["default"]["LOCATION"] = proxy.url
-    for setting, value in apart.items():
-        setattr(settings, setting, value)
+    put(settings, Witness.settings(place, Place(proxy.url, place.prefix)))
     return proxy

@@ -7,19 +7,16 @@ import time
 from collections.abc import Callable, Iterable
 
 import django
-from django.test import override_settings
 
 django.setup()
 
 from django_redislock import LockError, lock  # noqa: E402
-from tests.known_faults.witness import Witness  # noqa: E402
+from tests.known_faults.sweeps import begin  # noqa: E402
 from tests.support.places import Place  # noqa: E402
 
 LEASE = 0.6
 
-override_settings(
-    **Witness.settings(Place(os.environ["KNOWN_FAULTS_URL"], os.environ["KNOWN_FAULTS_PREFIX"]))
-).enable()
+begin(Place(os.environ["KNOWN_FAULTS_URL"], os.environ["KNOWN_FAULTS_PREFIX"]))
 
 # As a project does that takes a lock while it is loaded.
 with lock("loading"):

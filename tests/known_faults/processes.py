@@ -25,25 +25,14 @@ from tests.support.interruptions import (
 )
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
+from tests.support.threads import no_thread_can_start
 
 FOR_EVER = 600.0
 MANY = 600
+RENEWED = 2.0  # the lease of what has to live by its renewals, on a machine under load
 
 
 # No thread can be started.
-
-
-@contextlib.contextmanager
-def no_thread_can_start() -> Any:
-    def refuse(*args: object, **kwargs: object) -> int:
-        raise RuntimeError("can't start new thread")
-
-    kept = threading.Thread.start
-    threading.Thread.start = refuse  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        threading.Thread.start = kept  # type: ignore[method-assign]
 
 
 def act_without_threads(place: Place, kind: str) -> tuple[str, list[str], list[str]]:
@@ -207,7 +196,7 @@ def take_locks_in_a_handler(place: Place, kind: str) -> list[str]:
 # Permits.
 
 
-def lose_permits(place: Place, kind: str) -> list[str]:
+def lose_permits(place: Place) -> list[str]:
     """Interrupt, again and again, who has come to a limit of how many use a server at once."""
     begin(place).teach()
     alive()
@@ -243,15 +232,15 @@ def live_in_frozen_time(place: Place, freeze: str, using: str) -> list[str]:
     alive()
     wrong = []
     with _frozen(freeze) as travel:
-        held = lock("a", using=using, lease=0.6)
+        held = lock("a", using=using, lease=RENEWED)
         held.acquire()
         travel(3600)
-        if not 0 < held.remaining() <= 0.6:
+        if not 0 < held.remaining() <= RENEWED:
             wrong.append(f"{held.remaining()} s remain")
         if lock("a", using=using).acquire(wait=0.1):
             wrong.append("two hold it")
         alive()
-        if held.lost.wait(1.5) or not held.held:
+        if held.lost.wait(1.5 * RENEWED) or not held.held:
             wrong.append(f"it is lost: {held.lost.reason}")
         travel(3600)
         held.extend()

@@ -145,7 +145,7 @@ def sweep(place: Place, operation: str, every: int, second: int | None) -> list[
             except LockError as error:
                 wrong.append(f"place {at}: it says held, and cannot be released: {error!r}")
     wrong += left_over(witness, kept)
-    return wrong + no_longer_works(witness, operation)
+    return wrong + no_longer_works(witness)
 
 
 def left_over(witness: Witness, kept: list[tuple[Lock, Interruption | None]]) -> list[str]:
@@ -168,7 +168,7 @@ def where(error: Interruption | None) -> str:
     return f"{inner[-1].filename.rpartition('/')[2]}:{inner[-1].lineno} {inner[-1].name}"
 
 
-def no_longer_works(witness: Witness, operation: str) -> list[str]:
+def no_longer_works(witness: Witness) -> list[str]:
     """Whether this process still acquires, renews, waits and releases, and is told the truth."""
     alive()
     held = [made(f"after {number}") for number in range(2)]
@@ -229,7 +229,7 @@ def cancel(place: Place, operation: str) -> list[str]:
             handle.release()
         if ended:
             break
-    return left_over(witness, kept) + no_longer_works(witness, operation)
+    return left_over(witness, kept) + no_longer_works(witness)
 
 
 async def _cancelled(handle: Lock, operation: str, turns: int) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from django.core.cache import caches
 
 from django_redislock import LockUnavailable, lock
-from tests.known_faults.witness import Witness
+from tests.known_faults.witness import Witness, put
 from tests.support.places import Place
 from tests.support.processes import wait_until
 
@@ -23,10 +23,7 @@ LEASE = 1.0
 @pytest.fixture
 def pool(place: Place, settings: Any, witness: Witness) -> Any:
     blocking = place.pool(max_connections=LONGEST, timeout=TIMEOUT)
-    both = Witness.settings(place)
-    both["CACHES"]["default"] = blocking.settings()["CACHES"]["default"]
-    for setting, value in both.items():
-        setattr(settings, setting, value)
+    put(settings, Witness.settings(place, blocking))
     cache: Any = caches["default"]
     return cache.client.get_client().connection_pool
 

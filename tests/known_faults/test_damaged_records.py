@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import pytest
-from django.core.management import call_command
 from redis import Redis
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
 from tests.known_faults.witness import give_up
+from tests.support.commands import output_of
 from tests.support.places import Place
 
 LEASE = 60
@@ -37,6 +36,9 @@ def each_value(change: Callable[[bytes], bytes]) -> Callable[[Redis, bytes], Non
         elif kind == b"hash":
             for field, value in client.hgetall(key).items():
                 client.hset(key, field, change(value))
+        elif kind == b"list":
+            for place, member in enumerate(client.lrange(key, 0, -1)):
+                client.lset(key, place, change(member))
         elif kind == b"zset":
             for member, score in client.zrange(key, 0, -1, withscores=True):
                 client.zrem(key, member)
@@ -112,7 +114,7 @@ def prepared(client: Redis, place: Place, holders: int, name: str) -> list[bytes
 def clear(name: str, wrong: list[str]) -> None:
     """Clear the name by the command, and take it."""
     try:
-        call_command("clearlocks", name=[name], interactive=False, stdout=io.StringIO())
+        output_of("clearlocks", name=[name], interactive=False)
     except Exception as error:  # noqa: BLE001 - it is what the test looks for
         wrong.append(f"clearlocks: {error!r}")
         return

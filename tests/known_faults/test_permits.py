@@ -10,4 +10,4 @@ from tests.support.processes import Workers
 def test_interrupted_again_and_again(workers: Workers, place: Place) -> None:
     """A small pool keeps no connection apart, so that each exchange comes to the limit."""
     small = place.pool(max_connections=3)
-    assert workers.start(processes.lose_permits, small, "sweep").result(50) == []
+    assert workers.start(processes.lose_permits, small).result(50) == []

@@ -19,9 +19,6 @@ ALIAS = "witness"
 class Witness:
     """A second alias over the same locks, with connections, waiters and handles of its own."""
 
-    def __init__(self, alias: str = ALIAS) -> None:
-        self.alias = alias
-
     def teach(self) -> Witness:
         """Let the server know the scripts: what it has to ask for takes another round trip."""
         with self.lock("taught") as held:
@@ -31,35 +28,41 @@ class Witness:
         return self
 
     @staticmethod
-    def settings(place: Place) -> dict[str, Any]:
-        """CACHES and LOCKS of the place, with the witness beside `default`."""
-        both = place.settings()
+    def settings(place: Place, default: Place | None = None) -> dict[str, Any]:
+        """CACHES and LOCKS with the witness at the place; `default` may reach it in another way."""
+        both = (default or place).settings()
         own = Place(f"{place.url}?client_name={ALIAS}", place.prefix).settings()
         both["CACHES"][ALIAS] = own["CACHES"]["default"]
         both["LOCKS"][ALIAS] = {**own["LOCKS"]["default"], "CACHE": ALIAS}
         return both
 
     def lock(self, name: str, **options: Any) -> Lock:
-        return lock(name, using=self.alias, **options)
+        return lock(name, using=ALIAS, **options)
 
     def holds(self, name: str) -> list[Hold]:
-        return list(lock_backends[self.alias].inspect(name)[0])
+        return list(lock_backends[ALIAS].inspect(name)[0])
 
     def tokens(self, name: str) -> list[str]:
         return [hold.token for hold in self.holds(name)]
 
     def queue(self, name: str) -> list[str]:
-        return [one.token for one in lock_backends[self.alias].inspect(name)[1]]
+        return [one.token for one in lock_backends[ALIAS].inspect(name)[1]]
 
     def names(self) -> set[str]:
         """All names that anybody holds."""
-        return {entry.name for entry in lock_backends[self.alias].entries(0, 100_000).entries}
+        return {entry.name for entry in lock_backends[ALIAS].entries(0, 100_000).entries}
 
     def wait_until_free(self, name: str, within: float = WITHIN) -> None:
         wait_until(lambda: not self.holds(name), within=within, what=f"{name} is free")
 
     def wait_until_queued(self, name: str, number: int = 1) -> None:
         wait_until(lambda: len(self.queue(name)) >= number, what=f"{name} has {number} waiters")
+
+
+def put(settings: Any, values: dict[str, Any]) -> None:
+    """Change settings until the end of the test, whose fixture they are."""
+    for setting, value in values.items():
+        setattr(settings, setting, value)
 
 
 def give_up(handle: Lock) -> None:

@@ -13,25 +13,27 @@ from django_redislock.transactions import Tie
 
 def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using):
     """Numbers of threads are given anew, and a handle may outlive the thread that acquired it."""
-    with lock("a", using=using):
-        pass  # the threads that serve the locks have their numbers by now
-    handle = lock("a", using=using)
-    first = threading.Thread(target=handle.acquire)
-    first.start()
-    first.join()
     joined, same = [], []
 
-    def again() -> None:
-        same.append(threading.get_ident() == first.ident)
+    def again(number: int | None) -> None:
+        same.append(threading.get_ident() == number)
         joined.append(lock("a", using=using, reentrant=True, token=None).acquire(wait=0))
 
-    for _ in range(5000):
-        thread = threading.Thread(target=again)
-        thread.start()
-        thread.join()
+    for _ in range(100):
+        handle = lock("a", using=using)
+        first = threading.Thread(target=handle.acquire)
+        first.start()
+        first.join()
+        # A thread that serves the locks may have got the number: then another one is tried.
+        for _ in range(100):
+            thread = threading.Thread(target=again, args=(first.ident,))
+            thread.start()
+            thread.join()
+            if same[-1]:
+                break
+        handle.release()
         if same[-1]:
             break
-    handle.release()
     assert same[-1], "no thread has got the number of the first"
     assert not any(joined), "two threads held it at once"
 

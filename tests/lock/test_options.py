@@ -7,6 +7,7 @@ import math
 import pickle
 import subprocess
 import sys
+import threading
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -75,6 +76,22 @@ def test_a_wrong_option_is_a_value_error(options, says):
 def test_an_option_of_the_wrong_kind_is_a_type_error(options, says):
     with pytest.raises(TypeError, match=says):
         lock("a", **options)
+
+
+def test_a_callable_that_cannot_be_called_with_the_handle():
+    with pytest.raises(TypeError, match=r"on_lost takes other arguments.*write set\(lock\)"):
+        lock("a", on_lost=threading.Event().set)
+
+    class Watcher:
+        def lost(self) -> None: ...
+
+        def note(self, held: object) -> None: ...
+
+    with pytest.raises(TypeError, match=r"write lost\(lock\)"):
+        lock("a", on_lost=Watcher().lost)
+    assert lock("a", on_lost=Watcher().note)
+    for fitting in ([].append, lambda *args: None, lambda held, why="": None):
+        assert lock("a", on_lost=fitting)
 
 
 def test_what_equals_a_value_that_is_known_is_checked_all_the_same() -> None:

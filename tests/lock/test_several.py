@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock, lock
+from django_redislock.local.renewal import renewal
 from django_redislock.testing.verbs import SHORT, outlive
 from tests.support.settled import settle
 
@@ -132,6 +133,26 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, 
         several.release()
     settle()
     assert held_names(several.locks[0]) == []
+
+
+def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(make, monkeypatch):
+    both = make(["a", "b"])
+
+    async def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(both.locks[1], "_acquire", interrupted)
+        patched.setattr(both, "_leave", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            both.acquire()
+    with pytest.raises(LockError, match="not held"):
+        both.release()  # the first is released, and the second was never acquired
+    assert both.acquire()
+    renewal.settle(10)
+    both.check()
+    assert all(handle.owned() for handle in both.locks)
+    both.release()
 
 
 async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make):

@@ -23,9 +23,9 @@ def hold(
     return token
 
 
-def queue(name: str, using: str = "memory") -> None:
+def queue(name: str, using: str = "memory", **holder: Any) -> None:
     """Wait for a name that is held."""
-    assert isinstance(claim(name, secrets.token_hex(16), using, stay=60), Busy)
+    assert isinstance(claim(name, secrets.token_hex(16), using, stay=60, **holder), Busy)
 
 
 def claim(

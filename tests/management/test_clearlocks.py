@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command, execute_from_command_line
+from django.core.management import CommandError, execute_from_command_line
 from redis import Redis
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from tests.management.holds import hold, is_held, queue, without_redis
+from tests.support.commands import output_of
 from tests.support.processes import wait_until
 
 Answer = Callable[[Callable[[str], str]], None]
@@ -29,9 +29,7 @@ def _nobody_is_asked(answer: Answer) -> None:
 
 
 def cleared(**options: Any) -> str:
-    stream = io.StringIO()
-    call_command("clearlocks", stdout=stream, no_color=True, **{"interactive": False, **options})
-    return stream.getvalue()
+    return output_of("clearlocks", **{"interactive": False, **options})
 
 
 def test_all_locks_of_all_backends_are_released() -> None:

@@ -8,11 +8,11 @@ import json
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from django_redislock import lock
 from django_redislock.backends.redis.keys import name_keys
 from tests.management.holds import hold, is_held
+from tests.support.commands import output_of
 from tests.support.places import Place
 
 
@@ -23,9 +23,7 @@ def spoil(place: Place, name: str) -> None:
 
 
 def listlocks(**options: Any) -> str:
-    stream = io.StringIO()
-    call_command("listlocks", stdout=stream, no_color=True, **options)
-    return stream.getvalue()
+    return output_of("listlocks", **options)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def test_it_can_be_chosen_and_cleared(damaged: str) -> None:
     assert "another" not in listlocks(state="damaged")
     for options in ({"orphaned": True}, {"older_than": "1h"}, {"state": "silent"}):
         assert damaged not in listlocks(**options)
-    call_command("clearlocks", state="damaged", interactive=False, stdout=io.StringIO())
+    output_of("clearlocks", state="damaged", interactive=False)
     with lock(damaged, wait=0):
         pass
     assert is_held("another", other, "default")

@@ -16,12 +16,11 @@ from django.core.management import CommandError, call_command
 from django_redislock.backends.base import SHARED
 from django_redislock.management.commands import listlocks
 from tests.management.holds import hold, without_redis
+from tests.support.commands import output_of
 
 
 def output(format_: str, **options: Any) -> str:
-    stream = io.StringIO()
-    call_command("listlocks", stdout=stream, no_color=True, format=format_, **options)
-    return stream.getvalue()
+    return output_of("listlocks", format=format_, **options)
 
 
 def test_json_has_all_fields_but_the_token() -> None:

@@ -40,6 +40,7 @@ def test_ranks_run_through_all_backends_without_a_gap() -> None:
 def test_ranks_ask_each_backend_for_no_more_than_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         hold(f"a{number}", "default")
+        hold(f"b{number}", "memory")
     asked = []
     original = lock_backends["default"].entries
 
@@ -49,7 +50,13 @@ def test_ranks_ask_each_backend_for_no_more_than_the_page(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(lock_backends["default"], "entries", recorded)
     ranks(BOTH, 2, 4)
+    assert asked == [(0, 0), (2, 4)]  # first how many each of them has
+    asked.clear()
+    ranks(["default"], 2, 4)
     assert asked == [(2, 4)]
+    asked.clear()
+    ranks(["memory", "default"], 2, 4)
+    assert asked == [(0, 0)]
 
 
 def test_a_backend_that_does_not_answer_does_not_hide_the_others(settings: Any) -> None:

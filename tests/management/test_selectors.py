@@ -21,21 +21,19 @@ from django_redislock.management.commands import clearlocks
 from django_redislock.management.progress import Progress
 from django_redislock.operations.presence import runs
 from tests.management.holds import aged, hold, is_held, queue
+from tests.support.commands import output_of
 
 HERE = socket.gethostname()
 BOTH = pytest.mark.parametrize("using", ["default", "memory"])
 
 
 def listed(**options: Any) -> list[str]:
-    stream = io.StringIO()
-    call_command("listlocks", stdout=stream, no_color=True, format="jsonl", **options)
-    return [json.loads(line)["name"] for line in stream.getvalue().splitlines()]
+    lines = output_of("listlocks", format="jsonl", **options).splitlines()
+    return [json.loads(line)["name"] for line in lines]
 
 
 def cleared(**options: Any) -> str:
-    stream = io.StringIO()
-    call_command("clearlocks", stdout=stream, no_color=True, interactive=False, **options)
-    return stream.getvalue()
+    return output_of("clearlocks", interactive=False, **options)
 
 
 def dead_process() -> Holder:
@@ -95,6 +93,12 @@ def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(SystemExit) as caught:
         execute_from_command_line(["manage.py", "listlocks", f"--older-than={text}"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--max", "-1"], ["--max", "few"], ["--holder", ""]])
+def test_what_would_list_everything_by_mistake_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(CommandError, match="whole number|--holder"):
+        call_command("listlocks", *arguments)
 
 
 @BOTH

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import socket
 import threading
@@ -13,12 +12,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from django_redislock import lock, lock_backends, locked
 from django_redislock.backends.base import Extension, Hold, Holder
 from django_redislock.operations.found import STATES, Found, state_of
 from tests.management.holds import hold, is_held
+from tests.support.commands import output_of
 from tests.support.processes import wait_until
 
 PLAIN = Hold(
@@ -117,9 +116,7 @@ def test_for_how_long_it_renews_is_stored(using: str) -> None:
 
 
 def listed(**options: Any) -> dict[str, str]:
-    stream = io.StringIO()
-    call_command("listlocks", stdout=stream, no_color=True, format="jsonl", **options)
-    lines = map(json.loads, stream.getvalue().splitlines())
+    lines = map(json.loads, output_of("listlocks", format="jsonl", **options).splitlines())
     return {line["name"]: line["state"] for line in lines}
 
 
@@ -149,6 +146,6 @@ def test_what_was_renewed_and_is_not_any_more_is_orphaned(using: str) -> None:
     time.sleep(0.3)
     lock_backends[using].extend([Extension("frozen", frozen, 7)])
     wait_until(lambda: listed(orphaned=True) == {"frozen": "silent"})
-    call_command("clearlocks", stdout=io.StringIO(), orphaned=True, interactive=False)
+    output_of("clearlocks", orphaned=True, interactive=False)
     assert not is_held("frozen", frozen, using)
     assert is_held("lively", lively, using)

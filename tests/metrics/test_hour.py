@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from itertools import pairwise
 
 import pytest
 
 from django_redislock import lock_backends
+from django_redislock.backends.redis import hour as redis_hour
 from django_redislock.backends.redis.keys import slot_keys
 from django_redislock.figures import hour, tallies
 from django_redislock.figures.families import OTHER
@@ -41,8 +43,6 @@ def backend(using, place, settings):
 @pytest.fixture
 def short_slots(monkeypatch):
     """Slots of a second, three of them."""
-    from django_redislock.backends.redis import hour as redis_hour
-
     for module in (tallies, hour, redis_hour):
         monkeypatch.setattr(module, "SLOT", 1)
         monkeypatch.setattr(module, "SLOTS", 3)
@@ -131,6 +131,39 @@ def test_memory_is_given_back(short_slots):
 
 
 # In Redis alone.
+
+
+class Server:
+    """A node whose server has one slot of figures, with its fields in this order."""
+
+    def __init__(self, present: int, fields: list[tuple[bytes, bytes]], is_flat: bool) -> None:
+        hashes = [
+            [part for field in fields for part in field] if is_flat else dict(fields),
+            *([] if is_flat else {} for _ in range(SLOTS - 1)),
+        ]
+        self.replies = [[b"%d" % (present * SLOT), b"0"], *hashes]
+
+    def exchange(self, commands):
+        assert len(commands) == len(self.replies)
+        return list(self.replies), 0.0
+
+
+@pytest.mark.parametrize("is_flat", [True, False], ids=["RESP2", "RESP3"])
+@pytest.mark.parametrize("order", [1, -1], ids=["number first", "number last"])
+def test_the_number_of_a_slot_is_no_family(is_flat, order):
+    """A hash comes in any order, and a family may be called like the field beside it."""
+    figures = json.dumps(Tally(acquired=3).figures()).encode()
+    fields = [(b"slot", b"1000"), (b":slot", figures)][::order]
+    slots = redis_hour.slots(Server(1000, fields, is_flat), "prefix")
+    assert slots[-1].tallies == {"slot": Tally(acquired=3)}
+
+
+@pytest.mark.parametrize("field", [b"later", b""])
+def test_a_field_of_a_later_release_is_no_family(field):
+    figures = json.dumps(Tally(acquired=3).figures()).encode()
+    fields = [(b"slot", b"1000"), (field, figures), (b":a", figures)]
+    slots = redis_hour.slots(Server(1000, fields, True), "prefix")
+    assert slots[-1].tallies == {"a": Tally(acquired=3)}
 
 
 def test_the_same_batch_counts_once(place):

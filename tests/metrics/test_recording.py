@@ -11,13 +11,13 @@ import pytest
 from django_redislock import LockUnavailable, counting, lock, lock_backends, locked
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.figures.tallies import Tally
-from django_redislock.local import renewal
 from django_redislock.local.background import background
+from django_redislock.local.renewal import renewal
 from tests.concurrency.forking import failures, in_child
-from tests.concurrency.test_renewal import our_threads
 from tests.management.holds import hold
-from tests.support.places import Place
+from tests.support.places import MEMORY, Place
 from tests.support.processes import run_in_processes, wait_until
+from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
 
 def figures(using="default") -> dict[str, Tally]:
@@ -105,7 +105,7 @@ def test_it_is_told_in_the_background_while_something_is_held(place, monkeypatch
 
 
 def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(place, monkeypatch):
-    monkeypatch.setattr(renewal, "LINGER", 0.2)
+    end_our_threads(monkeypatch)
     with lock("a"):
         pass
     wait_until(lambda: our_threads() == [])
@@ -113,9 +113,8 @@ def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(place, m
 
 
 def test_who_only_finds_it_busy_tells_that_too(place, monkeypatch):
-    monkeypatch.setattr(renewal, "LINGER", 0.2)
+    end_our_threads(monkeypatch)
     hold("a", "default")
-    wait_until(lambda: our_threads() == [])
     assert not lock("a").acquire(wait=0)
     wait_until(lambda: "a" in figures())
     assert figures()["a"].busy == 1
@@ -260,18 +259,16 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(place, monkeypatch):
         told_at_last.set()
 
 
-def refuse_to_start(thread):
-    raise RuntimeError("can't start new thread")
-
-
-def test_where_no_thread_can_be_started_it_is_told_when_one_can(place, monkeypatch):
-    monkeypatch.setattr(renewal, "LINGER", 0.2)
-    wait_until(lambda: our_threads() == [])
+def test_where_no_thread_can_be_started_it_is_told_when_one_can(place, settings, monkeypatch):
+    settings.LOCKS = {**settings.LOCKS, "memory": {"BACKEND": MEMORY}}
+    end_our_threads(monkeypatch)
     hold("a", "default")
-    with monkeypatch.context() as now:
-        now.setattr(threading.Thread, "start", refuse_to_start)
-        assert not lock("a").acquire(wait=0)
+    with lock("kept", using="memory"):  # so that renewal runs
+        wait_until(renewal.is_running)
+        with no_thread_can_start() as refused:
+            assert not lock("a").acquire(wait=0)
+    assert refused
     assert not lock("a").acquire(wait=0)
     with lock("b"):
         pass
-    wait_until(lambda: figures().get("a", Tally()).busy == 2)
+    wait_until(lambda: figures().get("a", Tally()).busy == 2, within=5)

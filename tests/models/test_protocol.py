@@ -16,13 +16,16 @@ EXTENDING = Terms(clients=1, extensions=(1, 3))
 
 CONFIGURATIONS = {
     "a pair": PAIR,
-    "a pair, each fault": PAIR._replace(kinds=FAULTS, faults=1),
+    "a pair, two names": PAIR._replace(names=2),
+    "a pair, each fault, short leases": PAIR._replace(kinds=FAULTS, faults=1, lease=1),
     "a pair in one process": PAIR._replace(processes=(0, 0), kinds=("lost", "crash"), faults=1),
-    "one that extends, two faults": EXTENDING._replace(kinds=FAULTS, faults=2),
-    "a pair that extends": PAIR._replace(extensions=(1, 3)),
-    "three, two names": Terms(names=2, lease=1, wait=1, ways=("wait",)),
+    "one that extends, a fault": EXTENDING._replace(kinds=FAULTS, faults=1),
+    "a pair that extends once": PAIR._replace(extensions=(1,)),
+    "three, short leases and waits": Terms(lease=1, wait=1),
 }
 LARGE = {
+    "a pair, each fault": PAIR._replace(kinds=FAULTS, faults=1),
+    "a pair that extends": PAIR._replace(extensions=(1, 3)),
     "three": Terms(),
     "three with limits": Terms(limits=(1, 2, 2)),
     "three, two names, both ways": Terms(names=2, lease=1, wait=1),
@@ -64,8 +67,8 @@ NEEDED: dict[str, tuple[Terms, str]] = {
     "cancel leaves the queue": (fault("slow"), ""),
     "cancel hands over": (fault("lost"), ""),
     "cancel marks late claims": (fault("slow"), ""),
-    "giving a turn back spares an answered hold": (fault("slow", ways=("wait",)), KEPT),
-    "an answer is noted in the record": (fault("slow", ways=("wait",)), KEPT),
+    "giving a turn back spares an answered hold": (fault("slow", ways=("wait",), lease=1), KEPT),
+    "an answer is noted in the record": (fault("slow", ways=("wait",), lease=1), KEPT),
     "force-release compares the token": (fault("force"), ""),
     "force-release hands over": (fault("force"), ""),
     "fences exceed the counter": (PAIR, ""),

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from django_redislock import lock_backends
 from django_redislock.testing.verbs import Verbs
 from tests.admin.pages import PAGE, page
-from tests.backends.test_damage import NAME, NEIGHBOUR, STATES, Chance, damage
+from tests.backends.test_damage import NAME, NEIGHBOUR, STATES
+from tests.support.commands import output_of
+from tests.support.damage import Chance, damage_some, examples
 from tests.support.places import Place
-
-
-def run(command: str, **options: Any) -> str:
-    stream = io.StringIO()
-    call_command(command, stdout=stream, no_color=True, **options)
-    return stream.getvalue()
 
 
 def look(client: Client, *, index_is_whole: bool) -> None:
@@ -32,15 +24,12 @@ def look(client: Client, *, index_is_whole: bool) -> None:
     address = f"{PAGE}default_3A{NAME.replace(' ', '%20')}/change/"
     assert "cannot be shown" not in page(client, address)
     for form in ("table", "json", "csv"):
-        assert NEIGHBOUR in run("listlocks", format=form) or not index_is_whole
-    run("listlocks", name=[NAME], older_than="1s")
+        assert NEIGHBOUR in output_of("listlocks", format=form) or not index_is_whole
+    output_of("listlocks", name=[NAME], older_than="1s")
 
 
 @pytest.mark.django_db
-@settings(
-    max_examples=int(os.environ.get("REDISLOCK_DAMAGE_EXAMPLES", "15")),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=examples(15))
 @given(state=st.sampled_from(STATES), seed=st.integers(0, 2**64))
 def test_pages_and_commands_go_on(
     place: Place, admin_client: Client, state: Callable[[Verbs], None], seed: int
@@ -50,16 +39,12 @@ def test_pages_and_commands_go_on(
     verbs.hold(verbs.claim(NEIGHBOUR, token="n1"))
     state(verbs)
     with place.client() as client:
-        keys = sorted(client.scan_iter(match=f"{place.prefix}:*", count=1000))
-        keys = [key for key in keys if not key.endswith(f":hold:{NEIGHBOUR}".encode())]
-        chosen = chance.sample(keys, chance.randint(1, 2))
-        for key in chosen:
-            damage(client, key, chance)
+        chosen = damage_some(client, place.prefix, chance, spared=NEIGHBOUR)
         look(admin_client, index_is_whole=not any(key.endswith(b":index") for key in chosen))
         for _ in range(20):
             if not lock_backends["default"].inspect(NAME)[0]:
                 break
-            run("clearlocks", name=[NAME], interactive=False)
+            output_of("clearlocks", name=[NAME], interactive=False)
         assert not lock_backends["default"].inspect(NAME)[0]
         assert verbs.holders(NEIGHBOUR) == ["n1"]
         for key in client.scan_iter(match=f"{place.prefix}:*", count=1000):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pytest
 from django_redislock import process as process_module
 from django_redislock.process import ServiceThread
 from tests.support.processes import wait_until
+from tests.support.threads import no_thread_can_start
 
 
 class Worker:
@@ -94,13 +94,9 @@ def test_it_goes_on_after_an_error(
     assert "a-worker failed" in caplog.text
 
 
-def test_without_a_thread_whoever_brings_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object) -> None:
-        raise RuntimeError("can't start new thread")
-
+def test_without_a_thread_whoever_brings_work_is_told() -> None:
     worker, done = Worker(), threading.Event()
-    with monkeypatch.context() as patch:
-        patch.setattr(_thread, "start_new_thread", refuse)
+    with no_thread_can_start():
         with pytest.raises(RuntimeError, match="new thread"):
             worker.do(done.set)
     worker.thread.ensure()

@@ -7,12 +7,12 @@ and then the test waits until both backends have seen its end.
 from __future__ import annotations
 
 import uuid
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.test import override_settings
-from hypothesis import HealthCheck, Phase, settings, strategies as st
+from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from django_redislock import lock_backends
@@ -43,13 +43,6 @@ LIMITS = dict(zip(TOKENS, (1, 1, 2, 3, SHARED, SHARED), strict=True))
 names = st.sampled_from(NAMES)
 tokens = st.sampled_from(TOKENS)
 leases = st.sampled_from((LONG, LONGER))
-
-
-class Told(NamedTuple):
-    """What a waiter was told that is to be the same."""
-
-    token: str
-    fence: int
 
 
 class Recorder(Waiter):
@@ -255,8 +248,6 @@ BackendsAgree.TestCase.settings = settings(
     max_examples=30,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 

@@ -115,7 +115,7 @@ def test_delete_by_each_ones_own_lock(vaults, database):
 @ON_EACH
 @pytest.mark.parametrize("together", [1, 100])
 def test_bulk_update_compares_those_that_are_held(vaults, database, together, monkeypatch):
-    monkeypatch.setattr("django_redislock.rows.fencing.TOGETHER", together)
+    monkeypatch.setattr("django_redislock.rows.fencing.ROWS_AT_ONCE", together)
     one, two, three = vaults
     rows = Vault.objects.using(database)
     with rows.locked([one, two]):

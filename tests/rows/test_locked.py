@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partial
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -240,3 +241,12 @@ def test_the_mixin_has_to_come_first():
         class Wrong(models.Model, LockableMixin):  # type: ignore[misc]
             class Meta:
                 app_label = "bank"
+
+
+@pytest.mark.django_db
+def test_a_row_is_not_held_by_the_token_of_another_handle() -> None:
+    account = Account.objects.create()
+    for block in (account.locked, partial(Account.objects.locked, [account.pk])):
+        with pytest.raises(TypeError, match=r"no option 'token'.*get_lock_name\(\), token="):
+            with block(token="t"):  # type: ignore[operator]
+                pass

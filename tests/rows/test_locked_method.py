@@ -269,3 +269,8 @@ def test_it_is_for_lockable_models():
 def test_what_makes_no_sense_is_refused_when_decorating(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         arguments()
+
+
+def test_a_single_name_to_refresh_is_refused_when_decorating() -> None:
+    with pytest.raises(TypeError, match=r"refresh takes a list of names, not 'balance'"):
+        locked_method(refresh="balance")

@@ -7,6 +7,7 @@ processors, and they share the servers that the first process has started.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,9 @@ MOST_PROCESSES = 16
 FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
 
 # These share a browser, a site, a Cluster or Celery's workers, which take seconds to start: one
-# process runs the whole file.
+# process runs the whole file or folder.
 TOGETHER = (
-    "tests/browser/test_live.py",
-    "tests/browser/test_looks.py",
+    "tests/browser/",
     "tests/example/test_site.py",
     "tests/tasks/test_celery.py",
     "tests/topologies/test_cluster.py",
@@ -53,6 +53,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         option.numprocesses = "auto"
 
 
+def pytest_configure() -> None:
+    """Keep the bytecode, wherever the environment says otherwise.
+
+    Each of the many processes that follow would compile the package and its tests again.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Answer `-n auto`, which is what a run without `-n` gets."""
@@ -71,8 +80,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneByOne(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return file if file in TOGETHER else nodeid
+            return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
 
     return OneByOne(config, log)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from typing import Any
 
 from redis.connection import ConnectionPool
@@ -12,6 +11,7 @@ from redis.connection import ConnectionPool
 from django_redislock.backends.redis.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.sources import Source
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
 # A hanging server is slow on purpose; what must come sooner is far from this.
@@ -35,7 +35,4 @@ async def echo(wire: AsyncWire, text: str, within: float | None = None) -> Any:
 
 async def reached(proxy: Proxy, number: int) -> None:
     """Return when so many requests have arrived."""
-    until = time.monotonic() + SOON
-    while proxy.count("ECHO") < number:
-        assert time.monotonic() < until
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(wait_until, lambda: proxy.count("ECHO") >= number, within=SOON)

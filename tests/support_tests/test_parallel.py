@@ -96,5 +96,16 @@ def test_as_many_processes_as_are_asked_for(project: Path) -> None:
     assert run(project, "-n", "1", "test_0.py")[:2] == (1, 1)
 
 
-def test_files_that_stay_together_are_there() -> None:
-    assert [file for file in TOGETHER if not (ROOT / file).is_file()] == []
+def test_what_stays_together_is_there() -> None:
+    assert [path for path in TOGETHER if not (ROOT / path).exists()] == []
+
+
+def test_bytecode_is_kept_for_the_processes_that_follow(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "test_0.py").write_text(
+        "import sys, test_1\n\ndef test_short():\n    assert not sys.dont_write_bytecode\n"
+    )
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    run(project)
+    assert [*project.glob("__pycache__/test_1.*.pyc")]

@@ -81,3 +81,20 @@ def test_lost_is_told_to_all_who_share_it():
             assert outer.lost
             assert inner.lost
     wait_until(lambda: sorted(told) == ["inner", "outer"])
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_what_an_interrupted_release_has_left_is_not_joined(
+    monkeypatch: pytest.MonkeyPatch, reentrant: bool
+) -> None:
+    async def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    held = lock("a")
+    held.acquire()
+    with monkeypatch.context() as patched:
+        patched.setattr("django_redislock.handles.attempts.let_go", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            held.release()
+    again = lock("a", reentrant=reentrant)
+    assert not again.acquire(wait=0) or again.fence > held.fence

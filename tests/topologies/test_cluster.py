@@ -22,11 +22,12 @@ def test_every_bucket_has_a_lock_on_some_node(servers):
     with ExitStack() as stack:
         held = [stack.enter_context(lock(name, wait=20)) for name in NAMES]
         for name, one in zip(NAMES, held, strict=True):
-            assert not sure(lambda: lock(name).acquire(wait=0))
+            assert not sure(lambda: lock(name).acquire(wait=0))  # noqa: B023 - called at once
             assert one.owned()
             one.extend(30)
         owners = {nodes().topology.owners[bucket] for bucket in range(BUCKETS)}
-        assert len(owners) == 3
+        # Other tests may have added some.
+        assert len(owners) >= 3
         with servers.client(servers.owner(key_of(NAMES[0]))) as client:
             assert client.exists(key_of(NAMES[0]))
     assert backend().list().total == 0
@@ -67,10 +68,11 @@ def test_what_goes_to_several_nodes_travels_in_one_go_to_each(servers, monkeypat
             stack.enter_context(lock(name, wait=20, renew=False))
         extensions = [Extension(one.name, one.token, 60) for one in backend().list().holds]
         sent = []
-        for node in set(nodes().topology.owners):
+        owners = set(nodes().topology.owners)
+        for node in owners:
             monkeypatch.setattr(node, "exchange", counting(node.exchange, sent))
         assert None not in backend().extend(extensions)
-        assert sent.count(get_ident()) == 3
+        assert sent.count(get_ident()) == len(owners)
 
 
 def counting(exchange: Any, sent: list[int]) -> Any:

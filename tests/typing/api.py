@@ -24,6 +24,7 @@ from django_redislock import (
     lock,
     lock_backends,
     locked,
+    locked_method,
     locked_view,
 )
 from django_redislock.backends.base import BaseLockBackend, Hold, Holder, Page
@@ -105,6 +106,15 @@ async def decorated_functions_keep_their_types(request: HttpRequest) -> None:
     assert_type(await import_feed_async_or_zero(7), str | int)
     assert_type(checkout(request, 1), HttpResponse)
     import_feed("seven")  # type: ignore[arg-type]
+
+
+def a_token_belongs_to_one_hold(account: Account) -> None:
+    locked("feed:{feed_id}", token="t")  # type: ignore[call-overload]
+    locked_view("checkout", token="t")  # type: ignore[call-arg]
+    locked_method("own:{self.pk}", token="t")  # type: ignore[call-overload]
+    account.locked(token="t")  # type: ignore[call-arg]
+    Account.objects.locked([account], token="t")  # type: ignore[call-arg]
+    locked_method(wait=2, label=lambda self: str(self.pk))
 
 
 class Checkout(LockedViewMixin):

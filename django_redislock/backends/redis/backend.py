@@ -28,17 +28,14 @@ from ..base import (
     Within,
 )
 from . import server_checks
-from .cluster import Cluster
-from .cluster_wakeups import ClusterWakeups
 from .commands import call, tag_of
 from .errors import naming, unavailable
 from .keys import bucket_of
-from .node import Node
 from .overview import Overview
+from .reach import Sender, Waker, reach
 from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
-from .sources import ClusterSource, source_of
-from .wakeups import Wakeups
+from .sources import source_of
 
 __all__ = ["RedisLockBackend"]
 
@@ -57,6 +54,9 @@ class RedisLockBackend(Overview):
     ``LOCATION``, by its own names.
     """
 
+    node: Sender
+    wakeups: Waker
+
     def __init__(
         self,
         config: LockConfig,
@@ -67,24 +67,17 @@ class RedisLockBackend(Overview):
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
-        # None of these connects before it is used.
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
         self._naming = partial(naming, self.source.where, self.source.at)
-        hearing: dict[str, Any] = {
-            "prefix": config.key_prefix,
-            "grant_lease": self.grant_lease,
-            "return_turn": self._return_turn,
-            "on_lost": self._force_released,
-        }
-        self.node: Node | Cluster
-        self.wakeups: Wakeups | ClusterWakeups
-        if isinstance(self.source, ClusterSource):
-            self.node = Cluster(self.source)
-            self.wakeups = ClusterWakeups(self.node, self.waiters, **hearing)
-        else:
-            self.node = Node(self.source)
-            self.wakeups = Wakeups(self.source, self.waiters, **hearing)
+        self.node, self.wakeups = reach(
+            self.source,
+            self.waiters,
+            prefix=config.key_prefix,
+            grant_lease=self.grant_lease,
+            return_turn=self._return_turn,
+            on_lost=self._force_released,
+        )
 
     # The verbs.
 
@@ -160,6 +153,17 @@ class RedisLockBackend(Overview):
     def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return inspected(name, self._run(name, self._call(INSPECT, name, ""), within)[0])
 
+    def inspect_all(
+        self, names: Sequence[str]
+    ) -> Iterator[tuple[Sequence[Hold], Sequence[Waiting]]]:
+        for start in range(0, len(names), BATCH):
+            some = names[start : start + BATCH]
+            with self._naming(some[0]):
+                replies, _ = self.node.exchange([self._call(INSPECT, name, "") for name in some])
+            for name, reply in zip(some, replies, strict=True):
+                with self._naming(name):
+                    yield inspected(name, not_an_error(reply))
+
     async def ainspect(
         self, name: str, within: Within = None
     ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
@@ -167,9 +171,7 @@ class RedisLockBackend(Overview):
         return inspected(name, reply)
 
     def node_of(self, name: str) -> Hashable:
-        if not isinstance(self.node, Cluster):
-            return None
-        return self.node.topology.owners[bucket_of(name)]
+        return self.node.node_of(bucket_of(name))
 
     # Waiting.
 
@@ -214,14 +216,15 @@ class RedisLockBackend(Overview):
 
     # From verbs to commands, and from replies to results.
 
-    def _call(self, script: Script, name: str, token: str, *args: str | int) -> bytes:
-        return call(script, self.config.key_prefix, name, token, args)
+    def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
+        return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
         lease = -int(-length * 1000 // 1)
-        terms = f"{limit} {lease} {self.wakeups.process} {holder}"
-        args = lease, ms(stay) if stay else 0, self._grant_lease_ms, terms
+        grant = min(lease, self._grant_lease_ms)
+        terms = f"{limit} {lease} {grant} {self.wakeups.process} {holder}"
+        args = str(lease), str(ms(stay)) if stay else "0", terms
         return call(ACQUIRE, self.config.key_prefix, name, token, args)
 
     def _acquired(
@@ -246,11 +249,11 @@ class RedisLockBackend(Overview):
         return Busy(retry_in, math.inf, clock, partial(holder_of, record))
 
     def _release(self, name: str, token: str) -> bytes:
-        args = (f"{self._grant_lease_ms} {self.wakeups.process}",)
+        args = (self.wakeups.process,)
         return call(RELEASE, self.config.key_prefix, name, token, args)
 
     def _force_release(self, name: str, token: str) -> bytes:
-        return self._call(FORCE_RELEASE, name, token, self._grant_lease_ms)
+        return self._call(FORCE_RELEASE, name, token)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and whose turn has come here that do not wait any more."""
@@ -268,7 +271,7 @@ class RedisLockBackend(Overview):
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
-        return self._call(CANCEL, name, token, ms(late), int(unless_answered), self._grant_lease_ms)
+        return self._call(CANCEL, name, token, ms(late), int(unless_answered))
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)

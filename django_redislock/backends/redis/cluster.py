@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from os import getpid
 
 from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainError
@@ -142,6 +142,10 @@ class Cluster:
             else:
                 return
         raise failure
+
+    def node_of(self, bucket: int) -> Hashable:
+        """The node that has a bucket, as far as is known."""
+        return self.topology.owners[bucket]
 
     def mend(self) -> None:
         """Replace the connections that interrupted callers have lost."""

@@ -73,7 +73,7 @@ class ClusterWakeups:
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
-        Raises ``RedisError``, ``OSError``, and ``RuntimeError`` where no thread can be started.
+        Raises ``RedisError``, ``OSError``, and ``NoThread`` where no thread can be started.
         """
         deadline = monotonic() + timeout
         asked = False

@@ -13,7 +13,7 @@ from typing import Any
 
 from redis._parsers.base import BaseParser
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection
+from redis.connection import AbstractConnection, PythonRespSerializer
 from redis.exceptions import (
     AskError,
     ClusterDownError,
@@ -51,6 +51,10 @@ def open_socket(
     """Connect, each step ``within`` seconds, and let ``keep`` have the socket."""
     settings: Any = connection
     settings.retry = Retry(NoBackoff(), 0)
+    # The one of hiredis crashes the process when a signal handler raises inside of it.
+    settings._command_packer = PythonRespSerializer(
+        settings._buffer_cutoff, settings.encoder.encode
+    )
     for name in ("socket_timeout", "socket_connect_timeout"):
         own = getattr(settings, name)
         setattr(settings, name, within if own is None else min(own, within))

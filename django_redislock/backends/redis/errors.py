@@ -17,7 +17,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ...exceptions import LockUnavailable, readable
+from ...exceptions import LockError, LockUnavailable, readable
+from ...process import NoThread
 
 __all__ = [
     "as_redis_error",
@@ -98,3 +99,7 @@ def naming(where: str, at: str, name: str) -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         raise unavailable(where, at, name, error) from error
+    except NoThread as error:
+        raise LockError.of(
+            name, f"cannot be waited for: the thread that hears of its turn cannot start ({error})"
+        ) from error

@@ -10,7 +10,7 @@ from ...figures.meter import Batch
 from ...figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
 from .commands import Word
 from .keys import slot_keys
-from .reading import HIGHEST, ask, ask_each, whole
+from .reading import HIGHEST, ask, whole
 from .records import text
 from .replies import Exchanger
 
@@ -47,16 +47,19 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
 
 def slots(node: Exchanger, prefix: str) -> list[Slot]:
     keys = slot_keys(prefix, SLOTS)
-    (seconds, _), *hashes = ask_each(node, [("TIME",), *(("HGETALL", key) for key in keys)])
-    known: dict[int, dict[str, Tally]] = {}
-    for fields in map(_fields, hashes):
-        tallies = {
-            family.removeprefix(":"): _unpacked(figures) for family, figures in fields.items()
-        }
-        known[whole(fields.get("slot"))] = {
-            family: tally for family, tally in tallies.items() if tally is not None
-        }
-    return last_hour(int(seconds) // SLOT, known)
+    (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+    return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
+
+
+def _slot(reply: object) -> tuple[int, dict[str, Tally]]:
+    """The number of a slot and its families. Fields without a colon are about the slot."""
+    fields = _fields(reply)
+    tallies = {
+        field[1:]: _unpacked(figures) for field, figures in fields.items() if field[:1] == ":"
+    }
+    return whole(fields.get("slot")), {
+        family: tally for family, tally in tallies.items() if tally is not None
+    }
 
 
 def _packed(tally: Tally) -> str:

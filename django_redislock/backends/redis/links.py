@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,14 +12,12 @@ from typing import Any
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
-    ReadOnlyError,
-    ResponseError,
     TimeoutError as RedisTimeoutError,
 )
 
 from ...clock import monotonic
 from .driver import open_socket
-from .errors import as_redis_error
+from .errors import as_redis_error, is_worth_a_retry
 from .parser import read
 from .scripts import with_text
 from .sources import Source
@@ -29,6 +28,9 @@ __all__ = ["Link"]
 FRESH = 0.05
 
 CHUNK = 65536
+
+# A whole number, as such or as text, and nothing after it.
+_SHORT = re.compile(rb":(-?[0-9]+)\r\n|\$([0-9]+)\r\n([0-9]+)\r\n").fullmatch
 
 
 class Link:
@@ -68,11 +70,16 @@ class Link:
                 sock.settimeout(within)
                 self._timeout = within
             sock.sendall(commands[0] if len(commands) == 1 else b"".join(commands))
-            replies, rest = read(sock.recv(CHUNK), len(commands), self._more)
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    self._look_at_errors(commands, replies)
-                    break
+            data = sock.recv(CHUNK)
+            replies: list[Any]
+            found = _SHORT(data) if len(commands) == 1 else None
+            # What most commands are answered with; to call the parser takes longer than this.
+            if found and found[1]:
+                replies, rest = [int(found[1])], b""
+            elif found and len(found[3]) == int(found[2]):
+                replies, rest = [found[3]], b""
+            else:
+                replies, rest = self._read(data, commands)
             # A message that answers nothing may have come with them, and not be complete.
             self.clean = not rest
         except OSError as error:
@@ -81,6 +88,14 @@ class Link:
             if not self.clean:
                 self.close()
         return replies
+
+    def _read(self, data: bytes, commands: Sequence[bytes]) -> tuple[list[Any], bytes]:
+        replies, rest = read(data, len(commands), self._more)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                self._look_at_errors(commands, replies)
+                break
+        return replies, rest
 
     def close(self) -> None:
         """Disconnect."""
@@ -142,9 +157,7 @@ class Link:
                 self._connected().sendall(with_text(commands[place]))
                 (reply,), _ = read(b"", 1, self._more)  # noqa: PLW2901 - its reply now
                 replies[place] = reply
-            if isinstance(reply, ReadOnlyError) or (
-                isinstance(reply, Exception) and not isinstance(reply, ResponseError)
-            ):
+            if isinstance(reply, Exception) and is_worth_a_retry(reply):
                 raise reply
 
 

@@ -7,16 +7,14 @@ from typing import Any, NamedTuple
 
 from ..base import Entries, Entry
 from .keys import BUCKETS, bucket_keys
-from .reading import CHUNK, Words, ask, ask_each, ms_of, pairs
+from .reading import CHUNK, Words, ask, ms_of, pairs
+from .records import LONGEST
 from .replies import Exchanger
 
 __all__ = ["entries", "walk"]
 
 # From so many entries on it pays to find out where a page ends in each bucket.
 LARGE = 500
-
-# No lease is longer (ms). What seems to end later is damaged, and the scripts sweep it.
-LONGEST = 3_200_000_000_000
 
 
 class _Line(NamedTuple):
@@ -50,7 +48,7 @@ def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
         score, covered = _score_before(node, indexes, now, dead, start + wanted)
         counts = _counts_until(node, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
-    replies = ask_each(
+    replies = ask(
         node,
         [
             ("ZRANGE", index, first, last, "WITHSCORES")
@@ -68,7 +66,7 @@ def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
         seen: set[tuple[str, str]] = set()
         while True:
             commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
-            time, found = ask_each(node, commands)
+            time, found = ask(node, commands)
             if not found:
                 break  # it is no index; the next hold of the bucket makes it anew
             now, cursor, reply = ms_of(time), int(found[0]), found[1]
@@ -95,7 +93,7 @@ def _score_before(
     # A score that no script wrote must not lengthen the search.
     last = now + LONGEST
     options = (last, "-inf", "WITHSCORES", "LIMIT", 0, 1)
-    ends = ask_each(node, [("ZREVRANGEBYSCORE", index, *options) for index in indexes])
+    ends = ask(node, [("ZREVRANGEBYSCORE", index, *options) for index in indexes])
     low, high = now, max((until for reply in ends for _, until in pairs(reply)), default=now)
     skipped = 0
     while low < high - 1:
@@ -113,7 +111,7 @@ def _counts_until(node: Exchanger, indexes: Sequence[str], score: int) -> list[i
 
 
 def _counts(node: Exchanger, commands: Sequence[Words]) -> list[int]:
-    return [count or 0 for count in ask_each(node, commands)]
+    return [count or 0 for count in ask(node, commands)]
 
 
 def _lines(reply: Sequence[Any] | None) -> list[_Line]:

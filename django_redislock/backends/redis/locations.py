@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -17,7 +16,7 @@ from redis.connection import (
     parse_url,
     to_bool,
 )
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import RedisError
 from redis.sentinel import (
     Sentinel,
     SentinelConnectionPool,
@@ -26,6 +25,7 @@ from redis.sentinel import (
 )
 
 from ...exceptions import InvalidLockBackend
+from ...spelling import suggestion
 
 __all__ = ["check_options", "is_internal", "option_names", "parameters", "pool_at", "start_nodes"]
 
@@ -67,7 +67,7 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         if address.scheme == "cluster":
             return _cluster_pool(location, address, options)
         return _pool(location, address, options)
-    except (TypeError, ValueError, ImportError, RedisError, DataError) as error:
+    except (TypeError, ValueError, ImportError, RedisError) as error:
         raise InvalidLockBackend(
             f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; what else a connection "
             f"needs goes into {where}['OPTIONS']."
@@ -141,8 +141,8 @@ def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
                 f"place of {where}['CACHE']."
             )
         return f" A connection to {scheme}:// does not take it; TLS begins with rediss://."
-    near = get_close_matches(str(name), known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = suggestion(str(name), known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..base import Entry, Hold, WaitedName, WaitedNames
 from .keys import BUCKETS, NameKeys, bucket_keys, name_keys
-from .reading import CHUNK, Words, ask_each, ms_of, pairs, whole
+from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 from .records import Record, damaged_hold, split_hold
 from .replies import Exchanger
 
@@ -25,10 +25,10 @@ def look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold
 def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNames:
     """The waited-for names of ranks ``start`` to ``stop``, bucket after bucket."""
     indexes = [bucket_keys(prefix, number).waited for number in range(BUCKETS)]
-    time, *_ = ask_each(node, [("TIME",)])
+    time, *_ = ask(node, [("TIME",)])
     now = ms_of(time)
     # Queues whose processes have all ended leave their names until they are swept.
-    counts = ask_each(
+    counts = ask(
         node,
         [
             command
@@ -43,7 +43,7 @@ def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNam
         if first < last:
             commands.append(("ZRANGE", index, dead + first, dead + last - 1, "WITHSCORES"))
         total += live
-    names = [name for reply in ask_each(node, commands) for name, _ in pairs(reply) if name]
+    names = [name for reply in ask(node, commands) for name, _ in pairs(reply) if name]
     return WaitedNames(_queues(node, prefix, names), total)
 
 
@@ -52,24 +52,35 @@ def _queues(node: Exchanger, prefix: str, names: Sequence[str]) -> list[WaitedNa
     for start in range(0, len(names), CHUNK):
         some = names[start : start + CHUNK]
         commands = [command for name in some for command in _about_queue(name_keys(prefix, name))]
-        time, *answers = ask_each(node, [("TIME",), *commands])
-        for name, waiters, first in zip(some, answers[::2], answers[1::2], strict=True):
+        time, *answers = ask(node, [("TIME",), *commands])
+        firsts = [
+            (name_keys(prefix, name), first)
+            for name, first in zip(some, answers[1::2], strict=True)
+        ]
+        waits = _longest_waits(node, firsts, ms_of(time))
+        for name, waiters, wait in zip(some, answers[::2], waits, strict=True):
             if waiters:
-                found.append(WaitedName(name, waiters, _waited(time, first)))
+                found.append(WaitedName(name, waiters, wait))
     return found
 
 
 def _look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
     keys = [name_keys(prefix, entry.name) for entry in entries]
-    time, *lines = ask_each(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    now = ms_of(time)
     reading = [
-        _Reading(entry, one, line, ms_of(time))
+        _Reading(entry, one, line, now)
         for entry, one, line in zip(entries, keys, lines, strict=True)
     ]
-    answers = iter(ask_each(node, [words for one in reading for words in one.questions]))
+    replies = iter(ask(node, [words for one in reading for words in one.questions]))
+    answers = [[next(replies) for _ in one.questions] for one in reading]
+    firsts = [
+        (one.keys, said[-1] if said else None) for one, said in zip(reading, answers, strict=True)
+    ]
+    waits = _longest_waits(node, firsts, now)
     holds: dict[tuple[str, str], Hold] = {}
-    for one in reading:
-        hold = one.hold(time, [next(answers) for _ in one.questions])
+    for one, said, wait in zip(reading, answers, waits, strict=True):
+        hold = one.hold(said, wait)
         if hold is not None:
             # What is damaged may be in the index twice: by its old token, and by its own.
             holds.setdefault((hold.name, hold.token), hold)
@@ -81,6 +92,7 @@ class _Reading:
 
     def __init__(self, entry: Entry, keys: NameKeys, line: Any, now: int) -> None:
         self.entry = entry
+        self.keys = keys
         self.now = now
         self.is_only = line is not None
         self.token, self.record = split_hold(line) if self.is_only else (entry.token, None)
@@ -95,7 +107,7 @@ class _Reading:
         if self.record is None or self.record.flags[0] == "1":
             self.questions += _about_queue(keys)
 
-    def hold(self, time: Sequence[Any], answers: list[Any]) -> Hold | None:
+    def hold(self, answers: list[Any], longest_wait: float) -> Hold | None:
         """The hold, or None if it has ended since, or between the questions."""
         name, record, held = self.entry.name, self.record, 1
         if self.is_damaged:
@@ -107,7 +119,7 @@ class _Reading:
             held = whole(held)
             ends = whole(score)
             record = Record.read(line or b"")
-        waiters, first = answers or (0, None)
+        waiters = answers[0] if answers else 0
         remaining = (ends - self.now) / 1000
         if remaining <= 0:
             return None
@@ -119,17 +131,20 @@ class _Reading:
             remaining,
             waiters or 0,
             now=self.now / 1000,
-            longest_wait=_waited(time, first),
+            longest_wait=longest_wait,
             held=max(held, 1),
         )
 
 
 def _about_queue(keys: NameKeys) -> list[Words]:
-    return [("ZCARD", keys.queue), ("ZRANGE", keys.queue, 0, 0, "WITHSCORES")]
+    return [("LLEN", keys.queue), ("LINDEX", keys.queue, 0)]
 
 
-def _waited(time: Sequence[Any], first: Sequence[Any] | None) -> float:
-    """For how many seconds the first in a queue has waited: arrival numbers are microseconds."""
-    for _token, arrival in pairs(first):
-        return max(0.0, int(time[0]) + int(time[1]) / 1e6 - arrival / 1e6)
-    return 0.0
+def _longest_waits(
+    node: Exchanger, firsts: Sequence[tuple[NameKeys, bytes | str | None]], now: int
+) -> list[float]:
+    """For how many seconds the first in each queue has waited; 0 where nobody does."""
+    lines = ask(node, [("HGET", keys.records, token) for keys, token in firsts if token])
+    records = iter([Record.read(line or b"") for line in lines])
+    waiting = [next(records) if token else None for _, token in firsts]
+    return [max(0.0, (now - one.began) / 1000) if one else 0.0 for one in waiting]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from ...figures.meter import Batch
 from ...figures.tallies import Slot
 from ..base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
-from . import hour, listing, lookups
-from .errors import naming
+from . import hour, listing, lookups, of_names
 from .replies import Exchanger
-from .sources import Source
 
 __all__ = ["Overview"]
 
@@ -20,31 +18,32 @@ class Overview(BaseLockBackend):
     """The verbs of a Redis backend that are about no name of their own."""
 
     node: Exchanger
-    source: Source
+    _naming: Callable[[str], AbstractContextManager[None]]
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        with self._naming_all():
+        with self._naming(""):
             return listing.entries(self.node, self.config.key_prefix, start, stop)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
-        with self._naming_all():
+        with self._naming(""):
             yield from listing.walk(self.node, self.config.key_prefix)
 
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
-        with self._naming_all():
+        with self._naming(""):
             return lookups.look_up(self.node, self.config.key_prefix, entries)
 
+    def entries_of(self, names: Sequence[str]) -> Sequence[Entry]:
+        with self._naming(""):
+            return of_names.entries_of(self.node, self.config.key_prefix, names)
+
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        with self._naming_all():
+        with self._naming(""):
             return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
 
     def add_tallies(self, batch: Batch) -> None:
-        with self._naming_all():
+        with self._naming(""):
             hour.add(self.node, self.config.key_prefix, batch)
 
     def tallies(self) -> Sequence[Slot]:
-        with self._naming_all():
+        with self._naming(""):
             return hour.slots(self.node, self.config.key_prefix)
-
-    def _naming_all(self) -> AbstractContextManager[None]:
-        return naming(self.source.where, self.source.at, "")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from redis.exceptions import InvalidResponse
-
 from .driver import error_of
+from .scalars import of_line, of_text
 
 __all__ = ["Incomplete", "incomplete", "read"]
 
-_INTEGER, _BULK, _SIMPLE, _ERROR = b":$+-"
+_INTEGER, _BULK = b":$"
 _TEXTS, _LISTS, _APART = b"$=!", b"*~%>|", b">|"
 
 
@@ -55,7 +54,7 @@ def read(  # noqa: C901, PLR0912 - a call for each item would take longer than a
                 while len(data) < at + size + 2:
                     data += more()
                 value = data[at : at + size]
-                items.append(value if kind == _BULK else _text(kind, value))
+                items.append(value if kind == _BULK else of_text(kind, value, error_of))
                 at += size + 2
         elif kind in _LISTS:
             size = int(line) * (2 if kind in b"%|" else 1)
@@ -69,26 +68,5 @@ def read(  # noqa: C901, PLR0912 - a call for each item would take longer than a
                 items, missing = inner, size
             continue
         else:
-            items.append(_line(kind, line))
+            items.append(of_line(kind, line, error_of))
         missing -= 1
-
-
-def _text(kind: int, value: bytes) -> Any:
-    # "txt:" begins a verbatim string.
-    return value[4:] if kind == ord("=") else error_of(value.decode(errors="replace"))
-
-
-def _line(kind: int, line: bytes) -> Any:
-    if kind == _SIMPLE:
-        return line
-    if kind == _ERROR:
-        return error_of(line.decode(errors="replace"))
-    if kind == ord("("):
-        return int(line)
-    if kind == ord("_"):
-        return None
-    if kind == ord("#"):
-        return line == b"t"
-    if kind == ord(","):
-        return float(line)
-    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is no reply.")

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from .commands import Word, pack
 from .replies import Exchanger
 
-__all__ = ["CHUNK", "HIGHEST", "Words", "ask", "ask_each", "ms_of", "pairs", "whole"]
+__all__ = ["CHUNK", "HIGHEST", "Words", "ask", "ms_of", "pairs", "whole"]
 
 Words: TypeAlias = "tuple[Word, ...]"
 
@@ -24,17 +24,6 @@ HIGHEST = 2**53
 
 
 def ask(node: Exchanger, commands: Sequence[Words]) -> list[Any]:
-    """The replies to all of them. Raises the first that is an error."""
-    if not commands:
-        return []
-    replies, _ = node.exchange([pack(*command) for command in commands])
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return replies
-
-
-def ask_each(node: Exchanger, commands: Sequence[Words]) -> list[Any]:
     """The replies; an empty one for a key of another type. Raises what is an error otherwise."""
     if not commands:
         return []

@@ -14,6 +14,7 @@ from ..base import Hold, Holder, Waiting
 from ..waiters import Turn
 
 __all__ = [
+    "LONGEST",
     "Message",
     "Record",
     "extended",
@@ -29,17 +30,19 @@ __all__ = [
     "token_of_damage",
 ]
 
-# "flags at term fence since began limit lease process ... holder", as in records.lua.
+# "flags at term fence since began limit lease grant process ... holder", as in records.lua.
 _RECORD = re.compile(
     r"(\d{3,}) (\d{1,15}) (\d{1,15}) (\d{1,16}) (\d{1,15}) (\d{1,15}) (\d{1,10}) (\d{1,15}) "
-    r"([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
+    r"(\d{1,15}) ([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
     re.ASCII | re.DOTALL,
 )
 _TOKEN = re.compile(r"[!-~]+")
 
-# Of the years that Python knows, in milliseconds; and the longest lease or wait, as in records.lua.
+# The longest lease or wait (ms), as in records.lua. What seems to end later is damage.
+LONGEST = 3_200_000_000_000
+
+# The end of the years that Python knows (ms).
 _LAST = 253_402_300_799_000
-_LONGEST = 3_200_000_000_000
 
 # The end of 1970, for what has no time of its own.
 _BEGINNING = datetime.fromtimestamp(0, tz=timezone.utc)
@@ -101,8 +104,10 @@ class Record(NamedTuple):
         if found is None:
             return None
         flags, *numbers, process, holder = found.groups()
-        at, term, fence, since, began, limit, lease = map(int, numbers)
-        if max(at, since, began) > _LAST or max(term, lease) > _LONGEST or limit < 1:
+        at, term, fence, since, began, limit, lease, grant = map(int, numbers)
+        if max(at, since, began) > _LAST or max(term, lease, grant) > LONGEST:
+            return None
+        if min(limit, lease, grant) < 1:
             return None
         return cls(
             flags, at, term, fence, since, began, limit, lease, process, Holder.unpack(holder)

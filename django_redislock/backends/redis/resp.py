@@ -6,10 +6,13 @@ from typing import Any, Protocol
 
 from redis.exceptions import InvalidResponse
 
+from .scalars import of_line, of_text
+
+hiredis: Any
 try:
     import hiredis
 except ImportError:
-    hiredis = None
+    hiredis = None  # type: ignore[assignment, unused-ignore]  # installed, it is a module
 
 __all__ = ["INCOMPLETE", "ErrorReply", "Push", "PythonReader", "Reader", "new_reader"]
 
@@ -90,7 +93,7 @@ class PythonReader:
         self._at = end + 2
         if kind in b"*%~>|":
             return self._begin(kind, int(line))
-        return _simple(kind, line)
+        return of_line(kind, line, ErrorReply)
 
     def _bulk(self, kind: int, size: int, start: int) -> Any:
         if size < 0:
@@ -100,9 +103,7 @@ class PythonReader:
             return INCOMPLETE
         self._at = start + size + 2
         value = bytes(self._data[start : start + size])
-        if kind == ord("!"):
-            return ErrorReply(value.decode(errors="replace"))
-        return value[4:] if kind == ord("=") else value  # "txt:" begins a verbatim string
+        return value if kind == ord("$") else of_text(kind, value, ErrorReply)
 
     def _begin(self, kind: int, size: int) -> Any:
         if size < 0:
@@ -119,19 +120,3 @@ def _aggregate(kind: int, items: list[Any]) -> Any:
     if kind == ord("%"):
         return dict(zip(items[::2], items[1::2], strict=True))
     return PythonPush(items) if kind == ord(">") else items
-
-
-def _simple(kind: int, line: bytes) -> Any:
-    if kind in b":(":
-        return int(line)
-    if kind == ord("+"):
-        return line
-    if kind == ord("-"):
-        return ErrorReply(line.decode(errors="replace"))
-    if kind == ord("_"):
-        return None
-    if kind == ord("#"):
-        return line == b"t"
-    if kind == ord(","):
-        return float(line)
-    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is no reply.")

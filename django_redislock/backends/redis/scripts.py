@@ -35,19 +35,20 @@ class Script(NamedTuple):
 
 # The fast path of a verb comes early, and returns before the functions that it does not need are
 # made.
-_HAND_OVER = ("bucket", "records", "holders", "notify", "hand_over")
+_HAND_OVER = ("bucket", "records", "holders", "hand_over")
 ACQUIRE = Script.read(
-    "keys", "clock", "acquire_fast", "queue_fast", "handing", *_HAND_OVER, "acquire", "run"
+    *("keys", "clock", "acquire_fast", "queue_fast"),
+    *("notify", *_HAND_OVER, "acquire", "run"),
 )
 RELEASE = Script.read(
-    "keys", "release_fast", "clock", "hand_over_fast", *_HAND_OVER, "release", "run"
+    *("keys", "release_fast", "clock", "notify", "hand_over_fast"), *_HAND_OVER, "release", "run"
 )
 EXTEND = Script.read(
     "keys", "clock", "bucket", "records", "extend_fast", "holders", "extend", "run"
 )
 INSPECT = Script.read("keys", "clock", "bucket", "records", "holders", "inspect", "run")
-FORCE_RELEASE = Script.read("keys", "clock", "handing", *_HAND_OVER, "force_release", "run")
-CANCEL = Script.read("keys", "clock", "handing", *_HAND_OVER, "cancel", "run")
+FORCE_RELEASE = Script.read("keys", "clock", "notify", *_HAND_OVER, "force_release", "run")
+CANCEL = Script.read("keys", "clock", "notify", *_HAND_OVER, "cancel", "run")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)

@@ -22,6 +22,7 @@ from redis.sentinel import SentinelConnectionPool
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
+from ...names import dotted_path
 from .caches import pool_of_cache
 from .credentials import for_coroutines
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
@@ -94,11 +95,7 @@ class Source:
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
         address, self.at, self.place = self._found_at(kwargs)
         self.where = f"{where}, {of or address}"
-        if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
-            raise InvalidLockBackend(
-                f"{where} has a redis_connect_func that is a coroutine function; threads call it "
-                "too. Write an ordinary function."
-            )
+        self._refuse_unusable(kwargs)
         self._async_class = self._twin(kwargs)
         self.without_async = "" if self._async_class else self._obstacle()
         self.after_fork()
@@ -180,6 +177,25 @@ class Source:
         scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
         at = f"{host}:{port}"
         return f"{scheme}://{at}/{self.database}", at, (host.lower(), port, self.database)
+
+    def _refuse_unusable(self, kwargs: Mapping[str, Any]) -> None:
+        """Raise ``InvalidLockBackend`` for connections that threads cannot talk through."""
+        if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
+            raise InvalidLockBackend(
+                f"{self.where}, has a redis_connect_func that is a coroutine function; threads "
+                "call it too. Write an ordinary function."
+            )
+        if issubclass(self._kind, AsyncConnection):
+            raise InvalidLockBackend(
+                f"{self.where}, has a connection_class for coroutines, {dotted_path(self._kind)}. "
+                "Write the one for threads; coroutines use its counterpart by themselves."
+            )
+        if any(one.__module__.partition(".")[0] == "fakeredis" for one in self._kind.__mro__):
+            raise InvalidLockBackend(
+                f"{self.where}, leads to fakeredis, which cannot keep locks. For tests, keep them "
+                "in memory by the fixture locks, or override_locks() of django_redislock.testing; "
+                "the fixture redislock_server starts a real server."
+            )
 
     def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
         """The asyncio class that takes all the settings."""

@@ -82,7 +82,6 @@ class Wakeups:
         # When the server's clock stood at zero (monotonic), as far as anybody has told.
         self.clock = -math.inf
         self._closing = False
-        self._failures = 0
         # When the thread wakes up by itself. Before it has made up its mind everybody rings.
         self._wake_at = math.inf
         self._looks = Looks()
@@ -95,7 +94,7 @@ class Wakeups:
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
-        Raises ``ConnectionError``, and ``RuntimeError`` where no thread can be started.
+        Raises ``ConnectionError``, and ``NoThread`` where no thread can be started.
         """
         if tag not in self.ready:
             self.channels.wait(tag, timeout, self._start)
@@ -149,20 +148,21 @@ class Wakeups:
         return bool(self._waiters or self.channels.wanted)
 
     def _serve(self) -> None:
-        self._closing, self._failures = False, 0
+        self._closing, failures = False, 0
         self._bell = bell = Bell()
         try:
             while not self._closing and self._is_needed():
                 try:
                     self._connect()
+                    failures = 0
                     self._hear(bell)
                 except Exception as error:
                     if not isinstance(error, (RedisError, OSError)):
                         logger.exception("The wake-up connection failed, and is made anew.")
                     self._link_broke(error)
                     bell.hear_also(None)
-                    bell.wait(RECONNECT_AFTER[min(self._failures, len(RECONNECT_AFTER) - 1)])
-                    self._failures += 1
+                    bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER) - 1)])
+                    failures += 1
                 finally:
                     self._subscriber.close()
         finally:
@@ -190,7 +190,6 @@ class Wakeups:
         self._subscriber.open()
         self._asked.clear()
         self._choose_verb()
-        self._failures = 0
 
     def _choose_verb(self) -> None:
         # A sharded message costs no more where there is one node; servers before 7 have none.

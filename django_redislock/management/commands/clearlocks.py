@@ -9,6 +9,7 @@ from ...exceptions import LockUnavailable
 from ...operations.audit import log_clearing, operator
 from ...operations.criteria import Criteria
 from ...operations.selection import Search, look_up
+from ...operations.wording import Line
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
 from ..table import Table, can_write_all, width_of
@@ -93,7 +94,8 @@ class Command(BaseCommand):
         shown = look_up(targets.first(SHOWN), search.silent) if self._verbose else []
         complain(search.silent, _("No lock was released."))
         if shown:
-            self._say("\n".join(Table(shown, width_of(self.stdout), self.style).lines(shown)))
+            lines = list(map(Line.of, shown))
+            self._say("\n".join(Table(lines, width_of(self.stdout), self.style).lines(lines)))
             if (more := len(targets) - len(shown)) > 0:
                 text = ngettext("and %(count)d more", "and %(count)d more", more)
                 self._say(text % {"count": more})

@@ -12,10 +12,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from ...operations.asking import Silent
 from ...operations.criteria import Criteria
+from ...operations.formats import as_csv, as_json, as_jsonl
 from ...operations.found import Found
-from ...operations.selection import Search, Selection, Silent, ranks
-from ..formats import as_csv, as_json, as_jsonl
+from ...operations.selection import Search, Selection, distinct, ranks
+from ...operations.waits import waits_of
+from ...operations.waits_tree import branches, circle_in_words
+from ...operations.wording import Line
 from ..selectors import (
     add_selectors,
     chosen_aliases,
@@ -23,6 +27,7 @@ from ..selectors import (
     complain,
     length_of_time,
     reasons,
+    whole_number,
 )
 from ..table import Table, can_write_all, height_of, width_of
 
@@ -41,6 +46,9 @@ BESIDE = 6
 # So many are put in order; more are written as they are found.
 FEW = 1000
 
+# How many lines are written together.
+LINES = 1000
+
 
 class Command(BaseCommand):
     help = "List the live locks: who holds what, and for how long."
@@ -51,7 +59,7 @@ class Command(BaseCommand):
         add_selectors(parser)
         parser.add_argument(
             "--max",
-            type=int,
+            type=whole_number,
             default=100,
             metavar="N",
             help="list N locks at the most, those whose lease ends first; 0: all, in no order "
@@ -62,6 +70,12 @@ class Command(BaseCommand):
             choices=["table", *FORMATS],
             default="table",
             help="for people (the default), or for programs: with all fields but the token",
+        )
+        parser.add_argument(
+            "--waits",
+            action="store_true",
+            help="show who waits for whom instead, as a tree, with the deadlocks first; of the "
+            "other arguments it takes --using",
         )
         parser.add_argument(
             "--watch",
@@ -76,9 +90,15 @@ class Command(BaseCommand):
         can_write_all(self.stdout)
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
-        self._most = self._max = max(0, options["max"])
+        self._most = self._max = whole_number(str(options["max"]))
         self._format = options["format"]
         every = options["watch"]
+        if options["waits"]:
+            if every is not None or self._format != "table" or self._criteria:
+                text = _("Of the other arguments --waits takes --using alone.")
+                raise CommandError(text, returncode=2)
+            self._list_waits()
+            return
         if every is not None and self._format not in ("table", "jsonl"):
             raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
         try:
@@ -95,16 +115,17 @@ class Command(BaseCommand):
         if self._most > 0 and not self._criteria:
             return ranks(self._aliases, 0, self._most)
         search = Search(self._aliases, self._criteria)
-        place = {alias: number for number, alias in enumerate(self._aliases)}
-
-        def order(one: Found) -> tuple[int, float]:
-            return place[one.alias], one.hold.remaining
-
         # Of a million that match no more are kept in mind than are shown.
         found = (
-            nsmallest(self._most, search, order) if self._most > 0 else sorted(search, key=order)
+            nsmallest(self._most, search, self._order)
+            if self._most > 0
+            else sorted(search, key=self._order)
         )
         return Selection(found, search.matched, search.silent)
+
+    def _order(self, one: Found) -> tuple[int, float]:
+        """Backend after backend, in each the soonest end first."""
+        return self._aliases.index(one.alias), one.hold.remaining
 
     def _list_all(self) -> list[Silent]:
         """All that match: in order where they are few, and else as they are found."""
@@ -112,17 +133,29 @@ class Command(BaseCommand):
         found = iter(search)
         first = list(islice(found, FEW + 1))
         if len(first) <= FEW:
-            place = {alias: number for number, alias in enumerate(self._aliases)}
-            first.sort(key=lambda one: (place[one.alias], one.hold.remaining))
+            first.sort(key=self._order)
             return self._list(Selection(first, len(first), search.silent))
-        every = chain(first, found)
         if self._format == "table":
             several = len(search.aliases) > 1
-            form = Table(first, width_of(self.stdout), self.style, with_alias=several)
-            self._write_all(form.lines(every))
+            sample = list(map(Line.of, first))
+            form = Table(sample, width_of(self.stdout), self.style, with_alias=several)
+            self._write_all(form.lines(chain(sample, map(Line.of, found))))
         else:
-            self._write_all(FORMATS[self._format](every))
+            self._write_all(FORMATS[self._format](chain(first, found)))
         return search.silent
+
+    def _list_waits(self) -> None:
+        waits = waits_of(distinct(self._aliases))
+        for circle in waits.circles:
+            steps = "; ".join(circle_in_words(waits, circle))
+            self.stdout.write(self.style.ERROR(f"{_('Deadlock')}: {steps}"))
+        self._write_all("  " * branch.depth + branch.in_words for branch in branches(waits))
+        if not waits.queues and not waits.silent:
+            self.stdout.write(_("Nobody waits for a lock at the moment."))
+        if len(waits.queues) < waits.total:
+            text = _("Only %(shown)d of %(total)d names that are waited for were looked at.")
+            self.stdout.write(text % {"shown": len(waits.queues), "total": waits.total})
+        complain(waits.silent, _("The locks of what did not answer are not listed."))
 
     def _watch(self, every: float) -> None:
         try:
@@ -162,13 +195,14 @@ class Command(BaseCommand):
 
     def _write_all(self, lines: Iterable[str]) -> None:
         lines = iter(lines)
-        while some := list(islice(lines, 1000)):
+        while some := list(islice(lines, LINES)):
             self.stdout.write("\n".join(some))
 
     def _lines(self, selection: Selection) -> list[str]:
         found = selection.found
         if found:
-            lines = list(Table(found, width_of(self.stdout), self.style).lines(found))
+            held = list(map(Line.of, found))
+            lines = list(Table(held, width_of(self.stdout), self.style).lines(held))
             if len(found) < selection.total:
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
                 if self._most != self._max:

@@ -64,7 +64,9 @@ class Command(BaseCommand):
             "--limit", type=int, default=1, metavar="N", help="how many may hold it at once"
         )
         parser.add_argument("--shared", action="store_true", help="take it as a read lock")
-        parser.add_argument("--label", default="", help="a word for those who look who holds it")
+        parser.add_argument(
+            "--label", default="", help="free text shown with the holder, such as a user or a job"
+        )
         parser.add_argument(
             "--conflict-exit-code",
             type=int,

@@ -4,6 +4,9 @@
 {
     const LONGEST_PAUSE = 30000;
     const TICK = 500;
+    const SUMMARY_EVERY = 5;
+    // How many refreshes may be missed before what is shown is not called live any more.
+    const MISSES = 2;
 
     const start = () => {
         const controls = document.getElementById("redislock-controls");
@@ -20,26 +23,54 @@
             this.status = document.getElementById("redislock-status");
             this.button = document.getElementById("redislock-pause");
             this.duration = new Duration(JSON.parse(this.texts.formats));
-            this.readAt = performance.now();
+            this.silence = document.getElementById("redislock-silence");
+            this.readAt = this.answeredAt = performance.now();
             this.every = this.pause = Number(this.texts.every);
             this.paused = this.over = false;
+            // How many locks there were when the page was loaded.
+            this.total = live.dataset.total;
             this.timer = null;
         }
 
         run() {
             showWhatNeedsScript(document);
             this.button.addEventListener("click", () => this.toggle());
-            document.addEventListener("visibilitychange", () => this.schedule(0));
-            this.live.addEventListener("change", (event) => this.select(event.target));
+            document.addEventListener("visibilitychange", () => this.resume());
             setInterval(() => this.tick(), TICK);
             this.say(this.texts.live);
             this.schedule(this.every);
+            this.refreshSummary();
+        }
+
+        // The line on top costs more than the list, and is asked for less often.
+        async refreshSummary() {
+            const old = document.getElementById("redislock-summary");
+            if (!old || this.over) {
+                return;
+            }
+            if (!this.paused && !document.hidden) {
+                try {
+                    const fresh = await this.part(this.texts.summary, old.id);
+                    if (fresh) {
+                        morph(old, document.importNode(fresh, true));
+                    }
+                } catch {
+                    // The list says that there is no answer.
+                }
+            }
+            setTimeout(() => this.refreshSummary(), SUMMARY_EVERY * this.every);
         }
 
         toggle() {
             this.paused = !this.paused;
             this.button.textContent = this.paused ? this.texts.resume : this.texts.pause;
             this.say(this.paused ? this.texts.paused : this.texts.live);
+            this.resume();
+        }
+
+        // While nothing was asked, nothing could be answered.
+        resume() {
+            this.answeredAt = performance.now();
             this.schedule(0);
         }
 
@@ -58,6 +89,7 @@
                 if (asked !== this.asked || this.paused) {
                     return;
                 }
+                this.answeredAt = performance.now();
                 if (fresh) {
                     this.show(fresh);
                     this.pause = this.every;
@@ -77,15 +109,68 @@
 
         // The live part of the page as it is now; nothing if the address leads elsewhere by now.
         async fetch() {
-            const response = await fetch(location.href, {
+            const isStanding = this.rows.length > 0 && !this.hasRunOut;
+            const fresh = isStanding
+                ? await this.part(this.texts.refresh, this.live.id, {method: "POST", body: this.shown})
+                : await this.part(location.href, this.live.id);
+            if (fresh && isStanding) {
+                this.keepMissing(fresh);
+            } else if (fresh) {
+                this.total = fresh.dataset.total;
+            }
+            return fresh;
+        }
+
+        async part(address, id, options = {}) {
+            const response = await fetch(address, {
                 cache: "no-store",
                 signal: AbortSignal.timeout(20000),
+                ...options,
             });
             if (response.status >= 500) {
                 throw new Error(response.statusText);
             }
             const page = new DOMParser().parseFromString(await response.text(), "text/html");
-            return page.getElementById("redislock-live");
+            return page.getElementById(id);
+        }
+
+        // The rows of a list: they stay where they are while somebody looks at them.
+        get rows() {
+            return [...this.live.querySelectorAll("tr[data-hold]")];
+        }
+
+        // Nothing is left to look at, and nothing is ticked.
+        get hasRunOut() {
+            return this.rows.every((row) => row.classList.contains("redislock-missing")
+                && !row.querySelector("input:checked"));
+        }
+
+        get shown() {
+            const body = new FormData();
+            const token = this.live.closest("form").querySelector("[name=csrfmiddlewaretoken]");
+            body.append("csrfmiddlewaretoken", token.value);
+            body.append("query", this.texts.query);
+            body.append("total", this.total);
+            body.append("shown", JSON.stringify(this.rows.map((row) => row.dataset.hold)));
+            return body;
+        }
+
+        // What is not there any more stays in its place, greyed, with what was known of it.
+        keepMissing(fresh) {
+            for (const row of fresh.querySelectorAll("tr[data-missing]")) {
+                const kept = document.getElementById(row.id).cloneNode(true);
+                kept.className = "redislock-missing";
+                for (const element of kept.querySelectorAll("[data-remaining], [data-elapsed]")) {
+                    element.removeAttribute("data-remaining");
+                    element.removeAttribute("data-elapsed");
+                }
+                kept.querySelector("progress")?.setAttribute("value", "0");
+                write(kept.querySelector(".redislock-left"), "–");
+                const remark = kept.querySelector(".redislock-lease .redislock-remark");
+                remark.className = "redislock-remark";
+                write(remark, row.dataset.missing);
+                row.replaceWith(kept);
+            }
         }
 
         show(fresh) {
@@ -97,12 +182,13 @@
             if (focused !== document.activeElement && this.live.contains(focused)) {
                 focused.focus({preventScroll: true});
             }
-            this.select();
+            this.tellNews(fresh.dataset.news);
             this.tick();
+            this.live.dispatchEvent(new Event("redislock:refreshed"));
         }
 
         tick() {
-            if (this.paused || document.hidden) {
+            if (this.paused || document.hidden || this.tellSilence()) {
                 return;
             }
             const passed = (performance.now() - this.readAt) / 1000;
@@ -110,7 +196,7 @@
                 const left = Math.max(0, Number(element.dataset.remaining) - passed);
                 // It may have been renewed since: only the server can say that it has ended.
                 write(element, this.duration.of(left));
-                const bar = element.nextElementSibling;
+                const bar = element.closest("td").querySelector("progress");
                 if (bar) {
                     bar.value = left;
                 }
@@ -120,15 +206,26 @@
             }
         }
 
-        // The box in the heading says whether all the others are ticked.
-        select(target) {
-            const all = document.getElementById("redislock-all");
-            const boxes = [...this.live.querySelectorAll("input[name=hold]")];
-            if (target && target === all) {
-                boxes.forEach((box) => (box.checked = all.checked));
-            } else if (all) {
-                all.checked = boxes.length > 0 && boxes.every((box) => box.checked);
+        // Old figures do not run on as if they were live.
+        tellSilence() {
+            const silent = (performance.now() - this.answeredAt) / 1000;
+            const isStale = !this.over && silent > ((MISSES + 1) * this.every) / 1000;
+            for (const part of [this.live, document.getElementById("redislock-summary")]) {
+                part?.classList.toggle("redislock-stale", isStale);
             }
+            const duration = this.duration.whole(silent);
+            write(this.silence, isStale ? this.texts.silence.replace("%s", duration) : "");
+            if (isStale) {
+                this.say(this.texts.failed);
+            }
+            return isStale;
+        }
+
+        // What has come since is on the page when it is loaded anew.
+        tellNews(text) {
+            const link = document.getElementById("redislock-reload");
+            link.classList.toggle("redislock-news", Boolean(text));
+            write(link, text || link.dataset.reload);
         }
 
         // A status that is repeated would be read out again.
@@ -153,6 +250,10 @@
             if (seconds < 60) {
                 return this.formats.seconds.replace("%(seconds)s", this.number.format(seconds));
             }
+            return this.whole(seconds);
+        }
+
+        whole(seconds) {
             const whole = Math.floor(seconds);
             const units = whole < 3600
                 ? [[whole / 60, "min"], [whole % 60, "s"]]

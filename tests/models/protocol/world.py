@@ -158,10 +158,10 @@ class World:
             if stuck[name] > self.terms.grant_lease:
                 raise Violation(f"name {name} is not given to a live waiter in time")
             for hold in holds:
-                self._check_taken(name, hold.token, hold.confirmed)
+                self._check_taken(hold.token, hold.confirmed)
         self.stuck = tuple(stuck)
 
-    def _check_taken(self, name: int, token: int, confirmed: bool) -> None:
+    def _check_taken(self, token: int, confirmed: bool) -> None:
         number = self.terms.client_of(token)
         client = self.clients[number]
         excused = confirmed or self.unlucky or self.state_of(number) != UP

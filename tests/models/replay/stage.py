@@ -18,6 +18,7 @@ from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.waiters import Turn, Waiters
 from django_redislock.conf import LockConfig
 from django_redislock.holder import Holder
+from tests.support.processes import wait_until
 
 from ..protocol.model import Model
 from ..protocol.terms import Terms
@@ -88,6 +89,7 @@ class Stage:
         self.tokens = [f"{number:032x}" for number in range(terms.clients * terms.attempts)]
         self.fences: dict[str, int] = {}
         self.highest: dict[str, int] = {}
+        self.granted: list[tuple[str, str, int]] = []  # in this step: name, token, fence
 
     def close(self) -> None:
         for process in self.processes:
@@ -97,6 +99,7 @@ class Stage:
         self._advance(1000 * TICK)
         self.client.flushall()
         self.fences.clear()
+        self.granted.clear()
         for number, process in enumerate(self.processes):
             self.relink(number)
             while not process.ears.heard.empty():
@@ -126,6 +129,7 @@ class Stage:
             return
         if verb in ("run", "force"):
             self._compare_wakeups(before, after)
+            self._compare_fences()
         for name in range(self.terms.names):
             self._compare_name(name, after)
         self._compare_index(after)
@@ -133,14 +137,14 @@ class Stage:
     def _advance(self, seconds: float) -> None:
         """Set the clock; the server reads its own only once in a millisecond."""
         now = self.clock.advance(seconds)
-        wait_until(lambda: self._server_time() >= now)
+        wait_until(lambda: self._server_time() >= now, within=HEARD_WITHIN)
 
     def unlink(self, number: int) -> None:
         process = self.processes[number]
         if process.listening(self.names[0]):
             links = self._links()
             process.wakeups.close()
-            wait_until(lambda: self._links() < links)
+            wait_until(lambda: self._links() < links, within=HEARD_WITHIN)
 
     def relink(self, number: int) -> None:
         for name in self.names:
@@ -197,29 +201,48 @@ class Stage:
             assert round(answer.retry_in / TICK) == retry_in
         else:
             assert isinstance(answer, Grant)
-            assert ticks_until(answer.ends) == hold.ends
-            self._note_fence(name, token, answer.fence)
-
-    def _note_fence(self, name: str, token: str, fence: int) -> None:
-        if token in self.fences:
-            assert fence == self.fences[token], "another fence for the same hold"
-        else:
-            assert fence > self.highest.get(name, 0), "a fence that does not rise"
-            self.fences[token] = self.highest[name] = fence
+            # The reply names no end. Where an extension came before a request that was sent twice,
+            # the hold lasts longer than the lease that its client counts.
+            assert ticks_until(answer.ends) == self.terms.lease <= hold.ends
+            self.granted.append((name, token, answer.fence))
 
     # What is compared.
 
     def _compare_wakeups(self, before: Model, after: Model) -> None:
-        for token, ends in after.server.handed:
-            process = self._process_of(token)
-            heard = process.ears.heard.get(timeout=HEARD_WITHIN)
-            assert (heard.verb, heard.token) == ("turn", self.tokens[token])
-            assert round((heard.expires - self._server_time()) / TICK) == ends
-            self._note_fence(heard.name, heard.token, heard.fence)
-        for message in set(after.net) - set(before.net):
-            if message.kind == "lost":
-                heard = self._process_of(message.token).ears.heard.get(timeout=HEARD_WITHIN)
-                assert (heard.verb, heard.token) == ("lost", self.tokens[message.token])
+        """Each process hears what it must, in any order: a script may tell it several things."""
+        told = [("turn", token, ends) for token, ends in after.server.handed]
+        sent = set(after.net) - set(before.net)
+        told += [("lost", one.token, 0) for one in sent if one.kind == "lost"]
+        for process in self.processes:
+            due = [
+                (verb, self.tokens[token], ends)
+                for verb, token, ends in told
+                if self._process_of(token) is process
+            ]
+            heard = [process.ears.heard.get(timeout=HEARD_WITHIN) for _ in due]
+            assert sorted(map(self._as_told, heard)) == sorted(due)
+            self.granted += [
+                (one.name, one.token, one.fence) for one in heard if one.verb == "turn"
+            ]
+
+    def _as_told(self, heard: Heard) -> tuple[str, str, int]:
+        is_turn = heard.verb == "turn"
+        ends = round((heard.expires - self._server_time()) / TICK) if is_turn else 0
+        return heard.verb, heard.token, ends
+
+    def _compare_fences(self) -> None:
+        """A script may grant several claims, and the first one heard of need not be the first."""
+        new: dict[str, dict[str, int]] = {}
+        for name, token, fence in self.granted:
+            known = new.setdefault(name, {}).setdefault(token, self.fences.get(token, fence))
+            assert fence == known, "another fence for the same hold"
+        self.granted.clear()
+        for name, fences in new.items():
+            risen = [fence for token, fence in fences.items() if token not in self.fences]
+            assert all(fence > self.highest.get(name, 0) for fence in risen), "it does not rise"
+            assert len(set(risen)) == len(risen), "a fence that was given twice"
+            self.highest[name] = max(risen, default=self.highest.get(name, 0))
+            self.fences.update(fences)
 
     def _forget_ended(self, before: Model) -> None:
         """A claim that does not hold any more may be handed the name again, with another fence."""
@@ -265,10 +288,3 @@ class Stage:
 def ticks_until(ends: float | None) -> int:
     """A lease in ticks, by our own clock."""
     return 0 if ends is None else round((ends - time.monotonic()) / TICK)
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + HEARD_WITHIN
-    while not condition():
-        assert time.monotonic() < deadline, "it has not happened in time"
-        time.sleep(0.001)

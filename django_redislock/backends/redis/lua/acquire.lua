@@ -1,14 +1,13 @@
 -- Grant the claim if the name is free and nobody waits before it, else let it queue.
 --
 -- KEYS  1-7 as in keys.lua
--- ARGV  1-2 as in keys.lua    3 lease (ms)    4 stay in the queue (ms), or 0
---       5 grant lease (ms): how long a hand-over holds before it is confirmed
---       6 terms: "limit lease process holder"
+-- ARGV  1 as in keys.lua    2 lease (ms)    3 stay in the queue (ms), or 0
+--       4 terms: "limit lease grant process holder", see records.lua
 -- Returns the fence as text when granted, also when it was before;
 --         {0, until the earliest end of a hold (ms), now (ms), "token record" of it} when busy;
 --         {-1} when the token holds the name with a looser limit, and others beside it
 
-lease, stay, grant_lease = tonumber(lease), tonumber(stay), tonumber(ARGV[5])
+lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
 -- What `records` has of the token, and of the queue.
 local known, kept
@@ -27,7 +26,7 @@ local function take_over(mine)
   local text = write_record(flags, lease, fence, mine.since, mine.began, terms)
   if only then
     redis.call('SET', hold, token .. ' ' .. text, 'PX', lease)
-    only = {token = token, text = text, flags = flags, ends = now + lease, limit = limit}
+    only = {token = token, text = text, ends = now + lease, limit = limit}
   else
     local lowest = tonumber(redis.call('HGET', records, 'lowest limit') or '1') or 1
     redis.call('ZADD', holds, now + lease, token)
@@ -44,23 +43,19 @@ end
 
 -- Join the queue, or keep the place in it.
 local function enter_queue()
-  local last, score = unpack(redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES'))
   local before = read_record(known)
   local text = write_record('000', stay, 0, 0, before and before.began or millis, terms)
   kept = tonumber(kept or '') or 0
-  local is_kept = last and kept >= now + stay and kept < now + LONGEST
+  local is_kept = kept >= now + stay and kept < now + LONGEST and redis.call('EXISTS', queue) == 1
   if is_kept then
     redis.call('HSET', records, token, text)
   else
     kept = now + stay + GRACE
     redis.call('HSET', records, token, text, 'kept until', kept)
   end
-  -- Arrivals are told apart by the clock, unless it was set back.
-  local arrival = micros
-  if last and tonumber(score) >= tonumber(micros) then
-    arrival = tonumber(score) < HIGHEST_FENCE and string.format('%.0f', score + 1) or score
+  if not redis.call('LPOS', queue, token) then
+    redis.call('RPUSH', queue, token)
   end
-  redis.call('ZADD', queue, 'NX', arrival, token)
   if not is_kept then
     redis.call('PEXPIRE', queue, kept - now)
     keep(records, kept - now, 0)
@@ -84,14 +79,15 @@ end
 local function busy()
   local first = only
   if not only and count > 0 then
-    first = hold_of(redis.call('ZRANGE', holds, 0, 0)[1])
+    first = hold_of(redis.call('ZRANGE', holds, '0', '0')[1])
   end
   return {0, first and first.ends - now or 0, now, first and first.token .. ' ' .. first.text or ''}
 end
 
 local function verb()
   local refused
-  known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until', 'cancelled'))
+  known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
+    'cancelled claims'))
   if refused and is_cancelled(refused) then
     return {0, 0, now, ''}
   end

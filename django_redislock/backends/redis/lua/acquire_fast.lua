@@ -2,7 +2,7 @@
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
-local lease, stay, terms = ARGV[3], ARGV[4], ARGV[6]
+local _, lease, stay, terms = unpack(ARGV)
 -- Whoever is ready to wait has most likely found the name busy.
 local line = stay ~= '0' and redis.pcall('GET', hold)
 if not line and redis.call('EXISTS', hold, records) == 0 then
@@ -11,12 +11,13 @@ if not line and redis.call('EXISTS', hold, records) == 0 then
     redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. micros .. ' '
       .. millis .. ' ' .. millis .. ' ' .. terms, 'PX', lease)
     -- What is written above is found and mended below, should the index be no sorted set.
-    if type(redis.pcall('ZADD', index, now + lease, token .. ' ' .. name)) == 'number' then
+    if redis.pcall('ZADD', index, now + lease, token .. ' ' .. name) == 1 then
       -- Holds that ended by themselves leave their entries in the index: about every thirtieth
       -- time some are swept, more than can have been added since.
-      if string.find(micros, '[048]0$') then
+      if now % 32 == 0 then
         for _, set in ipairs({index, waited}) do
-          for _, member in ipairs(redis.pcall('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, 99)) do
+          local over = redis.pcall('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', '0', '99')
+          for _, member in ipairs(over) do
             redis.call('ZREM', set, member)
           end
           redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')

@@ -1,7 +1,7 @@
 -- End the hold that was seen with this token, tell its process, and hand the name over.
 --
 -- KEYS  1-7 as in keys.lua
--- ARGV  1-2 as in keys.lua    3 grant lease (ms)
+-- ARGV  1 as in keys.lua
 -- Returns 1, or 0 if that hold has ended or changed since
 
 -- The token of the hold that is shown with this one: another, if that hold is damaged.
@@ -11,7 +11,7 @@ local function token_of_shown()
     local listed = redis.pcall('ZSCORE', index, token .. ' ' .. name)
     return type(listed) == 'string' and only.token or token
   elseif not only and string.sub(token, 1, 8) == 'damaged-' then
-    for _, who in ipairs(redis.call('ZRANGE', holds, 0, -1)) do
+    for _, who in ipairs(redis.call('ZRANGE', holds, '0', '-1')) do
       if token_of_damage(who) == token then
         return who
       end
@@ -19,8 +19,6 @@ local function token_of_shown()
   end
   return token
 end
-
-grant_lease = tonumber(ARGV[3])
 
 local function verb()
   find_holds()

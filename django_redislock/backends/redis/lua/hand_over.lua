@@ -1,7 +1,8 @@
 -- Granting, the queue, and the hand-over.
 
--- The turns of waiters of the process `here`, which the reply brings: token, fence, end of the
--- lease, token, ...
+-- The process that is asking, if the reply can bring its waiters their turns; and these: token,
+-- fence, end of the lease, token, ...
+local here
 local turns = {}
 
 -- The lowest limit of all holds once one of this limit has joined them, or nil if that would break
@@ -18,7 +19,7 @@ local function room_for(limit)
   local lowest = tonumber(redis.call('HGET', records, 'lowest limit') or '1') or 1
   if count >= lowest then
     lowest = limit
-    for _, who in ipairs(redis.call('ZRANGE', holds, 0, -1)) do
+    for _, who in ipairs(redis.call('ZRANGE', holds, '0', '-1')) do
       lowest = math.min(lowest, hold_of(who).limit)
     end
     if count >= lowest then
@@ -46,7 +47,7 @@ local function grant(who, flags, claim, fence, lease, lowest)
   local ends = now + lease
   if count == 0 then
     redis.call('SET', hold, who .. ' ' .. text, 'PX', lease)
-    only = {token = who, text = text, flags = flags, ends = ends, limit = claim.limit}
+    only = {token = who, text = text, ends = ends, limit = claim.limit}
   else
     unfold()
     redis.call('ZADD', holds, ends, who)
@@ -66,7 +67,7 @@ end
 
 local function leave_queue(who)
   redis.call('HDEL', records, who)
-  return redis.call('ZREM', queue, who) == 1
+  return redis.call('LREM', queue, '0', who) > 0
 end
 
 -- Whether the turn reaches its waiter: nobody listens for a process that has ended.
@@ -82,9 +83,8 @@ end
 
 -- Whether somebody listens for the process.
 local function is_there(process)
-  local channel = string.sub(counter, 1, -6) .. 'wake:' .. string.sub(process, 2)
-  local subcommand = string.byte(process) == 115 and 'SHARDNUMSUB' or 'NUMSUB'
-  return redis.call('PUBSUB', subcommand, channel)[2] > 0
+  local subcommand = is_sharded(process) and 'SHARDNUMSUB' or 'NUMSUB'
+  return redis.call('PUBSUB', subcommand, channel_of(process))[2] > 0
 end
 
 -- Make waiters holders, in their order, as far as there is room. Each is given its turn, which
@@ -94,7 +94,7 @@ end
 local function hand_over(me, my_limit)
   local my_fence
   while not (only and only.limit == 1) do
-    local who, next_one = unpack(redis.call('ZRANGE', queue, 0, 1))
+    local who, next_one = unpack(redis.call('LRANGE', queue, '0', '1'))
     if not who then
       break
     end
@@ -118,9 +118,8 @@ local function hand_over(me, my_limit)
         my_fence = fence
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
       else
-        local lease = math.min(claim.lease, grant_lease)
-        if give_turn(who, claim.process, fence, now + lease) then
-          grant(who, flags .. '10', claim, fence, lease, lowest)
+        if give_turn(who, claim.process, fence, now + claim.grant) then
+          grant(who, flags .. '10', claim, fence, claim.grant, lowest)
         end
       end
     end

@@ -50,7 +50,7 @@ local function unlist(who)
   redis.pcall('ZREM', index, who .. ' ' .. name)
 end
 
--- End one hold. `hold` itself is deleted by finish(), unless the next hold overwrites it.
+-- End one hold. `hold` itself is deleted by pass_on(), unless the next hold overwrites it.
 local function forget(who)
   unlist(who)
   if only then

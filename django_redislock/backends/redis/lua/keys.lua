@@ -7,15 +7,20 @@
 --       3 records  hash        token -> record of each waiter, and of each of several holds;
 --                              "lowest limit" -> the lowest of several holds, or a lower number;
 --                              "kept until" -> time (ms) until which 3 and 4 are kept for waiters;
---                              "cancelled" -> "time token ..." of each claim that was cancelled
+--                              "cancelled claims" -> "time token ..." of each that was cancelled
 --                              before it came here, and is refused until that time (ms).
 --                              While 2 or 4 exists, this does, too
---       4 queue    sorted set  token of each waiter -> arrival number
+--       4 queue    list        token of each waiter, the first to come first
 --       5 index    sorted set  "token name" of each live hold of the bucket -> end of its lease
 --       6 waited   sorted set  each name of the bucket that has a queue -> its "kept until"
 --       7 counter  string      the last fence of the bucket
--- ARGV  1 token    2 name
+-- ARGV  1 token
 
-local hold, holds, records, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local index, waited, counter = KEYS[5], KEYS[6], KEYS[7]
-local token, name = ARGV[1], ARGV[2]
+-- What is written as text in a command ('0', not 0) need not be printed by the server first, which
+-- takes as long as a fifth of the command.
+
+local hold, holds, records, queue, index, waited, counter = unpack(KEYS)
+local token = ARGV[1]
+-- What the keys of a name and the counter have before it, "prefix:{tag}:hold:" and
+-- "prefix:{tag}:fence", is of one length.
+local name = string.sub(hold, #counter + 1)

@@ -3,20 +3,21 @@
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
-if type(line) == 'string' and string.sub(line, 1, #token) ~= token then
-  local at, term = string.match(line, '^[!-~]+ 1%d%d+ (%d+) (%d+) %d+ %d+ %d+ 1 %d+ [sp]%w+ ')
-  local until_ = now + stay
+if line and #line > 0 then -- an error has no length
+  local who, at, term = string.match(line,
+    '^([!-~]+) 1%d%d+ (%d+) (%d+) %d+ %d+ %d+ 1 %d+ %d+ [sp]%w+ ')
   -- Numbers with more digits are damage.
-  if at and #at < 16 and #term < 14 and at + term > now and term + 0 < 3.2e12 then
-    local found = redis.pcall('HMGET', records, token, 'kept until', 'cancelled')
-    local kept = tonumber(found[2] or '')
-    local last = redis.pcall('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
-    if not found[1] and not found[3] and kept and kept >= until_ and kept < now + 3.2e12
-        and last and #last == #micros and last < micros then
+  if who and who ~= token and #at < 16 and #term < 13 then
+    local ends, until_ = at + term, now + stay
+    local known, kept, cancelled = unpack(redis.pcall('HMGET', records, token, 'kept until',
+      'cancelled claims'))
+    kept = not known and not cancelled and tonumber(kept or '')
+    -- RPUSHX, since a queue that began here would have no expiry.
+    if kept and kept >= until_ and kept < now + 3.2e12 and ends > now
+        and (tonumber(redis.pcall('RPUSHX', queue, token)) or 0) > 0 then
       redis.call('HSET', records, token,
         '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms)
-      redis.call('ZADD', queue, micros, token)
-      return {0, at + term - now, now, line}
+      return {0, ends - now, now, line}
     end
   end
 end

@@ -1,7 +1,8 @@
 -- Records of holds and waiters. A record is
---   "flags at term fence since began limit lease process ... holder"
--- where "..." stands for fields of later releases, and the last six, as they were sent, are its
--- terms. Times are in milliseconds: `term` after `at` the lease, or the stay in the queue, ends.
+--   "flags at term fence since began limit lease grant process ... holder"
+-- where "..." stands for fields of later releases, and what begins with the limit are its terms, as
+-- they were sent. Times are in milliseconds: `term` after `at` the lease, or the stay in the queue,
+-- ends; and `grant` is how long a hand-over holds before it is confirmed.
 
 -- A century and more: what ends later than that was not written by a script.
 local LONGEST = 3.2e12
@@ -11,17 +12,19 @@ local function read_record(text)
   if type(text) ~= 'string' then
     return nil
   end
-  local flags, at, term, fence, since, began, terms, limit, lease, process = string.match(text,
-    '^(%d%d%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ((%d+) (%d+) ([sp]%w+) .*)$')
+  local flags, at, term, fence, since, began, terms, limit, lease, grant, process = string.match(
+    text, '^(%d%d%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ((%d+) (%d+) (%d+) ([sp]%w+) .*)$')
   if not flags or #fence > 16 or #since > 15 or #began > 15 or #limit > 10 then
     return nil
   end
-  at, term, limit, lease = tonumber(at), tonumber(term), tonumber(limit), tonumber(lease)
-  if at + term > now + LONGEST or lease > LONGEST or limit < 1 then
+  at, term, limit = tonumber(at), tonumber(term), tonumber(limit)
+  lease, grant = tonumber(lease), tonumber(grant)
+  if at + term > now + LONGEST or math.max(lease, grant) > LONGEST
+      or math.min(limit, lease, grant) < 1 then
     return nil
   end
   return {text = text, flags = flags, ends = at + term, fence = fence, since = since,
-    began = began, terms = terms, limit = limit, lease = lease, process = process}
+    began = began, terms = terms, limit = limit, lease = lease, grant = grant, process = process}
 end
 
 -- The three flags: whether somebody waits for the name, whether the hold was handed over and its

@@ -1,13 +1,12 @@
 -- End the token's hold and hand the name over.
 --
 -- KEYS  1-7 as in keys.lua
--- ARGV  1-2 as in keys.lua
---       3 grant lease (ms), for which a hand-over holds before it is confirmed, and the process that
---         asks and gives the turns in the reply to its waiters: "2000 p0123456789abcdef"
+-- ARGV  1 as in keys.lua
+--       2 the process that asks, and gives the turns in the reply to its waiters
 -- Returns {1, or 0 if the token did not hold the name any more; then of each that got its turn in
 --         that process: token, fence, end of the lease (ms)}
 
-grant_lease = tonumber(grant_lease)
+here = ARGV[2]
 
 local function verb()
   turns = {}

@@ -3,11 +3,10 @@
 -- KEYS, ARGV and the reply as in release.lua
 
 local line = redis.pcall('GET', hold)
-if type(line) == 'string' then
-  local mine = token .. ' 0' -- the first flag: nobody waits
-  if string.sub(line, 1, #mine) == mine then
-    redis.call('DEL', hold)
-    redis.pcall('ZREM', index, token .. ' ' .. name)
-    return 1
-  end
+-- The token with the first flag, whether somebody waits. An error has no length.
+local start = line and #line > 0 and string.sub(line, 1, #token + 2)
+if start == token .. ' 0' then
+  redis.call('DEL', hold)
+  redis.pcall('ZREM', index, token .. ' ' .. name)
+  return 1
 end

@@ -5,7 +5,7 @@ local done, reply = pcall(verb)
 if done then
   return reply
 end
-for key, kind in pairs({[holds] = 'zset', [records] = 'hash', [queue] = 'zset', [waited] = 'zset',
+for key, kind in pairs({[holds] = 'zset', [records] = 'hash', [queue] = 'list', [waited] = 'zset',
     [index] = 'zset'}) do
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then

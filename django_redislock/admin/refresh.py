@@ -1,0 +1,80 @@
+"""Refresh of the list: the rows that a page shows, in their order, with the figures of now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _, ngettext
+
+from ..operations.found import Found
+from ..operations.selection import Selection, listing
+from .base import BaseLockAdmin
+from .live import LiveLocks
+from .references import Reference, find_all
+from .rows import MissingRow, Row
+
+__all__ = ["ShownLocks"]
+
+SHOWN, TOTAL, QUERY = "shown", "total", "query"
+
+
+class ShownLocks(LiveLocks):
+    """The same list as before, whatever has been renewed or taken since.
+
+    ``shown`` are the references of the rows, as JSON, since a form has no more than a thousand
+    fields. ``total`` is how many locks there were when the page was loaded.
+    """
+
+    def __init__(self, model_admin: BaseLockAdmin, data: QueryDict) -> None:
+        self.shown = _references(data.get(SHOWN, ""))[: model_admin.list_per_page]
+        total = data.get(TOTAL, "")
+        self.total_before = int(total) if total.isdecimal() else 0
+        super().__init__(model_admin, QueryDict(data.get(QUERY, "").lstrip("?")))
+
+    def _select(self) -> Selection:
+        if not self.query.by_rank:
+            selection = super()._select()
+        else:
+            lines = listing(self._chosen(), 0, 0)
+            self._paginate(lines.total, self.query.page)
+            selection = Selection([], lines.total, lines.silent)
+        down = {one.alias for one in selection.silent}
+        holds, silent = find_all(one for one in self.shown if one.alias not in down)
+        self.holds = holds
+        selection.silent += silent
+        selection.found = [Found(alias, hold) for (alias, _mark), hold in holds.items()]
+        return selection
+
+    def _rows(self) -> Sequence[Row | MissingRow]:
+        unknown = {one.alias for one in self.silent}
+        rows: list[Row | MissingRow] = []
+        for reference in self.shown:
+            if hold := self.holds.get(reference.place):
+                rows.append(Row(Found(reference.alias, hold)))
+            else:
+                why = _("not known") if reference.alias in unknown else _("ended")
+                rows.append(MissingRow(reference, why))
+        return rows
+
+    @property
+    def news(self) -> str:
+        """How many locks have come that are not shown, as far as the totals tell."""
+        if self.silent:
+            return ""
+        ended = sum(bool(row.missing) for row in self.rows)
+        count = self.result_count - (self.total_before - ended)
+        if count <= 0:
+            return ""
+        return ngettext("%(count)d more since", "%(count)d more since", count) % {"count": count}
+
+
+def _references(text: str) -> list[Reference]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(values, list):
+        return []
+    return Reference.read_all(value for value in values if isinstance(value, str))

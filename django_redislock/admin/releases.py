@@ -1,0 +1,36 @@
+"""The releases by force, as the admin's log has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core.paginator import Page, Paginator
+from django.http import HttpRequest
+
+from ..models import Lock
+
+if TYPE_CHECKING:
+    from django.contrib.admin.models import LogEntry
+    from django.db.models import QuerySet
+
+__all__ = ["page_of_releases", "releases_of"]
+
+PER_PAGE = 100
+
+
+def releases_of(address: str) -> QuerySet[LogEntry]:
+    """Those of one name, newest first."""
+    return _releases().filter(object_id=address)
+
+
+def page_of_releases(request: HttpRequest) -> Page[LogEntry]:
+    """Some of them all, newest first."""
+    return Paginator(_releases(), PER_PAGE).get_page(request.GET.get("p"))
+
+
+def _releases() -> QuerySet[LogEntry]:
+    from django.contrib.admin.models import LogEntry
+    from django.contrib.contenttypes.models import ContentType
+
+    entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Lock))
+    return entries.select_related("user").order_by("-action_time", "-pk")

@@ -1,0 +1,74 @@
+"""The page of the waits: a tree of names and of who waits for them, with the deadlocks on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+
+from django.contrib.admin.utils import quote
+from django.utils.translation import gettext as _
+
+from ..handler import lock_backends
+from ..operations.selection import distinct
+from ..operations.waits import waits_of
+from ..operations.waits_tree import Branch, branches, circle_in_words
+from .references import address_of
+
+__all__ = ["WaitsPage"]
+
+# How many lines the page shows.
+MOST_LINES = 1000
+
+
+@dataclass(frozen=True)
+class TreeItem:
+    """An item of nested lists. ``opens``: a list follows in it; ``closes``: how many end here."""
+
+    branch: Branch
+    address: str
+    is_stuck: bool
+    opens: bool
+    closes: range
+
+
+class WaitsPage:
+    """All that the page shows."""
+
+    def __init__(self) -> None:
+        self.waits = waits_of(distinct(lock_backends))
+        self.silent = self.waits.silent
+        self.several_backends = len(list(lock_backends)) > 1
+
+    @property
+    def deadlocks(self) -> list[list[str]]:
+        return [circle_in_words(self.waits, circle) for circle in self.waits.circles]
+
+    @property
+    def notice(self) -> str:
+        """What is not shown."""
+        shown = len(self.waits.queues)
+        if shown >= self.waits.total:
+            return ""
+        return _("Only %(shown)d of %(total)d names that are waited for were looked at.") % {
+            "shown": shown,
+            "total": self.waits.total,
+        }
+
+    @property
+    def items(self) -> Iterator[TreeItem]:
+        lines = list(islice(branches(self.waits), MOST_LINES))
+        for branch, following in zip_longest(lines, lines[1:]):
+            depth = following.depth if following else 0
+            yield TreeItem(
+                branch,
+                quote(address_of(branch.queue.alias, branch.queue.name)),
+                is_stuck=not branch.is_name and self._is_stuck(branch),
+                opens=depth > branch.depth,
+                closes=range(max(0, branch.depth - depth)),
+            )
+
+    def _is_stuck(self, branch: Branch) -> bool:
+        if branch.left_out:
+            return False
+        return branch.queue.waiters[branch.place or 0] in self.waits.stuck

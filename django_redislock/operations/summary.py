@@ -1,0 +1,118 @@
+"""Summary of all locks: how many are held and waited for, and what needs attention."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..backends.base import BaseLockBackend
+from ..figures.tallies import Slot
+from .asking import ask_all
+from .found import Found, state_of
+
+__all__ = ["Summary", "counts_of", "summary_of"]
+
+# How many holds of a backend are looked at, those that end soonest, and how many of the names that
+# are waited for.
+LOOK_AT = 2000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """``held`` and ``waited`` are exact, of the indexes; ``has_all`` says whether all backends have
+    answered. What is None was not asked for.
+
+    ``overdue`` and ``silent`` count what was ``looked_at``, and ``longest_wait`` (seconds) is that
+    of as many names at the most. ``rate`` is how many were acquired a second, in the last five to
+    ten minutes.
+    """
+
+    held: int = 0
+    waited: int = 0
+    rate: float | None = None
+    looked_at: int = 0
+    waits_looked_at: int = 0
+    overdue: int | None = None
+    silent: int | None = None
+    longest_wait: float | None = None
+    has_all: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all holds were looked at."""
+        return self.has_all and self.looked_at >= self.held
+
+    @property
+    def has_all_waits(self) -> bool:
+        return self.has_all and self.waits_looked_at >= self.waited
+
+
+def summary_of(aliases: Sequence[str]) -> Summary | None:
+    """The sum over these backends; None where none of them answers."""
+    answers, silent = ask_all(aliases, _summary)
+    return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
+
+
+def counts_of(
+    aliases: Sequence[str], held: int | None = None, *, without: Sequence[str] = ()
+) -> Summary | None:
+    """Only what is exact, which costs next to nothing.
+
+    ``held``: how many are held, where that is known. ``without`` are backends that are known not to
+    answer, and are not asked again.
+    """
+
+    def ask(_alias: str, backend: BaseLockBackend) -> Summary:
+        own = backend.entries(0, 0).total if held is None else 0
+        return Summary(own, backend.waited_for(0, 0).total)
+
+    answers, silent = ask_all([alias for alias in aliases if alias not in without], ask)
+    if not answers:
+        return None
+    whole = replace(_sum(list(answers.values())), has_all=not silent and not without)
+    return whole if held is None else replace(whole, held=held)
+
+
+def _summary(alias: str, backend: BaseLockBackend) -> Summary:
+    entries, held = backend.entries(0, LOOK_AT)
+    names, waited = backend.waited_for(0, LOOK_AT)
+    rate = _rate(backend.tallies())
+    states = [state_of(Found(alias, hold)) for hold in backend.look_up(entries)]
+    return Summary(
+        held,
+        waited,
+        rate,
+        looked_at=len(entries),
+        waits_looked_at=len(names),
+        overdue=states.count("overdue"),
+        silent=states.count("silent"),
+        longest_wait=max((one.longest_wait for one in names), default=0.0),
+    )
+
+
+def _rate(slots: Sequence[Slot]) -> float | None:
+    """Of the slot that has just begun and the one before it."""
+    latest = slots[-2:]
+    if not latest:
+        return None
+    acquired = sum(tally.acquired for slot in latest for tally in slot.tallies.values())
+    return acquired / max(time.time() - latest[0].start, 1.0)
+
+
+def _sum(parts: Sequence[Summary]) -> Summary:
+    def total(field: str) -> int:
+        return sum(getattr(one, field) or 0 for one in parts)
+
+    rates = [one.rate for one in parts if one.rate is not None]
+    waits = [one.longest_wait for one in parts if one.longest_wait is not None]
+    return Summary(
+        total("held"),
+        total("waited"),
+        sum(rates) if rates else None,
+        looked_at=total("looked_at"),
+        waits_looked_at=total("waits_looked_at"),
+        overdue=total("overdue") if waits else None,
+        silent=total("silent") if waits else None,
+        longest_wait=max(waits) if waits else None,
+    )

@@ -1,0 +1,113 @@
+"""Tree of the waits: a name, who waits for it, and what those hold that others wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from django.utils.translation import gettext as _
+
+from ..clock import utc_now
+from ..exceptions import readable
+from .waits import Circle, NameQueue, Waits
+from .wording import duration, who
+
+__all__ = ["Branch", "branches", "circle_in_words"]
+
+# How many waiters are shown of one queue.
+MOST_WAITERS = 100
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A line of the tree: a name, or who waits for it at this ``place``.
+
+    ``again``: it stands above already, with all that hangs on it. ``left_out``: how many more wait
+    than are shown; it stands in the place of a waiter.
+    """
+
+    depth: int
+    queue: NameQueue
+    place: int | None = None
+    again: bool = False
+    left_out: int = 0
+
+    @property
+    def is_name(self) -> bool:
+        return self.place is None
+
+    @property
+    def name(self) -> str:
+        return readable(self.queue.name)
+
+    @property
+    def holders(self) -> str:
+        """Who holds the name, and for how long."""
+        if not self.queue.holds:
+            return _("held by nobody at the moment")
+        holders = [
+            _("%(who)s, for %(duration)s")
+            % {"who": who(hold.holder), "duration": duration(hold.age)}
+            for hold in self.queue.holds
+        ]
+        return _("held by %(holders)s") % {"holders": "; ".join(holders)}
+
+    @property
+    def waiter(self) -> str:
+        """Who waits, and for how long."""
+        if self.left_out:
+            return _("and %(left)s more") % {"left": self.left_out}
+        waiting = self.queue.waiting[self.place or 0]
+        waited = max(0.0, (utc_now() - waiting.since).total_seconds())
+        return _("%(who)s, waits for %(duration)s") % {
+            "who": who(waiting.holder),
+            "duration": duration(waited),
+        }
+
+    @property
+    def in_words(self) -> str:
+        if not self.is_name:
+            return self.waiter
+        text = f"{self.name}: {self.holders}"
+        return f"{text} ({_('see above')})" if self.again else text
+
+
+def circle_in_words(waits: Waits, circle: Circle) -> list[str]:
+    return [
+        _("%(who)s waits for %(name)s")
+        % {"who": who(waits.holders[link.party]), "name": f"“{readable(link.queue.name)}”"}
+        for link in circle
+    ]
+
+
+def branches(waits: Waits) -> Iterator[Branch]:
+    """All lines: what is in a circle first, then what hangs on those who wait for nothing."""
+    seen: set[NameQueue] = set()
+    # Whatever is not reached from a root hangs on a circle, or on a waiter that is left out.
+    starts = chain((circle[0].queue for circle in waits.circles), waits.roots, waits.queues)
+    for start in starts:
+        if start not in seen:
+            yield from _branches(waits, start, seen)
+
+
+def _branches(waits: Waits, start: NameQueue, seen: set[NameQueue]) -> Iterator[Branch]:
+    # A chain may be longer than Python's stack.
+    coming = [Branch(0, start)]
+    while coming:
+        branch = coming.pop()
+        queue, below = branch.queue, branch.depth + 1
+        if branch.place is not None:
+            yield branch
+            if not branch.left_out:
+                held = waits.held_by.get(queue.waiters[branch.place], [])
+                coming += [Branch(below, one) for one in reversed(held)]
+            continue
+        yield branch if queue not in seen else Branch(branch.depth, queue, again=True)
+        if queue in seen:
+            continue
+        seen.add(queue)
+        shown = min(len(queue.waiting), MOST_WAITERS)
+        if left := len(queue.waiting) - shown:
+            coming.append(Branch(below, queue, shown, left_out=left))
+        coming += [Branch(below, queue, place) for place in reversed(range(shown))]

@@ -1,0 +1,61 @@
+"""Signatures of callables that are given what a call is given: names, labels, answers when busy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from inspect import Parameter, Signature
+from types import FunctionType, MethodType
+from typing import Any
+
+__all__ = ["check_takes", "takes_one_argument"]
+
+ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+def check_takes(given: Any, call: Signature, what: str, *before: str) -> None:
+    """Raise ``TypeError`` for a callable that no call with this signature can be passed on to.
+
+    ``what`` says where it was given, ``before`` what it gets before the arguments of the call. What
+    is no callable, or does not say what it takes, is left alone.
+    """
+    if not callable(given) or any(one.kind in ANY_NUMBER for one in call.parameters.values()):
+        return
+    try:
+        own = inspect.signature(given)
+    except (TypeError, ValueError):
+        return
+    if not any(_binds(own, [*before, *args], kwargs) for args, kwargs in _calls(call)):
+        name = getattr(given, "__name__", what)
+        arguments = ", ".join([*before, *call.parameters])
+        raise TypeError(f"{what} takes other arguments than it gets: write {name}({arguments}).")
+
+
+def takes_one_argument(given: Any) -> bool:
+    """Whether this is a function or a method that surely does; a signature takes 30 us to make."""
+    is_method = isinstance(given, MethodType)
+    function = given.__func__ if is_method else given
+    if not isinstance(function, FunctionType):
+        return False
+    code = function.__code__
+    return code.co_argcount == 1 + is_method and not code.co_kwonlyargcount
+
+
+def _calls(call: Signature) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The ways to call it: with and without what has a default, by position and by name."""
+    everything = list(call.parameters.values())
+    for some in (everything, [one for one in everything if one.default is one.empty]):
+        for named in (
+            (Parameter.KEYWORD_ONLY,),
+            (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD),
+        ):
+            args = [one.name for one in some if one.kind not in named]
+            yield args, {one.name: one.name for one in some if one.kind in named}
+
+
+def _binds(own: Signature, args: list[str], kwargs: dict[str, str]) -> bool:
+    try:
+        own.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,25 @@
+"use strict";
+// Copies the name of a lock, where the browser lets a page do that: over HTTPS, and on localhost.
+{
+    const start = () => {
+        const button = document.getElementById("redislock-copy");
+        if (!button || !navigator.clipboard) {
+            return;
+        }
+        button.hidden = false;
+        button.addEventListener("click", async () => {
+            try {
+                await navigator.clipboard.writeText(JSON.parse(button.dataset.name));
+                button.textContent = button.dataset.copied;
+            } catch {
+                button.hidden = true; // the browser does not allow it
+            }
+        });
+    };
+
+    if (document.readyState === "loading") {
+        document.addEventListener("DOMContentLoaded", start);
+    } else {
+        start();
+    }
+}

@@ -1,0 +1,147 @@
+"""The line on top of the list: what is exact, what is so at least, and where it leads."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from redis import Redis
+
+from django_redislock import lock_backends
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
+from django_redislock.operations import summary
+from tests.admin.pages import PAGE, client_of, names, page, text_of
+from tests.management.holds import aged, fall_silent, hold, queue, without_redis
+
+pytestmark = pytest.mark.django_db
+
+BOTH = pytest.mark.parametrize("using", ["default", "memory"])
+
+
+def said(html: str) -> list[str]:
+    """The answers on a page."""
+    part = html.partition('id="redislock-summary"')[2].partition("</ul>")[0]
+    return [text_of(one) for one in part.split("</li>")[:-1]]
+
+
+def links(html: str) -> list[str]:
+    part = html.partition('id="redislock-summary"')[2].partition("</ul>")[0]
+    return [unescape(one) for one in re.findall(r'href="([^"]*)"', part)]
+
+
+def whole(client: Client) -> str:
+    """What the script of the page asks for."""
+    return page(client, f"{PAGE}summary/")
+
+
+def without_rate(answers: list[str]) -> list[str]:
+    return [one.rpartition("> ")[2] for one in answers if "a second" not in one]
+
+
+@BOTH
+def test_what_is_held_and_waited_for_is_exact_on_every_page(
+    admin_client: Client, using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summary, "LOOK_AT", 1)
+    hold("other", "default" if using == "memory" else "memory")
+    for name in "ab":
+        hold(name, using)
+    for name in "aab":
+        queue(name, using)
+    for query in ({}, {"q": "nothing"}, {"o": "-age"}, {"backend": using}):
+        answers = without_rate(said(page(admin_client, **query)))
+        assert answers == ["3 locks held", "2 waited for", "Sort by urgency"]
+
+
+def test_the_whole_line_names_what_needs_attention(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold("fine", "default")
+    hold("late")
+    hold("over", renews_for=5)
+    queue("late")
+    fall_silent(monkeypatch, "memory", "late", "over")
+    answers = without_rate(said(whole(admin_client)))
+    assert answers[0] == "3 locks held"
+    assert re.fullmatch(r"1 waited for, longest wait \d\.\d s", answers[1])
+    assert answers[2:] == ["1 past MAX_HOLD", "1 out of contact", "Sort by urgency"]
+    for link, shown in zip(links(whole(admin_client)), [3, 1, 1, 1], strict=False):
+        assert len(names(page(admin_client, link))) == shown
+
+
+def test_what_was_not_all_looked_at_is_said_to_be_at_least_so(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summary, "LOOK_AT", 2)
+    for number in range(4):
+        hold(f"a{number}")
+        queue(f"a{number}")
+    fall_silent(monkeypatch, "memory", "a0", "a1")
+    answers = without_rate(said(whole(admin_client)))
+    assert answers[0] == "4 locks held"
+    assert re.fullmatch(r"4 waited for, longest wait at least \d\.\d s", answers[1])
+    assert answers[2:4] == ["at least 0 past MAX_HOLD", "at least 2 out of contact"]
+
+
+def test_the_rate_is_that_of_the_last_minutes(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch("1", {"order:*": Tally(acquired=600, waits=[600] + [0] * 23)})
+    lock_backends["memory"].add_tallies(batch)
+    start = lock_backends["memory"].tallies()[-2].start
+    monkeypatch.setattr(summary.time, "time", lambda: start + 400.0)
+    (rate,) = [one for one in said(whole(admin_client)) if "a second" in one]
+    assert rate.endswith("1.5 acquired a second")
+
+
+def test_what_needs_attention_is_sorted_to_the_top(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, lease in (("fine", 20), ("waited", 30), ("old wait", 40), ("late", 60)):
+        hold(name, lease=lease)
+    aged(monkeypatch, "memory", {"waited": 1, "old wait": 1}, waiters=1)
+    assert names(page(admin_client, o="attention")) == ["waited", "old wait", "fine", "late"]
+    fall_silent(monkeypatch, "memory", "late")
+    assert names(page(admin_client, o="attention"))[0] == "late"
+
+
+def test_a_silent_backend_may_hold_more(admin_client: Client, settings: Any) -> None:
+    without_redis(settings, "default")
+    hold("a")
+    for html in (page(admin_client), whole(admin_client)):
+        assert without_rate(said(html))[0] == "at least 1 lock held"
+    settings.LOCKS = {"default": settings.LOCKS["default"]}
+    for html in (page(admin_client), whole(admin_client)):
+        assert said(html) == []
+
+
+def test_it_is_for_those_who_may_look(client: Client) -> None:
+    assert client_of().get(f"{PAGE}summary/").status_code == 403
+    viewer = client_of("view_lock", username="viewer")
+    assert said(whole(viewer))
+    assert viewer.post(f"{PAGE}summary/").status_code == 405
+
+
+def test_the_list_reads_no_hold_for_it(
+    admin_client: Client, redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    backend = lock_backends["default"]
+    original = backend.entries
+
+    def recorded(start: int = 0, stop: int = 100) -> Any:
+        asked.append((start, stop))
+        return original(start, stop)
+
+    monkeypatch.setattr(backend, "entries", recorded)
+    with Redis.from_url(redis_url):
+        page(admin_client, backend="default")
+        assert sorted(asked) == [(0, 0), (0, 100)]
+        asked.clear()
+        page(admin_client)
+    # Where there are several backends, first how many each of them has.
+    assert asked == [(0, 0)]

@@ -1,0 +1,81 @@
+"""How much of the list fits on a screen, and that nothing long breaks it."""
+
+from __future__ import annotations
+
+from tests.browser.axe import violations
+from tests.browser.site import PAGE, BrowserTestCase
+from tests.management.holds import hold, queue
+
+# The rows that can be seen whole without scrolling.
+SEEN = """
+return [...document.querySelectorAll("#result_list tbody tr")]
+    .filter((row) => row.getBoundingClientRect().bottom <= innerHeight).length;
+"""
+# What sticks out of the screen, is not cut on purpose, and in no table that scrolls in itself.
+TOO_WIDE = """
+const width = document.documentElement.clientWidth;
+return [...document.querySelectorAll("#content *")].filter((element) => {
+    const box = element.getBoundingClientRect();
+    const isCut = element.closest(".visually-hidden, .redislock-one-line, .redislock-name a");
+    const scrolls = element.closest(".redislock-list:not(.redislock-locks)");
+    return box.width && !isCut && !scrolls && (box.right > width + 1 || box.left < -1);
+}).map((element) => element.outerHTML.slice(0, 200));
+"""
+# How far down the parts of one row begin.
+TOPS = """
+const row = document.querySelector("#result_list tbody tr:nth-child(4)");
+return arguments[0].map((part) => row.querySelector(`.redislock-${part}`))
+    .map((cell) => cell.getBoundingClientRect().top);
+"""
+LONG = 200
+
+
+class DensityTests(BrowserTestCase):
+    def size(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.addCleanup(self.browser.execute_cdp_cmd, "Emulation.clearDeviceMetricsOverride", {})
+
+    def fill(self) -> None:
+        for number in range(30):
+            holder = {"what": "shop.views.checkout", "label": "alice", "thread": "worker-1_7"}
+            hold(f"order:{number}", "default", lease=300 + number, **holder)
+        queue("order:3", "default")
+
+    def test_a_laptop_shows_twelve_locks(self) -> None:
+        self.fill()
+        self.size(1280, 800)
+        self.log_in()
+        assert self.browser.execute_script(SEEN) >= 12
+
+    def test_a_phone_shows_a_card_for_each_lock(self) -> None:
+        self.fill()
+        self.size(390, 844)
+        self.log_in()
+        assert self.browser.execute_script(SEEN) >= 3
+        parts = ["name", "since", "holder", "lease", "waiters"]
+        name, since, holder, lease, waiters = self.browser.execute_script(TOPS, parts)
+        assert name == since < holder < lease < waiters
+        assert self.text("#result_list tbody tr:nth-child(4)").count("Waiters") == 0
+        assert self.one("#result_list thead a").is_displayed(), "it can still be sorted"
+        assert violations(self.browser) == []
+        self.picture("phone")
+
+    def test_what_is_long_breaks_nothing_anywhere(self) -> None:
+        name = "n" * LONG
+        hold(name, what="w" * LONG, label="l" * LONG, thread="t" * LONG, host="h" * LONG)
+        queue(name, what="w" * LONG, label="l" * LONG, thread="t" * LONG, host="h" * LONG)
+        hold("a name of words " * 12, label="a label of words " * 12)
+        self.log_in()
+        for width in (390, 1280, 1920):
+            self.size(width, 844)
+            self.visit(PAGE)
+            assert self.browser.execute_script(TOO_WIDE) == []
+            row = self.one("#result_list tbody tr").rect["height"]
+            assert row < (170 if width == 390 else 60)
+            self.one("#result_list tbody input").click()
+            self.one(".redislock-actions button").click()
+            self.one("#id_reason")
+            assert self.browser.execute_script(TOO_WIDE) == []
+            self.visit_name("memory", name)
+            assert self.browser.execute_script(TOO_WIDE) == []

@@ -1,0 +1,147 @@
+"""What the tables of the documentation list is all there is, and all of it is there."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import load_command_class
+from django.dispatch import Signal
+
+import django_redislock
+from django_redislock import LockedViewMixin, LockError, lock, locked, locked_view, signals
+from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.commands import LockedCommand
+from django_redislock.conf import LockConfig
+from django_redislock.operations.found import EXCLUSIVE
+from django_redislock.options import OPTIONS
+
+from .pages import BLOCKS, ROOT
+
+APP = "django_redislock"
+OURS = ("listlocks", "clearlocks", "withlock")
+CODE = re.compile(r"`([^`]+)`")
+
+# What follows `manage.py`, without pipes, as far as it is no scheme of what may follow.
+COMMAND_LINES = sorted(
+    {
+        line.split(" | ")[0]
+        for block in BLOCKS
+        for line in re.findall(
+            rf"^\$ python manage\.py ((?:{'|'.join(OURS)}).+)$", block.code, re.M
+        )
+        if "[options]" not in line
+    }
+)
+
+
+def section(page: str, heading: str = "") -> str:
+    """The text of a page, or what stands below one of its headings, up to the next one."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    if not heading:
+        return text
+    return re.split(r"^#+ ", text.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_column(text: str) -> Iterator[str]:
+    """The code in the first cell of each row."""
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield from CODE.findall(re.split(r"(?<!\\)\|", line)[1])
+
+
+def arguments(function: object) -> set[str]:
+    return set(inspect.signature(function).parameters) - {"name"}  # type: ignore[arg-type]
+
+
+def flags(command: str) -> set[str]:
+    """The options of a command that are not those of every command."""
+    made = load_command_class(APP, command).create_parser("manage.py", command)
+    common = LockedCommand.__mro__[1]().create_parser("manage.py", command)
+    return {*made._option_string_actions} - {*common._option_string_actions}
+
+
+def flags_in(text: str) -> set[str]:
+    return {word for code in first_column(text) for word in code.split() if word.startswith("-")}
+
+
+def test_the_entries_of_the_setting() -> None:
+    entries = {*first_column(section("settings").split("Times are seconds")[0])}
+    fields = {name.upper() for name in LockConfig.__dataclass_fields__} - {"ALIAS", "TERMS"}
+    assert entries == fields
+
+
+def test_the_options_of_a_lock() -> None:
+    assert {*first_column(section("locks", "Options"))} == OPTIONS.keys()
+    assert {*first_column(section("functions", "Options"))} == arguments(locked)
+    assert {*first_column(section("views", "Options"))} == arguments(locked_view)
+
+
+def test_the_attributes_of_a_view() -> None:
+    text = section("views", "Where it goes").split("are `lock_` and one of")[1].split(";")[0]
+    ours = {name for name in vars(LockedViewMixin) if name.startswith("lock_")}
+    assert {f"lock_{name}" for name in CODE.findall(text)} == ours
+
+
+def test_the_attributes_of_a_command() -> None:
+    ours = {name for name in vars(LockedCommand) if name.endswith("_exit_code")}
+    ours |= {"lock_name", "lock_wait", "lock_options", "quiet"}
+    assert {*first_column(section("withlock", "LockedCommand"))} == ours
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_the_flags_of_the_commands(command: str) -> None:
+    if command == "withlock":
+        text = section("withlock", "withlock")
+        assert flags_in(text) - {"-v"} == flags(command)
+    else:
+        shared = section("commands", "Which locks: the selectors")
+        assert flags_in(section("commands", command)) | flags_in(shared) == flags(command)
+
+
+def test_the_attributes_of_a_handle() -> None:
+    described = {name.split("(")[0] for name in first_column(section("locks").split("## Opt")[0])}
+    twins = {"aacquire", "arelease", "aextend", "aowned", "adetach"}
+    for_other_rooms = {"backend", "busy_error", "call_on_lost", "wait"}
+    public = {name for name in dir(lock("a")) if not name.startswith("_")}
+    assert public == described | twins | for_other_rooms
+
+
+def test_the_signals() -> None:
+    ours = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert {*first_column(section("locks", "Signals"))} == ours
+
+
+def test_the_errors() -> None:
+    public = {getattr(django_redislock, name) for name in django_redislock.__all__}
+    ours = {one.__name__ for one in public if isinstance(one, type) and issubclass(one, LockError)}
+    assert {*first_column(section("locks", "Errors"))} == ours
+
+
+def test_the_options_of_the_backend() -> None:
+    assert {*first_column(section("backends", "Redis"))} == {*RedisLockBackend.option_names()}
+
+
+def test_the_checks() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "django_redislock").rglob("*.py"))
+    known = set(re.findall(r"locks\.[EW]\d{3}", source))
+    assert {*first_column(section("checks"))} == known
+
+
+def test_the_states_that_an_operator_meets() -> None:
+    states = {*first_column(section("three-in-the-morning", "3. What the state says"))}
+    assert states == {*EXCLUSIVE, "lost contact", "past MAX_HOLD"}
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_the_command_lines_can_be_parsed(line: str) -> None:
+    command, *words = shlex.split(line)
+    load_command_class(APP, command).create_parser("manage.py", command).parse_args(words)
+
+
+def test_a_section_ends_where_the_next_one_begins() -> None:
+    assert "| `token` |" in section("locks", "Options")
+    assert "Names" not in section("locks", "Options")

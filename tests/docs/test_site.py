@@ -1,0 +1,43 @@
+"""The documentation site: its order, its API reference, and what it makes of a page."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from types import SimpleNamespace
+
+import pytest
+
+import django_redislock
+
+from .pages import ROOT
+
+DOCS = ROOT / "docs"
+SECTIONS = ["Tutorial", "How-to", "Reference", "Explanation", "Operations"]
+
+
+@pytest.fixture(scope="module")
+def site() -> SimpleNamespace:
+    """The settings of the site, which Sphinx executes as they stand."""
+    return SimpleNamespace(**runpy.run_path(str(DOCS / "conf.py")))
+
+
+def test_the_order_of_the_site_is_that_of_the_index(site: SimpleNamespace) -> None:
+    contents = site.contents((DOCS / "index.md").read_text())
+    assert re.findall(r"^:caption: (.+)$", contents, re.MULTILINE) == SECTIONS
+    pages = re.findall(r"^([\w-]+)$", contents, re.MULTILINE)
+    assert sorted(pages) == sorted(page.stem for page in DOCS.glob("*.md") if page.stem != "index")
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (DOCS / "reference.md").read_text()
+    described = set(re.findall(r"^\.\. auto\w+:: (\w+)", text, re.MULTILINE))
+    errors = {"InvalidLockBackend", "LockMisuse"}  # from django_redislock.exceptions
+    assert described == {*django_redislock.__all__, *errors}
+
+
+def test_a_file_outside_of_the_site_is_named_and_not_linked(site: SimpleNamespace) -> None:
+    page = "See [the rules](../CONTRIBUTING.md) and [locks](locks.md#names)."
+    assert site.without_outside_links(page) == (
+        "See the rules (`CONTRIBUTING.md` in the repository) and [locks](locks.md#names)."
+    )

@@ -1,0 +1,56 @@
+"""Threads of our own: where none can be started, and where none runs any more."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from django_redislock.local.background import background
+from tests.support.processes import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+__all__ = ["end_our_threads", "no_thread_can_start", "our_threads"]
+
+# The seconds for which a thread of each kind stays when there is nothing to do, and for which what
+# was counted waits in one.
+LINGERING = (
+    "django_redislock.counting.TELL_EVERY",
+    "django_redislock.local.renewal.LINGER",
+    "django_redislock.local.background.LINGER",
+    "django_redislock.backends.redis.wakeups.LINGER",
+)
+
+
+@contextlib.contextmanager
+def no_thread_can_start() -> Iterator[list[object]]:
+    """The limit of a container's processes is reached, say. Yields what was refused."""
+    refused: list[object] = []
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        refused.append(args)
+        raise RuntimeError("can't start new thread")
+
+    with (
+        mock.patch.object(_thread, "start_new_thread", refuse),
+        mock.patch.object(threading.Thread, "start", refuse),
+    ):
+        yield refused
+
+
+def our_threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("django_redislock")]
+
+
+def end_our_threads(monkeypatch: pytest.MonkeyPatch, linger: float = 0.2) -> None:
+    """Wait until those of earlier tests have ended; later ones stay for `linger` seconds."""
+    for path in LINGERING:
+        monkeypatch.setattr(path, linger)
+    background.end(30)
+    wait_until(lambda: our_threads() == [], what="our threads have ended")
