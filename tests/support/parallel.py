@@ -30,6 +30,7 @@ TOGETHER = (
     "tests/topologies/test_cluster_failover.py",
     "tests/topologies/test_cluster_messages.py",
     "tests/topologies/test_cluster_slots.py",
+    "tests/topologies/test_cluster_surfaces.py",
 )
 LEFT_OUT = pytest.StashKey[int]()
 

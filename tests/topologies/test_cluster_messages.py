@@ -48,7 +48,7 @@ def test_a_replica_hears_of_no_turn_that_is_not_given(failing, others):
 
 def test_nobody_listens_at_a_primary_that_was_replaced(failing):
     held = lock(NAME, lease=60)
-    assert held.acquire(wait=0)
+    assert held.acquire()
     waiter, thread = waiting(NAME)
     before = failing.owner(key_of(NAME))
     failing.fail_over(before)

@@ -145,7 +145,15 @@ class ClusterWakeups:
         if wakeups is None:
             made = self._make(node, identity=self._id)
             wakeups = self._nodes.setdefault(node, made)
+            self._forget_gone()
         return wakeups
+
+    def _forget_gone(self) -> None:
+        """Forget the nodes that have left the Cluster, when their threads have ended."""
+        present = set(self._cluster.topology.nodes.values())
+        for node, wakeups in list(self._nodes.items()):
+            if node not in present and not wakeups.is_running:
+                self._nodes.pop(node, None)
 
     def _all(self) -> list[_NodeWakeups]:
         return list(self._nodes.values())

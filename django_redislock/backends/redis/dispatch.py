@@ -76,13 +76,10 @@ class Dispatch:
     @property
     def wants_topology(self) -> bool:
         """Whether other nodes are to be asked first who has the slots."""
-        topology = self._topology
-        if self._asked_topology or not topology.is_known:
-            return not topology.is_known
-        doubted = topology.doubted
-        return bool(doubted) and any(
-            topology.owners[self._buckets[place]] in doubted for place in self._pending
-        )
+        if self._asked_topology:
+            return False
+        owners = {self._topology.owners[self._buckets[place]] for place in self._pending}
+        return None in owners or not owners.isdisjoint(self._topology.doubted)
 
     def left(self) -> float:
         """The seconds that are left. Raises ``TimeoutError``."""

@@ -36,7 +36,6 @@ class Topology:
         """Know nothing: at the start, and in a forked child."""
         self.nodes: dict[Address, Node] = {}
         self.owners: list[Node | None] = [None] * BUCKETS
-        self.is_known = False
         # Nodes that did not answer: others are asked first whether these still have their slots.
         self.doubted: dict[Node, None] = {}
 
@@ -72,7 +71,6 @@ class Topology:
                 "who waits on other nodes. Locks need Redis 7.0 or newer, or Valkey, for a Cluster"
             )
         found = owners(slots, self._address_of(asked))
-        self.is_known = True
         for bucket, address in enumerate(found):
             self._give(bucket, None if address is None else self.node_at(address))
         start = {Address(*one) for one in self.source.start}

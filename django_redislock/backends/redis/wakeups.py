@@ -127,6 +127,11 @@ class Wakeups:
             # Whoever waits yet may have the thread begin anew at once.
             self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_running()
+
     def ring(self) -> None:
         """Have the thread look at what was written down."""
         bell = self._bell

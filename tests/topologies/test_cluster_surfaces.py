@@ -1,0 +1,86 @@
+"""What an operator sees of locks on a Cluster, and processes that fork."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from django_redislock import LockLost, lock, lock_backends
+from django_redislock.counting import _tell
+from tests.admin.pages import names, page
+from tests.concurrency import forking
+from tests.support.places import Place
+from tests.topologies.places import NAMES, backend, nodes
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def held(servers):
+    """A lock in each bucket, soonest end first."""
+    handles = [lock(name, lease=200 + 9 * end, renew=False) for end, name in enumerate(NAMES)]
+    for handle in handles:
+        assert handle.acquire()
+    yield handles
+    for handle in handles:
+        if handle.held:
+            handle.release()
+
+
+@pytest.mark.django_db
+def test_the_page_of_the_admin_is_in_order(held, admin_client):
+    assert names(page(admin_client)) == NAMES
+
+
+@pytest.mark.django_db
+def test_the_page_of_the_admin_says_so_while_a_node_is_away(held, admin_client, monkeypatch):
+    def away(commands, within=None):
+        raise RedisConnectionError("Error 111 connecting to h:1. Connection refused.")
+
+    # The one that is asked first in a listing is another one.
+    with monkeypatch.context() as patched:
+        patched.setattr(nodes().topology.owners[-1], "exchange", away)
+        html = page(admin_client)
+    assert "does not answer at 127.0.0.1:" in html
+
+
+def test_the_commands_list_and_clear_what_all_nodes_have(held):
+    out = StringIO()
+    call_command("listlocks", stdout=out)
+    found = [line.split()[0] for line in out.getvalue().splitlines()]
+    assert [name for name in found if name in NAMES] == NAMES
+    call_command("clearlocks", all=True, interactive=False, stdout=StringIO())
+    assert backend().list().total == 0
+    for handle in held:
+        with pytest.raises(LockLost):
+            handle.release()
+
+
+def test_figures_are_kept_once_for_all_nodes(held):
+    _tell(backend())
+    slots = [slot.tallies for slot in backend().tallies() if slot.tallies]
+    assert sum(tally.acquired for tallies in slots for tally in tallies.values()) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        forking.child_holds_nothing,
+        forking.child_of_a_silent_fork,
+        forking.child_waits,
+        forking.child_after_many_threads,
+    ],
+)
+def test_a_forked_child_has_connections_of_its_own(cluster, workers, attempt):
+    assert workers.start(attempt, Place("", entry=cluster.entry)).result() == []
+
+
+def test_what_is_closed_can_be_used_again(servers):
+    for _ in range(2):
+        for name in NAMES:
+            with lock(name, wait=20):
+                pass
+        lock_backends["default"].close()
