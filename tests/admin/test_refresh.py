@@ -106,7 +106,7 @@ def test_a_filtered_list_counts_what_else_matches(admin_client: Client) -> None:
 def test_it_costs_no_more_round_trips_with_more_rows(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django_redislock.backends.redis.node import Node
+    from django_redislock.backends.redis.wire.node import Node
 
     exchanges: list[int] = []
     original = Node.exchange

@@ -11,8 +11,8 @@ from redis import Redis
 
 from benchmarks.crowd import fill
 from django_redislock import lock_backends
-from django_redislock.backends.redis.node import Node
-from django_redislock.backends.redis.replies import Replies
+from django_redislock.backends.redis.wire.node import Node
+from django_redislock.backends.redis.wire.replies import Replies
 from tests.admin.pages import names, page
 from tests.management.holds import hold, is_held
 

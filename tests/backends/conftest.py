@@ -7,7 +7,7 @@ import pytest
 
 pytest.register_assert_rewrite("django_redislock.testing.contract")
 
-from django_redislock.backends.redis.async_wire import AsyncWire  # noqa: E402
+from django_redislock.backends.redis.wire.async_wire import AsyncWire  # noqa: E402
 from tests.support.fixtures import own_server, place, proxy, use, workers  # noqa: E402
 from tests.support.proxy import Proxy  # noqa: E402
 from tests.support.tls import Certificates  # noqa: E402

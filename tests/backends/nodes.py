@@ -7,8 +7,8 @@ from typing import Any
 from redis.connection import ConnectionPool
 
 from django_redislock.backends.redis.commands import pack
-from django_redislock.backends.redis.node import Node
-from django_redislock.backends.redis.sources import Source
+from django_redislock.backends.redis.sources.source import Source
+from django_redislock.backends.redis.wire.node import Node
 
 PING = pack("PING")
 

@@ -14,9 +14,9 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from django_redislock.backends.redis import async_links, resp
-from django_redislock.backends.redis.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.wire import async_links, resp
+from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.proxy import Proxy
 from tests.support.wires import echo, key, reached, wire_to
 
@@ -152,9 +152,9 @@ PROGRAM = """
 import asyncio, sys
 import django; django.setup()
 from redis.connection import ConnectionPool
-from django_redislock.backends.redis.async_wire import AsyncWire
+from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
-from django_redislock.backends.redis.sources import Source
+from django_redislock.backends.redis.sources.source import Source
 
 wire = AsyncWire(Source(ConnectionPool.from_url(sys.argv[1]), "a test"))
 async def work():

@@ -13,9 +13,9 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from django_redislock.backends.redis.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.scripts import INSPECT
+from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.proxy import Proxy
 from tests.support.wires import SOON, echo, key, reached, wire_to

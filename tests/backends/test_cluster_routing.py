@@ -14,12 +14,12 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from django_redislock.backends.redis import hour
+from django_redislock.backends.redis.cluster.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.driver import error_of
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
+from django_redislock.backends.redis.overview import hour
 from django_redislock.backends.redis.scripts import ACQUIRE, with_text
-from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
+from django_redislock.backends.redis.wire.driver import error_of
 
 ASKED = Address("here", 7000)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from django_redislock.backends.redis import links, node as node_module
-from django_redislock.backends.redis.links import Link
-from django_redislock.backends.redis.node import AT_ONCE, Node
+from django_redislock.backends.redis.wire import links, node as node_module
+from django_redislock.backends.redis.wire.links import Link
+from django_redislock.backends.redis.wire.node import AT_ONCE, Node
 from tests.backends.nodes import echo, node_at
 from tests.support.interruptions import Interruption, interrupt, places_in
 

@@ -19,10 +19,10 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from django_redislock.backends.redis import links, node as node_module
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.node import AT_ONCE, Node
 from django_redislock.backends.redis.scripts import INSPECT
+from django_redislock.backends.redis.wire import links, node as node_module
+from django_redislock.backends.redis.wire.node import AT_ONCE, Node
 from django_redislock.process import ServiceThread
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at, opened

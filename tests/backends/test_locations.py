@@ -17,7 +17,7 @@ from redis.credentials import CredentialProvider
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
-from django_redislock.backends.redis.locations import parameters
+from django_redislock.backends.redis.sources.locations import parameters
 from django_redislock.checks import check_backends
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import EmbeddedServer

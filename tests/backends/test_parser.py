@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
 
-from django_redislock.backends.redis.parser import Incomplete, incomplete, read
+from django_redislock.backends.redis.wire.parser import Incomplete, incomplete, read
 
 REPLIES: list[tuple[bytes, Any]] = [
     (b"+OK\r\n", b"OK"),

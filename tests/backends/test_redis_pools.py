@@ -9,8 +9,8 @@ import pytest
 from django.core.cache import cache, caches
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis import links
 from django_redislock.backends.redis.scripts import ACQUIRE
+from django_redislock.backends.redis.wire import links
 from tests.support.processes import wait_until
 
 POOLS = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.exceptions import InvalidResponse
 
-from django_redislock.backends.redis.resp import (
+from django_redislock.backends.redis.wire.resp import (
     INCOMPLETE,
     ErrorReply,
     PythonPush,

@@ -129,8 +129,8 @@ def test_what_does_not_exist_is_found() -> None:
     assert exists("django_redislock.backends.redis.RedisLockBackend")
     assert not exists("django_redislock.lock_everything")
     assert not exists("django_redislock.nowhere.Backend")
-    assert is_test("tests/lock/test_handle.py", "test_a_wait_is_exact")
-    assert not is_test("tests/lock/test_handle.py", "test_a_wait_is")
+    assert is_test("tests/handles/test_handle.py", "test_a_wait_is_exact")
+    assert not is_test("tests/handles/test_handle.py", "test_a_wait_is")
 
 
 def test_every_picture_is_shown_somewhere() -> None:

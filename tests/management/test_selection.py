@@ -111,7 +111,7 @@ def test_no_hold_is_overlooked_while_others_are_renewed(monkeypatch: pytest.Monk
     backend = lock_backends["default"]
     everyone = [f"a{number}" for number in range(60)]
     tokens = {name: hold(name, "default", lease=100 + place) for place, name in enumerate(everyone)}
-    monkeypatch.setattr("django_redislock.backends.redis.listing.CHUNK", 2)
+    monkeypatch.setattr("django_redislock.backends.redis.overview.listing.CHUNK", 2)
     search, seen = Search(["default"]), []
     for one in search:
         seen.append(one.hold.name)

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from django_redislock import lock_backends
-from django_redislock.backends.redis import hour as redis_hour
 from django_redislock.backends.redis.keys import slot_keys
+from django_redislock.backends.redis.overview import hour as redis_hour
 from django_redislock.figures import hour, tallies
 from django_redislock.figures.families import OTHER
 from django_redislock.figures.meter import Batch, Meter

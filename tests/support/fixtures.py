@@ -12,9 +12,15 @@ from tests.support.places import Place
 from tests.support.processes import Workers
 from tests.support.proxy import Proxy
 
-__all__ = ["UsePlace", "own_server", "place", "proxy", "use", "workers"]
+__all__ = ["UsePlace", "alias", "own_server", "place", "proxy", "use", "workers"]
 
 UsePlace = Callable[..., Place]
+
+
+@pytest.fixture(params=["default", "memory"])
+def alias(request: pytest.FixtureRequest) -> str:
+    """A lock backend: what decorators do must not depend on it."""
+    return str(request.param)
 
 
 @pytest.fixture

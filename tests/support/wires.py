@@ -8,9 +8,9 @@ from typing import Any
 
 from redis.connection import ConnectionPool
 
-from django_redislock.backends.redis.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
-from django_redislock.backends.redis.sources import Source
+from django_redislock.backends.redis.sources.source import Source
+from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 

@@ -11,7 +11,7 @@ from redis.crc import key_slot
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
-from django_redislock.backends.redis.cluster import Cluster
+from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.keys import BUCKETS, bucket_of, name_keys
 from tests.concurrency import jobs
 from tests.support.cluster import ClusterSet

@@ -122,7 +122,7 @@ def test_what_an_interruption_has_left_unknown_is_asked_for(servers):
 
 
 def test_nodes_that_have_left_are_forgotten(servers, monkeypatch):
-    monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 0.1)
+    monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 0.1)
     backend().listen(NAMES[0], 30)
     topology, wakeups = nodes().topology, backend().wakeups
     owner = topology.owner(0)

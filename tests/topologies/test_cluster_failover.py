@@ -71,7 +71,7 @@ def test_nothing_is_lost_in_a_failover_by_hand(failing):
 def test_who_waits_listens_elsewhere_when_its_primary_stands_still(failing, use, monkeypatch):
     """Nothing comes from there, not even that the connection is closed."""
     # The thread of a node without names ends after that time, and would tell it then.
-    monkeypatch.setattr("django_redislock.backends.redis.wakeups.LINGER", 60)
+    monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 60)
     options = {"grant_lease": 500, "socket_timeout": 1, "metrics": False}
     use("", entry=failing.entry | {"OPTIONS": options})
     name = NAMES[11]

@@ -8,8 +8,8 @@ from redis.connection import ConnectionPool
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis import server_checks
 from django_redislock.backends.redis.server_checks import _check_version
-from django_redislock.backends.redis.sources import Source
-from django_redislock.backends.redis.subscriber import Subscriber
+from django_redislock.backends.redis.sources.source import Source
+from django_redislock.backends.redis.wakeups.subscriber import Subscriber
 from django_redislock.checks import check_backends
 from django_redislock.conf import LockConfig
 from django_redislock.testing.servers import HOST, EmbeddedServer

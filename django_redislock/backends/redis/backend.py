@@ -31,11 +31,11 @@ from . import server_checks
 from .commands import call, tag_of
 from .errors import naming, unavailable
 from .keys import bucket_of
-from .overview import Overview
+from .overview.verbs import Overview
 from .reach import Sender, Waker, reach
 from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
-from .sources import source_of
+from .sources.source import source_of
 
 __all__ = ["RedisLockBackend"]
 

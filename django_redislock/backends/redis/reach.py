@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..waiters import Waiters
-from .cluster import Cluster
-from .cluster_wakeups import ClusterWakeups
-from .node import Node
-from .sources import ClusterSource, Source
-from .wakeups import Wakeups
+from .cluster.nodes import Cluster
+from .cluster.wakeups import ClusterWakeups
+from .sources.source import ClusterSource, Source
+from .wakeups.connection import Wakeups
+from .wire.node import Node
 
 __all__ = ["Sender", "Waker", "reach"]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 __all__ = [
     "ACQUIRE",
+    "ADD_TALLIES",
     "CANCEL",
     "EXTEND",
     "FORCE_RELEASE",
@@ -16,6 +17,10 @@ __all__ = [
     "Script",
     "with_text",
 ]
+
+
+def _text_of(part: str) -> bytes:
+    return (resources.files(__package__) / "lua" / f"{part}.lua").read_bytes()
 
 
 class Script(NamedTuple):
@@ -27,8 +32,7 @@ class Script(NamedTuple):
     @classmethod
     def read(cls, *parts: str) -> Script:
         """One script of several files."""
-        folder = resources.files(__package__) / "lua"
-        text = b"\n".join((folder / f"{part}.lua").read_bytes() for part in parts)
+        text = b"\n".join(map(_text_of, parts))
         # The server knows scripts by this very digest; it protects nothing.
         return cls(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
@@ -49,6 +53,9 @@ EXTEND = Script.read(
 INSPECT = Script.read("keys", "clock", "bucket", "records", "holders", "inspect", "run")
 FORCE_RELEASE = Script.read("keys", "clock", "notify", *_HAND_OVER, "force_release", "run")
 CANCEL = Script.read("keys", "clock", "notify", *_HAND_OVER, "cancel", "run")
+
+# This one goes along as a text each time: a process sends it every few seconds at the most.
+ADD_TALLIES = _text_of("add_tallies")
 
 _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)

@@ -14,8 +14,8 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .errors import happened
-from .sources import ClusterSource, Source, source_of
-from .subscriber import Subscriber
+from .sources.source import ClusterSource, Source, source_of
+from .wakeups.subscriber import Subscriber
 
 __all__ = ["check"]
 

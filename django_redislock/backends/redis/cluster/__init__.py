@@ -1,0 +1,1 @@
+"""A Cluster in the place of one server."""

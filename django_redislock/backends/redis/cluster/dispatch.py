@@ -1,0 +1,152 @@
+"""One exchange with the nodes of a Cluster: which command goes where, and what came back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    RedisError,
+    TimeoutError as RedisTimeoutError,
+    TryAgainError,
+)
+
+from ....clock import monotonic
+from ..commands import pack
+from ..errors import of_node
+from ..scripts import with_text
+from ..wire.node import Node
+from ..wire.replies import Replies
+from .slots import buckets_of
+from .topology import Topology
+
+__all__ = ["Dispatch", "Part"]
+
+ASKING = pack("ASKING")
+
+# Nodes that redirect to each other agree soon; scripts of a slot that is being moved wait until it
+# has. Pauses are in seconds.
+MOST_REDIRECTIONS = 8
+PAUSES = (0.0, 0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
+
+
+class Part(NamedTuple):
+    """The commands of one node, and the places of their replies among all."""
+
+    node: Node
+    places: list[int]
+    commands: list[bytes]
+    # Whether each is preceded by ASKING, for a node that is getting its slot.
+    asking: bool
+
+
+class Dispatch:
+    """It sends nothing: threads and coroutines drive it alike.
+
+    While it ``is_pending``, they ask for the topology if it ``wants_topology``, send the
+    ``parts()``, tell for each that it was ``answered`` or has ``failed``, and pause.
+    """
+
+    def __init__(
+        self, topology: Topology, commands: Sequence[bytes], deadline: float, *, again: bool
+    ) -> None:
+        self._topology = topology
+        self._commands = commands
+        self._buckets = buckets_of(commands)
+        self._deadline = deadline
+        self._replies: list[Any] = [None] * len(commands)
+        self._pending = list(range(len(commands)))
+        # Where a node that is giving its slot away has sent a command.
+        self._targets: dict[int, Node] = {}
+        self._failures: dict[Node, RedisError] = {}
+        self._asked_topology = False
+        # Whether the commands may have been carried out before.
+        self._again = again
+        self._rounds = 0
+        self.pause = 0.0
+
+    @property
+    def is_pending(self) -> bool:
+        return bool(self._pending)
+
+    @property
+    def wants_topology(self) -> bool:
+        """Whether other nodes are to be asked first who has the slots."""
+        if self._asked_topology:
+            return False
+        owners = {self._topology.owners[self._buckets[place]] for place in self._pending}
+        return None in owners or not owners.isdisjoint(self._topology.doubted)
+
+    def left(self) -> float:
+        """The seconds that are left. Raises ``TimeoutError``."""
+        left = self._deadline - monotonic()
+        if left <= 0:
+            raise RedisTimeoutError("The server did not answer in time.")
+        return left
+
+    def has_topology(self) -> None:
+        """What is known of it now is fresh."""
+        self._asked_topology = True
+
+    def parts(self) -> list[Part]:
+        """What to send next. Raises what a node has failed with that no other one replaces."""
+        places: dict[tuple[Node, bool], list[int]] = defaultdict(list)
+        for place in self._pending:
+            target = self._targets.pop(place, None)
+            node = target or self._topology.owner(self._buckets[place])
+            if node in self._failures:
+                raise of_node(self._failures[node], node.source.at)
+            places[node, target is not None].append(place)
+        self._pending, self._rounds, self.pause = [], self._rounds + 1, 0.0
+        return [self._part(*key, of_node) for key, of_node in places.items()]
+
+    def answered(self, part: Part, result: Replies) -> None:
+        """Take over what a node has answered."""
+        self._topology.doubted.pop(part.node, None)
+        self._again |= result.again
+        replies = result.replies[1::2] if part.asking else result.replies
+        for place, reply in zip(part.places, replies, strict=True):
+            self._replies[place] = reply
+            if isinstance(reply, ClusterDownError):
+                # Others may see more of the Cluster than this node.
+                self.failed(part._replace(places=[place]), reply)
+            elif isinstance(reply, (AskError, TryAgainError)) and self._goes_on(reply):
+                self._pending.append(place)
+                if isinstance(reply, MovedError):
+                    self._topology.moved(reply, part.node)
+                elif isinstance(reply, AskError):
+                    self._targets[place] = self._topology.target_of(reply, part.node)
+
+    def failed(self, part: Part, error: RedisError) -> None:
+        """A node has not answered: another one may have its slots by now.
+
+        Raises the error where others have been asked for that already.
+        """
+        self._topology.doubted[part.node] = None
+        if self._asked_topology:
+            raise of_node(error, part.node.source.at)
+        self._failures[part.node] = error
+        self._pending += part.places
+        # What was carried out before the answer was lost is carried out once more.
+        self._again = True
+
+    def result(self) -> Replies:
+        return Replies(self._replies, self._again)
+
+    def _part(self, node: Node, asking: bool, places: list[int]) -> Part:
+        commands = [self._commands[place] for place in places]
+        if asking:
+            # A second attempt with the text of a script would have to ask again.
+            commands = [part for one in commands for part in (ASKING, with_text(one))]
+        return Part(node, places, commands, asking)
+
+    def _goes_on(self, reply: RedisError) -> bool:
+        """Whether there is time for another round, and reason to hope that it does better."""
+        is_moving = isinstance(reply, TryAgainError)
+        self.pause = PAUSES[min(self._rounds, len(PAUSES) - 1)] or (0.005 if is_moving else 0.0)
+        enough = self._rounds >= MOST_REDIRECTIONS and not is_moving
+        return not enough and monotonic() + self.pause < self._deadline

@@ -1,0 +1,64 @@
+"""Slots of a Cluster in which the buckets are, and the addresses of the nodes that have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.crc import key_slot
+from redis.exceptions import ClusterDownError
+
+from ..keys import BUCKETS, TAGS
+from ..records import text
+
+__all__ = ["SLOTS", "Address", "buckets_of", "owners"]
+
+# The slot of each bucket.
+SLOTS = tuple(key_slot(str(tag).encode()) for tag in TAGS)
+
+_BUCKETS = {str(tag).encode(): bucket for bucket, tag in enumerate(TAGS)}
+
+# The first key of a command stands before all names and other texts.
+_TAG = re.compile(rb":\{(\d{1,3})\}:")
+
+
+class Address(NamedTuple):
+    """Where a node listens."""
+
+    host: str
+    port: int
+
+
+def buckets_of(commands: Sequence[bytes]) -> list[int]:
+    """The bucket of each command. One without a key goes along with the one that follows it."""
+    buckets: list[int] = []
+    bucket = 0
+    for command in reversed(commands):
+        found = _TAG.search(command)
+        if found is not None:
+            bucket = _BUCKETS.get(found[1], 0)
+        buckets.append(bucket)
+    buckets.reverse()
+    return buckets
+
+
+def owners(reply: Any, asked: Address) -> list[Address | None]:
+    """The owner of each bucket, by what the node ``asked`` has said to ``CLUSTER SLOTS``.
+
+    Raises ``ClusterDownError`` for a reply that names none.
+    """
+    if isinstance(reply, Exception):
+        raise reply
+    found: list[Address | None] = [None] * BUCKETS
+    for first, last, primary, *_ in reply or ():
+        host, port = primary[:2]
+        # A node that does not know its own name, or hides it, is where it was asked.
+        name = text(host) if host else ""
+        address = Address(name if name not in {"", "?"} else asked.host, int(port))
+        for bucket, slot in enumerate(SLOTS):
+            if int(first) <= slot <= int(last):
+                found[bucket] = address
+    if not any(found):
+        raise ClusterDownError("No slot of the Cluster is served.")
+    return found

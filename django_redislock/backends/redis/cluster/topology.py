@@ -1,0 +1,104 @@
+"""Topology of a Cluster: which node has which bucket, as far as this process has heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import shuffle
+from typing import Any
+
+from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError
+
+from ..commands import pack
+from ..keys import BUCKETS
+from ..sources.source import ClusterSource
+from ..wire.node import Node
+from .slots import SLOTS, Address, owners
+
+__all__ = ["QUESTIONS", "Topology"]
+
+# What a node is asked for the whole of the topology.
+QUESTIONS = (pack("CLUSTER", "SLOTS"), pack("COMMAND", "INFO", "SPUBLISH"))
+
+
+class Topology:
+    """The nodes by address, and the owner of each bucket.
+
+    Each step is one operation that cannot be torn: any thread may take it, and be interrupted.
+    ``on_moved(bucket)`` is called when another node has a bucket.
+    """
+
+    def __init__(self, source: ClusterSource) -> None:
+        self.source = source
+        self.on_moved: Callable[[int], object] = _nobody_waits
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing: at the start, and in a forked child."""
+        self.nodes: dict[Address, Node] = {}
+        self.owners: list[Node | None] = [None] * BUCKETS
+        # Nodes that did not answer: others are asked first whether these still have their slots.
+        self.doubted: dict[Node, None] = {}
+
+    def owner(self, bucket: int) -> Node:
+        """The node that has a bucket. Raises ``ClusterDownError`` where nobody is known to."""
+        node = self.owners[bucket]
+        if node is None:
+            raise ClusterDownError(f"No node of the Cluster has the slot {SLOTS[bucket]}.")
+        return node
+
+    def node_at(self, address: Address) -> Node:
+        """The node at an address, which is not connected to yet if it is new."""
+        node = self.nodes.get(address)
+        if node is None:
+            node = self.nodes.setdefault(address, Node(self.source.node_at(*address)))
+        return node
+
+    def nodes_to_ask(self) -> list[Node]:
+        """All that may know the topology, those first that are not in doubt."""
+        known = [node for node in dict.fromkeys(self.owners) if node is not None]
+        start = [self.node_at(Address(*one)) for one in self.source.start]
+        shuffle(known)
+        return sorted(dict.fromkeys([*known, *start]), key=self.doubted.__contains__)
+
+    def learn(self, replies: list[Any], asked: Node) -> None:
+        """Take over what a node has answered to ``QUESTIONS``. Raises ``RedisError``."""
+        slots, sharded = replies
+        if isinstance(slots, ResponseError) and "cluster support disabled" in str(slots):
+            raise ResponseError("It is no Cluster. Write redis:// in LOCATION")
+        if isinstance(sharded, list) and sharded in ([], [None], [[]]):
+            raise ResponseError(
+                "It is a Cluster of servers older than Redis 7.0, where a release cannot find out "
+                "who waits on other nodes. Locks need Redis 7.0 or newer, or Valkey, for a Cluster"
+            )
+        found = owners(slots, self._address_of(asked))
+        for bucket, address in enumerate(found):
+            self._give(bucket, None if address is None else self.node_at(address))
+        start = {Address(*one) for one in self.source.start}
+        for address, node in list(self.nodes.items()):
+            if node not in self.owners and address not in start:
+                self.nodes.pop(address, None)
+                self.doubted.pop(node, None)
+                node.close()
+
+    def moved(self, error: MovedError, asked: Node) -> None:
+        """Take over what a node has said of one slot."""
+        if error.slot_id in SLOTS:
+            self._give(SLOTS.index(error.slot_id), self.target_of(error, asked))
+
+    def target_of(self, error: AskError, asked: Node) -> Node:
+        """The node to which a node redirects."""
+        host = error.host if error.host not in {"", "?"} else self._address_of(asked).host
+        return self.node_at(Address(host, int(error.port)))
+
+    def _give(self, bucket: int, node: Node | None) -> None:
+        before, self.owners[bucket] = self.owners[bucket], node
+        if before is not node and before is not None:
+            self.on_moved(bucket)
+
+    def _address_of(self, node: Node) -> Address:
+        kwargs = node.source.pool.connection_kwargs
+        return Address(str(kwargs["host"]), int(kwargs["port"]))
+
+
+def _nobody_waits(bucket: int) -> None:
+    """For whom a moved bucket makes no difference."""

@@ -1,0 +1,231 @@
+"""The wake-up connections to the nodes of a Cluster: one to each on which this process waits.
+
+A sharded message reaches those alone who listen on the node that has the slot. So the channel of a
+bucket moves when the bucket does, and who waits in it looks again then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from redis.exceptions import MovedError, RedisError
+
+from ....clock import monotonic
+from ...waiters import Turn, Waiters
+from ..keys import BUCKETS, bucket_keys, bucket_of
+from ..wakeups.connection import Wakeups
+from ..wire.node import Node
+from .nodes import Cluster
+from .slots import SLOTS
+from .topology import Topology
+
+__all__ = ["ClusterWakeups"]
+
+# How often a channel is followed from node to node before that is an error.
+MOST_MOVES = 5
+
+
+class ClusterWakeups:
+    """Stands in the place of ``Wakeups``. The threads of the nodes share their waiters."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        waiters: Waiters,
+        *,
+        prefix: str,
+        grant_lease: float,
+        return_turn: Callable[[str, str], None],
+        on_lost: Callable[[str, str], None],
+    ) -> None:
+        self._cluster = cluster
+        self._waiters = waiters
+        self._buckets = {bucket_keys(prefix, bucket).tag: bucket for bucket in range(BUCKETS)}
+        self._make = partial(
+            _NodeWakeups,
+            topology=cluster.topology,
+            buckets=self._buckets,
+            unsubscribed=lambda tag: self.moved(self._buckets[tag]),
+            waiters=waiters,
+            prefix=prefix,
+            grant_lease=grant_lease,
+            return_turn=return_turn,
+            on_lost=on_lost,
+        )
+        cluster.topology.on_moved = self.moved
+        self._nodes: dict[Node, _NodeWakeups] = {}
+        # The tags of the buckets of which it hears.
+        self.ready = _Ready(self._nodes, cluster.topology, self._buckets)
+        self.forget()
+
+    def forget(self) -> None:
+        """Be another process, with nobody listening: for a start, and for a forked child."""
+        for wakeups in self._all():
+            wakeups.forget()
+        self._nodes.clear()
+        # How a script reaches this process, on whatever node; notify.lua knows what the x means.
+        self._id = f"x{os.urandom(8).hex()}"
+        self.process = f"s{self._id}"
+
+    def listen(self, tag: str, timeout: float) -> None:
+        """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
+
+        Raises ``RedisError``, ``OSError``, and ``NoThread`` where no thread can be started.
+        """
+        deadline = monotonic() + timeout
+        asked = False
+        for _ in range(MOST_MOVES):
+            left = max(deadline - monotonic(), 0.001)
+            if self._is_doubtful(tag) and not asked:
+                asked = True
+                self._cluster.ask_topology(left)
+            wakeups = self._of_tag(tag)
+            try:
+                wakeups.listen(tag, left)
+            except (RedisError, OSError) as error:
+                self._follow(wakeups.node, error, asked)
+            else:
+                return
+
+    async def alisten(self, tag: str, timeout: float) -> None:
+        """The twin of ``listen``."""
+        deadline = monotonic() + timeout
+        asked = False
+        for _ in range(MOST_MOVES):
+            left = max(deadline - monotonic(), 0.001)
+            if self._is_doubtful(tag) and not asked:
+                asked = True
+                await self._cluster.aask_topology(left)
+            wakeups = self._of_tag(tag)
+            try:
+                await wakeups.alisten(tag, left)
+            except (RedisError, OSError) as error:
+                self._follow(wakeups.node, error, asked)
+            else:
+                return
+
+    def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
+        """Ask one waiter of the name to look again at that time (monotonic)."""
+        self._of_bucket(bucket_of(name)).watch(name, look_at, clock)
+
+    def moved(self, bucket: int) -> None:
+        """Another node has a bucket: who waits in it listens there from now on."""
+        for wakeups in self._all():
+            wakeups.ring()
+        self._waiters.nudge_all(lambda name: bucket_of(name) == bucket)
+
+    def close(self) -> None:
+        """End the threads and their connections."""
+        for wakeups in self._all():
+            wakeups.close()
+
+    def _is_doubtful(self, tag: str) -> bool:
+        topology = self._cluster.topology
+        node = topology.owners[self._buckets[tag]]
+        return node is None or node in topology.doubted
+
+    def _follow(self, node: Node, error: Exception, asked: bool) -> None:
+        """Note what has become of a node. Raises the error if others were asked for it already."""
+        if isinstance(error, MovedError):
+            self._cluster.topology.moved(error, node)
+        elif asked:
+            raise error
+        else:
+            self._cluster.topology.doubted[node] = None
+
+    def _of_tag(self, tag: str) -> _NodeWakeups:
+        return self._of_bucket(self._buckets[tag])
+
+    def _of_bucket(self, bucket: int) -> _NodeWakeups:
+        node = self._cluster.topology.owner(bucket)
+        wakeups = self._nodes.get(node)
+        if wakeups is None:
+            made = self._make(node, identity=self._id)
+            wakeups = self._nodes.setdefault(node, made)
+            self._forget_gone()
+        return wakeups
+
+    def _forget_gone(self) -> None:
+        """Forget the nodes that have left the Cluster, when their threads have ended."""
+        present = set(self._cluster.topology.nodes.values())
+        for node, wakeups in list(self._nodes.items()):
+            if node not in present and not wakeups.is_running:
+                self._nodes.pop(node, None)
+
+    def _all(self) -> list[_NodeWakeups]:
+        return list(self._nodes.values())
+
+
+class _NodeWakeups(Wakeups):
+    """The connection to one node, which is needed while the node has a bucket."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        topology: Topology,
+        buckets: dict[str, int],
+        unsubscribed: Callable[[str], object],
+        **settings: Any,
+    ) -> None:
+        self.node = node
+        self._topology = topology
+        self._buckets = buckets
+        self._tell_unsubscribed = unsubscribed
+        super().__init__(node.source, **settings)
+
+    def _is_needed(self) -> bool:
+        return super()._is_needed() and self.node in self._topology.owners
+
+    def _choose_verb(self) -> None:
+        self._verb, self.process = "SSUBSCRIBE", f"s{self._id}"
+
+    def _refused(self, error: Exception) -> None:
+        if not isinstance(error, MovedError):
+            raise error
+        tag = bucket_keys(self._prefix, SLOTS.index(error.slot_id)).tag
+        self._asked.discard(tag)
+        self.channels.answer(error, tag)
+
+    def _subscribe(self) -> None:
+        for tag in list(self.ready):
+            if not self._has(self._buckets[tag]):
+                # As a replica it would pass messages on for the second time.
+                self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
+                super()._unsubscribed(tag)
+        super()._subscribe()
+
+    def _unsubscribed(self, tag: str) -> None:
+        if tag in self.ready:
+            super()._unsubscribed(tag)
+            self._tell_unsubscribed(tag)
+
+    def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
+        if self._has(bucket_of(name)):
+            super()._deliver_turn(name, token, turn)
+        else:
+            # It is for the connection to the owner to tell. Who waits asks there.
+            self._waiters.nudge_all(lambda waited: waited == name)
+
+    def _has(self, bucket: int) -> bool:
+        return self._topology.owners[bucket] is self.node
+
+
+class _Ready:
+    """The tags of the buckets of which the process hears, where each of them is now."""
+
+    def __init__(
+        self, nodes: dict[Node, _NodeWakeups], topology: Topology, buckets: dict[str, int]
+    ) -> None:
+        self._nodes, self._topology, self._buckets = nodes, topology, buckets
+
+    def __bool__(self) -> bool:
+        return bool(self._nodes)
+
+    def __contains__(self, tag: str) -> bool:
+        node = self._topology.owners[self._buckets[tag]]
+        wakeups = self._nodes.get(node) if node is not None else None
+        return wakeups is not None and tag in wakeups.ready

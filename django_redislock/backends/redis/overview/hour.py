@@ -1,0 +1,86 @@
+"""The figures of the last hour in Redis: a hash for each slot of time."""
+
+from __future__ import annotations
+
+import json
+from itertools import count, islice
+
+from ....figures.meter import Batch
+from ....figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
+from ..commands import Word
+from ..keys import slot_keys
+from ..records import text
+from ..scripts import ADD_TALLIES
+from ..wire.replies import Exchanger
+from .reading import HIGHEST, ask, whole
+
+__all__ = ["add", "slots"]
+
+# How many families travel in one go: a server is not kept from others for longer than this takes.
+CHUNK = 20
+
+
+def add(node: Exchanger, prefix: str, batch: Batch) -> None:
+    keys = slot_keys(prefix, SLOTS)
+    families = iter(batch.tallies.items())
+    for number in count():
+        chunk = list(islice(families, CHUNK))
+        if not chunk:
+            return
+        seen = f"{keys[0]}:{batch.key}-{number}"
+        told = [part for family, tally in chunk for part in (family, _packed(tally))]
+        command: tuple[Word, ...] = (
+            "EVAL",
+            ADD_TALLIES,
+            len(keys) + 1,
+            seen,
+            *keys,
+            SLOT,
+            MOST_FAMILIES,
+            *told,
+        )
+        ask(node, [command])
+
+
+def slots(node: Exchanger, prefix: str) -> list[Slot]:
+    keys = slot_keys(prefix, SLOTS)
+    (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+    return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
+
+
+def _slot(reply: object) -> tuple[int, dict[str, Tally]]:
+    """The number of a slot and its families. Fields without a colon are about the slot."""
+    fields = _fields(reply)
+    tallies = {
+        field[1:]: _unpacked(figures) for field, figures in fields.items() if field[:1] == ":"
+    }
+    return whole(fields.get("slot")), {
+        family: tally for family, tally in tallies.items() if tally is not None
+    }
+
+
+def _packed(tally: Tally) -> str:
+    return json.dumps(tally.figures(), separators=(",", ":"))
+
+
+def _unpacked(packed: str) -> Tally | None:
+    """None for what no script wrote."""
+    try:
+        figures = json.loads(packed)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(figures, list) or len(figures) != len(Tally().figures()):
+        return None
+    if any(type(figure) is not int or not 0 <= figure <= HIGHEST for figure in figures):
+        return None
+    return Tally.of(figures)
+
+
+def _fields(reply: object) -> dict[str, str]:
+    """A hash: flat in RESP2, a dictionary in RESP3."""
+    if isinstance(reply, dict):
+        pairs = list(reply.items())
+    else:
+        flat = list(reply or ())  # type: ignore[call-overload]  # a reply is what the server says
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    return {text(field): text(value) for field, value in pairs}

@@ -1,0 +1,120 @@
+"""The live locks, from the index of each bucket; no keyspace is scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ...base import Entries, Entry
+from ..keys import BUCKETS, bucket_keys
+from ..records import LONGEST
+from ..wire.replies import Exchanger
+from .reading import CHUNK, Words, ask, ms_of, pairs
+
+__all__ = ["entries", "walk"]
+
+# From so many entries on it pays to find out where a page ends in each bucket.
+LARGE = 500
+
+
+class _Line(NamedTuple):
+    """A line of an index: when the lease ends (ms), and the token and the name."""
+
+    until: int
+    token: str
+    name: str
+
+    def entry(self, now: int) -> Entry:
+        return Entry(self.name, self.token, (self.until - now) / 1000)
+
+
+def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
+    """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
+    indexes = _indexes(prefix)
+    now = ms_of(ask(node, [("TIME",)])[0])
+    # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
+    dead = _counts_until(node, indexes, now)
+    total = sum(_counts(node, [("ZCARD", index) for index in indexes])) - sum(dead)
+    wanted = min(stop, total) - start
+    if wanted <= 0:
+        return Entries([], max(total, 0))
+    score, skipped = _score_before(node, indexes, now, dead, start)
+    firsts = _counts_until(node, indexes, score) if start else dead
+    # The score may stand before the page by as many as share the next millisecond.
+    reach = start - skipped + wanted
+    lasts = [first + reach - 1 for first in firsts]
+    if wanted > LARGE:
+        # A bucket has only its part of a large page.
+        score, covered = _score_before(node, indexes, now, dead, start + wanted)
+        counts = _counts_until(node, indexes, score)
+        lasts = [count + start + wanted - covered - 1 for count in counts]
+    replies = ask(
+        node,
+        [
+            ("ZRANGE", index, first, last, "WITHSCORES")
+            for index, first, last in zip(indexes, firsts, lasts, strict=True)
+        ],
+    )
+    lines = sorted(line for reply in replies for line in _lines(reply))[start - skipped :][:wanted]
+    return Entries([line.entry(now) for line in lines if line.name], total)
+
+
+def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
+    """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
+    for index in _indexes(prefix):
+        cursor = 0
+        seen: set[tuple[str, str]] = set()
+        while True:
+            commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
+            time, found = ask(node, commands)
+            if not found:
+                break  # it is no index; the next hold of the bucket makes it anew
+            now, cursor, reply = ms_of(time), int(found[0]), found[1]
+            # The server repeats some when the index shrinks while it is read.
+            lines = {line for line in _lines(reply) if line.name and line.until > now}
+            fresh = {line for line in lines if line[1:] not in seen}
+            if cursor:
+                seen.update(line[1:] for line in fresh)
+            yield [line.entry(now) for line in sorted(fresh)]
+            if not cursor:
+                break
+
+
+def _indexes(prefix: str) -> list[str]:
+    return [bucket_keys(prefix, number).listed for number in range(BUCKETS)]
+
+
+def _score_before(
+    node: Exchanger, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
+) -> tuple[int, int]:
+    """The last score that has at most ``start`` live entries at or before it, and how many."""
+    if start == 0:
+        return now, 0
+    # A score that no script wrote must not lengthen the search.
+    last = now + LONGEST
+    options = (last, "-inf", "WITHSCORES", "LIMIT", 0, 1)
+    ends = ask(node, [("ZREVRANGEBYSCORE", index, *options) for index in indexes])
+    low, high = now, max((until for reply in ends for _, until in pairs(reply)), default=now)
+    skipped = 0
+    while low < high - 1:
+        middle = (low + high) // 2
+        count = sum(_counts_until(node, indexes, middle)) - sum(dead)
+        if count <= start:
+            low, skipped = middle, count
+        else:
+            high = middle
+    return low, skipped
+
+
+def _counts_until(node: Exchanger, indexes: Sequence[str], score: int) -> list[int]:
+    return _counts(node, [("ZCOUNT", index, "-inf", score) for index in indexes])
+
+
+def _counts(node: Exchanger, commands: Sequence[Words]) -> list[int]:
+    return [count or 0 for count in ask(node, commands)]
+
+
+def _lines(reply: Sequence[Any] | None) -> list[_Line]:
+    """The lines of an index; one that no script wrote has no name."""
+    parts = ((until, *member.partition(" ")) for member, until in pairs(reply))
+    return [_Line(until, token, name) for until, token, _, name in parts]

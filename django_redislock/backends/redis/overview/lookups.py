@@ -1,0 +1,150 @@
+"""Lookup of names that an index has led to: their holds, and their queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...base import Entry, Hold, WaitedName, WaitedNames
+from ..keys import BUCKETS, NameKeys, bucket_keys, name_keys
+from ..records import Record, damaged_hold, split_hold
+from ..wire.replies import Exchanger
+from .reading import CHUNK, Words, ask, ms_of, pairs, whole
+
+__all__ = ["look_up", "waited_for"]
+
+
+def look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+    """The holds of these entries, in the same order, without those that have ended since."""
+    holds: list[Hold] = []
+    for start in range(0, len(entries), CHUNK):
+        holds += _look_up(node, prefix, entries[start : start + CHUNK])
+    return holds
+
+
+def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNames:
+    """The waited-for names of ranks ``start`` to ``stop``, bucket after bucket."""
+    indexes = [bucket_keys(prefix, number).waited for number in range(BUCKETS)]
+    time, *_ = ask(node, [("TIME",)])
+    now = ms_of(time)
+    # Queues whose processes have all ended leave their names until they are swept.
+    counts = ask(
+        node,
+        [
+            command
+            for index in indexes
+            for command in (("ZCARD", index), ("ZCOUNT", index, "-inf", now))
+        ],
+    )
+    total, commands = 0, []
+    for index, members, dead in zip(indexes, counts[::2], counts[1::2], strict=True):
+        live = (members or 0) - (dead or 0)
+        first, last = max(start - total, 0), min(stop - total, live)
+        if first < last:
+            commands.append(("ZRANGE", index, dead + first, dead + last - 1, "WITHSCORES"))
+        total += live
+    names = [name for reply in ask(node, commands) for name, _ in pairs(reply) if name]
+    return WaitedNames(_queues(node, prefix, names), total)
+
+
+def _queues(node: Exchanger, prefix: str, names: Sequence[str]) -> list[WaitedName]:
+    found = []
+    for start in range(0, len(names), CHUNK):
+        some = names[start : start + CHUNK]
+        commands = [command for name in some for command in _about_queue(name_keys(prefix, name))]
+        time, *answers = ask(node, [("TIME",), *commands])
+        firsts = [
+            (name_keys(prefix, name), first)
+            for name, first in zip(some, answers[1::2], strict=True)
+        ]
+        waits = _longest_waits(node, firsts, ms_of(time))
+        for name, waiters, wait in zip(some, answers[::2], waits, strict=True):
+            if waiters:
+                found.append(WaitedName(name, waiters, wait))
+    return found
+
+
+def _look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold]:
+    keys = [name_keys(prefix, entry.name) for entry in entries]
+    time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    now = ms_of(time)
+    reading = [
+        _Reading(entry, one, line, now)
+        for entry, one, line in zip(entries, keys, lines, strict=True)
+    ]
+    replies = iter(ask(node, [words for one in reading for words in one.questions]))
+    answers = [[next(replies) for _ in one.questions] for one in reading]
+    firsts = [
+        (one.keys, said[-1] if said else None) for one, said in zip(reading, answers, strict=True)
+    ]
+    waits = _longest_waits(node, firsts, now)
+    holds: dict[tuple[str, str], Hold] = {}
+    for one, said, wait in zip(reading, answers, waits, strict=True):
+        hold = one.hold(said, wait)
+        if hold is not None:
+            # What is damaged may be in the index twice: by its old token, and by its own.
+            holds.setdefault((hold.name, hold.token), hold)
+    return list(holds.values())
+
+
+class _Reading:
+    """How an entry of the index becomes a hold."""
+
+    def __init__(self, entry: Entry, keys: NameKeys, line: Any, now: int) -> None:
+        self.entry = entry
+        self.keys = keys
+        self.now = now
+        self.is_only = line is not None
+        self.token, self.record = split_hold(line) if self.is_only else (entry.token, None)
+        self.is_damaged = self.is_only and self.record is None
+        self.questions: list[Words] = []
+        if not self.is_only:
+            self.questions += [
+                ("HGET", keys.records, entry.token),
+                ("ZSCORE", keys.holds, entry.token),
+                ("ZCOUNT", keys.holds, f"({now}", "+inf"),
+            ]
+        if self.record is None or self.record.flags[0] == "1":
+            self.questions += _about_queue(keys)
+
+    def hold(self, answers: list[Any], longest_wait: float) -> Hold | None:
+        """The hold, or None if it has ended since, or between the questions."""
+        name, record, held = self.entry.name, self.record, 1
+        if self.is_damaged:
+            return damaged_hold(name, self.token, self.entry.remaining, whole(answers[0]))
+        if self.is_only:
+            ends = record.ends if record and self.token == self.entry.token else 0
+        else:
+            line, score, held, *answers = answers
+            held = whole(held)
+            ends = whole(score)
+            record = Record.read(line or b"")
+        waiters = answers[0] if answers else 0
+        remaining = (ends - self.now) / 1000
+        if remaining <= 0:
+            return None
+        if record is None:
+            return damaged_hold(name, self.token, remaining, waiters or 0)
+        return record.as_hold(
+            name,
+            self.token,
+            remaining,
+            waiters or 0,
+            now=self.now / 1000,
+            longest_wait=longest_wait,
+            held=max(held, 1),
+        )
+
+
+def _about_queue(keys: NameKeys) -> list[Words]:
+    return [("LLEN", keys.queue), ("LINDEX", keys.queue, 0)]
+
+
+def _longest_waits(
+    node: Exchanger, firsts: Sequence[tuple[NameKeys, bytes | str | None]], now: int
+) -> list[float]:
+    """For how many seconds the first in each queue has waited; 0 where nobody does."""
+    lines = ask(node, [("HGET", keys.records, token) for keys, token in firsts if token])
+    records = iter([Record.read(line or b"") for line in lines])
+    waiting = [next(records) if token else None for _, token in firsts]
+    return [max(0.0, (now - one.began) / 1000) if one else 0.0 for one in waiting]

@@ -1,0 +1,40 @@
+"""Entries of given names, read from the names themselves: a hold is found wherever its rank is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...base import Entry
+from ..keys import name_keys
+from ..records import split_hold
+from ..wire.replies import Exchanger
+from .reading import CHUNK, Words, ask, ms_of, pairs, whole
+
+__all__ = ["entries_of"]
+
+
+def entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> list[Entry]:
+    """The entries of these names, in their order; of one name the soonest end first."""
+    return [
+        entry
+        for start in range(0, len(names), CHUNK)
+        for entry in _entries_of(node, prefix, names[start : start + CHUNK])
+    ]
+
+
+def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[Entry]:
+    keys = [name_keys(prefix, name) for name in names]
+    time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
+    now = ms_of(time)
+    # Of what is damaged nothing but the expiry tells when it ends.
+    questions: list[Words] = [
+        ("ZRANGEBYSCORE", one.holds, f"({now}", "+inf", "WITHSCORES")
+        if line is None
+        else ("PTTL", one.hold)
+        for one, line in zip(keys, lines, strict=True)
+    ]
+    for name, line, answer in zip(names, lines, ask(node, questions), strict=True):
+        if line is None:
+            yield from (Entry(name, who, (ends - now) / 1000) for who, ends in pairs(answer) if who)
+        else:
+            yield Entry(name, split_hold(line)[0], whole(answer) / 1000)

@@ -1,0 +1,49 @@
+"""Overview of all the locks of a server, and the figures of the last hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from ....figures.meter import Batch
+from ....figures.tallies import Slot
+from ...base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
+from ..wire.replies import Exchanger
+from . import hour, listing, lookups, of_names
+
+__all__ = ["Overview"]
+
+
+class Overview(BaseLockBackend):
+    """The verbs of a Redis backend that are about no name of their own."""
+
+    node: Exchanger
+    _naming: Callable[[str], AbstractContextManager[None]]
+
+    def entries(self, start: int = 0, stop: int = 100) -> Entries:
+        with self._naming(""):
+            return listing.entries(self.node, self.config.key_prefix, start, stop)
+
+    def walk(self) -> Iterator[Sequence[Entry]]:
+        with self._naming(""):
+            yield from listing.walk(self.node, self.config.key_prefix)
+
+    def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
+        with self._naming(""):
+            return lookups.look_up(self.node, self.config.key_prefix, entries)
+
+    def entries_of(self, names: Sequence[str]) -> Sequence[Entry]:
+        with self._naming(""):
+            return of_names.entries_of(self.node, self.config.key_prefix, names)
+
+    def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
+        with self._naming(""):
+            return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
+
+    def add_tallies(self, batch: Batch) -> None:
+        with self._naming(""):
+            hour.add(self.node, self.config.key_prefix, batch)
+
+    def tallies(self) -> Sequence[Slot]:
+        with self._naming(""):
+            return hour.slots(self.node, self.config.key_prefix)

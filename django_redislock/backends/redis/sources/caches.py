@@ -1,0 +1,80 @@
+"""Servers named by ``CACHE``: a cache of Django, of django-redis or of django-valkey."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.redis import RedisCache
+from django.core.exceptions import ImproperlyConfigured
+from redis.connection import ConnectionPool
+from redis.exceptions import RedisClusterException, RedisError
+
+from ....exceptions import InvalidLockBackend
+from .valkey_pools import as_redis_pool, is_of_valkey
+
+__all__ = ["pool_of_cache"]
+
+# The caches whose server locks can use.
+WORKING = (
+    '"django_redis.cache.RedisCache", "django.core.cache.backends.redis.RedisCache" or '
+    '"django_valkey.cache.ValkeyCache"'
+)
+
+# What an entry of CACHES raises that Django, django-redis or redis-py can make nothing of.
+_UNUSABLE = (
+    *(ImproperlyConfigured, InvalidCacheBackendError, ImportError, NotImplementedError),
+    *(LookupError, TypeError, ValueError, RedisError, RedisClusterException),
+)
+
+
+def pool_of_cache(alias: str, where: str) -> ConnectionPool:
+    """The connection pool of a Redis cache. Raises ``InvalidLockBackend``."""
+    if alias not in list(caches):
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, which CACHES does not have. Add it with "
+            '"BACKEND": "django_redis.cache.RedisCache", or name another one in '
+            f"{where}['CACHE']."
+        )
+    try:
+        cache: Any = caches[alias]
+        client = _client_of(cache)
+        pool = getattr(client, "connection_pool", None)
+        if is_of_valkey(pool):
+            pool = as_redis_pool(pool)
+        if isinstance(pool, ConnectionPool):
+            # Connects to nobody, but knows already whether it takes what the pool will give it.
+            pool.connection_class(**pool.connection_kwargs)
+    except _UNUSABLE as error:
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, which cannot be made: {type(error).__name__}: "
+            f"{error}. Correct CACHES[{alias!r}]."
+        ) from error
+    if client is None:
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, which is a {_path(cache)} and has no connection "
+            f"that threads can use to one Redis server. Set its BACKEND to {WORKING}, name another "
+            f"cache in {where}['CACHE'], or an address in {where}['LOCATION']."
+        )
+    if not isinstance(pool, ConnectionPool):
+        raise InvalidLockBackend(
+            f"{where} uses the cache {alias!r}, whose client is a {_path(client)}. A cache has to "
+            "lead to a standalone server, or to one that Sentinels name; for a Cluster write "
+            f"{where}['LOCATION'] = 'cluster://host:6379,host:6379' in place of CACHE. Locks must "
+            "not have several active servers."
+        )
+    return pool
+
+
+def _path(thing: object) -> str:
+    # Two classes are called RedisCache.
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _client_of(cache: Any) -> Any:
+    """The client that writes to the cache's server; None where threads have none."""
+    get_client = getattr(getattr(cache, "client", None), "get_client", None)
+    if callable(get_client):
+        return None if inspect.iscoroutinefunction(get_client) else get_client(write=True)
+    return cache._cache.get_client(None, write=True) if isinstance(cache, RedisCache) else None

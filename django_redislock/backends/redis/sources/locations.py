@@ -1,0 +1,213 @@
+"""Servers named by ``LOCATION``: an address, and what ``OPTIONS`` says of connections to it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from django.utils.module_loading import import_string
+from redis.connection import (
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+    to_bool,
+)
+from redis.exceptions import RedisError
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
+
+from ....exceptions import InvalidLockBackend
+from ....spelling import suggestion
+
+__all__ = ["check_options", "is_internal", "option_names", "parameters", "pool_at", "start_nodes"]
+
+SENTINEL_PORT = 26379
+CLUSTER_PORT = 6379
+
+CLASSES: dict[str, type] = {
+    "redis": Connection,
+    "rediss": SSLConnection,
+    "unix": UnixDomainSocketConnection,
+    "sentinel": SentinelManagedConnection,
+    "cluster": Connection,
+}
+FORMS = (
+    "redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/socket?db=0, "
+    "sentinel://host:26379,host:26379/service/0 or cluster://host:6379,host:6379"
+)
+
+# What LOCATION says itself, what redis-py keeps for its own parts, and what is not for locks.
+_NOT_OPTIONS = frozenset(
+    ("host", "port", "path", "kwargs", "connection_pool", "event_dispatcher", "himport_registry")
+)
+_PARTS_OF_REDIS_PY = ("maint_notifications", "maintenance_", "oss_cluster", "orig_")
+_OF_ANY_LOCATION = frozenset(("connection_class", "max_connections"))
+_OF_SENTINEL = frozenset(("force_master_ip", "min_other_sentinels", "sentinel_kwargs", "ssl"))
+
+
+def pool_at(location: str, options: Mapping[str, Any], where: str) -> ConnectionPool:
+    """A pool for the server at a location, which connects to nobody yet.
+
+    Raises ``InvalidLockBackend``, which names the entry of ``LOCKS`` by ``where``.
+    """
+    try:
+        address = urlsplit(location)
+        if address.scheme not in CLASSES:
+            raise ValueError("it begins with none of " + ", ".join(f"{one}://" for one in CLASSES))
+        if address.scheme == "sentinel":
+            return _sentinel_pool(address, options)
+        if address.scheme == "cluster":
+            return _cluster_pool(location, address, options)
+        return _pool(location, address, options)
+    except (TypeError, ValueError, ImportError, RedisError) as error:
+        raise InvalidLockBackend(
+            f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; what else a connection "
+            f"needs goes into {where}['OPTIONS']."
+        ) from error
+
+
+def start_nodes(location: str) -> list[tuple[str, int]]:
+    """The nodes of a Cluster that a location names; none for another location.
+
+    Raises ``ValueError``.
+    """
+    address = urlsplit(location)
+    if address.scheme != "cluster":
+        return []
+    hosts = address.netloc.rpartition("@")[2].split(",")
+    return [_host(host, CLUSTER_PORT, "node of the Cluster") for host in hosts]
+
+
+def check_options(options: Mapping[str, Any], own: list[str], location: str, where: str) -> None:
+    """Raise ``InvalidLockBackend`` for an option that neither we nor a connection can take.
+
+    ``own`` are the names of the options that every backend takes.
+    """
+    scheme = location.partition("://")[0]
+    known = option_names(scheme, options.get("connection_class")) if location else frozenset()
+    for name in options:
+        if name not in known:
+            raise InvalidLockBackend(
+                f"{where}['OPTIONS'] does not fit RedisLockBackend: it has no option {name!r}."
+                f"{_advice(name, scheme, [*own, *known], where)} It takes {', '.join(own)}"
+                f"{', and for the connection ' if known else ''}{', '.join(sorted(known))}."
+            )
+
+
+def option_names(scheme: str, connection_class: Any = None) -> frozenset[str]:
+    """What ``OPTIONS`` may hold for a location that begins so, by the names of redis-py."""
+    names = set(_OF_ANY_LOCATION) | parameters(CLASSES.get(scheme, Connection))
+    if scheme == "sentinel":
+        names |= _OF_SENTINEL | parameters(SentinelManagedSSLConnection)
+    if scheme == "cluster":
+        names |= {"ssl"} | parameters(SSLConnection)
+        names.discard("db")
+    if isinstance(connection_class, type):
+        names |= parameters(connection_class)
+    return frozenset(name for name in names - _NOT_OPTIONS if not is_internal(name))
+
+
+def is_internal(name: str) -> bool:
+    """Whether redis-py's pools give this to their own connections."""
+    return name.startswith(_PARTS_OF_REDIS_PY)
+
+
+def parameters(connection_class: type) -> frozenset[str]:
+    """The arguments by name that a connection class and its bases take."""
+    return frozenset(
+        parameter.name
+        for base in connection_class.__mro__
+        if "__init__" in vars(base) and base is not object
+        for parameter in list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+        if parameter.kind is not parameter.VAR_KEYWORD
+    )
+
+
+def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
+    if name in _NOT_OPTIONS and scheme:
+        return " Say it in LOCATION."
+    if name in option_names("sentinel"):
+        if not scheme:
+            return (
+                f" It belongs to a connection: write it in CACHES, or set {where}['LOCATION'] in "
+                f"place of {where}['CACHE']."
+            )
+        return f" A connection to {scheme}:// does not take it; TLS begins with rediss://."
+    near = suggestion(str(name), known)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:
+    if address.scheme == "unix":
+        if not address.path:
+            raise ValueError("it names no path")
+    elif not address.hostname:
+        raise ValueError("it names no host")
+    elif address.path not in {"", "/"}:
+        _database(address.path[1:])
+    return ConnectionPool(**_arguments(parse_url(location), options))
+
+
+def _sentinel_pool(address: SplitResult, options: Mapping[str, Any]) -> SentinelConnectionPool:
+    credentials, _, hosts = address.netloc.rpartition("@")
+    service, _, database = address.path[1:].partition("/")
+    if not service:
+        raise ValueError("it names no service of the Sentinels")
+    url = f"redis://{credentials}@sentinel/{_database(database)}?{address.query}"
+    kwargs = _arguments(parse_url(url), options)
+    del kwargs["host"]
+    of_sentinels = kwargs.pop("sentinel_kwargs", None)
+    manager = Sentinel(
+        [_host(host, SENTINEL_PORT, "Sentinel") for host in hosts.split(",")],
+        min_other_sentinels=int(kwargs.pop("min_other_sentinels", 0)),
+        sentinel_kwargs={
+            **{name: value for name, value in kwargs.items() if name.startswith("socket_")},
+            **(of_sentinels or {}),
+        },
+        **{name: kwargs.pop(name) for name in ("force_master_ip",) if name in kwargs},
+    )
+    return SentinelConnectionPool(unquote(service), manager, **kwargs)
+
+
+def _cluster_pool(
+    location: str, address: SplitResult, options: Mapping[str, Any]
+) -> ConnectionPool:
+    """A pool for the first of the start nodes; the others are connected to in the same way."""
+    (host, port), *_ = start_nodes(location)
+    if address.path not in {"", "/", "/0"}:
+        raise ValueError("a Cluster has one database, and no number of it")
+    credentials = address.netloc.rpartition("@")[0]
+    kwargs = _arguments(parse_url(f"redis://{credentials}@cluster?{address.query}"), options)
+    if to_bool(kwargs.pop("ssl", False)):
+        kwargs.setdefault("connection_class", SSLConnection)
+    return ConnectionPool(**kwargs | {"host": host, "port": port, "db": 0})
+
+
+def _arguments(of_url: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = {**options, **of_url}
+    if (made_by := options.get("connection_class")) is not None:
+        arguments["connection_class"] = (
+            import_string(made_by) if isinstance(made_by, str) else made_by
+        )
+    return arguments
+
+
+def _host(host: str, port: int, what: str) -> tuple[str, int]:
+    one = urlsplit(f"//{host}")
+    if not one.hostname:
+        raise ValueError(f"it names no host of a {what}")
+    return one.hostname, one.port or port
+
+
+def _database(text: str) -> int:
+    if text and not text.isdecimal():
+        raise ValueError(f"{text!r} is no number of a database")
+    return int(text or 0)

@@ -1,0 +1,273 @@
+"""Source of connections: where the server of a backend is, and how redis-py connects to it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import redis.asyncio.connection as aio
+from redis import Redis
+from redis.asyncio.connection import AbstractConnection as AsyncConnection
+from redis.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
+
+from ....conf import LockConfig
+from ....exceptions import InvalidLockBackend
+from ....names import dotted_path
+from ..cluster.slots import Address, owners
+from .caches import pool_of_cache
+from .credentials import for_coroutines
+from .locations import check_options, is_internal, parameters, pool_at, start_nodes
+from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes
+
+__all__ = ["ClusterSource", "Source", "source_of"]
+
+# Time-out (seconds) of a connection whose settings name none.
+TIMEOUT = 5.0
+
+# The asyncio classes of redis-py that connect as its blocking ones do.
+TWINS: dict[Any, type] = {
+    Connection: aio.Connection,
+    SSLConnection: aio.SSLConnection,
+    UnixDomainSocketConnection: aio.UnixDomainSocketConnection,
+    **sentinel_classes(),
+}
+
+# Requests are repeated, connections watched and replies read by ourselves.
+_DONE_OTHERWISE = frozenset(
+    ("retry", "retry_on_timeout", "retry_on_error", "health_check_interval", "decode_responses")
+)
+# Parts of the blocking client that coroutines have no use for.
+_BLOCKING_PARTS = frozenset(
+    ("command_packer", "connection_pool", "event_dispatcher", "himport_registry", "parser_class")
+)
+
+
+def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) -> Source:
+    """The source that an entry of ``LOCKS`` names. Raises ``InvalidLockBackend``.
+
+    ``options`` are those for the connection, ``own`` the names of the backend's other ones.
+    """
+    where = f"LOCKS[{config.alias!r}]"
+    check_options(options, own, config.location, where)
+    if config.location:
+        pool = pool_at(config.location, options, where)
+        entry = f"{where}['LOCATION'], with what stands in {where}['OPTIONS'],"
+    else:
+        pool = pool_of_cache(config.cache, where)
+        entry = f"CACHES[{config.cache!r}], of which {where} makes use,"
+    try:
+        of = "" if config.location else f"cache {config.cache!r}"
+        start = start_nodes(config.location)
+        source = ClusterSource(pool, start, where, of) if start else Source(pool, where, of)
+        source.connection()
+    except (TypeError, ValueError, AttributeError, RedisError) as error:
+        raise InvalidLockBackend(
+            f"{entry} cannot be made a connection of: {type(error).__name__}: {error}."
+        ) from error
+    return source
+
+
+class Source:
+    """A server and database, and the way to connect to them.
+
+    ``where`` and ``at`` are for messages: the entry of the settings, and the address of the server.
+    ``place`` is equal for two sources that lead to the same database. ``without_async`` says why
+    coroutines cannot connect; it is empty where they can.
+    """
+
+    def __init__(self, pool: ConnectionPool, where: str, of: str = "") -> None:
+        # Settings only: no connection is ever taken from it.
+        self.pool = pool
+        kwargs = pool.connection_kwargs
+        self.timeout = float(kwargs.get("socket_timeout") or TIMEOUT)
+        self.database = int(kwargs.get("db") or 0)
+        made_by = pool.connection_class
+        self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
+        address, self.at, self.place = self._found_at(kwargs)
+        self.where = f"{where}, {of or address}"
+        self._refuse_unusable(kwargs)
+        self._async_class = self._twin(kwargs)
+        self.without_async = "" if self._async_class else self._obstacle()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Share no Sentinel client with the parent, one of whose threads may have locked it."""
+        self._sentinels = pool_that_asks_once(self.pool, self.timeout)
+        self._primary = AsyncPrimary(self.pool, self.timeout)
+
+    def connection(self, **other: Any) -> AbstractConnection:
+        """A new connection, not connected yet. ``other`` replaces what the settings say."""
+        kwargs = self._kwargs() | other
+        if self._sentinels is not None:
+            kwargs["connection_pool"] = self._sentinels.connection_kwargs["connection_pool"]
+        connection: AbstractConnection = self.pool.connection_class(**kwargs)
+        return connection
+
+    def async_connection(self) -> AsyncConnection | AbstractConnection:
+        """A new connection for coroutines, not connected yet.
+
+        It is a blocking one, to be connected in a thread, where asyncio has no class that connects
+        in the same way. Raises ``InvalidLockBackend`` where that is no way either.
+        """
+        if self.without_async:
+            raise InvalidLockBackend(self.without_async)
+        if self._async_class is None:
+            return self.connection()
+        kwargs = {
+            name: for_coroutines(value) if name == "credential_provider" else value
+            for name, value in self._set().items()
+            if value or name in parameters(self._async_class)
+        }
+        if isinstance(self.pool, SentinelConnectionPool):
+            kwargs["connection_pool"] = self._primary
+        connection: AsyncConnection = self._async_class(**kwargs)
+        return connection
+
+    def client(self) -> Redis:
+        """A client, to look at the server as a whole."""
+        connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
+        return Redis(connection_pool=ConnectionPool(connection_class=connect))
+
+    def clients(self) -> list[Redis]:
+        """A client for each server that has locks. Raises what redis-py raises."""
+        return [self.client()]
+
+    def _kwargs(self) -> dict[str, Any]:
+        kwargs = {
+            name: value
+            for name, value in self.pool.connection_kwargs.items()
+            if name not in _DONE_OTHERWISE and not is_internal(name)
+        }
+        connect_timeout = kwargs.get("socket_connect_timeout") or self.timeout
+        return kwargs | {
+            "socket_timeout": self.timeout,
+            "socket_connect_timeout": connect_timeout,
+        }
+
+    def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
+        """The location, the part of it that is said to people, and what it has in common."""
+        if isinstance(self.pool, SentinelConnectionPool):
+            service = str(self.pool.service_name)
+            known = [
+                client.connection_pool.connection_kwargs
+                for client in self.pool.sentinel_manager.sentinels
+            ]
+            sentinels = frozenset((one.get("host"), one.get("port")) for one in known)
+            hosts = ",".join(f"{one.get('host')}:{one.get('port')}" for one in known)
+            address = f"sentinel://{hosts}/{service}/{self.database}"
+            return address, f"the Sentinels {hosts}", (sentinels, service, self.database)
+        if path := kwargs.get("path"):
+            place = (str(path), self.database)
+            return f"unix://{path}?db={self.database}", str(path), place
+        if "host" not in kwargs and self.pool.connection_class not in TWINS:
+            # Its class alone knows where it leads.
+            kind = str(self._kind)
+            return kind, kind, (self.pool.connection_class, self.database)
+        host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
+        scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
+        at = f"{host}:{port}"
+        return f"{scheme}://{at}/{self.database}", at, (host.lower(), port, self.database)
+
+    def _refuse_unusable(self, kwargs: Mapping[str, Any]) -> None:
+        """Raise ``InvalidLockBackend`` for connections that threads cannot talk through."""
+        if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
+            raise InvalidLockBackend(
+                f"{self.where}, has a redis_connect_func that is a coroutine function; threads "
+                "call it too. Write an ordinary function."
+            )
+        if issubclass(self._kind, AsyncConnection):
+            raise InvalidLockBackend(
+                f"{self.where}, has a connection_class for coroutines, {dotted_path(self._kind)}. "
+                "Write the one for threads; coroutines use its counterpart by themselves."
+            )
+        if any(one.__module__.partition(".")[0] == "fakeredis" for one in self._kind.__mro__):
+            raise InvalidLockBackend(
+                f"{self.where}, leads to fakeredis, which cannot keep locks. For tests, keep them "
+                "in memory by the fixture locks, or override_locks() of django_redislock.testing; "
+                "the fixture redislock_server starts a real server."
+            )
+
+    def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
+        """The asyncio class that takes all the settings."""
+        twin = TWINS.get(self.pool.connection_class)
+        if twin is None or kwargs.get("redis_connect_func") is not None:
+            return None
+        return None if self._only_blocking(twin) else twin
+
+    def _set(self) -> dict[str, Any]:
+        """The settings, without what is machinery."""
+        return {
+            name: value for name, value in self._kwargs().items() if name not in _BLOCKING_PARTS
+        }
+
+    def _only_blocking(self, twin: type) -> set[str]:
+        """The settings that only the blocking connection knows, and that are not switched off."""
+        return {name for name, value in self._set().items() if value} - parameters(twin)
+
+    def _obstacle(self) -> str:
+        """Why asyncio cannot take over the socket of a blocking connection; empty if it can."""
+        made_by = self.pool.connection_class
+        secure = issubclass(self._kind, SSLConnection)
+        if issubclass(self._kind, AbstractConnection) and not secure:
+            return ""
+        if made_by in TWINS:
+            only = self._only_blocking(TWINS[made_by]) | {"redis_connect_func"} & self._set().keys()
+            what = f"TLS with {', '.join(sorted(only))}"
+        else:
+            what = f"{'TLS with ' if secure else ''}the connection_class {made_by!r}"
+        return (
+            f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
+            f"asyncio connection for {what}. Use lock() without await, or leave that out."
+        )
+
+
+class ClusterSource(Source):
+    """A Cluster, of which some nodes are known to begin with. Its own connections lead to one."""
+
+    def __init__(
+        self, pool: ConnectionPool, start: Sequence[tuple[str, int]], where: str, of: str = ""
+    ) -> None:
+        self.start = list(start)
+        super().__init__(pool, where, of)
+
+    def node_at(self, host: str, port: int) -> Source:
+        """The source of a node of it."""
+        kwargs = self.pool.connection_kwargs | {"host": host, "port": port}
+        pool = ConnectionPool(connection_class=self.pool.connection_class, **kwargs)
+        return Source(pool, self.where)
+
+    def client(self) -> Redis:
+        """A client of a start node that answers, or of the last one."""
+        return self._asked()[1]
+
+    def clients(self) -> list[Redis]:
+        """A client for each server that has locks; for a start node that is in no Cluster."""
+        asked, client = self._asked()
+        try:
+            found = owners(client.execute_command("CLUSTER", "SLOTS"), asked)
+        except ResponseError:
+            return [client]
+        return [self.node_at(*one).client() for one in dict.fromkeys(found) if one]
+
+    def _asked(self) -> tuple[Address, Redis]:
+        for host, port in self.start:
+            client = self.node_at(host, port).client()
+            with suppress(RedisError, OSError):
+                client.ping()
+                break
+        return Address(host, port), client
+
+    def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
+        nodes = ",".join(f"{host}:{port}" for host, port in self.start)
+        place = frozenset((host.lower(), port) for host, port in self.start)
+        return f"cluster://{nodes}", f"the Cluster {nodes}", place

@@ -1,0 +1,1 @@
+"""What wakes those who wait: one connection on which a process hears of turns."""

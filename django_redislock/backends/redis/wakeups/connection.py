@@ -1,0 +1,279 @@
+"""The one connection on which this process hears of hand-overs, for all who wait in it.
+
+A thread reads it while somebody waits. It has a channel for each bucket in which the process has
+waited, so that a script may publish from the slot of the lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ....clock import monotonic
+from ....process import ServiceThread
+from ...waiters import Turn, Waiters
+from ..records import message, text
+from ..sources.source import Source
+from .bell import Bell
+from .channels import Channels
+from .looks import Looks
+from .subscriber import Subscriber
+
+__all__ = ["Wakeups"]
+
+logger = logging.getLogger("django_redislock")
+
+# The thread ends when nobody has waited for so long.
+LINGER = 5.0
+# A link that a firewall dropped in silence is found out by a PING that gets no answer.
+PING_AFTER = 15.0
+PONG_WITHIN = 5.0
+RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Wakeups:
+    """Delivers turns to ``waiters``; a turn that nobody waits for goes to ``return_turn``.
+
+    ``on_lost(name, token)`` is called when a hold of this process was released by force.
+
+    Callers only write things down and ring. All that they share with the thread is changed by one
+    operation at a time, and whoever is interrupted leaves nothing behind that others wait for.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        waiters: Waiters,
+        *,
+        prefix: str,
+        grant_lease: float,
+        return_turn: Callable[[str, str], None],
+        on_lost: Callable[[str, str], None],
+        identity: str = "",
+    ) -> None:
+        self._subscriber = Subscriber(source)
+        # By which others know the process; it makes one up for itself otherwise.
+        self._identity = identity
+        self._waiters = waiters
+        self._prefix = prefix
+        self._grant_lease = grant_lease
+        self._return_turn = return_turn
+        self._on_lost = on_lost
+        self._thread = ServiceThread("django_redislock-wakeups", self._serve, self._has_work)
+        self._bell: Bell | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Be another process, with nobody listening: for a start, and for a forked child."""
+        # As long as a child keeps the socket open, its parent seems to listen, even when dead.
+        self._subscriber.close()
+        if self._bell is not None:
+            self._bell.close()
+        self._bell = None
+        self._thread.reset()
+        self._id = self._identity or os.urandom(8).hex()
+        # How a script reaches this process.
+        self.process = f"p{self._id}"
+        # When the server's clock stood at zero (monotonic), as far as anybody has told.
+        self.clock = -math.inf
+        self._closing = False
+        # When the thread wakes up by itself. Before it has made up its mind everybody rings.
+        self._wake_at = math.inf
+        self._looks = Looks()
+        self.channels = Channels()
+        # The tags of the buckets of which it hears.
+        self.ready = self.channels.ready
+        # Those for which the server was asked on this connection.
+        self._asked: set[str] = set()
+
+    def listen(self, tag: str, timeout: float) -> None:
+        """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
+
+        Raises ``ConnectionError``, and ``NoThread`` where no thread can be started.
+        """
+        if tag not in self.ready:
+            self.channels.wait(tag, timeout, self._start)
+
+    async def alisten(self, tag: str, timeout: float) -> None:
+        """The twin of ``listen``."""
+        if tag not in self.ready:
+            await self.channels.await_(tag, timeout, self._start)
+
+    def _start(self) -> None:
+        self._thread.ensure()
+        self.ring()
+
+    def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
+        """Ask one waiter of the name to look again at that time (monotonic).
+
+        ``clock`` is when the server's clock stood at zero, if that is known.
+        """
+        if clock is not None:
+            self.clock = clock
+        self._looks.set(name, look_at)
+        if look_at < self._wake_at:
+            self.ring()
+
+    def close(self) -> None:
+        """End the thread and its connection."""
+        bell, self._closing = self._bell, True
+        self.ring()
+        if bell is not None and not self._thread.is_current:
+            # Whoever waits yet may have the thread begin anew at once.
+            self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_running()
+
+    def ring(self) -> None:
+        """Have the thread look at what was written down."""
+        bell = self._bell
+        if bell is not None:
+            bell.ring()
+
+    # All below runs in the thread.
+
+    def _has_work(self) -> bool:
+        # Those who wait already have been asked to look again, and want a channel when they do.
+        return bool(self.channels.wanted)
+
+    def _is_needed(self) -> bool:
+        return bool(self._waiters or self.channels.wanted)
+
+    def _serve(self) -> None:
+        self._closing, failures = False, 0
+        self._bell = bell = Bell()
+        try:
+            while not self._closing and self._is_needed():
+                try:
+                    self._connect()
+                    failures = 0
+                    self._hear(bell)
+                except Exception as error:
+                    if not isinstance(error, (RedisError, OSError)):
+                        logger.exception("The wake-up connection failed, and is made anew.")
+                    self._link_broke(error)
+                    bell.hear_also(None)
+                    bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER) - 1)])
+                    failures += 1
+                finally:
+                    self._subscriber.close()
+        finally:
+            bell.close()
+            self._end()
+            self._bell = None
+
+    def _end(self) -> None:
+        self.ready.clear()
+        if self._closing:
+            self.channels.answer(ConnectionError("the lock backend was closed"))
+        self._looks.clear()
+        # Whoever waits yet, or has just begun to, looks again, and so starts the thread again.
+        self._waiters.nudge_all()
+
+    def _link_broke(self, error: Exception) -> None:
+        was_ready = bool(self.ready)
+        self.ready.clear()
+        self.channels.answer(error)
+        if was_ready:
+            # What is published now passes us by: all look again, as soon as they can listen.
+            self._waiters.nudge_all()
+
+    def _connect(self) -> None:
+        self._subscriber.open()
+        self._asked.clear()
+        self._choose_verb()
+
+    def _choose_verb(self) -> None:
+        # A sharded message costs no more where there is one node; servers before 7 have none.
+        self._subscriber.send("SSUBSCRIBE", self._channel(self._prefix))
+        plain = isinstance(self._subscriber.reply(), Exception)
+        self._verb, kind = ("SUBSCRIBE", "p") if plain else ("SSUBSCRIBE", "s")
+        self.process = kind + self._id
+
+    def _channel(self, tag: str) -> str:
+        return f"{tag}:wake:{self._id}"
+
+    def _hear(self, bell: Bell) -> None:
+        """Deliver messages until nobody has waited for a while. Raises when the link breaks."""
+        link = self._subscriber
+        bell.hear_also(link.sock)
+        needed_at, pinged_at = monotonic(), -math.inf
+        while True:
+            self._subscribe()
+            now, heard_at = monotonic(), link.heard_at
+            if self._is_needed():
+                needed_at = now
+            if self._closing or now > needed_at + LINGER:
+                return
+            pinged = pinged_at > heard_at
+            if now > heard_at + PING_AFTER + PONG_WITHIN:
+                raise OSError("the server did not answer a PING")
+            if now > heard_at + PING_AFTER and not pinged:
+                link.send("PING")
+                pinged, pinged_at = True, now
+            ping_at = heard_at + PING_AFTER + (PONG_WITHIN if pinged else 0.0)
+            pause = self._pause(now, min(needed_at + LINGER, ping_at))
+            if bell.wait(pause):
+                for pushed in link.messages():
+                    self._deliver(pushed)
+            now = monotonic()
+            for name, token in self._waiters.take_back(now):
+                self._return_turn(name, token)
+            self._looks.ask(self._waiters, now)
+
+    def _pause(self, now: float, wake_at: float) -> float:
+        # Whoever writes something down from here on rings.
+        self._wake_at = math.inf
+        self._wake_at = min(wake_at, now + self._waiters.check_in(), self._looks.earliest())
+        return max(0.0, self._wake_at - now) + 0.001  # a selector rounds down
+
+    def _subscribe(self) -> None:
+        for tag in self.channels.wanted:
+            if tag in self.ready:
+                self.channels.answer(None, tag)
+            elif tag not in self._asked:
+                self._asked.add(tag)
+                self._subscriber.send(self._verb, self._channel(tag))
+
+    def _deliver(self, pushed: Any) -> None:
+        if isinstance(pushed, Exception):
+            self._refused(pushed)
+        if not isinstance(pushed, list):
+            return  # a PONG, which is a plain string in some protocols
+        kind, tag = text(pushed[0]), text(pushed[1]).removesuffix(self._channel(""))
+        if kind in {"subscribe", "ssubscribe"}:
+            self.ready[tag] = None
+            self.channels.answer(None, tag)
+        elif kind in {"message", "smessage"}:
+            told = message(pushed[2])  # None: of a later release
+            if told and told.turn:
+                self._deliver_turn(told.name, told.token, told.turn)
+            elif told:
+                self._on_lost(told.name, told.token)
+        elif kind == "sunsubscribe":
+            self._unsubscribed(tag)
+
+    def _refused(self, error: Exception) -> None:
+        """The server refuses a channel."""
+        raise error
+
+    def _unsubscribed(self, tag: str) -> None:
+        """The server ends a subscription by itself, as one does that gives the bucket away."""
+        self._asked.discard(tag)
+        self.ready.pop(tag, None)
+
+    def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
+        if not self._waiters.tell(name, token, turn):
+            self._return_turn(name, token)
+            return
+        # The next of them looks when this turn should have ended: nothing else may tell.
+        now = monotonic()
+        self._looks.set(name, max(now, min(self.clock + turn.expires, now + self._grant_lease)))

@@ -1,0 +1,77 @@
+"""The connection on which messages are pushed to this process, for one thread."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from ssl import SSLSocket, SSLWantReadError
+from typing import Any
+
+from ....clock import monotonic
+from ..commands import pack
+from ..sources.source import Source
+from ..wire.driver import open_socket
+from ..wire.parser import Incomplete, incomplete, read
+
+__all__ = ["Subscriber"]
+
+CHUNK = 65536
+
+
+class Subscriber:
+    """Closed at first. What goes wrong raises ``RedisError`` or ``OSError``."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.sock: socket.socket | None = None
+        self._unread = b""
+        # When anything came last (monotonic).
+        self.heard_at = 0.0
+
+    def open(self) -> None:
+        """Connect. RESP2 delivers messages as replies."""
+        connection = self._source.connection(protocol=2, health_check_interval=0)
+        open_socket(connection, self._source.timeout, self._keep)
+        self._unread, self.heard_at = b"", monotonic()
+
+    def _keep(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def close(self) -> None:
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            sock.close()
+
+    def send(self, *words: str) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(self._source.timeout)
+            self.sock.sendall(pack(*words))
+
+    def reply(self) -> Any:
+        """Wait for the reply to the only command that was sent."""
+        (reply,), self._unread = read(self._unread, 1, self._received)
+        return reply
+
+    def messages(self) -> Iterator[Any]:
+        """What has come, without waiting for more."""
+        sock, may_be_more = self.sock, True
+        if sock is not None and sock.gettimeout() != 0:
+            sock.settimeout(0)
+        with suppress(BlockingIOError, SSLWantReadError):
+            while may_be_more:
+                data = self._received()
+                self._unread += data
+                self.heard_at = monotonic()
+                # Nobody rings for what TLS has read ahead.
+                may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
+                with suppress(Incomplete):
+                    while self._unread:
+                        (message,), self._unread = read(self._unread, 1, incomplete)
+                        yield message
+
+    def _received(self) -> bytes:
+        data = self.sock.recv(CHUNK) if self.sock is not None else b""
+        if not data:
+            raise ConnectionError("the server closed the wake-up connection")
+        return data

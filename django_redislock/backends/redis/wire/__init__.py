@@ -1,0 +1,1 @@
+"""Connections to one server: commands go out, replies come back."""

@@ -1,0 +1,149 @@
+"""One open connection of an event loop: requests go out at once, replies come in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError, RedisError
+
+from ..errors import is_worth_a_retry
+from ..sources.source import Source
+from .async_driver import let_go, open_transport
+from .driver import error_of
+from .resp import INCOMPLETE, ErrorReply, Push, new_reader
+
+__all__ = ["AsyncLink", "Request"]
+
+
+class Request:
+    """Commands that a task has sent together, and waits for the replies of."""
+
+    __slots__ = (
+        *("again", "commands", "deadline", "future", "link", "replies", "sent_at"),
+        "unknown_script",
+    )
+
+    def __init__(
+        self, commands: Sequence[bytes], future: asyncio.Future[None], deadline: float
+    ) -> None:
+        self.commands = commands
+        self.future = future
+        self.deadline = deadline
+        self.replies: list[Any] = []
+        self.link: AsyncLink | None = None
+        self.sent_at = 0.0
+        self.again = False
+        self.unknown_script = False
+
+    def fail(self, error: Exception) -> None:
+        """Raise the error in the task, unless it has its replies or waits no more."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class AsyncLink(asyncio.Protocol):
+    """A connection that ends when anything goes wrong; ``on_end(link, error)`` says so, once.
+
+    A request whose task waits no more keeps its place, so that each reply finds its own request.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_end: Callable[[AsyncLink, Exception], None]
+    ) -> None:
+        self.unanswered: deque[Request] = deque()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self._loop = loop
+        self._on_end = on_end
+        self._reader = new_reader()
+        self._connection: Any = None
+        self._transport: asyncio.Transport | None = None
+        self._unsent: list[bytes] = []
+        # Whether a step is under way. One that was interrupted by an exception from outside leaves
+        # the order of the replies in doubt.
+        self._in_step = False
+
+    async def open(self, source: Source) -> None:
+        """Connect as redis-py does. Raises what redis-py raises."""
+        self._connection = source.async_connection()
+        await open_transport(self._connection, self)
+
+    def send(self, request: Request, now: float) -> None:
+        """Send the commands of a request behind those of all others."""
+        if self._in_step or self._transport is None:
+            self.end(RedisConnectionError("A request was interrupted while it was sent."))
+            return
+        self._in_step = True
+        request.link = self
+        request.sent_at = now
+        commands = request.commands
+        data = commands[0] if len(commands) == 1 else b"".join(commands)
+        alone = not self.unanswered
+        self.unanswered.append(request)
+        if alone and not self._unsent:
+            self._transport.write(data)
+        else:
+            # What many tasks send in one turn of the loop leaves in one piece.
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(data)
+        self._in_step = False
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if self._transport is not None:
+            self._transport.write(b"".join(unsent))
+
+    def end(self, error: Exception) -> None:
+        """Close the connection. Nothing that it says afterwards is heard."""
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.abort()
+        self._on_end(self, error)
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        if self._in_step:
+            self.end(RedisConnectionError("A reply was interrupted while it was read."))
+            return
+        self._in_step = True
+        try:
+            self._read(data)
+        except (RedisError, ValueError, IndexError) as error:
+            self.end(RedisConnectionError(f"The server sent what is no reply: {error!r}"))
+        self._in_step = False
+
+    def _read(self, data: bytes) -> None:
+        self._reader.feed(data)
+        gets, unanswered = self._reader.gets, self.unanswered
+        while (reply := gets()) is not INCOMPLETE:
+            if reply.__class__ is Push:
+                continue
+            request = unanswered[0]
+            if reply.__class__ is ErrorReply:
+                reply = error_of(str(reply))
+                if is_worth_a_retry(reply):
+                    self.end(reply)
+                    return
+                request.unknown_script |= isinstance(reply, NoScriptError)
+            request.replies.append(reply)
+            if len(request.replies) == len(request.commands):
+                # In this order: a request that was interrupted here is still found.
+                if not request.future.done():
+                    request.future.set_result(None)
+                unanswered.popleft()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        let_go(self._connection)
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._on_end(self, RedisConnectionError(f"Connection closed by server. {error or ''}"))

@@ -1,0 +1,248 @@
+"""The way to a server for coroutines: in each event loop one connection that all tasks share."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+    NoScriptError,
+    TimeoutError as RedisTimeoutError,
+)
+
+from ....process import process
+from ..scripts import with_text
+from ..sources.source import Source
+from .async_links import AsyncLink, Request
+from .replies import Replies
+
+__all__ = ["AsyncWire"]
+
+# Larger batches (bytes) would hold up the short commands behind them.
+BATCH = 65536
+
+# How long (seconds) a loop that ends waits for a connection to be closed.
+CLOSED_WITHIN = 1.0
+
+# What a forked child must neither use nor close: it shares the selector with its parent.
+_left_to_parent: list[object] = []
+
+
+class AsyncWire:
+    """Exchanges commands and replies with a server, for the tasks of all event loops."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
+
+    async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
+        """Send commands in one go; return their replies.
+
+        Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
+        within the time-out of the connection where that is shorter.
+        """
+        process.look()
+        loop = asyncio.get_running_loop()
+        connections = self._loops.get(loop)
+        if connections is None:
+            connections = await self._begin(loop)
+        first = commands[0]
+        if len(first) > BATCH or (len(commands) > 1 and sum(map(len, commands)) > BATCH):
+            return await connections.for_batches.exchange(commands, within)
+        return await connections.for_all.exchange(commands, within)
+
+    async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
+        # The connections lead back to their loop: weak references would keep both for ever.
+        for other in list(self._loops):
+            if other.is_closed():
+                self._loops.pop(other, None)
+        connections = self._loops[loop] = _LoopConnections(self.source, loop)
+        await anext(connections.closer)
+        return connections
+
+    def close(self) -> None:
+        """Close the connections; those of other threads' loops as soon as these get to it."""
+        for loop, connections in list(self._loops.items()):
+            with suppress(RuntimeError):  # the loop is closed, and they with it
+                loop.call_soon_threadsafe(connections.close)
+
+    def forget(self) -> None:
+        """Leave all connections to the parent after a fork."""
+        _left_to_parent.append(self._loops)
+        self._loops = {}
+
+
+class _LoopConnections:
+    """The connections of one event loop, which are closed when it ends."""
+
+    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        self.for_all = _SharedConnection(source, loop)
+        self.for_batches = _SharedConnection(source, loop)
+        self.closer = self._close_with_loop()
+
+    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+        # A loop closes its unfinished async generators before it ends, and tells nobody else.
+        try:
+            yield
+        finally:
+            await self.for_all.aclose()
+            await self.for_batches.aclose()
+
+    def close(self) -> None:
+        self.for_all.close()
+        self.for_batches.close()
+
+
+class _SharedConnection:
+    """A connection that opens itself when there is a request, and again when it has broken."""
+
+    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        self._source = source
+        self._loop = loop
+        self._timeout = source.timeout
+        # Every request whose task waits for it, in the order in which they came.
+        self._requests: dict[Request, None] = {}
+        self._link: AsyncLink | None = None
+        self._opening: asyncio.Task[None] | None = None
+        # One timer for the earliest deadline of all requests.
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = math.inf
+
+    async def exchange(self, commands: Sequence[bytes], within: float | None) -> Replies:
+        """Send commands and return their replies, also to scripts that the server had forgotten."""
+        loop = self._loop
+        now = loop.time()
+        limit = self._timeout if within is None or within > self._timeout else within
+        request = Request(commands, loop.create_future(), now + limit)
+        self._requests[request] = None
+        try:
+            if self._link is not None:
+                self._link.send(request, now)
+            else:
+                self._open()
+            if request.deadline < self._rings_at:
+                self._ring_at(request.deadline)
+            await request.future
+        finally:
+            self._requests.pop(request, None)
+        if request.unknown_script:
+            await self._send_texts(request)
+        return Replies(request.replies, request.again)
+
+    async def _send_texts(self, request: Request) -> None:
+        places = [
+            place for place, reply in enumerate(request.replies) if isinstance(reply, NoScriptError)
+        ]
+        texts = [with_text(request.commands[place]) for place in places]
+        replies, again = await self.exchange(texts, request.deadline - self._loop.time())
+        for place, reply in zip(places, replies, strict=True):
+            request.replies[place] = reply
+        request.again |= again
+
+    # The connection opens and ends.
+
+    def _open(self) -> None:
+        if self._opening is None or self._opening.done():
+            self._opening = self._loop.create_task(self._open_link())
+            self._opening.add_done_callback(self._opened)
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        if opening.cancelled() or opening.exception() is None:
+            return
+        # An exception from outside, meant for another, came here: what it cut off begins anew.
+        if self._link is not None:
+            self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
+        elif self._requests:
+            self._open()
+
+    async def _open_link(self) -> None:
+        link = AsyncLink(self._loop, self._ended)
+        try:
+            await link.open(self._source)
+        except asyncio.CancelledError:
+            self._fail_all(RedisConnectionError("The connection was closed while it was opened."))
+            raise
+        except Exception as error:  # noqa: BLE001 - those who wait for the connection get it
+            self._fail_all(error)
+            return
+        self._link, self._opening = link, None
+        now = self._loop.time()
+        for request in [*self._requests]:
+            if not request.future.done():
+                # A token makes it safe to send again what the last connection may have delivered.
+                request.again = request.link is not None
+                request.replies = []
+                link.send(request, now)
+
+    def _ended(self, link: AsyncLink, error: Exception) -> None:
+        if link is not self._link:
+            return
+        self._link = None
+        for request in [*self._requests]:
+            if request.again:
+                request.fail(error)
+        if not all(request.future.done() for request in [*self._requests]):
+            self._open()
+
+    def _fail_all(self, error: Exception) -> None:
+        for request in [*self._requests]:
+            request.fail(_copy_of(error))
+
+    # Deadlines.
+
+    def _ring_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._ring)
+        self._rings_at = when
+
+    def _ring(self) -> None:
+        self._timer, self._rings_at = None, math.inf
+        now, next_at = self._loop.time(), math.inf
+        for request in [*self._requests]:
+            if request.future.done():
+                continue
+            if request.deadline <= now:
+                request.fail(RedisTimeoutError("The server did not answer in time."))
+            else:
+                next_at = min(next_at, request.deadline)
+        if self._link is not None and self._link.unanswered:
+            silent_until = self._link.unanswered[0].sent_at + self._timeout
+            if silent_until <= now:
+                self._link.end(RedisTimeoutError("The server did not answer in time."))
+            else:
+                next_at = min(next_at, silent_until)
+        if next_at < self._rings_at:
+            self._ring_at(next_at)
+
+    # The end.
+
+    def close(self) -> None:
+        """Close the connection; requests under way are sent again on another one."""
+        if self._link is not None:
+            self._link.end(RedisConnectionError("The lock backend was closed."))
+
+    async def aclose(self) -> None:
+        """Close the connection, and return when it is closed. For the end of the loop."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait([self._opening], timeout=CLOSED_WITHIN)
+        if (link := self._link) is not None:
+            self.close()
+            await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
+
+
+def _copy_of(error: Exception) -> Exception:
+    """The same error for one task: an object for all would collect the traceback of each."""
+    try:
+        twin = copy.copy(error)
+    except TypeError:  # its class cannot be made of its arguments
+        return error
+    twin.__cause__ = error.__cause__
+    return twin

@@ -1,0 +1,173 @@
+"""One blocking connection, for one caller after the other."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from ssl import SSLWantReadError
+from typing import Any
+
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+    NoScriptError,
+    TimeoutError as RedisTimeoutError,
+)
+
+from ....clock import monotonic
+from ..errors import as_redis_error, is_worth_a_retry
+from ..scripts import with_text
+from ..sources.source import Source
+from .driver import open_socket
+from .parser import read
+
+__all__ = ["Link"]
+
+# A connection that was used so short a time ago (seconds) is taken to be open still.
+FRESH = 0.05
+
+CHUNK = 65536
+
+# A whole number, as such or as text, and nothing after it.
+_SHORT = re.compile(rb":(-?[0-9]+)\r\n|\$([0-9]+)\r\n([0-9]+)\r\n").fullmatch
+
+
+class Link:
+    """Opens itself when it is used. One caller has it at a time; see ``Node``.
+
+    An exception may end an exchange anywhere. So the link counts as dirty from before the first
+    byte is sent until every reply was read, and whoever uses a dirty one connects anew.
+    """
+
+    __slots__ = ("_deadline", "_source", "_timeout", "clean", "retired", "sock", "used_at")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.sock: socket.socket | None = None
+        self.clean = False
+        # When its last exchange began.
+        self.used_at = 0.0
+        # Another link stands in its place.
+        self.retired = False
+        # The time-out that the socket has now.
+        self._timeout = -1.0
+        self._deadline = 0.0
+
+    def exchange(self, commands: Sequence[bytes], within: float) -> list[Any]:
+        """Send commands in one go; return their replies, in which errors stand in their places.
+
+        Raises ``RedisError``; ``TimeoutError`` when the replies are not there ``within`` seconds.
+        """
+        now = monotonic()
+        self._deadline = now + within
+        sock, clean, idle = self.sock, self.clean, now - self.used_at
+        self.used_at, self.clean = now, False
+        try:
+            if sock is None or idle > FRESH or not clean:
+                sock = self._opened(clean)
+            elif within != self._timeout:
+                sock.settimeout(within)
+                self._timeout = within
+            sock.sendall(commands[0] if len(commands) == 1 else b"".join(commands))
+            data = sock.recv(CHUNK)
+            replies: list[Any]
+            found = _SHORT(data) if len(commands) == 1 else None
+            # What most commands are answered with; to call the parser takes longer than this.
+            if found and found[1]:
+                replies, rest = [int(found[1])], b""
+            elif found and len(found[3]) == int(found[2]):
+                replies, rest = [found[3]], b""
+            else:
+                replies, rest = self._read(data, commands)
+            # A message that answers nothing may have come with them, and not be complete.
+            self.clean = not rest
+        except OSError as error:
+            raise as_redis_error(error) from error
+        finally:
+            if not self.clean:
+                self.close()
+        return replies
+
+    def _read(self, data: bytes, commands: Sequence[bytes]) -> tuple[list[Any], bytes]:
+        replies, rest = read(data, len(commands), self._more)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                self._look_at_errors(commands, replies)
+                break
+        return replies, rest
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.clean = False
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+    __del__ = close
+
+    def retire(self) -> None:
+        """End what a caller may be doing with it. For a link that does not come back."""
+        self.retired = True
+        if self.sock is not None:
+            # Not close(): the number of the socket could be given to another one before the other
+            # thread is out of it. And not the one of SSLSocket, which would read on without TLS.
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def _opened(self, clean: bool) -> socket.socket:
+        sock = self.sock
+        if sock is None or not clean or not _is_open(sock):
+            self.close()
+            open_socket(self._source.connection(), self._left(), self._keep)
+            sock = self._connected()
+        if self.retired:
+            self.close()
+            raise RedisConnectionError("The connection was given up.")
+        self._timeout = self._left()
+        sock.settimeout(self._timeout)
+        return sock
+
+    def _keep(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def _connected(self) -> socket.socket:
+        if self.sock is None:
+            raise RedisConnectionError("The connection was closed while it was in use.")
+        return self.sock
+
+    def _left(self) -> float:
+        left = self._deadline - monotonic()
+        if left <= 0:
+            raise RedisTimeoutError("The server did not answer in time.")
+        return left
+
+    def _more(self) -> bytes:
+        sock, self._timeout = self._connected(), self._left()
+        sock.settimeout(self._timeout)
+        data = sock.recv(CHUNK)
+        if not data:
+            raise RedisConnectionError("The server closed the connection.")
+        return data
+
+    def _look_at_errors(self, commands: Sequence[bytes], replies: list[Any]) -> None:
+        """Send the scripts that the server has forgotten, and raise what is no reply."""
+        for place, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                self._connected().sendall(with_text(commands[place]))
+                (reply,), _ = read(b"", 1, self._more)  # noqa: PLW2901 - its reply now
+                replies[place] = reply
+            if isinstance(reply, Exception) and is_worth_a_retry(reply):
+                raise reply
+
+
+def _is_open(sock: socket.socket) -> bool:
+    """Whether the other end has neither closed the connection nor sent what nobody asked for."""
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except (BlockingIOError, SSLWantReadError):
+        return True
+    except OSError:
+        return False
+    return False

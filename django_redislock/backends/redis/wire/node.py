@@ -1,0 +1,202 @@
+"""An address, with the connections of this process to it and what is known of them."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from functools import partial
+from os import getpid
+from threading import get_ident
+from typing import Any
+
+from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
+
+from ....clock import monotonic
+from ....process import ServiceThread, process
+from ..errors import is_worth_a_retry
+from ..sources.source import Source
+from .async_wire import AsyncWire
+from .links import Link
+from .replies import Replies
+
+__all__ = ["AT_ONCE", "Node"]
+
+# A burst of threads queues here for a moment instead of opening a connection each.
+AT_ONCE = 32
+
+# Whoever waits for a connection looks again this often (seconds), in case a caller that was
+# interrupted has rung for nobody.
+LOOK_AGAIN = 0.1
+
+# A link that has been out for its time-out and this much longer (seconds), and has been missed this
+# often, was lost by an interruption. The number is for a process that was suspended meanwhile.
+LOST_AFTER = 2.0
+MISSED = 4
+
+# Connections of our own threads are closed when they have not been used for this long (seconds).
+SPARES_KEPT = 60.0
+
+# Enters no Python function.
+_replies = partial(tuple.__new__, Replies)
+
+
+class Node:
+    """Sends commands for all threads of the process; every one of them is safe to send twice.
+
+    The free list is itself the bound: there are ``AT_ONCE`` links, and whoever uses one has taken
+    it from there. An exception may come between any two steps of a caller. At worst its link is in
+    nobody's hands; ``mend`` finds that out. It never is in the hands of two.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._timeout = source.timeout
+        self.async_wire = AsyncWire(source)
+        self.aexchange = self.async_wire.aexchange
+        self._begin()
+
+    def _begin(self) -> None:
+        self._links = dict.fromkeys(Link(self.source) for _ in range(AT_ONCE))
+        self._free = deque(self._links)
+        # The bells of those who wait for a link, in the order in which they came.
+        self._line: deque[queue.SimpleQueue[None]] = deque()
+        # Our own threads do not wait: each may have one link more.
+        self._spares: dict[int, Link] = {}
+        # Of each link that is out: when its last exchange began, since when that has been so, and
+        # how often it was missed.
+        self._missed: dict[Link, tuple[float, float, int]] = {}
+
+    def exchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
+        """Send commands in one go; return their replies.
+
+        Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
+        within the time-out of the connection where that is shorter.
+        """
+        if getpid() != process.pid:
+            process.look()
+        limit = self._timeout if within is None or within > self._timeout else within
+        free = self._free
+        try:
+            link = self._wait_for_link(within or limit) if self._line else free.pop()
+        except IndexError:
+            # A burst of callers is no fault of the server: whoever has time waits for its turn.
+            link = self._wait_for_link(within or limit)
+        try:
+            result: Replies = _replies((link.exchange(commands, limit), False))
+        except RedisError as error:
+            if not is_worth_a_retry(error):
+                raise
+            left = link.used_at + limit - monotonic()
+            if left <= 0:
+                raise
+            result = Replies(self._exchange_again(link, commands, left), True)
+        finally:
+            # Once, whatever interrupts it: a link that is given back twice has two users.
+            if link in self._links:
+                free.append(link)
+                if self._line:
+                    self._ring()
+        return result
+
+    def _exchange_again(self, link: Link, commands: Sequence[bytes], left: float) -> list[Any]:
+        if not link.retired:
+            return link.exchange(commands, left)
+        other = Link(self.source)
+        try:
+            return other.exchange(commands, left)
+        finally:
+            other.close()
+
+    def _wait_for_link(self, limit: float) -> Link:
+        """A link, as soon as it is the caller's turn to have one."""
+        me, free, line = get_ident(), self._free, self._line
+        if me in ServiceThread.own:
+            with suppress(IndexError):
+                return free.pop()
+            return self._spares.setdefault(me, Link(self.source))
+        deadline = monotonic() + limit
+        # Made when it is needed: gevent may replace the module after a fork.
+        bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        line.append(bell)
+        try:
+            rung = len(free) >= len(line)
+            while True:
+                if rung:
+                    with suppress(IndexError):
+                        return free.pop()
+                    if bell not in line:
+                        line.appendleft(bell)
+                left = deadline - monotonic()
+                if left <= 0:
+                    raise RedisTimeoutError(
+                        f"All {AT_ONCE} connections to {self.source.where} were in use."
+                    )
+                rung = True
+                with suppress(queue.Empty):
+                    bell.get(timeout=min(left, LOOK_AGAIN))
+        finally:
+            with suppress(ValueError):
+                line.remove(bell)
+            self._ring()
+
+    def _ring(self) -> None:
+        """Tell whoever is first in line that a link is free."""
+        if self._free:
+            with suppress(IndexError):  # there is nobody any more
+                self._line.popleft().put(None)
+
+    def node_of(self, bucket: int) -> Hashable:
+        """The same for all buckets: this node has them."""
+        return None
+
+    def mend(self) -> None:
+        """Replace the links that interrupted callers have lost.
+
+        For one thread of our own to call, about twice a second while the locks are in use.
+        """
+        now = monotonic()
+        free = dict.fromkeys(list(self._free))
+        for link in list(self._links):
+            if link in free:
+                self._missed.pop(link, None)
+                continue
+            used_at, since, times = self._missed.get(link, (link.used_at, now, 0))
+            if used_at != link.used_at:
+                used_at, since, times = link.used_at, now, 0
+            self._missed[link] = used_at, since, times + 1
+            if times + 1 >= MISSED and now - since > self._timeout + LOST_AFTER:
+                self._replace(link)
+        for me, spare in list(self._spares.items()):
+            if me not in ServiceThread.own and now - spare.used_at > SPARES_KEPT:
+                self._spares.pop(me, None)
+                spare.close()
+
+    def _replace(self, link: Link) -> None:
+        link.retire()
+        self._missed.pop(link, None)
+        self._links.pop(link, None)
+        with suppress(ValueError):  # it came back just now
+            self._free.remove(link)
+        new = Link(self.source)
+        self._links[new] = None
+        self._free.appendleft(new)
+        self._ring()
+
+    def close(self) -> None:
+        """Close the connections of coroutines, and those of threads that are not in use."""
+        self.async_wire.close()
+        for _ in range(len(self._free)):
+            with suppress(IndexError):
+                link = self._free.pop()
+                link.close()
+                self._free.appendleft(link)
+
+    def after_fork(self) -> None:
+        """Leave all connections to the parent, and close what was inherited of them."""
+        for link in [*self._links, *self._spares.values()]:
+            # Whatever the parent's threads were doing with it, none of them runs here.
+            link.close()
+        self.async_wire.forget()
+        self._begin()

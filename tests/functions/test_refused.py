@@ -1,0 +1,90 @@
+"""What cannot be under a lock, or not like this, is an error that says what to write."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from django_redislock import LockNotAcquired
+from django_redislock.functions.decorator import locked
+from tests.views.requests import holds
+
+
+def test_a_coroutine_that_a_plain_function_returns_is_refused() -> None:
+    async def import_feed() -> None:
+        raise AssertionError("it ran, and the lock was released before")
+
+    @locked("feed", using="memory")
+    def passed_on() -> Any:
+        return import_feed()
+
+    with pytest.raises(TypeError, match=r"passed_on returned a coroutine, which would not run und"):
+        passed_on()
+    assert holds("feed", "memory") == 0
+
+
+def test_decorated_without_a_name_it_says_what_to_write() -> None:
+    @locked
+    def import_feed(feed_id: int) -> None: ...
+
+    for call in (import_feed, partial(import_feed, 7)):
+        with pytest.raises(
+            TypeError, match=r'needs the name of the lock: @locked\("feed:{feed_id}'
+        ):
+            call()
+
+
+def test_a_class_is_no_function() -> None:
+    with pytest.raises(TypeError, match="@locked decorates a function, not <class"):
+        locked("feed")(int)
+
+
+async def later(error: LockNotAcquired) -> None: ...
+
+
+async def name_later() -> str:
+    return "feed"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_busy": "wait"}, "on_busy must be 'raise', 'skip', 'retry' or a callable, not 'wait'"),
+        ({"on_busy": None}, "on_busy must be 'raise', 'skip', 'retry' or a callable, not None"),
+        ({"default": 1}, "default is what a skipped call returns: it needs on_busy='skip'"),
+        ({"wait": -1}, "wait must be 0 or more seconds, not -1"),
+        ({"lease": 0}, "lease must be"),
+        ({"max_hold": "1"}, "max_hold must be"),
+        ({"limit": 0}, "limit must be a whole number of 1 or more, not 0"),
+        ({"limit": 2, "shared": True}, "limit and shared exclude each other"),
+        ({"on_lost": "tell"}, "on_lost must be a callable that gets the handle, not 'tell'"),
+        ({"min_hold": "5"}, "min_hold must be a number of seconds or a timedelta, not '5'"),
+        ({"min_hold": 5, "reentrant": True}, "min_hold and reentrant exclude each other"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_when_decorating(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        locked("feed", **options)
+
+
+def plain() -> None: ...
+
+
+def test_a_plain_function_has_no_coroutine_functions_around_it() -> None:
+    with pytest.raises(TypeError, match="is not a coroutine function: its name and on_busy cannot"):
+        locked("feed", on_busy=later)(plain)
+    with pytest.raises(TypeError, match="is not a coroutine function"):
+        locked(name_later)(plain)
+
+
+def test_a_field_that_the_function_lacks_is_refused_when_decorating() -> None:
+    with pytest.raises(
+        ValueError, match=r"mentions {feed}, which is not an argument of .*import_feed\(x\)\."
+    ):
+
+        @locked("feed:{feed}")
+        def import_feed(x: int) -> None: ...

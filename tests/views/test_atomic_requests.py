@@ -1,0 +1,262 @@
+"""``locked_view`` takes over ATOMIC_REQUESTS: lock, atomic, view, last check, commit, release."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection, connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views.generic import View
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from django_redislock import LockedViewMixin, LockLost, lock, locked_view
+from django_redislock.signals import lock_released
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def is_free(name: str) -> bool:
+    answers: list[bool] = []
+
+    def ask() -> None:
+        other = lock(name)
+        answers.append(other.acquire(wait=0))
+        if answers[0]:
+            other.release()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def write(request: Any) -> HttpResponse:
+    Group.objects.create(name="written")
+    depth = len(connection.savepoint_ids) + connection.in_atomic_block
+    return HttpResponse(f"in {depth}")
+
+
+@locked_view("sale")
+def sale(request: HttpRequest) -> HttpResponse:
+    return write(request)
+
+
+@locked_view("sale")
+def fails(request: HttpRequest) -> HttpResponse:
+    write(request)
+    raise ZeroDivisionError
+
+
+@locked_view("sale")
+def loses(request: HttpRequest) -> HttpResponse:
+    response = write(request)
+    held: Any = request.lock  # type: ignore[attr-defined]
+    assert held.backend.force_release(held.name, held.token)
+    with pytest.raises(LockLost):
+        held.extend()
+    return response
+
+
+@transaction.non_atomic_requests
+@locked_view("sale")
+def not_atomic_above(request: HttpRequest) -> HttpResponse:
+    return write(request)
+
+
+@locked_view("sale")
+@transaction.non_atomic_requests
+def not_atomic_below(request: HttpRequest) -> HttpResponse:
+    return write(request)
+
+
+def hides(view: Any) -> Any:
+    def plain(request: HttpRequest) -> HttpResponse:
+        response: HttpResponse = view(request)
+        return response
+
+    return plain
+
+
+@locked_view("sale", methods=["DELETE"])
+def unlocked(request: HttpRequest) -> HttpResponse:
+    return write(request)
+
+
+class Mixed(LockedViewMixin, View):
+    lock_name = "sale"
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return write(request)
+
+
+@method_decorator(locked_view("sale"), name="dispatch")
+class Decorated(View):
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return write(request)
+
+
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class NotAtomicClass(Decorated):
+    pass
+
+
+@method_decorator(locked_view("sale"), name="dispatch")
+class Rest(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Any) -> Response:
+        return Response(write(request).content.decode())
+
+    def put(self, request: Any) -> Response:
+        write(request)
+        raise ZeroDivisionError
+
+
+@locked_view("sale")
+async def coroutine(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ran")
+
+
+@method_decorator(locked_view("sale"), name="dispatch")
+class CoroutineClass(View):
+    async def post(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("ran")
+
+
+urlpatterns = [
+    path("sale/", sale),
+    path("fails/", fails),
+    path("loses/", loses),
+    path("above/", not_atomic_above),
+    path("below/", not_atomic_below),
+    path("hidden/", hides(sale)),
+    path("unlocked/", unlocked),
+    path("mixed/", Mixed.as_view()),
+    path("decorated/", Decorated.as_view()),
+    path("not-atomic-class/", NotAtomicClass.as_view()),
+    path("rest/", Rest.as_view()),
+    path("coroutine/", coroutine),
+    path("coroutine-class/", CoroutineClass.as_view()),
+]
+
+
+@pytest.fixture(autouse=True)
+def _urls(settings):
+    settings.ROOT_URLCONF = __name__
+
+
+@pytest.fixture
+def _atomic_requests(monkeypatch):
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
+
+
+@pytest.fixture
+def at_release():
+    """Whether a transaction was open when the lock was released, for each release."""
+    open_then: list[bool] = []
+
+    def note(**kwargs: Any) -> None:
+        open_then.append(connection.in_atomic_block)
+
+    lock_released.connect(note)
+    yield open_then
+    lock_released.disconnect(note)
+
+
+def count() -> int:
+    return Group.objects.filter(name="written").count()
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+@pytest.mark.parametrize("url", ["sale", "unlocked", "mixed", "decorated", "rest", "hidden"])
+def test_the_view_runs_in_one_transaction(url):
+    response = Client().post(f"/{url}/")
+    assert "in 1" in response.content.decode()
+    assert count() == 1
+    assert is_free("sale")
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+@pytest.mark.parametrize("url", ["sale", "mixed", "decorated", "rest", "hidden"])
+def test_and_the_lock_is_released_after_the_commit(url, at_release):
+    Client().post(f"/{url}/")
+    assert at_release == [False]
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+def test_the_lock_is_taken_before_the_transaction_begins(monkeypatch):
+    begun_free: list[bool] = []
+    enter = transaction.Atomic.__enter__
+
+    def enter_and_ask(self: Any) -> None:
+        begun_free.append(is_free("sale"))
+        enter(self)
+
+    monkeypatch.setattr(transaction.Atomic, "__enter__", enter_and_ask)
+    Client().post("/sale/")
+    assert begun_free[0] is False
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+@pytest.mark.parametrize(("method", "url"), [("POST", "fails"), ("PUT", "rest")])
+def test_an_error_rolls_back(method, url, at_release):
+    Client(raise_request_exception=False).generic(method, f"/{url}/")
+    assert count() == 0
+    assert at_release == [False]
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+def test_a_lock_that_was_lost_rolls_back():
+    with pytest.raises(LockLost):
+        Client().post("/loses/")
+    assert count() == 0
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+@pytest.mark.parametrize("url", ["above", "below", "not-atomic-class"])
+def test_a_view_that_is_marked_non_atomic_stays_so(url):
+    assert Client().post(f"/{url}/").content == b"in 0"
+    assert count() == 1
+
+
+@pytest.mark.parametrize("url", ["sale", "mixed", "decorated"])
+def test_without_the_setting_there_is_no_transaction(url):
+    assert Client().post(f"/{url}/").content == b"in 0"
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+@pytest.mark.parametrize("url", ["coroutine", "coroutine-class"])
+async def test_coroutine_views_are_refused_as_django_refuses_them(url):
+    with pytest.raises(RuntimeError, match="ATOMIC_REQUESTS with async views"):
+        await AsyncClient().post(f"/{url}/")
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+def test_every_database_that_has_it(monkeypatch):
+    inside: list[bool] = []
+
+    @locked_view("sale")
+    def view(request: HttpRequest) -> HttpResponse:
+        inside.extend(connections[alias].in_atomic_block for alias in ("default", "postgresql"))
+        return HttpResponse()
+
+    for alias in ("default", "postgresql"):
+        monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr("tests.views.test_atomic_requests.urlpatterns", [path("x/", view)])
+    from django.urls import clear_url_caches
+
+    clear_url_caches()
+    try:
+        Client().post("/x/")
+    finally:
+        clear_url_caches()
+    assert inside == [True, True]
