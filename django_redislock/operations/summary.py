@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..backends.base import BaseLockBackend
+from ..clock import wall_time
 from ..figures.tallies import Slot
 from .asking import ask_all
 from .found import Found, state_of
@@ -97,7 +97,7 @@ def _rate(slots: Sequence[Slot]) -> float | None:
     if not latest:
         return None
     acquired = sum(tally.acquired for slot in latest for tally in slot.tallies.values())
-    return acquired / max(time.time() - latest[0].start, 1.0)
+    return acquired / max(wall_time() - latest[0].start, 1.0)
 
 
 def _sum(parts: Sequence[Summary]) -> Summary:

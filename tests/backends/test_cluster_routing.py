@@ -17,8 +17,7 @@ from redis.exceptions import (
 from django_redislock.backends.redis.cluster.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
-from django_redislock.backends.redis.overview import hour
-from django_redislock.backends.redis.scripts import ACQUIRE, with_text
+from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.wire.driver import error_of
 
 ASKED = Address("here", 7000)
@@ -37,7 +36,7 @@ def test_the_texts_of_scripts_are_not_taken_for_keys() -> None:
     assert command.startswith(b"*")
     assert buckets_of([command]) == [bucket_of("a")]
     keys = [f"{bucket_keys('lock', 7).tag}:metrics:0"]
-    assert buckets_of([pack("EVAL", hour.ADD, 1, *keys, 1)]) == [7]
+    assert buckets_of([pack("EVAL", ADD_TALLIES, 1, *keys, 1)]) == [7]
 
 
 def test_what_has_no_key_goes_along_with_what_follows_it() -> None:

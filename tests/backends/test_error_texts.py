@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,20 @@ def listed() -> None:
     lock_backends["default"].list()
 
 
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name server is asked for `nowhere.invalid`, whose answer may take its time."""
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host == "nowhere.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ask(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize("act", [in_thread, in_coroutine, listed])
 @pytest.mark.parametrize(
     ("location", "words"),

@@ -130,6 +130,16 @@ class ClusterSet:
             wait_until(lambda: client.role()[0] == "slave", within=WITHIN, what="it follows now")
         return replica
 
+    def restore(self) -> None:
+        """Start again what was killed, and return when all agree."""
+        for server in self.servers:
+            try:
+                with self.client(server) as client:
+                    client.ping()
+            except RedisError:
+                server.restart()
+        self.wait_until_agreed()
+
     def wait_for_promotion(self, replica: EmbeddedServer) -> None:
         """Return when a replica has the slots of its primary."""
         with self.client(replica) as client:
