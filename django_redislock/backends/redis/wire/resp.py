@@ -8,11 +8,10 @@ from redis.exceptions import InvalidResponse
 
 from .scalars import of_line, of_text
 
-hiredis: Any
-try:
-    import hiredis
-except ImportError:
-    hiredis = None  # type: ignore[assignment, unused-ignore]  # installed, it is a module
+# Imported by its name, since it is typed where it is installed, and unknown elsewhere.
+hiredis: Any = None
+with suppress(ImportError):
+    hiredis = import_module("hiredis")
 
 __all__ = ["INCOMPLETE", "ErrorReply", "Push", "PythonReader", "Reader", "new_reader"]
 
