@@ -93,7 +93,7 @@ def test_the_rate_is_that_of_the_last_minutes(
     batch = Batch("1", {"order:*": Tally(acquired=600, waits=[600] + [0] * 23)})
     lock_backends["memory"].add_tallies(batch)
     start = lock_backends["memory"].tallies()[-2].start
-    monkeypatch.setattr(summary.time, "time", lambda: start + 400.0)
+    monkeypatch.setattr(summary, "wall_time", lambda: start + 400.0)
     (rate,) = [one for one in said(whole(admin_client)) if "a second" in one]
     assert rate.endswith("1.5 acquired a second")
 
