@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROCESSES_PER_PROCESSOR = 3
+PROCESSES_PER_PROCESSOR = 4
 MOST_PROCESSES = 16
 FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
 
