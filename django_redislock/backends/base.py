@@ -34,6 +34,7 @@ from .waiters import Waiter, Waiters
 
 __all__ = [
     "SHARED",
+    "TICK",
     "BaseLockBackend",
     "Busy",
     "Claim",
@@ -53,6 +54,10 @@ __all__ = [
 # How long a hand-over to another process is valid before its new holder has shown a sign of life.
 GRANT_LEASE = 2.0
 
+
+# Servers count leases in whole milliseconds, from a moment after we read our clock: a hold is not
+# believed for the last one (in seconds).
+TICK = 0.001
 
 # Seconds in which the server must have answered, if that is sooner than the connection's time-out.
 Within: TypeAlias = float | None

@@ -208,7 +208,6 @@ class OneNameHandle(Handle[T]):
         hold = share.hold
         if len(hold.needs) == 1 or not hold.is_tied:
             tie_to_transactions(self, hold, untie, whole=True)
-        self._share = None
         await let_go(call, self, hold, share)
 
     async def _release_others(self, call: Call) -> None:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .. import events
-from ..backends.base import Extension
+from ..backends.base import TICK, Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost
@@ -34,6 +34,9 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
     attempt = Attempt(call, hold, need, releases=True)
     registry.attempts[attempt] = None
     try:
+        # Not before the attempt is written down: what no handle needs is swept.
+        if handle._share is need:
+            handle._share = None
         if hold.leave(need):
             await _end(call, handle, hold)
     except LockLost:
@@ -88,7 +91,7 @@ async def extend_hold(
 
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
     # A shorter lease is believed before it is asked for: nobody may come in between.
-    older = hold.expect(call, monotonic() + length)
+    older = hold.expect(call, monotonic() + length - TICK)
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
         (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])

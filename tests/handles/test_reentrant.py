@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from django_redislock import LockLost, LockNotAcquired, lock
+from django_redislock.local.hold import LocalHold
 from tests.support.processes import wait_until
 
 
@@ -87,14 +88,18 @@ def test_lost_is_told_to_all_who_share_it():
 def test_what_an_interrupted_release_has_left_is_not_joined(
     monkeypatch: pytest.MonkeyPatch, reentrant: bool
 ) -> None:
-    async def interrupted(*args: object) -> None:
+    leave, interrupted = LocalHold.leave, []
+
+    def leave_or_not(hold: LocalHold, need: object) -> bool:
+        if interrupted:
+            return leave(hold, need)
+        interrupted.append(hold)
         raise KeyboardInterrupt
 
     held = lock("a")
     held.acquire()
-    with monkeypatch.context() as patched:
-        patched.setattr("django_redislock.handles.attempts.let_go", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            held.release()
+    monkeypatch.setattr(LocalHold, "leave", leave_or_not)
+    with pytest.raises(KeyboardInterrupt):
+        held.release()
     again = lock("a", reentrant=reentrant)
     assert not again.acquire(wait=0) or again.fence > held.fence

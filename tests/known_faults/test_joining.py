@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from django_redislock import Lock, LockError, lock
+from django_redislock.local.registry import registry
 from tests.known_faults.witness import Witness, give_up, in_thread
 from tests.support.interruptions import pause, steps_of, stop
 from tests.support.proxy import Proxy
@@ -108,3 +109,17 @@ def test_a_join_at_any_moment_of_a_release(witness: Witness, options: dict[str, 
         releasing.join()
         wrong.append(wrong_about(witness, mine, got, place))
     assert [one for one in wrong if one] == []
+
+
+def test_a_sweep_at_any_moment_of_a_release(witness: Witness) -> None:
+    """The thread that puts right what was interrupted takes no release under way for one."""
+    warm = lock("warm")
+    warm.acquire()
+    left = []
+    for place in range(steps_of(warm.release)):
+        held = lock(f"{place}")
+        held.acquire()
+        pause(held.release, registry.sweep, at=place)
+        if witness.tokens(held.name):
+            left.append(place)
+    assert left == []

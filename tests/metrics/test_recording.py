@@ -108,8 +108,9 @@ def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(place, m
     end_our_threads(monkeypatch)
     with lock("a"):
         pass
-    wait_until(lambda: our_threads() == [])
+    wait_until(lambda: "a" in figures())
     assert figures()["a"].acquired == 1
+    wait_until(lambda: our_threads() == [])
 
 
 def test_who_only_finds_it_busy_tells_that_too(place, monkeypatch):

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
@@ -107,7 +108,7 @@ async def test_the_lock_is_held_to_the_last_of_an_async_stream(alias: str) -> No
     assert holds("export", alias) == 1
     assert [part async for part in response] == [b"1 ", b"1 "]
     assert holds("export", alias) == 0
-    response.close()
+    await sync_to_async(response.close)()  # as Django does
 
 
 async def test_an_async_stream_that_is_not_read_to_its_end_releases_when_it_is_closed(

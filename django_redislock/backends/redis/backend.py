@@ -19,6 +19,7 @@ from ...exceptions import LockError, LockUnavailable
 from ..base import (
     GRANT_LEASE,
     HELD_LOOSER,
+    TICK,
     Busy,
     Claim,
     Extension,
@@ -234,8 +235,7 @@ class RedisLockBackend(Overview):
             if stay:
                 # The server tells nobody of it when this lease ends by itself.
                 self.wakeups.watch(claim.name, sent_at + claim.lease)
-            # The server counts in whole milliseconds, from a moment after we read our clock.
-            return Grant(int(reply), sent_at + claim.lease - 0.001, asked_again=again)
+            return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
         if reply[0] < 0:
             raise LockError.of(claim.name, HELD_LOOSER)
         _, left, now, record = reply
