@@ -69,8 +69,8 @@ def test_long_traces(stage: Stage) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_more_traces(stage: Stage) -> None:
-    replay(stage, short_traces(stage.terms, depth=6))
-    replay(stage, random_traces(stage.terms, 2000, 80, seed=16))
+    replay(stage, short_traces(stage.terms, depth=5))
+    replay(stage, random_traces(stage.terms, 500, 80, seed=16))
 
 
 @pytest.mark.parametrize(
