@@ -6,6 +6,7 @@ processors, and they share the servers that the first process has started.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -126,8 +127,11 @@ def _wants_long(config: pytest.Config) -> bool:
 def _may_take(item: pytest.Item) -> float:
     """Return the time limit of a test that has one of its own; those are the slowest.
 
-    What fails as expected often waits for something until its deadline is over.
+    What runs together takes longer than any of them. What fails as expected often waits for
+    something until its deadline is over.
     """
+    if item.nodeid.startswith(TOGETHER):
+        return math.inf
     if marker := item.get_closest_marker("timeout"):
         return float(marker.args[0])
     return 60 if item.get_closest_marker("xfail") else 0
