@@ -69,7 +69,9 @@ def test_no_more_memory_is_taken_for_more_locks(
     few, many = 300, 900
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(many))
-        listed(format_)  # what is kept of names for the next time is there from now on
+        listed(
+            format_, using="default"
+        )  # what is kept of names for the next time is there from now on
         # Other threads may take memory, too, but not each time.
         everything = min(_peak(format_, many) for _ in range(3))
         client.delete(*client.scan_iter(match=f"*{key_prefix}*", count=1000))
@@ -81,7 +83,9 @@ def _peak(format_: str, lines: int) -> int:
     """The most memory that was in use at any write of a list."""
     sink = Sink()
     tracemalloc.start()
-    call_command("listlocks", stdout=sink, no_color=True, format=format_, max=0)
+    # Other tests may have left locks in the memory of this process.
+    options = {"format": format_, "max": 0, "using": "default"}
+    call_command("listlocks", stdout=sink, no_color=True, **options)
     tracemalloc.stop()
     assert sink.lines >= lines
     return sink.peak

@@ -37,7 +37,8 @@ def servers(cluster: ClusterSet, use: Callable[..., Any]) -> Iterator[ClusterSet
 
 @pytest.fixture
 def failing(replicated: ClusterSet, use: Callable[..., Any]) -> Iterator[ClusterSet]:
-    use("", entry=replicated.entry)
+    # A hand-over outlives the time that a busy machine takes for a failover.
+    use("", entry=replicated.entry | {"OPTIONS": {"grant_lease": 60}})
     yield replicated
     lock_backends["default"].close()
     # A test that failed in between must not fail those after it.
