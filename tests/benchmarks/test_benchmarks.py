@@ -24,6 +24,7 @@ One = namedtuple("One", "first")
 Two = namedtuple("Two", "first second")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
     page = tmp_path / "page.md"

@@ -175,6 +175,7 @@ def postgresql_url() -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 def test_on_postgresql_more_than_once_but_for_the_admin_of_somebody_else(
     demo: StartDemo, postgresql_url: str

@@ -196,7 +196,7 @@ def take_locks_in_a_handler(place: Place, kind: str) -> list[str]:
 # Permits.
 
 
-def lose_permits(place: Place) -> list[str]:
+def lose_permits(place: Place, rounds: int) -> list[str]:
     """Interrupt, again and again, who has come to a limit of how many use a server at once."""
     begin(place).teach()
     alive()
@@ -208,7 +208,7 @@ def lose_permits(place: Place) -> list[str]:
     enter_and_leave()
     number = places_in(enter_and_leave)
     wrong: set[str] = set()
-    for _ in range(40):
+    for _ in range(rounds):
         for at in range(0, number, 2):
             alive()
             try:

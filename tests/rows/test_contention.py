@@ -17,7 +17,7 @@ from .threads import elsewhere, start
 
 PROCESSES = 4
 BALANCE = 2000
-EACH_WRITES = pytest.mark.parametrize("times", [40, pytest.param(500, marks=pytest.mark.long)])
+EACH_WRITES = pytest.mark.parametrize("times", [20, pytest.param(500, marks=pytest.mark.long)])
 
 pytestmark = [
     pytest.mark.postgresql,
