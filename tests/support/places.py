@@ -30,6 +30,8 @@ class Place:
         # django-redis keeps one pool for each address; other options need another.
         url = f"{self.url}?client_name={self.prefix}" if self.cache else self.url
         cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, **self.cache}
+        if not (url or self.cache):  # the entry alone says where the locks are
+            cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
         entry = {"BACKEND": REDIS, "KEY_PREFIX": self.prefix, **self.entry}
         return {"CACHES": {"default": cache}, "LOCKS": {"default": entry}}
 
