@@ -66,17 +66,17 @@ def test_no_more_memory_is_taken_for_more_locks(
 ) -> None:
     monkeypatch.setattr(listlocks, "FEW", 50)
     monkeypatch.setattr(listlocks, "LINES", 50)
-    few, many = 300, 900
+    few, many = 300, 3000
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(many))
         listed(
             format_, using="default"
         )  # what is kept of names for the next time is there from now on
-        # Other threads may take memory, too, but not each time.
-        everything = min(_peak(format_, many) for _ in range(3))
+        everything = _peak(format_, many)
         client.delete(*client.scan_iter(match=f"*{key_prefix}*", count=1000))
         fill(client, key_prefix, range(few))
-        assert everything < 1.5 * _peak(format_, few)
+        # Other threads may take memory, too. Where all locks are kept, it is seven times as much.
+        assert everything < 4 * _peak(format_, few)
 
 
 def _peak(format_: str, lines: int) -> int:
