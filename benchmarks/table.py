@@ -11,8 +11,6 @@ from .contestants import OURS
 
 __all__ = ["Figures", "Row", "Section", "put_into", "render"]
 
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-
 # Of each contestant that takes part, a figure of each round; None where it failed.
 Figures = Mapping[str, Sequence[float | None]]
 
@@ -54,13 +52,14 @@ def render(sections: Iterable[Section], contestants: Sequence[str], notes: Itera
     return "\n\n".join(parts)
 
 
-def put_into(page: Path, text: str) -> None:
+def put_into(page: Path, text: str, marker: str = "benchmarks") -> None:
     """Write the text between the two markers of a page, and leave the rest of it as it is."""
-    before, found, rest = page.read_text().partition(BEGIN)
-    _, ended, after = rest.partition(END)
+    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    before, found, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
     if not (found and ended):
-        raise ValueError(f"{page} has no {BEGIN} with an {END} after it.")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        raise ValueError(f"{page} has no {begin} with an {end} after it.")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def _table(rows: Sequence[Row], contestants: Sequence[str]) -> str:

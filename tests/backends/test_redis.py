@@ -75,6 +75,7 @@ class TestContractOnRedis(BackendContract):
         return {"protocol": 3}
 
 
+@pytest.mark.redis_server("7.0")
 class TestContractWithoutShardedChannels(BackendContract):
     """As on Redis 6.2, which has no sharded channels; with one connection that decodes replies."""
 

@@ -15,7 +15,7 @@ from django_redislock.backends.redis.keys import BUCKETS
 from tests.support.processes import wait_until
 from tests.topologies.places import NAMES, backend, key_of, nodes, sure, waiting
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
 def test_every_bucket_has_a_lock_on_some_node(servers):

@@ -20,7 +20,7 @@ from tests.topologies.places import (
     waiting,
 )
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
 def test_a_hold_lives_through_the_loss_of_its_primary(failing):

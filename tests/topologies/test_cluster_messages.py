@@ -13,7 +13,7 @@ from django_redislock.holder import Holder
 from tests.support.processes import wait_until
 from tests.topologies.places import NAMES, backend, key_of, waiting
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 NAME = NAMES[0]
 

@@ -12,7 +12,7 @@ from django_redislock.backends.redis.keys import bucket_of
 from tests.support.processes import wait_until
 from tests.topologies.places import NAMES, another, backend, key_of, nodes, slot_of, sure, waiting
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
 def test_a_moved_slot_is_found_again(servers):

@@ -15,7 +15,7 @@ from tests.concurrency import forking
 from tests.support.places import Place
 from tests.topologies.places import NAMES, backend, nodes
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def _closed_at_the_end(use):
     lock_backends["default"].close()
 
 
+@pytest.mark.redis_server("7.0")
 def test_a_cluster_without_sharded_messages_is_refused_by_name(use):
     """As one of Redis 6.2 is: PUBLISH counts those who listen on one node, and passes others by."""
     with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
@@ -32,6 +33,7 @@ def test_a_cluster_without_sharded_messages_is_refused_by_name(use):
             lock("a").acquire(wait=0)
 
 
+@pytest.mark.redis_server("7.0")
 async def test_a_cluster_without_sharded_messages_is_refused_by_coroutines_too(use):
     with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
         use("", entry=servers.entry)
@@ -47,6 +49,7 @@ def test_the_check_knows_that_a_cluster_has_to_be_newer(mode, refused):
     assert all("a Cluster of Redis 6.2.14" in message.msg for message in messages)
 
 
+@pytest.mark.redis_server("7.0")
 def test_one_node_of_a_cluster_is_no_server_of_its_own(use, cluster):
     use("", entry={"LOCATION": cluster.primaries[0].url})
     with pytest.raises(LockUnavailable, match="is a node of a Cluster.*cluster://host"):
@@ -104,6 +107,7 @@ def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(use, redis_url, mo
         assert "does not count who hears a PUBLISH" in message.msg
 
 
+@pytest.mark.redis_server("7.0")
 def test_one_node_that_evicts_is_a_warning_for_all(use, cluster):
     use("", entry=cluster.entry)
     with cluster.client(cluster.primaries[-1]) as client:
@@ -117,6 +121,7 @@ def test_one_node_that_evicts_is_a_warning_for_all(use, cluster):
     assert message.id == "locks.W002"
 
 
+@pytest.mark.redis_server("7.0")
 def test_a_cluster_passes_the_checks(use, cluster):
     use("", entry=cluster.entry)
     assert check_backends(deploy=True) == []
