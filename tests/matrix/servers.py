@@ -93,7 +93,7 @@ SERVERS: dict[str, Callable[[Path], Path]] = {
 def path_of(name: str) -> Path:
     """The path of a server, which is fetched if it is not there yet.
 
-    Raises ``subprocess.CalledProcessError``, after the output, where it cannot be had.
+    Raises ``subprocess.CalledProcessError`` where it cannot be had.
     """
     known = FOLDER / name / "path"
     if known.exists() and Path(known.read_text()).exists():
@@ -112,15 +112,12 @@ def _mirror() -> str:
 
 
 def _run(*command: str | Path, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run([*map(str, command)], env=env, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        print(done.stdout, file=sys.stderr)
-    done.check_returncode()
-    return done.stdout
+    words = [*map(str, command)]
+    return subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] in SERVERS:
-        print(path_of(sys.argv[1]))
+        sys.stdout.write(f"{path_of(sys.argv[1])}\n")
     else:
         sys.exit(f"Name one of {', '.join(SERVERS)}.")

@@ -15,9 +15,11 @@ from xml.etree import ElementTree
 from benchmarks.table import put_into
 
 PAGE = Path(__file__).parents[2] / "docs" / "platforms.md"
-HEAD = """| Python | Django | django-redis | redis-py | hiredis | server | passed | skipped | failed |
-|---|---|---|---|---|---|--:|--:|--:|
-"""
+COLUMNS = ("python", "django", "django-redis", "redis", "hiredis", "server")
+HEAD = (
+    "| Python | Django | django-redis | redis-py | hiredis | server | passed | skipped | failed |\n"
+    "| --- | --- | --- | --- | --- | --- | --: | --: | --: |\n"
+)
 
 
 class Run(NamedTuple):
@@ -44,9 +46,7 @@ class Run(NamedTuple):
         )
 
     def row(self) -> str:
-        known = self.versions
-        names = ("python", "django", "django-redis", "redis", "hiredis", "server")
-        cells = [known[name] or "–" for name in names]
+        cells = [self.versions[name] or "none" for name in COLUMNS]
         return " | ".join([*cells, f"{self.passed:,}", f"{self.skipped:,}", f"{self.failed:,}"])
 
 
