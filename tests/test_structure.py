@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,20 +19,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "django_redislock"
 FOLDERS = ("django_redislock", "example_project", "tests", "benchmarks")
 LONGEST = 300  # lines
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
-# The floors of the house, from the ground up. A module knows its own floor and those below it, also
-# for types: what lies above calls itself back through a plain ``Callable[[Any], object]``.
-FLOORS = [
-    "clock process holder exceptions signals conf fields names signatures spelling figures "
-    "figures.*",
-    "backends backends.* handler",
-    "twins waiting local local.*",
-    "counting events options classes transactions handles handles.*",
-    "functions functions.* views views.* rows rows.* commands metrics metrics.*",
-    "models operations operations.* admin admin.* checks log",
-    "apps asgi migrations migrations.* management management.* testing testing.*",
-    "django_redislock",  # the package itself: the public names
-]
 # What only some rooms may know: (import, rooms).
 ONLY_IN = [
     ("redis", ["backends.redis", "backends.redis.*", "testing.*"]),
@@ -50,11 +39,31 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def floor_of(module: str) -> int | None:
-    for number, patterns in enumerate(FLOORS):
-        if any(fnmatchcase(module or PACKAGE.name, pattern) for pattern in patterns.split()):
-            return number
-    return None
+def pictures() -> Iterator[tuple[str, list[list[str]]]]:
+    """Each picture of the page: its folder, and the rooms of each floor, from the top."""
+    for picture in re.findall(
+        r"```text\n(django_redislock/.*?)```", ARCHITECTURE.read_text(), re.S
+    ):
+        folder, *lines = picture.splitlines()
+        floors: list[list[str]] = []
+        for line in lines:
+            if line.startswith("|"):
+                _, title, rooms, _ = line.split("|")
+                if title.strip():
+                    floors.append([])
+                floors[-1] += [room.removesuffix("/") for room in rooms.split()]
+        yield folder.removeprefix(f"{PACKAGE.name}/").strip("/").replace("/", "."), floors
+
+
+PICTURES = dict(pictures())
+
+
+def room_in(folder: str, module: str) -> str | None:
+    """The room of that folder in which a module is."""
+    inside = f"{folder}." if folder else ""
+    if not module.startswith(inside) or module == folder:
+        return None
+    return module.removeprefix(inside).partition(".")[0]
 
 
 def imports_of(module: str, source: str) -> Iterator[str]:
@@ -90,17 +99,22 @@ def imports() -> dict[str, list[str]]:
     return {module: [*imports_of(module, path.read_text())] for module, path in MODULES.items()}
 
 
-def test_every_module_has_a_floor() -> None:
-    assert [module for module in MODULES if floor_of(module) is None] == [], "add them to FLOORS"
+@pytest.mark.parametrize("folder", PICTURES)
+def test_the_picture_shows_every_room_once(folder: str) -> None:
+    rooms = {room for module in MODULES if (room := room_in(folder, module))}
+    shown = [room for floor in PICTURES[folder] for room in floor]
+    assert sorted(shown) == sorted(rooms), f"draw it in {ARCHITECTURE}"
 
 
-def test_imports_run_one_way() -> None:
+@pytest.mark.parametrize("folder", PICTURES)
+def test_imports_run_one_way(folder: str) -> None:
+    height = {room: -number for number, floor in enumerate(PICTURES[folder]) for room in floor}
     upward = [
-        f"{module} imports {imported}"
-        for module, names in imports().items()
-        for imported in names
-        if (room := room_of(imported)) is not None
-        and (floor_of(room) or 0) > (floor_of(module) or 0)
+        f"{module} needs {needed}"
+        for module, needed in needs()
+        if (room := room_in(folder, module))
+        and (below := room_in(folder, needed))
+        and height[below] > height[room]
     ]
     assert upward == []
 
