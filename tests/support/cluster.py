@@ -15,12 +15,15 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
 from django_redislock.backends.redis import slots
-from django_redislock.testing.servers import HOST, EmbeddedServer
+from django_redislock.testing.servers import HOST, EmbeddedServer, free_port
 from tests.support.processes import wait_until
+from tests.support.tls import Certificates
 
 ALL_SLOTS = 16384
 # A primary that does not answer for this long (ms) is replaced.
 NODE_TIMEOUT = 1000
+# Where the ports begin that Linux gives to outgoing connections.
+EPHEMERAL = 32_768
 WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
 
 SETTINGS = (
@@ -65,7 +68,7 @@ class ClusterSet:
     @property
     def location(self) -> str:
         """The start nodes, as ``LOCATION`` has them."""
-        return f"cluster://{','.join(f'{HOST}:{server.port}' for server in self.servers)}"
+        return f"cluster://{','.join(f'{HOST}:{self._port(one)}' for one in self.servers)}"
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -201,12 +204,16 @@ class ClusterSet:
 
     # How it is put together.
 
-    def _server(self) -> EmbeddedServer:
+    def _server(self, *args: str) -> EmbeddedServer:
         folder = self._folder / f"node-{len(list(self._folder.iterdir()))}"
         folder.mkdir()
         # The configuration has to outlive a restart.
-        arguments = ("--dir", str(folder), *SETTINGS, *self.args)
+        arguments = ("--dir", str(folder), *SETTINGS, *self.args, *args)
         return self._stack.enter_context(EmbeddedServer(binary=self.binary, args=arguments))
+
+    def _port(self, server: EmbeddedServer) -> int:
+        """The port by which the nodes meet, and clients find them."""
+        return server.port
 
     def _give_slots(self) -> None:
         share = ALL_SLOTS // len(self.primaries)
@@ -222,7 +229,7 @@ class ClusterSet:
         first, *others = servers
         with self.client(first) as client:
             for server in others:
-                client.execute_command("CLUSTER", "MEET", HOST, server.port)
+                client.execute_command("CLUSTER", "MEET", HOST, self._port(server))
 
     def _follow(self, replica: EmbeddedServer, primary: EmbeddedServer) -> None:
         with self.client(replica) as client:
@@ -270,3 +277,26 @@ class ClusterSet:
     def _has(self, client: Redis, slot: int) -> bool:
         (own,) = [one for one in self._nodes(client).values() if "myself" in one["flags"]]
         return any(int(part[0]) <= slot <= int(part[-1]) for part in own["slots"])
+
+
+class TlsClusterSet(ClusterSet):
+    """Nodes that speak TLS to each other, and to clients that show a certificate."""
+
+    def __init__(self, certificates: Certificates, primaries: int, *, binary: str) -> None:
+        certificate, key = certificates.server
+        files = ("--tls-cert-file", certificate, "--tls-key-file", key)
+        authority = ("--tls-ca-cert-file", certificates.authority)
+        super().__init__(
+            primaries, binary=binary, args=("--tls-cluster", "yes", *files, *authority)
+        )
+        self._ports: dict[EmbeddedServer, int] = {}
+
+    def _server(self, *args: str) -> EmbeddedServer:
+        # That of the Cluster's bus, 10,000 higher, is none that a kernel gives to a client.
+        port = next(port for port in iter(free_port, None) if port < EPHEMERAL - 10_000)
+        server = super()._server(*args, "--tls-port", str(port))
+        self._ports[server] = port
+        return server
+
+    def _port(self, server: EmbeddedServer) -> int:
+        return self._ports[server]

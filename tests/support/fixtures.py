@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,8 +12,19 @@ from django_redislock.testing.servers import EmbeddedServer
 from tests.support.places import Place
 from tests.support.processes import Workers
 from tests.support.proxy import Proxy
+from tests.support.tls import Certificates
 
-__all__ = ["UsePlace", "alias", "own_server", "place", "proxy", "use", "workers"]
+__all__ = [
+    "UsePlace",
+    "alias",
+    "certificates",
+    "own_server",
+    "place",
+    "proxy",
+    "tls_options",
+    "use",
+    "workers",
+]
 
 UsePlace = Callable[..., Place]
 
@@ -61,3 +73,22 @@ def workers() -> Iterator[Workers]:
     """Processes that end with the test."""
     with Workers() as workers:
         yield workers
+
+
+@pytest.fixture(scope="package")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority of the tests, and what it has signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make certificates with")
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_options(certificates: Certificates) -> dict[str, Any]:
+    """What a connection needs to show its certificate, and to trust that of the server."""
+    certificate, key = certificates.client
+    return {
+        "ssl_ca_certs": certificates.authority,
+        "ssl_certfile": certificate,
+        "ssl_keyfile": key,
+    }

@@ -9,9 +9,19 @@ import pytest
 
 from django_redislock import lock_backends
 from tests.support.cluster import ClusterSet
-from tests.support.fixtures import place, use, workers
+from tests.support.fixtures import certificates, place, tls_options, use, workers
 
-__all__ = ["cluster", "failing", "place", "replicated", "servers", "use", "workers"]
+__all__ = [
+    "certificates",
+    "cluster",
+    "failing",
+    "place",
+    "replicated",
+    "servers",
+    "tls_options",
+    "use",
+    "workers",
+]
 
 
 @pytest.fixture(scope="package")
