@@ -15,15 +15,12 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
 from django_redislock.backends.redis import slots
-from django_redislock.testing.servers import HOST, EmbeddedServer, free_port
+from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import wait_until
-from tests.support.tls import Certificates
 
 ALL_SLOTS = 16384
 # A primary that does not answer for this long (ms) is replaced.
 NODE_TIMEOUT = 1000
-# Where the ports begin that Linux gives to outgoing connections.
-EPHEMERAL = 32_768
 WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
 
 SETTINGS = (
@@ -277,26 +274,3 @@ class ClusterSet:
     def _has(self, client: Redis, slot: int) -> bool:
         (own,) = [one for one in self._nodes(client).values() if "myself" in one["flags"]]
         return any(int(part[0]) <= slot <= int(part[-1]) for part in own["slots"])
-
-
-class TlsClusterSet(ClusterSet):
-    """Nodes that speak TLS to each other, and to clients that show a certificate."""
-
-    def __init__(self, certificates: Certificates, primaries: int, *, binary: str) -> None:
-        certificate, key = certificates.server
-        files = ("--tls-cert-file", certificate, "--tls-key-file", key)
-        authority = ("--tls-ca-cert-file", certificates.authority)
-        super().__init__(
-            primaries, binary=binary, args=("--tls-cluster", "yes", *files, *authority)
-        )
-        self._ports: dict[EmbeddedServer, int] = {}
-
-    def _server(self, *args: str) -> EmbeddedServer:
-        # That of the Cluster's bus, 10,000 higher, is none that a kernel gives to a client.
-        port = next(port for port in iter(free_port, None) if port < EPHEMERAL - 10_000)
-        server = super()._server(*args, "--tls-port", str(port))
-        self._ports[server] = port
-        return server
-
-    def _port(self, server: EmbeddedServer) -> int:
-        return self._ports[server]

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from tests.support.cluster import TlsClusterSet
+from tests.support.tls_cluster import TlsClusterSet
 from tests.topologies.places import NAMES, backend, nodes, waiting
 
 # The embedded server does not speak TLS.
