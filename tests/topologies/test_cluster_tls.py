@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from django_redislock import LockUnavailable, lock, lock_backends
+from tests.support.settled import settle
 from tests.support.tls_cluster import TlsClusterSet
 from tests.topologies.places import NAMES, backend, nodes, waiting
 
@@ -30,6 +31,8 @@ def encrypted(certificates):
 def servers(encrypted, use, tls_options):
     use("", entry={"LOCATION": encrypted.location, "OPTIONS": {"ssl": True, **tls_options}})
     yield encrypted
+    # The last servers of this kind end soon.
+    settle()
     lock_backends["default"].close()
 
 
