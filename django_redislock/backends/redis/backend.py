@@ -117,7 +117,8 @@ class RedisLockBackend(Overview):
             sent_at = monotonic()
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
-                replies, _ = self.node.exchange(calls, within)
+                # Renewals are never refused.
+                replies, _ = self.node.exchange(calls, within, urgent=extensions[0].at_least)
                 ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
         return ends
 

@@ -23,4 +23,6 @@ def reach(source: Source, waiters: Waiters, **settings: Any) -> tuple[Sender, Wa
     if isinstance(source, ClusterSource):
         cluster = Cluster(source)
         return cluster, ClusterWakeups(cluster, waiters, **settings)
-    return Node(source), Wakeups(source, waiters, **settings)
+    node = Node(source)
+    node.on_back = lambda _: waiters.nudge_all()
+    return node, Wakeups(source, waiters, **settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
@@ -11,10 +10,12 @@ from contextlib import suppress
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
+    RedisError,
     TimeoutError as RedisTimeoutError,
 )
 
 from ....process import process
+from ..errors import copy_of
 from ..scripts import with_text
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
@@ -37,23 +38,32 @@ class AsyncWire:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self._breaker = source.breaker
+        self._failures = self._breaker.failures
         self._loops: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
 
     async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
         """Send commands in one go; return their replies.
 
         Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of the connection where that is shorter.
+        within the time-out of the connection where that is shorter; ``ServerAway`` at once.
         """
         process.look()
+        failures = self._failures
+        if failures:
+            self._breaker.refuse()
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop)
         if connections is None:
             connections = await self._begin(loop)
         first = commands[0]
         if len(first) > BATCH or (len(commands) > 1 and sum(map(len, commands)) > BATCH):
-            return await connections.for_batches.exchange(commands, within)
-        return await connections.for_all.exchange(commands, within)
+            replies = await connections.for_batches.exchange(commands, within)
+        else:
+            replies = await connections.for_all.exchange(commands, within)
+        if failures:
+            self._breaker.answered()
+        return replies
 
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
         # The connections lead back to their loop: weak references would keep both for ever.
@@ -127,6 +137,10 @@ class _SharedConnection:
             if request.deadline < self._rings_at:
                 self._ring_at(request.deadline)
             await request.future
+        except RedisError as error:
+            took, fresh = loop.time() - now, request.link is None
+            self._source.breaker.failed(error, took, self._timeout, fresh=fresh)
+            raise
         finally:
             self._requests.pop(request, None)
         if request.unknown_script:
@@ -190,7 +204,7 @@ class _SharedConnection:
 
     def _fail_all(self, error: Exception) -> None:
         for request in [*self._requests]:
-            request.fail(_copy_of(error))
+            request.fail(copy_of(error))
 
     # Deadlines.
 
@@ -236,13 +250,3 @@ class _SharedConnection:
         if (link := self._link) is not None:
             self.close()
             await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
-
-
-def _copy_of(error: Exception) -> Exception:
-    """The same error for one task: an object for all would collect the traceback of each."""
-    try:
-        twin = copy.copy(error)
-    except TypeError:  # its class cannot be made of its arguments
-        return error
-    twin.__cause__ = error.__cause__
-    return twin
