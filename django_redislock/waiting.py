@@ -169,7 +169,7 @@ def _as_grant(
     backend: BaseLockBackend, claim: Claim, turn: Turn | None, busy: Busy | None
 ) -> Grant | None:
     """The grant that a turn is; None if this process stood still for longer than it holds."""
-    if turn is None or busy is None:
+    if turn is None or busy is None or not backend.believes_turns:
         return None
     # The backend's clock may have been set since it was read: a turn is not believed for longer
     # than a hand-over holds.

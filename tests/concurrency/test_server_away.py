@@ -12,20 +12,15 @@ import pytest
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Extension
-from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.local.background import background
+from django_redislock.local.registry import registry
 from django_redislock.testing.servers import EmbeddedServer
-from tests.support.places import Place
+from tests.concurrency.away import PATIENCE, SLACK, find_out, is_open, refused
 from tests.support.processes import frozen, wait_until
-from tests.support.proxy import Proxy
-from tests.support.settled import settle
 from tests.support.threads import our_threads
 
-# Seconds: an attempt that does not wait gives the server this long, and a machine under load adds
-# this much.
+# An attempt that does not wait gives the server this long (seconds).
 FIRST_ANSWER = 1.0
-SLACK = 1.5
-
-PATIENCE = 25.0
 
 
 @pytest.fixture
@@ -35,26 +30,6 @@ def server(own_server: EmbeddedServer, use: Any) -> Iterator[EmbeddedServer]:
         pass
     yield own_server
     lock_backends["default"].close()
-
-
-def is_open(alias: str = "default") -> bool:
-    backend = lock_backends[alias]
-    assert isinstance(backend, RedisLockBackend)
-    return backend.source.breaker.is_open()
-
-
-def find_out() -> None:
-    """Ask until the server is known to be away."""
-    while not is_open():
-        with pytest.raises(LockUnavailable):
-            lock("asked").acquire(wait=0)
-
-
-def refused(name: str = "a") -> LockUnavailable:
-    with pytest.raises(LockUnavailable) as error:
-        lock(name).acquire(wait=0)
-    assert not error.value.asked
-    return error.value
 
 
 def seconds_of(function: Any, *arguments: Any, **options: Any) -> float:
@@ -142,7 +117,11 @@ def test_listing_extending_and_detaching_are_refused_at_once(server: EmbeddedSer
     backend = lock_backends["default"]
     with lock("held", lease=60) as held, frozen(server.pid):
         find_out()
-        for call in (backend.list, held.owned, held.extend, lambda: held.detach(lease=9)):
+        calls = (
+            *(backend.list, held.owned, held.extend),
+            *(lambda: held.detach(lease=9), lambda: backend.listen("nobody waits yet", 9.0)),
+        )
+        for call in calls:
             with pytest.raises(LockUnavailable) as error:
                 call()
             assert not error.value.asked
@@ -162,16 +141,17 @@ def test_a_release_is_made_in_the_background(server: EmbeddedServer) -> None:
 
 def test_a_renewal_is_not_refused(server: EmbeddedServer) -> None:
     backend = lock_backends["default"]
-    with lock("a", lease=60, renew=False) as held, frozen(server.pid):
-        find_out()
+    with lock("a", lease=60, renew=False) as held:
         renewals = [Extension("a", held.token, 90, at_least=True)]
         answers: list[Any] = []
         thread = threading.Thread(target=lambda: answers.extend(backend.extend(renewals)))
-        thread.start()
-        refused()
-        assert thread.is_alive()
-    thread.join()
-    assert answers[0] > time.monotonic() + 60
+        with frozen(server.pid):
+            find_out()
+            thread.start()
+            refused()
+            assert thread.is_alive()
+        thread.join()
+        assert answers[0] > time.monotonic() + 60
 
 
 def test_a_hold_lives_on_when_the_server_comes_back_within_its_lease(
@@ -186,103 +166,18 @@ def test_a_hold_lives_on_when_the_server_comes_back_within_its_lease(
         assert held.owned()
 
 
-def test_who_waits_sends_nothing_and_goes_on_as_soon_as_the_server_is_back(
-    place: Place, proxy: Proxy, use: Any
-) -> None:
-    use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})
-    proxy.hold()
-    find_out()
-    settle()
-    proxy.forget()
-    fences: list[int] = []
+def test_an_attempt_that_sent_nothing_leaves_nothing_to_take_back(server: EmbeddedServer) -> None:
+    def jobs() -> int:
+        return sum(len(worker._unfinished) for worker in background._workers.values())
 
-    def take() -> None:
-        with lock("a", wait=40) as held:
-            fences.append(held.fence)
-
-    async def atake() -> None:
-        async with lock("a", wait=40) as held:
-            fences.append(held.fence)
-
-    async def tasks() -> None:
-        await asyncio.gather(*(atake() for _ in range(5)))
-
-    threads = [threading.Thread(target=take) for _ in range(5)]
-    threads.append(threading.Thread(target=lambda: asyncio.run(tasks())))
-    for thread in threads:
-        thread.start()
-    waiters = lock_backends["default"].waiters
-    wait_until(lambda: len(waiters._waiting) == 10)
-    wait_until(lambda: proxy.opened > 2, what="the server is probed")
-    assert proxy.opened < 6, "each of them would have to connect"
-    proxy.pass_through()
-    # Much sooner than they would look by themselves.
-    assert seconds_of(lambda: [thread.join() for thread in threads]) < 5
-    assert len(set(fences)) == 10
-
-
-@pytest.mark.parametrize("kind", ["thread", "task"])
-@pytest.mark.parametrize(("wait", "patience"), [(0.5, PATIENCE), (20.0, 0.5), (20.0, 0.0)])
-def test_a_wait_ends_with_its_deadline_or_the_patience(
-    own_server: EmbeddedServer, use: Any, kind: str, wait: float, patience: float
-) -> None:
-    use(own_server.url, entry={"PATIENCE": patience})
-    with lock("warm"):
-        pass
-    with frozen(own_server.pid):
+    with frozen(server.pid):
         find_out()
-        began = time.monotonic()
-        with pytest.raises(LockUnavailable) as error:
-            if kind == "thread":
-                lock("a").acquire(wait=wait)
-            else:
-                asyncio.run(lock("a").aacquire(wait=wait))
-        passed = time.monotonic() - began
-    assert not error.value.asked
-    assert min(wait, patience) <= passed < min(wait, patience) + SLACK
-
-
-def test_an_attempt_that_sent_nothing_leaves_nothing_to_take_back(
-    place: Place, proxy: Proxy, use: Any
-) -> None:
-    use(proxy.url, prefix=place.prefix)
-    proxy.hold()
-    find_out()
-    settle()
-    proxy.forget()
-    for number in range(100):
-        refused(f"name-{number}")
-    proxy.pass_through()
-    wait_until(lambda: not is_open())
-    settle()
-    assert proxy.count("EVALSHA") < 10, "what was sent before, and has to be taken back"
-
-
-def test_who_waited_before_is_taken_back(place: Place, proxy: Proxy, use: Any) -> None:
-    """It may have its place in the queue yet."""
-    use(proxy.url, prefix=place.prefix, entry={"PATIENCE": 0.5})
-    errors: list[LockUnavailable] = []
-
-    def queue() -> None:
-        with pytest.raises(LockUnavailable) as error:
-            lock("a", wait=30).acquire()
-        errors.append(error.value)
-
-    holder = lock("a", lease=300)
-    holder.acquire()
-    thread = threading.Thread(target=queue)
-    thread.start()
-    backend = lock_backends["default"]
-    wait_until(lambda: backend.inspect("a")[1])
-    proxy.hold()
-    find_out()
-    backend.waiters.nudge_all()
-    thread.join()
-    assert errors[0].asked
-    proxy.pass_through()
-    wait_until(lambda: not is_open())
-    wait_until(lambda: not backend.inspect("a")[1])
-    holder.release()
+        wait_until(lambda: not registry.attempts)
+        before = jobs()
+        for number in range(100):
+            refused(f"name-{number}")
+        wait_until(lambda: not registry.attempts)
+        assert jobs() <= before
 
 
 def test_the_probe_ends_when_the_server_is_back(server: EmbeddedServer) -> None:

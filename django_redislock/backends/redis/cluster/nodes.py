@@ -118,6 +118,8 @@ class Cluster:
                 await asyncio.sleep(dispatch.pause)
         return dispatch.result()
 
+    exchange_claim, aexchange_claim = exchange, aexchange
+
     def ask_topology(self, within: float) -> None:
         """Ask the nodes who has which slot, until one answers. Raises ``RedisError``."""
         deadline = monotonic() + within

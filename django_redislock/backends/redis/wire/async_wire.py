@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -16,9 +17,10 @@ from redis.exceptions import (
 
 from ....process import process
 from ..errors import copy_of
-from ..scripts import with_text
+from ..scripts import sent_again
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
+from .exclusive import Exclusive
 from .replies import Replies
 
 __all__ = ["AsyncWire"]
@@ -65,6 +67,25 @@ class AsyncWire:
             self._breaker.answered()
         return replies
 
+    async def aexchange_alone(
+        self, commands: Sequence[bytes], within: float | None = None
+    ) -> Replies:
+        """As ``aexchange``, on a connection that no other task uses meanwhile."""
+        process.look()
+        if self._failures:
+            self._breaker.refuse()
+        loop = asyncio.get_running_loop()
+        connections = self._loops.get(loop) or await self._begin(loop)
+        deadline = loop.time() + min(within or math.inf, self.source.timeout)
+        alone = await connections.alone.take(deadline - loop.time())
+        try:
+            replies = await alone.exchange(commands, deadline - loop.time())
+        finally:
+            connections.alone.give_back(alone)
+        if self._failures:
+            self._breaker.answered()
+        return replies
+
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
         # The connections lead back to their loop: weak references would keep both for ever.
         for other in list(self._loops):
@@ -92,6 +113,7 @@ class _LoopConnections:
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.for_all = _SharedConnection(source, loop)
         self.for_batches = _SharedConnection(source, loop)
+        self.alone = Exclusive(loop, partial(_SharedConnection, source, loop))
         self.closer = self._close_with_loop()
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
@@ -99,12 +121,15 @@ class _LoopConnections:
         try:
             yield
         finally:
-            await self.for_all.aclose()
-            await self.for_batches.aclose()
+            for connection in self._all():
+                await connection.aclose()
 
     def close(self) -> None:
-        self.for_all.close()
-        self.for_batches.close()
+        for connection in self._all():
+            connection.close()
+
+    def _all(self) -> list[_SharedConnection]:
+        return [self.for_all, self.for_batches, *self.alone.made]
 
 
 class _SharedConnection:
@@ -148,14 +173,17 @@ class _SharedConnection:
         return Replies(request.replies, request.again)
 
     async def _send_texts(self, request: Request) -> None:
-        places = [
-            place for place, reply in enumerate(request.replies) if isinstance(reply, NoScriptError)
-        ]
-        texts = [with_text(request.commands[place]) for place in places]
-        replies, again = await self.exchange(texts, request.deadline - self._loop.time())
+        places: list[int] = []
+        texts: list[bytes] = []
+        for place, reply in enumerate(request.replies):
+            if isinstance(reply, NoScriptError):
+                again = sent_again(request.commands, place)
+                places += range(place, place + len(again))
+                texts += again
+        replies, twice = await self.exchange(texts, request.deadline - self._loop.time())
         for place, reply in zip(places, replies, strict=True):
             request.replies[place] = reply
-        request.again |= again
+        request.again |= twice
 
     # The connection opens and ends.
 

@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..errors import as_redis_error, is_worth_a_retry
-from ..scripts import with_text
+from ..scripts import sent_again
 from ..sources.source import Source
 from .driver import open_socket
 from .parser import read
@@ -165,9 +165,10 @@ class Link:
         """Send the scripts that the server has forgotten, and raise what is no reply."""
         for place, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                self._connected().sendall(with_text(commands[place]))
-                (reply,), _ = read(b"", 1, self._more)  # noqa: PLW2901 - its reply now
-                replies[place] = reply
+                again = sent_again(commands, place)
+                self._connected().sendall(b"".join(again))
+                replies[place : place + len(again)], _ = read(b"", len(again), self._more)
+                reply = replies[place]  # noqa: PLW2901 - its reply now
             if isinstance(reply, Exception) and is_worth_a_retry(reply):
                 raise reply
 

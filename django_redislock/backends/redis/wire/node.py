@@ -63,7 +63,7 @@ class Node:
         self.on_back: Callable[[Node], object] = _nobody_waits
         self.on_absent: Callable[[Node], object] = _nobody_waits
         self.async_wire = AsyncWire(source)
-        self.aexchange = self.async_wire.aexchange
+        self.aexchange = self.aexchange_claim = self.async_wire.aexchange
         self._begin()
         self.breaker.serve(self)
 
@@ -112,6 +112,9 @@ class Node:
         if failures:
             self.breaker.answered()
         return result
+
+    # What grants a lock. Only where replicas have to acknowledge that, it is not the same.
+    exchange_claim = exchange
 
     def ping(self, within: float) -> None:
         """Return when the server has answered, on a new connection. Raises ``RedisError``."""
