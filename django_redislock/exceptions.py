@@ -79,7 +79,15 @@ class LockLost(LockError):
 
 
 class LockUnavailable(LockError):
-    """The server that keeps the locks did not answer. ``__cause__`` is the client's own error."""
+    """The server that keeps the locks did not answer. ``__cause__`` is the client's own error.
+
+    ``asked`` is False where nothing was sent: the server had not answered before, and is probed in
+    the background until it does.
+    """
+
+    def __init__(self, message: str, *, name: str = "", asked: bool = True) -> None:
+        super().__init__(message, name=name)
+        self.asked = asked
 
 
 class LockMisuse(UserWarning):

@@ -37,6 +37,9 @@ JUST_AFTER = 0.002
 # How often (seconds) queued attempts ask a server that cannot be reached, for the time that
 # PATIENCE gives it. One that cannot be reached at the first question is not waited for.
 ASK_ABSENT_EVERY = 0.25
+# Where the backend refuses to ask, and probes the server itself, they are notified when it is back.
+# They look this often (seconds) all the same: no notification is relied on.
+LOOK_AT_ABSENT_EVERY = 10.0
 
 
 # How an attempt ended: with a grant or without; what was in its way, if anything; and whether a
@@ -55,21 +58,26 @@ async def wait_for_grant(
 
     Raises ``LockUnavailable``, also where the server gave no answer by the deadline. When it raises
     or returns without a grant after a wait, the claim may still be held or queued: the caller
-    cancels it.
+    cancels it, unless nothing was asked.
     """
     deadline = monotonic() + wait
     busy: Busy | None = None
     if wait <= 0 or not backend.listening(claim.name):
         first = max(wait, FIRST_ANSWER)
-        if call.blocking:
-            reply = backend.acquire(claim, 0.0, first)
+        try:
+            if call.blocking:
+                reply = backend.acquire(claim, 0.0, first)
+            else:
+                reply = await backend.aacquire(claim, 0.0, first)
+        except LockUnavailable as error:
+            if wait <= 0 or error.asked:
+                raise
         else:
-            reply = await backend.aacquire(claim, 0.0, first)
-        if isinstance(reply, Grant):
-            return reply, None, False
-        if wait <= 0:
-            return None, reply, False
-        busy = reply
+            if isinstance(reply, Grant):
+                return reply, None, False
+            if wait <= 0:
+                return None, reply, False
+            busy = reply
     waiter = ThreadWaiter() if call.blocking else TaskWaiter()
     backend.enlist(claim, waiter)
     try:
@@ -94,16 +102,19 @@ async def _queue_for(
         asked_at = monotonic()
         try:
             reply = await _ask(call, backend, claim, deadline, patience)
-        except LockUnavailable:
-            asked_again = True
+        except LockUnavailable as error:
+            asked_again |= error.asked
             absent_since = absent_since or asked_at
             now = monotonic()
             if busy and absent_since == asked_at > deadline - LAST_LOOK / 2 and now >= deadline:
                 # It answered a moment ago: it is not blamed for a question asked so late.
                 return None, busy, asked_again
-            if now >= deadline or now - absent_since > backend.config.patience:
+            given_up_at = absent_since + backend.config.patience
+            if now >= min(deadline, given_up_at):
+                error.asked = asked_again or busy is not None
                 raise
-            look_at = now + ASK_ABSENT_EVERY
+            pause = ASK_ABSENT_EVERY if error.asked else LOOK_AT_ABSENT_EVERY
+            look_at = min(now + pause, given_up_at)
         else:
             if isinstance(reply, Grant):
                 return reply, busy, asked_again
@@ -158,7 +169,7 @@ def _as_grant(
     backend: BaseLockBackend, claim: Claim, turn: Turn | None, busy: Busy | None
 ) -> Grant | None:
     """The grant that a turn is; None if this process stood still for longer than it holds."""
-    if turn is None or busy is None:
+    if turn is None or busy is None or not backend.believes_turns:
         return None
     # The backend's clock may have been set since it was read: a turn is not believed for longer
     # than a hand-over holds.

@@ -76,6 +76,9 @@ class BaseLockBackend(ABC):
     subclass's ``__init__`` are its ``OPTIONS``.
     """
 
+    # Whether a turn is a hold. Where it is not, the waiter acquires it once more, by its token.
+    believes_turns = True
+
     def __init__(
         self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
     ) -> None:

@@ -10,7 +10,7 @@ from .. import events
 from ..backends.base import SHARED, Claim
 from ..clock import monotonic
 from ..conf import Duration, seconds
-from ..exceptions import LockError, LockLost
+from ..exceptions import LockError, LockLost, LockUnavailable
 from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
@@ -162,11 +162,14 @@ class OneNameHandle(Handle[T]):
             if grant is None and patience > 0:
                 take_back(hold, LATE if asked_again else 0.0)
             self._acquiring.pop("now", None)
-        except BaseException:
-            # Whether it was granted is unknown.
+        except BaseException as error:
             self._share = None
             self._acquiring.pop("now", None)
-            renewal.finish(attempt)
+            if isinstance(error, LockUnavailable) and not error.asked:
+                registry.attempts.pop(attempt, None)
+            else:
+                # Whether it was granted is unknown.
+                renewal.finish(attempt)
             raise
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]

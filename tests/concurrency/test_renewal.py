@@ -152,10 +152,10 @@ def test_many_holds_take_one_thread_and_few_round_trips(own_server, use, monkeyp
     exchange = backend.node.exchange
     trips: list[int] = []
 
-    def counting(commands, within=None):
+    def counting(commands, within=None, *, urgent=False):
         if EXTEND.sha in commands[0]:
             trips.append(len(commands))
-        return exchange(commands, within)
+        return exchange(commands, within, urgent=urgent)
 
     monkeypatch.setattr(backend.node, "exchange", counting)
     before = our_threads()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
 WITHIN = 45.0  # seconds; a deadline for a machine under load, not an expectation
@@ -184,6 +184,16 @@ def freeze(pid: int) -> None:
 def thaw(pid: int) -> None:
     """Send SIGCONT."""
     os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process that neither answers nor ends."""
+    freeze(pid)
+    try:
+        yield
+    finally:
+        thaw(pid)
 
 
 def kill_hard(pid: int) -> None:

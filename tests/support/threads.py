@@ -24,6 +24,7 @@ LINGERING = (
     "django_redislock.counting.TELL_EVERY",
     "django_redislock.local.renewal.LINGER",
     "django_redislock.local.background.LINGER",
+    "django_redislock.backends.redis.breaker.LINGER",
     "django_redislock.backends.redis.wakeups.connection.LINGER",
 )
 

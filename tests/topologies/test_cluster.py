@@ -78,9 +78,9 @@ def test_what_goes_to_several_nodes_travels_in_one_go_to_each(servers, monkeypat
 def counting(exchange: Any, sent: list[int]) -> Any:
     """The same, which notes the threads that call it: figures are told by another."""
 
-    def count(*arguments: Any) -> Any:
+    def count(*arguments: Any, **options: Any) -> Any:
         sent.append(get_ident())
-        return exchange(*arguments)
+        return exchange(*arguments, **options)
 
     return count
 

@@ -37,7 +37,7 @@ def test_the_page_of_the_admin_is_in_order(held, admin_client):
 
 @pytest.mark.django_db
 def test_the_page_of_the_admin_says_so_while_a_node_is_away(held, admin_client, monkeypatch):
-    def away(commands, within=None):
+    def away(commands, within=None, *, urgent=False):
         raise RedisConnectionError("Error 111 connecting to h:1. Connection refused.")
 
     # The one that is asked first in a listing is another one.

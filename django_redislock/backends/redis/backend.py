@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 
 from django.core.checks import CheckMessage
-from redis.exceptions import RedisError
 
 from ...clock import monotonic
 from ...conf import LockConfig
@@ -30,10 +29,9 @@ from ..base import (
 )
 from . import server_checks
 from .commands import call, tag_of
-from .errors import naming, unavailable
+from .errors import naming
 from .keys import bucket_of
-from .overview.verbs import Overview
-from .reach import Sender, Waker, reach
+from .reach import Reaching, reach
 from .records import extended, holder_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
@@ -47,16 +45,13 @@ logger = logging.getLogger("django_redislock")
 BATCH = 500
 
 
-class RedisLockBackend(Overview):
+class RedisLockBackend(Reaching):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
     ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
-    shown that it is alive. ``connection`` is what redis-py is to know of the server at
-    ``LOCATION``, by its own names.
+    shown that it is alive. ``replicas``: how many have to acknowledge a grant before it counts.
+    ``connection`` is what redis-py is to know of the server at ``LOCATION``, by its own names.
     """
-
-    node: Sender
-    wakeups: Waker
 
     def __init__(
         self,
@@ -64,17 +59,20 @@ class RedisLockBackend(Overview):
         *,
         grant_lease: float = GRANT_LEASE,
         metrics: bool = True,
+        replicas: int = 0,
         **connection: Any,
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
         self._grant_lease_ms = ms(self.grant_lease)
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
+        self.believes_turns = not replicas
         self._naming = partial(naming, self.source.where, self.source.at)
         self.node, self.wakeups = reach(
             self.source,
             self.waiters,
-            prefix=config.key_prefix,
+            config,
+            replicas,
             grant_lease=self.grant_lease,
             return_turn=self._return_turn,
             on_lost=self._force_released,
@@ -84,14 +82,15 @@ class RedisLockBackend(Overview):
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         sent_at = monotonic()
-        reply, again = self._run(claim.name, self._acquire(claim, stay), within)
+        reply, again = self._run(claim.name, self._acquire(claim, stay), within, claim=True)
         return self._acquired(claim, stay, sent_at, reply, again)
 
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
         sent_at = monotonic()
-        reply, again = await self._arun(claim.name, self._acquire(claim, stay), within)
+        command = self._acquire(claim, stay)
+        reply, again = await self._arun(claim.name, command, within, claim=True)
         return self._acquired(claim, stay, sent_at, reply, again)
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
@@ -117,7 +116,8 @@ class RedisLockBackend(Overview):
             sent_at = monotonic()
             calls = [self._extend(one) for one in extensions[start : start + BATCH]]
             with self._naming(extensions[start].name):
-                replies, _ = self.node.exchange(calls, within)
+                # Renewals are never refused.
+                replies, _ = self.node.exchange(calls, within, urgent=extensions[0].at_least)
                 ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
         return ends
 
@@ -201,20 +201,6 @@ class RedisLockBackend(Overview):
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         return server_checks.check(self.config, self.source, deploy=deploy)
 
-    def mend(self) -> None:
-        self.node.mend()
-
-    def close(self) -> None:
-        super().close()
-        self.wakeups.close()
-        self.node.close()
-
-    def after_fork(self) -> None:
-        super().after_fork()
-        self.source.after_fork()
-        self.node.after_fork()
-        self.wakeups.forget()
-
     # From verbs to commands, and from replies to results.
 
     def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
@@ -276,24 +262,3 @@ class RedisLockBackend(Overview):
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.at_least), int(one.detached)
         return self._call(EXTEND, one.name, one.token, *args)
-
-    # The way to the server and back.
-
-    def _run(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
-        try:
-            (reply,), again = self.node.exchange((command,), within)
-            if isinstance(reply, Exception):
-                raise reply
-        except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, self.source.at, name, error) from error
-        return reply, again
-
-    async def _arun(self, name: str, command: bytes, within: Within = None) -> tuple[Any, bool]:
-        # Written out as above: a context manager would take as long as all of this.
-        try:
-            (reply,), again = await self.node.aexchange((command,), within)
-            if isinstance(reply, Exception):
-                raise reply
-        except (RedisError, OSError) as error:
-            raise unavailable(self.source.where, self.source.at, name, error) from error
-        return reply, again

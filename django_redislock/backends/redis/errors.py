@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 
 from redis.exceptions import (
     AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
     ConnectionError as RedisConnectionError,
     MovedError,
     ReadOnlyError,
@@ -21,8 +24,11 @@ from ...exceptions import LockError, LockUnavailable, readable
 from ...process import NoThread
 
 __all__ = [
+    "ServerAway",
     "as_redis_error",
+    "copy_of",
     "happened",
+    "is_absence",
     "is_worth_a_retry",
     "naming",
     "of_node",
@@ -31,6 +37,21 @@ __all__ = [
 
 # How redis-py says that it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
+
+
+class ServerAway(RedisConnectionError):
+    """The server has not answered before, so nothing was sent to it. ``cause`` is what it met."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.__cause__ = cause
+
+
+def is_absence(error: Exception) -> bool:
+    """Whether the server did not answer. One that refuses credentials, say, has."""
+    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not isinstance(
+        error, (AuthenticationError, AuthorizationError, BusyLoadingError, ServerAway)
+    )
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -61,7 +82,9 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     """
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
     return LockUnavailable(
-        f"{what} cannot be had: Redis ({where}) {happened(at, error)}", name=name
+        f"{what} cannot be had: Redis ({where}) {happened(at, error)}",
+        name=name,
+        asked=not isinstance(error, ServerAway),
     )
 
 
@@ -90,6 +113,16 @@ def happened(at: str, error: Exception) -> str:
     if "SSL" in said or "certificate" in said:
         return f"cannot be connected to at {at}: {said}"
     return f"does not answer at {at}; is it running? {said}"
+
+
+def copy_of(error: Exception) -> Exception:
+    """The same error for another caller: one object for all would collect their tracebacks."""
+    try:
+        twin = copy.copy(error)
+    except TypeError:  # its class cannot be made of its arguments
+        return error
+    twin.__cause__ = error.__cause__
+    return twin
 
 
 @contextmanager

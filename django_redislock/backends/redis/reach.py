@@ -4,23 +4,95 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from redis.exceptions import RedisError
+
+from ...conf import LockConfig
+from ..base import Within
 from ..waiters import Waiters
 from .cluster.nodes import Cluster
 from .cluster.wakeups import ClusterWakeups
+from .errors import unavailable
+from .overview.verbs import Overview
 from .sources.source import ClusterSource, Source
 from .wakeups.connection import Wakeups
 from .wire.node import Node
+from .wire.replicated import ReplicatedNode
 
-__all__ = ["Sender", "Waker", "reach"]
+__all__ = ["Reaching", "Sender", "Waker", "reach"]
 
 # What sends commands, and what wakes the waiters.
 Sender: TypeAlias = Node | Cluster
 Waker: TypeAlias = Wakeups | ClusterWakeups
 
 
-def reach(source: Source, waiters: Waiters, **settings: Any) -> tuple[Sender, Waker]:
-    """Neither connects before it is used. ``settings`` are those of ``Wakeups``."""
+def reach(
+    source: Source, waiters: Waiters, config: LockConfig, replicas: int, **settings: Any
+) -> tuple[Sender, Waker]:
+    """Neither connects before it is used. ``settings`` are those of ``Wakeups``.
+
+    Raises ``ValueError`` for a number of ``replicas`` that cannot be had.
+    """
+    what = f"LOCKS[{config.alias!r}]['OPTIONS']['replicas']"
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+        raise ValueError(f"{what} must be a whole number of 0 or more, not {replicas!r}.")
+    settings["prefix"] = config.key_prefix
     if isinstance(source, ClusterSource):
+        if replicas:
+            raise ValueError(
+                f"{what} must be left out with a Cluster, whose replicas are not asked to "
+                "acknowledge locks. Use Sentinels, or do without."
+            )
         cluster = Cluster(source)
         return cluster, ClusterWakeups(cluster, waiters, **settings)
-    return Node(source), Wakeups(source, waiters, **settings)
+    node = ReplicatedNode(source, replicas) if replicas else Node(source)
+    node.on_back = lambda _: waiters.nudge_all()
+    return node, Wakeups(source, waiters, **settings)
+
+
+class Reaching(Overview):
+    """What of a Redis backend is about the way to its servers, and not about locks."""
+
+    source: Source
+    node: Sender
+    wakeups: Waker
+
+    def mend(self) -> None:
+        self.node.mend()
+
+    def close(self) -> None:
+        super().close()
+        self.wakeups.close()
+        self.node.close()
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self.source.after_fork()
+        self.node.after_fork()
+        self.wakeups.forget()
+
+    # The way to the server and back.
+
+    def _run(
+        self, name: str, command: bytes, within: Within = None, *, claim: bool = False
+    ) -> tuple[Any, bool]:
+        exchange = self.node.exchange_claim if claim else self.node.exchange
+        try:
+            (reply,), again = exchange((command,), within)
+            if isinstance(reply, Exception):
+                raise reply
+        except (RedisError, OSError) as error:
+            raise unavailable(self.source.where, self.source.at, name, error) from error
+        return reply, again
+
+    async def _arun(
+        self, name: str, command: bytes, within: Within = None, *, claim: bool = False
+    ) -> tuple[Any, bool]:
+        exchange = self.node.aexchange_claim if claim else self.node.aexchange
+        # Written out as above: a context manager would take as long as all of this.
+        try:
+            (reply,), again = await exchange((command,), within)
+            if isinstance(reply, Exception):
+                raise reply
+        except (RedisError, OSError) as error:
+            raise unavailable(self.source.where, self.source.at, name, error) from error
+        return reply, again

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha1
 from importlib import resources
+from itertools import takewhile
 from typing import NamedTuple
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "INSPECT",
     "RELEASE",
     "Script",
+    "sent_again",
     "with_text",
 ]
 
@@ -61,6 +64,19 @@ _TEXTS = {
     script.sha: script.text for script in (ACQUIRE, RELEASE, FORCE_RELEASE, EXTEND, CANCEL, INSPECT)
 }
 _BY_SHA = b"$7\r\nEVALSHA\r\n$40\r\n"
+
+
+def sent_again(commands: Sequence[bytes], place: int) -> list[bytes]:
+    """What to send where the server has forgotten the script of the command at that place.
+
+    It is the command with the script's text, and a ``WAIT`` that stands behind it: that was
+    answered before there was anything to acknowledge.
+    """
+    return [with_text(commands[place]), *takewhile(_is_wait, commands[place + 1 :])]
+
+
+def _is_wait(command: bytes) -> bool:
+    return command.startswith(b"*3\r\n$4\r\nWAIT\r\n")
 
 
 def with_text(command: bytes) -> bytes:

@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..commands import pack
-from ..errors import of_node
+from ..errors import ServerAway, of_node
 from ..scripts import with_text
 from ..slots import buckets_of
 from ..wire.node import Node
@@ -79,7 +79,7 @@ class Dispatch:
         if self._asked_topology:
             return False
         owners = {self._topology.owners[self._buckets[place]] for place in self._pending}
-        return None in owners or not owners.isdisjoint(self._topology.doubted)
+        return any(node is None or self._topology.is_doubted(node) for node in owners)
 
     def left(self) -> float:
         """The seconds that are left. Raises ``TimeoutError``."""
@@ -132,7 +132,7 @@ class Dispatch:
         self._failures[part.node] = error
         self._pending += part.places
         # What was carried out before the answer was lost is carried out once more.
-        self._again = True
+        self._again |= not isinstance(error, ServerAway)
 
     def result(self) -> Replies:
         return Replies(self._replies, self._again)

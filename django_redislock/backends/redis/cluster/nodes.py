@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from os import getpid
 
 from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainError
 
 from ....clock import monotonic
 from ....process import process
+from ..breaker import PROBE_WITHIN
+from ..errors import ServerAway
 from ..slots import buckets_of
 from ..sources.source import ClusterSource
 from ..wire.node import Node
@@ -35,36 +38,42 @@ class Cluster:
         self.source = source
         self._timeout = source.timeout
         self.topology = Topology(source)
+        self.topology.on_absent = self._look_for_others
 
-    def exchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
+    def exchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+    ) -> Replies:
         """Send commands, those of each node in one go; return their replies.
 
         Raises ``RedisError``, and ``TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of a connection where that is shorter.
+        within the time-out of a connection where that is shorter; ``ServerAway`` at once, unless
+        they are ``urgent``.
         """
         if getpid() != process.pid:
             process.look()
         began, again = monotonic(), False
         if (node := self._owner_of_one(commands)) is not None:
             try:
-                replies = node.exchange(commands, within)
-            except RedisError:
+                replies = node.exchange(commands, within, urgent=urgent)
+            except RedisError as error:
                 self.topology.doubted[node] = None
-                again = True
+                again = not isinstance(error, ServerAway)
             else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
-        return self._exchange_with_several(self._dispatch(commands, within, began, again=again))
+        dispatch = self._dispatch(commands, within, began, again=again)
+        return self._exchange_with_several(dispatch, urgent=urgent)
 
-    def _exchange_with_several(self, dispatch: Dispatch) -> Replies:
+    def _exchange_with_several(self, dispatch: Dispatch, *, urgent: bool) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 self.ask_topology(dispatch.left())
                 dispatch.has_topology()
             for part in dispatch.parts():
                 try:
-                    replies = part.node.exchange(part.commands, dispatch.left())
+                    left = dispatch.left()
+                    replies = part.node.exchange(part.commands, left, urgent=urgent)
                 except RedisError as error:
                     dispatch.failed(part, error)
                 else:
@@ -80,9 +89,9 @@ class Cluster:
         if (node := self._owner_of_one(commands)) is not None:
             try:
                 replies = await node.aexchange(commands, within)
-            except RedisError:
+            except RedisError as error:
                 self.topology.doubted[node] = None
-                again = True
+                again = not isinstance(error, ServerAway)
             else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
@@ -108,6 +117,8 @@ class Cluster:
             if dispatch.pause:
                 await asyncio.sleep(dispatch.pause)
         return dispatch.result()
+
+    exchange_claim, aexchange_claim = exchange, aexchange
 
     def ask_topology(self, within: float) -> None:
         """Ask the nodes who has which slot, until one answers. Raises ``RedisError``."""
@@ -142,6 +153,12 @@ class Cluster:
             else:
                 return
         raise failure
+
+    def _look_for_others(self, node: Node) -> None:
+        """Ask others for the buckets of a node that is away."""
+        if node in self.topology.owners:
+            with suppress(RedisError):
+                self.ask_topology(PROBE_WITHIN)
 
     def node_of(self, bucket: int) -> Hashable:
         """The node that has a bucket, as far as is known."""

@@ -24,12 +24,14 @@ class Topology:
     """The nodes by address, and the owner of each bucket.
 
     Each step is one operation that cannot be torn: any thread may take it, and be interrupted.
-    ``on_moved(bucket)`` is called when another node has a bucket.
+    ``on_moved(bucket)`` is called when another node has a bucket, or when its node is back, and
+    ``on_absent(node)`` time and again while that is away.
     """
 
     def __init__(self, source: ClusterSource) -> None:
         self.source = source
         self.on_moved: Callable[[int], object] = _nobody_waits
+        self.on_absent: Callable[[Node], object] = _nobody_waits
         self.forget()
 
     def forget(self) -> None:
@@ -50,8 +52,14 @@ class Topology:
         """The node at an address, which is not connected to yet if it is new."""
         node = self.nodes.get(address)
         if node is None:
-            node = self.nodes.setdefault(address, Node(self.source.node_at(*address)))
+            made = Node(self.source.node_at(*address))
+            made.on_back, made.on_absent = self._is_back, self.on_absent
+            node = self.nodes.setdefault(address, made)
         return node
+
+    def is_doubted(self, node: Node) -> bool:
+        """Whether others are to be asked first. For a node that is away, its probe asks them."""
+        return node in self.doubted and not node.breaker.is_open()
 
     def nodes_to_ask(self) -> list[Node]:
         """All that may know the topology, those first that are not in doubt."""
@@ -95,10 +103,15 @@ class Topology:
         if before is not node and before is not None:
             self.on_moved(bucket)
 
+    def _is_back(self, node: Node) -> None:
+        for bucket, owner in enumerate(self.owners):
+            if owner is node:
+                self.on_moved(bucket)
+
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs
         return Address(str(kwargs["host"]), int(kwargs["port"]))
 
 
-def _nobody_waits(bucket: int) -> None:
-    """For whom a moved bucket makes no difference."""
+def _nobody_waits(what: object) -> None:
+    """For whom it makes no difference."""

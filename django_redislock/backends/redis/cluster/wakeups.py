@@ -15,6 +15,7 @@ from redis.exceptions import MovedError, RedisError
 
 from ....clock import monotonic
 from ...waiters import Turn, Waiters
+from ..errors import ServerAway
 from ..keys import BUCKETS, bucket_keys, bucket_of
 from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
@@ -125,13 +126,13 @@ class ClusterWakeups:
     def _is_doubtful(self, tag: str) -> bool:
         topology = self._cluster.topology
         node = topology.owners[self._buckets[tag]]
-        return node is None or node in topology.doubted
+        return node is None or topology.is_doubted(node)
 
     def _follow(self, node: Node, error: Exception, asked: bool) -> None:
         """Note what has become of a node. Raises the error if others were asked for it already."""
         if isinstance(error, MovedError):
             self._cluster.topology.moved(error, node)
-        elif asked:
+        elif asked or isinstance(error, ServerAway):
             raise error
         else:
             self._cluster.topology.doubted[node] = None

@@ -23,6 +23,7 @@ from redis.sentinel import SentinelConnectionPool
 from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
 from ....names import dotted_path
+from ..breaker import breaker_of
 from ..slots import Address, owners
 from .caches import pool_of_cache
 from .credentials import for_coroutines
@@ -93,7 +94,11 @@ class Source:
         self.database = int(kwargs.get("db") or 0)
         made_by = pool.connection_class
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
-        address, self.at, self.place = self._found_at(kwargs)
+        address, self.at, server = self._found_at(kwargs)
+        self.place = (server, self.database)
+        # Shared by all that leads to this server. Where a class alone knows where it leads, its
+        # connections may well lead to several.
+        self.breaker = breaker_of(pool if server is pool.connection_class else server)
         self.where = f"{where}, {of or address}"
         self._refuse_unusable(kwargs)
         self._async_class = self._twin(kwargs)
@@ -155,7 +160,7 @@ class Source:
         }
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
-        """The location, the part of it that is said to people, and what it has in common."""
+        """The location, the part of it that is said to people, and what is equal for a server."""
         if isinstance(self.pool, SentinelConnectionPool):
             service = str(self.pool.service_name)
             known = [
@@ -165,18 +170,17 @@ class Source:
             sentinels = frozenset((one.get("host"), one.get("port")) for one in known)
             hosts = ",".join(f"{one.get('host')}:{one.get('port')}" for one in known)
             address = f"sentinel://{hosts}/{service}/{self.database}"
-            return address, f"the Sentinels {hosts}", (sentinels, service, self.database)
+            return address, f"the Sentinels {hosts}", (sentinels, service)
         if path := kwargs.get("path"):
-            place = (str(path), self.database)
-            return f"unix://{path}?db={self.database}", str(path), place
+            return f"unix://{path}?db={self.database}", str(path), str(path)
         if "host" not in kwargs and self.pool.connection_class not in TWINS:
             # Its class alone knows where it leads.
             kind = str(self._kind)
-            return kind, kind, (self.pool.connection_class, self.database)
+            return kind, kind, self.pool.connection_class
         host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
         scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
         at = f"{host}:{port}"
-        return f"{scheme}://{at}/{self.database}", at, (host.lower(), port, self.database)
+        return f"{scheme}://{at}/{self.database}", at, (host.lower(), port)
 
     def _refuse_unusable(self, kwargs: Mapping[str, Any]) -> None:
         """Raise ``InvalidLockBackend`` for connections that threads cannot talk through."""
@@ -269,5 +273,5 @@ class ClusterSource(Source):
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
         nodes = ",".join(f"{host}:{port}" for host, port in self.start)
-        place = frozenset((host.lower(), port) for host, port in self.start)
-        return f"cluster://{nodes}", f"the Cluster {nodes}", place
+        server = frozenset((host.lower(), port) for host, port in self.start)
+        return f"cluster://{nodes}", f"the Cluster {nodes}", server

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from ....clock import monotonic
 from ....process import ServiceThread
 from ...waiters import Turn, Waiters
+from ..errors import as_redis_error
 from ..records import message, text
 from ..sources.source import Source
 from .bell import Bell
@@ -57,6 +58,8 @@ class Wakeups:
         identity: str = "",
     ) -> None:
         self._subscriber = Subscriber(source)
+        self._timeout = source.timeout
+        self._breaker = source.breaker
         # By which others know the process; it makes one up for itself otherwise.
         self._identity = identity
         self._waiters = waiters
@@ -94,15 +97,22 @@ class Wakeups:
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
-        Raises ``ConnectionError``, and ``NoThread`` where no thread can be started.
+        Raises ``ConnectionError``, ``ServerAway`` at once, and ``NoThread`` where no thread can be
+        started.
         """
         if tag not in self.ready:
+            self._refuse()
             self.channels.wait(tag, timeout, self._start)
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
         if tag not in self.ready:
+            self._refuse()
             await self.channels.await_(tag, timeout, self._start)
+
+    def _refuse(self) -> None:
+        if self._breaker.failures:
+            self._breaker.refuse()
 
     def _start(self) -> None:
         self._thread.ensure()
@@ -187,9 +197,18 @@ class Wakeups:
             self._waiters.nudge_all()
 
     def _connect(self) -> None:
-        self._subscriber.open()
-        self._asked.clear()
-        self._choose_verb()
+        self._refuse()
+        began = monotonic()
+        try:
+            self._subscriber.open()
+            self._asked.clear()
+            self._choose_verb()
+        except (RedisError, OSError) as error:
+            met = as_redis_error(error) if isinstance(error, OSError) else error
+            self._breaker.failed(met, monotonic() - began, self._timeout, fresh=True)
+            raise
+        if self._breaker.failures:
+            self._breaker.answered()
 
     def _choose_verb(self) -> None:
         # A sharded message costs no more where there is one node; servers before 7 have none.

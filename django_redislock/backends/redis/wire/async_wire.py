@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     NoScriptError,
+    RedisError,
     TimeoutError as RedisTimeoutError,
 )
 
 from ....process import process
-from ..scripts import with_text
+from ..errors import copy_of
+from ..scripts import sent_again
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
+from .exclusive import Exclusive
 from .replies import Replies
 
 __all__ = ["AsyncWire"]
@@ -37,23 +40,51 @@ class AsyncWire:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self._breaker = source.breaker
+        self._failures = self._breaker.failures
         self._loops: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
 
     async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
         """Send commands in one go; return their replies.
 
         Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of the connection where that is shorter.
+        within the time-out of the connection where that is shorter; ``ServerAway`` at once.
         """
         process.look()
+        failures = self._failures
+        if failures:
+            self._breaker.refuse()
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop)
         if connections is None:
             connections = await self._begin(loop)
         first = commands[0]
         if len(first) > BATCH or (len(commands) > 1 and sum(map(len, commands)) > BATCH):
-            return await connections.for_batches.exchange(commands, within)
-        return await connections.for_all.exchange(commands, within)
+            replies = await connections.for_batches.exchange(commands, within)
+        else:
+            replies = await connections.for_all.exchange(commands, within)
+        if failures:
+            self._breaker.answered()
+        return replies
+
+    async def aexchange_alone(
+        self, commands: Sequence[bytes], within: float | None = None
+    ) -> Replies:
+        """As ``aexchange``, on a connection that no other task uses meanwhile."""
+        process.look()
+        if self._failures:
+            self._breaker.refuse()
+        loop = asyncio.get_running_loop()
+        connections = self._loops.get(loop) or await self._begin(loop)
+        deadline = loop.time() + min(within or math.inf, self.source.timeout)
+        alone = await connections.alone.take(deadline - loop.time())
+        try:
+            replies = await alone.exchange(commands, deadline - loop.time())
+        finally:
+            connections.alone.give_back(alone)
+        if self._failures:
+            self._breaker.answered()
+        return replies
 
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
         # The connections lead back to their loop: weak references would keep both for ever.
@@ -82,6 +113,7 @@ class _LoopConnections:
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.for_all = _SharedConnection(source, loop)
         self.for_batches = _SharedConnection(source, loop)
+        self.alone = Exclusive(loop, partial(_SharedConnection, source, loop))
         self.closer = self._close_with_loop()
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
@@ -89,12 +121,15 @@ class _LoopConnections:
         try:
             yield
         finally:
-            await self.for_all.aclose()
-            await self.for_batches.aclose()
+            for connection in self._all():
+                await connection.aclose()
 
     def close(self) -> None:
-        self.for_all.close()
-        self.for_batches.close()
+        for connection in self._all():
+            connection.close()
+
+    def _all(self) -> list[_SharedConnection]:
+        return [self.for_all, self.for_batches, *self.alone.made]
 
 
 class _SharedConnection:
@@ -127,6 +162,10 @@ class _SharedConnection:
             if request.deadline < self._rings_at:
                 self._ring_at(request.deadline)
             await request.future
+        except RedisError as error:
+            took, fresh = loop.time() - now, request.link is None
+            self._source.breaker.failed(error, took, self._timeout, fresh=fresh)
+            raise
         finally:
             self._requests.pop(request, None)
         if request.unknown_script:
@@ -134,14 +173,17 @@ class _SharedConnection:
         return Replies(request.replies, request.again)
 
     async def _send_texts(self, request: Request) -> None:
-        places = [
-            place for place, reply in enumerate(request.replies) if isinstance(reply, NoScriptError)
-        ]
-        texts = [with_text(request.commands[place]) for place in places]
-        replies, again = await self.exchange(texts, request.deadline - self._loop.time())
+        places: list[int] = []
+        texts: list[bytes] = []
+        for place, reply in enumerate(request.replies):
+            if isinstance(reply, NoScriptError):
+                again = sent_again(request.commands, place)
+                places += range(place, place + len(again))
+                texts += again
+        replies, twice = await self.exchange(texts, request.deadline - self._loop.time())
         for place, reply in zip(places, replies, strict=True):
             request.replies[place] = reply
-        request.again |= again
+        request.again |= twice
 
     # The connection opens and ends.
 
@@ -190,7 +232,7 @@ class _SharedConnection:
 
     def _fail_all(self, error: Exception) -> None:
         for request in [*self._requests]:
-            request.fail(_copy_of(error))
+            request.fail(copy_of(error))
 
     # Deadlines.
 
@@ -236,13 +278,3 @@ class _SharedConnection:
         if (link := self._link) is not None:
             self.close()
             await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
-
-
-def _copy_of(error: Exception) -> Exception:
-    """The same error for one task: an object for all would collect the traceback of each."""
-    try:
-        twin = copy.copy(error)
-    except TypeError:  # its class cannot be made of its arguments
-        return error
-    twin.__cause__ = error.__cause__
-    return twin

@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..errors import as_redis_error, is_worth_a_retry
-from ..scripts import with_text
+from ..scripts import sent_again
 from ..sources.source import Source
 from .driver import open_socket
 from .parser import read
@@ -40,7 +40,10 @@ class Link:
     byte is sent until every reply was read, and whoever uses a dirty one connects anew.
     """
 
-    __slots__ = ("_deadline", "_source", "_timeout", "clean", "retired", "sock", "used_at")
+    __slots__ = (
+        *("_deadline", "_source", "_timeout", "clean", "opened_at", "retired", "sock"),
+        "used_at",
+    )
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -48,6 +51,8 @@ class Link:
         self.clean = False
         # When its last exchange began.
         self.used_at = 0.0
+        # When it began to connect last.
+        self.opened_at = 0.0
         # Another link stands in its place.
         self.retired = False
         # The time-out that the socket has now.
@@ -115,10 +120,16 @@ class Link:
             with suppress(OSError):
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it has connected in its last exchange, or tried to."""
+        return self.opened_at >= self.used_at
+
     def _opened(self, clean: bool) -> socket.socket:
         sock = self.sock
         if sock is None or not clean or not _is_open(sock):
             self.close()
+            self.opened_at = monotonic()
             open_socket(self._source.connection(), self._left(), self._keep)
             sock = self._connected()
         if self.retired:
@@ -154,9 +165,10 @@ class Link:
         """Send the scripts that the server has forgotten, and raise what is no reply."""
         for place, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                self._connected().sendall(with_text(commands[place]))
-                (reply,), _ = read(b"", 1, self._more)  # noqa: PLW2901 - its reply now
-                replies[place] = reply
+                again = sent_again(commands, place)
+                self._connected().sendall(b"".join(again))
+                replies[place : place + len(again)], _ = read(b"", len(again), self._more)
+                reply = replies[place]  # noqa: PLW2901 - its reply now
             if isinstance(reply, Exception) and is_worth_a_retry(reply):
                 raise reply
 

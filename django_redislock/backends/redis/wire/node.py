@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from functools import partial
 from os import getpid
@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
 from ....clock import monotonic
 from ....process import ServiceThread, process
+from ..commands import pack
 from ..errors import is_worth_a_retry
 from ..sources.source import Source
 from .async_wire import AsyncWire
@@ -38,6 +39,8 @@ MISSED = 4
 # Connections of our own threads are closed when they have not been used for this long (seconds).
 SPARES_KEPT = 60.0
 
+PING = pack("PING")
+
 # Enters no Python function.
 _replies = partial(tuple.__new__, Replies)
 
@@ -52,10 +55,17 @@ class Node:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.where, self.at = source.where, source.at
         self._timeout = source.timeout
+        self.breaker = source.breaker
+        self._failures = self.breaker.failures
+        # Called with the node when its server answers again, and after each probe of the meantime.
+        self.on_back: Callable[[Node], object] = _nobody_waits
+        self.on_absent: Callable[[Node], object] = _nobody_waits
         self.async_wire = AsyncWire(source)
-        self.aexchange = self.async_wire.aexchange
+        self.aexchange = self.aexchange_claim = self.async_wire.aexchange
         self._begin()
+        self.breaker.serve(self)
 
     def _begin(self) -> None:
         self._links = dict.fromkeys(Link(self.source) for _ in range(AT_ONCE))
@@ -68,14 +78,20 @@ class Node:
         # how often it was missed.
         self._missed: dict[Link, tuple[float, float, int]] = {}
 
-    def exchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
+    def exchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+    ) -> Replies:
         """Send commands in one go; return their replies.
 
         Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of the connection where that is shorter.
+        within the time-out of the connection where that is shorter; ``ServerAway`` at once, unless
+        they are ``urgent``.
         """
         if getpid() != process.pid:
             process.look()
+        failures = self._failures
+        if failures and not urgent:
+            self.breaker.refuse()
         limit = self._timeout if within is None or within > self._timeout else within
         free = self._free
         try:
@@ -86,19 +102,42 @@ class Node:
         try:
             result: Replies = _replies((link.exchange(commands, limit), False))
         except RedisError as error:
-            if not is_worth_a_retry(error):
-                raise
-            left = link.used_at + limit - monotonic()
-            if left <= 0:
-                raise
-            result = Replies(self._exchange_again(link, commands, left), True)
+            result = self._after_error(error, link, commands, limit)
         finally:
             # Once, whatever interrupts it: a link that is given back twice has two users.
             if link in self._links:
                 free.append(link)
                 if self._line:
                     self._ring()
+        if failures:
+            self.breaker.answered()
         return result
+
+    # What grants a lock. Only where replicas have to acknowledge that, it is not the same.
+    exchange_claim = exchange
+
+    def ping(self, within: float) -> None:
+        """Return when the server has answered, on a new connection. Raises ``RedisError``."""
+        link = Link(self.source)
+        try:
+            link.exchange((PING,), within)
+        finally:
+            link.close()
+
+    def _after_error(
+        self, error: RedisError, link: Link, commands: Sequence[bytes], limit: float
+    ) -> Replies:
+        """Send the commands again where that may help. Raises the last error."""
+        began = link.used_at
+        left = began + limit - monotonic()
+        try:
+            if left <= 0 or not is_worth_a_retry(error):
+                raise error
+            return Replies(self._exchange_again(link, commands, left), True)
+        except RedisError as last:
+            took = monotonic() - began
+            self.breaker.failed(last, took, self._timeout, fresh=link.is_fresh)
+            raise
 
     def _exchange_again(self, link: Link, commands: Sequence[bytes], left: float) -> list[Any]:
         if not link.retired:
@@ -110,7 +149,10 @@ class Node:
             other.close()
 
     def _wait_for_link(self, limit: float) -> Link:
-        """A link, as soon as it is the caller's turn to have one."""
+        """A link, as soon as it is the caller's turn to have one.
+
+        Raises ``TimeoutError``, and ``ServerAway`` when that turns out meanwhile.
+        """
         me, free, line = get_ident(), self._free, self._line
         if me in ServiceThread.own:
             with suppress(IndexError):
@@ -133,6 +175,8 @@ class Node:
                     raise RedisTimeoutError(
                         f"All {AT_ONCE} connections to {self.source.where} were in use."
                     )
+                if self._failures:
+                    self.breaker.refuse()
                 rung = True
                 with suppress(queue.Empty):
                     bell.get(timeout=min(left, LOOK_AGAIN))
@@ -185,7 +229,11 @@ class Node:
         self._ring()
 
     def close(self) -> None:
-        """Close the connections of coroutines, and those of threads that are not in use."""
+        """Close the connections of coroutines, and those of threads that are not in use.
+
+        What is known of the health of the server is forgotten, which ends its probe.
+        """
+        self.breaker.failures.clear()
         self.async_wire.close()
         for _ in range(len(self._free)):
             with suppress(IndexError):
@@ -199,4 +247,9 @@ class Node:
             # Whatever the parent's threads were doing with it, none of them runs here.
             link.close()
         self.async_wire.forget()
+        self.breaker.reset()
         self._begin()
+
+
+def _nobody_waits(node: Node) -> None:
+    """For whom it makes no difference."""

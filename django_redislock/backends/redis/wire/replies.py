@@ -22,4 +22,6 @@ class Replies(NamedTuple):
 class Exchanger(Protocol):
     """A node, or several that stand for one."""
 
-    def exchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies: ...
+    def exchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+    ) -> Replies: ...

@@ -1,0 +1,159 @@
+"""Circuit breaker of a server: while it is away, a probe waits for it and nobody else."""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from threading import get_ident
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from ...clock import monotonic
+from ...process import NoThread, ServiceThread
+from .errors import ServerAway, copy_of, happened, is_absence
+
+__all__ = ["PROBE_WITHIN", "Breaker", "Probed", "breaker_of"]
+
+logger = logging.getLogger("django_redislock")
+
+# After this many failures in a row a server counts as away.
+OPENS_AT = 2
+# A failure counts where it took this share of a second, or of the connection's time-out if that is
+# shorter. A refused connection costs nobody anything, so it opens nothing.
+COSTLY = 0.9
+
+# How long (seconds) a probe may take, and the pause after one that was not answered.
+PROBE_WITHIN = 1.0
+PROBE_EVERY = 0.25
+# A server that nobody has asked for this long (seconds) is not probed any more.
+LINGER = 30.0
+
+
+class Probed(Protocol):
+    """A node at the address of a breaker: a way to ask the server, and whom to tell of it."""
+
+    where: str
+    at: str
+    on_back: Callable[[Any], object]
+    on_absent: Callable[[Any], object]
+
+    def ping(self, within: float) -> None:
+        """Return when the server has answered. Raises ``RedisError``."""
+
+
+class Breaker:
+    """What is known of the health of one address, for all nodes of this process that lead there.
+
+    It is closed at first. A failure on a fresh connection opens it, or two in a row, where they
+    cost time: a time-out does, a refused connection does not.
+    While it is open, requests are refused at once, and a thread of ours probes the server. Any
+    answer closes it, also one to a request that was sent all the same, as renewals are.
+
+    ``failures`` is the whole of its state: empty while all is well, full while it is open. Each
+    step is one operation that cannot be torn: any thread may take it, and be interrupted.
+    """
+
+    def __init__(self) -> None:
+        self.failures: deque[Exception] = deque(maxlen=OPENS_AT)
+        self._nodes: dict[weakref.ref[Probed], None] = {}
+        self._asked_at = 0.0
+        self._thread = ServiceThread("django_redislock-probe", self._serve, self.is_open)
+
+    def reset(self) -> None:
+        """Know nothing, and have no thread, in a forked child."""
+        self.failures.clear()
+        self._thread.reset()
+
+    def serve(self, node: Probed) -> None:
+        """Probe the server by this node too, and tell it when the server is back."""
+        nodes = self._nodes
+        nodes[weakref.ref(node, lambda gone: nodes.pop(gone, None))] = None
+
+    def is_open(self) -> bool:
+        """Whether the server is away."""
+        return len(self.failures) == OPENS_AT
+
+    def refuse(self) -> None:
+        """Raise ``ServerAway`` if the server is away. Asked only where there are ``failures``."""
+        now, failures = monotonic(), list(self.failures)
+        if len(failures) < OPENS_AT:
+            return
+        if now - self._asked_at > LINGER:
+            self.failures.clear()  # it was probed no more
+            return
+        if get_ident() not in ServiceThread.own:
+            self._asked_at = now
+        try:
+            self._thread.ensure()
+        except NoThread:
+            return  # nobody would find out that the server is back
+        raise ServerAway(failures[-1])
+
+    def failed(self, error: Exception, took: float, timeout: float, *, fresh: bool) -> None:
+        """An exchange has failed after ``took`` seconds, on a ``fresh`` connection or not.
+
+        ``timeout`` is the longest time (seconds) that the connection gives to the server.
+        """
+        if took < COSTLY * min(timeout, 1.0) or not is_absence(error) or self.is_open():
+            return
+        self._asked_at = monotonic()
+        # A copy has no traceback, which would keep alive all that the caller had.
+        self.failures.extend([copy_of(error)] * (OPENS_AT if fresh else 1))
+        if self.is_open():
+            with suppress(NoThread):
+                self._thread.ensure()
+
+    def answered(self) -> None:
+        """The server has answered."""
+        was_open = self.is_open()
+        self.failures.clear()
+        if was_open:
+            self._tell_back()
+
+    # The thread, which probes while the breaker is open.
+
+    def _serve(self) -> None:
+        began, failures = monotonic(), list(self.failures)
+        for node in self._living()[:1]:
+            what = happened(node.at, failures[-1]).rstrip(".") if failures else "did not answer"
+            logger.warning("Redis (%s) %s. Requests are refused meanwhile.", node.where, what)
+        while self.is_open():
+            nodes = self._living()
+            if not nodes or monotonic() - self._asked_at > LINGER:
+                self.failures.clear()  # whoever asks next finds out
+            elif self._is_answered(nodes[0]):
+                self.failures.clear()
+                logger.info("Redis (%s) is back after %.1f s.", nodes[0].where, monotonic() - began)
+            else:
+                for node in nodes:
+                    node.on_absent(node)
+                time.sleep(PROBE_EVERY)
+        # Also if a caller had closed it: that one may have been interrupted.
+        self._tell_back()
+
+    def _is_answered(self, node: Probed) -> bool:
+        try:
+            node.ping(PROBE_WITHIN)
+        except (RedisError, OSError) as error:
+            return not is_absence(error)
+        return True
+
+    def _tell_back(self) -> None:
+        for node in self._living():
+            node.on_back(node)
+
+    def _living(self) -> list[Probed]:
+        return [node for ref in list(self._nodes) if (node := ref()) is not None]
+
+
+_breakers: weakref.WeakValueDictionary[Hashable, Breaker] = weakref.WeakValueDictionary()
+
+
+def breaker_of(server: Hashable) -> Breaker:
+    """The only breaker of a server in this process, whatever aliases lead there."""
+    return _breakers.get(server) or _breakers.setdefault(server, Breaker())

@@ -1,0 +1,81 @@
+"""A node whose grants count only when some of its replicas have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis.exceptions import RedisError
+
+from ..commands import pack
+from ..sources.source import Source
+from .node import Node
+from .replies import Replies
+
+__all__ = ["NotAcknowledged", "ReplicatedNode"]
+
+# The replicas have this long (seconds), or this share of the time for an answer if that is less, so
+# that the server can still say how many have answered.
+WITHIN = 1.0
+SHARE = 0.5
+
+
+class NotAcknowledged(RedisError):
+    """Too few replicas have acknowledged a grant in time."""
+
+
+class ReplicatedNode(Node):
+    """Sends each claim with a ``WAIT`` behind it.
+
+    The server runs nothing that follows a ``WAIT`` on its connection before that is answered. So
+    claims travel apart: what else there is to send does not wait for a replica that is away.
+    """
+
+    def __init__(self, source: Source, replicas: int) -> None:
+        super().__init__(source)
+        self._replicas = replicas
+        self._apart = Node(source)
+        self.aexchange_claim = self._aexchange_claim
+
+    def exchange_claim(
+        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+    ) -> Replies:
+        """As ``exchange``. Raises ``NotAcknowledged`` for a grant that may get lost."""
+        sent = self._with_wait(commands, within)
+        return self._checked(self._apart.exchange(sent, within, urgent=urgent))
+
+    async def _aexchange_claim(
+        self, commands: Sequence[bytes], within: float | None = None
+    ) -> Replies:
+        sent = self._with_wait(commands, within)
+        return self._checked(await self._apart.async_wire.aexchange_alone(sent, within))
+
+    def _with_wait(self, commands: Sequence[bytes], within: float | None) -> Sequence[bytes]:
+        limit = self._timeout if within is None else min(within, self._timeout)
+        # 0 would be for ever.
+        return *commands, pack("WAIT", self._replicas, int(1000 * min(WITHIN, SHARE * limit)) or 1)
+
+    def _checked(self, answered: Replies) -> Replies:
+        (reply, number), again = answered
+        if isinstance(number, Exception):
+            raise number
+        # The reply is the fence of a grant; a list says what is in its way.
+        if number < self._replicas and not isinstance(reply, (list, Exception)):
+            raise NotAcknowledged(
+                f"{number} of {self._replicas} replicas have acknowledged the lock in time"
+            )
+        return Replies([reply], again)
+
+    def mend(self) -> None:
+        """Replace the links that interrupted callers have lost."""
+        super().mend()
+        self._apart.mend()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        super().close()
+        self._apart.close()
+
+    def after_fork(self) -> None:
+        """Leave all connections to the parent, and close what was inherited of them."""
+        super().after_fork()
+        self._apart.after_fork()

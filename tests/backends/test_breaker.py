@@ -1,0 +1,208 @@
+"""What a process knows of a server that does not answer, and whom it spares the time-out."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+
+import pytest
+from redis.exceptions import AuthenticationError, RedisError, TimeoutError as RedisTimeoutError
+
+from django_redislock.backends.redis import breaker as breaker_module
+from django_redislock.backends.redis.breaker import Breaker, breaker_of
+from django_redislock.backends.redis.errors import ServerAway
+from django_redislock.backends.redis.wire.node import Node
+from django_redislock.testing.servers import EmbeddedServer
+from tests.backends.nodes import PING, echo, node_at
+from tests.support.processes import frozen, wait_until
+from tests.support.proxy import Proxy
+from tests.support.threads import no_thread_can_start, our_threads
+
+# Seconds: what a connection gives the server, and what takes surely less.
+TIMEOUT = 0.5
+AT_ONCE = 0.25
+
+PROBE = "django_redislock-probe"
+
+
+@pytest.fixture
+def node(proxy: Proxy) -> Iterator[Node]:
+    node = node_at(proxy.url, socket_timeout=TIMEOUT)
+    assert echo(node, "warm") == "warm"
+    yield node
+    proxy.pass_through()
+    node.close()
+
+
+def times_out(node: Node, within: float | None = None) -> None:
+    with pytest.raises(RedisTimeoutError):
+        node.exchange((PING,), within)
+
+
+def is_refused(node: Node) -> None:
+    began = time.monotonic()
+    with pytest.raises(ServerAway):
+        node.exchange((PING,))
+    assert time.monotonic() - began < AT_ONCE
+
+
+def answers(node: Node) -> None:
+    wait_until(lambda: not node.breaker.is_open())
+    assert echo(node, "again") == "again"
+
+
+def test_a_time_out_on_a_fresh_connection_opens_it(node: Node, proxy: Proxy) -> None:
+    proxy.black_hole()
+    proxy.cut()
+    times_out(node)
+    is_refused(node)
+    proxy.pass_through()
+    answers(node)
+
+
+def test_one_on_an_old_connection_may_be_due_to_that(node: Node, proxy: Proxy) -> None:
+    proxy.black_hole()
+    times_out(node)
+    proxy.pass_through()
+    assert echo(node, "again") == "again"
+    # What has answered meanwhile has not failed twice in a row.
+    proxy.black_hole()
+    times_out(node)
+    assert not node.breaker.is_open()
+
+
+def test_two_in_a_row_open_it(node: Node, proxy: Proxy) -> None:
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    is_refused(node)
+
+
+def test_nothing_is_sent_while_it_is_open_but_what_is_urgent(node: Node, proxy: Proxy) -> None:
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    sent = proxy.count("ECHO")
+    for _ in range(10):
+        with pytest.raises(ServerAway):
+            echo(node, "refused")
+    assert proxy.count("ECHO") == sent
+    proxy.pass_through()
+    (reply,), _ = node.exchange((PING,), urgent=True)
+    assert reply == b"PONG"
+    assert not node.breaker.is_open(), "any answer closes it"
+
+
+def test_the_error_has_the_cause(node: Node, proxy: Proxy) -> None:
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    with pytest.raises(ServerAway) as refused:
+        echo(node, "refused")
+    assert isinstance(refused.value.__cause__, RedisTimeoutError)
+    assert refused.value.__cause__.__traceback__ is None
+
+
+def test_a_time_limit_that_was_too_short_for_any_server_tells_nothing(
+    node: Node, proxy: Proxy
+) -> None:
+    proxy.black_hole()
+    for _ in range(3):
+        times_out(node, within=0.01)
+    assert not node.breaker.failures
+
+
+def test_a_refused_connection_costs_nothing_and_opens_nothing(node: Node, proxy: Proxy) -> None:
+    proxy.refuse()
+    proxy.cut()
+    for _ in range(3):
+        with pytest.raises(RedisError):
+            echo(node, "refused")
+    proxy.accept()
+    assert echo(node, "again") == "again"
+
+
+def test_it_is_told_to_those_who_wait_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
+    told: list[str] = []
+    node.on_absent = lambda _: told.append("absent")
+    node.on_back = lambda _: told.append("back")
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    wait_until(lambda: told.count("absent") > 1)
+    assert "back" not in told
+    proxy.pass_through()
+    wait_until(lambda: "back" in told)
+
+
+def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
+    other = node_at(f"{proxy.url[:-1]}7?protocol=3")
+    assert other.breaker is node.breaker
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    is_refused(other)
+    other.close()
+
+
+def test_another_address_has_another(node: Node, redis_url: str) -> None:
+    assert node_at(redis_url).breaker is not node.breaker
+
+
+def test_one_is_forgotten_with_its_nodes() -> None:
+    breaker = breaker_of("somewhere")
+    assert breaker_of("somewhere") is breaker
+    breaker.failures.append(RedisTimeoutError())
+    del breaker
+    gc.collect()
+    assert not breaker_of("somewhere").failures
+
+
+def test_a_forked_child_knows_nothing(node: Node, proxy: Proxy) -> None:
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    proxy.pass_through()
+    node.after_fork()
+    assert echo(node, "child") == "child"
+
+
+def test_nobody_is_refused_where_no_thread_can_be_started(own_server: EmbeddedServer) -> None:
+    """Nobody would find out that the server is back."""
+    node = node_at(own_server.url, socket_timeout=TIMEOUT)
+    with frozen(own_server.pid):
+        with no_thread_can_start():
+            times_out(node)
+            times_out(node)
+        is_refused(node)
+    answers(node)
+    node.close()
+
+
+def test_a_server_that_nobody_asks_is_not_probed_for_ever(
+    node: Node, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker_module, "LINGER", 0.5)
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    wait_until(lambda: PROBE in our_threads())
+    wait_until(lambda: PROBE not in our_threads())
+    times_out(node)
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no"), RedisError("no"), ValueError("no")])
+def test_an_answer_that_was_not_welcome_is_one(error: Exception) -> None:
+    breaker = Breaker()
+    breaker.failed(error, 60.0, 5.0, fresh=True)
+    assert not breaker.failures
+
+
+def test_a_real_server_that_stands_still(own_server: EmbeddedServer) -> None:
+    node = node_at(own_server.url, socket_timeout=TIMEOUT)
+    with frozen(own_server.pid):
+        times_out(node)
+        is_refused(node)
+    answers(node)
+    node.close()

@@ -1,0 +1,230 @@
+"""Grants that count only when a replica has them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis.wire.node import Node
+from django_redislock.exceptions import InvalidLockBackend
+from django_redislock.testing.servers import HOST, EmbeddedServer
+from tests.support.processes import freeze, frozen, thaw, wait_until
+from tests.support.settled import settle
+from tests.topologies.places import backend
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Pair:
+    """A primary and its replica. Locks by the alias "plain" do not ask the replica."""
+
+    def __init__(self, primary: EmbeddedServer, replica: EmbeddedServer) -> None:
+        self.primary, self.replica = primary, replica
+
+    def has(self, name: str) -> bool:
+        """Whether the primary knows of a hold."""
+        return bool(lock_backends["plain"].inspect(name)[0])
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Pair]:
+    with EmbeddedServer() as primary:
+        follow = ("--replicaof", HOST, str(primary.port), "--repl-diskless-sync-delay", "0")
+        with EmbeddedServer(args=follow) as replica, Redis(port=replica.port) as client:
+            wait_until(lambda: client.role()[3] == b"connected", what="the replica is in step")
+            yield Pair(primary, replica)
+
+
+@pytest.fixture
+def pair(servers: Pair, settings: Any) -> Iterator[Pair]:
+    use(settings, servers)
+    yield servers
+    with Redis(port=servers.primary.port) as client:
+        client.flushall()
+    lock_backends["default"].close()
+
+
+def use(settings: Any, pair: Pair, replicas: int = 1, patience: float = 25.0) -> None:
+    location = {"LOCATION": f"redis://{HOST}:{pair.primary.port}/0", "PATIENCE": patience}
+    options = {"replicas": replicas, "metrics": False}
+    settings.LOCKS = {"default": {**location, "OPTIONS": options}, "plain": location}
+
+
+def attempt(kind: str, name: str, wait: float = 0.0) -> None:
+    """Take a lock and release it."""
+
+    async def take() -> None:
+        async with lock(name, wait=wait):
+            pass
+
+    if kind == "task":
+        asyncio.run(take())
+    else:
+        with lock(name, wait=wait):
+            pass
+
+
+def taking(kind: str, name: str, wait: float = 0.0) -> tuple[threading.Thread, list[str]]:
+    """A thread that takes a lock, and the list to which it adds the name then."""
+    taken: list[str] = []
+
+    def take() -> None:
+        while not taken:
+            with suppress(LockUnavailable):  # this machine may stand still for too long
+                attempt(kind, name, wait)
+                taken.append(name)
+
+    return threading.Thread(target=take), taken
+
+
+kinds = pytest.mark.parametrize("kind", ["thread", "task"])
+
+
+@kinds
+def test_a_grant_waits_for_the_replica(pair: Pair, kind: str) -> None:
+    with lock("warm"):
+        pass
+    thread, taken = taking(kind, "a")
+    with frozen(pair.replica.pid):
+        thread.start()
+        wait_until(lambda: pair.has("a"))
+        assert taken == []
+    thread.join()
+    assert taken == ["a"]
+
+
+@kinds
+def test_one_that_is_not_acknowledged_in_time_is_given_back(pair: Pair, kind: str) -> None:
+    with frozen(pair.replica.pid):
+        began = time.monotonic()
+        with pytest.raises(LockUnavailable, match="0 of 1 replicas have acknowledged"):
+            attempt(kind, "a")
+        assert time.monotonic() - began < 3
+        settle()
+        assert not pair.has("a")
+    assert not backend().source.breaker.failures, "the server itself has answered"
+    with lock("a", wait=20):
+        pass
+
+
+@kinds
+def test_so_is_one_for_which_the_script_had_to_be_sent(pair: Pair, kind: str) -> None:
+    """A WAIT that was answered before the script ran has acknowledged nothing."""
+    with lock("warm"), Redis(port=pair.primary.port) as client:
+        client.script_flush()
+        with frozen(pair.replica.pid), pytest.raises(LockUnavailable, match="0 of 1"):
+            attempt(kind, "a")
+
+
+@kinds
+def test_a_turn_is_acknowledged_before_it_is_believed(pair: Pair, kind: str) -> None:
+    holder = lock("a", using="plain", lease=60)
+    holder.acquire()
+    thread, taken = taking(kind, "a", wait=40)
+    thread.start()
+    wait_until(lambda: lock_backends["plain"].inspect("a")[1])
+    freeze(pair.replica.pid)
+    try:
+        holder.release()
+        wait_until(lambda: not lock_backends["plain"].inspect("a")[1], what="it has its turn")
+        time.sleep(1.5)  # longer than a question for it may take
+        assert taken == []
+    finally:
+        thaw(pair.replica.pid)
+    thread.join()
+    assert taken == ["a"]
+
+
+@kinds
+def test_one_that_is_not_is_given_up_when_the_wait_is_over(pair: Pair, kind: str) -> None:
+    holder = lock("a", using="plain", lease=60)
+    holder.acquire()
+    thread = threading.Thread(target=fails, args=(kind, "a", 3))
+    thread.start()
+    wait_until(lambda: lock_backends["plain"].inspect("a")[1])
+    with frozen(pair.replica.pid):
+        began = time.monotonic()
+        holder.release()
+        thread.join()
+        assert time.monotonic() - began < 3 + 1.5
+        settle()
+        assert not pair.has("a")
+
+
+def test_threads_that_do_not_claim_are_not_held_up(pair: Pair) -> None:
+    with lock("warm") as held:
+        threads = [
+            threading.Thread(target=lambda number=number: fails("thread", f"a{number}"))
+            for number in range(50)
+        ]
+        with frozen(pair.replica.pid):
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: pair.has("a20"))
+            node = backend().node
+            assert isinstance(node, Node)
+            assert len(node._free) == len(node._links), "claims have connections of their own"
+            assert held.owned()
+            held.extend()
+            for thread in threads:
+                thread.join()
+
+
+async def test_nor_are_tasks(pair: Pair) -> None:
+    async with lock("warm") as held:
+        with frozen(pair.replica.pid):
+            tasks = [asyncio.create_task(afails(f"a{number}")) for number in range(50)]
+            await asyncio.to_thread(wait_until, lambda: pair.has("a20"))
+            began = time.monotonic()
+            assert await held.aowned()
+            await held.aextend()
+            # Behind one another, the claims would take half a second each.
+            assert time.monotonic() - began < 5
+            await asyncio.gather(*tasks)
+    # Those for which there was no connection came to theirs when others gave them back.
+    async with lock("again", wait=20):
+        pass
+
+
+def fails(kind: str, name: str, wait: float = 0.0) -> None:
+    with pytest.raises(LockUnavailable):
+        attempt(kind, name, wait)
+
+
+async def afails(name: str) -> None:
+    with pytest.raises(LockUnavailable):
+        await lock(name).aacquire(wait=0)
+
+
+def test_busy_is_an_answer_that_needs_no_replica(pair: Pair) -> None:
+    with lock("a", using="plain"), frozen(pair.replica.pid):
+        assert lock("a").acquire(wait=0) is False
+
+
+def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:
+    use(settings, pair, replicas=2)
+    with pytest.raises(LockUnavailable, match="1 of 2 replicas"):
+        lock("a").acquire(wait=0)
+
+
+@pytest.mark.parametrize("replicas", [-1, 1.5, "1", True, None])
+def test_what_is_no_number_is_refused(settings: Any, replicas: Any) -> None:
+    entry = {"LOCATION": f"redis://{HOST}:1", "OPTIONS": {"replicas": replicas}}
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(InvalidLockBackend, match=r"\['replicas'\] must be a whole number"):
+        lock("a")
+
+
+def test_a_cluster_is_refused(settings: Any) -> None:
+    entry = {"LOCATION": f"cluster://{HOST}:1", "OPTIONS": {"replicas": 1}}
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(InvalidLockBackend, match="must be left out with a Cluster"):
+        lock("a")

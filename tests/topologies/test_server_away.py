@@ -1,0 +1,131 @@
+"""A server of several hangs, and nobody pays for it twice."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from tests.support.cluster import ClusterSet
+from tests.support.processes import frozen, wait_until
+from tests.support.sentinel import SentinelSet
+from tests.topologies.places import NAMES, backend, key_of, nodes
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def partial(use: Any) -> Iterator[ClusterSet]:
+    """Primaries without replicas, which serve their slots also when another one is away."""
+    with ClusterSet(args=("--cluster-require-full-coverage", "no")) as cluster:
+        use("", entry=cluster.entry | {"PATIENCE": 25})
+        yield cluster
+        lock_backends["default"].close()
+
+
+def refused(name: str) -> float:
+    """Ask until it is not sent any more; return how long (seconds) an attempt takes then."""
+    while True:
+        began = time.monotonic()
+        with pytest.raises(LockUnavailable) as error:
+            lock(name).acquire(wait=0)
+        if not error.value.asked:
+            return time.monotonic() - began
+
+
+def test_the_other_nodes_of_a_cluster_are_not_touched(partial: ClusterSet) -> None:
+    for name in NAMES:
+        with lock(name, wait=20):
+            pass
+    name = NAMES[0]
+    owner = partial.owner(key_of(name))
+    away = nodes().topology.owners[0]
+    others = [name for name in NAMES if nodes().topology.owners[NAMES.index(name)] is not away]
+    waiter = lock(name, wait=60)
+    thread = threading.Thread(target=waiter.acquire)
+    with frozen(owner.pid):
+        assert min(refused(name) for _ in range(5)) < 0.5
+        for other in others:
+            with lock(other, wait=0):
+                pass
+
+        async def in_tasks() -> None:
+            for other in others:
+                async with lock(other, wait=0):
+                    pass
+            with pytest.raises(LockUnavailable) as error:
+                await lock(name).aacquire(wait=0)
+            assert not error.value.asked
+
+        asyncio.run(in_tasks())
+        thread.start()
+        wait_until(lambda: name in backend().waiters)
+    began = time.monotonic()
+    thread.join()
+    # Sooner than it would look by itself.
+    assert time.monotonic() - began < 8
+    assert waiter.held
+    waiter.release()
+
+
+def test_who_waits_goes_on_when_a_replica_has_the_slots_of_a_node_that_hangs(
+    failing: ClusterSet, use: Any
+) -> None:
+    use("", entry=failing.entry | {"PATIENCE": 60})
+    name = NAMES[3]
+    with lock(name, wait=20):
+        pass
+    failing.copied()
+    owner = failing.owner(key_of(name))
+    replica = failing.replica_of(owner)
+    waiter = lock(name, wait=60)
+    thread = threading.Thread(target=waiter.acquire)
+    with frozen(owner.pid):
+        refused(name)
+        thread.start()
+        failing.wait_for_promotion(replica)
+        thread.join(30)
+        assert waiter.held
+        waiter.release()
+    failing.wait_until_agreed()
+
+
+def test_a_primary_of_sentinels_that_hangs_and_comes_back(use: Any) -> None:
+    with SentinelSet() as servers:
+        use("", cache=servers.cache, entry={"PATIENCE": 25})
+        with lock("a"):
+            pass
+        waiter = lock("a", wait=60)
+        thread = threading.Thread(target=waiter.acquire)
+        with frozen(servers.primary.pid):
+            assert min(refused("a") for _ in range(5)) < 0.5
+            thread.start()
+            wait_until(lambda: "a" in backend().waiters)
+        began = time.monotonic()
+        thread.join()
+        assert time.monotonic() - began < 8
+        waiter.release()
+        lock_backends["default"].close()
+
+
+def test_a_failover_ends_it(use: Any) -> None:
+    with SentinelSet() as servers:
+        use("", cache=servers.cache, entry={"PATIENCE": 60})
+        with lock("a"):
+            pass
+        servers.copied()
+        waiter = lock("a", wait=60)
+        thread = threading.Thread(target=waiter.acquire)
+        with frozen(servers.primary.pid):
+            refused("a")
+            thread.start()
+            servers.wait_for_promotion()
+            thread.join(40)
+            assert waiter.held
+        waiter.release()
+        lock_backends["default"].close()
