@@ -26,7 +26,7 @@ FLOORS = [
     "figures.*",
     "backends backends.* handler",
     "twins waiting local local.*",
-    "counting events options classes transactions handles handles.*",
+    "counting estimates events options classes transactions handles handles.*",
     "functions functions.* views views.* rows rows.* commands metrics metrics.*",
     "models operations operations.* admin admin.* checks log",
     "apps asgi migrations migrations.* management management.* testing testing.*",
