@@ -27,7 +27,7 @@ FLOORS = [
     "backends backends.* handler",
     "twins waiting local local.*",
     "counting estimates events options classes transactions handles handles.*",
-    "functions functions.* views views.* rows rows.* commands metrics metrics.*",
+    "functions functions.* views views.* rows rows.* commands metrics metrics.* traces traces.*",
     "models operations operations.* admin admin.* checks log",
     "apps asgi migrations migrations.* management management.* testing testing.*",
     "django_redislock",  # the package itself: the public names
