@@ -46,8 +46,11 @@ class LockError(Exception):
 class LockNotAcquired(LockError):
     """The lock was still held by another when the wait was over.
 
-    ``holder`` tells who holds it, where that is known, and ``retry_after`` the seconds after which
-    that hold ends unless it is renewed.
+    ``holder`` tells who holds it, where that is known. ``position`` is the place in the queue that
+    the attempt had, or would have had: 1 is next. ``estimated_wait`` is how many seconds such a
+    place takes, by the holds of the last hour, and None while nothing is known of them.
+    ``retry_after`` is after how many seconds to try again: the estimate, or else what is left of
+    the lease in the way; and up to a fifth more, so that refused attempts do not return together.
     """
 
     def __init__(
@@ -56,21 +59,23 @@ class LockNotAcquired(LockError):
         *,
         name: str = "",
         holder: Holder | None = None,
+        position: int | None = None,
+        estimated_wait: float | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, name=name)
         self.holder = holder
+        self.position = position
+        self.estimated_wait = estimated_wait
         self.retry_after = retry_after
 
     @classmethod
-    def after(
-        cls, name: str, wait: float, holder: Holder | None, retry_after: float | None
-    ) -> LockNotAcquired:
+    def after(cls, name: str, wait: float, holder: Holder | None) -> LockNotAcquired:
         """The error of an attempt that waited ``wait`` seconds in vain."""
         by = f", held by {readable(holder)}" if holder else ""
         how_long = f"after a wait of {wait:g} s" if wait else "and the attempt did not wait"
         error = cls.of(name, f"is busy{by}, {how_long}")
-        error.holder, error.retry_after = holder, retry_after
+        error.holder = holder
         return error
 
 

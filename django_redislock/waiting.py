@@ -11,6 +11,8 @@ from .exceptions import LockUnavailable
 from .twins import both
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .backends.base import BaseLockBackend, Claim
     from .backends.waiters import Turn
     from .twins import Call
@@ -42,15 +44,19 @@ ASK_ABSENT_EVERY = 0.25
 LOOK_AT_ABSENT_EVERY = 10.0
 
 
-# How an attempt ended: with a grant or without; what was in its way, if anything; and whether a
-# request was not answered, and so was repeated: the first may come late.
-Outcome: TypeAlias = "tuple[Grant | None, Busy | None, bool]"
+# How an attempt ended: with a grant or without; and whether a request was not answered, and so was
+# repeated: the first may come late.
+Outcome: TypeAlias = "tuple[Grant | None, bool]"
 
 
 async def wait_for_grant(
-    call: Call, backend: BaseLockBackend, claim: Claim, wait: float
+    call: Call,
+    backend: BaseLockBackend,
+    claim: Claim,
+    wait: float,
+    found_busy: Callable[[Busy], object],
 ) -> Outcome:
-    """Try for ``wait`` seconds to get the claim granted.
+    """Try for ``wait`` seconds to get the claim granted; ``found_busy`` is told what is in its way.
 
     The queue is the backend's: first in, first out, by hand-over. A queued attempt sleeps until it
     is notified of its turn, until the lease in its way should have ended, or until just before its
@@ -74,14 +80,15 @@ async def wait_for_grant(
                 raise
         else:
             if isinstance(reply, Grant):
-                return reply, None, False
+                return reply, False
+            found_busy(reply)
             if wait <= 0:
-                return None, reply, False
+                return None, False
             busy = reply
     waiter = ThreadWaiter() if call.blocking else TaskWaiter()
     backend.enlist(claim, waiter)
     try:
-        return await _queue_for(call, backend, claim, deadline, waiter, busy)
+        return await _queue_for(call, backend, claim, deadline, waiter, busy, found_busy)
     finally:
         backend.dismiss(claim.name, claim.token)
 
@@ -93,6 +100,7 @@ async def _queue_for(
     deadline: float,
     waiter: ThreadWaiter | TaskWaiter,
     busy: Busy | None,
+    found_busy: Callable[[Busy], object],
 ) -> Outcome:
     absent_since: float | None = None
     asked_again = False
@@ -108,7 +116,7 @@ async def _queue_for(
             now = monotonic()
             if busy and absent_since == asked_at > deadline - LAST_LOOK / 2 and now >= deadline:
                 # It answered a moment ago: it is not blamed for a question asked so late.
-                return None, busy, asked_again
+                return None, asked_again
             given_up_at = absent_since + backend.config.patience
             if now >= min(deadline, given_up_at):
                 error.asked = asked_again or busy is not None
@@ -117,8 +125,9 @@ async def _queue_for(
             look_at = min(now + pause, given_up_at)
         else:
             if isinstance(reply, Grant):
-                return reply, busy, asked_again
+                return reply, asked_again
             busy, absent_since = reply, None
+            found_busy(busy)
             look_at = _next_look(busy, asked_at, last_look, deadline)
         turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
         patience = TOLERANCE
@@ -126,9 +135,9 @@ async def _queue_for(
             turn = await _notified(call, waiter, deadline - monotonic())
         grant = _as_grant(backend, claim, turn, busy)
         if grant is not None:
-            return grant, busy, asked_again
+            return grant, asked_again
         if monotonic() >= deadline and absent_since is None:
-            return None, busy, asked_again
+            return None, asked_again
 
 
 async def _ask(

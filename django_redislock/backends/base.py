@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from django.core.checks import CheckMessage
 
 from ..conf import SHORTEST_LEASE, LockConfig, flag, seconds
+from ..figures.medians import Medians
 from ..figures.meter import Batch, Meter
 from ..figures.tallies import Slot
 from ..holder import Holder
@@ -90,6 +91,8 @@ class BaseLockBackend(ABC):
         self.grant_lease = seconds(grant_lease, f"{options}['grant_lease']", least=SHORTEST_LEASE)
         # What this process has counted and not told yet; None where nothing is to be counted.
         self.meter = Meter() if flag(metrics, f"{options}['metrics']") else None
+        # A copy of what all processes have counted, for estimates of waits.
+        self.medians = Medians()
         self.waiters = Waiters()
         self.on_force_release: Callable[[Hashable, str, str], None] | None = None
         # Equal where two aliases lead to the same locks.
@@ -229,8 +232,11 @@ class BaseLockBackend(ABC):
     def add_tallies(self, batch: Batch) -> None:
         """Add what a process has counted to what all have; the same batch counts once."""
 
-    def tallies(self) -> Sequence[Slot]:
-        """What all processes have counted in the last hour, oldest slot first."""
+    def tallies(self, families: Collection[str] | None = None) -> Sequence[Slot]:
+        """What all processes have counted in the last hour, oldest slot first.
+
+        ``families``: only what was counted of these.
+        """
         return []
 
     def _force_released(self, name: str, token: str) -> None:

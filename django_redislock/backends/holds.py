@@ -58,18 +58,26 @@ class Busy(NamedTuple):
 
     ``retry_in``: seconds until a present hold ends unless it is renewed. ``look_in``: seconds after
     which a queued attempt must ask again by itself. ``clock``: the monotonic time at which the
-    backend's own clock stood at zero, at the latest. Most waiters never ask who holds the lock, so
-    ``find_holder`` reads that only when somebody does.
+    backend's own clock stood at zero, at the latest. ``position``: the attempt's place in the
+    queue, from 1 on; one that does not stay is told the place after the last. Most waiters never
+    ask about the hold in their way, so ``find_hold`` reads its holder and its age (seconds) only
+    when somebody does.
     """
 
     retry_in: float
     look_in: float
     clock: float
-    find_holder: Callable[[], Holder | None]
+    position: int
+    find_hold: Callable[[], tuple[Holder | None, float]]
 
     @property
     def holder(self) -> Holder | None:
-        return self.find_holder()
+        return self.find_hold()[0]
+
+    @property
+    def held_for(self) -> float:
+        """How long the hold in the way had lasted (seconds); 0 where that is not known."""
+        return self.find_hold()[1]
 
 
 class Extension(NamedTuple):

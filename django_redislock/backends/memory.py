@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 
 from django.core.checks import CheckMessage, Warning
@@ -75,7 +76,9 @@ class MemoryLockBackend(BaseLockBackend):
             held = name.holds.get(claim.token)
             if held is None and not name.queue and self._fits(name, claim.limit):
                 held = self._grant(name, MemoryEntry(claim, 0.0), now)
-            return Grant(held.fence, held.until) if held else self._busy(name, now)
+            if held is not None:
+                return Grant(held.fence, held.until)
+            return self._busy(name, now, claim.token if stay > 0 else "")
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
         with self._mutex, self._passing_on(name) as (known, _):
@@ -154,9 +157,9 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex:
             self._hour.add(batch)
 
-    def tallies(self) -> Sequence[Slot]:
+    def tallies(self, families: Collection[str] | None = None) -> Sequence[Slot]:
         with self._mutex:
-            return self._hour.slots()
+            return self._hour.slots(families)
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         if not deploy:
@@ -276,11 +279,15 @@ class MemoryLockBackend(BaseLockBackend):
         # Whoever asks counts on the lease that it asked for, and renews it accordingly.
         return Grant(held.fence, now + claim.lease)
 
-    def _busy(self, known: MemoryName, now: float) -> Busy:
+    def _busy(self, known: MemoryName, now: float, queued: str = "") -> Busy:
         first = min(known.holds.values(), key=lambda held: held.until, default=None)
         retry_in = first.until - now if first else 0.0
-        return Busy(retry_in, max(retry_in, 0.001), 0.0, partial(_holder_of, first))
+        position = 1 + (list(known.queue).index(queued) if queued else len(known.queue))
+        find_hold = partial(_hold_of, first, utc_now())
+        return Busy(retry_in, max(retry_in, 0.001), 0.0, position, find_hold)
 
 
-def _holder_of(held: MemoryEntry | None) -> Holder | None:
-    return Holder.unpack(held.claim.holder) if held else None
+def _hold_of(held: MemoryEntry | None, now: datetime) -> tuple[Holder | None, float]:
+    if held is None:
+        return None, 0.0
+    return Holder.unpack(held.claim.holder), max(0.0, (now - held.since).total_seconds())

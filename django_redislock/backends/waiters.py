@@ -161,6 +161,11 @@ class Waiters:
     def __contains__(self, name: str) -> bool:
         return any(waited == name for waited, _ in list(self._waiting))
 
+    @property
+    def names(self) -> list[str]:
+        """The name of each attempt that waits, once for each."""
+        return [name for name, _ in list(self._waiting)]
+
     def enter(self, name: str, token: str, waiter: Waiter) -> None:
         if waiter.loop is not None:
             self._tasks[name, token] = None

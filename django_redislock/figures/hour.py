@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..clock import wall_time
 from .families import OTHER
 from .meter import Batch
@@ -24,9 +26,13 @@ class Hour:
             has_room = family in slot or len(slot) < MOST_FAMILIES
             slot.setdefault(family if has_room else OTHER, Tally()).add(tally)
 
-    def slots(self) -> list[Slot]:
+    def slots(self, families: Collection[str] | None = None) -> list[Slot]:
         copies = {
-            number: {family: Tally.of(tally.figures()) for family, tally in slot.items()}
+            number: {
+                family: Tally.of(tally.figures())
+                for family, tally in slot.items()
+                if families is None or family in families
+            }
             for number, slot in self._slots.items()
         }
         return last_hour(_present(), copies)

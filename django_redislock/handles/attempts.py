@@ -151,8 +151,9 @@ class OneNameHandle(Handle[T]):
             holder = self._packed_holder(owner)
             claim = Claim(self.name, hold.token, self.limit, hold.length, holder)
             began = monotonic()
-            grant, self._busy, asked_again = await wait_for_grant(
-                call, self.backend, claim, patience
+            self._busy = None
+            grant, asked_again = await wait_for_grant(
+                call, self.backend, claim, patience, self._found_busy
             )
             waited = monotonic() - began
             if grant is not None:
@@ -174,6 +175,9 @@ class OneNameHandle(Handle[T]):
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]
         return grant is not None
+
+    def _found_busy(self, busy: Busy) -> None:
+        self._busy = busy
 
     def _start_service(self) -> None:
         try:

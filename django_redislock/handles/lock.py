@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, seconds
+from ..estimates import estimated_wait, retry_in
 from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from ..figures.families import family_of
 from ..local import misuse
@@ -93,10 +94,32 @@ class Lock(OneNameHandle["Lock"]):
             return Holder.unpack(self._packed_holder(this_owner()))
         return self._busy.holder if self._busy else None
 
+    @property
+    def position(self) -> int | None:
+        """Its place in the queue when it last asked: 1 is next. None where nothing is in its way.
+
+        An attempt that did not queue (``wait=0``) is told the place after the last one.
+        """
+        return None if self._busy is None or self.held else self._busy.position
+
+    @property
+    def estimated_wait(self) -> float | None:
+        """Seconds until the turn of an attempt at its ``position``. Asks nobody.
+
+        It is estimated from the median hold of the family in the last hour. None where nothing is
+        in its way, or nothing is known of such holds yet.
+        """
+        position = self.position
+        if position is None:
+            return None
+        return estimated_wait(self.backend, self.family, position, self.limit)
+
     def busy_error(self, wait: float) -> LockNotAcquired:
-        if self._busy is None:
-            return LockNotAcquired.after(self.name, wait, None, None)
-        return LockNotAcquired.after(self.name, wait, self._busy.holder, self._busy.retry_in)
+        error = LockNotAcquired.after(self.name, wait, self._busy and self._busy.holder)
+        if self._busy is not None:
+            error.position, error.estimated_wait = self.position, self.estimated_wait
+            error.retry_after = retry_in(self._busy, error.estimated_wait)
+        return error
 
     def call_on_lost(self) -> None:
         """Call ``on_lost``: the hold was lost."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..figures.families import OTHER, family_of
 from ..figures.tallies import MOST_FAMILIES
+from ..handler import lock_backends
 from ..local.registry import registry
 from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
 
@@ -55,6 +56,14 @@ class Exporter(ABC):
         return Counter(
             (hold.backend.alias, self._bounded(family_of(hold.name)))
             for hold in list(registry.holds)
+        )
+
+    def waiting(self) -> Mapping[tuple[str, str], int]:
+        """How many attempts of this process wait in a queue, by alias and family."""
+        return Counter(
+            (backend.alias, self._bounded(family_of(name)))
+            for backend in lock_backends.all(initialized_only=True)
+            for name in backend.waiters.names
         )
 
     def _bounded(self, family: str) -> str:

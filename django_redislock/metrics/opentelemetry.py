@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 try:
     from opentelemetry.metrics import (
@@ -63,9 +64,15 @@ class OpenTelemetryExporter(Exporter):
         )
         meter.create_observable_up_down_counter(
             "django_redislock.held",
-            callbacks=[self._observe],
+            callbacks=[partial(_observe, self.held)],
             unit="{hold}",
             description="Locks that this process holds.",
+        )
+        meter.create_observable_up_down_counter(
+            "django_redislock.waiting",
+            callbacks=[partial(_observe, self.waiting)],
+            unit="{attempt}",
+            description="Attempts of this process that wait for a lock.",
         )
 
     def acquired(self, alias: str, family: str, waited: float) -> None:
@@ -82,9 +89,12 @@ class OpenTelemetryExporter(Exporter):
     def lost(self, alias: str, family: str) -> None:
         self._losses.add(1, _attributes(alias, family))
 
-    def _observe(self, options: CallbackOptions) -> Iterator[Observation]:
-        for (alias, family), number in self.held().items():
-            yield Observation(number, _attributes(alias, family))
+
+def _observe(
+    figures: Callable[[], Mapping[tuple[str, str], int]], options: CallbackOptions
+) -> Iterator[Observation]:
+    for (alias, family), number in figures().items():
+        yield Observation(number, _attributes(alias, family))
 
 
 def _attributes(alias: str, family: str) -> dict[str, str]:

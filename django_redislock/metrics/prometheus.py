@@ -84,10 +84,15 @@ class PrometheusExporter(Exporter):
         yield GaugeMetricFamily(
             "django_redislock_held", "Locks that this process holds.", labels=LABELS
         )
+        yield GaugeMetricFamily(
+            "django_redislock_waiting",
+            "Attempts of this process that wait for a lock.",
+            labels=LABELS,
+        )
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """What a registry asks for when it is scraped."""
-        (gauge,) = self.describe()
-        for labels, number in self.held().items():
-            gauge.add_metric(labels, number)
-        yield gauge
+        for gauge, figures in zip(self.describe(), (self.held(), self.waiting()), strict=True):
+            for labels, number in figures.items():
+                gauge.add_metric(labels, number)
+            yield gauge

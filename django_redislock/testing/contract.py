@@ -163,6 +163,34 @@ class BackendContract(SharingContract):
         verbs.release(first)
         assert other.turn().fence > turn.fence
 
+    def test_who_queues_is_told_its_position(self, verbs: Verbs) -> None:
+        claims = [verbs.claim() for _ in range(3)]
+        held = verbs.claim()
+        verbs.hold(held)
+        assert verbs.position(verbs.claim()) == 1, "it would be next"
+        assert [verbs.position(claim, LONG) for claim in claims] == [1, 2, 3]
+        assert [verbs.position(claim, LONG) for claim in claims] == [1, 2, 3]
+        assert verbs.position(verbs.claim()) == 4, "it did not stay, and would be the last"
+        verbs.cancel(claims[1])
+        assert [verbs.position(claim, LONG) for claim in (claims[0], claims[2])] == [1, 2]
+
+    def test_a_position_is_that_after_others_had_their_turn(self, verbs: Verbs) -> None:
+        held, first, second, late = (verbs.claim() for _ in range(4))
+        verbs.hold(held)
+        verbs.queue_up(first)
+        verbs.queue_up(second)
+        verbs.shorten(held)
+        outlive()
+        assert verbs.position(late, LONG) == 2, "the first has its turn by this very question"
+        assert verbs.holders() == [first.token]
+
+    def test_a_busy_name_says_how_long_it_is_held(self, verbs: Verbs) -> None:
+        verbs.hold(verbs.claim())
+        outlive()
+        busy = verbs.acquire(verbs.claim())
+        assert isinstance(busy, Busy)
+        assert SHORT <= busy.held_for < LONG
+
     def test_who_asks_again_keeps_its_place(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)

@@ -116,6 +116,14 @@ class Verbs:
     def is_busy(self, claim: Claim) -> bool:
         return isinstance(self.acquire(claim), Busy)
 
+    def position(self, claim: Claim, stay: float = 0.0) -> int:
+        """Ask for what is busy, and return the place in the queue."""
+        if stay:
+            self.backend.enlist(claim, Recorder())
+        busy = self.acquire(claim, stay)
+        assert isinstance(busy, Busy)
+        return busy.position
+
     def queue_up(self, claim: Claim, stay: float = LONG) -> Recorder:
         """Let the claim wait for a name that is busy."""
         recorder = Recorder()

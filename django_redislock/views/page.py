@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,14 +15,29 @@ from django.template.context import Context
 from django.template.loader import get_template
 from django.templatetags.static import static
 from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from ..exceptions import LockNotAcquired
 
 __all__ = ["try_later_page"]
+
+MINUTE = 60
 
 BUILT_IN = Path(__file__).parents[1] / "templates/django_redislock/try_later.html"
 
 
-def try_later_page(request: HttpRequest, title: str, detail: str, status: int, seconds: int) -> str:
-    """The template ``<status>.html`` of the project, or else the one of this package."""
+def try_later_page(
+    request: HttpRequest,
+    title: str,
+    detail: str,
+    status: int,
+    seconds: int,
+    error: LockNotAcquired | None = None,
+) -> str:
+    """The template ``<status>.html`` of the project, or else the one of this package.
+
+    ``error``: the lock was busy, and this may tell how long that takes.
+    """
     again = escape_leading_slashes(request.get_full_path())
     is_safe = request.method in ("GET", "HEAD")
     context = {
@@ -29,6 +45,10 @@ def try_later_page(request: HttpRequest, title: str, detail: str, status: int, s
         "detail": detail,
         "status": status,
         "retry_after": seconds,
+        "retry_after_text": _rounded(seconds),
+        "position": error and error.position,
+        "estimated_wait": error and error.estimated_wait,
+        "queue_text": _queue_text(error),
         # What was sent cannot be sent again by a link: it leads back to where it came from.
         "try_again_url": again if is_safe else "",
         "back_url": _page_before(request) or ("" if is_safe else again),
@@ -38,6 +58,24 @@ def try_later_page(request: HttpRequest, title: str, detail: str, status: int, s
     except TemplateDoesNotExist:
         files = {"style_url": _static("try_later.css"), "script_url": _static("try_later.js")}
         return _built_in().render(Context(context | files))
+
+
+def _queue_text(error: LockNotAcquired | None) -> str:
+    """The place in the queue and how long it takes; empty where nothing is known of that."""
+    if error is None or error.position is None or error.estimated_wait is None:
+        return ""
+    time = _rounded(error.estimated_wait)
+    if error.position == 1:
+        return _("Next in line, about %(time)s.") % {"time": time}
+    text = _("Number %(position)d in line, about %(time)s.")
+    return text % {"position": error.position, "time": time}
+
+
+def _rounded(seconds: float) -> str:
+    """A length of time in one unit: nobody who waits wants to read two."""
+    if seconds < 2 * MINUTE:
+        return _("%(count)d s") % {"count": max(1, math.ceil(seconds))}
+    return _("%(count)d min") % {"count": math.ceil(seconds / MINUTE)}
 
 
 def _page_before(request: HttpRequest) -> str:

@@ -12,26 +12,29 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
+from ..estimates import spread
+from ..exceptions import LockNotAcquired
 from .page import try_later_page
 
 __all__ = ["busy_response", "retry_after", "unavailable_response"]
 
-# A lease may be long, and its holder is mostly done much sooner: a client is never sent away for
-# longer than this (seconds).
-LONGEST_RETRY_AFTER = 60
+# A client is sent away for this long at the most (seconds): where the wait is estimated; and where
+# only the lease is known, which may be long while its holder is mostly done much sooner.
+LONGEST_ESTIMATE = 3600
+LONGEST_GUESS = 60
 # A server that is down is asked for again no sooner than this (seconds).
 UNAVAILABLE_RETRY_AFTER = 5
 
 PROBLEM = "application/problem+json"
 
 
-def busy_response(request: HttpRequest, status: int, seconds: float | None) -> HttpResponse:
-    """The answer that the lock is busy, probably for this many seconds.
+def busy_response(request: HttpRequest, status: int, error: LockNotAcquired) -> HttpResponse:
+    """The answer that the lock is busy, and for how long probably.
 
     Raises it as an ``APIException`` where Django REST Framework handles the request.
     """
     detail = _("Another request is doing this at the moment. Please try again a little later.")
-    return _try_later(request, status, _("Busy right now"), detail, retry_after(seconds))
+    return _try_later(request, status, _("Busy right now"), detail, retry_after(error), error)
 
 
 def unavailable_response(request: HttpRequest) -> HttpResponse:
@@ -46,9 +49,13 @@ def unavailable_response(request: HttpRequest) -> HttpResponse:
     )
 
 
-def retry_after(seconds: float | None) -> int:
+def retry_after(error: LockNotAcquired) -> int:
     """Whole seconds for the header ``Retry-After``."""
-    return min(max(math.ceil(seconds or 0), 1), LONGEST_RETRY_AFTER)
+    seconds = error.retry_after or 0.0
+    longest = LONGEST_GUESS if error.estimated_wait is None else LONGEST_ESTIMATE
+    if seconds > longest:
+        seconds = spread(longest)
+    return max(math.ceil(seconds), 1)
 
 
 def _uses_rest_framework(request: object) -> bool:
@@ -58,14 +65,19 @@ def _uses_rest_framework(request: object) -> bool:
 
 
 def _try_later(
-    request: HttpRequest, status: int, title: str, detail: str, seconds: int
+    request: HttpRequest,
+    status: int,
+    title: str,
+    detail: str,
+    seconds: int,
+    error: LockNotAcquired | None = None,
 ) -> HttpResponse:
     if _uses_rest_framework(request):
         raise _api_exception(status, detail, seconds)
     # ``Accept: */*`` usually means a program: HTML is for clients that ask for it.
     wanted = request.get_preferred_type([PROBLEM, "application/json", "text/html"])
     if wanted == "text/html":
-        page = try_later_page(request, title, detail, status, seconds)
+        page = try_later_page(request, title, detail, status, seconds, error)
         response = HttpResponse(page, status=status)
     else:
         response = HttpResponse(
@@ -76,6 +88,7 @@ def _try_later(
                     "status": int(status),
                     "detail": detail,
                     "retry_after": seconds,
+                    **_in_numbers(error),
                 }
             ),
             status=status,
@@ -84,6 +97,15 @@ def _try_later(
     response["Retry-After"] = str(seconds)
     patch_vary_headers(response, ["Accept"])
     return response
+
+
+def _in_numbers(error: LockNotAcquired | None) -> dict[str, int]:
+    """The place in the queue and the estimated wait (whole seconds), as far as they are known."""
+    if error is None or error.position is None:
+        return {}
+    if error.estimated_wait is None:
+        return {"position": error.position}
+    return {"position": error.position, "estimated_wait": math.ceil(error.estimated_wait)}
 
 
 def _api_exception(status: int, detail: str, seconds: int) -> Exception:

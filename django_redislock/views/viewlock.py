@@ -90,7 +90,7 @@ class ViewLock:
                     held = request.lock = handle
                 except LockNotAcquired as error:
                     if self.on_busy is None:
-                        return busy_response(request, self.status, error.retry_after)
+                        return busy_response(request, self.status, error)
                     return refuse_coroutine(self.on_busy(request, error), f"on_busy of {what}")
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
@@ -147,7 +147,7 @@ class ViewLock:
                     # A template of the project may ask the database, too.
                     respond = sync_to_async(busy_response)
                     if self.on_busy is None:
-                        return await respond(request, self.status, error.retry_after)
+                        return await respond(request, self.status, error)
                     return await _awaited(self.on_busy(request, error))
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):

@@ -8,10 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from django_redislock import lock, locked_view
+from django_redislock import lock, lock_backends, locked_view
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
 from tests.browser.axe import violations
 from tests.browser.site import BrowserTestCase
-from tests.management.holds import hold
+from tests.management.holds import hold, queue
 
 FORM = """<!doctype html><html lang="en"><title>Book</title>
 <form action="/book/" method="post"><input name="seat"><button>Book</button></form>
@@ -74,6 +76,23 @@ class BusyPageTests(BrowserTestCase):
         over = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
         assert self.browser.execute_script(over) == 0
         self.picture(name)
+
+    def test_it_says_the_place_in_the_queue_and_a_long_time_in_minutes(self) -> None:
+        long = Tally()
+        long.was_released(1200.0)
+        backend = lock_backends["memory"]
+        backend.add_tallies(Batch("1", {"report": long}))
+        backend.medians.put(backend.tallies())
+        self.visit("/")
+        with lock("report", using="memory", lease=600):
+            queue("report")
+            self.one("a").click()
+            self.until(lambda: "minutes" in self.text("[role=timer]"))
+            assert self.text("#queue") == "Number 2 in line, about 40 min."
+            for width, height in ((1280, 800), (390, 844)):
+                self.size(width, height)
+                assert violations(self.browser) == []
+                self.picture(f"busy-queue-{width}")
 
     def test_what_was_looked_at_comes_by_itself_when_the_time_is_over(self) -> None:
         self.visit("/")

@@ -13,6 +13,7 @@ import pytest
 from django.apps import apps
 
 from django_redislock.metrics import opentelemetry
+from django_redislock.traces import spans
 
 from .pages import BLOCKS, PAGES, ROOT, Block, name_of, prose_of
 
@@ -54,8 +55,9 @@ def permissions() -> set[str]:
 
 
 def instruments() -> set[str]:
-    """And so are the names that OpenTelemetry knows our figures by: `django_redislock.busy`."""
-    return set(re.findall(rf'"({PACKAGE}\.[\w.]+)"', inspect.getsource(opentelemetry)))
+    """And so is what OpenTelemetry is told of: `django_redislock.busy`."""
+    source = inspect.getsource(opentelemetry) + inspect.getsource(spans)
+    return set(re.findall(rf'"({PACKAGE}\.[\w.]+)"', source))
 
 
 def imports_of(block: Block) -> Iterator[str]:

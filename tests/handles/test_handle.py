@@ -95,7 +95,7 @@ def test_a_busy_lock_is_told_with_who_holds_it(make):
     error = caught.value
     assert error.name == "a"
     assert (error.holder.what, error.holder.label) == ("import", "Ada")
-    assert 25 < error.retry_after <= 30
+    assert 25 < error.retry_after <= 36
     assert str(error).startswith("The lock 'a' is busy, held by import (")
     assert str(error).endswith("for Ada, after a wait of 0.05 s.")
 

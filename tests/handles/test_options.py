@@ -267,10 +267,12 @@ def test_no_connection_at_import():
 
 def test_every_error_is_a_lock_error_and_survives_pickling():
     holder = Holder(host="h", pid=1, what="w")
-    busy = LockNotAcquired.after("a", 2.5, holder, 1.5)
+    busy = LockNotAcquired.after("a", 2.5, holder)
+    busy.position, busy.estimated_wait, busy.retry_after = 3, 40.0, 44.5
     again = pickle.loads(pickle.dumps(busy))  # noqa: S301 - our own
     assert (str(again), again.name) == (str(busy), "a")
-    assert (again.holder, again.retry_after) == (holder, 1.5)
+    assert (again.holder, again.position) == (holder, 3)
+    assert (again.estimated_wait, again.retry_after) == (40.0, 44.5)
     for kind in (LockError, LockLost, LockUnavailable):
         error = pickle.loads(pickle.dumps(kind.of("a", "is something")))  # noqa: S301
         assert type(error) is kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from django_redislock.signals import lock_lost
 from tests.support.processes import wait_until
 
 ORDERS = {"alias": "memory", "family": "order:*"}
+ATTRIBUTES = {"django_redislock.alias": "memory", "django_redislock.family": "order:*"}
 
 
 @pytest.fixture
@@ -103,8 +105,7 @@ def test_opentelemetry_is_told_what_happens(reader):
     use_locks()
     with lock("order:3", using="memory"):
         found = points(reader)
-    attributes = {"django_redislock.alias": "memory", "django_redislock.family": "order:*"}
-    assert all(dict(one.attributes) == attributes for (one,) in found.values())
+    assert all(dict(one.attributes) == ATTRIBUTES for (one,) in found.values())
     assert {name: one.value for name, (one,) in found.items() if "duration" not in name} == {
         "django_redislock.acquired": 3,
         "django_redislock.busy": 1,
@@ -150,6 +151,36 @@ def test_an_attempt_that_waited_and_got_it_was_not_busy(registry):
     waiting.join()
     assert registry.get_sample_value("django_redislock_busy_total", ORDERS) is None
     assert registry.get_sample_value("django_redislock_acquired_total", ORDERS) == 2
+
+
+@pytest.mark.parametrize("in_a_task", [False, True], ids=["thread", "task"])
+def test_those_who_wait_now_are_a_gauge(registry, reader, in_a_task):
+    def wait() -> None:
+        handle = lock("order:1", using="memory", wait=60)
+        if in_a_task:
+            asyncio.run(handle.aacquire())
+        else:
+            handle.acquire()
+        handle.release()
+
+    assert waiting(registry, reader) == (None, [])
+    with lock("order:1", using="memory"):
+        threads = [Thread(target=wait) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: waiting(registry, reader) == (2, [2]))
+    for thread in threads:
+        thread.join()
+    assert waiting(registry, reader) == (None, [])
+
+
+def waiting(registry, reader):
+    """What both gauges say."""
+    found = points(reader).get("django_redislock.waiting", [])
+    return (
+        registry.get_sample_value("django_redislock_waiting", ORDERS),
+        [one.value for one in found if dict(one.attributes) == ATTRIBUTES],
+    )
 
 
 def test_who_disconnects_hears_no_more():

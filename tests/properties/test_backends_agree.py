@@ -87,7 +87,8 @@ class Side:
             return "granted", self.rank(claim.name, answer.fence)
         assert isinstance(answer, Busy)
         holder = answer.holder.what if answer.holder is not None else None
-        return "busy", holder is not None, round(answer.retry_in / TOLERANCE / 2)
+        assert 0 <= answer.held_for < TOLERANCE
+        return "busy", holder is not None, round(answer.retry_in / TOLERANCE / 2), answer.position
 
     def seen(self, name: str) -> object:
         """Who holds and waits, in whatever order the backend shows the holders."""

@@ -129,8 +129,9 @@ def test_try_again_when_the_hold_should_have_ended(send: Send, board: Board, fee
             other.release()
             result.get(2 * TASK)
         if was_busy:
-            # Retried when the lease would have ended; Celery's default is after three minutes.
-            assert 1.5 < time.monotonic() - began < 2 * TASK
+            # Retried when the lease would have ended, or after a second where the worker has seen
+            # how short such holds are; Celery's default is after three minutes.
+            assert 0.9 < time.monotonic() - began < 2 * TASK
             return
     pytest.fail("it was never busy")
 
@@ -252,5 +253,5 @@ class TestRetryWithoutAWorker:
         with held_elsewhere(f"feed:{feed}", lease=40):
             task.apply((feed,))
         (how,) = retries
-        assert 30 < how["countdown"] <= 40
+        assert 30 < how["countdown"] <= 48
         assert isinstance(how["exc"], LockNotAcquired)

@@ -41,6 +41,8 @@ def handles() -> None:
     assert_type(handle.token, str)
     assert_type(handle.fence, int)
     assert_type(handle.holder, Holder | None)
+    assert_type(handle.position, int | None)
+    assert_type(handle.estimated_wait, float | None)
     assert_type(handle.held, bool)
     assert_type(handle.acquire(), bool)
     assert_type(handle.acquire(wait=0.25), bool)
@@ -61,6 +63,8 @@ async def asynchronous_handles() -> None:
 def errors(error: LockNotAcquired, lost: LockLost, unavailable: LockUnavailable) -> None:
     assert_type(error.holder, Holder | None)
     assert_type(error.retry_after, float | None)
+    assert_type(error.position, int | None)
+    assert_type(error.estimated_wait, float | None)
     assert_type(error.name, str)
     base: list[LockError] = [error, lost, unavailable]
     assert_type(base, list[LockError])

@@ -56,9 +56,9 @@ def test_what_was_looked_at_can_be_looked_at_again_and_the_page_before_it() -> N
         "Try again": "/events/4/?day=2&x=%C3%A4",
         "Go back": "http://testserver/events/?page=2",
     }
-    assert re.search(r'data-retry-after="1[23]"', text)
+    assert re.search(r'data-retry-after="1[2-5]"', text)
     # Without script the page comes again by itself.
-    assert re.search(r'<noscript><meta http-equiv="refresh" content="1[23]"></noscript>', text)
+    assert re.search(r'<noscript><meta http-equiv="refresh" content="1[2-5]"></noscript>', text)
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
@@ -142,7 +142,7 @@ def test_the_projects_own_page_gets_all_that_this_one_has(settings: Any, tmp_pat
     ]
     again, back, seconds = page(referer="http://testserver/a/").split("|")
     assert (again, back) == ("/events/4/?day=2&amp;x=%C3%A4", "http://testserver/a/")
-    assert seconds in ("12", "13")
+    assert seconds in ("12", "13", "14", "15")
     assert page("POST", referer="http://testserver/a/").split("|")[:2] == [
         "",
         "http://testserver/a/",

@@ -62,7 +62,8 @@ def test_an_action_of_rest_framework(visitor: Client) -> None:
     with lock("order:7", lease=600):
         # It waits for the two seconds that it says.
         busy = visitor.post("/orders/7/charge/")
-        assert (busy.status_code, busy["Retry-After"]) == (423, "60")
+        assert busy.status_code == 423
+        assert 60 <= int(busy["Retry-After"]) <= 72
     done: Any = visitor.post("/orders/7/charge/")
     assert done.json()["order"] == "7"
     assert done.json()["fence"] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
-from django_redislock import lock, locked_view
-from django_redislock.views.responses import retry_after
+from django_redislock import LockNotAcquired, lock, locked_view
+from django_redislock.views.responses import busy_response, retry_after
 
 from .requests import BROWSER, content, problem, request
 
@@ -45,6 +46,7 @@ def test_a_program_gets_the_details_of_the_problem(accept: str | None) -> None:
         "status": 423,
         "detail": "Another request is doing this at the moment. Please try again a little later.",
         "retry_after": int(response["Retry-After"]),
+        "position": 1,
     }
     assert response["Vary"] == "Accept"
 
@@ -53,7 +55,7 @@ def test_a_program_gets_the_details_of_the_problem(accept: str | None) -> None:
 def test_a_person_gets_a_page(accept: str) -> None:
     response = busy(accept)
     assert response.status_code == 423
-    assert response["Retry-After"] == "60"
+    assert 60 <= int(response["Retry-After"]) <= 72
     assert response["Content-Type"] == "text/html; charset=utf-8"
     assert response["Vary"] == "Accept"
     assert '<html lang="en-us">' in content(response)
@@ -87,7 +89,8 @@ def test_the_page_may_be_the_projects_own(settings: Any, tmp_path: Path) -> None
     title, detail, *rest = content(busy(BROWSER)).split("|")
     assert title == "Busy right now"
     assert detail.startswith("Another request")
-    assert rest == ["423", "60", "POST"]
+    assert (rest[0], rest[2]) == ("423", "POST")
+    assert 60 <= int(rest[1]) <= 72
 
 
 @pytest.mark.parametrize("none", [[], "without loaders"])
@@ -98,9 +101,66 @@ def test_the_page_is_there_whatever_templates_the_project_has(
     assert "<h1>Busy right now</h1>" in content(busy(BROWSER))
 
 
+def refused(**known: Any) -> LockNotAcquired:
+    return LockNotAcquired("It is busy.", **known)
+
+
 @pytest.mark.parametrize(
-    ("seconds", "header"),
-    [(None, 1), (0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60), (3600.0, 60)],
+    ("seconds", "header"), [(None, 1), (0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60)]
 )
-def test_retry_after_is_in_whole_seconds_and_bounded(seconds: float | None, header: int) -> None:
-    assert retry_after(seconds) == header
+def test_retry_after_is_in_whole_seconds(seconds: float | None, header: int) -> None:
+    assert retry_after(refused(retry_after=seconds)) == header
+
+
+@pytest.mark.parametrize(("estimate", "longest"), [(None, 60), (7000.0, 3600)])
+def test_what_is_too_long_is_bounded_and_not_the_same_for_all(
+    estimate: float | None, longest: int
+) -> None:
+    error = refused(retry_after=7200.0, estimated_wait=estimate)
+    headers = {retry_after(error) for _ in range(50)}
+    assert len(headers) > 1
+    assert longest <= min(headers) <= max(headers) <= longest * 1.2
+
+
+def test_an_estimated_wait_is_not_cut_to_that_of_a_guess() -> None:
+    assert retry_after(refused(retry_after=1200.0, estimated_wait=1100.0)) == 1200
+
+
+@pytest.mark.parametrize(
+    ("position", "estimate", "text"),
+    [
+        (1, 38.2, "Next in line, about 39 s."),
+        (3, 1200.0, "Number 3 in line, about 20 min."),
+        (3, 0.02, "Number 3 in line, about 1 s."),
+        (2, None, ""),
+        (None, None, ""),
+    ],
+)
+def test_a_person_is_told_the_place_in_the_queue_and_how_long_it_takes(
+    position: int | None, estimate: float | None, text: str
+) -> None:
+    error = refused(position=position, estimated_wait=estimate, retry_after=41.0)
+    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    found = re.findall(r'<p id="queue">(.*)</p>', page)
+    assert found == ([text] if text else [])
+
+
+def test_a_program_is_told_it_in_numbers() -> None:
+    error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
+    told = problem(busy_response(request(), 423, error))
+    assert (told["position"], told["estimated_wait"], told["retry_after"]) == (3, 39, 41)
+
+
+def test_the_projects_own_page_is_told_it_both_ways(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "423.html").write_text("{{ position }}|{{ estimated_wait }}|{{ queue_text }}")
+    settings.TEMPLATES = templates(tmp_path)
+    error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
+    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    assert page == "3|38.2|Number 3 in line, about 39 s."
+
+
+def test_a_long_time_is_shown_in_minutes() -> None:
+    error = refused(position=1, estimated_wait=1200.0, retry_after=1210.0)
+    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    assert "<strong>21 min</strong>" in page
+    assert 'data-retry-after="1210"' in page

@@ -179,7 +179,7 @@ def test_a_busy_view_answers_by_an_exception_of_the_framework(name: str) -> None
     with lock("basket:7:4", using="memory", lease=600):
         response = post(name, accept="text/shouting")
     assert response.status_code == 423
-    assert response["Retry-After"] == "60"
+    assert 60 <= int(response["Retry-After"]) <= 72
     assert response["Content-Type"] == "text/shouting"
     assert response.content.startswith(b'{"DETAIL":"ANOTHER REQUEST IS DOING THIS')
 

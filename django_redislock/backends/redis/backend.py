@@ -32,7 +32,7 @@ from .commands import call, tag_of
 from .errors import naming
 from .keys import bucket_of
 from .reach import Reaching, reach
-from .records import extended, holder_of, inspected, ms, not_an_error, released
+from .records import extended, hold_of, inspected, ms, not_an_error, released
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
 
@@ -224,7 +224,7 @@ class RedisLockBackend(Reaching):
             return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
         if reply[0] < 0:
             raise LockError.of(claim.name, HELD_LOOSER)
-        _, left, now, record = reply
+        _, left, now, record, position = reply
         clock = sent_at - (now + 1) / 1000
         retry_in = max(0.0, left / 1000)
         if stay:
@@ -232,7 +232,7 @@ class RedisLockBackend(Reaching):
             # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
             look_at = monotonic() + min(retry_in, self.grant_lease)
             self.wakeups.watch(claim.name, look_at, clock)
-        return Busy(retry_in, math.inf, clock, partial(holder_of, record))
+        return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now))
 
     def _release(self, name: str, token: str) -> bytes:
         args = (self.wakeups.process,)

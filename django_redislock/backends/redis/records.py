@@ -18,7 +18,7 @@ __all__ = [
     "Message",
     "Record",
     "extended",
-    "holder_of",
+    "hold_of",
     "inspected",
     "message",
     "ms",
@@ -77,10 +77,13 @@ def split_hold(line: bytes | str) -> tuple[str, Record | None]:
     return (token, record) if record else (token_of_damage(line), None)
 
 
-def holder_of(line: bytes | str) -> Holder | None:
-    """Who holds what is stored under ``hold``; None if that is damaged."""
+def hold_of(line: bytes | str, now: int) -> tuple[Holder | None, float]:
+    """Who holds what is stored under ``hold``, and for how many seconds at the time ``now`` (ms).
+
+    None and 0 if it is damaged.
+    """
     _, record = split_hold(line)
-    return record.holder if record else None
+    return (record.holder, max(0, now - record.since) / 1000) if record else (None, 0.0)
 
 
 class Record(NamedTuple):

@@ -9,13 +9,17 @@
     const bar = countdown.querySelector("progress");
     const seconds = Number(countdown.dataset.retryAfter);
     const end = Date.now() + seconds * 1000;
-    const format = new Intl.NumberFormat(document.documentElement.lang, {
-        style: "unit", unit: "second", unitDisplay: "long",
-    });
+    const format = (count, unit) => new Intl.NumberFormat(document.documentElement.lang, {
+        style: "unit", unit, unitDisplay: "long",
+    }).format(count);
 
     const tick = () => {
         const left = Math.max(0, (end - Date.now()) / 1000);
-        shown.textContent = format.format(Math.ceil(left));
+        const text = left < 120 ? format(Math.ceil(left), "second") : format(Math.ceil(left / 60), "minute");
+        // What has not changed is not read out again.
+        if (shown.textContent !== text) {
+            shown.textContent = text;
+        }
         bar.value = seconds - left;
         if (left > 0) {
             setTimeout(tick, 100);

@@ -4,13 +4,14 @@
 -- ARGV  1 as in keys.lua    2 lease (ms)    3 stay in the queue (ms), or 0
 --       4 terms: "limit lease grant process holder", see records.lua
 -- Returns the fence as text when granted, also when it was before;
---         {0, until the earliest end of a hold (ms), now (ms), "token record" of it} when busy;
+--         {0, until the earliest end of a hold (ms), now (ms), "token record" of it, position in
+--         the queue: its own, or the one after the last when it does not stay} when busy;
 --         {-1} when the token holds the name with a looser limit, and others beside it
 
 lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
--- What `records` has of the token, and of the queue.
-local known, kept
+-- What `records` has of the token, and of the queue; and where in the queue the token is.
+local known, kept, position
 
 -- An acquire was repeated, or comes with the token of another handle, whose hold it takes over.
 local function take_over(mine)
@@ -53,9 +54,8 @@ local function enter_queue()
     kept = now + stay + GRACE
     redis.call('HSET', records, token, text, 'kept until', kept)
   end
-  if not redis.call('LPOS', queue, token) then
-    redis.call('RPUSH', queue, token)
-  end
+  local before_it = redis.call('LPOS', queue, token)
+  position = before_it and before_it + 1 or redis.call('RPUSH', queue, token)
   if not is_kept then
     redis.call('PEXPIRE', queue, kept - now)
     keep(records, kept - now, 0)
@@ -76,20 +76,27 @@ local function is_cancelled(marks)
   return false
 end
 
+-- Those that left the queue since it was entered were all before the token.
+local function position_now()
+  return position and position - departed or redis.call('LLEN', queue) + 1
+end
+
 local function busy()
   local first = only
   if not only and count > 0 then
     first = hold_of(redis.call('ZRANGE', holds, '0', '0')[1])
   end
-  return {0, first and first.ends - now or 0, now, first and first.token .. ' ' .. first.text or ''}
+  local line = first and first.token .. ' ' .. first.text or ''
+  return {0, first and first.ends - now or 0, now, line, position_now()}
 end
 
 local function verb()
   local refused
+  position, departed = nil, 0
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
     'cancelled claims'))
   if refused and is_cancelled(refused) then
-    return {0, 0, now, ''}
+    return {0, 0, now, '', position_now()}
   end
   find_holds(line)
   line = false

@@ -65,9 +65,14 @@ local function end_queue()
   redis.call('HDEL', records, 'kept until')
 end
 
+-- How many entries have left the queue.
+local departed = 0
+
 local function leave_queue(who)
   redis.call('HDEL', records, who)
-  return redis.call('LREM', queue, '0', who) > 0
+  local found = redis.call('LREM', queue, '0', who)
+  departed = departed + found
+  return found > 0
 end
 
 -- Whether the turn reaches its waiter: nobody listens for a process that has ended.

@@ -13,11 +13,12 @@ if line and #line > 0 then -- an error has no length
       'cancelled claims'))
     kept = not known and not cancelled and tonumber(kept or '')
     -- RPUSHX, since a queue that began here would have no expiry.
-    if kept and kept >= until_ and kept < now + 3.2e12 and ends > now
-        and (tonumber(redis.pcall('RPUSHX', queue, token)) or 0) > 0 then
+    local position = kept and kept >= until_ and kept < now + 3.2e12 and ends > now
+      and tonumber(redis.pcall('RPUSHX', queue, token)) or 0
+    if position > 0 then
       redis.call('HSET', records, token,
         '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms)
-      return {0, ends - now, now, line}
+      return {0, ends - now, now, line, position}
     end
   end
 end

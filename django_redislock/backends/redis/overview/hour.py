@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from itertools import count, islice
 
 from ....figures.meter import Batch
@@ -42,10 +43,22 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
         ask(node, [command])
 
 
-def slots(node: Exchanger, prefix: str) -> list[Slot]:
+def slots(node: Exchanger, prefix: str, families: Collection[str] | None = None) -> list[Slot]:
     keys = slot_keys(prefix, SLOTS)
-    (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+    if families is None:
+        (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+    else:
+        fields = ["slot", *(f":{family}" for family in families)]
+        commands = [("HMGET", key, *fields) for key in keys]
+        (seconds, _), *found = ask(node, [("TIME",), *commands])
+        hashes = [_present(fields, values) for values in found]
     return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
+
+
+def _present(fields: Sequence[str], values: Sequence[object]) -> dict[str, object]:
+    """Those fields of a hash that it has; none of a key of another type."""
+    pairs = zip(fields, values, strict=False)
+    return {field: value for field, value in pairs if value is not None}
 
 
 def _slot(reply: object) -> tuple[int, dict[str, Tally]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from ....figures.meter import Batch
@@ -44,6 +44,6 @@ class Overview(BaseLockBackend):
         with self._naming(""):
             hour.add(self.node, self.config.key_prefix, batch)
 
-    def tallies(self) -> Sequence[Slot]:
+    def tallies(self, families: Collection[str] | None = None) -> Sequence[Slot]:
         with self._naming(""):
-            return hour.slots(self.node, self.config.key_prefix)
+            return hour.slots(self.node, self.config.key_prefix, families)

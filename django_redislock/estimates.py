@@ -1,0 +1,65 @@
+"""Estimates of how long a busy lock stays busy for an attempt, and when to try again.
+
+They come from a copy of the figures in this process: nothing here asks the server that is busy.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .backends.base import SHARED
+from .local.background import background
+from .process import NoThread
+
+if TYPE_CHECKING:
+    from .backends.base import BaseLockBackend, Busy
+
+__all__ = ["estimated_wait", "retry_in", "spread"]
+
+# Refused clients are sent away for up to this share longer, so that they do not return together.
+SPREAD = 0.2
+
+
+def estimated_wait(
+    backend: BaseLockBackend, family: str, position: int, limit: int
+) -> float | None:
+    """Seconds until the turn of an attempt; None while nobody knows how long such locks are held.
+
+    ``position``: its place in the queue, from 1 on. The copy of the figures is refreshed in the
+    background: an answer may be some seconds old, and the first one of a process is None.
+    """
+    if backend.meter is None:
+        return None
+    if backend.medians.is_due(family):
+        try:
+            background.later(backend, partial(_refresh, backend), 0.0, at_end=False)
+        except NoThread:
+            return None
+    median = backend.medians.find(family)
+    if median is None:
+        return None
+    # Readers do not wait for each other: all of them are let in by the end of one hold.
+    return median if limit == SHARED else median * position / limit
+
+
+def retry_in(busy: Busy, estimate: float | None) -> float:
+    """Seconds after which another attempt is worth it, not the same for all that were refused.
+
+    Without an estimate it is what is left of the lease in the way; or, where the hold has lasted
+    longer than that already, as long again as it has lasted.
+    """
+    return spread(max(busy.retry_in, busy.held_for) if estimate is None else estimate)
+
+
+def spread(seconds: float) -> float:
+    """The same length of time, or up to a fifth more."""
+    return seconds * random.uniform(1, 1 + SPREAD)  # noqa: S311 - it protects nothing
+
+
+# Below, in the thread of the background jobs.
+
+
+def _refresh(backend: BaseLockBackend) -> None:
+    backend.medians.put(backend.tallies(backend.medians.families))

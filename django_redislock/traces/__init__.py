@@ -1,0 +1,1 @@
+"""Spans of waits and holds, for OpenTelemetry and Sentry."""

@@ -1,0 +1,55 @@
+"""Spans of the locks of this process for Sentry: call ``connect()``, in ``AppConfig.ready``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+try:
+    from sentry_sdk import get_current_span
+except ImportError as error:
+    raise ImportError(
+        "django_redislock.traces.sentry needs sentry-sdk: pip install django-redislock[sentry]"
+    ) from error
+
+from .spans import Span, Tracer
+
+__all__ = ["SentryTracer", "connect"]
+
+# Sentry's words for how a span ended.
+STATUS = {
+    "acquired": "ok",
+    "busy": "resource_exhausted",
+    "released": "ok",
+    "lost": "aborted",
+}
+
+
+def connect() -> SentryTracer:
+    """Make spans of the locks in the transactions of Sentry."""
+    tracer = SentryTracer()
+    tracer.connect()
+    return tracer
+
+
+class SentryTracer(Tracer):
+    """Children of the span that is current when a lock is acquired.
+
+    Sentry sends a transaction when it finishes: a hold that ends later is not in it.
+    """
+
+    def current(self) -> Any:
+        return get_current_span()
+
+    def make(self, span: Span) -> None:
+        made = span.context.start_child(
+            op=span.name, name=span.family, start_timestamp=_time(span.start)
+        )
+        for key, value in span.attributes.items():
+            made.set_data(key, value)
+        made.set_status(STATUS[span.outcome])
+        made.finish(end_timestamp=_time(span.end))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)

@@ -1,0 +1,120 @@
+"""Base of the tracers, which are receivers of the signals: spans made when they end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from ..clock import wall_time
+from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
+
+__all__ = ["HOLD", "WAIT", "Span", "Tracer"]
+
+WAIT, HOLD = "lock.wait", "lock.hold"
+
+
+class Span(NamedTuple):
+    """A wait or a hold that has ended. Times are in seconds since 1970, ``wait`` is in seconds.
+
+    ``context``: where in a trace the lock was acquired. ``outcome``: ``acquired`` or ``busy`` of a
+    wait, ``released`` or ``lost`` of a hold. The name of the lock is not among the attributes:
+    names are many, and may tell who somebody is.
+    """
+
+    name: str
+    context: Any
+    start: float
+    end: float
+    alias: str
+    family: str
+    outcome: str
+    wait: float
+
+    @property
+    def attributes(self) -> dict[str, str | float]:
+        return {
+            "django_redislock.alias": self.alias,
+            "django_redislock.family": self.family,
+            "django_redislock.outcome": self.outcome,
+            "django_redislock.wait": self.wait,
+        }
+
+
+class _Beginning(NamedTuple):
+    """What is kept of a hold until it ends."""
+
+    context: Any
+    start: float
+    wait: float
+
+
+class Tracer(ABC):
+    """Hears what happens to the locks of this process.
+
+    A span is made when what it shows is over, as a child of what was current when the lock was
+    acquired; it never is current itself. So a hold may end in another thread, or never.
+    """
+
+    def __init__(self) -> None:
+        # By the hold, which is forgotten when it is given to another process or dropped.
+        self._holds: WeakKeyDictionary[Any, _Beginning] = WeakKeyDictionary()
+
+    def connect(self) -> None:
+        """Listen from now on."""
+        lock_acquired.connect(self._acquired, weak=False)
+        lock_contended.connect(self._contended, weak=False)
+        lock_released.connect(self._released, weak=False)
+        lock_lost.connect(self._lost, weak=False)
+
+    def disconnect(self) -> None:
+        """Listen no more."""
+        lock_acquired.disconnect(self._acquired)
+        lock_contended.disconnect(self._contended)
+        lock_released.disconnect(self._released)
+        lock_lost.disconnect(self._lost)
+
+    @abstractmethod
+    def current(self) -> Any:
+        """Where in a trace this code runs; None where there is none to belong to."""
+
+    @abstractmethod
+    def make(self, span: Span) -> None:
+        """Make the span, which has ended. ``span.context`` is what ``current`` returned."""
+
+    def _acquired(self, *, lock: Any, waited: float, **kwargs: Any) -> None:
+        self._waited(lock, waited, "acquired")
+
+    def _contended(self, *, lock: Any, waited: float, acquired: bool, **kwargs: Any) -> None:
+        if not acquired:
+            self._waited(lock, waited, "busy")
+
+    def _waited(self, lock: Any, waited: float, outcome: str) -> None:
+        context, now = self.current(), wall_time()
+        if context is None:
+            return
+        self.make(_span(WAIT, context, now - waited, now, lock, outcome, waited))
+        if outcome == "acquired":
+            self._holds[lock._hold] = _Beginning(context, now, waited)
+
+    def _released(self, *, lock: Any, **kwargs: Any) -> None:
+        self._ended(lock, lock._hold, "released")
+
+    def _lost(self, *, lock: Any, **kwargs: Any) -> None:
+        # Told in a thread of its own: meanwhile the handle may have acquired the lock anew.
+        for reference in self._holds.keyrefs():
+            hold = reference()
+            if hold is not None and hold.lost_reason and hold.lock_id == lock._hold.lock_id:
+                self._ended(lock, hold, "lost")
+
+    def _ended(self, lock: Any, hold: Any, outcome: str) -> None:
+        began = self._holds.pop(hold, None)
+        if began is not None:
+            context, start, wait = began
+            self.make(_span(HOLD, context, start, wall_time(), lock, outcome, wait))
+
+
+def _span(
+    name: str, context: Any, start: float, end: float, lock: Any, outcome: str, wait: float
+) -> Span:
+    return Span(name, context, start, end, lock.backend.alias, lock.family, outcome, wait)

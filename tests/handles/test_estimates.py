@@ -1,0 +1,211 @@
+"""What a refused or waiting attempt knows: its place in the queue, and how long that takes."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+import pytest
+
+from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
+from django_redislock.backends.base import BaseLockBackend, Busy
+from django_redislock.estimates import estimated_wait, retry_in, spread
+from django_redislock.figures import medians
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import MOST_FAMILIES, Tally
+from django_redislock.local.background import background
+from tests.management.holds import hold, queue
+from tests.support.processes import wait_until
+from tests.support.threads import end_our_threads, no_thread_can_start
+
+TWENTY_MINUTES = 1200.0
+
+
+def were_held(seconds: float, family: str, using: str, *, times: int = 5) -> None:
+    """In the last hour locks of this family were held for so long."""
+    tally = Tally()
+    for _ in range(times):
+        tally.was_released(seconds)
+    lock_backends[using].add_tallies(Batch(secrets.token_hex(8), {family: tally}))
+
+
+def refused(name: str, using: str, **options) -> LockNotAcquired:
+    with pytest.raises(LockNotAcquired) as caught, lock(name, using=using, wait=0, **options):
+        pass
+    return caught.value
+
+
+def learn(name: str, using: str) -> None:
+    """The first refusal of a process lets it read the figures, in the background."""
+    assert refused(name, using).estimated_wait is None
+    assert background.flush(30)
+
+
+@pytest.fixture
+def busy_order(using) -> str:
+    """A lock that another process holds, with two in its queue; such are held for 20 minutes."""
+    were_held(TWENTY_MINUTES, "order:*", using)
+    hold("order:1", using)
+    queue("order:1", using)
+    queue("order:1", using)
+    return "order:1"
+
+
+def test_a_long_job_does_not_say_that_it_is_over_soon(using, busy_order):
+    learn(busy_order, using)
+    error = refused(busy_order, using)
+    assert error.position == 3
+    # A percentile is the longest hold at the most, and lies in its bucket.
+    assert error.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
+    assert error.estimated_wait <= error.retry_after <= 1.2 * error.estimated_wait
+
+
+async def test_a_coroutine_is_told_the_same(using, busy_order):
+    learn(busy_order, using)
+    handle = lock(busy_order, using=using)
+    assert not await handle.aacquire(wait=0)
+    assert handle.position == 3
+    assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
+
+
+def test_the_figures_are_never_read_by_who_finds_it_busy(using, busy_order, monkeypatch):
+    reading, go_on, readers = threading.Event(), threading.Event(), []
+    read = lock_backends[using].tallies
+
+    def tallies(families):
+        readers.append(threading.current_thread())
+        reading.set()
+        assert go_on.wait(30)
+        return read(families)
+
+    monkeypatch.setattr(lock_backends[using], "tallies", tallies)
+    assert refused(busy_order, using).estimated_wait is None
+    assert reading.wait(30)
+    assert refused(busy_order, using).estimated_wait is None
+    go_on.set()
+    assert background.flush(30)
+    assert refused(busy_order, using).estimated_wait is not None
+    assert len(readers) == 1
+    assert threading.current_thread() not in readers
+
+
+def test_a_copy_is_read_anew_when_it_is_old(using, busy_order, monkeypatch):
+    monkeypatch.setattr(medians, "REFRESH_EVERY", 0.0)
+    learn(busy_order, using)
+    were_held(0.01, "order:*", using, times=50)
+    before = refused(busy_order, using).estimated_wait
+    assert background.flush(30)
+    assert refused(busy_order, using).estimated_wait < 1 < before
+
+
+def test_several_share_a_name_and_readers_all_come_at_once(using):
+    backend = lock_backends[using]
+    were_held(60.0, "api", using)
+    assert estimated_wait(backend, "api", 1, 1) is None
+    assert background.flush(30)
+    one = estimated_wait(backend, "api", 1, 1)
+    assert estimated_wait(backend, "api", 6, 3) == pytest.approx(2 * one)
+    hold("api", using)
+    assert refused("api", using, shared=True).estimated_wait == pytest.approx(one)
+
+
+def test_without_figures_it_is_the_lease_that_is_left(using):
+    hold("a", using, lease=30)
+    learn("a", using)
+    error = refused("a", using)
+    assert (error.position, error.estimated_wait) == (1, None)
+    assert 25 < error.retry_after <= 36
+
+
+def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease():
+    busy = Busy(8.0, 8.0, 0.0, 1, lambda: (None, 900.0))
+    assert 900 <= retry_in(busy, None) <= 1080
+    assert 40 <= retry_in(busy, 40.0) <= 48
+
+
+def test_refused_attempts_do_not_come_back_together():
+    returns = [spread(10.0) for _ in range(200)]
+    assert 10 <= min(returns) < 10.5
+    assert 11.5 < max(returns) <= 12
+
+
+def test_nothing_is_asked_where_nothing_is_counted(settings, using):
+    options = {alias: {**entry, "OPTIONS": {"metrics": False}} for alias, entry in
+               settings.LOCKS.items()}  # fmt: skip
+    settings.LOCKS = options
+    backend = lock_backends[using]
+    assert estimated_wait(backend, "a", 1, 1) is None
+    assert not backend.medians.families
+
+
+def test_where_no_thread_can_be_started_nothing_is_known(using, monkeypatch):
+    end_our_threads(monkeypatch)
+    with no_thread_can_start() as attempts:
+        assert estimated_wait(lock_backends[using], "a", 1, 1) is None
+    assert attempts
+    background.end(30)  # the job that was put down is left to nobody else
+
+
+def test_a_process_asks_for_so_many_families_at_the_most(using):
+    copy = medians.Medians()
+    assert all(copy.is_due(f"family {number}") for number in range(MOST_FAMILIES))
+    assert not copy.is_due("one more")
+    assert len(copy.families) == MOST_FAMILIES
+
+
+def test_a_handle_that_holds_has_no_place_in_the_queue(using):
+    handle = lock("a", using=using)
+    assert (handle.position, handle.estimated_wait) == (None, None)
+    with lock("a", using=using):
+        assert not handle.acquire(wait=0)
+        assert handle.position == 1
+    with handle:
+        assert (handle.position, handle.estimated_wait) == (None, None)
+    assert handle.position is None
+
+
+def test_a_handle_knows_its_place_while_it_waits(using):
+    hold("a", using)
+    queue("a", using)
+    handle = lock("a", using=using, wait=1.5)
+    waiting = threading.Thread(target=handle.acquire)
+    waiting.start()
+    wait_until(lambda: len(lock_backends[using].inspect("a")[1]) == 2)
+    wait_until(lambda: handle.position == 2)
+    waiting.join()
+    assert handle.position == 2
+
+
+def test_after_a_wait_the_error_has_the_place_that_it_had(using):
+    hold("a", using)
+    queue("a", using)
+    with pytest.raises(LockNotAcquired) as caught, lock("a", using=using, wait=0.2):
+        pass
+    assert caught.value.position == 2
+
+
+def test_a_lock_on_several_names_tells_of_the_one_that_was_busy(using):
+    hold("b", using)
+    queue("b", using)
+    with pytest.raises(LockNotAcquired) as caught, lock(["a", "b"], using=using, wait=0):
+        pass
+    assert (caught.value.name, caught.value.position) == ("b", 2)
+
+
+def test_an_outage_while_the_copy_is_read_harms_nobody(using, busy_order, monkeypatch):
+    def tallies(families):
+        raise LockUnavailable("down")
+
+    monkeypatch.setattr(lock_backends[using], "tallies", tallies)
+    learn(busy_order, using)
+    assert refused(busy_order, using).estimated_wait is None
+
+
+def test_only_what_is_asked_for_is_read(using):
+    backend: BaseLockBackend = lock_backends[using]
+    families = ["größe", 'a"b', ":", "slot"]
+    tallies = {family: Tally(acquired=1) for family in families}
+    backend.add_tallies(Batch("1", tallies))
+    for wanted in ([], ["slot"], families, ["nobody's", ":"]):
+        found = {family for slot in backend.tallies(wanted) for family in slot.tallies}
+        assert found == set(wanted) & set(families)

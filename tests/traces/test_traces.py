@@ -1,0 +1,221 @@
+"""Spans of waits and holds, as the SDKs of OpenTelemetry and Sentry would send them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from django_redislock import lock, lock_backends
+from django_redislock.signals import lock_acquired, lock_contended, lock_lost, lock_released
+from tests.management.holds import hold
+from tests.support.processes import wait_until
+from tests.traces.sdks import OpenTelemetrySdk, Sdk, SentrySdk
+
+
+@pytest.fixture(params=[OpenTelemetrySdk, SentrySdk])
+def sdk(request: pytest.FixtureRequest) -> Iterator[Sdk]:
+    sdk: Sdk = request.param()
+    yield sdk
+    sdk.close()
+
+
+def attributes(outcome: str, family: str = "order:*", wait: float | None = None) -> dict:
+    return {
+        "django_redislock.alias": "memory",
+        "django_redislock.family": family,
+        "django_redislock.outcome": outcome,
+        "django_redislock.wait": wait if wait is not None else pytest.approx(0, abs=20),
+    }
+
+
+def test_a_wait_and_a_hold_are_children_of_where_the_lock_was_acquired(sdk):
+    before = time.time()
+    with sdk.trace() as parent, lock("order:42", using="memory"):
+        pass
+    wait, held = sdk.spans()
+    assert (wait.name, held.name) == ("lock.wait", "lock.hold")
+    assert wait.parent == held.parent == parent
+    assert wait.attributes == attributes("acquired")
+    assert held.attributes == attributes("released", wait=wait.attributes["django_redislock.wait"])
+    assert before - 0.01 <= wait.start <= wait.end <= held.start + 0.001
+    assert held.start <= held.end <= time.time() + 0.01
+    assert not wait.failed
+    assert not held.failed
+
+
+def test_neither_name_nor_token_nor_label_leaves_the_process(sdk):
+    with sdk.trace(), lock("order:4711", using="memory", label="Ada", what="secret.job") as held:
+        token = held.token
+    for span in sdk.spans():
+        assert not any(word in span.text for word in ("4711", "Ada", "secret.job", token))
+
+
+def test_times_are_those_of_the_wait_and_of_the_hold(sdk):
+    hold("order:1", lease=0.3)
+    with sdk.trace(), lock("order:1", using="memory", wait=30):
+        time.sleep(0.2)  # time is the subject
+    wait, held = sdk.spans()
+    waited = wait.attributes["django_redislock.wait"]
+    assert 0 < waited < 20
+    assert wait.end - wait.start == pytest.approx(waited, abs=0.001)
+    assert 0.19 < held.end - held.start < 20
+
+
+def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk):
+    hold("order:1")
+    with sdk.trace() as parent:
+        assert not lock("order:1", using="memory").acquire(wait=0.1)
+    (wait,) = sdk.spans()
+    assert (wait.name, wait.parent) == ("lock.wait", parent)
+    assert wait.attributes == attributes("busy")
+    assert wait.end - wait.start >= 0.1 - 0.001
+
+
+def test_a_lost_hold_says_so(sdk):
+    with sdk.trace() as parent:
+        handle = lock("order:1", using="memory", renew=False)
+        handle.acquire()
+        told = threading.Event()
+        lock_lost.connect(receiver := lambda **named: told.set())  # after the tracer
+        handle.extend(0.05)
+        assert told.wait(30)
+        lock_lost.disconnect(receiver)
+        # The handle has another hold by now, which is not the one that was lost.
+        with handle:
+            pass
+    lost, *others = [span for span in sdk.spans() if span.name == "lock.hold"]
+    assert lost.parent == parent
+    assert lost.attributes == attributes("lost")
+    assert lost.failed
+    assert [span.attributes["django_redislock.outcome"] for span in others] == ["released"]
+
+
+def test_a_hold_that_is_lost_while_its_handle_holds_again_is_told_apart(sdk):
+    with sdk.trace():
+        handle = lock("order:1", using="memory", renew=False)
+        handle.acquire()
+        old = handle._hold
+        old.lose("a test says so")
+        handle._share = None
+        lock_backends["memory"].force_release("order:1", handle.token)
+        with handle:
+            sdk.tracer._lost(lock=handle)
+    outcomes = [one.attributes["django_redislock.outcome"] for one in sdk.spans()]
+    assert sorted(outcomes) == ["acquired", "acquired", "lost", "released"]
+
+
+async def test_coroutines_are_children_of_their_own_spans(sdk):
+    parents: dict[str, str] = {}
+
+    async def work(name: str) -> None:
+        with sdk.trace() as parent:
+            async with lock(name, using="memory"):
+                parents[name] = parent
+                assert sdk.current() == parent
+                await asyncio.sleep(0.01)
+
+    await asyncio.gather(work("first"), work("second"))
+    found = {(span.attributes["django_redislock.family"], span.parent) for span in sdk.spans()}
+    assert found == set(parents.items())
+
+
+def test_nothing_of_ours_becomes_current(sdk):
+    with sdk.trace() as parent:
+        assert sdk.current() == parent
+        with lock("a", using="memory"):
+            assert sdk.current() == parent
+        assert sdk.current() == parent
+
+
+def test_a_hold_may_end_in_another_thread(sdk):
+    with sdk.trace() as parent:
+        handle = lock("order:1", using="memory")
+        handle.acquire()
+        thread = threading.Thread(target=handle.release)
+        thread.start()
+        thread.join()
+    assert [(span.name, span.parent) for span in sdk.spans()] == [
+        ("lock.wait", parent),
+        ("lock.hold", parent),
+    ]
+
+
+def test_where_no_trace_is_under_way_none_is_begun(sdk):
+    with lock("order:1", using="memory"):
+        assert not lock("order:1", using="memory").acquire(wait=0)
+    with sdk.trace():
+        pass
+    assert sdk.spans() == []
+
+
+def test_what_joins_a_hold_has_no_span_of_its_own(sdk):
+    with sdk.trace(), lock("a", using="memory"), lock("a", using="memory", reentrant=True):
+        pass
+    assert [span.name for span in sdk.spans()] == ["lock.wait", "lock.hold"]
+
+
+def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk):
+    kept: list[int] = []
+
+    def give_away() -> None:
+        with sdk.trace():
+            handle = lock("order:1", using="memory")
+            handle.acquire()
+            kept.append(len(sdk.tracer._holds))
+            lock("order:1", using="memory", token=handle.detach()).release()
+
+    # A thread knows what it took until it ends.
+    thread = threading.Thread(target=give_away)
+    thread.start()
+    thread.join()
+    del thread
+
+    def is_forgotten() -> bool:
+        gc.collect()
+        return len(sdk.tracer._holds) == 0
+
+    assert kept == [1]
+    wait_until(is_forgotten)
+    assert [span.name for span in sdk.spans()] == ["lock.wait"]
+
+
+def test_who_disconnects_hears_no_more(sdk):
+    sdk.tracer.disconnect()
+    with sdk.trace(), lock("a", using="memory"):
+        pass
+    assert sdk.spans() == []
+
+
+def test_without_a_tracer_nobody_listens():
+    """A lock asks each signal for its receivers, and does no more than that."""
+    receivers = [lock_acquired, lock_contended, lock_released]
+    sdk = OpenTelemetrySdk()
+    connected = [len(signal.receivers) for signal in receivers]
+    sdk.close()
+    assert [len(signal.receivers) + 1 for signal in receivers] == connected
+
+
+WITHOUT = """
+import sys
+sys.modules[{missing!r}] = None
+import django_redislock.traces.{module}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"), [("sentry", "sentry_sdk"), ("opentelemetry", "opentelemetry")]
+)
+def test_without_the_extra_the_error_says_what_to_install(module, missing):
+    code = WITHOUT.format(module=module, missing=missing)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 1
+    assert f"pip install django-redislock[{module}]" in done.stderr.splitlines()[-1]
