@@ -47,11 +47,11 @@ def _longest(attempts: list[Attempt], until: int) -> int:
 
 
 def _wanted(attempts: list[Attempt]) -> list[Span]:
-    """Return when somebody asked for it, in order."""
+    """Return when somebody asked for it and stayed for the answer, in order."""
     asked = sorted(
         (attempt.asked.at, attempt.answer.at)
         for attempt in attempts
-        if attempt.asked and attempt.answer
+        if attempt.asked and attempt.answer and attempt.answer.kind != "interrupted"
     )
     spans: list[Span] = []
     for start, end in asked:

@@ -48,6 +48,12 @@ def test_who_is_refused_and_asks_again_at_once_wants_it_all_the_while() -> None:
     assert longest([*a, *refused, *again, *then]) == pytest.approx(2)
 
 
+def test_who_is_interrupted_did_not_want_it_for_long_enough() -> None:
+    a = [one for one in HISTORY if one.token == "a"]
+    interrupted = [event("asked", "b", 1.5), event("interrupted", "b", 4.9)]
+    assert longest([*a, *interrupted, event("asked", "c", 4.9), event("acquired", "c", 5)]) < 0.2
+
+
 def test_what_several_may_hold_is_not_judged() -> None:
     assert longest([one._replace(limit=3) for one in HISTORY]) == 0
 
