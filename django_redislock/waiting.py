@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .backends.waiters import Turn
     from .twins import Call
 
-__all__ = ["Outcome", "wait_for_grant"]
+__all__ = ["FIRST_ANSWER", "SHORTEST_STAY", "TOLERANCE", "Outcome", "wait_for_grant"]
 
 # An endless wait keeps its place by asking again well within this time (seconds).
 LONGEST_STAY = 3600.0

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "django_redislock",
     "example_project.tickets",
     "tests.rows.bank",
+    "tests.faults.victim",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -205,7 +205,7 @@ class OneNameHandle(Handle[T]):
             renewal.wake()
         tie_to_transactions(self, hold, untie, whole=False)
 
-    async def _release(self, call: Call) -> None:
+    async def _release(self, call: Call, within: float | None = None) -> None:
         share = self._share
         if share is None and self._terms.token is not None:
             await self._release_others(call)
@@ -215,7 +215,7 @@ class OneNameHandle(Handle[T]):
         hold = share.hold
         if len(hold.needs) == 1 or not hold.is_tied:
             tie_to_transactions(self, hold, untie, whole=True)
-        await let_go(call, self, hold, share)
+        await let_go(call, self, hold, share, within)
 
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""

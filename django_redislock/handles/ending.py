@@ -25,8 +25,12 @@ logger = logging.getLogger("django_redislock")
 GONE = "its lease ran out, or it was released by force"
 
 
-async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
+async def let_go(
+    call: Call, handle: Any, hold: LocalHold, need: Need, within: float | None = None
+) -> None:
     """``need`` is over; if it was the last, the hold ends.
+
+    ``within``: how many seconds the answer may take, by default the socket's time-out.
 
     Raises ``LockLost`` or ``LockUnavailable``. Whatever it raises, the hold is not needed any more
     by ``need``; where that was the last, the background finishes what was begun here.
@@ -38,7 +42,7 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
         if handle._share is need:
             handle._share = None
         if hold.leave(need):
-            await _end(call, handle, hold)
+            await _end(call, handle, hold, within)
     except LockLost:
         registry.attempts.pop(attempt, None)
         raise
@@ -49,15 +53,15 @@ async def let_go(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
     del registry.attempts[attempt]
 
 
-async def _end(call: Call, handle: Any, hold: LocalHold) -> None:
+async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -> None:
     now = monotonic()
     left = hold.keep_until - now
     if left > 0:
         ended = await _extended(call, hold, max(left, SHORTEST_LEASE), detached=True)
     elif call.blocking:
-        ended = hold.backend.release(hold.name, hold.token)
+        ended = hold.backend.release(hold.name, hold.token, within)
     else:
-        ended = await hold.backend.arelease(hold.name, hold.token)
+        ended = await hold.backend.arelease(hold.name, hold.token, within)
     if not ended:
         raise _lost_at_end(handle, hold, GONE)
     registry.holds.pop(hold, None)

@@ -179,12 +179,14 @@ class Lock(OneNameHandle["Lock"]):
         registry.holds.pop(hold, None)
         return hold.token
 
-    async def _leave(self, call: Call, error: BaseException | None) -> None:
+    async def _leave(
+        self, call: Call, error: BaseException | None, within: float | None = None
+    ) -> None:
         # Released in the block; or this is a forked child, which holds nothing of its parent's.
         if self._share is None or self._hold.inherited:
             return
         try:
-            await self._release(call)
+            await self._release(call, within)
         except LockUnavailable as unavailable:
             # The work was done under the lock, and the hold ends by itself.
             logger.warning("%s It ends by itself when its lease is over.", unavailable)

@@ -11,6 +11,7 @@ from ..clock import monotonic
 from ..conf import Duration, seconds
 from ..exceptions import LockError, LockNotAcquired
 from ..local.registry import AttemptOnSeveral, registry
+from ..waiting import FIRST_ANSWER, SHORTEST_STAY, TOLERANCE
 from .base import Handle
 from .lock import Lock
 
@@ -74,7 +75,10 @@ class MultiLock(Handle["MultiLock"]):
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
-        deadline = monotonic() + patience
+        began = monotonic()
+        deadline = began + patience
+        # The first question may take a while; what is given back may not take longer.
+        until = deadline + TOLERANCE if patience > 0 else began + FIRST_ANSWER
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         self._failed = None
@@ -89,11 +93,11 @@ class MultiLock(Handle["MultiLock"]):
         except GeneratorExit:
             raise  # nothing may be awaited any more
         except BaseException as error:
-            await self._leave(call, error)
+            await self._give_back(call, error, until)
             registry.attempts.pop(attempt, None)
             raise
         if self._failed is not None:
-            await self._leave(call, None)
+            await self._give_back(call, None, until)
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]
         return self._failed is None
@@ -114,6 +118,12 @@ class MultiLock(Handle["MultiLock"]):
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         await self._let_go(call, lambda lock: lock._leave(call, error))
+
+    async def _give_back(self, call: Call, error: BaseException | None, until: float) -> None:
+        """Release what was acquired of them; what gets no answer in time, in the background."""
+        await self._let_go(
+            call, lambda lock: lock._leave(call, error, max(SHORTEST_STAY, until - monotonic()))
+        )
 
     async def _let_go(self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:
         parts = self._parts()

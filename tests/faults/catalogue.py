@@ -1,29 +1,31 @@
-"""Catalogue of all faults by name, and what puts right what they leave behind."""
+"""Catalogue of all faults, by name and in the order of the table."""
 
 from __future__ import annotations
 
-import time
+from tests.faults.causes import (
+    clock,
+    cluster,
+    interruptions,
+    network,
+    processes,
+    sentinel,
+    server,
+)
+from tests.faults.causes.fault import Fault
 
-from redis.exceptions import RedisError
-
-from tests.faults import cluster_faults, faults
-from tests.faults.faults import Fault
-from tests.faults.scene import Scene
-
-ALL: list[type[Fault]] = [*faults.ALONE, *cluster_faults.ALL]
+ALL: list[type[Fault]] = [
+    Fault,
+    processes.Kill, processes.Freeze, processes.Starve, processes.Fork, processes.ForkStorm,
+    processes.UsedUpPool, processes.ReleaseElsewhere,
+    interruptions.Cancel, interruptions.CancelStorm, interruptions.Alarm,
+    interruptions.AsynchronousExceptions, interruptions.GeventTimeouts,
+    network.LoseRequests, network.LoseReplies, network.Delay, network.Split, network.Swallow,
+    network.BlackHole,
+    server.FreezeServer, server.KillConnections, server.FlushScripts, server.RestartKept,
+    server.OutOfMemory,
+    cluster.ClusterFault, cluster.MoveSlots, cluster.FailOver,
+    # These lose data.
+    server.RestartEmpty, server.FlushAll, server.EvictAny, server.EvictVolatile,
+    clock.JumpingClock, clock.ForgetfulClock, sentinel.FailOver, cluster.LosePrimary,
+]  # fmt: skip
 FAULTS = {fault.name: fault for fault in ALL}
-
-
-def heal(scene: Scene) -> None:
-    """End what a fault may have left behind."""
-    if scene.proxy is not None:
-        scene.proxy.pass_through()
-    for client in scene.clients():
-        for _ in range(100):
-            try:
-                client.ping()
-            except RedisError:
-                time.sleep(0.05)
-            else:
-                break
-        client.close()

@@ -36,7 +36,9 @@ class Rules:
     `overtakings`: how many later attempts an attempt may let pass. `exact`: how many seconds a wait
     may be too long, besides the measured stalls; `first_answer`: how long the first question may
     take. `documented`: the errors that may be raised. `renewal`: whether a hold that is renewed, or
-    that has time left at its release, may be lost only after a stall.
+    that has time left at its release, may be lost only after a stall. `exclusive`: the server never
+    grants to two at once, so that the grants of a mutex are noted in the order in which they were
+    made.
     """
 
     all_served: bool = False
@@ -47,6 +49,7 @@ class Rules:
     first_answer: float = 0.0
     documented: frozenset[str] = DOCUMENTED
     renewal: bool = False
+    exclusive: bool = True
 
 
 def assert_allowed(history: History, rules: Rules = Rules(all_served=True)) -> None:
@@ -79,7 +82,7 @@ def _of_one_name(
     attempts: list[Attempt], stalls: Stalls, gone: set[int], rules: Rules
 ) -> Iterator[tuple[str, str]]:
     yield from ((OVERLAP, text) for text in _overlaps(attempts))
-    yield from ((FENCE, text) for text in _falling_fences(attempts))
+    yield from ((FENCE, text) for text in _falling_fences(attempts, rules.exclusive))
     yield from ((STARVED, text) for text in _overtakings(attempts))
     if rules.all_served:
         yield from ((STARVED, text) for text in _unserved(attempts, gone))
@@ -112,7 +115,7 @@ def _may_hold(event: Event, others: list[Event]) -> bool:
     return len(others) < min(held.limit for held in (event, *others))
 
 
-def _falling_fences(attempts: list[Attempt]) -> Iterator[str]:
+def _falling_fences(attempts: list[Attempt], exclusive: bool) -> Iterator[str]:
     used: dict[int, Event] = {}
     times: list[int] = []
     highest: list[tuple[int, Event]] = []  # of the grants up to the time at the same index
@@ -123,20 +126,20 @@ def _falling_fences(attempts: list[Attempt]) -> Iterator[str]:
         if event.fence in used:
             yield f"{who(event)} has the fence of {who(used[event.fence])}: {event.fence}"
         used[event.fence] = event
-        before = bisect.bisect_left(times, _surely_granted_after(attempt, event))
+        before = bisect.bisect_left(times, _surely_granted_after(attempt, event, exclusive))
         if before and event.fence < highest[before - 1][0]:
             yield f"{who(event)} has a lower fence than {who(highest[before - 1][1])} before"
         times.append(event.at)
         highest.append(max([(event.fence, event), *highest[-1:]], key=lambda one: one[0]))
 
 
-def _surely_granted_after(attempt: Attempt, event: Event) -> int:
+def _surely_granted_after(attempt: Attempt, event: Event, exclusive: bool) -> int:
     """Return the time up to which others have recorded grants that surely came first.
 
     Where several may hold at once, two grants can be recorded in another order than they were
     made in: certain is only that a hold from before the question is older.
     """
-    if event.limit == 1 and not event.shared:
+    if exclusive and event.limit == 1 and not event.shared:
         return event.at
     return attempt.asked.at if attempt.asked else 0
 

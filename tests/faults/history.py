@@ -36,6 +36,8 @@ KINDS = {
     "stall": "the process, its event loop or the server did not run for `wait` seconds",
     "error": "something went wrong that no attempt explains",
 }
+# Names that are held together are also judged as one name: all of theirs with this between.
+TOGETHER = "+"
 
 
 class Event(NamedTuple):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from itertools import pairwise
+from collections.abc import Sequence
 
 from tests.faults.checker import ERROR, FENCE, INEXACT, OVERLAP, STARVED, Violation
-from tests.faults.history import Event
+from tests.faults.writes import EXCUSED, LOST_UPDATE, STALE
 
 LEFT = "left"
 LONGEST = 4000  # characters of one example, which may hold the stacks of all threads
 COLUMNS = {
     OVERLAP: "overlaps",
     FENCE: "fence regressions",
+    STALE: "stale writes accepted",
+    LOST_UPDATE: "unfenced updates lost",
     LEFT: "holds left",
     STARVED: "starved",
     INEXACT: "inexact waits",
@@ -29,9 +31,10 @@ class Report:
     seed: int
     seconds: float
     grants: int
-    longest_gap: float  # seconds in which nobody got anything
+    unavailable: float  # seconds, the longest time that a name was wanted and nobody had it
     found: list[Violation]
-    allowed: frozenset[str] = frozenset()  # kinds that this fault may cause
+    servers: str = ""
+    may_cause: frozenset[str] = frozenset()  # kinds that are counted and not wrong
 
     @property
     def counts(self) -> Counter[str]:
@@ -41,7 +44,8 @@ class Report:
     @property
     def wrong(self) -> list[Violation]:
         """What must not be."""
-        return [violation for violation in self.found if violation.kind not in self.allowed]
+        harmless = {*self.may_cause, EXCUSED}
+        return [violation for violation in self.found if violation.kind not in harmless]
 
     def examples(self, number: int = 3) -> list[str]:
         """Return the first violations of each kind."""
@@ -51,23 +55,26 @@ class Report:
             shown += [f"{self.fault}: {column}: {text[:LONGEST]}" for text in texts[:number]]
         return shown
 
+    def cells(self) -> list[str]:
+        """Return a row of the table. What is not wrong stands in brackets."""
+        figures = [f"{self.seconds:.0f}", f"{self.grants:,}"]
+        counted = [self._count(kind) for kind in COLUMNS]
+        return [self.fault, *figures, *counted, f"{self.unavailable:.2f}", str(self.seed)]
 
-def grants_of(events: list[Event], until: int) -> tuple[int, float]:
-    """Return how many grants there were, and the longest time (seconds) without one until then."""
-    times = [event.at for event in events if event.kind == "acquired"]
-    gaps = [after - before for before, after in pairwise(times) if after < until]
-    return len(times), max(gaps, default=0) / 1e9
+    def _count(self, kind: str) -> str:
+        counts = self.counts
+        excused = counts[EXCUSED] if kind == LOST_UPDATE else 0
+        is_harmless = kind in self.may_cause or (excused and not counts[kind])
+        total = f"{counts[kind] + excused}"
+        return f"({total})" if is_harmless else total
 
 
-def table(reports: list[Report]) -> str:
-    """Return the table in Markdown. What a fault may cause stands in brackets."""
-    head = ["fault", "seconds", "grants", *COLUMNS.values(), "longest gap (s)", "seed"]
-    rows = [head, ["---"] + ["--:"] * (len(head) - 1)]
-    for report in reports:
-        counts = [
-            f"({report.counts[kind]})" if kind in report.allowed else str(report.counts[kind])
-            for kind in COLUMNS
-        ]
-        figures = [f"{report.seconds:.0f}", f"{report.grants:,}", *counts]
-        rows.append([report.fault, *figures, f"{report.longest_gap:.2f}", str(report.seed)])
+def table(reports: Sequence[Report]) -> str:
+    """Return the table in Markdown, with a last row of all grants if there are several runs."""
+    head = ["fault", "seconds", "grants", *COLUMNS.values(), "longest unavailability (s)", "seed"]
+    rows = [head, ["---"] + ["--:"] * (len(head) - 1), *(report.cells() for report in reports)]
+    if len(reports) > 1:
+        seconds = f"{sum(report.seconds for report in reports):.0f}"
+        grants = f"{sum(report.grants for report in reports):,}"
+        rows.append(["all", seconds, grants, *[""] * (len(head) - 3)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

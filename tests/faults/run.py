@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from tests.faults import workload
-from tests.faults.catalogue import heal
-from tests.faults.checker import DOCUMENTED, OVERLAP, Rules, Violation, violations
-from tests.faults.faults import Fault
-from tests.faults.history import now
-from tests.faults.report import LEFT, Report, grants_of
+from tests.faults.availability import longest_unavailability
+from tests.faults.checker import DOCUMENTED, Rules, Violation, violations
+from tests.faults.history import TOGETHER, Event, now
+from tests.faults.report import LEFT, Report
 from tests.faults.scene import Scene
+from tests.faults.workers import workload
+from tests.faults.writes import STALE, lost_updates, stale_writes
+
+if TYPE_CHECKING:
+    from tests.faults.causes.fault import Fault
 
 EXACT = 0.05  # seconds
 # How long (seconds) the workers work on when the fault is over.
@@ -20,24 +25,32 @@ RECOVERY = 0.5
 def run(fault: Fault, seconds: float, seed: int, exact: float = EXACT) -> Report:
     """Let a fault happen for this long, and report what came of it."""
     with Scene(fault, seed) as scene:
+        servers = scene.servers()
         began = time.monotonic()
         while time.monotonic() < began + seconds:
             fault.once(scene)
-        heal(scene)
+        scene.site.heal()
         time.sleep(RECOVERY)
         stopped = now()
         scene.tell("stop", "idle")
         lasted = time.monotonic() - began
         # All leases and waits that there are have ended then.
-        time.sleep(workload.LONGEST + 1)
+        time.sleep(workload.LONGEST + 1 + fault.settles)
         left = [Violation(LEFT, text) for text in scene.left_behind(workload.NAMES)]
         scene.tell("check", "checked")
         scene.end()
         events = scene.history.events()
-    found = violations(events, rules_of(fault, exact)) + left
-    grants, longest_gap = grants_of(events, stopped)
-    allowed = frozenset() if fault.keeps_data else frozenset({OVERLAP})
-    return Report(fault.name, seed, lasted, grants, longest_gap, found, allowed)
+        found = [*violations(events, rules_of(fault, exact)), *left, *_of_rows(scene, events)]
+    return Report(
+        fault.name,
+        seed,
+        lasted,
+        grants=sum(_is_grant(event) for event in events),
+        unavailable=longest_unavailability(events, stopped),
+        found=found,
+        servers=servers,
+        may_cause=fault.may_cause,
+    )
 
 
 def rules_of(fault: Fault, exact: float) -> Rules:
@@ -45,9 +58,24 @@ def rules_of(fault: Fault, exact: float) -> Rules:
     unexpected = {"LockUnavailable"} if fault.server_answers else set()
     return Rules(
         answered=True,
-        overtakings=fault.overtakings,
+        # A queue is lost with the data.
+        overtakings=fault.overtakings if fault.keeps_data else None,
         exact=exact,
         first_answer=fault.first_answer,
         documented=DOCUMENTED - unexpected,
-        renewal=fault.server_answers,
+        renewal=fault.server_answers and fault.keeps_data,
+        exclusive=fault.keeps_data,
     )
+
+
+def _of_rows(scene: Scene, events: list[Event]) -> Iterator[Violation]:
+    writes = scene.database.writes()
+    for text in stale_writes(writes, workload.FENCED):
+        yield Violation(STALE, text)
+    for kind, text in lost_updates(writes, workload.UNFENCED, events):
+        yield Violation(kind, text)
+
+
+def _is_grant(event: Event) -> bool:
+    # Several names are granted one by one, and noted together as well.
+    return event.kind == "acquired" and TOGETHER not in event.name

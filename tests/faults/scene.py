@@ -1,4 +1,4 @@
-"""Scene of a run: a server, perhaps a proxy before it, workers, and the history of what they do."""
+"""Scene of a run: servers, a database, workers, and the history of what they do."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.test import override_settings
 from redis import Redis
 from redis.exceptions import RedisError
 
 from django_redislock import lock_backends
-from django_redislock.testing.servers import EmbeddedServer
 from tests.faults.history import History, now
-from tests.faults.worker import Orders
-from tests.support.cluster import ClusterSet
+from tests.faults.sites import client_of
+from tests.faults.victim.database import Database
+from tests.faults.workers.worker import Orders
 from tests.support.places import Place
 from tests.support.processes import freeze, kill_hard, thaw, wait_until
-from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
-    from tests.faults.faults import Fault
+    from tests.faults.causes.fault import Fault
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
@@ -52,15 +51,8 @@ class Scene:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="redislock-faults-"))
             self.folder = Path(folder)
             self.history = History(self.folder / "history")
-            self.cluster: ClusterSet | None = None
-            if self.fault.uses_cluster:
-                self.cluster = stack.enter_context(ClusterSet(replicas=3))
-                self.server = self.cluster.primaries[0]
-            else:
-                self.server = stack.enter_context(EmbeddedServer(args=self._server_arguments()))
-            self.proxy: Proxy | None = None
-            if self.fault.uses_proxy:
-                self.proxy = stack.enter_context(Proxy(self.server.url))
+            self.site: Any = stack.enter_context(self.fault.make_site(self.folder))
+            self.database = stack.enter_context(Database(self.folder))
             self._write_orders()
             stack.callback(self._end_all)
             for _ in range(self.fault.processes):
@@ -79,14 +71,15 @@ class Scene:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "REDISLOCK_TEST_REDIS_URL": self.server.url,
+            "REDISLOCK_TEST_REDIS_URL": self.site.holding()[0].url,
+            "REDISLOCK_TEST_DATABASE_URL": self.database.url,
             "PYTHONWARNINGS": "ignore",
         }
         module = "green_worker" if self.fault.greenlets else "worker"
         with (self.folder / f"output-{self._started}").open("wb") as output:
             arguments = [str(self.folder), str(self._started)]
             worker = subprocess.Popen(
-                [sys.executable, "-m", f"tests.faults.{module}", *arguments],
+                [sys.executable, "-m", f"tests.faults.workers.{module}", *arguments],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -116,13 +109,16 @@ class Scene:
             thaw(worker.pid)
 
     def client(self) -> Redis:
-        """A connection to the server that passes by the proxy."""
-        return Redis.from_url(self.server.url)
+        """A connection to a server that has names. It passes by all proxies."""
+        return client_of(self.site.holding()[0])
 
-    def clients(self) -> list[Redis]:
-        """The same to each server that has names."""
-        servers = self.cluster.owners() if self.cluster else [self.server]
-        return [Redis.from_url(server.url) for server in servers]
+    def servers(self) -> str:
+        """The servers and their versions."""
+        with self.client() as client:
+            info = client.info("server")
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        version = info.get("valkey_version", info["redis_version"])
+        return f"{name} {version}, {self.database.description}"
 
     def tell(self, what: str, answer: str) -> None:
         """Give the workers a sign, and wait until each has answered or ended."""
@@ -147,35 +143,26 @@ class Scene:
 
     def left_behind(self, names: Iterable[str]) -> Iterator[str]:
         """Return what is held or queued, and the keys of these names that would never expire."""
-        direct = self.place if self.cluster else Place(self.server.url, self.place.prefix)
+        direct: Place = self.site.direct
         with override_settings(**direct.settings()):
             for name in names:
                 holds, queue = lock_backends["default"].inspect(name)
                 yield from (f"{name}: held by {hold.token}: {hold}" for hold in holds)
                 yield from (f"{name}: queued: {waiting}" for waiting in queue)
-        for client in self.clients():
+        for client in map(client_of, self.site.holding()):
             for key in client.scan_iter(match=f"*{direct.prefix}*", count=1000):
                 of_name = key.decode(errors="replace").endswith(tuple(f":{name}" for name in names))
                 if of_name and client.pttl(key) == -1:
                     yield f"{key!r} has no expiry"
 
-    def _server_arguments(self) -> tuple[str, ...]:
-        if not self.fault.persists:
-            return ()
-        folder = self.folder / "data"
-        folder.mkdir()
-        return ("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always")
-
     def _write_orders(self) -> None:
         fault = self.fault
-        self.place = Place(self.proxy.url if self.proxy else self.server.url)
-        if self.cluster:
-            self.place = Place("", entry=self.cluster.entry)
+        place: Place = self.site.place
         if fault.pool:
-            self.place = self.place.pool(**fault.pool)
+            place = place.pool(**fault.pool)
         Orders(
             history=self.history.path,
-            place=dataclasses.asdict(self.place),
+            place=dataclasses.asdict(place),
             seed=self.seed,
             threads=fault.threads,
             tasks=fault.tasks,

@@ -52,6 +52,14 @@ def test_two_names_do_not_matter_to_each_other() -> None:
     assert found(sorted(one + other, key=lambda event: event.at)) == []
 
 
+def test_grants_to_two_at_once_may_be_noted_in_another_order() -> None:
+    lines = ["a asked", "b asked", "b acquired 2", "a acquired 1", "c asked", "c acquired 1"]
+    assert [kind for kind, _ in found(history(*lines[:4]))] == ["fence"]
+    lost = Rules(exclusive=False)
+    assert found(history(*lines[:4]), lost) == []
+    assert [text for kind, text in found(history(*lines), lost) if "lower" in text] != []
+
+
 def test_semaphore_has_a_limit() -> None:
     lines = ["a acquired 1", "b acquired 2", "c acquired 3", "a held", "b held"]
     assert found(history(*lines, limit=3)) == []

@@ -47,11 +47,11 @@ def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
     handle.acquire()
     release, calls = handle.backend.release, []
 
-    def interrupted(name, token):
+    def interrupted(name, token, within=None):
         calls.append(token)
         if len(calls) == 1:
             raise KeyboardInterrupt
-        return release(name, token)
+        return release(name, token, within)
 
     monkeypatch.setattr(handle.backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -122,11 +122,11 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, 
     backend = several.locks[0].backend
     release, seen = backend.release, set()
 
-    def interrupted(name, token):
+    def interrupted(name, token, within=None):
         if name == names[which] and name not in seen:
             seen.add(name)
             raise KeyboardInterrupt
-        return release(name, token)
+        return release(name, token, within)
 
     monkeypatch.setattr(backend, "release", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -143,7 +143,7 @@ def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(m
 
     with monkeypatch.context() as patched:
         patched.setattr(both.locks[1], "_acquire", interrupted)
-        patched.setattr(both, "_leave", interrupted)
+        patched.setattr(both, "_give_back", interrupted)
         with pytest.raises(KeyboardInterrupt):
             both.acquire()
     with pytest.raises(LockError, match="not held"):

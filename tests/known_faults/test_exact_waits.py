@@ -8,15 +8,16 @@ import time
 
 import pytest
 
-from django_redislock import Lock, LockUnavailable, lock
+from django_redislock import Lock, LockUnavailable, MultiLock, lock
 from tests.known_faults.witness import Witness
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
 # What a machine under load may add (seconds); a socket's own time-out is 5.
 SLACK = 1.5
 
 
-def took(handle: Lock, wait: float, kind: str) -> float:
+def took(handle: Lock | MultiLock, wait: float, kind: str) -> float:
     """How long an attempt takes that gets no answer."""
     began = time.monotonic()
     with pytest.raises(LockUnavailable):
@@ -50,3 +51,19 @@ def test_a_server_that_hangs_meanwhile(through_proxy: Proxy, witness: Witness, k
         through_proxy.pass_through()
         # The first may have been answered late by a machine under load; never that late.
         assert wait - 0.1 < seconds < wait + SLACK
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+def test_a_server_that_hangs_while_one_of_several_is_held(
+    through_proxy: Proxy, witness: Witness, kind: str
+) -> None:
+    """The first name is given back in the background."""
+    wait = 1.5
+    with witness.lock("b", lease=60):
+        stopping = threading.Timer(wait / 3, through_proxy.hold)
+        stopping.start()
+        seconds = took(lock(["a", "b"]), wait, kind)
+        stopping.join()
+        through_proxy.pass_through()
+        assert wait - 0.1 < seconds < wait + SLACK
+        wait_until(lambda: not witness.holds("a"), what="the first name is free")

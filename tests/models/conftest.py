@@ -11,7 +11,7 @@ from tests.support.fixtures import place, use
 
 pytest.register_assert_rewrite("tests.models.replay.stage")
 
-from .replay.clock import START, ServerClock, server_with_clock  # noqa: E402
+from tests.support.server_clock import START, ServerClock, server_with_clock  # noqa: E402
 
 __all__ = ["place", "use"]
 

@@ -8,10 +8,10 @@ import pytest
 
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
+from tests.support.server_clock import ServerClock
 
 from .protocol.model import Model
 from .protocol.terms import FAULTS, Terms
-from .replay.clock import ServerClock
 from .replay.stage import Stage
 from .replay.traces import Trace, random_traces, short_traces
 

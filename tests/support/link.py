@@ -50,7 +50,7 @@ class Link:
         self._mark = b"proxy-" + secrets.token_hex(8).encode()
         self._dropping: Trigger | None = None
         # TCP never brings what comes after a gap.
-        self._has_gap = False
+        self._has_gap = self._is_deaf = False
         self._closed = threading.Event()
         self._directions = 2
         self._lock = threading.Lock()
@@ -64,6 +64,9 @@ class Link:
                 trigger = self._dropping = self._set_off(commands)
                 if trigger is not None and not trigger.forward:
                     break
+                self._is_deaf |= self.proxy.deaf
+                if self._is_deaf:
+                    continue
                 self.server.sendall(b"".join(command.raw for command in commands))
                 if trigger is not None:
                     mark = (len(self._mark), self._mark)
@@ -83,7 +86,13 @@ class Link:
                 self.proxy.hold_back()
                 self._has_gap |= self.proxy.swallowing
                 if not self._has_gap:
-                    self.client.sendall(received)
+                    self._pass_on(received)
+
+    def _pass_on(self, received: bytes) -> None:
+        while received:
+            size = self.proxy.piece or len(received)
+            self.client.sendall(received[:size])
+            received = received[size:]
 
     def close(self) -> None:
         """Close both sides; the threads that read from them end."""

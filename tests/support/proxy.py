@@ -50,7 +50,8 @@ class Proxy:
         self._triggers: list[Trigger] = []
         self._passing = threading.Event()
         self._passing.set()
-        self.swallowing = False
+        self.swallowing = self.deaf = False
+        self.piece = 0
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
 
@@ -111,6 +112,14 @@ class Proxy:
         """
         self.swallowing = True
 
+    def swallow_requests(self) -> None:
+        """Swallow what clients send, too: the server sees none of it."""
+        self.swallowing = self.deaf = True
+
+    def split(self, size: int) -> None:
+        """Pass answers on in pieces of so many bytes."""
+        self.piece = size
+
     def hold(self) -> None:
         """Keep back what the server answers until `pass_through()`."""
         self._passing.clear()
@@ -120,8 +129,9 @@ class Proxy:
         self.delay_seconds = seconds
 
     def pass_through(self) -> None:
-        """End `black_hole()`, `hold()` and `delay()`."""
-        self.swallowing = False
+        """End `black_hole()`, `swallow_requests()`, `split()`, `hold()` and `delay()`."""
+        self.swallowing = self.deaf = False
+        self.piece = 0
         self.delay_seconds = 0.0
         self._passing.set()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import signal
+import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError, ResponseEr
 from django_redislock.testing.launcher import SupervisedProcess
 from django_redislock.testing.servers import HOST, EmbeddedServer, find_binary, free_port
 from tests.support.processes import wait_until
+
+NOBODY = 1  # a port on which nothing listens
 
 
 class SentinelSet:
@@ -31,7 +35,8 @@ class SentinelSet:
             self.port = free_port()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             watching = SupervisedProcess(
-                [find_binary(), str(self._configuration(folder)), "--sentinel"]
+                [find_binary(), str(self._configuration(folder)), "--sentinel"],
+                stdout=subprocess.DEVNULL,
             )
             stack.callback(watching.stop)
             wait_until(self._is_complete, within=60, what="the replica is known and in step")
@@ -52,6 +57,23 @@ class SentinelSet:
                 "SENTINELS": [(HOST, self.port)],
             },
         }
+
+    def cut_replication(self) -> None:
+        """Cut the link between the two: what is written from now on stays on the primary."""
+        with Redis(port=self.replica.port) as replica:
+            replica.replicaof(HOST, NOBODY)
+
+    def take_back(self) -> None:
+        """Let the server that was replaced follow the other one; they have changed places."""
+        old, new = self.primary, self.replica
+        if old.process is None or old.process.poll() is not None:
+            old.restart()
+        else:
+            old.kill(signal.SIGCONT)
+        with Redis(port=old.port) as replica:
+            replica.replicaof(HOST, new.port)
+            wait_until(lambda: replica.role()[3] == b"connected", within=60, what="it is in step")
+        self.primary, self.replica = new, old
 
     def lose_primary(self) -> None:
         """Kill the primary; return when the replica has taken its place."""

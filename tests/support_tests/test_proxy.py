@@ -224,3 +224,39 @@ def test_commands_are_seen_however_they_are_cut_up() -> None:
             ("QUIT", ()),
         ]
         assert b"".join(command.raw for command in commands) == data
+
+
+def test_swallows_what_clients_send(proxy: Proxy, direct: Redis) -> None:
+    with Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0), socket_timeout=0.3) as client:
+        client.set("n", 0)
+        proxy.swallow_requests()
+        with pytest.raises(RedisTimeoutError):
+            client.incr("n")
+        proxy.pass_through()
+        client.connection_pool.disconnect()
+        assert client.incr("n") == 1, "the server has not seen the first"
+
+
+def test_connection_that_swallowed_something_passes_nothing_more(
+    proxy: Proxy, direct: Redis
+) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=0.3) as link:
+        proxy.swallow_requests()
+        link.sendall(b"INCR n\r\n")
+        wait_until(lambda: proxy.count("INCR") == 1)
+        proxy.pass_through()
+        link.sendall(b"INCR n\r\n")
+        with pytest.raises(TimeoutError):
+            link.recv(1)
+    assert direct.get("n") is None
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_splits_answers(proxy: Proxy, client: Redis, size: int) -> None:
+    proxy.split(size)
+    value = bytes(range(256)) * 16
+    client.set("name", value)
+    assert client.get("name") == value
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as link:
+        link.sendall(b"PING\r\n")
+        assert len(link.recv(100)) <= size

@@ -19,11 +19,11 @@ from django_redislock.backends.waiters import Turn, Waiters
 from django_redislock.conf import LockConfig
 from django_redislock.holder import Holder
 from tests.support.processes import wait_until
+from tests.support.server_clock import ServerClock
 
 from ..protocol.model import Model
 from ..protocol.terms import Terms
 from ..protocol.world import Message
-from .clock import ServerClock
 
 __all__ = ["Stage"]
 

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
-from tests.faults.history import History, now
-from tests.faults.modes import Handle, Mode
+from tests.faults.history import TOGETHER, History, now
+from tests.faults.workers.modes import Handle, Mode
 
 if TYPE_CHECKING:
-    from tests.faults.injections import Interruptions
+    from tests.faults.workers.injections import Interruptions
 
 
 # How a release reports that its hold was lost; of several names, one may be out of reach as well.
@@ -44,7 +44,9 @@ class Claim:
         self._lease = shown.pop("lease", None)
         self._shown = shown
         # Names that are held together are also judged as one name: only that one waits.
-        self._together = "+".join(handle.names) if isinstance(handle, MultiLock) else handle.name
+        self._together = (
+            TOGETHER.join(handle.names) if isinstance(handle, MultiLock) else handle.name
+        )
 
     def note(self, kind: str, **fields: Any) -> None:
         """Write an event of the whole claim into the history."""

@@ -11,18 +11,22 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from django_redislock import lock
-from tests.faults.claims import Claim, Refused
-from tests.faults.modes import Handle, Mode
+from tests.faults.workers.claims import Claim, Refused
+from tests.faults.workers.modes import Handle, Mode
 
 if TYPE_CHECKING:
     from tests.faults.history import History
-    from tests.faults.injections import Interruptions
+    from tests.faults.workers.injections import Interruptions
 
 MUTEXES = ("mutex-0", "mutex-1", "mutex-2")
 SEMAPHORE, CATALOGUE, NESTED = "semaphore", "catalogue", "nested"
 ACCOUNTS = ("account-0", "account-1", "account-2")
 LONG, OUTLIVED, EXTENDED = "long", "outlived", "extended"
-NAMES = (*MUTEXES, SEMAPHORE, CATALOGUE, NESTED, *ACCOUNTS, LONG, OUTLIVED, EXTENDED)
+FENCED, UNFENCED = ("fenced-0", "fenced-1"), ("unfenced-0", "unfenced-1")
+NAMES = (
+    *(*MUTEXES, SEMAPHORE, CATALOGUE, NESTED, *ACCOUNTS, LONG, OUTLIVED, EXTENDED),
+    *(*FENCED, *UNFENCED),
+)
 
 WAITS = (0.0, 0.02, 0.1, 0.5, 1.0)  # seconds
 LEASE = 0.8  # seconds; the longest of all

@@ -10,21 +10,23 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import workload
-from tests.faults.claims import Refused
-from tests.faults.forks import fork
 from tests.faults.history import History
-from tests.faults.injections import INJECTIONS
-from tests.faults.modes import Awaiting, Blocking, drive
-from tests.faults.probes import probe_loop, start_probe
-from tests.faults.workload import Actor, Operation
+from tests.faults.workers import workload
+from tests.faults.workers.claims import Refused
+from tests.faults.workers.forks import fork, fork_storm
+from tests.faults.workers.injections import INJECTIONS
+from tests.faults.workers.modes import Awaiting, Blocking, drive
+from tests.faults.workers.probes import probe_loop, start_probe
+from tests.faults.workers.workload import Actor, Operation
+from tests.faults.workers.writing import write_fenced, write_unfenced
 
 if TYPE_CHECKING:
-    from tests.faults.worker import Orders
+    from tests.faults.workers.worker import Orders
 
 FURTHER: dict[str, dict[Operation, int]] = {
     "": {},
     "fork": {fork: 15},
+    "fork_storm": {fork_storm: 15},
     "release_elsewhere": {workload.release_elsewhere: 90},
     "share_token": {workload.share_token: 90},
 }
@@ -41,11 +43,16 @@ class Crew:
         self.injection = INJECTIONS[orders.injection](random)
         weights = {**workload.WEIGHTS, **FURTHER[orders.operation]}
         # A forked copy of an event loop is of no use to anybody.
-        of_tasks = {one: weight for one, weight in weights.items() if one is not fork}
+        of_tasks = {one: weight for one, weight in weights.items() if one not in (fork, fork_storm)}
         self._weights = {Blocking: weights, Awaiting: of_tasks}
         self.main, *self.others = (self._actor(f"t{i}", Blocking) for i in range(orders.threads))
         self.tasks = [self._actor(f"a{i}", Awaiting) for i in range(orders.tasks)]
-        self._idle = {one.name: threading.Event() for one in (self.main, *self.others, *self.tasks)}
+        self.writers = [self._actor(f"w{i}", Blocking) for i in range(orders.writers)]
+        self.writing_tasks = [
+            self._actor(f"aw{i}", Awaiting) for i in range(orders.writers if self.tasks else 0)
+        ]
+        everybody = (self.main, *self.others, *self.tasks, *self.writers, *self.writing_tasks)
+        self._idle = {one.name: threading.Event() for one in everybody}
         self._loop = asyncio.new_event_loop() if self.tasks else None
 
     def work(self) -> None:
@@ -54,6 +61,8 @@ class Crew:
         start_probe(self.history)
         for actor in self.others:
             self._start(partial(self._survive, actor), actor.name)
+        for actor in self.writers:
+            self._start(partial(self._write, actor), actor.name)
         if self._loop is not None:
             self._start(self._run_loop, "loop")
         self._survive(self.main)
@@ -113,6 +122,15 @@ class Crew:
                 self.injection.disarm(actor)
                 error = raised
 
+    def _write(self, actor: Actor) -> None:
+        drive(self._write_until_stopped(actor))
+
+    async def _write_until_stopped(self, actor: Actor) -> None:
+        """Write rows. No injection reaches a writer: what a driver does then is not the subject."""
+        while not self.stopping:
+            await actor.act(actor.random.choice((write_fenced, write_unfenced)))
+        self._idle[actor.name].set()
+
     def _run_loop(self) -> None:
         assert self._loop is not None
         self._loop.set_exception_handler(
@@ -120,7 +138,10 @@ class Crew:
         )
         self._probing = self._loop.create_task(probe_loop(self.history))
         # A loop keeps only weak references to its tasks.
-        self._working = [self._loop.create_task(self._awork(actor)) for actor in self.tasks]
+        self._working = [
+            *(self._loop.create_task(self._awork(actor)) for actor in self.tasks),
+            *map(self._loop.create_task, map(self._write_until_stopped, self.writing_tasks)),
+        ]
         self._loop.run_forever()
 
     async def _awork(self, actor: Actor) -> None:

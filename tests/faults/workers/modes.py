@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
+
+from asgiref.sync import sync_to_async
 
 from django_redislock import Lock, MultiLock
 
@@ -36,6 +38,9 @@ class Mode(Protocol):
 
     async def elsewhere(self, work: Work) -> None:
         """Begin to do something in another thread or task."""
+
+    async def call(self, function: Callable[[], None]) -> None:
+        """Call what blocks."""
 
     async def sleep(self, seconds: float) -> None:
         """Let others run."""
@@ -68,6 +73,9 @@ class Blocking:
             self._helper = threading.Thread(target=self._help, daemon=True, name="helper")
             self._helper.start()
         self._to_do.put(work)
+
+    async def call(self, function: Callable[[], None]) -> None:
+        function()
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 (this is the blocking way)
@@ -103,6 +111,9 @@ class Awaiting:
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
         await asyncio.sleep(0)  # the other task begins
+
+    async def call(self, function: Callable[[], None]) -> None:
+        await sync_to_async(function)()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from django_redislock.backends.redis.slots import SLOTS
-from tests.faults.faults import ServerFault
+from tests.faults.causes.fault import ServerFault
+from tests.faults.sites import InCluster
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -17,12 +18,11 @@ class ClusterFault(ServerFault):
     """Nothing happens. Each process has more to do than usual, on three primaries."""
 
     name = "cluster"
-    uses_cluster = True
+    site = InCluster
 
     def once(self, scene: Scene) -> None:
         time.sleep(scene.random.uniform(0.1, 0.5))
-        assert scene.cluster is not None
-        self.change(scene, scene.cluster)
+        self.change(scene, scene.site.cluster)
 
     def change(self, scene: Scene, cluster: ClusterSet) -> None:
         """Let it happen once to the Cluster, and put it right again."""
@@ -61,6 +61,3 @@ class LosePrimary(ClusterFault):
         cluster.lose(primary)
         primary.restart()
         cluster.wait_until_agreed()
-
-
-ALL: list[type[ClusterFault]] = [ClusterFault, MoveSlots, FailOver, LosePrimary]

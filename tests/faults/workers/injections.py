@@ -7,12 +7,16 @@ import ctypes
 import signal
 import threading
 import time
+from contextlib import suppress
 from random import Random
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from django_redis import get_redis_connection
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 if TYPE_CHECKING:
-    from tests.faults.workload import Actor
+    from tests.faults.workers.workload import Actor
 
 Interruptions = tuple[type[BaseException], ...]
 
@@ -62,6 +66,15 @@ class Cancellations(Injection):
             return []
         first = self.delay()
         return [first, first + self.delay() / 10][: self.random.choice((1, 1, 2))]
+
+
+class CancellationStorm(Cancellations):
+    """All tasks are cancelled at once."""
+
+    EVERY = 0.3  # seconds
+
+    def delays(self) -> list[float]:
+        return [self.EVERY - time.monotonic() % self.EVERY]
 
 
 class Alarms(Injection):
@@ -145,9 +158,47 @@ class GeventTimeouts(Injection):
             timeout.cancel()
 
 
+class Starvation(Injection):
+    """A thread calls C functions that do not let other threads run."""
+
+    SECONDS = (0.02, 0.1, 0.3, 1.2)
+
+    def start(self, actors: list[Actor]) -> None:
+        # PyDLL keeps the interpreter's lock, as a badly written extension does.
+        self._sleep = ctypes.PyDLL(None).usleep
+        threading.Thread(target=self._starve, daemon=True, name="extension").start()
+
+    def _starve(self) -> None:
+        while True:
+            time.sleep(self.random.uniform(0.2, 1.0))
+            self._sleep(int(1_000_000 * self.random.choice(self.SECONDS)))
+
+
+class UsedUpPool(Injection):
+    """A thread takes all connections of the cache's pool, and gives them back later."""
+
+    def start(self, actors: list[Actor]) -> None:
+        threading.Thread(target=self._use_up, daemon=True, name="cache user").start()
+
+    def _use_up(self) -> None:
+        pool = get_redis_connection("default").connection_pool
+        while True:
+            taken = []
+            with suppress(RedisConnectionError):  # there are no more
+                while True:
+                    taken.append(pool.get_connection())
+            time.sleep(self.random.uniform(0.1, 1.0))
+            for connection in taken:
+                pool.release(connection)
+            time.sleep(self.random.uniform(0, 0.3))
+
+
 INJECTIONS: dict[str, type[Injection]] = {
     "": Injection,
     "cancellations": Cancellations,
+    "storm": CancellationStorm,
+    "starvation": Starvation,
+    "pool": UsedUpPool,
     "alarms": Alarms,
     "asynchronous": AsynchronousExceptions,
     "gevent": GeventTimeouts,

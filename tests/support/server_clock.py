@@ -6,21 +6,22 @@ import mmap
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from django_redislock.testing.servers import EmbeddedServer, find_binary
 
-__all__ = ["ServerClock", "server_with_clock"]
+__all__ = ["START", "ServerClock", "missing", "server_with_clock"]
 
-SOURCE = Path(__file__).with_name("set_clock.c")
+SOURCE = Path(__file__).with_name("server_clock.c")
 # Any date will do, so long as it is the same in every run.
 START = 2_000_000_000 * 1_000_000
 
 
 class ServerClock:
-    """The time of day of a server, in microseconds. It stands until it is set."""
+    """The time of day of a server. Until it is set, in microseconds, it is the true one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,18 +34,29 @@ class ServerClock:
         self._now = microseconds
         self._page[:8] = struct.pack("=q", microseconds)
 
+    def shift(self, seconds: float) -> None:
+        """Let it run, by so much ahead of the true time or behind it."""
+        self._page[:16] = struct.pack("=qq", 0, round(seconds * 1_000_000))
+
     def advance(self, seconds: float) -> float:
         """Set it forward; returns the new time in seconds."""
         self.set(self._now + round(seconds * 1_000_000))
         return self._now / 1_000_000
 
 
+def missing() -> str:
+    """Say what this machine lacks for it, or nothing."""
+    if not sys.platform.startswith("linux"):
+        return "only on Linux can a library set a server's clock"
+    return "" if shutil.which("cc") else "a C compiler is needed to set a server's clock"
+
+
 def server_with_clock(folder: Path) -> tuple[EmbeddedServer, ServerClock]:
-    """A server that is not started yet, and its clock. Skips where there is no C compiler."""
-    if (compiler := shutil.which("cc")) is None:
-        pytest.skip("a C compiler is needed to set a server's clock")
-    library, clock = folder / "set_clock.so", ServerClock(folder / "clock")
-    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
+    """A server that is not started yet, and its clock. Skips where something is missing."""
+    if reason := missing():
+        pytest.skip(reason)
+    library, clock = folder / "server_clock.so", ServerClock(folder / "clock")
+    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
     subprocess.run([*command, "-o", str(library), str(SOURCE)], check=True)
     # The library is for the server alone, not for the process that watches over it.
     start = folder / "server"

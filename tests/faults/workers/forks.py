@@ -8,22 +8,43 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.faults.claims import Claim, Refused
-from tests.faults.modes import Blocking, drive
-from tests.faults.probes import start_probe
-from tests.faults.workload import MUTEXES, Actor, brief, permit, transfer
+from tests.faults.workers.claims import Claim, Refused
+from tests.faults.workers.modes import Blocking, drive
+from tests.faults.workers.probes import start_probe
+from tests.faults.workers.workload import MUTEXES, Actor, brief, permit, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # How long (seconds) a child may take for its few operations.
 CHILD_TAKES = 15.0
+AT_ONCE = 4  # children
 
 
 async def fork(actor: Actor) -> None:
     """Fork while a renewed hold is there, and wait for the child."""
+    await _fork(actor, 1)
+
+
+async def fork_storm(actor: Actor) -> None:
+    """Fork several children at once."""
+    await _fork(actor, AT_ONCE)
+
+
+async def _fork(actor: Actor, children: int) -> None:
     claim = actor.claim(actor.random.choice(MUTEXES), renew=True)
     await claim.acquire()
+    pids = [_start_child(actor, claim) for _ in range(children)]
+    claim.witness()
+    await claim.release()
+    for pid in pids:
+        if not _has_ended(pid):
+            os.kill(pid, signal.SIGKILL)
+            actor.history.record("error", error=f"the forked child {pid} did not end")
+            actor.history.record("gone", pid=pid)
+
+
+def _start_child(actor: Actor, claim: Claim) -> int:
     pid = os.fork()
     if pid == 0:
         try:
@@ -33,12 +54,7 @@ async def fork(actor: Actor) -> None:
             actor.history.record("error", error=f"a forked child has raised {error!r}")
         finally:
             os._exit(0)
-    claim.witness()
-    await claim.release()
-    if not _has_ended(pid):
-        os.kill(pid, signal.SIGKILL)
-        actor.history.record("error", error=f"the forked child {pid} did not end")
-        actor.history.record("gone", pid=pid)
+    return pid
 
 
 def _in_child(parent: Actor, inherited: Claim) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Worker: one process with threads and tasks that use locks until its supervisor ends it.
 
-    python -m tests.faults.worker FOLDER NUMBER
+    python -m tests.faults.workers.worker FOLDER NUMBER
 
 The supervisor writes `orders.json` into the folder, and later the files `stop`, `check` and `end`;
 the worker answers with files `PID.ready`, `PID.idle` and `PID.checked`.
@@ -40,6 +40,7 @@ class Orders:
     tasks: int = 4
     injection: str = ""
     operation: str = ""  # besides the usual ones
+    writers: int = 1  # threads and tasks that write rows
 
     def write(self, folder: Path) -> None:
         """Write the file that workers read."""
@@ -50,8 +51,8 @@ class Worker:
     """The process. Its main thread is an actor, too: signals reach no other."""
 
     def __init__(self, folder: Path, number: int) -> None:
-        from tests.faults.actors import Crew
         from tests.faults.history import History
+        from tests.faults.workers.actors import Crew
 
         self.folder = folder
         self.orders = Orders(**json.loads((folder / "orders.json").read_text()))

@@ -1,0 +1,1 @@
+"""Causes of trouble: one class a fault, one module for what they befall."""

@@ -1,0 +1,1 @@
+"""Victim: the rows that the workers write, and which writes the database has accepted."""

@@ -1,0 +1,41 @@
+"""Rows with a fence and without, and a note of each write."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from django_redislock.rows.fencing import FenceField
+from django_redislock.rows.lockable import LockableManager, LockableMixin
+
+
+class FencedCounter(LockableMixin, models.Model):
+    name = models.CharField(max_length=50, primary_key=True)
+    value = models.IntegerField(default=0)
+    writer = models.CharField(max_length=50)
+    fence = FenceField()
+
+    objects = LockableManager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UnfencedCounter(models.Model):
+    name = models.CharField(max_length=50, primary_key=True)
+    value = models.IntegerField(default=0)
+    writer = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Write(models.Model):
+    """A write that was committed: by whom, with what fence, and on top of whose."""
+
+    name = models.CharField(max_length=50)
+    token = models.CharField(max_length=50)
+    fence = models.BigIntegerField()
+    before = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.token} after {self.before}"

@@ -1,0 +1,1 @@
+"""Workers: the processes that use locks, and what befalls them from within."""

@@ -1,0 +1,63 @@
+"""Writers: they read a row, think, and write it back, as the holders of its lock."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from django_redislock import Lock, LockLost
+from tests.faults.victim.models import FencedCounter, UnfencedCounter, Write
+from tests.faults.workers.workload import FENCED, LEASE, UNFENCED
+
+if TYPE_CHECKING:
+    from tests.faults.workers.workload import Actor
+
+THINKING = (0.0, 0.005, 0.02)  # seconds
+
+
+async def write_fenced(actor: Actor) -> None:
+    """Add one to a row that has a fence."""
+    await _count(actor, actor.random.choice(FENCED))
+
+
+async def write_unfenced(actor: Actor) -> None:
+    """Add one to a row that has none."""
+    await _count(actor, actor.random.choice(UNFENCED))
+
+
+async def _count(actor: Actor, name: str) -> None:
+    claim = actor.claim(name, lease=LEASE, renew=True)
+    await claim.acquire()
+    add = _add_fenced if name in FENCED else _add_unfenced
+    thinking = actor.random.choice(THINKING)
+    await actor.mode.call(partial(add, name, claim.handle, claim.token, thinking))
+    await claim.release()
+
+
+def _add_fenced(name: str, held: Lock, token: str, thinking: float) -> None:
+    rows = FencedCounter.objects.filter(name=name)
+    row = rows.get()
+    time.sleep(thinking)
+    # A row that refuses a stale writer is what fences are for.
+    with suppress(LockLost), transaction.atomic():
+        rows.fenced(held).update(value=row.value + 1, writer=token)
+        _note(name, held, token, row.writer)
+
+
+def _add_unfenced(name: str, held: Lock, token: str, thinking: float) -> None:
+    """Write, whatever became of the hold: it is not looked at, as it often is not."""
+    rows = UnfencedCounter.objects.filter(name=name)
+    row = rows.get()
+    time.sleep(thinking)
+    with transaction.atomic():
+        rows.update(value=row.value + 1, writer=token)
+        _note(name, held, token, row.writer)
+
+
+def _note(name: str, held: Lock, token: str, before: str) -> None:
+    # After the update, which locks the row: notes of a row have the order of its commits.
+    Write.objects.create(name=name, token=token, fence=held.fence, before=before)

@@ -1,0 +1,94 @@
+"""Who may see and do what in the admin: every page, with each right and without a CSRF token."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.admin.pages import client_of
+from tests.management.holds import hold, is_held
+from tests.security.pages import POSTED, RELEASE, address, ask, held, views
+
+pytestmark = pytest.mark.django_db
+
+LOOKING = [view for view in views() if view != RELEASE]
+
+
+def test_every_page_is_known() -> None:
+    assert set(views()) == {
+        *("changelist", "change", "hot", "waits", "refresh", "export", "released", "summary"),
+        "release",
+    }
+
+
+@pytest.mark.parametrize("view", views())
+def test_who_is_not_logged_in_sees_and_does_nothing(admin_client: Client, view: str) -> None:
+    token = hold("a")
+    response = ask(Client(), view, "a", held(admin_client))
+    assert response.status_code == 302
+    assert "/login/" in response["Location"]
+    assert is_held("a", token)
+
+
+@pytest.mark.parametrize("view", views())
+def test_who_is_not_staff_does_not_even_with_all_rights(admin_client: Client, view: str) -> None:
+    token = hold("a")
+    client = client_of("view_lock", "release_lock", is_staff=False)
+    assert ask(client, view, "a", held(admin_client)).status_code == 302
+    assert is_held("a", token)
+
+
+@pytest.mark.parametrize("rights", [(), ("release_lock",)])
+@pytest.mark.parametrize("view", views())
+def test_staff_without_the_right_to_look_does_not(
+    admin_client: Client, view: str, rights: tuple[str, ...]
+) -> None:
+    token = hold("a")
+    response = ask(client_of(*rights), view, "a", held(admin_client))
+    assert response.status_code == 403
+    assert is_held("a", token)
+
+
+@pytest.mark.parametrize("view", LOOKING)
+def test_who_may_look_sees_every_page_and_is_offered_no_release(
+    admin_client: Client, view: str
+) -> None:
+    hold("a")
+    references = held(admin_client)
+    response = ask(client_of("view_lock"), view, "a", references)
+    assert response.status_code == 200
+    html = response.content.decode()
+    assert address(RELEASE, "a") not in html
+    assert 'name="hold"' not in html
+
+
+@pytest.mark.parametrize("confirmed", ["", "yes"])
+def test_who_may_only_look_releases_nothing(admin_client: Client, confirmed: str) -> None:
+    token = hold("a")
+    data = {"hold": held(admin_client), "confirmed": confirmed}
+    response = client_of("view_lock").post(address(RELEASE, "a"), data)
+    assert response.status_code == 403
+    assert is_held("a", token)
+
+
+@pytest.mark.parametrize("view", views())
+def test_no_post_is_taken_without_a_csrf_token(admin_user: User, view: str) -> None:
+    token = hold("a")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    data = {"hold": held(client), "confirmed": "yes"}
+    assert client.post(address(view, "a"), data).status_code == 403
+    assert is_held("a", token)
+
+
+@pytest.mark.parametrize("view", views())
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
+def test_nothing_but_a_post_releases_anything(admin_client: Client, view: str, method: str) -> None:
+    token = hold("a")
+    data = {"hold": held(admin_client), "confirmed": "yes"}
+    ask_by = getattr(admin_client, method)
+    response = ask_by(address(view, "a"), data if method in ("get", "head") else "")
+    reads = method in ("get", "head") and view not in POSTED
+    assert (response.status_code == 200) == reads
+    assert is_held("a", token)
