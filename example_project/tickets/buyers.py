@@ -46,7 +46,8 @@ class Rush:
     event: int
     size: int
     offices: Sequence[str]  # host:port of each server process
-    seconds: float = 0.0  # until the last answer
+    began: float = 0.0  # on the monotonic clock
+    seconds: float = 0.0  # from then to the last answer
     answered: list[Buyer] = field(default_factory=list)  # in the order of their answers
 
     def __post_init__(self) -> None:
@@ -54,14 +55,13 @@ class Rush:
 
     def run(self) -> None:
         """Send them, and wait for all answers."""
-        started = time.monotonic()
+        self.began = time.monotonic()
         threads = [threading.Thread(target=self._buy, args=(buyer,)) for buyer in self.buyers]
         for thread in threads:
             thread.daemon = True  # the end of the process does not wait for the answers
             thread.start()
         for thread in threads:
             thread.join()
-        self.seconds = time.monotonic() - started
 
     def _buy(self, buyer: Buyer) -> None:
         """Try until the answer is another than "busy", or for ``ANSWERED_WITHIN``."""
@@ -86,15 +86,18 @@ class Rush:
             text = _("%(buyer)s wrote too late: %(text)s")
             report("refusal", text % {"buyer": buyer.name, "text": buyer.text})
         buyer.result = result
+        self.seconds = time.monotonic() - self.began
         self.answered.append(buyer)
 
     @property
     def is_over(self) -> bool:
         return len(self.answered) == self.size
 
-    def waiting(self, queue: Iterable[str]) -> list[Buyer]:
-        """Those without an answer: first the ``queue``, by their names, then the rest."""
-        waiting = {buyer.name: buyer for buyer in self.buyers if not buyer.result}
+    def waiting(self, queue: Iterable[str], answered: Sequence[Buyer]) -> list[Buyer]:
+        """Those who are not ``answered``: first the ``queue``, by their names, then the rest."""
+        waiting = {buyer.name: buyer for buyer in self.buyers}
+        for buyer in answered:
+            del waiting[buyer.name]
         first = [waiting.pop(name) for name in queue if name in waiting]
         return first + list(waiting.values())
 
@@ -131,9 +134,9 @@ def send(rushes: Sequence[Rush], prepare: Callable[[], object]) -> None:
     threading.Thread(target=lambda: [rush.run() for rush in rushes], daemon=True).start()
 
 
-def rush_of(event: int) -> Rush:
-    """The latest rush for this event; one of nobody before the first."""
-    return _rushes.get(event) or Rush(event, 0, [])
+def latest_rushes() -> dict[int, Rush]:
+    """The latest rush for each event; none before the first."""
+    return dict(_rushes)
 
 
 def post(office: str, path: str, fields: dict[str, Any]) -> tuple[int, float, dict[str, Any]]:

@@ -59,17 +59,6 @@ class Event(LockableMixin, models.Model):
             self.tickets = self.stock = tickets
             self.save()
 
-    def sales(self) -> dict[str, int]:
-        """The facts of the sale, the number sold being counted and not derived from the stock."""
-        sold = self.ticket_set.count()
-        return {
-            "event": self.pk,
-            "tickets": self.tickets,
-            "sold": sold,
-            "stock": self.stock,
-            "oversold": max(0, sold - self.tickets),
-        }
-
 
 class Ticket(models.Model):
     """A ticket that somebody has paid for."""

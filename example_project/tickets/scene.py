@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Count
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -16,7 +17,7 @@ from django_redislock.backends.base import Hold, Waiting
 
 from . import mishaps
 from .answers import short_fence
-from .buyers import Buyer, rush_of
+from .buyers import Buyer, Rush, latest_rushes
 from .models import Event
 from .news import latest
 
@@ -24,12 +25,19 @@ Queue = tuple[Sequence[Hold], Sequence[Waiting]]
 
 
 def events_side_by_side() -> list[Event]:
-    """The event that is sold without a lock, and the one that is sold under it."""
-    return list(Event.objects.order_by("guarded", "pk")[:2])
+    """The event that is sold without a lock, and the one that is sold under it.
+
+    ``sold`` is counted in the same statement that reads the stock: between two, others sell.
+    """
+    events = Event.objects.annotate(sold=Count("ticket"))
+    return list(events.order_by("guarded", "pk")[:2])
 
 
 def scene() -> dict[str, Any]:
     """Plain values, for the template and for JSON. Without Redis ``unavailable`` says so."""
+    # First the answers, and then the books: those of a sale that is over are whole.
+    rushes = latest_rushes()
+    answered = {event: list(rush.answered) for event, rush in rushes.items()}
     events = events_side_by_side()
     backend = lock_backends["default"]
     held, unavailable = 0, ""
@@ -43,7 +51,15 @@ def scene() -> dict[str, Any]:
         "pid": os.getpid(),
         "unavailable": unavailable,
         "held": held,
-        "panes": [_pane(event, queues.get(event.pk, ((), ()))) for event in events],
+        "panes": [
+            _pane(
+                event,
+                queues.get(event.pk, ((), ())),
+                rushes.get(event.pk) or Rush(event.pk, 0, []),
+                answered.get(event.pk, []),
+            )
+            for event in events
+        ],
         "news": [
             {
                 "number": report.number,
@@ -56,21 +72,25 @@ def scene() -> dict[str, Any]:
     }
 
 
-def _pane(event: Event, queue: Queue) -> dict[str, Any]:
+def _pane(event: Any, queue: Queue, rush: Rush, answered: Sequence[Buyer]) -> dict[str, Any]:
     """One sale: its figures, its lock, and the numbers of those who wait, are inside, are done."""
     holders = [hold.holder.label for hold in queue[0]]
-    rush = rush_of(event.pk)
-    here = rush.waiting([*holders, *(waiter.holder.label for waiter in queue[1])])
+    names = [*holders, *(waiter.holder.label for waiter in queue[1])]
+    here = rush.waiting(names, answered)
     # Without a lock all are inside at once.
     inside = [one.number for one in here if one.name in holders or not event.guarded]
-    done = _results(list(rush.answered), event.tickets)
+    done = _results(answered, event.tickets)
     waiting = [one.number for one in here if one.number not in inside]
     counts = Counter(result for _number, result in done)
     return {
-        **event.sales(),
+        "event": event.pk,
         "name": event.name,
+        "tickets": event.tickets,
+        "stock": event.stock,
+        "sold": event.sold,
+        "oversold": max(0, event.sold - event.tickets),
         "guarded": event.guarded,
-        "running": not rush.is_over,
+        "running": len(answered) < rush.size,
         "waiting": waiting,
         "inside": inside,
         "done": done,

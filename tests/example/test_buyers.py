@@ -79,7 +79,8 @@ def test_a_buyer_with_no_proper_answer_has_an_error(
 
 
 def test_the_end_of_the_queue_is_those_whom_the_lock_does_not_know_yet() -> None:
-    waiting = Rush(1, 4, []).waiting(["Buyer 3", "Ada", "Buyer 1"])
+    rush = Rush(1, 5, [])
+    waiting = rush.waiting(["Buyer 3", "Ada", "Buyer 5", "Buyer 1"], [rush.buyers[4]])
 
     assert [buyer.number for buyer in waiting] == [3, 1, 2, 4]
 
