@@ -48,8 +48,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 
 # How long the ticket office's work takes, in seconds.
-CHARGE_SECONDS = float(os.environ.get("CHARGE_SECONDS", "0.02"))
+CHARGE_SECONDS = float(os.environ.get("CHARGE_SECONDS", "0.1"))
 REPORT_SECONDS = float(os.environ.get("REPORT_SECONDS", "5"))
+
+# Where buyers are sent, as host:port; with none they come to the process that serves the page.
+BOX_OFFICES = os.environ.get("BOX_OFFICES", "").split()
 
 DEBUG = True
 SECRET_KEY = os.environ.get("SECRET_KEY", "an example has no secrets; your project does")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from ..handler import lock_backends
 from ..operations.asking import ask_all
 from ..operations.selection import distinct
 from ..operations.wording import brief
+from .charts import WIDTH, Bar, Tick, WaitLines, bars, count_ticks, nice_top, wait_lines
 from .query import ORDER_VAR, Query
 
 __all__ = ["HotNames"]
@@ -29,10 +30,12 @@ SHARES = (0.5, 0.95, 0.99)
 
 # By what the rows can be sorted, most first: the counts, and the percentiles and the longest of the
 # waits and of the holds.
-ORDERS: dict[str, Callable[[Tally], float]] = {
+COUNTS: dict[str, Callable[[Tally], float]] = {
     "acquired": lambda tally: tally.acquired,
     "busy": lambda tally: tally.busy,
     "lost": lambda tally: tally.lost,
+}
+PERCENTILES: dict[str, Callable[[Tally], float]] = {
     "wait50": lambda tally: tally.wait(0.5),
     "wait": lambda tally: tally.wait(0.95),
     "wait99": lambda tally: tally.wait(0.99),
@@ -42,22 +45,19 @@ ORDERS: dict[str, Callable[[Tally], float]] = {
     "hold99": lambda tally: tally.hold(0.99),
     "longest_hold": lambda tally: tally.longest_hold,
 }
+FIGURES = COUNTS | PERCENTILES
+
+# And by what in the order of the alphabet.
+TEXTS: dict[str, Callable[[Row], tuple[str, str]]] = {
+    "name": lambda row: (row.name, row.alias),
+    "backend": lambda row: (row.alias, row.name),
+}
 
 # What the columns of percentiles are called, twice.
-PERCENTILES = ("p50", "p95", "p99", "max")
+TITLES = ("p50", "p95", "p99", "max")
 
-# The height of the charts, in units of their own: whole numbers are the same in all languages.
-HEIGHT = 100
-
-
-class Bar(NamedTuple):
-    """A slot in a chart: how high it stands, from the top, for each of the two counts."""
-
-    x: int
-    acquired_y: int
-    acquired: int
-    busy_y: int
-    busy: int
+# How many families a ranking names.
+RANKED = 3
 
 
 @dataclass
@@ -69,8 +69,11 @@ class Row:
     slots: list[Tally] = field(default_factory=lambda: [Tally() for _ in range(SLOTS)])
 
     def __post_init__(self) -> None:
-        self.name = _("all others") if self.family == OTHER else readable(self.family)
         self.tally = Tally()
+
+    @property
+    def name(self) -> str:
+        return _("all others") if self.family == OTHER else readable(self.family)
 
     @property
     def search(self) -> str:
@@ -114,7 +117,25 @@ class Row:
 
     @property
     def bars(self) -> list[Bar]:
-        return _bars(self.slots)
+        return bars(self.slots, max(1, *map(_attempts, self.slots)))
+
+    @property
+    def longest_wait(self) -> str:
+        return brief(self.tally.longest_wait)
+
+    @property
+    def longest_wait_place(self) -> int:
+        """The slot of the longest wait."""
+        waits = [tally.longest_wait for tally in self.slots]
+        return waits.index(max(waits))
+
+    @property
+    def refused(self) -> str:
+        """How many attempts were busy, of how many."""
+        return _("%(busy)s of %(attempts)s attempts") % {
+            "busy": self.busy,
+            "attempts": number_format(_attempts(self.tally)),
+        }
 
 
 class Sorting(NamedTuple):
@@ -130,7 +151,7 @@ class HotNames:
 
     def __init__(self, request: HttpRequest) -> None:
         wanted = request.GET.get(ORDER_VAR, "")
-        self.order = wanted if wanted in ORDERS else "acquired"
+        self.order = wanted if wanted in FIGURES or wanted in TEXTS else "acquired"
         self.off: list[str] = []
         self.times: Sequence[str] = []
         self.several_backends = len(list(lock_backends)) > 1
@@ -151,29 +172,43 @@ class HotNames:
 
     @cached_property
     def rows(self) -> list[Row]:
-        by = ORDERS[self.order]
-        return sorted(self._rows.values(), key=lambda row: by(row.tally), reverse=True)
+        rows = self._rows.values()
+        if self.order in TEXTS:
+            return sorted(rows, key=TEXTS[self.order])
+        by = FIGURES[self.order]
+        return sorted(rows, key=lambda row: by(row.tally), reverse=True)
 
     def _sorting(self, order: str, text: str) -> Sorting:
-        is_sorted = "descending" if order == self.order else "none"
-        return Sorting(f"?{ORDER_VAR}={order}", is_sorted, text)
+        is_sorted = "ascending" if order in TEXTS else "descending"
+        return Sorting(f"?{ORDER_VAR}={order}", is_sorted if order == self.order else "none", text)
 
     @property
     def sorting(self) -> dict[str, Sorting]:
-        """The headings of the counts."""
-        texts = {"acquired": _("Acquired"), "busy": _("Busy"), "lost": _("Lost")}
+        """The headings of the names and of the counts."""
+        texts = {
+            "name": _("Names"),
+            "backend": _("Backend"),
+            "acquired": _("Acquired"),
+            "busy": _("Busy"),
+            "lost": _("Lost"),
+        }
         return {order: self._sorting(order, text) for order, text in texts.items()}
 
     @property
     def percentiles(self) -> list[Sorting]:
         """The headings of the waits, and then of the holds."""
-        return list(map(self._sorting, list(ORDERS)[3:], PERCENTILES * 2))
+        return list(map(self._sorting, PERCENTILES, TITLES * 2))
 
     @property
-    def most(self) -> str:
-        """What the highest bar of the chart stands for."""
-        most = max(tally.acquired + tally.busy for tally in self.sums)
-        return _("At the most %(count)s in 5 minutes") % {"count": number_format(most)}
+    def longest_waits(self) -> list[tuple[Row, str]]:
+        """The families with the longest waits, and in which slot that was."""
+        ranked = _ranked(self._rows.values(), lambda row: row.tally.longest_wait)
+        return [(row, self.times[row.longest_wait_place]) for row in ranked]
+
+    @property
+    def refused(self) -> list[Row]:
+        """The families that were busy most often."""
+        return _ranked(self._rows.values(), lambda row: row.tally.busy)
 
     @cached_property
     def sums(self) -> list[Tally]:
@@ -183,27 +218,55 @@ class HotNames:
                 whole.add(tally)
         return sums
 
+    @cached_property
+    def top(self) -> int:
+        """The end of the scale of the counts."""
+        return nice_top(max(1, *map(_attempts, self.sums)))
+
     @property
     def chart(self) -> list[tuple[Bar, str]]:
         """A bar for each slot, and its title."""
-        return list(zip(_bars(self.sums), map(_title, self.times, self.sums), strict=True))
+        titles = map(_title, self.times, self.sums)
+        return list(zip(bars(self.sums, self.top), titles, strict=True))
+
+    @property
+    def ticks(self) -> list[Tick]:
+        return count_ticks(self.top)
+
+    @property
+    def waits(self) -> WaitLines:
+        return wait_lines(self.sums)
+
+    @property
+    def wait_titles(self) -> list[tuple[int, str]]:
+        """Where each slot begins in the chart of the waits, and what it says."""
+        titles = map(_wait_title, self.times, self.sums)
+        return [(place * WIDTH, title) for place, title in enumerate(titles)]
 
     @property
     def in_words(self) -> str:
-        """The chart for those who do not see it."""
+        """The chart of the counts for those who do not see it."""
         counts = ", ".join(str(tally.acquired) for tally in self.sums)
         return _("Acquisitions every 5 minutes, the latest last: %(counts)s") % {"counts": counts}
 
+    @property
+    def waits_in_words(self) -> str:
+        """The chart of the waits for those who do not see it."""
+        waits = ", ".join(_wait95(tally) for tally in self.sums)
+        return _("p95 of the waits every 5 minutes, the latest last: %(waits)s") % {"waits": waits}
 
-def _bars(tallies: Sequence[Tally]) -> list[Bar]:
-    most = max(1, *(tally.acquired + tally.busy for tally in tallies))
-    bars = []
-    for place, tally in enumerate(tallies):
-        # Rounded up, so that whatever there was can be seen.
-        acquired, busy = (-(-HEIGHT * count // most) for count in (tally.acquired, tally.busy))
-        acquired = min(acquired, HEIGHT - busy)
-        bars.append(Bar(place * 10, HEIGHT - acquired, acquired, HEIGHT - acquired - busy, busy))
-    return bars
+
+def _wait95(tally: Tally) -> str:
+    return brief(tally.wait(0.95)) if any(tally.waits) else _("none")
+
+
+def _ranked(rows: Iterable[Row], by: Callable[[Row], float]) -> list[Row]:
+    """The rows with the highest values above zero, highest first."""
+    return sorted(filter(by, rows), key=by, reverse=True)[:RANKED]
+
+
+def _attempts(tally: Tally) -> int:
+    return tally.acquired + tally.busy
 
 
 def _title(time: str, tally: Tally) -> str:
@@ -211,6 +274,17 @@ def _title(time: str, tally: Tally) -> str:
         "time": time,
         "acquired": number_format(tally.acquired),
         "busy": number_format(tally.busy),
+    }
+
+
+def _wait_title(time: str, tally: Tally) -> str:
+    if not any(tally.waits):
+        return _("%(time)s: no waits") % {"time": time}
+    return _("%(time)s: p50 %(p50)s, p95 %(p95)s, max %(longest)s") % {
+        "time": time,
+        "p50": brief(tally.wait(0.5)),
+        "p95": brief(tally.wait(0.95)),
+        "longest": brief(tally.longest_wait),
     }
 
 

@@ -5,30 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from django.urls import reverse
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .buyers import Rush
+from .sales import Sale
 
-ROWS: list[tuple[str, Callable[[Rush], str]]] = [
-    ("Tickets for sale", lambda rush: str(rush.sales["tickets"])),
-    ("Buyers, all at once", lambda rush: str(rush.buyers)),
-    ("Server processes", lambda rush: str(len({a.pid for a in rush.answers if a.pid}))),
-    ("Tickets sold", lambda rush: str(rush.sales["sold"])),
-    ("Stock left, says the database", lambda rush: str(rush.sales["stock"])),
-    ("Oversold", lambda rush: str(rush.sales["oversold"])),
-    ("Buyers told that it is sold out", lambda rush: str(rush.told("sold_out"))),
-    ("Busy answers, tried again", lambda rush: str(sum(a.busy for a in rush.answers))),
-    ("Buyers with no answer, or an error", lambda rush: str(len(failed(rush)))),
-    ("Time", lambda rush: f"{rush.seconds:.2f} s"),
-    ("Answers a second", lambda rush: f"{rush.buyers / rush.seconds:.0f}"),
+ROWS: list[tuple[str, Callable[[Sale], str]]] = [
+    ("Tickets for sale", lambda sale: str(sale.sales["tickets"])),
+    ("Buyers, all at once", lambda sale: str(sale.rush["buyers"])),
+    ("Server processes", lambda sale: str(sale.rush["processes"])),
+    ("Tickets sold", lambda sale: str(sale.sales["sold"])),
+    ("Stock left, says the database", lambda sale: str(sale.sales["stock"])),
+    ("Oversold", lambda sale: str(sale.sales["oversold"])),
+    ("Buyers told that it is sold out", lambda sale: str(sale.told("sold_out"))),
+    ("Busy answers, tried again", lambda sale: str(sale.rush["busy"])),
+    ("Buyers with no answer, or an error", lambda sale: str(sale.rush["failed"])),
+    ("Time", lambda sale: f"{sale.rush['seconds']:.2f} s"),
+    ("Answers a second", lambda sale: f"{sale.rush['buyers'] / sale.rush['seconds']:.0f}"),
 ]
-
-
-def failed(rush: Rush) -> list[str]:
-    """The texts of the answers that were no answer to a buyer."""
-    return [a.text or a.result for a in rush.answers if a.result not in ("sold", "sold_out")]
 
 
 def progress_bar(console: Console) -> Progress:
@@ -42,7 +38,7 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def result_table(unguarded: Rush, guarded: Rush) -> Table:
+def result_table(unguarded: Sale, guarded: Sale) -> Table:
     table = Table()
     table.add_column()
     table.add_column("Unguarded", justify="right")
@@ -54,10 +50,10 @@ def result_table(unguarded: Rush, guarded: Rush) -> Table:
     return table
 
 
-def verdict(rush: Rush) -> str:
-    if rush.exact:
+def verdict(sale: Sale) -> str:
+    if sale.exact:
         return "exact"
-    oversold = rush.sales["oversold"]
+    oversold = sale.sales["oversold"]
     return f"oversold by {oversold}" if oversold else "not exact"
 
 
@@ -67,7 +63,7 @@ def place(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def remarks(unguarded: Rush, guarded: Rush) -> list[str]:
+def remarks(unguarded: Sale, guarded: Sale) -> list[str]:
     """What the table means, in sentences, and what went wrong, if anything did."""
     sold, tickets = guarded.sales["sold"], guarded.sales["tickets"]
     texts = []
@@ -75,10 +71,23 @@ def remarks(unguarded: Rush, guarded: Rush) -> list[str]:
         texts.append(f"Without the lock: oversold {unguarded.sales['oversold']}.")
     if guarded.exact:
         texts.append(
-            f"With the lock: exactly {sold} sold of {tickets}, to {guarded.buyers} buyers."
+            f"With the lock: exactly {sold} sold of {tickets}, to {guarded.rush['buyers']} buyers."
         )
     else:
         texts.append(f"With the lock the sale was NOT exact: {sold} sold of {tickets}.")
-    texts += [f"An error of the guarded sale: {text}" for text in failed(guarded)[:1]]
-    texts += [f"An error of the unguarded sale: {text}" for text in failed(unguarded)[:1]]
+    for kind, sale in (("guarded", guarded), ("unguarded", unguarded)):
+        if sale.rush["failure"]:
+            texts.append(f"An error of the {kind} sale: {sale.rush['failure']}")
     return texts
+
+
+def addresses(site: str) -> list[tuple[str, str]]:
+    """The pages to look at, with their titles."""
+    pages = [
+        ("Ticket office", "tickets:office"),
+        ("Live locks", "admin:django_redislock_lock_changelist"),
+        ("Hot names", "admin:django_redislock_lock_hot"),
+        ("Who waits", "admin:django_redislock_lock_waits"),
+        ("Released", "admin:django_redislock_lock_released"),
+    ]
+    return [(title, f"{site}{reverse(name)}") for title, name in pages]

@@ -1,18 +1,21 @@
-"""The demo from its start to its end: Redis, the site, two rushes of buyers, the visit."""
+"""The demo from its start to its end: Redis, the site, both sales, the visit."""
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
 
+from django_redislock.testing.launcher import SupervisedProcess
 from django_redislock.testing.servers import EmbeddedServer, ServerError
 
 from . import HOST, report
-from .buyers import Rush, Unanswered, rush
 from .database import ADMIN
+from .sales import Sale, Unanswered, sell
 from .site import Site, SiteFailed, running_site
 
 # What can go wrong with the demo itself, in one place for those who report it.
@@ -41,45 +44,52 @@ def run(options: Options, console: Console) -> bool:
         database = os.environ.get("DATABASE_URL", "")
         database = report.place(database) if database else "SQLite, thrown away at the end"
         console.print(f"Redis:     {redis}\nDatabase:  {database}", highlight=False)
-        site = stack.enter_context(running_site(options.servers, options.port, redis_url))
-        unguarded, guarded = _both_rushes(options, site, console)
+        site = stack.enter_context(running_site(options.servers, options.port or 0, redis_url))
+        unguarded, guarded = _both_sales(options, site, console)
         console.print(report.result_table(unguarded, guarded))
         for text in report.remarks(unguarded, guarded):
             console.print(text, highlight=False)
-        if site.port is not None:
-            _visit(options, site, console)
+        if options.port is not None:
+            stack.enter_context(_traffic(redis_url))
+            _visit(options.port, site, redis_url, console)
         return guarded.exact
 
 
-def _both_rushes(options: Options, site: Site, console: Console) -> tuple[Rush, Rush]:
-    results = []
+def _both_sales(options: Options, site: Site, console: Console) -> tuple[Sale, Sale]:
     with report.progress_bar(console) as progress:
-        for guarded in (False, True):
-            task = progress.add_task("Guarded" if guarded else "Unguarded", total=options.buyers)
-            results.append(
-                rush(
-                    site.ports,
-                    guarded=guarded,
-                    tickets=options.tickets,
-                    buyers=options.buyers,
-                    on_answer=lambda task=task: progress.advance(task),
-                )
-            )
-    return results[0], results[1]
+        tasks = [progress.add_task(name, total=options.buyers) for name in ("Unguarded", "Guarded")]
+
+        def show(answered: list[int]) -> None:
+            for task, count in zip(tasks, answered, strict=True):
+                progress.update(task, completed=count)
+
+        return sell(site.port, tickets=options.tickets, buyers=options.buyers, on_look=show)
 
 
-def _visit(options: Options, site: Site, console: Console) -> None:
-    if site.port != options.port:
-        console.print(f"\nPort {options.port} is taken, so another one is used.", highlight=False)
-    address = f"http://{HOST}:{site.port}/"
-    console.print(
-        f"\nThe site:  {address}\n"
-        f"Admin:     {address}admin/\n"
-        f"           user {ADMIN}, password {site.password}\n"
-        "Ctrl-C ends the demo.",
-        highlight=False,
-        soft_wrap=True,
+@contextmanager
+def _traffic(redis_url: str) -> Iterator[None]:
+    """Other users of locks, so that the pages of the admin have something to show."""
+    process = SupervisedProcess(
+        [sys.executable, sys.argv[0], "traffic", "--verbosity", "0"],
+        env={**os.environ, "REDIS_URL": redis_url},
     )
+    try:
+        yield
+    finally:
+        process.stop()
+
+
+def _visit(port: int, site: Site, redis_url: str, console: Console) -> None:
+    if site.port != port:
+        console.print(f"\nPort {port} is taken, so another one is used.", highlight=False)
+    lines = [
+        "",
+        *(f"{title:<14} {url}" for title, url in report.addresses(f"http://{HOST}:{site.port}")),
+        f"{'':<14} user {ADMIN}, password {site.password}",
+        f"{'More traffic':<14} REDIS_URL={redis_url} python {sys.argv[0]} traffic",
+        "Ctrl-C ends the demo.",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
     try:
         site.wait()
     except KeyboardInterrupt:

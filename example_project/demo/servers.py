@@ -1,11 +1,13 @@
 """The server processes of the site, forked from one that has prepared the database.
 
-Run as ``python -m example_project.demo.servers SERVERS [PORT]``. Each process listens on a port of
-its own, so that a load can be spread evenly, and all of them on PORT, or on a free one if PORT is
-taken. When all is ready the ports are written to standard output, as one line of JSON.
+Run as ``python -m example_project.demo.servers OFFICES PORT``. OFFICES processes, the box offices,
+listen on a port of their own, where buyers come. One more process serves the page on PORT, or on a
+free port if that one is taken, so that the page goes on while a box office is frozen. When all is
+ready the ports are written to standard output, as one line of JSON.
 
-Waitress, because it is pure Python with no dependencies, serves sockets that are open already,
-and has no process manager of its own: the processes here end when they are told, with no delay.
+A box office that was killed is replaced by a new one, as every process manager does. Waitress,
+because it is pure Python with no dependencies, serves sockets that are open already, and has no
+process manager of its own: the processes here end when they are told, with no delay.
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
+from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import NoReturn
 
 from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import CommandError
 from waitress import serve
-
-from example_project.wsgi import application
 
 from . import HOST
 from .database import prepare_database
@@ -33,30 +36,48 @@ from .database import prepare_database
 # 100 in all by default.
 THREADS = 16
 
+FORK = multiprocessing.get_context("fork")
 
-def main(servers: int, port: int | None = None) -> NoReturn:
-    """Serve until SIGTERM, or until one of the servers ends by itself."""
+
+def main(offices: int, port: int) -> NoReturn:
+    """Serve until SIGTERM, or until one of the processes ends by itself."""
     signal.signal(signal.SIGTERM, _leave)
+    private = [socket.create_server((HOST, 0), backlog=1024) for _ in range(offices)]
+    public = _listen(port)
+    # The settings read it, so it has to be known before Django is set up.
+    os.environ["BOX_OFFICES"] = " ".join(f"{HOST}:{_port(listener)}" for listener in private)
+    from example_project.wsgi import application
+
     try:
         prepare_database(os.environ["DEMO_ADMIN_PASSWORD"])
     except CommandError as error:
         sys.exit(str(error))
-    private = [socket.create_server((HOST, 0), backlog=1024) for _ in range(servers)]
-    public = [] if port is None else [_listen(port)]
-    fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=_serve, args=([own, *public],)) for own in private]
+    listeners = [*private, public]
+    processes = [_process(application, listener) for listener in listeners]
     try:
         for process in processes:
             process.start()
-        _announce(private, public)
-        multiprocessing.connection.wait([process.sentinel for process in processes])
-        sys.exit("A server process has ended.")
+        print(json.dumps([_port(listener) for listener in listeners]), flush=True)
+        while True:
+            multiprocessing.connection.wait([process.sentinel for process in processes])
+            for place in _killed(processes):
+                # Who has connected meanwhile waits at the listener, which is still open here.
+                processes[place] = _process(application, listeners[place])
+                processes[place].start()
     finally:
         # The database's folder is removed when this process has ended, so none may outlive it.
         for process in processes:
             if process.pid:
                 process.kill()
                 process.join()
+
+
+def _killed(processes: Sequence[ForkProcess]) -> list[int]:
+    """The places of those that were killed. Exits if one has ended by itself."""
+    ended = {place: one.exitcode for place, one in enumerate(processes) if one.exitcode is not None}
+    if any(code != -signal.SIGKILL for code in ended.values()):
+        sys.exit("A server process has ended.")
+    return list(ended)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -70,14 +91,18 @@ def _listen(port: int) -> socket.socket:
         return socket.create_server((HOST, 0), backlog=1024)
 
 
-def _announce(private: list[socket.socket], public: list[socket.socket]) -> None:
-    ports = [[listener.getsockname()[1] for listener in group] for group in (private, public)]
-    print(json.dumps(ports), flush=True)
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
 
 
-def _serve(listeners: list[socket.socket]) -> None:
+def _process(application: WSGIHandler, listener: socket.socket) -> ForkProcess:
+    return FORK.Process(target=_serve, args=(application, listener))
+
+
+def _serve(application: WSGIHandler, listener: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    serve(StaticFilesHandler(application), sockets=listeners, threads=THREADS)
+    serve(StaticFilesHandler(application), sockets=[listener], threads=THREADS)
 
 
 if __name__ == "__main__":

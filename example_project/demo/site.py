@@ -26,10 +26,10 @@ class SiteFailed(Exception):
 
 @dataclass(frozen=True)
 class Site:
-    """``ports`` are those of the single processes, ``port`` is the one that they all share."""
+    """``offices`` are the ports to which buyers come, ``port`` is that of the page."""
 
-    ports: list[int]
-    port: int | None
+    offices: list[int]
+    port: int
     password: str  # of the admin user
     process: SupervisedProcess
     output: IO[bytes]
@@ -41,11 +41,11 @@ class Site:
 
 
 @contextmanager
-def running_site(servers: int, port: int | None, redis_url: str) -> Iterator[Site]:
+def running_site(offices: int, port: int, redis_url: str) -> Iterator[Site]:
     """Start the site; leave no process and no folder of it behind, however this one ends.
 
-    Its database is that of DATABASE_URL, or a new one in its folder. ``port`` is the one to share,
-    if any. Raises SiteFailed.
+    Its database is that of DATABASE_URL, or a new one in its folder. If ``port`` is 0 or taken, the
+    page has a free one. Raises SiteFailed.
     """
     folder = Path(tempfile.gettempdir(), f"redislock-demo-{secrets.token_hex(8)}")
     password = secrets.token_urlsafe(9)
@@ -57,9 +57,7 @@ def running_site(servers: int, port: int | None, redis_url: str) -> Iterator[Sit
         "SECRET_KEY": secrets.token_urlsafe(50),
         "DEMO_ADMIN_PASSWORD": password,
     }
-    command = [sys.executable, "-m", "example_project.demo.servers", str(servers)]
-    if port is not None:
-        command.append(str(port))
+    command = [sys.executable, "-m", "example_project.demo.servers", str(offices), str(port)]
     reader, writer = os.pipe()
     with os.fdopen(reader) as announcement, tempfile.TemporaryFile() as output:
         try:
@@ -77,8 +75,8 @@ def running_site(servers: int, port: int | None, redis_url: str) -> Iterator[Sit
             ready = announcement.readline()
             if not ready:
                 raise SiteFailed(_last_words(output))
-            private, public = json.loads(ready)
-            yield Site(private, public[0] if public else None, password, process, output)
+            *private, public = json.loads(ready)
+            yield Site(private, public, password, process, output)
         finally:
             process.stop()
 

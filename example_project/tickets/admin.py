@@ -7,7 +7,7 @@ from .models import Event, Ticket
 
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):
-    list_display = ["name", "tickets", "stock"]
+    list_display = ["name", "guarded", "tickets", "stock"]
 
 
 @admin.register(Ticket)

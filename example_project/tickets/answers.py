@@ -1,4 +1,4 @@
-"""One answer, in the form that the client asked for: a message on the page, or JSON."""
+"""Answers in the form that the client asked for, a message on the page or JSON; fences in them."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def answer(request: HttpRequest, status: int, result: str, text: str, **facts: A
         return JsonResponse(facts, status=status)
     messages.add_message(request, LEVELS[status // 100], text)
     return HttpResponseRedirect(reverse("tickets:office"), status=303)
+
+
+def short_fence(fence: int) -> str:
+    """The end of a fence, in which neighbours differ. A word joiner keeps it in one line."""
+    return f"…\u2060{fence % 1_000_000:06d}"

@@ -29,8 +29,8 @@ class LockErrorsMiddleware:
                 response["Retry-After"] = str(math.ceil(error.retry_after or 1))
                 return response
             case LockLost():
-                text = _("The lock “%(name)s” ended before the work did. It may be incomplete.")
-                return answer(request, 409, "lost", text % {"name": error.name})
+                text = _("The work was not finished under its lock. %(error)s")
+                return answer(request, 409, "lost", text % {"error": error})
             case LockUnavailable():
                 text = _("Nothing was done: the lock service (Redis) cannot be reached.")
                 return answer(request, 503, "unavailable", text)

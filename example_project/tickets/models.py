@@ -1,15 +1,24 @@
+"""The tickets: the same sale, as it is often written, and under the lock of its row."""
+
 from __future__ import annotations
 
-from django.db import models
+import time
+
+from django.conf import settings
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
+from django_redislock import FenceField, LockableMixin
 
-class Event(models.Model):
+
+class Event(LockableMixin, models.Model):
     """Something that a number of people can go to: ``tickets`` of them, ``stock`` of it left."""
 
     name = models.CharField(_("name"), max_length=100)
-    tickets = models.PositiveIntegerField(_("tickets for sale"), default=100)
-    stock = models.PositiveIntegerField(_("stock left"), default=100)
+    tickets = models.PositiveIntegerField(_("tickets for sale"), default=50)
+    stock = models.PositiveIntegerField(_("stock left"), default=50)
+    guarded = models.BooleanField(_("sold under a lock"), default=True)
+    fence = FenceField(_("fence"))
 
     class Meta:
         verbose_name = _("event")
@@ -18,16 +27,37 @@ class Event(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def sales(self) -> dict[str, int]:
-        """The facts of the sale, the number sold being counted and not derived from the stock."""
-        sold = self.ticket_set.count()
-        return {
-            "event": self.pk,
-            "tickets": self.tickets,
-            "sold": sold,
-            "stock": self.stock,
-            "oversold": max(0, sold - self.tickets),
-        }
+    def sell(self, buyer: str) -> Ticket | None:
+        """Sell a ticket the way it is often written: read, charge, write. None: sold out.
+
+        Whoever has read the stock while another's card is being charged sells a ticket that is
+        gone.
+        """
+        if self.stock < 1:
+            return None
+        charge_the_card()
+        self.stock -= 1
+        with transaction.atomic():
+            self.save(update_fields=["stock"])
+            return self.ticket_set.create(buyer=buyer)
+
+    def sell_guarded(self, buyer: str) -> Ticket | None:
+        """The same sale, one at a time for each event, whichever process it comes to."""
+        with self.locked(wait=30, lease=3, label=buyer):
+            self.take_over()
+            return self.sell(buyer)
+
+    def take_over(self) -> None:
+        """Write our fence to the row, which from now on refuses whoever held it before us."""
+        self.save(update_fields=["fence"])
+        self.refresh_from_db()
+
+    def restock(self, tickets: int) -> None:
+        """Take all tickets back and put ``tickets`` of them on sale."""
+        with self.locked(wait=30, lease=3), transaction.atomic():
+            self.ticket_set.all().delete()
+            self.tickets = self.stock = tickets
+            self.save()
 
 
 class Ticket(models.Model):
@@ -43,3 +73,8 @@ class Ticket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event}: {self.buyer}"
+
+
+def charge_the_card() -> None:
+    """Stand in for a payment provider's answer."""
+    time.sleep(settings.CHARGE_SECONDS)

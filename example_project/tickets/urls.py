@@ -7,8 +7,9 @@ from . import views
 app_name = "tickets"
 urlpatterns = [
     path("", views.office, name="office"),
-    path("stock/", views.stock, name="stock"),
+    path("live/", views.live, name="live"),
+    path("rush/", views.rush, name="rush"),
+    path("mishap/", views.mishap, name="mishap"),
     path("buy/", views.buy, name="buy"),
     path("process/", views.process, name="process"),
-    path("restock/", views.restock, name="restock"),
 ]

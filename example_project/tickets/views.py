@@ -1,54 +1,47 @@
-"""The ticket office: the same sale without and with a lock, and the lock as a ``with`` block."""
+"""The ticket office: the sale without and with a lock, side by side, and the lock as a block."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from django_redislock import LockUnavailable, lock, lock_backends, locked_view
+from django_redislock import LockLost, lock
 
-from .answers import answer
+from . import mishaps
+from .answers import answer, short_fence
+from .buyers import Rush, send
 from .models import Event
+from .scene import events_side_by_side, scene
 
-
-def buy_unguarded(request: HttpRequest, event_id: int) -> HttpResponse:
-    """Sell a ticket the way it is often written: read, charge, write.
-
-    Whoever reads the stock while another's card is being charged sees a ticket that is gone.
-    """
-    event = get_object_or_404(Event, pk=event_id)
-    if event.stock < 1:
-        return answer(request, 409, "sold_out", _("Sold out."))
-    charge_the_card()
-    event.stock -= 1
-    event.save(update_fields=["stock"])
-    ticket = event.ticket_set.create(buyer=request.POST.get("buyer") or _("A visitor"))
-    text = _("Sold: ticket %(number)d for %(buyer)s.")
-    return answer(
-        request, 200, "sold", text % {"number": ticket.pk, "buyer": ticket.buyer}, ticket=ticket.pk
-    )
-
-
-@locked_view("event:{event_id}", wait=30)
-def buy_guarded(request: HttpRequest, event_id: int) -> HttpResponse:
-    """The same sale, one at a time for each event, whichever process it comes to."""
-    return buy_unguarded(request, event_id)
+MISHAPS = {
+    "kill": mishaps.kill,
+    "freeze": mishaps.freeze,
+    "thaw": mishaps.thaw,
+    "release": mishaps.release,
+}
 
 
 @require_POST
 def buy(request: HttpRequest) -> HttpResponse:
-    """Sell a ticket, under the lock unless the form says ``guarded=no``."""
-    sell = buy_unguarded if request.POST.get("guarded") == "no" else buy_guarded
-    return sell(request, event_id=number(request, "event"))
+    """Sell a ticket of an event, under its lock if the event is guarded."""
+    event = get_object_or_404(Event, pk=number(request, "event"))
+    sell = event.sell_guarded if event.guarded else event.sell
+    try:
+        ticket = sell(request.POST.get("buyer") or _("A visitor"))
+    except LockLost as error:
+        return answer(request, 409, "lost", f"{error} {overtaken(event)}".strip())
+    if ticket is None:
+        return answer(request, 409, "sold_out", _("Sold out."))
+    text = _("Sold: ticket %(number)d for %(buyer)s.")
+    text %= {"number": ticket.pk, "buyer": ticket.buyer}
+    return answer(request, 200, "sold", text, ticket=ticket.pk)
 
 
 @require_POST
@@ -62,53 +55,68 @@ def process(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def office(request: HttpRequest) -> HttpResponse:
-    """The page: the sale, the buttons, and who holds what."""
-    event = Event.objects.first()
-    context = {
-        "event": event,
-        "sales": event.sales() if event else None,
-        "latest": event.ticket_set.order_by("-pk")[:5] if event else [],
-        "pid": os.getpid(),
-        "report_seconds": settings.REPORT_SECONDS,
-        "live": "live" in request.GET,
-    }
-    try:
-        context["locks"] = lock_backends["default"].list(stop=50)
-    except LockUnavailable as error:
-        context["locks_error"] = error
+    """The page. A script keeps it up to date; without scripts it shows how things are now."""
+    context = {**scene(), "report_seconds": settings.REPORT_SECONDS}
     return render(request, "tickets/office.html", context)
 
 
 @require_safe
-def stock(request: HttpRequest) -> JsonResponse:
-    """The facts of the sale, for programs."""
-    return JsonResponse(get_object_or_404(Event.objects.all()[:1]).sales())
+def live(request: HttpRequest) -> JsonResponse:
+    """What the page shows, for its script and for programs."""
+    return JsonResponse(scene())
 
 
 @require_POST
-def restock(request: HttpRequest) -> HttpResponse:
-    """Take all tickets back and put ``tickets`` of them on sale."""
-    tickets = number(request, "tickets")
-    with lock(f"event:{number(request, 'event')}"), transaction.atomic():
-        event = get_object_or_404(Event, pk=number(request, "event"))
-        event.ticket_set.all().delete()
-        event.tickets = event.stock = tickets
-        event.save()
-    text = _("%(tickets)d tickets are on sale.")
-    return answer(request, 200, "restocked", text % {"tickets": tickets}, **event.sales())
+def rush(request: HttpRequest) -> HttpResponse:
+    """Put ``tickets`` of each event on sale, and send ``buyers`` to each at once."""
+    size, tickets = number(request, "buyers"), number(request, "tickets")
+    events = events_side_by_side()
+    offices = settings.BOX_OFFICES or [request.get_host()]
+
+    def restock() -> None:
+        for event in events:
+            event.restock(tickets)
+
+    try:
+        send([Rush(event.pk, size, offices) for event in events], prepare=restock)
+    except RuntimeError:
+        text = _("The last buyers have not been answered yet. Is a process frozen?")
+        return answer(request, 409, "busy", text)
+    return answer(request, 200, "sent", _("%(buyers)d buyers are on their way.") % {"buyers": size})
+
+
+@require_POST
+def mishap(request: HttpRequest) -> HttpResponse:
+    """Let something happen to the holder of a lock: ``kind`` is one of MISHAPS."""
+    happen = MISHAPS.get(request.POST.get("kind", ""))
+    if happen is None:
+        raise BadRequest("There is no such mishap.")
+    event = get_object_or_404(Event, pk=number(request, "event"))
+    try:
+        happen(event.get_lock_name())
+    except mishaps.Impossible as impossible:
+        return answer(request, 409, "impossible", str(impossible))
+    return answer(request, 200, "done", _("Done: see what happens."))
+
+
+def overtaken(event: Event) -> str:
+    """What the row says to a holder that has lost its lock and knows it, or to one that does not.
+
+    Empty if no later holder has written it.
+    """
+    row = Event.objects.get(pk=event.pk)
+    if row.fence <= event.fence:
+        return ""
+    text = _("The row has fence %(later)s by now, and refuses %(mine)s.")
+    return text % {"later": short_fence(row.fence), "mine": short_fence(event.fence)}
 
 
 def number(request: HttpRequest, field: str) -> int:
     """A whole number from the form; anything else is a bad request."""
     value = request.POST.get(field, "")
-    if not value.isdecimal() or len(value) > 9:
+    if not value.isdecimal() or len(value) > 5:
         raise BadRequest(f"{field!r} must be a whole number.")
     return int(value)
-
-
-def charge_the_card() -> None:
-    """Stand in for a payment provider's answer."""
-    time.sleep(settings.CHARGE_SECONDS)
 
 
 def do_the_heavy_work(check: Callable[[], None]) -> None:

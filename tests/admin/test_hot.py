@@ -63,6 +63,8 @@ def test_what_is_acquired_most_comes_first_unless_asked_otherwise(admin_client: 
 @pytest.mark.parametrize(
     ("order", "first"),
     [
+        ("name", "again"),
+        ("backend", "again"),
         ("acquired", "often"),
         ("busy", "busy"),
         *((order, "slow") for order in ("wait50", "wait", "wait99", "longest_wait")),
@@ -74,10 +76,13 @@ def test_every_column_sorts(admin_client: Client, order: str, first: str) -> Non
     count("busy", waits=[0.01], busy=5)
     count("slow", waits=[3.0, 3.0])
     count("long", waits=[0.01], holds=[7.0, 7.0])
+    count("again", waits=[0.01])
     html = page(admin_client, HOT, o=order)
     assert names(html)[0] == first
-    assert html.count('aria-sort="descending"') == 1
-    assert html.count("aria-sort=") == html.count("?o=") == 11
+    direction = "ascending" if first == "again" else "descending"
+    assert html.count(f'aria-sort="{direction}"') == 1
+    headings = html.partition('id="hot_list"')[2].count('<th scope="col"')
+    assert html.count("aria-sort=") == html.count("?o=") == headings == 13
 
 
 @pytest.mark.parametrize(
@@ -95,22 +100,33 @@ def test_a_family_leads_to_its_locks(admin_client: Client, family: str, found: s
     hold("order:1", "memory")
     count(family, waits=[0.01])
     count("", waits=[0.01])
-    links = re.findall(r'href="([^"]*\?backend=[^"]*)"', page(admin_client, HOT))
+    links = set(re.findall(r'href="([^"]*\?backend=[^"]*)"', page(admin_client, HOT)))
     assert len(links) == 1, "all others are no family"
-    html = page(admin_client, unescape(links[0]))
+    html = page(admin_client, unescape(links.pop()))
     assert {row[0] for row in rows(html) if row} == found
     assert {row[1] for row in rows(html) if row} <= {"default"}
 
 
-def test_the_chart_says_what_its_highest_bar_stands_for(admin_client: Client) -> None:
-    count("a", waits=[0.01] * 3, busy=2)
-    assert "At the most 5 in 5 minutes" in page(admin_client, HOT)
+def figure(html: str, title: str) -> str:
+    """The chart with this title."""
+    return next(
+        one.partition("</figure>")[0] for one in html.split("<figure")[1:] if f">{title}<" in one
+    )
+
+
+def texts(svg: str) -> list[str]:
+    """What is written in a chart, without what is empty."""
+    return list(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+
+
+def test_the_chart_has_a_scale_and_its_bars_have_figures(admin_client: Client) -> None:
+    count("a", waits=[0.01] * 30, busy=21)
+    assert texts(figure(page(admin_client, HOT), "Every 5 minutes")) == ["60", "30", "0", "51"]
 
 
 def test_the_chart_shows_each_slot_in_proportion(admin_client: Client) -> None:
     count("a", waits=[0.01] * 3, busy=1)
-    html = page(admin_client, HOT)
-    chart = html.partition("<figure")[2].partition("</figure>")[0]
+    chart = figure(page(admin_client, HOT), "Every 5 minutes")
     heights = re.findall(r'height="(\d+)" class="redislock-(acquired|busy)"', chart)
     assert len(re.findall("<title>", chart)) == 13
     assert [one for one in heights if one[0] not in ("0", "10")] == [
@@ -121,14 +137,68 @@ def test_the_chart_shows_each_slot_in_proportion(admin_client: Client) -> None:
     assert "3 acquired, 1 busy" in chart
 
 
+def test_the_waits_are_lines_on_a_scale_of_magnitudes(admin_client: Client) -> None:
+    count("a", waits=[0.01] * 60 + [0.1] * 39 + [10])
+    chart = figure(page(admin_client, HOT), "Wait time")
+    paths = dict(re.findall(r'<path d="(M[^"]*)" class="redislock-(\w+)"/>\s', chart))
+    places = {line: path for path, line in paths.items() if line != "grid"}
+    # Each has one slot of figures, the last of 13.
+    assert places["longest"] == "M125 0h0"
+    heights = {line: int(path.split()[1].removesuffix("h0")) for line, path in places.items()}
+    assert heights["longest"] < heights["p95"] < heights["median"] < 100
+    assert texts(chart) == ["10.0 s", "1.0 s", "100 ms", "10 ms", "1 ms"]
+    assert "max 10.0 s" in chart
+    assert chart.count("no waits") == 12
+    assert "none, none" in chart
+
+
+def test_no_waits_are_no_lines(admin_client: Client) -> None:
+    count("a", busy=1)
+    html = page(admin_client, HOT)
+    assert figure(html, "Wait time").count('d=""') == 3
+    assert "Nobody has waited." in html
+
+
+def ranking(html: str, title: str) -> list[str]:
+    """The lines of a ranking, as text."""
+    section = html.partition(f">{title}</h2>")[2].partition("</ol>")[0]
+    items = re.findall(r"<li>(.*?)</li>", section, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]*>", " ", item).split()) for item in items]
+
+
+def test_the_longest_waits_are_named_with_their_time(admin_client: Client) -> None:
+    for number, wait in enumerate((0.5, 90, 3, 7)):
+        count(f"name{number}:*", waits=[wait])
+    count("never", busy=3)
+    lines = ranking(page(admin_client, HOT), "Longest waits")
+    assert [line.partition(",")[0] for line in lines] == [
+        "name1:* 1 min 30 s",
+        "name3:* 7.0 s",
+        "name2:* 3.0 s",
+    ]
+    assert all(re.search(r", after .*\d|noon|midnight", line) for line in lines)
+
+
+def test_who_was_refused_most_often_is_named(admin_client: Client) -> None:
+    count("rare", waits=[0.1] * 9, busy=1)
+    count("often", waits=[0.1] * 3, busy=40)
+    count("never", waits=[0.1])
+    assert ranking(page(admin_client, HOT), "Refused most often") == [
+        "often 40 of 43 attempts",
+        "rare 1 of 10 attempts",
+    ]
+
+
 def test_the_chart_is_the_same_in_all_languages(admin_client: Client, settings: Any) -> None:
     settings.LANGUAGE_CODE = "de"
     settings.USE_THOUSAND_SEPARATOR = True
     count("a", waits=[0.01] * 1500, busy=1)
     html = page(admin_client, HOT)
     assert rows(html)[0][2] == "1.500"
-    svg = html.partition("<figure")[2].partition("</figure>")[0].partition("</svg>")[0]
-    assert re.findall(r'(?:x|y|width|height)="[^"]*[.,][^"]*"', svg) == []
+    assert "2.000" in texts(figure(html, "Alle 5 Minuten"))
+    for svg in re.findall(r"<figure.*?</figure>", html, re.DOTALL):
+        for number in re.findall(r' (?:x|y|width|height)="([^"]*)"', svg):
+            assert re.fullmatch(r"\d+(?:\.\d{1,2})?%?", number), number
 
 
 @pytest.mark.parametrize(

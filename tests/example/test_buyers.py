@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from example_project.demo.buyers import Rush, Unanswered, rush
+from example_project.tickets.buyers import Rush, send
+from example_project.tickets.news import latest
+from tests.support.processes import wait_until
 
-SALES = {"event": 1, "tickets": 2, "sold": 2, "stock": 0, "oversold": 0}
 SOLD = (200, {"result": "sold", "text": "Sold.", "pid": 7})
 BUSY = (423, {"status": 423, "detail": "Try again a little later."})
 DOWN = (503, {"status": 503, "detail": "Nothing was done."})
+LOST = (409, {"result": "lost", "text": "The lock was lost.", "pid": 7})
 HANGS_UP = (0, {})
 
-Answers = list[tuple[int, dict[str, object]]]
+StartSite = Callable[..., str]
 
 
 @pytest.fixture
-def sell() -> Iterator[Callable[..., Rush]]:
-    """Send buyers to a site that gives these answers, one after the other."""
-    answers: dict[str, Answers] = {}
+def site() -> Iterator[StartSite]:
+    """Start a site that gives these answers, one after the other; return its host and port."""
+    answers: list[tuple[int, dict[str, object]]] = []
     taking = threading.Lock()
 
     class Site(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(200, SALES)
-
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             with taking:
-                self.answer(*answers[self.path].pop(0))
-
-        def answer(self, status: int, body: dict[str, object]) -> None:
+                status, body = answers.pop(0)
             if not status:
                 return
             self.send_response(status)
@@ -46,34 +44,62 @@ def sell() -> Iterator[Callable[..., Rush]]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    def send(buyers: int, *buy: tuple[int, dict[str, object]], restock: int = 200) -> Rush:
-        answers.update({"/buy/": list(buy), "/restock/": [(restock, {"text": "No."})]})
-        ports = [server.server_port]
-        return rush(ports, guarded=True, tickets=2, buyers=buyers, on_answer=lambda: None)
+    def start(*these: tuple[int, dict[str, object]]) -> str:
+        answers.extend(these)
+        return f"127.0.0.1:{server.server_port}"
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield send
+        yield start
         server.shutdown()
 
 
-def test_a_busy_buyer_tries_again(sell: Callable[..., Rush]) -> None:
-    sale = sell(2, BUSY, BUSY, BUSY, SOLD, SOLD)
+def rush(buyers: int, office: str) -> Rush:
+    rush = Rush(1, buyers, [office])
+    rush.run()
+    return rush
 
-    assert sale.exact
-    assert sum(answer.busy for answer in sale.answers) == 3
+
+def test_a_busy_buyer_tries_again(site: StartSite) -> None:
+    summary = rush(2, site(BUSY, BUSY, BUSY, SOLD, SOLD)).summary()
+
+    assert summary["told"] == {"sold": 2}
+    assert (summary["busy"], summary["processes"], summary["failed"]) == (3, 1, 0)
 
 
 @pytest.mark.parametrize("failure", [DOWN, HANGS_UP], ids=["down", "hangs up"])
-def test_a_buyer_with_no_proper_answer_makes_the_sale_inexact(
-    sell: Callable[..., Rush], failure: tuple[int, dict[str, object]]
+def test_a_buyer_with_no_proper_answer_has_an_error(
+    site: StartSite, failure: tuple[int, dict[str, object]]
 ) -> None:
-    sale = sell(3, SOLD, failure, SOLD)
+    summary = rush(3, site(SOLD, failure, SOLD)).summary()
 
-    assert not sale.exact
-    assert sale.told("error") == 1
+    assert summary["told"] == {"sold": 2, "error": 1}
+    assert summary["failed"] == 1
+    assert summary["failure"]
 
 
-def test_a_sale_that_cannot_begin(sell: Callable[..., Rush]) -> None:
-    with pytest.raises(Unanswered, match="POST /restock/: status 503, No"):
-        sell(2, restock=503)
+def test_the_end_of_the_queue_is_those_whom_the_lock_does_not_know_yet() -> None:
+    rush = Rush(1, 5, [])
+    waiting = rush.waiting(["Buyer 3", "Ada", "Buyer 5", "Buyer 1"], [rush.buyers[4]])
+
+    assert [buyer.number for buyer in waiting] == [3, 1, 2, 4]
+
+
+def test_a_late_write_is_in_the_news(site: StartSite) -> None:
+    rush(1, site(LOST))
+
+    assert "The lock was lost." in latest()[0].text
+    assert latest()[0].kind == "refusal"
+
+
+def test_no_buyers_are_sent_while_others_have_no_answer() -> None:
+    prepared = []
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        first = Rush(7, 1, [f"127.0.0.1:{deaf.getsockname()[1]}"])
+        send([first], lambda: prepared.append(1))
+        with pytest.raises(RuntimeError):
+            send([Rush(7, 1, [])], lambda: prepared.append(2))
+    wait_until(lambda: first.is_over)
+    send([Rush(7, 0, [])], lambda: prepared.append(3))
+
+    assert prepared == [1, 3]

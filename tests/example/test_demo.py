@@ -16,11 +16,14 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from example_project.demo.sales import look
+from example_project.tickets.buyers import post
+
 from .processes import ROOT, SMALL, Demo, assert_nothing_is_left, eventually, family
 
 StartDemo = Callable[..., Demo]
 
-SERVING = r"^The site:  http://127\.0\.0\.1:(\d+)/$"
+SERVING = r"^Ticket office +http://127\.0\.0\.1:(\d+)/$"
 pytestmark = pytest.mark.timeout(300)
 
 REDIS = r"^Redis: .*:(\d+)/0$"
@@ -96,8 +99,11 @@ def test_the_end_of_the_visit_leaves_nothing(
     assert int(run.until(SERVING)[1]) == port
     redis_port = int(run.until(REDIS)[1])
     run.until("^Ctrl-C ends the demo.$")
+    eventually(lambda: look(port)["held"], lambda: "there is no traffic")
+    freeze_a_holder(port)
     processes = family(run.process.pid)
-    assert sum("demo.servers" in name for name in processes.values()) >= 3, processes
+    assert sum("demo.servers" in name for name in processes.values()) >= 4, processes
+    assert sum("traffic" in name for name in processes.values()) >= 3, processes
     assert sum("valkey" in name or "redis-server" in name for name in processes.values()) >= 1
     assert list(run.folder.iterdir())
 
@@ -105,6 +111,15 @@ def test_the_end_of_the_visit_leaves_nothing(
 
     assert run.exit_code() == exit_code, run.output()
     assert_nothing_is_left(run, processes, port, redis_port)
+
+
+def freeze_a_holder(port: int) -> None:
+    """Send buyers, and stop a process that is selling; it must end with the others."""
+    site = f"127.0.0.1:{port}"
+    assert post(site, "/rush/", {"tickets": 50, "buyers": 50})[0] == 200
+    (event,) = (pane["event"] for pane in look(port)["panes"] if pane["guarded"])
+    mishap = {"event": event, "kind": "freeze"}
+    eventually(lambda: post(site, "/mishap/", mishap)[0] == 200, lambda: str(look(port)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
@@ -138,6 +153,7 @@ def test_a_visit_on_another_port_when_the_first_is_taken(demo: StartDemo) -> Non
         address = f"http://127.0.0.1:{run.until(SERVING)[1]}"
 
         assert f"Port {port} is taken" in run.output()
+        assert f"{address}/admin/django_redislock/lock/hot/" in run.output()
         assert not address.endswith(f":{port}")
         password = run.until("user admin, password (.+)$")[1]
         assert "Log out" in sign_in(address, password)

@@ -18,10 +18,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--tickets", type=_positive, default=100, help="default: 100")
-        parser.add_argument("--buyers", type=_positive, default=200, help="default: 200")
+        parser.add_argument("--tickets", type=_positive, default=50, help="default: 50")
+        parser.add_argument("--buyers", type=_positive, default=100, help="default: 100")
         parser.add_argument(
-            "--servers", type=_positive, default=4, help="server processes of the site; default: 4"
+            "--servers", type=_positive, default=4, help="server processes that sell; default: 4"
         )
         parser.add_argument(
             "--port",

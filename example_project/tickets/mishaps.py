@@ -1,0 +1,151 @@
+"""Mishaps of a process that holds a lock, brought about on purpose: killed, frozen, robbed of it.
+
+Only the server processes that the demo has started are harmed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from django_redislock import LockUnavailable, lock_backends
+from django_redislock.backends.base import Hold
+
+from .answers import short_fence
+from .news import report
+
+MOMENT_WITHIN = 2.0  # seconds to wait for a holder that is charging a card
+
+_killed: set[str] = set()  # tokens of holders
+_frozen: set[int] = set()  # processes
+
+
+class Impossible(Exception):
+    """There is nobody to harm; the message is for the visitor."""
+
+
+def kill(name: str) -> None:
+    """Kill the process that holds the lock. Raises Impossible and LockUnavailable."""
+    hold = _holder(name)
+    if hold is None or hold.holder.pid not in _frozen:
+        hold = _stopped(name)
+    _frozen.discard(hold.holder.pid)
+    _killed.add(hold.token)
+    _signal(hold.holder.pid, signal.SIGKILL)
+    text = _("%(holder)s was killed. Its lease runs on for up to %(lease).0f s.")
+    _report_mishap(text, hold)
+
+
+def freeze(name: str) -> None:
+    """Stop the process that holds the lock. Raises Impossible and LockUnavailable."""
+    hold = _stopped(name)
+    _frozen.add(hold.holder.pid)
+    _report_mishap(_("%(holder)s was frozen. Its lease is not renewed any more."), hold)
+
+
+def thaw(name: str) -> None:
+    """Let all frozen processes go on. Raises Impossible if there is none."""
+    if not _frozen:
+        raise Impossible(_("No process is frozen."))
+    while _frozen:
+        pid = _frozen.pop()
+        report("relief", _("Process %(pid)d goes on, as if nothing had happened.") % {"pid": pid})
+        _signal(pid, signal.SIGCONT)
+
+
+def release(name: str) -> None:
+    """Take the lock from its holder, which goes on. Raises Impossible and LockUnavailable."""
+    hold = _charging(name)
+    if not lock_backends["default"].force_release(name, hold.token):
+        raise Impossible(_("The lock had another holder meanwhile. Try again."))
+    _report_mishap(_("The lock was taken from %(holder)s, which goes on."), hold)
+
+
+def state_of(hold: Hold) -> str:
+    """What has happened to the process of a holder: "killed", "frozen", or nothing."""
+    if hold.token in _killed:
+        return "killed"
+    return "frozen" if hold.holder.pid in _frozen else ""
+
+
+def _holder(name: str) -> Hold | None:
+    holds, _queue = lock_backends["default"].inspect(name)
+    return holds[0] if holds else None
+
+
+def _charging(name: str) -> Hold:
+    """The holder, once it is charging a card and has a while to go.
+
+    Then it is not in the middle of writing: stopped there, it would keep the database from all.
+    """
+    deadline = time.monotonic() + MOMENT_WITHIN
+    while time.monotonic() < deadline:
+        hold = _holder(name)
+        if hold is not None and 0.2 < hold.age / settings.CHARGE_SECONDS < 0.5:
+            return hold
+        time.sleep(settings.CHARGE_SECONDS / 20)
+    if _frozen:
+        raise Impossible(_("A process is frozen: let it go on first."))
+    raise Impossible(_("Nobody holds the lock at the moment: send the buyers first."))
+
+
+def _stopped(name: str) -> Hold:
+    """The holder, whose process does not run any more and so cannot release it."""
+    while True:
+        hold = _charging(name)
+        _signal(hold.holder.pid, signal.SIGSTOP)
+        now = _holder(name)
+        if now is not None and now.token == hold.token:
+            return now
+        _signal(hold.holder.pid, signal.SIGCONT)
+
+
+def _signal(pid: int, number: int) -> None:
+    """Raises Impossible for a process that is not one of the demo's server processes."""
+    try:
+        # They were all forked from one, in a process group of their own.
+        is_ours = pid != os.getpid() and os.getpgid(pid) == os.getpgrp()
+        if is_ours:
+            os.kill(pid, number)
+    except ProcessLookupError:
+        is_ours = False
+    if not is_ours:
+        raise Impossible(_("The holder is no process of the demo: start “manage.py demo”."))
+
+
+def _report_mishap(text: str, hold: Hold) -> None:
+    report("mishap", text % {"holder": _described(hold), "lease": hold.remaining})
+    threading.Thread(target=_report_successor, args=(hold,), daemon=True).start()
+
+
+def _report_successor(hold: Hold) -> None:
+    """Wait until the lock has another holder, one that runs, and tell who and when.
+
+    A frozen process may have waiters, too: each is given its turn, and loses it after a moment.
+    """
+    started = time.monotonic()
+    try:
+        while now := _holder(hold.name):
+            if now.token != hold.token and now.holder.pid not in _frozen:
+                break
+            time.sleep(0.02)
+    except LockUnavailable:
+        return
+    fields = {
+        "seconds": time.monotonic() - started,
+        "holder": _described(now) if now else _("nobody, for nobody waited"),
+    }
+    report("relief", _("After %(seconds).1f s the lock went to %(holder)s.") % fields)
+
+
+def _described(hold: Hold) -> str:
+    return _("%(label)s (process %(pid)d, fence %(fence)s)") % {
+        "label": hold.holder.label or hold.holder.what,
+        "pid": hold.holder.pid,
+        "fence": short_fence(hold.fence),
+    }

@@ -1,0 +1,135 @@
+"""What happens to real server processes on purpose, and what becomes of the sale."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import NamedTuple
+
+import pytest
+
+from django_redislock import LockError, lock
+from django_redislock.testing import override_locks
+from django_redislock.testing.servers import EmbeddedServer
+from example_project.demo.sales import look
+from example_project.demo.site import Site
+from example_project.settings import LOCKS
+
+from .processes import eventually, family
+from .sites import pane, post, send, until
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def happen(site: Site, kind: str) -> tuple[int, str]:
+    """Let it happen to the holder; return the status and the text of the answer."""
+    status, _, answer = post(site, "/mishap/", event=pane(site)["event"], kind=kind)
+    return status, answer.get("text", "")
+
+
+class Struck(NamedTuple):
+    """The holder to whom it happened, as the news have it."""
+
+    pid: int
+    fence: str
+
+
+def strike(site: Site, kind: str) -> Struck:
+    """Send four buyers for five tickets, and let it happen to one of them."""
+    assert send(site, tickets=5, buyers=4) == 200
+    eventually(lambda: happen(site, kind)[0] == 200, lambda: str(look(site.port)))
+    texts = [one["text"] for one in look(site.port)["news"] if one["kind"] == "mishap"]
+    found = re.search(r"\(process (\d+), fence (\S+)\)", texts[0])
+    assert found
+    return Struck(int(found[1]), found[2])
+
+
+def news(site: Site) -> list[str]:
+    """The kinds of the news, oldest first."""
+    return [report["kind"] for report in look(site.port)["news"]][::-1]
+
+
+def sold_out_of_five(site: Site) -> dict[str, int]:
+    """Wait for the end of the sale, whose books must be right; return what buyers were told."""
+    shown = until(site, lambda shown: not shown["running"])
+    assert shown["sold"] + shown["stock"] == 5
+    told: dict[str, int] = shown["rush"]["told"]
+    return told
+
+
+def test_a_killed_holder_keeps_the_lock_for_its_lease_and_is_replaced(site: Site) -> None:
+    killed = strike(site, "kill")
+
+    eventually(lambda: killed.pid not in family(site.process.pid), lambda: "it lives")
+    told = sold_out_of_five(site)
+    # Those who waited in the same process, and were not done, are cut off with it.
+    assert told["error"] >= 1
+    assert told["sold"] + told["error"] == 4
+    assert {post(site, "/buy/", office, event=pane(site)["event"])[0] for office in (0, 1)} == {200}
+    assert news(site)[-2:] == ["mishap", "relief"]
+
+
+def test_a_frozen_holder_loses_the_lock_and_writes_too_late(site: Site) -> None:
+    frozen = strike(site, "freeze")
+
+    sold = pane(site)["sold"]
+    until(site, lambda shown: shown["sold"] > sold)
+    assert send(site, tickets=5, buyers=4) == 409, "the frozen ones have no answer yet"
+    assert happen(site, "thaw")[0] == 200
+    assert sold_out_of_five(site) == {"sold": 3, "lost": 1}
+    refusal = next(one for one in look(site.port)["news"] if one["kind"] == "refusal")
+    assert "was lost" in refusal["text"]
+    assert f"refuses {frozen.fence}." in refusal["text"]
+
+
+def test_a_frozen_holder_can_be_killed(site: Site) -> None:
+    strike(site, "freeze")
+    assert happen(site, "kill")[0] == 200
+
+    told = sold_out_of_five(site)
+    assert told["error"] >= 1
+    assert happen(site, "thaw") == (409, "No process is frozen.")
+
+
+def test_a_holder_that_was_robbed_of_its_lock_goes_on_in_vain(site: Site) -> None:
+    strike(site, "release")
+
+    told = sold_out_of_five(site)
+    assert told["lost"] == 1
+    assert told["sold"] == 3
+    assert set(news(site)[-3:]) == {"mishap", "relief", "refusal"}
+
+
+def test_where_there_is_nobody_to_harm_it_says_so(site: Site) -> None:
+    assert happen(site, "kill") == (
+        409,
+        "Nobody holds the lock at the moment: send the buyers first.",
+    )
+    assert happen(site, "thaw") == (409, "No process is frozen.")
+
+
+def test_no_process_of_somebody_else_is_harmed(site: Site, redis: EmbeddedServer) -> None:
+    name = f"tickets.event:{pane(site)['event']}"
+    done = threading.Event()
+
+    def hold_again_and_again() -> None:
+        while not done.is_set():
+            try:
+                with lock(name, wait=5):
+                    done.wait(0.4)
+            except LockError:
+                return
+
+    with override_locks(redis.url, KEY_PREFIX=LOCKS["default"]["KEY_PREFIX"]):
+        holder = threading.Thread(target=hold_again_and_again)
+        holder.start()
+        try:
+            for kind in ("kill", "freeze"):
+                eventually(
+                    lambda kind=kind: "no process of the demo" in happen(site, kind)[1],
+                    lambda: str(look(site.port)),
+                )
+        finally:
+            done.set()
+            holder.join()
+    assert family(site.process.pid)

@@ -1,0 +1,43 @@
+"""The sale of the example, without its site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_redislock import LockLost, lock_backends
+from example_project.tickets.models import Event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def event() -> Event:
+    return Event.objects.create(name="Concert", stock=2)
+
+
+def test_a_former_holder_can_write_no_more_once_the_next_one_has_taken_over(event: Event) -> None:
+    theirs = Event.objects.get(pk=event.pk)
+    with pytest.raises(LockLost), event.locked() as held:
+        event.take_over()
+        assert lock_backends["default"].force_release(held.name, held.token)
+        with theirs.locked(reentrant=False):
+            theirs.take_over()
+            late = Event.objects.filter(pk=event.pk, fence__lte=event.fence).update(stock=99)
+    assert late == 0
+    assert Event.objects.get(pk=event.pk).fence == theirs.fence > event.fence
+
+
+def test_who_takes_over_sees_what_was_written_meanwhile(event: Event) -> None:
+    with event.locked():
+        Event.objects.update(stock=1)
+        event.take_over()
+        assert event.stock == 1
+
+
+def test_what_is_left_is_sold_and_no_more(event: Event, settings: Any) -> None:
+    settings.CHARGE_SECONDS = 0
+    assert [bool(event.sell_guarded("Ada")) for _ in range(3)] == [True, True, False]
+    event.refresh_from_db()
+    assert (event.ticket_set.count(), event.stock) == (2, 0)
