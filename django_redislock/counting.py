@@ -36,7 +36,7 @@ def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) ->
 
 def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
     try:
-        background.later(backend, job, TELL_EVERY, at_end=at_end)
+        background.later((backend, None), job, TELL_EVERY, at_end=at_end)
     except NoThread:
         # Figures can wait for the next event, or be spared if there is none.
         if backend.meter is not None:

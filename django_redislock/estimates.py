@@ -34,7 +34,7 @@ def estimated_wait(
         return None
     if backend.medians.is_due(family):
         try:
-            background.later(backend, partial(_refresh, backend), 0.0, at_end=False)
+            background.later((backend, None), partial(_refresh, backend), 0.0, at_end=False)
         except NoThread:
             return None
     median = backend.medians.find(family)

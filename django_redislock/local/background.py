@@ -18,7 +18,10 @@ from ..process import NoThread, ServiceThread, process
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
 
-__all__ = ["RETRY_EVERY", "Background", "background"]
+__all__ = ["RETRY_EVERY", "Background", "Server", "background"]
+
+# A backend, and the one of its servers that a job needs; None where any will do.
+Server: TypeAlias = "tuple[BaseLockBackend, Hashable]"
 
 logger = logging.getLogger("django_redislock")
 
@@ -155,43 +158,24 @@ class Background:
 
     def reset(self) -> None:
         """Leave the jobs to the parent, in a forked child."""
-        self._workers: dict[tuple[BaseLockBackend, Hashable], Worker] = {}
+        self._workers: dict[Server, Worker] = {}
 
-    def now(
-        self,
-        backend: BaseLockBackend,
-        run: Callable[[], object],
-        node: Hashable = None,
-        *,
-        first: bool = False,
-    ) -> None:
+    def now(self, server: Server, run: Callable[[], object], *, first: bool = False) -> None:
         """Run it once, soon; with ``first`` before everything else.
 
-        ``node`` is the one that it needs, if the backend has several: ``node_of`` says so.
         This and the other two raise ``NoThread`` where no thread can be started.
         """
-        self._put((backend, node), Job(0.0 if first else monotonic(), next(_numbers), run))
+        self._put(server, Job(0.0 if first else monotonic(), next(_numbers), run))
 
     def later(
-        self,
-        backend: BaseLockBackend,
-        run: Callable[[], object],
-        delay: float,
-        *,
-        at_end: bool = True,
+        self, server: Server, run: Callable[[], object], delay: float, *, at_end: bool = True
     ) -> None:
         """Run it once, in ``delay`` seconds or when the process ends."""
-        self._put((backend, None), Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
+        self._put(server, Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
 
-    def until_done(
-        self,
-        backend: BaseLockBackend,
-        run: Callable[[], object],
-        until: float,
-        node: Hashable = None,
-    ) -> None:
+    def until_done(self, server: Server, run: Callable[[], object], until: float) -> None:
         """Run it soon, and again while it raises ``LockUnavailable``, until then (monotonic)."""
-        self._put((backend, node), Job(monotonic(), next(_numbers), run, until=until))
+        self._put(server, Job(monotonic(), next(_numbers), run, until=until))
 
     def end(self, timeout: float) -> None:
         """The process ends: wait ``timeout`` seconds at most for what is still worth running."""
@@ -211,7 +195,7 @@ class Background:
             time.sleep(0.002)
         return True
 
-    def _put(self, server: tuple[BaseLockBackend, Hashable], job: Job) -> None:
+    def _put(self, server: Server, job: Job) -> None:
         worker = self._workers.get(server)
         if worker is None:
             made = Worker(f"django_redislock-{server[0].alias}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..backends.base import BaseLockBackend, Grant
+    from .background import Server
     from .owners import LockId, Owner
 
 __all__ = ["LocalHold", "Need", "pause_of"]
@@ -101,6 +102,11 @@ class LocalHold:
         # When the lease ends, by who asked for that; and whose request was answered.
         self._ends: dict[object, float] = {}
         self._answered: dict[object, None] = {}
+
+    @property
+    def server(self) -> Server:
+        """The backend, and the one of its servers that has the name now."""
+        return self.backend, self.backend.node_of(self.name)
 
     @property
     def inherited(self) -> bool:

@@ -176,7 +176,7 @@ def take_back(hold: LocalHold, late: float) -> None:
 def until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> None:
     """Tell the backend in the background; at once where no thread can be started for that."""
     try:
-        background.until_done(hold.backend, tell, until, hold.backend.node_of(hold.name))
+        background.until_done(hold.server, tell, until)
     except NoThread:
         tell()
 

@@ -20,6 +20,7 @@ from .registry import registry
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
+    from .background import Server
     from .hold import LocalHold
     from .registry import Attempt
 
@@ -187,21 +188,20 @@ class Renewal:
             self.tell_lost(hold)
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
-        by_server: dict[tuple[BaseLockBackend, Hashable], list[_Renewed]] = defaultdict(list)
+        by_server: dict[Server, list[_Renewed]] = defaultdict(list)
         for hold in due:
             if (length := hold.next_length(now)) is not None:
                 extension = Extension(hold.name, hold.token, length, at_least=True)
                 # A renewal never makes a lease shorter.
                 request = object()
                 older = hold.expect(request, math.inf)
-                server = hold.backend, hold.backend.node_of(hold.name)
-                by_server[server].append(_Renewed(hold, extension, request, older))
+                by_server[hold.server].append(_Renewed(hold, extension, request, older))
             # Until the answer comes, or the lease is over, there is nothing more to do.
             hold.due = hold.ends
-        for (backend, node), renewals in by_server.items():
+        for server, renewals in by_server.items():
+            backend, _ = server
             try:
-                extend = partial(self._extend, backend, renewals)
-                background.now(backend, extend, node, first=True)
+                background.now(server, partial(self._extend, backend, renewals), first=True)
             except NoThread as error:
                 self._try_again(backend, renewals, error)
 

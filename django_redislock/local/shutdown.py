@@ -11,11 +11,10 @@ import os
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Hashable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ..backends.base import Extension
 from ..process import NoThread, process
@@ -25,6 +24,7 @@ from .renewal import renewal
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
+    from .background import Server
     from .hold import LocalHold
 
 __all__ = ["release_all", "release_at_end"]
@@ -36,9 +36,6 @@ PATIENCE = 3.0
 PATIENCE_SLICES = 30
 # What code that still runs believes to hold ends this long (seconds) after it was told otherwise.
 LAST_LEASE = 1.0
-
-# A backend, and the one of its servers that has the names.
-_Server: TypeAlias = "tuple[BaseLockBackend, Hashable]"
 
 _watched_pid = 0
 
@@ -67,16 +64,15 @@ def release_all() -> None:
     ends when the process has ended.
     """
     renewal.settle(PATIENCE)
-    ended: dict[_Server, list[LocalHold]] = defaultdict(list)
-    running: dict[_Server, list[LocalHold]] = defaultdict(list)
+    ended: dict[Server, list[LocalHold]] = defaultdict(list)
+    running: dict[Server, list[LocalHold]] = defaultdict(list)
     for hold in list(registry.holds):
         if hold.decide():
-            server = hold.backend, hold.backend.node_of(hold.name)
-            (running if _still_runs(hold) else ended)[server].append(hold)
+            (running if _still_runs(hold) else ended)[hold.server].append(hold)
             hold.lose("the process ends")
         registry.holds.pop(hold, None)
     for server, holds in ended.items():
-        _in_background(server, partial(_hand_over, server[0], holds))
+        _in_background(server, partial(_hand_over, holds))
     for server, holds in running.items():
         _in_background(server, partial(_cut_short, server[0], holds))
     background.end(PATIENCE)
@@ -90,18 +86,17 @@ def _still_runs(hold: LocalHold) -> bool:
     return owner.is_running()
 
 
-def _in_background(server: _Server, run: partial[None]) -> None:
-    backend, node = server
+def _in_background(server: Server, run: partial[None]) -> None:
     try:
-        background.now(backend, run, node, first=True)
+        background.now(server, run, first=True)
     except NoThread:
         run()
 
 
-def _hand_over(backend: BaseLockBackend, holds: list[LocalHold]) -> None:
+def _hand_over(holds: list[LocalHold]) -> None:
     for hold in holds:
-        # One that does not answer is not asked again: the leases end.
-        backend.release(hold.name, hold.token)
+        # A server that does not answer is not asked again: the leases end.
+        hold.backend.release(hold.name, hold.token)
 
 
 def _cut_short(backend: BaseLockBackend, holds: list[LocalHold]) -> None:
