@@ -8,7 +8,9 @@ from typing import Any
 from .exceptions import readable
 from .signals import lock_acquired, lock_contended, lock_lost, lock_released
 
-__all__ = ["connect"]
+__all__ = ["connect", "leave_losses_to_the_program"]
+
+LOG = "django_redislock.log"
 
 logger = logging.getLogger("django_redislock")
 
@@ -26,7 +28,16 @@ def connect() -> None:
         (logging.WARNING, lock_lost, log_lost),
     ):
         if logger.isEnabledFor(level):
-            signal.connect(receiver, dispatch_uid="django_redislock.log")
+            signal.connect(receiver, dispatch_uid=LOG)
+
+
+def leave_losses_to_the_program() -> None:
+    """Log no losses where nobody has configured the log: the program says them itself.
+
+    Python would write them to the standard error, too.
+    """
+    if not logger.hasHandlers():
+        lock_lost.disconnect(dispatch_uid=LOG)
 
 
 def log_acquired(*, lock: Any, waited: float, **kwargs: Any) -> None:

@@ -265,4 +265,4 @@ class OneNameHandle(Handle[T]):
             return LockError.of(
                 self.name, "is held by the parent process, not by this forked child of it"
             )
-        return lost_error(self._hold, "its lease ran out")
+        return lost_error(self._hold, self._hold.why_over)

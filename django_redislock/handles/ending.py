@@ -63,7 +63,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     else:
         ended = await hold.backend.arelease(hold.name, hold.token, within)
     if not ended:
-        raise _lost_at_end(handle, hold, GONE)
+        raise _lost_at_end(handle, hold)
     registry.holds.pop(hold, None)
     if left > 0:
         return  # it is released when its lease ends
@@ -72,9 +72,9 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     await events.released(call, handle, now - hold.since)
 
 
-def _lost_at_end(handle: Any, hold: LocalHold, reason: str) -> LockLost:
+def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
     # Whoever ends a hold has to report its loss: nobody else looks at it any more.
-    hold.lose(reason)
+    hold.lose(hold.why_over)
     registry.holds.pop(hold, None)
     events.lost(handle, hold.lost_reason)
     return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
@@ -88,7 +88,7 @@ async def extend_hold(
     ``detached``: no handle needs the hold any more, and listings show that.
     """
     if not await _extended(call, hold, length, detached=detached):
-        raise lost_error(hold, GONE)
+        raise lost_error(hold, hold.why_over if hold.pid else GONE)
     if hold.due < renewal.wake_at:
         renewal.wake()
 

@@ -212,6 +212,16 @@ class LocalHold:
         self.lost_reason = self.lost_reason or reason
         self.lost.set(self.lost_reason)
 
+    @property
+    def why_over(self) -> str:
+        """Why it is not held any more, as far as its own clock can tell."""
+        now = monotonic()
+        if now < self.ends:
+            return "it was released by force, or its server lost it"
+        if self.renew and now - self.since >= self.max_hold:
+            return f"it was held for longer than its max_hold of {self.max_hold:g} s"
+        return "its lease ran out"
+
     # Its lease.
 
     @property

@@ -154,7 +154,7 @@ class Renewal:
             if hold.is_decided:
                 continue  # whoever ends it finds out what became of it
             if hold.ends <= now:
-                hold.lose("its lease ran out")
+                hold.lose(hold.why_over)
             if hold.lost_reason:
                 lost.append(hold)
             elif hold.due <= now + BATCH_WINDOW:
@@ -218,7 +218,7 @@ class Renewal:
             if end is not None:
                 hold.answered(request, end, older)
             elif not hold.is_over:
-                hold.lose("its lease ran out, or it was released by force")
+                hold.lose(hold.why_over)
         self.wake()
 
     def _try_again(

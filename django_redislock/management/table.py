@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import shutil
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django.core.management.base import OutputWrapper
 from django.core.management.color import Style
 from django.utils.translation import gettext as _
 
 from ..operations.wording import Line
 
-__all__ = ["Table", "can_write_all", "height_of", "width_of"]
+__all__ = ["Table"]
 
 GAP = "  "
 
-# How many characters the names and the holders need to be of use; other columns go before them.
+# How many characters of a name, a holder and a state are of use where it is narrow; and how many
+# each of them needs before there is room for EXTRA columns.
+NAME, HOLDER, STATE = 14, 8, 12
 ROOM_TO_READ = 24
+# Columns of this rank and higher.
+EXTRA = 5
 
 # Marks on the character before, and what joins characters or keeps them apart.
 WITHOUT_A_PLACE = ("Mn", "Me", "Cf")
 
-# Where nothing is cut, a longer cell pushes its own line aside, and not all the others.
+# Where not all lines are known before the first is written, a cell that is longer than the others
+# pushes its own line aside.
 WIDEST = 60
 
 
 @dataclass(frozen=True)
 class Column:
-    """``rank``: which columns go first where there is no room for all; 0 stays and shrinks.
+    """``rank``: columns of higher rank go first where there is no room for all; 0 stays.
 
-    ``role``: one of Django's, for its colour.
+    ``least``: to how many characters it may be cut, if it may. ``role``: one of Django's, for its
+    colour.
     """
 
     heading: str
     cell: Callable[[Line], str]
     rank: int = 0
+    least: int = 0
     right: bool = False
     role: Callable[[Line], str] = lambda line: ""
 
@@ -51,8 +56,11 @@ class Table:
         style: Style,
         *,
         with_alias: bool | None = None,
+        is_all: bool = True,
     ) -> None:
-        """``width``: how wide a line may be at the most, if that matters."""
+        """``width``: how wide a line may be at the most, if that matters. ``is_all``: whether no
+        more lines follow than those of the sample.
+        """
         self._style = style
         self._cuts = width is not None
         if with_alias is None:
@@ -61,7 +69,8 @@ class Table:
         rows = [self._headings, *map(self._cells, sample)]
         self._widths = [max(map(_cells, cells)) for cells in zip(*rows, strict=True)]
         if width is None:
-            self._widths = [min(one, WIDEST) for one in self._widths]
+            if not is_all:
+                self._widths = [min(one, WIDEST) for one in self._widths]
             return
         while not _shrink(self._widths, self._columns, width):
             last = max(range(len(self._columns)), key=lambda place: self._columns[place].rank)
@@ -69,9 +78,15 @@ class Table:
 
     def lines(self, lines: Iterable[Line]) -> Iterator[str]:
         """The heading, and a line for each hold."""
-        yield self._line(self._headings, ["MIGRATE_HEADING"] * len(self._columns))
-        for line in lines:
-            yield self._line(self._cells(line), [column.role(line) for column in self._columns])
+        yield self.heading
+        yield from map(self.line, lines)
+
+    @property
+    def heading(self) -> str:
+        return self._line(self._headings, ["MIGRATE_HEADING"] * len(self._columns))
+
+    def line(self, line: Line) -> str:
+        return self._line(self._cells(line), [column.role(line) for column in self._columns])
 
     @property
     def _headings(self) -> list[str]:
@@ -91,65 +106,55 @@ class Table:
         return str(getattr(self._style, role)(text)) if role else text
 
 
-def can_write_all(stream: OutputWrapper) -> None:
-    """Let a stream write escapes for characters that its encoding lacks, where it would raise."""
-    # Not every stream encodes what it is given.
-    if reconfigure := getattr(stream, "reconfigure", None):
-        reconfigure(errors="backslashreplace")
-
-
-def height_of(stream: OutputWrapper) -> int | None:
-    """How many lines the terminal shows; None for a file or a pipe."""
-    return shutil.get_terminal_size().lines if stream.isatty() else None
-
-
-def width_of(stream: OutputWrapper) -> int | None:
-    """The width of the terminal; None for a file or a pipe, where nothing needs to be cut."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
-
-
 def _columns(*, with_alias: bool) -> list[Column]:
     columns = [
-        Column(_("NAME"), lambda line: line.name),
-        Column(_("LEFT"), lambda line: line.remaining, rank=1, right=True),
-        Column(_("HOLDER"), lambda line: line.holder),
-        Column(_("HELD FOR"), lambda line: line.held_for, rank=3, right=True),
+        Column(_("NAME"), lambda line: line.name, least=NAME),
+        Column(_("LEFT"), lambda line: line.remaining, rank=2, right=True),
+        Column(_("HOLDER"), lambda line: line.holder, rank=4, least=HOLDER),
+        Column(_("HELD FOR"), lambda line: line.held_for, rank=6, right=True),
         Column(
             _("WAITERS"),
             lambda line: str(line.waiters),
-            rank=2,
+            rank=3,
             right=True,
             role=lambda line: "WARNING" if line.waiters else "",
         ),
-        Column(_("LONGEST"), lambda line: line.longest_wait, rank=4, right=True),
+        Column(_("LONGEST"), lambda line: line.longest_wait, rank=7, right=True),
         Column(
             _("STATE"),
-            lambda line: line.state,
-            rank=5,
+            lambda line: line.ended or line.state,
+            rank=1,
+            least=STATE,
             role=lambda line: "ERROR" if line.in_trouble else "",
         ),
-        Column(_("LIMIT"), lambda line: line.limit, rank=6, right=True),
-        Column(_("FENCE"), lambda line: line.fence, rank=7, right=True),
+        Column(_("LIMIT"), lambda line: line.limit, rank=8, right=True),
+        Column(_("FENCE"), lambda line: line.fence, rank=9, right=True),
     ]
     if with_alias:
-        columns.insert(1, Column(_("BACKEND"), lambda line: line.alias, rank=4))
+        columns.insert(1, Column(_("BACKEND"), lambda line: line.alias, rank=5))
     return columns
 
 
 def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> bool:
-    """Cut the columns of rank 0 until all fit. False if another column should go instead."""
-    flexible = [place for place, column in enumerate(columns) if not column.rank]
+    """Cut what may be cut until all fit. False if another column should go instead."""
+    flexible = [place for place, column in enumerate(columns) if column.least]
+    needs = {place: widths[place] for place in flexible}
+    has_extra = any(column.rank >= EXTRA for column in columns)
+    for place in flexible:
+        least = ROOM_TO_READ if has_extra else columns[place].least
+        widths[place] = min(widths[place], least)
     room = width - sum(widths) - len(GAP) * (len(widths) - 1)
-    room += sum(widths[place] for place in flexible)
-    needed = sum(min(widths[place], ROOM_TO_READ) for place in flexible)
-    if room < needed and len(flexible) < len(columns):
-        return False
-    # The shorter ones keep what they need, and the longer ones share the rest.
-    for left, place in zip(
-        range(len(flexible), 0, -1), sorted(flexible, key=widths.__getitem__), strict=True
-    ):
-        widths[place] = max(1, min(widths[place], room // left))
-        room -= widths[place]
+    if room < 0:
+        if len(columns) > 1:
+            widths[:] = [needs.get(place, one) for place, one in enumerate(widths)]
+            return False
+        widths[0] = width
+    # What needs little more gets it, and the others share the rest.
+    missing = sorted((needs[place] - widths[place], place) for place in flexible)
+    for number, (more, place) in enumerate(missing):
+        given = max(0, min(more, room // (len(missing) - number)))
+        widths[place] += given
+        room -= given
     return True
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .found import TROUBLE, Found, state_of
+from .found import STATES, TROUBLE, Found, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -45,12 +45,14 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 class Line:
     """A hold in words. The token is not among them: who knows it can release the lock.
 
-    Of a hold that is damaged, what cannot be known is empty.
+    Of a hold that is damaged, what cannot be known is empty. ``ended`` says that the process of a
+    hold which needs it has ended, as far as this host can tell.
     """
 
     alias: str
     name: str
     state: str
+    ended: str
     in_trouble: bool
     remaining: str
     lease: str
@@ -68,11 +70,14 @@ class Line:
     def of(cls, found: Found) -> Line:
         hold, state = found.hold, state_of(found)
         known = not hold.damaged
+        needs_process = state not in ("detached", "damaged")
+        ended = str(STATE_NAMES["gone"]) if needs_process and STATES["gone"](found) else ""
         return cls(
             alias=found.alias,
             name=readable(hold.name),
             state=str(STATE_NAMES[state]),
-            in_trouble=state in TROUBLE,
+            ended=ended,
+            in_trouble=state in TROUBLE or bool(ended),
             remaining=duration(hold.remaining),
             lease=duration(hold.lease) if known else "",
             what=readable(hold.holder.what) if known else _("not readable"),

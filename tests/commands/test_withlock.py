@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -175,15 +174,6 @@ def test_a_server_that_does_not_answer(manage: CommandLine) -> None:
 # What happens to the lock.
 
 
-def test_a_lost_lock_ends_the_command(manage: CommandLine) -> None:
-    with manage.started("withlock", "a", "--lease", 3, "--", *SLEEP) as process:
-        line_of(process)
-        lose("a")
-        code, errors = ended(process)
-    assert code == 70
-    assert "was lost" in errors
-
-
 def test_a_command_that_does_not_want_to_end_is_killed(manage: CommandLine) -> None:
     stubborn = answering("SIGTERM", "print('no', flush=True)")
     with manage.started(
@@ -205,13 +195,6 @@ def test_a_lost_lock_can_be_no_more_than_a_warning(manage: CommandLine) -> None:
         assert process.poll() is None
         assert process.communicate("\n", timeout=30)[0] == ""
     assert process.returncode == 5
-
-
-def test_a_lock_that_may_not_be_held_for_long(manage: CommandLine) -> None:
-    began = time.monotonic()
-    done = manage.run("withlock", "a", "--lease", 2, "--max-hold", 0.5, "--", "sleep", "60")
-    assert done.returncode == 70
-    assert time.monotonic() - began < 20
 
 
 # What happens to the process.

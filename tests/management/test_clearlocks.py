@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ from django.core.management import CommandError, execute_from_command_line
 from redis import Redis
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from tests.commands.command_line import CommandLine
 from tests.management.holds import hold, is_held, queue, without_redis
 from tests.support.commands import output_of
 from tests.support.processes import wait_until
@@ -126,7 +128,7 @@ def test_what_is_asked_is_what_was_shown(answer: Answer) -> None:
     answer(lambda question: questions.append(question) or "yes")  # type: ignore[func-returns-value]
     output = cleared(all=True, interactive=True, verbosity=0)
     assert questions == [
-        "Release these 2 locks by force? Their holders may still be at work. [yes/no] "
+        "Release these 2 locks by force? Their holders may still be at work. Type yes to release: "
     ]
     assert "web-1" in output
     assert not is_held("a", tokens[0])
@@ -165,6 +167,25 @@ def test_nothing_is_released_without_a_yes(
         cleared(all=True, interactive=True)
     assert caught.value.returncode == 1
     assert is_held("a", token)
+
+
+def test_without_a_terminal_the_error_has_a_line_of_its_own(key_prefix: str) -> None:
+    manage = CommandLine(key_prefix)
+    hold("a", "default")
+    done = subprocess.run(
+        manage.arguments("clearlocks", "--all"),
+        env=manage.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-2:] == [
+        "Release this lock by force? Its holder may still be at work. Type yes to release: ",
+        "CommandError: There is nobody to ask; --no-input releases without asking.",
+    ]
 
 
 def test_ctrl_c_is_no_yes_and_has_an_exit_code_of_its_own(answer: Answer) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED
 from django_redislock.management.commands import listlocks
-from tests.management.holds import hold, without_redis
+from tests.management.holds import aged, hold, queue, without_redis
 from tests.support.commands import output_of
 
 
@@ -75,6 +77,61 @@ def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPat
     first, second = output("table", watch=1).split("Ctrl-C ends it")[1:]
     assert "No lock is held." in first
     assert "web-1" in second
+
+
+def test_watch_marks_what_is_new_and_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold("a")
+    hold("b")
+    watching(monkeypatch, [lambda: hold("c"), lambda: queue("a"), lambda: None])
+    looks = output("table", watch=1).split("Ctrl-C ends it")[1:]
+    marks = [re.findall(r"^(.) ([abc]) ", look, re.MULTILINE) for look in looks]
+    same = [(" ", "a"), (" ", "b")]
+    assert marks == [
+        same,
+        [*same, ("+", "c")],
+        [("*", "a"), (" ", "b"), (" ", "c")],
+        [*same, (" ", "c")],
+    ]
+
+
+def test_watch_has_colours_for_its_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold("a")
+    watching(monkeypatch, [lambda: [hold("b"), queue("a")]])
+    stream = io.StringIO()
+    call_command("listlocks", stdout=stream, force_color=True, watch=1)
+    assert re.search(r"\x1b\[[\d;]+m\+\x1b\[0m b ", stream.getvalue())
+    assert re.search(r"\x1b\[[\d;]+m\*\x1b\[0m a ", stream.getvalue())
+
+
+def test_watch_marks_no_hold_that_only_moves_up_among_those_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = hold("a", lease=30)
+    hold("b", lease=60)
+    aged(monkeypatch, "memory", {"b": 500.0})
+    watching(monkeypatch, [lambda: lock_backends["memory"].force_release("a", first)])
+    looks = output("table", watch=1, max=1, using="memory").split("Ctrl-C ends it")[1:]
+    assert [re.findall(r"^(.) ([ab]) ", look, re.MULTILINE) for look in looks] == [
+        [(" ", "a")],
+        [(" ", "b")],
+    ]
+
+
+@pytest.mark.parametrize("columns", [20, 60, 100])
+def test_a_watch_is_no_wider_than_its_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    hold("x" * 200, what="y" * 200)
+    watching(monkeypatch, [lambda: queue("x" * 200)])
+    stream = Terminal()
+    call_command("listlocks", stdout=stream, no_color=True, watch=1)
+    lines = re.sub(r"\x1b\[\w", "", stream.getvalue()).splitlines()
+    assert max(len(line) for line in lines if "x" in line) <= columns
 
 
 def test_watch_goes_on_when_redis_is_down(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import socket
+import subprocess
+import sys
 import unicodedata
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_redislock import lock
 from django_redislock.backends.base import SHARED
 from tests.management.holds import hold, queue, without_redis
+
+# What an operator looks for first.
+ALWAYS = ["NAME", "LEFT", "HOLDER", "WAITERS", "STATE"]
 
 
 class Terminal(io.StringIO):
@@ -103,7 +111,73 @@ def test_a_terminal_shows_as_much_as_fits(monkeypatch: pytest.MonkeyPatch) -> No
         headings.append(listed(Terminal())[0])
     assert ["FENCE" in heading for heading in headings] == [False, False, False, True]
     assert ["LEFT" in heading for heading in headings] == [False, True, True, True]
-    assert all("HOLDER" in heading for heading in headings)
+    assert ["HOLDER" in heading for heading in headings] == [False, True, True, True]
+
+
+# A holder for whom these columns are as wide as they get.
+LONGEST = {"lease": 3600 * 24 * 300, "host": socket.gethostname(), "pid": 2**22 + 1}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("holder", [{}, LONGEST], ids=["held", "ended"])
+def test_state_and_what_is_left_and_who_waits_stay_where_it_is_narrow(
+    columns: int, holder: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    hold("report:2026-11:region:north-west", what="shop.reports.monthly.build", **holder)
+    queue("report:2026-11:region:north-west")
+    heading, line = listed(Terminal())
+    assert [one for one in heading.split() if one in ALWAYS] == ALWAYS
+    name, rest = line.split("…", 1) if columns < 120 else (line[:20], line[20:])
+    assert "report:2026-11".startswith(name[:14])
+    assert " shop.re" in rest
+    assert re.search(r"  1  .*(held|process has)", rest)
+    assert len(line) <= columns
+
+
+def test_a_holder_whose_process_has_ended_on_this_host_is_said_to_have() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    hold("killed", host=socket.gethostname(), pid=process.pid)
+    hold("alive", host=socket.gethostname(), pid=os.getpid())
+    hold("elsewhere", host="web-9", pid=process.pid)
+    detached = lock("detached", using="memory", lease=60)
+    detached.acquire()
+    detached.detach()
+    states = {line.split()[0]: line for line in listed(using="memory")[1:]}
+    assert {name: "process has ended" in line for name, line in states.items()} == {
+        "killed": True,
+        "alive": False,
+        "elsewhere": False,
+        "detached": False,
+    }
+
+
+def test_columns_stay_aligned_in_a_pipe() -> None:
+    hold("a" * 100, what="x" * 30)
+    hold("b", what="y" * 150, label="注文" * 40)
+    hold("c")
+    heading, *lines = listed()
+    assert len({cells(line) for line in (heading, *lines)}) == 1
+    assert "y" * 150 in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "force", "coloured"), [("", False, True), ("1", False, False), ("1", True, True)]
+)
+@pytest.mark.parametrize("command", ["listlocks", "clearlocks"])
+def test_no_color(
+    command: str, value: str, force: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", value)
+    monkeypatch.setattr("django.core.management.color.supports_color", lambda: True)
+    hold("a")
+    options: dict[str, Any] = {"force_color": True} if force else {}
+    if command == "clearlocks":
+        options |= {"all": True, "dry_run": True}
+    stream = Terminal()
+    call_command(command, stdout=stream, **options)
+    assert ("\x1b" in stream.getvalue()) == coloured
 
 
 def test_a_file_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

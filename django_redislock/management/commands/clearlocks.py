@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _, ngettext
 
 from ...exceptions import LockUnavailable
@@ -12,8 +12,9 @@ from ...operations.selection import Search, look_up
 from ...operations.wording import Line
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
-from ..table import Table, can_write_all, width_of
+from ..table import Table
 from ..targets import Targets
+from ..terminal import TerminalCommand, can_write_all, width_of
 
 # Nobody reads more of them than this before saying yes.
 SHOWN = 100
@@ -21,7 +22,7 @@ SHOWN = 100
 INTERRUPTED = 130
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = (
         "Release live locks by force. Their holders lose them, and the first who waits for each "
         "becomes its holder. What is taken after the command has looked is left alone."
@@ -112,8 +113,10 @@ class Command(BaseCommand):
             count,
         ) % {"count": count}
         try:
-            answer = input(f"{question} [yes/no] ")
+            answer = input(f"{question} {_('Type yes to release:')} ")
         except EOFError:
+            self.stdout.write("")  # the question has no end of its line
+            self.stdout.flush()
             raise CommandError(
                 _("There is nobody to ask; --no-input releases without asking.")
             ) from None

@@ -3,15 +3,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain, islice
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from ...clock import monotonic
 from ...operations.asking import Silent
 from ...operations.criteria import Criteria
 from ...operations.formats import as_csv, as_json, as_jsonl
@@ -20,6 +21,7 @@ from ...operations.selection import Search, Selection, distinct, ranks
 from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words, left_out_of
 from ...operations.wording import Line
+from ..changes import CHANGED, NEW, Changes
 from ..selectors import (
     add_selectors,
     chosen_aliases,
@@ -29,7 +31,8 @@ from ..selectors import (
     reasons,
     whole_number,
 )
-from ..table import Table, can_write_all, height_of, width_of
+from ..table import Table
+from ..terminal import TerminalCommand, can_write_all, height_of, width_of
 
 # To the upper left, and nothing below: what was there is written over, so that nothing flickers.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -43,6 +46,9 @@ FORMATS: dict[str, Callable[[Iterable[Found]], Iterator[str]]] = {
 # The lines of a watch beside the locks: the time, two headings, how many there are, and the last.
 BESIDE = 6
 
+# The place of a mark before each line of a watch.
+MARK = "  "
+
 # So many are put in order; more are written as they are found.
 FEW = 1000
 
@@ -50,7 +56,7 @@ FEW = 1000
 LINES = 1000
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = "List the live locks: who holds what, and for how long."
     # What is wrong with the project must not keep anybody from looking at its locks.
     requires_system_checks: list[str] = []
@@ -138,7 +144,8 @@ class Command(BaseCommand):
         if self._format == "table":
             several = len(search.aliases) > 1
             sample = list(map(Line.of, first))
-            form = Table(sample, width_of(self.stdout), self.style, with_alias=several)
+            width = width_of(self.stdout)
+            form = Table(sample, width, self.style, with_alias=several, is_all=False)
             self._write_all(form.lines(chain(sample, map(Line.of, found))))
         else:
             self._write_all(FORMATS[self._format](chain(first, found)))
@@ -157,27 +164,29 @@ class Command(BaseCommand):
         complain(waits.silent, _("The locks of what did not answer are not listed."))
 
     def _watch(self, every: float) -> None:
+        changes = Changes()
         try:
             while True:
                 if room := height_of(self.stdout):
                     # What is written below the last line would push the first out of sight.
                     room = max(1, room - BESIDE)
                     self._most = min(self._max or room, room)
+                began = monotonic()
                 selection = self._look()
                 if self._format == "jsonl":
                     self._list(selection)
                 else:
-                    self._redraw(selection)
+                    self._redraw(selection, changes.marks(selection.found, began))
                 self.stdout.flush()
                 time.sleep(max(every, 0.1))
         except KeyboardInterrupt:
             return
 
-    def _redraw(self, selection: Selection) -> None:
-        heading = _("%(time)s, every time anew; Ctrl-C ends it") % {
+    def _redraw(self, selection: Selection, marks: Sequence[str]) -> None:
+        heading = _("%(time)s; + is new, * has changed; Ctrl-C ends it") % {
             "time": localtime(now()).strftime("%H:%M:%S")
         }
-        lines = [heading, "", *self._lines(selection), *reasons(selection.silent)]
+        lines = [heading, "", *self._lines(selection, marks), *reasons(selection.silent)]
         if self.stdout.isatty():
             self.stdout.write(
                 HOME + "".join(f"{line}{CLEAR_LINE}\n" for line in lines) + CLEAR_BELOW, ending=""
@@ -197,11 +206,10 @@ class Command(BaseCommand):
         while some := list(islice(lines, LINES)):
             self.stdout.write("\n".join(some))
 
-    def _lines(self, selection: Selection) -> list[str]:
+    def _lines(self, selection: Selection, marks: Sequence[str] = ()) -> list[str]:
         found = selection.found
         if found:
-            held = list(map(Line.of, found))
-            lines = list(Table(held, width_of(self.stdout), self.style).lines(held))
+            lines = self._table(list(map(Line.of, found)), marks)
             if len(found) < selection.total:
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
                 if self._most != self._max:
@@ -212,3 +220,13 @@ class Command(BaseCommand):
             return []
         searched = self._criteria != Criteria()
         return [_("No live lock matches.") if searched else _("No lock is held.")]
+
+    def _table(self, held: list[Line], marks: Sequence[str]) -> list[str]:
+        width = width_of(self.stdout)
+        if not marks:
+            return list(Table(held, width, self.style).lines(held))
+        form = Table(held, width and max(1, width - len(MARK)), self.style)
+        roles = {NEW: self.style.SUCCESS, CHANGED: self.style.WARNING}
+        coloured = [roles[mark](mark) if mark in roles else mark for mark in marks]
+        lines = [f"{mark} {form.line(line)}" for mark, line in zip(coloured, held, strict=True)]
+        return [f"{MARK}{form.heading}", *lines]

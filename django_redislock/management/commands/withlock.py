@@ -10,14 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
 from ...conf import DEFAULT_LOCK_ALIAS
 from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
 from ...handles import Lock, lock
+from ...log import leave_losses_to_the_program
 from ..children import CANNOT_BE_RUN, Child
+from ..terminal import TerminalCommand
 
 # As the shells and flock(1) have it.
 WRONG_ARGUMENTS = 2
@@ -27,7 +29,7 @@ NOT_FOUND = 127
 SHOWN = 200
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = "Run a command while holding a lock, as flock(1) does with the lock of a file."
     # What is wrong with the project must not keep anybody's jobs from running.
     requires_system_checks: list[str] = []
@@ -99,6 +101,8 @@ class Command(BaseCommand):
         child = Child(_executable(command), command, dies_with_us=options["on_death"] == "kill")
         held = self._handle(name, command, child, options)
         self._told = ""
+        if self._is_on_the_command_line:
+            leave_losses_to_the_program()
         code: int | None = None
         try:
             with ExitStack() as stack:
@@ -119,6 +123,10 @@ class Command(BaseCommand):
             raise CommandError(f"{command[0]}: {error}", returncode=CANNOT_BE_RUN) from error
         if code:
             self._end(code)
+
+    @property
+    def _is_on_the_command_line(self) -> bool:
+        return getattr(self, "_called_from_command_line", False)
 
     def _handle(self, name: str, command: list[str], child: Child, options: dict[str, Any]) -> Lock:
         def on_lost(held: Lock) -> None:
@@ -164,7 +172,7 @@ class Command(BaseCommand):
 
     def _end(self, code: int) -> NoReturn:
         """End with an exit code, without a word of ours."""
-        if getattr(self, "_called_from_command_line", False):
+        if self._is_on_the_command_line:
             sys.exit(code)
         raise CommandError(
             _("The command ended with the exit code %(code)d.") % {"code": code}, returncode=code

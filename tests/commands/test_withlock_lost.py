@@ -1,0 +1,44 @@
+"""What `withlock` says of a loss: once, and which kind it was."""
+
+from __future__ import annotations
+
+import time
+
+from django_redislock import lock_backends
+from django_redislock.testing import lose
+from tests.commands.command_line import CommandLine, ended, line_of
+from tests.commands.test_withlock import SLEEP
+from tests.support.processes import freeze, thaw, wait_until
+
+
+def test_a_lost_lock_ends_the_command(manage: CommandLine) -> None:
+    with manage.started("withlock", "a", "--lease", 3, "--", *SLEEP) as process:
+        line_of(process)
+        lose("a")
+        code, errors = ended(process)
+    assert code == 70
+    # Once, and which kind: with no log configured, Python would write what is logged, too.
+    assert errors.splitlines() == [
+        "The lock 'a' was lost: it was released by force, or its server lost it."
+    ]
+
+
+def test_a_lease_that_ran_out_is_called_that(manage: CommandLine) -> None:
+    with manage.started("withlock", "a", "--lease", 1, "--", *SLEEP) as process:
+        line_of(process)
+        freeze(process.pid)
+        wait_until(lambda: not lock_backends["default"].inspect("a")[0])
+        thaw(process.pid)
+        code, errors = ended(process)
+    assert code == 70
+    assert errors.splitlines() == ["The lock 'a' was lost: its lease ran out."]
+
+
+def test_a_lock_that_may_not_be_held_for_long(manage: CommandLine) -> None:
+    began = time.monotonic()
+    done = manage.run("withlock", "a", "--lease", 2, "--max-hold", 0.5, "--", "sleep", "60")
+    assert done.returncode == 70
+    assert time.monotonic() - began < 20
+    assert done.stderr.splitlines() == [
+        "The lock 'a' was lost: it was held for longer than its max_hold of 0.5 s."
+    ]
