@@ -22,12 +22,14 @@ MOST_CONNECTIONS = 4000  # a lock whose waiters each need a connection gets one 
 
 
 def set_up(url: str) -> None:
-    """Django, with locks on the server at ``url``, in this process.
+    """Django, with locks on the server at ``url``, or the Cluster, in this process.
 
     The database connection is open, as it is in the middle of a request.
     """
+    in_cluster = url.startswith("cluster://")
     settings.configure(
         INSTALLED_APPS=["django_redislock"],
+        LOCKS={"default": {"LOCATION": url} if in_cluster else {}},
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         CACHES={
             "default": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import os
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -16,12 +17,14 @@ __all__ = [
     "functions_entered",
     "pairs",
     "pairs_a_second",
+    "pairs_of_many_names",
     "task_pairs_a_second",
     "variant_a_second",
 ]
 
 WARM_UP = 20  # pairs
 NAME = "uncontended"
+MANY = 64  # names, which are in all buckets
 
 Pair = Callable[[], object]
 
@@ -60,6 +63,20 @@ def functions_entered(contestant: str, cycles: int) -> float:
         if not isinstance(entry.code, str) and not entry.code.co_filename.startswith(here)
     )
     return entered / cycles
+
+
+def pairs_of_many_names(seconds: float) -> tuple[int, float]:
+    """Ours, of one name after the other: how many pairs, and the CPU of this process (seconds)."""
+    from django_redislock import lock
+
+    names = [f"capacity:{os.getpid()}:{number}" for number in range(MANY)]
+    count, began, cpu = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() < began + seconds:
+        for name in names:
+            with lock(name, wait=WAIT):
+                pass
+        count += MANY
+    return count, time.process_time() - cpu
 
 
 @cache
