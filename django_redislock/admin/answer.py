@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _, ngettext
 
+from ..operations.formatting import duration
 from ..operations.summary import Summary
-from ..operations.wording import duration
 from .query import Query
 
 __all__ = ["Answer", "answers"]

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from ..models import Lock
-from ..operations.wording import formats
+from ..operations.formatting import formats
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Lock]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.utils.formats import number_format
 
 from ..figures.tallies import BOUNDS, Tally
-from ..operations.wording import brief
+from ..operations.formatting import brief
 
 __all__ = ["HEIGHT", "Bar", "Tick", "WaitLines", "bars", "count_ticks", "nice_top", "wait_lines"]
 

@@ -13,11 +13,11 @@ from ..exceptions import readable
 from ..handler import lock_backends
 from ..local.hold import LocalHold
 from ..local.registry import registry
-from ..operations.found import Found
-from ..operations.presence import runs
+from ..operations.formatting import duration, limit_of, local_time, place_of
+from ..operations.liveness import runs
 from ..operations.selection import distinct
+from ..operations.states import Found
 from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
-from ..operations.wording import duration, limit_of, local_time, place_of
 from .rows import Row, counting, for_whom, rows_of
 
 __all__ = ["Detail"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 
-from ..operations.formats import as_csv, as_json
+from ..operations.serializers import as_csv, as_json
 from .live import LiveLocks
 
 __all__ = ["exported"]

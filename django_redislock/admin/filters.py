@@ -10,8 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from ..exceptions import readable
-from ..operations.found import Found
-from ..operations.wording import STATE_NAMES
+from ..operations.formatting import STATE_NAMES
+from ..operations.states import Found
 from .query import Query
 from .rows import KIND_NAMES
 

@@ -19,8 +19,8 @@ from ..figures.families import OTHER
 from ..figures.tallies import SLOTS, Slot, Tally
 from ..handler import lock_backends
 from ..operations.asking import ask_all
+from ..operations.formatting import brief
 from ..operations.selection import distinct
-from ..operations.wording import brief
 from .charts import WIDTH, Bar, Tick, WaitLines, bars, count_ticks, nice_top, wait_lines
 from .query import ORDER_VAR, Query
 

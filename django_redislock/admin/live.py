@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.asking import Silent
-from ..operations.found import Found, urgency
 from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
+from ..operations.states import Found, urgency
 from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of

@@ -10,8 +10,8 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 
 from ..names import LONGEST_NAME
-from ..operations.criteria import Criteria, is_glob
-from ..operations.found import KINDS, STATES
+from ..operations.filters import Criteria, is_glob
+from ..operations.states import KINDS, STATES
 
 __all__ = ["ORDERS", "Query"]
 

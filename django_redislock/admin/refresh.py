@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from django.http import QueryDict
 from django.utils.translation import gettext as _, ngettext
 
-from ..operations.found import Found
 from ..operations.selection import Selection, listing
+from ..operations.states import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .references import Reference, find_all

@@ -18,7 +18,7 @@ from ..clock import monotonic
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
-from ..operations.found import Found
+from ..operations.states import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .references import Reference, address_of, find_all

@@ -13,9 +13,9 @@ from django.utils.html import escape, format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
 from ..local.hold import pause_of
-from ..operations.found import STATES, Found, kind_of, state_of
-from ..operations.presence import runs
-from ..operations.wording import STATE_NAMES, Line, duration
+from ..operations.formatting import STATE_NAMES, Line, duration
+from ..operations.liveness import runs
+from ..operations.states import STATES, Found, kind_of, state_of
 from .references import Reference, address_of
 
 __all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from ..clock import monotonic
-from ..operations.found import Found
-from ..operations.wording import Line
+from ..operations.formatting import Line
+from ..operations.states import Found
 
 __all__ = ["CHANGED", "NEW", "SAME", "Changes"]
 

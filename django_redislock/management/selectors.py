@@ -12,8 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
 from ..operations.asking import Silent
-from ..operations.criteria import Criteria
-from ..operations.found import EXCLUSIVE
+from ..operations.filters import Criteria
+from ..operations.states import EXCLUSIVE
 
 __all__ = [
     "add_selectors",

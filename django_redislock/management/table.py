@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.core.management.color import Style
 from django.utils.translation import gettext as _
 
-from ..operations.wording import Line
+from ..operations.formatting import Line
 
 __all__ = ["Table"]
 

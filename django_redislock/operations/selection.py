@@ -12,8 +12,8 @@ from ..backends.base import BaseLockBackend, Entry
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from .asking import Silent, ask_all
-from .criteria import Criteria
-from .found import Found
+from .filters import Criteria
+from .states import Found
 
 __all__ = [
     "Found",

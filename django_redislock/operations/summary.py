@@ -9,7 +9,7 @@ from ..backends.base import BaseLockBackend
 from ..clock import wall_time
 from ..figures.tallies import Slot
 from .asking import ask_all
-from .found import Found, state_of
+from .states import Found, state_of
 
 __all__ = ["Summary", "counts_of", "summary_of"]
 

@@ -9,8 +9,8 @@ from itertools import chain
 from django.utils.translation import gettext as _
 
 from ..exceptions import readable
+from .formatting import duration, who
 from .waits import Circle, NameQueue, Waits
-from .wording import duration, who
 
 __all__ = ["Branch", "branches", "circle_in_words", "left_out_of"]
 

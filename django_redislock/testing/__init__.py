@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .override import LocksLeft, override_locks
     from .servers import EmbeddedServer
-    from .staging import (
+    from .simulation import (
         HeldElsewhere,
         assert_locked,
         assert_not_locked,
@@ -39,5 +39,5 @@ _ROOMS = {"EmbeddedServer": "servers", "LocksLeft": "override", "override_locks"
 def __getattr__(name: str) -> Any:
     # Settings files take their server from this package, and must not load django.test for that.
     if name in __all__:
-        return getattr(import_module(f".{_ROOMS.get(name, 'staging')}", __name__), name)
+        return getattr(import_module(f".{_ROOMS.get(name, 'simulation')}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 import pytest
 
 from django_redislock.backends.base import BaseLockBackend, Busy, Extension, Grant
-from django_redislock.testing.sharing import SharingContract
-from django_redislock.testing.verbs import LONG, SHORT, Verbs, outlive, wait_until
+from django_redislock.testing.driver import LONG, SHORT, Verbs, outlive, wait_until
+from django_redislock.testing.sharing_contract import SharingContract
 
 from ..clock import monotonic
 

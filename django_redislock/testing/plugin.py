@@ -10,7 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .servers import EmbeddedServer
-    from .staging import HeldElsewhere
+    from .simulation import HeldElsewhere
 
 __all__ = ["Locks", "held_elsewhere", "locks", "redislock_server"]
 
@@ -46,7 +46,7 @@ def locks() -> Iterator[Locks]:
 @pytest.fixture
 def held_elsewhere(locks: Locks) -> Iterator[Callable[..., HeldElsewhere]]:
     """A function that lets somebody else hold a name, until the test or a ``with`` block ends."""
-    from .staging import held_elsewhere
+    from .simulation import held_elsewhere
 
     with ExitStack() as stack:
 

@@ -20,7 +20,7 @@ from django_redislock.backends.redis.keys import bucket_keys, bucket_of, name_ke
 from django_redislock.conf import LockConfig
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
-from django_redislock.testing.verbs import LONG, Verbs
+from django_redislock.testing.driver import LONG, Verbs
 from tests.support.damage import Chance, damage_some, examples
 from tests.support.places import Place
 

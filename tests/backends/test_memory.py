@@ -11,7 +11,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.memory import MemoryLockBackend
 from django_redislock.conf import LockConfig
 from django_redislock.testing.contract import BackendContract
-from django_redislock.testing.verbs import SHORT, Verbs, outlive
+from django_redislock.testing.driver import SHORT, Verbs, outlive
 from tests.support.processes import wait_until
 
 

@@ -12,7 +12,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Busy, Claim, Extension, Holder
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.names import check_name
-from django_redislock.testing.verbs import LONG, SHORT, Recorder, Verbs, outlive
+from django_redislock.testing.driver import LONG, SHORT, Recorder, Verbs, outlive
 
 WITHOUT_EXPIRY = (b":index", b":waited", b":fence")
 

@@ -16,7 +16,7 @@ from django_redislock import LockedViewMixin, LockError, lock, locked, locked_vi
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.commands import LockedCommand
 from django_redislock.conf import LockConfig
-from django_redislock.operations.found import EXCLUSIVE
+from django_redislock.operations.states import EXCLUSIVE
 from django_redislock.options import OPTIONS
 
 from .pages import BLOCKS, ROOT

@@ -10,7 +10,7 @@ import ast
 import json
 from pathlib import Path
 
-from tests.testing_plugin.projects import SETTINGS, Project
+from tests.testing.projects import SETTINGS, Project
 
 from .pages import BLOCKS, ROOT, Block, name_of
 
@@ -42,11 +42,11 @@ import_feed = Mock()
 # Pages whose blocks are run by other tests, and pages that show the code of other libraries.
 ELSEWHERE = {
     "docs/example.md": "test_the_difference_is_that_of_the_example",
-    "docs/frozen-time.md": "tests/testing_plugin/test_documentation.py",
+    "docs/frozen-time.md": "tests/testing/test_documentation.py",
     "docs/migrating.md": "",
     "docs/recipes.md": "tests/docs/test_recipes.py",
     "docs/tasks.md": "tests/tasks/recipes.py",
-    "docs/testing.md": "tests/testing_plugin/test_documentation.py",
+    "docs/testing.md": "tests/testing/test_documentation.py",
     "docs/withlock.md": "tests/commands/test_locked_command.py",
 }
 

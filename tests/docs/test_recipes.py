@@ -16,7 +16,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.testing import assert_locked, lose
 from tests.commands.command_line import CommandLine, ended, line_of
 from tests.support.processes import wait_until
-from tests.testing_plugin.projects import SETTINGS, Project
+from tests.testing.projects import SETTINGS, Project
 
 from .pages import BLOCKS, name_of
 

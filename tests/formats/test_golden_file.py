@@ -16,7 +16,7 @@ from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import bucket_of, name_keys
 from django_redislock.backends.redis.records import message
 from django_redislock.conf import LockConfig
-from django_redislock.testing.verbs import LONG, Verbs
+from django_redislock.testing.driver import LONG, Verbs
 
 GOLDEN = json.loads((Path(__file__).parent / "format-1.json").read_text(encoding="utf-8"))
 

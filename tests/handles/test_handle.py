@@ -10,7 +10,7 @@ import pytest
 
 from django_redislock import Lock, LockError, LockLost, LockNotAcquired, lock, lock_backends
 from django_redislock.signals import lock_acquired, lock_contended, lock_released
-from django_redislock.testing.verbs import SHORT, outlive
+from django_redislock.testing.driver import SHORT, outlive
 from tests.support.tries import TRIES, best_of
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock, lock
 from django_redislock.local.renewal import renewal
-from django_redislock.testing.verbs import SHORT, outlive
+from django_redislock.testing.driver import SHORT, outlive
 from tests.support.settled import settle
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.backends.base import Entries, Extension
-from django_redislock.operations.criteria import Criteria
-from django_redislock.operations.found import Found
+from django_redislock.operations.filters import Criteria
 from django_redislock.operations.selection import Search, Selection, ranks
+from django_redislock.operations.states import Found
 from tests.management.holds import add_alias, hold, without_redis
 
 BOTH = ["default", "memory"]

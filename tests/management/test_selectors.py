@@ -19,7 +19,7 @@ from django_redislock.backends.base import Holder
 from django_redislock.holder import packed_holder
 from django_redislock.management.commands import clearlocks
 from django_redislock.management.progress import Progress
-from django_redislock.operations.presence import runs
+from django_redislock.operations.liveness import runs
 from tests.management.holds import aged, hold, is_held, queue
 from tests.support.commands import output_of
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_known_is_not_called_ended(holder: Holder) -> None:
 
 
 def test_without_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("django_redislock.operations.presence.PROCESSES", tmp_path)
+    monkeypatch.setattr("django_redislock.operations.liveness.PROCESSES", tmp_path)
     assert runs(Holder(host=HERE, pid=2**22 + 1)) is None
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from django_redislock import lock, lock_backends, locked
 from django_redislock.backends.base import Extension, Hold, Holder
-from django_redislock.operations.found import STATES, Found, state_of
+from django_redislock.operations.states import STATES, Found, state_of
 from tests.management.holds import hold, is_held
 from tests.support.commands import output_of
 from tests.support.processes import wait_until

@@ -9,7 +9,7 @@ from django.test import Client
 from hypothesis import given, settings, strategies as st
 
 from django_redislock import lock_backends
-from django_redislock.testing.verbs import Verbs
+from django_redislock.testing.driver import Verbs
 from tests.admin.pages import PAGE, page
 from tests.backends.test_damage import NAME, NEIGHBOUR, STATES
 from tests.support.commands import output_of

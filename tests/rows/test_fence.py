@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from django_redislock import LockError, LockLost
 from django_redislock.rows.methods import locked_method
-from django_redislock.testing.verbs import SHORT, outlive
+from django_redislock.testing.driver import SHORT, outlive
 
 from .bank.models import Coin, Vault
 from .databases import ON_EACH

@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _, ngettext
 
 from ...exceptions import LockUnavailable
 from ...operations.audit import log_clearing, operator
-from ...operations.criteria import Criteria
+from ...operations.filters import Criteria
+from ...operations.formatting import Line
 from ...operations.selection import Search, look_up
-from ...operations.wording import Line
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
 from ..table import Table

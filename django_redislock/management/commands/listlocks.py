@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 
 from ...clock import monotonic
 from ...operations.asking import Silent
-from ...operations.criteria import Criteria
-from ...operations.formats import as_csv, as_json, as_jsonl
-from ...operations.found import Found
+from ...operations.filters import Criteria
+from ...operations.formatting import Line
 from ...operations.selection import Search, Selection, distinct, ranks
+from ...operations.serializers import as_csv, as_json, as_jsonl
+from ...operations.states import Found
 from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words, left_out_of
-from ...operations.wording import Line
 from ..changes import CHANGED, NEW, Changes
 from ..selectors import (
     add_selectors,

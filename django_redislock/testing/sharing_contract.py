@@ -10,7 +10,7 @@ import pytest
 
 from django_redislock.backends.base import SHARED, Entry, Extension
 from django_redislock.exceptions import LockError
-from django_redislock.testing.verbs import LONG, SHORT, Verbs, outlive, wait_until
+from django_redislock.testing.driver import LONG, SHORT, Verbs, outlive, wait_until
 
 __all__ = ["SharingContract"]
 

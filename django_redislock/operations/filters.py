@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ..exceptions import readable
-from .found import STATES, Found, kind_of
+from .states import STATES, Found, kind_of
 
 __all__ = ["Criteria", "is_glob"]
 

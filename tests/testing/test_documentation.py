@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import BLOCKS, name_of
-from tests.testing_plugin.projects import Project
+from tests.testing.projects import Project
 
 
 @pytest.mark.parametrize(("page", "at_least"), [("testing", 6), ("frozen-time", 2)])

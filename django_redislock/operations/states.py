@@ -8,7 +8,7 @@ from functools import partial
 
 from ..backends.base import Hold
 from ..local.hold import pause_of
-from .presence import runs
+from .liveness import runs
 
 __all__ = [
     "EXCLUSIVE",

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .found import STATES, TROUBLE, Found, state_of
+from .states import STATES, TROUBLE, Found, state_of
 
 __all__ = [
     "STATE_NAMES",

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.support.processes import process_gone
-from tests.testing_plugin.projects import PLUGIN, ROOT, Project
+from tests.testing.projects import PLUGIN, ROOT, Project
 
 WORDS = ("first", "second")
 SOME_TESTS = """
@@ -175,7 +175,7 @@ from django.conf import settings
 def test_nothing_was_read_or_loaded():
     assert not settings.configured
     assert "django_redislock.testing.plugin" in sys.modules
-    for name in ("django.test", "django_redis", "django_redislock.testing.staging"):
+    for name in ("django.test", "django_redis", "django_redislock.testing.simulation"):
         assert name not in sys.modules
 
 def test_locks(locks):

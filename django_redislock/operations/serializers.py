@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..exceptions import readable
-from .found import Found, kind_of, state_of
+from .states import Found, kind_of, state_of
 
 __all__ = ["as_csv", "as_json", "as_jsonl"]
 
