@@ -126,9 +126,7 @@ def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> N
         if name in _OF_ONE_HOLD:
             raise TypeError(f"There is no option {name!r} here: {_OF_ONE_HOLD[name]}.")
         if name not in OPTIONS:
-            raise TypeError(
-                _unknown(name, [*others, *(one for one in OPTIONS if one not in _OF_ONE_HOLD)])
-            )
+            raise TypeError(_unknown(name, [*others, *_of_calls()]))
         option = OPTIONS[name]
         if not (value is None or (name == "label" and callable(value))):
             option.check(value, name)

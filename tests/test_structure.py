@@ -121,13 +121,30 @@ def test_no_two_modules_need_each_other() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+def where_they_part(module: str, other: str) -> tuple[str, str] | None:
+    """The siblings, of one folder, through which two modules are reached; None for a folder's own.
+
+    `a.b.x` and `a.c.d.y` part at `a.b` and `a.c`. A folder and what lies in it do not part.
+    """
+    ours, theirs = module.split("."), other.split(".")
+    for depth, (one, another) in enumerate(zip(ours, theirs, strict=False), start=1):
+        if one != another:
+            return ".".join(ours[:depth]), ".".join(theirs[:depth])
+    return None
+
+
 def test_no_two_folders_need_each_other() -> None:
     graph: dict[str, set[str]] = {}
     for module, needed in needs():
-        folder, other = module.partition(".")[0], needed.partition(".")[0]
-        if folder != other:
-            graph.setdefault(folder, set()).add(other)
+        if siblings := where_they_part(module, needed):
+            graph.setdefault(siblings[0], set()).add(siblings[1])
     TopologicalSorter(graph).prepare()
+
+
+def test_where_two_modules_part() -> None:
+    assert where_they_part("a.b.x", "a.c.d.y") == ("a.b", "a.c")
+    assert where_they_part("a.x", "b") == ("a", "b")
+    assert where_they_part("a", "a.x") is None
 
 
 @pytest.mark.parametrize(("secret", "rooms"), ONLY_IN)

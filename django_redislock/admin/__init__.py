@@ -22,7 +22,7 @@ from ..models import Lock
 from ..operations.selection import distinct
 from ..operations.summary import summary_of
 from .answer import answers
-from .base import BaseLockAdmin
+from .base import BaseLockAdmin, for_viewers
 from .detail import Detail
 from .exports import exported
 from .hot import HotNames
@@ -68,11 +68,10 @@ class LockAdmin(BaseLockAdmin):
         return False
 
     @method_decorator(require_safe)
+    @for_viewers
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         live = LiveLocks(self, request.GET)
         context = {
             "title": _("Live locks"),
@@ -85,25 +84,22 @@ class LockAdmin(BaseLockAdmin):
         return self.render(request, self.change_list_template, context)
 
     @method_decorator(require_safe)
+    @for_viewers
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """The rows of a list as a file, with all fields but the token."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         return exported(LiveLocks(self, request.GET), request.GET.get("format", ""))
 
     @method_decorator(require_safe)
+    @for_viewers
     def released_view(self, request: HttpRequest) -> TemplateResponse:
         """All releases by force, newest first."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         context = {"title": _("Released by force"), "page": page_of_releases(request)}
         return self.render(request, self.released_template, context)
 
     @method_decorator(require_safe)
+    @for_viewers
     def summary_view(self, request: HttpRequest) -> TemplateResponse:
         """The line on top of the list with all that it can say, which costs more than the list."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         return self.render(
             request,
             self.summary_template,
@@ -111,13 +107,13 @@ class LockAdmin(BaseLockAdmin):
         )
 
     @method_decorator(require_POST)
+    @for_viewers
     def refresh_view(self, request: HttpRequest) -> TemplateResponse:
         """The rows that a page shows, as they are now. A POST, since names may be long and many."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         return self.render(request, self.refresh_template, {"cl": ShownLocks(self, request.POST)})
 
     @method_decorator(require_safe)
+    @for_viewers
     def change_view(
         self,
         request: HttpRequest,
@@ -126,8 +122,6 @@ class LockAdmin(BaseLockAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> TemplateResponse:
         """The page of one name. There is nothing to change on it; the admin links to it so."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         address = unquote(object_id)
         try:
             alias, name = name_at(address)
@@ -152,18 +146,16 @@ class LockAdmin(BaseLockAdmin):
         return self.render(request, self.detail_template, context)
 
     @method_decorator(require_safe)
+    @for_viewers
     def hot_view(self, request: HttpRequest) -> TemplateResponse:
         """The figures of the last hour, by families of names."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         context = {"title": _("Hot names"), "hot": HotNames(request)}
         return self.render(request, self.hot_template, context)
 
     @method_decorator(require_safe)
+    @for_viewers
     def waits_view(self, request: HttpRequest) -> TemplateResponse:
         """Who waits for whom, and the deadlocks among them."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
         context = {"title": _("Who waits for whom"), "page": WaitsPage()}
         return self.render(request, self.waits_template, context)
 

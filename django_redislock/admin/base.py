@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
@@ -18,7 +22,25 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-__all__ = ["BaseLockAdmin"]
+__all__ = ["BaseLockAdmin", "for_viewers"]
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=_ModelAdmin)
+R = TypeVar("R", bound=HttpResponseBase)
+
+
+def for_viewers(
+    view: Callable[Concatenate[A, HttpRequest, P], R],
+) -> Callable[Concatenate[A, HttpRequest, P], R]:
+    """Refuse a page of the admin to users who may not see the locks."""
+
+    @wraps(view)
+    def respond(page: A, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not page.has_view_permission(request):
+            raise PermissionDenied
+        return view(page, request, *args, **kwargs)
+
+    return respond
 
 
 class BaseLockAdmin(_ModelAdmin):

@@ -9,7 +9,6 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from ..backends.base import Hold, Waiting
-from ..clock import utc_now
 from ..exceptions import readable
 from ..handler import lock_backends
 from ..local.hold import LocalHold
@@ -77,7 +76,6 @@ class Place:
 
     @classmethod
     def of(cls, number: int, waiting: Waiting, also_holds: str) -> Place:
-        waited = max(0.0, (utc_now() - waiting.since).total_seconds())
         return cls(
             number=number,
             what=readable(waiting.holder.what),
@@ -85,7 +83,7 @@ class Place:
             place=place_of(waiting.holder),
             limit=limit_of(waiting.limit),
             since=local_time(waiting.since),
-            waiting_for=counting(waited),
+            waiting_for=counting(waiting.age),
             runs=runs(waiting.holder),
             also_holds=also_holds,
         )

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 
 from django.contrib.admin.utils import quote
-from django.utils.translation import gettext as _
 
 from ..handler import lock_backends
 from ..operations.selection import distinct
 from ..operations.waits import waits_of
-from ..operations.waits_tree import Branch, branches, circle_in_words
+from ..operations.waits_tree import Branch, branches, circle_in_words, left_out_of
 from .references import address_of
 
 __all__ = ["WaitsPage"]
@@ -47,13 +46,7 @@ class WaitsPage:
     @property
     def notice(self) -> str:
         """What is not shown."""
-        shown = len(self.waits.queues)
-        if shown >= self.waits.total:
-            return ""
-        return _("Only %(shown)d of %(total)d names that are waited for were looked at.") % {
-            "shown": shown,
-            "total": self.waits.total,
-        }
+        return left_out_of(self.waits)
 
     @property
     def items(self) -> Iterator[TreeItem]:

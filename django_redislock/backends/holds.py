@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from ..clock import utc_now
 from ..holder import Holder
 
 __all__ = [
@@ -135,6 +136,11 @@ class Waiting:
     limit: int
     since: datetime
     holder: Holder
+
+    @property
+    def age(self) -> float:
+        """For how many seconds it has waited."""
+        return max(0.0, (utc_now() - self.since).total_seconds())
 
 
 class Entries(NamedTuple):

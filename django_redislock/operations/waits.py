@@ -1,4 +1,4 @@
-"""Who waits for whom: the queues of all names, joined by who holds and who waits."""
+"""Graph of the waits: the queues of all names, joined by who holds and who waits."""
 
 from __future__ import annotations
 

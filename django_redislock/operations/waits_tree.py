@@ -8,12 +8,11 @@ from itertools import chain
 
 from django.utils.translation import gettext as _
 
-from ..clock import utc_now
 from ..exceptions import readable
 from .waits import Circle, NameQueue, Waits
 from .wording import duration, who
 
-__all__ = ["Branch", "branches", "circle_in_words"]
+__all__ = ["Branch", "branches", "circle_in_words", "left_out_of"]
 
 # How many waiters are shown of one queue.
 MOST_WAITERS = 100
@@ -59,10 +58,9 @@ class Branch:
         if self.left_out:
             return _("and %(left)s more") % {"left": self.left_out}
         waiting = self.queue.waiting[self.place or 0]
-        waited = max(0.0, (utc_now() - waiting.since).total_seconds())
         return _("%(who)s, waits for %(duration)s") % {
             "who": who(waiting.holder),
-            "duration": duration(waited),
+            "duration": duration(waiting.age),
         }
 
     @property
@@ -79,6 +77,17 @@ def circle_in_words(waits: Waits, circle: Circle) -> list[str]:
         % {"who": who(waits.holders[link.party]), "name": f"“{readable(link.queue.name)}”"}
         for link in circle
     ]
+
+
+def left_out_of(waits: Waits) -> str:
+    """What was not looked at, in a sentence; empty if everything was."""
+    shown = len(waits.queues)
+    if shown >= waits.total:
+        return ""
+    return _("Only %(shown)d of %(total)d names that are waited for were looked at.") % {
+        "shown": shown,
+        "total": waits.total,
+    }
 
 
 def branches(waits: Waits) -> Iterator[Branch]:

@@ -14,10 +14,10 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from django_redislock.backends.redis.cluster.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
+from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.wire.driver import error_of
 
 ASKED = Address("here", 7000)

@@ -45,12 +45,6 @@ WRONG = [
     ("redis://h", {"socket_timeout": "soon"}, "soon"),
     ("redis://h", {"connection_class": "no.such.Class"}, "No module named 'no'"),
     ("redis://h", {"max_connections": -1}, "max_connections"),
-    ("cluster://", {}, "names no host of a node"),
-    ("cluster://h:7000,:7001", {}, "names no host of a node"),
-    ("cluster://h:port", {}, "(?i)port"),
-    ("cluster://h/1", {}, "a Cluster has one database"),
-    ("cluster://h", {"db": 1}, "no option 'db'"),
-    ("cluster://h", {"sentinel_kwargs": {}}, "no option 'sentinel_kwargs'"),
     ("redis://h", {"username": "x", "credential_provider": CredentialProvider()}, "credential"),
     ("rediss://h", {"ssl_cert_reqs": "maybe"}, "maybe"),
 ]

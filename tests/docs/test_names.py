@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.management import load_command_class
@@ -53,8 +53,8 @@ def first_column(text: str) -> Iterator[str]:
             yield from CODE.findall(re.split(r"(?<!\\)\|", line)[1])
 
 
-def arguments(function: object) -> set[str]:
-    return set(inspect.signature(function).parameters) - {"name"}  # type: ignore[arg-type]
+def arguments(function: Callable[..., object]) -> set[str]:
+    return set(inspect.signature(function).parameters) - {"name"}
 
 
 def flags(command: str) -> set[str]:

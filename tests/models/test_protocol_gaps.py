@@ -13,6 +13,7 @@ from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy, Claim, Extension, Grant, Within
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.holder import Holder
+from tests.support.another_thread import in_thread
 from tests.support.places import Place
 from tests.support.settled import settle
 
@@ -158,11 +159,3 @@ def test_a_turn_that_is_heard_twice(
     with contextlib.suppress(LockLost):
         waiter.release()
     assert [hold.token for hold in holds] == [waiter.token]
-
-
-def in_thread(call: Any) -> Any:
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(call()))
-    thread.start()
-    thread.join(WITHIN)
-    return results[0]

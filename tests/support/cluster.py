@@ -14,7 +14,7 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
-from django_redislock.backends.redis.cluster import slots
+from django_redislock.backends.redis import slots
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import wait_until
 

@@ -124,14 +124,25 @@ def handle_signal(
 
 def steps_of(operation: Callable[[], object]) -> int:
     """Run `operation`, undisturbed, and return how many bytecodes of the package it ran."""
-    with _Steps(sys.maxsize, lambda: None) as steps:
+    with _Steps(sys.maxsize, lambda: None, PACKAGE) as steps:
         operation()
+    assert steps.taken, "nothing of the package ran, or nothing was traced"
     return steps.taken
 
 
-def pause(operation: Callable[[], object], meanwhile: Callable[[], object], *, at: int) -> bool:
-    """Run `operation`, and call `meanwhile` before its bytecode number `at`, if it comes so far."""
-    with _Steps(at, meanwhile) as steps:
+def pause(
+    operation: Callable[[], object],
+    meanwhile: Callable[[], object],
+    *,
+    at: int,
+    inside: str | tuple[str, ...] = PACKAGE,
+) -> bool:
+    """Run `operation`, and call `meanwhile` before its bytecode number `at`, if it comes so far.
+
+    Bytecodes count in files whose paths begin with `inside`. What `meanwhile` raises is raised in
+    `operation`, at that place.
+    """
+    with _Steps(at, meanwhile, inside) as steps:
         operation()
     return steps.taken > at
 
@@ -153,15 +164,20 @@ def stop(operation: Callable[[], object], meanwhile: Callable[[], object], *, at
 
 
 class _Steps:
-    """A trace function that calls `reached` before bytecode number `at` of the package."""
+    """A trace function that calls `reached` before bytecode number `at` of some files."""
 
-    def __init__(self, at: int, reached: Callable[[], object]) -> None:
+    def __init__(
+        self, at: int, reached: Callable[[], object], inside: str | tuple[str, ...]
+    ) -> None:
         self._at = at
         self._reached = reached
+        self._inside = inside
         self._known: dict[CodeType, bool] = {}
         self.taken = 0
 
     def __enter__(self) -> _Steps:
+        # Python 3.12 traces bytecodes only if some frame asked for them before settrace().
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(self._called)
         return self
 
@@ -171,7 +187,7 @@ class _Steps:
     def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
         code = frame.f_code
         if code not in self._known:
-            self._known[code] = code.co_filename.startswith(PACKAGE)
+            self._known[code] = code.co_filename.startswith(self._inside)
         if not self._known[code]:
             return None
         frame.f_trace_opcodes = True

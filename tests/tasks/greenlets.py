@@ -7,14 +7,14 @@ from gevent import monkey
 monkey.patch_all()
 
 import json  # noqa: E402 - nothing may be imported before the patches
-import sys  # noqa: E402
-import time  # noqa: E402
-from itertools import pairwise  # noqa: E402
+import sys  # noqa: E402 - as above
+import time  # noqa: E402 - as above
+from itertools import pairwise  # noqa: E402 - as above
 
-import django  # noqa: E402
-import gevent  # noqa: E402
+import django  # noqa: E402 - as above
+import gevent  # noqa: E402 - as above
 
-from django_redislock import lock, lock_backends  # noqa: E402
+from django_redislock import lock, lock_backends  # noqa: E402 - as above
 
 NUMBER = 50
 

@@ -14,22 +14,7 @@ from django_redislock import lock
 from django_redislock.exceptions import LockMisuse
 from django_redislock.handles.lock import Lock
 from tests.rows.databases import ON_EACH
-
-
-def is_free(name: str) -> bool:
-    """Whether another thread, which is in no transaction of ours, could have the lock now."""
-    answers: list[bool] = []
-
-    def ask() -> None:
-        other = lock(name)
-        answers.append(other.acquire(wait=0))
-        if answers[0]:
-            other.release()
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    return answers[0]
+from tests.support.another_thread import is_free
 
 
 class Fails(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -16,25 +15,11 @@ from django.views.generic import View
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_redislock import LockedViewMixin, LockLost, lock, locked_view
+from django_redislock import LockedViewMixin, LockLost, locked_view
 from django_redislock.signals import lock_released
+from tests.support.another_thread import is_free
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def is_free(name: str) -> bool:
-    answers: list[bool] = []
-
-    def ask() -> None:
-        other = lock(name)
-        answers.append(other.acquire(wait=0))
-        if answers[0]:
-            other.release()
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    return answers[0]
 
 
 def write(request: Any) -> HttpResponse:

@@ -18,7 +18,7 @@ from ...operations.formats import as_csv, as_json, as_jsonl
 from ...operations.found import Found
 from ...operations.selection import Search, Selection, distinct, ranks
 from ...operations.waits import waits_of
-from ...operations.waits_tree import branches, circle_in_words
+from ...operations.waits_tree import branches, circle_in_words, left_out_of
 from ...operations.wording import Line
 from ..selectors import (
     add_selectors,
@@ -152,9 +152,8 @@ class Command(BaseCommand):
         self._write_all("  " * branch.depth + branch.in_words for branch in branches(waits))
         if not waits.queues and not waits.silent:
             self.stdout.write(_("Nobody waits for a lock at the moment."))
-        if len(waits.queues) < waits.total:
-            text = _("Only %(shown)d of %(total)d names that are waited for were looked at.")
-            self.stdout.write(text % {"shown": len(waits.queues), "total": waits.total})
+        if left_out := left_out_of(waits):
+            self.stdout.write(left_out)
         complain(waits.silent, _("The locks of what did not answer are not listed."))
 
     def _watch(self, every: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from django_redislock.backends.redis.cluster.slots import SLOTS
+from django_redislock.backends.redis.slots import SLOTS
 from tests.faults.causes.fault import ServerFault
 from tests.faults.sites import InCluster
 

@@ -19,9 +19,9 @@ from ....clock import monotonic
 from ..commands import pack
 from ..errors import of_node
 from ..scripts import with_text
+from ..slots import buckets_of
 from ..wire.node import Node
 from ..wire.replies import Replies
-from .slots import buckets_of
 from .topology import Topology
 
 __all__ = ["Dispatch", "Part"]

@@ -11,11 +11,11 @@ from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainErr
 
 from ....clock import monotonic
 from ....process import process
+from ..slots import buckets_of
 from ..sources.source import ClusterSource
 from ..wire.node import Node
 from ..wire.replies import Replies
 from .dispatch import Dispatch, Part
-from .slots import buckets_of
 from .topology import QUESTIONS, Topology
 
 __all__ = ["Cluster"]

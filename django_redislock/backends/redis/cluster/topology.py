@@ -10,9 +10,9 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 
 from ..commands import pack
 from ..keys import BUCKETS
+from ..slots import SLOTS, Address, owners
 from ..sources.source import ClusterSource
 from ..wire.node import Node
-from .slots import SLOTS, Address, owners
 
 __all__ = ["QUESTIONS", "Topology"]
 

@@ -16,10 +16,10 @@ from redis.exceptions import MovedError, RedisError
 from ....clock import monotonic
 from ...waiters import Turn, Waiters
 from ..keys import BUCKETS, bucket_keys, bucket_of
+from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
 from ..wire.node import Node
 from .nodes import Cluster
-from .slots import SLOTS
 from .topology import Topology
 
 __all__ = ["ClusterWakeups"]

@@ -51,12 +51,10 @@ def _queues(node: Exchanger, prefix: str, names: Sequence[str]) -> list[WaitedNa
     found = []
     for start in range(0, len(names), CHUNK):
         some = names[start : start + CHUNK]
-        commands = [command for name in some for command in _about_queue(name_keys(prefix, name))]
+        keys = [name_keys(prefix, name) for name in some]
+        commands = [command for one in keys for command in _about_queue(one)]
         time, *answers = ask(node, [("TIME",), *commands])
-        firsts = [
-            (name_keys(prefix, name), first)
-            for name, first in zip(some, answers[1::2], strict=True)
-        ]
+        firsts = list(zip(keys, answers[1::2], strict=True))
         waits = _longest_waits(node, firsts, ms_of(time))
         for name, waiters, wait in zip(some, answers[::2], waits, strict=True):
             if waiters:

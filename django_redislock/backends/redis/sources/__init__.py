@@ -1,1 +1,1 @@
-"""Where the server is, as the settings say it: a cache, a location, Sentinels."""
+"""Sources of connections, as the settings name them: a cache, a location, Sentinels."""

@@ -23,7 +23,7 @@ from redis.sentinel import SentinelConnectionPool
 from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
 from ....names import dotted_path
-from ..cluster.slots import Address, owners
+from ..slots import Address, owners
 from .caches import pool_of_cache
 from .credentials import for_coroutines
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes

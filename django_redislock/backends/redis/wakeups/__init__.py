@@ -1,1 +1,1 @@
-"""What wakes those who wait: one connection on which a process hears of turns."""
+"""Wake-ups of those who wait: one connection on which a process hears of turns."""

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError
 
-from ..keys import BUCKETS, TAGS
-from ..records import text
+from .keys import BUCKETS, TAGS
+from .records import text
 
 __all__ = ["SLOTS", "Address", "buckets_of", "owners"]
 
