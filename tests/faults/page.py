@@ -28,6 +28,7 @@ def ran_on(reports: Sequence[Report]) -> str:
         *servers,
         f"{os.cpu_count()} processors",
         f"{platform.system()} {platform.release()}",
+        f"a load average of {os.getloadavg()[2]:.1f} in the last 15 minutes",
     ]
     return f"Ran on {', '.join(parts)}."
 
