@@ -7,7 +7,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from redis.exceptions import AuthenticationError, RedisError, TimeoutError as RedisTimeoutError
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError as RedisConnectionError,
+    RedisError,
+    TimeoutError as RedisTimeoutError,
+)
 
 from django_redislock.backends.redis import breaker as breaker_module
 from django_redislock.backends.redis.breaker import Breaker, breaker_of
@@ -192,7 +197,15 @@ def test_a_server_that_nobody_asks_is_not_probed_for_ever(
     times_out(node)
 
 
-@pytest.mark.parametrize("error", [AuthenticationError("no"), RedisError("no"), ValueError("no")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("no"),
+        RedisError("no"),
+        RedisConnectionError("Error 1 connecting to h:1. [SSL: CERTIFICATE_VERIFY_FAILED]"),
+        ValueError("no"),
+    ],
+)
 def test_an_answer_that_was_not_welcome_is_one(error: Exception) -> None:
     breaker = Breaker()
     breaker.failed(error, 60.0, 5.0, fresh=True)

@@ -13,7 +13,8 @@ import pytest
 from redis import Redis
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis.wire.node import Node
+from django_redislock.backends.redis.wire.node import PING, Node
+from django_redislock.backends.redis.wire.replicated import ReplicatedNode
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import freeze, frozen, thaw, wait_until
@@ -46,6 +47,9 @@ def servers() -> Iterator[Pair]:
 @pytest.fixture
 def pair(servers: Pair, settings: Any) -> Iterator[Pair]:
     use(settings, servers)
+    with Redis(port=servers.primary.port) as client:
+        client.set("written", 1)
+        wait_until(lambda: client.wait(1, 100) == 1, what="the replica is in step")
     yield servers
     with Redis(port=servers.primary.port) as client:
         client.flushall()
@@ -204,9 +208,37 @@ async def afails(name: str) -> None:
         await lock(name).aacquire(wait=0)
 
 
-def test_busy_is_an_answer_that_needs_no_replica(pair: Pair) -> None:
-    with lock("a", using="plain"), frozen(pair.replica.pid):
+def test_busy_is_an_answer_that_needs_no_replica(pair: Pair, settings: Any) -> None:
+    use(settings, pair, patience=0)
+    with frozen(pair.replica.pid), lock("a", using="plain"):
         assert lock("a").acquire(wait=0) is False
+        # Who queues has written something, which is not acknowledged either.
+        assert lock("a").acquire(wait=1.5) is False
+
+
+async def test_one_that_is_cancelled_holds_up_nobody(pair: Pair) -> None:
+    async with lock("warm"):
+        pass
+    with frozen(pair.replica.pid):
+        task = asyncio.create_task(lock("a").aacquire(wait=5))
+        await asyncio.to_thread(wait_until, lambda: pair.has("a"))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        began = time.monotonic()
+        node = backend().node
+        assert isinstance(node, ReplicatedNode)
+        assert (await node._apart.async_wire.aexchange_alone([PING])).replies == [b"PONG"]
+        assert time.monotonic() - began < 0.5
+
+
+async def test_more_tasks_than_connections_take_turns(pair: Pair) -> None:
+    async def take(name: str) -> None:
+        async with lock(name, wait=20):
+            pass
+
+    await asyncio.gather(*(take(f"a{number}") for number in range(100)))
+    with Redis(port=pair.primary.port) as client:
+        assert len(client.client_list()) < 60
 
 
 def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:

@@ -48,10 +48,10 @@ class ServerAway(RedisConnectionError):
 
 
 def is_absence(error: Exception) -> bool:
-    """Whether the server did not answer. One that refuses credentials, say, has."""
-    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not isinstance(
-        error, (AuthenticationError, AuthorizationError, BusyLoadingError, ServerAway)
-    )
+    """Whether the server did not answer. One that refuses credentials or certificates, say, has."""
+    if isinstance(error, (AuthenticationError, AuthorizationError, BusyLoadingError, ServerAway)):
+        return False
+    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not _is_of_tls(error)
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -110,9 +110,14 @@ def happened(at: str, error: Exception) -> str:
             return f"cannot be found at {at}: {said}"
         if said.startswith("Connect call failed"):
             said = os.strerror(int(number))
-    if "SSL" in said or "certificate" in said:
+    if _is_of_tls(error):
         return f"cannot be connected to at {at}: {said}"
     return f"does not answer at {at}; is it running? {said}"
+
+
+def _is_of_tls(error: Exception) -> bool:
+    said = str(error)
+    return "SSL" in said or "certificate" in said
 
 
 def copy_of(error: Exception) -> Exception:

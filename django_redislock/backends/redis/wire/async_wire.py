@@ -80,6 +80,10 @@ class AsyncWire:
         alone = await connections.alone.take(deadline - loop.time())
         try:
             replies = await alone.exchange(commands, deadline - loop.time())
+        except BaseException:
+            # The next one would have to wait for what has not been answered.
+            alone.close()
+            raise
         finally:
             connections.alone.give_back(alone)
         if self._failures:
