@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
+from .clock_checks import check_clocks
 from .errors import happened
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
@@ -37,8 +38,10 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
     if not deploy:
         return [*_check_coroutines(source)]
     try:
-        servers: list[dict[str, Any]] = [client.info() for client in source.clients()]
+        clients = source.clients()
+        servers: list[dict[str, Any]] = [client.info() for client in clients]
         abilities = [*_check_abilities(config, source, servers[0])]
+        clocks = [*check_clocks(_where(config), source, clients)]
     except (RedisError, OSError) as error:
         named = config.location and f"{_where(config)}['LOCATION'] and ['OPTIONS']"
         return [
@@ -56,6 +59,7 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         *_check_mode(config, source, servers[0]),
         *_first(_check_role(config, server) for server in servers),
         *abilities,
+        *clocks,
         *_first(_check_eviction(config, server) for server in servers),
         *_first(_check_shared_database(config, source, server) for server in servers),
     ]

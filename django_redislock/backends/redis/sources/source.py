@@ -147,6 +147,19 @@ class Source:
         """A client for each server that has locks. Raises what redis-py raises."""
         return [self.client()]
 
+    def node_at(self, host: str, port: int) -> Source:
+        """The source of another node that is connected to in the same way."""
+        made_by = self.pool.connection_class
+        if isinstance(self.pool, SentinelConnectionPool):
+            made_by = SSLConnection if issubclass(self._kind, SSLConnection) else Connection
+        kwargs = {
+            name: value
+            for name, value in self.pool.connection_kwargs.items()
+            if name != "connection_pool"
+        }
+        pool = ConnectionPool(**kwargs | {"connection_class": made_by, "host": host, "port": port})
+        return Source(pool, self.where)
+
     def _kwargs(self) -> dict[str, Any]:
         kwargs = {
             name: value
@@ -243,12 +256,6 @@ class ClusterSource(Source):
     ) -> None:
         self.start = list(start)
         super().__init__(pool, where, of)
-
-    def node_at(self, host: str, port: int) -> Source:
-        """The source of a node of it."""
-        kwargs = self.pool.connection_kwargs | {"host": host, "port": port}
-        pool = ConnectionPool(connection_class=self.pool.connection_class, **kwargs)
-        return Source(pool, self.where)
 
     def client(self) -> Redis:
         """A client of a start node that answers, or of the last one."""

@@ -1,0 +1,54 @@
+"""The check that compares the clocks of the servers, their replicas and this host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from django_redislock import lock_backends
+from django_redislock.checks import check_backends
+from django_redislock.testing.servers import HOST, EmbeddedServer
+from tests.support.fixtures import use
+from tests.support.processes import wait_until
+from tests.support.server_clock import server_with_clock
+
+__all__ = ["use"]
+
+
+def warnings() -> list[str]:
+    found = check_backends(deploy=True)
+    lock_backends["default"].close()
+    return [message.msg for message in found if message.id == "locks.W007"]
+
+
+@pytest.mark.parametrize(("shift", "ahead"), [(90, "the server"), (-90, "this host")])
+def test_a_server_whose_clock_is_wrong(
+    use: Callable[..., Any], tmp_path: Path, shift: float, ahead: str
+) -> None:
+    server, clock = server_with_clock(tmp_path)
+    with server:
+        use("", entry={"LOCATION": server.url})
+        assert warnings() == []
+        clock.shift(shift)
+        (text,) = warnings()
+        assert f"the clock of {ahead} is 90.0 s ahead" in text
+
+
+def test_a_replica_whose_clock_is_wrong(use: Callable[..., Any], tmp_path: Path) -> None:
+    replica, clock = server_with_clock(tmp_path)
+    with EmbeddedServer() as primary:
+        replica.args = ("--replicaof", HOST, str(primary.port))
+        with replica, Redis.from_url(primary.url) as client:
+            wait_until(lambda: client.info("replication")["connected_slaves"] == 1)
+            clock.shift(-5)
+            use("", entry={"LOCATION": primary.url})
+            (text,) = warnings()
+            assert f"5.0 s ahead of that of its replica {HOST}:{replica.port}" in text
+            # One that cannot be reached from here is left out.
+            client.config_set("slave-announce-port", 1)
+        use("", entry={"LOCATION": primary.url})
+        assert warnings() == []
