@@ -99,10 +99,14 @@ def _stopped(name: str) -> Hold:
     while True:
         hold = _charging(name)
         _signal(hold.holder.pid, signal.SIGSTOP)
-        now = _holder(name)
+        now = None
+        try:
+            now = _holder(name)
+        finally:
+            if now is None or now.token != hold.token:
+                _signal(hold.holder.pid, signal.SIGCONT)
         if now is not None and now.token == hold.token:
             return now
-        _signal(hold.holder.pid, signal.SIGCONT)
 
 
 def _signal(pid: int, number: int) -> None:
