@@ -23,7 +23,8 @@ __all__ = ["FIRST_ANSWER", "SHORTEST_STAY", "TOLERANCE", "Outcome", "wait_for_gr
 LONGEST_STAY = 3600.0
 SHORTEST_STAY = 0.001
 
-# The first question may take this long (seconds) even if the wait is shorter.
+# The first answer, and the place in the queue, may take this long (seconds) together even if the
+# wait is shorter.
 FIRST_ANSWER = 1.0
 # The last one is asked this long (seconds) before the wait is over, so that it can be answered. An
 # answer that is fresher than this needs no other one.
@@ -66,7 +67,8 @@ async def wait_for_grant(
     or returns without a grant after a wait, the claim may still be held or queued: the caller
     cancels it, unless nothing was asked.
     """
-    deadline = monotonic() + wait
+    began = monotonic()
+    deadline = began + wait
     busy: Busy | None = None
     if wait <= 0 or not backend.listening(claim.name):
         first = max(wait, FIRST_ANSWER)
@@ -82,13 +84,13 @@ async def wait_for_grant(
             if isinstance(reply, Grant):
                 return reply, False
             found_busy(reply)
-            if wait <= 0:
+            if monotonic() >= deadline:
                 return None, False
             busy = reply
     waiter = ThreadWaiter() if call.blocking else TaskWaiter()
     backend.enlist(claim, waiter)
     try:
-        return await _queue_for(call, backend, claim, deadline, waiter, busy, found_busy)
+        return await _queue_for(call, backend, claim, began, deadline, waiter, busy, found_busy)
     finally:
         backend.dismiss(claim.name, claim.token)
 
@@ -97,6 +99,7 @@ async def _queue_for(
     call: Call,
     backend: BaseLockBackend,
     claim: Claim,
+    began: float,
     deadline: float,
     waiter: ThreadWaiter | TaskWaiter,
     busy: Busy | None,
@@ -105,19 +108,21 @@ async def _queue_for(
     absent_since: float | None = None
     asked_again = False
     last_look = deadline - LAST_LOOK
-    patience = FIRST_ANSWER
+    answer_by = max(deadline + TOLERANCE, began + FIRST_ANSWER)
     while True:
         asked_at = monotonic()
         try:
-            reply = await _ask(call, backend, claim, deadline, patience)
+            reply = await _ask(call, backend, claim, deadline, answer_by)
         except LockUnavailable as error:
+            is_waited_for = busy or absent_since or not error.asked
             asked_again |= error.asked
             absent_since = absent_since or asked_at
             now = monotonic()
-            if busy and absent_since == asked_at > deadline - LAST_LOOK / 2 and now >= deadline:
+            was_asked_late = absent_since == asked_at > deadline - LAST_LOOK / 2
+            if busy and was_asked_late and now >= deadline:
                 # It answered a moment ago: it is not blamed for a question asked so late.
                 return None, asked_again
-            given_up_at = absent_since + backend.config.patience
+            given_up_at = absent_since + (backend.config.patience if is_waited_for else 0.0)
             if now >= min(deadline, given_up_at):
                 error.asked = asked_again or busy is not None
                 raise
@@ -130,7 +135,7 @@ async def _queue_for(
             found_busy(busy)
             look_at = _next_look(busy, asked_at, last_look, deadline)
         turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
-        patience = TOLERANCE
+        answer_by = deadline + TOLERANCE
         if turn is None and asked_at >= last_look and deadline - monotonic() < TOO_LATE:
             turn = await _notified(call, waiter, deadline - monotonic())
         grant = _as_grant(backend, claim, turn, busy)
@@ -141,17 +146,15 @@ async def _queue_for(
 
 
 async def _ask(
-    call: Call, backend: BaseLockBackend, claim: Claim, deadline: float, patience: float
+    call: Call, backend: BaseLockBackend, claim: Claim, deadline: float, answer_by: float
 ) -> Grant | Busy:
-    """Keep the place in the queue until the deadline, or get the grant.
-
-    ``patience``: how many seconds the answer may take even if the wait is over sooner.
-    """
+    """Keep the place in the queue until the deadline, or get the grant."""
     if not backend.listening(claim.name):
         left = max(deadline - monotonic(), SHORTEST_STAY)
         await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
-    left = max(deadline - monotonic(), SHORTEST_STAY)
-    stay, within = min(left, LONGEST_STAY), max(left + TOLERANCE, patience)
+    now = monotonic()
+    left = max(deadline - now, SHORTEST_STAY)
+    stay, within = min(left, LONGEST_STAY), max(left + TOLERANCE, answer_by - now)
     if call.blocking:
         return backend.acquire(claim, stay, within)
     return await backend.aacquire(claim, stay, within)

@@ -9,7 +9,7 @@ from .. import events
 from ..backends.base import TICK, Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
-from ..exceptions import LockError, LockLost
+from ..exceptions import LockError, LockLost, LockUnavailable
 from ..local.registry import LATE, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..twins import both
@@ -99,8 +99,11 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
         (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
-    except BaseException:
-        hold.not_answered(call, length)
+    except BaseException as error:
+        if isinstance(error, LockUnavailable) and not error.asked:
+            hold.not_sent(call)
+        else:
+            hold.not_answered(call, length)
         raise
     if ends is not None:
         hold.answered(call, ends, older)

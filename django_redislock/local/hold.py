@@ -256,6 +256,11 @@ class LocalHold:
             self._ends.pop(who, None)
         self._set_due()
 
+    def not_sent(self, who: object) -> None:
+        """The request of ``who`` never left, and changes nothing."""
+        self._ends.pop(who, None)
+        self._set_due()
+
     def _set_due(self) -> None:
         now, ends = monotonic(), min(list(self._ends.values()))
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):

@@ -163,9 +163,9 @@ def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use
     tried: list[str] = []
     release = backend.release
 
-    def trying(name: str, token: str) -> bool:
+    def trying(name: str, token: str, within: float | None = None) -> bool:
         tried.append(name)
-        return release(name, token)
+        return release(name, token, within)
 
     monkeypatch.setattr(backend, "release", trying)
     handles = [lock(name, lease=600) for name in "ab"]

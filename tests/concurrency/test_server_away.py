@@ -128,6 +128,21 @@ def test_listing_extending_and_detaching_are_refused_at_once(server: EmbeddedSer
     wait_until(lambda: not is_open())
 
 
+@pytest.mark.parametrize("verb", ["extend", "detach"])
+def test_a_shorter_lease_that_was_not_sent_is_not_believed(
+    server: EmbeddedServer, verb: str
+) -> None:
+    held = lock("a", lease=60)
+    held.acquire()
+    with frozen(server.pid):
+        find_out()
+        with pytest.raises(LockUnavailable):
+            held.extend(1) if verb == "extend" else held.detach(lease=1)
+        assert held.remaining() > 10
+    wait_until(lambda: not is_open())
+    held.release()
+
+
 def test_a_release_is_made_in_the_background(server: EmbeddedServer) -> None:
     held = lock("a", lease=300)
     held.acquire()
