@@ -24,6 +24,7 @@ FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to 
 # These share a browser, a site, a Cluster or Celery's workers, which take seconds to start: one
 # process runs the whole file or folder.
 TOGETHER = (
+    "tests/browser/test_example.py",
     "tests/browser/",
     "tests/example/test_site.py",
     "tests/tasks/test_celery.py",
