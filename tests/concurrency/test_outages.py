@@ -12,6 +12,7 @@ import time
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.local.registry import registry
 from django_redislock.local.shutdown import release_all
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
@@ -200,6 +201,21 @@ def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, us
     for name in ("a", "b"):
         with lock(name, wait=30):
             pass
+
+
+def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(proxy, place, use):
+    """As in a process that ends, from Python 3.12 on: it tried again until its patience was over."""
+    use(proxy.url, prefix=place.prefix)
+    with lock("warm"):
+        pass
+    proxy.refuse()
+    proxy.cut()
+    with pytest.raises(LockUnavailable):
+        lock("a").acquire(wait=0)
+    with no_thread_can_start():
+        registry.sweep()
+        assert not registry.interrupted
+    proxy.accept()
 
 
 def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypatch):
