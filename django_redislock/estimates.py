@@ -6,6 +6,7 @@ They come from a copy of the figures in this process: nothing here asks the serv
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,15 +29,15 @@ def estimated_wait(
     """Seconds until the turn of an attempt; None while nobody knows how long such locks are held.
 
     ``position``: its place in the queue, from 1 on. The copy of the figures is refreshed in the
-    background: an answer may be some seconds old, and the first one of a process is None.
+    background when somebody asks. An answer comes from a copy of the last five minutes; the first
+    one of a process, and the first one after a longer pause, is None.
     """
     if backend.meter is None:
         return None
-    if backend.medians.is_due(family):
-        try:
+    if backend.medians.claim_refresh(family):
+        # Where no thread can start, what is known already will do.
+        with suppress(NoThread):
             background.later((backend, None), partial(_refresh, backend), 0.0, at_end=False)
-        except NoThread:
-            return None
     median = backend.medians.find(family)
     if median is None:
         return None

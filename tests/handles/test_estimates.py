@@ -9,6 +9,7 @@ import pytest
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy
+from django_redislock.clock import monotonic
 from django_redislock.estimates import estimated_wait, retry_in, spread
 from django_redislock.figures import medians
 from django_redislock.figures.meter import Batch
@@ -98,6 +99,17 @@ def test_a_copy_is_read_anew_when_it_is_old(using, busy_order, monkeypatch):
     assert refused(busy_order, using).estimated_wait < 1 < before
 
 
+def test_what_is_older_than_five_minutes_is_not_told(using, busy_order, monkeypatch):
+    learn(busy_order, using)
+    monkeypatch.setattr(medians, "monotonic", lambda: monotonic() + 299)
+    assert refused(busy_order, using).estimated_wait is not None
+    assert background.flush(30)
+    monkeypatch.setattr(medians, "monotonic", lambda: monotonic() + 299 + 7200)
+    assert refused(busy_order, using).estimated_wait is None
+    assert background.flush(30)
+    assert refused(busy_order, using).estimated_wait is not None
+
+
 def test_several_share_a_name_and_readers_all_come_at_once(using):
     backend = lock_backends[using]
     were_held(60.0, "api", using)
@@ -146,10 +158,21 @@ def test_where_no_thread_can_be_started_nothing_is_known(using, monkeypatch):
     background.end(30)  # the job that was put down is left to nobody else
 
 
+def test_where_no_thread_can_be_started_what_was_read_is_told(using, busy_order, monkeypatch):
+    learn(busy_order, using)
+    backend = lock_backends[using]
+    monkeypatch.setattr(medians, "REFRESH_EVERY", 0.0)
+    end_our_threads(monkeypatch)
+    with no_thread_can_start() as attempts:
+        assert estimated_wait(backend, "order:*", 1, 1) is not None
+    assert attempts
+    background.end(30)
+
+
 def test_a_process_asks_for_so_many_families_at_the_most(using):
     copy = medians.Medians()
-    assert all(copy.is_due(f"family {number}") for number in range(MOST_FAMILIES))
-    assert not copy.is_due("one more")
+    assert all(copy.claim_refresh(f"family {number}") for number in range(MOST_FAMILIES))
+    assert not copy.claim_refresh("one more")
     assert len(copy.families) == MOST_FAMILIES
 
 
