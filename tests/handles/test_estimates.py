@@ -199,6 +199,21 @@ def test_a_handle_knows_its_place_while_it_waits(using):
     assert handle.position == 2
 
 
+def test_a_place_is_over_with_the_grant_also_after_the_release(using):
+    handle, first = lock("a", using=using, wait=30), lock("a", using=using)
+    first.acquire()
+    waiting = threading.Thread(target=handle.acquire)
+    waiting.start()
+    wait_until(lambda: handle.position == 1)
+    first.release()
+    waiting.join()
+    handle.release()
+    assert (handle.position, handle.estimated_wait) == (None, None)
+    with lock("a", using=using):
+        assert not handle.acquire(wait=0)
+        assert handle.position == 1, "another attempt"
+
+
 def test_after_a_wait_the_error_has_the_place_that_it_had(using):
     hold("a", using)
     queue("a", using)
