@@ -21,6 +21,11 @@ __all__ = ["estimated_wait", "retry_in", "spread"]
 
 # Refused clients are sent away for up to this share longer, so that they do not return together.
 SPREAD = 0.2
+# They are sent away for this long at the most (seconds), before that is added: where the wait is
+# estimated; and where only the lease is known, which may be long while its holder is mostly done
+# much sooner.
+LONGEST_ESTIMATE = 3600.0
+LONGEST_GUESS = 60.0
 
 
 def estimated_wait(
@@ -49,9 +54,12 @@ def retry_in(busy: Busy, estimate: float | None) -> float:
     """Seconds after which another attempt is worth it, not the same for all that were refused.
 
     Without an estimate it is what is left of the lease in the way; or, where the hold has lasted
-    longer than that already, as long again as it has lasted.
+    longer than that already, as long again as it has lasted; but a minute at the most. An estimate
+    counts up to an hour.
     """
-    return spread(max(busy.retry_in, busy.held_for) if estimate is None else estimate)
+    if estimate is None:
+        return spread(min(max(busy.retry_in, busy.held_for), LONGEST_GUESS))
+    return spread(min(estimate, LONGEST_ESTIMATE))
 
 
 def spread(seconds: float) -> float:

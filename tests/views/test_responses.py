@@ -112,20 +112,6 @@ def test_retry_after_is_in_whole_seconds(seconds: float | None, header: int) -> 
     assert retry_after(refused(retry_after=seconds)) == header
 
 
-@pytest.mark.parametrize(("estimate", "longest"), [(None, 60), (7000.0, 3600)])
-def test_what_is_too_long_is_bounded_and_not_the_same_for_all(
-    estimate: float | None, longest: int
-) -> None:
-    error = refused(retry_after=7200.0, estimated_wait=estimate)
-    headers = {retry_after(error) for _ in range(50)}
-    assert len(headers) > 1
-    assert longest <= min(headers) <= max(headers) <= longest * 1.2
-
-
-def test_an_estimated_wait_is_not_cut_to_that_of_a_guess() -> None:
-    assert retry_after(refused(retry_after=1200.0, estimated_wait=1100.0)) == 1200
-
-
 @pytest.mark.parametrize(
     ("position", "estimate", "text"),
     [
