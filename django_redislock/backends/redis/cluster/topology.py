@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError
 
+from ..breaker import ignore
 from ..commands import pack
 from ..keys import BUCKETS
 from ..slots import SLOTS, Address, owners
@@ -30,8 +31,8 @@ class Topology:
 
     def __init__(self, source: ClusterSource) -> None:
         self.source = source
-        self.on_moved: Callable[[int], object] = _nobody_waits
-        self.on_absent: Callable[[Node], object] = _nobody_waits
+        self.on_moved: Callable[[int], object] = ignore
+        self.on_absent: Callable[[Node], object] = ignore
         self.forget()
 
     def forget(self) -> None:
@@ -111,7 +112,3 @@ class Topology:
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs
         return Address(str(kwargs["host"]), int(kwargs["port"]))
-
-
-def _nobody_waits(what: object) -> None:
-    """For whom it makes no difference."""
