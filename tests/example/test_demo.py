@@ -95,11 +95,13 @@ def test_the_end_of_the_visit_leaves_nothing(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    run = demo(*SMALL, "--port", str(port))
+    run = demo(*SMALL, "--port", str(port), REPORT_SECONDS="0.1")
     assert int(run.until(SERVING)[1]) == port
     redis_port = int(run.until(REDIS)[1])
     run.until("^Ctrl-C ends the demo.$")
     eventually(lambda: look(port)["held"], lambda: "there is no traffic")
+    status, _retry_after, answer = post(f"127.0.0.1:{port}", "/process/", {})
+    assert status == 200, f"the traffic is in the way of the page's report: {answer}"
     freeze_a_holder(port)
     processes = family(run.process.pid)
     assert sum("demo.servers" in name for name in processes.values()) >= 4, processes
