@@ -19,7 +19,7 @@ from example_project.settings import LOCKS
 from example_project.tickets import mishaps
 
 from .processes import eventually, family
-from .sites import pane, post, send, until
+from .sites import pane, post, send, sign_in, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -95,11 +95,14 @@ def test_a_frozen_holder_can_be_killed(site: Site) -> None:
 
 
 def test_a_holder_that_was_robbed_of_its_lock_goes_on_in_vain(site: Site) -> None:
-    strike(site, "release")
+    robbed = strike(site, "release")
 
     told = sold_out_of_five(site)
     assert told["lost"] == 1
     assert told["sold"] == 3
+    released = "/admin/django_redislock/lock/released/"
+    page = sign_in(f"http://127.0.0.1:{site.port}", site.password, released)
+    assert f"{robbed.fence[-6:]}. Reason: taken away on the page" in page
     assert set(news(site)[-3:]) == {"mishap", "relief", "refusal"}
 
 
