@@ -24,6 +24,7 @@ from ...exceptions import LockError, LockUnavailable, readable
 from ...process import NoThread
 
 __all__ = [
+    "NotAcknowledged",
     "ServerAway",
     "as_redis_error",
     "copy_of",
@@ -45,6 +46,16 @@ class ServerAway(RedisConnectionError):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.__cause__ = cause
+
+
+class NotAcknowledged(RedisError):
+    """Too few replicas have acknowledged a grant in time."""
+
+    def __init__(self, number: int, wanted: int) -> None:
+        super().__init__(
+            f"{number} of {wanted} replicas acknowledged it in time (OPTIONS['replicas']), so it "
+            "was given back."
+        )
 
 
 def is_absence(error: Exception) -> bool:
@@ -81,8 +92,13 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     ``where`` names the entry of the settings, ``at`` the address of the server.
     """
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
+    why = (
+        str(error)
+        if isinstance(error, NotAcknowledged)
+        else f"Redis ({where}) {happened(at, error)}"
+    )
     return LockUnavailable(
-        f"{what} cannot be had: Redis ({where}) {happened(at, error)}",
+        f"{what} cannot be had: {why}",
         name=name,
         asked=not isinstance(error, ServerAway),
     )

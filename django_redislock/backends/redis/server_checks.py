@@ -58,6 +58,7 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         *_first(_check_version(config, server) for server in servers),
         *_check_mode(config, source, servers[0]),
         *_first(_check_role(config, server) for server in servers),
+        *_check_replicas(config, servers[0]),
         *abilities,
         *clocks,
         *_first(_check_eviction(config, server) for server in servers),
@@ -130,6 +131,18 @@ def _check_role(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMes
             hint=f"Locks need the primary: name {primary}, the Sentinels that know it, or the "
             "Cluster.",
             id="locks.E006",
+        )
+
+
+def _check_replicas(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
+    wanted, there = config.options.get("replicas", 0), int(server.get("connected_slaves", 0))
+    if server.get("role") != "slave" and there < wanted:
+        yield Warning(
+            f"{_where(config)}['OPTIONS']['replicas'] is {wanted}, but the server has {there} "
+            f"replica{'' if there == 1 else 's'}: it grants no lock.",
+            hint=f"Connect {'a replica' if wanted - there == 1 else 'more replicas'}, or "
+            f"{'leave `replicas` out' if not there else f'write {there}'}.",
+            id="locks.W008",
         )
 
 
