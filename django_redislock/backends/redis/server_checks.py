@@ -9,12 +9,12 @@ from typing import Any
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.redis import RedisCache
 from django.core.checks import CheckMessage, Error, Warning
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .errors import happened
+from .errors import advice, happened, remedy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
@@ -43,13 +43,16 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), source, clients)]
     except (RedisError, OSError) as error:
-        named = config.location and f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+        named = (
+            f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+            if config.location
+            else f"CACHES[{config.cache!r}]"
+        )
         return [
             Warning(
-                f"Redis ({source.where}) {happened(source.at, error)}",
-                hint="The server answers, and refuses: correct user, password and database number "
-                f"in {named or f'CACHES[{config.cache!r}]'}."
-                if isinstance(error, (AuthenticationError, ResponseError))
+                f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",
+                hint=f"The server answers, and refuses: {correct} {named}."
+                if (correct := remedy(error))
                 else "Run this check where the server can be reached.",
                 id="locks.W001",
             )
