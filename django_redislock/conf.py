@@ -119,6 +119,12 @@ def _written(locks: Mapping[Any, Any], names: list[str]) -> str:
 
 def _read_entry(alias: str, entry: Any) -> LockConfig:
     where = f"LOCKS[{alias!r}]"
+    if isinstance(entry, str) and "://" in entry:
+        # It is not shown: it may have a password in it.
+        raise InvalidLockBackend(
+            f'{where} must be a dictionary: write {{"LOCATION": "{entry.partition("://")[0]}://..."'
+            "}."
+        )
     if not isinstance(entry, Mapping):
         raise InvalidLockBackend(
             f'{where} must be a dictionary such as {{"LEASE": 10}}, not {entry!r}.'
@@ -127,6 +133,11 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
     if unknown:
         near = suggestion(str(unknown[0]).upper(), _READERS)
         advice = f" Did you mean {near!r}?" if near else ""
+        if str(unknown[0]).upper() == "TIMEOUT":
+            advice = (
+                " Write LEASE (how long an unrenewed hold lives), WAIT (how long to wait for it), "
+                "or OPTIONS['socket_timeout']."
+            )
         raise InvalidLockBackend(
             f"{where} has an unknown entry {unknown[0]!r}. Write one of "
             f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS.{advice}"

@@ -143,7 +143,9 @@ def documented(**changed: Any) -> Callable[[F], F]:
         own = inspect.signature(function)
         taken = own.parameters["options"].annotation
         names = list(OPTIONS) if taken == "Unpack[LockOptions]" else _of_calls()
-        shown = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        # What is taken in any number is the options, and what is refused with a hint.
+        refused = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        shown = [one for one in own.parameters.values() if one.kind not in refused]
         shown += [
             inspect.Parameter(
                 name,

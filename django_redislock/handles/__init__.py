@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from ..conf import DEFAULT_LOCK_ALIAS
 from ..handler import lock_backends
@@ -27,7 +27,7 @@ def lock(name: Names, **options: Unpack[LockOptions]) -> MultiLock: ...
 
 
 @documented()
-def lock(name: str | Names, **options: Unpack[LockOptions]) -> Lock | MultiLock:
+def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Lock | MultiLock:
     """Make a handle on the lock of this name, or on the locks of several names together.
 
     Nothing is held before ``acquire()`` or ``with``. Times are in seconds or timedeltas; what is
@@ -36,6 +36,8 @@ def lock(name: str | Names, **options: Unpack[LockOptions]) -> Lock | MultiLock:
     Raises ``ValueError`` or ``TypeError`` for what makes no sense, ``InvalidLockBackend`` for a
     ``using`` that ``LOCKS`` does not have.
     """
+    if others:
+        raise TypeError("lock() takes options by name alone: write lease=5 or wait=5, say.")
     backend = lock_backends[options.pop("using", DEFAULT_LOCK_ALIAS)]
     what = None if "what" in options else caller(1)
     terms = Terms.of(backend.config, options, what)

@@ -32,6 +32,9 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def add_selectors(parser: CommandParser) -> None:
     parser.add_argument(
+        "names", nargs="*", metavar="GLOB", help="names to choose, as those of --name"
+    )
+    parser.add_argument(
         "--name",
         nargs="+",
         action="extend",
@@ -99,7 +102,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         (options["state"], options["state"]),
     ]
     return Criteria(
-        globs=_globs(options["name"]),
+        globs=_globs(options),
         host=host,
         pid=pid,
         older_than=None if older_than is None else length_of_time(str(older_than)),
@@ -110,7 +113,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
 def said(options: Mapping[str, Any]) -> str:
     """Which locks were asked for, in the words of the command line."""
     given = [
-        *(f"--name {name!r}" for name in _globs(options["name"])),
+        *(f"--name {name!r}" for name in _globs(options)),
         *(f"--{name.replace('_', '-')}" for name in FLAGS if options.get(name)),
         *(
             f"--{name.replace('_', '-')} {options[name]}"
@@ -152,8 +155,10 @@ def reasons(silent: Sequence[Silent]) -> list[str]:
     ]
 
 
-def _globs(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
+def _globs(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names; ``call_command`` may give one as a string."""
+    given = options["name"]
+    return (*options["names"], *((given,) if isinstance(given, str) else given or ()))
 
 
 def _host_and_pid(holder: str) -> tuple[str, int | None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.errors import unavailable
+from django_redislock.checks import check_backends
+from django_redislock.testing.servers import HOST, EmbeddedServer
+from tests.support.processes import frozen
 
 
 def in_thread() -> None:
@@ -67,6 +72,118 @@ def test_one_that_answers_and_refuses(settings: Any, redis_url: str) -> None:
     with pytest.raises(LockUnavailable, match="did not do what it was asked: ") as caught:
         in_thread()
     assert "running" not in str(caught.value)
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Of a server that answers every connection with these bytes and closes it; None: it hangs."""
+    with socket.create_server((HOST, 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    with client:
+                        client.recv(1000)
+                        client.sendall(request.param)
+
+        thread = threading.Thread(target=serve)
+        if request.param is not None:
+            thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        if request.param is not None:
+            thread.join()
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine, listed])
+@pytest.mark.parametrize(
+    ("port", "scheme", "words"),
+    [
+        (b"", "redis", "accepted the connection and closed it: is it a Redis server?"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "redis", "gave no answer of a Redis server: "),
+        (b"-ERR unknown\r\n", "rediss", "if this port does not, write redis://."),
+        # As Redis does, which waits for the end of what it takes for a line.
+        (None, "rediss", "if this port does not, write redis://."),
+    ],
+    indirect=["port"],
+)
+def test_a_server_that_is_not_what_the_location_says(
+    settings: Any, act: Callable[[], None], port: int, scheme: str, words: str
+) -> None:
+    entry = {"LOCATION": f"{scheme}://{HOST}:{port}/0", "OPTIONS": {"socket_timeout": 0.3}}
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(LockUnavailable) as caught:
+        act()
+    assert words in str(caught.value)
+    (message,) = check_backends(deploy=True)
+    assert words in message.msg
+
+
+@pytest.mark.parametrize("port", [None], indirect=True)
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (in_thread, "accepted the connection and gave no answer in time: it hangs"),
+        # Of theirs it is not known how far the connection had come.
+        (in_coroutine, "is it running, or does it hang?"),
+    ],
+)
+def test_a_server_that_hangs_from_the_beginning(
+    settings: Any, act: Callable[[], None], words: str, port: int
+) -> None:
+    entry = {"LOCATION": f"redis://{HOST}:{port}/0", "OPTIONS": {"socket_timeout": 0.3}}
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(LockUnavailable) as caught:
+        act()
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+def test_a_server_that_stops_to_answer_is_asked_for_no_start(
+    settings: Any, act: Callable[[], None]
+) -> None:
+    """Its connection is open already."""
+    with EmbeddedServer() as server:
+        entry = {"LOCATION": server.url, "OPTIONS": {"socket_timeout": 0.3}}
+        settings.LOCKS = {"default": entry}
+
+        async def take_twice() -> None:
+            async with lock("b"):
+                pass
+            with frozen(server.pid):
+                await lock("a").aacquire()
+
+        with pytest.raises(LockUnavailable, match="gave no answer in time: it hangs"):
+            if act is in_coroutine:
+                asyncio.run(take_twice())
+            else:
+                with lock("b"):
+                    pass
+                with frozen(server.pid):
+                    act()
+        lock_backends["default"].close()
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+def test_a_server_that_is_no_sentinel(
+    settings: Any, redis_url: str, act: Callable[[], None]
+) -> None:
+    address = redis_url.removeprefix("redis://").rpartition("/")[0]
+    settings.LOCKS = {"default": {"LOCATION": f"sentinel://{address}/main/1"}}
+    with pytest.raises(LockUnavailable, match=r"is no Sentinel\. Name the Sentinels"):
+        act()
+    (message,) = check_backends(deploy=True)
+    assert "is no Sentinel" in message.msg
+    assert "password" not in str(message.hint)
+
+
+def test_a_password_that_nobody_asks_for(settings: Any, redis_url: str) -> None:
+    settings.LOCKS = {"default": {"LOCATION": redis_url.replace("://", "://:secret@")}}
+    (message,) = check_backends(deploy=True)
+    assert message.id == "locks.W001"
+    assert "asks for no password, and the settings give one: leave it out" in message.msg
+    assert "leave the password out of LOCKS['default']['LOCATION']" in str(message.hint)
 
 
 def test_a_certificate_that_is_not_trusted() -> None:

@@ -74,6 +74,8 @@ def test_nothing_to_say_of_locks_in_a_database_of_their_own():
         ({"default": {"WAIT": -1}}, "LOCKS['default']['WAIT']"),
         ({"default": {"LEESE": 1}}, "'LEESE'"),
         ({"default": "redis"}, "must be a dictionary such as {"),
+        ({"default": "redis://:secret@x/0"}, 'write {"LOCATION": "redis://..."}.'),
+        ({"default": {"TIMEOUT": 5}}, "Write LEASE (how long an unrenewed hold lives), WAIT"),
         ({"LEASE": 10, "WAIT": 2}, 'LOCKS = {"default": {"LEASE": 10, "WAIT": 2}}'),
         ({"LOCATION": "redis://:secret@x/0"}, 'LOCKS = {"default": {"LOCATION": ...}}'),
         ({"default": {"LEASEE": 10}}, "Did you mean 'LEASE'?"),
@@ -90,6 +92,7 @@ def test_a_wrong_entry_is_an_error_that_names_it(settings, server, locks, words)
     (message,) = check_backends(deploy=False)
     assert (message.id, message.level) == ("locks.E001", checks.ERROR)
     assert words in message.msg
+    assert "secret" not in message.msg
     assert ids(deploy=True) == [], "what the settings check has said is not said twice"
 
 

@@ -69,6 +69,7 @@ def test_options_may_stand_before_the_name_and_after_it(manage: CommandLine) -> 
         )
     assert (done.returncode, done.stdout) == (9, "")
     assert "after a wait of 0.1 s" in done.stderr
+    assert "Write --wait" not in done.stderr
 
 
 def test_the_lock_is_held_while_the_command_runs(manage: CommandLine) -> None:
@@ -102,6 +103,7 @@ def test_busy(manage: CommandLine, verbosity: int) -> None:
         done = manage.run("withlock", "a", "-v", verbosity, "--", "echo", "never")
     assert (done.returncode, done.stdout) == (75, "")
     assert ("held by sh -c work" in done.stderr) == bool(verbosity)
+    assert ("Write --wait 30 to wait for it." in done.stderr) == bool(verbosity)
 
 
 def test_it_waits_as_long_as_it_is_told(manage: CommandLine) -> None:
@@ -131,6 +133,12 @@ def test_a_command_that_is_not_there(manage: CommandLine) -> None:
     assert (done.returncode, done.stderr) == (127, "CommandError: no-such-command: not found\n")
     done = manage.run("withlock", "a", "--", "/no/such/command")
     assert done.returncode == 127
+
+
+def test_a_name_that_was_forgotten(manage: CommandLine) -> None:
+    done = manage.run("withlock", "--", "echo", "hi-there")
+    assert done.returncode == 127
+    assert "hi-there: not found (the lock is 'echo': the name comes before" in done.stderr
 
 
 @pytest.mark.parametrize("on_death", ["kill", "keep"])

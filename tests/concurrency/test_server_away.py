@@ -109,7 +109,7 @@ def test_the_error_says_what_the_server_did(server: EmbeddedServer) -> None:
         find_out()
         error = refused()
     assert error.__cause__ is not None
-    assert f"does not answer at 127.0.0.1:{server.port}" in str(error)
+    assert f"at 127.0.0.1:{server.port} accepted the connection and gave no answer" in str(error)
     assert error.name == "a"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import math
 import pickle
 import subprocess
@@ -26,6 +27,12 @@ from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.exceptions import InvalidLockBackend
 
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
+
+
+def test_an_option_without_its_name_is_refused():
+    with pytest.raises(TypeError, match="write lease=5 or wait=5"):
+        lock("a", 5)
+    assert list(inspect.signature(lock).parameters)[:2] == ["name", "using"]
 
 
 @pytest.mark.parametrize(

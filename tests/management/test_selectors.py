@@ -88,6 +88,17 @@ def test_older_than_counts_from_the_grant(monkeypatch: pytest.MonkeyPatch) -> No
     assert listed(older_than="5m") == ["old", "young"]
 
 
+def test_names_may_be_given_without_an_option() -> None:
+    tokens = {name: hold(name) for name in ("a:1", "a:2", "b", "c")}
+    wanted = ("a:*", "--using", "memory", "--name", "b")
+    lines = output_of("listlocks", *wanted, format="jsonl").splitlines()
+    assert sorted(json.loads(line)["name"] for line in lines) == ["a:1", "a:2", "b"]
+    output_of("clearlocks", "a:1", "--no-input")
+    assert [name for name, token in tokens.items() if is_held(name, token)] == ["a:2", "b", "c"]
+    with pytest.raises(CommandError, match="either --all"):
+        output_of("clearlocks", "a:2", "--all", "--no-input")
+
+
 @pytest.mark.parametrize("text", ["", "x", "10 minutes", "-5m", "1w"])
 def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(SystemExit) as caught:

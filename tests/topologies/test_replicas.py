@@ -19,6 +19,7 @@ from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wire.node import PING, Node
 from django_redislock.backends.redis.wire.replicated import ReplicatedNode
 from django_redislock.backends.redis.wire.replies import Replies
+from django_redislock.checks import check_backends
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import freeze, frozen, thaw, wait_until
@@ -113,7 +114,7 @@ def test_a_grant_waits_for_the_replica(pair: Pair, kind: str) -> None:
 def test_one_that_is_not_acknowledged_in_time_is_given_back(pair: Pair, kind: str) -> None:
     with frozen(pair.replica.pid):
         began = time.monotonic()
-        with pytest.raises(LockUnavailable, match="0 of 1 replicas have acknowledged"):
+        with pytest.raises(LockUnavailable, match="0 of 1 replicas acknowledged it in time"):
             attempt(kind, "a")
         assert time.monotonic() - began < 3
         settle()
@@ -268,6 +269,21 @@ def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:
     use(settings, pair, replicas=2)
     with pytest.raises(LockUnavailable, match="1 of 2 replicas"):
         lock("a").acquire(wait=0)
+
+
+def test_the_check_says_that_a_server_with_too_few_replicas_grants_nothing(
+    pair: Pair, settings: Any
+) -> None:
+    def warned() -> list[str]:
+        return [one.msg for one in check_backends(deploy=True) if one.id == "locks.W008"]
+
+    use(settings, pair)
+    assert warned() == []
+    use(settings, pair, replicas=2)
+    assert warned() == [
+        "LOCKS['default']['OPTIONS']['replicas'] is 2, but the server has 1 replica: it grants no "
+        "lock."
+    ]
 
 
 @pytest.mark.parametrize("replicas", [-1, 1.5, "1", True, None])

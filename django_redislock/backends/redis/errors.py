@@ -13,9 +13,11 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     ConnectionError as RedisConnectionError,
+    InvalidResponse,
     MovedError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
     TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
@@ -24,7 +26,10 @@ from ...exceptions import LockError, LockUnavailable, readable
 from ...process import NoThread
 
 __all__ = [
+    "NoAnswer",
+    "NotAcknowledged",
     "ServerAway",
+    "advice",
     "as_redis_error",
     "copy_of",
     "happened",
@@ -32,11 +37,25 @@ __all__ = [
     "is_worth_a_retry",
     "naming",
     "of_node",
+    "remedy",
     "unavailable",
 ]
 
 # How redis-py says that it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
+
+# How redis-py says that a connection was made, and that nothing came, or the end.
+_NO_ANSWER = re.compile("Timeout (reading|writing)")
+_CLOSED = re.compile("Connection closed by server|Error while reading from")
+
+# How OpenSSL says that the other side does not speak TLS.
+_WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
+
+SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
+
+# What servers reply to settings that are meant for others.
+_SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
+_ASKS_FOR_NONE = re.compile("called without any password configured")
 
 
 class ServerAway(RedisConnectionError):
@@ -45,6 +64,23 @@ class ServerAway(RedisConnectionError):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.__cause__ = cause
+
+
+class NoAnswer(RedisTimeoutError):
+    """A server with an open connection has not answered in time."""
+
+    def __init__(self, text: str = "The server did not answer in time.") -> None:
+        super().__init__(text)
+
+
+class NotAcknowledged(RedisError):
+    """Too few replicas have acknowledged a grant in time."""
+
+    def __init__(self, number: int, wanted: int) -> None:
+        super().__init__(
+            f"{number} of {wanted} replicas acknowledged it in time (OPTIONS['replicas']), so it "
+            "was given back."
+        )
 
 
 def is_absence(error: Exception) -> bool:
@@ -65,7 +101,7 @@ def is_worth_a_retry(error: Exception) -> bool:
 def as_redis_error(error: OSError) -> RedisError:
     """What redis-py makes of the errors of a socket."""
     if isinstance(error, TimeoutError):
-        return RedisTimeoutError("The server did not answer in time.")
+        return NoAnswer()
     return RedisConnectionError(f"The connection was cut: {error}")
 
 
@@ -81,8 +117,13 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     ``where`` names the entry of the settings, ``at`` the address of the server.
     """
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
+    why = (
+        str(error)
+        if isinstance(error, NotAcknowledged)
+        else f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
+    )
     return LockUnavailable(
-        f"{what} cannot be had: Redis ({where}) {happened(at, error)}",
+        f"{what} cannot be had: {why}",
         name=name,
         asked=not isinstance(error, ServerAway),
     )
@@ -100,10 +141,23 @@ def happened(at: str, error: Exception) -> str:
         )
     if isinstance(error, TryAgainError):
         return f"is moving these locks from one node to another, and has not finished: {said}"
-    if isinstance(error, AuthenticationError) or not isinstance(
-        error, (RedisConnectionError, RedisTimeoutError)
-    ):
-        return f"did not do what it was asked: {said}"
+    if _has_answered(error):
+        return _refused(at, error, said)
+    return _absent(at, error, said)
+
+
+def _absent(at: str, error: Exception, said: str) -> str:
+    """What a server did that has not answered."""
+    if _hangs(error):
+        return (
+            f"at {at} accepted the connection and gave no answer in time: it hangs, is overloaded "
+            f"or cut off. {said}"
+        )
+    if _CLOSED.match(said) and not _is_of_tls(error):
+        return (
+            f"at {at} accepted the connection and closed it: is it a Redis server? One that wants "
+            f"TLS needs rediss://. {said}"
+        )
     if failed := _NOT_CONNECTED.match(said):
         number, said = failed[1], failed[2].removesuffix(".")
         if number.startswith("-"):
@@ -112,7 +166,61 @@ def happened(at: str, error: Exception) -> str:
             said = os.strerror(int(number))
     if _is_of_tls(error):
         return f"cannot be connected to at {at}: {said}"
-    return f"does not answer at {at}; is it running? {said}"
+    asked = "is it running?"
+    if _timed_out(error) and not said.startswith("Timeout connecting"):
+        asked = "is it running, or does it hang?"
+    return f"does not answer at {at}; {asked} {said}"
+
+
+def _hangs(error: Exception) -> bool:
+    """Whether it is known that the server had accepted the connection that timed out."""
+    met = error.__cause__ if isinstance(error, ServerAway) else error
+    return isinstance(met, NoAnswer) or _NO_ANSWER.match(str(error)) is not None
+
+
+def _timed_out(error: Exception) -> bool:
+    return isinstance(
+        error.__cause__ if isinstance(error, ServerAway) else error, RedisTimeoutError
+    )
+
+
+def _has_answered(error: Exception) -> bool:
+    absent = (RedisConnectionError, RedisTimeoutError)
+    return isinstance(error, AuthenticationError) or not isinstance(error, absent)
+
+
+def _refused(at: str, error: Exception, said: str) -> str:
+    """What a server did that has answered."""
+    if isinstance(error, InvalidResponse):
+        return f"at {at} gave no answer of a Redis server: {said}"
+    if _SENTINEL_UNKNOWN.search(said):
+        return "is no Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
+    if _ASKS_FOR_NONE.search(said):
+        return f"at {at} asks for no password, and the settings give one: leave it out"
+    return f"did not do what it was asked: {said}"
+
+
+def advice(where: str, error: Exception) -> str:
+    """What else to say of an error where the location may ask for TLS in vain; mostly nothing.
+
+    A server that does not know TLS waits for more, so that the handshake ends by a time-out.
+    """
+    may_wait = "rediss://" in where and _timed_out(error) and not _hangs(error)
+    if may_wait or _WITHOUT_TLS.search(str(error)):
+        return f"{'' if str(error).endswith('.') else '.'} {SPEAKS_TLS}"
+    return ""
+
+
+def remedy(error: Exception) -> str:
+    """What to correct in the settings for a server that answers, and refuses; else empty."""
+    said = str(error)
+    if _SENTINEL_UNKNOWN.search(said):
+        return "correct the scheme or the addresses of the Sentinels in"
+    if _ASKS_FOR_NONE.search(said):
+        return "leave the password out of"
+    if isinstance(error, (AuthenticationError, ResponseError)):
+        return "correct user, password and database number in"
+    return ""
 
 
 def _is_of_tls(error: Exception) -> bool:

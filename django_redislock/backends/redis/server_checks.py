@@ -9,12 +9,12 @@ from typing import Any
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.redis import RedisCache
 from django.core.checks import CheckMessage, Error, Warning
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .errors import happened
+from .errors import advice, happened, remedy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
@@ -43,13 +43,16 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), source, clients)]
     except (RedisError, OSError) as error:
-        named = config.location and f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+        named = (
+            f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+            if config.location
+            else f"CACHES[{config.cache!r}]"
+        )
         return [
             Warning(
-                f"Redis ({source.where}) {happened(source.at, error)}",
-                hint="The server answers, and refuses: correct user, password and database number "
-                f"in {named or f'CACHES[{config.cache!r}]'}."
-                if isinstance(error, (AuthenticationError, ResponseError))
+                f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",
+                hint=f"The server answers, and refuses: {correct} {named}."
+                if (correct := remedy(error))
                 else "Run this check where the server can be reached.",
                 id="locks.W001",
             )
@@ -58,6 +61,7 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         *_first(_check_version(config, server) for server in servers),
         *_check_mode(config, source, servers[0]),
         *_first(_check_role(config, server) for server in servers),
+        *_check_replicas(config, servers[0]),
         *abilities,
         *clocks,
         *_first(_check_eviction(config, server) for server in servers),
@@ -130,6 +134,18 @@ def _check_role(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMes
             hint=f"Locks need the primary: name {primary}, the Sentinels that know it, or the "
             "Cluster.",
             id="locks.E006",
+        )
+
+
+def _check_replicas(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
+    wanted, there = config.options.get("replicas", 0), int(server.get("connected_slaves", 0))
+    if server.get("role") != "slave" and there < wanted:
+        yield Warning(
+            f"{_where(config)}['OPTIONS']['replicas'] is {wanted}, but the server has {there} "
+            f"replica{'' if there == 1 else 's'}: it grants no lock.",
+            hint=f"Connect {'a replica' if wanted - there == 1 else 'more replicas'}, or "
+            f"{'leave `replicas` out' if not there else f'write {there}'}.",
+            id="locks.W008",
         )
 
 

@@ -98,7 +98,9 @@ class Command(TerminalCommand):
 
     def handle(self, *, name: str, command: list[str], **options: Any) -> None:
         command = command[1:] if command[0] == "--" else command
-        child = Child(_executable(command), command, dies_with_us=options["on_death"] == "kill")
+        child = Child(
+            _executable(command, name), command, dies_with_us=options["on_death"] == "kill"
+        )
         held = self._handle(name, command, child, options)
         self._told = ""
         if self._is_on_the_command_line:
@@ -158,7 +160,10 @@ class Command(TerminalCommand):
         except LockNotAcquired as error:
             if options["verbosity"] == 0:
                 self._end(options["conflict_exit_code"])
-            raise CommandError(str(error), returncode=options["conflict_exit_code"]) from error
+            text = str(error)
+            if not options["wait"]:
+                text = f"{text} {_('Write --wait 30 to wait for it.')}"
+            raise CommandError(text, returncode=options["conflict_exit_code"]) from error
         except LockUnavailable as error:
             raise CommandError(str(error), returncode=UNAVAILABLE) from error
         except KeyboardInterrupt:
@@ -179,13 +184,21 @@ class Command(TerminalCommand):
         )
 
 
-def _executable(command: list[str]) -> str:
+def _executable(command: list[str], name: str) -> str:
+    """Where the command is. Raises ``CommandError``; ``name`` is what was read as the lock's."""
     found = shutil.which(command[0])
     if found is None:
         is_there = os.sep in command[0] and Path(command[0]).exists()
+        if is_there:
+            text = _("%(command)s: it cannot be executed")
+        elif shutil.which(name):  # a command was read as the name, which is missing
+            text = _(
+                "%(command)s: not found (the lock is '%(name)s': the name comes before the --)"
+            )
+        else:
+            text = _("%(command)s: not found")
         raise CommandError(
-            (_("%(command)s: it cannot be executed") if is_there else _("%(command)s: not found"))
-            % {"command": command[0]},
+            text % {"command": command[0], "name": name},
             returncode=CANNOT_BE_RUN if is_there else NOT_FOUND,
         )
     return found

@@ -16,7 +16,7 @@ from redis.exceptions import (
 )
 
 from ....process import process
-from ..errors import copy_of
+from ..errors import NoAnswer, copy_of
 from ..scripts import sent_again
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
@@ -253,13 +253,14 @@ class _SharedConnection:
             if request.future.done():
                 continue
             if request.deadline <= now:
-                request.fail(RedisTimeoutError("The server did not answer in time."))
+                timed_out = RedisTimeoutError("The server did not answer in time.")
+                request.fail(NoAnswer() if self._link else timed_out)
             else:
                 next_at = min(next_at, request.deadline)
         if self._link is not None and self._link.unanswered:
             silent_until = self._link.unanswered[0].sent_at + self._timeout
             if silent_until <= now:
-                self._link.end(RedisTimeoutError("The server did not answer in time."))
+                self._link.end(NoAnswer())
             else:
                 next_at = min(next_at, silent_until)
         if next_at < self._rings_at:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redis.exceptions import RedisError
-
 from ..commands import pack
+from ..errors import NotAcknowledged
 from ..sources.source import Source
 from .node import Node
 from .replies import Replies
 
-__all__ = ["NotAcknowledged", "ReplicatedNode"]
+__all__ = ["ReplicatedNode"]
 
 # The replicas have this long (seconds), or half of the time for an answer if that is less, so that
 # the server can still say how many have answered.
 WITHIN = 1.0
 # A server looks ten times a second which WAITs are over: its answer may come this late (seconds).
 LATE_BY = 0.12
-
-
-class NotAcknowledged(RedisError):
-    """Too few replicas have acknowledged a grant in time."""
 
 
 class ReplicatedNode(Node):
@@ -62,9 +57,7 @@ class ReplicatedNode(Node):
             raise number
         # The reply is the fence of a grant; a list says what is in its way.
         if number < self._replicas and not isinstance(reply, (list, Exception)):
-            raise NotAcknowledged(
-                f"{number} of {self._replicas} replicas have acknowledged the lock in time"
-            )
+            raise NotAcknowledged(number, self._replicas)
         return Replies([reply], again)
 
     def mend(self) -> None:
