@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def interrupt_at(step: int, files: tuple[str, ...], call: Callable[[], object]) 
     thread.start()
     thread.join()
     return passed
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """A socket that an interruption left half made is found here, and not by a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(params=["fresh", "idle", "new", "cut"])
