@@ -6,6 +6,7 @@ They come from a copy of the figures in this process: nothing here asks the serv
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ __all__ = ["estimated_wait", "retry_in", "spread"]
 
 # Refused clients are sent away for up to this share longer, so that they do not return together.
 SPREAD = 0.2
+# They are sent away for this long at the most (seconds), before that is added: where the wait is
+# estimated; and where only the lease is known, which may be long while its holder is mostly done
+# much sooner.
+LONGEST_ESTIMATE = 3600.0
+LONGEST_GUESS = 60.0
 
 
 def estimated_wait(
@@ -28,15 +34,15 @@ def estimated_wait(
     """Seconds until the turn of an attempt; None while nobody knows how long such locks are held.
 
     ``position``: its place in the queue, from 1 on. The copy of the figures is refreshed in the
-    background: an answer may be some seconds old, and the first one of a process is None.
+    background when somebody asks. An answer comes from a copy of the last five minutes; the first
+    one of a process, and the first one after a longer pause, is None.
     """
     if backend.meter is None:
         return None
-    if backend.medians.is_due(family):
-        try:
+    if backend.medians.claim_refresh(family):
+        # Where no thread can start, what is known already will do.
+        with suppress(NoThread):
             background.later((backend, None), partial(_refresh, backend), 0.0, at_end=False)
-        except NoThread:
-            return None
     median = backend.medians.find(family)
     if median is None:
         return None
@@ -48,9 +54,12 @@ def retry_in(busy: Busy, estimate: float | None) -> float:
     """Seconds after which another attempt is worth it, not the same for all that were refused.
 
     Without an estimate it is what is left of the lease in the way; or, where the hold has lasted
-    longer than that already, as long again as it has lasted.
+    longer than that already, as long again as it has lasted; but a minute at the most. An estimate
+    counts up to an hour.
     """
-    return spread(max(busy.retry_in, busy.held_for) if estimate is None else estimate)
+    if estimate is None:
+        return spread(min(max(busy.retry_in, busy.held_for), LONGEST_GUESS))
+    return spread(min(estimate, LONGEST_ESTIMATE))
 
 
 def spread(seconds: float) -> float:

@@ -32,7 +32,10 @@ async def attempted(
 
 
 async def released(call: Call, handle: Any, held: float | None) -> None:
-    """A hold was released after ``held`` seconds; None: it was that of another handle."""
+    """The last handle of a hold let go; ``held``: how many seconds the name is held in all.
+
+    None: the hold was that of another handle, by its token.
+    """
     if held is not None:
         count(handle.backend, Tally.was_released, handle.name, held)
     if lock_released.receivers:

@@ -49,8 +49,9 @@ class LockNotAcquired(LockError):
     ``holder`` tells who holds it, where that is known. ``position`` is the place in the queue that
     the attempt had, or would have had: 1 is next. ``estimated_wait`` is how many seconds such a
     place takes, by the holds of the last hour, and None while nothing is known of them.
-    ``retry_after`` is after how many seconds to try again: the estimate, or else what is left of
-    the lease in the way; and up to a fifth more, so that refused attempts do not return together.
+    ``retry_after`` is after how many seconds to try again: the estimate, up to an hour, or else
+    what is left of the lease in the way, up to a minute; and up to a fifth more, so that refused
+    attempts do not return together.
     """
 
     def __init__(

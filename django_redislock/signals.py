@@ -2,8 +2,8 @@
 
 Receivers get ``lock`` (the handle), and by signal:
 
-``lock_acquired``: ``waited`` (seconds). ``lock_released``: ``held`` (seconds,
-or None for the hold of another handle, by its token).
+``lock_acquired``: ``waited`` (seconds). ``lock_released``: ``held`` (how many seconds the name is
+held in all, which with ``min_hold`` goes on; or None for the hold of another handle, by its token).
 ``lock_contended``: ``holder`` (who held it when the attempt began to queue or gave up), ``waited``
 (seconds) and ``acquired`` (False when the attempt gave up).
 ``lock_lost``: ``reason`` (text). It is sent by the renewal thread or by whoever noticed first.

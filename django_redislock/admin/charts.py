@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from ..figures.tallies import BOUNDS, Tally
 from ..operations.formatting import brief
@@ -108,7 +109,7 @@ def wait_lines(tallies: Sequence[Tally]) -> WaitLines:
         )
     ]
     ticks = [
-        _tick(HEIGHT - HEIGHT * decade // decades, brief(BOUNDS[0] * 10**decade))
+        _tick(HEIGHT - HEIGHT * decade // decades, _whole(BOUNDS[0] * 10**decade))
         for decade in range(decades, -1, -1)
     ]
     median, p95 = (_line(path) for path in paths[:2])
@@ -133,6 +134,11 @@ def _points(ys: Sequence[int | None]) -> str:
 
 def _tick(y: int, text: str) -> Tick:
     return Tick(y, MARGIN + y + 4, text)
+
+
+def _whole(seconds: float) -> str:
+    """A power of ten in one unit, which is narrower than "1 min 40 s"."""
+    return _("%(count)d s") % {"count": round(seconds)} if seconds >= 1 else brief(seconds)
 
 
 def _short(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ __all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
 # What may stand in the path of an address as it is.
 UNQUOTED = "/~:@!$&'()*+,;="
 
+DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*){2,}")
+
 KIND_NAMES = {
     "mutex": gettext_lazy("mutex"),
     "semaphore": gettext_lazy("semaphore"),
@@ -43,6 +46,7 @@ class Row:
         self.line = line = Line.of(found)
         self.of_lease = _("of %(lease)s") % {"lease": line.lease} if line.lease else ""
         self.select = _("Select %(name)s") % {"name": line.name}
+        self.leading, self.what = _split(line.what)
         self.for_whom = for_whom(line.label)
         self.since, self.since_briefly = _in_full_and_briefly(line.since)
         self.kind = KIND_NAMES.get(kind_of(hold), "")
@@ -99,6 +103,16 @@ def _in_full_and_briefly(since: datetime | None) -> tuple[str, str]:
     full = f"{date_format(since, 'SHORT_DATE_FORMAT')} {since:%H:%M:%S}"
     today = since.date() == datetime.now(since.tzinfo).date()
     return full, f"{since:%H:%M:%S}" if today else full
+
+
+def _split(what: str) -> tuple[str, str]:
+    """The last two names of a dotted path and what leads to them, for which a list may be too
+    narrow; of anything else nothing leads.
+    """
+    if not DOTTED_PATH.fullmatch(what):
+        return "", what
+    leading, module, name = what.rsplit(".", 2)
+    return f"{leading}.", f"{module}.{name}"
 
 
 def for_whom(label: str) -> str:

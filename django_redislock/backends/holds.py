@@ -81,15 +81,16 @@ class Busy(NamedTuple):
 
 
 class Extension(NamedTuple):
-    """A hold whose lease is to end ``lease`` seconds from now, or ``at_least`` so.
+    """A hold whose lease is to end ``lease`` seconds from now.
 
-    ``detached``: no handle needs it any more, and listings show that.
+    ``renewal``: the work goes on. It never makes a lease shorter, and is sent also to a server that
+    has not been answering. ``detached``: no handle needs it any more, and listings show that.
     """
 
     name: str
     token: str
     lease: float
-    at_least: bool = False
+    renewal: bool = False
     detached: bool = False
 
 

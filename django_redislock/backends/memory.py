@@ -262,7 +262,7 @@ class MemoryLockBackend(BaseLockBackend):
         if held is None or held.until <= now:
             return None
         until = now + one.lease
-        held.until = max(held.until, until) if one.at_least else until
+        held.until = max(held.until, until) if one.renewal else until
         held.detached = held.detached or one.detached
         return held.until
 

@@ -12,16 +12,19 @@ __all__ = ["Medians"]
 
 # A copy is used for this long (seconds) before it is read anew.
 REFRESH_EVERY = 30.0
+# What is older (seconds) says nothing: nobody asked for a while, or the server was away.
+OLDEST = 300.0
 
 
 class Medians:
-    """The copy of one backend. It reads nothing itself: whoever uses it asks ``is_due``."""
+    """The copy of one backend. It reads nothing itself: whoever uses it calls ``claim_refresh``."""
 
     def __init__(self) -> None:
         self._medians: dict[str, float] = {}
         # Every family that was asked for; a dictionary, since it keeps its order.
         self._families: dict[str, None] = {}
-        self._read_at = -math.inf
+        self._claimed_at = -math.inf
+        self._put_at = -math.inf
 
     @property
     def families(self) -> Collection[str]:
@@ -29,19 +32,19 @@ class Medians:
         return list(self._families)
 
     def find(self, family: str) -> float | None:
-        """The median hold (seconds); None where nothing was read or nobody released one."""
-        return self._medians.get(family)
+        """The median hold (seconds); None where nobody released one, or the copy is too old."""
+        return self._medians.get(family) if monotonic() - self._put_at <= OLDEST else None
 
-    def is_due(self, family: str) -> bool:
-        """Whether the copy should be read now. True once; whoever is told so reads it."""
+    def claim_refresh(self, family: str) -> bool:
+        """Whether the caller should read the copy anew. True for one caller each time it is due."""
         is_new = family not in self._families
         if is_new and len(self._families) >= MOST_FAMILIES:
             return False
         now = monotonic()
-        if not is_new and now - self._read_at < REFRESH_EVERY:
+        if not is_new and now - self._claimed_at < REFRESH_EVERY:
             return False
         self._families[family] = None
-        self._read_at = now
+        self._claimed_at = now
         return True
 
     def put(self, slots: Sequence[Slot]) -> None:
@@ -53,3 +56,4 @@ class Medians:
         self._medians = {
             family: tally.hold(0.5) for family, tally in whole.items() if any(tally.holds)
         }
+        self._put_at = monotonic()

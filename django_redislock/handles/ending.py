@@ -55,9 +55,10 @@ async def let_go(
 
 async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -> None:
     now = monotonic()
-    left = hold.keep_until - now
-    if left > 0:
-        ended = await _extended(call, hold, max(left, SHORTEST_LEASE), detached=True)
+    # How many seconds ``min_hold`` keeps the name held without a handle.
+    kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
+    if kept:
+        ended = await _extended(call, hold, kept, detached=True)
     elif call.blocking:
         ended = hold.backend.release(hold.name, hold.token, within)
     else:
@@ -65,11 +66,9 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     if not ended:
         raise _lost_at_end(handle, hold)
     registry.holds.pop(hold, None)
-    if left > 0:
-        return  # it is released when its lease ends
-    if hold.asked_again:
+    if hold.asked_again and not kept:
         take_back(hold, LATE)
-    await events.released(call, handle, now - hold.since)
+    await events.released(call, handle, now + kept - hold.since)
 
 
 def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:

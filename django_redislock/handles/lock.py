@@ -98,9 +98,10 @@ class Lock(OneNameHandle["Lock"]):
     def position(self) -> int | None:
         """Its place in the queue when it last asked: 1 is next. None where nothing is in its way.
 
-        An attempt that did not queue (``wait=0``) is told the place after the last one.
+        That is so before the first attempt, and once the last one was granted, also after its
+        release. An attempt that did not queue (``wait=0``) is told the place after the last one.
         """
-        return None if self._busy is None or self.held else self._busy.position
+        return None if self._busy is None or self.fence else self._busy.position
 
     @property
     def estimated_wait(self) -> float | None:

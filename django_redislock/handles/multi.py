@@ -16,6 +16,7 @@ from .base import Handle
 from .lock import Lock
 
 if TYPE_CHECKING:
+    from ..backends.base import Holder
     from ..local.hold import LocalHold, Need
     from ..twins import Call
     from .attempts import Share
@@ -36,7 +37,8 @@ class MultiLock(Handle["MultiLock"]):
         for lock in locks:
             lock._group = group
         self.wait = wait
-        self._failed: Lock | None = None
+        # The one that is being acquired, or was refused; the last one where all were granted.
+        self._asked = self.locks[0]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +59,21 @@ class MultiLock(Handle["MultiLock"]):
     def held(self) -> bool:
         """Whether every name is held, by the handles' own clocks."""
         return all(lock.held for lock in self.locks)
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who holds the name in its way; this handle while it holds them all."""
+        return self._asked.holder
+
+    @property
+    def position(self) -> int | None:
+        """Its place in the queue of the name in its way, as ``Lock.position``."""
+        return self._asked.position
+
+    @property
+    def estimated_wait(self) -> float | None:
+        """Seconds until its turn for the name in its way, as ``Lock.estimated_wait``."""
+        return self._asked.estimated_wait
 
     def remaining(self) -> float:
         """Seconds until the first lease ends, by the handles' own clocks."""
@@ -81,14 +98,14 @@ class MultiLock(Handle["MultiLock"]):
         until = deadline + TOLERANCE if patience > 0 else began + FIRST_ANSWER
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
-        self._failed = None
         # Each name has an attempt of its own; this one is for those that are held already.
         attempt = AttemptOnSeveral(call, partial(self._acquired_by, call))
         registry.attempts[attempt] = None
         try:
             for lock in self.locks:
-                if not await lock._acquire(call, max(0.0, deadline - monotonic())):
-                    self._failed = lock
+                self._asked = lock
+                acquired = await lock._acquire(call, max(0.0, deadline - monotonic()))
+                if not acquired:
                     break
         except GeneratorExit:
             raise  # nothing may be awaited any more
@@ -96,11 +113,11 @@ class MultiLock(Handle["MultiLock"]):
             await self._give_back(call, error, until)
             registry.attempts.pop(attempt, None)
             raise
-        if self._failed is not None:
+        if not acquired:
             await self._give_back(call, None, until)
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]
-        return self._failed is None
+        return acquired
 
     def _acquired_by(self, call: Call) -> list[tuple[LocalHold, Need]]:
         # Of this call alone: the next one may come before an interrupted one was finished.
@@ -139,7 +156,7 @@ class MultiLock(Handle["MultiLock"]):
         del registry.attempts[attempt]
 
     def busy_error(self, wait: float) -> LockNotAcquired:
-        return (self._failed or self.locks[0]).busy_error(wait)
+        return self._asked.busy_error(wait)
 
 
 async def _each(locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..clock import monotonic
+from ..exceptions import LockUnavailable
 from ..process import NoThread, process
 from .background import background
 
@@ -178,7 +180,10 @@ def until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> Non
     try:
         background.until_done(hold.server, tell, until)
     except NoThread:
-        tell()
+        # As at the end of a process. A server that does not answer is not asked again: the lease
+        # ends.
+        with suppress(LockUnavailable):
+            tell()
 
 
 registry = Registry()

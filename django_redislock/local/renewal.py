@@ -191,7 +191,7 @@ class Renewal:
         by_server: dict[Server, list[_Renewed]] = defaultdict(list)
         for hold in due:
             if (length := hold.next_length(now)) is not None:
-                extension = Extension(hold.name, hold.token, length, at_least=True)
+                extension = Extension(hold.name, hold.token, length, renewal=True)
                 # A renewal never makes a lease shorter.
                 request = object()
                 older = hold.expect(request, math.inf)

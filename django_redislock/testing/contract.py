@@ -125,7 +125,7 @@ class BackendContract(SharingContract):
     def test_a_renewal_does_not_make_a_lease_shorter(self, verbs: Verbs) -> None:
         claim = verbs.claim(lease=LONG)
         verbs.hold(claim)
-        (ends,) = verbs.extend(Extension("a", claim.token, SHORT, at_least=True))
+        (ends,) = verbs.extend(Extension("a", claim.token, SHORT, renewal=True))
         assert ends is not None
         assert ends > monotonic() + LONG / 2
 

@@ -15,7 +15,7 @@ from django.template.context import Context
 from django.template.loader import get_template
 from django.templatetags.static import static
 from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, ngettext
 
 from ..exceptions import LockNotAcquired
 
@@ -61,14 +61,22 @@ def try_later_page(
 
 
 def _queue_text(error: LockNotAcquired | None) -> str:
-    """The place in the queue and how long it takes; empty where nothing is known of that."""
+    """How many others were waiting and how long it takes; empty where nothing is known of that.
+
+    The request itself does not wait: it never did, or has left the queue.
+    """
     if error is None or error.position is None or error.estimated_wait is None:
         return ""
-    time = _rounded(error.estimated_wait)
-    if error.position == 1:
-        return _("Next in line, about %(time)s.") % {"time": time}
-    text = _("Number %(position)d in line, about %(time)s.")
-    return text % {"position": error.position, "time": time}
+    others, time = error.position - 1, _rounded(error.estimated_wait)
+    if not others:
+        # Those who came while it waited are not counted, so it does not say that nobody waits.
+        return _("It usually takes about %(time)s.") % {"time": time}
+    text = ngettext(
+        "%(count)d other was waiting already; it usually takes about %(time)s.",
+        "%(count)d others were waiting already; it usually takes about %(time)s.",
+        others,
+    )
+    return text % {"count": others, "time": time}
 
 
 def _rounded(seconds: float) -> str:

@@ -13,16 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from ..estimates import spread
 from ..exceptions import LockNotAcquired, LockUnavailable
 from .page import try_later_page
 
 __all__ = ["busy_response", "retry_after", "unavailable_response"]
 
-# A client is sent away for this long at the most (seconds): where the wait is estimated; and where
-# only the lease is known, which may be long while its holder is mostly done much sooner.
-LONGEST_ESTIMATE = 3600
-LONGEST_GUESS = 60
 # A server that is down is asked for again no sooner than this (seconds).
 UNAVAILABLE_RETRY_AFTER = 5
 
@@ -57,11 +52,7 @@ def unavailable_response(request: HttpRequest, error: LockUnavailable) -> HttpRe
 
 def retry_after(error: LockNotAcquired) -> int:
     """Whole seconds for the header ``Retry-After``."""
-    seconds = error.retry_after or 0.0
-    longest = LONGEST_GUESS if error.estimated_wait is None else LONGEST_ESTIMATE
-    if seconds > longest:
-        seconds = spread(longest)
-    return max(math.ceil(seconds), 1)
+    return max(math.ceil(error.retry_after or 0.0), 1)
 
 
 def _uses_rest_framework(request: object) -> bool:

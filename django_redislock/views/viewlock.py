@@ -210,7 +210,7 @@ def _outer_lock(request: Any, what: str) -> Lock | MultiLock | None:
     """
     if not hasattr(request, "method"):
         raise TypeError(
-            f"{what} got an {type(request).__name__} first: @locked_view decorates what gets a "
+            f"{what} got {type(request).__name__} first: @locked_view decorates what gets a "
             "request there. Write @locked(...) instead."
         )
     handle = getattr(request, "lock", None)

@@ -11,15 +11,19 @@ import threading
 import time
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from django_redislock import LockUnavailable, lock_backends
+from django_redislock.admin.references import address_of
 from django_redislock.backends.base import Hold
+from django_redislock.operations.audit import recorded
 
 from .answers import short_fence
 from .news import report
 
 MOMENT_WITHIN = 2.0  # seconds to wait for a holder that is charging a card
+FREE_FOR = 1.0  # seconds without a holder and a waiter, after which the lock counts as free
 
 _killed: set[str] = set()  # tokens of holders
 _frozen: set[int] = set()  # processes
@@ -31,9 +35,7 @@ class Impossible(Exception):
 
 def kill(name: str) -> None:
     """Kill the process that holds the lock. Raises Impossible and LockUnavailable."""
-    hold = _holder(name)
-    if hold is None or hold.holder.pid not in _frozen:
-        hold = _stopped(name)
+    hold = _frozen_holder(name) or _stopped(name)
     _frozen.discard(hold.holder.pid)
     _killed.add(hold.token)
     _signal(hold.holder.pid, signal.SIGKILL)
@@ -59,11 +61,38 @@ def thaw(name: str) -> None:
 
 
 def release(name: str) -> None:
-    """Take the lock from its holder, which goes on. Raises Impossible and LockUnavailable."""
-    hold = _charging(name)
-    if not lock_backends["default"].force_release(name, hold.token):
+    """Take the lock from its holder, which goes on unless it is frozen.
+
+    Raises Impossible and LockUnavailable.
+    """
+    hold = _frozen_holder(name) or _charging(name)
+    if not _release_by_force(hold):
         raise Impossible(_("The lock had another holder meanwhile. Try again."))
-    _report_mishap(_("The lock was taken from %(holder)s, which goes on."), hold)
+    if hold.holder.pid in _frozen:
+        text = _("The lock was taken from %(holder)s, which is frozen and does not know it yet.")
+    else:
+        text = _("The lock was taken from %(holder)s, which goes on.")
+    _report_mishap(text, hold)
+
+
+def _release_by_force(hold: Hold) -> bool:
+    """Release by force. The admin lists it under the first superuser, if there is one."""
+    backend = lock_backends["default"]
+
+    def release() -> bool:
+        return backend.force_release(hold.name, hold.token)
+
+    user = get_user_model().objects.filter(is_superuser=True).order_by("pk").first()
+    if user is None:
+        return release()
+    return recorded(
+        release,
+        user=user,
+        alias="default",
+        address=address_of("default", hold.name),
+        hold=hold,
+        reason=_("taken away on the page of the ticket office"),
+    )
 
 
 def state_of(hold: Hold) -> str:
@@ -76,6 +105,11 @@ def state_of(hold: Hold) -> str:
 def _holder(name: str) -> Hold | None:
     holds, _queue = lock_backends["default"].inspect(name)
     return holds[0] if holds else None
+
+
+def _frozen_holder(name: str) -> Hold | None:
+    hold = _holder(name)
+    return hold if hold is not None and hold.holder.pid in _frozen else None
 
 
 def _charging(name: str) -> Hold:
@@ -128,23 +162,35 @@ def _report_mishap(text: str, hold: Hold) -> None:
 
 
 def _report_successor(hold: Hold) -> None:
-    """Wait until the lock has another holder, one that runs, and tell who and when.
-
-    A frozen process may have waiters, too: each is given its turn, and loses it after a moment.
-    """
+    """Wait until somebody else holds the lock, and report who and when, or that it is free."""
     started = time.monotonic()
     try:
-        while now := _holder(hold.name):
-            if now.token != hold.token and now.holder.pid not in _frozen:
-                break
-            time.sleep(0.02)
+        successor = _successor(hold)
     except LockUnavailable:
         return
-    fields = {
-        "seconds": time.monotonic() - started,
-        "holder": _described(now) if now else _("nobody, for nobody waited"),
-    }
-    report("relief", _("After %(seconds).1f s the lock went to %(holder)s.") % fields)
+    if successor is None:
+        report("relief", _("The lock is free: nobody waited."))
+        return
+    text = _("After %(seconds).1f s the lock went to %(holder)s.")
+    fields = {"seconds": time.monotonic() - started, "holder": _described(successor)}
+    report("relief", text % fields)
+
+
+def _successor(hold: Hold) -> Hold | None:
+    """The next holder that runs, or None once nobody has held the lock or waited for ``FREE_FOR``.
+
+    Between the end of a lease and the turn of the first waiter the lock has no holder either. A
+    frozen process may have waiters, too: each is given its turn, and loses it after a moment.
+    """
+    deadline = time.monotonic() + FREE_FOR
+    while time.monotonic() < deadline:
+        holds, queue = lock_backends["default"].inspect(hold.name)
+        if holds and holds[0].token != hold.token and holds[0].holder.pid not in _frozen:
+            return holds[0]
+        if holds or queue:
+            deadline = time.monotonic() + FREE_FOR
+        time.sleep(0.02)
+    return None
 
 
 def _described(hold: Hold) -> str:

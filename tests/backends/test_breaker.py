@@ -141,6 +141,49 @@ def test_it_is_told_to_those_who_wait_when_the_server_is_back(node: Node, proxy:
     wait_until(lambda: "back" in told)
 
 
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level("INFO", "django_redislock")
+    return caplog
+
+
+def test_the_log_says_how_long_it_was_away(
+    node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
+) -> None:
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    wait_until(lambda: "Requests are refused meanwhile" in log.text)
+    assert "is back" not in log.text
+    proxy.pass_through()
+    wait_until(lambda: "Redis (here" in log.text and "is back after " in log.text)
+
+
+def test_also_where_it_was_not_the_probe_that_found_out(
+    node: Node, proxy: Proxy, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Breaker, "_is_answered", lambda *_: False)
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    wait_until(lambda: "Requests are refused meanwhile" in log.text)
+    proxy.pass_through()
+    node.exchange((PING,), urgent=True)
+    wait_until(lambda: "is back after " in log.text)
+
+
+def test_what_is_not_probed_any_more_is_not_said_to_be_back(
+    node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
+) -> None:
+    proxy.black_hole()
+    times_out(node)
+    times_out(node)
+    wait_until(lambda: "Requests are refused meanwhile" in log.text)
+    node.close()
+    wait_until(lambda: PROBE not in our_threads())
+    assert "is back" not in log.text
+
+
 def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
     other = node_at(f"{proxy.url[:-1]}7?protocol=3")
     assert other.breaker is node.breaker

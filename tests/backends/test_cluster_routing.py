@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from redis.connection import ConnectionPool
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -14,10 +15,12 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
+from django_redislock.backends.redis.sources.source import ClusterSource
 from django_redislock.backends.redis.wire.driver import error_of
 
 ASKED = Address("here", 7000)
@@ -42,6 +45,18 @@ def test_the_texts_of_scripts_are_not_taken_for_keys() -> None:
 def test_what_has_no_key_goes_along_with_what_follows_it() -> None:
     time, index = pack("TIME"), pack("ZCARD", bucket_keys("lock", 5).listed)
     assert buckets_of([time, index, time, time]) == [5, 5, 0, 0]
+
+
+def test_callbacks_may_be_set_after_nodes_were_made() -> None:
+    source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
+    topology = Topology(source)
+    node = topology.node_at(ASKED)
+    topology.owners[3] = node
+    called: list[object] = []
+    topology.on_look_again = topology.on_absent = called.append
+    node.on_absent(node)
+    node.on_back(node)
+    assert called == [node, 3]
 
 
 @pytest.mark.parametrize(

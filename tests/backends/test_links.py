@@ -173,14 +173,6 @@ class TestTimeLimits:
             node.exchange([PING, pack("BLPOP", "nothing", 30)], 0.2)
         assert 0.2 <= time.monotonic() - began < 5
 
-    def test_connecting_is_part_of_it(self) -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
-            node = node_at(f"redis://127.0.0.1:{silent.getsockname()[1]}", protocol=3)
-            began = time.monotonic()
-            with pytest.raises(RedisTimeoutError):
-                node.exchange([PING], 0.2)
-            assert time.monotonic() - began < 4
-
     def test_who_waits_for_a_connection_waits_no_longer(self, node: Node) -> None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]
         with pytest.raises(RedisTimeoutError, match="32 connections"):

@@ -77,7 +77,7 @@ class BusyPageTests(BrowserTestCase):
         assert self.browser.execute_script(over) == 0
         self.picture(name)
 
-    def test_it_says_the_place_in_the_queue_and_a_long_time_in_minutes(self) -> None:
+    def test_it_says_how_many_were_waiting_and_a_long_time_in_minutes(self) -> None:
         long = Tally()
         long.was_released(1200.0)
         backend = lock_backends["memory"]
@@ -88,7 +88,8 @@ class BusyPageTests(BrowserTestCase):
             queue("report")
             self.one("a").click()
             self.until(lambda: "minutes" in self.text("[role=timer]"))
-            assert self.text("#queue") == "Number 2 in line, about 40 min."
+            told = "1 other was waiting already; it usually takes about 40 min."
+            assert self.text("#queue") == told
             for width, height in ((1280, 800), (390, 844)):
                 self.size(width, height)
                 assert violations(self.browser) == []

@@ -27,6 +27,14 @@ const row = document.querySelector("#result_list tbody tr:nth-child(4)");
 return arguments[0].map((part) => row.querySelector(`.redislock-${part}`))
     .map((cell) => cell.getBoundingClientRect().top);
 """
+# What stands on more than one line at the top of the page: the title, or one of its buttons.
+BROKEN = """
+const tops = [...document.querySelectorAll(".object-tools li")]
+    .map((item) => item.getBoundingClientRect().top);
+const range = document.createRange();
+range.selectNodeContents(document.querySelector("#content h1"));
+return range.getClientRects().length > 1 || new Set(tops).size > 1;
+"""
 LONG = 200
 
 
@@ -47,6 +55,24 @@ class DensityTests(BrowserTestCase):
         self.size(1280, 800)
         self.log_in()
         assert self.browser.execute_script(SEEN) >= 12
+
+    def test_a_laptop_with_the_sidebar_breaks_no_line(self) -> None:
+        self.fill()
+        self.size(1280, 800)
+        self.log_in()
+        assert self.browser.execute_script(BROKEN) is False
+        heights = {
+            self.one(f"#result_list tbody tr:nth-child({number})").rect["height"]
+            for number in (3, 4)
+        }
+        assert len(heights) == 1, "the one with a waiter is as high as the others"
+        assert max(heights) <= 40, "two lines"
+        holder = "#result_list tbody tr .redislock-holder bdi"
+        script = "return getComputedStyle(document.querySelector(arguments[0])).fontSize"
+        assert self.browser.execute_script(script, f"{holder} .redislock-leading") == "0px"
+        self.size(1920, 800)
+        assert self.browser.execute_script(script, f"{holder} .redislock-leading") != "0px"
+        assert self.text(holder) == "shop.views.checkout"
 
     def test_a_phone_shows_a_card_for_each_lock(self) -> None:
         self.fill()

@@ -52,3 +52,16 @@ def test_a_replica_whose_clock_is_wrong(use: Callable[..., Any], tmp_path: Path)
             client.config_set("slave-announce-port", 1)
         use("", entry={"LOCATION": primary.url})
         assert warnings() == []
+
+
+def test_a_replica_of_a_server_at_a_unix_socket(use: Callable[..., Any], tmp_path: Path) -> None:
+    replica, clock = server_with_clock(tmp_path)
+    path = tmp_path / "redis.sock"
+    with EmbeddedServer(args=["--unixsocket", str(path)]) as primary:
+        replica.args = ("--replicaof", HOST, str(primary.port))
+        with replica, Redis.from_url(primary.url) as client:
+            wait_until(lambda: client.info("replication")["connected_slaves"] == 1)
+            clock.shift(-5)
+            use("", entry={"LOCATION": f"unix://{path}"})
+            (text,) = warnings()
+            assert f"5.0 s ahead of that of its replica {HOST}:{replica.port}" in text

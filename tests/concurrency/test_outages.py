@@ -12,10 +12,12 @@ import time
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.local.registry import registry
+from django_redislock.local.renewal import renewal
 from django_redislock.local.shutdown import release_all
 from tests.concurrency import jobs
 from tests.support.processes import wait_until
-from tests.support.threads import no_thread_can_start
+from tests.support.threads import end_our_threads, no_thread_can_start
 
 # For how long (seconds) those who queue wait for a server that went away.
 PATIENCE = 25.0
@@ -202,6 +204,27 @@ def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, us
             pass
 
 
+def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(
+    proxy, place, use, monkeypatch
+):
+    """As in a process that ends, from Python 3.12 on: it was tried until patience was over."""
+    use(proxy.url, prefix=place.prefix)
+    end_our_threads(monkeypatch)
+    proxy.refuse()
+    proxy.cut()
+    with monkeypatch.context() as patch:
+        # The process ends before its threads get so far.
+        patch.setattr(renewal, "finish", lambda attempt: setattr(attempt, "failed", True))
+        patch.setattr(renewal, "_mend", lambda now: None)
+        with pytest.raises(LockUnavailable):
+            lock("a").acquire(wait=0)
+        assert registry.interrupted
+        with no_thread_can_start():
+            registry.sweep()
+        assert not registry.interrupted
+    proxy.accept()
+
+
 def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypatch):
     """Else it would wait for as many time-outs as it has holds."""
     asked: list[str] = []
@@ -231,7 +254,7 @@ def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started():
 TERMINATED = """
 import os, signal
 from django_redislock.local import shutdown
-from tests.support.threads import no_thread_can_start
+from tests.support.threads import end_our_threads, no_thread_can_start
 
 shutdown.release_at_end()
 try:

@@ -89,10 +89,10 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
     sent, shortened = threading.Event(), threading.Event()
 
     def slow_renewal(extensions):
-        if sent.is_set() and extensions[0].at_least:
+        if sent.is_set() and extensions[0].renewal:
             raise LockUnavailable("only one renewal is looked at here")
         ends = extend(extensions)
-        if extensions[0].at_least:
+        if extensions[0].renewal:
             sent.set()
             shortened.wait(20)
         return ends

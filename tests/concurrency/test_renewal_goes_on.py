@@ -42,7 +42,7 @@ def test_an_extension_that_fails_during_a_renewal_does_not_end_it(place, monkeyp
     renewing, failed = threading.Event(), threading.Event()
 
     def failing(extensions):
-        if not extensions[0].at_least:
+        if not extensions[0].renewal:
             raise LockUnavailable("no answer")
         if not failed.is_set():
             renewing.set()

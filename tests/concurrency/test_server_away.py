@@ -157,7 +157,8 @@ def test_a_release_is_made_in_the_background(server: EmbeddedServer) -> None:
 def test_a_renewal_is_not_refused(server: EmbeddedServer) -> None:
     backend = lock_backends["default"]
     with lock("a", lease=60, renew=False) as held:
-        renewals = [Extension("a", held.token, 90, at_least=True)]
+        other = Extension("b", "its token", 90)
+        renewals = [other, Extension("a", held.token, 90, renewal=True)]
         answers: list[Any] = []
         thread = threading.Thread(target=lambda: answers.extend(backend.extend(renewals)))
         with frozen(server.pid):
@@ -166,7 +167,8 @@ def test_a_renewal_is_not_refused(server: EmbeddedServer) -> None:
             refused()
             assert thread.is_alive()
         thread.join()
-        assert answers[0] > time.monotonic() + 60
+        assert answers[0] is None
+        assert answers[1] > time.monotonic() + 60
 
 
 def test_a_hold_lives_on_when_the_server_comes_back_within_its_lease(

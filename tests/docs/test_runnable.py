@@ -11,6 +11,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -50,10 +52,12 @@ def test_marks_are_spelled_right() -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
 @pytest.mark.django_db
-def test_a_page_runs_from_top_to_bottom(page: Any) -> None:
-    names: dict[str, Any] = {"__name__": "example"}
+def test_a_page_runs_from_top_to_bottom(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A module, so that settings can name what it defines.
+    example = ModuleType("example")
+    monkeypatch.setitem(sys.modules, example.__name__, example)
     for block in runnable(page):
-        run(block, names)
+        run(block, vars(example))
 
 
 @pytest.mark.parametrize("block", SETTINGS, ids=str)

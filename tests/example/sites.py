@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from http.cookiejar import CookieJar
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import Request, build_opener
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 from example_project.demo.sales import look
 from example_project.demo.site import Site
@@ -58,6 +59,23 @@ def until(site: Site, condition: Callable[[Any], object]) -> Any:
         return shown if condition(shown) else None
 
     return eventually(find, lambda: str(look(site.port)))
+
+
+def sign_in(address: str, password: str, path: str = "/admin/") -> str:
+    """Sign in to the admin as a browser does; return the page at ``path``."""
+    cookies = CookieJar()
+    browser = build_opener(HTTPCookieProcessor(cookies))
+    browser.open(f"{address}/admin/login/").close()
+    token = next(cookie.value for cookie in cookies if cookie.name == "csrftoken")
+    form = {
+        "username": "admin",
+        "password": password,
+        "csrfmiddlewaretoken": token,
+        "next": path,
+    }
+    with browser.open(f"{address}/admin/login/", urlencode(form).encode()) as response:
+        page: str = response.read().decode()
+    return page
 
 
 class Posts:

@@ -8,9 +8,6 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from http.cookiejar import CookieJar
-from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, build_opener
 
 import psycopg
 import pytest
@@ -20,6 +17,7 @@ from example_project.demo.sales import look
 from example_project.tickets.buyers import post
 
 from .processes import ROOT, SMALL, Demo, assert_nothing_is_left, eventually, family
+from .sites import sign_in
 
 StartDemo = Callable[..., Demo]
 
@@ -95,11 +93,13 @@ def test_the_end_of_the_visit_leaves_nothing(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    run = demo(*SMALL, "--port", str(port))
+    run = demo(*SMALL, "--port", str(port), REPORT_SECONDS="0.1")
     assert int(run.until(SERVING)[1]) == port
     redis_port = int(run.until(REDIS)[1])
     run.until("^Ctrl-C ends the demo.$")
     eventually(lambda: look(port)["held"], lambda: "there is no traffic")
+    status, _retry_after, answer = post(f"127.0.0.1:{port}", "/process/", {})
+    assert status == 200, f"the traffic is in the way of the page's report: {answer}"
     freeze_a_holder(port)
     processes = family(run.process.pid)
     assert sum("demo.servers" in name for name in processes.values()) >= 4, processes
@@ -157,23 +157,6 @@ def test_a_visit_on_another_port_when_the_first_is_taken(demo: StartDemo) -> Non
         assert not address.endswith(f":{port}")
         password = run.until("user admin, password (.+)$")[1]
         assert "Log out" in sign_in(address, password)
-
-
-def sign_in(address: str, password: str) -> str:
-    """Sign in to the admin as a browser does; return the page that follows."""
-    cookies = CookieJar()
-    browser = build_opener(HTTPCookieProcessor(cookies))
-    browser.open(f"{address}/admin/login/").close()
-    token = next(cookie.value for cookie in cookies if cookie.name == "csrftoken")
-    form = {
-        "username": "admin",
-        "password": password,
-        "csrfmiddlewaretoken": token,
-        "next": "/admin/",
-    }
-    with browser.open(f"{address}/admin/login/", urlencode(form).encode()) as response:
-        page: str = response.read().decode()
-    return page
 
 
 @pytest.fixture

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
-from django_redislock import LockError, lock
+from django_redislock import LockError, lock, lock_backends
+from django_redislock.backends.base import Hold, Waiting
 from django_redislock.testing import override_locks
 from django_redislock.testing.servers import EmbeddedServer
 from example_project.demo.sales import look
 from example_project.demo.site import Site
 from example_project.settings import LOCKS
+from example_project.tickets import mishaps
 
 from .processes import eventually, family
-from .sites import pane, post, send, until
+from .sites import pane, post, send, sign_in, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -92,12 +95,47 @@ def test_a_frozen_holder_can_be_killed(site: Site) -> None:
 
 
 def test_a_holder_that_was_robbed_of_its_lock_goes_on_in_vain(site: Site) -> None:
-    strike(site, "release")
+    robbed = strike(site, "release")
 
     told = sold_out_of_five(site)
     assert told["lost"] == 1
     assert told["sold"] == 3
+    released = "/admin/django_redislock/lock/released/"
+    page = sign_in(f"http://127.0.0.1:{site.port}", site.password, released)
+    assert f"{robbed.fence[-6:]}. Reason: taken away on the page" in page
     assert set(news(site)[-3:]) == {"mishap", "relief", "refusal"}
+
+
+def test_a_frozen_holder_that_is_robbed_does_not_know_it_yet(site: Site) -> None:
+    strike(site, "freeze")
+    assert happen(site, "release")[0] == 200
+
+    robbed = next(one["text"] for one in look(site.port)["news"] if one["kind"] == "mishap")
+    assert robbed.endswith("which is frozen and does not know it yet.")
+    assert happen(site, "thaw")[0] == 200
+    assert sold_out_of_five(site)["lost"] >= 1
+
+
+def test_the_next_holder_is_looked_for_while_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a lease that ran out nobody holds the lock until the first waiter has its turn."""
+    reports: list[str] = []
+    monkeypatch.setattr(mishaps, "report", lambda _kind, text: reports.append(text))
+    with override_locks(), lock("sale"):
+        backend = lock_backends["default"]
+        (robbed,), _queue = backend.inspect("sale")
+        following = replace(robbed, token="another", fence=robbed.fence + 1)
+        waiter = Waiting("another", 1, robbed.since, robbed.holder)
+        seen: list[tuple[list[Hold], list[Waiting]]]
+        seen = [([robbed], [waiter]), ([], [waiter]), ([], [waiter]), ([following], [])]
+        monkeypatch.setattr(backend, "inspect", lambda _name: seen.pop(0) if seen else ([], []))
+
+        mishaps._report_successor(robbed)
+        assert re.fullmatch(r"After \d\.\d s the lock went to .+, fence .+\.", reports[0])
+        mishaps._report_successor(robbed)
+
+    assert reports[1:] == ["The lock is free: nobody waited."]
 
 
 def test_where_there_is_nobody_to_harm_it_says_so(site: Site) -> None:

@@ -11,7 +11,7 @@ import pytest
 from django_redislock import Lock, LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.functions.decorator import locked
 from django_redislock.local.registry import registry
-from django_redislock.signals import lock_lost
+from django_redislock.signals import lock_lost, lock_released
 
 
 def remaining(name: str, alias: str) -> float:
@@ -125,3 +125,25 @@ def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(
         assert report() == "done"
     assert 10 < remaining("report", "memory") <= 20
     assert "no answer" in caplog.text
+
+
+def test_it_is_counted_and_told_for_as_long_as_the_name_stays_held(alias: str) -> None:
+    told: list[tuple[Any, bool]] = []
+
+    def note(held: float | None, **named: Any) -> None:
+        told.append((held, remaining("kept", alias) > 20))
+
+    @locked("kept", using=alias, min_hold=30)
+    def report() -> None: ...
+
+    lock_released.connect(note)
+    try:
+        report()
+    finally:
+        lock_released.disconnect(note)
+    assert told == [(pytest.approx(30, abs=0.001), True)]
+    meter = lock_backends[alias].meter
+    assert meter is not None
+    tally = meter.take().tallies["kept"]
+    assert (tally.acquired, sum(tally.holds)) == (1, 1)
+    assert tally.hold(0.5) == pytest.approx(30, rel=0.3), "in its bucket"

@@ -1,4 +1,4 @@
-"""What a refused or waiting attempt knows: its place in the queue, and how long that takes."""
+"""Estimates of how long it takes until an attempt that was refused has its turn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy
+from django_redislock.clock import monotonic
 from django_redislock.estimates import estimated_wait, retry_in, spread
 from django_redislock.figures import medians
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import MOST_FAMILIES, Tally
 from django_redislock.local.background import background
 from tests.management.holds import hold, queue
-from tests.support.processes import wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start
 
 TWENTY_MINUTES = 1200.0
@@ -98,6 +98,17 @@ def test_a_copy_is_read_anew_when_it_is_old(using, busy_order, monkeypatch):
     assert refused(busy_order, using).estimated_wait < 1 < before
 
 
+def test_what_is_older_than_five_minutes_is_not_told(using, busy_order, monkeypatch):
+    learn(busy_order, using)
+    monkeypatch.setattr(medians, "monotonic", lambda: monotonic() + 299)
+    assert refused(busy_order, using).estimated_wait is not None
+    assert background.flush(30)
+    monkeypatch.setattr(medians, "monotonic", lambda: monotonic() + 299 + 7200)
+    assert refused(busy_order, using).estimated_wait is None
+    assert background.flush(30)
+    assert refused(busy_order, using).estimated_wait is not None
+
+
 def test_several_share_a_name_and_readers_all_come_at_once(using):
     backend = lock_backends[using]
     were_held(60.0, "api", using)
@@ -117,10 +128,28 @@ def test_without_figures_it_is_the_lease_that_is_left(using):
     assert 25 < error.retry_after <= 36
 
 
+def busy_for(seconds: float, *, held_for: float = 0.0) -> Busy:
+    return Busy(seconds, seconds, 0.0, 1, lambda: (None, held_for))
+
+
 def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease():
-    busy = Busy(8.0, 8.0, 0.0, 1, lambda: (None, 900.0))
-    assert 900 <= retry_in(busy, None) <= 1080
-    assert 40 <= retry_in(busy, 40.0) <= 48
+    assert 40 <= retry_in(busy_for(8.0, held_for=40.0), None) <= 48
+    assert 20 <= retry_in(busy_for(8.0, held_for=40.0), 20.0) <= 24
+
+
+@pytest.mark.parametrize(
+    ("estimate", "longest"), [(None, 60), (0.5, 0.5), (1200.0, 1200), (7000.0, 3600)]
+)
+def test_what_is_too_long_is_bounded_and_not_the_same_for_all(estimate, longest):
+    """For a guess by the lease sooner than for an estimate."""
+    returns = {retry_in(busy_for(7200.0), estimate) for _ in range(50)}
+    assert len(returns) > 1
+    assert longest <= min(returns) <= max(returns) <= longest * 1.2
+
+
+def test_a_refused_attempt_is_not_sent_away_for_a_long_lease(using):
+    hold("a", using, lease=600)
+    assert 60 <= refused("a", using).retry_after <= 72
 
 
 def test_refused_attempts_do_not_come_back_together():
@@ -146,50 +175,29 @@ def test_where_no_thread_can_be_started_nothing_is_known(using, monkeypatch):
     background.end(30)  # the job that was put down is left to nobody else
 
 
+def test_where_no_thread_can_be_started_what_was_read_is_told(using, busy_order, monkeypatch):
+    learn(busy_order, using)
+    backend = lock_backends[using]
+    monkeypatch.setattr(medians, "REFRESH_EVERY", 0.0)
+    end_our_threads(monkeypatch)
+    with no_thread_can_start() as attempts:
+        assert estimated_wait(backend, "order:*", 1, 1) is not None
+    assert attempts
+    background.end(30)
+
+
 def test_a_process_asks_for_so_many_families_at_the_most(using):
     copy = medians.Medians()
-    assert all(copy.is_due(f"family {number}") for number in range(MOST_FAMILIES))
-    assert not copy.is_due("one more")
+    assert all(copy.claim_refresh(f"family {number}") for number in range(MOST_FAMILIES))
+    assert not copy.claim_refresh("one more")
     assert len(copy.families) == MOST_FAMILIES
 
 
-def test_a_handle_that_holds_has_no_place_in_the_queue(using):
-    handle = lock("a", using=using)
-    assert (handle.position, handle.estimated_wait) == (None, None)
-    with lock("a", using=using):
-        assert not handle.acquire(wait=0)
-        assert handle.position == 1
-    with handle:
-        assert (handle.position, handle.estimated_wait) == (None, None)
-    assert handle.position is None
-
-
-def test_a_handle_knows_its_place_while_it_waits(using):
-    hold("a", using)
-    queue("a", using)
-    handle = lock("a", using=using, wait=1.5)
-    waiting = threading.Thread(target=handle.acquire)
-    waiting.start()
-    wait_until(lambda: len(lock_backends[using].inspect("a")[1]) == 2)
-    wait_until(lambda: handle.position == 2)
-    waiting.join()
-    assert handle.position == 2
-
-
-def test_after_a_wait_the_error_has_the_place_that_it_had(using):
-    hold("a", using)
-    queue("a", using)
-    with pytest.raises(LockNotAcquired) as caught, lock("a", using=using, wait=0.2):
-        pass
-    assert caught.value.position == 2
-
-
-def test_a_lock_on_several_names_tells_of_the_one_that_was_busy(using):
-    hold("b", using)
-    queue("b", using)
-    with pytest.raises(LockNotAcquired) as caught, lock(["a", "b"], using=using, wait=0):
-        pass
-    assert (caught.value.name, caught.value.position) == ("b", 2)
+def test_a_lock_on_several_names_estimates_by_the_one_in_its_way(using, busy_order):
+    learn(busy_order, using)
+    handle = lock(["order:0", busy_order], using=using, wait=0)
+    assert not handle.acquire()
+    assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
 
 
 def test_an_outage_while_the_copy_is_read_harms_nobody(using, busy_order, monkeypatch):

@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from django_redislock import lock, locked, locked_view
-from django_redislock.exceptions import LockMisuse
+from django_redislock.exceptions import LockMisuse, LockNotAcquired
 from django_redislock.local import misuse
 
 
@@ -208,6 +208,11 @@ def test_a_handle_that_was_granted_may_be_asked_whether_it_is_there(name: Any) -
     assert held
     request: Any = RequestFactory().get("/")
     locked_view("v", using="memory")(lambda request: HttpResponse(bool(request.lock)))(request)
+
+
+def test_a_lock_on_several_names_that_was_refused_does_not_ask_itself_for_its_truth() -> None:
+    with lock("x"), pytest.raises(LockNotAcquired), lock(["x", "y"], wait=0):
+        pass
 
 
 @pytest.mark.parametrize("text", ["feed:{feed_id}", "feed:{0}", "feed:%s", "feed:%(id)d"])

@@ -104,7 +104,7 @@ class Overtaken:
         monkeypatch.setattr(backend, "extend", self.extend)
 
     def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        if not extensions[0].at_least:
+        if not extensions[0].renewal:
             assert self._renewed.wait(WITHIN)
             return self._extend(extensions)
         self._renewals += 1

@@ -208,9 +208,9 @@ class BackendsAgree(RuleBasedStateMachine):
         self.both(lambda side: side.backend.cancel(name, token, late))
 
     @rule(holds=st.lists(st.tuples(names, tokens), min_size=1, max_size=3), lease=leases,
-          at_least=st.booleans())  # fmt: skip
-    def extend(self, holds: list[tuple[str, str]], lease: float, at_least: bool) -> None:
-        extensions = [Extension(name, token, lease, at_least) for name, token in holds]
+          renewal=st.booleans())  # fmt: skip
+    def extend(self, holds: list[tuple[str, str]], lease: float, renewal: bool) -> None:
+        extensions = [Extension(name, token, lease, renewal) for name, token in holds]
         self.both(lambda side: [end is not None for end in side.backend.extend(extensions)])
 
     @rule(name=names, token=tokens)

@@ -70,6 +70,7 @@ def lose(name: str, using: str) -> None:
         held.release()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("using", [pytest.param("default", marks=pytest.mark.long), "memory"])
 @pytest.mark.parametrize("use", [hold, refuse, give_up, lose])
 def test_names_are_forgotten(use: Callable[[str, str], None], using: str) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from redis import Redis
+from redis.connection import ConnectionPool
 
 from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wire.node import PING, Node
 from django_redislock.backends.redis.wire.replicated import ReplicatedNode
+from django_redislock.backends.redis.wire.replies import Replies
 from django_redislock.checks import check_backends
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import HOST, EmbeddedServer
@@ -242,15 +246,32 @@ async def test_more_tasks_than_connections_take_turns(pair: Pair) -> None:
         assert len(client.client_list()) < 60
 
 
+@pytest.mark.parametrize(
+    ("within", "milliseconds"), [(None, 1000), (1.0, 500), (0.2, 80), (0.15, 30), (0.1, 1)]
+)
+def test_the_server_has_time_to_say_how_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, within: float | None, milliseconds: int
+) -> None:
+    """It looks ten times a second which WAITs are over."""
+    node = ReplicatedNode(Source(ConnectionPool(host=HOST, port=1), "a test"), 1)
+    sent: list[bytes] = []
+
+    def exchange(commands: Sequence[bytes], *args: object, **kwargs: object) -> Replies:
+        sent.append(commands[-1])
+        return Replies([1, 1], False)
+
+    monkeypatch.setattr(node._apart, "exchange", exchange)
+    node.exchange_claim([PING], within)
+    assert sent == [pack("WAIT", 1, milliseconds)]
+
+
 def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:
     use(settings, pair, replicas=2)
     with pytest.raises(LockUnavailable, match="1 of 2 replicas"):
         lock("a").acquire(wait=0)
 
 
-def test_the_check_says_that_a_server_with_too_few_replicas_grants_nothing(
-    pair: Pair, settings: Any
-) -> None:
+def test_the_check_warns_of_a_server_with_too_few_replicas(pair: Pair, settings: Any) -> None:
     def warned() -> list[str]:
         return [one.msg for one in check_backends(deploy=True) if one.id == "locks.W008"]
 

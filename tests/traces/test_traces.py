@@ -68,6 +68,14 @@ def test_times_are_those_of_the_wait_and_of_the_hold(sdk):
     assert 0.19 < held.end - held.start < 20
 
 
+def test_a_hold_that_outlives_its_handle_is_shown_until_that_let_go(sdk):
+    with sdk.trace(), lock("order:1", using="memory", min_hold=600):
+        pass
+    _wait, held = sdk.spans()
+    assert held.attributes["django_redislock.outcome"] == "released"
+    assert held.end <= time.time() + 0.01
+
+
 def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk):
     hold("order:1")
     with sdk.trace() as parent:

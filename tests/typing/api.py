@@ -36,6 +36,11 @@ def handles() -> None:
     lock("x", renew=False, max_hold=60, limit=3, token="t", label="l", what="w")
     lock("x", shared=True, reentrant=True, on_lost=print)
 
+    several = lock(["a", "b"])
+    assert_type(several.holder, Holder | None)
+    assert_type(several.position, int | None)
+    assert_type(several.estimated_wait, float | None)
+
     handle = lock("x")
     assert_type(handle.name, str)
     assert_type(handle.token, str)

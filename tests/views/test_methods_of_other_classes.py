@@ -143,6 +143,6 @@ def test_what_gets_no_request_first_is_refused() -> None:
         pass
 
     modeladmin = Admin()
-    with pytest.raises(TypeError, match=r"action got an Admin first.*a request.*@locked"):
+    with pytest.raises(TypeError, match=r"action got Admin first.*a request.*@locked"):
         action(modeladmin, request(), None)
     assert vars(modeladmin) == {}

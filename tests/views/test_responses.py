@@ -112,31 +112,18 @@ def test_retry_after_is_in_whole_seconds(seconds: float | None, header: int) -> 
     assert retry_after(refused(retry_after=seconds)) == header
 
 
-@pytest.mark.parametrize(("estimate", "longest"), [(None, 60), (7000.0, 3600)])
-def test_what_is_too_long_is_bounded_and_not_the_same_for_all(
-    estimate: float | None, longest: int
-) -> None:
-    error = refused(retry_after=7200.0, estimated_wait=estimate)
-    headers = {retry_after(error) for _ in range(50)}
-    assert len(headers) > 1
-    assert longest <= min(headers) <= max(headers) <= longest * 1.2
-
-
-def test_an_estimated_wait_is_not_cut_to_that_of_a_guess() -> None:
-    assert retry_after(refused(retry_after=1200.0, estimated_wait=1100.0)) == 1200
-
-
 @pytest.mark.parametrize(
     ("position", "estimate", "text"),
     [
-        (1, 38.2, "Next in line, about 39 s."),
-        (3, 1200.0, "Number 3 in line, about 20 min."),
-        (3, 0.02, "Number 3 in line, about 1 s."),
+        (1, 38.2, "It usually takes about 39 s."),
+        (2, 38.2, "1 other was waiting already; it usually takes about 39 s."),
+        (3, 1200.0, "2 others were waiting already; it usually takes about 20 min."),
+        (3, 0.02, "2 others were waiting already; it usually takes about 1 s."),
         (2, None, ""),
         (None, None, ""),
     ],
 )
-def test_a_person_is_told_the_place_in_the_queue_and_how_long_it_takes(
+def test_a_person_is_told_how_many_were_waiting_and_how_long_it_takes(
     position: int | None, estimate: float | None, text: str
 ) -> None:
     error = refused(position=position, estimated_wait=estimate, retry_after=41.0)
@@ -156,7 +143,7 @@ def test_the_projects_own_page_is_told_it_both_ways(settings: Any, tmp_path: Pat
     settings.TEMPLATES = templates(tmp_path)
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
     page = content(busy_response(request("GET", accept=BROWSER), 423, error))
-    assert page == "3|38.2|Number 3 in line, about 39 s."
+    assert page == "3|38.2|2 others were waiting already; it usually takes about 39 s."
 
 
 def test_a_long_time_is_shown_in_minutes() -> None:

@@ -114,10 +114,12 @@ class RedisLockBackend(Reaching):
         ends: Sequence[float | None] = []
         for start in range(0, len(extensions), BATCH):
             sent_at = monotonic()
-            calls = [self._extend(one) for one in extensions[start : start + BATCH]]
-            with self._naming(extensions[start].name):
-                # Renewals are never refused.
-                replies, _ = self.node.exchange(calls, within, urgent=extensions[0].at_least)
+            some = extensions[start : start + BATCH]
+            calls = [self._extend(one) for one in some]
+            with self._naming(some[0].name):
+                # Renewals are never refused, nor what travels with them.
+                urgent = any(one.renewal for one in some)
+                replies, _ = self.node.exchange(calls, within, urgent=urgent)
                 ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
         return ends
 
@@ -260,5 +262,5 @@ class RedisLockBackend(Reaching):
         return self._call(CANCEL, name, token, ms(late), int(unless_answered))
 
     def _extend(self, one: Extension) -> bytes:
-        args = ms(one.lease), int(one.at_least), int(one.detached)
+        args = ms(one.lease), int(one.renewal), int(one.detached)
         return self._call(EXTEND, one.name, one.token, *args)

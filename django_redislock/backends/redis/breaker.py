@@ -17,7 +17,7 @@ from ...clock import monotonic
 from ...process import NoThread, ServiceThread
 from .errors import ServerAway, copy_of, happened, is_absence
 
-__all__ = ["PROBE_WITHIN", "Breaker", "Probed", "breaker_of"]
+__all__ = ["PROBE_WITHIN", "Breaker", "ProbedNode", "breaker_of", "ignore"]
 
 logger = logging.getLogger("django_redislock")
 
@@ -25,7 +25,7 @@ logger = logging.getLogger("django_redislock")
 OPENS_AT = 2
 # A failure counts where it took this share of a second, or of the connection's time-out if that is
 # shorter. A refused connection costs nobody anything, so it opens nothing.
-COSTLY = 0.9
+COUNTS_FROM = 0.9
 
 # How long (seconds) a probe may take, and the pause after one that was not answered.
 PROBE_WITHIN = 1.0
@@ -34,7 +34,7 @@ PROBE_EVERY = 0.25
 LINGER = 30.0
 
 
-class Probed(Protocol):
+class ProbedNode(Protocol):
     """A node at the address of a breaker: a way to ask the server, and whom to tell of it."""
 
     where: str
@@ -60,8 +60,10 @@ class Breaker:
 
     def __init__(self) -> None:
         self.failures: deque[Exception] = deque(maxlen=OPENS_AT)
-        self._nodes: dict[weakref.ref[Probed], None] = {}
-        self._asked_at = 0.0
+        self._nodes: dict[weakref.ref[ProbedNode], None] = {}
+        # When anybody wanted something of the server, when the breaker opened, and when an answer
+        # closed it.
+        self._wanted_at = self._opened_at = self._answered_at = 0.0
         self._thread = ServiceThread("django_redislock-probe", self._serve, self.is_open)
 
     def reset(self) -> None:
@@ -69,7 +71,7 @@ class Breaker:
         self.failures.clear()
         self._thread.reset()
 
-    def serve(self, node: Probed) -> None:
+    def add(self, node: ProbedNode) -> None:
         """Probe the server by this node too, and tell it when the server is back."""
         nodes = self._nodes
         nodes[weakref.ref(node, lambda gone: nodes.pop(gone, None))] = None
@@ -83,11 +85,11 @@ class Breaker:
         now, failures = monotonic(), list(self.failures)
         if len(failures) < OPENS_AT:
             return
-        if now - self._asked_at > LINGER:
+        if now - self._wanted_at > LINGER:
             self.failures.clear()  # it was probed no more
             return
         if get_ident() not in ServiceThread.own:
-            self._asked_at = now
+            self._wanted_at = now
         try:
             self._thread.ensure()
         except NoThread:
@@ -99,44 +101,50 @@ class Breaker:
 
         ``timeout`` is the longest time (seconds) that the connection gives to the server.
         """
-        if took < COSTLY * min(timeout, 1.0) or not is_absence(error) or self.is_open():
+        if took < COUNTS_FROM * min(timeout, 1.0) or not is_absence(error) or self.is_open():
             return
-        self._asked_at = monotonic()
+        self._wanted_at = now = monotonic()
         # A copy has no traceback, which would keep alive all that the caller had.
         self.failures.extend([copy_of(error)] * (OPENS_AT if fresh else 1))
         if self.is_open():
+            self._opened_at = now
             with suppress(NoThread):
                 self._thread.ensure()
 
     def answered(self) -> None:
         """The server has answered."""
-        was_open = self.is_open()
-        self.failures.clear()
-        if was_open:
+        if self.is_open():
+            self._answered_at = monotonic()
+            self.failures.clear()
             self._tell_back()
+        else:
+            self.failures.clear()
 
     # The thread, which probes while the breaker is open.
 
     def _serve(self) -> None:
-        began, failures = monotonic(), list(self.failures)
+        failures = list(self.failures)
         for node in self._living()[:1]:
             what = happened(node.at, failures[-1]).rstrip(".") if failures else "did not answer"
             logger.warning("Redis (%s) %s. Requests are refused meanwhile.", node.where, what)
         while self.is_open():
             nodes = self._living()
-            if not nodes or monotonic() - self._asked_at > LINGER:
+            if not nodes or monotonic() - self._wanted_at > LINGER:
                 self.failures.clear()  # whoever asks next finds out
             elif self._is_answered(nodes[0]):
+                self._answered_at = monotonic()
                 self.failures.clear()
-                logger.info("Redis (%s) is back after %.1f s.", nodes[0].where, monotonic() - began)
             else:
                 for node in nodes:
                     node.on_absent(node)
                 time.sleep(PROBE_EVERY)
         # Also if a caller had closed it: that one may have been interrupted.
+        if (away := self._answered_at - self._opened_at) > 0:
+            for node in self._living()[:1]:
+                logger.info("Redis (%s) is back after %.1f s.", node.where, away)
         self._tell_back()
 
-    def _is_answered(self, node: Probed) -> bool:
+    def _is_answered(self, node: ProbedNode) -> bool:
         try:
             node.ping(PROBE_WITHIN)
         except (RedisError, OSError) as error:
@@ -147,7 +155,7 @@ class Breaker:
         for node in self._living():
             node.on_back(node)
 
-    def _living(self) -> list[Probed]:
+    def _living(self) -> list[ProbedNode]:
         return [node for ref in list(self._nodes) if (node := ref()) is not None]
 
 
@@ -157,3 +165,7 @@ _breakers: weakref.WeakValueDictionary[Hashable, Breaker] = weakref.WeakValueDic
 def breaker_of(server: Hashable) -> Breaker:
     """The only breaker of a server in this process, whatever aliases lead there."""
     return _breakers.get(server) or _breakers.setdefault(server, Breaker())
+
+
+def ignore(_: object) -> None:
+    """Do nothing: the callback of those who need none."""

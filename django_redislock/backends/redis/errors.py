@@ -59,7 +59,7 @@ _ASKS_FOR_NONE = re.compile("called without any password configured")
 
 
 class ServerAway(RedisConnectionError):
-    """The server has not answered before, so nothing was sent to it. ``cause`` is what it met."""
+    """Nothing was sent, because the server has not been answering. ``cause`` is its last error."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))

@@ -168,8 +168,8 @@ class Stage:
         if message.kind == "acquire":
             self._acquire(process, message, after)
         elif message.kind in ("renew", "extend"):
-            at_least = message.kind == "renew"
-            (ends,) = process.extend([Extension(name, token, length, at_least)])
+            renewal = message.kind == "renew"
+            (ends,) = process.extend([Extension(name, token, length, renewal)])
             hold = after.server.hold(message.name, message.token)
             before_hold = before.server.hold(message.name, message.token)
             if before_hold is None or before_hold.ends <= 0:

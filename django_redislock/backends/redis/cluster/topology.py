@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError
 
+from ..breaker import ignore
 from ..commands import pack
 from ..keys import BUCKETS
 from ..slots import SLOTS, Address, owners
@@ -24,14 +25,14 @@ class Topology:
     """The nodes by address, and the owner of each bucket.
 
     Each step is one operation that cannot be torn: any thread may take it, and be interrupted.
-    ``on_moved(bucket)`` is called when another node has a bucket, or when its node is back, and
-    ``on_absent(node)`` time and again while that is away.
+    ``on_look_again`` is called with a bucket when its waiters should look again: another node has
+    it, or its node is back. ``on_absent`` is called with a node time and again while it is away.
     """
 
     def __init__(self, source: ClusterSource) -> None:
         self.source = source
-        self.on_moved: Callable[[int], object] = _nobody_waits
-        self.on_absent: Callable[[Node], object] = _nobody_waits
+        self.on_look_again: Callable[[int], object] = ignore
+        self.on_absent: Callable[[Node], object] = ignore
         self.forget()
 
     def forget(self) -> None:
@@ -53,7 +54,7 @@ class Topology:
         node = self.nodes.get(address)
         if node is None:
             made = Node(self.source.node_at(*address))
-            made.on_back, made.on_absent = self._is_back, self.on_absent
+            made.on_back, made.on_absent = self._is_back, self._is_absent
             node = self.nodes.setdefault(address, made)
         return node
 
@@ -101,17 +102,16 @@ class Topology:
     def _give(self, bucket: int, node: Node | None) -> None:
         before, self.owners[bucket] = self.owners[bucket], node
         if before is not node and before is not None:
-            self.on_moved(bucket)
+            self.on_look_again(bucket)
 
     def _is_back(self, node: Node) -> None:
         for bucket, owner in enumerate(self.owners):
             if owner is node:
-                self.on_moved(bucket)
+                self.on_look_again(bucket)
+
+    def _is_absent(self, node: Node) -> None:
+        self.on_absent(node)
 
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs
         return Address(str(kwargs["host"]), int(kwargs["port"]))
-
-
-def _nobody_waits(what: object) -> None:
-    """For whom it makes no difference."""

@@ -49,14 +49,14 @@ class ClusterWakeups:
             _NodeWakeups,
             topology=cluster.topology,
             buckets=self._buckets,
-            unsubscribed=lambda tag: self.moved(self._buckets[tag]),
+            unsubscribed=lambda tag: self.look_again(self._buckets[tag]),
             waiters=waiters,
             prefix=prefix,
             grant_lease=grant_lease,
             return_turn=return_turn,
             on_lost=on_lost,
         )
-        cluster.topology.on_moved = self.moved
+        cluster.topology.on_look_again = self.look_again
         self._nodes: dict[Node, _NodeWakeups] = {}
         # The tags of the buckets of which it hears.
         self.ready = _Ready(self._nodes, cluster.topology, self._buckets)
@@ -112,8 +112,8 @@ class ClusterWakeups:
         """Ask one waiter of the name to look again at that time (monotonic)."""
         self._of_bucket(bucket_of(name)).watch(name, look_at, clock)
 
-    def moved(self, bucket: int) -> None:
-        """Another node has a bucket: who waits in it listens there from now on."""
+    def look_again(self, bucket: int) -> None:
+        """Let those who wait in a bucket look again, and listen at the node that has it now."""
         for wakeups in self._all():
             wakeups.ring()
         self._waiters.nudge_all(lambda name: bucket_of(name) == bucket)

@@ -152,10 +152,12 @@ class Source:
         made_by = self.pool.connection_class
         if isinstance(self.pool, SentinelConnectionPool):
             made_by = SSLConnection if issubclass(self._kind, SSLConnection) else Connection
+        elif issubclass(self._kind, UnixDomainSocketConnection):
+            made_by = Connection
         kwargs = {
             name: value
             for name, value in self.pool.connection_kwargs.items()
-            if name != "connection_pool"
+            if name not in {"connection_pool", "path"}
         }
         pool = ConnectionPool(**kwargs | {"connection_class": made_by, "host": host, "port": port})
         return Source(pool, self.where)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from redis._parsers.base import BaseParser
@@ -23,6 +24,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.retry import Retry
+
+from ....clock import monotonic
 
 __all__ = ["error_of", "open_socket"]
 
@@ -48,16 +51,18 @@ def error_of(text: str) -> Exception:
 def open_socket(
     connection: AbstractConnection, within: float, keep: Callable[[socket.socket], object]
 ) -> None:
-    """Connect, each step ``within`` seconds, and let ``keep`` have the socket."""
+    """Connect ``within`` seconds in all, and let ``keep`` have the socket.
+
+    Raises what redis-py raises, and ``OSError``. How long Sentinels and name servers take to
+    answer is counted, but not limited.
+    """
     settings: Any = connection
     settings.retry = Retry(NoBackoff(), 0)
     # The one of hiredis crashes the process when a signal handler raises inside of it.
     settings._command_packer = PythonRespSerializer(
         settings._buffer_cutoff, settings.encoder.encode
     )
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        own = getattr(settings, name)
-        setattr(settings, name, within if own is None else min(own, within))
+    _limit(connection, within)
     try:
         connection.connect()
         connected: socket.socket | None = connection._sock
@@ -69,3 +74,46 @@ def open_socket(
     except BaseException:
         connection.disconnect()
         raise
+
+
+def _limit(connection: AbstractConnection, within: float) -> None:
+    """Give a connection ``within`` seconds for all that it does from now on."""
+    limited: Any = connection
+    own = limited.socket_timeout, limited.socket_connect_timeout
+    limited.deadline = monotonic() + within
+    limited.__class__ = _limited(limited.__class__)
+    limited.socket_timeout, limited.socket_connect_timeout = own
+
+
+@cache
+def _limited(kind: type) -> type:
+    """The same class of connections, with that limit."""
+    return type(kind.__name__, (_Limited, kind), {})
+
+
+def _until_deadline(name: str) -> property:
+    """A time-out that ends with the deadline of a connection, if not before."""
+    own = f"_own_{name}"
+
+    def read(connection: Any) -> float:
+        left: float = connection.deadline - monotonic()
+        if left <= 0:
+            # An OSError, after which redis-py closes a socket that is not connected yet.
+            raise TimeoutError("The server did not answer in time.")
+        longest: float | None = getattr(connection, own)
+        return left if longest is None else min(left, longest)
+
+    return property(read, lambda connection, value: setattr(connection, own, value))
+
+
+class _Limited:
+    """Mixin that limits what redis-py does not: the time that all steps of connecting take."""
+
+    deadline: float
+    _sock: socket.socket
+    socket_timeout = _until_deadline("socket_timeout")
+    socket_connect_timeout = _until_deadline("socket_connect_timeout")
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        self._sock.settimeout(self.socket_timeout)
+        return super().read_response(*args, **kwargs)  # type: ignore[misc]

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
 from ....clock import monotonic
 from ....process import ServiceThread, process
+from ..breaker import ignore
 from ..commands import pack
 from ..errors import is_worth_a_retry
 from ..sources.source import Source
@@ -60,12 +61,12 @@ class Node:
         self.breaker = source.breaker
         self._failures = self.breaker.failures
         # Called with the node when its server answers again, and after each probe of the meantime.
-        self.on_back: Callable[[Node], object] = _nobody_waits
-        self.on_absent: Callable[[Node], object] = _nobody_waits
+        self.on_back: Callable[[Node], object] = ignore
+        self.on_absent: Callable[[Node], object] = ignore
         self.async_wire = AsyncWire(source)
         self.aexchange = self.aexchange_claim = self.async_wire.aexchange
         self._begin()
-        self.breaker.serve(self)
+        self.breaker.add(self)
 
     def _begin(self) -> None:
         self._links = dict.fromkeys(Link(self.source) for _ in range(AT_ONCE))
@@ -249,7 +250,3 @@ class Node:
         self.async_wire.forget()
         self.breaker.reset()
         self._begin()
-
-
-def _nobody_waits(node: Node) -> None:
-    """For whom it makes no difference."""

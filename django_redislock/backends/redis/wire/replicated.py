@@ -12,10 +12,11 @@ from .replies import Replies
 
 __all__ = ["ReplicatedNode"]
 
-# The replicas have this long (seconds), or this share of the time for an answer if that is less, so
-# that the server can still say how many have answered.
+# The replicas have this long (seconds), or half of the time for an answer if that is less, so that
+# the server can still say how many have answered.
 WITHIN = 1.0
-SHARE = 0.5
+# A server looks ten times a second which WAITs are over: its answer may come this late (seconds).
+LATE_BY = 0.12
 
 
 class ReplicatedNode(Node):
@@ -46,8 +47,9 @@ class ReplicatedNode(Node):
 
     def _with_wait(self, commands: Sequence[bytes], within: float | None) -> Sequence[bytes]:
         limit = self._timeout if within is None else min(within, self._timeout)
+        patience = min(WITHIN, limit / 2, limit - LATE_BY)
         # 0 would be for ever.
-        return *commands, pack("WAIT", self._replicas, int(1000 * min(WITHIN, SHARE * limit)) or 1)
+        return *commands, pack("WAIT", self._replicas, max(1, round(1000 * patience)))
 
     def _checked(self, answered: Replies) -> Replies:
         (reply, number), again = answered

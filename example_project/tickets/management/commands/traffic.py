@@ -90,12 +90,12 @@ def _work(stopped: threading.Event, failures: list[LockUnavailable]) -> None:
 
 
 def _buy(stopped: threading.Event) -> None:
-    with lock(f"event:{random.randint(1, 12)}", wait=WAIT, label=random.choice(BUYERS)):
+    with lock(f"seat:{random.randint(1, 12)}", wait=WAIT, label=random.choice(BUYERS)):
         stopped.wait(random.expovariate(2))
 
 
 def _report(stopped: threading.Event) -> None:
-    with lock("report", wait=2, lease=30, what="manage.py report"):
+    with lock("nightly-report", wait=2, lease=30, what="manage.py nightly_report"):
         stopped.wait(random.uniform(5, 20))
 
 

@@ -1,0 +1,51 @@
+"""The time that connecting takes."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from django_redislock.testing.servers import EmbeddedServer
+from tests.backends.nodes import PING, echo, node_at
+from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
+from tests.support.tls import TlsServer
+
+
+def test_it_is_part_of_the_time_for_an_exchange() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
+        node = node_at(f"redis://127.0.0.1:{silent.getsockname()[1]}", protocol=3)
+        began = time.monotonic()
+        with pytest.raises(RedisTimeoutError):
+            node.exchange([PING], 0.2)
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_all_its_steps_share_that_time(
+    request: pytest.FixtureRequest, own_server: EmbeddedServer, secure: bool
+) -> None:
+    """Each answer comes in time, but there are several before the one to a command."""
+    options: dict[str, Any] = {"protocol": 3, "client_name": "me"}
+    with Proxy(own_server.url) as proxy, ExitStack() as stack:
+        url = proxy.url
+        if secure:
+            tls = TlsServer(request.getfixturevalue("certificates"), proxy.port)
+            stack.enter_context(closing(tls))
+            url = f"rediss://127.0.0.1:{tls.port}"
+            options |= request.getfixturevalue("tls_options")
+        node = node_at(url, **options)
+        proxy.delay(0.9)
+        began = time.monotonic()
+        with pytest.raises(RedisTimeoutError):
+            node.exchange([PING], 1.0)
+        assert 1.0 <= time.monotonic() - began < 3
+        proxy.pass_through()
+        wait_until(lambda: not node.breaker.is_open())
+        assert echo(node, "again") == "again"
+        node.close()

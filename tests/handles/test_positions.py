@@ -1,0 +1,102 @@
+"""The place in the queue that a handle and its error tell, of one name and of several."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from django_redislock import LockNotAcquired, lock, lock_backends
+from tests.management.holds import hold, queue
+from tests.support.processes import wait_until
+
+
+def test_a_handle_that_holds_has_no_place_in_the_queue(using):
+    handle = lock("a", using=using)
+    assert (handle.position, handle.estimated_wait) == (None, None)
+    with lock("a", using=using):
+        assert not handle.acquire(wait=0)
+        assert handle.position == 1
+    with handle:
+        assert (handle.position, handle.estimated_wait) == (None, None)
+    assert handle.position is None
+
+
+def test_a_handle_knows_its_place_while_it_waits(using):
+    hold("a", using)
+    queue("a", using)
+    handle = lock("a", using=using, wait=1.5)
+    waiting = threading.Thread(target=handle.acquire)
+    waiting.start()
+    wait_until(lambda: len(lock_backends[using].inspect("a")[1]) == 2)
+    wait_until(lambda: handle.position == 2)
+    waiting.join()
+    assert handle.position == 2
+
+
+def test_a_place_is_over_with_the_grant_also_after_the_release(using):
+    handle, first = lock("a", using=using, wait=30), lock("a", using=using)
+    first.acquire()
+    waiting = threading.Thread(target=handle.acquire)
+    waiting.start()
+    wait_until(lambda: handle.position == 1)
+    first.release()
+    waiting.join()
+    handle.release()
+    assert (handle.position, handle.estimated_wait) == (None, None)
+    with lock("a", using=using):
+        assert not handle.acquire(wait=0)
+        assert handle.position == 1, "another attempt"
+
+
+def test_after_a_wait_the_error_has_the_place_that_it_had(using):
+    hold("a", using)
+    queue("a", using)
+    with pytest.raises(LockNotAcquired) as caught, lock("a", using=using, wait=0.2):
+        pass
+    assert caught.value.position == 2
+
+
+def test_a_lock_on_several_names_has_the_place_of_the_one_in_its_way(using):
+    hold("b", using)
+    queue("b", using)
+    handle = lock(["a", "b", "c"], using=using, wait=0)
+    assert (handle.position, handle.estimated_wait, handle.holder) == (None, None, None)
+    assert not handle.acquire()
+    assert handle.position == 2
+    assert handle.holder == lock_backends[using].inspect("b")[0][0].holder
+
+
+def test_a_lock_on_several_names_knows_which_is_in_its_way_while_it_waits(using):
+    first, second = lock("a", using=using, label="first"), lock("b", using=using, label="second")
+    handle = lock(["a", "b"], using=using, wait=30)
+    first.acquire()
+    second.acquire()
+    waiting = threading.Thread(target=handle.acquire)
+    waiting.start()
+    for label, held in {"first": first, "second": second}.items():
+        wait_until(lambda label=label: handle.holder and handle.holder.label == label)
+        assert handle.position == 1
+        held.release()
+    waiting.join()
+    assert handle.held
+    assert handle.position is None
+    handle.release()
+
+
+def test_a_lock_on_several_names_that_was_granted_has_no_place(using):
+    handle = lock(["a", "b"], using=using, wait=0)
+    with lock("b", using=using):
+        assert not handle.acquire()
+    with handle:
+        assert (handle.position, handle.estimated_wait) == (None, None)
+        assert handle.holder is not None
+    assert (handle.position, handle.holder) == (None, None)
+
+
+def test_a_lock_on_several_names_tells_of_the_one_that_was_busy(using):
+    hold("b", using)
+    queue("b", using)
+    with pytest.raises(LockNotAcquired) as caught, lock(["a", "b"], using=using, wait=0):
+        pass
+    assert (caught.value.name, caught.value.position) == ("b", 2)
