@@ -8,11 +8,12 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from ..exceptions import LockNotAcquired
+from ..exceptions import LockNotAcquired, LockUnavailable
 from .page import try_later_page
 
 __all__ = ["busy_response", "retry_after", "unavailable_response"]
@@ -32,9 +33,14 @@ def busy_response(request: HttpRequest, status: int, error: LockNotAcquired) -> 
     return _try_later(request, status, _("Busy right now"), detail, retry_after(error), error)
 
 
-def unavailable_response(request: HttpRequest) -> HttpResponse:
-    """The answer that nobody can tell whether the lock is free; as ``busy_response``."""
+def unavailable_response(request: HttpRequest, error: LockUnavailable) -> HttpResponse:
+    """The answer that nobody can tell whether the lock is free; as ``busy_response``.
+
+    Where ``DEBUG`` is on it says why.
+    """
     detail = _("Nothing was done, because it could not be done safely. Please try again later.")
+    if settings.DEBUG:
+        detail = f"{detail} DEBUG: {error}"
     return _try_later(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,

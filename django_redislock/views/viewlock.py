@@ -94,7 +94,7 @@ class ViewLock:
                     return refuse_coroutine(self.on_busy(request, error), f"on_busy of {what}")
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
-                        return unavailable_response(request)
+                        return unavailable_response(request, error)
                 try:
                     response = run(held)
                 finally:
@@ -151,7 +151,7 @@ class ViewLock:
                     return await _awaited(self.on_busy(request, error))
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
-                        return await sync_to_async(unavailable_response)(request)
+                        return await sync_to_async(unavailable_response)(request, error)
                 try:
                     response = await _awaited(view(request, *args, **kwargs))
                 finally:

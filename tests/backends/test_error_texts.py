@@ -111,7 +111,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_a_server_that_is_not_what_the_location_says(
     settings: Any, act: Callable[[], None], port: int, scheme: str, words: str
 ) -> None:
-    entry = {"LOCATION": f"{scheme}://{HOST}:{port}/0", "OPTIONS": {"socket_timeout": 0.3}}
+    entry = {"LOCATION": f"{scheme}://{HOST}:{port}/0", "OPTIONS": {"socket_timeout": 1.5}}
     settings.LOCKS = {"default": entry}
     with pytest.raises(LockUnavailable) as caught:
         act()
@@ -154,7 +154,7 @@ def test_a_server_that_stops_to_answer_is_asked_for_no_start(
             with frozen(server.pid):
                 await lock("a").aacquire()
 
-        with pytest.raises(LockUnavailable, match="gave no answer in time: it hangs"):
+        with pytest.raises(LockUnavailable, match="it hangs|does it hang"):
             if act is in_coroutine:
                 asyncio.run(take_twice())
             else:

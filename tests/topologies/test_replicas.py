@@ -271,9 +271,7 @@ def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:
         lock("a").acquire(wait=0)
 
 
-def test_the_check_says_that_a_server_with_too_few_replicas_grants_nothing(
-    pair: Pair, settings: Any
-) -> None:
+def test_the_check_warns_of_a_server_with_too_few_replicas(pair: Pair, settings: Any) -> None:
     def warned() -> list[str]:
         return [one.msg for one in check_backends(deploy=True) if one.id == "locks.W008"]
 

@@ -10,8 +10,8 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
-from django_redislock import LockNotAcquired, lock, locked_view
-from django_redislock.views.responses import busy_response, retry_after
+from django_redislock import LockNotAcquired, LockUnavailable, lock, locked_view
+from django_redislock.views.responses import busy_response, retry_after, unavailable_response
 
 from .requests import BROWSER, content, problem, request
 
@@ -151,3 +151,14 @@ def test_a_long_time_is_shown_in_minutes() -> None:
     page = content(busy_response(request("GET", accept=BROWSER), 423, error))
     assert "<strong>21 min</strong>" in page
     assert 'data-retry-after="1210"' in page
+
+
+@pytest.mark.parametrize("accept", ["application/json", BROWSER])
+def test_only_while_developing_an_answer_says_why_the_lock_cannot_be_had(
+    settings: Any, accept: str
+) -> None:
+    error = LockUnavailable("Redis does not answer")
+    made = request("GET", accept=accept)
+    assert str(error) not in content(unavailable_response(made, error))
+    settings.DEBUG = True
+    assert "DEBUG: Redis does not answer" in content(unavailable_response(made, error))
