@@ -57,7 +57,7 @@ class Row:
         self.token = f"{hold.token[:8]}…"
         # For the script, which writes numbers in its own way.
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
-        self.lease = f"{hold.lease:.2f}"
+        self.lease = f"{hold.term or hold.lease:.2f}"
         self.held_for = counting(hold.age) if line.since else ""
         self.state = state_of(found)
         self.has_ended = STATE_NAMES["gone"] if STATES["gone"](found) else ""

@@ -107,8 +107,10 @@ class Hold:
     """A live hold, as a listing shows it. Lengths of time are in seconds, by the backend's clock.
 
     ``age``: for how long it has been held. ``held``: how many hold the name, this one among them.
-    ``began``: when the attempt asked for it first. ``damaged``: what is stored cannot be read, and
-    nothing is known but the name and how long it lasts; ``force_release`` takes its ``token``.
+    ``began``: when the attempt asked for it first. ``term``: the length of the lease that runs now,
+    if it is shorter than ``lease``, as after a hand-over until the new holder has answered.
+    ``damaged``: what is stored cannot be read, and nothing is known but the name and how long it
+    lasts; ``force_release`` takes its ``token``.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Hold:
     began: datetime | None = None
     detached: bool = False
     damaged: bool = False
+    term: float | None = None
 
     @property
     def shared(self) -> bool:

@@ -79,7 +79,7 @@ class Line:
             ended=ended,
             in_trouble=state in TROUBLE or bool(ended),
             remaining=duration(hold.remaining),
-            lease=duration(hold.lease) if known else "",
+            lease=duration(hold.term or hold.lease) if known else "",
             what=readable(hold.holder.what) if known else _("not readable"),
             label=readable(hold.holder.label),
             place=place_of(hold.holder),

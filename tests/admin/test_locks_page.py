@@ -15,7 +15,7 @@ from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
 from django_redislock.backends.base import SHARED, Entry, Hold
 from tests.admin.pages import PAGE, names, page, rows
-from tests.management.holds import hold, queue, without_redis
+from tests.management.holds import aged, hold, queue, without_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +39,17 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     assert re.fullmatch(r"\d\d:\d\d:\d\d for \d+\.\d s", since), "the day goes without saying"
     assert fence.isdigit()
     assert token not in html
+
+
+def test_the_first_lease_after_a_hand_over_is_shown_as_short_as_it_is(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold("order:42", "default", lease=90)
+    aged(monkeypatch, "default", {"order:42": 1.3}, remaining=0.7, term=2.0)
+    html = page(admin_client)
+    (row,) = rows(html)
+    assert row[2] == "0.7 s of 2.0 s held"
+    assert 'max="2.00" value="0.70"' in html
 
 
 def test_the_remaining_lease_runs_down_in_order(admin_client: Client) -> None:

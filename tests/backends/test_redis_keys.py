@@ -276,3 +276,22 @@ def test_a_turn_travels_in_the_message_itself(use, redis_url):
     token, _flags, granted, term, _record = line.split(b" ", 4)
     assert token.decode() == waiting.token
     assert int(granted) + int(term) == turn.expires * 1000
+
+
+def test_a_listing_knows_how_long_the_first_lease_after_a_hand_over_is(use, redis_url):
+    use(redis_url, entry={"OPTIONS": {"grant_lease": 20}})
+    verbs = Verbs(lock_backends["default"], None)
+    held, waiting = verbs.claim(), verbs.claim()
+
+    def terms() -> list[float | None]:
+        holds, _queue = verbs.backend.inspect("a")
+        return [one.term for one in (*holds, *verbs.backend.list().holds)]
+
+    verbs.hold(held)
+    assert terms() == [None, None]
+    recorder: Recorder = verbs.queue_up(waiting)
+    verbs.release(held)
+    recorder.turn()
+    assert terms() == [20.0, 20.0]
+    verbs.extend(Extension("a", waiting.token, waiting.lease))
+    assert terms() == [None, None]

@@ -146,6 +146,7 @@ class Record(NamedTuple):
             held=held,
             began=_at(self.began),
             detached=self.flags[2] == "1",
+            term=self.term / 1000 if self.term < self.lease else None,
         )
 
     def as_waiting(self, token: str) -> Waiting:
