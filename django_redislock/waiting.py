@@ -38,7 +38,7 @@ TOO_LATE = 0.02
 JUST_AFTER = 0.002
 
 # How often (seconds) queued attempts ask a server that cannot be reached, for the time that
-# PATIENCE gives it. One that cannot be reached at the first question is not waited for.
+# PATIENCE gives it. One that cannot be reached before an attempt queues is not waited for.
 ASK_ABSENT_EVERY = 0.25
 # Where the backend refuses to ask, and probes the server itself, they are notified when it is back.
 # They look this often (seconds) all the same: no notification is relied on.
@@ -114,7 +114,6 @@ async def _queue_for(
         try:
             reply = await _ask(call, backend, claim, deadline, answer_by)
         except LockUnavailable as error:
-            is_waited_for = busy or absent_since or not error.asked
             asked_again |= error.asked
             absent_since = absent_since or asked_at
             now = monotonic()
@@ -122,7 +121,7 @@ async def _queue_for(
             if busy and was_asked_late and now >= deadline:
                 # It answered a moment ago: it is not blamed for a question asked so late.
                 return None, asked_again
-            given_up_at = absent_since + (backend.config.patience if is_waited_for else 0.0)
+            given_up_at = absent_since + backend.config.patience
             if now >= min(deadline, given_up_at):
                 error.asked = asked_again or busy is not None
                 raise
