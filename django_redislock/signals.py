@@ -13,11 +13,19 @@ A receiver that raises is logged by Django and never disturbs the lock.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.dispatch import Signal
 
-__all__ = ["LockSignal", "lock_acquired", "lock_contended", "lock_lost", "lock_released"]
+__all__ = [
+    "Listener",
+    "LockSignal",
+    "lock_acquired",
+    "lock_contended",
+    "lock_lost",
+    "lock_released",
+]
 
 
 class LockSignal(Signal):
@@ -41,3 +49,33 @@ lock_acquired = LockSignal(use_caching=True)
 lock_released = LockSignal(use_caching=True)
 lock_contended = LockSignal(use_caching=True)
 lock_lost = LockSignal(use_caching=True)
+
+
+class Listener(ABC):
+    """Hears all that happens to the locks of this process."""
+
+    def connect(self) -> None:
+        """Listen from now on."""
+        lock_acquired.connect(self._acquired, weak=False)
+        lock_contended.connect(self._contended, weak=False)
+        lock_released.connect(self._released, weak=False)
+        lock_lost.connect(self._lost, weak=False)
+
+    def disconnect(self) -> None:
+        """Listen no more."""
+        lock_acquired.disconnect(self._acquired)
+        lock_contended.disconnect(self._contended)
+        lock_released.disconnect(self._released)
+        lock_lost.disconnect(self._lost)
+
+    @abstractmethod
+    def _acquired(self, *, lock: Any, waited: float, **kwargs: Any) -> None: ...
+
+    @abstractmethod
+    def _contended(self, *, lock: Any, waited: float, acquired: bool, **kwargs: Any) -> None: ...
+
+    @abstractmethod
+    def _released(self, *, lock: Any, held: float | None, **kwargs: Any) -> None: ...
+
+    @abstractmethod
+    def _lost(self, *, lock: Any, **kwargs: Any) -> None: ...

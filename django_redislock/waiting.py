@@ -152,8 +152,8 @@ async def _ask(
         left = max(deadline - monotonic(), SHORTEST_STAY)
         await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
     now = monotonic()
-    left = max(deadline - now, SHORTEST_STAY)
-    stay, within = min(left, LONGEST_STAY), max(left + TOLERANCE, answer_by - now)
+    stay = min(max(deadline - now, SHORTEST_STAY), LONGEST_STAY)
+    within = max(answer_by - now, SHORTEST_STAY + TOLERANCE)
     if call.blocking:
         return backend.acquire(claim, stay, within)
     return await backend.aacquire(claim, stay, within)

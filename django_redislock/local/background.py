@@ -160,12 +160,12 @@ class Background:
         """Leave the jobs to the parent, in a forked child."""
         self._workers: dict[Server, Worker] = {}
 
-    def now(self, server: Server, run: Callable[[], object], *, first: bool = False) -> None:
-        """Run it once, soon; with ``first`` before everything else.
+    def now(self, server: Server, run: Callable[[], object]) -> None:
+        """Run it once, before everything else.
 
         This and the other two raise ``NoThread`` where no thread can be started.
         """
-        self._put(server, Job(0.0 if first else monotonic(), next(_numbers), run))
+        self._put(server, Job(0.0, next(_numbers), run))
 
     def later(
         self, server: Server, run: Callable[[], object], delay: float, *, at_end: bool = True

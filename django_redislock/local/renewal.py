@@ -201,7 +201,7 @@ class Renewal:
         for server, renewals in by_server.items():
             backend, _ = server
             try:
-                background.now(server, partial(self._extend, backend, renewals), first=True)
+                background.now(server, partial(self._extend, backend, renewals))
             except NoThread as error:
                 self._try_again(backend, renewals, error)
 

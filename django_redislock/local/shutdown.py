@@ -88,7 +88,7 @@ def _still_runs(hold: LocalHold) -> bool:
 
 def _in_background(server: Server, run: partial[None]) -> None:
     try:
-        background.now(server, run, first=True)
+        background.now(server, run)
     except NoThread:
         run()
 

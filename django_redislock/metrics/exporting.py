@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from ..figures.families import OTHER, family_of
 from ..figures.tallies import MOST_FAMILIES
 from ..handler import lock_backends
 from ..local.registry import registry
-from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
+from ..signals import Listener
 
 __all__ = ["Exporter"]
 
@@ -19,25 +19,11 @@ __all__ = ["Exporter"]
 OTHERS = "other"
 
 
-class Exporter(ABC):
+class Exporter(Listener):
     """Hears what happens to the locks of this process, by alias and family."""
 
     def __init__(self) -> None:
         self._families: dict[str, str] = {OTHER: OTHERS}
-
-    def connect(self) -> None:
-        """Listen from now on."""
-        lock_acquired.connect(self._acquired, weak=False)
-        lock_contended.connect(self._contended, weak=False)
-        lock_released.connect(self._released, weak=False)
-        lock_lost.connect(self._lost, weak=False)
-
-    def disconnect(self) -> None:
-        """Listen no more."""
-        lock_acquired.disconnect(self._acquired)
-        lock_contended.disconnect(self._contended)
-        lock_released.disconnect(self._released)
-        lock_lost.disconnect(self._lost)
 
     @abstractmethod
     def acquired(self, alias: str, family: str, waited: float) -> None: ...

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..clock import wall_time
-from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
+from ..signals import Listener
 
 __all__ = ["HOLD", "WAIT", "Span", "Tracer"]
 
@@ -49,7 +49,7 @@ class _Beginning(NamedTuple):
     wait: float
 
 
-class Tracer(ABC):
+class Tracer(Listener):
     """Hears what happens to the locks of this process.
 
     A span is made when what it shows is over, as a child of what was current when the lock was
@@ -59,20 +59,6 @@ class Tracer(ABC):
     def __init__(self) -> None:
         # By the hold, which is forgotten when it is given to another process or dropped.
         self._holds: WeakKeyDictionary[Any, _Beginning] = WeakKeyDictionary()
-
-    def connect(self) -> None:
-        """Listen from now on."""
-        lock_acquired.connect(self._acquired, weak=False)
-        lock_contended.connect(self._contended, weak=False)
-        lock_released.connect(self._released, weak=False)
-        lock_lost.connect(self._lost, weak=False)
-
-    def disconnect(self) -> None:
-        """Listen no more."""
-        lock_acquired.disconnect(self._acquired)
-        lock_contended.disconnect(self._contended)
-        lock_released.disconnect(self._released)
-        lock_lost.disconnect(self._lost)
 
     @abstractmethod
     def current(self) -> Any:

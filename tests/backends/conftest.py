@@ -5,7 +5,7 @@ import pytest
 pytest.register_assert_rewrite("django_redislock.testing.contract")
 
 from django_redislock.backends.redis.wire.async_wire import AsyncWire  # noqa: E402
-from tests.support.fixtures import (  # noqa: E402
+from tests.support.fixtures import (  # noqa: E402 - the asserts are rewritten first
     certificates,
     own_server,
     place,

@@ -147,13 +147,18 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def test_the_log_says_how_long_it_was_away(
-    node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
-) -> None:
+def goes_away(node: Node, proxy: Proxy, log: pytest.LogCaptureFixture) -> None:
+    """The server hangs until the breaker is open, and the log says so."""
     proxy.black_hole()
     times_out(node)
     times_out(node)
     wait_until(lambda: "Requests are refused meanwhile" in log.text)
+
+
+def test_the_log_says_how_long_it_was_away(
+    node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
+) -> None:
+    goes_away(node, proxy, log)
     assert "is back" not in log.text
     proxy.pass_through()
     wait_until(lambda: "Redis (here" in log.text and "is back after " in log.text)
@@ -163,10 +168,7 @@ def test_also_where_it_was_not_the_probe_that_found_out(
     node: Node, proxy: Proxy, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Breaker, "_is_answered", lambda *_: False)
-    proxy.black_hole()
-    times_out(node)
-    times_out(node)
-    wait_until(lambda: "Requests are refused meanwhile" in log.text)
+    goes_away(node, proxy, log)
     proxy.pass_through()
     node.exchange((PING,), urgent=True)
     wait_until(lambda: "is back after " in log.text)
@@ -175,10 +177,7 @@ def test_also_where_it_was_not_the_probe_that_found_out(
 def test_what_is_not_probed_any_more_is_not_said_to_be_back(
     node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
 ) -> None:
-    proxy.black_hole()
-    times_out(node)
-    times_out(node)
-    wait_until(lambda: "Requests are refused meanwhile" in log.text)
+    goes_away(node, proxy, log)
     node.close()
     wait_until(lambda: PROBE not in our_threads())
     assert "is back" not in log.text

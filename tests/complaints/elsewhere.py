@@ -1,36 +1,13 @@
-"""Somebody else: another thread, or another process."""
+"""Somebody else: another process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from django_redislock import lock
 from tests.support.places import Place
 from tests.support.processes import stay
-
-T = TypeVar("T")
-
-
-def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Call it in another thread, and wait for what it returns."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *args).result(30)
-
-
-def is_free(name: str) -> bool:
-    """Whether somebody else could have the lock now."""
-
-    def ask() -> bool:
-        other = lock(name)
-        if not other.acquire(wait=0):
-            return False
-        other.release()
-        return True
-
-    return in_thread(ask)
 
 
 def hold(place: Place, name: str, holds: Any, lease: float) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from django_redislock import LockLost, lock, lock_backends
+from tests.support.another_thread import is_free
 from tests.support.processes import wait_until
-
-from .elsewhere import is_free
 
 
 def test_a_lock_expires_without_being_asked_to(place: Any) -> None:

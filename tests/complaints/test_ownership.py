@@ -9,8 +9,7 @@ import pytest
 
 from django_redislock import LockUnavailable, lock
 from django_redislock.testing import lose
-
-from .elsewhere import in_thread, is_free
+from tests.support.another_thread import in_thread, is_free
 
 
 def test_the_error_of_the_body_is_not_hidden_by_that_of_the_release() -> None:

@@ -7,8 +7,7 @@ from django.contrib.auth.models import Group
 from django.db import connections, transaction
 
 from django_redislock import lock
-
-from .elsewhere import in_thread, is_free
+from tests.support.another_thread import in_thread, is_free
 
 pytestmark = [
     pytest.mark.postgresql,

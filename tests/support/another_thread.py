@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django_redislock import lock
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 WITHIN = 30.0
 
 
-def in_thread(call: Callable[[], T]) -> T:
+def in_thread(function: Callable[..., T], *args: Any) -> T:
     """Call it in another thread; return what it returns, or raise what it raises."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(call).result(WITHIN)
+        return pool.submit(function, *args).result(WITHIN)
 
 
 def is_free(name: str) -> bool:

@@ -190,6 +190,8 @@ class _Steps:
             self._known[code] = code.co_filename.startswith(self._inside)
         if not self._known[code]:
             return None
+        # In this order: Python 3.13 asks for the bytecodes of frames that are traced already.
+        frame.f_trace = self._stepped
         frame.f_trace_opcodes = True
         return self._stepped
 

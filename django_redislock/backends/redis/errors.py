@@ -174,14 +174,16 @@ def _absent(at: str, error: Exception, said: str) -> str:
 
 def _hangs(error: Exception) -> bool:
     """Whether it is known that the server had accepted the connection that timed out."""
-    met = error.__cause__ if isinstance(error, ServerAway) else error
-    return isinstance(met, NoAnswer) or _NO_ANSWER.match(str(error)) is not None
+    return isinstance(_met(error), NoAnswer) or _NO_ANSWER.match(str(error)) is not None
 
 
 def _timed_out(error: Exception) -> bool:
-    return isinstance(
-        error.__cause__ if isinstance(error, ServerAway) else error, RedisTimeoutError
-    )
+    return isinstance(_met(error), RedisTimeoutError)
+
+
+def _met(error: Exception) -> BaseException | None:
+    """What was met on the way to the server, by this request or by the one that failed before."""
+    return error.__cause__ if isinstance(error, ServerAway) else error
 
 
 def _has_answered(error: Exception) -> bool:

@@ -46,7 +46,7 @@ class Database:
         """All writes that were committed; those of a row in the order of their commits."""
         with self._connection.cursor() as cursor:
             table = Write._meta.db_table
-            cursor.execute(f"SELECT name, token, fence, before FROM {table} ORDER BY id")  # noqa: S608
+            cursor.execute(f"SELECT name, token, fence, before FROM {table} ORDER BY id")  # noqa: S608 - our own table
             return [Written(*row) for row in cursor.fetchall()]
 
     def _create(self, stack: ExitStack) -> str:
@@ -74,6 +74,6 @@ class Database:
         with self._connection.cursor() as cursor:
             for model, names in ((FencedCounter, FENCED), (UnfencedCounter, UNFENCED)):
                 statement = (
-                    f"INSERT INTO {model._meta.db_table} (name, value, writer) VALUES (%s, 0, '')"  # noqa: S608
+                    f"INSERT INTO {model._meta.db_table} (name, value, writer) VALUES (%s, 0, '')"  # noqa: S608 - our own table
                 )
                 cursor.executemany(statement, [(name,) for name in names])

@@ -116,4 +116,4 @@ class _Limited:
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         self._sock.settimeout(self.socket_timeout)
-        return super().read_response(*args, **kwargs)  # type: ignore[misc]
+        return super().read_response(*args, **kwargs)  # type: ignore[misc] # of a class of redis-py
