@@ -126,7 +126,7 @@ def test_one_that_is_not_acknowledged_in_time_is_given_back(pair: Pair, kind: st
 
 @kinds
 def test_so_is_one_for_which_the_script_had_to_be_sent(pair: Pair, kind: str) -> None:
-    """A WAIT that was answered before the script ran has acknowledged nothing."""
+    """A WAIT before the script ran has acknowledged nothing, and may have taken its time."""
     with lock("warm"), Redis(port=pair.primary.port) as client:
         client.script_flush()
         with frozen(pair.replica.pid), pytest.raises(LockUnavailable, match="0 of 1"):
@@ -247,7 +247,7 @@ async def test_more_tasks_than_connections_take_turns(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("within", "milliseconds"), [(None, 1000), (1.0, 500), (0.2, 80), (0.15, 30), (0.1, 1)]
+    ("within", "milliseconds"), [(None, 1000), (1.0, 380), (0.2, 50), (0.15, 30), (0.1, 1)]
 )
 def test_the_server_has_time_to_say_how_many_there_are(
     monkeypatch: pytest.MonkeyPatch, within: float | None, milliseconds: int

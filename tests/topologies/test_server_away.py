@@ -38,6 +38,7 @@ def refused(name: str) -> float:
             return time.monotonic() - began
 
 
+@pytest.mark.redis_server("7.0")
 def test_the_other_nodes_of_a_cluster_are_not_touched(partial: ClusterSet) -> None:
     for name in NAMES:
         with lock(name, wait=20):
@@ -73,6 +74,7 @@ def test_the_other_nodes_of_a_cluster_are_not_touched(partial: ClusterSet) -> No
     waiter.release()
 
 
+@pytest.mark.redis_server("7.0")
 def test_who_waits_goes_on_when_a_replica_has_the_slots_of_a_node_that_hangs(
     failing: ClusterSet, use: Any
 ) -> None:

@@ -69,8 +69,8 @@ _BY_SHA = b"$7\r\nEVALSHA\r\n$40\r\n"
 def sent_again(commands: Sequence[bytes], place: int) -> list[bytes]:
     """What to send where the server has forgotten the script of the command at that place.
 
-    It is the command with the script's text, and a ``WAIT`` that stands behind it: that was
-    answered before there was anything to acknowledge.
+    It is the command with the script's text, and a ``WAIT`` that stands behind it: there was
+    nothing yet that it could have acknowledged.
     """
     return [with_text(commands[place]), *takewhile(_is_wait, commands[place + 1 :])]
 

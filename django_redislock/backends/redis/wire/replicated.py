@@ -12,8 +12,9 @@ from .replies import Replies
 
 __all__ = ["ReplicatedNode"]
 
-# The replicas have this long (seconds), or half of the time for an answer if that is less, so that
-# the server can still say how many have answered.
+# The replicas have at most this long (seconds), and less where an answer has to be there sooner. The
+# server can still say then how many have answered, even if it did not know the script, and the WAIT
+# behind that was for nothing: what others have written may hold it up as well.
 WITHIN = 1.0
 # A server looks ten times a second which WAITs are over: its answer may come this late (seconds).
 LATE_BY = 0.12
@@ -47,7 +48,7 @@ class ReplicatedNode(Node):
 
     def _with_wait(self, commands: Sequence[bytes], within: float | None) -> Sequence[bytes]:
         limit = self._timeout if within is None else min(within, self._timeout)
-        patience = min(WITHIN, limit / 2, limit - LATE_BY)
+        patience = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
         # 0 would be for ever.
         return *commands, pack("WAIT", self._replicas, max(1, round(1000 * patience)))
 
