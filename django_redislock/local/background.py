@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import logging
 import math
 import queue
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..clock import monotonic
@@ -47,88 +47,89 @@ class Job(NamedTuple):
     at_end: bool = True
 
 
-# A job, or None to have another look at the clock.
-Message: TypeAlias = "Job | None"
-
-
 class Worker:
     """The jobs of one server, and the thread that runs them one after the other."""
 
     def __init__(self, name: str) -> None:
         self._thread = ServiceThread(name, self._serve, self.has_jobs)
-        # Only the thread looks into the heap; everybody else puts jobs into the inbox.
-        self._jobs: list[Job] = []
-        self._unfinished: dict[int, Job] = {}
-        self._away_until = 0.0
+        # All jobs. Whatever interrupts a caller, its job is in here or does not exist.
+        self._jobs: dict[int, Job] = {}
         self._ending = False
+        self._away_until = 0.0
 
     def put(self, job: Job) -> None:
-        """Raises ``NoThread`` where no thread can be started."""
-        self._unfinished[job.number] = job
-        self._inbox.put(job)
+        """Raises ``NoThread`` where no thread can be started; the job is not run then."""
+        self._jobs[job.number] = job
+        try:
+            self.look()
+        except NoThread:
+            self._jobs.pop(job.number, None)
+            raise
+
+    def look(self) -> None:
+        """Let the thread look for jobs. Raises ``NoThread``."""
+        self._bell.put(None)
         self._thread.ensure()
 
     @property
-    def _inbox(self) -> queue.SimpleQueue[Message]:
+    def _bell(self) -> queue.SimpleQueue[None]:
         # Made on first use: gevent replaces the class, perhaps after this module was imported.
-        inbox: queue.SimpleQueue[Message] | None = self.__dict__.get("inbox")
-        return inbox or self.__dict__.setdefault("inbox", queue.SimpleQueue())
+        bell: queue.SimpleQueue[None] | None = self.__dict__.get("bell")
+        return bell or self.__dict__.setdefault("bell", queue.SimpleQueue())
 
     def end(self) -> None:
         """Run what is worth keeping the process from its end, and drop the rest."""
         self._ending = True
-        self._inbox.put(None)
         try:
-            self._thread.ensure()
+            self.look()
         except NoThread:
             self._serve()
 
     def has_jobs(self, until: float = math.inf) -> bool:
         """Whether anything is to be run up to then (monotonic)."""
-        return any(job.due <= until for job in list(self._unfinished.values()))
+        return any(job.due <= until for job in list(self._jobs.values()))
 
     # Below, in the thread.
 
     def _serve(self) -> None:
         while True:
-            self._take_in()
-            now = monotonic()
-            if self._jobs and self._jobs[0].due <= now:
-                self._run(heapq.heappop(self._jobs))
+            if self._ending:
+                self._hasten()
+            if self._run_what_is_due():
                 continue
             if self._ending and not self._jobs:
                 self._ending = False
                 return
-            pause = self._jobs[0].due - now if self._jobs else LINGER
+            due = min((job.due for job in list(self._jobs.values())), default=math.inf)
             try:
-                self._note(self._inbox.get(timeout=min(pause, LINGER)))
+                self._bell.get(timeout=max(0.0, min(due - monotonic(), LINGER)))
             except queue.Empty:
                 if not self._jobs:
                     return
 
-    def _take_in(self) -> None:
-        while not self._inbox.empty():
-            self._note(self._inbox.get())
-        if self._ending:
+    def _hasten(self) -> None:
+        now = monotonic()
+        for job in list(self._jobs.values()):
             # What waits for its time only because the server has just not answered is dropped.
-            now = monotonic()
-            jobs, self._jobs = self._jobs, []
-            for job in jobs:
-                self._unfinished.pop(job.number, None)
-                if job.at_end:
-                    self._note(job._replace(due=min(job.due, now)))
+            self._keep(job._replace(due=min(job.due, now)) if job.at_end else None, job.number)
 
-    def _note(self, message: Message) -> None:
-        if message is not None:
-            self._unfinished[message.number] = message
-            heapq.heappush(self._jobs, message)
+    def _run_what_is_due(self) -> bool:
+        """Run it in the order of its times; return whether there was any."""
+        while not self._bell.empty():
+            self._bell.get()
+        now = monotonic()
+        due = sorted(job for job in list(self._jobs.values()) if job.due <= now)
+        for job in due:
+            self._keep(self._repeated(job), job.number)
+            if not self._bell.empty():
+                break  # perhaps for something more urgent
+        return bool(due)
 
-    def _run(self, job: Job) -> None:
-        again = self._repeated(job)
-        if again is not None:
-            self._note(again)
+    def _keep(self, job: Job | None, number: int) -> None:
+        if job is None:
+            self._jobs.pop(number, None)
         else:
-            self._unfinished.pop(job.number, None)
+            self._jobs[number] = job
 
     def _repeated(self, job: Job) -> Job | None:
         """Run the job; return when to run it again, if it is worth that."""
@@ -189,6 +190,10 @@ class Background:
     def flush(self, timeout: float) -> bool:
         """Wait ``timeout`` seconds at most until nothing is due; return whether that is so."""
         deadline = monotonic() + timeout
+        for worker in list(self._workers.values()):
+            if worker.has_jobs():  # an interrupted caller may not have told the thread
+                with suppress(NoThread):
+                    worker.look()
         while any(worker.has_jobs(monotonic()) for worker in list(self._workers.values())):
             if monotonic() > deadline:
                 return False

@@ -185,7 +185,7 @@ def test_a_hold_lives_on_when_the_server_comes_back_within_its_lease(
 
 def test_an_attempt_that_sent_nothing_leaves_nothing_to_take_back(server: EmbeddedServer) -> None:
     def jobs() -> int:
-        return sum(len(worker._unfinished) for worker in background._workers.values())
+        return sum(len(worker._jobs) for worker in background._workers.values())
 
     with frozen(server.pid):
         find_out()

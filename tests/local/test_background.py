@@ -1,0 +1,95 @@
+"""Background jobs: each is run, in its order, or nothing is left of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from django_redislock import LockUnavailable, lock_backends
+from django_redislock.local.background import Background, Server
+from django_redislock.process import NoThread
+from tests.support.interruptions import Interruption, pause, steps_of
+from tests.support.processes import wait_until
+from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
+
+NAME = "django_redislock-memory"
+
+
+@pytest.fixture
+def server() -> Server:
+    return lock_backends["memory"], "a test's"
+
+
+@pytest.fixture
+def background(monkeypatch: pytest.MonkeyPatch) -> Iterator[Background]:
+    end_our_threads(monkeypatch)
+    yield (made := Background())
+    made.end(30)
+
+
+def test_what_is_due_first_runs_first(background: Background, server: Server) -> None:
+    ran: list[int] = []
+
+    def first() -> None:
+        # All of these are there when it ends.
+        background.later(server, lambda: ran.append(3), 0.002)
+        background.until_done(server, lambda: ran.append(2), time.monotonic() + 60)
+        background.now(server, lambda: ran.append(1))
+        time.sleep(0.01)
+
+    background.now(server, first)
+    assert background.flush(30)
+    assert ran == [1, 2, 3]
+
+
+def test_a_server_that_does_not_answer_is_asked_again(
+    background: Background, server: Server
+) -> None:
+    asked: list[float] = []
+
+    def ask() -> None:
+        asked.append(time.monotonic())
+        if len(asked) < 3:
+            raise LockUnavailable("not yet")
+
+    background.until_done(server, ask, time.monotonic() + 60)
+    wait_until(lambda: len(asked) == 3)
+    assert background.flush(30)
+    assert asked[2] - asked[0] > 0.4
+
+
+def test_a_job_that_was_refused_is_not_run_later(background: Background, server: Server) -> None:
+    ran: list[str] = []
+    with no_thread_can_start(), pytest.raises(NoThread):
+        background.now(server, lambda: ran.append("refused"))
+    assert background.flush(0)
+    background.now(server, lambda: ran.append("taken"))
+    assert background.flush(30)
+    assert ran == ["taken"]
+
+
+def test_nothing_is_left_of_an_interrupted_caller(background: Background, server: Server) -> None:
+    """The thread ends when the jobs are done, wherever a caller was interrupted."""
+
+    def put() -> None:
+        background.later(server, lambda: None, 0.0)
+
+    def interrupt() -> None:
+        raise Interruption
+
+    for at in range(steps_of(put)):
+        with suppress(Interruption):
+            pause(put, interrupt, at=at)
+        assert background.flush(30), at
+    wait_until(lambda: NAME not in our_threads(), what="the thread has ended")
+
+
+def test_the_end_runs_what_waits_for_its_time(background: Background, server: Server) -> None:
+    ran: list[str] = []
+    background.later(server, lambda: ran.append("worth it"), 60)
+    background.later(server, lambda: ran.append("not worth it"), 60, at_end=False)
+    background.end(30)
+    assert ran == ["worth it"]
