@@ -12,9 +12,9 @@ from .replies import Replies
 
 __all__ = ["ReplicatedNode"]
 
-# The replicas have at most this long (seconds), and less where an answer has to be there sooner. The
-# server can still say then how many have answered, even if it did not know the script, and the WAIT
-# behind that was for nothing: it, too, may have taken its time, for what others have written.
+# The replicas have at most this long (seconds), and less where an answer has to be there sooner.
+# The server can still say then how many have answered, even if it did not know the script, and the
+# WAIT behind that was for nothing: it, too, may have taken its time, for what others have written.
 WITHIN = 1.0
 # A server looks ten times a second which WAITs are over: its answer may come this late (seconds).
 LATE_BY = 0.12
