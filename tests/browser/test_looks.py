@@ -21,6 +21,7 @@ from tests.management.holds import add_alias, hold, queue
 HOT = f"{PAGE}hot/"
 
 
+@pytest.mark.long
 class LookTests(BrowserTestCase):
     @pytest.fixture(autouse=True)
     def _settings(self, settings: object) -> None:

@@ -17,7 +17,7 @@ WAITERS = PROCESSES * (THREADS + TASKS)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("rounds", [8, pytest.param(24, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(24, marks=pytest.mark.long)])
 def test_128_waiters_are_served_in_their_order_and_equally_often(use, redis_url, workers, rounds):
     # A process that stands still for longer than a hand-over holds loses its turn, and its place.
     place = use(redis_url, entry={"OPTIONS": {"grant_lease": 60}})

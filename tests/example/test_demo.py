@@ -85,7 +85,11 @@ def test_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
 
 @pytest.mark.parametrize(
     ("number", "exit_code"),
-    [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    [
+        (signal.SIGINT, 0),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        (signal.SIGKILL, -9),
+    ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
 )
 def test_the_end_of_the_visit_leaves_nothing(
@@ -146,6 +150,7 @@ def tickets_on_sale(run: Demo) -> int | None:
     return None
 
 
+@pytest.mark.long
 def test_a_visit_on_another_port_when_the_first_is_taken(demo: StartDemo) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

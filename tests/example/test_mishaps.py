@@ -85,6 +85,7 @@ def test_a_frozen_holder_loses_the_lock_and_writes_too_late(site: Site) -> None:
     assert f"refuses {frozen.fence}." in refusal["text"]
 
 
+@pytest.mark.long
 def test_a_frozen_holder_can_be_killed(site: Site) -> None:
     strike(site, "freeze")
     assert happen(site, "kill")[0] == 200

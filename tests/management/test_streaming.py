@@ -60,7 +60,10 @@ def test_every_format_has_all_of_a_crowd(crowd: int) -> None:
     assert {line.split()[0] for line in lines} == everyone
 
 
-@FORMATS
+@pytest.mark.parametrize(
+    "format_",
+    ["table", "jsonl", *(pytest.param(one, marks=pytest.mark.long) for one in ("json", "csv"))],
+)
 def test_no_more_memory_is_taken_for_more_locks(
     format_: str, redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

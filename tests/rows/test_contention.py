@@ -46,6 +46,7 @@ def test_locked_methods_lose_no_update(account, place, database, workers, times)
     assert account.balance == BALANCE - PROCESSES * times
 
 
+@pytest.mark.long
 def test_and_without_them_some_are_lost(account, place, database, workers):  # noqa: F811
     """Or else the test above proves nothing."""
     together = context.Barrier(PROCESSES)

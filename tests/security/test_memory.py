@@ -72,7 +72,9 @@ def lose(name: str, using: str) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("using", [pytest.param("default", marks=pytest.mark.long), "memory"])
-@pytest.mark.parametrize("use", [hold, refuse, give_up, lose])
+@pytest.mark.parametrize(
+    "use", [hold, *(pytest.param(one, marks=pytest.mark.long) for one in (refuse, give_up, lose))]
+)
 def test_names_are_forgotten(use: Callable[[str, str], None], using: str) -> None:
     assert growth(lambda name: use(name, using)) < MOST
 
