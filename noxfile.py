@@ -12,12 +12,14 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.2.9"  # dependency groups
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
 
 RESULTS = ".nox/results"
+# The pip of a new environment may be older than the option `--group`.
+TESTED = ("-e", ".[example]", *nox.project.dependency_groups(nox.project.load_toml(), "test"))
 
 # What differs between releases of Python, Django, redis-py and django-redis.
 SURFACES = [
@@ -46,7 +48,7 @@ NEWEST = ["django>=6", "django-redis>=7", "redis>=8", "hiredis"]
 )
 def releases(session: nox.Session, requirements: list[str]) -> None:
     """The surfaces, with releases of Python and of what the package depends on."""
-    session.install("-e", ".[test]", *requirements)
+    session.install(*TESTED, *requirements)
     _test(session, SURFACES, {})
 
 
@@ -60,7 +62,7 @@ def releases(session: nox.Session, requirements: list[str]) -> None:
 )
 def servers(session: nox.Session, name: str) -> None:
     """What the server does, with releases of Redis and Valkey."""
-    session.install("-e", ".[test]")
+    session.install(*TESTED)
     session.run("python", "-m", "tests.matrix.servers", name)
     path = Path(f".nox/servers/{name}/path").read_text()
     # What a server does not have is left out: Redis 6.2 has no Cluster of use here.
