@@ -12,18 +12,22 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.2.9"  # dependency groups
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
 
 RESULTS = ".nox/results"
+# The pip of a new environment may be older than the option `--group`.
+TESTED = ("-e", ".[example]", *nox.project.dependency_groups(nox.project.load_toml(), "test"))
 
 # What differs between releases of Python, Django, redis-py and django-redis.
 SURFACES = [
     *("tests/admin", "tests/backends", "tests/checks", "tests/functions", "tests/handles"),
     *("tests/management", "tests/rows", "tests/views", "tests/tasks/test_django_tasks.py"),
 ]
+# Where coverage is measured: with these, little that a project uses is left out.
+MEASURED = [*SURFACES, "tests/commands", "tests/metrics", "tests/traces"]
 # What differs between servers.
 PROTOCOL = [
     *("tests/backends", "tests/concurrency", "tests/formats", "tests/handles"),
@@ -45,9 +49,20 @@ NEWEST = ["django>=6", "django-redis>=7", "redis>=8", "hiredis"]
     ],
 )
 def releases(session: nox.Session, requirements: list[str]) -> None:
-    """The surfaces, with releases of Python and of what the package depends on."""
-    session.install("-e", ".[test]", *requirements)
-    _test(session, SURFACES, {})
+    """The surfaces, with releases of Python and of what the package depends on.
+
+    The newest Python measures what they run of the package, and fails below a floor.
+    """
+    session.install(*TESTED, *requirements)
+    if requirements is not NEWEST:
+        _test(session, SURFACES, {})
+        return
+    if not session.posargs:  # else what failed is run again: it adds to what was measured
+        session.run("coverage", "erase")
+    # sys.monitoring costs next to nothing, and leaves sys.settrace to the tests that need it.
+    _test(session, MEASURED, {"COVERAGE_CORE": "sysmon"}, run=("coverage", "run", "-m", "pytest"))
+    session.run("coverage", "combine", "--quiet", "--append")
+    session.run("coverage", "report")
 
 
 @nox.session(python="3.11")
@@ -60,7 +75,7 @@ def releases(session: nox.Session, requirements: list[str]) -> None:
 )
 def servers(session: nox.Session, name: str) -> None:
     """What the server does, with releases of Redis and Valkey."""
-    session.install("-e", ".[test]")
+    session.install(*TESTED)
     session.run("python", "-m", "tests.matrix.servers", name)
     path = Path(f".nox/servers/{name}/path").read_text()
     # What a server does not have is left out: Redis 6.2 has no Cluster of use here.
@@ -74,8 +89,13 @@ def table(session: nox.Session) -> None:
     session.run("python", "-m", "tests.matrix.table", RESULTS)
 
 
-def _test(session: nox.Session, folders: list[str], env: dict[str, str]) -> None:
+def _test(
+    session: nox.Session,
+    folders: list[str],
+    env: dict[str, str],
+    run: tuple[str, ...] = ("pytest",),
+) -> None:
     result = f"{RESULTS}/{session.name}"
     session.run("python", "-m", "tests.matrix.versions", f"{result}.json", env=env)
     options = (f"--junitxml={result}.xml", "-o", f"cache_dir={result}.cache", "-q")
-    session.run("python", "-m", "pytest", *options, *session.posargs, *folders, env=env)
+    session.run("python", "-m", *run, *options, *session.posargs, *folders, env=env)

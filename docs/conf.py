@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import django
 from django.conf import settings
 
 import django_redislock
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # Sphinx brings it
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -19,6 +26,10 @@ if not settings.configured:
         INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django_redislock"]
     )
     django.setup()
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+URLS = tomllib.loads(PYPROJECT.read_text())["project"]["urls"]
+REPOSITORY = f"{URLS['Source']}/blob/main/"
 
 project = "django_redislock"
 author = "django_redislock contributors"
@@ -41,7 +52,12 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"navigation_with_keys": True}
+html_theme_options = {
+    "navigation_with_keys": True,
+    "source_repository": URLS["Source"],
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 
 SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 LISTED = re.compile(r"^\* \[[^\]]+\]\(([\w-]+)\.md\)", re.MULTILINE)
@@ -61,16 +77,16 @@ def contents(index: str) -> str:
     )
 
 
-def without_outside_links(page: str) -> str:
-    """The page with the names of files that the repository has, and the site has not."""
-    return OUTSIDE.sub(r"\1 (`\2` in the repository)", page)
+def with_outside_links(page: str) -> str:
+    """The page with links into the repository for files that the site has not."""
+    return OUTSIDE.sub(rf"[\1]({REPOSITORY}\2)", page)
 
 
 def prepare(app: Sphinx, name: str, source: list[str]) -> None:
     """Make a page of the repository one of the site."""
     if name == "index":
         source[0] += contents(source[0])
-    source[0] = without_outside_links(source[0])
+    source[0] = with_outside_links(source[0])
 
 
 def without_arguments(app: Sphinx, what: str, *_: object) -> tuple[str, str] | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.core.cache import caches
+from django.core.cache import caches, close_caches
+from django.core.signals import request_finished
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 
 from django_redislock import lock, lock_backends
@@ -17,6 +20,18 @@ from django_redislock.exceptions import InvalidLockBackend
 from tests.support.sentinel import SentinelSet
 
 VALKEY = "django_valkey.cache.ValkeyCache"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_its_receiver() -> Iterator[None]:
+    """Take back what it does to a signal of Django when it is imported.
+
+    Where a receiver is a coroutine, Django's asynchronous test client cannot close a response.
+    """
+    yield
+    if base := sys.modules.get("django_valkey.base"):
+        request_finished.disconnect(base.close_async_caches)
+        request_finished.connect(close_caches)
 
 
 def backend() -> RedisLockBackend:

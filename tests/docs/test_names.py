@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import shlex
@@ -129,6 +130,29 @@ def test_the_checks() -> None:
     source = "".join(path.read_text() for path in (ROOT / "django_redislock").rglob("*.py"))
     known = set(re.findall(r"locks\.[EW]\d{3}", source))
     assert {*first_column(section("checks"))} == known
+
+
+def records_of(source: str) -> Iterator[tuple[str, str]]:
+    """The level and the text of everything that a module logs."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="logger"), attr=method),
+                args=[ast.Constant(value=str(text)), *_],
+            ):
+                yield {"EXCEPTION": "ERROR"}.get(method.upper(), method.upper()), text
+
+
+def test_the_records_of_the_log() -> None:
+    paths = [*(ROOT / APP).rglob("*.py")]
+    logged = [record for path in paths for record in records_of(path.read_text())]
+    calls = [
+        re.findall(r"\blogger\.(?!isEnabledFor|hasHandlers)\w+\(", path.read_text())
+        for path in paths
+    ]
+    assert len(logged) == sum(map(len, calls))  # each has a text of its own
+    rows = re.findall(r"^\| `([A-Z]+)` \| `([^`]+)` \|", section("locks", "Log"), re.MULTILINE)
+    assert sorted(rows) == sorted(logged)
 
 
 def test_the_states_that_an_operator_meets() -> None:

@@ -15,22 +15,13 @@ from django.apps import apps
 from django_redislock.metrics import opentelemetry
 from django_redislock.traces import spans
 
-from .pages import BLOCKS, PAGES, ROOT, Block, name_of, prose_of
+from .pages import BLOCKS, PAGES, ROOT, Block, anchors_of, name_of, prose_of
 
 PACKAGE = "django_redislock"
 LINK = re.compile(r"\]\((?!\w+:|<)([^)\s]+)\)")
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 DOTTED = re.compile(rf"\b{PACKAGE}(?:\.[A-Za-z_]\w*)+(?![\w/]|\.\w)")
 TEST = re.compile(r"\b(tests/[\w/]+\.py)::(\w+)")
 PYTHON = [block for block in BLOCKS if block.language == "python"]
-
-
-def anchors_of(page: Path) -> set[str]:
-    """The anchors that GitHub gives to headings."""
-    return {
-        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-        for heading in HEADING.findall(prose_of(page))
-    }
 
 
 def exists(dotted: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 import django_redislock
 
-from .pages import ROOT
+from .pages import ROOT, URLS
 
 DOCS = ROOT / "docs"
 SECTIONS = ["Tutorial", "How-to", "Reference", "Explanation", "Operations"]
@@ -36,8 +36,8 @@ def test_the_reference_has_every_public_name() -> None:
     assert described == {*django_redislock.__all__, *errors}
 
 
-def test_a_file_outside_of_the_site_is_named_and_not_linked(site: SimpleNamespace) -> None:
+def test_a_file_outside_of_the_site_is_linked_in_the_repository(site: SimpleNamespace) -> None:
     page = "See [the rules](../CONTRIBUTING.md) and [locks](locks.md#names)."
-    assert site.without_outside_links(page) == (
-        "See the rules (`CONTRIBUTING.md` in the repository) and [locks](locks.md#names)."
+    assert site.with_outside_links(page) == (
+        f"See [the rules]({URLS['Source']}/blob/main/CONTRIBUTING.md) and [locks](locks.md#names)."
     )
