@@ -173,13 +173,15 @@ def wait_lines(spans: Sequence[Span]) -> WaitLines:
 
 
 def _line(xs: Sequence[int], ys: Sequence[int | None]) -> str:
-    """A line from span to span. A span between two gaps is a point, which a round cap shows."""
+    """A line from span to span. A span between two gaps is a short line of its own."""
     path = ""
-    before: int | None = None
-    for x, y in zip(xs, ys, strict=True):
-        if y is not None:
-            path += f"{'M' if before is None else 'L'}{x} {y}h0"
-        before = y
+    for x, before, y, after in zip(xs, [None, *ys], ys, [*ys[1:], None], strict=False):
+        if y is None:
+            continue
+        if before is after is None:
+            path += f"M{x - 1} {y}h2"
+        else:
+            path += f"{'M' if before is None else 'L'}{x} {y}"
     return path
 
 
