@@ -1,7 +1,8 @@
 """Charts of the last hour, as whole numbers for inline SVG: bars of counts, and lines of waits.
 
-A chart is drawn in units of its own, ``WIDTH`` of them for each slot and ``HEIGHT`` in all, and
-stretched to the width of the page. Its texts are not stretched: they are placed by percentages.
+A chart is drawn in units of its own, ``SLOT_WIDTH`` of them for each slot, ``MINUTE_WIDTH`` for a
+minute and ``HEIGHT`` in all, and stretched to the width of the page. Its texts are not stretched:
+they are placed by percentages.
 """
 
 from __future__ import annotations
@@ -13,21 +14,56 @@ from typing import NamedTuple
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from ..figures.tallies import BOUNDS, Tally
+from ..figures.tallies import BOUNDS, MINUTE, SLOT, Tally
 from ..operations.formatting import brief
 
-__all__ = ["HEIGHT", "Bar", "Tick", "WaitLines", "bars", "count_ticks", "nice_top", "wait_lines"]
+__all__ = [
+    "MINUTE_WIDTH",
+    "SLOT_WIDTH",
+    "Bar",
+    "Span",
+    "Tick",
+    "WaitLines",
+    "bars",
+    "count_ticks",
+    "nice_top",
+    "spans",
+    "wait_lines",
+]
 
-WIDTH, HEIGHT = 10, 100
+SLOT_WIDTH, MINUTE_WIDTH, HEIGHT = 10, 4, 100
 
 # Above the plot there is room (pixels) for the figure of the highest bar.
 MARGIN = 14
 
 
-class Bar(NamedTuple):
-    """A slot: how high its two counts stand, from the top, and where its figure goes."""
+class Span(NamedTuple):
+    """A slot or a minute of a chart: where it begins, what was counted in it, in how long."""
 
     x: int
+    width: int
+    minutes: int
+    tally: Tally
+
+    @property
+    def attempts(self) -> float:
+        """How many attempts there were in a minute of it."""
+        return (self.tally.acquired + self.tally.busy) / self.minutes
+
+    @property
+    def end(self) -> int:
+        return self.x + self.width
+
+    @property
+    def middle(self) -> int:
+        return self.x + self.width // 2
+
+
+class Bar(NamedTuple):
+    """A span: how high its two counts stand, from the top, and where its figure goes."""
+
+    x: int
+    width: int
     acquired_y: int
     acquired: int
     busy_y: int
@@ -46,7 +82,7 @@ class Tick(NamedTuple):
 
 
 class WaitLines(NamedTuple):
-    """The waits of all slots, on a logarithmic scale: paths of SVG, and the ticks."""
+    """The waits of all spans, on a logarithmic scale: paths of SVG, and the ticks."""
 
     median: str
     p95: str
@@ -54,31 +90,49 @@ class WaitLines(NamedTuple):
     ticks: list[Tick]
 
 
-def nice_top(most: int) -> int:
+def spans(slots: Sequence[Tally], minutes: Sequence[Tally] = ()) -> list[Span]:
+    """The slots, and after them these minutes, from left to right."""
+    length = SLOT // MINUTE
+    end = SLOT_WIDTH * len(slots)
+    return [
+        *(Span(n * SLOT_WIDTH, SLOT_WIDTH, length, one) for n, one in enumerate(slots)),
+        *(Span(end + n * MINUTE_WIDTH, MINUTE_WIDTH, 1, one) for n, one in enumerate(minutes)),
+    ]
+
+
+def nice_top(most: float) -> int:
     """A round number that is no smaller: the end of a scale, half of which is a whole number."""
-    power: int = 10 ** (len(str(most)) - 1)
+    power: int = 10 ** (len(str(math.ceil(most))) - 1)
     return next(step * power for step in (2, 4, 6, 8, 10, 20) if step * power >= most)
 
 
-def bars(tallies: Sequence[Tally], top: int) -> list[Bar]:
-    """A bar for each slot, on a scale that ends at ``top``."""
+def bars(spans: Sequence[Span], top: float, end: int) -> list[Bar]:
+    """A bar for each span, as high as its counts in a minute, on a scale that ends at ``top``.
+
+    ``end`` is where the chart ends.
+    """
     result = []
-    for place, tally in enumerate(tallies):
+    for span in spans:
         # Rounded up, so that whatever there was can be seen.
-        acquired, busy = (-(-HEIGHT * count // top) for count in (tally.acquired, tally.busy))
+        acquired, busy = (
+            math.ceil(HEIGHT * count / span.minutes / top - 1e-9)
+            for count in (span.tally.acquired, span.tally.busy)
+        )
         acquired = min(acquired, HEIGHT - busy)
         busy_y = HEIGHT - acquired - busy
-        count = tally.acquired + tally.busy
+        # A bar of a minute is too narrow for it.
+        has_figure = span.attempts and span.width >= SLOT_WIDTH
         result.append(
             Bar(
-                x=place * WIDTH,
+                x=span.x,
+                width=span.width - 1,
                 acquired_y=HEIGHT - acquired,
                 acquired=acquired,
                 busy_y=busy_y,
                 busy=busy,
-                figure=_short(count) if count else "",
+                figure=_short(span.attempts) if has_figure else "",
                 # As the language of SVG has it, whatever that of the reader is.
-                figure_x=f"{(place + 0.5) * 100 / len(tallies):.2f}%",
+                figure_x=f"{span.middle * 100 / end:.2f}%",
                 figure_y=MARGIN + busy_y - 3,
             )
         )
@@ -90,8 +144,10 @@ def count_ticks(top: int) -> list[Tick]:
     return [_tick(HEIGHT - HEIGHT * n // top, _short(n)) for n in (top, top // 2, 0)]
 
 
-def wait_lines(tallies: Sequence[Tally]) -> WaitLines:
-    """The lines of p50, p95 and the longest wait; a slot without a wait is a gap."""
+def wait_lines(spans: Sequence[Span]) -> WaitLines:
+    """The lines of p50, p95 and the longest wait; a span without a wait is a gap."""
+    tallies = [span.tally for span in spans]
+    middles = [span.middle for span in spans]
     longest = max(tally.longest_wait for tally in tallies)
     decades = max(2, math.ceil(math.log10(max(longest, BOUNDS[0]) / BOUNDS[0]) - 1e-9))
 
@@ -112,24 +168,25 @@ def wait_lines(tallies: Sequence[Tally]) -> WaitLines:
         _tick(HEIGHT - HEIGHT * decade // decades, _whole(BOUNDS[0] * 10**decade))
         for decade in range(decades, -1, -1)
     ]
-    median, p95 = (_line(path) for path in paths[:2])
-    return WaitLines(median, p95, _points(paths[2]), ticks)
+    median, p95 = (_line(middles, path) for path in paths[:2])
+    return WaitLines(median, p95, _points(middles, paths[2]), ticks)
 
 
-def _line(ys: Sequence[int | None]) -> str:
-    """A line from slot to slot. A slot between two gaps is a point, which a round cap shows."""
+def _line(xs: Sequence[int], ys: Sequence[int | None]) -> str:
+    """A line from span to span. A span between two gaps is a short line of its own."""
     path = ""
-    before: int | None = None
-    for place, y in enumerate(ys):
-        if y is not None:
-            path += f"{'M' if before is None else 'L'}{place * WIDTH + WIDTH // 2} {y}h0"
-        before = y
+    for x, before, y, after in zip(xs, [None, *ys], ys, [*ys[1:], None], strict=False):
+        if y is None:
+            continue
+        if before is after is None:
+            path += f"M{x - 1} {y}h2"
+        else:
+            path += f"{'M' if before is None else 'L'}{x} {y}"
     return path
 
 
-def _points(ys: Sequence[int | None]) -> str:
-    places = [(place * WIDTH + WIDTH // 2, y) for place, y in enumerate(ys) if y is not None]
-    return "".join(f"M{x} {y}h0" for x, y in places)
+def _points(xs: Sequence[int], ys: Sequence[int | None]) -> str:
+    return "".join(f"M{x} {y}h0" for x, y in zip(xs, ys, strict=True) if y is not None)
 
 
 def _tick(y: int, text: str) -> Tick:
@@ -141,9 +198,9 @@ def _whole(seconds: float) -> str:
     return _("%(count)d s") % {"count": round(seconds)} if seconds >= 1 else brief(seconds)
 
 
-def _short(count: int) -> str:
+def _short(count: float) -> str:
     """A count in the width of a bar."""
     for least, unit in ((10_000_000, "M"), (10_000, "k")):
         if count >= least:
-            return f"{number_format(count * 10 // least)}{unit}"
-    return number_format(count)
+            return f"{number_format(int(count * 10 // least))}{unit}"
+    return number_format(count, decimal_pos=0 if count >= 10 or count == int(count) else 1)

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import NamedTuple
 
 from django.http import HttpRequest
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.functional import cached_property
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ..exceptions import readable
 from ..figures.families import OTHER
-from ..figures.tallies import SLOTS, Slot, Tally
+from ..figures.tallies import MINUTE, MINUTES, SLOTS, Minute, Slot, Tally
 from ..handler import lock_backends
 from ..operations.asking import ask_all
 from ..operations.formatting import brief
 from ..operations.selection import distinct
-from .charts import WIDTH, Bar, Tick, WaitLines, bars, count_ticks, nice_top, wait_lines
+from .charts import Bar, bars, spans
+from .hot_charts import Charts, time_of
 from .query import ORDER_VAR, Query
 
 __all__ = ["HotNames"]
@@ -117,7 +116,9 @@ class Row:
 
     @property
     def bars(self) -> list[Bar]:
-        return bars(self.slots, max(1, *map(_attempts, self.slots)))
+        parts = spans(self.slots)
+        top = max(span.attempts for span in parts)
+        return bars(parts, top or 1, parts[-1].end)
 
     @property
     def longest_wait(self) -> str:
@@ -134,7 +135,7 @@ class Row:
         """How many attempts were busy, of how many."""
         return _("%(busy)s of %(attempts)s attempts") % {
             "busy": self.busy,
-            "attempts": number_format(_attempts(self.tally)),
+            "attempts": number_format(self.tally.acquired + self.tally.busy),
         }
 
 
@@ -153,22 +154,31 @@ class HotNames:
         wanted = request.GET.get(ORDER_VAR, "")
         self.order = wanted if wanted in FIGURES or wanted in TEXTS else "acquired"
         self.off: list[str] = []
-        self.times: Sequence[str] = []
+        self.starts: Sequence[int] = []
         self.several_backends = len(list(lock_backends)) > 1
         self._rows: dict[tuple[str, str], Row] = {}
+        # What all families have counted in each of the last minutes that have begun.
+        self.minutes: list[Tally] = []
         answers, self.silent = ask_all(
-            distinct(lock_backends), lambda _alias, backend: backend.tallies()
+            distinct(lock_backends),
+            lambda _alias, backend: (backend.tallies(), backend.minutes()),
         )
-        for alias, slots in answers.items():
-            self._add(alias, slots)
+        for alias, (slots, minutes) in answers.items():
+            self._add(alias, slots, minutes)
 
-    def _add(self, alias: str, slots: Sequence[Slot]) -> None:
+    def _add(self, alias: str, slots: Sequence[Slot], minutes: Sequence[Minute]) -> None:
         if lock_backends[alias].meter is None:
             self.off.append(alias)
-        self.times = [_time(slot) for slot in slots] or self.times
+        self.starts = [slot.start for slot in slots] or self.starts
         for place, slot in enumerate(slots):
             for family, tally in slot.tallies.items():
                 self._rows.setdefault((alias, family), Row(alias, family)).add(place, tally)
+        # Those of the last two slots. The clocks of two servers may differ.
+        for minute in minutes if slots else ():
+            place = (minute.start - slots[-2].start) // MINUTE
+            if 0 <= place < MINUTES:
+                self.minutes += [Tally() for _ in range(len(self.minutes), place + 1)]
+                self.minutes[place].add(minute.tally)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -203,7 +213,7 @@ class HotNames:
     def longest_waits(self) -> list[tuple[Row, str]]:
         """The families with the longest waits, and in which slot that was."""
         ranked = _ranked(self._rows.values(), lambda row: row.tally.longest_wait)
-        return [(row, self.times[row.longest_wait_place]) for row in ranked]
+        return [(row, time_of(self.starts[row.longest_wait_place])) for row in ranked]
 
     @property
     def refused(self) -> list[Row]:
@@ -211,83 +221,14 @@ class HotNames:
         return _ranked(self._rows.values(), lambda row: row.tally.busy)
 
     @cached_property
-    def sums(self) -> list[Tally]:
+    def charts(self) -> Charts:
         sums = [Tally() for _ in range(SLOTS)]
         for row in self._rows.values():
             for whole, tally in zip(sums, row.slots, strict=True):
                 whole.add(tally)
-        return sums
-
-    @cached_property
-    def top(self) -> int:
-        """The end of the scale of the counts."""
-        return nice_top(max(1, *map(_attempts, self.sums)))
-
-    @property
-    def chart(self) -> list[tuple[Bar, str]]:
-        """A bar for each slot, and its title."""
-        titles = map(_title, self.times, self.sums)
-        return list(zip(bars(self.sums, self.top), titles, strict=True))
-
-    @property
-    def ticks(self) -> list[Tick]:
-        return count_ticks(self.top)
-
-    @property
-    def waits(self) -> WaitLines:
-        return wait_lines(self.sums)
-
-    @property
-    def wait_titles(self) -> list[tuple[int, str]]:
-        """Where each slot begins in the chart of the waits, and what it says."""
-        titles = map(_wait_title, self.times, self.sums)
-        return [(place * WIDTH, title) for place, title in enumerate(titles)]
-
-    @property
-    def in_words(self) -> str:
-        """The chart of the counts for those who do not see it."""
-        counts = ", ".join(str(tally.acquired) for tally in self.sums)
-        return _("Acquisitions every 5 minutes, the latest last: %(counts)s") % {"counts": counts}
-
-    @property
-    def waits_in_words(self) -> str:
-        """The chart of the waits for those who do not see it."""
-        waits = ", ".join(_wait95(tally) for tally in self.sums)
-        return _("p95 of the waits every 5 minutes, the latest last: %(waits)s") % {"waits": waits}
-
-
-def _wait95(tally: Tally) -> str:
-    return brief(tally.wait(0.95)) if any(tally.waits) else _("none")
+        return Charts(self.starts, sums, self.minutes)
 
 
 def _ranked(rows: Iterable[Row], by: Callable[[Row], float]) -> list[Row]:
     """The rows with the highest values above zero, highest first."""
     return sorted(filter(by, rows), key=by, reverse=True)[:RANKED]
-
-
-def _attempts(tally: Tally) -> int:
-    return tally.acquired + tally.busy
-
-
-def _title(time: str, tally: Tally) -> str:
-    return _("%(time)s: %(acquired)s acquired, %(busy)s busy") % {
-        "time": time,
-        "acquired": number_format(tally.acquired),
-        "busy": number_format(tally.busy),
-    }
-
-
-def _wait_title(time: str, tally: Tally) -> str:
-    if not any(tally.waits):
-        return _("%(time)s: no waits") % {"time": time}
-    return _("%(time)s: p50 %(p50)s, p95 %(p95)s, max %(longest)s") % {
-        "time": time,
-        "p50": brief(tally.wait(0.5)),
-        "p95": brief(tally.wait(0.95)),
-        "longest": brief(tally.longest_wait),
-    }
-
-
-def _time(slot: Slot) -> str:
-    began = datetime.fromtimestamp(slot.start, tz=timezone.utc)
-    return date_format(localtime(began), "TIME_FORMAT")

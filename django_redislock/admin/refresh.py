@@ -54,8 +54,9 @@ class ShownLocks(LiveLocks):
             if hold := self.holds.get(reference.place):
                 rows.append(Row(Found(reference.alias, hold)))
             else:
-                why = _("not known") if reference.alias in unknown else _("ended")
-                rows.append(MissingRow(reference, why))
+                is_unknown = reference.alias in unknown
+                why = _("not known") if is_unknown else _("ended")
+                rows.append(MissingRow(reference, why, is_unknown))
         return rows
 
     @property

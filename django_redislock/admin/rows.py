@@ -87,10 +87,14 @@ class Row:
 
 @dataclass(frozen=True)
 class MissingRow:
-    """A line that a page shows, of a hold that is not there any more. ``missing`` says why."""
+    """A line that a page shows, of a hold that is not there any more. ``missing`` says why.
+
+    ``is_unknown``: its backend does not answer, and it may well be there.
+    """
 
     reference: Reference
     missing: str
+    is_unknown: bool = False
 
 
 def rows_of(found: Iterable[Found]) -> list[Row]:

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage
 from ..conf import SHORTEST_LEASE, LockConfig, flag, seconds
 from ..figures.medians import Medians
 from ..figures.meter import Batch, Meter
-from ..figures.tallies import Slot
+from ..figures.tallies import Minute, Slot
 from ..holder import Holder
 from .holds import (
     SHARED,
@@ -237,6 +237,10 @@ class BaseLockBackend(ABC):
 
         ``families``: only what was counted of these.
         """
+        return []
+
+    def minutes(self) -> Sequence[Minute]:
+        """What all processes have counted of all families in the last minutes, oldest first."""
         return []
 
     def _force_released(self, name: str, token: str) -> None:

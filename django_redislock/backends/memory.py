@@ -16,7 +16,7 @@ from ..conf import LockConfig
 from ..exceptions import LockError
 from ..figures.hour import Hour
 from ..figures.meter import Batch
-from ..figures.tallies import Slot
+from ..figures.tallies import Minute, Slot
 from .base import (
     GRANT_LEASE,
     HELD_LOOSER,
@@ -160,6 +160,10 @@ class MemoryLockBackend(BaseLockBackend):
     def tallies(self, families: Collection[str] | None = None) -> Sequence[Slot]:
         with self._mutex:
             return self._hour.slots(families)
+
+    def minutes(self) -> Sequence[Minute]:
+        with self._mutex:
+            return self._hour.minutes()
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         if not deploy:

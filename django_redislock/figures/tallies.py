@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add
 from typing import NamedTuple
 
-__all__ = ["BOUNDS", "MOST_FAMILIES", "SLOT", "SLOTS", "Slot", "Tally", "last_hour", "percentile"]
+__all__ = [
+    "BOUNDS",
+    "MINUTE",
+    "MINUTES",
+    "MOST_FAMILIES",
+    "SLOT",
+    "SLOTS",
+    "Minute",
+    "Slot",
+    "Tally",
+    "last_hour",
+    "last_minutes",
+    "percentile",
+]
 
 # The upper bounds (seconds) of the buckets that durations fall into: 1 ms, doubled until it is
 # above an hour. One more bucket has what is longer.
@@ -18,6 +31,10 @@ BOUNDS = tuple(0.001 * 2**power for power in range(23))
 # only begun.
 SLOT = 300
 SLOTS = 13
+
+# The last slot and the one before it are also known by the minute, of all families together.
+MINUTE = 60
+MINUTES = 2 * SLOT // MINUTE
 
 # Of so many families figures are kept apart; those of all others are kept together.
 MOST_FAMILIES = 200
@@ -84,6 +101,13 @@ class Tally:
         return [*rounded, self.acquired, self.busy, self.lost, *self.waits, *self.holds]
 
     @classmethod
+    def sum_of(cls, tallies: Iterable[Tally]) -> Tally:
+        whole = cls()
+        for tally in tallies:
+            whole.add(tally)
+        return whole
+
+    @classmethod
     def of(cls, figures: Sequence[int]) -> Tally:
         longest_wait, longest_hold, acquired, busy, lost, *buckets = figures
         half = len(buckets) // 2
@@ -100,10 +124,27 @@ class Slot(NamedTuple):
     tallies: Mapping[str, Tally]
 
 
+class Minute(NamedTuple):
+    """What was counted of all families, from ``start`` (seconds since 1970) on, for ``seconds``."""
+
+    start: int
+    seconds: int
+    tally: Tally
+
+
 def last_hour(present: int, tallies: Mapping[int, Mapping[str, Tally]]) -> list[Slot]:
     """The slots up to the present one, by their numbers: seconds since 1970 over ``SLOT``."""
     numbers = range(present - SLOTS + 1, present + 1)
     return [Slot(number * SLOT, tallies.get(number, {})) for number in numbers]
+
+
+def last_minutes(now: int, tallies: Mapping[int, Tally]) -> list[Minute]:
+    """The minutes up to the present one, by their numbers: seconds since 1970 over ``MINUTE``."""
+    present = now // MINUTE
+    return [
+        Minute(start, min(now - start, MINUTE), tallies.get(start // MINUTE) or Tally())
+        for start in range((present - MINUTES + 1) * MINUTE, present * MINUTE + 1, MINUTE)
+    ]
 
 
 def percentile(buckets: Sequence[int], share: float, longest: float) -> float:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..backends.base import BaseLockBackend
-from ..clock import wall_time
-from ..figures.tallies import Slot
+from ..figures.tallies import Minute
 from .asking import ask_all
 from .states import Found, state_of
 
@@ -24,8 +23,8 @@ class Summary:
     answered. What is None was not asked for.
 
     ``overdue`` and ``silent`` count what was ``looked_at``, and ``longest_wait`` (seconds) is that
-    of as many names at the most. ``rate`` is how many were acquired a second, in the last five to
-    ten minutes.
+    of as many names at the most. ``rate`` is how many were acquired a second, in the last minute
+    or two.
     """
 
     held: int = 0
@@ -77,7 +76,7 @@ def counts_of(
 def _summary(alias: str, backend: BaseLockBackend) -> Summary:
     entries, held = backend.entries(0, LOOK_AT)
     names, waited = backend.waited_for(0, LOOK_AT)
-    rate = _rate(backend.tallies())
+    rate = _rate(backend.minutes())
     states = [state_of(Found(alias, hold)) for hold in backend.look_up(entries)]
     return Summary(
         held,
@@ -91,13 +90,13 @@ def _summary(alias: str, backend: BaseLockBackend) -> Summary:
     )
 
 
-def _rate(slots: Sequence[Slot]) -> float | None:
-    """Of the slot that has just begun and the one before it."""
-    latest = slots[-2:]
+def _rate(minutes: Sequence[Minute]) -> float | None:
+    """Of the minute that has just begun and the one before it."""
+    latest = minutes[-2:]
     if not latest:
         return None
-    acquired = sum(tally.acquired for slot in latest for tally in slot.tallies.values())
-    return acquired / max(wall_time() - latest[0].start, 1.0)
+    acquired = sum(minute.tally.acquired for minute in latest)
+    return acquired / max(sum(minute.seconds for minute in latest), 1)
 
 
 def _sum(parts: Sequence[Summary]) -> Summary:

@@ -10,27 +10,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from django_redislock import lock_backends
-from django_redislock.figures.meter import Batch
-from django_redislock.figures.tallies import Tally
+from tests.admin.figures import HOT, count
 from tests.admin.pages import PAGE, client_of, page, rows
 from tests.management.holds import hold, without_redis
 
 pytestmark = pytest.mark.django_db
-
-HOT = f"{PAGE}hot/"
-
-
-def count(
-    family: str, using: str = "default", *, waits: Any = (), holds: Any = (), busy: int = 0
-) -> None:
-    """What another process has told."""
-    tally = Tally(busy=busy)
-    for wait in waits:
-        tally.was_acquired(wait)
-    for held in holds:
-        tally.was_released(held)
-    lock_backends[using].add_tallies(Batch(f"{family} {busy} {len(waits)}"[:40], {family: tally}))
 
 
 def names(html: str) -> list[str]:
@@ -107,58 +91,6 @@ def test_a_family_leads_to_its_locks(admin_client: Client, family: str, found: s
     assert {row[1] for row in rows(html) if row} <= {"default"}
 
 
-def figure(html: str, title: str) -> str:
-    """The chart with this title."""
-    return next(
-        one.partition("</figure>")[0] for one in html.split("<figure")[1:] if f">{title}<" in one
-    )
-
-
-def texts(svg: str) -> list[str]:
-    """What is written in a chart, without what is empty."""
-    return list(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
-
-
-def test_the_chart_has_a_scale_and_its_bars_have_figures(admin_client: Client) -> None:
-    count("a", waits=[0.01] * 30, busy=21)
-    assert texts(figure(page(admin_client, HOT), "Every 5 minutes")) == ["60", "30", "0", "51"]
-
-
-def test_the_chart_shows_each_slot_in_proportion(admin_client: Client) -> None:
-    count("a", waits=[0.01] * 3, busy=1)
-    chart = figure(page(admin_client, HOT), "Every 5 minutes")
-    heights = re.findall(r'height="(\d+)" class="redislock-(acquired|busy)"', chart)
-    assert len(re.findall("<title>", chart)) == 13
-    assert [one for one in heights if one[0] not in ("0", "10")] == [
-        ("75", "acquired"),
-        ("25", "busy"),
-    ]
-    assert "0, 0, 3" in chart
-    assert "3 acquired, 1 busy" in chart
-
-
-def test_the_waits_are_lines_on_a_scale_of_magnitudes(admin_client: Client) -> None:
-    count("a", waits=[0.01] * 60 + [0.1] * 39 + [100])
-    chart = figure(page(admin_client, HOT), "Wait time")
-    paths = dict(re.findall(r'<path d="(M[^"]*)" class="redislock-(\w+)"/>\s', chart))
-    places = {line: path for path, line in paths.items() if line != "grid"}
-    # Each has one slot of figures, the last of 13.
-    assert places["longest"] == "M125 0h0"
-    heights = {line: int(path.split()[1].removesuffix("h0")) for line, path in places.items()}
-    assert heights["longest"] < heights["p95"] < heights["median"] < 100
-    assert texts(chart) == ["100 s", "10 s", "1 s", "100 ms", "10 ms", "1 ms"]
-    assert "max 1 min 40 s" in chart
-    assert chart.count("no waits") == 12
-    assert "none, none" in chart
-
-
-def test_no_waits_are_no_lines(admin_client: Client) -> None:
-    count("a", busy=1)
-    html = page(admin_client, HOT)
-    assert figure(html, "Wait time").count('d=""') == 3
-    assert "Nobody has waited." in html
-
-
 def ranking(html: str, title: str) -> list[str]:
     """The lines of a ranking, as text."""
     section = html.partition(f">{title}</h2>")[2].partition("</ol>")[0]
@@ -187,18 +119,6 @@ def test_who_was_refused_most_often_is_named(admin_client: Client) -> None:
         "often 40 of 43 attempts",
         "rare 1 of 10 attempts",
     ]
-
-
-def test_the_chart_is_the_same_in_all_languages(admin_client: Client, settings: Any) -> None:
-    settings.LANGUAGE_CODE = "de"
-    settings.USE_THOUSAND_SEPARATOR = True
-    count("a", waits=[0.01] * 1500, busy=1)
-    html = page(admin_client, HOT)
-    assert rows(html)[0][2] == "1.500"
-    assert "2.000" in texts(figure(html, "Alle 5 Minuten"))
-    for svg in re.findall(r"<figure.*?</figure>", html, re.DOTALL):
-        for number in re.findall(r' (?:x|y|width|height)="([^"]*)"', svg):
-            assert re.fullmatch(r"\d+(?:\.\d{1,2})?%?", number), number
 
 
 @pytest.mark.parametrize(

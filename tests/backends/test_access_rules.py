@@ -99,6 +99,7 @@ def test_they_suffice_for_threads(backend):
     assert waiter.lost.wait(20)
     _tell(backend)
     assert sum(slot.tallies["a"].acquired for slot in backend.tallies() if slot.tallies) == 2
+    assert sum(minute.tally.acquired for minute in backend.minutes()) == 2
     assert backend.check(deploy=True) == []
 
 

@@ -86,6 +86,7 @@ def read(backend: BaseLockBackend) -> None:
     backend.look_up(backend.entries_of([NAME, NEIGHBOUR]))
     backend.waited_for()
     backend.tallies()
+    backend.minutes()
     list(backend.walk())
 
 

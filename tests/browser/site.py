@@ -19,7 +19,8 @@ from django.test import override_settings
 from django.test.testcases import LiveServerThread
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser.waits import DEADLINE, until
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -137,8 +138,8 @@ class BrowserTestCase(StaticLiveServerTestCase):
         script = "return document.querySelector(arguments[0])?.innerText ?? ''"
         return str(self.browser.execute_script(script, css))
 
-    def until(self, condition: Callable[[], Any], within: float = 40) -> Any:
-        return WebDriverWait(self.browser, within, 0.05).until(lambda _browser: condition())
+    def until(self, condition: Callable[[], Any], within: float = DEADLINE) -> Any:
+        return until(self.browser, condition, within)
 
     def mark(self) -> None:
         """Put something on the page that a reload would take away."""

@@ -74,6 +74,15 @@ class DensityTests(BrowserTestCase):
         assert self.browser.execute_script(script, f"{holder} .redislock-leading") != "0px"
         assert self.text(holder) == "shop.views.checkout"
 
+    def test_a_long_lease_keeps_to_its_column(self) -> None:
+        hold("report", lease=1794, what="shop.views.checkout")
+        self.size(1280, 800)
+        self.log_in()
+        lease = self.one("#result_list .redislock-lease > span")
+        holder = self.one("#result_list .redislock-holder")
+        assert lease.rect["x"] + lease.rect["width"] <= holder.rect["x"]
+        assert lease.value_of_css_property("overflow") == "hidden"
+
     def test_a_phone_shows_a_card_for_each_lock(self) -> None:
         self.fill()
         self.size(390, 844)

@@ -11,8 +11,8 @@ from selenium.webdriver.common.by import By
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Extension
-from django_redislock.backends.redis.keys import slot_keys
-from django_redislock.figures.tallies import SLOT, SLOTS, Tally
+from django_redislock.backends.redis.keys import minutes_key, slot_keys
+from django_redislock.figures.tallies import MINUTE, MINUTES, SLOT, SLOTS, Tally
 from django_redislock.testing.servers import EmbeddedServer
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
@@ -61,6 +61,11 @@ class LookTests(BrowserTestCase):
                     tally.was_acquired(wait * (1 + number % 50) / 10)
                     tally.was_released(wait * (2 + number % 30))
             self.tell(family, slots)
+        for age in range(MINUTES):
+            tally = Tally(busy=3 + age * 7 % 9)
+            for number in range(14 + (age * age + 3) % 17):
+                tally.was_acquired(0.3 * number if number % 6 == age % 4 else 0.008)
+            self.tell_minute(age, tally)
 
     def tell(self, family: str, slots: dict[int, Tally]) -> None:
         """The backend counts for the slot of now alone, so the older ones are put in its place."""
@@ -73,6 +78,14 @@ class LookTests(BrowserTestCase):
                 client.hset(key, "slot", now - age)
                 client.hset(key, f":{family}", json.dumps(tally.figures()))
                 client.expire(key, 600)
+
+    def tell_minute(self, age: int, tally: Tally) -> None:
+        prefix = lock_backends["default"].config.key_prefix
+        number = int(time.time()) // MINUTE - age
+        with Redis.from_url(self.project.REDIS_URL) as client:  # type: ignore[attr-defined]
+            figures = json.dumps([number, *tally.figures()])
+            client.hset(minutes_key(prefix), str(number % MINUTES), figures)
+            client.expire(minutes_key(prefix), 600)
 
     def check_hot(self, name: str) -> None:
         self.visit(HOT)

@@ -6,13 +6,19 @@ import re
 import threading
 from collections.abc import Sequence
 
+import pytest
 from selenium.webdriver.common.keys import Keys
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Entry, Extension
+from django_redislock.exceptions import LockUnavailable
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import hold
+
+
+def away(*_arguments: object) -> object:
+    raise LockUnavailable("away")
 
 
 class StandingRowTests(BrowserTestCase):
@@ -92,6 +98,29 @@ class StandingRowTests(BrowserTestCase):
         lock_backends["memory"].release("a", token)
         self.until(lambda: self.text("#result_list tbody th") == "b")
         assert not self.was_reloaded
+
+    def test_what_a_server_that_is_away_held_stays_although_nothing_else_is_shown(self) -> None:
+        hold("a", lease=300)
+        self.log_in()
+        backend = lock_backends["memory"]
+        with pytest.MonkeyPatch.context() as patch:
+            for verb in ("entries", "entries_of", "inspect", "look_up"):
+                patch.setattr(backend, verb, away)
+            self.until(lambda: self.states() == ["not known"])
+            # Two more refreshes.
+            for _number in range(2):
+                self.mark_refresh()
+                self.until(self.was_refreshed)
+            assert self.states() == ["not known"]
+        self.until(lambda: self.states() == ["held"])
+
+    def mark_refresh(self) -> None:
+        script = "window.refreshed = false; document.getElementById('redislock-live')"
+        script += ".addEventListener('redislock:refreshed', () => { window.refreshed = true; })"
+        self.browser.execute_script(script)
+
+    def was_refreshed(self) -> bool:
+        return bool(self.browser.execute_script("return window.refreshed"))
 
     def test_a_server_that_hangs_does_not_show_old_figures_as_live(self) -> None:
         hold("a", lease=600)

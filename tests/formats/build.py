@@ -7,7 +7,19 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "django_redislock"
-PARTS = ["backends", "clock.py", "figures", "conf.py", "exceptions.py", "holder.py", "process.py"]
+PARTS = [
+    "backends",
+    "clock.py",
+    "conf.py",
+    "exceptions.py",
+    "fields.py",
+    "figures",
+    "holder.py",
+    "names.py",
+    "process.py",
+    "signatures.py",
+    "spelling.py",
+]
 
 
 def build(target: Path) -> None:

@@ -23,6 +23,8 @@ from django_redislock.backends.base import Claim, Extension, Grant, Holder  # no
 from django_redislock.backends.redis import RedisLockBackend  # noqa: E402
 from django_redislock.backends.waiters import Waiter  # noqa: E402
 from django_redislock.conf import LockConfig  # noqa: E402
+from django_redislock.figures.meter import Batch  # noqa: E402
+from django_redislock.figures.tallies import Tally  # noqa: E402
 
 
 class Recorder(Waiter):
@@ -84,6 +86,17 @@ class Peer:
 
     def list(self) -> Any:
         return [_seen(hold) for hold in self.backend.list().holds]
+
+    def count(self, batch: str, family: str, acquired: int) -> None:
+        self.backend.add_tallies(Batch(batch, {family: Tally(acquired=acquired)}))
+
+    def figures(self) -> Any:
+        """How often each family was acquired in the last hour, and all in the last minutes."""
+        families: dict[str, int] = {}
+        for slot in self.backend.tallies():
+            for family, tally in slot.tallies.items():
+                families[family] = families.get(family, 0) + tally.acquired
+        return [families, sum(minute.tally.acquired for minute in self.backend.minutes())]
 
     def waited_for(self) -> Any:
         return [[one.name, one.waiters] for one in self.backend.waited_for().names]

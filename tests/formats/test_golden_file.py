@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from redis import Redis
 from django_redislock.backends.base import Busy, Claim, Holder
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import bucket_of, name_keys
+from django_redislock.backends.redis.overview import hour
 from django_redislock.backends.redis.records import message
 from django_redislock.conf import LockConfig
+from django_redislock.figures.families import OTHER
 from django_redislock.testing.driver import LONG, Verbs
 
 GOLDEN = json.loads((Path(__file__).parent / "format-1.json").read_text(encoding="utf-8"))
@@ -124,6 +126,28 @@ def test_what_is_written_now_is_format_1(client: Redis, place: Any) -> None:
     assert client.zrange(keys.listed, 0, -1) == ["token-a order:42"]
     assert re.fullmatch(r"\d{16}", client.get(keys.fence))
     backend.close()
+
+
+def test_figures_are_read(verbs: Verbs, client: Redis, place: Any) -> None:
+    """At the time of the golden file; what is of another time is not read."""
+    for key, fields in GOLDEN["figures"]["keys"].items():
+        client.hset(key.replace("lock:", f"{place.prefix}:", 1), mapping=fields)
+
+    class Node:
+        def exchange(self, commands: Sequence[bytes]) -> tuple[list[Any], float]:
+            (_time, *replies), took = verbs.backend.node.exchange(commands)
+            return [[GOLDEN["figures"]["now"], 0], *replies], took
+
+    present = hour.slots(Node(), place.prefix)[-1]
+    assert {family: tally.acquired for family, tally in present.tallies.items()} == {
+        "größe": 2,
+        OTHER: 1,
+    }
+    assert [slot.tallies for slot in hour.slots(Node(), place.prefix)[:-1]] == [{}] * 12
+    assert (present.tallies["größe"].longest_wait, present.tallies["größe"].busy) == (0.0035, 1)
+    minutes = [minute.tally for minute in hour.minutes(Node(), place.prefix)]
+    assert [tally.acquired for tally in minutes] == [4, 0, 0, 0, 0, 0, 0, 0, 0, 3]
+    assert (minutes[-1].longest_wait, minutes[-1].busy) == (0.0035, 1)
 
 
 @pytest.mark.parametrize("line", GOLDEN["messages"])

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.formats.build import build
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -60,6 +62,14 @@ def test_there_is_another_build() -> None:
     assert OTHERS
 
 
+def test_a_build_of_the_checkout_has_all_that_it_needs(
+    tmp_path: Path, redis_url: str, key_prefix: str
+) -> None:
+    build(tmp_path / "now.zip")
+    with closing(Peer(tmp_path / "now.zip", redis_url, key_prefix)) as peer:
+        assert peer("acquire", NAME, "a") > 0
+
+
 def test_hold_queue_renew_and_hand_over(peers: tuple[Peer, Peer]) -> None:
     one, two = peers
     fence = one("acquire", NAME, "a")
@@ -107,3 +117,11 @@ def test_release_by_force_and_late_claims(peers: tuple[Peer, Peer]) -> None:
     two("cancel", NAME, "late", 30.0)
     assert one("acquire", NAME, "late") is None, "it was cancelled before it came"
     assert isinstance(one("acquire", NAME, "c"), int)
+
+
+def test_figures_add_up(peers: tuple[Peer, Peer]) -> None:
+    one, two = peers
+    for number, peer in enumerate((one, two, one, two)):
+        peer("count", f"batch-{number}", "order:*" if number else "größe", 10**number)
+    for peer in peers:
+        assert peer("figures") == [{"größe": 1, "order:*": 1110}, 1111]

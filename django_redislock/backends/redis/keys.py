@@ -18,6 +18,7 @@ __all__ = [
     "NameKeys",
     "bucket_keys",
     "bucket_of",
+    "minutes_key",
     "name_keys",
     "slot_keys",
 ]
@@ -74,6 +75,11 @@ def slot_keys(prefix: str, slots: int) -> list[str]:
     """The keys of the figures, one for each slot of time; they take turns."""
     tag = bucket_keys(prefix, 0).tag
     return [f"{tag}:metrics:{turn}" for turn in range(slots)]
+
+
+def minutes_key(prefix: str) -> str:
+    """The key of the figures of the last minutes."""
+    return f"{bucket_keys(prefix, 0).tag}:metrics:minutes"
 
 
 def bucket_of(name: str) -> int:

@@ -139,9 +139,10 @@
             return [...this.live.querySelectorAll("tr[data-hold]")];
         }
 
-        // Nothing is left to look at, and nothing is ticked.
+        // All have ended, and nothing is ticked. What a backend that does not answer held may be there.
         get hasRunOut() {
             return this.rows.every((row) => row.classList.contains("redislock-missing")
+                && !row.hasAttribute("data-unknown")
                 && !row.querySelector("input:checked"));
         }
 
@@ -160,6 +161,7 @@
             for (const row of fresh.querySelectorAll("tr[data-missing]")) {
                 const kept = document.getElementById(row.id).cloneNode(true);
                 kept.className = "redislock-missing";
+                kept.toggleAttribute("data-unknown", row.hasAttribute("data-unknown"));
                 for (const element of kept.querySelectorAll("[data-remaining], [data-elapsed]")) {
                     element.removeAttribute("data-remaining");
                     element.removeAttribute("data-elapsed");

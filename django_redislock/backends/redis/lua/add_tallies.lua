@@ -1,18 +1,21 @@
--- Add what a process has counted to the slot of time that now is in.
+-- Add what a process has counted to the slot of time and to the minute that now is in.
 --
 -- KEYS  1 seen     string   there for a minute if this was added already and its reply was lost
---       2 .. slots hashes   take turns; "slot" -> number of the slot; ":family" -> its figures, JSON
+--       2 minutes  hash     number of a minute modulo how many there are -> JSON: the number of the
+--                           minute, and the figures of all families
+--       3 .. slots hashes   take turns; "slot" -> number of the slot; ":family" -> its figures, JSON
 -- ARGV  1 length of a slot (s)   2 how many families a slot has room for; ":" is all the others
---       3 ...  family, figures as JSON, family, ...: the first two are the longest, the rest sums
+--       3 length of a minute (s)   4 how many minutes there are   5 figures of all families as JSON
+--       6 ...  family, figures as JSON, family, ...: the first two are the longest, the rest sums
 -- Returns how many families were added
 
 if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', 60000) then
   return 0
 end
 
--- The figures of a family as they are stored, or nil if no script wrote them.
+-- The numbers of a field, or nil if no script wrote them.
 local function read(text, length)
-  local done, figures = pcall(cjson.decode, text)
+  local done, figures = pcall(cjson.decode, text or '')
   if not done or type(figures) ~= 'table' or #figures ~= length then
     return nil
   end
@@ -24,32 +27,58 @@ local function read(text, length)
   return figures
 end
 
-local length, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- Add to figures those that are known already, which begin at this place of their list.
+local function add(figures, known, first)
+  for index, new in ipairs(figures) do
+    local before = known[first + index - 1]
+    figures[index] = index <= 2 and math.max(before, new) or before + new
+  end
+end
+
+-- Whether the key is there; one of another type is deleted.
+local function has_hash(key)
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' then
+    redis.call('DEL', key)
+  end
+  return kind == 'hash'
+end
+
 local now = tonumber(redis.call('TIME')[1])
-local number, slots = math.floor(now / length), #KEYS - 1
-local slot = KEYS[2 + number % slots]
-local kind = redis.call('TYPE', slot).ok
-if kind ~= 'hash' or tonumber(redis.call('HGET', slot, 'slot') or '0') ~= number then
+
+local length, most = tonumber(ARGV[3]), tonumber(ARGV[4])
+local number, all = math.floor(now / length), cjson.decode(ARGV[5])
+local minutes, turn = KEYS[2], number % most
+local known = has_hash(minutes) and read(redis.call('HGET', minutes, turn), #all + 1)
+if known and known[1] == number then
+  add(all, known, 2)
+end
+table.insert(all, 1, number)
+redis.call('HSET', minutes, turn, cjson.encode(all))
+redis.call('PEXPIRE', minutes, ((number + most) * length - now) * 1000)
+
+length, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+number = math.floor(now / length)
+local slots = #KEYS - 2
+local slot = KEYS[3 + number % slots]
+if not has_hash(slot) or tonumber(redis.call('HGET', slot, 'slot') or '0') ~= number then
   redis.call('DEL', slot)
   redis.call('HSET', slot, 'slot', number)
   redis.call('PEXPIRE', slot, ((number + slots) * length - now) * 1000)
 end
 
-for place = 3, #ARGV, 2 do
+for place = 6, #ARGV, 2 do
   local family, figures = ':' .. ARGV[place], cjson.decode(ARGV[place + 1])
-  local known = redis.call('HGET', slot, family)
+  local text = redis.call('HGET', slot, family)
   -- One field is the number of the slot.
-  if not known and redis.call('HLEN', slot) > most then
+  if not text and redis.call('HLEN', slot) > most then
     family = ':'
-    known = redis.call('HGET', slot, family)
+    text = redis.call('HGET', slot, family)
   end
-  known = known and read(known, #figures)
+  known = read(text, #figures)
   if known then
-    for index, before in ipairs(known) do
-      local new = figures[index]
-      figures[index] = index <= 2 and math.max(before, new) or before + new
-    end
+    add(figures, known, 1)
   end
   redis.call('HSET', slot, family, cjson.encode(figures))
 end
-return (#ARGV - 2) / 2
+return (#ARGV - 5) / 2

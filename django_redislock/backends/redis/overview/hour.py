@@ -1,4 +1,4 @@
-"""The figures of the last hour in Redis: a hash for each slot of time."""
+"""Figures of the last hour in Redis: a hash for each slot of time, and one for the last minutes."""
 
 from __future__ import annotations
 
@@ -7,30 +7,41 @@ from collections.abc import Collection, Sequence
 from itertools import count, islice
 
 from ....figures.meter import Batch
-from ....figures.tallies import MOST_FAMILIES, SLOT, SLOTS, Slot, Tally, last_hour
-from ..commands import Word
-from ..keys import slot_keys
+from ....figures.tallies import (
+    MINUTE,
+    MINUTES,
+    MOST_FAMILIES,
+    SLOT,
+    SLOTS,
+    Minute,
+    Slot,
+    Tally,
+    last_hour,
+    last_minutes,
+)
+from ..keys import minutes_key, slot_keys
 from ..records import text
 from ..scripts import ADD_TALLIES
 from ..wire.replies import Exchanger
-from .reading import HIGHEST, ask, whole
+from .reading import HIGHEST, Words, ask, whole
 
-__all__ = ["add", "slots"]
+__all__ = ["add", "minutes", "slots"]
 
 # How many families travel in one go: a server is not kept from others for longer than this takes.
 CHUNK = 20
 
 
 def add(node: Exchanger, prefix: str, batch: Batch) -> None:
-    keys = slot_keys(prefix, SLOTS)
+    keys = [minutes_key(prefix), *slot_keys(prefix, SLOTS)]
     families = iter(batch.tallies.items())
     for number in count():
         chunk = list(islice(families, CHUNK))
         if not chunk:
             return
-        seen = f"{keys[0]}:{batch.key}-{number}"
+        seen = f"{keys[1]}:{batch.key}-{number}"
+        whole_chunk = Tally.sum_of(tally for _, tally in chunk)
         told = [part for family, tally in chunk for part in (family, _packed(tally))]
-        command: tuple[Word, ...] = (
+        command: Words = (
             "EVAL",
             ADD_TALLIES,
             len(keys) + 1,
@@ -38,6 +49,9 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
             *keys,
             SLOT,
             MOST_FAMILIES,
+            MINUTE,
+            MINUTES,
+            _packed(whole_chunk),
             *told,
         )
         ask(node, [command])
@@ -55,6 +69,18 @@ def slots(node: Exchanger, prefix: str, families: Collection[str] | None = None)
     return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
 
 
+def minutes(node: Exchanger, prefix: str) -> list[Minute]:
+    """Those of the last minutes, of all families together."""
+    command: Words = ("HMGET", minutes_key(prefix), *range(MINUTES))
+    (seconds, _), values = ask(node, [("TIME",), command])
+    known = {}
+    for value in values or ():
+        number, *figures = _numbers(value or "") or [0]
+        if tally := _tally(figures):
+            known[number] = tally
+    return last_minutes(int(seconds), known)
+
+
 def _present(fields: Sequence[str], values: Sequence[object]) -> dict[str, object]:
     """Those fields of a hash that it has; none of a key of another type."""
     pairs = zip(fields, values, strict=False)
@@ -65,7 +91,9 @@ def _slot(reply: object) -> tuple[int, dict[str, Tally]]:
     """The number of a slot and its families. Fields without a colon are about the slot."""
     fields = _fields(reply)
     tallies = {
-        field[1:]: _unpacked(figures) for field, figures in fields.items() if field[:1] == ":"
+        field[1:]: _tally(_numbers(figures))
+        for field, figures in fields.items()
+        if field[:1] == ":"
     }
     return whole(fields.get("slot")), {
         family: tally for family, tally in tallies.items() if tally is not None
@@ -76,17 +104,21 @@ def _packed(tally: Tally) -> str:
     return json.dumps(tally.figures(), separators=(",", ":"))
 
 
-def _unpacked(packed: str) -> Tally | None:
-    """None for what no script wrote."""
+def _numbers(packed: bytes | str) -> list[int]:
+    """An empty list for what no script wrote."""
     try:
-        figures = json.loads(packed)
+        numbers = json.loads(text(packed))
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(figures, list) or len(figures) != len(Tally().figures()):
-        return None
-    if any(type(figure) is not int or not 0 <= figure <= HIGHEST for figure in figures):
-        return None
-    return Tally.of(figures)
+        return []
+    if not isinstance(numbers, list):
+        return []
+    if any(type(number) is not int or not 0 <= number <= HIGHEST for number in numbers):
+        return []
+    return numbers
+
+
+def _tally(figures: Sequence[int]) -> Tally | None:
+    return Tally.of(figures) if len(figures) == len(Tally().figures()) else None
 
 
 def _fields(reply: object) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from ....figures.meter import Batch
-from ....figures.tallies import Slot
+from ....figures.tallies import Minute, Slot
 from ...base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
 from ..wire.replies import Exchanger
 from . import hour, listing, lookups, of_names
@@ -47,3 +47,7 @@ class Overview(BaseLockBackend):
     def tallies(self, families: Collection[str] | None = None) -> Sequence[Slot]:
         with self._naming(""):
             return hour.slots(self.node, self.config.key_prefix, families)
+
+    def minutes(self) -> Sequence[Minute]:
+        with self._naming(""):
+            return hour.minutes(self.node, self.config.key_prefix)
