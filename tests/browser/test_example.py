@@ -58,6 +58,12 @@ class Page:
         """Press a button by the keyboard."""
         self.one(css).send_keys(Keys.ENTER)
 
+    def ask(self, css: str) -> str:
+        """Press a button, and wait for the answer: to press it again would strike twice."""
+        self.browser.execute_script("document.querySelector('#messages').replaceChildren()")
+        self.press(css)
+        return str(self.until(lambda: self.text("#messages")))
+
     def text(self, css: str) -> str:
         """What can be read there: nothing where it is hidden."""
         script = """
@@ -78,7 +84,7 @@ class Page:
 
     def send(self) -> None:
         """Send the buyers, and wait until the lock has its first one."""
-        self.press("button.main")
+        self.ask("button.main")
         self.until(lambda: "Buyer" in self.text("#who"))
 
     def strike(self, kind: str) -> None:
@@ -91,8 +97,7 @@ class Page:
         def struck() -> bool:
             if self.is_over():
                 self.send()
-            self.press(f"button[value={kind}]")
-            return "Done" in self.text("#messages")
+            return "Done" in self.ask(f"button[value={kind}]")
 
         self.until(struck)
 
