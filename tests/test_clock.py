@@ -44,7 +44,7 @@ def test_what_is_stored_in_memory_has_the_real_time() -> None:
         (hold,) = lock_backends["default"].inspect("a")[0]
         assert hold.since.year > 2020
         assert hold.fence > 1_700_000_000_000_000
-    assert hour._present() * hour.SLOT > 1_700_000_000
+    assert hour._present(hour.SLOT) * hour.SLOT > 1_700_000_000
 
 
 @freezegun.freeze_time(LONG_AGO, real_asyncio=True)

@@ -25,6 +25,7 @@ def test_wake_ups_are_heard_once(workers: Workers, own_server: EmbeddedServer) -
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_could_not_be_released_is_released_later(
     through_proxy: Proxy, witness: Witness
 ) -> None:

@@ -151,7 +151,7 @@ def run_in_processes(
         return workers.results(within)
 
 
-def wait_until(condition: Callable[[], T], *, within: float = WITHIN, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], *, within: float = WITHIN, what: object = "") -> T:
     """Return the condition's value as soon as it is true.
 
     Raises AssertionError when it is not true within so many seconds.

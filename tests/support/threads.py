@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from django_redislock.local.background import background
+from django_redislock.local.registry import registry
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -50,8 +51,20 @@ def our_threads() -> list[str]:
 
 
 def end_our_threads(monkeypatch: pytest.MonkeyPatch, linger: float = 0.2) -> None:
-    """Wait until those of earlier tests have ended; later ones stay for `linger` seconds."""
+    """Wait until those of earlier tests have ended; later ones stay for `linger` seconds.
+
+    What is still held is forgotten: a traceback may keep the handle, and that its hold's thread.
+    """
     for path in LINGERING:
         monkeypatch.setattr(path, linger)
     background.end(30)
-    wait_until(lambda: our_threads() == [], what="our threads have ended")
+    registry.reset()
+    wait_until(lambda: our_threads() == [], what=_WhatIsLeft())
+
+
+class _WhatIsLeft:
+    """Says, when it is asked for, what keeps our threads."""
+
+    def __str__(self) -> str:
+        holds = [hold.name for hold in [*registry.holds]]
+        return f"the end of {our_threads()}; held: {holds}; under way: {[*registry.attempts]}"
