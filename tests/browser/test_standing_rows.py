@@ -112,6 +112,10 @@ class StandingRowTests(BrowserTestCase):
                 self.mark_refresh()
                 self.until(self.was_refreshed)
             assert self.states() == ["not known"]
+            name = self.one("#result_list .redislock-name")
+            line = name.value_of_css_property("text-decoration-line")
+            assert line == "none", "it is not shown as one that has ended"
+            assert "0 locks" not in self.text()
         self.until(lambda: self.states() == ["held"])
 
     def mark_refresh(self) -> None:
