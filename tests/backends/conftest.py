@@ -5,28 +5,8 @@ import pytest
 pytest.register_assert_rewrite("django_redislock.testing.contract")
 
 from django_redislock.backends.redis.wire.async_wire import AsyncWire  # noqa: E402
-from tests.support.fixtures import (  # noqa: E402 - the asserts are rewritten first
-    certificates,
-    own_server,
-    place,
-    proxy,
-    tls_options,
-    use,
-    workers,
-)
 from tests.support.proxy import Proxy  # noqa: E402
 from tests.support.wires import wire_to  # noqa: E402
-
-__all__ = [
-    "certificates",
-    "own_server",
-    "place",
-    "proxy",
-    "tls_options",
-    "use",
-    "wire",
-    "workers",
-]
 
 
 @pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])

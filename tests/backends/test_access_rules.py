@@ -6,8 +6,10 @@ import asyncio
 import os
 import re
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -17,6 +19,7 @@ from django_redislock.counting import _tell
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.cluster import ClusterSet
+from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
@@ -38,7 +41,7 @@ def rules() -> list[str]:
         pytest.param("Cluster", marks=pytest.mark.redis_server("7.0")),
     ]
 )
-def location(request):
+def location(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Where the locks are. Its servers know the user of the page."""
     with ExitStack() as stack:
         if request.param == "Cluster":
@@ -54,7 +57,7 @@ def location(request):
         lock_backends["default"].close()
 
 
-def use_as_user(location, use, *without):
+def use_as_user(location: Any, use: UsePlace, *without: Any) -> None:
     """Let the locks be there, with the rights of the page but for some."""
     where, clients = location
     for client in clients:
@@ -65,25 +68,25 @@ def use_as_user(location, use, *without):
     use("", prefix="lock", entry={"LOCATION": where})
 
 
-def is_sharded(client):
+def is_sharded(client: Any) -> bool:
     return int(client.info("server")["redis_version"].split(".")[0]) >= 7
 
 
-def refused(location):
+def refused(location: Any) -> Any:
     """What a user has asked for without having the right."""
     _, clients = location
     return {entry["object"] for client in clients for entry in client.acl_log()}
 
 
 @pytest.fixture
-def backend(location, use):
+def backend(location: Any, use: UsePlace) -> Iterator[Any]:
     use_as_user(location, use)
     yield lock_backends["default"]
     # redis-py names itself, and does without where it may not. Redis 6.2 does not say with what.
     assert refused(location) <= {"client|setinfo", "client"}
 
 
-def test_they_suffice_for_threads(backend):
+def test_they_suffice_for_threads(backend: Any) -> None:
     held, waiter = lock("a", lease=2), lock("a", wait=30)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
@@ -103,7 +106,7 @@ def test_they_suffice_for_threads(backend):
     assert backend.check(deploy=True) == []
 
 
-def test_they_suffice_for_tasks(backend):
+def test_they_suffice_for_tasks(backend: Any) -> None:
     async def work() -> None:
         held, waiter = lock("a"), lock("a", wait=30)
         async with held:
@@ -119,7 +122,7 @@ def test_they_suffice_for_tasks(backend):
     assert backend.list().total == 0
 
 
-def test_they_suffice_for_several_holds(backend):
+def test_they_suffice_for_several_holds(backend: Any) -> None:
     """Semaphores, a queue before them, and sweeping up what ended by itself."""
     several = [lock("a", limit=3) for _ in range(3)]
     for handle in several:
@@ -135,7 +138,7 @@ def test_they_suffice_for_several_holds(backend):
             pass
 
 
-def test_they_suffice_for_clearing(backend):
+def test_they_suffice_for_clearing(backend: Any) -> None:
     handles = [lock(f"c{number}", lease=2) for number in range(20)]
     for handle in handles:
         handle.acquire()
@@ -145,7 +148,7 @@ def test_they_suffice_for_clearing(backend):
     assert all(handle.lost.wait(20) for handle in handles)
 
 
-def test_every_command_of_the_scripts_is_among_them():
+def test_every_command_of_the_scripts_is_among_them() -> None:
     text = "".join(path.read_text() for path in LUA.glob("*.lua"))
     commands = set(re.findall(r"redis\.p?call\('([A-Z]+)'", text)) - {"PUBSUB"}
     assert commands
@@ -153,7 +156,7 @@ def test_every_command_of_the_scripts_is_among_them():
 
 
 @pytest.mark.parametrize("rule", ["~lock:*", "+zadd", "+evalsha"])
-def test_a_right_that_is_missing_is_missed(location, use, rule):
+def test_a_right_that_is_missing_is_missed(location: Any, use: UsePlace, rule: Any) -> None:
     use_as_user(location, use, rule)
     with pytest.raises(LockUnavailable):
         lock("a").acquire()

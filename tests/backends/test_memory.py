@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.processes import wait_until
 
 
 @pytest.fixture
-def backend():
+def backend() -> MemoryLockBackend:
     return MemoryLockBackend(LockConfig(), grant_lease=20)
 
 
@@ -24,14 +25,14 @@ class TestContract(BackendContract):
     pass
 
 
-def test_two_aliases_are_apart(settings):
+def test_two_aliases_are_apart(settings: Any) -> None:
     entry = {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}
     settings.LOCKS = {"default": entry, "other": entry}
     with lock("a"), lock("a", using="other", wait=0):
         pass
 
 
-def test_what_has_ended_by_itself_is_forgotten(backend):
+def test_what_has_ended_by_itself_is_forgotten(backend: Any) -> None:
     verbs = Verbs(backend, None)
     for round_ in range(6):
         for number in range(150):
@@ -40,7 +41,7 @@ def test_what_has_ended_by_itself_is_forgotten(backend):
     assert len(backend._names) <= 450
 
 
-def test_a_forked_child_begins_with_nothing(settings):
+def test_a_forked_child_begins_with_nothing(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
     with lock("a"):
         pid = os.fork()
@@ -49,7 +50,7 @@ def test_a_forked_child_begins_with_nothing(settings):
         assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_threads_lose_no_update(settings):
+def test_threads_lose_no_update(settings: Any) -> None:
     """The many increments that a lock is for; see also the processes in tests/concurrency."""
     settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
     threads, rounds = 8, 250

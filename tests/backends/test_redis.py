@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,13 +13,14 @@ from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.conf import LockConfig
 from django_redislock.testing.contract import BackendContract
 from django_redislock.testing.servers import EmbeddedServer
+from tests.support.fixtures import UsePlace
 from tests.support.places import Place
 
 REDIS_BINARY = "/usr/bin/redis-server"
 
 
 @pytest.fixture
-def backend(use, server_url, pool_kwargs):
+def backend(use: UsePlace, server_url: Any, pool_kwargs: Any) -> Iterator[Any]:
     place = use(server_url)
     if pool_kwargs:
         place = place.pool(**pool_kwargs)
@@ -28,23 +31,23 @@ def backend(use, server_url, pool_kwargs):
 
 
 @pytest.fixture
-def pool_kwargs():
+def pool_kwargs() -> Any:
     return {}
 
 
 @pytest.fixture
-def server_url(redis_url):
+def server_url(redis_url: str) -> Any:
     return redis_url
 
 
 @pytest.fixture(scope="module")
-def redis_itself():
+def redis_itself() -> Iterator[Any]:
     with EmbeddedServer(binary=REDIS_BINARY) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def server_without_shards():
+def server_without_shards() -> Iterator[Any]:
     with EmbeddedServer(args=["--rename-command", "SSUBSCRIBE", ""]) as server:
         yield server
 
@@ -52,7 +55,7 @@ def server_without_shards():
 class TestContract(BackendContract):
     """On the server of the suite."""
 
-    def test_one_release_gives_thousands_their_turns(self, verbs):
+    def test_one_release_gives_thousands_their_turns(self, verbs: Any) -> None:
         """A script can return no more than some thousand values one by one."""
         held = verbs.claim(lease=600)
         verbs.hold(held)
@@ -67,11 +70,11 @@ class TestContractOnRedis(BackendContract):
     """On Redis itself, where the suite's server is Valkey; and with RESP3."""
 
     @pytest.fixture
-    def server_url(self, redis_itself):
+    def server_url(self, redis_itself: Any) -> Any:
         return redis_itself.url
 
     @pytest.fixture
-    def pool_kwargs(self):
+    def pool_kwargs(self) -> Any:
         return {"protocol": 3}
 
 
@@ -80,13 +83,13 @@ class TestContractWithoutShardedChannels(BackendContract):
     """As on Redis 6.2, which has no sharded channels; with one connection that decodes replies."""
 
     @pytest.fixture
-    def server_url(self, server_without_shards):
+    def server_url(self, server_without_shards: Any) -> Any:
         return server_without_shards.url
 
     @pytest.fixture
-    def pool_kwargs(self):
+    def pool_kwargs(self) -> Any:
         return {"decode_responses": True, "max_connections": 1, "timeout": 20}
 
 
-def test_the_backend_is_known_by_its_short_path():
+def test_the_backend_is_known_by_its_short_path() -> None:
     assert Place("redis://h").settings()["LOCKS"]["default"]["BACKEND"] == LockConfig.backend

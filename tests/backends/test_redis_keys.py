@@ -1,8 +1,10 @@
-"""What the Redis backend leaves in the server: its keys, their expiry, and what they cost."""
+"""What the Redis backend leaves in the server: its keys and their expiry."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -13,6 +15,8 @@ from django_redislock.backends.base import Busy, Claim, Extension, Holder
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.names import check_name
 from django_redislock.testing.driver import LONG, SHORT, Recorder, Verbs, outlive
+from tests.support.fixtures import UsePlace
+from tests.support.places import Place
 
 WITHOUT_EXPIRY = (b":index", b":waited", b":fence")
 
@@ -26,12 +30,12 @@ def without_expiry(client: Redis, prefix: str) -> set[bytes]:
 
 
 @pytest.fixture
-def verbs(place):
+def verbs(place: Place) -> Verbs:
     return Verbs(lock_backends["default"], None)
 
 
 @pytest.fixture
-def client(place):
+def client(place: Place) -> Iterator[Any]:
     with place.client() as client:
         yield client
 
@@ -46,7 +50,7 @@ def names_of_bucket(bucket: int, number: int) -> list[str]:
     return found
 
 
-def test_the_keys_of_a_name_never_change():
+def test_the_keys_of_a_name_never_change() -> None:
     """Two releases that disagree would lock different keys."""
     assert name_keys("lock", "order:42") == (
         "lock:{49}:hold:order:42",
@@ -60,14 +64,14 @@ def test_the_keys_of_a_name_never_change():
     assert bucket_of("größe") == 9
 
 
-def test_all_keys_of_a_name_share_a_slot_and_buckets_share_the_cluster():
+def test_all_keys_of_a_name_share_a_slot_and_buckets_share_the_cluster() -> None:
     for name in ("order:42", "{a}", "}", "a{b}c"):
         assert len({key_slot(key.encode()) for key in name_keys("lock", name)}) == 1
     slots = [key_slot(bucket_keys("lock", bucket).fence.encode()) for bucket in range(BUCKETS)]
     assert sorted(slot * BUCKETS // 16384 for slot in slots) == list(range(BUCKETS))
 
 
-def test_names_spread_over_all_buckets():
+def test_names_spread_over_all_buckets() -> None:
     counts = [0] * BUCKETS
     for number in range(1600):
         counts[bucket_of(f"order:{number}")] += 1
@@ -75,12 +79,12 @@ def test_names_spread_over_all_buckets():
 
 
 @pytest.mark.parametrize("name", ["", "\ud800"])
-def test_what_cannot_be_a_name_is_a_value_error(name):
+def test_what_cannot_be_a_name_is_a_value_error(name: str) -> None:
     with pytest.raises(ValueError, match="A lock's name must"):
         check_name(name)
 
 
-def test_every_key_expires_but_those_of_a_bucket(place, client, verbs):
+def test_every_key_expires_but_those_of_a_bucket(place: Place, client: Any, verbs: Any) -> None:
     held, waiting = verbs.claim("a", lease=3600), verbs.claim("a")
     verbs.hold(held)
     verbs.queue_up(waiting, stay=7200)
@@ -93,7 +97,9 @@ def test_every_key_expires_but_those_of_a_bucket(place, client, verbs):
         assert least * 1000 < client.pttl(key) <= (least + 61) * 1000
 
 
-def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(place, client, verbs):
+def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(
+    place: Place, client: Any, verbs: Any
+) -> None:
     held = verbs.claim("a", lease=60)
     grant = verbs.hold(held)
     assert isinstance(verbs.acquire(verbs.claim("a")), Busy)
@@ -105,7 +111,9 @@ def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(place
     assert abs(client.pttl(name_keys(place.prefix, "a").hold) - hold.remaining * 1000) < 10_000
 
 
-def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(place, client, verbs):
+def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(
+    place: Place, client: Any, verbs: Any
+) -> None:
     """The script may read the clock when the key is over, though it was not when it began."""
     held = verbs.claim("a")
     grant = verbs.hold(held)
@@ -118,7 +126,9 @@ def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(place,
     assert verbs.hold(verbs.claim("a")).fence > grant.fence
 
 
-def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, client, verbs):
+def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(
+    place: Place, client: Any, verbs: Any
+) -> None:
     long, short = verbs.claim(limit=2, lease=3600), verbs.claim(limit=2, lease=1)
     verbs.hold(long)
     verbs.hold(short)
@@ -128,7 +138,7 @@ def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(place, cl
 
 
 @pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
-def test_a_token_is_told_from_the_fields_beside_it(verbs, token):
+def test_a_token_is_told_from_the_fields_beside_it(verbs: Any, token: str) -> None:
     """Users choose tokens; what is stored for a name beside them must not look like one."""
     named, other = verbs.claim(token=token, limit=2), verbs.claim(limit=2)
     verbs.hold(named)
@@ -143,7 +153,9 @@ def test_a_token_is_told_from_the_fields_beside_it(verbs, token):
 
 
 @pytest.mark.parametrize("lost", ["queue", "records"])
-def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(place, client, verbs, lost):
+def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(
+    place: Place, client: Any, verbs: Any, lost: Any
+) -> None:
     held = verbs.claim()
     verbs.hold(held)
     verbs.queue_up(verbs.claim())
@@ -155,7 +167,9 @@ def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(place, client,
 
 
 @pytest.mark.parametrize("wait", [0, 0.05])
-def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(place, client, wait):
+def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(
+    place: Place, client: Any, wait: float
+) -> None:
     with lock("a"):
         assert not lock("a").acquire(wait=wait)
     left = keys_of(client, place.prefix)
@@ -163,7 +177,9 @@ def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(place, client, w
     assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).listed) == 0
 
 
-def test_the_index_is_swept_of_holds_that_ended_by_themselves(place, client, verbs):
+def test_the_index_is_swept_of_holds_that_ended_by_themselves(
+    place: Place, client: Any, verbs: Any
+) -> None:
     for name in names_of_bucket(3, 100):
         verbs.hold(verbs.claim(name, lease=SHORT))
     outlive()
@@ -181,7 +197,9 @@ def test_the_index_is_swept_of_holds_that_ended_by_themselves(place, client, ver
     pytest.fail(f"{client.zcard(listed)} entries are left in the index")
 
 
-def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(place, client, verbs):
+def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(
+    place: Place, client: Any, verbs: Any
+) -> None:
     """Ends are set by hand, so that many fall into one and the same millisecond."""
     seconds, _ = client.time()
     ends = {}
@@ -201,60 +219,14 @@ def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(pla
     assert verbs.backend.list(0, 0) == ([], 120)
 
 
-def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(own_server, use):
-    # Neither a renewal nor a figure of the hour is to come between two looks at what was called.
-    place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
-    backend = lock_backends["default"]
-    with place.client() as client:
-
-        def page_costs() -> int:
-            client.config_resetstat()
-            assert backend.list(0, 10).total == 20
-            stats = client.info("commandstats")
-            assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_zscan"} & set(stats)
-            return sum(stat["calls"] for stat in stats.values())
-
-        handles = [lock(f"name {number}", lease=600, renew=False) for number in range(20)]
-        for handle in handles:
-            handle.acquire()
-        few = page_costs()
-        client.mset({f"other:{number}": "" for number in range(50_000)})
-        assert page_costs() == few
-        for handle in handles:
-            assert backend.inspect(handle.name)[0][0].token == handle.token
-            handle.extend()
-            handle.release()
-        stats = set(client.info("commandstats"))
-        assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_flushdb", "cmdstat_hscan"} & stats
-
-
-def test_a_server_that_forgot_the_scripts_is_told_them_again(own_server, use):
-    place = use(own_server.url)
-    verbs = Verbs(lock_backends["default"], None)
-    with place.client() as client:
-        held, waiting = verbs.claim(), verbs.claim()
-        for step in (
-            lambda: verbs.hold(held),
-            lambda: verbs.queue_up(waiting),
-            lambda: verbs.extend(*[Extension("a", held.token, LONG)] * 3),
-            lambda: verbs.backend.inspect("a"),
-            lambda: verbs.backend.force_release("a", held.token),
-            lambda: verbs.release(waiting),
-            lambda: verbs.cancel(waiting),
-        ):
-            client.script_flush()
-            step()
-        assert client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0) >= 7
-
-
-def test_a_holder_of_a_newer_release_is_read(place, client, verbs):
+def test_a_holder_of_a_newer_release_is_read(place: Place, client: Any, verbs: Any) -> None:
     """In a rolling deploy, processes of two releases share their locks."""
     known = json.loads(Holder(host="h", what="w").pack()) | {"mood": "new"}
     verbs.hold(Claim("a", "t", 1, LONG, json.dumps(known)))
     assert verbs.backend.inspect("a")[0][0].holder == Holder(host="h", what="w")
 
 
-def test_two_prefixes_are_apart(use, redis_url):
+def test_two_prefixes_are_apart(use: UsePlace, redis_url: str) -> None:
     use(redis_url)
     with lock("a"):
         use(redis_url)
@@ -262,23 +234,9 @@ def test_two_prefixes_are_apart(use, redis_url):
             assert lock_backends["default"].list().total == 1
 
 
-def test_a_turn_travels_in_the_message_itself(use, redis_url):
-    place = use(redis_url, entry={"OPTIONS": {"grant_lease": 20}})
-    verbs = Verbs(lock_backends["default"], None)
-    held, waiting = verbs.claim(), verbs.claim()
-    verbs.hold(held)
-    recorder: Recorder = verbs.queue_up(waiting)
-    verbs.release(held)
-    turn = recorder.turn()
-    assert verbs.backend.inspect("a")[0][0].fence == turn.fence
-    with place.client() as client:
-        line = client.get(name_keys(place.prefix, "a").hold)
-    token, _flags, granted, term, _record = line.split(b" ", 4)
-    assert token.decode() == waiting.token
-    assert int(granted) + int(term) == turn.expires * 1000
-
-
-def test_a_listing_knows_how_long_the_first_lease_after_a_hand_over_is(use, redis_url):
+def test_a_listing_knows_how_long_the_first_lease_after_a_hand_over_is(
+    use: UsePlace, redis_url: str
+) -> None:
     use(redis_url, entry={"OPTIONS": {"grant_lease": 20}})
     verbs = Verbs(lock_backends["default"], None)
     held, waiting = verbs.claim(), verbs.claim()

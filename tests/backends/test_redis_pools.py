@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from django.core.cache import cache, caches
@@ -11,7 +12,10 @@ from django.core.cache import cache, caches
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.scripts import ACQUIRE
 from django_redislock.backends.redis.wire import links
+from django_redislock.testing.servers import EmbeddedServer
+from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
 
 POOLS = [
     {"max_connections": 1},
@@ -24,18 +28,18 @@ POOLS = [
 
 
 @pytest.fixture
-def pooled(use, redis_url):
-    def pooled(**kwargs):
+def pooled(use: UsePlace, redis_url: str) -> Any:
+    def pooled(**kwargs: Any) -> Any:
         place = use(redis_url)
         return use(redis_url, prefix=place.prefix, cache=place.pool(**kwargs).cache)
 
     return pooled
 
 
-def in_threads(number, work):
+def in_threads(number: int, work: Any) -> None:
     errors = []
 
-    def run(index):
+    def run(index: Any) -> None:
         try:
             work(index)
         except Exception as error:  # noqa: BLE001 - the test reports it
@@ -50,11 +54,11 @@ def in_threads(number, work):
 
 
 @pytest.mark.parametrize("kwargs", POOLS, ids=str)
-def test_many_threads_beside_the_caches_own_work(pooled, kwargs):
+def test_many_threads_beside_the_caches_own_work(pooled: Any, kwargs: Any) -> None:
     pooled(**kwargs)
     counter = 0
 
-    def work(index):
+    def work(index: Any) -> None:
         nonlocal counter
         for _ in range(10):
             with lock("counter", wait=30, lease=6):
@@ -67,7 +71,9 @@ def test_many_threads_beside_the_caches_own_work(pooled, kwargs):
 
 
 @pytest.mark.parametrize("kwargs", [{"max_connections": 2}, {"max_connections": 2, "timeout": 0.2}])
-def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(pooled, kwargs):
+def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(
+    pooled: Any, kwargs: Any
+) -> None:
     place = pooled(**kwargs)
     pool = lock_backends["default"].source.pool
     held = lock("a")
@@ -86,7 +92,7 @@ def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(pooled, kwar
 
 
 @pytest.mark.parametrize("size", [1, 3, 19])
-def test_nothing_is_taken_from_a_pool(pooled, size):
+def test_nothing_is_taken_from_a_pool(pooled: Any, size: Any) -> None:
     pooled(max_connections=size)
     waiter = lock("a", wait=30)
     with lock("a"):
@@ -102,7 +108,7 @@ def test_nothing_is_taken_from_a_pool(pooled, size):
     waiter.release()
 
 
-def test_a_hold_keeps_no_connection(own_server, use):
+def test_a_hold_keeps_no_connection(own_server: EmbeddedServer, use: UsePlace) -> None:
     place = use(own_server.url)
     with place.client() as client:
         handles = [lock(f"name {number}") for number in range(50)]
@@ -114,7 +120,9 @@ def test_a_hold_keeps_no_connection(own_server, use):
             handle.release()
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_found_out(own_server, use):
+def test_a_connection_that_the_server_closed_meanwhile_is_found_out(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     place = use(own_server.url)
     held = lock("a")
     held.acquire()
@@ -126,7 +134,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_found_out(own_server, 
     held.release()
 
 
-def test_a_slow_server_is_not_asked_twice(proxy, use):
+def test_a_slow_server_is_not_asked_twice(proxy: Proxy, use: UsePlace) -> None:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 2}})
     with lock("warm"):
         pass
@@ -142,11 +150,13 @@ def test_a_slow_server_is_not_asked_twice(proxy, use):
     caches["default"].get("anything")  # the pool has no connection with an answer left in it
 
 
-def test_a_connection_that_is_closed_meanwhile_is_made_anew(pooled, monkeypatch):
+def test_a_connection_that_is_closed_meanwhile_is_made_anew(
+    pooled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = pooled()
     used = []
 
-    def closing(data, count, more):
+    def closing(data: Any, count: Any, more: Any) -> Any:
         if not used:
             used.append(data)
             lock_backends["default"].node._links.popitem()[0].retire()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core import checks
@@ -28,13 +30,13 @@ def cache(url: str, **options: object) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Any]:
     with EmbeddedServer() as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def forget_unusable_caches(settings):
+def forget_unusable_caches(settings: Any) -> Iterator[None]:
     """Django closes all that were made, and django-redis 6 fails to close what it cannot use."""
     yield
     for alias in ("locks", "other"):
@@ -43,7 +45,7 @@ def forget_unusable_caches(settings):
 
 
 @pytest.fixture
-def locks_apart(server):
+def locks_apart(server: Any) -> Iterator[None]:
     """The settings that nothing is wrong with: the locks have a database of their own."""
     base = server.url.removesuffix("/0")
     with override_settings(
@@ -53,12 +55,12 @@ def locks_apart(server):
         yield
 
 
-def test_the_checks_are_registered_under_a_tag():
+def test_the_checks_are_registered_under_a_tag() -> None:
     assert checks.tag_exists("locks", include_deployment_checks=True)
 
 
 @pytest.mark.usefixtures("locks_apart")
-def test_nothing_to_say_of_locks_in_a_database_of_their_own():
+def test_nothing_to_say_of_locks_in_a_database_of_their_own() -> None:
     assert ids(deploy=False) == ids(deploy=True) == []
 
 
@@ -83,7 +85,9 @@ def test_nothing_to_say_of_locks_in_a_database_of_their_own():
         (["default"], "LOCKS must be a dictionary"),
     ],
 )
-def test_a_wrong_entry_is_an_error_that_names_it(settings, server, locks, words):
+def test_a_wrong_entry_is_an_error_that_names_it(
+    settings: Any, server: Any, locks: Any, words: str
+) -> None:
     settings.CACHES = {
         "default": cache(server.url),
         "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -112,7 +116,9 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(("unusable", "words"), UNUSABLE, ids=str)
-def test_a_cache_that_cannot_be_made_is_an_error_that_names_it(settings, unusable, words):
+def test_a_cache_that_cannot_be_made_is_an_error_that_names_it(
+    settings: Any, unusable: Any, words: str
+) -> None:
     settings.CACHES = {"default": cache(URL), "locks": unusable}
     settings.LOCKS = {"default": {"CACHE": "locks"}}
     (message,) = check_backends(deploy=False)
@@ -125,7 +131,9 @@ def test_a_cache_that_cannot_be_made_is_an_error_that_names_it(settings, unusabl
 
 
 @pytest.mark.parametrize("unusable", [unusable for unusable, _ in UNUSABLE], ids=str)
-def test_a_cache_that_the_locks_do_not_use_may_be_unusable(settings, server, unusable):
+def test_a_cache_that_the_locks_do_not_use_may_be_unusable(
+    settings: Any, server: Any, unusable: Any
+) -> None:
     settings.CACHES = {"default": cache(server.url), "other": unusable}
     settings.LOCKS = {}
     (message,) = check_backends(deploy=True)
@@ -133,7 +141,7 @@ def test_a_cache_that_the_locks_do_not_use_may_be_unusable(settings, server, unu
     assert "'other'" not in message.msg
 
 
-def test_a_server_that_refuses_is_not_said_to_be_out_of_reach(settings, server):
+def test_a_server_that_refuses_is_not_said_to_be_out_of_reach(settings: Any, server: Any) -> None:
     settings.CACHES = {"default": cache(server.url.removesuffix("/0") + "/99")}
     settings.LOCKS = {}
     (message,) = check_backends(deploy=True)
@@ -144,13 +152,13 @@ def test_a_server_that_refuses_is_not_said_to_be_out_of_reach(settings, server):
     )
 
 
-def test_the_settings_check_does_not_connect(settings):
+def test_the_settings_check_does_not_connect(settings: Any) -> None:
     settings.CACHES = {"default": cache("redis://127.0.0.1:1/0")}
     settings.LOCKS = {}
     assert ids(deploy=False) == []
 
 
-def test_a_server_that_does_not_answer_is_a_warning_under_deploy(settings):
+def test_a_server_that_does_not_answer_is_a_warning_under_deploy(settings: Any) -> None:
     settings.CACHES = {"default": cache("redis://127.0.0.1:1/0")}
     settings.LOCKS = {}
     (message,) = check_backends(deploy=True)
@@ -161,7 +169,7 @@ def test_a_server_that_does_not_answer_is_a_warning_under_deploy(settings):
     )
 
 
-def test_a_database_shared_with_a_cache_that_clear_empties(settings, server):
+def test_a_database_shared_with_a_cache_that_clear_empties(settings: Any, server: Any) -> None:
     settings.CACHES = {"default": cache(server.url)}
     settings.LOCKS = {}
     (message,) = check_backends(deploy=True)
@@ -173,7 +181,9 @@ def djangos(url: str) -> dict[str, object]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
 
 
-def test_the_same_database_by_another_name_and_by_djangos_own_cache(settings, server):
+def test_the_same_database_by_another_name_and_by_djangos_own_cache(
+    settings: Any, server: Any
+) -> None:
     other_name = server.url.replace("127.0.0.1", "localhost")
     settings.CACHES = {
         "default": djangos(server.url),
@@ -187,7 +197,9 @@ def test_the_same_database_by_another_name_and_by_djangos_own_cache(settings, se
 
 
 @pytest.mark.parametrize("locks", [{}, {"default": {"LOCATION": "the same"}}])
-def test_djangos_own_cache_in_the_same_database_is_an_error(settings, server, locks):
+def test_djangos_own_cache_in_the_same_database_is_an_error(
+    settings: Any, server: Any, locks: Any
+) -> None:
     settings.CACHES = {"default": djangos(server.url)}
     for entry in locks.values():
         entry["LOCATION"] = server.url
@@ -198,7 +210,9 @@ def test_djangos_own_cache_in_the_same_database_is_an_error(settings, server, lo
     assert message.is_silenced()
 
 
-def test_on_a_cluster_which_has_one_database_it_is_a_warning(settings, server, monkeypatch):
+def test_on_a_cluster_which_has_one_database_it_is_a_warning(
+    settings: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.CACHES = {"default": djangos(server.url)}
     settings.LOCKS = {"default": {"LOCATION": f"cluster://127.0.0.1:{server.port}"}}
     info = Redis.info
@@ -206,7 +220,7 @@ def test_on_a_cluster_which_has_one_database_it_is_a_warning(settings, server, m
     assert ids(deploy=True) == ["locks.W003"]
 
 
-def test_the_settings_of_the_readme_are_in_order(settings, server):
+def test_the_settings_of_the_readme_are_in_order(settings: Any, server: Any) -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text()
     block = text.partition("```python settings\n")[2].partition("```")[0]
     named = {"INSTALLED_APPS": [], "CACHES": {"default": cache(server.url)}}
@@ -217,7 +231,7 @@ def test_the_settings_of_the_readme_are_in_order(settings, server):
 
 
 @pytest.mark.usefixtures("locks_apart")
-def test_a_server_that_evicts(server):
+def test_a_server_that_evicts(server: Any) -> None:
     import redis
 
     client = redis.Redis.from_url(server.url)
@@ -234,14 +248,14 @@ def test_a_server_that_evicts(server):
 
 
 @pytest.mark.usefixtures("locks_apart")
-def test_a_server_that_is_too_old(monkeypatch):
+def test_a_server_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     from django_redislock.backends.redis import server_checks
 
     monkeypatch.setattr(server_checks, "OLDEST_SERVER", (99, 0))
     assert ids(deploy=True) == ["locks.E002"]
 
 
-def test_locks_in_memory_are_a_warning_under_deploy(settings):
+def test_locks_in_memory_are_a_warning_under_deploy(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
     assert ids(deploy=False) == []
     assert ids(deploy=True) == ["locks.W004"]

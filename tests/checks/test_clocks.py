@@ -12,11 +12,8 @@ from redis import Redis
 from django_redislock import lock_backends
 from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
-from tests.support.fixtures import use
 from tests.support.processes import wait_until
 from tests.support.server_clock import server_with_clock
-
-__all__ = ["use"]
 
 
 def warnings() -> list[str]:

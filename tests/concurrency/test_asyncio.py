@@ -10,18 +10,19 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
 
 from django_redislock import lock, lock_backends
 from django_redislock.local.registry import registry
+from tests.support.places import Place
 from tests.support.settled import settle
 
 
 @types.coroutine
-def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int):
+def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Iterator[Any]:
     """Await a coroutine, and cancel the task at so many awaits; raise EOFError if it has fewer."""
     send, value = coroutine.send, None
     for count in itertools.count(1):
@@ -86,7 +87,9 @@ async def given_up(name: str) -> None:
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 @pytest.mark.parametrize("work", [block, verbs, several, contended, given_up])
-async def test_a_cancellation_at_any_await_leaves_nothing_held(settings, work, using):
+async def test_a_cancellation_at_any_await_leaves_nothing_held(
+    settings: Any, work: Any, using: str
+) -> None:
     settings.LOCKS = {"default": settings.LOCKS[using]}
     backend = lock_backends["default"]
     await block("warm")
@@ -116,7 +119,7 @@ async def test_a_cancellation_at_any_await_leaves_nothing_held(settings, work, u
     assert number > 3 or using == "memory"
 
 
-async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue():
+async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
     backend = lock_backends["default"]
     async with lock("a"):
         tasks = [asyncio.create_task(lock("a").aacquire(wait=30)) for _ in range(20)]
@@ -130,14 +133,14 @@ async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue():
         assert backend.inspect("a")[1] == []
 
 
-async def test_a_time_limit_ends_a_wait():
+async def test_a_time_limit_ends_a_wait() -> None:
     async with lock("a"):
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(lock("a").aacquire(wait=30), 0.05)
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_several_event_loops_share_the_locks_of_a_process(using):
+def test_several_event_loops_share_the_locks_of_a_process(using: str) -> None:
     counter = 0
 
     async def increment() -> None:
@@ -159,7 +162,7 @@ def test_several_event_loops_share_the_locks_of_a_process(using):
     assert counter == 4 * 10 * 5
 
 
-async def test_lost_can_be_awaited():
+async def test_lost_can_be_awaited() -> None:
     held = lock("a", renew=False)
     await held.aacquire()
     await held.aextend(0.1)
@@ -168,14 +171,14 @@ async def test_lost_can_be_awaited():
     await asyncio.wait_for(held.lost, 10)  # and once more
 
 
-def test_a_lock_taken_by_a_coroutine_is_released_by_a_thread(place):
+def test_a_lock_taken_by_a_coroutine_is_released_by_a_thread(place: Place) -> None:
     handle = lock("a")
     asyncio.run(handle.aacquire())
     handle.release()
     assert lock_backends["default"].inspect("a") == ([], [])
 
 
-def test_loops_that_have_ended_are_not_kept(place):
+def test_loops_that_have_ended_are_not_kept(place: Place) -> None:
     """`async_to_sync` makes one for each call."""
     backend = lock_backends["default"]
     loops = []
@@ -221,7 +224,7 @@ print("done")
 """
 
 
-def test_loops_that_end_leave_no_connection_open():
+def test_loops_that_end_leave_no_connection_open() -> None:
     """In the development mode of Python, which names every socket that was not closed."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM],

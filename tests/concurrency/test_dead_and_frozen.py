@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from django_redislock import LockLost, lock, lock_backends
 from tests.concurrency import jobs
-from tests.support.processes import WorkerFailed, context, kill_hard, wait_until
+from tests.support.fixtures import UsePlace
+from tests.support.places import Place
+from tests.support.processes import WorkerFailed, Workers, context, kill_hard, wait_until
 from tests.support.tries import best_of
 
 GRANT_LEASE = 0.5
@@ -22,22 +25,22 @@ pytestmark = pytest.mark.timeout(240)  # for the tries that a busy machine has s
 
 
 @pytest.fixture
-def quick(use, redis_url):
+def quick(use: UsePlace, redis_url: str) -> Any:
     """A place where a hand-over holds for half a second unconfirmed."""
     return use(redis_url, entry={"OPTIONS": {"grant_lease": GRANT_LEASE}})
 
 
-def queue_up(workers, place, name, **options):
+def queue_up(workers: Workers, place: Place, name: str, **options: Any) -> Any:
     before = jobs.queue_length(name)
     worker = workers.start(jobs.take, place, name, options)
     wait_until(lambda: jobs.queue_length(name) == before + 1)
     return worker
 
 
-def test_a_killed_holder_frees_the_lock_within_its_lease(place, workers):
+def test_a_killed_holder_frees_the_lock_within_its_lease(place: Place, workers: Workers) -> None:
     lease = 1.0
 
-    def measure(attempt):
+    def measure(attempt: Any) -> Any:
         name = f"try {attempt}"
         held_as = context.Queue()
         holder = workers.start(jobs.hold, place, name, held_as, {"lease": lease})
@@ -53,8 +56,8 @@ def test_a_killed_holder_frees_the_lock_within_its_lease(place, workers):
     assert best_of(measure, lease + 0.1) < lease + 0.1
 
 
-def test_a_killed_waiter_does_not_stall_the_queue(place, workers):
-    def measure(attempt):
+def test_a_killed_waiter_does_not_stall_the_queue(place: Place, workers: Workers) -> None:
+    def measure(attempt: Any) -> Any:
         name = f"try {attempt}"
         with lock(name):
             dead = queue_up(workers, place, name)
@@ -67,7 +70,7 @@ def test_a_killed_waiter_does_not_stall_the_queue(place, workers):
     assert best_of(measure, 0.05) < 0.05
 
 
-def wait_and_fork(place, name, told):
+def wait_and_fork(place: Place, name: str, told: Any) -> None:
     """Wait for a lock in a process that has forked a child meanwhile."""
     place.use()
 
@@ -77,10 +80,12 @@ def wait_and_fork(place, name, told):
     threading.Event().wait(jobs.FOR_EVER)
 
 
-def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(place, workers):
+def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(
+    place: Place, workers: Workers
+) -> None:
     """As long as a child keeps the wake-up connection open, its parent seems to listen."""
 
-    def measure(attempt):
+    def measure(attempt: Any) -> Any:
         name = f"try {attempt}"
         told = context.Queue()
         with lock(name):
@@ -97,8 +102,10 @@ def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(place, wo
 
 
 @pytest.mark.parametrize("others", ["in this process", "in another process"])
-def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(quick, workers, others):
-    def measure(attempt):
+def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(
+    quick: Any, workers: Workers, others: Any
+) -> None:
+    def measure(attempt: Any) -> Any:
         name = f"try {attempt}"
         with lock(name):
             frozen = queue_up(workers, quick, name)
@@ -121,7 +128,9 @@ def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(quick, workers
     assert best_of(measure, GRANT_LEASE + 0.1) < GRANT_LEASE + 0.1
 
 
-def test_a_frozen_holder_sees_that_it_lost_and_has_a_lower_fence(place, workers):
+def test_a_frozen_holder_sees_that_it_lost_and_has_a_lower_fence(
+    place: Place, workers: Workers
+) -> None:
     held_as = context.Queue()
     holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 0.5})
     _, fence = held_as.get()
@@ -135,7 +144,7 @@ def test_a_frozen_holder_sees_that_it_lost_and_has_a_lower_fence(place, workers)
     assert "lease ran out" in reason
 
 
-def test_readers_are_not_kept_out_by_a_dead_writer(place, workers):
+def test_readers_are_not_kept_out_by_a_dead_writer(place: Place, workers: Workers) -> None:
     with lock("a", shared=True, lease=30):
         writer = queue_up(workers, place, "a")
         assert not lock("a", shared=True).acquire(wait=0), "a living writer comes first"
@@ -144,7 +153,7 @@ def test_readers_are_not_kept_out_by_a_dead_writer(place, workers):
             assert len(lock_backends["default"].inspect("a")[0]) == 2
 
 
-def test_a_killed_semaphore_holder_frees_its_place_only(place, workers):
+def test_a_killed_semaphore_holder_frees_its_place_only(place: Place, workers: Workers) -> None:
     held_as = context.Queue()
     holder = workers.start(jobs.hold, place, "a", held_as, {"lease": 0.5, "limit": 2})
     held_as.get()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from django_redislock import lock, lock_backends
 from django_redislock.backends.redis.keys import bucket_keys, bucket_of
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
+from tests.support.fixtures import UsePlace
 from tests.support.places import Place
 from tests.support.processes import run_in_processes
 
@@ -16,17 +20,19 @@ def fence_of_next() -> int:
         return held.fence
 
 
-def forget_by_flush(server, place):
+def forget_by_flush(server: Any, place: Place) -> None:
     with place.client() as client:
         client.flushall()
 
 
-def forget_by_restart(server, place):
+def forget_by_restart(server: Any, place: Place) -> None:
     server.restart()
 
 
 @pytest.mark.parametrize("forget", [forget_by_flush, forget_by_restart])
-def test_fences_rise_though_the_server_forgets(own_server, use, forget):
+def test_fences_rise_though_the_server_forgets(
+    own_server: EmbeddedServer, use: UsePlace, forget: Any
+) -> None:
     place = use(own_server.url)
     fences = []
     for _ in range(5):
@@ -35,7 +41,7 @@ def test_fences_rise_though_the_server_forgets(own_server, use, forget):
     assert fences == sorted(set(fences))
 
 
-def test_fences_rise_though_the_clock_was_set_back(place):
+def test_fences_rise_though_the_clock_was_set_back(place: Place) -> None:
     """The counter is above the clock then; each grant is one more."""
     ahead = 10**6 * 4_000_000_000  # microseconds: the year 2096
     with place.client() as client:
@@ -53,7 +59,7 @@ def take_often(index: int, place: Place) -> list[int]:
 
 
 @pytest.mark.timeout(120)
-def test_no_two_processes_ever_have_the_same(place):
+def test_no_two_processes_ever_have_the_same(place: Place) -> None:
     of_all = run_in_processes(take_often, 3, place, within=100)
     assert all(fences == sorted(fences) for fences in of_all)
     assert len({fence for fences in of_all for fence in fences}) == 150

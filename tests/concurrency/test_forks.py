@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from django_redislock import lock
 from tests.concurrency import forking
-from tests.support.processes import context, kill_hard
+from tests.support.places import Place
+from tests.support.processes import Workers, context, kill_hard
 
 
 @pytest.mark.parametrize(
@@ -20,15 +23,17 @@ from tests.support.processes import context, kill_hard
         forking.with_multiprocessing,
     ],
 )
-def test_a_forked_child(place, workers, attempt):
+def test_a_forked_child(place: Place, workers: Workers, attempt: Any) -> None:
     assert workers.start(attempt, place).result() == []
 
 
-def test_a_forked_child_with_locks_in_memory(workers):
+def test_a_forked_child_with_locks_in_memory(workers: Workers) -> None:
     assert workers.start(forking.in_memory).result() == []
 
 
-def test_the_lock_of_a_killed_parent_ends_though_its_child_lives(place, workers):
+def test_the_lock_of_a_killed_parent_ends_though_its_child_lives(
+    place: Place, workers: Workers
+) -> None:
     told = context.Queue()
     parent = workers.start(forking.hold_and_fork, place, told)
     child, _ = told.get()

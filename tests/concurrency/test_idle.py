@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from django_redislock import lock
 from django_redislock.local.hold import LocalHold
 from django_redislock.local.registry import registry
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency.test_renewal import acquire_all
-from tests.support.places import MEMORY
+from tests.support.fixtures import UsePlace
+from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
 
 LEASE = 2.0
 
 
-def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
+def test_nothing_runs_when_nothing_is_held(
+    own_server: EmbeddedServer, use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
     monkeypatch.setattr("django_redislock.local.background.LINGER", 0.2)
     monkeypatch.setattr("django_redislock.counting.TELL_EVERY", 0.2)
@@ -38,11 +43,13 @@ def test_nothing_runs_when_nothing_is_held(own_server, use, monkeypatch):
         assert not held.lost.wait(LEASE * 1.5)
 
 
-def test_many_holds_in_one_context_are_not_all_looked_at_for_each(using_memory, monkeypatch):
+def test_many_holds_in_one_context_are_not_all_looked_at_for_each(
+    using_memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked_at: list[str] = []
     alive = LocalHold.alive.fget
 
-    def noting(hold):
+    def noting(hold: Any) -> Any:
         looked_at.append(hold.name)
         return alive(hold)
 
@@ -57,11 +64,11 @@ def test_many_holds_in_one_context_are_not_all_looked_at_for_each(using_memory, 
 
 
 @pytest.fixture
-def using_memory(settings):
+def using_memory(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY}}
 
 
-def test_a_handle_that_is_dropped_is_not_renewed(place):
+def test_a_handle_that_is_dropped_is_not_renewed(place: Place) -> None:
     held = lock("a", lease=LEASE)
     held.acquire()
     with pytest.warns(ResourceWarning):

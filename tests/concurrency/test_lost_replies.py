@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Claim, Grant, Holder
 from django_redislock.backends.redis.scripts import ACQUIRE, CANCEL, EXTEND, RELEASE
+from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
 from tests.support.settled import settle
 
 # Seconds. Nothing waits for so long but where the server is silent.
@@ -19,7 +23,7 @@ SILENCE = 1.5
 
 
 @pytest.fixture(params=["sync", "async"])
-def do(request):
+def do(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Call a verb of a handle, as a thread or as a coroutine does."""
     if request.param == "sync":
         yield lambda handle, verb, *args: getattr(handle, verb)(*args)
@@ -31,18 +35,18 @@ def do(request):
 
 
 @pytest.fixture
-def behind(proxy, use):
+def behind(proxy: Proxy, use: UsePlace) -> Any:
     """Locks behind the proxy; the scripts are known to the server."""
     return _behind(proxy, use, TIMEOUT)
 
 
 @pytest.fixture
-def behind_silence(proxy, use):
+def behind_silence(proxy: Proxy, use: UsePlace) -> Any:
     """The same for those who wait until a server has not answered for too long."""
     return _behind(proxy, use, SILENCE)
 
 
-def _behind(proxy, use, timeout):
+def _behind(proxy: Proxy, use: UsePlace, timeout: Any) -> Any:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": timeout}})
     backend = lock_backends["default"]
     held = lock("warm")
@@ -53,7 +57,7 @@ def _behind(proxy, use, timeout):
     return proxy
 
 
-def nothing_is_left(name="a"):
+def nothing_is_left(name: str = "a") -> bool:
     settle()
     try:
         return lock_backends["default"].inspect(name) == ([], [])
@@ -61,7 +65,7 @@ def nothing_is_left(name="a"):
         return False
 
 
-def hand_over_with_a_lost_reply(proxy, do, handle, waiter):
+def hand_over_with_a_lost_reply(proxy: Proxy, do: Any, handle: Any, waiter: Any) -> Any:
     """Acquire, and release while the waiter queues. Returns the waiter's thread."""
     do(handle, "acquire", 0)
     thread = threading.Thread(target=waiter.acquire)
@@ -72,7 +76,7 @@ def hand_over_with_a_lost_reply(proxy, do, handle, waiter):
     return thread
 
 
-def test_acquire_finds_its_own_hold(behind, do):
+def test_acquire_finds_its_own_hold(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     lost = behind.drop_next_reply(ACQUIRE.sha)
     assert do(handle, "acquire", 0) is True
@@ -83,7 +87,7 @@ def test_acquire_finds_its_own_hold(behind, do):
     assert nothing_is_left()
 
 
-def test_acquire_without_any_reply_holds_nothing(behind, do):
+def test_acquire_without_any_reply_holds_nothing(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     for _ in range(2):
         behind.drop_next_reply(ACQUIRE.sha)
@@ -94,13 +98,13 @@ def test_acquire_without_any_reply_holds_nothing(behind, do):
     assert nothing_is_left()
 
 
-def test_a_waiter_keeps_its_place(behind, do):
+def test_a_waiter_keeps_its_place(behind: Any, do: Any) -> None:
     held, waiter = lock("a"), lock("a", lease=30)
     held.acquire()
     held.backend.listen("a", 10)  # so that the first question already queues
     lost = behind.drop_next_reply(ACQUIRE.sha)
 
-    def let_go():
+    def let_go() -> None:
         lost.wait()
         wait_until(lambda: len(held.backend.inspect("a")[1]) == 1)
         held.release()
@@ -113,7 +117,7 @@ def test_a_waiter_keeps_its_place(behind, do):
     assert nothing_is_left()
 
 
-def test_release_is_done(behind, do):
+def test_release_is_done(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind.drop_next_reply(RELEASE.sha)
@@ -121,7 +125,7 @@ def test_release_is_done(behind, do):
     assert nothing_is_left()
 
 
-def test_release_without_any_reply_is_unavailable_and_done(behind, do):
+def test_release_without_any_reply_is_unavailable_and_done(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     for _ in range(2):
@@ -132,7 +136,7 @@ def test_release_without_any_reply_is_unavailable_and_done(behind, do):
     assert nothing_is_left()
 
 
-def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind, do):
+def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     for _ in range(2):
@@ -142,7 +146,7 @@ def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind, do)
     assert nothing_is_left()
 
 
-def test_a_lost_release_does_not_end_the_next_hold(behind, do):
+def test_a_lost_release_does_not_end_the_next_hold(behind: Any, do: Any) -> None:
     """The second try of a release comes when the name has a new holder."""
     handle, waiter = lock("a", lease=30), lock("a", wait=30)
     hand_over_with_a_lost_reply(behind, do, handle, waiter).join()
@@ -152,7 +156,7 @@ def test_a_lost_release_does_not_end_the_next_hold(behind, do):
     assert nothing_is_left()
 
 
-def test_a_turn_in_a_lost_reply_is_made_up_for(proxy, use, do):
+def test_a_turn_in_a_lost_reply_is_made_up_for(proxy: Proxy, use: UsePlace, do: Any) -> None:
     """The waiter of the same process is told by the reply, which comes but once."""
     options = {"grant_lease": 40}
     use(proxy.url, entry={"OPTIONS": options}, cache={"OPTIONS": {"SOCKET_TIMEOUT": TIMEOUT}})
@@ -162,7 +166,7 @@ def test_a_turn_in_a_lost_reply_is_made_up_for(proxy, use, do):
     waiter.release()
 
 
-def test_extend_is_done(behind, do):
+def test_extend_is_done(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind.drop_next_reply(EXTEND.sha)
@@ -177,7 +181,7 @@ def test_extend_is_done(behind, do):
     assert nothing_is_left()
 
 
-def test_a_waiter_that_gives_up_leaves_no_trace(behind, do):
+def test_a_waiter_that_gives_up_leaves_no_trace(behind: Any, do: Any) -> None:
     with lock("a") as held:
         lost = behind.drop_next_reply(CANCEL.sha)
         assert do(lock("a"), "acquire", 0.05) is False
@@ -186,7 +190,7 @@ def test_a_waiter_that_gives_up_leaves_no_trace(behind, do):
         assert held.backend.inspect("a")[1] == []
 
 
-def test_a_black_hole_at_acquire(behind_silence, do):
+def test_a_black_hole_at_acquire(behind_silence: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     behind_silence.black_hole()
     with pytest.raises(LockUnavailable):
@@ -196,7 +200,7 @@ def test_a_black_hole_at_acquire(behind_silence, do):
     wait_until(nothing_is_left, within=20, what="what was not answered is sent again")
 
 
-def test_a_black_hole_at_release(behind_silence, do):
+def test_a_black_hole_at_release(behind_silence: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind_silence.black_hole()
@@ -206,7 +210,9 @@ def test_a_black_hole_at_release(behind_silence, do):
     wait_until(nothing_is_left, within=20, what="what was not answered is sent again")
 
 
-def test_a_black_hole_at_the_end_of_a_block_is_logged(behind_silence, do, caplog):
+def test_a_black_hole_at_the_end_of_a_block_is_logged(
+    behind_silence: Any, do: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with lock("a", lease=30):
         behind_silence.black_hole()
     assert "It ends by itself when its lease is over" in caplog.text
@@ -214,7 +220,7 @@ def test_a_black_hole_at_the_end_of_a_block_is_logged(behind_silence, do, caplog
     wait_until(nothing_is_left, within=20, what="what was not answered is sent again")
 
 
-def test_a_black_hole_at_extend(behind_silence, do):
+def test_a_black_hole_at_extend(behind_silence: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind_silence.black_hole()
@@ -225,7 +231,7 @@ def test_a_black_hole_at_extend(behind_silence, do):
     do(handle, "release")
 
 
-def test_a_request_that_comes_after_its_cancel_is_refused(behind):
+def test_a_request_that_comes_after_its_cancel_is_refused(behind: Any) -> None:
     """A slow network may deliver the acquire of one who has long given up."""
     backend = lock_backends["default"]
     handle = lock("a", lease=30)
@@ -239,7 +245,7 @@ def test_a_request_that_comes_after_its_cancel_is_refused(behind):
     assert nothing_is_left()
 
 
-def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind):
+def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind: Any) -> None:
     handle = lock("a", token="a-task", lease=30)
     for _ in range(2):
         behind.drop_next_reply(ACQUIRE.sha)
@@ -251,7 +257,7 @@ def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind):
     assert nothing_is_left()
 
 
-def test_a_release_after_the_lease_is_lost_whatever_became_of_its_reply(behind):
+def test_a_release_after_the_lease_is_lost_whatever_became_of_its_reply(behind: Any) -> None:
     handle = lock("a", renew=False)
     handle.acquire()
     handle.extend(0.1)

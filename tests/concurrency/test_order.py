@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,8 @@ from django_redislock import lock, lock_backends
 from tests.concurrency import jobs
 from tests.faults.checker import Rules, assert_allowed
 from tests.faults.history import History
-from tests.support.processes import wait_until
+from tests.support.fixtures import UsePlace
+from tests.support.processes import Workers, wait_until
 
 PROCESSES, THREADS, TASKS = 4, 16, 16
 WAITERS = PROCESSES * (THREADS + TASKS)
@@ -18,7 +21,9 @@ WAITERS = PROCESSES * (THREADS + TASKS)
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("rounds", [4, pytest.param(24, marks=pytest.mark.long)])
-def test_128_waiters_are_served_in_their_order_and_equally_often(use, redis_url, workers, rounds):
+def test_128_waiters_are_served_in_their_order_and_equally_often(
+    use: UsePlace, redis_url: str, workers: Workers, rounds: int
+) -> None:
     # A process that stands still for longer than a hand-over holds loses its turn, and its place.
     place = use(redis_url, entry={"OPTIONS": {"grant_lease": 60}})
     backend = lock_backends["default"]
@@ -45,7 +50,7 @@ def test_128_waiters_are_served_in_their_order_and_equally_often(use, redis_url,
     ],
     ids=["readers and writers", "semaphores"],
 )
-def test_a_history_of_many_holders_is_allowed(tmp_path, using, kinds):
+def test_a_history_of_many_holders_is_allowed(tmp_path: Path, using: str, kinds: Any) -> None:
     """The checker knows what no lock may do."""
     history = History(tmp_path / "history")
 
@@ -73,7 +78,7 @@ def test_a_history_of_many_holders_is_allowed(tmp_path, using, kinds):
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_release_wakes_all_the_readers(using):
+def test_a_release_wakes_all_the_readers(using: str) -> None:
     meeting = threading.Barrier(8, timeout=40)
 
     def read() -> None:
@@ -92,7 +97,7 @@ def test_a_release_wakes_all_the_readers(using):
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_readers_wait_behind_a_writer(using):
+def test_readers_wait_behind_a_writer(using: str) -> None:
     order: list[str] = []
 
     def take(what: str, **options: object) -> threading.Thread:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,12 @@ from django_redislock import LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.local.registry import registry
 from django_redislock.local.renewal import renewal
 from django_redislock.local.shutdown import release_all
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
+from tests.support.fixtures import UsePlace
+from tests.support.places import Place
 from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
 from tests.support.threads import end_our_threads, no_thread_can_start
 
 # For how long (seconds) those who queue wait for a server that went away.
@@ -66,7 +71,7 @@ class Crowd:
         assert lock_backends["default"].inspect(self.name) == ([], [])
 
 
-def test_all_who_wait_are_served_after_a_restart(own_server, use):
+def test_all_who_wait_are_served_after_a_restart(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=40)
     held.acquire()
@@ -78,7 +83,9 @@ def test_all_who_wait_are_served_after_a_restart(own_server, use):
         held.release()
 
 
-def test_all_who_wait_are_served_after_their_connections_were_cut(proxy, use):
+def test_all_who_wait_are_served_after_their_connections_were_cut(
+    proxy: Proxy, use: UsePlace
+) -> None:
     use(proxy.url)
     with lock("a", lease=40) as held:
         crowd = Crowd("a", 6, 6)
@@ -87,7 +94,9 @@ def test_all_who_wait_are_served_after_their_connections_were_cut(proxy, use):
     crowd.assert_served()
 
 
-def test_and_when_only_the_wake_up_connection_was_cut(own_server, use):
+def test_and_when_only_the_wake_up_connection_was_cut(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     place = use(own_server.url)
     with place.client() as client:
         with lock("a", lease=40):
@@ -96,7 +105,7 @@ def test_and_when_only_the_wake_up_connection_was_cut(own_server, use):
         crowd.assert_served()
 
 
-def test_and_when_the_scripts_were_forgotten(own_server, use):
+def test_and_when_the_scripts_were_forgotten(own_server: EmbeddedServer, use: UsePlace) -> None:
     place = use(own_server.url)
     with lock("a", lease=40):
         crowd = Crowd("a", 3, 3)
@@ -105,7 +114,7 @@ def test_and_when_the_scripts_were_forgotten(own_server, use):
     crowd.assert_served()
 
 
-def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use):
+def test_a_server_that_comes_back_soon_has_not_been_missed(proxy: Proxy, use: UsePlace) -> None:
     use(proxy.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=30)
     held.acquire()
@@ -119,7 +128,7 @@ def test_a_server_that_comes_back_soon_has_not_been_missed(proxy, use):
     crowd.assert_served()
 
 
-def test_a_server_that_is_gone_is_told_to_all_who_wait(own_server, use):
+def test_a_server_that_is_gone_is_told_to_all(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url)
     held = lock("a", lease=30)
     held.acquire()
@@ -135,7 +144,9 @@ def test_a_server_that_is_gone_is_told_to_all_who_wait(own_server, use):
         held.release()
 
 
-def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use):
+def test_who_waits_less_than_that_is_told_when_its_wait_is_over(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=30)
     held.acquire()
@@ -149,7 +160,9 @@ def test_who_waits_less_than_that_is_told_when_its_wait_is_over(own_server, use)
         held.release()
 
 
-def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use):
+def test_a_server_that_is_gone_from_the_start_is_not_waited_for(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})
     own_server.stop()
     began = time.monotonic()
@@ -158,7 +171,9 @@ def test_a_server_that_is_gone_from_the_start_is_not_waited_for(own_server, use)
     assert time.monotonic() - began < PATIENCE - 5
 
 
-def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use, monkeypatch):
+def test_what_could_not_be_released_is_when_the_server_is_back(
+    proxy: Proxy, place: Place, use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its lease would keep it for minutes."""
     use(proxy.url, prefix=place.prefix)
     backend = lock_backends["default"]
@@ -185,7 +200,9 @@ def test_what_could_not_be_released_is_when_the_server_is_back(proxy, place, use
         wait_until(lambda: not client.keys(f"{place.prefix}:*:hold:*"))
 
 
-def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, use):
+def test_where_no_thread_can_be_started_a_release_is_made_later(
+    proxy: Proxy, place: Place, use: UsePlace
+) -> None:
     use(proxy.url, prefix=place.prefix)
     one, other = lock("a", lease=600), lock("b", lease=600)
     one.acquire()
@@ -205,8 +222,8 @@ def test_where_no_thread_can_be_started_a_release_is_made_later(proxy, place, us
 
 
 def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(
-    proxy, place, use, monkeypatch
-):
+    proxy: Proxy, place: Place, use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in a process that ends, from Python 3.12 on: it was tried until patience was over."""
     use(proxy.url, prefix=place.prefix)
     end_our_threads(monkeypatch)
@@ -225,7 +242,9 @@ def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(
     proxy.accept()
 
 
-def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypatch):
+def test_a_process_that_ends_asks_a_server_that_is_away_but_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else it would wait for as many time-outs as it has holds."""
     asked: list[str] = []
 
@@ -244,7 +263,7 @@ def test_a_process_that_ends_asks_a_server_that_is_away_but_once(place, monkeypa
         lock(handle.name, token=handle.token).release()
 
 
-def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started():
+def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", TERMINATED], capture_output=True, text=True, timeout=50, check=False
     )
@@ -267,7 +286,7 @@ except RuntimeError:
 
 
 @pytest.mark.parametrize("patience", [0, 0.5])
-def test_patience_is_a_setting(own_server, use, patience):
+def test_patience_is_a_setting(own_server: EmbeddedServer, use: UsePlace, patience: Any) -> None:
     use(own_server.url, entry={"PATIENCE": patience})
     held = lock("a", lease=60, renew=False)
     held.acquire()

@@ -6,15 +6,19 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from django_redislock import LockError, LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Extension
 from django_redislock.backends.redis.scripts import EXTEND
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
+from tests.support.fixtures import UsePlace
 from tests.support.places import Place
-from tests.support.processes import context, wait_until
+from tests.support.processes import Workers, context, wait_until
+from tests.support.proxy import Proxy
 from tests.support.settled import settle
 from tests.support.threads import our_threads
 
@@ -23,7 +27,7 @@ LEASE = 2.0
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_long_work_outlives_its_lease(using):
+def test_long_work_outlives_its_lease(using: str) -> None:
     with lock("a", using=using, lease=LEASE) as held:
         assert not held.lost.wait(LEASE * 1.6)  # one renewal does not last so long
         held.check()
@@ -32,7 +36,7 @@ def test_long_work_outlives_its_lease(using):
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_renewal_stops_at_max_hold(using):
+def test_renewal_stops_at_max_hold(using: str) -> None:
     began = time.monotonic()
     with pytest.raises(LockLost):
         with lock("a", using=using, lease=LEASE, max_hold=0.6) as held:
@@ -42,12 +46,14 @@ def test_renewal_stops_at_max_hold(using):
                 pass
 
 
-def test_what_has_been_released_is_never_renewed(place, monkeypatch):
+def test_what_has_been_released_is_never_renewed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = lock_backends["default"]
     renewed: list[str] = []
     extend = backend.extend
 
-    def noting(extensions: list[Extension]):
+    def noting(extensions: list[Extension]) -> Any:
         renewed.extend(one.token for one in extensions)
         return extend(extensions)
 
@@ -60,14 +66,16 @@ def test_what_has_been_released_is_never_renewed(place, monkeypatch):
         assert held.token not in renewed
 
 
-def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(place, monkeypatch):
+def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = lock_backends["default"]
     told: list[str] = []
     held = lock("a", lease=4, on_lost=lambda held: told.append(held.name))
     extending, released = threading.Event(), threading.Event()
     extend = backend.extend
 
-    def slow(extensions):
+    def slow(extensions: Any) -> Any:
         extending.set()
         released.wait(20)
         return extend(extensions)
@@ -82,13 +90,15 @@ def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(place, monkeypat
     assert not held.lost
 
 
-def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
+def test_a_renewal_under_way_does_not_undo_a_shorter_lease(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its reply comes after that of `extend()`, and says what was true before."""
     backend = lock_backends["default"]
     extend = backend.extend
     sent, shortened = threading.Event(), threading.Event()
 
-    def slow_renewal(extensions):
+    def slow_renewal(extensions: Any) -> Any:
         if sent.is_set() and extensions[0].renewal:
             raise LockUnavailable("only one renewal is looked at here")
         ends = extend(extensions)
@@ -111,7 +121,7 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(place, monkeypatch):
     assert is_right, "the handle believes it holds for longer than the server"
 
 
-def test_force_release_is_told_to_the_process_that_holds(place, workers):
+def test_force_release_is_told_to_the_process_that_holds(place: Place, workers: Workers) -> None:
     held_as = context.Queue()
     holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 4})
     token, _ = held_as.get()
@@ -121,7 +131,7 @@ def test_force_release_is_told_to_the_process_that_holds(place, workers):
     assert "released by force" in reason
 
 
-def test_a_process_that_listens_is_told_at_once(place):
+def test_a_process_that_listens_is_told_at_once(place: Place) -> None:
     """Though its lease is so long that a renewal would hear of it much later."""
     held, waiter = lock("a", lease=600, wait=30), lock("a", wait=30)
     first = lock("a")
@@ -139,20 +149,22 @@ def test_a_process_that_listens_is_told_at_once(place):
     waiter.release()
 
 
-def acquire_all(handles):
+def acquire_all(handles: Any) -> None:
     for handle in handles:
         handle.acquire(wait=0)
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("many", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
-def test_many_holds_take_one_thread_and_few_round_trips(own_server, use, monkeypatch, many):
+def test_many_holds_take_one_thread_and_few_round_trips(
+    own_server: EmbeddedServer, use: UsePlace, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
     use(own_server.url)
     backend = lock_backends["default"]
     exchange = backend.node.exchange
     trips: list[int] = []
 
-    def counting(commands, within=None, *, urgent=False):
+    def counting(commands: Any, within: float | None = None, *, urgent: Any = False) -> Any:
         if EXTEND.sha in commands[0]:
             trips.append(len(commands))
         return exchange(commands, within, urgent=urgent)
@@ -183,7 +195,7 @@ def test_many_holds_take_one_thread_and_few_round_trips(own_server, use, monkeyp
     assert backend.list().total == 0
 
 
-def test_a_restart_of_the_server_is_told(own_server, use):
+def test_a_restart_of_the_server_is_told(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url)
     told: list[str] = []
     with pytest.raises(LockLost):
@@ -193,7 +205,7 @@ def test_a_restart_of_the_server_is_told(own_server, use):
     wait_until(lambda: told == ["a"])
 
 
-def test_a_loss_is_told_in_time_though_the_server_hangs(proxy, use):
+def test_a_loss_is_told_in_time_though_the_server_hangs(proxy: Proxy, use: UsePlace) -> None:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 25}})
     held = lock("a", lease=2)
     held.acquire()
@@ -204,7 +216,9 @@ def test_a_loss_is_told_in_time_though_the_server_hangs(proxy, use):
     proxy.pass_through()
 
 
-def test_the_dead_server_of_one_alias_does_not_starve_another(proxy, redis_url, settings):
+def test_the_dead_server_of_one_alias_does_not_starve_another(
+    proxy: Proxy, redis_url: str, settings: Any
+) -> None:
     dead = Place(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}}).settings()
     alive = Place(redis_url).settings()
     settings.CACHES = {"default": dead["CACHES"]["default"], "alive": alive["CACHES"]["default"]}
@@ -221,7 +235,7 @@ def test_the_dead_server_of_one_alias_does_not_starve_another(proxy, redis_url, 
         proxy.pass_through()
 
 
-def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place):
+def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place: Place) -> None:
     """The grant lease is confirmed, also where nothing is renewed afterwards."""
     held, waiter = lock("a"), lock("a", lease=3, wait=30, renew=False)
     held.acquire()
@@ -235,7 +249,9 @@ def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place)
     assert time.monotonic() - handed_over > 2.8
 
 
-def test_on_lost_that_ends_its_thread_ends_no_renewal(place, caplog):
+def test_on_lost_that_ends_its_thread_ends_no_renewal(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     with lock("b", lease=3) as other:
         doomed = lock("a", lease=1.2, renew=False, on_lost=lambda held: sys.exit(1))
         doomed.acquire()
@@ -244,7 +260,7 @@ def test_on_lost_that_ends_its_thread_ends_no_renewal(place, caplog):
     assert "on_lost of the lock 'a' failed" in caplog.text
 
 
-def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place):
+def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place: Place) -> None:
     go_on = threading.Event()
     with lock("b", lease=3) as other:
         doomed = lock("a", lease=1.2, renew=False, on_lost=lambda held: go_on.wait(20))

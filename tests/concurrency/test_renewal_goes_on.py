@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
 from tests.concurrency.test_renewal import LEASE
+from tests.support.places import Place
 from tests.support.processes import wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
 
-def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, monkeypatch):
+def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     end_our_threads(monkeypatch)
     with no_thread_can_start():
         with pytest.raises(LockError, match="cannot start"):
@@ -22,8 +26,8 @@ def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(place, 
 
 
 def test_while_no_thread_can_be_started_losses_are_told_and_renewals_tried_again(
-    place, monkeypatch
-):
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     end_our_threads(monkeypatch, linger=0.05)
     with lock("b", lease=2) as held:
         wait_until(lambda: not any("-default" in name for name in our_threads()))
@@ -35,13 +39,15 @@ def test_while_no_thread_can_be_started_losses_are_told_and_renewals_tried_again
         assert not held.lost.wait(4)
 
 
-def test_an_extension_that_fails_during_a_renewal_does_not_end_it(place, monkeypatch):
+def test_an_extension_that_fails_during_a_renewal_does_not_end_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The renewal's own reply is not believed then, but the next one is."""
     backend = lock_backends["default"]
     extend = backend.extend
     renewing, failed = threading.Event(), threading.Event()
 
-    def failing(extensions):
+    def failing(extensions: Any) -> Any:
         if not extensions[0].renewal:
             raise LockUnavailable("no answer")
         if not failed.is_set():
@@ -58,12 +64,14 @@ def test_an_extension_that_fails_during_a_renewal_does_not_end_it(place, monkeyp
         assert not held.lost.wait(4), held.lost.reason
 
 
-def test_a_renewal_that_fails_in_an_unforeseen_way_is_tried_again(place, monkeypatch):
+def test_a_renewal_that_fails_in_an_unforeseen_way_is_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = lock_backends["default"]
     extend = backend.extend
     failed: list[ValueError] = []
 
-    def failing(extensions):
+    def failing(extensions: Any) -> Any:
         if not failed:
             failed.append(ValueError("I/O operation on closed file."))
             raise failed[0]

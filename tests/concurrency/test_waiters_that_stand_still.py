@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,8 @@ from django_redislock import LockError, lock, lock_backends
 from django_redislock.backends.base import Claim, Grant
 from django_redislock.backends.waiters import Turn
 from tests.concurrency import jobs
+from tests.support.fixtures import UsePlace
+from tests.support.places import Place
 from tests.support.processes import wait_until
 from tests.support.threads import no_thread_can_start
 
@@ -47,7 +51,7 @@ class StillLoop:
 
 
 @pytest.fixture
-def still_loop(place, request, use):
+def still_loop(place: Place, request: pytest.FixtureRequest, use: UsePlace) -> Iterator[Any]:
     """It is the first who waits for `a`; `lock("a")` is held."""
     use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": request.param}})
     held = lock("a", lease=60)
@@ -64,14 +68,14 @@ def still_loop(place, request, use):
 
 
 @pytest.mark.parametrize("still_loop", [1.0], indirect=True)
-def test_a_waiter_whose_loop_stands_still_costs_the_others_the_grant_lease(still_loop):
+def test_a_waiter_whose_loop_stands_still_costs_the_others_the_grant_lease(still_loop: Any) -> None:
     _, held, thread = still_loop
     held.release()
     thread.join(30)
     assert not thread.is_alive()
 
 
-def test_five_whose_loop_stands_still_cost_no_more_than_one(use, place):
+def test_five_whose_loop_stands_still_cost_no_more_than_one(use: UsePlace, place: Place) -> None:
     """Their turns are taken back, the later ones at once."""
     use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": 20.0}})
     held, waiter = lock("a", lease=60), lock("a", lease=60)
@@ -98,7 +102,7 @@ def test_five_whose_loop_stands_still_cost_no_more_than_one(use, place):
         waiter.release()
 
 
-def test_the_next_look_is_due_when_the_lease_ends_that_a_look_was_granted(place):
+def test_the_next_look_is_due_when_the_lease_ends_that_a_look_was_granted(place: Place) -> None:
     """Whoever got it may leave it to its end, and the server tells nobody of that."""
     backend = lock_backends["default"]
     before = time.monotonic()
@@ -108,7 +112,7 @@ def test_the_next_look_is_due_when_the_lease_ends_that_a_look_was_granted(place)
     backend.release("a", "0" * 32)
 
 
-def test_leases_that_end_by_themselves_follow_each_other(place):
+def test_leases_that_end_by_themselves_follow_each_other(place: Place) -> None:
     def take() -> None:
         handle = lock("a", lease=0.2, renew=False)
         assert handle.acquire(wait=40)
@@ -126,7 +130,7 @@ def test_leases_that_end_by_themselves_follow_each_other(place):
 
 
 @pytest.mark.parametrize("still_loop", [40.0], indirect=True)
-def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
+def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop: Any) -> None:
     still, held, thread = still_loop
     still.close()
     held.release()
@@ -134,7 +138,7 @@ def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop):
     assert not thread.is_alive()
 
 
-def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place):
+def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place: Place) -> None:
     with lock("a", lease=60):
         with no_thread_can_start():
             with pytest.raises(LockError, match="thread"):
@@ -147,7 +151,9 @@ def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(pl
     waiter.release()
 
 
-def test_a_hand_over_holds_for_no_more_than_its_lease_whatever_the_server_says_of_the_time(place):
+def test_a_hand_over_holds_for_no_more_than_its_lease_whatever_the_server_says_of_the_time(
+    place: Place,
+) -> None:
     """Its clock was set forward between what the waiter asked and its turn."""
     backend = lock_backends["default"]
     with lock("a", lease=60):

@@ -13,8 +13,12 @@ from redis import Redis
 
 from django_redislock import lock, lock_backends
 from django_redislock.backends.waiters import TaskWaiter, Turn
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
+from tests.support.fixtures import UsePlace
+from tests.support.places import Place
 from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
 from tests.support.settled import settle
 from tests.support.tries import best_of
 
@@ -36,7 +40,9 @@ def pooled(backend: Any) -> int:
 
 
 @pytest.mark.timeout(240)
-def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(own_server, use):
+def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     place = use(own_server.url)
     backend = lock_backends["default"]
     served: list[int] = []
@@ -80,7 +86,7 @@ def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(own_
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_thousand_who_give_up_leave_no_trace(using):
+def test_a_thousand_who_give_up_leave_no_trace(using: str) -> None:
     async def give_up() -> bool:
         return await lock("a", using=using).aacquire(wait=0.5)
 
@@ -95,7 +101,7 @@ def test_a_thousand_who_give_up_leave_no_trace(using):
         held.check()
 
 
-async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place):
+async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place: Place) -> None:
     """The hand-over reaches the process after the attempt is over."""
     backend = lock_backends["default"]
     held, waiter = lock("a", lease=60), lock("a")
@@ -116,7 +122,7 @@ async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place):
 
 
 @pytest.mark.parametrize("ticks", range(8))
-async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks):
+async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks: Any) -> None:
     waiter = TaskWaiter()
     hearing = asyncio.create_task(waiter.ahear(30))
     for _ in range(5):
@@ -130,7 +136,9 @@ async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks):
             await hearing
 
 
-async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw(proxy, use):
+async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw(
+    proxy: Proxy, use: UsePlace
+) -> None:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}})
     told: list[dict] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
@@ -140,7 +148,7 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
     connected = threading.Event()
     hear = backend.wakeups._hear
 
-    def never(bell):
+    def never(bell: Any) -> None:
         connected.set()
         refused.wait(20)
         raise ConnectionError("cut")
@@ -161,7 +169,7 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
     assert told == []
 
 
-def test_who_waits_when_the_backend_is_closed_looks_again(place):
+def test_who_waits_when_the_backend_is_closed_looks_again(place: Place) -> None:
     """`setting_changed` in a test, say: the old backend still has its waiters."""
     backend = lock_backends["default"]
     held, waiter = lock("a", lease=60), lock("a", wait=40)
@@ -177,7 +185,9 @@ def test_who_waits_when_the_backend_is_closed_looks_again(place):
     assert time.monotonic() < deadline, "nobody told it that nobody listens any more"
 
 
-def test_a_hand_over_within_the_process_needs_no_message(place, monkeypatch):
+def test_a_hand_over_within_the_process_needs_no_message(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reply to the release brings the turn: no other thread has to wake up for it."""
     holder, waiter = lock("a", lease=60), lock("a", lease=60)
     holder.acquire()
@@ -193,7 +203,9 @@ def test_a_hand_over_within_the_process_needs_no_message(place, monkeypatch):
     waiter.release()
 
 
-def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(place, monkeypatch):
+def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The turn is on its way when its waiter asks again, and is given the lock in answer."""
     holder, waiter = lock("a", lease=60), lock("a", lease=60)
     backend = holder.backend

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 100.0  # seconds; a deadline for a machine under load, not an expectation
@@ -64,7 +65,7 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     return {**own, **settings, "PYTHONUTF8": "1", **(more or {})}
 
 
-def eventually(look: Callable[[], object], failure: Callable[[], str]):  # type: ignore[no-untyped-def]
+def eventually(look: Callable[[], object], failure: Callable[[], str]) -> Any:  # type: ignore[no-untyped-def]
     """Return what ``look`` returns once that is true."""
     deadline = time.monotonic() + PATIENCE
     while not (found := look()):

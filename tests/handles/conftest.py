@@ -1,13 +1,13 @@
 """The handle behaves alike on every backend, for threads and for coroutines."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
-
-from tests.support.fixtures import own_server, place, proxy, use, workers
-
-__all__ = ["own_server", "place", "proxy", "use", "workers"]
 
 
 @pytest.fixture(params=["default", "memory"])
-def using(request):
+def using(request: pytest.FixtureRequest) -> Any:
     """The alias of a backend: each test runs once for each."""
     return request.param

@@ -11,7 +11,7 @@ from django_redislock.handles.ending import untie
 from django_redislock.transactions import Tie
 
 
-def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using):
+def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using: str) -> None:
     """Numbers of threads are given anew, and a handle may outlive the thread that acquired it."""
     joined, same = [], []
 
@@ -38,7 +38,9 @@ def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(usi
     assert not any(joined), "two threads held it at once"
 
 
-async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using):
+async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(
+    using: str,
+) -> None:
     handle = lock("a", using=using)
     joined = []
 
@@ -59,7 +61,7 @@ async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got
     assert not any(joined), "two tasks held it at once"
 
 
-def test_garbage_that_holds_a_lock_may_be_collected_while_another_is_taken(using):
+def test_garbage_that_holds_a_lock_may_be_collected_while_another_is_taken(using: str) -> None:
     """That of a database connection dropped within a transaction, say, to which it was tied."""
     joined = []
 

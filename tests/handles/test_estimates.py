@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def were_held(seconds: float, family: str, using: str, *, times: int = 5) -> Non
     lock_backends[using].add_tallies(Batch(secrets.token_hex(8), {family: tally}))
 
 
-def refused(name: str, using: str, **options) -> LockNotAcquired:
+def refused(name: str, using: str, **options: Any) -> LockNotAcquired:
     with pytest.raises(LockNotAcquired) as caught, lock(name, using=using, wait=0, **options):
         pass
     return caught.value
@@ -42,7 +43,7 @@ def learn(name: str, using: str) -> None:
 
 
 @pytest.fixture
-def busy_order(using) -> str:
+def busy_order(using: str) -> str:
     """A lock that another process holds, with two in its queue; such are held for 20 minutes."""
     were_held(TWENTY_MINUTES, "order:*", using)
     hold("order:1", using)
@@ -51,7 +52,7 @@ def busy_order(using) -> str:
     return "order:1"
 
 
-def test_a_long_job_does_not_say_that_it_is_over_soon(using, busy_order):
+def test_a_long_job_does_not_say_that_it_is_over_soon(using: str, busy_order: str) -> None:
     learn(busy_order, using)
     error = refused(busy_order, using)
     assert error.position == 3
@@ -60,7 +61,7 @@ def test_a_long_job_does_not_say_that_it_is_over_soon(using, busy_order):
     assert error.estimated_wait <= error.retry_after <= 1.2 * error.estimated_wait
 
 
-async def test_a_coroutine_is_told_the_same(using, busy_order):
+async def test_a_coroutine_is_told_the_same(using: str, busy_order: str) -> None:
     learn(busy_order, using)
     handle = lock(busy_order, using=using)
     assert not await handle.aacquire(wait=0)
@@ -68,11 +69,13 @@ async def test_a_coroutine_is_told_the_same(using, busy_order):
     assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
 
 
-def test_the_figures_are_never_read_by_who_finds_it_busy(using, busy_order, monkeypatch):
+def test_the_figures_are_never_read_by_who_finds_it_busy(
+    using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, go_on, readers = threading.Event(), threading.Event(), []
     read = lock_backends[using].tallies
 
-    def tallies(families):
+    def tallies(families: Any) -> Any:
         readers.append(threading.current_thread())
         reading.set()
         assert go_on.wait(30)
@@ -89,7 +92,9 @@ def test_the_figures_are_never_read_by_who_finds_it_busy(using, busy_order, monk
     assert threading.current_thread() not in readers
 
 
-def test_a_copy_is_read_anew_when_it_is_old(using, busy_order, monkeypatch):
+def test_a_copy_is_read_anew_when_it_is_old(
+    using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(medians, "REFRESH_EVERY", 0.0)
     learn(busy_order, using)
     were_held(0.01, "order:*", using, times=50)
@@ -98,7 +103,9 @@ def test_a_copy_is_read_anew_when_it_is_old(using, busy_order, monkeypatch):
     assert refused(busy_order, using).estimated_wait < 1 < before
 
 
-def test_what_is_older_than_five_minutes_is_not_told(using, busy_order, monkeypatch):
+def test_what_is_older_than_five_minutes_is_not_told(
+    using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learn(busy_order, using)
     monkeypatch.setattr(medians, "monotonic", lambda: monotonic() + 299)
     assert refused(busy_order, using).estimated_wait is not None
@@ -109,7 +116,7 @@ def test_what_is_older_than_five_minutes_is_not_told(using, busy_order, monkeypa
     assert refused(busy_order, using).estimated_wait is not None
 
 
-def test_several_share_a_name_and_readers_all_come_at_once(using):
+def test_several_share_a_name_and_readers_all_come_at_once(using: str) -> None:
     backend = lock_backends[using]
     were_held(60.0, "api", using)
     assert estimated_wait(backend, "api", 1, 1) is None
@@ -120,7 +127,7 @@ def test_several_share_a_name_and_readers_all_come_at_once(using):
     assert refused("api", using, shared=True).estimated_wait == pytest.approx(one)
 
 
-def test_without_figures_it_is_the_lease_that_is_left(using):
+def test_without_figures_it_is_the_lease_that_is_left(using: str) -> None:
     hold("a", using, lease=30)
     learn("a", using)
     error = refused("a", using)
@@ -132,7 +139,7 @@ def busy_for(seconds: float, *, held_for: float = 0.0) -> Busy:
     return Busy(seconds, seconds, 0.0, 1, lambda: (None, held_for))
 
 
-def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease():
+def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease() -> None:
     assert 40 <= retry_in(busy_for(8.0, held_for=40.0), None) <= 48
     assert 20 <= retry_in(busy_for(8.0, held_for=40.0), 20.0) <= 24
 
@@ -140,25 +147,25 @@ def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease():
 @pytest.mark.parametrize(
     ("estimate", "longest"), [(None, 60), (0.5, 0.5), (1200.0, 1200), (7000.0, 3600)]
 )
-def test_what_is_too_long_is_bounded_and_not_the_same_for_all(estimate, longest):
+def test_what_is_too_long_is_bounded_and_not_the_same_for_all(estimate: Any, longest: Any) -> None:
     """For a guess by the lease sooner than for an estimate."""
     returns = {retry_in(busy_for(7200.0), estimate) for _ in range(50)}
     assert len(returns) > 1
     assert longest <= min(returns) <= max(returns) <= longest * 1.2
 
 
-def test_a_refused_attempt_is_not_sent_away_for_a_long_lease(using):
+def test_a_refused_attempt_is_not_sent_away_for_a_long_lease(using: str) -> None:
     hold("a", using, lease=600)
     assert 60 <= refused("a", using).retry_after <= 72
 
 
-def test_refused_attempts_do_not_come_back_together():
+def test_refused_attempts_do_not_come_back_together() -> None:
     returns = [spread(10.0) for _ in range(200)]
     assert 10 <= min(returns) < 10.5
     assert 11.5 < max(returns) <= 12
 
 
-def test_nothing_is_asked_where_nothing_is_counted(settings, using):
+def test_nothing_is_asked_where_nothing_is_counted(settings: Any, using: str) -> None:
     options = {alias: {**entry, "OPTIONS": {"metrics": False}} for alias, entry in
                settings.LOCKS.items()}  # fmt: skip
     settings.LOCKS = options
@@ -167,7 +174,9 @@ def test_nothing_is_asked_where_nothing_is_counted(settings, using):
     assert not backend.medians.families
 
 
-def test_where_no_thread_can_be_started_nothing_is_known(using, monkeypatch):
+def test_where_no_thread_can_be_started_nothing_is_known(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     end_our_threads(monkeypatch)
     with no_thread_can_start() as attempts:
         assert estimated_wait(lock_backends[using], "a", 1, 1) is None
@@ -175,7 +184,9 @@ def test_where_no_thread_can_be_started_nothing_is_known(using, monkeypatch):
     background.end(30)  # the job that was put down is left to nobody else
 
 
-def test_where_no_thread_can_be_started_what_was_read_is_told(using, busy_order, monkeypatch):
+def test_where_no_thread_can_be_started_what_was_read_is_told(
+    using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learn(busy_order, using)
     backend = lock_backends[using]
     monkeypatch.setattr(medians, "REFRESH_EVERY", 0.0)
@@ -186,22 +197,26 @@ def test_where_no_thread_can_be_started_what_was_read_is_told(using, busy_order,
     background.end(30)
 
 
-def test_a_process_asks_for_so_many_families_at_the_most(using):
+def test_a_process_asks_for_so_many_families_at_the_most(using: str) -> None:
     copy = medians.Medians()
     assert all(copy.claim_refresh(f"family {number}") for number in range(MOST_FAMILIES))
     assert not copy.claim_refresh("one more")
     assert len(copy.families) == MOST_FAMILIES
 
 
-def test_a_lock_on_several_names_estimates_by_the_one_in_its_way(using, busy_order):
+def test_a_lock_on_several_names_estimates_by_the_one_in_its_way(
+    using: str, busy_order: str
+) -> None:
     learn(busy_order, using)
     handle = lock(["order:0", busy_order], using=using, wait=0)
     assert not handle.acquire()
     assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
 
 
-def test_an_outage_while_the_copy_is_read_harms_nobody(using, busy_order, monkeypatch):
-    def tallies(families):
+def test_an_outage_while_the_copy_is_read_harms_nobody(
+    using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tallies(families: Any) -> None:
         raise LockUnavailable("down")
 
     monkeypatch.setattr(lock_backends[using], "tallies", tallies)
@@ -209,7 +224,7 @@ def test_an_outage_while_the_copy_is_read_harms_nobody(using, busy_order, monkey
     assert refused(busy_order, using).estimated_wait is None
 
 
-def test_only_what_is_asked_for_is_read(using):
+def test_only_what_is_asked_for_is_read(using: str) -> None:
     backend: BaseLockBackend = lock_backends[using]
     families = ["größe", 'a"b', ":", "slot"]
     tallies = {family: Tally(acquired=1) for family in families}

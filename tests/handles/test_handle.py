@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,14 @@ from tests.support.tries import TRIES, best_of
 
 
 @pytest.fixture
-def make(using):
-    def make(name="a", **options):
+def make(using: str) -> Any:
+    def make(name: str = "a", **options: Any) -> Any:
         return lock(name, using=using, **options)
 
     return make
 
 
-def test_a_handle_holds_nothing_before_it_is_asked_to(make):
+def test_a_handle_holds_nothing_before_it_is_asked_to(make: Any) -> None:
     handle = make()
     assert (handle.held, handle.fence, handle.remaining(), bool(handle.lost)) == (
         False,
@@ -35,7 +36,7 @@ def test_a_handle_holds_nothing_before_it_is_asked_to(make):
     assert repr(handle) == "<Lock 'a' not held>"
 
 
-def test_with_holds_and_releases(make):
+def test_with_holds_and_releases(make: Any) -> None:
     with make(lease=30) as held:
         assert isinstance(held, Lock)
         assert held.held
@@ -50,7 +51,7 @@ def test_with_holds_and_releases(make):
     assert held.remaining() == 0
 
 
-async def test_async_with_is_the_same(make):
+async def test_async_with_is_the_same(make: Any) -> None:
     async with make(lease=30) as held:
         assert held.held
         assert await held.aowned()
@@ -60,7 +61,7 @@ async def test_async_with_is_the_same(make):
     assert not await held.aowned()
 
 
-def test_acquire_says_whether_it_holds(make):
+def test_acquire_says_whether_it_holds(make: Any) -> None:
     first, second = make(), make()
     assert first.acquire(wait=0) is True
     assert second.acquire(wait=0) is False
@@ -69,7 +70,7 @@ def test_acquire_says_whether_it_holds(make):
     second.release()
 
 
-async def test_aacquire_says_whether_it_holds(make):
+async def test_aacquire_says_whether_it_holds(make: Any) -> None:
     first, second = make(), make()
     assert await first.aacquire(wait=0) is True
     assert await second.aacquire(wait=0) is False
@@ -78,7 +79,7 @@ async def test_aacquire_says_whether_it_holds(make):
     await second.arelease()
 
 
-def test_a_handle_is_used_again_with_a_new_token_and_a_higher_fence(make):
+def test_a_handle_is_used_again_with_a_new_token_and_a_higher_fence(make: Any) -> None:
     handle = make()
     with handle:
         token, fence = handle.token, handle.fence
@@ -87,7 +88,7 @@ def test_a_handle_is_used_again_with_a_new_token_and_a_higher_fence(make):
         assert handle.fence > fence
 
 
-def test_a_busy_lock_is_told_with_who_holds_it(make):
+def test_a_busy_lock_is_told_with_who_holds_it(make: Any) -> None:
     with make(lease=30, what="import", label="Ada"):
         with pytest.raises(LockNotAcquired) as caught:
             with make(wait=0.05):
@@ -100,13 +101,13 @@ def test_a_busy_lock_is_told_with_who_holds_it(make):
     assert str(error).endswith("for Ada, after a wait of 0.05 s.")
 
 
-def test_and_without_a_wait(make):
+def test_and_without_a_wait(make: Any) -> None:
     with make():
         with pytest.raises(LockNotAcquired, match="the attempt did not wait"), make(wait=0):
             pass
 
 
-def test_the_holder_is_this_code_by_default(make):
+def test_the_holder_is_this_code_by_default(make: Any) -> None:
     with make() as held:
         (hold,), _ = held.backend.inspect("a")
         assert hold.holder == held.holder
@@ -118,8 +119,8 @@ def test_the_holder_is_this_code_by_default(make):
 
 
 @pytest.mark.parametrize("wait", [0.05, 0.25, 1.0])
-def test_a_wait_is_exact(make, wait):
-    def measure(attempt):
+def test_a_wait_is_exact(make: Any, wait: float) -> None:
+    def measure(attempt: Any) -> Any:
         began = time.monotonic()
         assert not make().acquire(wait=wait)
         took = time.monotonic() - began
@@ -130,7 +131,7 @@ def test_a_wait_is_exact(make, wait):
         assert best_of(measure, wait + 0.5) < wait + 0.5
 
 
-async def test_a_wait_of_a_coroutine_is_exact(make):
+async def test_a_wait_of_a_coroutine_is_exact(make: Any) -> None:
     best = math.inf
     async with make():
         for _ in range(TRIES):
@@ -143,7 +144,7 @@ async def test_a_wait_of_a_coroutine_is_exact(make):
     assert best < 0.75
 
 
-def test_an_endless_wait(make):
+def test_an_endless_wait(make: Any) -> None:
     first, second = make(), make(wait=math.inf)
     first.acquire()
     thread = threading.Thread(target=second.acquire)
@@ -153,7 +154,7 @@ def test_an_endless_wait(make):
     second.release()
 
 
-def test_extend_sets_the_lease_from_now(make):
+def test_extend_sets_the_lease_from_now(make: Any) -> None:
     with make(lease=30) as held:
         held.extend(90)
         assert 80 < held.remaining() <= 90
@@ -163,7 +164,7 @@ def test_extend_sets_the_lease_from_now(make):
         assert held.remaining() <= hold.remaining
 
 
-def test_what_is_not_held_is_a_plain_mistake(make):
+def test_what_is_not_held_is_a_plain_mistake(make: Any) -> None:
     handle = make()
     for act in (handle.release, handle.extend, handle.check, handle.detach):
         with pytest.raises(LockError, match="not held by this handle. Acquire it first") as caught:
@@ -177,7 +178,7 @@ def test_what_is_not_held_is_a_plain_mistake(make):
         handle.release()
 
 
-def test_released_in_the_block_it_is_not_released_again(make):
+def test_released_in_the_block_it_is_not_released_again(make: Any) -> None:
     with make() as held:
         held.release()
         with make(wait=0) as other:
@@ -185,7 +186,7 @@ def test_released_in_the_block_it_is_not_released_again(make):
     assert other.fence > held.fence
 
 
-def test_lost_is_raised_at_the_end_of_the_block(make):
+def test_lost_is_raised_at_the_end_of_the_block(make: Any) -> None:
     with pytest.raises(LockLost, match="its lease ran out") as caught:
         with make(renew=False) as held:
             held.extend(SHORT)
@@ -199,7 +200,7 @@ def test_lost_is_raised_at_the_end_of_the_block(make):
     assert repr(held) == "<Lock 'a' lost>"
 
 
-def test_but_never_hides_the_error_of_the_body(make):
+def test_but_never_hides_the_error_of_the_body(make: Any) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         with make(renew=False) as held:
             held.extend(SHORT)
@@ -210,7 +211,7 @@ def test_but_never_hides_the_error_of_the_body(make):
     assert "its lease ran out" in told[0]
 
 
-def test_a_lost_handle_may_try_again(make):
+def test_a_lost_handle_may_try_again(make: Any) -> None:
     handle = make(renew=False)
     handle.acquire()
     handle.extend(SHORT)
@@ -227,7 +228,7 @@ def test_a_lost_handle_may_try_again(make):
         assert not handle.lost
 
 
-def test_the_hold_of_a_handle_that_is_dropped_ends_by_itself_and_is_told_of(make):
+def test_the_hold_of_a_handle_that_is_dropped_ends_by_itself_and_is_told_of(make: Any) -> None:
     handle = make(lease=1.5)
     handle.acquire()
     backend = handle.backend
@@ -237,7 +238,7 @@ def test_the_hold_of_a_handle_that_is_dropped_ends_by_itself_and_is_told_of(make
         pass
 
 
-def test_a_handle_may_pass_to_another_thread(make):
+def test_a_handle_may_pass_to_another_thread(make: Any) -> None:
     handle = make()
     handle.acquire()
     thread = threading.Thread(target=handle.release)
@@ -247,14 +248,14 @@ def test_a_handle_may_pass_to_another_thread(make):
     assert backend_is_empty(handle)
 
 
-def backend_is_empty(handle):
+def backend_is_empty(handle: Any) -> bool:
     return lock_backends[handle.backend.alias].list().total == 0
 
 
-def test_signals_tell_what_happens(make):
+def test_signals_tell_what_happens(make: Any) -> None:
     told = []
 
-    def note(signal, lock, **details):
+    def note(signal: Any, lock: Any, **details: Any) -> None:
         told.append((names[signal], lock.name, sorted(set(details) - {"sender"})))
 
     names = {

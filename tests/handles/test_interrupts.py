@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.handles.test_handle import backend_is_empty, make
@@ -10,10 +12,12 @@ from tests.support.settled import settle
 __all__ = ["make"]  # a fixture, used by its name
 
 
-def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
+def test_an_interrupt_while_waiting_leaves_no_trace(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from django_redislock.backends.waiters import ThreadWaiter
 
-    def interrupted(self, timeout):
+    def interrupted(self, timeout: Any) -> None:
         raise KeyboardInterrupt
 
     with make() as held:
@@ -24,11 +28,13 @@ def test_an_interrupt_while_waiting_leaves_no_trace(make, monkeypatch):
         assert held.backend.inspect("a")[1] == []
 
 
-def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
+def test_an_interrupt_after_the_grant_holds_nothing(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handle = make()
     acquire = handle.backend.acquire
 
-    def interrupted(*args):
+    def interrupted(*args: Any) -> None:
         acquire(*args)
         raise KeyboardInterrupt
 
@@ -42,12 +48,14 @@ def test_an_interrupt_after_the_grant_holds_nothing(make, monkeypatch):
         pass
 
 
-def test_an_interrupt_in_release_frees_it_all_the_same(make, monkeypatch):
+def test_an_interrupt_in_release_frees_it_all_the_same(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handle = make()
     handle.acquire()
     release, calls = handle.backend.release, []
 
-    def interrupted(name, token, within=None):
+    def interrupted(name: str, token: str, within: float | None = None) -> Any:
         calls.append(token)
         if len(calls) == 1:
             raise KeyboardInterrupt

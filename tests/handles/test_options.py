@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -29,7 +30,7 @@ from django_redislock.exceptions import InvalidLockBackend
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
 
 
-def test_an_option_without_its_name_is_refused():
+def test_an_option_without_its_name_is_refused() -> None:
     with pytest.raises(TypeError, match="write lease=5 or wait=5"):
         lock("a", 5)
     assert list(inspect.signature(lock).parameters)[:2] == ["name", "using"]
@@ -63,7 +64,7 @@ def test_an_option_without_its_name_is_refused():
     ],
     ids=str,
 )
-def test_a_wrong_option_is_a_value_error(options, says):
+def test_a_wrong_option_is_a_value_error(options: Any, says: Any) -> None:
     with pytest.raises(ValueError, match=says):
         lock("a", **options)
 
@@ -80,12 +81,12 @@ def test_a_wrong_option_is_a_value_error(options, says):
     ],
     ids=str,
 )
-def test_an_option_of_the_wrong_kind_is_a_type_error(options, says):
+def test_an_option_of_the_wrong_kind_is_a_type_error(options: Any, says: Any) -> None:
     with pytest.raises(TypeError, match=says):
         lock("a", **options)
 
 
-def test_a_callable_that_cannot_be_called_with_the_handle():
+def test_a_callable_that_cannot_be_called_with_the_handle() -> None:
     with pytest.raises(TypeError, match=r"on_lost takes other arguments.*write set\(lock\)"):
         lock("a", on_lost=threading.Event().set)
 
@@ -124,17 +125,17 @@ def test_what_equals_a_value_that_is_known_is_checked_all_the_same() -> None:
     ],
     ids=str,
 )
-def test_a_wrong_name(name, error, says):
+def test_a_wrong_name(name: str, error: Any, says: Any) -> None:
     with pytest.raises(error, match=says):
         lock(name)
 
 
-def test_a_token_belongs_to_one_name():
+def test_a_token_belongs_to_one_name() -> None:
     with pytest.raises(ValueError, match="make a handle for each"):
         lock(["a", "b"], token="t")
 
 
-def test_wrong_durations_of_the_verbs():
+def test_wrong_durations_of_the_verbs() -> None:
     with lock("a") as held:
         for wrong in (0, -1, math.inf, "1"):
             with pytest.raises(ValueError, match="lease must be"):
@@ -144,7 +145,7 @@ def test_wrong_durations_of_the_verbs():
         held.check()
 
 
-def test_timedeltas_are_as_good_as_seconds():
+def test_timedeltas_are_as_good_as_seconds() -> None:
     minute = datetime.timedelta(minutes=1)
     with lock("a", lease=minute, wait=minute, max_hold=minute) as held:
         assert 45 < held.remaining() <= 60
@@ -152,18 +153,18 @@ def test_timedeltas_are_as_good_as_seconds():
         assert held.remaining() > 105
 
 
-def test_an_unknown_alias_names_those_there_are():
+def test_an_unknown_alias_names_those_there_are() -> None:
     with pytest.raises(InvalidLockBackend, match="no lock backend 'nowhere'.*'default', 'memory'"):
         lock("a", using="nowhere")
     assert issubclass(InvalidLockBackend, ImproperlyConfigured)
 
 
-def test_an_alias_that_is_no_text_is_unknown_too():
+def test_an_alias_that_is_no_text_is_unknown_too() -> None:
     with pytest.raises(InvalidLockBackend, match="There is no lock backend None"):
         lock("a", using=None)
 
 
-def test_the_defaults_are_those_of_the_alias(settings):
+def test_the_defaults_are_those_of_the_alias(settings: Any) -> None:
     settings.LOCKS = {
         "default": {
             "BACKEND": MEMORY,
@@ -179,7 +180,7 @@ def test_the_defaults_are_those_of_the_alias(settings):
             pass
 
 
-def test_without_the_setting_the_default_cache_is_used(settings):
+def test_without_the_setting_the_default_cache_is_used(settings: Any) -> None:
     del settings.LOCKS
     backend = lock_backends["default"]
     assert isinstance(backend, RedisLockBackend)
@@ -190,7 +191,7 @@ def test_without_the_setting_the_default_cache_is_used(settings):
     assert (config.renew, config.max_hold) == (True, None)
 
 
-def test_changed_settings_are_read_anew(settings):
+def test_changed_settings_are_read_anew(settings: Any) -> None:
     before = lock_backends["default"]
     assert lock_backends["default"] is before
     settings.LOCKS = {"default": {"BACKEND": MEMORY}}
@@ -199,7 +200,7 @@ def test_changed_settings_are_read_anew(settings):
     assert isinstance(lock_backends["default"], RedisLockBackend)
 
 
-def test_changed_caches_too(settings, redis_url):
+def test_changed_caches_too(settings: Any, redis_url: str) -> None:
     before = lock_backends["default"]
     settings.CACHES = {
         "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"{redis_url}?db=3"}
@@ -234,19 +235,19 @@ def test_changed_caches_too(settings, redis_url):
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_told_at_first_use(settings, entry, says):
+def test_a_wrong_setting_is_told_at_first_use(settings: Any, entry: Any, says: Any) -> None:
     settings.LOCKS = {"default": entry}
     with pytest.raises(InvalidLockBackend, match=says):
         lock("a")
 
 
-def test_none_is_the_same_as_no_word_about_misuse(settings):
+def test_none_is_the_same_as_no_word_about_misuse(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY, "WARN_OF_MISUSE": None}}
     for settings.DEBUG in (True, False):
         assert lock("a").backend.config.warn == settings.DEBUG
 
 
-def test_making_a_handle_does_not_connect(settings):
+def test_making_a_handle_does_not_connect(settings: Any) -> None:
     settings.CACHES = {
         "default": {
             "BACKEND": "django_redis.cache.RedisCache",
@@ -261,7 +262,7 @@ def test_making_a_handle_does_not_connect(settings):
     assert not handle.held
 
 
-def test_no_connection_at_import():
+def test_no_connection_at_import() -> None:
     """What imports the package, or its app, has talked to nobody."""
     program = (
         "import socket, sys\n"
@@ -272,7 +273,7 @@ def test_no_connection_at_import():
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
 
 
-def test_every_error_is_a_lock_error_and_survives_pickling():
+def test_every_error_is_a_lock_error_and_survives_pickling() -> None:
     holder = Holder(host="h", pid=1, what="w")
     busy = LockNotAcquired.after("a", 2.5, holder)
     busy.position, busy.estimated_wait, busy.retry_after = 3, 40.0, 44.5
@@ -287,7 +288,7 @@ def test_every_error_is_a_lock_error_and_survives_pickling():
         assert issubclass(kind, LockError)
 
 
-def test_a_name_with_control_characters_does_not_forge_a_line_of_the_log():
+def test_a_name_with_control_characters_does_not_forge_a_line_of_the_log() -> None:
     with lock("a\nINFO all is well"):
         with pytest.raises(LockNotAcquired) as caught, lock("a\nINFO all is well", wait=0):
             pass

@@ -12,7 +12,7 @@ from django_redislock.local.hold import LocalHold
 from tests.support.processes import wait_until
 
 
-def test_the_same_thread_takes_it_again_and_holds_once():
+def test_the_same_thread_takes_it_again_and_holds_once() -> None:
     with lock("again", reentrant=True) as outer, lock("again", reentrant=True) as inner:
         assert (inner.fence, inner.token) == (outer.fence, outer.token)
         (hold,) = outer.backend.inspect("again")[0]
@@ -20,7 +20,7 @@ def test_the_same_thread_takes_it_again_and_holds_once():
     assert outer.backend.inspect("again") == ([], [])
 
 
-def test_the_inner_block_does_not_release_it():
+def test_the_inner_block_does_not_release_it() -> None:
     with lock("again", reentrant=True) as outer:
         with lock("again", reentrant=True):
             pass
@@ -28,12 +28,12 @@ def test_the_inner_block_does_not_release_it():
         assert outer.owned()
 
 
-def test_a_plain_lock_may_be_joined():
+def test_a_plain_lock_may_be_joined() -> None:
     with lock("again") as outer, lock("again", reentrant=True) as inner:
         assert inner.token == outer.token
 
 
-def test_it_ends_with_the_last_in_whatever_order():
+def test_it_ends_with_the_last_in_whatever_order() -> None:
     first, second = lock("again", reentrant=True), lock("again", reentrant=True)
     first.acquire()
     second.acquire()
@@ -45,7 +45,7 @@ def test_it_ends_with_the_last_in_whatever_order():
     assert not second.owned()
 
 
-def test_another_thread_is_another_context():
+def test_another_thread_is_another_context() -> None:
     with lock("again", reentrant=True):
         refused: list[bool] = []
         thread = threading.Thread(
@@ -56,7 +56,7 @@ def test_another_thread_is_another_context():
     assert refused == [True]
 
 
-async def test_another_task_is_another_context():
+async def test_another_task_is_another_context() -> None:
     async def beside() -> bool:
         return await lock("again", reentrant=True).aacquire(wait=0)
 
@@ -65,12 +65,12 @@ async def test_another_task_is_another_context():
         assert await asyncio.create_task(beside()) is False
 
 
-def test_without_it_the_second_waits_for_the_first():
+def test_without_it_the_second_waits_for_the_first() -> None:
     with lock("again"), pytest.raises(LockNotAcquired), lock("again", wait=0.01):
         pass
 
 
-def test_lost_is_told_to_all_who_share_it():
+def test_lost_is_told_to_all_who_share_it() -> None:
     told: list[str] = []
     outer = lock("again", reentrant=True, on_lost=lambda held: told.append("outer"))
     inner = lock("again", reentrant=True, on_lost=lambda held: told.append("inner"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -14,18 +15,18 @@ from tests.support.settled import settle
 
 
 @pytest.fixture
-def make(using):
-    def make(name="a", **options):
+def make(using: str) -> Any:
+    def make(name: str = "a", **options: Any) -> Any:
         return lock(name, using=using, **options)
 
     return make
 
 
-def held_names(handle):
+def held_names(handle: Any) -> Any:
     return sorted(hold.name for hold in handle.backend.list().holds)
 
 
-def test_a_limit(make):
+def test_a_limit(make: Any) -> None:
     holders = [make(limit=2, wait=0) for _ in range(3)]
     assert [holder.acquire() for holder in holders] == [True, True, False]
     holders[0].release()
@@ -34,7 +35,7 @@ def test_a_limit(make):
         holder.release()
 
 
-def test_readers_and_writers(make):
+def test_readers_and_writers(make: Any) -> None:
     with make(shared=True), make(shared=True, wait=0) as reader:
         assert reader.backend.inspect("a")[0][0].shared
         assert not make().acquire(wait=0)
@@ -42,7 +43,7 @@ def test_readers_and_writers(make):
         assert not make(shared=True).acquire(wait=0)
 
 
-def test_all_names_or_none(make):
+def test_all_names_or_none(make: Any) -> None:
     with make("b"):
         both = make(["c", "a", "b"], wait=0)
         assert both.acquire() is False
@@ -55,7 +56,7 @@ def test_all_names_or_none(make):
         assert held_names(both.locks[0]) == ["a", "b", "c"]
 
 
-def test_names_are_taken_in_one_order_and_once(make):
+def test_names_are_taken_in_one_order_and_once(make: Any) -> None:
     both = make(["b", "a", "b"])
     assert isinstance(both, MultiLock)
     assert both.names == ("a", "b")
@@ -70,17 +71,17 @@ def test_names_are_taken_in_one_order_and_once(make):
     assert repr(both) == "<MultiLock 'a', 'b'>"
 
 
-async def test_several_names_in_a_coroutine(make):
+async def test_several_names_in_a_coroutine(make: Any) -> None:
     async with make(["a", "b"]) as both:
         await both.aextend(60)
         assert not await make("b").aacquire(wait=0)
     assert held_names(both.locks[0]) == []
 
 
-def test_opposite_orders_do_not_deadlock(make):
+def test_opposite_orders_do_not_deadlock(make: Any) -> None:
     counts = []
 
-    def work(names):
+    def work(names: Any) -> None:
         for _ in range(20):
             with make(names, wait=50):
                 counts.append(1)
@@ -93,14 +94,14 @@ def test_opposite_orders_do_not_deadlock(make):
     assert len(counts) == 40
 
 
-def test_one_lost_does_not_keep_the_others_held(make):
+def test_one_lost_does_not_keep_the_others_held(make: Any) -> None:
     both = make(["a", "b"])
     with pytest.raises(LockLost), both:
         assert both.locks[1].backend.force_release("b", both.tokens["b"])
     assert held_names(both.locks[0]) == []
 
 
-def test_after_a_loss_it_may_try_again_and_find_it_busy(make):
+def test_after_a_loss_it_may_try_again_and_find_it_busy(make: Any) -> None:
     both = make(["a", "b"], renew=False)
     both.acquire()
     both.extend(SHORT)
@@ -115,14 +116,16 @@ def test_after_a_loss_it_may_try_again_and_find_it_busy(make):
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, which):
+def test_an_interrupt_in_the_release_of_one_frees_the_others(
+    make: Any, monkeypatch: pytest.MonkeyPatch, which: Any
+) -> None:
     names = ["a", "b", "c"]
     several = make(names)
     several.acquire()
     backend = several.locks[0].backend
     release, seen = backend.release, set()
 
-    def interrupted(name, token, within=None):
+    def interrupted(name: str, token: str, within: float | None = None) -> Any:
         if name == names[which] and name not in seen:
             seen.add(name)
             raise KeyboardInterrupt
@@ -135,7 +138,9 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(make, monkeypatch, 
     assert held_names(several.locks[0]) == []
 
 
-def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(make, monkeypatch):
+def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = make(["a", "b"])
 
     async def interrupted(*args: object) -> None:
@@ -155,7 +160,7 @@ def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(m
     both.release()
 
 
-async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make):
+async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make: Any) -> None:
     async with make("b"):
         both = make(["a", "b"], wait=30)
         waiting = asyncio.create_task(both.aacquire())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from django_redislock import LockError, LockLost, lock
@@ -10,14 +12,14 @@ from tests.support.settled import settle
 
 
 @pytest.fixture
-def make(using):
-    def make(name="a", **options):
+def make(using: str) -> Any:
+    def make(name: str = "a", **options: Any) -> Any:
         return lock(name, using=using, **options)
 
     return make
 
 
-def test_another_handle_releases_by_token(make):
+def test_another_handle_releases_by_token(make: Any) -> None:
     held = make()
     held.acquire()
     token = held.detach()
@@ -30,7 +32,7 @@ def test_another_handle_releases_by_token(make):
         make(token=token).release()
 
 
-async def test_and_a_coroutine_likewise(make):
+async def test_and_a_coroutine_likewise(make: Any) -> None:
     held = make()
     await held.aacquire()
     token = await held.adetach(60)
@@ -40,7 +42,7 @@ async def test_and_a_coroutine_likewise(make):
     assert held.backend.inspect("a")[0] == []
 
 
-def test_what_is_detached_is_not_renewed_and_not_told_lost(make):
+def test_what_is_detached_is_not_renewed_and_not_told_lost(make: Any) -> None:
     held = make(lease=1.5)
     held.acquire()
     token = held.detach()
@@ -48,7 +50,7 @@ def test_what_is_detached_is_not_renewed_and_not_told_lost(make):
     assert not held.lost
 
 
-def test_detach_may_give_it_another_lease(make):
+def test_detach_may_give_it_another_lease(make: Any) -> None:
     held = make(lease=10)
     held.acquire()
     token = held.detach(60)
@@ -57,7 +59,7 @@ def test_detach_may_give_it_another_lease(make):
     make(token=token).release()
 
 
-def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make):
+def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None:
     held = make(lease=2)
     held.acquire()
     fence = held.fence
@@ -68,7 +70,7 @@ def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make):
     assert not heir.owned()
 
 
-def test_a_detached_handle_begins_anew(make):
+def test_a_detached_handle_begins_anew(make: Any) -> None:
     handle = make()
     handle.acquire()
     token = handle.detach()
@@ -78,7 +80,7 @@ def test_a_detached_handle_begins_anew(make):
         assert handle.token != token
 
 
-def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make):
+def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make: Any) -> None:
     """Both in one process, as where Celery runs its tasks eagerly."""
     with make(lease=0.3) as held:
         make(token=held.token, lease=60).extend(60)
@@ -86,7 +88,7 @@ def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make):
         held.check()
 
 
-def test_who_took_a_hold_over_is_told_that_it_was_released(make):
+def test_who_took_a_hold_over_is_told_that_it_was_released(make: Any) -> None:
     held = make(lease=60)
     held.acquire()
     heir = make(token=held.token, lease=1)
@@ -96,12 +98,12 @@ def test_who_took_a_hold_over_is_told_that_it_was_released(make):
     assert "released by force" in heir.lost.reason
 
 
-def test_extend_by_token_of_what_is_over(make):
+def test_extend_by_token_of_what_is_over(make: Any) -> None:
     with pytest.raises(LockLost, match="not held with this token"):
         make(token="nobody").extend(5)
 
 
-def test_one_token_for_holds_of_two_names(make):
+def test_one_token_for_holds_of_two_names(make: Any) -> None:
     """A task's id, say: each hold is looked after by itself."""
     first, second = make("a", token="task", lease=2), make("b", token="task", lease=2)
     with first, second:
@@ -110,7 +112,7 @@ def test_one_token_for_holds_of_two_names(make):
         second.check()
 
 
-def test_one_token_and_the_release_of_one_of_its_names(make):
+def test_one_token_and_the_release_of_one_of_its_names(make: Any) -> None:
     first, second = make("a", token="task", lease=2), make("b", token="task", lease=2)
     with first:
         with second:
@@ -119,19 +121,21 @@ def test_one_token_and_the_release_of_one_of_its_names(make):
         first.check()
 
 
-def test_a_shared_hold_is_not_detached_under_the_others(make):
+def test_a_shared_hold_is_not_detached_under_the_others(make: Any) -> None:
     with make(reentrant=True) as outer, make(reentrant=True):
         with pytest.raises(LockError, match="other handles here"):
             outer.detach()
 
 
-def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monkeypatch):
+def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = make()
     held.acquire()
     token = held.detach()
     other = make(token=token)
 
-    def interrupted(*args):
+    def interrupted(*args: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(other.backend, "acquire", interrupted)
@@ -143,7 +147,7 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make, monke
     other.release()
 
 
-def test_lost_by_force_is_told_to_who_acquired_by_token(make):
+def test_lost_by_force_is_told_to_who_acquired_by_token(make: Any) -> None:
     held = make(lease=3)
     held.acquire()
     heir = make(token=held.detach(), lease=3)

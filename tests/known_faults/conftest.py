@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.known_faults.witness import Witness, put
-from tests.support.fixtures import own_server, place, proxy, use, workers
 from tests.support.places import Place
 
 if TYPE_CHECKING:
     from tests.support.proxy import Proxy
-
-__all__ = ["own_server", "place", "proxy", "through_proxy", "use", "witness", "workers"]
 
 
 @pytest.fixture

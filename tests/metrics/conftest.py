@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from django_redislock.local.background import background
-from tests.support.fixtures import own_server, place, use, workers
-
-__all__ = ["own_server", "place", "use", "workers"]
 
 
 @pytest.fixture(params=["default", "memory"])
-def using(request):
+def using(request: pytest.FixtureRequest) -> Any:
     """The alias of a backend: each test runs once for each."""
     return request.param
 

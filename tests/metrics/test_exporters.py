@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -71,7 +72,7 @@ def _set(told: Event, lock: Lock, **kwargs: object) -> None:
         told.set()
 
 
-def test_prometheus_is_told_what_happens(registry):
+def test_prometheus_is_told_what_happens(registry: Any) -> None:
     use_locks()
     expected = {"acquired_total": 2, "busy_total": 1, "lost_total": 1, "wait_seconds_count": 2}
     expected["hold_seconds_count"] = 1
@@ -81,7 +82,7 @@ def test_prometheus_is_told_what_happens(registry):
     assert found == expected
 
 
-def test_prometheus_is_told_what_is_held_when_it_asks(registry):
+def test_prometheus_is_told_what_is_held_when_it_asks(registry: Any) -> None:
     def held() -> float | None:
         return registry.get_sample_value("django_redislock_held", ORDERS)
 
@@ -91,7 +92,7 @@ def test_prometheus_is_told_what_is_held_when_it_asks(registry):
     assert held() is None
 
 
-def test_prometheus_can_read_it(registry):
+def test_prometheus_can_read_it(registry: Any) -> None:
     use_locks()
     text = generate_latest(registry).decode()
     assert 'django_redislock_acquired_total{alias="memory",family="order:*"} 2.0' in text
@@ -101,7 +102,7 @@ def test_prometheus_can_read_it(registry):
     assert "order:1" not in text
 
 
-def test_opentelemetry_is_told_what_happens(reader):
+def test_opentelemetry_is_told_what_happens(reader: Any) -> None:
     use_locks()
     with lock("order:3", using="memory"):
         found = points(reader)
@@ -117,7 +118,7 @@ def test_opentelemetry_is_told_what_happens(reader):
     assert tuple(waits.explicit_bounds) == BOUNDS
 
 
-def test_families_are_bounded_whatever_the_names(registry):
+def test_families_are_bounded_whatever_the_names(registry: Any) -> None:
     for number in range(MOST_FAMILIES + 30):
         with lock(f"{'x' * (number % 20)}-{'y' * (number // 20)}", using="memory"):
             pass
@@ -132,14 +133,14 @@ def test_families_are_bounded_whatever_the_names(registry):
     assert others == 30
 
 
-def test_a_hold_of_another_handle_has_no_length(registry):
+def test_a_hold_of_another_handle_has_no_length(registry: Any) -> None:
     held = lock("order:1", using="memory")
     held.acquire()
     lock("order:1", using="memory", token=held.detach()).release()
     assert registry.get_sample_value("django_redislock_hold_seconds_count", ORDERS) is None
 
 
-def test_an_attempt_that_waited_and_got_it_was_not_busy(registry):
+def test_an_attempt_that_waited_and_got_it_was_not_busy(registry: Any) -> None:
     def wait() -> None:
         with lock("order:1", using="memory", wait=20):
             pass
@@ -154,7 +155,7 @@ def test_an_attempt_that_waited_and_got_it_was_not_busy(registry):
 
 
 @pytest.mark.parametrize("in_a_task", [False, True], ids=["thread", "task"])
-def test_those_who_wait_now_are_a_gauge(registry, reader, in_a_task):
+def test_those_who_wait_now_are_a_gauge(registry: Any, reader: Any, in_a_task: Any) -> None:
     def wait() -> None:
         handle = lock("order:1", using="memory", wait=60)
         if in_a_task:
@@ -174,7 +175,7 @@ def test_those_who_wait_now_are_a_gauge(registry, reader, in_a_task):
     assert waiting(registry, reader) == (None, [])
 
 
-def waiting(registry, reader):
+def waiting(registry: Any, reader: Any) -> Any:
     """What both gauges say."""
     found = points(reader).get("django_redislock.waiting", [])
     return (
@@ -183,7 +184,7 @@ def waiting(registry, reader):
     )
 
 
-def test_who_disconnects_hears_no_more():
+def test_who_disconnects_hears_no_more() -> None:
     registry = CollectorRegistry()
     exporter = prometheus.connect(registry)
     exporter.disconnect()
@@ -202,7 +203,7 @@ import django_redislock.metrics.{module}
     ("module", "missing"),
     [("prometheus", "prometheus_client"), ("opentelemetry", "opentelemetry")],
 )
-def test_without_the_extra_the_error_says_what_to_install(module, missing):
+def test_without_the_extra_the_error_says_what_to_install(module: Any, missing: Any) -> None:
     code = WITHOUT.format(module=module, missing=missing)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -32,36 +33,38 @@ from tests.rows.bank.models import Account
         ("x" * (LONGEST_FAMILY + 1), "x" * (LONGEST_FAMILY - 1) + "…"),
     ],
 )
-def test_the_family_of_a_plain_name_is_the_name_without_what_is_its_own(name, family):
+def test_the_family_of_a_plain_name_is_the_name_without_what_is_its_own(
+    name: str, family: Any
+) -> None:
     assert family_of(name) == family
     assert lock(name, using="memory").family == family
 
 
-def test_the_family_of_a_name_from_a_template_is_the_template():
+def test_the_family_of_a_name_from_a_template_is_the_template() -> None:
     template = NameTemplate("feed:{slug}")
     names = [template.fill({"slug": slug}) for slug in ("a", "b 7")]
     assert names == ["feed:a", "feed:b 7"]
     assert {family_of(name) for name in names} == {"feed:{slug}"}
 
 
-def test_a_name_from_a_template_is_a_name_like_any_other():
+def test_a_name_from_a_template_is_a_name_like_any_other() -> None:
     name = NameTemplate("feed:{number}").fill({"number": 7})
     assert pickle.loads(pickle.dumps(name)) == "feed:7"  # noqa: S301 - pickled here
     assert {name: 1}["feed:7"] == 1
     assert repr(lock(name, using="memory")) == "<Lock 'feed:7' not held>"
 
 
-def test_each_of_several_names_has_its_own_family():
+def test_each_of_several_names_has_its_own_family() -> None:
     first = NameTemplate("from:{number}").fill({"number": 7})
     held = lock([first, "to:9"], using="memory")
     assert [one.family for one in held.locks] == ["from:{number}", "to:*"]
 
 
-def test_the_row_of_a_model_has_the_family_of_its_model():
+def test_the_row_of_a_model_has_the_family_of_its_model() -> None:
     assert family_of(Account(pk=7).get_lock_name()) == "bank.account:{id}"
 
 
-def test_a_command_has_the_family_of_its_template():
+def test_a_command_has_the_family_of_its_template() -> None:
     class Command(LockedCommand):
         lock_name = "import:{feed}"
 

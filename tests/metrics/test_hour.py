@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -20,14 +21,15 @@ from django_redislock.figures.tallies import (
     SLOTS,
     Tally,
 )
+from tests.support.places import Place
 from tests.support.processes import wait_until
 
 
-def batch(key="1", /, **counts):
+def batch(key: Any = "1", /, **counts: Any) -> Batch:
     return Batch(key, {name: Tally(acquired=number) for name, number in counts.items()})
 
 
-def counted(backend):
+def counted(backend: Any) -> Any:
     """How often each family was acquired, in the whole hour."""
     found: dict[str, int] = {}
     for slot in backend.tallies():
@@ -37,7 +39,7 @@ def counted(backend):
 
 
 @pytest.fixture
-def backend(using, place, settings):
+def backend(using: str, place: Place, settings: Any) -> Any:
     settings.LOCKS = {
         **settings.LOCKS,
         "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
@@ -46,14 +48,14 @@ def backend(using, place, settings):
 
 
 @pytest.fixture
-def short_slots(monkeypatch):
+def short_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slots of a second, three of them."""
     for module in (tallies, hour, redis_hour):
         monkeypatch.setattr(module, "SLOT", 1)
         monkeypatch.setattr(module, "SLOTS", 3)
 
 
-def test_an_hour_is_the_present_slot_and_all_before_it(backend):
+def test_an_hour_is_the_present_slot_and_all_before_it(backend: Any) -> None:
     slots = backend.tallies()
     assert len(slots) == SLOTS
     assert all(slot.tallies == {} for slot in slots)
@@ -62,7 +64,7 @@ def test_an_hour_is_the_present_slot_and_all_before_it(backend):
     assert slots[-1].start - slots[0].start == 3600
 
 
-def test_what_is_told_adds_up(backend):
+def test_what_is_told_adds_up(backend: Any) -> None:
     first, second = Tally(), Tally(busy=2, lost=1)
     for wait, hold in ((0.0001, 0.5), (3.0, 4000.0)):
         first.was_acquired(wait)
@@ -77,19 +79,19 @@ def test_what_is_told_adds_up(backend):
     assert found == {"a": whole, "b": first}
 
 
-def test_names_of_all_kinds_are_kept_apart(backend):
+def test_names_of_all_kinds_are_kept_apart(backend: Any) -> None:
     families = ["größe", 'a"b', "a:b", "slot", "line\nbreak", "zero\0", "%s", "\U0001f512", "{}"]
     backend.add_tallies(Batch("1", {family: Tally(acquired=1) for family in families}))
     assert counted(backend) == dict.fromkeys(families, 1)
 
 
-def test_what_was_added_can_be_changed_by_nobody_who_reads_it(backend):
+def test_what_was_added_can_be_changed_by_nobody_who_reads_it(backend: Any) -> None:
     backend.add_tallies(batch(a=1))
     backend.tallies()[-1].tallies.get("a", Tally()).acquired += 5
     assert counted(backend) == {"a": 1}
 
 
-def test_families_beyond_the_bound_are_counted_together(backend):
+def test_families_beyond_the_bound_are_counted_together(backend: Any) -> None:
     names = [f"family {number}" for number in range(MOST_FAMILIES + 60)]
     for part in (names[:150], names[150:]):
         backend.add_tallies(Batch(part[0], {name: Tally(acquired=1) for name in part}))
@@ -101,7 +103,7 @@ def test_families_beyond_the_bound_are_counted_together(backend):
     assert sum(found.values()) == len(names) + 9
 
 
-def test_the_process_bounds_what_it_counts_before_it_tells():
+def test_the_process_bounds_what_it_counts_before_it_tells() -> None:
     meter = Meter()
     for number in range(MOST_FAMILIES + 60):
         meter.note(Tally.was_acquired, f"family {'x' * (number % 20)} {'y' * (number // 20)}", 0.0)
@@ -110,7 +112,7 @@ def test_the_process_bounds_what_it_counts_before_it_tells():
     assert told[OTHER].acquired == 60
 
 
-def test_slots_end(backend, short_slots):
+def test_slots_end(backend: Any, short_slots: Any) -> None:
     backend.add_tallies(batch(a=1))
     assert len(backend.tallies()) == 3
     wait_until(lambda: counted(backend) == {})
@@ -119,7 +121,7 @@ def test_slots_end(backend, short_slots):
     assert counted(backend) == {"b": 1}
 
 
-def test_time_goes_by_slots(backend, short_slots):
+def test_time_goes_by_slots(backend: Any, short_slots: Any) -> None:
     def told_in_two() -> bool:
         backend.add_tallies(batch(str(time.monotonic()), a=1))
         return sum("a" in slot.tallies for slot in backend.tallies()) == 2
@@ -127,7 +129,7 @@ def test_time_goes_by_slots(backend, short_slots):
     wait_until(told_in_two)
 
 
-def test_memory_is_given_back(short_slots):
+def test_memory_is_given_back(short_slots: Any) -> None:
     known = hour.Hour()
     known.add(batch(a=1))
     wait_until(lambda: not any(slot.tallies for slot in known.slots()))
@@ -148,14 +150,14 @@ class Server:
         ]
         self.replies = [[b"%d" % (present * SLOT), b"0"], *hashes]
 
-    def exchange(self, commands):
+    def exchange(self, commands: Any) -> Any:
         assert len(commands) == len(self.replies)
         return list(self.replies), 0.0
 
 
 @pytest.mark.parametrize("is_flat", [True, False], ids=["RESP2", "RESP3"])
 @pytest.mark.parametrize("order", [1, -1], ids=["number first", "number last"])
-def test_the_number_of_a_slot_is_no_family(is_flat, order):
+def test_the_number_of_a_slot_is_no_family(is_flat: Any, order: Any) -> None:
     """A hash comes in any order, and a family may be called like the field beside it."""
     figures = json.dumps(Tally(acquired=3).figures()).encode()
     fields = [(b"slot", b"1000"), (b":slot", figures)][::order]
@@ -164,21 +166,21 @@ def test_the_number_of_a_slot_is_no_family(is_flat, order):
 
 
 @pytest.mark.parametrize("field", [b"later", b""])
-def test_a_field_of_a_later_release_is_no_family(field):
+def test_a_field_of_a_later_release_is_no_family(field: Any) -> None:
     figures = json.dumps(Tally(acquired=3).figures()).encode()
     fields = [(b"slot", b"1000"), (field, figures), (b":a", figures)]
     slots = redis_hour.slots(Server(1000, fields, True), "prefix")
     assert slots[-1].tallies == {"a": Tally(acquired=3)}
 
 
-def test_the_same_batch_counts_once(place):
+def test_the_same_batch_counts_once(place: Place) -> None:
     backend = lock_backends["default"]
     for _ in range(2):
         backend.add_tallies(batch(a=1))
     assert counted(backend) == {"a": 1}
 
 
-def test_every_key_is_ours_and_expires(place):
+def test_every_key_is_ours_and_expires(place: Place) -> None:
     lock_backends["default"].add_tallies(batch(a=1))
     with place.client() as client:
         keys = {key.decode(): client.ttl(key) for key in client.scan_iter(f"{place.prefix}:*")}
@@ -190,7 +192,7 @@ def test_every_key_is_ours_and_expires(place):
     assert 0 < seen <= 60
 
 
-def test_a_place_that_was_not_emptied_in_time_is_emptied(place):
+def test_a_place_that_was_not_emptied_in_time_is_emptied(place: Place) -> None:
     """Its expiry and the clock of the script need not agree to the millisecond."""
     backend = lock_backends["default"]
     backend.add_tallies(batch(old=1))
@@ -201,7 +203,7 @@ def test_a_place_that_was_not_emptied_in_time_is_emptied(place):
     assert counted(backend) == {"new": 1}
 
 
-def test_an_hour_never_grows_beyond_its_bound(place):
+def test_an_hour_never_grows_beyond_its_bound(place: Place) -> None:
     """Families as long and as many as can be: the memory that the docs speak of."""
     full = {f"{number:03}".ljust(100, "x"): Tally.of([10**5] * 53) for number in range(300)}
     lock_backends["default"].add_tallies(Batch("1", full))
@@ -211,7 +213,7 @@ def test_an_hour_never_grows_beyond_its_bound(place):
         assert client.memory_usage(key, samples=0) * SLOTS < 2_000_000
 
 
-def test_listing_and_clearing_do_not_see_the_figures(place):
+def test_listing_and_clearing_do_not_see_the_figures(place: Place) -> None:
     backend = lock_backends["default"]
     backend.add_tallies(batch(a=1))
     assert backend.list().total == 0

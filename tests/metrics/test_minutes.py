@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,16 @@ from django_redislock.backends.redis.overview import hour as redis_hour
 from django_redislock.figures import hour, tallies
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import MINUTE, MINUTES, SLOT, Tally
+from tests.support.places import Place
 from tests.support.processes import wait_until
 
 
-def batch(key="1", /, **counts):
+def batch(key: Any = "1", /, **counts: Any) -> Batch:
     return Batch(key, {name: Tally(acquired=number) for name, number in counts.items()})
 
 
 @pytest.fixture
-def backend(using, place, settings):
+def backend(using: str, place: Place, settings: Any) -> Any:
     settings.LOCKS = {
         **settings.LOCKS,
         "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
@@ -30,20 +32,20 @@ def backend(using, place, settings):
     return lock_backends[using]
 
 
-def in_minutes(backend):
+def in_minutes(backend: Any) -> Any:
     """How often all families were acquired in each of the last minutes."""
     return [minute.tally.acquired for minute in backend.minutes()]
 
 
 @pytest.fixture
-def short_minutes(monkeypatch):
+def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Minutes of a second, three of them."""
     for module in (tallies, hour, redis_hour):
         monkeypatch.setattr(module, "MINUTE", 1)
         monkeypatch.setattr(module, "MINUTES", 3)
 
 
-def test_the_last_minutes_are_those_of_the_begun_slot_and_the_one_before_it(backend):
+def test_the_last_minutes_are_those_of_the_begun_slot_and_the_one_before_it(backend: Any) -> None:
     minutes = backend.minutes()
     assert len(minutes) == MINUTES == 2 * SLOT // MINUTE
     assert all(minute.tally == Tally() for minute in minutes)
@@ -55,7 +57,7 @@ def test_the_last_minutes_are_those_of_the_begun_slot_and_the_one_before_it(back
     assert 0 <= present < MINUTE
 
 
-def test_a_minute_has_the_sum_of_all_families(backend):
+def test_a_minute_has_the_sum_of_all_families(backend: Any) -> None:
     first, second = Tally(busy=2), Tally(lost=1)
     first.was_acquired(0.5)
     second.was_acquired(7.5)
@@ -72,7 +74,7 @@ def test_a_minute_has_the_sum_of_all_families(backend):
     assert (sum(whole.waits), sum(whole.holds)) == (60, 30)
 
 
-def test_minutes_end(backend, short_minutes):
+def test_minutes_end(backend: Any, short_minutes: Any) -> None:
     backend.add_tallies(batch(a=1))
     assert sum(in_minutes(backend)) == 1
     wait_until(lambda: in_minutes(backend) == [0, 0, 0])
@@ -84,7 +86,7 @@ def test_minutes_end(backend, short_minutes):
         assert max(in_minutes(backend)) <= 1
 
 
-def test_time_goes_by_minutes(backend, short_minutes):
+def test_time_goes_by_minutes(backend: Any, short_minutes: Any) -> None:
     def told_in_two() -> bool:
         backend.add_tallies(batch(str(time.monotonic()), a=1))
         return sum(map(bool, in_minutes(backend))) == 2
@@ -95,7 +97,9 @@ def test_time_goes_by_minutes(backend, short_minutes):
 @pytest.mark.parametrize(
     "damage", ["[]", "x", "[1,2,3]", "[" * 100, "{}", '[{},"a"]', "", json.dumps(["a"] * 54)]
 )
-def test_a_minute_that_cannot_be_read_is_nothing_and_is_overwritten(place, damage):
+def test_a_minute_that_cannot_be_read_is_nothing_and_is_overwritten(
+    place: Place, damage: Any
+) -> None:
     backend = lock_backends["default"]
     key = minutes_key(place.prefix)
     with place.client() as client:
@@ -109,7 +113,7 @@ def test_a_minute_that_cannot_be_read_is_nothing_and_is_overwritten(place, damag
         assert sum(in_minutes(backend)) == 1
 
 
-def test_memory_is_given_back(short_minutes):
+def test_memory_is_given_back(short_minutes: Any) -> None:
     known = hour.Hour()
     known.add(batch(a=1))
     wait_until(lambda: not any(minute.tally.acquired for minute in known.minutes()))
@@ -117,14 +121,14 @@ def test_memory_is_given_back(short_minutes):
     assert len(known._minutes) == 1
 
 
-def test_the_same_batch_counts_once(place):
+def test_the_same_batch_counts_once(place: Place) -> None:
     backend = lock_backends["default"]
     for _ in range(2):
         backend.add_tallies(batch(a=1))
     assert sum(in_minutes(backend)) == 1
 
 
-def test_their_key_expires_and_is_small(place):
+def test_their_key_expires_and_is_small(place: Place) -> None:
     """However many families there are, and however large their figures."""
     full = {f"{number:03}".ljust(100, "x"): Tally.of([10**9] * 53) for number in range(300)}
     lock_backends["default"].add_tallies(Batch("1", full))

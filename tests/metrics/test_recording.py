@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -13,14 +14,16 @@ from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.figures.tallies import Tally
 from django_redislock.local.background import background
 from django_redislock.local.renewal import renewal
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency.forking import failures, in_child
 from tests.management.holds import hold
+from tests.support.fixtures import UsePlace
 from tests.support.places import MEMORY, Place
-from tests.support.processes import run_in_processes, wait_until
+from tests.support.processes import Workers, run_in_processes, wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
 
-def figures(using="default") -> dict[str, Tally]:
+def figures(using: str = "default") -> dict[str, Tally]:
     """What all have told, by family."""
     whole: dict[str, Tally] = {}
     for slot in lock_backends[using].tallies():
@@ -29,13 +32,13 @@ def figures(using="default") -> dict[str, Tally]:
     return whole
 
 
-def told(using="default") -> dict[str, Tally]:
+def told(using: str = "default") -> dict[str, Tally]:
     """The same when this process, too, has told all."""
     background.end(30)
     return figures(using)
 
 
-def test_acquisitions_busy_answers_and_times_are_counted(using):
+def test_acquisitions_busy_answers_and_times_are_counted(using: str) -> None:
     for number in range(3):
         with lock(f"order:{number}", using=using):
             assert not lock(f"order:{number}", using=using).acquire(wait=0)
@@ -46,8 +49,8 @@ def test_acquisitions_busy_answers_and_times_are_counted(using):
     assert found.longest_hold > 0
 
 
-def test_coroutines_are_counted_too(using):
-    async def hold():
+def test_coroutines_are_counted_too(using: str) -> None:
+    async def hold() -> None:
         async with lock("a", using=using):
             assert not await lock("a", using=using).aacquire(wait=0)
 
@@ -55,8 +58,8 @@ def test_coroutines_are_counted_too(using):
     assert (told(using)["a"].acquired, told(using)["a"].busy) == (1, 1)
 
 
-def test_wait_and_hold_are_what_they_were(using):
-    def wait():
+def test_wait_and_hold_are_what_they_were(using: str) -> None:
+    def wait() -> None:
         with lock("a", using=using, wait=20):
             pass
 
@@ -71,7 +74,7 @@ def test_wait_and_hold_are_what_they_were(using):
     assert 0.3 <= found.longest_hold < 20
 
 
-def test_what_was_lost_is_counted_once(using):
+def test_what_was_lost_is_counted_once(using: str) -> None:
     held = lock("a", using=using, renew=False)
     held.acquire()
     held.extend(0.1)
@@ -80,9 +83,9 @@ def test_what_was_lost_is_counted_once(using):
     assert sum(told(using)["a"].holds) == 0
 
 
-def test_a_decorated_function_is_counted_under_its_template(using):
+def test_a_decorated_function_is_counted_under_its_template(using: str) -> None:
     @locked("feed:{slug}", using=using)
-    def work(slug):
+    def work(slug: Any) -> None:
         pass
 
     for slug in ("a", "b"):
@@ -90,7 +93,7 @@ def test_a_decorated_function_is_counted_under_its_template(using):
     assert told(using)["feed:{slug}"].acquired == 2
 
 
-def test_a_hold_that_another_handle_releases_has_no_known_length(place):
+def test_a_hold_that_another_handle_releases_has_no_known_length(place: Place) -> None:
     held = lock("a")
     held.acquire()
     token = held.detach()
@@ -98,13 +101,17 @@ def test_a_hold_that_another_handle_releases_has_no_known_length(place):
     assert (told()["a"].acquired, sum(told()["a"].holds)) == (1, 0)
 
 
-def test_it_is_told_in_the_background_while_something_is_held(place, monkeypatch):
+def test_it_is_told_in_the_background_while_something_is_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(counting, "TELL_EVERY", 0.1)
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
 
 
-def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(place, monkeypatch):
+def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     end_our_threads(monkeypatch)
     with lock("a"):
         pass
@@ -113,7 +120,9 @@ def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(place, m
     wait_until(lambda: our_threads() == [])
 
 
-def test_who_only_finds_it_busy_tells_that_too(place, monkeypatch):
+def test_who_only_finds_it_busy_tells_that_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     end_our_threads(monkeypatch)
     hold("a", "default")
     assert not lock("a").acquire(wait=0)
@@ -128,7 +137,7 @@ def count(index: int, place: Place, times: int) -> None:
             pass
 
 
-def test_processes_add_up_and_tell_when_they_end(place):
+def test_processes_add_up_and_tell_when_they_end(place: Place) -> None:
     run_in_processes(count, 2, place, 7)
     assert figures()["order:*"].acquired == 14
 
@@ -154,14 +163,14 @@ def fork_and_count(place: Place) -> list[str]:
     )
 
 
-def test_a_forked_child_counts_from_zero(place, workers):
+def test_a_forked_child_counts_from_zero(place: Place, workers: Workers) -> None:
     assert workers.start(fork_and_count, place).result() == []
 
 
 # Off.
 
 
-def test_off_there_is_no_figure_and_no_key(use, redis_url):
+def test_off_there_is_no_figure_and_no_key(use: UsePlace, redis_url: str) -> None:
     place = use(redis_url, entry={"OPTIONS": {"metrics": False}})
     with lock("a"):
         assert not lock("a").acquire(wait=0)
@@ -172,7 +181,7 @@ def test_off_there_is_no_figure_and_no_key(use, redis_url):
 
 @pytest.mark.parametrize("value", [None, 1, "off"])
 @pytest.mark.parametrize("backend", ["memory.MemoryLockBackend", "redis.RedisLockBackend"])
-def test_off_is_spelled_false(settings, backend, value):
+def test_off_is_spelled_false(settings: Any, backend: Any, value: Any) -> None:
     path = f"django_redislock.backends.{backend}"
     settings.LOCKS = {"default": {"BACKEND": path, "OPTIONS": {"metrics": value}}}
     with pytest.raises(InvalidLockBackend, match=r"\['metrics'\] must be True or False, not"):
@@ -183,13 +192,13 @@ def test_off_is_spelled_false(settings, backend, value):
 
 
 @pytest.fixture
-def refusing(place, monkeypatch):
+def refusing(place: Place, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The backend refuses to be told, as often as this list is long."""
     backend = lock_backends["default"]
     refusals: list[str] = []
     add = backend.add_tallies
 
-    def add_tallies(batch):
+    def add_tallies(batch: Any) -> None:
         if refusals:
             raise LockUnavailable(refusals.pop())
         add(batch)
@@ -199,7 +208,7 @@ def refusing(place, monkeypatch):
     return refusals
 
 
-def test_what_could_not_be_told_is_told_again(refusing):
+def test_what_could_not_be_told_is_told_again(refusing: Any) -> None:
     refusing += ["down"]
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
@@ -207,7 +216,7 @@ def test_what_could_not_be_told_is_told_again(refusing):
     assert told()["a"].acquired == 1
 
 
-def test_what_could_not_be_told_twice_is_dropped(refusing):
+def test_what_could_not_be_told_twice_is_dropped(refusing: Any) -> None:
     refusing += ["down", "down"]
     with lock("a", lease=600):
         wait_until(lambda: refusing == [])
@@ -217,7 +226,7 @@ def test_what_could_not_be_told_twice_is_dropped(refusing):
         assert "a" not in figures()
 
 
-def test_a_process_that_ends_tries_once(refusing, monkeypatch):
+def test_a_process_that_ends_tries_once(refusing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "TELL_EVERY", 600.0)
     refusing += ["down", "down"]
     with lock("a"):
@@ -227,7 +236,12 @@ def test_a_process_that_ends_tries_once(refusing, monkeypatch):
     assert refusing == ["down"]
 
 
-def test_a_server_that_is_gone_harms_nobody(own_server, use, monkeypatch, caplog):
+def test_a_server_that_is_gone_harms_nobody(
+    own_server: EmbeddedServer,
+    use: UsePlace,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     monkeypatch.setattr(counting, "TELL_EVERY", 0.05)
     place = use(own_server.url)
     held = lock("a", lease=60)
@@ -242,11 +256,13 @@ def test_a_server_that_is_gone_harms_nobody(own_server, use, monkeypatch, caplog
         held.release()
 
 
-def test_a_server_that_is_slow_to_be_told_delays_no_acquire(place, monkeypatch):
+def test_a_server_that_is_slow_to_be_told_delays_no_acquire(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told_at_last = threading.Event()
     being_told = threading.Event()
 
-    def add_tallies(batch):
+    def add_tallies(batch: Any) -> None:
         being_told.set()
         assert told_at_last.wait(30)
 
@@ -260,7 +276,9 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(place, monkeypatch):
         told_at_last.set()
 
 
-def test_where_no_thread_can_be_started_it_is_told_when_one_can(place, settings, monkeypatch):
+def test_where_no_thread_can_be_started_it_is_told_when_one_can(
+    place: Place, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.LOCKS = {**settings.LOCKS, "memory": {"BACKEND": MEMORY}}
     end_our_threads(monkeypatch)
     hold("a", "default")

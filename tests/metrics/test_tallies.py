@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -13,7 +14,7 @@ from django_redislock.figures.tallies import BOUNDS, Tally
 DURATIONS = st.floats(min_value=0.0, max_value=2 * BOUNDS[-1])
 
 
-def tally_of(waits, holds=()):
+def tally_of(waits: Any, holds: Any = ()) -> Any:
     tally = Tally()
     for wait in waits:
         tally.was_acquired(wait)
@@ -22,7 +23,7 @@ def tally_of(waits, holds=()):
     return tally
 
 
-def test_the_buckets_cover_a_millisecond_to_an_hour():
+def test_the_buckets_cover_a_millisecond_to_an_hour() -> None:
     assert BOUNDS[0] == 0.001
     assert BOUNDS[-1] > 3600
     assert len(BOUNDS) < 25
@@ -30,7 +31,7 @@ def test_the_buckets_cover_a_millisecond_to_an_hour():
 
 
 @given(st.lists(DURATIONS, min_size=1, max_size=200), st.sampled_from([0.5, 0.95, 0.99]))
-def test_a_percentile_is_right_within_the_width_of_a_bucket(durations, share):
+def test_a_percentile_is_right_within_the_width_of_a_bucket(durations: Any, share: Any) -> None:
     guess = tally_of(durations).wait(share)
     exact = sorted(durations)[math.ceil(share * len(durations)) - 1]
     lower = max((bound for bound in BOUNDS if bound < exact), default=0.0)
@@ -39,26 +40,26 @@ def test_a_percentile_is_right_within_the_width_of_a_bucket(durations, share):
     assert guess <= max(durations)
 
 
-def test_percentiles_are_in_order_and_end_with_the_longest():
+def test_percentiles_are_in_order_and_end_with_the_longest() -> None:
     tally = tally_of([0.01] * 90 + [0.1] * 8 + [1.0, 3.0])
     ordered = [tally.wait(share) for share in (0.0, 0.5, 0.95, 0.99, 1.0)]
     assert ordered == sorted(ordered)
     assert ordered[-1] == tally.longest_wait == 3.0
 
 
-def test_where_there_was_nothing_all_is_zero():
+def test_where_there_was_nothing_all_is_zero() -> None:
     assert Tally().wait(0.99) == Tally().hold(0.5) == 0.0
 
 
 @given(st.lists(DURATIONS, max_size=20), st.lists(DURATIONS, max_size=20))
-def test_two_added_are_as_if_one_had_counted_all(first, second):
+def test_two_added_are_as_if_one_had_counted_all(first: Any, second: Any) -> None:
     apart = tally_of(first, second)
     apart.add(tally_of(second, first))
     assert apart == tally_of(first + second, second + first)
 
 
 @given(st.lists(DURATIONS, max_size=20))
-def test_what_is_written_reads_the_same(durations):
+def test_what_is_written_reads_the_same(durations: Any) -> None:
     tally = tally_of(durations, durations)
     tally.busy, tally.lost = 3, 4
     again = Tally.of(tally.figures())

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from django_redislock.testing.servers import EmbeddedServer
-from tests.support.fixtures import place, use
 
 pytest.register_assert_rewrite("tests.models.replay.stage")
 
 from tests.support.server_clock import START, ServerClock, server_with_clock  # noqa: E402
-
-__all__ = ["place", "use"]
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connections, transaction
 
 from django_redislock import lock
-from tests.support.fixtures import place, use, workers  # noqa: F401 - fixtures
-from tests.support.processes import context
+from tests.support.places import Place
+from tests.support.processes import Workers, context
 
 from .bank.models import Account, Vault
 from .contention import move, withdraw
@@ -38,7 +39,9 @@ def account() -> Account:
 
 
 @EACH_WRITES
-def test_locked_methods_lose_no_update(account, place, database, workers, times):  # noqa: F811
+def test_locked_methods_lose_no_update(
+    account: Account, place: Place, database: Any, workers: Workers, times: int
+) -> None:
     for _ in range(PROCESSES):
         workers.start(withdraw, place, database, account.pk, times, True)
     workers.results(within=250)
@@ -47,7 +50,9 @@ def test_locked_methods_lose_no_update(account, place, database, workers, times)
 
 
 @pytest.mark.long
-def test_and_without_them_some_are_lost(account, place, database, workers):  # noqa: F811
+def test_and_without_them_some_are_lost(
+    account: Account, place: Place, database: Any, workers: Workers
+) -> None:
     """Or else the test above proves nothing."""
     together = context.Barrier(PROCESSES)
     arguments = (account.pk, 100, False, together)
@@ -59,7 +64,7 @@ def test_and_without_them_some_are_lost(account, place, database, workers):  # n
 
 
 @EACH_WRITES
-def test_threads_with_instances_of_their_own(account, times):
+def test_threads_with_instances_of_their_own(account: Account, times: int) -> None:
     def work() -> None:
         own = Account.objects.using("postgresql").get(pk=account.pk)
         for _ in range(times // 4):
@@ -72,7 +77,9 @@ def test_threads_with_instances_of_their_own(account, times):
 
 
 @EACH_WRITES
-def test_rows_held_together_keep_their_sum(place, database, workers, times):  # noqa: F811
+def test_rows_held_together_keep_their_sum(
+    place: Place, database: Any, workers: Workers, times: int
+) -> None:
     rows = Vault.objects.using("postgresql")
     one, two = rows.create(gold=1000), rows.create(gold=1000)
     for index in range(PROCESSES):
@@ -82,7 +89,7 @@ def test_rows_held_together_keep_their_sum(place, database, workers, times):  # 
     assert list(rows.order_by("pk").values_list("gold", flat=True)) == [1000, 1000]
 
 
-def test_two_who_want_the_same_rows_never_wait_for_each_other():
+def test_two_who_want_the_same_rows_never_wait_for_each_other() -> None:
     rows = Account.objects.using("postgresql")
     one, two = rows.create(), rows.create()
 
@@ -100,7 +107,7 @@ def test_two_who_want_the_same_rows_never_wait_for_each_other():
     assert set(rows.filter(pk__in=[one.pk, two.pk]).values_list("balance", flat=True)) == {0}
 
 
-def test_the_lock_is_kept_until_the_commit(account):
+def test_the_lock_is_kept_until_the_commit(account: Account) -> None:
     written, go_on = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -123,7 +130,7 @@ def test_the_lock_is_kept_until_the_commit(account):
     assert two.result(60) == BALANCE - 2
 
 
-def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account):
+def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account: Account) -> None:
     def write() -> None:
         Account.objects.using("postgresql").get(pk=account.pk).withdraw(1)
 

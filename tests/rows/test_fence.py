@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -33,7 +34,7 @@ def vault(database: str) -> Vault:
 
 
 @ON_EACH
-def test_what_is_saved_has_the_fence_of_the_hold(vault):
+def test_what_is_saved_has_the_fence_of_the_hold(vault: Vault) -> None:
     with vault.locked() as held:
         vault.gold = 7
         vault.save()
@@ -47,7 +48,7 @@ def test_what_is_saved_has_the_fence_of_the_hold(vault):
     [{}, {"update_fields": ["gold"]}, {"force_update": True}, {"update_fields": ["gold", "fence"]}],
     ids=str,
 )
-def test_a_stale_holder_is_refused_and_the_later_data_stays(vault, arguments):
+def test_a_stale_holder_is_refused_and_the_later_data_stays(vault: Vault, arguments: Any) -> None:
     with pytest.raises(LockLost, match="a later holder has written"):
         with vault.locked() as held:
             vault.gold = 1
@@ -58,7 +59,9 @@ def test_a_stale_holder_is_refused_and_the_later_data_stays(vault, arguments):
 
 
 @ON_EACH
-def test_a_lease_that_has_run_out_is_refused(vault, django_assert_num_queries, database):
+def test_a_lease_that_has_run_out_is_refused(
+    vault: Vault, django_assert_num_queries: Any, database: Any
+) -> None:
     with pytest.raises(LockLost, match="lease"):
         with vault.locked(renew=False) as held:
             held.extend(SHORT)
@@ -71,7 +74,9 @@ def test_a_lease_that_has_run_out_is_refused(vault, django_assert_num_queries, d
 
 
 @ON_EACH
-def test_the_statement_itself_compares(vault, django_assert_num_queries, database):
+def test_the_statement_itself_compares(
+    vault: Vault, django_assert_num_queries: Any, database: Any
+) -> None:
     with vault.locked():
         with django_assert_num_queries(1, using=database) as queries:
             vault.save()
@@ -79,14 +84,14 @@ def test_the_statement_itself_compares(vault, django_assert_num_queries, databas
     assert re.search(r"\Wfence\W <= ", update["sql"].partition("WHERE")[2])
 
 
-def test_expressions(vault):
+def test_expressions(vault: Vault) -> None:
     with vault.locked():
         vault.gold = F("gold") + 5
         vault.save()
     assert stored(vault).gold == 105
 
 
-def test_deferred_fields(vault):
+def test_deferred_fields(vault: Vault) -> None:
     partly = Vault.objects.only("gold").get(pk=vault.pk)
     with pytest.raises(LockLost), partly.locked() as held:
         partly.gold = 7
@@ -97,7 +102,7 @@ def test_deferred_fields(vault):
     assert stored(vault).gold == 2
 
 
-def test_async(vault):
+def test_async(vault: Vault) -> None:
     async def scenario() -> None:
         async with vault.locked() as held:
             vault.gold = 7
@@ -116,8 +121,8 @@ def test_async(vault):
 
 @ON_EACH
 def test_without_a_hold_nothing_is_slower_and_the_fence_stays(
-    vault, django_assert_num_queries, database
-):
+    vault: Vault, django_assert_num_queries: Any, database: Any
+) -> None:
     with stored(vault).locked() as held:
         next_holder_writes(vault, gold=2)
     vault.gold = 3
@@ -136,7 +141,7 @@ def test_without_a_hold_nothing_is_slower_and_the_fence_stays(
     assert len(ours) == len(djangos)
 
 
-def test_a_row_that_is_gone_is_djangos_business(vault):
+def test_a_row_that_is_gone_is_djangos_business(vault: Vault) -> None:
     with vault.locked() as held:
         Vault.objects.all().delete()
         with pytest.raises(DatabaseError, match="did not affect any rows"):
@@ -150,7 +155,7 @@ def test_a_row_that_is_gone_is_djangos_business(vault):
 
 
 @ON_EACH
-def test_delete(vault):
+def test_delete(vault: Vault) -> None:
     Coin.objects.using(vault._state.db).create(vault=vault)
     with pytest.raises(LockLost, match="a later holder has written"):
         with vault.locked() as held:
@@ -164,8 +169,8 @@ def test_delete(vault):
 
 
 @ON_EACH
-def test_a_delete_that_fails_leaves_no_trace(vault, database):
-    def refuse_delete(execute, sql, params, many, context):
+def test_a_delete_that_fails_leaves_no_trace(vault: Vault, database: Any) -> None:
+    def refuse_delete(execute: Any, sql: Any, params: Any, many: int, context: Any) -> Any:
         if sql.startswith("DELETE") and "bank_vault" in sql:
             raise InterruptedError
         return execute(sql, params, many, context)
@@ -176,12 +181,12 @@ def test_a_delete_that_fails_leaves_no_trace(vault, database):
     assert stored(vault).fence == 0
 
 
-def test_delete_stays_out_of_reach_of_templates():
+def test_delete_stays_out_of_reach_of_templates() -> None:
     assert Vault.delete.alters_data
 
 
 @isolate_apps("tests.rows.bank")
-def test_select_on_save(vault):
+def test_select_on_save(vault: Vault) -> None:
     class Slow(Vault):
         class Meta:
             proxy = True
@@ -200,7 +205,7 @@ def test_select_on_save(vault):
 
 
 @ON_EACH
-def test_in_a_transaction_nothing_is_kept(vault, database):
+def test_in_a_transaction_nothing_is_kept(vault: Vault, database: Any) -> None:
     with pytest.raises(LockLost):
         with vault.locked() as held, transaction.atomic(using=database):
             Vault.objects.using(database).create(gold=55)
@@ -211,7 +216,7 @@ def test_in_a_transaction_nothing_is_kept(vault, database):
 
 
 @ON_EACH
-def test_taken_inside_a_transaction(vault, database):
+def test_taken_inside_a_transaction(vault: Vault, database: Any) -> None:
     with transaction.atomic(using=database):
         with vault.locked() as first:
             vault.gold = 7
@@ -225,20 +230,20 @@ def test_taken_inside_a_transaction(vault, database):
 
 
 @pytest.mark.parametrize("option", [{"shared": True}, {"limit": 2}])
-def test_a_fence_cannot_order_several_holders(vault, option):
+def test_a_fence_cannot_order_several_holders(vault: Vault, option: Any) -> None:
     with vault.locked(**option):
         with pytest.raises(LockError, match="several holders at once"):
             vault.save()
 
 
-def test_released_in_the_block(vault):
+def test_released_in_the_block(vault: Vault) -> None:
     with vault.locked() as held:
         held.release()
         with pytest.raises(LockError, match="not held"):
             vault.save()
 
 
-def test_another_row_is_not_fenced_by_this_ones_hold(vault):
+def test_another_row_is_not_fenced_by_this_ones_hold(vault: Vault) -> None:
     with vault.locked() as held:
         clone = copy.copy(vault)
         clone.pk, clone._state.adding = None, True
@@ -251,7 +256,7 @@ def test_another_row_is_not_fenced_by_this_ones_hold(vault):
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
-def test_another_database_is_not_fenced_by_this_ones_hold(vault):
+def test_another_database_is_not_fenced_by_this_ones_hold(vault: Vault) -> None:
     with vault.locked():
         vault.save(using="postgresql")
     assert Vault.objects.using("postgresql").get().fence == 0
@@ -263,23 +268,23 @@ class Guarded(Vault):
         app_label = "bank"
 
     @locked_method("guard:{self.pk}")
-    def guard(self):
+    def guard(self) -> Any:
         self.save()
         return self.lock_held
 
     @locked_method()
-    def outer(self):
+    def outer(self) -> Any:
         inner = self.guard()
         self.save()
         return inner
 
 
-def test_a_lock_of_another_name_fences_as_well(vault):
+def test_a_lock_of_another_name_fences_as_well(vault: Vault) -> None:
     guarded = Guarded.objects.get(pk=vault.pk)
     assert stored(vault).fence < guarded.guard().fence == stored(vault).fence
 
 
-def test_within_each_other_the_outer_lock_is_what_fences(vault):
+def test_within_each_other_the_outer_lock_is_what_fences(vault: Vault) -> None:
     guarded = Guarded.objects.get(pk=vault.pk)
     inner = guarded.outer()
     assert inner.name == f"guard:{vault.pk}"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.apps import apps
 from django.db import connections, migrations, models
@@ -23,12 +25,12 @@ def ids(model: type[models.Model]) -> list[str]:
     return [message.id for message in model.check() if message.id.startswith("locks")]
 
 
-def test_ours_are_in_order():
+def test_ours_are_in_order() -> None:
     assert [name for model in apps.get_app_config("bank").get_models() for name in ids(model)] == []
 
 
 @isolate_apps("tests.rows.bank")
-def test_one_fence_for_a_row():
+def test_one_fence_for_a_row() -> None:
     class Two(LockableMixin, models.Model):
         one = FenceField()
         other = FenceField()
@@ -58,7 +60,7 @@ def test_one_fence_for_a_row():
 
 
 @isolate_apps("tests.rows.bank")
-def test_only_on_lockable_models():
+def test_only_on_lockable_models() -> None:
     class Plain(models.Model):
         fence = FenceField()
 
@@ -72,7 +74,7 @@ def test_only_on_lockable_models():
 
 @pytest.mark.parametrize("option", [{"null": True}, {"unique": True}])
 @isolate_apps("tests.rows.bank")
-def test_neither_null_nor_unique(option):
+def test_neither_null_nor_unique(option: Any) -> None:
     class Odd(LockableMixin, models.Model):
         fence = FenceField(**option)
 
@@ -83,7 +85,7 @@ def test_neither_null_nor_unique(option):
 
 
 @isolate_apps("tests.rows.bank")
-def test_from_an_abstract_model_each_child_has_its_own():
+def test_from_an_abstract_model_each_child_has_its_own() -> None:
     class Base(LockableMixin, models.Model):
         fence = FenceField()
 
@@ -103,20 +105,20 @@ def test_from_an_abstract_model_each_child_has_its_own():
     assert (One._fence_field.model, Other._fence_field.model) == (One, Other)
 
 
-def test_it_is_not_in_forms_and_begins_at_zero():
+def test_it_is_not_in_forms_and_begins_at_zero() -> None:
     field = Vault._meta.get_field("fence")
     assert not field.editable
     assert Vault().fence == 0
 
 
-def test_a_migration_finds_it_and_nothing_more_to_do():
+def test_a_migration_finds_it_and_nothing_more_to_do() -> None:
     text, imports = MigrationWriter.serialize(FenceField())
     assert text.startswith("django_redislock.FenceField(")
     assert imports == {"import django_redislock"}
     assert django_redislock.FenceField is FenceField
 
 
-def test_a_migration_names_the_mixin_by_its_public_place():
+def test_a_migration_names_the_mixin_by_its_public_place() -> None:
     mixin, _ = ModelState.from_model(Vault).bases
     assert MigrationWriter.serialize(mixin) == (
         "django_redislock.LockableMixin",
@@ -126,7 +128,7 @@ def test_a_migration_names_the_mixin_by_its_public_place():
 
 
 @ON_EACH
-def test_added_to_a_table_with_rows_it_begins_at_zero(database):
+def test_added_to_a_table_with_rows_it_begins_at_zero(database: Any) -> None:
     """And whoever does not know of it yet, an older release, may go on inserting."""
     connection = connections[database]
     without, with_it = ProjectState(), ProjectState()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from django_redislock import LockLost
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @ON_EACH
 @pytest.mark.parametrize("model", [Restaurant, Kiosk, Shop])
-def test_both_tables_are_refused(model, database):
+def test_both_tables_are_refused(model: Any, database: Any) -> None:
     column = {Restaurant: "tables", Kiosk: "number", Shop: "stock"}[model]
     row = model.objects.using(database).create(name="new")
     with row.locked() as held:
@@ -38,7 +40,7 @@ def test_both_tables_are_refused(model, database):
     assert not Place.objects.using(database).exists()
 
 
-def test_a_child_with_update_fields_of_its_own_table_is_refused_too():
+def test_a_child_with_update_fields_of_its_own_table_is_refused_too() -> None:
     row = Restaurant.objects.create()
     with pytest.raises(LockLost):
         with row.locked() as held:

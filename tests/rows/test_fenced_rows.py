@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connections, models, transaction
@@ -38,7 +40,7 @@ def update_under(name: str, database: str, **values: object) -> None:
 
 
 @ON_EACH
-def test_one_lock_for_all(vaults, database):
+def test_one_lock_for_all(vaults: Any, database: Any) -> None:
     rows = Vault.objects.using(database)
     with pytest.raises(LockLost, match="a later holder has written"):
         with lock("vaults") as held:
@@ -52,7 +54,7 @@ def test_one_lock_for_all(vaults, database):
 
 
 @ON_EACH
-def test_all_or_nothing(vaults, database):
+def test_all_or_nothing(vaults: Any, database: Any) -> None:
     """One of three is later: the two others are not written either."""
     rows = Vault.objects.using(database)
     with lock("vaults") as held:
@@ -69,7 +71,7 @@ def test_all_or_nothing(vaults, database):
 
 
 @ON_EACH
-def test_inside_a_transaction_all_of_it_is_undone(vaults, database):
+def test_inside_a_transaction_all_of_it_is_undone(vaults: Any, database: Any) -> None:
     rows = Vault.objects.using(database)
     with lock("vaults") as held:
         rows.filter(pk=vaults[2].pk).update(fence=held.fence + 1)
@@ -80,7 +82,7 @@ def test_inside_a_transaction_all_of_it_is_undone(vaults, database):
 
 
 @ON_EACH
-def test_each_row_by_its_own_lock(vaults, database):
+def test_each_row_by_its_own_lock(vaults: Any, database: Any) -> None:
     one, two, _ = vaults
     rows = Vault.objects.using(database)
     with rows.locked([two, one]) as held:
@@ -98,7 +100,7 @@ def test_each_row_by_its_own_lock(vaults, database):
 
 
 @ON_EACH
-def test_delete_by_each_ones_own_lock(vaults, database):
+def test_delete_by_each_ones_own_lock(vaults: Any, database: Any) -> None:
     rows = Vault.objects.using(database)
     Coin.objects.using(database).create(vault=vaults[0])
     with pytest.raises(LockLost):
@@ -114,7 +116,9 @@ def test_delete_by_each_ones_own_lock(vaults, database):
 
 @ON_EACH
 @pytest.mark.parametrize("together", [1, 100])
-def test_bulk_update_compares_those_that_are_held(vaults, database, together, monkeypatch):
+def test_bulk_update_compares_those_that_are_held(
+    vaults: Any, database: Any, together: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("django_redislock.rows.fencing.ROWS_AT_ONCE", together)
     one, two, three = vaults
     rows = Vault.objects.using(database)
@@ -137,7 +141,9 @@ def test_bulk_update_compares_those_that_are_held(vaults, database, together, mo
     assert amounts(database) == [7, 22, 7]
 
 
-def test_bulk_update_without_a_hold_or_a_fence_is_djangos(vaults, django_assert_num_queries):
+def test_bulk_update_without_a_hold_or_a_fence_is_djangos(
+    vaults: Any, django_assert_num_queries: Any
+) -> None:
     with django_assert_num_queries(3):  # BEGIN, UPDATE, COMMIT
         Vault.objects.bulk_update(vaults, ["gold"])
     account = Account.objects.create()
@@ -146,11 +152,11 @@ def test_bulk_update_without_a_hold_or_a_fence_is_djangos(vaults, django_assert_
 
 
 @ON_EACH
-def test_what_comes_to_match_in_between_is_not_written(vaults, database):
+def test_what_comes_to_match_in_between_is_not_written(vaults: Any, database: Any) -> None:
     """Rows are claimed first: one that changes after the claim belongs to somebody else."""
     rows = Vault.objects.using(database)
 
-    def insert_after_claim(execute, sql, params, many, context):
+    def insert_after_claim(execute: Any, sql: Any, params: Any, many: int, context: Any) -> Any:
         result = execute(sql, params, many, context)
         if sql.startswith("UPDATE") and "gold" not in sql.partition("WHERE")[0]:
             rows.create(gold=9)
@@ -163,7 +169,7 @@ def test_what_comes_to_match_in_between_is_not_written(vaults, database):
 
 @ON_EACH
 @pytest.mark.parametrize("model", [Restaurant, Kiosk])
-def test_the_fence_of_a_parent(model, database):
+def test_the_fence_of_a_parent(model: Any, database: Any) -> None:
     rows = model.objects.using(database)
     Place.objects.using(database).create()
     one, two = (rows.create(name="new") for _ in range(2))
@@ -190,7 +196,7 @@ def test_the_fence_of_a_parent(model, database):
 
 
 @ON_EACH
-def test_composite_primary_keys(database):
+def test_composite_primary_keys(database: Any) -> None:
     rows = Seat.objects.using(database)
     seats = [rows.create(row="A", number=number) for number in (1, 2)]
     with rows.locked(seats) as held:
@@ -202,7 +208,7 @@ def test_composite_primary_keys(database):
         assert rows.fenced(held).delete()[0] == 2
 
 
-def test_async(vaults):
+def test_async(vaults: Any) -> None:
     async def scenario() -> None:
         async with lock("vaults") as held:
             assert await Vault.objects.fenced(held).aupdate(gold=7) == 3
@@ -211,7 +217,7 @@ def test_async(vaults):
     async_to_sync(scenario)()
 
 
-def test_without_fenced_nothing_is_slower(vaults, django_assert_num_queries):
+def test_without_fenced_nothing_is_slower(vaults: Any, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
         Vault.objects.update(gold=1)
     with CaptureQueriesContext(connections["default"]) as djangos:
@@ -221,7 +227,9 @@ def test_without_fenced_nothing_is_slower(vaults, django_assert_num_queries):
     assert len(ours) == len(djangos)
 
 
-def test_what_is_known_to_be_lost_writes_nothing(vaults, django_assert_num_queries):
+def test_what_is_known_to_be_lost_writes_nothing(
+    vaults: Any, django_assert_num_queries: Any
+) -> None:
     with pytest.raises(LockLost):
         with lock("vaults") as held:
             assert held.backend.force_release(held.name, held.token)
@@ -231,7 +239,7 @@ def test_what_is_known_to_be_lost_writes_nothing(vaults, django_assert_num_queri
     assert amounts("default") == [1, 2, 3]
 
 
-def test_what_makes_no_sense_is_refused(vaults):
+def test_what_makes_no_sense_is_refused(vaults: Any) -> None:
     with lock("vaults") as held, pytest.raises(TypeError, match="Account has no FenceField"):
         Account.objects.fenced(held)
     for wrong in (7, vaults[0]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import pickle
 from functools import partial
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -30,7 +31,7 @@ def change(account: Account, **values: object) -> None:
     Account.objects.filter(pk=account.pk).update(**values)
 
 
-def test_it_is_fresh_within_and_the_same_object(account):
+def test_it_is_fresh_within_and_the_same_object(account: Account) -> None:
     change(account, balance=7)
     with account.locked() as held:
         assert held.name == f"bank.account:{account.pk}"
@@ -41,7 +42,7 @@ def test_it_is_fresh_within_and_the_same_object(account):
     assert not held.owned()
 
 
-def test_it_is_read_when_it_is_held_and_not_before(account):
+def test_it_is_read_when_it_is_held_and_not_before(account: Account) -> None:
     with lock(account.get_lock_name()) as held:
         other = Account.objects.get(pk=account.pk)
         reading = start(lambda: _balance_under_lock(other))
@@ -55,7 +56,7 @@ def _balance_under_lock(account: Account) -> int:
         return account.balance
 
 
-def test_async(account):
+def test_async(account: Account) -> None:
     async def scenario() -> None:
         await Account.objects.filter(pk=account.pk).aupdate(balance=7)
         async with account.locked() as held:
@@ -68,7 +69,7 @@ def test_async(account):
     async_to_sync(scenario)()
 
 
-def test_busy_is_told_and_leaves_no_trace(account):
+def test_busy_is_told_and_leaves_no_trace(account: Account) -> None:
     with account.locked():
         other = Account.objects.get(pk=account.pk)
         with pytest.raises(LockNotAcquired) as busy:
@@ -77,7 +78,7 @@ def test_busy_is_told_and_leaves_no_trace(account):
         assert other.lock_held is None
 
 
-def test_a_row_that_was_deleted_meanwhile(account):
+def test_a_row_that_was_deleted_meanwhile(account: Account) -> None:
     Account.objects.filter(pk=account.pk).delete()
     with pytest.raises(Account.DoesNotExist):
         with account.locked():
@@ -88,24 +89,24 @@ def test_a_row_that_was_deleted_meanwhile(account):
 
 
 @pytest.mark.parametrize("new", [Account(balance=1), Account(pk=5), Ticket()])
-def test_what_was_not_saved_has_no_row(new):
+def test_what_was_not_saved_has_no_row(new: Any) -> None:
     with pytest.raises(ValueError, match="neither saved nor fetched"):
         new.locked()
 
 
-def test_nor_what_was_deleted(account):
+def test_nor_what_was_deleted(account: Account) -> None:
     account.delete()
     with pytest.raises(ValueError, match="no row to lock"):
         account.locked()
 
 
-def test_named_fields_alone_are_refreshed(account):
+def test_named_fields_alone_are_refreshed(account: Account) -> None:
     change(account, balance=7, note="changed")
     with account.locked(refresh=["balance"]):
         assert (account.balance, account.note) == (7, "new")
 
 
-def test_one_field_is_a_list_too(account):
+def test_one_field_is_a_list_too(account: Account) -> None:
     with pytest.raises(TypeError, match="a list of names, not 'balance'"):
         with account.locked(refresh="balance"):
             pass
@@ -113,13 +114,15 @@ def test_one_field_is_a_list_too(account):
         pass
 
 
-def test_nothing_is_refreshed_with_refresh_false(account, django_assert_num_queries):
+def test_nothing_is_refreshed_with_refresh_false(
+    account: Account, django_assert_num_queries: Any
+) -> None:
     change(account, balance=7)
     with django_assert_num_queries(0), account.locked(refresh=False):
         assert account.balance == 100
 
 
-def test_deferred_fields_stay_deferred(account, django_assert_num_queries):
+def test_deferred_fields_stay_deferred(account: Account, django_assert_num_queries: Any) -> None:
     partly = Account.objects.only("balance").get(pk=account.pk)
     change(account, balance=7)
     with django_assert_num_queries(1), partly.locked():
@@ -127,7 +130,7 @@ def test_deferred_fields_stay_deferred(account, django_assert_num_queries):
         assert partly.get_deferred_fields() == {"note", "branch_id"}
 
 
-def test_relations_are_read_again(account):
+def test_relations_are_read_again(account: Account) -> None:
     account.branch = Branch.objects.create(name="old")
     account.save()
     Branch.objects.update(name="moved")
@@ -135,7 +138,7 @@ def test_relations_are_read_again(account):
         assert account.branch.name == "moved"
 
 
-def test_a_block_within_shares_the_hold_and_keeps_what_is_not_saved(account):
+def test_a_block_within_shares_the_hold_and_keeps_what_is_not_saved(account: Account) -> None:
     with account.locked() as outer:
         account.balance = 55
         with account.locked() as inner:
@@ -146,7 +149,7 @@ def test_a_block_within_shares_the_hold_and_keeps_what_is_not_saved(account):
         assert outer.owned()
 
 
-def test_a_block_within_reads_what_the_outer_one_did_not(account):
+def test_a_block_within_reads_what_the_outer_one_did_not(account: Account) -> None:
     change(account, balance=7, note="changed")
     with account.locked(refresh=["balance"]):
         account.balance = 55
@@ -160,7 +163,7 @@ def test_a_block_within_reads_what_the_outer_one_did_not(account):
             assert account.balance == 7
 
 
-def test_another_instance_of_the_row_is_not_fresh_by_itself(account):
+def test_another_instance_of_the_row_is_not_fresh_by_itself(account: Account) -> None:
     other = Account.objects.get(pk=account.pk)
     with account.locked():
         change(account, balance=7)
@@ -169,13 +172,13 @@ def test_another_instance_of_the_row_is_not_fresh_by_itself(account):
             assert other.balance == 7
 
 
-def test_not_reentrant_by_choice(account):
+def test_not_reentrant_by_choice(account: Account) -> None:
     with account.locked(), pytest.raises(LockNotAcquired):
         with account.locked(wait=0.01, reentrant=False):
             pass
 
 
-def test_two_tasks_with_one_instance_each_end_their_own_block(account):
+def test_two_tasks_with_one_instance_each_end_their_own_block(account: Account) -> None:
     async def scenario() -> None:
         first, second = account.locked(shared=True), account.locked(shared=True)
         first_hold = await first.__aenter__()
@@ -189,7 +192,7 @@ def test_two_tasks_with_one_instance_each_end_their_own_block(account):
     async_to_sync(scenario)()
 
 
-def test_copies_are_not_held(account):
+def test_copies_are_not_held(account: Account) -> None:
     with account.locked():
         assert pickle.loads(pickle.dumps(account)).lock_held is None  # noqa: S301 - our own bytes
         assert copy.copy(account).lock_held is None
@@ -197,14 +200,14 @@ def test_copies_are_not_held(account):
         assert account.lock_held is not None
 
 
-def test_the_holder_is_who_called(account):
+def test_the_holder_is_who_called(account: Account) -> None:
     with account.locked(label="audit") as held:
         (hold,), _ = held.backend.inspect(held.name)
     assert hold.holder.what.endswith("test_the_holder_is_who_called")
     assert hold.holder.label == "audit"
 
 
-def test_options_of_the_model_and_of_the_call():
+def test_options_of_the_model_and_of_the_call() -> None:
     card = Card.objects.create(number="4:2")
     with card.locked(label=None) as held:
         assert held.name == "card:4%3A2"
@@ -216,7 +219,7 @@ def test_options_of_the_model_and_of_the_call():
         assert (held.wait, held.holder.label) == (0, "mine")
 
 
-def test_a_block_can_be_entered_again(account):
+def test_a_block_can_be_entered_again(account: Account) -> None:
     block = account.locked()
     with block as first:
         fence = first.fence
@@ -224,14 +227,14 @@ def test_a_block_can_be_entered_again(account):
         assert second.fence > fence
 
 
-def test_the_error_of_the_body_goes_on(account):
+def test_the_error_of_the_body_goes_on(account: Account) -> None:
     with pytest.raises(ZeroDivisionError), account.locked() as held:
         raise ZeroDivisionError
     assert not held.owned()
     assert account.lock_held is None
 
 
-def test_the_mixin_has_to_come_first():
+def test_the_mixin_has_to_come_first() -> None:
     from django.db import models
 
     from django_redislock.rows.lockable import LockableMixin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -111,29 +112,29 @@ def changed(till: Till) -> Till:
     return till
 
 
-def test_without_parentheses(changed):
+def test_without_parentheses(changed: Any) -> None:
     assert changed.bare() == 7
     assert (Till.bare.__name__, Till.bare.__doc__) == ("bare", "What it does.")
 
 
-def test_the_row_is_held_while_it_runs_and_free_after(till):
+def test_the_row_is_held_while_it_runs_and_free_after(till: Any) -> None:
     assert till.held_by() == till.get_lock_name()
     assert till.lock_held is None
     with lock(till.get_lock_name(), wait=0):
         pass
 
 
-def test_another_name(till):
+def test_another_name(till: Any) -> None:
     assert till.named("a:b") == f"own:{till.pk}:a%3Ab"
 
 
-def test_another_lock_within_reads_again(till):
+def test_another_lock_within_reads_again(till: Any) -> None:
     with till.locked():
         Account.objects.filter(pk=till.pk).update(balance=7)
         assert till.under_another_lock() == 7
 
 
-def test_refresh(changed):
+def test_refresh(changed: Any) -> None:
     assert changed.unread() == 100
     assert changed.read_in_part() == (100, "changed")
 
@@ -143,24 +144,24 @@ def busy(till: Till, method: str, *args: object) -> object:
         return elsewhere(lambda: getattr(till, method)(*args))
 
 
-def test_busy_raises(till):
+def test_busy_raises(till: Any) -> None:
     with pytest.raises(LockNotAcquired):
         busy(till, "refused")
 
 
-def test_busy_is_skipped_or_answered_by_choice(till):
+def test_busy_is_skipped_or_answered_by_choice(till: Any) -> None:
     assert busy(till, "skipped") == -1
     assert till.skipped() == 100
     assert busy(till, "answered", 5) == (till.get_lock_name(), till.pk, 5)
 
 
-def test_a_locked_method_within_another_keeps_what_is_not_saved(till):
+def test_a_locked_method_within_another_keeps_what_is_not_saved(till: Any) -> None:
     till.spend(30)
     till.refresh_from_db()
     assert (till.balance, till.note) == (70, "spent 30")
 
 
-def test_within_a_block_and_within_a_plain_lock_it_shares_the_hold(till):
+def test_within_a_block_and_within_a_plain_lock_it_shares_the_hold(till: Any) -> None:
     with till.locked() as held:
         assert till.spend(30) == held.token
     with lock(till.get_lock_name()) as held:
@@ -169,7 +170,7 @@ def test_within_a_block_and_within_a_plain_lock_it_shares_the_hold(till):
     assert till.balance == 40
 
 
-def test_coroutines(till):
+def test_coroutines(till: Any) -> None:
     async def scenario() -> None:
         await Account.objects.filter(pk=till.pk).aupdate(balance=7)
         await till.aspend(3)
@@ -182,7 +183,7 @@ def test_coroutines(till):
     assert (till.balance, till.note) == (1, "spent 3")
 
 
-def test_generators_hold_from_first_to_last(till):
+def test_generators_hold_from_first_to_last(till: Any) -> None:
     tokens = set()
     for token in till.each():
         tokens.add(token)
@@ -197,14 +198,14 @@ def test_generators_hold_from_first_to_last(till):
     assert till.lock_held is None
 
 
-def test_the_holder_is_the_method(till):
+def test_the_holder_is_the_method(till: Any) -> None:
     class Looking(Till):
         class Meta:
             proxy = True
             app_label = "bank"
 
         @locked_method(label="audit")
-        def look(self):
+        def look(self) -> Any:
             (hold,), _ = self.lock_held.backend.inspect(self.lock_held.name)
             return hold.holder
 
@@ -213,18 +214,18 @@ def test_the_holder_is_the_method(till):
     assert holder.label == "audit"
 
 
-def test_options_of_the_model_and_of_the_method():
+def test_options_of_the_model_and_of_the_method() -> None:
     class Own(Card):
         class Meta:
             proxy = True
             app_label = "bank"
 
         @locked_method()
-        def usual(self):
+        def usual(self) -> Any:
             return self.lock_held.wait, self.lock_held.holder.label
 
         @locked_method(wait=5)
-        def patient(self):
+        def patient(self) -> Any:
             return self.lock_held.wait, self.lock_held.holder.label
 
     card = Own.objects.create(number="7")
@@ -232,7 +233,7 @@ def test_options_of_the_model_and_of_the_method():
     assert card.patient() == (5, "cards")
 
 
-def test_a_row_that_was_deleted_meanwhile(till):
+def test_a_row_that_was_deleted_meanwhile(till: Any) -> None:
     Account.objects.all().delete()
     with pytest.raises(Till.DoesNotExist):
         till.bare()
@@ -240,15 +241,15 @@ def test_a_row_that_was_deleted_meanwhile(till):
         pass
 
 
-def test_what_was_not_saved_has_no_row():
+def test_what_was_not_saved_has_no_row() -> None:
     with pytest.raises(ValueError, match="neither saved nor fetched"):
         Till().bare()
 
 
-def test_it_is_for_lockable_models():
+def test_it_is_for_lockable_models() -> None:
     class Thing:
         @locked_method()
-        def do(self): ...
+        def do(self) -> None: ...
 
     with pytest.raises(TypeError, match=r"Thing\.do is to be called on an instance with Lockable"):
         Thing().do()
@@ -266,7 +267,7 @@ def test_it_is_for_lockable_models():
         (lambda: locked_method("own:{nobody}")(lambda self: None), "nobody"),
     ],
 )
-def test_what_makes_no_sense_is_refused_when_decorating(arguments, message):
+def test_what_makes_no_sense_is_refused_when_decorating(arguments: Any, message: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         arguments()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import models
@@ -26,7 +28,7 @@ def held_names() -> set[str]:
     return {hold.name for hold in lock("any").backend.list().holds}
 
 
-def test_in_the_order_given_and_fresh(accounts):
+def test_in_the_order_given_and_fresh(accounts: Any) -> None:
     one, _, three = accounts
     with Account.objects.locked([three.pk, one.pk]) as rows:
         assert [row.pk for row in rows] == [three.pk, one.pk]
@@ -36,7 +38,7 @@ def test_in_the_order_given_and_fresh(accounts):
     assert rows[0].lock_held is None
 
 
-def test_instances_keep_their_identity(accounts):
+def test_instances_keep_their_identity(accounts: Any) -> None:
     one, two, _ = accounts
     Account.objects.update(balance=7)
     with Account.objects.locked([two, one.pk, one]) as rows:
@@ -47,14 +49,14 @@ def test_instances_keep_their_identity(accounts):
         assert two.lock_held is not None
 
 
-def test_refresh_is_for_what_was_given(accounts):
+def test_refresh_is_for_what_was_given(accounts: Any) -> None:
     one, two, _ = accounts
     Account.objects.update(balance=7)
     with Account.objects.locked([one, two.pk], refresh=False) as rows:
         assert [row.balance for row in rows] == [1, 7]
 
 
-def test_the_rows_of_a_queryset(accounts, django_assert_num_queries):
+def test_the_rows_of_a_queryset(accounts: Any, django_assert_num_queries: Any) -> None:
     few = Account.objects.filter(balance__gt=1).order_by("-balance")
     with django_assert_num_queries(2), few.locked() as rows:
         assert [row.balance for row in rows] == [3, 2]
@@ -69,7 +71,7 @@ def test_the_rows_of_a_queryset(accounts, django_assert_num_queries):
         Account.objects.locked()
 
 
-def test_of_a_related_manager():
+def test_of_a_related_manager() -> None:
     branch = Branch.objects.create()
     account = Account.objects.create(branch=branch)
     Account.objects.create()
@@ -77,7 +79,7 @@ def test_of_a_related_manager():
         assert rows == [account]
 
 
-def test_what_no_longer_matches_is_left_out(accounts):
+def test_what_no_longer_matches_is_left_out(accounts: Any) -> None:
     name = accounts[2].get_lock_name()
     with lock(name) as held:
         waiting = start(lambda: _balances(Account.objects.filter(balance__gt=1)))
@@ -91,7 +93,7 @@ def _balances(rows: models.QuerySet[Account]) -> list[int]:
         return [row.balance for row in found]
 
 
-def test_what_was_asked_for_must_be_there(accounts):
+def test_what_was_asked_for_must_be_there(accounts: Any) -> None:
     with pytest.raises(Account.DoesNotExist, match="primary key 0"):
         with Account.objects.locked([accounts[0].pk, 0]):
             pass
@@ -104,7 +106,7 @@ def test_what_was_asked_for_must_be_there(accounts):
     assert accounts[0].lock_held is None
 
 
-def test_a_block_can_be_entered_again(accounts):
+def test_a_block_can_be_entered_again(accounts: Any) -> None:
     block = Account.objects.filter(balance=3).locked()
     with block as first:
         assert first == [accounts[2]]
@@ -119,14 +121,14 @@ def test_a_block_can_be_entered_again(accounts):
         assert first[0].lock_held is None
 
 
-def test_no_rows_need_no_lock():
+def test_no_rows_need_no_lock() -> None:
     with Account.objects.locked([]) as rows:
         assert rows == []
     with Account.objects.none().locked() as rows:
         assert rows == []
 
 
-def test_busy_holds_none(accounts):
+def test_busy_holds_none(accounts: Any) -> None:
     one, two, _ = accounts
     with lock(two.get_lock_name()):
         with pytest.raises(LockNotAcquired) as busy:
@@ -135,12 +137,12 @@ def test_busy_holds_none(accounts):
     assert busy.value.name == two.get_lock_name()
 
 
-def test_a_locked_method_within_shares_the_hold(accounts):
+def test_a_locked_method_within_shares_the_hold(accounts: Any) -> None:
     with Account.objects.locked([accounts[0].pk]) as (account,):
         assert account.withdraw(5) == -4
 
 
-def test_async(accounts):
+def test_async(accounts: Any) -> None:
     async def scenario() -> None:
         one, two, _ = accounts
         await Account.objects.aupdate(balance=7)
@@ -153,7 +155,7 @@ def test_async(accounts):
     assert held_names() == set()
 
 
-def test_primary_keys_of_all_kinds():
+def test_primary_keys_of_all_kinds() -> None:
     seat = Seat.objects.create(row="A", number=7)
     with Seat.objects.locked([("A", 7)]) as rows:
         assert rows == [seat]
@@ -162,14 +164,14 @@ def test_primary_keys_of_all_kinds():
         assert rows == [ticket]
 
 
-def test_parent_and_child_are_held_once():
+def test_parent_and_child_are_held_once() -> None:
     restaurant = Restaurant.objects.create()
     with Restaurant.objects.locked([restaurant, restaurant.place_ptr]) as rows:
         assert held_names() == {restaurant.get_lock_name()}
         assert {row.lock_held.fence for row in rows} == {rows[0].lock_held.fence}
 
 
-def test_options_of_the_model_and_the_caller(accounts):
+def test_options_of_the_model_and_the_caller(accounts: Any) -> None:
     Card.objects.create(pk=1, number="7")
     for block in (Card.objects.all().locked(label="me"), Card.objects.locked([1], label="me")):
         with block as (card,):
@@ -179,7 +181,7 @@ def test_options_of_the_model_and_the_caller(accounts):
         assert hold.holder.what.endswith("test_options_of_the_model_and_the_caller")
 
 
-def test_what_cannot_be_held_is_refused():
+def test_what_cannot_be_held_is_refused() -> None:
     with pytest.raises(TypeError, match="without values"):
         Account.objects.values("pk").locked()
     with pytest.raises(TypeError, match="Branch has no LockableMixin"):
@@ -193,9 +195,9 @@ def test_what_cannot_be_held_is_refused():
 
 
 @isolate_apps("tests.rows.bank")
-def test_the_queryset_in_a_manager_of_ones_own():
+def test_the_queryset_in_a_manager_of_ones_own() -> None:
     class Rich(LockableQuerySet):
-        def rich(self):
+        def rich(self) -> Any:
             return self.filter(balance__gt=1)
 
     class Own(Account):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -32,24 +33,24 @@ from .bank.models import (
 from .threads import elsewhere
 
 
-def test_model_and_primary_key():
+def test_model_and_primary_key() -> None:
     assert Account(pk=5).get_lock_name() == "bank.account:5"
     assert Account(pk="5").get_lock_name() == "bank.account:5"
 
 
-def test_a_proxy_names_the_same_row():
+def test_a_proxy_names_the_same_row() -> None:
     assert Savings(pk=5).get_lock_name() == Account(pk=5).get_lock_name()
 
 
 @pytest.mark.django_db
-def test_parent_and_child_are_one_row():
+def test_parent_and_child_are_one_row() -> None:
     restaurant = Restaurant.objects.create()
     assert restaurant.get_lock_name() == f"bank.place:{restaurant.pk}"
     assert Place.objects.get(pk=restaurant.pk).get_lock_name() == restaurant.get_lock_name()
 
 
 @pytest.mark.django_db
-def test_a_child_with_a_key_of_its_own_is_one_row_with_its_parent():
+def test_a_child_with_a_key_of_its_own_is_one_row_with_its_parent() -> None:
     Place.objects.create()
     kiosk = Kiosk.objects.create()
     assert kiosk.pk != kiosk.place_id
@@ -57,13 +58,13 @@ def test_a_child_with_a_key_of_its_own_is_one_row_with_its_parent():
 
 
 @pytest.mark.django_db
-def test_a_child_is_named_after_a_parent_that_knows_nothing_of_locks():
+def test_a_child_is_named_after_a_parent_that_knows_nothing_of_locks() -> None:
     shop = Shop.objects.create()
     assert shop.get_lock_name() == f"bank.building:{shop.pk}"
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_grandchild_is_named_after_the_topmost():
+def test_a_grandchild_is_named_after_the_topmost() -> None:
     class Diner(Restaurant):
         class Meta:
             app_label = "bank"
@@ -72,20 +73,20 @@ def test_a_grandchild_is_named_after_the_topmost():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_parent_and_child_exclude_each_other():
+def test_parent_and_child_exclude_each_other() -> None:
     restaurant = Restaurant.objects.create()
     place = Place.objects.get(pk=restaurant.pk)
     with restaurant.locked(), pytest.raises(LockNotAcquired):
         elsewhere(lambda: place.locked(wait=0).__enter__())
 
 
-def test_uuids():
+def test_uuids() -> None:
     text = "12345678-1234-5678-1234-567812345678"
     assert Ticket(id=UUID(text)).get_lock_name() == f"bank.ticket:{text}"
     assert Ticket(id=text.upper().replace("-", "")).get_lock_name() == f"bank.ticket:{text}"
 
 
-def test_composite_keys_do_not_collide():
+def test_composite_keys_do_not_collide() -> None:
     assert Seat(row="A", number=7).get_lock_name() == "bank.seat:A:7"
     names = {
         Seat(row=row, number=number).get_lock_name()
@@ -94,14 +95,14 @@ def test_composite_keys_do_not_collide():
     assert len(names) == 6
 
 
-def test_texts_do_not_collide():
+def test_texts_do_not_collide() -> None:
     paths = ["a", "a:b", "a%3Ab", "{a}", "a@b", "@archive:a", "a\n", "a%0A", "ä", " "]
     names = {Page(path=path).get_lock_name() for path in paths}
     assert len(names) == len(paths)
     assert all(name.isprintable() for name in names)
 
 
-def test_equal_keys_have_one_name_however_they_are_written():
+def test_equal_keys_have_one_name_however_they_are_written() -> None:
     there = timezone(timedelta(hours=5))
     noon = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
     assert Moment(at=noon).get_lock_name() == Moment(at=noon.astimezone(there)).get_lock_name()
@@ -112,7 +113,7 @@ def test_equal_keys_have_one_name_however_they_are_written():
 
 
 @isolate_apps("tests.rows.bank")
-def test_bytes_have_a_name_and_no_address():
+def test_bytes_have_a_name_and_no_address() -> None:
     class Blob(LockableMixin, models.Model):
         digest = models.BinaryField(primary_key=True)
 
@@ -123,7 +124,7 @@ def test_bytes_have_a_name_and_no_address():
     assert Blob(digest=memoryview(b"\x00:")).get_lock_name() == "bank.blob:003a"
 
 
-def test_the_same_key_in_another_database_is_another_row():
+def test_the_same_key_in_another_database_is_another_row() -> None:
     account = Account(pk=5)
     account._state.db = "postgresql"
     assert account.get_lock_name() == "bank.account@postgresql:5"
@@ -132,15 +133,15 @@ def test_the_same_key_in_another_database_is_another_row():
 class Replica:
     """Reads from another database than it writes to."""
 
-    def db_for_read(self, model, **hints):
+    def db_for_read(self, model: Any, **hints: Any) -> str:
         return "postgresql"
 
-    def db_for_write(self, model, **hints):
+    def db_for_write(self, model: Any, **hints: Any) -> str:
         return "default"
 
 
 @pytest.mark.django_db
-def test_what_was_read_from_a_replica_is_the_row_that_is_written(settings):
+def test_what_was_read_from_a_replica_is_the_row_that_is_written(settings: Any) -> None:
     account = Account.objects.create(balance=7)
     stale = Account.objects.get(pk=account.pk)
     stale.balance, stale._state.db = 1, "postgresql"
@@ -153,14 +154,14 @@ def test_what_was_read_from_a_replica_is_the_row_that_is_written(settings):
         assert fresh.balance == 7
 
 
-def test_templates():
+def test_templates() -> None:
     assert Card(number="a b:c").get_lock_name() == "card:a b%3Ac"
     with pytest.raises(ValueError, match=r"\{self.number\} is None"):
         Card(number=None).get_lock_name()
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_method_names_it_too():
+def test_a_method_names_it_too() -> None:
     class Own(LockableMixin, models.Model):
         class Meta:
             app_label = "bank"

@@ -9,19 +9,6 @@ import pytest
 
 from django_redislock import lock_backends
 from tests.support.cluster import ClusterSet
-from tests.support.fixtures import certificates, place, tls_options, use, workers
-
-__all__ = [
-    "certificates",
-    "cluster",
-    "failing",
-    "place",
-    "replicated",
-    "servers",
-    "tls_options",
-    "use",
-    "workers",
-]
 
 
 @pytest.fixture(scope="package")

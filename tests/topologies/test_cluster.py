@@ -18,7 +18,7 @@ from tests.topologies.places import NAMES, backend, key_of, nodes, sure, waiting
 pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
-def test_every_bucket_has_a_lock_on_some_node(servers):
+def test_every_bucket_has_a_lock_on_some_node(servers: Any) -> None:
     with ExitStack() as stack:
         held = [stack.enter_context(lock(name, wait=20)) for name in NAMES]
         for name, one in zip(NAMES, held, strict=True):
@@ -33,7 +33,7 @@ def test_every_bucket_has_a_lock_on_some_node(servers):
     assert backend().list().total == 0
 
 
-async def test_coroutines_find_each_bucket_too(servers):
+async def test_coroutines_find_each_bucket_too(servers: Any) -> None:
     async def use_lock(name: str) -> int:
         async with lock(name, wait=10) as held:
             assert not await lock(name).aacquire(wait=0)
@@ -44,7 +44,7 @@ async def test_coroutines_find_each_bucket_too(servers):
     assert await asyncio.to_thread(lambda: backend().list().total) == 0
 
 
-def test_listing_walking_and_clearing_go_over_all_nodes(servers):
+def test_listing_walking_and_clearing_go_over_all_nodes(servers: Any) -> None:
     held = [lock(name, lease=100 + end, renew=False) for end, name in enumerate(NAMES)]
     for handle in held:
         assert handle.acquire()
@@ -62,7 +62,9 @@ def test_listing_walking_and_clearing_go_over_all_nodes(servers):
             handle.release()
 
 
-def test_what_goes_to_several_nodes_travels_in_one_go_to_each(servers, monkeypatch):
+def test_what_goes_to_several_nodes_travels_in_one_go_to_each(
+    servers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ExitStack() as stack:
         for name in NAMES:
             stack.enter_context(lock(name, wait=20, renew=False))
@@ -85,7 +87,7 @@ def counting(exchange: Any, sent: list[int]) -> Any:
     return count
 
 
-def test_the_queue_is_handed_over_on_every_node(servers):
+def test_the_queue_is_handed_over_on_every_node(servers: Any) -> None:
     holders = {name: lock(name, lease=60) for name in NAMES[::5]}
     for name, holder in holders.items():
         assert holder.acquire()
@@ -100,7 +102,7 @@ def test_the_queue_is_handed_over_on_every_node(servers):
         second.release()
 
 
-def test_a_forced_release_is_told_on_every_node(servers):
+def test_a_forced_release_is_told_on_every_node(servers: Any) -> None:
     for name in NAMES[::5]:
         # Only a process that waits, or has waited, in the bucket hears of it.
         backend().listen(name, 30)
@@ -110,7 +112,7 @@ def test_a_forced_release_is_told_on_every_node(servers):
         wait_until(lambda: not held.held)  # noqa: B023 - called at once
 
 
-def test_what_an_interruption_has_left_unknown_is_asked_for(servers):
+def test_what_an_interruption_has_left_unknown_is_asked_for(servers: Any) -> None:
     with lock(NAMES[0], wait=20):
         pass
     topology = nodes().topology
@@ -121,7 +123,7 @@ def test_what_an_interruption_has_left_unknown_is_asked_for(servers):
     assert None not in topology.owners
 
 
-def test_nodes_that_have_left_are_forgotten(servers, monkeypatch):
+def test_nodes_that_have_left_are_forgotten(servers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 0.1)
     backend().listen(NAMES[0], 30)
     topology, wakeups = nodes().topology, backend().wakeups

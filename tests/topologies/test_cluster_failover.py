@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from django_redislock import LockUnavailable, lock
 from django_redislock.backends.base import Claim
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.holder import Holder
+from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
 from tests.topologies.places import (
     NAMES,
@@ -23,7 +25,7 @@ from tests.topologies.places import (
 pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
-def test_a_hold_lives_through_the_loss_of_its_primary(failing):
+def test_a_hold_lives_through_the_loss_of_its_primary(failing: Any) -> None:
     name = NAMES[7]
     with lock(name, lease=20) as held:
         failing.copied()
@@ -39,7 +41,7 @@ def test_a_hold_lives_through_the_loss_of_its_primary(failing):
         assert again.fence > held.fence
 
 
-def test_who_waits_hears_of_its_turn_from_the_promoted_replica(failing):
+def test_who_waits_hears_of_its_turn_from_the_promoted_replica(failing: Any) -> None:
     name = NAMES[8]
     holder = lock(name, lease=60)
     holder.acquire()
@@ -56,7 +58,7 @@ def test_who_waits_hears_of_its_turn_from_the_promoted_replica(failing):
     failing.wait_until_agreed()
 
 
-def test_nothing_is_lost_in_a_failover_by_hand(failing):
+def test_nothing_is_lost_in_a_failover_by_hand(failing: Any) -> None:
     name = NAMES[9]
     with lock(name, lease=20) as held:
         waiter, thread = waiting(name)
@@ -68,7 +70,9 @@ def test_nothing_is_lost_in_a_failover_by_hand(failing):
     waiter.release()
 
 
-def test_who_waits_listens_elsewhere_when_its_primary_stands_still(failing, use, monkeypatch):
+def test_who_waits_listens_elsewhere_when_its_primary_stands_still(
+    failing: Any, use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing comes from there, not even that the connection is closed."""
     # The thread of a node without names ends after that time, and would tell it then.
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 60)
@@ -95,7 +99,7 @@ def test_who_waits_listens_elsewhere_when_its_primary_stands_still(failing, use,
     failing.wait_until_agreed()
 
 
-async def test_coroutines_find_the_promoted_replica(failing):
+async def test_coroutines_find_the_promoted_replica(failing: Any) -> None:
     name = NAMES[10]
     async with lock(name, lease=20) as held:
         await asyncio.to_thread(failing.copied)

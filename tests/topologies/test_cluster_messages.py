@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -23,7 +25,7 @@ def channel() -> str:
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_replica_hears_of_no_turn_that_is_not_given(failing, others):
+def test_a_replica_hears_of_no_turn_that_is_not_given(failing: Any, others: Any) -> None:
     """A process that listens there alone, after a failover, would believe that it holds."""
     owner = failing.owner(key_of(NAME))
     replica = failing.replica_of(owner)
@@ -46,7 +48,7 @@ def test_a_replica_hears_of_no_turn_that_is_not_given(failing, others):
     assert heard[-1]["data"] == b"the end"
 
 
-def test_nobody_listens_at_a_primary_that_was_replaced(failing):
+def test_nobody_listens_at_a_primary_that_was_replaced(failing: Any) -> None:
     held = lock(NAME, lease=60)
     assert held.acquire()
     waiter, thread = waiting(NAME)

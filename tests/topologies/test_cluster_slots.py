@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock
 from django_redislock.backends.redis.keys import bucket_of
+from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
 from tests.topologies.places import NAMES, another, backend, key_of, nodes, slot_of, sure, waiting
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
-def test_a_moved_slot_is_found_again(servers):
+def test_a_moved_slot_is_found_again(servers: Any) -> None:
     name = NAMES[0]
     with lock(name, wait=20) as held:
         to = another(servers, name)
@@ -30,7 +32,7 @@ def test_a_moved_slot_is_found_again(servers):
         assert held.fence > fence
 
 
-def test_a_slot_that_moves_in_one_step_is_found_again(servers):
+def test_a_slot_that_moves_in_one_step_is_found_again(servers: Any) -> None:
     name = NAMES[11]
     holder = lock(name, lease=60)
     assert holder.acquire()
@@ -44,7 +46,7 @@ def test_a_slot_that_moves_in_one_step_is_found_again(servers):
     waiter.release()
 
 
-def test_a_redirection_is_no_second_attempt(servers):
+def test_a_redirection_is_no_second_attempt(servers: Any) -> None:
     """The release of a hold that is lost says so, though it went to the wrong node first."""
     name = NAMES[12]
     held = lock(name, lease=60, renew=False)
@@ -56,7 +58,7 @@ def test_a_redirection_is_no_second_attempt(servers):
         held.release()
 
 
-async def test_a_moved_slot_is_found_again_by_coroutines(servers):
+async def test_a_moved_slot_is_found_again_by_coroutines(servers: Any) -> None:
     name = NAMES[1]
     async with lock(name, wait=20) as held:
         await asyncio.to_thread(lambda: servers.move(slot_of(name), another(servers, name)))
@@ -64,7 +66,9 @@ async def test_a_moved_slot_is_found_again_by_coroutines(servers):
         assert not await lock(name).aacquire(wait=0)
 
 
-def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(servers, use):
+def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(
+    servers: Any, use: UsePlace
+) -> None:
     # Nobody looks by the clock.
     use("", entry=servers.entry | {"OPTIONS": {"grant_lease": 500, "metrics": False}})
     name = NAMES[2]
@@ -83,7 +87,7 @@ def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(se
     second.release()
 
 
-def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers):
+def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers: Any) -> None:
     """Its keys are then on two nodes, and no script may run on either."""
     name = NAMES[3]
     holder = lock(name, lease=60, renew=False)
@@ -101,14 +105,14 @@ def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers):
     holder.release()
 
 
-def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers):
+def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers: Any) -> None:
     name = NAMES[4]
     with lock(name, wait=20), servers.moving(slot_of(name), another(servers, name)):
         with pytest.raises(LockUnavailable, match="is moving these locks from one node to another"):
             lock(name).acquire(wait=0)
 
 
-def test_a_new_node_learns_the_scripts(servers):
+def test_a_new_node_learns_the_scripts(servers: Any) -> None:
     name = NAMES[5]
     with lock(name, wait=20):
         pass
@@ -119,7 +123,7 @@ def test_a_new_node_learns_the_scripts(servers):
             assert client.exists(key_of(name))
 
 
-async def test_a_new_node_learns_the_scripts_of_coroutines(servers):
+async def test_a_new_node_learns_the_scripts_of_coroutines(servers: Any) -> None:
     name = NAMES[6]
     async with lock(name, wait=20):
         pass

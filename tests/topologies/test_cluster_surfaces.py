@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -13,13 +15,14 @@ from django_redislock.counting import _tell
 from tests.admin.pages import names, page
 from tests.concurrency import forking
 from tests.support.places import Place
+from tests.support.processes import Workers
 from tests.topologies.places import NAMES, backend, nodes
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
 @pytest.fixture
-def held(servers):
+def held(servers: Any) -> Iterator[Any]:
     """A lock in each bucket, soonest end first."""
     handles = [lock(name, lease=200 + 9 * end, renew=False) for end, name in enumerate(NAMES)]
     for handle in handles:
@@ -31,13 +34,15 @@ def held(servers):
 
 
 @pytest.mark.django_db
-def test_the_page_of_the_admin_is_in_order(held, admin_client):
+def test_the_page_of_the_admin_is_in_order(held: Any, admin_client: Any) -> None:
     assert names(page(admin_client)) == NAMES
 
 
 @pytest.mark.django_db
-def test_the_page_of_the_admin_says_so_while_a_node_is_away(held, admin_client, monkeypatch):
-    def away(commands, within=None, *, urgent=False):
+def test_the_page_of_the_admin_says_so_while_a_node_is_away(
+    held: Any, admin_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(commands: Any, within: float | None = None, *, urgent: Any = False) -> None:
         raise RedisConnectionError("Error 111 connecting to h:1. Connection refused.")
 
     # The one that is asked first in a listing is another one.
@@ -47,7 +52,7 @@ def test_the_page_of_the_admin_says_so_while_a_node_is_away(held, admin_client, 
     assert "does not answer at 127.0.0.1:" in html
 
 
-def test_the_commands_list_and_clear_what_all_nodes_have(held):
+def test_the_commands_list_and_clear_what_all_nodes_have(held: Any) -> None:
     out = StringIO()
     call_command("listlocks", stdout=out)
     found = [line.split()[0] for line in out.getvalue().splitlines()]
@@ -59,7 +64,7 @@ def test_the_commands_list_and_clear_what_all_nodes_have(held):
             handle.release()
 
 
-def test_figures_are_kept_once_for_all_nodes(held):
+def test_figures_are_kept_once_for_all_nodes(held: Any) -> None:
     _tell(backend())
     slots = [slot.tallies for slot in backend().tallies() if slot.tallies]
     assert sum(tally.acquired for tallies in slots for tally in tallies.values()) == len(NAMES)
@@ -74,11 +79,13 @@ def test_figures_are_kept_once_for_all_nodes(held):
         forking.child_after_many_threads,
     ],
 )
-def test_a_forked_child_has_connections_of_its_own(cluster, workers, attempt):
+def test_a_forked_child_has_connections_of_its_own(
+    cluster: Any, workers: Workers, attempt: Any
+) -> None:
     assert workers.start(attempt, Place("", entry=cluster.entry)).result() == []
 
 
-def test_what_is_closed_can_be_used_again(servers):
+def test_what_is_closed_can_be_used_again(servers: Any) -> None:
     for _ in range(2):
         for name in NAMES:
             with lock(name, wait=20):

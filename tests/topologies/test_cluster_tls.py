@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from django_redislock import LockUnavailable, lock, lock_backends
+from tests.support.fixtures import UsePlace
 from tests.support.settled import settle
 from tests.support.tls_cluster import TlsClusterSet
 from tests.topologies.places import NAMES, backend, nodes, waiting
@@ -22,13 +25,13 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def encrypted(certificates):
+def encrypted(certificates: Any) -> Iterator[Any]:
     with TlsClusterSet(certificates, 2, binary=REDIS_BINARY) as servers:
         yield servers
 
 
 @pytest.fixture
-def servers(encrypted, use, tls_options):
+def servers(encrypted: Any, use: UsePlace, tls_options: Any) -> Iterator[Any]:
     use("", entry={"LOCATION": encrypted.location, "OPTIONS": {"ssl": True, **tls_options}})
     yield encrypted
     # The last servers of this kind end soon.
@@ -36,7 +39,7 @@ def servers(encrypted, use, tls_options):
     lock_backends["default"].close()
 
 
-def test_every_bucket_has_a_lock_on_some_node(servers):
+def test_every_bucket_has_a_lock_on_some_node(servers: Any) -> None:
     with ExitStack() as stack:
         for name in NAMES:
             stack.enter_context(lock(name, wait=20))
@@ -46,7 +49,7 @@ def test_every_bucket_has_a_lock_on_some_node(servers):
         assert ports == set(servers._ports.values())
 
 
-def test_a_waiter_is_woken_on_each_node(servers):
+def test_a_waiter_is_woken_on_each_node(servers: Any) -> None:
     for name in NAMES:
         held = lock(name)
         assert held.acquire()
@@ -57,14 +60,14 @@ def test_a_waiter_is_woken_on_each_node(servers):
         waiter.release()
 
 
-async def test_coroutines_find_each_bucket_too(servers):
+async def test_coroutines_find_each_bucket_too(servers: Any) -> None:
     for name in NAMES:
         async with lock(name, wait=20) as held:
             assert not await lock(name).aacquire(wait=0)
             await held.aextend(30)
 
 
-def test_a_certificate_that_is_not_trusted(encrypted, use):
+def test_a_certificate_that_is_not_trusted(encrypted: Any, use: UsePlace) -> None:
     use("", entry={"LOCATION": encrypted.location, "OPTIONS": {"ssl": True}})
     with pytest.raises(LockUnavailable, match="(?i)certificate"):
         lock("a").acquire(wait=0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from redis.connection import ConnectionPool
 
@@ -14,18 +17,19 @@ from django_redislock.checks import check_backends
 from django_redislock.conf import LockConfig
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.cluster import ClusterSet
+from tests.support.fixtures import UsePlace
 
 pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(autouse=True)
-def _closed_at_the_end(use):
+def _closed_at_the_end(use: UsePlace) -> Iterator[None]:
     yield
     lock_backends["default"].close()
 
 
 @pytest.mark.redis_server("7.0")
-def test_a_cluster_without_sharded_messages_is_refused_by_name(use):
+def test_a_cluster_without_sharded_messages_is_refused_by_name(use: UsePlace) -> None:
     """As one of Redis 6.2 is: PUBLISH counts those who listen on one node, and passes others by."""
     with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
         use("", entry=servers.entry)
@@ -34,7 +38,9 @@ def test_a_cluster_without_sharded_messages_is_refused_by_name(use):
 
 
 @pytest.mark.redis_server("7.0")
-async def test_a_cluster_without_sharded_messages_is_refused_by_coroutines_too(use):
+async def test_a_cluster_without_sharded_messages_is_refused_by_coroutines_too(
+    use: UsePlace,
+) -> None:
     with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
         use("", entry=servers.entry)
         with pytest.raises(LockUnavailable, match=r"older than Redis 7\.0"):
@@ -42,7 +48,7 @@ async def test_a_cluster_without_sharded_messages_is_refused_by_coroutines_too(u
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(1, 1), (0, 0)])
-def test_the_check_knows_that_a_cluster_has_to_be_newer(mode, refused):
+def test_the_check_knows_that_a_cluster_has_to_be_newer(mode: Any, refused: Any) -> None:
     server = {"redis_version": "6.2.14", "cluster_enabled": mode}
     messages = list(_check_version(LockConfig(), server))
     assert [message.id for message in messages] == ["locks.E002"] * refused
@@ -50,7 +56,7 @@ def test_the_check_knows_that_a_cluster_has_to_be_newer(mode, refused):
 
 
 @pytest.mark.redis_server("7.0")
-def test_one_node_of_a_cluster_is_no_server_of_its_own(use, cluster):
+def test_one_node_of_a_cluster_is_no_server_of_its_own(use: UsePlace, cluster: Any) -> None:
     use("", entry={"LOCATION": cluster.primaries[0].url})
     with pytest.raises(LockUnavailable, match="is a node of a Cluster.*cluster://host"):
         for number in range(50):
@@ -59,7 +65,7 @@ def test_one_node_of_a_cluster_is_no_server_of_its_own(use, cluster):
     assert "locks.E005" in ids
 
 
-def test_a_server_of_its_own_is_no_cluster(use, redis_url):
+def test_a_server_of_its_own_is_no_cluster(use: UsePlace, redis_url: str) -> None:
     use("", entry={"LOCATION": redis_url.replace("redis://", "cluster://").removesuffix("/0")})
     with pytest.raises(LockUnavailable, match="It is no Cluster. Write redis:// in LOCATION"):
         lock("a").acquire(wait=0)
@@ -68,7 +74,7 @@ def test_a_server_of_its_own_is_no_cluster(use, redis_url):
     assert "no node of a Cluster" in message.msg
 
 
-def test_a_replica_is_named_with_its_primary(use):
+def test_a_replica_is_named_with_its_primary(use: UsePlace) -> None:
     with (
         EmbeddedServer() as primary,
         EmbeddedServer(args=("--replicaof", HOST, str(primary.port))) as replica,
@@ -88,7 +94,9 @@ def test_a_replica_is_named_with_its_primary(use):
         ("SUBSCRIBE", "takes no SUBSCRIBE"),
     ],
 )
-def test_a_proxy_that_leaves_commands_out_is_an_error(use, missing, words):
+def test_a_proxy_that_leaves_commands_out_is_an_error(
+    use: UsePlace, missing: Any, words: str
+) -> None:
     with EmbeddedServer(args=("--rename-command", missing, "")) as server:
         use("", entry={"LOCATION": server.url})
         (message,) = check_backends(deploy=True)
@@ -96,7 +104,9 @@ def test_a_proxy_that_leaves_commands_out_is_an_error(use, missing, words):
         assert words in message.msg
 
 
-def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(use, redis_url, monkeypatch):
+def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(
+    use: UsePlace, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one does whose connections lead to several servers."""
     with EmbeddedServer() as other:
         elsewhere = Source(ConnectionPool.from_url(other.url), "elsewhere")
@@ -108,7 +118,7 @@ def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(use, redis_url, mo
 
 
 @pytest.mark.redis_server("7.0")
-def test_one_node_that_evicts_is_a_warning_for_all(use, cluster):
+def test_one_node_that_evicts_is_a_warning_for_all(use: UsePlace, cluster: Any) -> None:
     use("", entry=cluster.entry)
     with cluster.client(cluster.primaries[-1]) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -122,6 +132,6 @@ def test_one_node_that_evicts_is_a_warning_for_all(use, cluster):
 
 
 @pytest.mark.redis_server("7.0")
-def test_a_cluster_passes_the_checks(use, cluster):
+def test_a_cluster_passes_the_checks(use: UsePlace, cluster: Any) -> None:
     use("", entry=cluster.entry)
     assert check_backends(deploy=True) == []

@@ -7,12 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from tests.concurrency import jobs
+from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
 from tests.support.sentinel import SentinelSet
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def servers(use) -> Iterator[SentinelSet]:
+def servers(use: UsePlace) -> Iterator[SentinelSet]:
     with SentinelSet() as servers:
         use("", cache=servers.cache)
         yield servers
@@ -46,7 +47,7 @@ def take(name: str, **options: object) -> int:
     return sure(taken)
 
 
-def test_a_hold_lives_through_a_failover(servers):
+def test_a_hold_lives_through_a_failover(servers: Any) -> None:
     """It was copied before, and so it is renewed on the other server."""
     with lock("a", lease=60) as held:
         servers.copied()
@@ -58,7 +59,7 @@ def test_a_hold_lives_through_a_failover(servers):
     assert take("a") > held.fence
 
 
-def test_fences_rise_though_the_last_one_was_never_copied(servers):
+def test_fences_rise_though_the_last_one_was_never_copied(servers: Any) -> None:
     assert take("a")
     servers.copied()
     servers.replica.kill(signal.SIGSTOP)
@@ -69,7 +70,7 @@ def test_fences_rise_though_the_last_one_was_never_copied(servers):
     assert take("a") > forgotten
 
 
-def test_who_waits_hears_of_its_turn_from_the_new_primary(servers):
+def test_who_waits_hears_of_its_turn_from_the_new_primary(servers: Any) -> None:
     held, waiter = lock("a", lease=30), lock("a", wait=60)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
@@ -85,7 +86,7 @@ def test_who_waits_hears_of_its_turn_from_the_new_primary(servers):
     waiter.release()
 
 
-async def test_coroutines_find_the_new_primary(servers):
+async def test_coroutines_find_the_new_primary(servers: Any) -> None:
     async with lock("a", lease=60) as held:
         await asyncio.to_thread(servers.copied)
         await asyncio.to_thread(servers.lose_primary)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def attributes(outcome: str, family: str = "order:*", wait: float | None = None)
     }
 
 
-def test_a_wait_and_a_hold_are_children_of_where_the_lock_was_acquired(sdk):
+def test_a_wait_and_a_hold_are_children_of_where_the_lock_was_acquired(sdk: Any) -> None:
     before = time.time()
     with sdk.trace() as parent, lock("order:42", using="memory"):
         pass
@@ -50,14 +51,14 @@ def test_a_wait_and_a_hold_are_children_of_where_the_lock_was_acquired(sdk):
     assert not held.failed
 
 
-def test_neither_name_nor_token_nor_label_leaves_the_process(sdk):
+def test_neither_name_nor_token_nor_label_leaves_the_process(sdk: Any) -> None:
     with sdk.trace(), lock("order:4711", using="memory", label="Ada", what="secret.job") as held:
         token = held.token
     for span in sdk.spans():
         assert not any(word in span.text for word in ("4711", "Ada", "secret.job", token))
 
 
-def test_times_are_those_of_the_wait_and_of_the_hold(sdk):
+def test_times_are_those_of_the_wait_and_of_the_hold(sdk: Any) -> None:
     hold("order:1", lease=0.3)
     with sdk.trace(), lock("order:1", using="memory", wait=30):
         time.sleep(0.2)  # time is the subject
@@ -68,7 +69,7 @@ def test_times_are_those_of_the_wait_and_of_the_hold(sdk):
     assert 0.19 < held.end - held.start < 20
 
 
-def test_a_hold_that_outlives_its_handle_is_shown_until_that_let_go(sdk):
+def test_a_hold_that_outlives_its_handle_is_shown_until_that_let_go(sdk: Any) -> None:
     with sdk.trace(), lock("order:1", using="memory", min_hold=600):
         pass
     _wait, held = sdk.spans()
@@ -76,7 +77,7 @@ def test_a_hold_that_outlives_its_handle_is_shown_until_that_let_go(sdk):
     assert held.end <= time.time() + 0.01
 
 
-def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk):
+def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk: Any) -> None:
     hold("order:1")
     with sdk.trace() as parent:
         assert not lock("order:1", using="memory").acquire(wait=0.1)
@@ -86,7 +87,7 @@ def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk):
     assert wait.end - wait.start >= 0.1 - 0.001
 
 
-def test_a_lost_hold_says_so(sdk):
+def test_a_lost_hold_says_so(sdk: Any) -> None:
     with sdk.trace() as parent:
         handle = lock("order:1", using="memory", renew=False)
         handle.acquire()
@@ -105,7 +106,7 @@ def test_a_lost_hold_says_so(sdk):
     assert [span.attributes["django_redislock.outcome"] for span in others] == ["released"]
 
 
-def test_a_hold_that_is_lost_while_its_handle_holds_again_is_told_apart(sdk):
+def test_a_hold_that_is_lost_while_its_handle_holds_again_is_told_apart(sdk: Any) -> None:
     with sdk.trace():
         handle = lock("order:1", using="memory", renew=False)
         handle.acquire()
@@ -119,7 +120,7 @@ def test_a_hold_that_is_lost_while_its_handle_holds_again_is_told_apart(sdk):
     assert sorted(outcomes) == ["acquired", "acquired", "lost", "released"]
 
 
-async def test_coroutines_are_children_of_their_own_spans(sdk):
+async def test_coroutines_are_children_of_their_own_spans(sdk: Any) -> None:
     parents: dict[str, str] = {}
 
     async def work(name: str) -> None:
@@ -134,7 +135,7 @@ async def test_coroutines_are_children_of_their_own_spans(sdk):
     assert found == set(parents.items())
 
 
-def test_nothing_of_ours_becomes_current(sdk):
+def test_nothing_of_ours_becomes_current(sdk: Any) -> None:
     with sdk.trace() as parent:
         assert sdk.current() == parent
         with lock("a", using="memory"):
@@ -142,7 +143,7 @@ def test_nothing_of_ours_becomes_current(sdk):
         assert sdk.current() == parent
 
 
-def test_a_hold_may_end_in_another_thread(sdk):
+def test_a_hold_may_end_in_another_thread(sdk: Any) -> None:
     with sdk.trace() as parent:
         handle = lock("order:1", using="memory")
         handle.acquire()
@@ -155,7 +156,7 @@ def test_a_hold_may_end_in_another_thread(sdk):
     ]
 
 
-def test_where_no_trace_is_under_way_none_is_begun(sdk):
+def test_where_no_trace_is_under_way_none_is_begun(sdk: Any) -> None:
     with lock("order:1", using="memory"):
         assert not lock("order:1", using="memory").acquire(wait=0)
     with sdk.trace():
@@ -163,13 +164,13 @@ def test_where_no_trace_is_under_way_none_is_begun(sdk):
     assert sdk.spans() == []
 
 
-def test_what_joins_a_hold_has_no_span_of_its_own(sdk):
+def test_what_joins_a_hold_has_no_span_of_its_own(sdk: Any) -> None:
     with sdk.trace(), lock("a", using="memory"), lock("a", using="memory", reentrant=True):
         pass
     assert [span.name for span in sdk.spans()] == ["lock.wait", "lock.hold"]
 
 
-def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk):
+def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk: Any) -> None:
     kept: list[int] = []
 
     def give_away() -> None:
@@ -194,14 +195,14 @@ def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk):
     assert [span.name for span in sdk.spans()] == ["lock.wait"]
 
 
-def test_who_disconnects_hears_no_more(sdk):
+def test_who_disconnects_hears_no_more(sdk: Any) -> None:
     sdk.tracer.disconnect()
     with sdk.trace(), lock("a", using="memory"):
         pass
     assert sdk.spans() == []
 
 
-def test_without_a_tracer_nobody_listens():
+def test_without_a_tracer_nobody_listens() -> None:
     """A lock asks each signal for its receivers, and does no more than that."""
     receivers = [lock_acquired, lock_contended, lock_released]
     sdk = OpenTelemetrySdk()
@@ -220,7 +221,7 @@ import django_redislock.traces.{module}
 @pytest.mark.parametrize(
     ("module", "missing"), [("sentry", "sentry_sdk"), ("opentelemetry", "opentelemetry")]
 )
-def test_without_the_extra_the_error_says_what_to_install(module, missing):
+def test_without_the_extra_the_error_says_what_to_install(module: Any, missing: Any) -> None:
     code = WITHOUT.format(module=module, missing=missing)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False

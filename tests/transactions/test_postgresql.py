@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -59,14 +60,14 @@ def increments(guard: Callable[[], AbstractContextManager[object]], rounds: int)
 
 
 @pytest.mark.parametrize("rounds", [40, pytest.param(500, marks=pytest.mark.long)])
-def test_no_read_is_stale(rounds):
+def test_no_read_is_stale(rounds: int) -> None:
     assert increments(lambda: lock("row", wait=50), rounds) == 0
 
 
-def test_the_naive_guard_loses_updates():
+def test_the_naive_guard_loses_updates() -> None:
     with Redis.from_url(settings.REDIS_URL) as client:
 
-        def guard():
+        def guard() -> Any:
             return client.lock("naive", timeout=50, sleep=0.001)
 
         assert any(increments(guard, 50) for _ in range(5))

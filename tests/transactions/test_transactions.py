@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
@@ -25,7 +26,7 @@ IN_POSTGRESQL = pytest.mark.django_db(transaction=True, databases=["default", "p
 
 
 @ON_EACH
-def test_a_release_inside_atomic_waits_for_the_commit(database):
+def test_a_release_inside_atomic_waits_for_the_commit(database: Any) -> None:
     with transaction.atomic(database):
         with lock("row"):
             pass
@@ -53,7 +54,7 @@ def test_a_transaction_that_a_task_has_opened(
 
 
 @ON_EACH
-def test_and_for_the_rollback_at_once(database):
+def test_and_for_the_rollback_at_once(database: Any) -> None:
     with pytest.raises(Fails), transaction.atomic(database):
         with lock("row"):
             pass
@@ -63,7 +64,7 @@ def test_and_for_the_rollback_at_once(database):
 
 
 @ON_EACH
-def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once(database):
+def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once(database: Any) -> None:
     with transaction.atomic(database):
         with pytest.raises(Fails), transaction.atomic(database):
             with lock("row"):
@@ -74,7 +75,7 @@ def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once(datab
 
 
 @ON_EACH
-def test_a_savepoint_that_is_kept_does_not_end_it(database):
+def test_a_savepoint_that_is_kept_does_not_end_it(database: Any) -> None:
     with transaction.atomic(database):
         with transaction.atomic(database), lock("row"):
             pass
@@ -83,7 +84,9 @@ def test_a_savepoint_that_is_kept_does_not_end_it(database):
 
 
 @ON_EACH
-def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole(database):
+def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole(
+    database: Any,
+) -> None:
     held = lock("row")
     held.acquire()
     with transaction.atomic(database):
@@ -95,7 +98,7 @@ def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole(d
 
 
 @ON_EACH
-def test_taken_around_a_transaction_it_is_released_when_it_is_released(database):
+def test_taken_around_a_transaction_it_is_released_when_it_is_released(database: Any) -> None:
     with lock("row"):
         with transaction.atomic(database):
             pass
@@ -104,7 +107,7 @@ def test_taken_around_a_transaction_it_is_released_when_it_is_released(database)
 
 
 @ON_EACH
-def test_the_next_use_in_the_same_transaction_shares_the_hold(database):
+def test_the_next_use_in_the_same_transaction_shares_the_hold(database: Any) -> None:
     with transaction.atomic(database):
         with lock("row") as first:
             pass
@@ -115,7 +118,7 @@ def test_the_next_use_in_the_same_transaction_shares_the_hold(database):
 
 
 @ON_EACH
-def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database):
+def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database: Any) -> None:
     def use() -> None:
         with lock("row", lease=2):
             pass
@@ -148,7 +151,7 @@ def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database):
         ),
     ],
 )
-def test_a_connection_that_breaks_ends_it(database, kill):
+def test_a_connection_that_breaks_ends_it(database: Any, kill: Any) -> None:
     with pytest.raises(OperationalError), transaction.atomic(database):
         with lock("row"):
             pass
@@ -159,7 +162,7 @@ def test_a_connection_that_breaks_ends_it(database, kill):
 
 
 @ON_EACH
-def test_a_savepoint_within_a_savepoint(database):
+def test_a_savepoint_within_a_savepoint(database: Any) -> None:
     with transaction.atomic(database):
         with pytest.raises(Fails), transaction.atomic(database):
             with transaction.atomic(database), lock("inner"):
@@ -176,7 +179,7 @@ def test_a_savepoint_within_a_savepoint(database):
 
 
 @ON_EACH
-def test_without_a_savepoint_the_rollback_of_the_whole_ends_it(database):
+def test_without_a_savepoint_the_rollback_of_the_whole_ends_it(database: Any) -> None:
     with pytest.raises(Fails), transaction.atomic(database):
         with pytest.raises(Fails), transaction.atomic(database, savepoint=False):
             with lock("row"):
@@ -189,7 +192,7 @@ def test_without_a_savepoint_the_rollback_of_the_whole_ends_it(database):
 
 @IN_POSTGRESQL
 @pytest.mark.postgresql
-def test_a_rollback_in_one_database_leaves_it_to_the_other():
+def test_a_rollback_in_one_database_leaves_it_to_the_other() -> None:
     with transaction.atomic("default"):
         with pytest.raises(Fails), transaction.atomic("postgresql"):
             with lock("row"):
@@ -200,7 +203,7 @@ def test_a_rollback_in_one_database_leaves_it_to_the_other():
 
 
 @ON_EACH
-def test_on_commit_callbacks_of_others_run_as_ever(database):
+def test_on_commit_callbacks_of_others_run_as_ever(database: Any) -> None:
     order: list[str] = []
     with transaction.atomic(database):
         transaction.on_commit(
@@ -215,7 +218,7 @@ def test_on_commit_callbacks_of_others_run_as_ever(database):
 
 
 @ON_EACH
-def test_a_callback_of_others_that_fails_does_not_keep_it(database):
+def test_a_callback_of_others_that_fails_does_not_keep_it(database: Any) -> None:
     def fail() -> None:
         raise Fails
 
@@ -229,7 +232,9 @@ def test_a_callback_of_others_that_fails_does_not_keep_it(database):
 
 
 @pytest.mark.django_db
-def test_the_transaction_of_testcase_does_not_count(django_capture_on_commit_callbacks):
+def test_the_transaction_of_testcase_does_not_count(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     with django_capture_on_commit_callbacks() as callbacks:
         with transaction.atomic(), lock("row"):
             pass
@@ -265,7 +270,7 @@ class InTestCase(TestCase):
 
 @IN_POSTGRESQL
 @pytest.mark.postgresql
-def test_with_transactions_in_two_databases_it_waits_for_both():
+def test_with_transactions_in_two_databases_it_waits_for_both() -> None:
     with transaction.atomic("default"):
         with transaction.atomic("postgresql"), lock("row"):
             pass
@@ -274,7 +279,7 @@ def test_with_transactions_in_two_databases_it_waits_for_both():
 
 
 @ON_EACH
-def test_lost_before_the_commit_it_is_told(database, caplog):
+def test_lost_before_the_commit_it_is_told(database: Any, caplog: pytest.LogCaptureFixture) -> None:
     with transaction.atomic(database):
         with lock("row") as held:
             token = held.token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -63,12 +64,12 @@ urlpatterns = [
 
 
 @pytest.fixture(autouse=True)
-def _atomic_requests(monkeypatch):
+def _atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
 
 
 @pytest.fixture
-def at_acquire():
+def at_acquire() -> Iterator[Any]:
     """Whether a transaction was open when the lock was taken, for each time."""
     open_then: list[bool] = []
 
@@ -93,13 +94,13 @@ def test_what_is_marked_non_atomic_is_that_view_and_no_other() -> None:
     }
 
 
-def test_who_may_come_in_is_asked_before_the_lock_and_the_transaction(at_acquire) -> None:
+def test_who_may_come_in_is_asked_before_the_lock_and_the_transaction(at_acquire: Any) -> None:
     client = Client()
     client.force_login(User.objects.create_user("ada"))
     assert client.post("/members/").content == b"in 1"
     assert at_acquire == [False]
 
 
-def test_what_a_dispatch_of_ones_own_writes_is_in_the_transaction(at_acquire) -> None:
+def test_what_a_dispatch_of_ones_own_writes_is_in_the_transaction(at_acquire: Any) -> None:
     assert Client().post("/writes-before/").content == b"in 1, and True before"
     assert at_acquire == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -134,17 +135,17 @@ urlpatterns = [
 
 
 @pytest.fixture(autouse=True)
-def _urls(settings):
+def _urls(settings: Any) -> None:
     settings.ROOT_URLCONF = __name__
 
 
 @pytest.fixture
-def _atomic_requests(monkeypatch):
+def _atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
 
 
 @pytest.fixture
-def at_release():
+def at_release() -> Iterator[Any]:
     """Whether a transaction was open when the lock was released, for each release."""
     open_then: list[bool] = []
 
@@ -162,7 +163,7 @@ def count() -> int:
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize("url", ["sale", "unlocked", "mixed", "decorated", "rest", "hidden"])
-def test_the_view_runs_in_one_transaction(url):
+def test_the_view_runs_in_one_transaction(url: str) -> None:
     response = Client().post(f"/{url}/")
     assert "in 1" in response.content.decode()
     assert count() == 1
@@ -171,13 +172,13 @@ def test_the_view_runs_in_one_transaction(url):
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize("url", ["sale", "mixed", "decorated", "rest", "hidden"])
-def test_and_the_lock_is_released_after_the_commit(url, at_release):
+def test_and_the_lock_is_released_after_the_commit(url: str, at_release: Any) -> None:
     Client().post(f"/{url}/")
     assert at_release == [False]
 
 
 @pytest.mark.usefixtures("_atomic_requests")
-def test_the_lock_is_taken_before_the_transaction_begins(monkeypatch):
+def test_the_lock_is_taken_before_the_transaction_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     begun_free: list[bool] = []
     enter = transaction.Atomic.__enter__
 
@@ -192,14 +193,14 @@ def test_the_lock_is_taken_before_the_transaction_begins(monkeypatch):
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize(("method", "url"), [("POST", "fails"), ("PUT", "rest")])
-def test_an_error_rolls_back(method, url, at_release):
+def test_an_error_rolls_back(method: Any, url: str, at_release: Any) -> None:
     Client(raise_request_exception=False).generic(method, f"/{url}/")
     assert count() == 0
     assert at_release == [False]
 
 
 @pytest.mark.usefixtures("_atomic_requests")
-def test_a_lock_that_was_lost_rolls_back():
+def test_a_lock_that_was_lost_rolls_back() -> None:
     with pytest.raises(LockLost):
         Client().post("/loses/")
     assert count() == 0
@@ -207,26 +208,26 @@ def test_a_lock_that_was_lost_rolls_back():
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize("url", ["above", "below", "not-atomic-class"])
-def test_a_view_that_is_marked_non_atomic_stays_so(url):
+def test_a_view_that_is_marked_non_atomic_stays_so(url: str) -> None:
     assert Client().post(f"/{url}/").content == b"in 0"
     assert count() == 1
 
 
 @pytest.mark.parametrize("url", ["sale", "mixed", "decorated"])
-def test_without_the_setting_there_is_no_transaction(url):
+def test_without_the_setting_there_is_no_transaction(url: str) -> None:
     assert Client().post(f"/{url}/").content == b"in 0"
 
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize("url", ["coroutine", "coroutine-class"])
-async def test_coroutine_views_are_refused_as_django_refuses_them(url):
+async def test_coroutine_views_are_refused_as_django_refuses_them(url: str) -> None:
     with pytest.raises(RuntimeError, match="ATOMIC_REQUESTS with async views"):
         await AsyncClient().post(f"/{url}/")
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
-def test_every_database_that_has_it(monkeypatch):
+def test_every_database_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     inside: list[bool] = []
 
     @locked_view("sale")

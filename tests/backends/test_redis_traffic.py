@@ -1,0 +1,76 @@
+"""What travels between the Redis backend and its server."""
+
+from __future__ import annotations
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.base import Extension
+from django_redislock.backends.redis.keys import name_keys
+from django_redislock.testing.driver import LONG, Recorder, Verbs
+from django_redislock.testing.servers import EmbeddedServer
+from tests.support.fixtures import UsePlace
+
+
+def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    # Neither a renewal nor a figure of the hour is to come between two looks at what was called.
+    place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
+    backend = lock_backends["default"]
+    with place.client() as client:
+
+        def page_costs() -> int:
+            client.config_resetstat()
+            assert backend.list(0, 10).total == 20
+            stats = client.info("commandstats")
+            assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_zscan"} & set(stats)
+            return sum(stat["calls"] for stat in stats.values())
+
+        handles = [lock(f"name {number}", lease=600, renew=False) for number in range(20)]
+        for handle in handles:
+            handle.acquire()
+        few = page_costs()
+        client.mset({f"other:{number}": "" for number in range(50_000)})
+        assert page_costs() == few
+        for handle in handles:
+            assert backend.inspect(handle.name)[0][0].token == handle.token
+            handle.extend()
+            handle.release()
+        stats = set(client.info("commandstats"))
+        assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_flushdb", "cmdstat_hscan"} & stats
+
+
+def test_a_server_that_forgot_the_scripts_is_told_them_again(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    place = use(own_server.url)
+    verbs = Verbs(lock_backends["default"], None)
+    with place.client() as client:
+        held, waiting = verbs.claim(), verbs.claim()
+        for step in (
+            lambda: verbs.hold(held),
+            lambda: verbs.queue_up(waiting),
+            lambda: verbs.extend(*[Extension("a", held.token, LONG)] * 3),
+            lambda: verbs.backend.inspect("a"),
+            lambda: verbs.backend.force_release("a", held.token),
+            lambda: verbs.release(waiting),
+            lambda: verbs.cancel(waiting),
+        ):
+            client.script_flush()
+            step()
+        assert client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0) >= 7
+
+
+def test_a_turn_travels_in_the_message_itself(use: UsePlace, redis_url: str) -> None:
+    place = use(redis_url, entry={"OPTIONS": {"grant_lease": 20}})
+    verbs = Verbs(lock_backends["default"], None)
+    held, waiting = verbs.claim(), verbs.claim()
+    verbs.hold(held)
+    recorder: Recorder = verbs.queue_up(waiting)
+    verbs.release(held)
+    turn = recorder.turn()
+    assert verbs.backend.inspect("a")[0][0].fence == turn.fence
+    with place.client() as client:
+        line = client.get(name_keys(place.prefix, "a").hold)
+    token, _flags, granted, term, _record = line.split(b" ", 4)
+    assert token.decode() == waiting.token
+    assert int(granted) + int(term) == turn.expires * 1000
