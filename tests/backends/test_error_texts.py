@@ -18,6 +18,10 @@ from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import frozen
 
+# Python leaves a socket open when the other end is gone before TLS begins; the thread that asks
+# whether a server is back may do so during the next test.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 
 def in_thread() -> None:
     lock("a").acquire()
@@ -96,8 +100,6 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
             thread.join()
 
 
-# Python leaves a socket open when the other end is gone before TLS begins.
-@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("act", [in_thread, in_coroutine, listed])
 @pytest.mark.parametrize(
     ("port", "scheme", "words"),
