@@ -222,10 +222,8 @@ class HotNames:
 
     @cached_property
     def charts(self) -> Charts:
-        sums = [Tally() for _ in range(SLOTS)]
-        for row in self._rows.values():
-            for whole, tally in zip(sums, row.slots, strict=True):
-                whole.add(tally)
+        rows = self._rows.values()
+        sums = [Tally.sum_of(row.slots[place] for row in rows) for place in range(SLOTS)]
         return Charts(self.starts, sums, self.minutes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -24,7 +25,7 @@ HOT = f"{PAGE}hot/"
 @pytest.mark.long
 class LookTests(BrowserTestCase):
     @pytest.fixture(autouse=True)
-    def _settings(self, settings: object) -> None:
+    def _settings(self, settings: Any) -> None:
         self.project = settings
 
     def scheme(self, theme: str) -> None:
@@ -70,7 +71,7 @@ class LookTests(BrowserTestCase):
     def tell(self, family: str, slots: dict[int, Tally]) -> None:
         """The backend counts for the slot of now alone, so the older ones are put in its place."""
         backend = lock_backends["default"]
-        client = Redis.from_url(self.project.REDIS_URL)  # type: ignore[attr-defined]
+        client = Redis.from_url(self.project.REDIS_URL)
         now = int(time.time()) // SLOT
         with client:
             for age, tally in slots.items():
@@ -82,7 +83,7 @@ class LookTests(BrowserTestCase):
     def tell_minute(self, age: int, tally: Tally) -> None:
         prefix = lock_backends["default"].config.key_prefix
         number = int(time.time()) // MINUTE - age
-        with Redis.from_url(self.project.REDIS_URL) as client:  # type: ignore[attr-defined]
+        with Redis.from_url(self.project.REDIS_URL) as client:
             figures = json.dumps([number, *tally.figures()])
             client.hset(minutes_key(prefix), str(number % MINUTES), figures)
             client.expire(minutes_key(prefix), 600)
@@ -235,8 +236,8 @@ class LookTests(BrowserTestCase):
 
     def test_redis_that_stops_is_told_and_the_page_stays(self) -> None:
         with EmbeddedServer() as server:
-            self.project.CACHES = {  # type: ignore[attr-defined]
-                **self.project.CACHES,  # type: ignore[attr-defined]
+            self.project.CACHES = {
+                **self.project.CACHES,
                 "other": {
                     "BACKEND": "django_redis.cache.RedisCache",
                     "LOCATION": server.url,

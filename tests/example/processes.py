@@ -65,7 +65,7 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     return {**own, **settings, "PYTHONUTF8": "1", **(more or {})}
 
 
-def eventually(look: Callable[[], object], failure: Callable[[], str]) -> Any:  # type: ignore[no-untyped-def]
+def eventually(look: Callable[[], object], failure: Callable[[], str]) -> Any:
     """Return what ``look`` returns once that is true."""
     deadline = time.monotonic() + PATIENCE
     while not (found := look()):

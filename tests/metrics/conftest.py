@@ -6,13 +6,26 @@ from typing import Any
 
 import pytest
 
+from django_redislock import lock_backends
+from django_redislock.backends.base import BaseLockBackend
 from django_redislock.local.background import background
+from tests.support.places import Place
 
 
 @pytest.fixture(params=["default", "memory"])
 def using(request: pytest.FixtureRequest) -> Any:
     """The alias of a backend: each test runs once for each."""
     return request.param
+
+
+@pytest.fixture
+def backend(using: str, place: Place, settings: Any) -> BaseLockBackend:
+    """One that keeps its figures at a place of the test's own."""
+    settings.LOCKS = {
+        **settings.LOCKS,
+        "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
+    }
+    return lock_backends[using]
 
 
 @pytest.fixture(autouse=True)

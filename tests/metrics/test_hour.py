@@ -21,12 +21,9 @@ from django_redislock.figures.tallies import (
     SLOTS,
     Tally,
 )
+from tests.metrics.batches import batch
 from tests.support.places import Place
 from tests.support.processes import wait_until
-
-
-def batch(key: Any = "1", /, **counts: Any) -> Batch:
-    return Batch(key, {name: Tally(acquired=number) for name, number in counts.items()})
 
 
 def counted(backend: Any) -> Any:
@@ -36,15 +33,6 @@ def counted(backend: Any) -> Any:
         for family, tally in slot.tallies.items():
             found[family] = found.get(family, 0) + tally.acquired
     return found
-
-
-@pytest.fixture
-def backend(using: str, place: Place, settings: Any) -> Any:
-    settings.LOCKS = {
-        **settings.LOCKS,
-        "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
-    }
-    return lock_backends[using]
 
 
 @pytest.fixture

@@ -15,21 +15,9 @@ from django_redislock.backends.redis.overview import hour as redis_hour
 from django_redislock.figures import hour, tallies
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import MINUTE, MINUTES, SLOT, Tally
+from tests.metrics.batches import batch
 from tests.support.places import Place
 from tests.support.processes import wait_until
-
-
-def batch(key: Any = "1", /, **counts: Any) -> Batch:
-    return Batch(key, {name: Tally(acquired=number) for name, number in counts.items()})
-
-
-@pytest.fixture
-def backend(using: str, place: Place, settings: Any) -> Any:
-    settings.LOCKS = {
-        **settings.LOCKS,
-        "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
-    }
-    return lock_backends[using]
 
 
 def in_minutes(backend: Any) -> Any:
