@@ -6,7 +6,6 @@ import asyncio
 import math
 import queue
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -32,7 +31,7 @@ class Turn(NamedTuple):
     expires: float
 
 
-class Waiter(ABC):
+class Waiter:
     """Told its ``Turn``, or None when it should look again, from any thread."""
 
     # The event loop that it needs, if any.
@@ -40,9 +39,9 @@ class Waiter(ABC):
     # When it was told something (monotonic).
     told_at = 0.0
 
-    @abstractmethod
     def tell(self, turn: Turn | None) -> bool:
         """Return False if it has gone."""
+        raise NotImplementedError
 
 
 class ThreadWaiter(Waiter):
