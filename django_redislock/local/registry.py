@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from .hold import LocalHold, Need
     from .owners import LockId
 
-__all__ = ["LATE", "Attempt", "AttemptOnSeveral", "Registry", "registry", "take_back"]
+__all__ = [
+    "LATE",
+    "RELEASED_BY_ANOTHER",
+    "Attempt",
+    "AttemptOnSeveral",
+    "Registry",
+    "registry",
+    "take_back",
+]
+
+# What a handle is told that must not believe any more in what was given away.
+RELEASED_BY_ANOTHER = "it was released by another handle that had its token"
 
 # How long (seconds) an acquire that nobody waits for any more may still be on its way.
 LATE = 60.0
@@ -121,6 +132,8 @@ def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) 
     registry.holds.pop(hold, None)
     now = monotonic()
     if hold.keep_until <= now and may_release:
+        for other in registry.linked(hold):
+            other.lose(RELEASED_BY_ANOTHER)
         release = partial(hold.backend.release, hold.name, hold.token)
         until_done(hold, release, hold.ends if hold.pid else now + hold.length)
 
@@ -161,6 +174,19 @@ class Registry:
         return [
             hold for hold in list(self.holds) if hold.token == token and hold.lock_id == lock_id
         ]
+
+    def link(self, hold: LocalHold) -> None:
+        """Note which holds have the same token: when one is released, the others are over, too."""
+        found = self.find(hold.lock_id, hold.token)
+        if len(found) > 1:
+            for one in found:
+                one.is_linked = True
+
+    def linked(self, hold: LocalHold) -> list[LocalHold]:
+        """The other holds of this lock with the same token."""
+        if not hold.is_linked:
+            return []
+        return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 
     def __bool__(self) -> bool:
         return bool(self.holds or self.attempts)
