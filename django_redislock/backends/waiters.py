@@ -15,9 +15,9 @@ from ..clock import monotonic
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 
 # An event loop is asked for a sign of life when a turn has not been taken this long (seconds), and
-# stands still when there was none for LATE more.
+# stands still when there was none for STILL_AFTER more.
 ASK_AFTER = 0.1
-LATE = 0.4
+STILL_AFTER = 0.4
 # How many turns are known again when they come a second time.
 MOST_HEARD = 100
 # How often the wake-up thread looks whether another thread has told a coroutine something.
@@ -118,7 +118,7 @@ class _Pulse:
             try:
                 self._loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
-                self._asked_at = now - LATE  # it was closed
+                self._asked_at = now - STILL_AFTER  # it was closed
 
     def _answer(self) -> None:
         self._asked_at = None
@@ -129,7 +129,7 @@ class _Pulse:
 
     def is_late(self, now: float) -> bool:
         asked_at = self._asked_at
-        return asked_at is not None and now - asked_at >= LATE
+        return asked_at is not None and now - asked_at >= STILL_AFTER
 
 
 class Waiters:

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from ..local.owners import Owner
     from ..options import Terms
 
-__all__ = ["OneNameHandle", "Share"]
+__all__ = ["HandleNeed", "OneNameHandle"]
 
 
-class Share:
-    """A handle's part in a hold; over as soon as the handle is gone, or has another one."""
+class HandleNeed:
+    """A handle's need of a hold; over as soon as the handle is gone, or has another one."""
 
     __slots__ = ("_handle", "call", "hold")
 
@@ -56,7 +56,7 @@ class OneNameHandle(Handle[T]):
     """What ``Lock`` does under its public face."""
 
     # Also while it is being made, and for one whose making failed.
-    _share: Share | None = None
+    _share: HandleNeed | None = None
 
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
         self.name = name
@@ -118,7 +118,7 @@ class OneNameHandle(Handle[T]):
         # One that an interrupted release has left is needed by nobody.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        before, share = self._hold, Share(self, hold, call)
+        before, share = self._hold, HandleNeed(self, hold, call)
         attempt = Attempt(call, before, share, releases=False)
         attempt.joining = hold
         registry.attempts[attempt] = None
@@ -141,7 +141,7 @@ class OneNameHandle(Handle[T]):
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
-        share = Share(self, hold, call)
+        share = HandleNeed(self, hold, call)
         self._hold, self._share, self._tried = hold, None, True
         # A token that was given may come again, with another attempt.
         is_ours = self._terms.token is None
@@ -189,7 +189,7 @@ class OneNameHandle(Handle[T]):
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error
 
-    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: Share) -> None:
+    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: HandleNeed) -> None:
         self._share = share
         if not hold.begin(grant, owner, share):
             raise lost_error(hold, "its lease ran out before the reply came")

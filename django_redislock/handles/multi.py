@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..backends.base import Holder
     from ..local.hold import LocalHold, Need
     from ..twins import Call
-    from .attempts import Share
+    from .attempts import HandleNeed
 
 __all__ = ["MultiLock"]
 
@@ -123,7 +123,7 @@ class MultiLock(Handle["MultiLock"]):
         # Of this call alone: the next one may come before an interrupted one was finished.
         return [part for part in self._parts() if part[1].call is call]
 
-    def _parts(self) -> list[tuple[LocalHold, Share]]:
+    def _parts(self) -> list[tuple[LocalHold, HandleNeed]]:
         shares = [lock._share for lock in self.locks]
         return [(share.hold, share) for share in shares if share is not None]
 

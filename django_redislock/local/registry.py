@@ -92,14 +92,12 @@ class Attempt:
 
 
 class AttemptOnSeveral:
-    """An acquire of several names under way, each of which has an attempt of its own beside it.
+    """An acquire or release of several names under way; each has an attempt of its own beside it.
 
-    ``parts()``: the holds that were acquired so far, and what needs them.
+    ``parts()``: the holds to leave if it is interrupted, and what needs them.
     """
 
     __slots__ = ("call", "parts")
-
-    failed = False
 
     def __init__(self, call: Call, parts: Callable[[], Sequence[tuple[LocalHold, Need]]]) -> None:
         self.call = call
@@ -111,7 +109,7 @@ class AttemptOnSeveral:
 
     @property
     def holds(self) -> list[LocalHold]:
-        """The holds that were acquired so far."""
+        """The holds to leave if it is interrupted."""
         return [hold for hold, _ in self.parts()]
 
     def finish(self, under_way: Set[LocalHold]) -> None:
