@@ -46,20 +46,19 @@ def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: boo
 # Below, in the thread of the background jobs.
 
 
-def _tell(backend: BaseLockBackend) -> None:
-    batch = backend.meter.take() if backend.meter is not None else None
+def _tell(backend: BaseLockBackend, refused: Batch | None = None) -> None:
+    """Tell what was counted, or once more what the backend did not answer before."""
+    batch = refused or (backend.meter.take() if backend.meter is not None else None)
     if batch is None or not batch.tallies:
         return
     try:
         backend.add_tallies(batch)
     except LockUnavailable as error:
+        if refused:
+            logger.debug(
+                "What was counted of %d families is dropped: %s", len(batch.tallies), error
+            )
+            return
         logger.debug("What was counted is told later: %s", error)
         # A process that ends does not wait for a server that has just not answered.
-        _run_later(backend, partial(_tell_again, backend, batch), at_end=False)
-
-
-def _tell_again(backend: BaseLockBackend, batch: Batch) -> None:
-    try:
-        backend.add_tallies(batch)
-    except LockUnavailable as error:
-        logger.debug("What was counted of %d families is dropped: %s", len(batch.tallies), error)
+        _run_later(backend, partial(_tell, backend, batch), at_end=False)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from .counting import count
 from .figures.tallies import Tally
 from .signals import lock_acquired, lock_contended, lock_lost, lock_released
-from .twins import both
 
 if TYPE_CHECKING:
+    from django.dispatch import Signal
+
     from .backends.base import Busy
-    from .signals import LockSignal
     from .twins import Call
 
 __all__ = ["attempted", "lost", "released"]
@@ -48,5 +48,10 @@ def lost(handle: Any, reason: str) -> None:
     lock_lost.send_robust(type(handle), lock=handle, reason=reason)
 
 
-async def _send(call: Call, signal: LockSignal, handle: Any, named: dict[str, Any]) -> None:
-    await both(call, signal.tell, signal.atell, type(handle), lock=handle, **named)
+async def _send(call: Call, signal: Signal, handle: Any, named: dict[str, Any]) -> None:
+    # Django's asend moves synchronous receivers to a thread, where they may queue behind a slow
+    # view while the lock is held. Ours are called in place, as in a thread, if all of them are so.
+    if call.blocking or not any(receiver[-1] for receiver in signal.receivers):
+        signal.send_robust(type(handle), lock=handle, **named)
+    else:
+        await signal.asend_robust(type(handle), lock=handle, **named)

@@ -96,7 +96,7 @@ class ServiceThread:
             except RuntimeError as error:
                 raise NoThread(str(error)) from error
 
-    def wait(self, timeout: float, enough: Callable[[], bool] = bool) -> bool:
+    def wait(self, timeout: float, enough: Callable[[], bool] = lambda: False) -> bool:
         """Wait until the thread has ended, or that is ``enough``. Return whether it has ended."""
         deadline = monotonic() + timeout
         while self._role.locked() and not enough() and monotonic() < deadline:

@@ -20,7 +20,6 @@ from django.dispatch import Signal
 
 __all__ = [
     "Listener",
-    "LockSignal",
     "lock_acquired",
     "lock_contended",
     "lock_lost",
@@ -28,27 +27,10 @@ __all__ = [
 ]
 
 
-class LockSignal(Signal):
-    """A signal that coroutines can send without leaving the event loop for a thread."""
-
-    def tell(self, sender: type, **named: Any) -> None:
-        """Send it. A receiver that raises is logged."""
-        self.send_robust(sender, **named)
-
-    async def atell(self, sender: type, **named: Any) -> None:
-        """The twin of ``tell``."""
-        # Django's asend moves synchronous receivers to a thread, where they may queue behind a
-        # slow view while the lock is held. Ours are called in place, as a sync sender calls them.
-        if any(receiver[-1] for receiver in self.receivers):
-            await self.asend_robust(sender, **named)
-        else:
-            self.send_robust(sender, **named)
-
-
-lock_acquired = LockSignal(use_caching=True)
-lock_released = LockSignal(use_caching=True)
-lock_contended = LockSignal(use_caching=True)
-lock_lost = LockSignal(use_caching=True)
+lock_acquired = Signal(use_caching=True)
+lock_released = Signal(use_caching=True)
+lock_contended = Signal(use_caching=True)
+lock_lost = Signal(use_caching=True)
 
 
 class Listener(ABC):

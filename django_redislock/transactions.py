@@ -25,6 +25,7 @@ __all__ = [
     "TakenOver",
     "Tie",
     "atomic_requests",
+    "cut_ties",
     "refuse_atomic_requests",
     "take_over_atomic_requests",
     "tie_to_transactions",
@@ -104,6 +105,14 @@ class TransactionNeed:
         tie = self._tie()
         kept = tie.kept[:1] if tie is not None else []
         return kept[0][0] if kept else None
+
+
+def cut_ties(hold: LocalHold) -> None:
+    """Let no transaction keep the hold any more."""
+    for need in list(hold.needs):
+        tie = need._tie() if isinstance(need, TransactionNeed) else None
+        if tie is not None:
+            tie.kept.clear()  # it does nothing when it is called
 
 
 class ManualTransaction:

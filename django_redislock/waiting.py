@@ -38,7 +38,8 @@ TOO_LATE = 0.02
 JUST_AFTER = 0.002
 
 # How often (seconds) queued attempts ask a server that cannot be reached, for the time that
-# PATIENCE gives it. One that cannot be reached before an attempt queues is not waited for.
+# PATIENCE gives it. An attempt that has not queued yet raises the error that it meets; one that was
+# refused because the server is known to be away waits as well.
 ASK_ABSENT_EVERY = 0.25
 # Where the backend refuses to ask, and probes the server itself, they are notified when it is back.
 # They look this often (seconds) all the same: no notification is relied on.

@@ -118,13 +118,11 @@ class BaseLockBackend(ABC):
         """End the hold and hand the name over. False if the token did not hold it any more."""
 
     @abstractmethod
-    def extend(
-        self, extensions: Sequence[Extension], within: Within = None
-    ) -> Sequence[float | None]:
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
         """Set the leases anew: for each, when it ends (monotonic), or None if it was lost."""
 
     @abstractmethod
-    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
+    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
         """Take a claim back, whether it waits or holds.
 
         ``late``: for how many seconds its acquire may still arrive, and is refused when it does.
@@ -171,7 +169,7 @@ class BaseLockBackend(ABC):
         """
 
     @abstractmethod
-    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         """Who holds the name, and the queue in its order."""
 
     def inspect_all(
@@ -190,19 +188,10 @@ class BaseLockBackend(ABC):
     async def arelease(self, name: str, token: str, within: Within = None) -> bool: ...
 
     @abstractmethod
-    async def aextend(
-        self, extensions: Sequence[Extension], within: Within = None
-    ) -> Sequence[float | None]: ...
+    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]: ...
 
     @abstractmethod
-    async def acancel(
-        self, name: str, token: str, late: float = 0.0, within: Within = None
-    ) -> None: ...
-
-    @abstractmethod
-    async def ainspect(
-        self, name: str, within: Within = None
-    ) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...
+    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...
 
     def node_of(self, name: str) -> Hashable:
         """The server of the name, where there are several. One may be away, and the others not."""

@@ -84,13 +84,11 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex, self._passing_on(name) as (known, _):
             return known.holds.pop(token, None) is not None
 
-    def extend(
-        self, extensions: Sequence[Extension], within: Within = None
-    ) -> Sequence[float | None]:
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
         with self._mutex:
             return [self._extend(one) for one in extensions]
 
-    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
+    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
             self._gone = {late: until for late, until in self._gone.items() if until > now}
             if late:
@@ -141,7 +139,7 @@ class MemoryLockBackend(BaseLockBackend):
             ]
         return WaitedNames(names[start:stop], len(names))
 
-    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
             now = monotonic()
             known = self._names.get(name, MemoryName())
@@ -187,19 +185,10 @@ class MemoryLockBackend(BaseLockBackend):
     async def arelease(self, name: str, token: str, within: Within = None) -> bool:
         return self.release(name, token)
 
-    async def aextend(
-        self, extensions: Sequence[Extension], within: Within = None
-    ) -> Sequence[float | None]:
+    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
         return self.extend(extensions)
 
-    async def acancel(
-        self, name: str, token: str, late: float = 0.0, within: Within = None
-    ) -> None:
-        self.cancel(name, token, late)
-
-    async def ainspect(
-        self, name: str, within: Within = None
-    ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return self.inspect(name)
 
     def after_fork(self) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import math
 import queue
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -16,9 +15,9 @@ from ..clock import monotonic
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 
 # An event loop is asked for a sign of life when a turn has not been taken this long (seconds), and
-# stands still when there was none for LATE more.
+# stands still when there was none for STILL_AFTER more.
 ASK_AFTER = 0.1
-LATE = 0.4
+STILL_AFTER = 0.4
 # How many turns are known again when they come a second time.
 MOST_HEARD = 100
 # How often the wake-up thread looks whether another thread has told a coroutine something.
@@ -32,7 +31,7 @@ class Turn(NamedTuple):
     expires: float
 
 
-class Waiter(ABC):
+class Waiter:
     """Told its ``Turn``, or None when it should look again, from any thread."""
 
     # The event loop that it needs, if any.
@@ -40,9 +39,9 @@ class Waiter(ABC):
     # When it was told something (monotonic).
     told_at = 0.0
 
-    @abstractmethod
     def tell(self, turn: Turn | None) -> bool:
         """Return False if it has gone."""
+        raise NotImplementedError
 
 
 class ThreadWaiter(Waiter):
@@ -119,7 +118,7 @@ class _Pulse:
             try:
                 self._loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
-                self._asked_at = now - LATE  # it was closed
+                self._asked_at = now - STILL_AFTER  # it was closed
 
     def _answer(self) -> None:
         self._asked_at = None
@@ -130,7 +129,7 @@ class _Pulse:
 
     def is_late(self, now: float) -> bool:
         asked_at = self._asked_at
-        return asked_at is not None and now - asked_at >= LATE
+        return asked_at is not None and now - asked_at >= STILL_AFTER
 
 
 class Waiters:

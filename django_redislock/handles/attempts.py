@@ -15,7 +15,7 @@ from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
 from ..local.owners import this_owner
-from ..local.registry import LATE, Attempt, registry, take_back
+from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
 from ..process import NoThread
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from ..local.owners import Owner
     from ..options import Terms
 
-__all__ = ["OneNameHandle", "Share"]
+__all__ = ["HandleNeed", "OneNameHandle"]
 
 
-class Share:
-    """A handle's part in a hold; over as soon as the handle is gone, or has another one."""
+class HandleNeed:
+    """A handle's need of a hold; over as soon as the handle is gone, or has another one."""
 
     __slots__ = ("_handle", "call", "hold")
 
@@ -56,7 +56,7 @@ class OneNameHandle(Handle[T]):
     """What ``Lock`` does under its public face."""
 
     # Also while it is being made, and for one whose making failed.
-    _share: Share | None = None
+    _share: HandleNeed | None = None
 
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
         self.name = name
@@ -118,7 +118,7 @@ class OneNameHandle(Handle[T]):
         # One that an interrupted release has left is needed by nobody.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        before, share = self._hold, Share(self, hold, call)
+        before, share = self._hold, HandleNeed(self, hold, call)
         attempt = Attempt(call, before, share, releases=False)
         attempt.joining = hold
         registry.attempts[attempt] = None
@@ -141,9 +141,11 @@ class OneNameHandle(Handle[T]):
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
-        share = Share(self, hold, call)
+        share = HandleNeed(self, hold, call)
         self._hold, self._share, self._tried = hold, None, True
-        attempt = Attempt(call, hold, share, releases=False, is_ours=self._terms.token is None)
+        # A token that was given may come again, with another attempt.
+        is_ours = self._terms.token is None
+        attempt = Attempt(call, hold, share, releases=False, is_ours=is_ours)
         registry.attempts[attempt] = None
         try:
             if not renewal.is_running():
@@ -157,10 +159,10 @@ class OneNameHandle(Handle[T]):
             )
             waited = monotonic() - began
             if grant is not None:
-                hold.asked_again = asked_again or grant.asked_again
+                hold.asked_again = is_ours and (asked_again or grant.asked_again)
                 self._begin(hold, grant, owner, share)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
-            if grant is None and patience > 0:
+            if grant is None and patience > 0 and is_ours:
                 take_back(hold, LATE if asked_again else 0.0)
             self._acquiring.pop("now", None)
         except BaseException as error:
@@ -187,7 +189,7 @@ class OneNameHandle(Handle[T]):
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error
 
-    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: Share) -> None:
+    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: HandleNeed) -> None:
         self._share = share
         if not hold.begin(grant, owner, share):
             raise lost_error(hold, "its lease ran out before the reply came")
@@ -198,6 +200,8 @@ class OneNameHandle(Handle[T]):
             owner.forget_released()
         self.backend.on_force_release = renewal.lost_by_force
         registry.holds[hold] = None
+        if self._terms.token is not None:
+            registry.link(hold)
         if owner.is_new:
             owner.is_new = False
             release_at_end()
@@ -221,8 +225,7 @@ class OneNameHandle(Handle[T]):
         """Release, by the token that was given, the hold of another handle."""
         hold = self._hold
         for ours in registry.find(hold.lock_id, hold.token):
-            # In this process: it must not believe in what is given away.
-            renewal.mark_lost(ours, "it was released by another handle that had its token")
+            renewal.mark_lost(ours, RELEASED_BY_ANOTHER)
         attempt = Attempt(call, hold, None, releases=True)
         registry.attempts[attempt] = None
         try:

@@ -10,7 +10,7 @@ from ..backends.base import TICK, Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost, LockUnavailable
-from ..local.registry import LATE, Attempt, registry, take_back
+from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..twins import both
 
@@ -57,6 +57,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     now = monotonic()
     # How many seconds ``min_hold`` keeps the name held without a handle.
     kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
+    for other in registry.linked(hold) if hold.is_linked and not kept else ():
+        renewal.mark_lost(other, RELEASED_BY_ANOTHER)
     if kept:
         ended = await _extended(call, hold, kept, detached=True)
     elif call.blocking:

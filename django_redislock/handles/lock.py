@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, seconds
 from ..estimates import estimated_wait, retry_in
-from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
+from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable, add_note
 from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
 from ..local.registry import registry
+from ..transactions import cut_ties
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import extend_hold
+from .ending import extend_hold, let_go
 
 if TYPE_CHECKING:
     from ..local.lost import Lost
@@ -91,7 +92,7 @@ class Lock(OneNameHandle["Lock"]):
     def holder(self) -> Holder | None:
         """Who holds the lock: this handle while it does, else who did at its last attempt."""
         if self.held:
-            return Holder.unpack(self._packed_holder(this_owner()))
+            return Holder.unpack(self._packed_holder(self._hold.owner or this_owner()))
         return self._busy.holder if self._busy else None
 
     @property
@@ -132,7 +133,7 @@ class Lock(OneNameHandle["Lock"]):
 
     def __bool__(self) -> bool:
         """True, as any object is, so that ``if request.lock`` asks whether there is one."""
-        if self.fence == 0 and self.backend.config.warn:
+        if self.fence == 0 and self.backend.warns:
             misuse.look_at_truth(self)
         return True
 
@@ -179,6 +180,27 @@ class Lock(OneNameHandle["Lock"]):
         hold.decide()
         registry.holds.pop(hold, None)
         return hold.token
+
+    async def _give_back(
+        self, call: Call, error: BaseException | None, began: float, within: float
+    ) -> None:
+        """Let go of it, since another of several names was not granted; nothing was done under it.
+
+        What was acquired since ``began`` neither a transaction keeps nor a ``min_hold``.
+        """
+        share, hold = self._share, self._hold
+        if share is None or hold.inherited:
+            return
+        if hold.since >= began:  # otherwise it was joined
+            hold.keep_until = 0.0
+            cut_ties(hold)
+        try:
+            await let_go(call, self, hold, share, within)
+        except LockUnavailable as unavailable:
+            logger.warning("%s It ends by itself when its lease is over.", unavailable)
+        except LockLost as lost:
+            if error is not None:
+                add_note(error, lost)
 
     async def _leave(
         self, call: Call, error: BaseException | None, within: float | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..backends.base import Holder
     from ..local.hold import LocalHold, Need
     from ..twins import Call
-    from .attempts import Share
+    from .attempts import HandleNeed
 
 __all__ = ["MultiLock"]
 
@@ -110,11 +110,11 @@ class MultiLock(Handle["MultiLock"]):
         except GeneratorExit:
             raise  # nothing may be awaited any more
         except BaseException as error:
-            await self._give_back(call, error, until)
+            await self._give_back(call, error, began, until)
             registry.attempts.pop(attempt, None)
             raise
         if not acquired:
-            await self._give_back(call, None, until)
+            await self._give_back(call, None, began, until)
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]
         return acquired
@@ -123,7 +123,7 @@ class MultiLock(Handle["MultiLock"]):
         # Of this call alone: the next one may come before an interrupted one was finished.
         return [part for part in self._parts() if part[1].call is call]
 
-    def _parts(self) -> list[tuple[LocalHold, Share]]:
+    def _parts(self) -> list[tuple[LocalHold, HandleNeed]]:
         shares = [lock._share for lock in self.locks]
         return [(share.hold, share) for share in shares if share is not None]
 
@@ -136,11 +136,15 @@ class MultiLock(Handle["MultiLock"]):
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         await self._let_go(call, lambda lock: lock._leave(call, error))
 
-    async def _give_back(self, call: Call, error: BaseException | None, until: float) -> None:
+    async def _give_back(
+        self, call: Call, error: BaseException | None, began: float, until: float
+    ) -> None:
         """Release what was acquired of them; what gets no answer in time, in the background."""
-        await self._let_go(
-            call, lambda lock: lock._leave(call, error, max(SHORTEST_STAY, until - monotonic()))
-        )
+
+        def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
+            return lock._give_back(call, error, began, max(SHORTEST_STAY, until - monotonic()))
+
+        await self._let_go(call, give_back)
 
     async def _let_go(self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:
         parts = self._parts()

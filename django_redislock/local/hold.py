@@ -59,7 +59,7 @@ class LocalHold:
 
     __slots__ = (
         *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
-        *("backend", "due", "fence", "handles_at_loss", "keep_until", "length"),
+        *("backend", "due", "fence", "handles_at_loss", "is_linked", "keep_until", "length"),
         *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "token", "undecided"),
     )
@@ -91,6 +91,8 @@ class LocalHold:
         self.fence = self.pid = 0
         # A request for it was repeated: the first one may still be on its way.
         self.asked_again = False
+        # Other holds of this process may have the same token; see the registry.
+        self.is_linked = False
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
@@ -262,7 +264,9 @@ class LocalHold:
         self._set_due()
 
     def _set_due(self) -> None:
-        now, ends = monotonic(), min(list(self._ends.values()))
+        now, ends = monotonic(), self.ends
+        if ends == -math.inf:
+            return  # it never began: that of another handle was to be extended, by its token
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
             self.due = ends
         else:

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from .hold import LocalHold, Need
     from .owners import LockId
 
-__all__ = ["LATE", "Attempt", "AttemptOnSeveral", "Registry", "registry", "take_back"]
+__all__ = [
+    "LATE",
+    "RELEASED_BY_ANOTHER",
+    "Attempt",
+    "AttemptOnSeveral",
+    "Registry",
+    "registry",
+    "take_back",
+]
+
+# What a handle is told that must not believe any more in what was given away.
+RELEASED_BY_ANOTHER = "it was released by another handle that had its token"
 
 # How long (seconds) an acquire that nobody waits for any more may still be on its way.
 LATE = 60.0
@@ -81,14 +92,12 @@ class Attempt:
 
 
 class AttemptOnSeveral:
-    """An acquire of several names under way, each of which has an attempt of its own beside it.
+    """An acquire or release of several names under way; each has an attempt of its own beside it.
 
-    ``parts()``: the holds that were acquired so far, and what needs them.
+    ``parts()``: the holds to leave if it is interrupted, and what needs them.
     """
 
     __slots__ = ("call", "parts")
-
-    failed = False
 
     def __init__(self, call: Call, parts: Callable[[], Sequence[tuple[LocalHold, Need]]]) -> None:
         self.call = call
@@ -100,7 +109,7 @@ class AttemptOnSeveral:
 
     @property
     def holds(self) -> list[LocalHold]:
-        """The holds that were acquired so far."""
+        """The holds to leave if it is interrupted."""
         return [hold for hold, _ in self.parts()]
 
     def finish(self, under_way: Set[LocalHold]) -> None:
@@ -121,6 +130,8 @@ def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) 
     registry.holds.pop(hold, None)
     now = monotonic()
     if hold.keep_until <= now and may_release:
+        for other in registry.linked(hold):
+            other.lose(RELEASED_BY_ANOTHER)
         release = partial(hold.backend.release, hold.name, hold.token)
         until_done(hold, release, hold.ends if hold.pid else now + hold.length)
 
@@ -161,6 +172,19 @@ class Registry:
         return [
             hold for hold in list(self.holds) if hold.token == token and hold.lock_id == lock_id
         ]
+
+    def link(self, hold: LocalHold) -> None:
+        """Note which holds have the same token: when one is released, the others are over, too."""
+        found = self.find(hold.lock_id, hold.token)
+        if len(found) > 1:
+            for one in found:
+                one.is_linked = True
+
+    def linked(self, hold: LocalHold) -> list[LocalHold]:
+        """The other holds of this lock with the same token."""
+        if not hold.is_linked:
+            return []
+        return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 
     def __bool__(self) -> bool:
         return bool(self.holds or self.attempts)

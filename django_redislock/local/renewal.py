@@ -133,6 +133,9 @@ class Renewal:
             self.wake_at = self._look_at_holds(now)
             try:
                 self._wakes.get(timeout=max(0.0, self.wake_at - monotonic()))
+                # One look is enough for all who want one.
+                while not self._wakes.empty():
+                    self._wakes.get()
             except queue.Empty:
                 continue
 

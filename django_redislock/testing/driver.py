@@ -87,7 +87,7 @@ class Verbs:
         return list(self._call(self.backend.extend, self.backend.aextend, list(extensions)))
 
     def cancel(self, claim: Claim, late: float = 0.0) -> None:
-        self._call(self.backend.cancel, self.backend.acancel, claim.name, claim.token, late)
+        self.backend.cancel(claim.name, claim.token, late)
 
     def hold(self, claim: Claim) -> Grant:
         """Acquire what is free."""

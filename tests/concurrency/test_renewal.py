@@ -13,6 +13,7 @@ import pytest
 from django_redislock import LockError, LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import Extension
 from django_redislock.backends.redis.scripts import EXTEND
+from django_redislock.local.renewal import renewal
 from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.fixtures import UsePlace
@@ -268,3 +269,26 @@ def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place: Place) ->
         assert doomed.lost.wait(20)
         assert not other.lost.wait(4)
         go_on.set()
+
+
+def test_one_look_at_the_holds_serves_all_who_want_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked, may_go_on, looks = threading.Event(), threading.Event(), []
+    look_at_holds = renewal._look_at_holds
+
+    def look(now: float) -> float:
+        looks.append(now)
+        looked.set()
+        assert may_go_on.wait(10)
+        return look_at_holds(now)
+
+    with lock("a"):
+        monkeypatch.setattr(renewal, "_look_at_holds", look)
+        renewal.wake()
+        assert looked.wait(10)
+        for _ in range(1000):
+            renewal.wake()
+        may_go_on.set()
+        wait_until(renewal._wakes.empty)
+        assert len(looks) < 100

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock, lock
 from django_redislock.local.renewal import renewal
@@ -170,3 +171,44 @@ async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make: Any) -
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert held_names(both.locks[0]) == ["b"]
+
+
+def test_min_hold_does_not_keep_the_first_when_the_second_is_refused(make: Any) -> None:
+    with make("b"):
+        assert not make(["a", "b"], min_hold=60).acquire(wait=0)
+        with make("a", wait=0):
+            pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_a_transaction(make: Any) -> None:
+    with make("b"), transaction.atomic():
+        several = make(["a", "b"])
+        assert not several.acquire(wait=0)
+        assert held_names(several.locks[0]) == ["b"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_but_what_it_joined_in_a_transaction_stays(make: Any) -> None:
+    with make("b"):
+        with transaction.atomic():
+            with make("a", min_hold=60):
+                pass
+            several = make(["a", "b"])
+            assert not several.acquire(wait=0)
+            assert held_names(several.locks[0]) == ["a", "b"]
+        assert not make("a").acquire(wait=0), "its min_hold goes on"
+
+
+def test_a_first_that_is_lost_while_the_second_is_busy_is_no_error(make: Any) -> None:
+    with make("b"):
+        several = make(["a", "b"])
+        first, second = several.locks
+        acquire = second._acquire
+
+        async def lose_the_first(call: Any, wait: Any) -> bool:
+            assert first.backend.force_release("a", first.token)
+            return bool(await acquire(call, wait))
+
+        second._acquire = lose_the_first
+        assert several.acquire(wait=0) is False

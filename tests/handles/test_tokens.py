@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockError, LockLost, lock
+from django_redislock import LockError, LockLost, LockUnavailable, lock
 from tests.support.processes import wait_until
 from tests.support.settled import settle
 
@@ -95,7 +95,7 @@ def test_who_took_a_hold_over_is_told_that_it_was_released(make: Any) -> None:
     heir.acquire()
     held.release()
     assert heir.lost.wait(10)
-    assert "released by force" in heir.lost.reason
+    assert "another handle that had its token" in heir.lost.reason
 
 
 def test_extend_by_token_of_what_is_over(make: Any) -> None:
@@ -154,3 +154,79 @@ def test_lost_by_force_is_told_to_who_acquired_by_token(make: Any) -> None:
     with pytest.raises(LockLost), heir:
         assert heir.backend.force_release("a", heir.token)
         wait_until(lambda: heir.lost, within=20)
+
+
+def test_after_a_wait_in_vain_the_next_attempt_with_the_same_token_is_not_taken_back(
+    make: Any,
+) -> None:
+    token = "cd" * 16
+    for _ in range(20):
+        with make():
+            mine = make(token=token)
+            assert not mine.acquire(wait=0.003)
+        assert mine.acquire(wait=0)
+        settle()
+        assert mine.owned()
+        mine.release()
+
+
+def test_a_repeated_request_does_not_bar_the_next_attempt_with_the_same_token(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make(token="ef" * 16)
+    acquire = mine.backend.acquire
+
+    def twice(*args: Any) -> Any:
+        return acquire(*args)._replace(asked_again=True)
+
+    monkeypatch.setattr(mine.backend, "acquire", twice)
+    mine.acquire()
+    monkeypatch.undo()
+    mine.release()
+    settle()
+    assert mine.acquire(wait=0)
+    mine.release()
+
+
+def test_a_release_ends_what_other_handles_here_hold_with_its_token(make: Any) -> None:
+    first = make()
+    first.acquire()
+    second = make(token=first.token)
+    second.acquire()
+    first.release()
+    assert not second.held
+    with make(wait=0), pytest.raises(LockLost, match="another handle that had its token"):
+        second.check()
+
+
+async def test_and_the_later_handle_ends_the_earlier_one(make: Any) -> None:
+    first = make()
+    await first.aacquire()
+    second = make(token=first.token)
+    await second.aacquire()
+    await second.arelease()
+    assert not first.held
+    assert first.lost
+
+
+def test_an_extension_by_token_that_fails_is_told_as_it_is(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = make(token="ab" * 16)
+
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stranger.backend, "extend", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stranger.extend(50)
+    away = LockUnavailable.of("a", "is away")
+
+    def refuse(*args: Any) -> None:
+        raise away
+
+    monkeypatch.setattr(stranger.backend, "extend", refuse)
+    for asked in (True, False):
+        away.asked = asked
+        with pytest.raises(LockUnavailable):
+            stranger.extend(50)

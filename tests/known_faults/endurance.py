@@ -3,7 +3,8 @@
     python -m tests.known_faults.endurance KIND SECONDS URL PREFIX
 
 It is run as a script, since greenlets need the standard library to be replaced before anything is
-imported. It prints what is wrong, one complaint a line, and nothing else.
+imported. It prints what is wrong, one complaint a line, and nothing else; the number of
+interruptions goes to standard error.
 """
 
 from __future__ import annotations
@@ -46,8 +47,13 @@ def work() -> None:
                 held.extend()
 
 
-def by_signals(seconds: float) -> None:
+def by_signals(seconds: float) -> int:
+    """Return how many interruptions there were, as do those below."""
+    interruptions = 0
+
     def interrupt(*_: object) -> None:
+        nonlocal interruptions
+        interruptions += 1
         raise Interruption
 
     signal.signal(signal.SIGALRM, interrupt)
@@ -61,9 +67,10 @@ def by_signals(seconds: float) -> None:
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    return interruptions
 
 
-def from_outside(seconds: float) -> None:
+def from_outside(seconds: float) -> int:
     """As dramatiq's time limits do: exceptions are set in other threads."""
     deadline = time.monotonic() + seconds
 
@@ -77,31 +84,42 @@ def from_outside(seconds: float) -> None:
         with contextlib.suppress(Interruption):
             run()
 
-    threads = [threading.Thread(target=run_to_the_end, daemon=True) for _ in range(WORKERS)]
-    for thread in threads:
+    def begun() -> threading.Thread:
+        thread = threading.Thread(target=run_to_the_end, daemon=True)
         thread.start()
+        return thread
+
+    interruptions = 0
+    threads = [begun() for _ in range(WORKERS)]
     error = ctypes.py_object(Interruption)
     while time.monotonic() < deadline:
         time.sleep(random.uniform(0, 0.002))
-        target = random.choice(threads)
-        if target.is_alive():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(target.ident or 0), error)
+        place = random.randrange(WORKERS)
+        if not threads[place].is_alive():  # it was interrupted twice in a row
+            threads[place] = begun()
+        target = ctypes.c_ulong(threads[place].ident or 0)
+        interruptions += ctypes.pythonapi.PyThreadState_SetAsyncExc(target, error)
     for thread in threads:
         thread.join(5)
+    return interruptions
 
 
-def in_greenlets(seconds: float) -> None:
+def in_greenlets(seconds: float) -> int:
     import gevent
 
-    deadline = time.monotonic() + seconds
+    deadline, interruptions = time.monotonic() + seconds, 0
 
     def run() -> None:
+        nonlocal interruptions
         while time.monotonic() < deadline:
-            with contextlib.suppress(gevent.Timeout):
+            try:
                 with gevent.Timeout(random.uniform(0, 0.03)):
                     work()
+            except gevent.Timeout:
+                interruptions += 1
 
     gevent.joinall([gevent.spawn(run) for _ in range(20)], timeout=seconds + 10)
+    return interruptions
 
 
 KINDS = {"signals": by_signals, "threads": from_outside, "gevent": in_greenlets}
@@ -143,7 +161,8 @@ def main(kind: str, seconds: float, url: str, prefix: str) -> None:
 
     # Whatever is interrupted while it imports a module may keep Python's import lock for ever.
     witness = begin(Place(url, prefix).pool(max_connections=10)).teach()
-    KINDS[kind](seconds)
+    interruptions = KINDS[kind](seconds)
+    sys.stderr.write(f"{interruptions} interruptions\n")
     for line in complaints(witness):
         sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -128,7 +128,7 @@ def test_nodes_that_have_left_are_forgotten(servers: Any, monkeypatch: pytest.Mo
     backend().listen(NAMES[0], 30)
     topology, wakeups = nodes().topology, backend().wakeups
     owner = topology.owner(0)
-    wait_until(lambda: not wakeups._nodes[owner].is_running, what="nobody waits there")
+    wait_until(lambda: not wakeups._nodes[owner].thread.is_running(), what="nobody waits there")
     # As the reply of a Cluster without it would do.
     address = next(address for address, node in topology.nodes.items() if node is owner)
     del topology.nodes[address]

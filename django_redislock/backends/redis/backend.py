@@ -108,9 +108,7 @@ class RedisLockBackend(Reaching):
                 await self._arun(name, self._cancel(name, one, unless_answered=True))
         return ended
 
-    def extend(
-        self, extensions: Sequence[Extension], within: Within = None
-    ) -> Sequence[float | None]:
+    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
         ends: Sequence[float | None] = []
         for start in range(0, len(extensions), BATCH):
             sent_at = monotonic()
@@ -119,26 +117,19 @@ class RedisLockBackend(Reaching):
             with self._naming(some[0].name):
                 # Renewals are never refused, nor what travels with them.
                 urgent = any(one.renewal for one in some)
-                replies, _ = self.node.exchange(calls, within, urgent=urgent)
+                replies, _ = self.node.exchange(calls, urgent=urgent)
                 ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
         return ends
 
-    async def aextend(
-        self, extensions: Sequence[Extension], within: Within = None
-    ) -> Sequence[float | None]:
+    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
         sent_at = monotonic()
         calls = [self._extend(one) for one in extensions]
         with self._naming(extensions[0].name):
-            replies, _ = await self.node.aexchange(calls, within)
+            replies, _ = await self.node.aexchange(calls)
             return [extended(sent_at, reply) for reply in replies]
 
-    def cancel(self, name: str, token: str, late: float = 0.0, within: Within = None) -> None:
-        self._run(name, self._cancel(name, token, late), within)
-
-    async def acancel(
-        self, name: str, token: str, late: float = 0.0, within: Within = None
-    ) -> None:
-        await self._arun(name, self._cancel(name, token, late), within)
+    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+        self._run(name, self._cancel(name, token, late))
 
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._force_release(name, token))[0])
@@ -153,8 +144,8 @@ class RedisLockBackend(Reaching):
                 with self._naming(name):
                     yield bool(not_an_error(reply))
 
-    def inspect(self, name: str, within: Within = None) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return inspected(name, self._run(name, self._call(INSPECT, name, ""), within)[0])
+    def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        return inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
 
     def inspect_all(
         self, names: Sequence[str]
@@ -167,10 +158,8 @@ class RedisLockBackend(Reaching):
                 with self._naming(name):
                     yield inspected(name, not_an_error(reply))
 
-    async def ainspect(
-        self, name: str, within: Within = None
-    ) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        reply, _ = await self._arun(name, self._call(INSPECT, name, ""), within)
+    async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
+        reply, _ = await self._arun(name, self._call(INSPECT, name, ""))
         return inspected(name, reply)
 
     def node_of(self, name: str) -> Hashable:

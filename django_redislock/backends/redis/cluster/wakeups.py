@@ -153,7 +153,7 @@ class ClusterWakeups:
         """Forget the nodes that have left the Cluster, when their threads have ended."""
         present = set(self._cluster.topology.nodes.values())
         for node, wakeups in list(self._nodes.items()):
-            if node not in present and not wakeups.is_running:
+            if node not in present and not wakeups.thread.is_running():
                 self._nodes.pop(node, None)
 
     def _all(self) -> list[_NodeWakeups]:

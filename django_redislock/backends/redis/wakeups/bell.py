@@ -32,20 +32,21 @@ class Bell:
         if other is not None:
             self._selector.register(other, selectors.EVENT_READ)
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float) -> tuple[bool, bool]:
         """Return when somebody rings, something has arrived, or the time is over.
 
-        Returns whether something has arrived at the other socket.
+        Returns whether somebody rang, and whether something has arrived at the other socket.
         """
-        has_arrived = False
+        rung = has_arrived = False
         for key, _ in self._selector.select(timeout):
-            if key.fileobj is not self._heard:
+            if key.fileobj is self._heard:
+                rung = True
+                with suppress(BlockingIOError):
+                    while self._heard.recv(1024):
+                        pass
+            else:
                 has_arrived = True
-                continue
-            with suppress(BlockingIOError):
-                while self._heard.recv(1024):
-                    pass
-        return has_arrived
+        return rung, has_arrived
 
     def close(self) -> None:
         self._selector.close()

@@ -31,9 +31,8 @@ logger = logging.getLogger("django_redislock")
 
 # The thread ends when nobody has waited for so long.
 LINGER = 5.0
-# A link that a firewall dropped in silence is found out by a PING that gets no answer.
-PING_AFTER = 15.0
-PONG_WITHIN = 5.0
+# Whoever closes the connection waits for the thread to end for so long at the most (seconds).
+ENDS_WITHIN = 5.0
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -67,7 +66,7 @@ class Wakeups:
         self._grant_lease = grant_lease
         self._return_turn = return_turn
         self._on_lost = on_lost
-        self._thread = ServiceThread("django_redislock-wakeups", self._serve, self._has_work)
+        self.thread = ServiceThread("django_redislock-wakeups", self._serve, self._has_work)
         self._bell: Bell | None = None
         self.forget()
 
@@ -78,7 +77,7 @@ class Wakeups:
         if self._bell is not None:
             self._bell.close()
         self._bell = None
-        self._thread.reset()
+        self.thread.reset()
         self._id = self._identity or os.urandom(8).hex()
         # How a script reaches this process.
         self.process = f"p{self._id}"
@@ -115,7 +114,7 @@ class Wakeups:
             self._breaker.refuse()
 
     def _start(self) -> None:
-        self._thread.ensure()
+        self.thread.ensure()
         self.ring()
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
@@ -133,14 +132,9 @@ class Wakeups:
         """End the thread and its connection."""
         bell, self._closing = self._bell, True
         self.ring()
-        if bell is not None and not self._thread.is_current:
+        if bell is not None and not self.thread.is_current:
             # Whoever waits yet may have the thread begin anew at once.
-            self._thread.wait(PONG_WITHIN, lambda: self._bell is not bell)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_running()
+            self.thread.wait(ENDS_WITHIN, lambda: self._bell is not bell)
 
     def ring(self) -> None:
         """Have the thread look at what was written down."""
@@ -192,8 +186,7 @@ class Wakeups:
         was_ready = bool(self.ready)
         self.ready.clear()
         self.channels.answer(error)
-        if was_ready:
-            # What is published now passes us by: all look again, as soon as they can listen.
+        if was_ready:  # what is published now passes us by
             self._waiters.nudge_all()
 
     def _connect(self) -> None:
@@ -224,35 +217,40 @@ class Wakeups:
         """Deliver messages until nobody has waited for a while. Raises when the link breaks."""
         link = self._subscriber
         bell.hear_also(link.sock)
-        needed_at, pinged_at = monotonic(), -math.inf
+        needed_at = monotonic()
         while True:
             self._subscribe()
-            now, heard_at = monotonic(), link.heard_at
+            now = monotonic()
             if self._is_needed():
                 needed_at = now
             if self._closing or now > needed_at + LINGER:
                 return
-            pinged = pinged_at > heard_at
-            if now > heard_at + PING_AFTER + PONG_WITHIN:
-                raise OSError("the server did not answer a PING")
-            if now > heard_at + PING_AFTER and not pinged:
-                link.send("PING")
-                pinged, pinged_at = True, now
-            ping_at = heard_at + PING_AFTER + (PONG_WITHIN if pinged else 0.0)
-            pause = self._pause(now, min(needed_at + LINGER, ping_at))
-            if bell.wait(pause):
-                for pushed in link.messages():
-                    self._deliver(pushed)
+            by_itself = min(needed_at + LINGER, link.probe(now))
+            # Whoever writes something down from here on rings.
+            self._wake_at = math.inf
+            self._wake_at = min(by_itself, now + self._waiters.check_in(), self._looks.earliest())
+            if self._deliver_until_woken(bell):
+                needed_at = link.heard_at
             now = monotonic()
             for name, token in self._waiters.take_back(now):
                 self._return_turn(name, token)
             self._looks.ask(self._waiters, now)
 
-    def _pause(self, now: float, wake_at: float) -> float:
-        # Whoever writes something down from here on rings.
-        self._wake_at = math.inf
-        self._wake_at = min(wake_at, now + self._waiters.check_in(), self._looks.earliest())
-        return max(0.0, self._wake_at - now) + 0.001  # a selector rounds down
+    def _deliver_until_woken(self, bell: Bell) -> bool:
+        """Deliver messages until somebody rings, or it is time to wake up by itself.
+
+        Whoever is given a turn goes on only when this thread sleeps again, so it does so at once.
+        Returns whether there were any.
+        """
+        pause, had_any = self._wake_at - monotonic(), False
+        while True:
+            rung, has_arrived = bell.wait(max(0.0, pause) + 0.001)  # a selector rounds down
+            for pushed in self._subscriber.messages() if has_arrived else ():
+                self._deliver(pushed)
+                had_any = True
+            pause = self._wake_at - monotonic()
+            if rung or pause <= 0:
+                return had_any
 
     def _subscribe(self) -> None:
         for tag in self.channels.wanted:
@@ -267,17 +265,19 @@ class Wakeups:
             self._refused(pushed)
         if not isinstance(pushed, list):
             return  # a PONG, which is a plain string in some protocols
-        kind, tag = text(pushed[0]), text(pushed[1]).removesuffix(self._channel(""))
-        if kind in {"subscribe", "ssubscribe"}:
-            self.ready[tag] = None
-            self.channels.answer(None, tag)
-        elif kind in {"message", "smessage"}:
-            told = message(pushed[2])  # None: of a later release
+        kind, channel, content = pushed
+        if kind in {b"smessage", b"message"}:
+            told = message(content)  # None: of a later release
             if told and told.turn:
                 self._deliver_turn(told.name, told.token, told.turn)
             elif told:
                 self._on_lost(told.name, told.token)
-        elif kind == "sunsubscribe":
+            return
+        tag = text(channel).removesuffix(self._channel(""))
+        if kind in {b"ssubscribe", b"subscribe"}:
+            self.ready[tag] = None
+            self.channels.answer(None, tag)
+        elif kind == b"sunsubscribe":
             self._unsubscribed(tag)
 
     def _refused(self, error: Exception) -> None:
@@ -295,4 +295,6 @@ class Wakeups:
             return
         # The next of them looks when this turn should have ended: nothing else may tell.
         now = monotonic()
-        self._looks.set(name, max(now, min(self.clock + turn.expires, now + self._grant_lease)))
+        look_at = max(now, min(self.clock + turn.expires, now + self._grant_lease))
+        self._looks.set(name, look_at)
+        self._wake_at = min(self._wake_at, look_at, now + self._waiters.check_in())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import socket
-from collections.abc import Iterator
-from contextlib import suppress
 from ssl import SSLSocket, SSLWantReadError
 from typing import Any
 
@@ -18,6 +17,11 @@ __all__ = ["Subscriber"]
 
 CHUNK = 65536
 
+# A connection that a firewall dropped in silence is found out by a PING that gets no answer
+# (seconds).
+PING_AFTER = 15.0
+PONG_WITHIN = 5.0
+
 
 class Subscriber:
     """Closed at first. What goes wrong raises ``RedisError`` or ``OSError``."""
@@ -28,6 +32,7 @@ class Subscriber:
         self._unread = b""
         # When anything came last (monotonic).
         self.heard_at = 0.0
+        self._pinged_at = -math.inf
 
     def open(self) -> None:
         """Connect. RESP2 delivers messages as replies."""
@@ -53,22 +58,49 @@ class Subscriber:
         (reply,), self._unread = read(self._unread, 1, self._received)
         return reply
 
-    def messages(self) -> Iterator[Any]:
+    def probe(self, now: float) -> float:
+        """Send a PING if nothing has come for long. Return when to look again (monotonic).
+
+        Raises ``OSError`` where the last PING was not answered.
+        """
+        ping_at = self.heard_at + PING_AFTER
+        if self._pinged_at <= self.heard_at:
+            if now <= ping_at:
+                return ping_at
+            self.send("PING")
+            self._pinged_at = now
+        elif now > ping_at + PONG_WITHIN:
+            raise OSError("the server did not answer a PING")
+        return ping_at + PONG_WITHIN
+
+    def messages(self) -> list[Any]:
         """What has come, without waiting for more."""
-        sock, may_be_more = self.sock, True
+        sock, found, may_be_more = self.sock, list[Any](), True
         if sock is not None and sock.gettimeout() != 0:
             sock.settimeout(0)
-        with suppress(BlockingIOError, SSLWantReadError):
-            while may_be_more:
+        while may_be_more:
+            try:
                 data = self._received()
-                self._unread += data
-                self.heard_at = monotonic()
-                # Nobody rings for what TLS has read ahead.
-                may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
-                with suppress(Incomplete):
-                    while self._unread:
-                        (message,), self._unread = read(self._unread, 1, incomplete)
-                        yield message
+            except (BlockingIOError, SSLWantReadError):
+                break
+            except OSError:
+                if found:
+                    break  # the next call raises it
+                raise
+            self.heard_at = monotonic()
+            # Nobody rings for what TLS has read ahead.
+            may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
+            self._unread += data
+            self._take_messages(found)
+        return found
+
+    def _take_messages(self, found: list[Any]) -> None:
+        try:
+            while self._unread:
+                (message,), self._unread = read(self._unread, 1, incomplete)
+                found.append(message)
+        except Incomplete:
+            return
 
     def _received(self) -> bytes:
         data = self.sock.recv(CHUNK) if self.sock is not None else b""

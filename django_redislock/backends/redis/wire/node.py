@@ -28,6 +28,9 @@ __all__ = ["AT_ONCE", "Node"]
 # A burst of threads queues here for a moment instead of opening a connection each.
 AT_ONCE = 32
 
+# Whoever got a connection only when the time was over has this much (seconds) for the answer.
+LEAST = 0.001
+
 # Whoever waits for a connection looks again this often (seconds), in case a caller that was
 # interrupted has rung for nobody.
 LOOK_AGAIN = 0.1
@@ -96,10 +99,14 @@ class Node:
         limit = self._timeout if within is None or within > self._timeout else within
         free = self._free
         try:
-            link = self._wait_for_link(within or limit) if self._line else free.pop()
+            link = None if self._line else free.pop()
         except IndexError:
+            link = None
+        if link is None:
             # A burst of callers is no fault of the server: whoever has time waits for its turn.
-            link = self._wait_for_link(within or limit)
+            deadline = monotonic() + (limit if within is None else within)
+            link = self._wait_for_link(deadline)
+            limit = max(min(limit, deadline - monotonic()), LEAST)
         try:
             result: Replies = _replies((link.exchange(commands, limit), False))
         except RedisError as error:
@@ -149,7 +156,7 @@ class Node:
         finally:
             other.close()
 
-    def _wait_for_link(self, limit: float) -> Link:
+    def _wait_for_link(self, deadline: float) -> Link:
         """A link, as soon as it is the caller's turn to have one.
 
         Raises ``TimeoutError``, and ``ServerAway`` when that turns out meanwhile.
@@ -159,7 +166,6 @@ class Node:
             with suppress(IndexError):
                 return free.pop()
             return self._spares.setdefault(me, Link(self.source))
-        deadline = monotonic() + limit
         # Made when it is needed: gevent may replace the module after a fork.
         bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         line.append(bell)
