@@ -209,7 +209,8 @@ class OneNameHandle(Handle[T]):
             renewal.wake()
         tie_to_transactions(self, hold, untie, whole=False)
 
-    async def _release(self, call: Call, within: float | None = None) -> None:
+    async def _release(self, call: Call, within: float | None = None, *, used: bool = True) -> None:
+        # What nothing was done under no transaction has to keep.
         share = self._share
         if share is None and self._terms.token is not None:
             await self._release_others(call)
@@ -217,7 +218,7 @@ class OneNameHandle(Handle[T]):
         if share is None or not share.hold.alive or share not in share.hold.needs:
             raise self._not_held()
         hold = share.hold
-        if len(hold.needs) == 1 or not hold.is_tied:
+        if used and (len(hold.needs) == 1 or not hold.is_tied):
             tie_to_transactions(self, hold, untie, whole=True)
         await let_go(call, self, hold, share, within)
 

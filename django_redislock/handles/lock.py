@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, seconds
 from ..estimates import estimated_wait, retry_in
-from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable, add_note
+from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
@@ -17,7 +18,7 @@ from ..local.registry import registry
 from ..transactions import cut_ties
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import extend_hold, let_go
+from .ending import extend_hold
 
 if TYPE_CHECKING:
     from ..local.lost import Lost
@@ -188,28 +189,26 @@ class Lock(OneNameHandle["Lock"]):
 
         What was acquired since ``began`` neither a transaction keeps nor a ``min_hold``.
         """
-        share, hold = self._share, self._hold
-        if share is None or hold.inherited:
-            return
-        if hold.since >= began:  # otherwise it was joined
+        hold = self._hold
+        if self._share is not None and hold.since >= began:  # otherwise it was joined
             hold.keep_until = 0.0
             cut_ties(hold)
-        try:
-            await let_go(call, self, hold, share, within)
-        except LockUnavailable as unavailable:
-            logger.warning("%s It ends by itself when its lease is over.", unavailable)
-        except LockLost as lost:
-            if error is not None:
-                add_note(error, lost)
+        with suppress(LockError):  # that it was lost harms nobody
+            await self._leave(call, error, within, used=False)
 
     async def _leave(
-        self, call: Call, error: BaseException | None, within: float | None = None
+        self,
+        call: Call,
+        error: BaseException | None,
+        within: float | None = None,
+        *,
+        used: bool = True,
     ) -> None:
         # Released in the block; or this is a forked child, which holds nothing of its parent's.
         if self._share is None or self._hold.inherited:
             return
         try:
-            await self._release(call, within)
+            await self._release(call, within, used=used)
         except LockUnavailable as unavailable:
             # The work was done under the lock, and the hold ends by itself.
             logger.warning("%s It ends by itself when its lease is over.", unavailable)

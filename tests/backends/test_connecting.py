@@ -1,8 +1,9 @@
-"""The time that connecting takes."""
+"""The time that connecting takes, and the wait for one of the connections."""
 
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import ExitStack, closing
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from django_redislock.backends.redis.wire.links import Link
+from django_redislock.backends.redis.wire.node import AT_ONCE
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at
 from tests.support.processes import wait_until
@@ -49,3 +52,27 @@ def test_all_its_steps_share_that_time(
         wait_until(lambda: not node.breaker.is_open())
         assert echo(node, "again") == "again"
         node.close()
+
+
+def test_the_wait_for_a_connection_is_a_part_of_it(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = node_at(redis_url)
+    taken = [node._free.pop() for _ in range(AT_ONCE)]
+    exchange, limits = Link.exchange, []
+
+    def note_limit(link: Link, commands: Any, within: float) -> Any:
+        if link in taken:
+            limits.append(within)
+        return exchange(link, commands, within)
+
+    monkeypatch.setattr(Link, "exchange", note_limit)
+    thread = threading.Thread(target=node.exchange, args=([PING], 2.0))
+    thread.start()
+    wait_until(lambda: node._line, what="it waits for a connection")
+    time.sleep(0.1)
+    node._free.extend(taken)
+    thread.join(10)
+    assert limits
+    assert limits[0] <= 1.9
+    node.close()

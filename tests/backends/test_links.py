@@ -181,23 +181,6 @@ class TestTimeLimits:
         node._free.extend(taken)
         assert echo(node, "again") == "again"
 
-    def test_the_wait_for_a_connection_is_a_part_of_it(
-        self, node: Node, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        taken = [node._free.pop() for _ in range(AT_ONCE)]
-        limits = []
-        monkeypatch.setattr(
-            links.Link, "exchange", lambda _, commands, within: limits.append(within) or [b"PONG"]
-        )
-        thread = threading.Thread(target=node.exchange, args=([PING], 2.0))
-        thread.start()
-        wait_until(lambda: node._line, what="it waits for a connection")
-        time.sleep(0.1)
-        node._free.extend(taken)
-        thread.join(10)
-        assert limits
-        assert limits[0] <= 1.9
-
 
 class TestErrors:
     def test_what_was_cut_while_idle_is_sent_once(self, proxy: Proxy) -> None:
