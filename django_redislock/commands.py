@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from .classes import check_attributes, check_reached
-from .conf import Duration, seconds
+from .conf import Duration, wait_seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock
 from .names import UnusableName, dotted_path, name_templates
@@ -139,7 +139,7 @@ class LockedCommand(BaseCommand):
 def wait_option(text: str) -> float:
     """Read a wait from the command line: seconds, or ``inf`` for ever."""
     try:
-        return seconds(float(text), "a wait", endless=True)
+        return wait_seconds(float(text), "a wait")
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a number of seconds, 0 or more"
