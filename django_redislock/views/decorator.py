@@ -16,7 +16,7 @@ from ..classes import check_attributes, check_reached
 from ..conf import DEFAULT_LOCK_ALIAS, Duration
 from ..names import NameSource, dotted_path
 from ..options import CallOptions, check_options, documented
-from ..transactions import take_over_atomic_requests
+from .atomic_requests import take_over_atomic_requests
 from .viewlock import ViewLock, refuse_class
 
 if TYPE_CHECKING:
