@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .rows.fencing import FenceField
     from .rows.lockable import LockableManager, LockableMixin, LockableQuerySet
     from .rows.methods import locked_method
-    from .views.decorator import LockedViewMixin, locked_view
+    from .views.decorator import locked_view
+    from .views.mixin import LockedViewMixin
 
 __all__ = [
     "FenceField",
@@ -45,7 +46,7 @@ _LATER = {
     "LockableMixin": "rows.lockable",
     "LockableQuerySet": "rows.lockable",
     "LockedCommand": "commands",
-    "LockedViewMixin": "views.decorator",
+    "LockedViewMixin": "views.mixin",
     "locked_method": "rows.methods",
     "locked_view": "views.decorator",
 }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
-from types import CodeType
+from inspect import getattr_static
+from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .names import dotted_path
+from .names import dotted_path, name_templates
 from .options import OPTIONS, check_options
 from .spelling import distance
 
-__all__ = ["check_attributes", "check_reached", "unknown_attributes"]
+__all__ = ["check_attributes", "check_reached", "is_known_later", "unknown_attributes"]
 
 # Attributes that look like ours and are not, by class: for the system check, which comes later.
 unknown_attributes: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
@@ -23,9 +24,11 @@ PREFIXES = ("lock", "get_lock", "busy_", "lost_")
 def check_attributes(owner: type, mixin: type) -> None:
     """Raise ``TypeError`` for an attribute that is an option of ``mixin``, but for a letter or two.
 
-    Other ones that begin with ``lock_`` are noted: they may be the project's own.
+    Other ones that begin with ``lock_`` are noted: they may be the project's own. Raises
+    ``TypeError`` or ``ValueError`` for a name and for options that make no sense, too.
     """
     known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
+    options = {f"lock_{option}" for option in OPTIONS} - known
     unknown = []
     for name in _own_attributes(owner, mixin):
         if name in known or not name.startswith(PREFIXES):
@@ -35,19 +38,43 @@ def check_attributes(owner: type, mixin: type) -> None:
                 f"{dotted_path(owner)} has the attribute {name!r}, which nobody reads. Did you "
                 f"mean {meant!r}?"
             )
-        option = name.removeprefix("lock_")
-        if name.startswith("lock_") and option in OPTIONS and "lock_options" in known:
+        if meant := _meant(name, options):
             raise TypeError(
                 f"{dotted_path(owner)} has the attribute {name!r}, which nobody reads: write "
-                f"lock_options = {{{option!r}: ...}}."
+                f"lock_options = {{{meant.removeprefix('lock_')!r}: ...}}."
             )
         if name.startswith("lock_"):
             unknown.append(name)
     if unknown:
         unknown_attributes[owner] = unknown
-    options = getattr(owner, "lock_options", None)
-    if isinstance(options, Mapping):
-        check_options(options)
+    _check_values(owner, known)
+
+
+def _check_values(owner: Any, known: Collection[str]) -> None:
+    """Raise for a name and for options that make no sense, as far as the class has them."""
+    values = {
+        name: getattr(owner, name)
+        for name in known
+        if not is_known_later(getattr_static(owner, name))
+    }
+    if (lock_name := values.get("lock_name")) and not callable(lock_name):
+        name_templates(lock_name)
+    options = values.get("lock_options", {})
+    if not isinstance(options, Mapping):
+        raise TypeError(f"lock_options is a dictionary of options, not {options!r}.")
+    for option in options:
+        if f"lock_{option}" in known:
+            raise TypeError(f"Write the {option} in lock_{option}, not in lock_options.")
+    check_options(options)
+    for option in OPTIONS:
+        if f"lock_{option}" in values:
+            check_options({option: values[f"lock_{option}"]})
+
+
+def is_known_later(attribute: object) -> bool:
+    """Whether only instances have its value: a property's, say, but not that of a method."""
+    is_method = isinstance(attribute, (FunctionType, classmethod, staticmethod))
+    return hasattr(type(attribute), "__get__") and not is_method
 
 
 def check_reached(owner: type, mixin: type, method: str) -> None:

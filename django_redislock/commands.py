@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from .classes import check_attributes, check_reached
-from .conf import Duration, seconds
+from .conf import Duration, wait_seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock
-from .names import UnusableName, dotted_path, name_templates
+from .names import UnusableName, name_templates
 
 __all__ = ["BUSY", "LOST", "UNAVAILABLE", "LockedCommand", "wait_option"]
 
@@ -111,13 +110,10 @@ class LockedCommand(BaseCommand):
         return [names] if isinstance(names, str) else list(names)
 
     def _enter(self, stack: ExitStack, names: list[str], wait: Duration) -> Lock | MultiLock:
-        if "wait" in self.lock_options:
-            raise ImproperlyConfigured(
-                f"{dotted_path(type(self))}: write the wait in lock_wait, not in lock_options."
-            )
-        options: dict[str, Any] = {"what": f"manage.py {self._command_name()}"}
-        options |= {**self.lock_options, "wait": wait}
-        handle: Lock | MultiLock = lock(names[0] if len(names) == 1 else names, **options)
+        what = f"manage.py {self._command_name()}"
+        handle: Lock | MultiLock = lock(
+            names[0] if len(names) == 1 else names, what=what, wait=wait, **self.lock_options
+        )
         stack.enter_context(handle)
         return handle
 
@@ -139,7 +135,7 @@ class LockedCommand(BaseCommand):
 def wait_option(text: str) -> float:
     """Read a wait from the command line: seconds, or ``inf`` for ever."""
     try:
-        return seconds(float(text), "a wait", endless=True)
+        return wait_seconds(float(text), "a wait")
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a number of seconds, 0 or more"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -14,7 +14,19 @@ from django.conf import settings
 from .exceptions import InvalidLockBackend
 from .spelling import suggestion
 
-__all__ = ["DEFAULT_LOCK_ALIAS", "Duration", "LockConfig", "flag", "read_settings", "seconds"]
+__all__ = [
+    "DEFAULT_LOCK_ALIAS",
+    "SHORTEST_LEASE",
+    "Duration",
+    "LockConfig",
+    "flag",
+    "lease_seconds",
+    "max_hold_seconds",
+    "read_settings",
+    "seconds",
+    "text",
+    "wait_seconds",
+]
 
 DEFAULT_LOCK_ALIAS = "default"
 DEFAULT_BACKEND = "django_redislock.backends.redis.RedisLockBackend"
@@ -52,10 +64,35 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
     return float(number)
 
 
+lease_seconds = partial(seconds, least=SHORTEST_LEASE)
+wait_seconds = partial(seconds, endless=True)
+
+
+def max_hold_seconds(value: Duration, what: str) -> float | None:
+    """The same as ``lease_seconds``, or None for ``float("inf")``: no end.
+
+    0 is refused, which other libraries read as "no limit".
+    """
+    try:
+        longest = seconds(value, what, least=SHORTEST_LEASE, endless=True)
+    except ValueError as error:
+        raise ValueError(
+            f'{error} Write float("inf") for no end, renew=False for no renewal.'
+        ) from None
+    return None if math.isinf(longest) else longest
+
+
 def flag(value: Any, what: str) -> bool:
-    """Return ``value`` if it is True or False, else raise ``ValueError``, which names ``what``."""
+    """Return ``value`` if it is True or False, else raise ``TypeError``, which names ``what``."""
     if not isinstance(value, bool):
-        raise ValueError(f"{what} must be True or False, not {value!r}.")
+        raise TypeError(f"{what} must be True or False, not {value!r}.")
+    return value
+
+
+def text(value: Any, what: str) -> str:
+    """Return ``value`` if it is a string, else raise ``TypeError``, which names ``what``."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {value!r}; write str(...) around it.")
     return value
 
 
@@ -151,31 +188,26 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
     for key, value in entry.items():
         try:
             fields[key.lower()] = _READERS[key](value, f"{where}[{key!r}]")
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise InvalidLockBackend(str(error)) from None
     return LockConfig(alias=alias, **fields)
 
 
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str) or not value:
+def _filled_text(value: Any, what: str) -> str:
+    if not text(value, what):
         raise ValueError(f"{what} must be a string that is not empty, not {value!r}.")
-    return value
+    return str(value)
 
 
 def _prefix(value: Any, what: str) -> str:
     # Braces would move the hash tag, and with it the keys of one name into several Cluster slots.
-    if "{" in _text(value, what) or "}" in value:
+    if "{" in _filled_text(value, what) or "}" in value:
         raise ValueError(f"{what} must not contain braces, not {value!r}.")
     return str(value)
 
 
 def _max_hold(value: Any, what: str) -> float | None:
-    if value is None:
-        return None
-    try:
-        return seconds(value, what, least=SHORTEST_LEASE)
-    except ValueError as error:
-        raise ValueError(f"{error} Write a number of seconds, or None: no end.") from None
+    return None if value is None else max_hold_seconds(value, what)
 
 
 def _warn_of_misuse(value: Any, what: str) -> bool | None:
@@ -188,16 +220,16 @@ def _options(value: Any, what: str) -> Mapping[str, Any]:
     return dict(value)
 
 
-_READERS = {
-    "BACKEND": _text,
-    "CACHE": _text,
-    "LOCATION": _text,
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "BACKEND": _filled_text,
+    "CACHE": _filled_text,
+    "LOCATION": _filled_text,
     "KEY_PREFIX": _prefix,
-    "LEASE": lambda value, what: seconds(value, what, least=SHORTEST_LEASE),
-    "WAIT": lambda value, what: seconds(value, what, endless=True),
+    "LEASE": lease_seconds,
+    "WAIT": wait_seconds,
     "RENEW": flag,
     "MAX_HOLD": _max_hold,
-    "PATIENCE": lambda value, what: seconds(value, what, endless=True),
+    "PATIENCE": wait_seconds,
     "WARN_OF_MISUSE": _warn_of_misuse,
     "OPTIONS": _options,
 }

@@ -5,6 +5,7 @@ They come from a copy of the figures in this process: nothing here asks the serv
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import suppress
 from functools import partial
@@ -16,8 +17,9 @@ from .process import NoThread
 
 if TYPE_CHECKING:
     from .backends.base import BaseLockBackend, Busy
+    from .exceptions import LockNotAcquired
 
-__all__ = ["estimated_wait", "retry_in", "spread"]
+__all__ = ["estimated_wait", "retry_after", "retry_in"]
 
 # Refused clients are sent away for up to this share longer, so that they do not return together.
 SPREAD = 0.2
@@ -58,11 +60,16 @@ def retry_in(busy: Busy, estimate: float | None) -> float:
     counts up to an hour.
     """
     if estimate is None:
-        return spread(min(max(busy.retry_in, busy.held_for), LONGEST_GUESS))
-    return spread(min(estimate, LONGEST_ESTIMATE))
+        return _spread(min(max(busy.retry_in, busy.held_for), LONGEST_GUESS))
+    return _spread(min(estimate, LONGEST_ESTIMATE))
 
 
-def spread(seconds: float) -> float:
+def retry_after(error: LockNotAcquired) -> int:
+    """Its ``retry_after`` for those who count in whole seconds, such as HTTP; 1 at the least."""
+    return max(math.ceil(error.retry_after or 0.0), 1)
+
+
+def _spread(seconds: float) -> float:
     """The same length of time, or up to a fifth more."""
     return seconds * random.uniform(1, 1 + SPREAD)  # noqa: S311 - it protects nothing
 

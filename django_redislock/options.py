@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
 
 from .backends.base import SHARED
-from .conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+from .conf import (
+    DEFAULT_LOCK_ALIAS,
+    Duration,
+    flag,
+    lease_seconds,
+    max_hold_seconds,
+    seconds,
+    text,
+    wait_seconds,
+)
 from .signatures import check_takes, takes_one_argument
 from .spelling import suggestion
 
@@ -202,24 +210,6 @@ def _check_together(options: Mapping[str, Any]) -> None:
         raise ValueError("min_hold and reentrant exclude each other: the hold may be another's.")
 
 
-def _flag(value: Any, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{what} must be True or False, not {value!r}.")
-    return value
-
-
-def _flag_or_none(value: Any, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{what} must be True, False or None, not {value!r}.")
-    return value
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {value!r}; write str(...) around it.")
-    return value
-
-
 def _callback(value: Any, what: str) -> Callable[[Any], object]:
     if not callable(value):
         raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
@@ -235,11 +225,6 @@ def _limit(value: Any, what: str) -> int:
     return value
 
 
-def _max_hold(value: Any, what: str) -> float | None:
-    longest = seconds(value, what, endless=True)
-    return None if math.isinf(longest) else longest
-
-
 def _token(value: Any, what: str) -> str:
     # The scripts find it in their records up to the first blank, and count its bytes.
     if not (isinstance(value, str) and _VISIBLE.fullmatch(value)):
@@ -248,21 +233,17 @@ def _token(value: Any, what: str) -> str:
 
 
 OPTIONS = {
-    "using": _Option(DEFAULT_LOCK_ALIAS, _text, "the alias in ``LOCKS``."),
-    "lease": _Option(
-        None,
-        partial(seconds, least=SHORTEST_LEASE),
-        "seconds that an unrenewed hold lives.",
-    ),
+    "using": _Option(DEFAULT_LOCK_ALIAS, text, "the alias in ``LOCKS``."),
+    "lease": _Option(None, lease_seconds, "seconds that an unrenewed hold lives."),
     "wait": _Option(
         None,
-        partial(seconds, endless=True),
+        wait_seconds,
         "seconds that an attempt may queue; 0 does not wait, ``float('inf')`` waits for ever.",
     ),
-    "renew": _Option(None, _flag_or_none, "whether the lease is extended while the process lives."),
+    "renew": _Option(None, flag, "whether the lease is extended while the process lives."),
     "max_hold": _Option(
         None,
-        _max_hold,
+        max_hold_seconds,
         "seconds after which a hold is not renewed any more; ``float('inf')``: no end.",
     ),
     "min_hold": _Option(
@@ -273,15 +254,15 @@ OPTIONS = {
     ),
     "limit": _Option(1, _limit, "how many may hold the name at once."),
     "shared": _Option(
-        False, _flag, "a read lock: many may share it, one without ``shared`` excludes them all."
+        False, flag, "a read lock: many may share it, one without ``shared`` excludes them all."
     ),
     "reentrant": _Option(
-        False, _flag, "joins the hold that the same thread or task took last, if it has any."
+        False, flag, "joins the hold that the same thread or task took last, if it has any."
     ),
-    "label": _Option("", _text, "free text shown with the holder, such as a user or a job."),
+    "label": _Option("", text, "free text shown with the holder, such as a user or a job."),
     "on_lost": _Option(
         None, _callback, "called with the handle, in a thread, when the hold is lost."
     ),
-    "what": _Option(None, _text, "what the holder does; by default the calling function."),
+    "what": _Option(None, text, "what the holder does; by default the calling function."),
     "token": _Option(None, _token, "act on the hold of another handle, by its token."),
 }

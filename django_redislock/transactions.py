@@ -8,28 +8,18 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import _get_running_loop
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from django.db import connections, transaction
+from django.db import connections
 
 from .twins import perform
 
 if TYPE_CHECKING:
     from .local.hold import LocalHold
 
-__all__ = [
-    "ManualTransaction",
-    "TakenOver",
-    "Tie",
-    "atomic_requests",
-    "cut_ties",
-    "refuse_atomic_requests",
-    "take_over_atomic_requests",
-    "tie_to_transactions",
-]
+__all__ = ["ManualTransaction", "Tie", "cut_ties", "tie_to_transactions"]
 
 
 # What ends a transaction's need: a coroutine function of a call, a handle, a hold and the need.
@@ -152,56 +142,3 @@ class ManualTransaction:
 
 def _is_test(connection: Any) -> bool:
     return any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
-
-
-class TakenOver(set[str]):
-    """Tells Django not to open a transaction around a view, for any database.
-
-    Its members are the databases for which the user asked for that; for the others of
-    ``ATOMIC_REQUESTS`` the view opens the transaction itself, inside the lock.
-    """
-
-    def __contains__(self, alias: object) -> bool:
-        return True
-
-    def asked_for(self, alias: str) -> bool:
-        return super().__contains__(alias)
-
-
-def take_over_atomic_requests(wrapper: Any) -> None:
-    """Let ``wrapper``, a view that takes a lock, open the transactions of ``ATOMIC_REQUESTS``."""
-    wrapper._non_atomic_requests = TakenOver(getattr(wrapper, "_non_atomic_requests", ()))
-
-
-def atomic_requests(request: Any) -> AbstractContextManager[None]:
-    """The transactions that Django would have opened around the view of this request."""
-    aliases = _taken_over_for(request)
-    return _atomic(aliases) if aliases else nullcontext()
-
-
-@contextmanager
-def _atomic(aliases: Sequence[str]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for alias in aliases:
-            stack.enter_context(transaction.atomic(using=alias))
-        yield
-
-
-def refuse_atomic_requests(request: Any) -> None:
-    """Raise the error with which Django would have refused this coroutine view."""
-    if _taken_over_for(request):
-        raise RuntimeError("You cannot use ATOMIC_REQUESTS with async views.")
-
-
-def _taken_over_for(request: Any) -> list[str]:
-    # None where Django itself has opened them or would not: outside of a request that it
-    # dispatched, or where a decorator hides from it that they were taken over.
-    match = getattr(request, "resolver_match", None)
-    taken_over = getattr(match and match.func, "_non_atomic_requests", None)
-    if not isinstance(taken_over, TakenOver):
-        return []
-    return [
-        alias
-        for alias, database in connections.settings.items()
-        if database["ATOMIC_REQUESTS"] and not taken_over.asked_for(alias)
-    ]

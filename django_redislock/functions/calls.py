@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import (
     AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
     Awaitable,
     Callable,
     Generator,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -46,10 +49,24 @@ class WhenBusy:
         """Raise ``TypeError`` if ``on_busy`` cannot be called after a call with this signature."""
         check_takes(self._on_busy, call, "on_busy", "error")
 
+    def check_default(self, what: str, *, is_async: bool) -> None:
+        """Raise ``TypeError`` if the generator ``what`` cannot yield the items of the default.
+
+        An iterator has none left after the first call.
+        """
+        kinds = (Iterable, AsyncIterable) if is_async else Iterable
+        can_repeat = not isinstance(self._default, (Iterator, AsyncIterator))
+        if self._default is None or (isinstance(self._default, kinds) and can_repeat):
+            return
+        raise TypeError(
+            f"{what} is {'an async' if is_async else 'a'} generator: a skipped call yields the "
+            f"items of default. Write a list, not {self._default!r}."
+        )
+
     @property
     def is_async(self) -> bool:
-        """Whether its answer is an awaitable."""
-        return iscoroutinefunction(self._on_busy)
+        """Whether its answer can only be had in a coroutine."""
+        return iscoroutinefunction(self._on_busy) or inspect.isasyncgenfunction(self._on_busy)
 
     def answer(self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What the call returns instead of running the function."""
@@ -86,6 +103,7 @@ class LockedCalls:
     def wrapper(self) -> Callable[..., Any]:
         """What takes the function's place: of the same kind, which is decided here, once."""
         if inspect.isasyncgenfunction(self.function):
+            self.when_busy.check_default(self.what, is_async=True)
             return _around_async_generator(self, self.function)
         if iscoroutinefunction(self.function):
             return _around_coroutine(self, self.function)
@@ -94,6 +112,7 @@ class LockedCalls:
                 f"{self.what} is not a coroutine function: its name and on_busy cannot be either."
             )
         if inspect.isgeneratorfunction(self.function):
+            self.when_busy.check_default(self.what, is_async=False)
             return _around_generator(self, self.function)
         return _around_function(self, self.function)
 
@@ -165,9 +184,7 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
             try:
                 await stack.enter_async_context(handle)
             except LockNotAcquired as error:
-                generator = use.when_busy.answer(error, args, kwargs)
-                if generator is None:
-                    return
+                generator = _as_generator(use.when_busy.answer(error, args, kwargs))
             else:
                 generator = function(*args, **kwargs)
             await stack.enter_async_context(aclosing(generator))
@@ -188,6 +205,22 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
                     step = generator.asend(sent)
 
     return locked_generator
+
+
+def _as_generator(answer: Any) -> AsyncGenerator[Any, Any]:
+    return answer if isinstance(answer, AsyncGenerator) else _items(answer)
+
+
+async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
+    """The items of an iterable of either kind, or of what a coroutine returns; none of None."""
+    if isinstance(answer, Awaitable):
+        answer = await answer
+    if isinstance(answer, AsyncIterable):
+        async for item in answer:
+            yield item
+    else:
+        for item in answer or ():
+            yield item
 
 
 def refuse_coroutine(result: Any, what: str) -> Any:

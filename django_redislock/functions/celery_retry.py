@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import sys
 
+from ..estimates import retry_after
 from ..exceptions import LockNotAcquired
 
 __all__ = ["retry_task"]
@@ -20,4 +20,4 @@ def retry_task(error: LockNotAcquired) -> None:
     module = sys.modules.get("celery")
     task = module and module.current_task
     if task and not task.request.called_directly:
-        task.retry(exc=error, countdown=max(math.ceil(error.retry_after or 0), 1))
+        task.retry(exc=error, countdown=retry_after(error))

@@ -39,7 +39,7 @@ def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Loc
     if others:
         raise TypeError("lock() takes options by name alone: write lease=5 or wait=5, say.")
     backend = lock_backends[options.pop("using", DEFAULT_LOCK_ALIAS)]
-    what = None if "what" in options else caller(1)
+    what = caller(1) if options.get("what") is None else None
     terms = Terms.of(backend.config, options, what)
     if isinstance(name, str):
         return Lock(check_name(name), backend, terms)

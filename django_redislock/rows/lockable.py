@@ -101,7 +101,7 @@ class LockableMixin(FencedModel):
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
         """
         check_saved(self)
-        options.setdefault("what", caller(1))
+        _show_caller(options)
         return LockedRow(lock_of(self, self.get_lock_name(), options), self, refresh)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class LockableQuerySet(FencedQuerySet[M]):
         Entering raises as ``LockableMixin.locked()`` does; ``DoesNotExist`` only for rows that were
         given. A row that no longer matches the queryset when it is held is left out.
         """
-        options.setdefault("what", caller(1))
+        _show_caller(options)
         if isinstance(rows, (str, bytes)) or not isinstance(rows, (Iterable, type(None))):
             raise TypeError(
                 f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
@@ -164,7 +164,7 @@ class LockableManager(Manager):
         **options: Unpack[RowOptions],
     ) -> LockedRows[Any]:
         """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
-        options.setdefault("what", caller(1))
+        _show_caller(options)
         return self.get_queryset().locked(rows, refresh=refresh, **options)
 
     def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[Any]:
@@ -257,6 +257,12 @@ def _check_fields(model: type[LockableMixin], lock_name: str) -> None:
             f"{dotted_path(model)} has the lock_name {lock_name!r}, which mentions {{{field}}}: "
             f"write {{self.{field}}}."
         )
+
+
+def _show_caller(options: RowOptions) -> None:
+    """Let the holder be the code that has called ``locked()``, unless ``what`` says otherwise."""
+    if options.get("what") is None:
+        options["what"] = caller(2)
 
 
 def lock_of(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from ..backends.base import SHARED, Busy, Claim, Hold, Holder
-from ..conf import DEFAULT_LOCK_ALIAS, SHORTEST_LEASE, Duration, seconds
+from ..conf import DEFAULT_LOCK_ALIAS, Duration, lease_seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
 from ..local.registry import registry
@@ -89,7 +89,7 @@ def held_elsewhere(
     are those of ``lock()``.
     """
     holder = Holder(host="another-host", pid=1, thread="MainThread", what=what, label=label)
-    length = seconds(lease, "lease", least=SHORTEST_LEASE)
+    length = lease_seconds(lease, "lease")
     claim = Claim(
         check_name(name), secrets.token_hex(16), SHARED if shared else limit, length, holder.pack()
     )

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
-from django.utils.decorators import classonlymethod
 from django.views.generic import View
 
-from ..classes import check_attributes, check_reached
-from ..conf import DEFAULT_LOCK_ALIAS, Duration
-from ..names import NameSource, dotted_path
+from ..names import NameSource
 from ..options import CallOptions, check_options, documented
-from ..transactions import take_over_atomic_requests
 from .viewlock import ViewLock, refuse_class
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    _View = View
-else:
-    _View = object
-
-__all__ = ["LockedViewMixin", "locked_view"]
+__all__ = ["locked_view"]
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -93,86 +81,3 @@ def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:
         )
     # Django answers HEAD by what answers GET.
     return upper | {"HEAD"} if "GET" in upper else upper
-
-
-class LockedViewMixin(_View):
-    """A class view that one request at a time may run; the attributes are ``locked_view``'s.
-
-    ``lock_name`` is a template, or a method that gets the same arguments as ``dispatch``. Goes
-    before ``View`` and after what decides who may come in, such as ``LoginRequiredMixin``.
-    """
-
-    lock_name: NameSource = ""
-    lock_wait: Duration | None = 0
-    lock_status: int = 423
-    lock_methods: Collection[str] | None = None
-    lock_on_busy: Callable[..., Any] | None = None
-    lock_on_unavailable: Literal["refuse", "proceed"] = "refuse"
-    lock_using: str = DEFAULT_LOCK_ALIAS
-    lock_lease: Duration | None = None
-    lock_renew: bool | None = None
-    lock_max_hold: Duration | None = None
-    lock_min_hold: Duration = 0
-    lock_limit: int = 1
-    lock_shared: bool = False
-    lock_reentrant: bool = False
-    lock_label: str | Callable[..., str] = ""
-    lock_on_lost: Callable[[Any], object] | None = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        check_attributes(cls, LockedViewMixin)
-        check_reached(cls, LockedViewMixin, "dispatch")
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        decorate = locked_view(
-            self.lock_name,
-            wait=self.lock_wait,
-            status=self.lock_status,
-            methods=self.lock_methods,
-            on_busy=self.lock_on_busy,
-            on_unavailable=self.lock_on_unavailable,
-            using=self.lock_using,
-            lease=self.lock_lease,
-            renew=self.lock_renew,
-            max_hold=self.lock_max_hold,
-            min_hold=self.lock_min_hold,
-            limit=self.lock_limit,
-            shared=self.lock_shared,
-            reentrant=self.lock_reentrant,
-            label=self.lock_label,
-            on_lost=self.lock_on_lost,
-        )
-        return decorate(super().dispatch)(request, *args, **kwargs)
-
-    @classonlymethod
-    def as_view(cls, *args: Any, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
-        if not initkwargs.get("lock_name", cls.lock_name):
-            raise ImproperlyConfigured(f"{dotted_path(cls)} needs the attribute lock_name.")
-        if not issubclass(cls, View):
-            raise TypeError(
-                f"LockedViewMixin goes before a view: class {cls.__name__}(LockedViewMixin, View)."
-            )
-        view = super().as_view(*args, **initkwargs)
-        # Not on dispatch(): what one view is marked with there would be true of all.
-        if all(_leaves_the_database_alone(one) for one in _before_the_lock(cls)):
-            take_over_atomic_requests(view)
-        return view
-
-
-def _before_the_lock(view_class: type[View]) -> Iterator[Callable[..., Any]]:
-    """The ``dispatch`` methods that run before the one which takes the lock."""
-    for one in view_class.__mro__:
-        if one is LockedViewMixin:
-            return
-        if "dispatch" in vars(one):
-            # What method_decorator() has put there calls the method that it names.
-            yield inspect.unwrap(vars(one)["dispatch"])
-
-
-def _leaves_the_database_alone(dispatch: Callable[..., Any]) -> bool:
-    """Whether it may run before the transaction begins: it is the lock's, or Django's own door."""
-    return (
-        dispatch is LockedViewMixin.dispatch
-        or getattr(dispatch, "__module__", None) == "django.contrib.auth.mixins"
-    )

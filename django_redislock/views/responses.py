@@ -13,10 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
+from ..estimates import retry_after
 from ..exceptions import LockNotAcquired, LockUnavailable
 from .page import try_later_page
 
-__all__ = ["busy_response", "retry_after", "unavailable_response"]
+__all__ = ["busy_response", "unavailable_response"]
 
 # A server that is down is asked for again no sooner than this (seconds).
 UNAVAILABLE_RETRY_AFTER = 5
@@ -48,11 +49,6 @@ def unavailable_response(request: HttpRequest, error: LockUnavailable) -> HttpRe
         detail,
         UNAVAILABLE_RETRY_AFTER,
     )
-
-
-def retry_after(error: LockNotAcquired) -> int:
-    """Whole seconds for the header ``Retry-After``."""
-    return max(math.ceil(error.retry_after or 0.0), 1)
 
 
 def _uses_rest_framework(request: object) -> bool:

@@ -20,7 +20,7 @@ from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
 from ..signatures import check_takes
-from ..transactions import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
+from .atomic_requests import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .naming import name_of_call
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed

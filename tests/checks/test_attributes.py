@@ -46,7 +46,6 @@ def make(kind: str, **attributes: Any) -> type:
         ("view", "lock_wiat", "lock_wait"),
         ("view", "lock_nmae", "lock_name"),
         ("view", "lock_on_bussy", "lock_on_busy"),
-        ("view", "lock_max_hodl", "lock_max_hold"),
         ("view", "lockname", "lock_name"),
         ("command", "lock_wiat", "lock_wait"),
         ("command", "lock_option", "lock_options"),
@@ -74,24 +73,58 @@ def test_it_is_found_in_what_the_class_inherits_from_elsewhere() -> None:
             pass
 
 
-@pytest.mark.parametrize("kind", ["command", "model"])
-@pytest.mark.parametrize("option", ["lease", "label", "shared"])
-def test_what_goes_into_lock_options_says_so(kind: str, option: str) -> None:
+@pytest.mark.parametrize("kind", BASES)
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("lock_lease", "lease"),
+        ("lock_label", "label"),
+        ("lock_shared", "shared"),
+        ("lock_max_hodl", "max_hold"),
+    ],
+)
+def test_what_goes_into_lock_options_says_so(kind: str, name: str, option: str) -> None:
     with pytest.raises(TypeError, match=rf"lock_options = \{{'{option}': \.\.\.\}}"):
-        make(kind, **{f"lock_{option}": 1})
+        make(kind, **{name: 1})
     if kind == "model":
         with pytest.raises(TypeError, match=r"lock_options = \{'wait': \.\.\.\}"):
             make(kind, lock_wait=1)
 
 
-@pytest.mark.parametrize("kind", ["command", "model"])
+@pytest.mark.parametrize("kind", BASES)
 def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
+    with pytest.raises(
+        TypeError, match=r"lock_options is a dictionary of options, not \['lease'\]"
+    ):
+        make(kind, lock_options=["lease"])
     with pytest.raises(TypeError, match=r"'timeout'.*lease="):
         make(kind, lock_options={"timeout": 5})
     with pytest.raises(ValueError, match="lease must be"):
         make(kind, lock_options={"lease": -1})
     made: Any = make(kind, lock_options=property(lambda self: {"lease": 5}))
     assert made
+
+
+@pytest.mark.parametrize("kind", ["view", "command"])
+def test_so_is_the_wait_which_has_an_attribute_of_its_own(kind: str) -> None:
+    with pytest.raises(ValueError, match="wait must be 0 or more seconds, not -1"):
+        make(kind, lock_wait=-1)
+    with pytest.raises(TypeError, match="Write the wait in lock_wait, not in lock_options"):
+        make(kind, lock_options={"wait": 5})
+    assert make(kind, lock_wait=property(lambda self: 5))
+
+
+def test_an_option_of_a_view_that_has_an_attribute_of_its_own_says_so() -> None:
+    with pytest.raises(TypeError, match="Write the status in lock_status, not in lock_options"):
+        make("view", lock_options={"status": 409})
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_so_is_the_name(kind: str) -> None:
+    with pytest.raises(TypeError, match="The name of a lock is a template, a list of templates"):
+        make(kind, lock_name=7)
+    with pytest.raises(ValueError, match="would be one lock for all calls: '%s' is no field"):
+        make(kind, lock_name="sale:%s")
 
 
 def test_the_name_of_a_rows_lock_begins_with_self() -> None:
@@ -151,7 +184,7 @@ def test_a_dispatch_of_ones_own_may_come_first() -> None:
 
     class Sale(Logged, LockedViewMixin, View):
         lock_name = "sale"
-        lock_using = "memory"
+        lock_options = {"using": "memory"}
 
         def get(self, request: Any) -> HttpResponse:
             return HttpResponse(request.lock.name)

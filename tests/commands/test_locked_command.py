@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser, LabelCommand
 
@@ -85,22 +84,12 @@ def test_an_option_that_is_missing_cannot_be_in_a_name() -> None:
         run(feed=None)
 
 
-def test_a_lock_that_is_wrongly_described_says_what_to_write() -> None:
+def test_a_lock_that_is_named_after_no_option_says_which_there_are() -> None:
     class Typo(Import):
         lock_name = "import:{fed}"
 
-    class Number(Import):
-        lock_name = 7
-
-    class Waits(Import):
-        lock_options = {"wait": 5}
-
     with pytest.raises(CommandError, match=r"\{fed\} is not there, but .*feed, .*verbosity"):
         run(Typo())
-    with pytest.raises(TypeError, match="The name of a lock is a template, a list of templates"):
-        run(Number())
-    with pytest.raises(ImproperlyConfigured, match="Waits: write the wait in lock_wait, not in"):
-        run(Waits())
 
 
 def test_busy_is_an_error_that_names_the_holder() -> None:

@@ -122,15 +122,73 @@ async def test_what_is_sent_to_an_async_generator_and_thrown_passes_through() ->
     assert holds("rows:a", "memory") == 0
 
 
+async def items(generator: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in generator]
+
+
+class Rows:
+    """An async iterable that is no generator."""
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        for number in (7, 8):
+            yield number
+
+
 async def test_a_busy_async_generator_raises_is_skipped_or_replaced(alias: str) -> None:
     async def instead(error: LockNotAcquired, table: str) -> AsyncIterator[str]:
         yield error.name
-
-    async def items(generator: AsyncIterator[Any]) -> list[Any]:
-        return [item async for item in generator]
 
     async with lock("rows:a", using=alias):
         with pytest.raises(LockNotAcquired):
             await items(acounting(alias)("a"))
         assert await items(acounting(alias, on_busy="skip")("a")) == []
         assert await items(acounting(alias, on_busy=instead)("a")) == ["rows:a"]
+
+
+@pytest.mark.parametrize("default", [[7, 8], (7, 8), {7: 1, 8: 2}, Rows()], ids=type)
+async def test_a_skipped_async_generator_has_the_items_of_any_default(default: Any) -> None:
+    rows = acounting("memory", on_busy="skip", default=default)
+    async with lock("rows:a", using="memory"):
+        assert await items(rows("a")) == [7, 8]
+        assert await items(rows("a")) == [7, 8]
+        generator = rows("a")
+        assert await anext(generator) == 7
+        assert await generator.asend("nobody hears") == 8
+        await generator.aclose()
+
+
+async def test_what_replaces_a_busy_async_generator_may_be_of_any_kind() -> None:
+    async def fetched(error: LockNotAcquired, table: str) -> list[str]:
+        return [table]
+
+    async def nothing(error: LockNotAcquired, table: str) -> None: ...
+
+    async with lock("rows:a", using="memory"):
+        for on_busy, expected in (
+            (lambda error, table: [table], ["a"]),
+            (lambda error, table: Rows(), [7, 8]),
+            (lambda error, table: None, []),
+            (fetched, ["a"]),
+            (nothing, []),
+        ):
+            assert await items(acounting("memory", on_busy=on_busy)("a")) == expected
+
+
+@pytest.mark.parametrize("default", [7, object(), iter([7]), Rows()], ids=type)
+def test_a_default_that_a_generator_cannot_yield_from_each_time_is_refused(default: Any) -> None:
+    with pytest.raises(TypeError, match=r"counting.*rows is a generator.*default.* a list, not"):
+        counting("memory", on_busy="skip", default=default)
+
+
+@pytest.mark.parametrize("default", [7, object(), iter([7]), aiter(Rows())], ids=type)
+def test_and_so_it_is_for_an_async_generator(default: Any) -> None:
+    with pytest.raises(TypeError, match=r"counting.*rows is an async generator.* a list, not"):
+        acounting("memory", on_busy="skip", default=default)
+
+
+def test_only_an_async_function_is_replaced_by_an_async_generator() -> None:
+    async def instead(error: LockNotAcquired, table: str) -> AsyncIterator[str]:
+        yield table
+
+    with pytest.raises(TypeError, match="rows is not a coroutine function"):
+        counting("memory", on_busy=instead)

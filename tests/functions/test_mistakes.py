@@ -128,11 +128,10 @@ def test_fields_of_other_kinds_would_be_one_lock_for_all(
 
 
 def test_a_command_is_named_by_fields_too() -> None:
-    class Import(LockedCommand):
-        lock_name = "import:%s"
-
     with pytest.raises(ValueError, match="one lock for all calls"):
-        Import().get_lock_name({})
+
+        class Import(LockedCommand):
+            lock_name = "import:%s"
 
 
 @pytest.mark.parametrize(

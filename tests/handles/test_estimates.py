@@ -11,7 +11,7 @@ import pytest
 from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy
 from django_redislock.clock import monotonic
-from django_redislock.estimates import estimated_wait, retry_in, spread
+from django_redislock.estimates import estimated_wait, retry_after, retry_in
 from django_redislock.figures import medians
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import MOST_FAMILIES, Tally
@@ -160,9 +160,18 @@ def test_a_refused_attempt_is_not_sent_away_for_a_long_lease(using: str) -> None
 
 
 def test_refused_attempts_do_not_come_back_together() -> None:
-    returns = [spread(10.0) for _ in range(200)]
+    returns = [retry_in(busy_for(1.0), 10.0) for _ in range(200)]
     assert 10 <= min(returns) < 10.5
     assert 11.5 < max(returns) <= 12
+
+
+@pytest.mark.parametrize(
+    ("seconds", "whole"), [(None, 1), (0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60)]
+)
+def test_those_who_count_in_whole_seconds_come_back_no_sooner(
+    seconds: float | None, whole: int
+) -> None:
+    assert retry_after(LockNotAcquired("It is busy.", retry_after=seconds)) == whole
 
 
 def test_nothing_is_asked_where_nothing_is_counted(settings: Any, using: str) -> None:

@@ -118,6 +118,13 @@ def test_the_holder_is_this_code_by_default(make: Any) -> None:
         assert other.holder == hold.holder
 
 
+def test_none_is_the_same_as_no_word_about_the_holder(make: Any) -> None:
+    with make(what=None) as held:
+        assert held.holder.what.startswith(f"{__name__}.")
+    with make(what="") as held:
+        assert held.holder.what == ""
+
+
 @pytest.mark.parametrize("wait", [0.05, 0.25, 1.0])
 def test_a_wait_is_exact(make: Any, wait: float) -> None:
     def measure(attempt: Any) -> Any:

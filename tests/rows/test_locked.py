@@ -200,8 +200,9 @@ def test_copies_are_not_held(account: Account) -> None:
         assert account.lock_held is not None
 
 
-def test_the_holder_is_who_called(account: Account) -> None:
-    with account.locked(label="audit") as held:
+@pytest.mark.parametrize("options", [{}, {"what": None}], ids=["default", "None"])
+def test_the_holder_is_who_called(account: Account, options: Any) -> None:
+    with account.locked(label="audit", **options) as held:
         (hold,), _ = held.backend.inspect(held.name)
     assert hold.holder.what.endswith("test_the_holder_is_who_called")
     assert hold.holder.label == "audit"

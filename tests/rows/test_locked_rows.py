@@ -173,7 +173,12 @@ def test_parent_and_child_are_held_once() -> None:
 
 def test_options_of_the_model_and_the_caller(accounts: Any) -> None:
     Card.objects.create(pk=1, number="7")
-    for block in (Card.objects.all().locked(label="me"), Card.objects.locked([1], label="me")):
+    for block in (
+        Card.objects.all().locked(label="me"),
+        Card.objects.all().locked(label="me", what=None),
+        Card.objects.locked([1], label="me"),
+        Card.objects.locked([1], label="me", what=None),
+    ):
         with block as (card,):
             assert card.lock_held.wait == 0
             (hold,), _ = card.lock_held.backend.inspect("card:7")

@@ -137,7 +137,7 @@ async def test_an_answer_is_not_sent_for_work_that_lost_its_lock() -> None:
 
 class ByMixin(LockedViewMixin, View):
     lock_name = "checkout:{request.user.pk}"
-    lock_using = "memory"
+    lock_options = {"using": "memory"}
 
     async def post(self, request: Any, **kwargs: Any) -> HttpResponse:
         await asyncio.sleep(0)

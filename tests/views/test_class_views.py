@@ -37,7 +37,7 @@ class Sale(View):
 
 class MixedIn(LockedViewMixin, Sale):
     lock_name = "event:{event_id}"
-    lock_using = "memory"
+    lock_options = {"using": "memory"}
 
 
 @method_decorator(locked_view("event:{event_id}", **OPTIONS), name="dispatch")
@@ -103,10 +103,7 @@ class Everything(LockedViewMixin, View):
     lock_wait = 0.01
     lock_status = 409
     lock_methods = ("POST",)
-    lock_using = "memory"
-    lock_lease = 33
-    lock_limit = 1
-    lock_label = "sale"
+    lock_options = {"using": "memory", "lease": 33, "limit": 1, "label": "sale"}
 
     def lock_name(self, request: HttpRequest, *args: Any, **kwargs: Any) -> str:
         return f"{request.method}:{self.kwargs['event_id']}"
@@ -130,6 +127,72 @@ def test_the_attributes_of_the_mixin_are_the_options() -> None:
     with lock("POST:4", using="memory"):
         assert view(request(), event_id=4).status_code == 409
         assert content(Polite.as_view()(request(), event_id=4)) == "{'event_id': 4} POST:4"
+
+
+def say_busy(request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
+    return HttpResponse(f"{error.name} is busy", status=202)
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"lock_status": 400}, "status must be one of 423, 409, 429, 503, not 400"),
+    ({"lock_wait": -1}, "wait must be 0 or more seconds, not -1"),
+    ({"lock_methods": "POST"}, r"methods must be a list such as \[.POST.\], not 'POST'"),
+    ({"lock_methods": ["PSOT"]}, "methods has PSOT, which Django's views do not know"),
+    ({"lock_on_busy": "skip"}, "on_busy must be a callable that gets the request and the error"),
+    ({"lock_on_unavailable": "go"}, "on_unavailable must be 'refuse' or 'proceed', not 'go'"),
+    ({"lock_options": {"lease": -1}}, "lease must be at least 0.02 seconds, not -1"),
+    ({"lock_options": {"leese": 5}}, "Did you mean 'lease'"),
+    ({"lock_name": "event:%s"}, "'event:%s' would be one lock for all calls"),
+    ({"lock_name": 7}, "The name of a lock is a template, a list of templates"),
+]
+
+
+@pytest.mark.parametrize(("attributes", "says"), MISTAKES, ids=str)
+def test_a_wrong_attribute_is_refused_before_any_request(
+    attributes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=says):
+        type("Wrong", (MixedIn,), attributes)
+    with pytest.raises((TypeError, ValueError), match=rf"{__name__}\.MixedIn: .*{says}"):
+        MixedIn.as_view(**attributes)
+
+
+def test_an_answer_for_busy_requests_that_cannot_be_called_says_how_it_is_written() -> None:
+    with pytest.raises(TypeError, match=r"lock_on_busy takes other.* say_busy\(self, request, err"):
+        type("Wrong", (MixedIn,), {"lock_on_busy": say_busy})
+    with pytest.raises(TypeError, match=r"lock_on_busy takes other.* write len\(request, error\)"):
+        MixedIn.as_view(lock_on_busy=len)
+    view = type("Right", (MixedIn,), {"lock_on_busy": staticmethod(say_busy)}).as_view()
+    with lock("event:4", using="memory"):
+        assert content(view(request(), event_id=4)) == "event:4 is busy"
+        answer = MixedIn.as_view(lock_on_busy=say_busy)(request(), event_id=4)
+        assert content(answer) == "event:4 is busy"
+
+
+def test_the_arguments_of_as_view_come_before_the_attributes() -> None:
+    view = MixedIn.as_view(lock_name="sale:{event_id}", lock_status=409)
+    assert content(view(request(), event_id=4)).startswith("sale:4 1")
+    with lock("sale:4", using="memory"):
+        assert view(request(), event_id=4).status_code == 409
+        assert MixedIn.as_view()(request(), event_id=4).status_code == 200
+
+
+class ByRequest(MixedIn):
+    @property
+    def lock_status(self) -> int:  # type: ignore[override]
+        return 429 if self.request.method == "GET" else 409
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.lock_name = f"{request.method}:{{event_id}}"
+
+
+def test_what_differs_from_request_to_request_is_read_for_each() -> None:
+    view = ByRequest.as_view()
+    assert content(view(request(), event_id=4)).startswith("POST:4 1")
+    with lock("POST:4", using="memory"), lock("GET:4", using="memory"):
+        assert view(request(), event_id=4).status_code == 409
+        assert view(request("GET"), event_id=4).status_code == 429
 
 
 def test_a_mixin_without_a_name_says_so() -> None:

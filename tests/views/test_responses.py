@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, locked_view
-from django_redislock.views.responses import busy_response, retry_after, unavailable_response
+from django_redislock.views.responses import busy_response, unavailable_response
 
 from .requests import BROWSER, content, problem, request
 
@@ -103,13 +103,6 @@ def test_the_page_is_there_whatever_templates_the_project_has(
 
 def refused(**known: Any) -> LockNotAcquired:
     return LockNotAcquired("It is busy.", **known)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "header"), [(None, 1), (0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60)]
-)
-def test_retry_after_is_in_whole_seconds(seconds: float | None, header: int) -> None:
-    assert retry_after(refused(retry_after=seconds)) == header
 
 
 @pytest.mark.parametrize(

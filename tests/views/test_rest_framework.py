@@ -61,7 +61,7 @@ class Basket:
 
 class MixedIn(Basket, LockedViewMixin, APIView):
     lock_name = NAME
-    lock_using = "memory"
+    lock_options = {"using": "memory"}
 
     def post(self, request: Any, pk: int) -> Response:
         return fill(request, pk)
@@ -97,7 +97,7 @@ class DecoratedSet(Basket, viewsets.ViewSet):
 
 class MixedInSet(LockedViewMixin, Basket, viewsets.ViewSet):
     lock_name = NAME
-    lock_using = "memory"
+    lock_options = {"using": "memory"}
 
     @action(detail=True, methods=["post"])
     def fill(self, request: Any, pk: str) -> Response:
@@ -116,7 +116,7 @@ class ActionSet(Basket, viewsets.ViewSet):
 
 class Exporting(Basket, LockedViewMixin, APIView):
     lock_name = NAME
-    lock_using = "memory"
+    lock_options = {"using": "memory"}
 
     def post(self, request: Any, pk: int) -> StreamingHttpResponse:
         return StreamingHttpResponse(f"{holds(name, 'memory')}" for name in [request.lock.name])
@@ -124,7 +124,7 @@ class Exporting(Basket, LockedViewMixin, APIView):
 
 class Losing(Basket, LockedViewMixin, APIView):
     lock_name = NAME
-    lock_using = "memory"
+    lock_options = {"using": "memory"}
 
     def post(self, request: Any, pk: int) -> Response:
         held = request.lock

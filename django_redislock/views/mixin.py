@@ -1,0 +1,131 @@
+"""``LockedViewMixin``: a class view that one request at a time may run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import FunctionType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.decorators import classonlymethod
+from django.views.generic import View
+
+from ..classes import check_attributes, check_reached, is_known_later
+from ..conf import Duration
+from ..names import NameSource, dotted_path, name_templates
+from ..signatures import check_takes
+from .atomic_requests import take_over_atomic_requests
+from .decorator import locked_view
+
+if TYPE_CHECKING:
+    _View = View
+else:
+    _View = object
+
+__all__ = ["LockedViewMixin"]
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+ATTRIBUTES = (
+    *("lock_name", "lock_wait", "lock_status", "lock_methods"),
+    *("lock_on_busy", "lock_on_unavailable", "lock_options"),
+)
+
+
+class LockedViewMixin(_View):
+    """A class view that one request at a time may run; the attributes are ``locked_view``'s.
+
+    ``lock_name`` is a template, or a method that gets the same arguments as ``dispatch``;
+    ``lock_options`` are the options that have no attribute of their own, such as ``lease``. Goes
+    before ``View`` and after what decides who may come in, such as ``LoginRequiredMixin``.
+
+    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when the class is made, or in
+    ``as_view()`` for its arguments.
+    """
+
+    lock_name: NameSource = ""
+    lock_wait: Duration | None = 0
+    lock_status: int = 423
+    lock_methods: Collection[str] | None = None
+    lock_on_busy: Callable[..., Any] | None = None
+    lock_on_unavailable: Literal["refuse", "proceed"] = "refuse"
+    lock_options: Mapping[str, Any] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_attributes(cls, LockedViewMixin)
+        check_reached(cls, LockedViewMixin, "dispatch")
+        _check(cls, {})
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # As Django reads the attributes of its own views: setup() may have changed them.
+        decorate = _decorator_of(self)
+        return decorate(super().dispatch)(request, *args, **kwargs)
+
+    @classonlymethod
+    def as_view(cls, *args: Any, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        if not initkwargs.get("lock_name", cls.lock_name):
+            raise ImproperlyConfigured(f"{dotted_path(cls)} needs the attribute lock_name.")
+        if not issubclass(cls, View):
+            raise TypeError(
+                f"LockedViewMixin goes before a view: class {cls.__name__}(LockedViewMixin, View)."
+            )
+        view = super().as_view(*args, **initkwargs)
+        _check(cls, initkwargs)
+        # Not on dispatch(): what one view is marked with there would be true of all.
+        if all(_leaves_the_database_alone(one) for one in _before_the_lock(cls)):
+            take_over_atomic_requests(view)
+        return view
+
+
+def _decorator_of(view: Any) -> Callable[[V], V]:
+    return locked_view(
+        view.lock_name,
+        wait=view.lock_wait,
+        status=view.lock_status,
+        methods=view.lock_methods,
+        on_busy=view.lock_on_busy,
+        on_unavailable=view.lock_on_unavailable,
+        **view.lock_options,
+    )
+
+
+def _check(view_class: type, initkwargs: Mapping[str, Any]) -> None:
+    """Raise for what makes no sense in the attributes, as far as they are known by now."""
+    values = {}
+    for name in ATTRIBUTES:
+        is_late = is_known_later(inspect.getattr_static(view_class, name))
+        values[name] = getattr(LockedViewMixin if is_late else view_class, name)
+    view = SimpleNamespace(**{**values, **initkwargs})
+    is_method = "lock_on_busy" not in initkwargs and isinstance(
+        inspect.getattr_static(view_class, "lock_on_busy"), FunctionType
+    )
+    gets = ["self", "request", "error"] if is_method else ["request", "error"]
+    try:
+        _decorator_of(view)
+        if view.lock_name and not callable(view.lock_name):
+            name_templates(view.lock_name)
+        check_takes(view.lock_on_busy, inspect.Signature(), "lock_on_busy", *gets)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{dotted_path(view_class)}: {error}") from None
+
+
+def _before_the_lock(view_class: type[View]) -> Iterator[Callable[..., Any]]:
+    """The ``dispatch`` methods that run before the one which takes the lock."""
+    for one in view_class.__mro__:
+        if one is LockedViewMixin:
+            return
+        if "dispatch" in vars(one):
+            # What method_decorator() has put there calls the method that it names.
+            yield inspect.unwrap(vars(one)["dispatch"])
+
+
+def _leaves_the_database_alone(dispatch: Callable[..., Any]) -> bool:
+    """Whether it may run before the transaction begins: it is the lock's, or Django's own door."""
+    return (
+        dispatch is LockedViewMixin.dispatch
+        or getattr(dispatch, "__module__", None) == "django.contrib.auth.mixins"
+    )

@@ -1,0 +1,120 @@
+"""The ``LOCKS`` setting: its defaults, and what is said of entries that make no sense."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+import pytest
+
+from django_redislock import LockNotAcquired, lock, lock_backends
+from django_redislock.backends.memory import MemoryLockBackend
+from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.exceptions import InvalidLockBackend
+
+MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
+
+
+def test_the_defaults_are_those_of_the_alias(settings: Any) -> None:
+    settings.LOCKS = {
+        "default": {
+            "BACKEND": MEMORY,
+            "LEASE": datetime.timedelta(seconds=70),
+            "WAIT": 0,
+            "OPTIONS": {"grant_lease": 1},
+        }
+    }
+    with lock("a") as held:
+        assert 60 < held.remaining() <= 70
+        assert held.backend.grant_lease == 1
+        with pytest.raises(LockNotAcquired), lock("a"):
+            pass
+
+
+def test_without_the_setting_the_default_cache_is_used(settings: Any) -> None:
+    del settings.LOCKS
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    config = backend.config
+    assert (config.cache, config.key_prefix, config.lease, config.wait) == (
+        "default", "lock", 10, 10,
+    )  # fmt: skip
+    assert (config.renew, config.max_hold) == (True, None)
+
+
+def test_changed_settings_are_read_anew(settings: Any) -> None:
+    before = lock_backends["default"]
+    assert lock_backends["default"] is before
+    settings.LOCKS = {"default": {"BACKEND": MEMORY}}
+    assert isinstance(lock_backends["default"], MemoryLockBackend)
+    settings.LOCKS = {}
+    assert isinstance(lock_backends["default"], RedisLockBackend)
+
+
+def test_changed_caches_too(settings: Any, redis_url: str) -> None:
+    before = lock_backends["default"]
+    settings.CACHES = {
+        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"{redis_url}?db=3"}
+    }
+    after = lock_backends["default"]
+    assert after is not before
+    assert after.place != before.place
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"LEESE": 1}, r"LOCKS\['default'\] has an unknown entry 'LEESE'. Write one of BACKEND"),
+        ({"LEASE": 0}, r"LOCKS\['default'\]\['LEASE'\] must be at least"),
+        ({"WAIT": "1"}, r"LOCKS\['default'\]\['WAIT'\] must be a number"),
+        ({"MAX_HOLD": 0}, r"LOCKS\['default'\]\['MAX_HOLD'\] must be at least 0.02 .* no end"),
+        ({"MAX_HOLD": "1"}, r"LOCKS\['default'\]\['MAX_HOLD'\] must be a number .* no end"),
+        ({"RENEW": "yes"}, r"LOCKS\['default'\]\['RENEW'\] must be True or False"),
+        ({"KEY_PREFIX": "a{b}"}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must not contain braces"),
+        ({"WARN_OF_MISUSE": 1}, r"LOCKS\['default'\]\['WARN_OF_MISUSE'\] must be True or False"),
+        (
+            {"KEY_PREFIX": ""},
+            r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string that is not empty",
+        ),
+        ({"KEY_PREFIX": 7}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string, not 7"),
+        ({"OPTIONS": []}, r"LOCKS\['default'\]\['OPTIONS'\] must be a dictionary"),
+        (
+            {"OPTIONS": {"colour": 1}},
+            "does not fit RedisLockBackend: .*'colour'.*takes grant_lease",
+        ),
+        (
+            {"OPTIONS": {"grant_lease": 0}},
+            r"^LOCKS\['default'\]\['OPTIONS'\]\['grant_lease'\] must be at least 0.02 seconds",
+        ),
+        ({"BACKEND": "no.where"}, "cannot be imported"),
+        ({"BACKEND": "datetime.date"}, "not a subclass of .*. Write 'django_redislock"),
+        ({"CACHE": "nowhere"}, "which CACHES does not have"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_told_at_first_use(settings: Any, entry: Any, says: Any) -> None:
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(InvalidLockBackend, match=says):
+        lock("a")
+
+
+@pytest.mark.parametrize("endless", [None, math.inf])
+def test_a_hold_without_an_end_is_written_alike_in_settings_and_options(
+    settings: Any, endless: float | None
+) -> None:
+    settings.LOCKS = {"default": {"BACKEND": MEMORY, "MAX_HOLD": endless}}
+    with lock("a") as held:
+        assert held.backend.config.max_hold is None
+        assert held.holder
+        assert held.holder.renews_for is None
+    settings.LOCKS = {"default": {"BACKEND": MEMORY, "MAX_HOLD": 60}}
+    with lock("a", max_hold=endless) as held:
+        assert held.holder
+        assert held.holder.renews_for == (60 if endless is None else None)
+
+
+def test_none_is_the_same_as_no_word_about_misuse(settings: Any) -> None:
+    settings.LOCKS = {"default": {"BACKEND": MEMORY, "WARN_OF_MISUSE": None}}
+    for settings.DEBUG in (True, False):
+        assert lock("a").backend.config.warn == settings.DEBUG
