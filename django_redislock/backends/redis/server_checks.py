@@ -38,10 +38,10 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
     if not deploy:
         return [*_check_coroutines(source)]
     try:
-        clients = source.clients()
-        servers: list[dict[str, Any]] = [client.info() for client in clients]
+        nodes = source.servers()
+        servers: list[dict[str, Any]] = [node.client().info() for node in nodes]
         abilities = [*_check_abilities(config, source, servers[0])]
-        clocks = [*check_clocks(_where(config), source, clients)]
+        clocks = [*check_clocks(_where(config), nodes)]
     except (RedisError, OSError) as error:
         named = (
             f"{_where(config)}['LOCATION'] and ['OPTIONS']"
