@@ -13,7 +13,6 @@ from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainErr
 from ....clock import monotonic
 from ....process import process
 from ..breaker import PROBE_WITHIN
-from ..errors import ServerAway
 from ..slots import buckets_of
 from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
@@ -58,19 +57,20 @@ class Cluster:
         """
         if getpid() != process.pid:
             process.look()
-        began, again = monotonic(), False
+        began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
             exchange = node.exchange_claim if claim else node.exchange
             try:
                 replies = exchange(commands, within, urgent=urgent)
             except RedisError as error:
-                self.topology.doubted[node] = None
-                again = not isinstance(error, ServerAway)
+                failure = error
             else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again)
+        if node is not None and failure is not None:
+            dispatch.doubt(node, failure)
         return self._exchange_with_several(dispatch, urgent=urgent, claim=claim)
 
     def _exchange_with_several(self, dispatch: Dispatch, *, urgent: bool, claim: bool) -> Replies:
@@ -80,8 +80,9 @@ class Cluster:
                 dispatch.has_topology()
             for part in dispatch.parts():
                 exchange = part.node.exchange_claim if claim else part.node.exchange
+                left = dispatch.left()
                 try:
-                    replies = exchange(part.commands, dispatch.left(), urgent=urgent)
+                    replies = exchange(part.commands, left, urgent=urgent)
                 except RedisError as error:
                     dispatch.failed(part, error)
                 else:
@@ -95,19 +96,20 @@ class Cluster:
     ) -> Replies:
         """The twin of ``exchange``."""
         process.look()
-        began, again = monotonic(), False
+        began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
             exchange = node.aexchange_claim if claim else node.aexchange
             try:
                 replies = await exchange(commands, within)
             except RedisError as error:
-                self.topology.doubted[node] = None
-                again = not isinstance(error, ServerAway)
+                failure = error
             else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again)
+        if node is not None and failure is not None:
+            dispatch.doubt(node, failure)
         return await self._aexchange_with_several(dispatch, claim=claim)
 
     async def _aexchange_with_several(self, dispatch: Dispatch, *, claim: bool) -> Replies:
