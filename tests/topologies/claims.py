@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
 
 __all__ = ["attempt", "fails", "is_held", "kinds", "taking"]
 
@@ -35,7 +35,9 @@ def taking(kind: str, name: str, wait: float = 0.0) -> tuple[threading.Thread, l
 
     def take() -> None:
         while not taken:
-            with suppress(LockUnavailable):  # this machine may stand still for too long
+            # This machine may stand still for too long. What is given back then may not have been
+            # at the next attempt.
+            with suppress(LockUnavailable, LockNotAcquired):
                 attempt(kind, name, wait)
                 taken.append(name)
 
