@@ -15,13 +15,16 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
 from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
+from django_redislock.backends.redis.errors import NoAnswer, ServerAway
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.sources.source import ClusterSource
 from django_redislock.backends.redis.wire.driver import error_of
+from django_redislock.clock import monotonic
 
 ASKED = Address("here", 7000)
 
@@ -92,3 +95,17 @@ def test_buckets_without_an_owner_are_known_as_such() -> None:
     assert found == [Address("a", 1)] + [None] * (BUCKETS - 1)
     with pytest.raises(ClusterDownError):
         owners(reply(), ASKED)
+
+
+def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
+    """Who hears that nothing was asked cancels nothing."""
+    source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
+    topology = Topology(source)
+    node = topology.node_at(ASKED)
+    dispatch = Dispatch(topology, [pack("PING")], monotonic() + 60)
+    dispatch.doubt(node, NoAnswer())
+    dispatch.has_topology()
+    part = Part(node, [0], [pack("PING")], asking=False)
+    with pytest.raises(NoAnswer) as raised:
+        dispatch.failed(part, ServerAway(NoAnswer()))
+    assert vars(raised.value)["at"] == "here:7000"

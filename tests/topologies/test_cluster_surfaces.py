@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import StringIO
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.management import call_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockLost, lock, lock_backends
+from django_redislock.checks import check_backends
 from django_redislock.counting import _tell
 from tests.admin.pages import names, page
 from tests.concurrency import forking
@@ -91,3 +93,15 @@ def test_what_is_closed_can_be_used_again(servers: Any) -> None:
             with lock(name, wait=20):
                 pass
         lock_backends["default"].close()
+
+
+def test_the_check_of_the_clocks_tells_the_nodes_apart(
+    servers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = chain([0.0, 90.0], repeat(0.0))
+    monkeypatch.setattr(
+        "django_redislock.backends.redis.clock_checks._ahead", lambda _: next(ahead)
+    )
+    (text,) = [one.msg for one in check_backends(deploy=True) if one.id == "locks.W007"]
+    addresses = [f"127.0.0.1:{server.port}" for server in servers.primaries]
+    assert any(f"the clock of {one} is 90.0 s ahead" in text for one in addresses)

@@ -6,12 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from redis import Redis
 from redis.connection import ConnectionPool
+from redis.exceptions import MovedError, ResponseError, TryAgainError
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.commands import pack
@@ -24,6 +24,7 @@ from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import freeze, frozen, thaw, wait_until
 from tests.support.settled import settle
+from tests.topologies.claims import attempt, fails, is_held, kinds, taking
 from tests.topologies.places import backend
 
 pytestmark = pytest.mark.timeout(120)
@@ -34,10 +35,6 @@ class Pair:
 
     def __init__(self, primary: EmbeddedServer, replica: EmbeddedServer) -> None:
         self.primary, self.replica = primary, replica
-
-    def has(self, name: str) -> bool:
-        """Whether the primary knows of a hold."""
-        return bool(lock_backends["plain"].inspect(name)[0])
 
 
 @pytest.fixture(scope="module")
@@ -67,36 +64,6 @@ def use(settings: Any, pair: Pair, replicas: int = 1, patience: float = 25.0) ->
     settings.LOCKS = {"default": {**location, "OPTIONS": options}, "plain": location}
 
 
-def attempt(kind: str, name: str, wait: float = 0.0) -> None:
-    """Take a lock and release it."""
-
-    async def take() -> None:
-        async with lock(name, wait=wait):
-            pass
-
-    if kind == "task":
-        asyncio.run(take())
-    else:
-        with lock(name, wait=wait):
-            pass
-
-
-def taking(kind: str, name: str, wait: float = 0.0) -> tuple[threading.Thread, list[str]]:
-    """A thread that takes a lock, and the list to which it adds the name then."""
-    taken: list[str] = []
-
-    def take() -> None:
-        while not taken:
-            with suppress(LockUnavailable):  # this machine may stand still for too long
-                attempt(kind, name, wait)
-                taken.append(name)
-
-    return threading.Thread(target=take), taken
-
-
-kinds = pytest.mark.parametrize("kind", ["thread", "task"])
-
-
 @kinds
 def test_a_grant_waits_for_the_replica(pair: Pair, kind: str) -> None:
     with lock("warm"):
@@ -104,7 +71,7 @@ def test_a_grant_waits_for_the_replica(pair: Pair, kind: str) -> None:
     thread, taken = taking(kind, "a")
     with frozen(pair.replica.pid):
         thread.start()
-        wait_until(lambda: pair.has("a"))
+        wait_until(lambda: is_held("a"))
         assert taken == []
     thread.join()
     assert taken == ["a"]
@@ -118,7 +85,7 @@ def test_one_that_is_not_acknowledged_in_time_is_given_back(pair: Pair, kind: st
             attempt(kind, "a")
         assert time.monotonic() - began < 3
         settle()
-        assert not pair.has("a")
+        assert not is_held("a")
     assert not backend().source.breaker.failures, "the server itself has answered"
     with lock("a", wait=20):
         pass
@@ -165,7 +132,7 @@ def test_one_that_is_not_is_given_up_when_the_wait_is_over(pair: Pair, kind: str
         thread.join()
         assert time.monotonic() - began < 3 + 1.5
         settle()
-        assert not pair.has("a")
+        assert not is_held("a")
 
 
 def test_threads_that_do_not_claim_are_not_held_up(pair: Pair) -> None:
@@ -177,7 +144,7 @@ def test_threads_that_do_not_claim_are_not_held_up(pair: Pair) -> None:
         with frozen(pair.replica.pid):
             for thread in threads:
                 thread.start()
-            wait_until(lambda: pair.has("a20"))
+            wait_until(lambda: is_held("a20"))
             node = backend().node
             assert isinstance(node, Node)
             assert len(node._free) == len(node._links), "claims have connections of their own"
@@ -191,7 +158,7 @@ async def test_nor_are_tasks(pair: Pair) -> None:
     async with lock("warm") as held:
         with frozen(pair.replica.pid):
             tasks = [asyncio.create_task(afails(f"a{number}")) for number in range(50)]
-            await asyncio.to_thread(wait_until, lambda: pair.has("a20"))
+            await asyncio.to_thread(wait_until, lambda: is_held("a20"))
             began = time.monotonic()
             assert await held.aowned()
             await held.aextend()
@@ -201,11 +168,6 @@ async def test_nor_are_tasks(pair: Pair) -> None:
     # Those for which there was no connection came to theirs when others gave them back.
     async with lock("again", wait=20):
         pass
-
-
-def fails(kind: str, name: str, wait: float = 0.0) -> None:
-    with pytest.raises(LockUnavailable):
-        attempt(kind, name, wait)
 
 
 async def afails(name: str) -> None:
@@ -226,7 +188,7 @@ async def test_one_that_is_cancelled_holds_up_nobody(pair: Pair) -> None:
         pass
     with frozen(pair.replica.pid):
         task = asyncio.create_task(lock("a").aacquire(wait=5))
-        await asyncio.to_thread(wait_until, lambda: pair.has("a"))
+        await asyncio.to_thread(wait_until, lambda: is_held("a"))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         began = time.monotonic()
@@ -265,6 +227,29 @@ def test_the_server_has_time_to_say_how_many_there_are(
     assert sent == [pack("WAIT", 1, milliseconds)]
 
 
+@pytest.mark.parametrize(
+    ("answers", "kept"),
+    [
+        ([b"7", 1], [b"7"]),
+        ([b"7", 0], ["0 of 1 replicas acknowledged it in time"]),
+        ([b"OK", b"7", 0], [b"OK", "0 of 1 replicas acknowledged it in time"]),
+        ([[0, 5], 0], [[0, 5]]),
+        ([b"7", ResponseError("NOPERM")], ["NOPERM"]),
+        # A node of a Cluster that is a replica now.
+        ([MovedError("511 h:1"), ResponseError("cannot wait")], ["511 h:1"]),
+        ([b"OK", TryAgainError("later"), 0], [b"OK", "later"]),
+    ],
+)
+def test_a_grant_is_what_has_to_be_acknowledged(
+    monkeypatch: pytest.MonkeyPatch, answers: list[Any], kept: list[Any]
+) -> None:
+    node = ReplicatedNode(Source(ConnectionPool(host=HOST, port=1), "a test"), 1)
+    monkeypatch.setattr(node._apart, "exchange", lambda *args, **kwargs: Replies(answers, False))
+    replies, _ = node.exchange_claim([PING] * (len(answers) - 1))
+    texts = [str(one) if isinstance(one, Exception) else one for one in replies]
+    assert all(str(one).startswith(str(start)) for one, start in zip(texts, kept, strict=True))
+
+
 def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:
     use(settings, pair, replicas=2)
     with pytest.raises(LockUnavailable, match="1 of 2 replicas"):
@@ -289,11 +274,4 @@ def test_what_is_no_number_is_refused(settings: Any, replicas: Any) -> None:
     entry = {"LOCATION": f"redis://{HOST}:1", "OPTIONS": {"replicas": replicas}}
     settings.LOCKS = {"default": entry}
     with pytest.raises(InvalidLockBackend, match=r"\['replicas'\] must be a whole number"):
-        lock("a")
-
-
-def test_a_cluster_is_refused(settings: Any) -> None:
-    entry = {"LOCATION": f"cluster://{HOST}:1", "OPTIONS": {"replicas": 1}}
-    settings.LOCKS = {"default": entry}
-    with pytest.raises(InvalidLockBackend, match="must be left out with a Cluster"):
         lock("a")

@@ -22,18 +22,19 @@ TOLERANCE = 1.0  # seconds
 _REPLICA = re.compile(r"slave\d+")
 
 
-def check_clocks(where: str, source: Source, servers: Sequence[Redis]) -> Iterator[CheckMessage]:
+def check_clocks(where: str, servers: Sequence[Source]) -> Iterator[CheckMessage]:
     """Whether a server that takes the place of another would be behind it.
 
     ``where`` names the entry of ``LOCKS``. Raises what redis-py raises; a replica that cannot be
     reached from here is left out.
     """
     ahead = {"this host": 0.0}
-    for client in servers:
-        ahead["the server" if len(servers) == 1 else _address(client)] = _ahead(client)
+    for server in servers:
+        client = server.client()
+        ahead["the server" if len(servers) == 1 else server.at] = _ahead(client)
         for host, port in _replicas(client.info("replication")):
             with suppress(RedisError, OSError):
-                ahead[f"its replica {host}:{port}"] = _ahead(source.node_at(host, port).client())
+                ahead[f"its replica {host}:{port}"] = _ahead(server.node_at(host, port).client())
     first, last = max(ahead, key=ahead.__getitem__), min(ahead, key=ahead.__getitem__)
     if ahead[first] - ahead[last] > TOLERANCE:
         yield Warning(
@@ -57,8 +58,3 @@ def _replicas(info: dict[str, Any]) -> Iterator[tuple[str, int]]:
     for name, replica in info.items():
         if _REPLICA.fullmatch(name) and isinstance(replica, dict):
             yield str(replica["ip"]), int(replica["port"])
-
-
-def _address(client: Redis) -> str:
-    info = client.connection_pool.connection_kwargs
-    return f"{info.get('host')}:{info.get('port')}"

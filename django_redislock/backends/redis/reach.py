@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeAlias
 
 from redis.exceptions import RedisError
@@ -36,15 +37,11 @@ def reach(
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
         raise ValueError(f"{what} must be a whole number of 0 or more, not {replicas!r}.")
     settings["prefix"] = config.key_prefix
+    make = partial(ReplicatedNode, replicas=replicas) if replicas else Node
     if isinstance(source, ClusterSource):
-        if replicas:
-            raise ValueError(
-                f"{what} must be left out with a Cluster, whose replicas are not asked to "
-                "acknowledge locks. Use Sentinels, or do without."
-            )
-        cluster = Cluster(source)
+        cluster = Cluster(source, make)
         return cluster, ClusterWakeups(cluster, waiters, **settings)
-    node = ReplicatedNode(source, replicas) if replicas else Node(source)
+    node = make(source)
     node.on_back = lambda _: waiters.nudge_all()
     return node, Wakeups(source, waiters, **settings)
 

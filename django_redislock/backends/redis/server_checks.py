@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
@@ -38,10 +39,10 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
     if not deploy:
         return [*_check_coroutines(source)]
     try:
-        clients = source.clients()
-        servers: list[dict[str, Any]] = [client.info() for client in clients]
+        nodes = source.servers()
+        servers: list[dict[str, Any]] = [node.client().info() for node in nodes]
         abilities = [*_check_abilities(config, source, servers[0])]
-        clocks = [*check_clocks(_where(config), source, clients)]
+        clocks = [*check_clocks(_where(config), nodes)]
     except (RedisError, OSError) as error:
         named = (
             f"{_where(config)}['LOCATION'] and ['OPTIONS']"
@@ -61,7 +62,7 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         *_first(_check_version(config, server) for server in servers),
         *_check_mode(config, source, servers[0]),
         *_first(_check_role(config, server) for server in servers),
-        *_check_replicas(config, servers[0]),
+        *_first(map(partial(_check_replicas, config), nodes, servers)),
         *abilities,
         *clocks,
         *_first(_check_eviction(config, server) for server in servers),
@@ -137,11 +138,14 @@ def _check_role(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMes
         )
 
 
-def _check_replicas(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
+def _check_replicas(
+    config: LockConfig, node: Source, server: dict[str, Any]
+) -> Iterator[CheckMessage]:
     wanted, there = config.options.get("replicas", 0), int(server.get("connected_slaves", 0))
     if server.get("role") != "slave" and there < wanted:
+        which = f"the node {node.at}" if _is_in_cluster(server) else "the server"
         yield Warning(
-            f"{_where(config)}['OPTIONS']['replicas'] is {wanted}, but the server has {there} "
+            f"{_where(config)}['OPTIONS']['replicas'] is {wanted}, but {which} has {there} "
             f"replica{'' if there == 1 else 's'}: it grants no lock.",
             hint=f"Connect {'a replica' if wanted - there == 1 else 'more replicas'}, or "
             f"{'leave `replicas` out' if not there else f'write {there}'}.",

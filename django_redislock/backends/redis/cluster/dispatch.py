@@ -52,7 +52,7 @@ class Dispatch:
     """
 
     def __init__(
-        self, topology: Topology, commands: Sequence[bytes], deadline: float, *, again: bool
+        self, topology: Topology, commands: Sequence[bytes], deadline: float, *, again: bool = False
     ) -> None:
         self._topology = topology
         self._commands = commands
@@ -63,6 +63,8 @@ class Dispatch:
         # Where a node that is giving its slot away has sent a command.
         self._targets: dict[int, Node] = {}
         self._failures: dict[Node, RedisError] = {}
+        # What there is to say when the time is over.
+        self._failure: RedisError = RedisTimeoutError("The server did not answer in time.")
         self._asked_topology = False
         # Whether the commands may have been carried out before.
         self._again = again
@@ -82,10 +84,10 @@ class Dispatch:
         return any(node is None or self._topology.is_doubted(node) for node in owners)
 
     def left(self) -> float:
-        """The seconds that are left. Raises ``TimeoutError``."""
+        """The seconds that are left. Raises what a node has failed with last, if none are."""
         left = self._deadline - monotonic()
         if left <= 0:
-            raise RedisTimeoutError("The server did not answer in time.")
+            raise self._failure
         return left
 
     def has_topology(self) -> None:
@@ -126,11 +128,18 @@ class Dispatch:
 
         Raises the error where others have been asked for that already.
         """
-        self._topology.doubted[part.node] = None
+        self.doubt(part.node, error)
         if self._asked_topology:
-            raise of_node(error, part.node.source.at)
+            raise self._failure
         self._failures[part.node] = error
         self._pending += part.places
+
+    def doubt(self, node: Node, error: RedisError) -> None:
+        """Ask others first, for all callers, whether a node that has failed has its slots."""
+        self._topology.doubted[node] = None
+        # That nothing was sent is not said where something has been before.
+        if not (self._again and isinstance(error, ServerAway)):
+            self._failure = of_node(error, node.source.at)
         # What was carried out before the answer was lost is carried out once more.
         self._again |= not isinstance(error, ServerAway)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from os import getpid
 
@@ -13,9 +13,8 @@ from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainErr
 from ....clock import monotonic
 from ....process import process
 from ..breaker import PROBE_WITHIN
-from ..errors import ServerAway
 from ..slots import buckets_of
-from ..sources.source import ClusterSource
+from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
 from ..wire.replies import Replies
 from .dispatch import Dispatch, Part
@@ -34,16 +33,23 @@ class Cluster:
     whoever gets no answer asks the other nodes.
     """
 
-    def __init__(self, source: ClusterSource) -> None:
+    def __init__(self, source: ClusterSource, make: Callable[[Source], Node] = Node) -> None:
         self.source = source
         self._timeout = source.timeout
-        self.topology = Topology(source)
+        self.topology = Topology(source, make)
         self.topology.on_absent = self._look_for_others
 
     def exchange(
-        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+        self,
+        commands: Sequence[bytes],
+        within: float | None = None,
+        *,
+        urgent: bool = False,
+        claim: bool = False,
     ) -> Replies:
         """Send commands, those of each node in one go; return their replies.
+
+        A ``claim`` is what grants a lock, and may have to be acknowledged by replicas of its node.
 
         Raises ``RedisError``, and ``TimeoutError`` when they are not there ``within`` seconds, or
         within the time-out of a connection where that is shorter; ``ServerAway`` at once, unless
@@ -51,29 +57,32 @@ class Cluster:
         """
         if getpid() != process.pid:
             process.look()
-        began, again = monotonic(), False
+        began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
+            exchange = node.exchange_claim if claim else node.exchange
             try:
-                replies = node.exchange(commands, within, urgent=urgent)
+                replies = exchange(commands, within, urgent=urgent)
             except RedisError as error:
-                self.topology.doubted[node] = None
-                again = not isinstance(error, ServerAway)
+                failure = error
             else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again)
-        return self._exchange_with_several(dispatch, urgent=urgent)
+        if node is not None and failure is not None:
+            dispatch.doubt(node, failure)
+        return self._exchange_with_several(dispatch, urgent=urgent, claim=claim)
 
-    def _exchange_with_several(self, dispatch: Dispatch, *, urgent: bool) -> Replies:
+    def _exchange_with_several(self, dispatch: Dispatch, *, urgent: bool, claim: bool) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 self.ask_topology(dispatch.left())
                 dispatch.has_topology()
             for part in dispatch.parts():
+                exchange = part.node.exchange_claim if claim else part.node.exchange
+                left = dispatch.left()
                 try:
-                    left = dispatch.left()
-                    replies = part.node.exchange(part.commands, left, urgent=urgent)
+                    replies = exchange(part.commands, left, urgent=urgent)
                 except RedisError as error:
                     dispatch.failed(part, error)
                 else:
@@ -82,33 +91,39 @@ class Cluster:
                 time.sleep(dispatch.pause)
         return dispatch.result()
 
-    async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
+    async def aexchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, claim: bool = False
+    ) -> Replies:
         """The twin of ``exchange``."""
         process.look()
-        began, again = monotonic(), False
+        began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
+            exchange = node.aexchange_claim if claim else node.aexchange
             try:
-                replies = await node.aexchange(commands, within)
+                replies = await exchange(commands, within)
             except RedisError as error:
-                self.topology.doubted[node] = None
-                again = not isinstance(error, ServerAway)
+                failure = error
             else:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again)
-        return await self._aexchange_with_several(dispatch)
+        if node is not None and failure is not None:
+            dispatch.doubt(node, failure)
+        return await self._aexchange_with_several(dispatch, claim=claim)
 
-    async def _aexchange_with_several(self, dispatch: Dispatch) -> Replies:
+    async def _aexchange_with_several(self, dispatch: Dispatch, *, claim: bool) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 await self.aask_topology(dispatch.left())
                 dispatch.has_topology()
             parts, left = dispatch.parts(), dispatch.left()
             if len(parts) == 1:
-                answers = [await _answer(parts[0], left)]
+                answers = [await _answer(parts[0], left, claim=claim)]
             else:
-                answers = await asyncio.gather(*(_answer(part, left) for part in parts))
+                answers = await asyncio.gather(
+                    *(_answer(part, left, claim=claim) for part in parts)
+                )
             for part, answer in zip(parts, answers, strict=True):
                 if isinstance(answer, RedisError):
                     dispatch.failed(part, answer)
@@ -118,7 +133,15 @@ class Cluster:
                 await asyncio.sleep(dispatch.pause)
         return dispatch.result()
 
-    exchange_claim, aexchange_claim = exchange, aexchange
+    def exchange_claim(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
+        """As ``exchange``, for what grants a lock."""
+        return self.exchange(commands, within, claim=True)
+
+    async def aexchange_claim(
+        self, commands: Sequence[bytes], within: float | None = None
+    ) -> Replies:
+        """The twin of ``exchange_claim``."""
+        return await self.aexchange(commands, within, claim=True)
 
     def ask_topology(self, within: float) -> None:
         """Ask the nodes who has which slot, until one answers. Raises ``RedisError``."""
@@ -198,8 +221,9 @@ class Cluster:
         return Dispatch(self.topology, commands, began + limit, again=again)
 
 
-async def _answer(part: Part, within: float) -> Replies | RedisError:
+async def _answer(part: Part, within: float, *, claim: bool) -> Replies | RedisError:
+    exchange = part.node.aexchange_claim if claim else part.node.aexchange
     try:
-        return await part.node.aexchange(part.commands, within)
+        return await exchange(part.commands, within)
     except RedisError as error:
         return error

@@ -12,7 +12,7 @@ from ..breaker import ignore
 from ..commands import pack
 from ..keys import BUCKETS
 from ..slots import SLOTS, Address, owners
-from ..sources.source import ClusterSource
+from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
 
 __all__ = ["QUESTIONS", "Topology"]
@@ -29,8 +29,9 @@ class Topology:
     it, or its node is back. ``on_absent`` is called with a node time and again while it is away.
     """
 
-    def __init__(self, source: ClusterSource) -> None:
+    def __init__(self, source: ClusterSource, make: Callable[[Source], Node] = Node) -> None:
         self.source = source
+        self._make = make
         self.on_look_again: Callable[[int], object] = ignore
         self.on_absent: Callable[[Node], object] = ignore
         self.forget()
@@ -53,7 +54,7 @@ class Topology:
         """The node at an address, which is not connected to yet if it is new."""
         node = self.nodes.get(address)
         if node is None:
-            made = Node(self.source.node_at(*address))
+            made = self._make(self.source.node_at(*address))
             made.on_back, made.on_absent = self._is_back, self._is_absent
             node = self.nodes.setdefault(address, made)
         return node

@@ -143,9 +143,9 @@ class Source:
         connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
         return Redis(connection_pool=ConnectionPool(connection_class=connect))
 
-    def clients(self) -> list[Redis]:
-        """A client for each server that has locks. Raises what redis-py raises."""
-        return [self.client()]
+    def servers(self) -> list[Source]:
+        """The source of each server that has locks. Raises what redis-py raises."""
+        return [self]
 
     def node_at(self, host: str, port: int) -> Source:
         """The source of another node that is connected to in the same way."""
@@ -261,24 +261,24 @@ class ClusterSource(Source):
 
     def client(self) -> Redis:
         """A client of a start node that answers, or of the last one."""
-        return self._asked()[1]
+        return self.node_at(*self._asked()).client()
 
-    def clients(self) -> list[Redis]:
-        """A client for each server that has locks; for a start node that is in no Cluster."""
-        asked, client = self._asked()
+    def servers(self) -> list[Source]:
+        """The source of each server that has locks; of a start node that is in no Cluster."""
+        asked = self._asked()
+        node = self.node_at(*asked)
         try:
-            found = owners(client.execute_command("CLUSTER", "SLOTS"), asked)
+            found = owners(node.client().execute_command("CLUSTER", "SLOTS"), asked)
         except ResponseError:
-            return [client]
-        return [self.node_at(*one).client() for one in dict.fromkeys(found) if one]
+            return [node]
+        return [self.node_at(*one) for one in dict.fromkeys(found) if one]
 
-    def _asked(self) -> tuple[Address, Redis]:
+    def _asked(self) -> Address:
         for host, port in self.start:
-            client = self.node_at(host, port).client()
             with suppress(RedisError, OSError):
-                client.ping()
+                self.node_at(host, port).client().ping()
                 break
-        return Address(host, port), client
+        return Address(host, port)
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
         nodes = ",".join(f"{host}:{port}" for host, port in self.start)

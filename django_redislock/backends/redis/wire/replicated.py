@@ -36,7 +36,7 @@ class ReplicatedNode(Node):
     def exchange_claim(
         self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
     ) -> Replies:
-        """As ``exchange``. Raises ``NotAcknowledged`` for a grant that may get lost."""
+        """As ``exchange``, with ``NotAcknowledged`` in place of a grant that may get lost."""
         sent = self._with_wait(commands, within)
         return self._checked(self._apart.exchange(sent, within, urgent=urgent))
 
@@ -53,13 +53,16 @@ class ReplicatedNode(Node):
         return *commands, pack("WAIT", self._replicas, max(1, round(1000 * patience)))
 
     def _checked(self, answered: Replies) -> Replies:
-        (reply, number), again = answered
-        if isinstance(number, Exception):
-            raise number
-        # The reply is the fence of a grant; a list says what is in its way.
-        if number < self._replicas and not isinstance(reply, (list, Exception)):
-            raise NotAcknowledged(number, self._replicas)
-        return Replies([reply], again)
+        # In a Cluster an ASKING may stand before the claim.
+        (*replies, number), again = answered
+        # The reply is the fence of a grant; a list says what is in its way. Where it is an error,
+        # it says more than the WAIT: a node that has become a replica redirects, and cannot wait.
+        if not isinstance(replies[-1], Exception):
+            if isinstance(number, Exception):
+                replies[-1] = number
+            elif number < self._replicas and not isinstance(replies[-1], list):
+                replies[-1] = NotAcknowledged(number, self._replicas)
+        return Replies(replies, again)
 
     def mend(self) -> None:
         """Replace the links that interrupted callers have lost."""
