@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from django.core.checks import CheckMessage
 
-from ..conf import SHORTEST_LEASE, LockConfig, flag, seconds
+from ..conf import LockConfig, flag, lease_seconds
 from ..figures.medians import Medians
 from ..figures.meter import Batch, Meter
 from ..figures.tallies import Minute, Slot
@@ -88,7 +88,7 @@ class BaseLockBackend(ABC):
         # Whether misuse is named. Kept here, since it is asked for with each acquire.
         self.warns = config.warn
         options = f"LOCKS[{config.alias!r}]['OPTIONS']"
-        self.grant_lease = seconds(grant_lease, f"{options}['grant_lease']", least=SHORTEST_LEASE)
+        self.grant_lease = lease_seconds(grant_lease, f"{options}['grant_lease']")
         # What this process has counted and not told yet; None where nothing is to be counted.
         self.meter = Meter() if flag(metrics, f"{options}['metrics']") else None
         # A copy of what all processes have counted, for estimates of waits.

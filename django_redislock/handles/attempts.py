@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import events
 from ..backends.base import SHARED, Claim
 from ..clock import monotonic
-from ..conf import Duration, seconds
+from ..conf import Duration, wait_seconds
 from ..exceptions import LockError, LockLost, LockUnavailable
 from ..holder import packed_holder
 from ..local import misuse
@@ -79,7 +79,7 @@ class OneNameHandle(Handle[T]):
         return share is not None and share.hold.alive and share in share.hold.needs
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
-        patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
+        patience = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         mark = owner, call
         other = self._acquiring.setdefault("now", mark)

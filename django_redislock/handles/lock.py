@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..backends.base import Holder
-from ..conf import SHORTEST_LEASE, Duration, seconds
+from ..conf import SHORTEST_LEASE, Duration, lease_seconds
 from ..estimates import estimated_wait, retry_in
 from ..exceptions import LockError, LockNotAcquired, LockUnavailable, add_note
 from ..figures.families import family_of
@@ -159,9 +159,7 @@ class Lock(OneNameHandle["Lock"]):
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         hold = self._hold
-        length = seconds(
-            self._terms.lease if lease is None else lease, "lease", least=SHORTEST_LEASE
-        )
+        length = lease_seconds(self._terms.lease if lease is None else lease, "lease")
         if not self.held and (self._share is not None or self._terms.token is None):
             raise self._not_held()
         await extend_hold(call, hold, length)
@@ -174,7 +172,7 @@ class Lock(OneNameHandle["Lock"]):
         length = (
             max(hold.remaining(), SHORTEST_LEASE)
             if lease is None
-            else seconds(lease, "lease", least=SHORTEST_LEASE)
+            else lease_seconds(lease, "lease")
         )
         await extend_hold(call, hold, length, detached=True)
         self._share = None

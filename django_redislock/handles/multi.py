@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..clock import monotonic
-from ..conf import Duration, seconds
+from ..conf import Duration, wait_seconds
 from ..exceptions import LockError, LockNotAcquired
 from ..local.registry import AttemptOnSeveral, registry
 from ..waiting import FIRST_ANSWER, SHORTEST_STAY, TOLERANCE
@@ -91,7 +91,7 @@ class MultiLock(Handle["MultiLock"]):
         return f"<MultiLock {', '.join(map(repr, self.names))}>"
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
-        patience = self.wait if wait is None else seconds(wait, "wait", endless=True)
+        patience = self.wait if wait is None else wait_seconds(wait, "wait")
         began = monotonic()
         deadline = began + patience
         # The first question may take a while; what is given back may not take longer.
