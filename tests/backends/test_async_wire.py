@@ -9,13 +9,9 @@ import subprocess
 import sys
 import threading
 
-import pytest
-from redis.exceptions import (
-    ResponseError,
-)
+from redis.exceptions import ResponseError
 
 from django_redislock.backends.redis.commands import pack
-from django_redislock.backends.redis.wire import async_links, resp
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.proxy import Proxy
 from tests.support.wires import echo, key, reached, wire_to
@@ -133,19 +129,6 @@ async def test_a_forked_child_uses_no_connection_of_its_parent(
     (connections,) = inherited.values()
     assert connections.for_all._link is not None, "it is left open, for the parent"
     connections.close()
-
-
-@pytest.fixture
-def python_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(async_links, "new_reader", resp.PythonReader)
-    monkeypatch.setattr(async_links, "Push", resp.PythonPush)
-
-
-@pytest.mark.usefixtures("python_parser")
-async def test_without_hiredis(wire: AsyncWire) -> None:
-    texts = [str(number) for number in range(200)]
-    replies = await asyncio.gather(*(echo(wire, text) for text in texts))
-    assert replies == [text.encode() for text in texts]
 
 
 PROGRAM = """

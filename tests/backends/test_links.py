@@ -23,6 +23,7 @@ from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.backends.redis.wire import links, node as node_module
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
+from django_redislock.backends.redis.wire.parser import Parser
 from django_redislock.process import ServiceThread
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at, opened
@@ -81,6 +82,18 @@ def test_nothing_is_packed_by_hiredis(redis_url: str, monkeypatch: pytest.Monkey
     node = node_at(redis_url, client_name="me", health_check_interval=1)
     assert echo(node, "word") == "word"
     node.close()
+
+
+@pytest.mark.parametrize("more", [b">2\r\n+half\r\n", b":2\r\n", b":"])
+def test_what_comes_behind_a_reply_costs_the_connection(node: Node, more: bytes) -> None:
+    link = node._free[-1]
+    ours, theirs = socket.socketpair()
+    with theirs:
+        link.sock, link.clean, link.used_at = ours, True, time.monotonic()
+        theirs.sendall(b":1\r\n" + more)
+        assert link.exchange([PING], 1.0) == [1]
+        assert (link.sock, link.clean) == (None, False)
+    assert echo(node, "next") == "next"
 
 
 def test_a_script_that_the_server_has_forgotten_is_sent(node: Node) -> None:
@@ -235,16 +248,16 @@ class TestMending:
         assert link in node._links
 
     def test_its_old_user_sends_again(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-        read = links.read
+        read = Parser.read
 
-        def mended(data: bytes, count: int, more: Callable[[], bytes]) -> Any:
-            monkeypatch.setattr(links, "read", read)
+        def mended(parser: Parser, count: int, more: Callable[[], bytes], data: bytes) -> Any:
+            monkeypatch.setattr(Parser, "read", read)
             (out,) = {*node._links} - {*node._free}
             node._replace(out)
-            return read(b"", count, more)
+            return read(parser, count, more)
 
         assert echo(node, "warm") == "warm"
-        monkeypatch.setattr(links, "read", mended)
+        monkeypatch.setattr(Parser, "read", mended)
         assert node.exchange([PING]) == ([b"PONG"], True)
         assert {*node._free} == {*node._links}
         assert len(node._free) == AT_ONCE

@@ -1,20 +1,21 @@
-"""The parser of replies, in pieces of any size."""
+"""The parser of replies: all types of RESP2 and RESP3, in pieces of any size."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
-from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
+from redis.exceptions import AskError, InvalidResponse, MovedError, NoScriptError, ResponseError
 
-from django_redislock.backends.redis.wire.parser import Incomplete, incomplete, read
+from django_redislock.backends.redis.wire.parser import Parser
 
 REPLIES: list[tuple[bytes, Any]] = [
     (b"+OK\r\n", b"OK"),
     (b":-12\r\n", -12),
     (b"$-1\r\n", None),
     (b"$0\r\n\r\n", b""),
-    (b"$4\r\na\r\nb\r\n", b"a\r\nb"),
+    (b"$6\r\na\r\nb\r\n\r\n", b"a\r\nb\r\n"),
     (b"*-1\r\n", None),
     (b"*0\r\n", []),
     (b"*3\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n*0\r\n", [1, [b"a", None], []]),
@@ -23,42 +24,105 @@ REPLIES: list[tuple[bytes, Any]] = [
     (b"#t\r\n", True),
     (b"#f\r\n", False),
     (b",1.5\r\n", 1.5),
-    (b"(12345678901234567890\r\n", 12345678901234567890),
+    (b",-inf\r\n", -math.inf),
+    (b"(-12345678901234567890\r\n", -12345678901234567890),
     (b"=5\r\ntxt:a\r\n", b"a"),
-    (b"%2\r\n+a\r\n:1\r\n+b\r\n:2\r\n", [b"a", 1, b"b", 2]),
+    (b"%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n:2\r\n", [b"a", 1, b"b", [2]]),
+    (b"%0\r\n", []),
     (b"~2\r\n:1\r\n:2\r\n", [1, 2]),
     (b">2\r\n+invalidate\r\n*1\r\n+a\r\n:5\r\n", 5),
+    (b">0\r\n:5\r\n", 5),
     (b"|1\r\n+ttl\r\n:9\r\n:6\r\n", 6),
-    (b"*1\r\n|1\r\n+ttl\r\n:9\r\n:6\r\n", [6]),
+    (b"*2\r\n:1\r\n|1\r\n+ttl\r\n*1\r\n:9\r\n:6\r\n", [1, 6]),
 ]
+
+
+def in_pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 @pytest.mark.parametrize(("data", "value"), REPLIES, ids=lambda part: repr(part)[:30])
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_a_reply(data: bytes, value: Any, size: int) -> None:
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    assert read(b"", 1, lambda: pieces.pop(0)) == ([value], b"")
+    parser, pieces = Parser(), in_pieces(data, size)
+    assert parser.read(1, lambda: pieces.pop(0)) == [value]
     assert not pieces
+    assert parser.is_idle
 
 
-def test_many_replies_and_what_follows_them() -> None:
-    data = b"".join(reply for reply, _ in REPLIES)
-    values = [value for _, value in REPLIES]
-    assert read(data + b"+rest", len(REPLIES), incomplete) == (values, b"+rest")
+@pytest.mark.parametrize("size", [1, 2, 7, 10_000])
+def test_many_replies(size: int) -> None:
+    parser, data = Parser(), b"".join(reply for reply, _ in REPLIES)
+    found = [reply for piece in in_pieces(data, size) for reply in parser.feed(piece)]
+    assert found == [value for _, value in REPLIES]
+    assert parser.is_idle
 
 
-@pytest.mark.parametrize("reply", [reply for reply, _ in REPLIES])
+@pytest.mark.parametrize("reply", [reply for reply, _ in REPLIES if reply[:1] not in b">|"])
 def test_what_is_not_complete(reply: bytes) -> None:
-    for size in range(len(reply)):
-        with pytest.raises(Incomplete):
-            read(reply[:size], 1, incomplete)
+    for size in range(1, len(reply)):
+        parser = Parser()
+        assert parser.feed(reply[:size]) == []
+        assert not parser.is_idle
 
 
-def test_errors_are_redis_py_s() -> None:
-    replies, _ = read(b"-NOSCRIPT none\r\n-ERR no\r\n!5\r\nERR x\r\n", 3, incomplete)
-    assert [type(reply) for reply in replies] == [NoScriptError, ResponseError, ResponseError]
+def test_a_message_that_answers_nothing() -> None:
+    parser, message = Parser(), b">2\r\n+message\r\n*1\r\n:1\r\n"
+    for size in range(1, len(message)):
+        assert parser.feed(message[:size]) == []
+        assert not parser.is_idle
+        assert parser.feed(message[size:]) == []
+        assert parser.is_idle
 
 
-def test_what_is_no_reply() -> None:
-    with pytest.raises(InvalidResponse):
-        read(b"?1\r\n", 1, incomplete)
+def test_what_was_not_asked_for_yet_is_kept() -> None:
+    parser = Parser()
+    assert parser.read(2, list[bytes]().pop, b":1\r\n:2\r\n:3\r\n:4\r\n*2\r\n:5\r\n") == [1, 2]
+    assert not parser.is_idle
+    assert parser.read(1, list[bytes]().pop) == [3]
+    assert parser.feed(b":6\r\n") == [4, [5, 6]]
+    assert parser.is_idle
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "says"),
+    [
+        (b"-NOSCRIPT none\r\n", NoScriptError, "none"),
+        (b"-ERR no\r\n", ResponseError, "no"),
+        (b"!11\r\nERR it\r\nhas\r\n", ResponseError, "it\r\nhas"),
+        (b"-MOVED 3999 127.0.0.1:6381\r\n", MovedError, "3999 127.0.0.1:6381"),
+        (b"-ASK 3999 127.0.0.1:6381\r\n", AskError, "3999 127.0.0.1:6381"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100])
+def test_errors_are_redis_py_s(sent: bytes, kind: type, says: str, size: int) -> None:
+    parser, pieces = Parser(), in_pieces(b"*1\r\n" + sent + sent, size)
+    (inside,), alone = parser.read(2, lambda: pieces.pop(0))
+    assert [type(inside), type(alone)] == [kind, kind]
+    assert [str(inside), str(alone)] == [says, says]
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 400 Bad Request\r\n", b"*1\r\n?1\r\n"])
+def test_what_is_no_reply(sent: bytes) -> None:
+    with pytest.raises(InvalidResponse, match="no reply"):
+        Parser().feed(sent)
+
+
+def test_a_long_list_is_not_read_from_its_beginning_again() -> None:
+    """Each item is parsed once: only one that is not complete is kept as bytes."""
+    item = b"*2\r\n:1700000000000\r\n$40\r\n" + b"x" * 40 + b"\r\n"
+    parser, data = Parser(), b"*3000\r\n" + item * 3000
+    assert len(data) > 200_000
+    *pieces, last = in_pieces(data, 1000)
+    for piece in pieces:
+        assert parser.feed(piece) == []
+        assert len(parser._rest) < len(item)
+    assert parser.feed(last) == [[[1_700_000_000_000, b"x" * 40]] * 3000]
+    assert parser.is_idle
+
+
+def test_a_long_text() -> None:
+    parser, text = Parser(), b"a\r\n:1\r\n" * 25_000
+    pieces = in_pieces(b"$%d\r\n%b\r\n" % (len(text), text), 1000)
+    assert parser.read(1, lambda: pieces.pop(0)) == [text]
+    assert parser.is_idle

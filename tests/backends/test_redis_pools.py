@@ -12,6 +12,7 @@ from django.core.cache import cache, caches
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.scripts import ACQUIRE
 from django_redislock.backends.redis.wire import links
+from django_redislock.backends.redis.wire.parser import Parser
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
 from tests.support.processes import wait_until
@@ -156,17 +157,17 @@ def test_a_connection_that_is_closed_meanwhile_is_made_anew(
     place = pooled()
     used = []
 
-    def closing(data: Any, count: Any, more: Any) -> Any:
+    def closing(parser: Parser, count: Any, more: Any, data: bytes) -> Any:
         if not used:
             used.append(data)
             lock_backends["default"].node._links.popitem()[0].retire()
-            return read(b"", count, more)
-        return read(data, count, more)
+            return read(parser, count, more)
+        return read(parser, count, more, data)
 
-    read = links.read
+    read = Parser.read
     with lock("a") as held:
         monkeypatch.setattr(links, "_SHORT", lambda data: None)  # have all parsed
-        monkeypatch.setattr(links, "read", closing)
+        monkeypatch.setattr(Parser, "read", closing)
         held.extend()
     assert used
     with place.client() as client:

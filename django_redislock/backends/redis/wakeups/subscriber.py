@@ -11,7 +11,7 @@ from ....clock import monotonic
 from ..commands import pack
 from ..sources.source import Source
 from ..wire.driver import open_socket
-from ..wire.parser import Incomplete, incomplete, read
+from ..wire.parser import Parser
 
 __all__ = ["Subscriber"]
 
@@ -29,7 +29,7 @@ class Subscriber:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.sock: socket.socket | None = None
-        self._unread = b""
+        self._parser = Parser()
         # When anything came last (monotonic).
         self.heard_at = 0.0
         self._pinged_at = -math.inf
@@ -38,7 +38,7 @@ class Subscriber:
         """Connect. RESP2 delivers messages as replies."""
         connection = self._source.connection(protocol=2, health_check_interval=0)
         open_socket(connection, self._source.timeout, self._keep)
-        self._unread, self.heard_at = b"", monotonic()
+        self._parser, self.heard_at = Parser(), monotonic()
 
     def _keep(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -55,7 +55,7 @@ class Subscriber:
 
     def reply(self) -> Any:
         """Wait for the reply to the only command that was sent."""
-        (reply,), self._unread = read(self._unread, 1, self._received)
+        (reply,) = self._parser.read(1, self._received)
         return reply
 
     def probe(self, now: float) -> float:
@@ -90,17 +90,8 @@ class Subscriber:
             self.heard_at = monotonic()
             # Nobody rings for what TLS has read ahead.
             may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
-            self._unread += data
-            self._take_messages(found)
+            found += self._parser.feed(data)
         return found
-
-    def _take_messages(self, found: list[Any]) -> None:
-        try:
-            while self._unread:
-                (message,), self._unread = read(self._unread, 1, incomplete)
-                found.append(message)
-        except Incomplete:
-            return
 
     def _received(self) -> bytes:
         data = self.sock.recv(CHUNK) if self.sock is not None else b""

@@ -12,8 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptEr
 from ..errors import is_worth_a_retry
 from ..sources.source import Source
 from .async_driver import let_go, open_transport
-from .driver import error_of
-from .resp import INCOMPLETE, ErrorReply, Push, new_reader
+from .parser import Parser
 
 __all__ = ["AsyncLink", "Request"]
 
@@ -57,7 +56,7 @@ class AsyncLink(asyncio.Protocol):
         self.closed: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._on_end = on_end
-        self._reader = new_reader()
+        self._parser = Parser()
         self._connection: Any = None
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
@@ -122,14 +121,10 @@ class AsyncLink(asyncio.Protocol):
         self._in_step = False
 
     def _read(self, data: bytes) -> None:
-        self._reader.feed(data)
-        gets, unanswered = self._reader.gets, self.unanswered
-        while (reply := gets()) is not INCOMPLETE:
-            if reply.__class__ is Push:
-                continue
+        unanswered = self.unanswered
+        for reply in self._parser.feed(data):
             request = unanswered[0]
-            if reply.__class__ is ErrorReply:
-                reply = error_of(str(reply))
+            if isinstance(reply, Exception):
                 if is_worth_a_retry(reply):
                     self.end(reply)
                     return

@@ -20,7 +20,7 @@ from ..errors import as_redis_error, is_worth_a_retry
 from ..scripts import sent_again
 from ..sources.source import Source
 from .driver import open_socket
-from .parser import read
+from .parser import Parser
 
 __all__ = ["Link"]
 
@@ -41,13 +41,14 @@ class Link:
     """
 
     __slots__ = (
-        *("_deadline", "_source", "_timeout", "clean", "opened_at", "retired", "sock"),
-        "used_at",
+        *("_deadline", "_parser", "_source", "_timeout", "clean", "opened_at", "retired"),
+        *("sock", "used_at"),
     )
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.sock: socket.socket | None = None
+        self._parser = Parser()
         self.clean = False
         # When its last exchange began.
         self.used_at = 0.0
@@ -80,13 +81,13 @@ class Link:
             found = _SHORT(data) if len(commands) == 1 else None
             # What most commands are answered with; to call the parser takes longer than this.
             if found and found[1]:
-                replies, rest = [int(found[1])], b""
+                replies, whole = [int(found[1])], True
             elif found and len(found[3]) == int(found[2]):
-                replies, rest = [found[3]], b""
+                replies, whole = [found[3]], True
             else:
-                replies, rest = self._read(data, commands)
+                replies, whole = self._read(data, commands), self._parser.is_idle
             # A message that answers nothing may have come with them, and not be complete.
-            self.clean = not rest
+            self.clean = whole
         except OSError as error:
             raise as_redis_error(error) from error
         finally:
@@ -94,13 +95,13 @@ class Link:
                 self.close()
         return replies
 
-    def _read(self, data: bytes, commands: Sequence[bytes]) -> tuple[list[Any], bytes]:
-        replies, rest = read(data, len(commands), self._more)
+    def _read(self, data: bytes, commands: Sequence[bytes]) -> list[Any]:
+        replies = self._parser.read(len(commands), self._more, data)
         for reply in replies:
             if isinstance(reply, Exception):
                 self._look_at_errors(commands, replies)
                 break
-        return replies, rest
+        return replies
 
     def close(self) -> None:
         """Disconnect."""
@@ -130,6 +131,7 @@ class Link:
         if sock is None or not clean or not _is_open(sock):
             self.close()
             self.opened_at = monotonic()
+            self._parser = Parser()
             open_socket(self._source.connection(), self._left(), self._keep)
             sock = self._connected()
         if self.retired:
@@ -167,7 +169,7 @@ class Link:
             if isinstance(reply, NoScriptError):
                 again = sent_again(commands, place)
                 self._connected().sendall(b"".join(again))
-                replies[place : place + len(again)], _ = read(b"", len(again), self._more)
+                replies[place : place + len(again)] = self._parser.read(len(again), self._more)
                 reply = replies[place]  # noqa: PLW2901 - its reply now
             if isinstance(reply, Exception) and is_worth_a_retry(reply):
                 raise reply

@@ -1,72 +1,115 @@
-"""A parser of RESP2 and RESP3; one function call reads all the replies of an exchange."""
+"""Parser of RESP2 and RESP3, which takes bytes as they come and does no input of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from .driver import error_of
-from .scalars import of_line, of_text
+from redis.exceptions import InvalidResponse
 
-__all__ = ["Incomplete", "incomplete", "read"]
+from .driver import error_of
+
+__all__ = ["Parser"]
 
 _INTEGER, _BULK = b":$"
 _TEXTS, _LISTS, _APART = b"$=!", b"*~%>|", b">|"
 
 
-class Incomplete(Exception):
-    """The rest of a reply has not arrived."""
-
-
-def incomplete() -> bytes:
-    """The ``more`` of a reader that must not block."""
-    raise Incomplete
-
-
-def read(  # noqa: C901, PLR0912 - a call for each item would take longer than all of this
-    data: bytes, count: int, more: Callable[[], bytes]
-) -> tuple[list[Any], bytes]:
-    """Return ``count`` replies and what follows them; ``more()`` brings more bytes.
+class Parser:
+    """What a server says on one connection. Each item is parsed once, in whatever pieces it comes.
 
     Error replies stand in their places. Maps are flat, as in RESP2. Messages that answer no command
-    are left out.
+    are left out. Where an exception ends a call, the connection has to end too.
     """
-    replies: list[Any] = []
-    items, missing, at = replies, count, 0
-    outer: list[tuple[list[Any], int]] = []
-    inner: list[Any] | None
-    while True:
-        while not missing:
-            if not outer:
-                return replies, data[at:]
-            items, missing = outer.pop()
-        while (end := data.find(b"\r\n", at)) < 0:
-            data += more()
-        kind, line = data[at], data[at + 1 : end]
-        at = end + 2
-        if kind == _INTEGER:
-            items.append(int(line))
-        elif kind in _TEXTS:
-            size = int(line)
-            if size < 0:
-                items.append(None)
+
+    __slots__ = ("_items", "_missing", "_outer", "_replies", "_rest")
+
+    def __init__(self) -> None:
+        # The beginning of an item.
+        self._rest = b""
+        self._replies: list[Any] = []
+        # The innermost list that is not complete, and the number of items that it lacks. Replies
+        # are a list that never is.
+        self._items, self._missing = self._replies, -1
+        # The lists around it, each with that number and the kind of the list inside.
+        self._outer: list[tuple[list[Any], int, int]] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing has come but what was returned."""
+        return not (self._rest or self._outer or self._replies)
+
+    def read(self, count: int, more: Callable[[], bytes], data: bytes = b"") -> list[Any]:
+        """Return the next ``count`` replies; ``more()`` waits for more bytes."""
+        replies = self.feed(data)
+        while len(replies) < count:
+            replies += self.feed(more())
+        self._replies += replies[count:]
+        return replies[:count]
+
+    def feed(self, data: bytes) -> list[Any]:  # noqa: C901 - a call per item takes longer
+        """Return the replies that are complete with these bytes."""
+        data, at = self._rest + data, 0
+        items, missing, outer = self._items, self._missing, self._outer
+        while (end := data.find(b"\r\n", at)) >= 0:
+            kind, line = data[at], data[at + 1 : end]
+            if kind == _INTEGER:
+                items.append(int(line))
+            elif kind in _TEXTS:
+                size = int(line)
+                if size >= 0:
+                    start, end = end + 2, end + 2 + size
+                    if len(data) < end + 2:
+                        break
+                    value = data[start:end]
+                    items.append(value if kind == _BULK else _of_text(kind, value))
+                else:
+                    items.append(None)
+            elif kind in _LISTS:
+                size = int(line)
+                at = end + 2
+                if size > 0:
+                    outer.append((items, missing, kind))
+                    items, missing = [], size * 2 if kind in b"%|" else size
+                    continue
+                if kind in _APART:
+                    continue
+                items.append(None if size else [])
             else:
-                while len(data) < at + size + 2:
-                    data += more()
-                value = data[at : at + size]
-                items.append(value if kind == _BULK else of_text(kind, value, error_of))
-                at += size + 2
-        elif kind in _LISTS:
-            size = int(line) * (2 if kind in b"%|" else 1)
-            if kind not in _APART:
-                items.append(inner := [] if size >= 0 else None)
-                missing -= 1
-            else:
-                inner = []
-            if size > 0 and inner is not None:
-                outer.append((items, missing))
-                items, missing = inner, size
-            continue
-        else:
-            items.append(of_line(kind, line, error_of))
-        missing -= 1
+                items.append(_of_line(kind, line))
+            at = end + 2
+            missing -= 1
+            while not missing:
+                complete = items
+                items, missing, kind = outer.pop()
+                if kind not in _APART:
+                    items.append(complete)
+                    missing -= 1
+        self._rest, self._items, self._missing = data[at:], items, missing
+        replies = self._replies[:]
+        self._replies.clear()
+        return replies
+
+
+def _of_line(kind: int, line: bytes) -> Any:
+    """The value of a line."""
+    if kind == ord("+"):
+        return line
+    if kind == ord("-"):
+        return error_of(line.decode(errors="replace"))
+    if kind == ord("("):
+        return int(line)
+    if kind == ord("_"):
+        return None
+    if kind == ord("#"):
+        return line == b"t"
+    if kind == ord(","):
+        return float(line)
+    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is no reply.")
+
+
+def _of_text(kind: int, value: bytes) -> Any:
+    """The value of a text of known length that is no plain one."""
+    if kind == ord("!"):
+        return error_of(value.decode(errors="replace"))
+    return value[4:]  # "txt:" begins a verbatim string

@@ -1,0 +1,105 @@
+"""A connection of an event loop: what a server may send, in whatever pieces it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError, RedisError
+
+from django_redislock.backends.redis.wire.async_links import AsyncLink, Request
+
+
+class Transport(asyncio.Transport):
+    """One that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def abort(self) -> None:
+        self.written = b""
+
+
+class Connected:
+    """A link, the requests that went out over it, and the errors with which it has ended."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+        self.loop = asyncio.get_running_loop()
+        self.link = AsyncLink(self.loop, lambda link, error: self.errors.append(error))
+        self.link.connection_made(Transport())
+
+    def ask(self, count: int = 1) -> Request:
+        request = Request([b"PING\r\n"] * count, self.loop.create_future(), math.inf)
+        self.link.send(request, 0.0)
+        return request
+
+    def receive(self, data: bytes, size: int) -> None:
+        for start in range(0, len(data), size):
+            self.link.data_received(data[start : start + size])
+
+
+@pytest.fixture
+async def connected() -> Connected:
+    return Connected()
+
+
+SIZES = pytest.mark.parametrize("size", [1, 3, 1000])
+
+
+@SIZES
+async def test_messages_that_answer_nothing_are_left_out(connected: Connected, size: int) -> None:
+    one, two = connected.ask(), connected.ask(2)
+    push = b">3\r\n+message\r\n$1\r\na\r\n*2\r\n:7\r\n-ERR no\r\n"
+    connected.receive(push + b":1\r\n" + push + b"*2\r\n:2\r\n:3\r\n" + push, size)
+    assert (one.future.done(), two.future.done()) == (True, False)
+    connected.receive(b"$2\r\n:4\r\n" + push, size)
+    assert (one.replies, two.replies) == ([1], [[2, 3], b":4"])
+    assert two.future.done()
+    assert connected.errors == []
+
+
+@SIZES
+async def test_errors_stand_in_their_places(connected: Connected, size: int) -> None:
+    first, second = connected.ask(3), connected.ask()
+    moved, asked = b"-MOVED 1 127.0.0.1:7001\r\n", b"-ASK 2 127.0.0.1:7002\r\n"
+    connected.receive(moved + asked + b"*1\r\n" + moved + b"-NOSCRIPT none\r\n", size)
+    moved_to, asked_of, (inside,) = first.replies
+    assert [type(inside), type(moved_to), type(asked_of)] == [MovedError, MovedError, AskError]
+    assert (moved_to.port, asked_of.port) == (7001, 7002)
+    assert [type(reply) for reply in second.replies] == [NoScriptError]
+    assert (first.unknown_script, second.unknown_script) == (False, True)
+    assert connected.errors == []
+
+
+async def test_a_server_that_is_a_replica_now_ends_the_connection(connected: Connected) -> None:
+    first, second = connected.ask(), connected.ask()
+    connected.receive(b"-READONLY You can't write.\r\n:1\r\n", 1000)
+    assert [type(error) for error in connected.errors] == [ReadOnlyError]
+    assert (first.replies, second.replies) == ([], [])
+
+
+@pytest.mark.parametrize("data", [b":1\r\n:2\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"*x\r\n"])
+@SIZES
+async def test_what_is_no_reply_ends_the_connection(
+    connected: Connected, data: bytes, size: int
+) -> None:
+    connected.ask()
+    connected.receive(data, size)
+    (error,) = connected.errors
+    assert isinstance(error, RedisError)
+    assert "no reply" in str(error)
+
+
+async def test_a_long_reply_in_many_pieces(connected: Connected) -> None:
+    long, short = connected.ask(), connected.ask()
+    listed = b"*2\r\n:1\r\n$30\r\n" + b"x" * 30 + b"\r\n"
+    connected.receive(b"*4000\r\n" + listed * 4000 + b":2\r\n", 1000)
+    assert long.replies == [[[1, b"x" * 30]] * 4000]
+    assert short.replies == [2]
