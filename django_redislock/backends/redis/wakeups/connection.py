@@ -265,9 +265,9 @@ class Wakeups:
             self._refused(pushed)
         if not isinstance(pushed, list):
             return  # a PONG, which is a plain string in some protocols
-        kind, channel, content = pushed
+        kind, channel, *rest = pushed
         if kind in {b"smessage", b"message"}:
-            told = message(content)  # None: of a later release
+            told = message(rest[0])  # None: of a later release
             if told and told.turn:
                 self._deliver_turn(told.name, told.token, told.turn)
             elif told:

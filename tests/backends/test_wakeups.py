@@ -1,0 +1,64 @@
+"""The wake-up connection of a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_redislock import lock_backends
+from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.backends.redis.wakeups import connection, subscriber
+from django_redislock.backends.redis.wakeups.subscriber import Subscriber
+from tests.support.fixtures import UsePlace
+from tests.support.places import Place
+from tests.support.processes import wait_until
+from tests.support.proxy import Proxy
+
+
+@pytest.fixture
+def pings(monkeypatch: pytest.MonkeyPatch) -> list[Subscriber]:
+    """Who has sent a PING, of which there are many."""
+    monkeypatch.setattr(subscriber, "PING_AFTER", 0.02)
+    monkeypatch.setattr(connection, "LINGER", 30.0)
+    sent, send = list[Subscriber](), Subscriber.send
+
+    def note(self: Subscriber, *words: str) -> None:
+        if words == ("PING",):
+            sent.append(self)
+        send(self, *words)
+
+    monkeypatch.setattr(Subscriber, "send", note)
+    return sent
+
+
+def listening() -> RedisLockBackend:
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    backend.listen("a", 10)
+    return backend
+
+
+def test_a_silent_connection_is_probed_and_lives_on(
+    place: Place, pings: list[Subscriber], caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = listening()
+    sock = backend.wakeups._subscriber.sock
+    wait_until(lambda: len(pings) >= 3, what="it is probed again and again")
+    assert backend.wakeups._subscriber.sock is sock
+    assert backend.listening("a")
+    assert caplog.messages == []
+    backend.close()
+
+
+def test_one_that_no_ping_is_answered_on_is_made_anew(
+    use: UsePlace, proxy: Proxy, pings: list[Subscriber], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber, "PONG_WITHIN", 0.1)
+    use(proxy.url)
+    backend = listening()
+    sock = backend.wakeups._subscriber.sock
+    proxy.black_hole()
+    wait_until(lambda: backend.wakeups._subscriber.sock is not sock, what="it is given up")
+    assert not backend.listening("a")
+    proxy.pass_through()
+    backend.listen("a", 10)
+    backend.close()
