@@ -118,12 +118,13 @@ class OneNameHandle(Handle[T]):
         # One that an interrupted release has left is needed by nobody.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        before, share = self._hold, HandleNeed(self, hold, call)
-        attempt = Attempt(call, before, share, releases=False)
+        before, tried, share = self._hold, self._tried, HandleNeed(self, hold, call)
+        is_ours = self._terms.token is None
+        attempt = Attempt(call, before, share, releases=False, is_ours=is_ours)
         attempt.joining = hold
         registry.attempts[attempt] = None
         try:
-            self._hold, self._share = hold, share
+            self._hold, self._share, self._tried = hold, share, True
             joined = hold.join(share)
             if joined:
                 self._acquiring.pop("now", None)
@@ -133,7 +134,7 @@ class OneNameHandle(Handle[T]):
             raise
         if not joined:
             # It is being released at this moment: the backend is asked for a hold of our own.
-            self._hold, self._share = before, None
+            self._hold, self._share, self._tried = before, None, tried
             await let_go(call, self, hold, share)
         del registry.attempts[attempt]
         return joined
@@ -200,8 +201,8 @@ class OneNameHandle(Handle[T]):
             owner.forget_released()
         self.backend.on_force_release = renewal.lost_by_force
         registry.holds[hold] = None
-        if self._terms.token is not None:
-            registry.link(hold)
+        if registry.given or self._terms.token is not None:
+            registry.link(hold, given=self._terms.token is not None)
         if owner.is_new:
             owner.is_new = False
             release_at_end()
@@ -225,11 +226,11 @@ class OneNameHandle(Handle[T]):
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""
         hold = self._hold
-        for ours in registry.find(hold.lock_id, hold.token):
-            renewal.mark_lost(ours, RELEASED_BY_ANOTHER)
         attempt = Attempt(call, hold, None, releases=True)
         registry.attempts[attempt] = None
         try:
+            for ours in registry.find(hold.lock_id, hold.token):
+                renewal.mark_lost(ours, RELEASED_BY_ANOTHER)
             released = await both(
                 call, self.backend.release, self.backend.arelease, self.name, hold.token
             )

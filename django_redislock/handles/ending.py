@@ -57,8 +57,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     now = monotonic()
     # How many seconds ``min_hold`` keeps the name held without a handle.
     kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
-    for other in registry.linked(hold) if hold.is_linked and not kept else ():
-        renewal.mark_lost(other, RELEASED_BY_ANOTHER)
+    if hold.is_linked:
+        _tell_linked(hold)
     if kept:
         ended = await _extended(call, hold, kept, detached=True)
     elif call.blocking:
@@ -67,10 +67,18 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         ended = await hold.backend.arelease(hold.name, hold.token, within)
     if not ended:
         raise _lost_at_end(handle, hold)
+    if hold.is_linked:
+        _tell_linked(hold)  # also those who came meanwhile
     registry.holds.pop(hold, None)
     if hold.asked_again and not kept:
         take_back(hold, LATE)
     await events.released(call, handle, now + kept - hold.since)
+
+
+def _tell_linked(hold: LocalHold) -> None:
+    for other in registry.linked(hold):
+        if other.fence == hold.fence:
+            renewal.mark_lost(other, RELEASED_BY_ANOTHER)
 
 
 def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
@@ -90,25 +98,29 @@ async def extend_hold(
     """
     if not await _extended(call, hold, length, detached=detached):
         raise lost_error(hold, hold.why_over if hold.pid else GONE)
-    if hold.due < renewal.wake_at:
-        renewal.wake()
 
 
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
     # A shorter lease is believed before it is asked for: nobody may come in between.
-    older = hold.expect(call, monotonic() + length - TICK)
+    sent_at, believers = monotonic(), [hold, *registry.linked(hold)]
+    older = [one.expect(call, sent_at + length - TICK) for one in believers]
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
         (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
     except BaseException as error:
-        if isinstance(error, LockUnavailable) and not error.asked:
-            hold.not_sent(call)
-        else:
-            hold.not_answered(call, length)
+        for one in believers:
+            if isinstance(error, LockUnavailable) and not error.asked:
+                one.not_sent(call)
+            else:
+                one.not_answered(call, length)
         raise
-    if ends is not None:
-        hold.answered(call, ends, older)
-    return ends is not None
+    if ends is None:
+        return False
+    for one, replaced in zip(believers, older, strict=True):
+        one.answered(call, ends, replaced)
+    if any(one.due < renewal.wake_at for one in believers):
+        renewal.wake()
+    return True
 
 
 def lost_error(hold: LocalHold, reason: str) -> LockLost:

@@ -167,7 +167,7 @@ class Lock(OneNameHandle["Lock"]):
     async def _detach(self, call: Call, lease: Duration | None) -> str:
         self.check()
         hold = self._hold
-        if any(handle is not self for handle in hold.handles):
+        if any(handle is not self for handle in hold.handles) or registry.linked(hold):
             raise LockError.of(self.name, "is held by other handles here too, which need it still")
         length = (
             max(hold.remaining(), SHORTEST_LEASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
@@ -99,7 +100,7 @@ class MultiLock(Handle["MultiLock"]):
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         # Each name has an attempt of its own; this one is for those that are held already.
-        attempt = AttemptOnSeveral(call, partial(self._acquired_by, call))
+        attempt = AttemptOnSeveral(call, partial(self._acquired_by, call), began)
         registry.attempts[attempt] = None
         try:
             for lock in self.locks:
@@ -144,12 +145,14 @@ class MultiLock(Handle["MultiLock"]):
         def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
             return lock._give_back(call, error, began, max(SHORTEST_STAY, until - monotonic()))
 
-        await self._let_go(call, give_back)
+        await self._let_go(call, give_back, began)
 
-    async def _let_go(self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:
+    async def _let_go(
+        self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]], began: float = math.inf
+    ) -> None:
         parts = self._parts()
         # Each name has an attempt of its own; this one is for those that it has not come to.
-        attempt = AttemptOnSeveral(call, lambda: parts)
+        attempt = AttemptOnSeveral(call, lambda: parts, began)
         registry.attempts[attempt] = None
         try:
             await _each(reversed(self.locks), do)

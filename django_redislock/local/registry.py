@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..backends.base import Extension
 from ..clock import monotonic
 from ..exceptions import LockUnavailable
 from ..process import NoThread, process
@@ -78,10 +80,13 @@ class Attempt:
 
         ``under_way``: holds that others acquire, join or release just now.
         """
-        hold = self.hold
-        for one in (self.joining, hold if self.releases or hold.pid else None):
-            if one is not None:
-                _leave(one, self.need, one in under_way, self.releases or self.is_ours)
+        hold, joining = self.hold, self.joining
+        if not self.releases:
+            hold.keep_until = 0.0  # nothing was done under it
+        if joining is not None:
+            _leave(joining, self.need, joining in under_way, True)
+        if self.releases or hold.pid:
+            _leave(hold, self.need, hold in under_way, self.releases or self.is_ours)
         if not self.releases and not hold.pid:
             hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
@@ -94,14 +99,21 @@ class Attempt:
 class AttemptOnSeveral:
     """An acquire or release of several names under way; each has an attempt of its own beside it.
 
-    ``parts()``: the holds to leave if it is interrupted, and what needs them.
+    ``parts()``: the holds to leave if it is interrupted, and what needs them. Nothing was done
+    under those that were acquired since ``began`` (monotonic).
     """
 
-    __slots__ = ("call", "parts")
+    __slots__ = ("began", "call", "parts")
 
-    def __init__(self, call: Call, parts: Callable[[], Sequence[tuple[LocalHold, Need]]]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        parts: Callable[[], Sequence[tuple[LocalHold, Need]]],
+        began: float = math.inf,
+    ) -> None:
         self.call = call
         self.parts = parts
+        self.began = began
 
     @property
     def is_over(self) -> bool:
@@ -115,6 +127,8 @@ class AttemptOnSeveral:
     def finish(self, under_way: Set[LocalHold]) -> None:
         """Leave them all."""
         for hold, need in self.parts():
+            if hold.since >= self.began:
+                hold.keep_until = 0.0
             _leave(hold, need, hold in under_way, True)
         registry.attempts.pop(self, None)
 
@@ -128,12 +142,17 @@ def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) 
     # Whoever had decided to end it may not have got any further.
     hold.decide()
     registry.holds.pop(hold, None)
+    if not may_release:
+        return
+    for other in registry.linked(hold):
+        other.lose(RELEASED_BY_ANOTHER)
     now = monotonic()
-    if hold.keep_until <= now and may_release:
-        for other in registry.linked(hold):
-            other.lose(RELEASED_BY_ANOTHER)
-        release = partial(hold.backend.release, hold.name, hold.token)
-        until_done(hold, release, hold.ends if hold.pid else now + hold.length)
+    if hold.keep_until > now:
+        kept = Extension(hold.name, hold.token, hold.keep_until - now, detached=True)
+        end: Callable[[], object] = partial(hold.backend.extend, [kept])
+    else:
+        end = partial(hold.backend.release, hold.name, hold.token)
+    until_done(hold, end, hold.ends if hold.pid else now + hold.length)
 
 
 class Registry:
@@ -146,6 +165,8 @@ class Registry:
         """Hold nothing of what the parent holds, in a forked child."""
         self.holds: dict[LocalHold, None] = {}
         self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
+        # The holds that were acquired with a token that was given.
+        self.given: dict[LocalHold, None] = {}
 
     @property
     def interrupted(self) -> bool:
@@ -173,8 +194,13 @@ class Registry:
             hold for hold in list(self.holds) if hold.token == token and hold.lock_id == lock_id
         ]
 
-    def link(self, hold: LocalHold) -> None:
+    def link(self, hold: LocalHold, *, given: bool) -> None:
         """Note which holds have the same token: when one is released, the others are over, too."""
+        if given:
+            self.given[hold] = None
+        for one in list(self.given):
+            if one not in self.holds:
+                self.given.pop(one, None)
         found = self.find(hold.lock_id, hold.token)
         if len(found) > 1:
             for one in found:
@@ -182,7 +208,7 @@ class Registry:
 
     def linked(self, hold: LocalHold) -> list[LocalHold]:
         """The other holds of this lock with the same token."""
-        if not hold.is_linked:
+        if hold.pid and not hold.is_linked:
             return []
         return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 

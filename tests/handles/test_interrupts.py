@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from django_redislock import lock
 from tests.handles.test_handle import backend_is_empty, make
 from tests.support.settled import settle
 
@@ -66,3 +67,58 @@ def test_an_interrupt_in_release_frees_it_all_the_same(
         handle.release()
     settle()
     assert backend_is_empty(handle)
+
+
+def test_no_min_hold_keeps_what_was_not_acquired(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = make(min_hold=60)
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django_redislock.handles.attempts.tie_to_transactions", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            handle.acquire()
+    settle()
+    with make(wait=0):
+        pass
+
+
+def test_nor_the_first_of_several_names(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = lock(["a", "b"], using=make().backend.alias, min_hold=60)
+
+    async def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(several.locks[1], "_acquire", interrupted)
+        patched.setattr(several, "_give_back", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            several.acquire()
+    settle()
+    with make(wait=0):
+        pass
+
+
+def test_an_interrupt_in_release_keeps_the_name_for_its_min_hold(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = make(min_hold=60, lease=2)
+    handle.acquire()
+    extend, calls = handle.backend.extend, []
+
+    def interrupted(extensions: Any) -> Any:
+        calls.append(extensions)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return extend(extensions)
+
+    monkeypatch.setattr(handle.backend, "extend", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        handle.release()
+    settle()
+    (hold,), _ = handle.backend.inspect("a")
+    assert hold.remaining > 40
+    assert hold.detached

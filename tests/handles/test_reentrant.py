@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from django.db import transaction
 
 from django_redislock import LockLost, LockNotAcquired, lock
 from django_redislock.local.hold import LocalHold
@@ -105,3 +106,23 @@ def test_what_an_interrupted_release_has_left_is_not_joined(
     if again.acquire(wait=0):
         assert again.fence > held.fence
         again.release()
+
+
+def test_a_handle_that_joined_may_acquire_by_itself_afterwards() -> None:
+    with lock("again", reentrant=True), (inner := lock("again", reentrant=True)):
+        pass
+    with inner:
+        inner.check()
+        assert inner.owned()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_it_matter_that_a_transaction_was_joined() -> None:
+    handle = lock("again")
+    with transaction.atomic():
+        with lock("again"):
+            pass
+        with handle:
+            pass
+    with handle:
+        assert handle.owned()

@@ -188,27 +188,6 @@ def test_a_repeated_request_does_not_bar_the_next_attempt_with_the_same_token(
     mine.release()
 
 
-def test_a_release_ends_what_other_handles_here_hold_with_its_token(make: Any) -> None:
-    first = make()
-    first.acquire()
-    second = make(token=first.token)
-    second.acquire()
-    first.release()
-    assert not second.held
-    with make(wait=0), pytest.raises(LockLost, match="another handle that had its token"):
-        second.check()
-
-
-async def test_and_the_later_handle_ends_the_earlier_one(make: Any) -> None:
-    first = make()
-    await first.aacquire()
-    second = make(token=first.token)
-    await second.aacquire()
-    await second.arelease()
-    assert not first.held
-    assert first.lost
-
-
 def test_an_extension_by_token_that_fails_is_told_as_it_is(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

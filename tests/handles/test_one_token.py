@@ -1,0 +1,145 @@
+"""Several handles of one process that hold by the same token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_redislock import LockError, LockLost, lock
+from tests.support.settled import settle
+
+
+@pytest.fixture
+def make(using: str) -> Any:
+    def make(name: str = "a", **options: Any) -> Any:
+        return lock(name, using=using, **options)
+
+    return make
+
+
+def test_a_release_ends_what_other_handles_here_hold_with_its_token(make: Any) -> None:
+    first = make()
+    first.acquire()
+    second = make(token=first.token)
+    second.acquire()
+    first.release()
+    assert not second.held
+    with make(wait=0), pytest.raises(LockLost, match="another handle that had its token"):
+        second.check()
+
+
+async def test_and_the_later_handle_ends_the_earlier_one(make: Any) -> None:
+    first = make()
+    await first.aacquire()
+    second = make(token=first.token)
+    await second.aacquire()
+    await second.arelease()
+    assert not first.held
+    assert first.lost
+
+
+def test_the_order_in_which_they_acquire_does_not_matter(make: Any) -> None:
+    first = make()
+    second = make(token=first.token)
+    second.acquire()
+    first.acquire()
+    first.release()
+    assert not second.held
+
+
+def test_nor_does_it_that_the_name_stays_held_for_a_while(make: Any) -> None:
+    first = make(min_hold=60)
+    first.acquire()
+    second = make(token=first.token)
+    second.acquire()
+    first.release()
+    assert not second.held
+
+
+def test_who_acquires_while_the_other_releases_is_told(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make()
+    first.acquire()
+    second, release = make(token=first.token), first.backend.release
+
+    def acquire_before(*args: Any) -> bool:
+        assert second.acquire()
+        return bool(release(*args))
+
+    monkeypatch.setattr(first.backend, "release", acquire_before)
+    first.release()
+    assert not second.held
+
+
+def test_a_lease_that_is_made_shorter_is_so_for_all(make: Any) -> None:
+    first = make(lease=60)
+    first.acquire()
+    second = make(token=first.token, lease=60)
+    second.acquire()
+    second.extend(5)
+    assert first.remaining() <= 5
+    make(token=first.token).extend(2)
+    assert max(first.remaining(), second.remaining()) <= 2
+    make(token=first.token).extend(60)
+    assert min(first.remaining(), second.remaining()) > 5
+    first.release()
+
+
+def test_a_renewal_makes_it_longer_again(make: Any) -> None:
+    first = make(lease=1.5)
+    first.acquire()
+    make(token=first.token).extend(1)
+    assert not first.lost.wait(3)
+    first.release()
+
+
+def test_it_is_not_detached_under_the_others(make: Any) -> None:
+    first = make()
+    first.acquire()
+    second = make(token=first.token)
+    second.acquire()
+    with pytest.raises(LockError, match="other handles here"):
+        first.detach(0.1)
+    second.check()
+    second.release()
+
+
+def test_a_join_that_is_interrupted_does_not_end_it(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make(reentrant=True)
+    first.acquire()
+    second = make(token=first.token, reentrant=True)
+    join = first._hold.__class__.join
+
+    def interrupted(*args: Any) -> bool:
+        join(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(first._hold.__class__, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        second.acquire()
+    settle()
+    assert first.owned()
+    first.release()
+
+
+def test_a_release_by_token_that_is_interrupted_is_done_all_the_same(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make()
+    first.acquire()
+    other = make(token=first.token)
+
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django_redislock.local.renewal.Renewal.mark_lost", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            other.release()
+    settle()
+    assert not first.held
+    assert not other.owned()
