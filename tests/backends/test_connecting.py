@@ -5,14 +5,17 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.wire.links import Link
-from django_redislock.backends.redis.wire.node import AT_ONCE
+from django_redislock.backends.redis.wire.node import AT_ONCE, Node
+from django_redislock.backends.redis.wire.replicated import ReplicatedNode
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at
 from tests.support.processes import wait_until
@@ -54,25 +57,39 @@ def test_all_its_steps_share_that_time(
         node.close()
 
 
-def test_the_wait_for_a_connection_is_a_part_of_it(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node = node_at(redis_url)
+def limited(node: Node, monkeypatch: pytest.MonkeyPatch) -> tuple[float, Sequence[bytes]]:
+    """The limit and the commands of an exchange that had to wait for a connection."""
     taken = [node._free.pop() for _ in range(AT_ONCE)]
-    exchange, limits = Link.exchange, []
+    exchange, seen = Link.exchange, []
 
-    def note_limit(link: Link, commands: Any, within: float) -> Any:
+    def note(link: Link, commands: Sequence[bytes], within: float) -> Any:
         if link in taken:
-            limits.append(within)
+            seen.append((within, commands))
         return exchange(link, commands, within)
 
-    monkeypatch.setattr(Link, "exchange", note_limit)
-    thread = threading.Thread(target=node.exchange, args=([PING], 2.0))
+    monkeypatch.setattr(Link, "exchange", note)
+    commands = [PING, pack("WAIT", 0, 900)]
+    thread = threading.Thread(target=node.exchange, args=(commands, 2.0))
     thread.start()
     wait_until(lambda: node._line, what="it waits for a connection")
     time.sleep(0.1)
     node._free.extend(taken)
     thread.join(10)
-    assert limits
-    assert limits[0] <= 1.9
     node.close()
+    return seen[0]
+
+
+def test_the_wait_for_a_connection_is_a_part_of_it(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within, _ = limited(node_at(redis_url), monkeypatch)
+    assert within <= 1.9
+
+
+def test_replicas_have_no_longer_than_that_leaves(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = ReplicatedNode(node_at(redis_url).source, 0)._apart
+    within, (_, wait) = limited(claims, monkeypatch)
+    assert int(wait.split(b"\r\n")[-2]) < 1000 * within
+    assert wait != pack("WAIT", 0, 900)

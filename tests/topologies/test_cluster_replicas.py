@@ -214,7 +214,6 @@ async def test_claims_hold_up_no_other_tasks(trio: ClusterSet) -> None:
             assert time.monotonic() - began < 5
             refusals = await asyncio.gather(*claims)
     assert any(NONE_HAS in one for one in refusals)
-    assert any("connections for claims were in use" in one for one in refusals)
 
 
 async def arefusal(name: str) -> str:

@@ -194,7 +194,7 @@ async def test_one_that_is_cancelled_holds_up_nobody(pair: Pair) -> None:
         began = time.monotonic()
         node = backend().node
         assert isinstance(node, ReplicatedNode)
-        assert (await node._apart.async_wire.aexchange_alone([PING])).replies == [b"PONG"]
+        assert (await node._apart.async_wire.aexchange_alone(lambda _: [PING])).replies == [b"PONG"]
         assert time.monotonic() - began < 0.5
 
 

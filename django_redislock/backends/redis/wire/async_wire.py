@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -68,9 +68,12 @@ class AsyncWire:
         return replies
 
     async def aexchange_alone(
-        self, commands: Sequence[bytes], within: float | None = None
+        self, prepare: Callable[[float], Sequence[bytes]], within: float | None = None
     ) -> Replies:
-        """As ``aexchange``, on a connection that no other task uses meanwhile."""
+        """As ``aexchange``, on a connection that no other task uses meanwhile.
+
+        ``prepare(left)`` returns the commands; ``left`` seconds are left for the answer.
+        """
         process.look()
         if self._failures:
             self._breaker.refuse()
@@ -79,7 +82,8 @@ class AsyncWire:
         deadline = loop.time() + min(within or math.inf, self.source.timeout)
         alone = await connections.alone.take(deadline - loop.time())
         try:
-            replies = await alone.exchange(commands, deadline - loop.time())
+            left = deadline - loop.time()
+            replies = await alone.exchange(prepare(left), left)
         except BaseException:
             # The next one would have to wait for what has not been answered.
             alone.close()

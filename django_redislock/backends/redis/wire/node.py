@@ -28,8 +28,8 @@ __all__ = ["AT_ONCE", "Node"]
 # A burst of threads queues here for a moment instead of opening a connection each.
 AT_ONCE = 32
 
-# Whoever got a connection only when the time was over has this much (seconds) for the answer.
-LEAST = 0.001
+# With less time (seconds) than this for the answer nothing is sent.
+LEAST = 0.01
 
 # Whoever waits for a connection looks again this often (seconds), in case a caller that was
 # interrupted has rung for nobody.
@@ -106,7 +106,8 @@ class Node:
             # A burst of callers is no fault of the server: whoever has time waits for its turn.
             deadline = monotonic() + (limit if within is None else within)
             link = self._wait_for_link(deadline)
-            limit = max(min(limit, deadline - monotonic()), LEAST)
+            limit = min(limit, deadline - monotonic())
+            commands = self._in_less_time(commands, limit)
         try:
             result: Replies = _replies((link.exchange(commands, limit), False))
         except RedisError as error:
@@ -120,6 +121,10 @@ class Node:
         if failures:
             self.breaker.answered()
         return result
+
+    def _in_less_time(self, commands: Sequence[bytes], limit: float) -> Sequence[bytes]:
+        """What to send instead when the wait for a connection has left ``limit`` seconds."""
+        return commands
 
     # What grants a lock. Only where replicas have to acknowledge that, it is not the same.
     exchange_claim = exchange
@@ -172,16 +177,16 @@ class Node:
         try:
             rung = len(free) >= len(line)
             while True:
+                left = deadline - monotonic() - LEAST
+                if left <= 0:
+                    raise RedisTimeoutError(
+                        f"All {AT_ONCE} connections to {self.source.where} were in use."
+                    )
                 if rung:
                     with suppress(IndexError):
                         return free.pop()
                     if bell not in line:
                         line.appendleft(bell)
-                left = deadline - monotonic()
-                if left <= 0:
-                    raise RedisTimeoutError(
-                        f"All {AT_ONCE} connections to {self.source.where} were in use."
-                    )
                 if self._failures:
                     self.breaker.refuse()
                 rung = True

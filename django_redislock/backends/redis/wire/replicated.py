@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ..commands import pack
 from ..errors import NotAcknowledged
@@ -20,6 +21,23 @@ WITHIN = 1.0
 LATE_BY = 0.12
 
 
+class _ClaimNode(Node):
+    """Connections for claims alone, each of which has a ``WAIT`` behind it."""
+
+    def __init__(self, source: Source, replicas: int) -> None:
+        super().__init__(source)
+        self._replicas = replicas
+
+    def with_wait(self, commands: Sequence[bytes], within: float) -> Sequence[bytes]:
+        limit = min(within, self._timeout)
+        patience = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
+        # 0 would be for ever.
+        return *commands, pack("WAIT", self._replicas, max(1, round(1000 * patience)))
+
+    def _in_less_time(self, commands: Sequence[bytes], limit: float) -> Sequence[bytes]:
+        return self.with_wait(commands[:-1], limit)
+
+
 class ReplicatedNode(Node):
     """Sends each claim with a ``WAIT`` behind it.
 
@@ -30,27 +48,21 @@ class ReplicatedNode(Node):
     def __init__(self, source: Source, replicas: int) -> None:
         super().__init__(source)
         self._replicas = replicas
-        self._apart = Node(source)
+        self._apart = _ClaimNode(source, replicas)
         self.aexchange_claim = self._aexchange_claim
 
     def exchange_claim(
         self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
     ) -> Replies:
         """As ``exchange``, with ``NotAcknowledged`` in place of a grant that may get lost."""
-        sent = self._with_wait(commands, within)
+        sent = self._apart.with_wait(commands, self._timeout if within is None else within)
         return self._checked(self._apart.exchange(sent, within, urgent=urgent))
 
     async def _aexchange_claim(
         self, commands: Sequence[bytes], within: float | None = None
     ) -> Replies:
-        sent = self._with_wait(commands, within)
-        return self._checked(await self._apart.async_wire.aexchange_alone(sent, within))
-
-    def _with_wait(self, commands: Sequence[bytes], within: float | None) -> Sequence[bytes]:
-        limit = self._timeout if within is None else min(within, self._timeout)
-        patience = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
-        # 0 would be for ever.
-        return *commands, pack("WAIT", self._replicas, max(1, round(1000 * patience)))
+        prepare = partial(self._apart.with_wait, commands)
+        return self._checked(await self._apart.async_wire.aexchange_alone(prepare, within))
 
     def _checked(self, answered: Replies) -> Replies:
         # In a Cluster an ASKING may stand before the claim.
