@@ -10,10 +10,16 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .names import dotted_path, name_templates
-from .options import OPTIONS, check_options
+from .options import OPTIONS, check_options, options_of_calls
 from .spelling import distance
 
-__all__ = ["check_attributes", "check_reached", "is_known_later", "unknown_attributes"]
+__all__ = [
+    "check_attributes",
+    "check_lock_options",
+    "check_reached",
+    "is_known_later",
+    "unknown_attributes",
+]
 
 # Attributes that look like ours and are not, by class: for the system check, which comes later.
 unknown_attributes: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
@@ -28,7 +34,7 @@ def check_attributes(owner: type, mixin: type) -> None:
     ``TypeError`` or ``ValueError`` for a name and for options that make no sense, too.
     """
     known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
-    options = {f"lock_{option}" for option in OPTIONS} - known
+    options = {f"lock_{option}" for option in options_of_calls()} - known
     unknown = []
     for name in _own_attributes(owner, mixin):
         if name in known or not name.startswith(PREFIXES):
@@ -50,6 +56,16 @@ def check_attributes(owner: type, mixin: type) -> None:
     _check_values(owner, known)
 
 
+def check_lock_options(options: Any, attributes: Collection[str]) -> None:
+    """Raise for what makes no sense in ``lock_options``, or has one of the attributes."""
+    if not isinstance(options, Mapping):
+        raise TypeError(f"lock_options is a dictionary of options, not {options!r}.")
+    for option in options:
+        if f"lock_{option}" in attributes:
+            raise TypeError(f"Write the {option} in lock_{option}, not in lock_options.")
+    check_options(options)
+
+
 def _check_values(owner: Any, known: Collection[str]) -> None:
     """Raise for a name and for options that make no sense, as far as the class has them."""
     values = {
@@ -59,13 +75,7 @@ def _check_values(owner: Any, known: Collection[str]) -> None:
     }
     if (lock_name := values.get("lock_name")) and not callable(lock_name):
         name_templates(lock_name)
-    options = values.get("lock_options", {})
-    if not isinstance(options, Mapping):
-        raise TypeError(f"lock_options is a dictionary of options, not {options!r}.")
-    for option in options:
-        if f"lock_{option}" in known:
-            raise TypeError(f"Write the {option} in lock_{option}, not in lock_options.")
-    check_options(options)
+    check_lock_options(values.get("lock_options", {}), known)
     for option in OPTIONS:
         if f"lock_{option}" in values:
             check_options({option: values[f"lock_{option}"]})

@@ -76,9 +76,7 @@ def max_hold_seconds(value: Duration, what: str) -> float | None:
     try:
         longest = seconds(value, what, least=SHORTEST_LEASE, endless=True)
     except ValueError as error:
-        raise ValueError(
-            f'{error} Write float("inf") for no end, renew=False for no renewal.'
-        ) from None
+        raise ValueError(f'{error} Write float("inf") for no end, or switch renewal off.') from None
     return None if math.isinf(longest) else longest
 
 
@@ -194,9 +192,11 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
 
 
 def _filled_text(value: Any, what: str) -> str:
-    if not text(value, what):
-        raise ValueError(f"{what} must be a string that is not empty, not {value!r}.")
-    return str(value)
+    # The value is not shown: there may be a password in a location.
+    if not isinstance(value, str) or not value:
+        kind = "an empty one" if value == "" else type(value).__name__
+        raise ValueError(f"{what} must be a string that is not empty, not {kind}.")
+    return value
 
 
 def _prefix(value: Any, what: str) -> str:

@@ -25,7 +25,15 @@ from .spelling import suggestion
 if TYPE_CHECKING:
     from .conf import LockConfig
 
-__all__ = ["CallOptions", "LockOptions", "RowOptions", "Terms", "check_options", "documented"]
+__all__ = [
+    "CallOptions",
+    "LockOptions",
+    "RowOptions",
+    "Terms",
+    "check_options",
+    "documented",
+    "options_of_calls",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,7 +142,7 @@ def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> N
         if name in _OF_ONE_HOLD:
             raise TypeError(f"There is no option {name!r} here: {_OF_ONE_HOLD[name]}.")
         if name not in OPTIONS:
-            raise TypeError(_unknown(name, [*others, *_of_calls()]))
+            raise TypeError(_unknown(name, [*others, *options_of_calls()]))
         option = OPTIONS[name]
         if not (value is None or (name == "label" and callable(value))):
             option.check(value, name)
@@ -150,7 +158,7 @@ def documented(**changed: Any) -> Callable[[F], F]:
     def document(function: F) -> F:
         own = inspect.signature(function)
         taken = own.parameters["options"].annotation
-        names = list(OPTIONS) if taken == "Unpack[LockOptions]" else _of_calls()
+        names = list(OPTIONS) if taken == "Unpack[LockOptions]" else options_of_calls()
         # What is taken in any number is the options, and what is refused with a hint.
         refused = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         shown = [one for one in own.parameters.values() if one.kind not in refused]
@@ -191,7 +199,8 @@ _OF_ONE_HOLD = {
 }
 
 
-def _of_calls() -> list[str]:
+def options_of_calls() -> list[str]:
+    """The options that make sense for one call after the other."""
     return [name for name in OPTIONS if name not in _OF_ONE_HOLD]
 
 

@@ -77,7 +77,11 @@ def test_changed_caches_too(settings: Any, redis_url: str) -> None:
             {"KEY_PREFIX": ""},
             r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string that is not empty",
         ),
-        ({"KEY_PREFIX": 7}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string, not 7"),
+        (
+            {"KEY_PREFIX": 7},
+            r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string that is not empty, not int",
+        ),
+        ({"LOCATION": ["redis://:secret@h/0"]}, "string that is not empty, not list.$"),
         ({"OPTIONS": []}, r"LOCKS\['default'\]\['OPTIONS'\] must be a dictionary"),
         (
             {"OPTIONS": {"colour": 1}},

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import classonlymethod
 from django.views.generic import View
 
-from ..classes import check_attributes, check_reached, is_known_later
+from ..classes import check_attributes, check_lock_options, check_reached, is_known_later
 from ..conf import Duration
 from ..names import NameSource, dotted_path, name_templates
 from ..signatures import check_takes
@@ -105,6 +105,7 @@ def _check(view_class: type, initkwargs: Mapping[str, Any]) -> None:
     )
     gets = ["self", "request", "error"] if is_method else ["request", "error"]
     try:
+        check_lock_options(view.lock_options, ATTRIBUTES)
         _decorator_of(view)
         if view.lock_name and not callable(view.lock_name):
             name_templates(view.lock_name)

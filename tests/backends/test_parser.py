@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import socket
 from typing import Any
 
 import pytest
-from redis.exceptions import AskError, InvalidResponse, MovedError, NoScriptError, ResponseError
+from redis.exceptions import (
+    AskError,
+    InvalidResponse,
+    MovedError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 
+from django_redislock.backends.redis.wire.links import Link
 from django_redislock.backends.redis.wire.parser import Parser
+from django_redislock.clock import monotonic
+from tests.backends.nodes import PING, node_at
 
 REPLIES: list[tuple[bytes, Any]] = [
     (b"+OK\r\n", b"OK"),
@@ -126,3 +137,15 @@ def test_a_long_text() -> None:
     pieces = in_pieces(b"$%d\r\n%b\r\n" % (len(text), text), 1000)
     assert parser.read(1, lambda: pieces.pop(0)) == [text]
     assert parser.is_idle
+
+
+@pytest.mark.parametrize("answer", [b":\r\n", b"$abc\r\n", b"*?\r\n", b"-MOVED\r\n"], ids=str)
+def test_what_is_no_reply_is_an_error_of_the_server(answer: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    link = Link(node_at("redis://127.0.0.1").source)
+    link.sock, link.clean, link.used_at = ours, True, monotonic()
+    with theirs:
+        theirs.sendall(answer)
+        with pytest.raises(RedisError):
+            link.exchange([PING], 1.0)
+    assert not link.clean

@@ -92,6 +92,12 @@ def test_what_goes_into_lock_options_says_so(kind: str, name: str, option: str) 
 
 
 @pytest.mark.parametrize("kind", BASES)
+def test_an_option_that_no_class_has_may_be_the_projects_own_attribute(kind: str) -> None:
+    made = make(kind, lock_token="secret", lock_what="a sale")
+    assert unknown_attributes[made] == ["lock_token", "lock_what"]
+
+
+@pytest.mark.parametrize("kind", BASES)
 def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
     with pytest.raises(
         TypeError, match=r"lock_options is a dictionary of options, not \['lease'\]"

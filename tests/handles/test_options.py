@@ -45,7 +45,7 @@ def test_an_option_without_its_name_is_refused() -> None:
         ({"wait": -0.1}, "wait must be 0 or more seconds"),
         ({"wait": math.nan}, "wait must be a number"),
         ({"max_hold": -1}, "max_hold must be at least 0.02 seconds, not -1. .*no end"),
-        ({"max_hold": 0}, "max_hold must be at least 0.02 seconds, not 0. .*renew=False"),
+        ({"max_hold": 0}, "max_hold must be at least 0.02 seconds, not 0. .*switch renewal off"),
         ({"limit": 0}, "limit must be a whole number of 1 or more"),
         ({"limit": 2.5}, "limit must be a whole number"),
         ({"limit": True}, "limit must be a whole number"),

@@ -142,6 +142,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"lock_on_unavailable": "go"}, "on_unavailable must be 'refuse' or 'proceed', not 'go'"),
     ({"lock_options": {"lease": -1}}, "lease must be at least 0.02 seconds, not -1"),
     ({"lock_options": {"leese": 5}}, "Did you mean 'lease'"),
+    ({"lock_options": {"wait": 5}}, "Write the wait in lock_wait, not in lock_options"),
+    ({"lock_options": None}, "lock_options is a dictionary of options, not None"),
     ({"lock_name": "event:%s"}, "'event:%s' would be one lock for all calls"),
     ({"lock_name": 7}, "The name of a lock is a template, a list of templates"),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
+    InvalidResponse,
     NoScriptError,
     TimeoutError as RedisTimeoutError,
 )
@@ -96,11 +97,14 @@ class Link:
         return replies
 
     def _read(self, data: bytes, commands: Sequence[bytes]) -> list[Any]:
-        replies = self._parser.read(len(commands), self._more, data)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                self._look_at_errors(commands, replies)
-                break
+        try:
+            replies = self._parser.read(len(commands), self._more, data)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    self._look_at_errors(commands, replies)
+                    break
+        except (ValueError, IndexError) as error:
+            raise InvalidResponse(f"The server sent what is no reply: {error!r}") from error
         return replies
 
     def close(self) -> None:
