@@ -55,11 +55,15 @@ class Worker:
         # All jobs. Whatever interrupts a caller, its job is in here or does not exist.
         self._jobs: dict[int, Job] = {}
         self._ending = False
+        # Whether there is something new that goes before all others.
+        self._urgent = False
         self._away_until = 0.0
 
     def put(self, job: Job) -> None:
         """Raises ``NoThread`` where no thread can be started; the job is not run then."""
         self._jobs[job.number] = job
+        if not job.due:
+            self._urgent = True
         try:
             self.look()
         except NoThread:
@@ -79,7 +83,7 @@ class Worker:
 
     def end(self) -> None:
         """Run what is worth keeping the process from its end, and drop the rest."""
-        self._ending = True
+        self._ending = self._urgent = True
         try:
             self.look()
         except NoThread:
@@ -117,12 +121,12 @@ class Worker:
         """Run it in the order of its times; return whether there was any."""
         while not self._bell.empty():
             self._bell.get()
-        now = monotonic()
+        self._urgent, now = False, monotonic()
         due = sorted(job for job in list(self._jobs.values()) if job.due <= now)
         for job in due:
             self._keep(self._repeated(job), job.number)
-            if not self._bell.empty():
-                break  # perhaps for something more urgent
+            if self._urgent:
+                break
         return bool(due)
 
     def _keep(self, job: Job | None, number: int) -> None:

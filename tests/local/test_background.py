@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from django_redislock import LockUnavailable, lock_backends
-from django_redislock.local.background import Background, Server
+from django_redislock.local.background import Background, Server, Worker
 from django_redislock.process import NoThread
 from tests.support.interruptions import Interruption, pause, steps_of
 from tests.support.processes import wait_until
@@ -43,6 +45,22 @@ def test_what_is_due_first_runs_first(background: Background, server: Server) ->
     background.now(server, first)
     assert background.flush(30)
     assert ran == [1, 2, 3]
+
+
+def test_new_jobs_that_can_wait_do_not_have_the_others_sorted_anew(
+    background: Background, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes, run = [], Worker._run_what_is_due
+    monkeypatch.setattr(Worker, "_run_what_is_due", lambda self: passes.append(self) or run(self))
+    ready = threading.Event()
+    background.now(server, lambda: ready.wait(10))
+    for _ in range(500):
+        background.until_done(
+            server, lambda: background.later(server, list, 3600, at_end=False), math.inf
+        )
+    ready.set()
+    assert background.flush(30)
+    assert len(passes) < 50
 
 
 def test_a_server_that_does_not_answer_is_asked_again(
