@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db import connections, transaction
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -50,7 +51,11 @@ class LockAdmin(BaseLockAdmin):
             path("export/", wrap(self.export_view), name="django_redislock_lock_export"),
             path("released/", wrap(self.released_view), name="django_redislock_lock_released"),
             path("summary/", wrap(self.summary_view), name="django_redislock_lock_summary"),
-            path("release/", wrap(self.release_view), name="django_redislock_lock_release"),
+            path(
+                "release/",
+                _outside_transactions(wrap(self.release_view)),
+                name="django_redislock_lock_release",
+            ),
             path(
                 "<path:object_id>/change/",
                 wrap(self.change_view),
@@ -164,3 +169,10 @@ class LockAdmin(BaseLockAdmin):
         if not self.has_release_permission(request):
             raise PermissionDenied
         return ReleaseView(self, request).respond()
+
+
+def _outside_transactions(view: Any) -> Any:
+    # With ATOMIC_REQUESTS an error later on would take back the entries of what was released.
+    for alias in connections:
+        view = transaction.non_atomic_requests(alias)(view)
+    return view

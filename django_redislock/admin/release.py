@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote
+from django.contrib.admin.views.main import PAGE_VAR
 from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -61,7 +62,9 @@ class ReleaseView:
     def _chosen(self) -> list[Reference]:
         if ALL_FOUND not in self.request.POST:
             return Reference.read_all(self.request.POST.getlist(HOLD))
-        found = LiveLocks(self.model_admin, self._query(), self.model_admin.release_at_once).found
+        query = self._query().copy()
+        query.pop(PAGE_VAR, None)  # it counts pages of another length
+        found = LiveLocks(self.model_admin, query, self.model_admin.release_at_once).found
         return [Reference.to(one.alias, one.hold) for one in found]
 
     def respond(self) -> HttpResponseBase:

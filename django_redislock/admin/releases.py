@@ -8,6 +8,7 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 
 from ..models import Lock
+from ..operations.audit import object_id_of
 
 if TYPE_CHECKING:
     from django.contrib.admin.models import LogEntry
@@ -20,7 +21,7 @@ PER_PAGE = 100
 
 def releases_of(address: str) -> QuerySet[LogEntry]:
     """Those of one name, newest first."""
-    return _releases().filter(object_id=address)
+    return _releases().filter(object_id=object_id_of(address))
 
 
 def page_of_releases(request: HttpRequest) -> Page[LogEntry]:

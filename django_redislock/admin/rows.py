@@ -14,9 +14,9 @@ from django.utils.html import escape, format_html
 from django.utils.translation import gettext as _, gettext_lazy
 
 from ..local.hold import pause_of
-from ..operations.formatting import STATE_NAMES, Line, duration
+from ..operations.formatting import Line, duration
 from ..operations.liveness import runs
-from ..operations.states import STATES, Found, kind_of, state_of
+from ..operations.states import Found, kind_of, state_of
 from .references import Reference, address_of
 
 __all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
@@ -60,7 +60,6 @@ class Row:
         self.lease = f"{hold.term or hold.lease:.2f}"
         self.held_for = counting(hold.age) if line.since else ""
         self.state = state_of(found)
-        self.has_ended = STATE_NAMES["gone"] if STATES["gone"](found) else ""
         self.longest_wait = format_html(
             _("longest {duration}"), duration=_ticking(hold.longest_wait)
         )
@@ -68,7 +67,7 @@ class Row:
     @property
     def needs_attention(self) -> bool:
         """Whether somebody waits for it, or nothing but its lease may hold it any more."""
-        return self.line.in_trouble or self.hold.waiters > 0 or bool(self.has_ended)
+        return self.line.in_trouble or self.hold.waiters > 0
 
     @property
     def runs(self) -> bool | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, zip_longest
 
 from django.contrib.admin.utils import quote
+from django.utils.translation import gettext as _
 
 from ..handler import lock_backends
 from ..operations.selection import distinct
@@ -44,13 +46,21 @@ class WaitsPage:
         return [circle_in_words(self.waits, circle) for circle in self.waits.circles]
 
     @property
-    def notice(self) -> str:
+    def notices(self) -> list[str]:
         """What is not shown."""
-        return left_out_of(self.waits)
+        notices = [left_out_of(self.waits)]
+        if len(self._lines) > MOST_LINES:
+            text = _("These are the first %(count)d lines; “listlocks --waits” writes them all.")
+            notices.append(text % {"count": MOST_LINES})
+        return [notice for notice in notices if notice]
+
+    @cached_property
+    def _lines(self) -> list[Branch]:
+        return list(islice(branches(self.waits), MOST_LINES + 1))
 
     @property
     def items(self) -> Iterator[TreeItem]:
-        lines = list(islice(branches(self.waits), MOST_LINES))
+        lines = self._lines[:MOST_LINES]
         for branch, following in zip_longest(lines, lines[1:]):
             depth = following.depth if following else 0
             yield TreeItem(

@@ -49,14 +49,14 @@ class HandleNeed:
     @property
     def handle(self) -> OneNameHandle[Any] | None:
         handle = self._handle()
-        return handle if handle is not None and handle._share is self else None
+        return handle if handle is not None and handle._need is self else None
 
 
 class OneNameHandle(Handle[T]):
     """What ``Lock`` does under its public face."""
 
     # Also while it is being made, and for one whose making failed.
-    _share: HandleNeed | None = None
+    _need: HandleNeed | None = None
 
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
         self.name = name
@@ -75,8 +75,8 @@ class OneNameHandle(Handle[T]):
     @property
     def held(self) -> bool:
         """Whether this process holds the lock by this handle, by its own clock."""
-        share = self._share
-        return share is not None and share.hold.alive and share in share.hold.needs
+        need = self._need
+        return need is not None and need.hold.alive and need in need.hold.needs
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
@@ -87,7 +87,7 @@ class OneNameHandle(Handle[T]):
             self._refuse_another(other, owner)
             self._acquiring["now"] = mark
         try:
-            if self._share is not None and self.held:
+            if self._need is not None and self.held:
                 raise LockError.of(
                     self.name,
                     "is held by this very handle. Release it first, or make another handle",
@@ -118,35 +118,35 @@ class OneNameHandle(Handle[T]):
         # One that an interrupted release has left is needed by nobody.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        before, tried, share = self._hold, self._tried, HandleNeed(self, hold, call)
+        before, tried, need = self._hold, self._tried, HandleNeed(self, hold, call)
         is_ours = self._terms.token is None
-        attempt = Attempt(call, before, share, releases=False, is_ours=is_ours)
+        attempt = Attempt(call, before, need, releases=False, is_ours=is_ours)
         attempt.joining = hold
         registry.attempts[attempt] = None
         try:
-            self._hold, self._share, self._tried = hold, share, True
-            joined = hold.join(share)
+            self._hold, self._need, self._tried = hold, need, True
+            joined = hold.join(need)
             if joined:
                 self._acquiring.pop("now", None)
         except BaseException:
-            self._share = None
+            self._need = None
             renewal.finish(attempt)
             raise
         if not joined:
             # It is being released at this moment: the backend is asked for a hold of our own.
-            self._hold, self._share, self._tried = before, None, tried
-            await let_go(call, self, hold, share)
+            self._hold, self._need, self._tried = before, None, tried
+            await let_go(call, self, hold, need)
         del registry.attempts[attempt]
         return joined
 
     async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
-        share = HandleNeed(self, hold, call)
-        self._hold, self._share, self._tried = hold, None, True
+        need = HandleNeed(self, hold, call)
+        self._hold, self._need, self._tried = hold, None, True
         # A token that was given may come again, with another attempt.
         is_ours = self._terms.token is None
-        attempt = Attempt(call, hold, share, releases=False, is_ours=is_ours)
+        attempt = Attempt(call, hold, need, releases=False, is_ours=is_ours)
         registry.attempts[attempt] = None
         try:
             if not renewal.is_running():
@@ -161,13 +161,13 @@ class OneNameHandle(Handle[T]):
             waited = monotonic() - began
             if grant is not None:
                 hold.asked_again = is_ours and (asked_again or grant.asked_again)
-                self._begin(hold, grant, owner, share)
+                self._begin(hold, grant, owner, need)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and patience > 0 and is_ours:
                 take_back(hold, LATE if asked_again else 0.0)
             self._acquiring.pop("now", None)
         except BaseException as error:
-            self._share = None
+            self._need = None
             self._acquiring.pop("now", None)
             if isinstance(error, LockUnavailable) and not error.asked:
                 registry.attempts.pop(attempt, None)
@@ -190,9 +190,9 @@ class OneNameHandle(Handle[T]):
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error
 
-    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, share: HandleNeed) -> None:
-        self._share = share
-        if not hold.begin(grant, owner, share):
+    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, need: HandleNeed) -> None:
+        self._need = need
+        if not hold.begin(grant, owner, need):
             raise lost_error(hold, "its lease ran out before the reply came")
         if self._terms.min_hold:
             hold.keep_until = hold.since + self._terms.min_hold
@@ -212,16 +212,16 @@ class OneNameHandle(Handle[T]):
 
     async def _release(self, call: Call, within: float | None = None, *, used: bool = True) -> None:
         # What nothing was done under no transaction has to keep.
-        share = self._share
-        if share is None and self._terms.token is not None:
+        need = self._need
+        if need is None and self._terms.token is not None:
             await self._release_others(call)
             return
-        if share is None or not share.hold.alive or share not in share.hold.needs:
+        if need is None or not need.hold.alive or need not in need.hold.needs:
             raise self._not_held()
-        hold = share.hold
+        hold = need.hold
         if used and (len(hold.needs) == 1 or not hold.is_tied):
             tie_to_transactions(self, hold, untie, whole=True)
-        await let_go(call, self, hold, share, within)
+        await let_go(call, self, hold, need, within)
 
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""
@@ -264,7 +264,7 @@ class OneNameHandle(Handle[T]):
         )
 
     def _not_held(self) -> LockError:
-        if self._share is None:
+        if self._need is None:
             return LockError.of(self.name, "is not held by this handle. Acquire it first")
         if self._hold.inherited:
             return LockError.of(

@@ -39,8 +39,8 @@ async def let_go(
     registry.attempts[attempt] = None
     try:
         # Not before the attempt is written down: what no handle needs is swept.
-        if handle._share is need:
-            handle._share = None
+        if handle._need is need:
+            handle._need = None
         if hold.leave(need):
             await _end(call, handle, hold, within)
     except LockLost:

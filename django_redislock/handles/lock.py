@@ -143,13 +143,13 @@ class Lock(OneNameHandle["Lock"]):
         return f"<Lock {self.name!r} {state}>"
 
     def __del__(self) -> None:
-        if self._share is not None and self.held:
+        if self._need is not None and self.held:
             text = (
                 f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
                 f"{self._hold.remaining():.1f} s."
             )
             # Whoever keeps the warning keeps this handle, which must not keep the hold renewed.
-            self._share = None
+            self._need = None
             warnings.warn(
                 text,
                 ResourceWarning,
@@ -160,7 +160,7 @@ class Lock(OneNameHandle["Lock"]):
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         hold = self._hold
         length = lease_seconds(self._terms.lease if lease is None else lease, "lease")
-        if not self.held and (self._share is not None or self._terms.token is None):
+        if not self.held and (self._need is not None or self._terms.token is None):
             raise self._not_held()
         await extend_hold(call, hold, length)
 
@@ -175,7 +175,7 @@ class Lock(OneNameHandle["Lock"]):
             else lease_seconds(lease, "lease")
         )
         await extend_hold(call, hold, length, detached=True)
-        self._share = None
+        self._need = None
         hold.decide()
         registry.holds.pop(hold, None)
         return hold.token
@@ -188,7 +188,7 @@ class Lock(OneNameHandle["Lock"]):
         What was acquired since ``began`` neither a transaction keeps nor a ``min_hold``.
         """
         hold = self._hold
-        if self._share is not None and hold.since >= began:  # otherwise it was joined
+        if self._need is not None and hold.since >= began:  # otherwise it was joined
             hold.keep_until = 0.0
             cut_ties(hold)
         with suppress(LockError):  # that it was lost harms nobody
@@ -203,7 +203,7 @@ class Lock(OneNameHandle["Lock"]):
         used: bool = True,
     ) -> None:
         # Released in the block; or this is a forked child, which holds nothing of its parent's.
-        if self._share is None or self._hold.inherited:
+        if self._need is None or self._hold.inherited:
             return
         try:
             await self._release(call, within, used=used)

@@ -125,8 +125,8 @@ class MultiLock(Handle["MultiLock"]):
         return [part for part in self._parts() if part[1].call is call]
 
     def _parts(self) -> list[tuple[LocalHold, HandleNeed]]:
-        shares = [lock._share for lock in self.locks]
-        return [(share.hold, share) for share in shares if share is not None]
+        needs = [lock._need for lock in self.locks]
+        return [(need.hold, need) for need in needs if need is not None]
 
     async def _release(self, call: Call) -> None:
         await self._let_go(call, lambda lock: lock._release(call))

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ..backends.base import Extension
+from ..clock import monotonic
 from ..process import NoThread, process
 from .background import background
 from .registry import registry
@@ -57,7 +58,7 @@ def release_at_end() -> None:
 
 
 def release_all() -> None:
-    """Give up what this process holds: it is about to end.
+    """Give up what this process holds, but for a ``min_hold``: it is about to end.
 
     A hold whose thread or task has come to its end is handed over. Where code may still run that
     believes in its hold, the hold is marked as lost first, and its lease is cut to a second, which
@@ -96,11 +97,18 @@ def _in_background(server: Server, run: partial[None]) -> None:
 def _hand_over(holds: list[LocalHold]) -> None:
     for hold in holds:
         # A server that does not answer is not asked again: the leases end.
-        hold.backend.release(hold.name, hold.token)
+        kept = hold.keep_until - monotonic()
+        if kept > 0:
+            hold.backend.extend([Extension(hold.name, hold.token, kept, detached=True)])
+        else:
+            hold.backend.release(hold.name, hold.token)
 
 
 def _cut_short(backend: BaseLockBackend, holds: list[LocalHold]) -> None:
-    backend.extend([Extension(hold.name, hold.token, LAST_LEASE) for hold in holds])
+    now = monotonic()
+    backend.extend(
+        [Extension(hold.name, hold.token, max(LAST_LEASE, hold.keep_until - now)) for hold in holds]
+    )
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:

@@ -54,6 +54,6 @@ class Progress:
 
     def _write(self, text: str) -> None:
         text = text[: shutil.get_terminal_size().columns - 1]
-        self._stream.write(f"\r{text.ljust(self._written)}", ending="" if text else "\r")
+        self._stream.write(f"\r{text.ljust(self._written)}", str, ending="" if text else "\r")
         self._stream.flush()
         self._written = len(text)

@@ -14,13 +14,20 @@ from django.db import router, transaction
 from django.utils.translation import gettext as _, override
 
 from ..backends.base import Hold
-from ..exceptions import readable
+from ..exceptions import LockUnavailable, readable
 from ..models import Lock
 
 if TYPE_CHECKING:
     from django.contrib.admin.models import LogEntry
 
-__all__ = ["log_cleared", "log_clearing", "log_release", "operator", "recorded"]
+__all__ = [
+    "log_cleared",
+    "log_clearing",
+    "log_release",
+    "object_id_of",
+    "operator",
+    "recorded",
+]
 
 logger = logging.getLogger("django_redislock")
 
@@ -31,6 +38,18 @@ def log_release(hold: Hold, by: str, reason: str) -> None:
         "Released %r by force: %s, token %s…, fence %d; by %s%s",
         readable(hold.name),
         readable(hold.holder),
+        hold.token[:8],
+        hold.fence,
+        readable(by),
+        f", reason: {readable(reason)}" if reason else "",
+    )
+
+
+def log_unanswered(hold: Hold, by: str, reason: str) -> None:
+    """One line in the log, which is all that is left of a release without an answer."""
+    logger.warning(
+        "No answer to the release of %r by force, token %s…, fence %d; by %s%s",
+        readable(hold.name),
         hold.token[:8],
         hold.fence,
         readable(by),
@@ -74,19 +93,34 @@ def operator() -> str:
 def recorded(
     release: Callable[[], bool], *, user: Any, alias: str, address: str, hold: Hold, reason: str
 ) -> bool:
-    """Release, and leave an entry in the admin's log: both, or neither."""
+    """Release, and leave an entry in the admin's log: both, or neither.
+
+    Raises ``LockUnavailable``. Where it is not known what came of the release, the log says so.
+    """
     from django.contrib.admin.models import LogEntry
 
     using = router.db_for_write(LogEntry)
-    with transaction.atomic(using=using):
-        # Written first, so that a database that fails keeps the lock from being released unseen.
-        entry = _entry(user=user, alias=alias, address=address, hold=hold, reason=reason)
-        released = release()
-        if not released:
-            entry.delete(using=using)
+    by = str(user.get_username())
+    try:
+        with transaction.atomic(using=using):
+            # Written first: a database that fails keeps the lock from being released unseen.
+            entry = _entry(user=user, alias=alias, address=address, hold=hold, reason=reason)
+            released = release()
+            if not released:
+                entry.delete(using=using)
+    except LockUnavailable as error:
+        if error.asked:
+            log_unanswered(hold, by, reason)
+        raise
     if released:
-        log_release(hold, str(user.get_username()), reason)
+        log_release(hold, by, reason)
     return released
+
+
+def object_id_of(address: str) -> str:
+    """A name of a backend, as the admin's log has it."""
+    # PostgreSQL refuses the one character that no text of it can have.
+    return address.replace("\0", r"\x00")
 
 
 def _entry(*, user: Any, alias: str, address: str, hold: Hold, reason: str) -> LogEntry:
@@ -108,8 +142,7 @@ def _entry(*, user: Any, alias: str, address: str, hold: Hold, reason: str) -> L
     entry = LogEntry(
         user_id=user.pk,
         content_type_id=ContentType.objects.get_for_model(Lock).pk,
-        # PostgreSQL refuses the one character that no text of it can have.
-        object_id=address.replace("\0", r"\x00"),
+        object_id=object_id_of(address),
         object_repr=readable(hold.name)[:200],
         action_flag=CHANGE,
         change_message=what,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .states import STATES, TROUBLE, Found, state_of
+from .states import TROUBLE, Found, has_ended, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -70,8 +70,7 @@ class Line:
     def of(cls, found: Found) -> Line:
         hold, state = found.hold, state_of(found)
         known = not hold.damaged
-        needs_process = state not in ("detached", "damaged")
-        ended = str(STATE_NAMES["gone"]) if needs_process and STATES["gone"](found) else ""
+        ended = str(STATE_NAMES["gone"]) if has_ended(found) else ""
         return cls(
             alias=found.alias,
             name=readable(hold.name),

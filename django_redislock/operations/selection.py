@@ -16,7 +16,6 @@ from .filters import Criteria
 from .states import Found
 
 __all__ = [
-    "Found",
     "Listed",
     "Listing",
     "Search",

@@ -16,6 +16,7 @@ __all__ = [
     "STATES",
     "TROUBLE",
     "Found",
+    "has_ended",
     "kind_of",
     "state_of",
     "urgency",
@@ -110,10 +111,15 @@ STATES: dict[str, Callable[[Found], bool]] = {
 }
 
 
+def has_ended(found: Found) -> bool:
+    """Whether the process has ended of a hold that needs it, as far as this host can tell."""
+    return STATES["gone"](found) and state_of(found) not in ("detached", "damaged")
+
+
 def urgency(found: Found) -> tuple[int, float]:
     """A key by which what needs attention comes first: what is in trouble or has no process any
     more, and then what is waited for, the longest wait first.
     """
-    if state_of(found) in TROUBLE or STATES["gone"](found):
+    if state_of(found) in TROUBLE or has_ended(found):
         return 0, -found.hold.longest_wait
     return 1 if found.hold.waiters else 2, -found.hold.longest_wait

@@ -74,9 +74,10 @@ Circle = list[Link]
 
 @dataclass
 class Waits:
-    """All queues that were looked at, of ``total``."""
+    """The queues of the names that were looked at: ``looked_at`` of ``total``."""
 
     queues: Sequence[NameQueue]
+    looked_at: int = 0
     total: int = 0
     silent: Sequence[Silent] = field(default_factory=list)
 
@@ -150,13 +151,17 @@ class Waits:
 def waits_of(aliases: Sequence[str], most: int = MOST_NAMES) -> Waits:
     """Read on demand, since it costs a look at each name that is waited for."""
 
-    def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int]:
+    def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int, int]:
         names, total = backend.waited_for(0, most)
-        return list(_queues(alias, backend, [one.name for one in names])), total
+        queues = list(_queues(alias, backend, [one.name for one in names]))
+        # A name whose waiters have ended since it was written into the index is left out.
+        return queues, min(most, total), total
 
     answers, silent = ask_all(aliases, ask)
-    queues = [queue for found, _total in answers.values() for queue in found]
-    return Waits(queues, sum(total for _found, total in answers.values()), silent)
+    queues = [queue for found, *_numbers in answers.values() for queue in found]
+    looked_at = sum(number for _found, number, _total in answers.values())
+    total = sum(total for *_rest, total in answers.values())
+    return Waits(queues, looked_at, total, silent)
 
 
 def _queues(alias: str, backend: BaseLockBackend, names: Sequence[str]) -> Iterator[NameQueue]:

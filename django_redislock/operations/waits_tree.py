@@ -81,11 +81,10 @@ def circle_in_words(waits: Waits, circle: Circle) -> list[str]:
 
 def left_out_of(waits: Waits) -> str:
     """What was not looked at, in a sentence; empty if everything was."""
-    shown = len(waits.queues)
-    if shown >= waits.total:
+    if waits.looked_at >= waits.total:
         return ""
     return _("Only %(shown)d of %(total)d names that are waited for were looked at.") % {
-        "shown": shown,
+        "shown": waits.looked_at,
         "total": waits.total,
     }
 

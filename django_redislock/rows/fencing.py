@@ -197,10 +197,20 @@ class FencedQuerySet(models.QuerySet[M]):
     def bulk_update(
         self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
-        """As Django's; instances whose rows are held are compared with their fences."""
-        if self._fences is not None or getattr(self.model, "_fence_field", None) is None:
+        """As Django's; instances whose rows are held are compared with their fences.
+
+        What they have of a fence in memory is not written, as by ``save()``.
+        """
+        field: FenceField | None = getattr(self.model, "_fence_field", None)
+        if field is not None:
+            fields = [one for one in fields if one not in (field.name, field.attname)]
+            if not fields:
+                raise ValueError(
+                    "bulk_update() writes no fence: locks raise it. Name other fields."
+                )
+        if self._fences is not None or field is None:
             return super().bulk_update(objs, fields, batch_size=batch_size)
-        rows, fields = self._unfenced(), list(fields)
+        rows = self._unfenced()
         held: list[M] = []
         rest: list[M] = []
         for one in objs:

@@ -54,10 +54,11 @@ def try_later_page(
         "back_url": _page_before(request) or ("" if is_safe else again),
     }
     try:
-        return get_template(f"{status:d}.html").render(context, request)
+        template = get_template(f"{status:d}.html")
     except TemplateDoesNotExist:
         files = {"style_url": _static("try_later.css"), "script_url": _static("try_later.js")}
         return _built_in().render(Context(context | files))
+    return template.render(context, request)
 
 
 def _queue_text(error: LockNotAcquired | None) -> str:

@@ -106,8 +106,8 @@ def test_a_transaction_that_keeps_a_lock_is_told(admin_client: Client) -> None:
     [
         ({"host": socket.gethostname(), "pid": os.getpid(), "started": 1}, "Process has ended"),
         ({"host": socket.gethostname(), "pid": 2**22 + 1}, "Process has ended"),
-        ({"host": "elsewhere", "pid": os.getpid()}, "Process on another host; not known"),
-        ({"host": socket.gethostname(), "pid": "x"}, "Process on another host; not known"),
+        ({"host": "elsewhere", "pid": os.getpid()}, "Process not known from here"),
+        ({"host": socket.gethostname(), "pid": "x"}, "Process not known from here"),
     ],
 )
 def test_it_says_whether_the_process_has_ended(

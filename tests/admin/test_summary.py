@@ -110,6 +110,18 @@ def test_what_needs_attention_is_sorted_to_the_top(
     assert names(page(admin_client, o="attention"))[0] == "late"
 
 
+def test_a_detached_hold_needs_no_process(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_redislock.operations.states.runs", lambda holder: False)
+    hold("kept", lease=90)
+    hold("left", lease=120)
+    aged(monkeypatch, "memory", {"kept": 1}, detached=True)
+    html = page(admin_client, o="attention")
+    assert names(html) == ["left", "kept"]
+    assert html.count("process has ended") == 1
+
+
 def test_a_silent_backend_may_hold_more(admin_client: Client, settings: Any) -> None:
     without_redis(settings, "default")
     hold("a")

@@ -96,7 +96,9 @@ def test_what_is_not_shown_is_said(admin_client: Client, monkeypatch: pytest.Mon
     monkeypatch.setattr(page_of_waits, "waits_of", lambda aliases: original(aliases, 2))
     assert "Only 2 of 3 names that are waited for were looked at." in page(admin_client, WAITS)
     monkeypatch.setattr(page_of_waits, "MOST_LINES", 2)
-    assert Lists(tree(page(admin_client, WAITS))).depths == [0, 1]
+    html = page(admin_client, WAITS)
+    assert Lists(tree(html)).depths == [0, 1]
+    assert "These are the first 2 lines; “listlocks --waits” writes them all." in html
 
 
 def test_a_silent_backend_is_told_and_the_others_are_shown(

@@ -79,6 +79,16 @@ def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPat
     assert "web-1" in second
 
 
+def test_watch_for_programs_says_what_did_not_answer(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    without_redis(settings, "down")
+    watching(monkeypatch, [lambda: None])
+    errors = io.StringIO()
+    call_command("listlocks", stdout=io.StringIO(), stderr=errors, format="jsonl", watch=1)
+    assert errors.getvalue().count("LOCKS['down']") == 2
+
+
 def test_watch_marks_what_is_new_and_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("a")
     hold("b")

@@ -67,7 +67,7 @@ def test_what_did_not_answer_is_an_error_and_the_rest_is_listed(settings: Any) -
 
 
 @pytest.mark.parametrize(
-    "options", [{"watch": 2.0}, {"format": "json"}, {"name": ["a"]}, {"waiters": True}]
+    "options", [{"watch": 2.0}, {"format": "json"}, {"name": ["a"]}, {"waiters": True}, {"max": 5}]
 )
 def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(CommandError, match="--waits takes --using alone") as caught:

@@ -141,6 +141,18 @@ def test_bulk_update_compares_those_that_are_held(
     assert amounts(database) == [7, 22, 7]
 
 
+def test_bulk_update_never_lowers_a_fence(vaults: Any) -> None:
+    one, two, _ = vaults
+    with Vault.objects.locked([one]):
+        Vault.objects.bulk_update([one, two], ["gold", "fence"])
+        assert Vault.objects.get(pk=one.pk).fence == one.lock_held.fence
+        with pytest.raises(ValueError, match="bulk_update\\(\\) writes no fence"):
+            Vault.objects.bulk_update([one], ["fence"])
+    two.fence = 10**6
+    Vault.objects.bulk_update([two], ["gold", "fence"])
+    assert Vault.objects.get(pk=two.pk).fence == 0
+
+
 def test_bulk_update_without_a_hold_or_a_fence_is_djangos(
     vaults: Any, django_assert_num_queries: Any
 ) -> None:

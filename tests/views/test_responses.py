@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
+from django.template import TemplateDoesNotExist
 from django.utils import translation
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, locked_view
@@ -91,6 +92,13 @@ def test_the_page_may_be_the_projects_own(settings: Any, tmp_path: Path) -> None
     assert detail.startswith("Another request")
     assert (rest[0], rest[2]) == ("423", "POST")
     assert 60 <= int(rest[1]) <= 72
+
+
+def test_a_mistake_in_the_projects_own_page_is_not_hidden(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "423.html").write_text("{% extends 'bse.html' %}")
+    settings.TEMPLATES = templates(tmp_path)
+    with pytest.raises(TemplateDoesNotExist, match="bse.html"):
+        busy(BROWSER)
 
 
 @pytest.mark.parametrize("none", [[], "without loaders"])

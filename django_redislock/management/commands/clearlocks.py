@@ -97,7 +97,7 @@ class Command(TerminalCommand):
         if shown:
             lines = list(map(Line.of, shown))
             self._say("\n".join(Table(lines, width_of(self.stdout), self.style).lines(lines)))
-            if (more := len(targets) - len(shown)) > 0:
+            if (more := len(targets) - SHOWN) > 0:
                 text = ngettext("and %(count)d more", "and %(count)d more", more)
                 self._say(text % {"count": more})
         return targets
@@ -140,8 +140,8 @@ class Command(TerminalCommand):
         except KeyboardInterrupt:
             self._stop(self._left(released, total - done, total))
         finally:
-            if released:
-                log_clearing(released, total, self._chosen, operator(), self._reason)
+            # Also where none was: what had no answer may have been released.
+            log_clearing(released, total, self._chosen, operator(), self._reason)
         self._say(self._released(released))
         if gone := done - released:
             text = ngettext(

@@ -66,7 +66,6 @@ class Command(TerminalCommand):
         parser.add_argument(
             "--max",
             type=whole_number,
-            default=100,
             metavar="N",
             help="list N locks at the most, those whose lease ends first; 0: all, in no order "
             "if they are more than 1000. Default: 100",
@@ -75,7 +74,8 @@ class Command(TerminalCommand):
             "--format",
             choices=["table", *FORMATS],
             default="table",
-            help="for people (the default), or for programs: with all fields but the token",
+            help="for people (the default), or for programs: with all fields, and of the token "
+            "its first 8 characters",
         )
         parser.add_argument(
             "--waits",
@@ -96,19 +96,21 @@ class Command(TerminalCommand):
         can_write_all(self.stdout)
         self._aliases = chosen_aliases(options["using"])
         self._criteria = chosen_criteria(options)
-        self._most = self._max = whole_number(str(options["max"]))
+        most = 100 if options["max"] is None else options["max"]
+        self._most = self._max = whole_number(str(most))
         self._format = options["format"]
         every = options["watch"]
         if options["waits"]:
-            if every is not None or self._format != "table" or self._criteria:
+            others = every is not None, options["max"] is not None, self._format != "table"
+            if any(others) or self._criteria:
                 text = _("Of the other arguments --waits takes --using alone.")
                 raise CommandError(text, returncode=2)
-            self._list_waits()
-            return
         if every is not None and self._format not in ("table", "jsonl"):
             raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
         try:
-            if every is not None:
+            if options["waits"]:
+                self._list_waits()
+            elif every is not None:
                 self._watch(float(every))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
@@ -174,7 +176,8 @@ class Command(TerminalCommand):
                 began = monotonic()
                 selection = self._look()
                 if self._format == "jsonl":
-                    self._list(selection)
+                    for reason in reasons(self._list(selection)):
+                        self.stderr.write(reason)
                 else:
                     self._redraw(selection, changes.marks(selection.found, began))
                 self.stdout.flush()

@@ -1,0 +1,81 @@
+"""What is left of a release by force, whatever fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import DatabaseError, connection
+from django.test import Client
+
+from django_redislock import LockUnavailable, lock_backends
+from django_redislock.admin.references import address_of
+from django_redislock.admin.releases import releases_of
+from tests.admin.pages import PAGE, page, references, release
+from tests.management.holds import hold, is_held
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_does_not_take_back_the_entries_of_what_was_released(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ATOMIC_REQUESTS, too."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    first, second = hold("a"), hold("b", lease=90)
+    html, save, calls = page(admin_client), LogEntry.save, []
+
+    def fail_at_the_second(self: LogEntry, **kwargs: Any) -> None:
+        calls.append(self)
+        if len(calls) == 2:
+            raise DatabaseError("full")
+        save(self, **kwargs)
+
+    monkeypatch.setattr(LogEntry, "save", fail_at_the_second)
+    with pytest.raises(DatabaseError):
+        release(admin_client, html)
+    assert not is_held("a", first)
+    assert is_held("b", second)
+    assert [entry.object_repr for entry in LogEntry.objects.all()] == ["a"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_log_says_what_had_no_answer(
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    asked: bool,
+) -> None:
+    hold("a")
+    html = page(admin_client)
+
+    def no_answer(*args: Any) -> bool:
+        error = LockUnavailable.of("a", "may be held")
+        error.asked = asked
+        raise error
+
+    monkeypatch.setattr(lock_backends["memory"], "force_release", no_answer)
+    assert "“a” may still be held" in release(admin_client, html)
+    assert not LogEntry.objects.exists()
+    assert ("No answer to the release of 'a' by force" in caplog.text) == asked
+
+
+@pytest.mark.django_db
+def test_the_history_of_a_name_that_no_database_can_store(admin_client: Client) -> None:
+    hold("a\x00b")
+    release(admin_client, page(admin_client), reason="because")
+    assert releases_of(address_of("memory", "a\x00b")).count() == 1
+    assert "because" in page(admin_client, f"{PAGE}memory_3Aa%00b/change/")
+
+
+@pytest.mark.django_db
+def test_the_first_of_what_was_found_are_the_first_on_whatever_page(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_redislock.admin.base.BaseLockAdmin.release_at_once", 3)
+    for number in range(8):
+        hold(f"n{number}", lease=60 + number)
+    data = {"all_found": "1", "back": "?p=2"}
+    asked = admin_client.post(f"{PAGE}release/", data).content.decode()
+    assert references(asked) == references(page(admin_client))[:3]

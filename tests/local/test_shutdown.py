@@ -1,0 +1,30 @@
+"""The end of a process, as far as it can be had without ending one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_redislock import lock
+from django_redislock.local.shutdown import release_all
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_what_is_held_is_released(using: str) -> None:
+    held: Any = lock("a", using=using)
+    held.acquire()
+    release_all()
+    assert not held.held
+    assert held.backend.inspect("a") == ([], [])
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_a_min_hold_lasts_all_the_same(using: str) -> None:
+    held: Any = lock("a", using=using, lease=5, min_hold=60)
+    held.acquire()
+    release_all()
+    assert not held.held
+    (hold,), _ = held.backend.inspect("a")
+    assert hold.detached
+    assert hold.remaining > 40
