@@ -37,7 +37,7 @@ def estimated_wait(
 
     ``position``: its place in the queue, from 1 on. The copy of the figures is refreshed in the
     background when somebody asks. An answer comes from a copy of the last five minutes; the first
-    one of a process, and the first one after a longer pause, is None.
+    one of a process, and the first one after a longer pause, is most likely None.
     """
     if backend.meter is None:
         return None
