@@ -13,7 +13,7 @@ from ..names import LONGEST_NAME
 from ..operations.filters import Criteria, is_glob
 from ..operations.states import KINDS, STATES
 
-__all__ = ["ORDERS", "Query"]
+__all__ = ["ORDERS", "Query", "number"]
 
 ORDERS = ("ttl", "-ttl", "waiters", "-waiters", "age", "-age", "attention")
 
@@ -62,8 +62,8 @@ class Query:
             kind=one_of(KIND_VAR, KINDS),
             host=params.get(HOST_VAR, "")[:LONGEST_TEXT],
             order=one_of(ORDER_VAR, ORDERS, "ttl"),
-            start=_number(params.get(START_VAR), least=0),
-            page=_number(params.get(PAGE_VAR), least=1),
+            start=number(params.get(START_VAR), least=0),
+            page=number(params.get(PAGE_VAR), least=1),
         )
 
     @property
@@ -110,7 +110,8 @@ class Query:
         return f"?{urlencode(self.params())}"
 
 
-def _number(text: str | None, *, least: int) -> int:
+def number(text: str | None, *, least: int) -> int:
+    """The number that an address or a form has; ``least`` where it makes no sense."""
     try:
         return max(int(text or least), least)
     except ValueError:

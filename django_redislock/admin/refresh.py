@@ -12,6 +12,7 @@ from ..operations.selection import Selection, listing
 from ..operations.states import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
+from .query import number
 from .references import Reference, find_all
 from .rows import MissingRow, Row
 
@@ -29,8 +30,7 @@ class ShownLocks(LiveLocks):
 
     def __init__(self, model_admin: BaseLockAdmin, data: QueryDict) -> None:
         self.shown = _references(data.get(SHOWN, ""))[: model_admin.list_per_page]
-        total = data.get(TOTAL, "")
-        self.total_before = int(total[:18]) if total.isdecimal() else 0
+        self.total_before = number(data.get(TOTAL), least=0)
         super().__init__(model_admin, QueryDict(data.get(QUERY, "").lstrip("?")))
 
     def _select(self) -> Selection:

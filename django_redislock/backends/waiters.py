@@ -31,7 +31,7 @@ class Turn(NamedTuple):
     expires: float
 
 
-class Waiter:
+class Waiter:  # no ABC: each turn asks of which class it is, which an ABC answers in Python
     """Told its ``Turn``, or None when it should look again, from any thread."""
 
     # The event loop that it needs, if any.

@@ -264,7 +264,7 @@ class LocalHold:
         self._set_due()
 
     def _set_due(self) -> None:
-        now, ends = monotonic(), self.ends
+        now, ends = monotonic(), min(list(self._ends.values()), default=-math.inf)
         if ends == -math.inf:
             return  # it never began: that of another handle was to be extended, by its token
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):

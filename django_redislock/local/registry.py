@@ -26,6 +26,7 @@ __all__ = [
     "Attempt",
     "AttemptOnSeveral",
     "Registry",
+    "end_of",
     "registry",
     "take_back",
 ]
@@ -146,13 +147,15 @@ def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) 
         return
     for other in registry.linked(hold):
         other.lose(RELEASED_BY_ANOTHER)
-    now = monotonic()
-    if hold.keep_until > now:
-        kept = Extension(hold.name, hold.token, hold.keep_until - now, detached=True)
-        end: Callable[[], object] = partial(hold.backend.extend, [kept])
-    else:
-        end = partial(hold.backend.release, hold.name, hold.token)
-    until_done(hold, end, hold.ends if hold.pid else now + hold.length)
+    until_done(hold, end_of(hold), hold.ends if hold.pid else monotonic() + hold.length)
+
+
+def end_of(hold: LocalHold) -> Callable[[], object]:
+    """What ends the hold at its backend: the release, or its extension up to its ``min_hold``."""
+    kept = hold.keep_until - monotonic()
+    if kept <= 0:
+        return partial(hold.backend.release, hold.name, hold.token)
+    return partial(hold.backend.extend, [Extension(hold.name, hold.token, kept, detached=True)])
 
 
 class Registry:

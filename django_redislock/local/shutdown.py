@@ -20,7 +20,7 @@ from ..backends.base import Extension
 from ..clock import monotonic
 from ..process import NoThread, process
 from .background import background
-from .registry import registry
+from .registry import end_of, registry
 from .renewal import renewal
 
 if TYPE_CHECKING:
@@ -97,11 +97,7 @@ def _in_background(server: Server, run: partial[None]) -> None:
 def _hand_over(holds: list[LocalHold]) -> None:
     for hold in holds:
         # A server that does not answer is not asked again: the leases end.
-        kept = hold.keep_until - monotonic()
-        if kept > 0:
-            hold.backend.extend([Extension(hold.name, hold.token, kept, detached=True)])
-        else:
-            hold.backend.release(hold.name, hold.token)
+        end_of(hold)()
 
 
 def _cut_short(backend: BaseLockBackend, holds: list[LocalHold]) -> None:

@@ -41,7 +41,7 @@ def log_release(hold: Hold, by: str, reason: str) -> None:
         hold.token[:8],
         hold.fence,
         readable(by),
-        f", reason: {readable(reason)}" if reason else "",
+        _because(reason),
     )
 
 
@@ -53,7 +53,7 @@ def log_unanswered(hold: Hold, by: str, reason: str) -> None:
         hold.token[:8],
         hold.fence,
         readable(by),
-        f", reason: {readable(reason)}" if reason else "",
+        _because(reason),
     )
 
 
@@ -75,8 +75,12 @@ def log_clearing(count: int, of: int, chosen: str, by: str, reason: str) -> None
         of,
         readable(chosen),
         readable(by),
-        f", reason: {readable(reason)}" if reason else "",
+        _because(reason),
     )
+
+
+def _because(reason: str) -> str:
+    return f", reason: {readable(reason)}" if reason else ""
 
 
 def operator() -> str:

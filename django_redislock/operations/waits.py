@@ -151,17 +151,15 @@ class Waits:
 def waits_of(aliases: Sequence[str], most: int = MOST_NAMES) -> Waits:
     """Read on demand, since it costs a look at each name that is waited for."""
 
-    def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int, int]:
+    def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int]:
         names, total = backend.waited_for(0, most)
-        queues = list(_queues(alias, backend, [one.name for one in names]))
-        # A name whose waiters have ended since it was written into the index is left out.
-        return queues, min(most, total), total
+        return list(_queues(alias, backend, [one.name for one in names])), total
 
     answers, silent = ask_all(aliases, ask)
-    queues = [queue for found, *_numbers in answers.values() for queue in found]
-    looked_at = sum(number for _found, number, _total in answers.values())
-    total = sum(total for *_rest, total in answers.values())
-    return Waits(queues, looked_at, total, silent)
+    queues = [queue for found, _total in answers.values() for queue in found]
+    totals = [total for _found, total in answers.values()]
+    # More than there are queues: a name was looked at, too, whose waiters had ended.
+    return Waits(queues, sum(min(most, total) for total in totals), sum(totals), silent)
 
 
 def _queues(alias: str, backend: BaseLockBackend, names: Sequence[str]) -> Iterator[NameQueue]:

@@ -15,14 +15,6 @@ from django_redislock.testing.driver import SHORT, outlive
 from tests.support.tries import TRIES, best_of
 
 
-@pytest.fixture
-def make(using: str) -> Any:
-    def make(name: str = "a", **options: Any) -> Any:
-        return lock(name, using=using, **options)
-
-    return make
-
-
 def test_a_handle_holds_nothing_before_it_is_asked_to(make: Any) -> None:
     handle = make()
     assert (handle.held, handle.fence, handle.remaining(), bool(handle.lost)) == (
@@ -107,21 +99,21 @@ def test_and_without_a_wait(make: Any) -> None:
             pass
 
 
-def test_the_holder_is_this_code_by_default(make: Any) -> None:
-    with make() as held:
+def test_the_holder_is_this_code_by_default(using: str) -> None:
+    with lock("a", using=using) as held:
         (hold,), _ = held.backend.inspect("a")
         assert hold.holder == held.holder
         assert hold.holder.what.startswith(f"{__name__}.")
         assert hold.holder.thread == threading.current_thread().name
-        other = make()
+        other = lock("a", using=using)
         assert not other.acquire(wait=0)
         assert other.holder == hold.holder
 
 
-def test_none_is_the_same_as_no_word_about_the_holder(make: Any) -> None:
-    with make(what=None) as held:
+def test_none_is_the_same_as_no_word_about_the_holder(using: str) -> None:
+    with lock("a", using=using, what=None) as held:
         assert held.holder.what.startswith(f"{__name__}.")
-    with make(what="") as held:
+    with lock("a", using=using, what="") as held:
         assert held.holder.what == ""
 
 

@@ -6,24 +6,16 @@ from typing import Any
 
 import pytest
 
-from django_redislock import lock
-from tests.handles.test_handle import backend_is_empty, make
+from django_redislock.backends.waiters import ThreadWaiter
+from django_redislock.handles import attempts
+from tests.handles.test_handle import backend_is_empty
+from tests.support.interruptions import ctrl_c_in
 from tests.support.settled import settle
 
-__all__ = ["make"]  # a fixture, used by its name
 
-
-def test_an_interrupt_while_waiting_leaves_no_trace(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from django_redislock.backends.waiters import ThreadWaiter
-
-    def interrupted(self, timeout: Any) -> None:
-        raise KeyboardInterrupt
-
+def test_an_interrupt_while_waiting_leaves_no_trace(make: Any) -> None:
     with make() as held:
-        monkeypatch.setattr(ThreadWaiter, "hear", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with ctrl_c_in((ThreadWaiter, "hear")):
             make().acquire(wait=30)
         settle()
         assert held.backend.inspect("a")[1] == []
@@ -69,34 +61,18 @@ def test_an_interrupt_in_release_frees_it_all_the_same(
     assert backend_is_empty(handle)
 
 
-def test_no_min_hold_keeps_what_was_not_acquired(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handle = make(min_hold=60)
-
-    def interrupted(*args: Any, **kwargs: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("django_redislock.handles.attempts.tie_to_transactions", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            handle.acquire()
+def test_no_min_hold_keeps_what_was_not_acquired(make: Any) -> None:
+    with ctrl_c_in((attempts, "tie_to_transactions")):
+        make(min_hold=60).acquire()
     settle()
     with make(wait=0):
         pass
 
 
-def test_nor_the_first_of_several_names(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    several = lock(["a", "b"], using=make().backend.alias, min_hold=60)
-
-    async def interrupted(*args: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(several.locks[1], "_acquire", interrupted)
-        patched.setattr(several, "_give_back", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            several.acquire()
+def test_nor_the_first_of_several_names(make: Any) -> None:
+    several = make(["a", "b"], min_hold=60)
+    with ctrl_c_in((several.locks[1], "_acquire"), (several, "_give_back")):
+        several.acquire()
     settle()
     with make(wait=0):
         pass

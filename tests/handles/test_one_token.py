@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockError, LockLost, lock
+from django_redislock import LockError, LockLost
+from django_redislock.local.renewal import Renewal
+from tests.support.interruptions import ctrl_c_in
 from tests.support.settled import settle
-
-
-@pytest.fixture
-def make(using: str) -> Any:
-    def make(name: str = "a", **options: Any) -> Any:
-        return lock(name, using=using, **options)
-
-    return make
 
 
 def test_a_release_ends_what_other_handles_here_hold_with_its_token(make: Any) -> None:
@@ -126,20 +120,12 @@ def test_a_join_that_is_interrupted_does_not_end_it(
     first.release()
 
 
-def test_a_release_by_token_that_is_interrupted_is_done_all_the_same(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_release_by_token_that_is_interrupted_is_done_all_the_same(make: Any) -> None:
     first = make()
     first.acquire()
     other = make(token=first.token)
-
-    def interrupted(*args: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("django_redislock.local.renewal.Renewal.mark_lost", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            other.release()
+    with ctrl_c_in((Renewal, "mark_lost")):
+        other.release()
     settle()
     assert not first.held
     assert not other.owned()

@@ -9,18 +9,11 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock, lock
+from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock
 from django_redislock.local.renewal import renewal
 from django_redislock.testing.driver import SHORT, outlive
+from tests.support.interruptions import ctrl_c_in
 from tests.support.settled import settle
-
-
-@pytest.fixture
-def make(using: str) -> Any:
-    def make(name: str = "a", **options: Any) -> Any:
-        return lock(name, using=using, **options)
-
-    return make
 
 
 def held_names(handle: Any) -> Any:
@@ -139,19 +132,10 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(
     assert held_names(several.locks[0]) == []
 
 
-def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(make: Any) -> None:
     both = make(["a", "b"])
-
-    async def interrupted(*args: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(both.locks[1], "_acquire", interrupted)
-        patched.setattr(both, "_give_back", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            both.acquire()
+    with ctrl_c_in((both.locks[1], "_acquire"), (both, "_give_back")):
+        both.acquire()
     with pytest.raises(LockError, match="not held"):
         both.release()  # the first is released, and the second was never acquired
     assert both.acquire()

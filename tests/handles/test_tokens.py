@@ -6,17 +6,10 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockError, LockLost, LockUnavailable, lock
+from django_redislock import LockError, LockLost, LockUnavailable
+from tests.support.interruptions import ctrl_c_in
 from tests.support.processes import wait_until
 from tests.support.settled import settle
-
-
-@pytest.fixture
-def make(using: str) -> Any:
-    def make(name: str = "a", **options: Any) -> Any:
-        return lock(name, using=using, **options)
-
-    return make
 
 
 def test_another_handle_releases_by_token(make: Any) -> None:
@@ -127,23 +120,15 @@ def test_a_shared_hold_is_not_detached_under_the_others(make: Any) -> None:
             outer.detach()
 
 
-def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make: Any) -> None:
     held = make()
     held.acquire()
     token = held.detach()
     other = make(token=token)
-
-    def interrupted(*args: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(other.backend, "acquire", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with ctrl_c_in((other.backend, "acquire")):
         other.acquire()
     settle()
     assert other.owned()
-    monkeypatch.undo()
     other.release()
 
 
@@ -192,12 +177,7 @@ def test_an_extension_by_token_that_fails_is_told_as_it_is(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = make(token="ab" * 16)
-
-    def interrupted(*args: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(stranger.backend, "extend", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with ctrl_c_in((stranger.backend, "extend")):
         stranger.extend(50)
     away = LockUnavailable.of("a", "is away")
 

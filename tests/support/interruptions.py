@@ -15,13 +15,17 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
 
 import django_redislock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
 PACKAGE = str(Path(django_redislock.__file__).parent)
@@ -35,6 +39,23 @@ STUCK = 0.25
 
 class Interruption(BaseException):
     """What comes from outside: a time limit, a Ctrl-C, a killed greenlet."""
+
+
+@contextmanager
+def ctrl_c_in(*functions: tuple[object, str]) -> Iterator[None]:
+    """Ctrl-C comes where one of these would be called, and ends the block.
+
+    Each is named by what has it and by its name there.
+    """
+
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with ExitStack() as stack:
+        for owner, name in functions:
+            stack.enter_context(patch.object(owner, name, interrupt))
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 class _Places:

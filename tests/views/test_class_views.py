@@ -181,7 +181,7 @@ def test_the_arguments_of_as_view_come_before_the_attributes() -> None:
 
 class ByRequest(MixedIn):
     @property
-    def lock_status(self) -> int:  # type: ignore[override]
+    def lock_status(self) -> int:  # type: ignore[override] # a property in place of a value
         return 429 if self.request.method == "GET" else 409
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:

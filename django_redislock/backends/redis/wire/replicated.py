@@ -26,13 +26,13 @@ class _ClaimNode(Node):
 
     def __init__(self, source: Source, replicas: int) -> None:
         super().__init__(source)
-        self._replicas = replicas
+        self.replicas = replicas
 
     def with_wait(self, commands: Sequence[bytes], within: float) -> Sequence[bytes]:
         limit = min(within, self._timeout)
         patience = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
         # 0 would be for ever.
-        return *commands, pack("WAIT", self._replicas, max(1, round(1000 * patience)))
+        return *commands, pack("WAIT", self.replicas, max(1, round(1000 * patience)))
 
     def _in_less_time(self, commands: Sequence[bytes], limit: float) -> Sequence[bytes]:
         return self.with_wait(commands[:-1], limit)
@@ -47,7 +47,6 @@ class ReplicatedNode(Node):
 
     def __init__(self, source: Source, replicas: int) -> None:
         super().__init__(source)
-        self._replicas = replicas
         self._apart = _ClaimNode(source, replicas)
         self.aexchange_claim = self._aexchange_claim
 
@@ -72,8 +71,8 @@ class ReplicatedNode(Node):
         if not isinstance(replies[-1], Exception):
             if isinstance(number, Exception):
                 replies[-1] = number
-            elif number < self._replicas and not isinstance(replies[-1], list):
-                replies[-1] = NotAcknowledged(number, self._replicas)
+            elif number < self._apart.replicas and not isinstance(replies[-1], list):
+                replies[-1] = NotAcknowledged(number, self._apart.replicas)
         return Replies(replies, again)
 
     def mend(self) -> None:
