@@ -10,7 +10,7 @@ import pytest
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
 
-__all__ = ["attempt", "fails", "is_held", "kinds", "taking"]
+__all__ = ["attempt", "failing", "fails", "is_held", "kinds", "taking"]
 
 kinds = pytest.mark.parametrize("kind", ["thread", "task"])
 
@@ -48,6 +48,17 @@ def fails(kind: str, name: str, wait: float = 0.0) -> None:
     """Try to take a lock that cannot be had."""
     with pytest.raises(LockUnavailable):
         attempt(kind, name, wait)
+
+
+def failing(kind: str, name: str) -> tuple[threading.Thread, list[str]]:
+    """A thread that tries to take a lock, and the list to which it adds the name if it cannot."""
+    refused: list[str] = []
+
+    def try_() -> None:
+        fails(kind, name)
+        refused.append(name)
+
+    return threading.Thread(target=try_), refused
 
 
 def is_held(name: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import freeze, frozen, thaw, wait_until
 from tests.support.settled import settle
-from tests.topologies.claims import attempt, fails, is_held, kinds, taking
+from tests.topologies.claims import attempt, failing, fails, is_held, kinds, taking
 from tests.topologies.places import backend
 
 pytestmark = pytest.mark.timeout(120)
@@ -37,13 +38,19 @@ class Pair:
         self.primary, self.replica = primary, replica
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Pair]:
+@contextmanager
+def started() -> Iterator[Pair]:
     with EmbeddedServer() as primary:
         follow = ("--replicaof", HOST, str(primary.port), "--repl-diskless-sync-delay", "0")
         with EmbeddedServer(args=follow) as replica, Redis(port=replica.port) as client:
             wait_until(lambda: client.role()[3] == b"connected", what="the replica is in step")
             yield Pair(primary, replica)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Pair]:
+    with started() as pair:
+        yield pair
 
 
 @pytest.fixture
@@ -98,6 +105,22 @@ def test_so_is_one_for_which_the_script_had_to_be_sent(pair: Pair, kind: str) ->
         client.script_flush()
         with frozen(pair.replica.pid), pytest.raises(LockUnavailable, match="0 of 1"):
             attempt(kind, "a")
+
+
+@kinds
+def test_a_primary_that_is_demoted_meanwhile_has_granted_nothing(settings: Any, kind: str) -> None:
+    with started() as pair:
+        use(settings, pair)
+        with lock("warm"):
+            pass
+        thread, refused = failing(kind, "a")
+        with frozen(pair.replica.pid), Redis(port=pair.primary.port) as client:
+            thread.start()
+            wait_until(lambda: is_held("a"))
+            client.replicaof(HOST, pair.replica.port)
+            thread.join()
+            assert refused == ["a"]
+        lock_backends["default"].close()
 
 
 @kinds
