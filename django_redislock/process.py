@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -58,8 +59,8 @@ class NoThread(RuntimeError):
 class ServiceThread:
     """A thread of our own that runs while there is work for it. There is never a second one.
 
-    ``serve()`` works until nothing is left to do. ``has_work()`` tells whether something was
-    written down after ``serve()`` looked for the last time.
+    ``serve()`` works until nothing is left to do, and may ``sleep()`` meanwhile. ``has_work()``
+    tells whether something was written down after ``serve()`` looked for the last time.
     """
 
     # The ids of all such threads: no exception comes there from outside, and no caller waits.
@@ -78,6 +79,7 @@ class ServiceThread:
         # Whoever holds this lock is the service thread. Nobody ever waits for it.
         self._role = threading.Lock()
         self.is_running = self._role.locked
+        self._made: dict[str, queue.SimpleQueue[None]] = {}
 
     @property
     def is_current(self) -> bool:
@@ -96,12 +98,32 @@ class ServiceThread:
             except RuntimeError as error:
                 raise NoThread(str(error)) from error
 
+    def wake(self) -> None:
+        """End its ``sleep()``, or the next one if it does not sleep now."""
+        self._wakes.put(None)
+
+    def sleep(self, timeout: float) -> bool:
+        """In the thread: sleep until woken, or ``timeout`` seconds. Return whether it was woken."""
+        try:
+            self._wakes.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return False
+        # One look is enough for all who want one.
+        while not self._wakes.empty():
+            self._wakes.get()
+        return True
+
     def wait(self, timeout: float, enough: Callable[[], bool] = lambda: False) -> bool:
         """Wait until the thread has ended, or that is ``enough``. Return whether it has ended."""
         deadline = monotonic() + timeout
         while self._role.locked() and not enough() and monotonic() < deadline:
             time.sleep(0.002)
         return not self._role.locked()
+
+    @property
+    def _wakes(self) -> queue.SimpleQueue[None]:
+        # Made on first use: gevent replaces the class, perhaps after this module was imported.
+        return self._made.get("wakes") or self._made.setdefault("wakes", queue.SimpleQueue())
 
     def _take_role(self, role: threading.Lock) -> None:
         if not role.acquire(False):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import queue
 import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -72,14 +71,8 @@ class Worker:
 
     def look(self) -> None:
         """Let the thread look for jobs. Raises ``NoThread``."""
-        self._bell.put(None)
+        self._thread.wake()
         self._thread.ensure()
-
-    @property
-    def _bell(self) -> queue.SimpleQueue[None]:
-        # Made on first use: gevent replaces the class, perhaps after this module was imported.
-        bell: queue.SimpleQueue[None] | None = self.__dict__.get("bell")
-        return bell or self.__dict__.setdefault("bell", queue.SimpleQueue())
 
     def end(self) -> None:
         """Run what is worth keeping the process from its end, and drop the rest."""
@@ -105,11 +98,8 @@ class Worker:
                 self._ending = False
                 return
             due = min((job.due for job in list(self._jobs.values())), default=math.inf)
-            try:
-                self._bell.get(timeout=max(0.0, min(due - monotonic(), LINGER)))
-            except queue.Empty:
-                if not self._jobs:
-                    return
+            if not self._thread.sleep(min(due - monotonic(), LINGER)) and not self._jobs:
+                return
 
     def _hasten(self) -> None:
         now = monotonic()
@@ -119,8 +109,6 @@ class Worker:
 
     def _run_what_is_due(self) -> bool:
         """Run it in the order of its times; return whether there was any."""
-        while not self._bell.empty():
-            self._bell.get()
         self._urgent, now = False, monotonic()
         due = sorted(job for job in list(self._jobs.values()) if job.due <= now)
         for job in due:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import threading
 import time
 from collections import defaultdict
@@ -68,7 +67,6 @@ class Renewal:
         )
         # Whether the thread runs; asked before each acquire.
         self.is_running = self._thread.is_running
-        self._made: dict[str, queue.SimpleQueue[None]] = {}
         # When the thread looks next; what is due before that wakes it.
         self.wake_at = 0.0
         self._swept_at = 0.0
@@ -81,7 +79,7 @@ class Renewal:
 
     def wake(self) -> None:
         """Look at once."""
-        self._wakes.put(None)
+        self._thread.wake()
 
     def finish(self, attempt: Attempt) -> None:
         """The attempt failed: put right what it may have left half done."""
@@ -111,12 +109,6 @@ class Renewal:
         for hold in registry.find((place, name), token):
             self.mark_lost(hold, "it was released by force")
 
-    @property
-    def _wakes(self) -> queue.SimpleQueue[None]:
-        # Made on first use: gevent replaces the class, perhaps after this module was imported.
-        made = self._made.get("wakes")
-        return made or self._made.setdefault("wakes", queue.SimpleQueue())
-
     # Below, in the thread.
 
     def _serve(self) -> None:
@@ -131,13 +123,7 @@ class Renewal:
             elif now > needed_at + LINGER:
                 return
             self.wake_at = self._look_at_holds(now)
-            try:
-                self._wakes.get(timeout=max(0.0, self.wake_at - monotonic()))
-                # One look is enough for all who want one.
-                while not self._wakes.empty():
-                    self._wakes.get()
-            except queue.Empty:
-                continue
+            self._thread.sleep(self.wake_at - monotonic())
 
     def _mend(self, now: float) -> None:
         """Put right what interrupted callers left half done."""

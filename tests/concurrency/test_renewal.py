@@ -290,5 +290,5 @@ def test_one_look_at_the_holds_serves_all_who_want_one(
         for _ in range(1000):
             renewal.wake()
         may_go_on.set()
-        wait_until(renewal._wakes.empty)
+        wait_until(renewal._thread._wakes.empty)
         assert len(looks) < 100

@@ -125,3 +125,19 @@ def test_a_child_starts_a_thread_of_its_own() -> None:
     assert done.wait(10)
     stop.set()
     assert worker.thread.wait(10)
+
+
+def test_it_sleeps_until_it_is_woken() -> None:
+    worker, slept = Worker(), deque[bool]()
+    worker.do(lambda: slept.append(worker.thread.sleep(60)))
+    worker.thread.wake()
+    wait_until(lambda: slept)
+    assert [*slept] == [True]
+
+
+def test_a_wake_that_comes_before_is_not_lost_and_many_count_once() -> None:
+    thread = Worker().thread
+    thread.wake()
+    thread.wake()
+    assert thread.sleep(60)
+    assert not thread.sleep(0.01)
