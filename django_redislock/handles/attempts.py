@@ -210,8 +210,7 @@ class OneNameHandle(Handle[T]):
             renewal.wake()
         tie_to_transactions(self, hold, untie, whole=False)
 
-    async def _release(self, call: Call, within: float | None = None, *, used: bool = True) -> None:
-        # What nothing was done under no transaction has to keep.
+    async def _release(self, call: Call) -> None:
         need = self._need
         if need is None and self._terms.token is not None:
             await self._release_others(call)
@@ -219,9 +218,9 @@ class OneNameHandle(Handle[T]):
         if need is None or not need.hold.alive or need not in need.hold.needs:
             raise self._not_held()
         hold = need.hold
-        if used and (len(hold.needs) == 1 or not hold.is_tied):
+        if len(hold.needs) == 1 or not hold.is_tied:
             tie_to_transactions(self, hold, untie, whole=True)
-        await let_go(call, self, hold, need, within)
+        await let_go(call, self, hold, need)
 
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""

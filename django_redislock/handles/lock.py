@@ -18,7 +18,7 @@ from ..local.registry import registry
 from ..transactions import cut_ties
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import extend_hold
+from .ending import extend_hold, let_go
 
 if TYPE_CHECKING:
     from ..local.lost import Lost
@@ -180,33 +180,27 @@ class Lock(OneNameHandle["Lock"]):
         registry.holds.pop(hold, None)
         return hold.token
 
-    async def _give_back(
-        self, call: Call, error: BaseException | None, began: float, within: float
-    ) -> None:
+    async def _give_back(self, call: Call, began: float, within: float) -> None:
         """Let go of it, since another of several names was not granted; nothing was done under it.
 
         What was acquired since ``began`` neither a transaction keeps nor a ``min_hold``.
         """
-        hold = self._hold
-        if self._need is not None and hold.since >= began:  # otherwise it was joined
+        hold, need = self._hold, self._need
+        if need is None or hold.inherited:
+            return
+        if hold.since >= began:  # otherwise it was joined
             hold.keep_until = 0.0
             cut_ties(hold)
-        with suppress(LockError):  # that it was lost harms nobody
-            await self._leave(call, error, within, used=False)
+        # That it was lost harms nobody, and what is not answered is tried again in the background.
+        with suppress(LockError):
+            await let_go(call, self, hold, need, within)
 
-    async def _leave(
-        self,
-        call: Call,
-        error: BaseException | None,
-        within: float | None = None,
-        *,
-        used: bool = True,
-    ) -> None:
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
         # Released in the block; or this is a forked child, which holds nothing of its parent's.
         if self._need is None or self._hold.inherited:
             return
         try:
-            await self._release(call, within, used=used)
+            await self._release(call)
         except LockUnavailable as unavailable:
             # The work was done under the lock, and the hold ends by itself.
             logger.warning("%s It ends by itself when its lease is over.", unavailable)

@@ -110,12 +110,12 @@ class MultiLock(Handle["MultiLock"]):
                     break
         except GeneratorExit:
             raise  # nothing may be awaited any more
-        except BaseException as error:
-            await self._give_back(call, error, began, until)
+        except BaseException:
+            await self._give_back(call, began, until)
             registry.attempts.pop(attempt, None)
             raise
         if not acquired:
-            await self._give_back(call, None, began, until)
+            await self._give_back(call, began, until)
         # As a statement: an exception from outside does not come in between this and the return.
         del registry.attempts[attempt]
         return acquired
@@ -137,13 +137,11 @@ class MultiLock(Handle["MultiLock"]):
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         await self._let_go(call, lambda lock: lock._leave(call, error))
 
-    async def _give_back(
-        self, call: Call, error: BaseException | None, began: float, until: float
-    ) -> None:
+    async def _give_back(self, call: Call, began: float, until: float) -> None:
         """Release what was acquired of them; what gets no answer in time, in the background."""
 
         def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
-            return lock._give_back(call, error, began, max(SHORTEST_STAY, until - monotonic()))
+            return lock._give_back(call, began, max(SHORTEST_STAY, until - monotonic()))
 
         await self._let_go(call, give_back, began)
 
