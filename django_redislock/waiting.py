@@ -55,10 +55,14 @@ async def wait_for_grant(
     call: Call,
     backend: BaseLockBackend,
     claim: Claim,
+    began: float,
     wait: float,
     found_busy: Callable[[Busy], object],
 ) -> Outcome:
-    """Try for ``wait`` seconds to get the claim granted; ``found_busy`` is told what is in its way.
+    """Try to get the claim granted until ``wait`` seconds after ``began`` (monotonic).
+
+    Other names may have been taken since ``began``, which count as well. ``found_busy`` is told
+    what is in its way.
 
     The queue is the backend's: first in, first out, by hand-over. A queued attempt sleeps until it
     is notified of its turn, until the lease in its way should have ended, or until just before its
@@ -68,17 +72,20 @@ async def wait_for_grant(
     or returns without a grant after a wait, the claim may still be held or queued: the caller
     cancels it, unless nothing was asked.
     """
-    began = monotonic()
     deadline = began + wait
+    answer_by = max(deadline, began + FIRST_ANSWER)
     busy: Busy | None = None
     if wait <= 0 or not backend.listening(claim.name):
-        first = max(wait, FIRST_ANSWER)
+        asked_at = monotonic()
+        first = max(answer_by - asked_at, SHORTEST_STAY + TOLERANCE)
         try:
             if call.blocking:
                 reply = backend.acquire(claim, 0.0, first)
             else:
                 reply = await backend.aacquire(claim, 0.0, first)
         except LockUnavailable as error:
+            if wait > 0 and _was_late(asked_at, answer_by):
+                return None, error.asked
             if wait <= 0 or error.asked:
                 raise
         else:
@@ -118,9 +125,8 @@ async def _queue_for(
             asked_again |= error.asked
             absent_since = absent_since or asked_at
             now = monotonic()
-            was_asked_late = absent_since == asked_at > deadline - LAST_LOOK / 2
-            if busy and was_asked_late and now >= deadline:
-                # It answered a moment ago: it is not blamed for a question asked so late.
+            is_first = absent_since == asked_at
+            if is_first and now >= deadline and _was_late(asked_at, answer_by):
                 return None, asked_again
             given_up_at = absent_since + backend.config.patience
             if now >= min(deadline, given_up_at):
@@ -158,6 +164,15 @@ async def _ask(
     if call.blocking:
         return backend.acquire(claim, stay, within)
     return await backend.aacquire(claim, stay, within)
+
+
+def _was_late(asked_at: float, answer_by: float) -> bool:
+    """Whether the wait was nearly over when this was asked.
+
+    The server has answered a moment ago, then, if only about another of several names: it is not
+    blamed if it does not answer in time.
+    """
+    return asked_at > answer_by - TOLERANCE - LAST_LOOK / 2
 
 
 def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -> float:

@@ -78,7 +78,8 @@ class OneNameHandle(Handle[T]):
         need = self._need
         return need is not None and need.hold.alive and need in need.hold.needs
 
-    async def _acquire(self, call: Call, wait: Duration | None) -> bool:
+    async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
+        """Acquire it. ``began``: when the attempt began (monotonic) of which this is a part."""
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         mark = owner, call
@@ -100,7 +101,7 @@ class OneNameHandle(Handle[T]):
         except BaseException:
             self._acquiring.pop("now", None)
             raise
-        return await self._try(call, owner, patience)
+        return await self._try(call, owner, patience, began)
 
     def _refuse_another(self, mark: tuple[Owner, Call], owner: Owner) -> None:
         other, call = mark
@@ -139,7 +140,7 @@ class OneNameHandle(Handle[T]):
         del registry.attempts[attempt]
         return joined
 
-    async def _try(self, call: Call, owner: Owner, patience: float) -> bool:
+    async def _try(self, call: Call, owner: Owner, patience: float, began: float | None) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
         need = HandleNeed(self, hold, call)
@@ -153,12 +154,12 @@ class OneNameHandle(Handle[T]):
                 self._start_service()
             holder = self._packed_holder(owner)
             claim = Claim(self.name, hold.token, self.limit, hold.length, holder)
-            began = monotonic()
+            asked_at = monotonic()
             self._busy = None
             grant, asked_again = await wait_for_grant(
-                call, self.backend, claim, patience, self._found_busy
+                call, self.backend, claim, began or asked_at, patience, self._found_busy
             )
-            waited = monotonic() - began
+            waited = monotonic() - asked_at
             if grant is not None:
                 hold.asked_again = is_ours and (asked_again or grant.asked_again)
                 self._begin(hold, grant, owner, need)

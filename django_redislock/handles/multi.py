@@ -94,9 +94,8 @@ class MultiLock(Handle["MultiLock"]):
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
         began = monotonic()
-        deadline = began + patience
-        # The first question may take a while; what is given back may not take longer.
-        until = deadline + TOLERANCE if patience > 0 else began + FIRST_ANSWER
+        # The first questions may take a while together; what is given back may not take longer.
+        until = began + (patience + TOLERANCE if patience > 0 else FIRST_ANSWER)
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         # Each name has an attempt of its own; this one is for those that are held already.
@@ -105,7 +104,8 @@ class MultiLock(Handle["MultiLock"]):
         try:
             for lock in self.locks:
                 self._asked = lock
-                acquired = await lock._acquire(call, max(0.0, deadline - monotonic()))
+                # Without a wait each name is asked for once, however long all take together.
+                acquired = await lock._acquire(call, patience, began if patience > 0 else None)
                 if not acquired:
                     break
         except GeneratorExit:

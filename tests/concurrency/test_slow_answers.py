@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from django_redislock import lock, lock_backends
+from django_redislock import MultiLock, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from tests.support.places import Place
 from tests.support.proxy import Proxy
@@ -43,3 +46,61 @@ def test_a_wait_that_is_over_with_the_first_answer_asks_no_more(
         assert not lock("a").acquire(wait=0.1)
         proxy.pass_through()
     assert questions == ["a"]
+
+
+def acquired(kind: str, handle: MultiLock, wait: float) -> bool:
+    if kind == "thread":
+        return handle.acquire(wait=wait)
+
+    async def acquire() -> bool:
+        return await handle.aacquire(wait=wait)
+
+    return asyncio.run(acquire())
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+@pytest.mark.parametrize("listening", [False, True])
+def test_the_second_of_several_names_has_what_is_left_of_the_wait(
+    use: Callable[..., Any],
+    place: Place,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    *,
+    listening: bool,
+) -> None:
+    """It does not begin anew, with a second of its own for its first answer."""
+    use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})
+    with lock("first") as held:
+        releasing = threading.Timer(1.9, held.release)
+        both = lock(["first", "second"])
+        first, second = both.locks
+        begin = second._acquire
+
+        def lose_what_is_sent(*arguments: Any) -> Any:
+            proxy.black_hole()
+            return begin(*arguments)
+
+        monkeypatch.setattr(second, "_acquire", lose_what_is_sent)
+        if listening:
+            monkeypatch.setattr(second.backend, "listening", lambda name: True)
+        releasing.start()
+        began = time.monotonic()
+        assert not acquired(kind, both, 2.0)
+        assert time.monotonic() - began < 2.6
+        assert not first.held
+        proxy.pass_through()
+        releasing.join()
+
+
+def test_without_a_wait_each_is_asked_for_however_long_that_takes(
+    use: Callable[..., Any], place: Place, proxy: Proxy
+) -> None:
+    use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})
+    names = lock([f"name {number}" for number in range(4)])
+    with lock("warm"):
+        pass
+    proxy.delay(0.3)
+    assert names.acquire(wait=0)
+    proxy.pass_through()
+    names.release()

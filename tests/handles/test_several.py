@@ -190,9 +190,9 @@ def test_a_first_that_is_lost_while_the_second_is_busy_is_no_error(make: Any) ->
         first, second = several.locks
         acquire = second._acquire
 
-        async def lose_the_first(call: Any, wait: Any) -> bool:
+        async def lose_the_first(*arguments: Any) -> bool:
             assert first.backend.force_release("a", first.token)
-            return bool(await acquire(call, wait))
+            return bool(await acquire(*arguments))
 
         second._acquire = lose_the_first
         assert several.acquire(wait=0) is False
