@@ -9,8 +9,8 @@ from ..handler import lock_backends
 from ..holder import caller
 from ..names import check_name
 from ..options import LockOptions, Terms, documented
-from .lock import Lock
 from .multi import MultiLock
+from .single import Lock
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -14,7 +14,7 @@ from ..exceptions import LockError, LockNotAcquired
 from ..local.registry import AttemptOnSeveral, registry
 from ..waiting import FIRST_ANSWER, SHORTEST_STAY, TOLERANCE
 from .base import Handle
-from .lock import Lock
+from .single import Lock
 
 if TYPE_CHECKING:
     from ..backends.base import Holder

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
-from django_redislock.handles.lock import Lock
+from django_redislock.handles.single import Lock
 from django_redislock.local.registry import registry
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from django.test import TestCase
 
 from django_redislock import lock
 from django_redislock.exceptions import LockMisuse
-from django_redislock.handles.lock import Lock
+from django_redislock.handles.single import Lock
 from tests.rows.databases import ON_EACH
 from tests.support.another_thread import is_free
 

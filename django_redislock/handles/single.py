@@ -208,3 +208,5 @@ class Lock(OneNameHandle["Lock"]):
             if error is None:
                 raise
             add_note(error, lost)
+
+
