@@ -208,5 +208,3 @@ class Lock(OneNameHandle["Lock"]):
             if error is None:
                 raise
             add_note(error, lost)
-
-
