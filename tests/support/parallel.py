@@ -27,6 +27,7 @@ FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to 
 TOGETHER = (
     "tests/browser/test_example.py",
     "tests/browser/",
+    "tests/example/test_mishaps.py",
     "tests/example/test_site.py",
     "tests/tasks/test_celery.py",
     "tests/topologies/test_cluster.py",
@@ -34,6 +35,7 @@ TOGETHER = (
     "tests/topologies/test_cluster_messages.py",
     "tests/topologies/test_cluster_slots.py",
     "tests/topologies/test_cluster_surfaces.py",
+    "tests/topologies/test_cluster_tls.py",
 )
 LEFT_OUT = pytest.StashKey[int]()
 
