@@ -28,7 +28,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("unhurried")
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.parallel"]
+pytest_plugins = ["tests.support.databases", "tests.support.fixtures", "tests.support.parallel"]
 
 DATABASE_MARKERS = ("postgresql", "mariadb")
 MISSING = pytest.StashKey[str]()

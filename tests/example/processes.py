@@ -91,8 +91,12 @@ def family(pid: int) -> dict[int, str]:
 
 def alive(processes: Mapping[int, str]) -> dict[int, str]:
     """Those of the processes that still run; a pid with another command is another process."""
-    listed = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True
+    asked = ",".join(map(str, processes))
+    listed = subprocess.run(  # it fails where none of them is there
+        ["ps", "-ww", "-o", "pid=,stat=,args=", "-p", asked],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     now = {}
     for line in listed.stdout.splitlines():

@@ -17,7 +17,7 @@ def test_who_still_runs_has_lost_it(
     workers: Workers, place: Place, witness: Witness, ends_by: str
 ) -> None:
     checked = context.Value("d", 0.0)
-    worker = workers.start(processes.hold_until_the_end, place, checked, ends_by)
+    worker = workers.start_afresh(processes.hold_until_the_end, place, checked, ends_by)
     wait_until(lambda: witness.holds("a"))
     others = witness.lock("a", lease=60)
     assert others.acquire(wait=40)

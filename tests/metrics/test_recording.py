@@ -19,7 +19,7 @@ from tests.concurrency.forking import failures, in_child
 from tests.management.holds import hold
 from tests.support.fixtures import UsePlace
 from tests.support.places import MEMORY, Place
-from tests.support.processes import Workers, run_in_processes, wait_until
+from tests.support.processes import Workers, wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
 
@@ -137,8 +137,10 @@ def count(index: int, place: Place, times: int) -> None:
             pass
 
 
-def test_processes_add_up_and_tell_when_they_end(place: Place) -> None:
-    run_in_processes(count, 2, place, 7)
+def test_processes_add_up_and_tell_when_they_end(place: Place, workers: Workers) -> None:
+    for index in range(2):
+        workers.start_afresh(count, index, place, 7)
+    workers.results()
     assert figures()["order:*"].acquired == 14
 
 

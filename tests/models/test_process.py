@@ -31,7 +31,7 @@ NEEDED = {
 }
 
 # These have the most schedules.
-LONG = {"joined_beside_sweep", "again", "released_by_both", "two_owners"}
+LONG = {"joined_beside_sweep", "again", "released_by_both", "two_owners", "joined_while_released"}
 
 
 @pytest.mark.timeout(300)  # it only computes

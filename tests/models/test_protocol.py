@@ -17,13 +17,13 @@ EXTENDING = Terms(clients=1, extensions=(1, 3))
 CONFIGURATIONS = {
     "a pair": PAIR,
     "a pair, two names": PAIR._replace(names=2),
-    "a pair, each fault, short leases": PAIR._replace(kinds=FAULTS, faults=1, lease=1),
     "a pair in one process": PAIR._replace(processes=(0, 0), kinds=("lost", "crash"), faults=1),
     "one that extends, a fault": EXTENDING._replace(kinds=FAULTS, faults=1),
-    "a pair that extends once": PAIR._replace(extensions=(1,)),
     "three, short leases and waits": Terms(lease=1, wait=1),
 }
 LARGE = {
+    "a pair, each fault, short leases": PAIR._replace(kinds=FAULTS, faults=1, lease=1),
+    "a pair that extends once": PAIR._replace(extensions=(1,)),
     "a pair, each fault": PAIR._replace(kinds=FAULTS, faults=1),
     "a pair that extends": PAIR._replace(extensions=(1, 3)),
     "three": Terms(),

@@ -1,7 +1,9 @@
 """Python functions in real processes, deadlines instead of sleeps, and signals that have arrived.
 
-A worker is a fresh interpreter, not a fork: like a web server's process, it shares nothing with
-the test but its arguments. It ends when the test's process ends.
+Like a web server's process, a worker shares nothing with the test but its arguments, and it ends
+when the test's process ends. It is forked from a process which has Django ready and has done
+nothing else (`tests/support/prepared.py`), for a fresh interpreter takes half a second to come so
+far. What is said of how a process starts or ends is said of a fresh one: `start_afresh`.
 """
 
 from __future__ import annotations
@@ -21,14 +23,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.context import ForkServerContext, SpawnContext
     from types import TracebackType
 
 WITHIN = 45.0  # seconds; a deadline for a machine under load, not an expectation
 POLL_EVERY = 0.002, 0.05  # seconds, at first and at last
 
-# Where an Event, a Barrier or a Queue for workers comes from. "forkserver" starts them faster,
-# but ends them with `os._exit()`: nothing that a process does at its end would be done.
-context = multiprocessing.get_context("spawn")
+# Where workers come from, and an Event, a Barrier or a Queue for them. Those that are forked end
+# with `os._exit()`: what other processes do at their end, they do not.
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(["tests.support.prepared"])
+fresh = multiprocessing.get_context("spawn")
 
 T = TypeVar("T")
 
@@ -40,11 +45,16 @@ class WorkerFailed(AssertionError):
 class Worker:
     """A function of a module, at work in a process of its own."""
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        start_in: ForkServerContext | SpawnContext = context,
+    ) -> None:
         self.name = f"{function.__module__}:{function.__qualname__}"
-        self._answers, answer = context.Pipe(duplex=False)
+        self._answers, answer = start_in.Pipe(duplex=False)
         # By name, so that Django is ready before the function's module is imported.
-        self.process = context.Process(target=_work, args=(answer, self.name, args), daemon=True)
+        self.process = start_in.Process(target=_work, args=(answer, self.name, args), daemon=True)
         self.process.start()
         answer.close()
         self._answer: tuple[str, Any] | None = None
@@ -128,9 +138,13 @@ class Workers:
 
     def start(self, function: Callable[..., Any], *args: Any) -> Worker:
         """Call `function(*args)`, a function at the top of a module, in a new process."""
-        worker = Worker(function, args)
-        self.all.append(worker)
-        return worker
+        self.all.append(Worker(function, args))
+        return self.all[-1]
+
+    def start_afresh(self, function: Callable[..., Any], *args: Any) -> Worker:
+        """Do so in a new interpreter, which ends as programs do."""
+        self.all.append(Worker(function, args, fresh))
+        return self.all[-1]
 
     def results(self, within: float = WITHIN) -> list[Any]:
         """Return what every function has returned, in order of their start.
