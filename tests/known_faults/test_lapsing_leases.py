@@ -57,13 +57,13 @@ def test_a_wait_that_is_longer_than_what_is_left_gets_the_name(witness: Witness)
                 handle.detach()
                 got.append(True)
 
-        held = witness.lock(name, lease=0.2, renew=False)
+        held = witness.lock(name, lease=60, renew=False)
         held.acquire()
-        held.detach()
         threads = [threading.Thread(target=take, args=(wait,)) for wait in (5.0, 0.9)]
-        for thread in threads:
+        for place, thread in enumerate(threads, 1):
             thread.start()
-            witness.wait_until_queued(name)
+            witness.wait_until_queued(name, place)
+        held.detach(0.2)
         for thread in threads:
             thread.join()
         return 2 - len(got)
