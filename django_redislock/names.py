@@ -14,6 +14,7 @@ from uuid import UUID
 
 from .fields import Part, leads_into, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
+from .signatures import ANY_NUMBER
 
 __all__ = [
     "LONGEST_NAME",
@@ -171,7 +172,14 @@ class CallNames:
 
     def mention(self, field: str) -> bool:
         """Whether a template looks at ``field``, such as ``request.user``, or into it."""
-        return any(leads_into(used, field) for used in self._fields)
+        return any(leads_into(self.canonical(used), field) for used in self._fields)
+
+    def canonical(self, field: str) -> str:
+        """The field by the name that the first argument has for all, if it looks into that one."""
+        own = next(iter(self._signature.parameters.values()), None)
+        if not self._first or own is None or own.kind in ANY_NUMBER or root(field) != own.name:
+            return field
+        return self._first + field[len(own.name) :]
 
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The name, or the list of names, of the call with these arguments."""
