@@ -206,11 +206,12 @@ class CallNames:
 
     def _check_fields(self) -> None:
         parameters = self._signature.parameters.values()
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return
         known = {parameter.name for parameter in parameters} | {self._first}
         for template in self.templates:
             refuse_other_fields(template.parts, template.text, known)
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return
+        for template in self.templates:
             for missing in sorted(template.roots - known):
                 raise ValueError(
                     f"The lock name {template.text!r} mentions {{{missing}}}, which is not an "
