@@ -95,7 +95,8 @@ class LockableMixin(FencedModel):
 
         Within it the instance has the values that the database had when the row was held. Fields
         that are deferred stay so. ``refresh``: the names of the fields to read, or False to read
-        nothing. The options are those of ``lock()``, but ``reentrant`` is True by default.
+        nothing. The options are those of ``lock()``, but ``reentrant`` is True by default, unless
+        there is a ``min_hold``.
 
         Entering raises ``LockNotAcquired``, ``LockUnavailable``, or the model's ``DoesNotExist`` if
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
@@ -275,7 +276,10 @@ def lock_of(
             "by its token, write lock(instance.get_lock_name(), token=...)."
         )
     given = {option: value for option, value in options.items() if value is not None}
-    return lock(name, **{"reentrant": True, **model.lock_options, **given})
+    every = {**model.lock_options, **given}
+    # What has to last for so long must be a hold of its own.
+    every.setdefault("reentrant", not every.get("min_hold"))
+    return lock(name, **every)
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:
