@@ -56,7 +56,7 @@ class LockedViewMixin(_View):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        check_attributes(cls, LockedViewMixin)
+        check_attributes(cls, LockedViewMixin, label_by_call=True)
         check_reached(cls, LockedViewMixin, "dispatch")
         _check(cls, {})
 

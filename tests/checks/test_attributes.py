@@ -111,6 +111,16 @@ def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
     assert made
 
 
+@pytest.mark.parametrize("kind", ["command", "model"])
+def test_only_views_make_a_label_from_the_arguments_of_a_call(kind: str) -> None:
+    def who(request: HttpRequest) -> str:
+        return request.method or ""
+
+    with pytest.raises(TypeError, match=r"label must be a string, not <function"):
+        make(kind, lock_options={"label": who})
+    assert make("view", lock_options={"label": who})
+
+
 @pytest.mark.parametrize("kind", ["view", "command"])
 def test_so_is_the_wait_which_has_an_attribute_of_its_own(kind: str) -> None:
     with pytest.raises(ValueError, match="wait must be 0 or more seconds, not -1"):
