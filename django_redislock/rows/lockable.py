@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -67,8 +67,8 @@ class LockableMixin(FencedModel):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_attributes(cls, LockableMixin)
-        if isinstance(cls.lock_name, str):
-            _check_fields(cls, cls.lock_name)
+        if isinstance(cls.lock_name, (str, list, tuple)):
+            _check_name(cls, cls.lock_name)
         order = cls.__mro__
         if models.Model in order and order.index(models.Model) < order.index(LockableMixin):
             raise TypeError(
@@ -252,7 +252,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             ) from None
 
 
-def _check_fields(model: type[LockableMixin], lock_name: str) -> None:
+def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> None:
+    if not isinstance(lock_name, str):
+        raise TypeError(
+            f"{dotted_path(model)} has the lock_name {lock_name!r}: a row has one lock, so write "
+            "one template."
+        )
     for field in sorted(name_template(lock_name).roots - {"self"}):
         raise ValueError(
             f"{dotted_path(model)} has the lock_name {lock_name!r}, which mentions {{{field}}}: "

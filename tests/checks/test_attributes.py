@@ -143,6 +143,22 @@ def test_so_is_the_name(kind: str) -> None:
         make(kind, lock_name="sale:%s")
 
 
+@pytest.mark.parametrize("kind", ["command", "model"])
+def test_a_name_that_code_makes_has_a_method_of_its_own(kind: str) -> None:
+    def lock_name(self: Any, *args: Any) -> str:
+        return "sale"
+
+    with pytest.raises(TypeError, match=r"shop\.Sale.*lock_name.*override get_lock_name\(\)"):
+        make(kind, lock_name=lock_name)
+    assert make(kind, lock_name=property(lock_name))
+    assert make(kind, get_lock_name=lock_name)
+
+
+def test_a_row_has_one_lock() -> None:
+    with pytest.raises(TypeError, match=r"shop\.Sale has the lock_name \['a', 'b'\]: .* one lock"):
+        make("model", lock_name=["a", "b"])
+
+
 def test_the_name_of_a_rows_lock_begins_with_self() -> None:
     with pytest.raises(
         ValueError, match=r"shop\.Sale has the lock_name .*\{pk\}: write \{self\.pk\}"
