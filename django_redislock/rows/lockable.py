@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import models
+from django.db.models.manager import BaseManager
 
 from ..classes import check_attributes
 from ..handles import Lock, MultiLock, lock
@@ -268,7 +269,9 @@ def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> N
 def _show_caller(options: RowOptions) -> None:
     """Let the holder be the code that has called ``locked()``, unless ``what`` says otherwise."""
     if options.get("what") is None:
-        options["what"] = caller(2)
+        what = caller(2)
+        # A manager that was made of the queryset passes the call on.
+        options["what"] = caller(3) if what.startswith(f"{BaseManager.__module__}.") else what
 
 
 def lock_of(
