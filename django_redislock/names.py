@@ -21,6 +21,7 @@ __all__ = [
     "CallNames",
     "NameSource",
     "NameTemplate",
+    "NameTooLong",
     "UnusableName",
     "check_name",
     "dotted_path",
@@ -40,6 +41,10 @@ _FORMATTER = Formatter()
 LONGEST_NAME = 1024
 
 
+class NameTooLong(ValueError):
+    """A name has more than ``LONGEST_NAME`` bytes."""
+
+
 def check_name(name: str) -> str:
     """Return the name as a lock has it, or raise ``ValueError`` or ``TypeError``.
 
@@ -57,7 +62,7 @@ def check_name(name: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{called} must be valid Unicode.") from None
     if length > LONGEST_NAME:
-        raise ValueError(
+        raise NameTooLong(
             f"{called} must be at most {LONGEST_NAME:,} bytes of UTF-8 long, not {length:,}: use a "
             "shorter value, or a digest of it."
         )

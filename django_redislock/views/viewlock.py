@@ -12,13 +12,14 @@ from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import BadRequest
 from django.views.generic import View
 
 from ..exceptions import LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_coroutine
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
-from ..names import CallNames, NameSource, dotted_path
+from ..names import CallNames, NameSource, NameTooLong, dotted_path
 from ..signatures import check_takes
 from .atomic_requests import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .naming import name_of_call
@@ -198,7 +199,11 @@ class ViewLock:
         options = {"what": what, **self.options}
         if label is not None:
             options["label"] = label
-        handle: Lock | MultiLock = lock(name, **options)
+        try:
+            handle: Lock | MultiLock = lock(name, **options)
+        except NameTooLong as error:
+            # What a visitor has sent is in it: this is no error of the site.
+            raise BadRequest(str(error)) from error
         return handle
 
     def _proceeds(self, error: LockUnavailable, what: str) -> bool:

@@ -71,8 +71,27 @@ def vote_of(request: Any) -> HttpResponse:
     raise AssertionError("it ran")
 
 
+@locked_view("page:{page}")
+def page(request: HttpRequest, page: str) -> HttpResponse:
+    return HttpResponse()
+
+
+@locked_view("page:{page}")
+async def page_in_a_coroutine(request: HttpRequest, page: str) -> HttpResponse:
+    return HttpResponse()
+
+
+@api_view(["GET"])
+@locked_view("page:{page}")
+def page_of_rest(request: Any, page: str) -> HttpResponse:
+    return HttpResponse()
+
+
 urlpatterns = [
     path("vote/", vote),
+    path("page/<str:page>/", page),
+    path("page-in-a-coroutine/<str:page>/", page_in_a_coroutine),
+    path("page-of-rest/<str:page>/", page_of_rest),
     path("of-users/", of_users),
     path("by-name/", by_name),
     path("by-name-in-a-coroutine/", by_name_in_a_coroutine),
@@ -122,6 +141,12 @@ def test_a_coroutine_may_call_the_request_as_it_likes() -> None:
     browser = Client()
     browser.force_login(user)
     assert browser.get("/held-by-users/").content.decode() == f"vote:{user.pk}"
+
+
+@pytest.mark.parametrize("url", ["page", "page-in-a-coroutine", "page-of-rest"])
+def test_a_name_that_a_visitor_makes_too_long_is_the_visitors_mistake(url: str) -> None:
+    assert Client().get(f"/{url}/{'x' * 1000}/").status_code == 200
+    assert Client().get(f"/{url}/{'x' * 1020}/").status_code == 400
 
 
 def test_nor_where_rest_framework_says_none_for_nobody() -> None:
