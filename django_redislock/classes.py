@@ -27,11 +27,12 @@ unknown_attributes: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
 PREFIXES = ("lock", "get_lock", "busy_", "lost_")
 
 
-def check_attributes(owner: type, mixin: type) -> None:
+def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None:
     """Raise ``TypeError`` for an attribute that is an option of ``mixin``, but for a letter or two.
 
     Other ones that begin with ``lock_`` are noted: they may be the project's own. Raises
     ``TypeError`` or ``ValueError`` for a name and for options that make no sense, too.
+    ``by_call``: the name and the label may be callables that get the arguments of a call.
     """
     known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
     options = {f"lock_{option}" for option in options_of_calls()} - known
@@ -53,7 +54,7 @@ def check_attributes(owner: type, mixin: type) -> None:
             unknown.append(name)
     if unknown:
         unknown_attributes[owner] = unknown
-    _check_values(owner, known)
+    _check_values(owner, known, by_call=by_call)
 
 
 def check_lock_options(options: Any, attributes: Collection[str]) -> None:
@@ -66,16 +67,25 @@ def check_lock_options(options: Any, attributes: Collection[str]) -> None:
     check_options(options)
 
 
-def _check_values(owner: Any, known: Collection[str]) -> None:
+def _check_values(owner: Any, known: Collection[str], *, by_call: bool) -> None:
     """Raise for a name and for options that make no sense, as far as the class has them."""
     values = {
         name: getattr(owner, name)
         for name in known
         if not is_known_later(getattr_static(owner, name))
     }
-    if (lock_name := values.get("lock_name")) and not callable(lock_name):
+    lock_name = values.get("lock_name")
+    if callable(lock_name) and not by_call:
+        raise TypeError(
+            f"{dotted_path(owner)} has a lock_name that is no template: override get_lock_name() "
+            "for a name that code makes."
+        )
+    if lock_name and not callable(lock_name):
         name_templates(lock_name)
-    check_lock_options(values.get("lock_options", {}), known)
+    lock_options = values.get("lock_options", {})
+    check_lock_options(lock_options, known)
+    if (label := lock_options.get("label")) is not None and not by_call:
+        OPTIONS["label"].check(label, "label")
     for option in OPTIONS:
         if f"lock_{option}" in values:
             check_options({option: values[f"lock_{option}"]})

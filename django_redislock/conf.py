@@ -139,6 +139,11 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
             f"LOCKS has {misplaced[0]!r} in the place of an alias. Entries stand below an alias, "
             f'as in CACHES: LOCKS = {{"default": {{{_written(locks, misplaced)}}}}}.'
         )
+    for alias in locks:
+        if not isinstance(alias, str):
+            raise InvalidLockBackend(
+                f"LOCKS has the alias {alias!r}, which is no string. Write {str(alias)!r}, say."
+            )
     configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
     configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())
     return configs

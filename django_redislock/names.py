@@ -14,12 +14,14 @@ from uuid import UUID
 
 from .fields import Part, leads_into, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
+from .signatures import ANY_NUMBER
 
 __all__ = [
     "LONGEST_NAME",
     "CallNames",
     "NameSource",
     "NameTemplate",
+    "NameTooLong",
     "UnusableName",
     "check_name",
     "dotted_path",
@@ -39,6 +41,10 @@ _FORMATTER = Formatter()
 LONGEST_NAME = 1024
 
 
+class NameTooLong(ValueError):
+    """A name has more than ``LONGEST_NAME`` bytes."""
+
+
 def check_name(name: str) -> str:
     """Return the name as a lock has it, or raise ``ValueError`` or ``TypeError``.
 
@@ -56,7 +62,7 @@ def check_name(name: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{called} must be valid Unicode.") from None
     if length > LONGEST_NAME:
-        raise ValueError(
+        raise NameTooLong(
             f"{called} must be at most {LONGEST_NAME:,} bytes of UTF-8 long, not {length:,}: use a "
             "shorter value, or a digest of it."
         )
@@ -173,7 +179,14 @@ class CallNames:
 
     def mention(self, field: str) -> bool:
         """Whether a template looks at ``field``, such as ``request.user``, or into it."""
-        return any(leads_into(used, field) for used in self._fields)
+        return any(leads_into(self.canonical(used), field) for used in self._fields)
+
+    def canonical(self, field: str) -> str:
+        """The field by the name that the first argument has for all, if it looks into that one."""
+        own = next(iter(self._signature.parameters.values()), None)
+        if not self._first or own is None or own.kind in ANY_NUMBER or root(field) != own.name:
+            return field
+        return self._first + field[len(own.name) :]
 
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The name, or the list of names, of the call with these arguments."""
@@ -207,11 +220,12 @@ class CallNames:
 
     def _check_fields(self) -> None:
         parameters = self._signature.parameters.values()
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return
         known = {parameter.name for parameter in parameters} | {self._first}
         for template in self.templates:
             refuse_other_fields(template.parts, template.text, known)
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return
+        for template in self.templates:
             for missing in sorted(template.roots - known):
                 raise ValueError(
                     f"The lock name {template.text!r} mentions {{{missing}}}, which is not an "

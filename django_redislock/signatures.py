@@ -8,7 +8,7 @@ from inspect import Parameter, Signature
 from types import FunctionType, MethodType
 from typing import Any
 
-__all__ = ["check_takes", "takes_one_argument"]
+__all__ = ["ANY_NUMBER", "check_takes", "takes_one_argument"]
 
 ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 

@@ -11,6 +11,7 @@ import pytest
 from django_redislock import LockNotAcquired, lock, lock_backends
 from django_redislock.backends.memory import MemoryLockBackend
 from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.checks import check_settings
 from django_redislock.exceptions import InvalidLockBackend
 
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
@@ -101,6 +102,12 @@ def test_a_wrong_setting_is_told_at_first_use(settings: Any, entry: Any, says: A
     settings.LOCKS = {"default": entry}
     with pytest.raises(InvalidLockBackend, match=says):
         lock("a")
+
+
+def test_an_alias_is_a_string(settings: Any) -> None:
+    settings.LOCKS = {"default": {"BACKEND": MEMORY}, 1: {"BACKEND": MEMORY}}
+    (message,) = check_settings()
+    assert message.msg == "LOCKS has the alias 1, which is no string. Write '1', say."
 
 
 @pytest.mark.parametrize("endless", [None, math.inf])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.core import checks
 from django.db import models, router, transaction
+from django.db.models.fields.reverse_related import ForeignObjectRel
 
 from ..exceptions import LockError
 from ..handles import Lock
@@ -130,7 +131,7 @@ class FencedModel(Model):
                     id="locks.E003",
                 )
             )
-        return errors
+        return [*errors, *_hidden(cls)]
 
     def fencing_lock(self, using: str | None) -> Lock | None:
         """The lock under which the row in this database is held.
@@ -145,6 +146,26 @@ class FencedModel(Model):
             if (hold.pk, hold.database) == (pk, using):
                 return hold.lock
         return None
+
+
+def _hidden(model: type[FencedModel]) -> Iterator[checks.CheckMessage]:
+    """An error for each field, or way back from another model, in the place of what is ours."""
+    ours = {
+        name
+        for one in model.__mro__
+        if one.__module__.partition(".")[0] == "django_redislock"
+        for name in vars(one).keys() - vars(models.Model).keys()
+        if not name.startswith("_")
+    }
+    for field in model._meta.get_fields():
+        name = field.get_accessor_name() if isinstance(field, ForeignObjectRel) else field.name
+        if name in ours:
+            yield checks.Error(
+                f"{name!r} hides the attribute of LockableMixin by which the row is locked.",
+                hint="Rename it; the db_column of a field keeps its column.",
+                obj=model,
+                id="locks.E008",
+            )
 
 
 class FencedQuerySet(models.QuerySet[M]):

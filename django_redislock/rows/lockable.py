@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import models
+from django.db.models.manager import BaseManager
 
 from ..classes import check_attributes
 from ..handles import Lock, MultiLock, lock
@@ -67,8 +68,8 @@ class LockableMixin(FencedModel):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_attributes(cls, LockableMixin)
-        if isinstance(cls.lock_name, str):
-            _check_fields(cls, cls.lock_name)
+        if isinstance(cls.lock_name, (str, list, tuple)):
+            _check_name(cls, cls.lock_name)
         order = cls.__mro__
         if models.Model in order and order.index(models.Model) < order.index(LockableMixin):
             raise TypeError(
@@ -95,7 +96,8 @@ class LockableMixin(FencedModel):
 
         Within it the instance has the values that the database had when the row was held. Fields
         that are deferred stay so. ``refresh``: the names of the fields to read, or False to read
-        nothing. The options are those of ``lock()``, but ``reentrant`` is True by default.
+        nothing. The options are those of ``lock()``, but ``reentrant`` is True by default, unless
+        there is a ``min_hold``.
 
         Entering raises ``LockNotAcquired``, ``LockUnavailable``, or the model's ``DoesNotExist`` if
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
@@ -251,7 +253,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             ) from None
 
 
-def _check_fields(model: type[LockableMixin], lock_name: str) -> None:
+def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> None:
+    if not isinstance(lock_name, str):
+        raise TypeError(
+            f"{dotted_path(model)} has the lock_name {lock_name!r}: a row has one lock, so write "
+            "one template."
+        )
     for field in sorted(name_template(lock_name).roots - {"self"}):
         raise ValueError(
             f"{dotted_path(model)} has the lock_name {lock_name!r}, which mentions {{{field}}}: "
@@ -262,7 +269,9 @@ def _check_fields(model: type[LockableMixin], lock_name: str) -> None:
 def _show_caller(options: RowOptions) -> None:
     """Let the holder be the code that has called ``locked()``, unless ``what`` says otherwise."""
     if options.get("what") is None:
-        options["what"] = caller(2)
+        what = caller(2)
+        # A manager that was made of the queryset passes the call on.
+        options["what"] = caller(3) if what.startswith(f"{BaseManager.__module__}.") else what
 
 
 def lock_of(
@@ -275,7 +284,10 @@ def lock_of(
             "by its token, write lock(instance.get_lock_name(), token=...)."
         )
     given = {option: value for option, value in options.items() if value is not None}
-    return lock(name, **{"reentrant": True, **model.lock_options, **given})
+    every = {**model.lock_options, **given}
+    # What has to last for so long must be a hold of its own.
+    every.setdefault("reentrant", not every.get("min_hold"))
+    return lock(name, **every)
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:

@@ -40,6 +40,7 @@ class HeldElsewhere:
         self.fence = 0
         self._claim = claim
         self._using = using
+        self._was_acquired = False
 
     def __repr__(self) -> str:
         return f"<HeldElsewhere {self.name!r}>"
@@ -53,13 +54,15 @@ class HeldElsewhere:
                 f"{readable(self.name)!r} cannot be held elsewhere: it is held already{by}."
             )
         self.fence = reply.fence
+        self._was_acquired = True
 
     def release(self) -> None:
         """End it, if it has not ended; the first waiter then holds the lock."""
+        self._was_acquired = False
         lock_backends[self._using].release(self.name, self.token)
 
     def __enter__(self) -> HeldElsewhere:
-        if not self.fence:
+        if not self._was_acquired:  # as the fixture gives it, it was
             self.acquire()
         return self
 

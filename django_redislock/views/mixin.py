@@ -56,7 +56,7 @@ class LockedViewMixin(_View):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        check_attributes(cls, LockedViewMixin)
+        check_attributes(cls, LockedViewMixin, by_call=True)
         check_reached(cls, LockedViewMixin, "dispatch")
         _check(cls, {})
 
@@ -106,12 +106,26 @@ def _check(view_class: type, initkwargs: Mapping[str, Any]) -> None:
     gets = ["self", "request", "error"] if is_method else ["request", "error"]
     try:
         check_lock_options(view.lock_options, ATTRIBUTES)
+        if "lock_name" not in initkwargs:
+            _check_name(inspect.getattr_static(view_class, "lock_name"))
         _decorator_of(view)
         if view.lock_name and not callable(view.lock_name):
             name_templates(view.lock_name)
         check_takes(view.lock_on_busy, inspect.Signature(), "lock_on_busy", *gets)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{dotted_path(view_class)}: {error}") from None
+
+
+def _check_name(lock_name: Any) -> None:
+    """Raise ``TypeError`` for a function of the request, which a class makes a method."""
+    if isinstance(lock_name, FunctionType):
+        try:
+            inspect.signature(lock_name).bind_partial("self", "request")
+        except TypeError:
+            raise TypeError(
+                "lock_name is a method here, which gets self before the request: write self, or "
+                "staticmethod(...) around a function."
+            ) from None
 
 
 def _before_the_lock(view_class: type[View]) -> Iterator[Callable[..., Any]]:

@@ -36,12 +36,13 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
     try:
         return names.of(args, kwargs)
     except UnusableName as error:
+        field = names.canonical(error.field)
         for attribute, middleware in MIDDLEWARE.items():
-            if leads_into(error.field, f"request.{attribute}") and not hasattr(request, attribute):
+            if leads_into(field, f"request.{attribute}") and not hasattr(request, attribute):
                 raise UnusableName(f"{error} Write {middleware} in MIDDLEWARE.", error.field) from (
                     error.__cause__
                 )
-        if error.is_missing and leads_into(error.field, "request.user"):
+        if error.is_missing and leads_into(field, "request.user"):
             raise UnusableName(f"{error} {NOBODY}", error.field) from None
         raise
 

@@ -17,7 +17,9 @@ __all__ = ["hold_while_streaming", "is_streamed"]
 
 def is_streamed(response: object) -> bool:
     """Whether code of the view runs while the response is sent. A file is there already."""
-    return isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse)
+    # A FileResponse may have a generator, too, where most have a file.
+    is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
+    return isinstance(response, StreamingHttpResponse) and not is_file
 
 
 def hold_while_streaming(response: StreamingHttpResponse, handle: Handle[Any]) -> None:

@@ -12,13 +12,14 @@ from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import BadRequest
 from django.views.generic import View
 
 from ..exceptions import LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_coroutine
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
-from ..names import CallNames, NameSource, dotted_path
+from ..names import CallNames, NameSource, NameTooLong, dotted_path
 from ..signatures import check_takes
 from .atomic_requests import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .naming import name_of_call
@@ -82,7 +83,7 @@ class ViewLock:
             name = refuse_coroutine(
                 name_of_call(names, (request, *args), kwargs), f"The name of {what}"
             )
-            handle = self._handle(name, what, (request, *args), kwargs)
+            handle = self._handle(name, what, self._label((request, *args), kwargs))
             held = None
             with ExitStack() as stack:
                 try:
@@ -128,6 +129,10 @@ class ViewLock:
     ) -> Callable[..., Any]:
         # Who this is comes from the database, which a coroutine must not ask.
         ask_in_thread = names.mention("request.user") or names.mention("request.session")
+        make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
+        # Mostly a label says who this is, too.
+        in_thread = callable(self.options.get("label"))
+        make_label = sync_to_async(self._label) if in_thread else self._label
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -135,9 +140,9 @@ class ViewLock:
             refuse_atomic_requests(request)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
-            make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
             name = await _awaited(make_name(names, (request, *args), kwargs))
-            handle = self._handle(name, what, (request, *args), kwargs)
+            label = await _awaited(make_label((request, *args), kwargs))
+            handle = self._handle(name, what, label)
             held = None
             async with AsyncExitStack() as stack:
                 try:
@@ -186,13 +191,19 @@ class ViewLock:
     def _guards(self, request: Any) -> bool:
         return self.methods is None or request.method in self.methods
 
-    def _handle(
-        self, name: Any, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Lock | MultiLock:
+    def _label(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        label = self.options.get("label")
+        return label(*args, **kwargs) if callable(label) else label
+
+    def _handle(self, name: Any, what: str, label: Any) -> Lock | MultiLock:
         options = {"what": what, **self.options}
-        if callable(label := options.get("label")):
-            options["label"] = label(*args, **kwargs)
-        handle: Lock | MultiLock = lock(name, **options)
+        if label is not None:
+            options["label"] = label
+        try:
+            handle: Lock | MultiLock = lock(name, **options)
+        except NameTooLong as error:
+            # What a visitor has sent is in it: this is no error of the site.
+            raise BadRequest(str(error)) from error
         return handle
 
     def _proceeds(self, error: LockUnavailable, what: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -43,6 +44,10 @@ WRONG = [
     ("redis://h", {"colour": 1}, "no option 'colour'.*for the connection client_name|colour"),
     ("redis://h", {"protocol": 4}, "protocol"),
     ("redis://h", {"socket_timeout": "soon"}, "soon"),
+    ("redis://h", {"socket_timeout": -1}, "socket_timeout must be more than 0 seconds, not -1"),
+    ("redis://h", {"socket_timeout": math.inf}, "socket_timeout must be .*, not inf"),
+    ("redis://h", {"socket_connect_timeout": "soon"}, "soon"),
+    ("redis://h", {"socket_connect_timeout": -1}, "socket_connect_timeout must be more than 0"),
     ("redis://h", {"connection_class": "no.such.Class"}, "No module named 'no'"),
     ("redis://h", {"max_connections": -1}, "max_connections"),
     ("redis://h", {"username": "x", "credential_provider": CredentialProvider()}, "credential"),
@@ -105,6 +110,15 @@ def test_aliases_that_lead_to_the_same_database_share_their_locks(settings: Lazy
     places = {alias: lock_backends[alias].place for alias in settings.LOCKS}
     assert places["default"] == places["plain"] == places["location"]
     assert len(set(places.values())) == 4
+
+
+def test_time_outs_may_come_from_the_environment_as_text(
+    settings: LazySettings, redis_url: str
+) -> None:
+    options = {"socket_timeout": "4", "socket_connect_timeout": "3"}
+    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
+    with lock("a"):
+        pass
 
 
 def test_time_outs_and_retries_are_ours(settings: LazySettings) -> None:

@@ -111,6 +111,16 @@ def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
     assert made
 
 
+@pytest.mark.parametrize("kind", ["command", "model"])
+def test_only_views_make_a_label_from_the_arguments_of_a_call(kind: str) -> None:
+    def who(request: HttpRequest) -> str:
+        return request.method or ""
+
+    with pytest.raises(TypeError, match=r"label must be a string, not <function"):
+        make(kind, lock_options={"label": who})
+    assert make("view", lock_options={"label": who})
+
+
 @pytest.mark.parametrize("kind", ["view", "command"])
 def test_so_is_the_wait_which_has_an_attribute_of_its_own(kind: str) -> None:
     with pytest.raises(ValueError, match="wait must be 0 or more seconds, not -1"):
@@ -131,6 +141,22 @@ def test_so_is_the_name(kind: str) -> None:
         make(kind, lock_name=7)
     with pytest.raises(ValueError, match="would be one lock for all calls: '%s' is no field"):
         make(kind, lock_name="sale:%s")
+
+
+@pytest.mark.parametrize("kind", ["command", "model"])
+def test_a_name_that_code_makes_has_a_method_of_its_own(kind: str) -> None:
+    def lock_name(self: Any, *args: Any) -> str:
+        return "sale"
+
+    with pytest.raises(TypeError, match=r"shop\.Sale.*lock_name.*override get_lock_name\(\)"):
+        make(kind, lock_name=lock_name)
+    assert make(kind, lock_name=property(lock_name))
+    assert make(kind, get_lock_name=lock_name)
+
+
+def test_a_row_has_one_lock() -> None:
+    with pytest.raises(TypeError, match=r"shop\.Sale has the lock_name \['a', 'b'\]: .* one lock"):
+        make("model", lock_name=["a", "b"])
 
 
 def test_the_name_of_a_rows_lock_begins_with_self() -> None:

@@ -66,6 +66,13 @@ def test_without_a_name_it_is_that_of_the_command() -> None:
     assert len(at_work_holds(Named, "test_locked_command")) == 1
 
 
+def test_what_makes_the_name_too_long_is_said_in_one_line() -> None:
+    command = Import()
+    with pytest.raises(CommandError, match=r"'import:\{feed\}' must be at most 1,024 bytes"):
+        run(command, feed="x" * 1020)
+    assert not hasattr(command, "seen")
+
+
 def test_what_is_filled_in_is_encoded() -> None:
     assert len(at_work_holds(Import, "import:a%3Ab", feed="a:b")) == 1
 

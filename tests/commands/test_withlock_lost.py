@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from django_redislock import lock_backends
 from django_redislock.testing import lose
-from tests.commands.command_line import CommandLine, ended, line_of
+from tests.commands.command_line import WITHIN, CommandLine, ended, line_of
 from tests.commands.test_withlock import SLEEP
 from tests.support.processes import freeze, thaw, wait_until
 
@@ -42,3 +47,28 @@ def test_a_lock_that_may_not_be_held_for_long(manage: CommandLine) -> None:
     assert done.stderr.splitlines() == [
         "The lock 'a' was lost: it was held for longer than its max_hold of 0.5 s."
     ]
+
+
+def nobody_reads() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def full_disk() -> int:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no file that is always full")
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize("unwritable", [nobody_reads, full_disk])
+def test_a_loss_that_cannot_be_said_ends_the_command_all_the_same(
+    manage: CommandLine, unwritable: Callable[[], int]
+) -> None:
+    errors = unwritable()
+    command = ("withlock", "a", "--lease", 3, "--", *SLEEP)
+    with manage.started(*command, stderr=errors) as process:
+        os.close(errors)
+        line_of(process)
+        lose("a")
+        assert process.wait(WITHIN) == 70

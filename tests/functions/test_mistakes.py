@@ -99,6 +99,12 @@ def test_a_property_is_decorated_below(kind: Any) -> None:
         locked("feed")(kind(lambda self: None))
 
 
+def takes_one(feed_id: int) -> None: ...
+
+
+def takes_one_and_more(feed_id: int, **others: int) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -116,13 +122,12 @@ def test_a_property_is_decorated_below(kind: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("decorator", [locked, locked_view])
+@pytest.mark.parametrize("function", [takes_one, takes_one_and_more])
 def test_fields_of_other_kinds_would_be_one_lock_for_all(
-    decorator: Any, text: str, found: str
+    decorator: Any, function: Any, text: str, found: str
 ) -> None:
-    def import_feed(feed_id: int) -> None: ...
-
     with pytest.raises(ValueError, match="one lock for all calls") as caught:
-        decorator(text)(import_feed)
+        decorator(text)(function)
     assert repr(found) in str(caught.value)
     assert "{feed_id}" in str(caught.value) or "{argument}" in str(caught.value)
 

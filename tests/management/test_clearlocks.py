@@ -18,6 +18,9 @@ from tests.support.processes import wait_until
 
 Answer = Callable[[Callable[[str], str]], None]
 
+# As it is where no test has put another in its place.
+ASK = input
+
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
@@ -186,6 +189,17 @@ def test_without_a_terminal_the_error_has_a_line_of_its_own(key_prefix: str) -> 
         "Release this lock by force? Its holder may still be at work. Type yes to release: ",
         "CommandError: There is nobody to ask; --no-input releases without asking.",
     ]
+
+
+def test_where_the_standard_input_is_closed_there_is_nobody_either(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = hold("a")
+    answer(ASK)
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it after `<&-`
+    with pytest.raises(CommandError, match="There is nobody to ask"):
+        cleared(all=True, interactive=True)
+    assert is_held("a", token)
 
 
 def test_ctrl_c_is_no_yes_and_has_an_exit_code_of_its_own(answer: Answer) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -77,6 +78,18 @@ def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPat
     first, second = output("table", watch=1).split("Ctrl-C ends it")[1:]
     assert "No lock is held." in first
     assert "web-1" in second
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_watch_says_the_time_with_and_without_time_zones(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, use_tz: bool
+) -> None:
+    settings.USE_TZ = use_tz
+    settings.TIME_ZONE = "Asia/Kathmandu"
+    moment = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)
+    monkeypatch.setattr(listlocks, "utc_now", lambda: moment)
+    watching(monkeypatch, [])
+    assert output("table", watch=1).startswith("17:45:00; ")
 
 
 def test_watch_for_programs_says_what_did_not_answer(

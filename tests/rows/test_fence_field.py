@@ -84,6 +84,37 @@ def test_neither_null_nor_unique(option: Any) -> None:
     assert ids(Odd) == ["locks.E003"]
 
 
+@pytest.mark.parametrize("name", ["locked", "lock_name", "lock_held", "get_lock_name"])
+@isolate_apps("tests.rows.bank")
+def test_no_field_hides_what_rows_are_locked_by(name: str) -> None:
+    class Meta:
+        app_label = "bank"
+
+    attributes = {"__module__": __name__, "Meta": Meta, name: models.CharField(max_length=9)}
+    door: Any = type("Door", (LockableMixin, models.Model), attributes)
+    (message,) = door.check()
+    assert message.id == "locks.E008"
+    assert f"{name!r} hides" in message.msg
+
+
+@isolate_apps("tests.rows.bank")
+def test_nor_does_what_points_to_a_row() -> None:
+    class Door(LockableMixin, models.Model):
+        name = models.CharField(max_length=9)
+
+        class Meta:
+            app_label = "bank"
+
+    class Key(models.Model):
+        door = models.ForeignKey(Door, on_delete=models.CASCADE, related_name="locked")
+
+        class Meta:
+            app_label = "bank"
+
+    assert ids(Door) == ["locks.E008"]
+    assert ids(Key) == []
+
+
 @isolate_apps("tests.rows.bank")
 def test_from_an_abstract_model_each_child_has_its_own() -> None:
     class Base(LockableMixin, models.Model):

@@ -54,6 +54,10 @@ class Till(Account):
     @locked_method(wait=0, on_busy=lambda error, self, amount: (error.name, self.pk, amount))
     def answered(self, amount: int) -> object: ...
 
+    @locked_method(wait=0, on_busy="skip", min_hold=30)
+    def once(self) -> str:
+        return self.held_by()
+
     @locked_method(refresh=False)
     def unread(self) -> int:
         return self.balance
@@ -275,3 +279,10 @@ def test_what_makes_no_sense_is_refused_when_decorating(arguments: Any, message:
 def test_a_single_name_to_refresh_is_refused_when_decorating() -> None:
     with pytest.raises(TypeError, match=r"refresh takes a list of names, not 'balance'"):
         locked_method(refresh="balance")
+
+
+def test_a_method_may_run_once_in_a_period(till: Till) -> None:
+    assert till.once() == till.get_lock_name()
+    assert till.once() is None
+    with pytest.raises(LockNotAcquired), till.locked(wait=0):
+        pass

@@ -216,6 +216,9 @@ def test_the_queryset_in_a_manager_of_ones_own() -> None:
     Own.objects.create(balance=0)
     with Own.objects.rich().locked() as rows:
         assert [row.balance for row in rows] == [5]
+    with Own.objects.locked([rows[0].pk]) as (row,):
+        (hold,), _ = row.lock_held.backend.inspect(row.get_lock_name())
+    assert hold.holder.what.endswith("test_the_queryset_in_a_manager_of_ones_own")
 
     class More(Account):
         objects = LockableManager.from_queryset(Rich)()

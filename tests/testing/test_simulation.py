@@ -182,3 +182,15 @@ def test_a_thread_that_holds_it_sees_it(using: str) -> None:
     expire("feed:7", using=using)
     worker.join(WITHIN)
     assert seen == [True]
+
+
+def test_somebody_else_may_hold_it_again(alias: str) -> None:
+    other = held_elsewhere("feed:7", using=alias)
+    for _ in range(2):
+        with other:
+            assert_locked("feed:7", using=alias)
+        assert_not_locked("feed:7", using=alias)
+    other.acquire()
+    with other:
+        assert_locked("feed:7", using=alias)
+    assert_not_locked("feed:7", using=alias)

@@ -45,6 +45,21 @@ async def by_name_in_a_coroutine(request: HttpRequest) -> HttpResponse:
     raise AssertionError("it ran")
 
 
+@locked_view("vote:{req.user.username}")
+def by_another_word(req: HttpRequest) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+@locked_view("vote:{req.user.username}")
+async def by_another_word_in_a_coroutine(req: HttpRequest) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+@locked_view("vote:{req.user.pk}")
+async def held_by_users(req: Any) -> HttpResponse:
+    return HttpResponse(req.lock.name)
+
+
 @api_view(["GET"])
 @locked_view("vote:{request.user!s}")
 def by_text(request: Any) -> HttpResponse:
@@ -56,11 +71,33 @@ def vote_of(request: Any) -> HttpResponse:
     raise AssertionError("it ran")
 
 
+@locked_view("page:{page}")
+def page(request: HttpRequest, page: str) -> HttpResponse:
+    return HttpResponse()
+
+
+@locked_view("page:{page}")
+async def page_in_a_coroutine(request: HttpRequest, page: str) -> HttpResponse:
+    return HttpResponse()
+
+
+@api_view(["GET"])
+@locked_view("page:{page}")
+def page_of_rest(request: Any, page: str) -> HttpResponse:
+    return HttpResponse()
+
+
 urlpatterns = [
     path("vote/", vote),
+    path("page/<str:page>/", page),
+    path("page-in-a-coroutine/<str:page>/", page_in_a_coroutine),
+    path("page-of-rest/<str:page>/", page_of_rest),
     path("of-users/", of_users),
     path("by-name/", by_name),
     path("by-name-in-a-coroutine/", by_name_in_a_coroutine),
+    path("by-another-word/", by_another_word),
+    path("by-another-word-in-a-coroutine/", by_another_word_in_a_coroutine),
+    path("held-by-users/", held_by_users),
     path("by-text/", by_text),
 ]
 
@@ -87,10 +124,29 @@ def test_who_is_logged_in_has_one_for_all_sessions() -> None:
     assert names == {f"user:{user.pk}"}
 
 
-@pytest.mark.parametrize("url", ["of-users", "by-name", "by-name-in-a-coroutine", "by-text"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("of-users", "by-name", "by-name-in-a-coroutine", "by-text"),
+        *("by-another-word", "by-another-word-in-a-coroutine"),
+    ],
+)
 def test_visitors_never_share_the_lock_of_nobody(url: str) -> None:
     with pytest.raises(ValueError, match="Nobody is logged in"):
         Client().get(f"/{url}/")
+
+
+def test_a_coroutine_may_call_the_request_as_it_likes() -> None:
+    user = User.objects.create_user("ada")
+    browser = Client()
+    browser.force_login(user)
+    assert browser.get("/held-by-users/").content.decode() == f"vote:{user.pk}"
+
+
+@pytest.mark.parametrize("url", ["page", "page-in-a-coroutine", "page-of-rest"])
+def test_a_name_that_a_visitor_makes_too_long_is_the_visitors_mistake(url: str) -> None:
+    assert Client().get(f"/{url}/{'x' * 1000}/").status_code == 200
+    assert Client().get(f"/{url}/{'x' * 1020}/").status_code == 400
 
 
 def test_nor_where_rest_framework_says_none_for_nobody() -> None:

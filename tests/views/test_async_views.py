@@ -183,7 +183,20 @@ async def basket(request: Any) -> HttpResponse:
     return HttpResponse(request.lock.name)
 
 
-urlpatterns = [path("open_to_all/", open_to_all), path("basket/", basket)]
+def who(request: Any) -> str:
+    return str(request.user.get_username())
+
+
+@locked_view("event", using="memory", label=who)
+async def labelled(request: Any) -> HttpResponse:
+    return HttpResponse(request.lock.holder.label)
+
+
+urlpatterns = [
+    path("open_to_all/", open_to_all),
+    path("basket/", basket),
+    path("labelled/", labelled),
+]
 urlpatterns += [path(f"{name}/", view) for name, view in ASYNC_VIEWS.items()]
 
 
@@ -200,6 +213,14 @@ async def test_every_kind_of_async_view_knows_the_user_of_the_session(name: str)
 
     async with lock(f"checkout:{user.pk}", using="memory"):
         assert (await client.post(f"/{name}/")).status_code == 423
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.django_db(transaction=True)
+async def test_a_label_may_say_who_it_is() -> None:
+    client = AsyncClient()
+    await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
+    assert content(await client.get("/labelled/")) == "ada"
 
 
 @pytest.mark.urls(__name__)

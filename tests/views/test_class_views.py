@@ -171,6 +171,25 @@ def test_an_answer_for_busy_requests_that_cannot_be_called_says_how_it_is_writte
         assert content(answer) == "event:4 is busy"
 
 
+def of_visitors(request: HttpRequest, event_id: int) -> str:
+    return f"visitors:{event_id}"
+
+
+def of_any(request: HttpRequest, **kwargs: int) -> str:
+    return "visitors"
+
+
+@pytest.mark.parametrize("name", [lambda request: "visitors", of_any])
+def test_a_function_that_is_taken_for_a_method_says_how_it_is_written(name: Any) -> None:
+    with pytest.raises(TypeError, match=r"Wrong: lock_name is a method here.*staticmethod\("):
+        type("Wrong", (MixedIn,), {"lock_name": name})
+    for view in (
+        type("Right", (MixedIn,), {"lock_name": staticmethod(of_visitors)}).as_view(),
+        MixedIn.as_view(lock_name=of_visitors),
+    ):
+        assert content(view(request(), event_id=4)).startswith("visitors:4 1")
+
+
 def test_the_arguments_of_as_view_come_before_the_attributes() -> None:
     view = MixedIn.as_view(lock_name="sale:{event_id}", lock_status=409)
     assert content(view(request(), event_id=4)).startswith("sale:4 1")

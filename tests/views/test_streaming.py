@@ -139,6 +139,20 @@ def test_a_file_is_there_already_so_that_sending_it_needs_no_lock() -> None:
     response.close()
 
 
+def test_but_a_file_response_may_have_a_generator_instead_of_a_file() -> None:
+    def rows() -> Iterator[bytes]:
+        yield str(holds("export", "memory")).encode()
+
+    @locked_view("export", using="memory")
+    def view(request: HttpRequest) -> FileResponse:
+        return FileResponse(rows(), filename="rows.csv")
+
+    response = view(request())
+    assert response.getvalue() == b"1"
+    assert holds("export", "memory") == 0
+    response.close()
+
+
 def test_a_stream_of_a_view_that_needed_no_lock_is_left_alone() -> None:
     @locked_view("export", using="memory", methods=["POST"])
     def view(request: HttpRequest) -> StreamingHttpResponse:

@@ -114,7 +114,7 @@ class Command(TerminalCommand):
         ) % {"count": count}
         try:
             answer = input(f"{question} {_('Type yes to release:')} ")
-        except EOFError:
+        except (EOFError, RuntimeError):  # the latter where the standard input was closed
             self.stdout.write("")  # the question has no end of its line
             self.stdout.flush()
             raise CommandError(

@@ -9,10 +9,10 @@ from itertools import chain, islice
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils.timezone import localtime, now
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from ...clock import monotonic
+from ...clock import monotonic, utc_now
 from ...operations.asking import Silent
 from ...operations.filters import Criteria
 from ...operations.formatting import Line
@@ -187,7 +187,7 @@ class Command(TerminalCommand):
 
     def _redraw(self, selection: Selection, marks: Sequence[str]) -> None:
         heading = _("%(time)s; + is new, * has changed; Ctrl-C ends it") % {
-            "time": localtime(now()).strftime("%H:%M:%S")
+            "time": localtime(utc_now()).strftime("%H:%M:%S")
         }
         lines = [heading, "", *self._lines(selection, marks), *reasons(selection.silent)]
         if self.stdout.isatty():

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -102,7 +102,7 @@ class Command(TerminalCommand):
             _executable(command, name), command, dies_with_us=options["on_death"] == "kill"
         )
         held = self._handle(name, command, child, options)
-        self._told = ""
+        self._told: dict[str, object] = {}
         if self._is_on_the_command_line:
             leave_losses_to_the_program()
         code: int | None = None
@@ -132,9 +132,10 @@ class Command(TerminalCommand):
 
     def _handle(self, name: str, command: list[str], child: Child, options: dict[str, Any]) -> Lock:
         def on_lost(held: Lock) -> None:
-            self._tell(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
+            # First of all: nobody knows how long it takes until somebody reads what is told.
             if options["on_lost"] == "kill":
                 child.end(options["kill_after"])
+            self._tell(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
 
         what = shlex.join(command)
         try:
@@ -170,10 +171,14 @@ class Command(TerminalCommand):
             self._end(128 + signal.SIGINT)
 
     def _tell(self, message: str) -> None:
-        """Write it, but not what was written before."""
-        if message != self._told:
-            self._told = message
-            self.stderr.write(message)
+        """Write it, but not what was written before, by whichever thread.
+
+        A stream that is closed, or a disk that is full, must not change how this ends.
+        """
+        mark = object()
+        if self._told.setdefault(message, mark) is mark:
+            with suppress(OSError, AttributeError):  # Python has None for what was closed
+                self.stderr.write(message)
 
     def _end(self, code: int) -> NoReturn:
         """End with an exit code, without a word of ours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -90,7 +91,8 @@ class Source:
         # Settings only: no connection is ever taken from it.
         self.pool = pool
         kwargs = pool.connection_kwargs
-        self.timeout = float(kwargs.get("socket_timeout") or TIMEOUT)
+        self.timeout = _timeout(kwargs, "socket_timeout", TIMEOUT)
+        self._connect_timeout = _timeout(kwargs, "socket_connect_timeout", self.timeout)
         self.database = int(kwargs.get("db") or 0)
         made_by = pool.connection_class
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
@@ -168,10 +170,9 @@ class Source:
             for name, value in self.pool.connection_kwargs.items()
             if name not in _DONE_OTHERWISE and not is_internal(name)
         }
-        connect_timeout = kwargs.get("socket_connect_timeout") or self.timeout
         return kwargs | {
             "socket_timeout": self.timeout,
-            "socket_connect_timeout": connect_timeout,
+            "socket_connect_timeout": self._connect_timeout,
         }
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
@@ -248,6 +249,14 @@ class Source:
             f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
             f"asyncio connection for {what}. Use lock() without await, or leave that out."
         )
+
+
+def _timeout(kwargs: Mapping[str, Any], name: str, default: float) -> float:
+    """A time-out of the settings, in seconds. Raises ``ValueError`` or ``TypeError``."""
+    timeout = float(kwargs.get(name) or default)
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"{name} must be more than 0 seconds, not {timeout:g}")
+    return timeout
 
 
 class ClusterSource(Source):
