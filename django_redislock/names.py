@@ -167,8 +167,9 @@ class CallNames:
         self._made_by = source if callable(source) else None
         self._several = not isinstance(source, str)
         self.templates = [] if callable(source) else name_templates(source)
-        self._fields = [field for template in self.templates for field in template.fields]
-        self._roots = {root(field) for field in self._fields}
+        fields = [field for template in self.templates for field in template.fields]
+        self._fields = [self.canonical(field) for field in fields]
+        self._roots = {root(field) for field in fields}
         self._positions = _names_of_positions(signature)
         self._check_fields()
 
@@ -179,7 +180,7 @@ class CallNames:
 
     def mention(self, field: str) -> bool:
         """Whether a template looks at ``field``, such as ``request.user``, or into it."""
-        return any(leads_into(self.canonical(used), field) for used in self._fields)
+        return any(leads_into(used, field) for used in self._fields)
 
     def canonical(self, field: str) -> str:
         """The field by the name that the first argument has for all, if it looks into that one."""
