@@ -210,8 +210,9 @@ class RedisLockBackend(Reaching):
     ) -> Grant | Busy:
         if not isinstance(reply, list):
             if stay:
-                # The server tells nobody of it when this lease ends by itself.
-                self.wakeups.watch(claim.name, sent_at + claim.lease)
+                # The server tells nobody of it when this lease ends by itself, nor when another
+                # hold of a semaphore does, of which the answer says nothing.
+                self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
             return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
         if reply[0] < 0:
             raise LockError.of(claim.name, HELD_LOOSER)
