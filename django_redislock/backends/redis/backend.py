@@ -241,7 +241,8 @@ class RedisLockBackend(Reaching):
         unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
         if not ended:
             # It may have been done before, by a command whose reply was lost with a turn in it.
-            self.waiters.nudge(name)
+            # Whose turn it was, nobody knows here.
+            self.waiters.nudge_all(lambda waited: waited == name)
         # Where a first reply was lost, that first command has most likely done it: nobody else has
         # the token, and whether the lease had run out is for the handle's own clock to say.
         return ended or sent_again, unheard
