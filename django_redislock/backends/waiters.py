@@ -238,7 +238,9 @@ class Waiters:
         """
         taken = []
         for key, waiter in list(self._told.items()):
-            if waiter.heard_all():
+            if self._waiting.get(key) is not waiter:
+                self._told.pop(key, None)  # it left while it was told
+            elif waiter.heard_all():
                 self._told.pop(key, None)
                 if not waiter.heard_all():  # it was told something just now
                     self._told[key] = waiter
