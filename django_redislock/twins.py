@@ -5,6 +5,9 @@ the ``Call``. A thread drives it with ``perform`` to its end in one go; a task a
 ``aperform``. Where the two differ, ``both`` joins a blocking function and its awaiting twin (each
 acquire and release spares itself that call, and asks ``call.blocking``); a blocking call never
 suspends. Nothing here asks whether an event loop is running.
+
+Before anything else a call looks whether this is a forked child, which has to forget what its
+parent does: noticed only on the way to the server, that would take the call itself along.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from itertools import starmap
 from operator import methodcaller
+from os import getpid
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from .process import process
 
 if TYPE_CHECKING:
     from types import CoroutineType
@@ -55,6 +61,8 @@ def perform(
     **kwargs: P.kwargs,
 ) -> T:
     """Run the coroutine function in this thread, to its end; it takes positional arguments."""
+    if getpid() != process.pid:
+        process.look()
     call = BlockingCall()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
@@ -71,6 +79,8 @@ async def aperform(
     **kwargs: P.kwargs,
 ) -> T:
     """Run the coroutine function in this task; it takes positional arguments."""
+    if getpid() != process.pid:
+        process.look()
     call = Call()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:

@@ -7,7 +7,7 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..clock import monotonic
@@ -196,8 +196,8 @@ class Waiters:
             self._heard.pop(self._order.popleft(), None)
         return True
 
-    def nudge(self, *names: str) -> Collection[str]:
-        """Ask one waiter of each name to look again. Return the names that somebody waits for.
+    def nudge(self, *names: str) -> None:
+        """Ask one waiter of each name to look again, if somebody waits for it.
 
         It is the one that was told something longest ago. Those whose event loops stand still come
         last.
@@ -212,7 +212,6 @@ class Waiters:
                     best[name] = rank, token, waiter
         for name, (_, token, waiter) in best.items():
             self._tell((name, token), waiter, None)
-        return best.keys()
 
     def _tell(self, key: tuple[str, str], waiter: Waiter, turn: Turn | None) -> bool:
         waiter.told_at = monotonic()
@@ -239,7 +238,9 @@ class Waiters:
         """
         taken = []
         for key, waiter in list(self._told.items()):
-            if waiter.heard_all():
+            if self._waiting.get(key) is not waiter:
+                self._told.pop(key, None)  # it left while it was told
+            elif waiter.heard_all():
                 self._told.pop(key, None)
                 if not waiter.heard_all():  # it was told something just now
                     self._told[key] = waiter

@@ -15,6 +15,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from django_redislock import lock_backends
+from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
 from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
@@ -24,7 +26,9 @@ from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_t
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.sources.source import ClusterSource
 from django_redislock.backends.redis.wire.driver import error_of
+from django_redislock.backends.waiters import ThreadWaiter
 from django_redislock.clock import monotonic
+from tests.support.fixtures import UsePlace
 
 ASKED = Address("here", 7000)
 
@@ -109,3 +113,15 @@ def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
     with pytest.raises(NoAnswer) as raised:
         dispatch.failed(part, ServerAway(NoAnswer()))
     assert vars(raised.value)["at"] == "here:7000"
+
+
+def test_who_gets_an_answer_when_nobody_has_the_bucket_any_more_looks_again(use: UsePlace) -> None:
+    """Another thread has heard of that while the answer was on its way."""
+    use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    one, other = ThreadWaiter(), ThreadWaiter()
+    backend.waiters.enter("a", "1", one)
+    backend.waiters.enter("b", "2", other)
+    backend.wakeups.watch("a", monotonic() + 60)
+    assert (one._told.qsize(), other._told.qsize()) == (1, 0)

@@ -218,13 +218,16 @@ class TestErrors:
         with pytest.raises(RedisConnectionError):
             node_at(f"redis://127.0.0.1:{port}").exchange([PING])
 
-    def test_a_replica_is_left(self, own_server: EmbeddedServer) -> None:
+    @pytest.mark.parametrize(
+        "write", [pack("SET", "a", "1"), pack("EVAL", "return redis.call('SET', 'a', '1')", 0)]
+    )
+    def test_a_replica_is_left(self, own_server: EmbeddedServer, write: bytes) -> None:
         node = node_at(own_server.url)
         node.exchange([pack("REPLICAOF", "127.0.0.1", "1")])
         (link,) = [link for link in node._links if link.sock is not None]
         before = link.sock
         with pytest.raises(ReadOnlyError):
-            node.exchange([pack("SET", "a", "1")])
+            node.exchange([write])
         assert link.sock is not before
 
 

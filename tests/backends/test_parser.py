@@ -12,6 +12,7 @@ from redis.exceptions import (
     InvalidResponse,
     MovedError,
     NoScriptError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
 )
@@ -20,6 +21,12 @@ from django_redislock.backends.redis.wire.links import Link
 from django_redislock.backends.redis.wire.parser import Parser
 from django_redislock.clock import monotonic
 from tests.backends.nodes import PING, node_at
+
+# As Redis 6.2 says it of a command inside a script.
+READ_ONLY = (
+    b"-ERR Error running script (call to f_717e318b36370f98638b690367b1694353771976): "
+    b"@user_script:134: @user_script: 134: -READONLY You can't write.\r\n"
+)
 
 REPLIES: list[tuple[bytes, Any]] = [
     (b"+OK\r\n", b"OK"),
@@ -101,6 +108,7 @@ def test_what_was_not_asked_for_yet_is_kept() -> None:
         (b"-NOSCRIPT none\r\n", NoScriptError, "none"),
         (b"-ERR no\r\n", ResponseError, "no"),
         (b"!11\r\nERR it\r\nhas\r\n", ResponseError, "it\r\nhas"),
+        (READ_ONLY, ReadOnlyError, "You can't write."),
         (b"-MOVED 3999 127.0.0.1:6381\r\n", MovedError, "3999 127.0.0.1:6381"),
         (b"-ASK 3999 127.0.0.1:6381\r\n", AskError, "3999 127.0.0.1:6381"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from django_redislock.names import check_name
 from django_redislock.testing.driver import LONG, SHORT, Recorder, Verbs, outlive
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
+from tests.support.tries import best_of
 
 WITHOUT_EXPIRY = (b":index", b":waited", b":fence")
 
@@ -150,6 +152,42 @@ def test_a_token_is_told_from_the_fields_beside_it(verbs: Any, token: str) -> No
     assert [(hold.token, hold.damaged) for hold in holds] == [(token, False), (other.token, False)]
     assert verbs.release(named)
     assert verbs.is_busy(verbs.claim(token="late", limit=2)), "it is still cancelled"
+
+
+def test_what_was_cancelled_is_noted_until_its_time_is_over(
+    place: Place, client: Any, verbs: Any
+) -> None:
+    records, now = name_keys(place.prefix, "a").records, client.time()[0] * 1000
+    old = f"1 over {now + 10**9} before-the-clock-was-set-back {now + 30_000} kept"
+    client.hset(records, "cancelled claims", old)
+    verbs.cancel(verbs.claim(token="new"), late=LONG)
+    noted = client.hget(records, "cancelled claims").decode().split()
+    assert noted[::2] == [str(now + 30_000), noted[2]]
+    assert noted[1::2] == ["kept", "new"]
+    assert verbs.is_busy(verbs.claim(token="kept"))
+    client.hset(records, "cancelled claims", "damage")
+    verbs.cancel(verbs.claim(token="new"), late=LONG)
+    assert client.hget(records, "cancelled claims").decode().split()[1:] == ["new"]
+
+
+def test_thousands_that_were_cancelled_do_not_hold_up_the_server(
+    place: Place, client: Any, verbs: Any
+) -> None:
+    """So many tasks that wait for one name may be cancelled in a minute."""
+    records, now = name_keys(place.prefix, "a").records, client.time()[0] * 1000
+    marks = " ".join(f"{now + 30_000} {number:032}" for number in range(10_000))
+    client.hset(records, "cancelled claims", marks)
+
+    def cancel_and_ask(attempt: int) -> float:
+        began = time.monotonic()
+        verbs.cancel(verbs.claim(), late=LONG)
+        claim = verbs.claim()
+        verbs.hold(claim)
+        took = time.monotonic() - began
+        verbs.release(claim)
+        return took
+
+    assert best_of(cancel_and_ask, 0.1) < 0.1
 
 
 @pytest.mark.parametrize("lost", ["queue", "records"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from typing import Any
 
-from django_redislock.backends.waiters import MOST_HEARD, ThreadWaiter, Turn, Waiters
+from django_redislock.backends.waiters import MOST_HEARD, TaskWaiter, ThreadWaiter, Turn, Waiters
+from django_redislock.clock import monotonic
 
 TURN = Turn(7, 60.0)
 
@@ -50,3 +53,18 @@ def test_those_are_asked_to_look_whom_it_concerns() -> None:
     assert (one._told.qsize(), other._told.qsize()) == (1, 0)
     waiters.nudge_all()
     assert (one._told.qsize(), other._told.qsize()) == (2, 1)
+
+
+async def test_a_task_that_leaves_while_it_is_told_is_not_looked_after_for_ever() -> None:
+    waiters = Waiters()
+
+    class Leaving(TaskWaiter):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "told_at":
+                waiters.leave("a", "token")
+            super().__setattr__(name, value)
+
+    waiters.enter("a", "token", Leaving())
+    waiters.nudge_all()
+    assert waiters.take_back(monotonic()) == []
+    assert waiters.check_in() == math.inf

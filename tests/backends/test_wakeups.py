@@ -6,6 +6,7 @@ import pytest
 
 from django_redislock import lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.backends.redis.commands import tag_of
 from django_redislock.backends.redis.wakeups import connection, subscriber
 from django_redislock.backends.redis.wakeups.subscriber import Subscriber
 from tests.support.fixtures import UsePlace
@@ -61,4 +62,22 @@ def test_one_that_no_ping_is_answered_on_is_made_anew(
     assert not backend.listening("a")
     proxy.pass_through()
     backend.listen("a", 10)
+    backend.close()
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
+def test_a_message_that_no_script_wrote_is_left_out(
+    place: Place, caplog: pytest.LogCaptureFixture, number: str
+) -> None:
+    backend = listening()
+    sock, lost = backend.wakeups._subscriber.sock, list[str]()
+    backend.on_force_release = lambda _place, _name, token: lost.append(token)
+    channel = backend.wakeups._channel(tag_of(place.prefix, "a"))
+    verb = "SPUBLISH" if backend.wakeups.process[0] == "s" else "PUBLISH"
+    with place.client() as client:
+        for line in (f"turn 3 token 1 {number} a", f"turn 3 token {number} 1 a", "lost 1 token a"):
+            assert client.execute_command(verb, channel, line) == 1
+    wait_until(lambda: lost == ["token"])
+    assert backend.wakeups._subscriber.sock is sock
+    assert caplog.messages == []
     backend.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import multiprocessing
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django_redislock import LockError, lock, lock_backends
+from django_redislock.backends.base import Claim
 from django_redislock.backends.redis.commands import pack
 from django_redislock.local.registry import registry
 from tests.concurrency.jobs import queue_length
@@ -102,6 +104,39 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
         wrong = [one for _ in range(3) for one in in_child(child, silent_fork)]
         lost = held.lost.wait(3)
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
+
+
+def first_in_a_silent_fork(place: Place) -> list[str]:
+    """It is noticed before anything is begun that a child has to forget.
+
+    The parent has no thread of ours: one that waits for the GIL in that very moment would let no
+    thread of the child start.
+    """
+    place.use()
+    token = "0" * 32
+    lock_backends["default"].acquire(Claim("given", token, 1, 60, ""))
+
+    def one_name() -> list[str]:
+        with lock("a", wait=0) as held:
+            return failures(it_holds=held.owned())
+
+    def several_names() -> list[str]:
+        with lock(["a", "b"], wait=0) as held:
+            return failures(it_holds=held.held)
+
+    def by_token() -> list[str]:
+        return failures(it_is_released=lock("given", token=token).release() is None)
+
+    def in_a_task() -> list[str]:
+        async def take() -> bool:
+            async with lock("a", wait=0) as held:
+                return held.held
+
+        return failures(it_holds=asyncio.run(take()))
+
+    silent_fork = ctypes.PyDLL(None).fork
+    works = (one_name, several_names, by_token, in_a_task)
+    return [one for work in works for one in in_child(work, silent_fork)]
 
 
 def child_waits(place: Place) -> list[str]:

@@ -17,6 +17,7 @@ from tests.support.processes import Workers, context, kill_hard
     [
         forking.child_holds_nothing,
         forking.child_of_a_silent_fork,
+        forking.first_in_a_silent_fork,
         forking.child_waits,
         forking.child_after_many_threads,
         forking.child_in_a_transaction,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,8 +47,8 @@ def behind_silence(proxy: Proxy, use: UsePlace) -> Any:
     return _behind(proxy, use, SILENCE)
 
 
-def _behind(proxy: Proxy, use: UsePlace, timeout: Any) -> Any:
-    use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": timeout}})
+def _behind(proxy: Proxy, use: UsePlace, timeout: Any, **entry: Any) -> Any:
+    use(proxy.url, entry=entry, cache={"OPTIONS": {"SOCKET_TIMEOUT": timeout}})
     backend = lock_backends["default"]
     held = lock("warm")
     held.acquire()
@@ -65,12 +66,16 @@ def nothing_is_left(name: str = "a") -> bool:
         return False
 
 
+def is_waited_for_by(number: int) -> bool:
+    return len(lock_backends["default"].inspect("a")[1]) == number
+
+
 def hand_over_with_a_lost_reply(proxy: Proxy, do: Any, handle: Any, waiter: Any) -> Any:
     """Acquire, and release while the waiter queues. Returns the waiter's thread."""
     do(handle, "acquire", 0)
     thread = threading.Thread(target=waiter.acquire)
     thread.start()
-    wait_until(lambda: len(handle.backend.inspect("a")[1]) == 1)
+    wait_until(partial(is_waited_for_by, 1))
     proxy.drop_next_reply(RELEASE.sha)
     do(handle, "release")
     return thread
@@ -158,12 +163,37 @@ def test_a_lost_release_does_not_end_the_next_hold(behind: Any, do: Any) -> None
 
 def test_a_turn_in_a_lost_reply_is_made_up_for(proxy: Proxy, use: UsePlace, do: Any) -> None:
     """The waiter of the same process is told by the reply, which comes but once."""
-    options = {"grant_lease": 40}
-    use(proxy.url, entry={"OPTIONS": options}, cache={"OPTIONS": {"SOCKET_TIMEOUT": TIMEOUT}})
+    _behind(proxy, use, TIMEOUT, OPTIONS={"grant_lease": 40})
     handle, waiter = lock("a", lease=60), lock("a", wait=50)
     hand_over_with_a_lost_reply(proxy, do, handle, waiter).join(20)
     assert waiter.held, "before it would have looked by itself"
     waiter.release()
+
+
+def test_it_is_made_up_for_whoever_of_them_has_looked_last(
+    proxy: Proxy, use: UsePlace, do: Any
+) -> None:
+    """Asked alone, another one finds it busy; whose turn it is would lose it, and its place."""
+    _behind(proxy, use, TIMEOUT, OPTIONS={"grant_lease": 40})
+    handle, served = lock("a", lease=60), list[int]()
+    do(handle, "acquire", 0)
+
+    def wait_in_line(number: int) -> None:
+        with lock("a", wait=50):
+            served.append(number)
+
+    threads = [threading.Thread(target=wait_in_line, args=(number,)) for number in range(3)]
+    for thread, number in zip(threads, (1, 2, 3), strict=True):
+        thread.start()
+        wait_until(partial(is_waited_for_by, number))
+    sent = proxy.count("EVALSHA")
+    handle.backend.waiters.nudge("a")
+    wait_until(lambda: proxy.count("EVALSHA") > sent, what="the first one has looked")
+    proxy.drop_next_reply(RELEASE.sha)
+    do(handle, "release")
+    for thread in threads:
+        thread.join(20)
+    assert served == [0, 1, 2]
 
 
 def test_extend_is_done(behind: Any, do: Any) -> None:

@@ -112,6 +112,27 @@ def test_the_next_look_is_due_when_the_lease_ends_that_a_look_was_granted(place:
     backend.release("a", "0" * 32)
 
 
+def test_another_hold_of_a_semaphore_may_end_before_the_one_that_a_look_was_granted(
+    place: Place,
+) -> None:
+    """Both holders were killed, and the second lease ends soon after the first."""
+    backend = lock_backends["default"]
+    for token, lease in (("1" * 32, 1.0), ("2" * 32, 1.5)):
+        assert isinstance(backend.acquire(Claim("a", token, 2, lease, "")), Grant)
+    waiters = [lock("a", limit=2, lease=60) for _ in range(2)]
+    threads = [threading.Thread(target=waiter.acquire, args=(40,)) for waiter in waiters]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 2)
+    began = time.monotonic()
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - began
+    for waiter in waiters:
+        waiter.release()
+    assert took < 20, "the second has waited for the lease of the first"
+
+
 def test_leases_that_end_by_themselves_follow_each_other(place: Place) -> None:
     def take() -> None:
         handle = lock("a", lease=0.2, renew=False)

@@ -112,6 +112,17 @@ def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers: 
             lock(name).acquire(wait=0)
 
 
+def test_what_its_node_has_in_other_slots_is_renewed_all_the_same(servers: Any) -> None:
+    node_of, name = backend().node_of, NAMES[4]
+    with lock(name, wait=20):  # by which its node is known
+        beside = next(one for one in NAMES if one != name and node_of(one) is node_of(name))
+    stuck, held = lock(name, wait=20, lease=6), lock(beside, wait=20, lease=6)
+    stuck.acquire()
+    with held, servers.moving(slot_of(name), another(servers, name)):
+        assert stuck.lost.wait(20)
+        assert not held.lost.wait(6), held.lost.reason
+
+
 def test_a_new_node_learns_the_scripts(servers: Any) -> None:
     name = NAMES[5]
     with lock(name, wait=20):

@@ -210,8 +210,9 @@ class RedisLockBackend(Reaching):
     ) -> Grant | Busy:
         if not isinstance(reply, list):
             if stay:
-                # The server tells nobody of it when this lease ends by itself.
-                self.wakeups.watch(claim.name, sent_at + claim.lease)
+                # The server tells nobody of it when this lease ends by itself, nor when another
+                # hold of a semaphore does, of which the answer says nothing.
+                self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
             return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
         if reply[0] < 0:
             raise LockError.of(claim.name, HELD_LOOSER)
@@ -240,7 +241,8 @@ class RedisLockBackend(Reaching):
         unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
         if not ended:
             # It may have been done before, by a command whose reply was lost with a turn in it.
-            self.waiters.nudge(name)
+            # Whose turn it was, nobody knows here.
+            self.waiters.nudge_all(lambda waited: waited == name)
         # Where a first reply was lost, that first command has most likely done it: nobody else has
         # the token, and whether the lease had run out is for the handle's own clock to say.
         return ended or sent_again, unheard

@@ -37,6 +37,8 @@ _RECORD = re.compile(
     re.ASCII | re.DOTALL,
 )
 _TOKEN = re.compile(r"[!-~]+")
+# A fence or a time; what is longer no script wrote, and may be more than Python reads.
+_NUMBER = re.compile(r"\d{1,16}", re.ASCII)
 
 # The longest lease or wait (ms), as in records.lua. What seems to end later is damage.
 LONGEST = 3_200_000_000_000
@@ -170,7 +172,7 @@ def message(line: bytes | str) -> Message | None:
     *fields, name = rest.split(" ", int(number[:3]))
     if verb == "lost" and fields:
         return Message(name, fields[0], None)
-    if verb == "turn" and len(fields) >= 3 and all(map(str.isdecimal, fields[1:3])):
+    if verb == "turn" and len(fields) >= 3 and all(map(_NUMBER.fullmatch, fields[1:3])):
         return Message(name, fields[0], Turn(int(fields[1]), int(fields[2]) / 1000))
     return None
 

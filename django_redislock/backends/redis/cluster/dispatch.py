@@ -52,11 +52,19 @@ class Dispatch:
     """
 
     def __init__(
-        self, topology: Topology, commands: Sequence[bytes], deadline: float, *, again: bool = False
+        self,
+        topology: Topology,
+        commands: Sequence[bytes],
+        deadline: float,
+        *,
+        again: bool = False,
+        urgent: bool = False,
     ) -> None:
         self._topology = topology
         self._commands = commands
         self._buckets = buckets_of(commands)
+        # Renewals do not wait until a slot has moved: those of other slots may be behind them.
+        self._awaits_moves = not urgent
         self._deadline = deadline
         self._replies: list[Any] = [None] * len(commands)
         self._pending = list(range(len(commands)))
@@ -113,6 +121,7 @@ class Dispatch:
         replies = result.replies[1::2] if part.asking else result.replies
         for place, reply in zip(part.places, replies, strict=True):
             self._replies[place] = reply
+            self._note_move(self._buckets[place], reply)
             if isinstance(reply, ClusterDownError):
                 # Others may see more of the Cluster than this node.
                 self.failed(part._replace(places=[place]), reply)
@@ -122,6 +131,12 @@ class Dispatch:
                     self._topology.moved(reply, part.node)
                 elif isinstance(reply, AskError):
                     self._targets[place] = self._topology.target_of(reply, part.node)
+
+    def _note_move(self, bucket: int, reply: Any) -> None:
+        if isinstance(reply, TryAgainError):
+            self._topology.moving[bucket] = None
+        else:
+            self._topology.moving.pop(bucket, None)
 
     def failed(self, part: Part, error: RedisError) -> None:
         """A node has not answered: another one may have its slots by now.
@@ -156,6 +171,8 @@ class Dispatch:
     def _goes_on(self, reply: RedisError) -> bool:
         """Whether there is time for another round, and reason to hope that it does better."""
         is_moving = isinstance(reply, TryAgainError)
+        if is_moving and not self._awaits_moves:
+            return False
         self.pause = PAUSES[min(self._rounds, len(PAUSES) - 1)] or (0.005 if is_moving else 0.0)
         enough = self._rounds >= MOST_REDIRECTIONS and not is_moving
         return not enough and monotonic() + self.pause < self._deadline

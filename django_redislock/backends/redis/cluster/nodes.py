@@ -68,7 +68,7 @@ class Cluster:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
-        dispatch = self._dispatch(commands, within, began, again=again)
+        dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
         return self._exchange_with_several(dispatch, urgent=urgent, claim=claim)
@@ -184,8 +184,8 @@ class Cluster:
                 self.ask_topology(PROBE_WITHIN)
 
     def node_of(self, bucket: int) -> Hashable:
-        """The node that has a bucket, as far as is known."""
-        return self.topology.owners[bucket]
+        """The node that has a bucket, as far as is known; the bucket while it is being moved."""
+        return bucket if bucket in self.topology.moving else self.topology.owners[bucket]
 
     def mend(self) -> None:
         """Replace the connections that interrupted callers have lost."""
@@ -215,10 +215,16 @@ class Cluster:
         return None if node in topology.doubted else node
 
     def _dispatch(
-        self, commands: Sequence[bytes], within: float | None, began: float, *, again: bool
+        self,
+        commands: Sequence[bytes],
+        within: float | None,
+        began: float,
+        *,
+        again: bool,
+        urgent: bool = False,
     ) -> Dispatch:
         limit = self._timeout if within is None or within > self._timeout else within
-        return Dispatch(self.topology, commands, began + limit, again=again)
+        return Dispatch(self.topology, commands, began + limit, again=again, urgent=urgent)
 
 
 async def _answer(part: Part, within: float, *, claim: bool) -> Replies | RedisError:

@@ -42,6 +42,8 @@ class Topology:
         self.owners: list[Node | None] = [None] * BUCKETS
         # Nodes that did not answer: others are asked first whether these still have their slots.
         self.doubted: dict[Node, None] = {}
+        # The buckets of which no node runs scripts now, since their keys are on two of them.
+        self.moving: dict[int, None] = {}
 
     def owner(self, bucket: int) -> Node:
         """The node that has a bucket. Raises ``ClusterDownError`` where nobody is known to."""

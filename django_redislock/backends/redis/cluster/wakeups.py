@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from ....clock import monotonic
 from ...waiters import Turn, Waiters
@@ -110,7 +110,13 @@ class ClusterWakeups:
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
         """Ask one waiter of the name to look again at that time (monotonic)."""
-        self._of_bucket(bucket_of(name)).watch(name, look_at, clock)
+        try:
+            wakeups = self._of_bucket(bucket_of(name))
+        except ClusterDownError:
+            # No node has the bucket any more. Who waits asks at once, and is told so.
+            self._waiters.nudge_all(lambda waited: waited == name)
+        else:
+            wakeups.watch(name, look_at, clock)
 
     def look_again(self, bucket: int) -> None:
         """Let those who wait in a bucket look again, and listen at the node that has it now."""

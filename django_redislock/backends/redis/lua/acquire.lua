@@ -68,6 +68,10 @@ local function enter_queue()
 end
 
 local function is_cancelled(marks)
+  -- There may be thousands, and most likely this one is not among them.
+  if not string.find(marks, token, 1, true) then
+    return false
+  end
   for until_, who in string.gmatch(marks, '(%d+) (%S+)') do
     if who == token and tonumber(until_) > now then
       return true

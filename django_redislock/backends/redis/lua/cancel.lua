@@ -5,14 +5,20 @@
 --       3 1 to leave alone a hold that an acquire was answered with
 -- Returns 0
 
--- Let an acquire with this token be refused; older marks are dropped when their time is over.
+-- Let an acquire with this token be refused. There may be thousands of marks, so that they are not
+-- read one by one: those whose time is over are dropped from the beginning, where the oldest are,
+-- and with them what was marked before the clock was set back, and damage.
 local function mark_cancelled(late)
-  local marks = (now + late) .. ' ' .. token
   local before = redis.call('HGET', records, 'cancelled claims') or ''
-  for until_, who in string.gmatch(before, '(%d+) (%S+)') do
-    if who ~= token and #until_ < 16 and tonumber(until_) > now then
-      marks = marks .. ' ' .. until_ .. ' ' .. who
-    end
+  local start, until_, rest = 1, nil, nil
+  repeat
+    start = rest or start
+    until_, rest = string.match(before, '^(%d+) %S+ ?()', start)
+    until_ = until_ and tonumber(until_)
+  until not until_ or (until_ > now and until_ <= now + late + GRACE)
+  local marks = (now + late) .. ' ' .. token
+  if until_ then
+    marks = string.sub(before, start) .. ' ' .. marks
   end
   redis.call('HSET', records, 'cancelled claims', marks)
   keep(records, late, GRACE)

@@ -38,9 +38,18 @@ class Looks:
         # First the time, since whoever is asked may set a better one at once.
         for name in due:
             self._at[name] = now + ASK_AGAIN
-        waited_for = waiters.nudge(*due)
-        for name in due:
-            if name not in waited_for:
-                self._at.pop(name, None)
-                if name in waiters:  # somebody has come just now
-                    self._at[name] = now
+        waiters.nudge(*due)
+        self._forget_the_rest(waiters, now)
+
+    def _forget_the_rest(self, waiters: Waiters, now: float) -> None:
+        """Forget the names that nobody waits for, also those that are not due yet.
+
+        Each attempt that was granted leaves a time. One by one they would wake the thread as often
+        as this process acquires anything, and be counted through each time.
+        """
+        waited_for = set(waiters.names)
+        forgotten = [name for name in list(self._at) if name not in waited_for]
+        for name in forgotten:
+            self._at.pop(name, None)
+        for name in set(waiters.names).intersection(forgotten):
+            self._at[name] = now  # somebody has come just now

@@ -7,6 +7,7 @@ function calls for each command.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from functools import cache
@@ -40,8 +41,14 @@ OF_CLUSTER: dict[str, Callable[[str], Exception]] = {
 }
 
 
+# How Redis 6.2 says that a command inside a script was refused.
+_IN_SCRIPT = re.compile(r"ERR Error running script \(call to f_\w+\): (?:@user_script: ?\d+: )+-")
+
+
 def error_of(text: str) -> Exception:
     """The exception that redis-py raises for an error reply."""
+    if in_script := _IN_SCRIPT.match(text):
+        text = text[in_script.end() :]
     code, _, rest = text.partition(" ")
     of_cluster = OF_CLUSTER.get(code)
     error: Exception = of_cluster(rest) if of_cluster else BaseParser.parse_error(text)

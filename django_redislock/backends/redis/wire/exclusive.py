@@ -25,39 +25,40 @@ class Exclusive(Generic[C]):
         self.made: list[C] = []
         self._loop = loop
         self._make = make
+        # Empty while anybody waits.
         self._idle: list[C] = []
         # Those who wait for a connection, in the order in which they came.
-        self._line: deque[asyncio.Future[None]] = deque()
+        self._line: deque[asyncio.Future[C]] = deque()
 
     async def take(self, within: float) -> C:
         """A connection that nobody uses. Raises ``redis.exceptions.TimeoutError``."""
-        deadline = self._loop.time() + within
-        while not self._idle:
-            if len(self.made) < AT_ONCE:
-                made = self._make()
-                self.made.append(made)
-                return made
-            await self._wait(deadline)
-        return self._idle.pop()
+        if self._idle:
+            return self._idle.pop()
+        if len(self.made) < AT_ONCE:
+            made = self._make()
+            self.made.append(made)
+            return made
+        return await self._wait(within)
 
     def give_back(self, connection: C) -> None:
-        self._idle.append(connection)
-        self._ring()
+        """Let the first in line have the connection: who comes later must not get it instead."""
+        if self._line:
+            self._line.popleft().set_result(connection)
+        else:
+            self._idle.append(connection)
 
-    async def _wait(self, deadline: float) -> None:
-        bell = self._loop.create_future()
-        self._line.append(bell)
+    async def _wait(self, within: float) -> C:
+        turn: asyncio.Future[C] = self._loop.create_future()
+        self._line.append(turn)
         try:
-            await asyncio.wait([bell], timeout=deadline - self._loop.time())
-            if not bell.done():
+            await asyncio.wait([turn], timeout=within)
+            if not turn.done():
                 raise RedisTimeoutError(f"All {AT_ONCE} connections for claims were in use.")
         except BaseException:
-            with suppress(ValueError):
-                self._line.remove(bell)
-            if self._idle:  # the bell was for another
-                self._ring()
+            if turn.done():
+                self.give_back(turn.result())
+            else:
+                with suppress(ValueError):
+                    self._line.remove(turn)
             raise
-
-    def _ring(self) -> None:
-        if self._line:
-            self._line.popleft().set_result(None)
+        return turn.result()
