@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from django_redislock import lock, lock_backends
-from django_redislock.backends.base import Extension
+from django_redislock.backends.base import BaseLockBackend, Extension
 from django_redislock.backends.redis.keys import name_keys
 from django_redislock.testing.driver import LONG, Recorder, Verbs
 from django_redislock.testing.servers import EmbeddedServer
@@ -58,6 +61,35 @@ def test_a_server_that_forgot_the_scripts_is_told_them_again(
             client.script_flush()
             step()
         assert client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0) >= 7
+
+
+def test_it_is_told_each_script_once_however_many_commands_came_with_it(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
+    backend = lock_backends["default"]
+    with place.client() as client, lock("a", lease=60, renew=False) as held:
+        extensions = [Extension("a", held.token, 60.0)] * 50
+
+        def forget() -> None:
+            client.script_flush()
+            client.config_resetstat()
+
+        def told() -> int:
+            return int(client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0))
+
+        forget()
+        assert None not in backend.extend(extensions)
+        assert told() == 1
+        forget()
+        assert None not in asyncio.run(extended(backend, extensions))
+        assert told() == 1
+
+
+async def extended(
+    backend: BaseLockBackend, extensions: Sequence[Extension]
+) -> Sequence[float | None]:
+    return await backend.aextend(extensions)
 
 
 def test_a_turn_travels_in_the_message_itself(use: UsePlace, redis_url: str) -> None:

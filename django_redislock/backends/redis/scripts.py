@@ -8,6 +8,8 @@ from importlib import resources
 from itertools import takewhile
 from typing import NamedTuple
 
+from redis.exceptions import NoScriptError
+
 __all__ = [
     "ACQUIRE",
     "ADD_TALLIES",
@@ -17,7 +19,7 @@ __all__ = [
     "INSPECT",
     "RELEASE",
     "Script",
-    "sent_again",
+    "to_be_sent_again",
     "with_text",
 ]
 
@@ -66,13 +68,28 @@ _TEXTS = {
 _BY_SHA = b"$7\r\nEVALSHA\r\n$40\r\n"
 
 
-def sent_again(commands: Sequence[bytes], place: int) -> list[bytes]:
-    """What to send where the server has forgotten the script of the command at that place.
+def to_be_sent_again(
+    commands: Sequence[bytes], replies: Sequence[object]
+) -> tuple[list[int], list[bytes]]:
+    """What to send again where the server has forgotten scripts, and the places of the replies.
 
-    It is the command with the script's text, and a ``WAIT`` that stands behind it: there was
-    nothing yet that it could have acknowledged.
+    The first command of each script goes with its text, by which the server knows it for the
+    others. A ``WAIT`` goes with the command before it, whose script did not run: there was nothing
+    yet that it could have acknowledged.
     """
-    return [with_text(commands[place]), *takewhile(_is_wait, commands[place + 1 :])]
+    places: list[int] = []
+    again: list[bytes] = []
+    told: set[bytes] = set()
+    for place, reply in enumerate(replies):
+        if isinstance(reply, NoScriptError):
+            command = commands[place]
+            sha = command.partition(_BY_SHA)[2][:40]
+            waits = takewhile(_is_wait, commands[place + 1 :])
+            some = [command if sha in told else with_text(command), *waits]
+            told.add(sha)
+            places += range(place, place + len(some))
+            again += some
+    return places, again
 
 
 def _is_wait(command: bytes) -> bool:

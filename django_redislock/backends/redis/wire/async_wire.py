@@ -10,14 +10,13 @@ from functools import partial
 
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
-    NoScriptError,
     RedisError,
     TimeoutError as RedisTimeoutError,
 )
 
 from ....process import process
 from ..errors import NoAnswer, copy_of
-from ..scripts import sent_again
+from ..scripts import to_be_sent_again
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
 from .exclusive import Exclusive
@@ -181,14 +180,8 @@ class _SharedConnection:
         return Replies(request.replies, request.again)
 
     async def _send_texts(self, request: Request) -> None:
-        places: list[int] = []
-        texts: list[bytes] = []
-        for place, reply in enumerate(request.replies):
-            if isinstance(reply, NoScriptError):
-                again = sent_again(request.commands, place)
-                places += range(place, place + len(again))
-                texts += again
-        replies, twice = await self.exchange(texts, request.deadline - self._loop.time())
+        places, again = to_be_sent_again(request.commands, request.replies)
+        replies, twice = await self.exchange(again, request.deadline - self._loop.time())
         for place, reply in zip(places, replies, strict=True):
             request.replies[place] = reply
         request.again |= twice

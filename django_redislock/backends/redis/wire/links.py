@@ -12,13 +12,12 @@ from typing import Any
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     InvalidResponse,
-    NoScriptError,
     TimeoutError as RedisTimeoutError,
 )
 
 from ....clock import monotonic
 from ..errors import as_redis_error, is_worth_a_retry
-from ..scripts import sent_again
+from ..scripts import to_be_sent_again
 from ..sources.source import Source
 from .driver import open_socket
 from .parser import Parser
@@ -169,12 +168,12 @@ class Link:
 
     def _look_at_errors(self, commands: Sequence[bytes], replies: list[Any]) -> None:
         """Send the scripts that the server has forgotten, and raise what is no reply."""
-        for place, reply in enumerate(replies):
-            if isinstance(reply, NoScriptError):
-                again = sent_again(commands, place)
-                self._connected().sendall(b"".join(again))
-                replies[place : place + len(again)] = self._parser.read(len(again), self._more)
-                reply = replies[place]  # noqa: PLW2901 - its reply now
+        places, again = to_be_sent_again(commands, replies)
+        if again:
+            self._connected().sendall(b"".join(again))
+            for place, reply in zip(places, self._parser.read(len(again), self._more), strict=True):
+                replies[place] = reply
+        for reply in replies:
             if isinstance(reply, Exception) and is_worth_a_retry(reply):
                 raise reply
 
