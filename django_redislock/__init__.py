@@ -11,8 +11,9 @@ from .handles import Lock, MultiLock, lock
 if TYPE_CHECKING:
     from .commands import LockedCommand
     from .rows.fencing import FenceField
-    from .rows.lockable import LockableManager, LockableMixin, LockableQuerySet
+    from .rows.lockable import LockableMixin
     from .rows.methods import locked_method
+    from .rows.querysets import LockableManager, LockableQuerySet
     from .views.decorator import locked_view
     from .views.mixin import LockedViewMixin
 
@@ -42,9 +43,9 @@ __version__ = "0.1.0"
 # before they may be.
 _LATER = {
     "FenceField": "rows.fencing",
-    "LockableManager": "rows.lockable",
+    "LockableManager": "rows.querysets",
     "LockableMixin": "rows.lockable",
-    "LockableQuerySet": "rows.lockable",
+    "LockableQuerySet": "rows.querysets",
     "LockedCommand": "commands",
     "LockedViewMixin": "views.mixin",
     "locked_method": "rows.methods",

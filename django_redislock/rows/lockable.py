@@ -1,54 +1,30 @@
-"""Models whose rows can be held: one row, several, and the methods of one."""
+"""Models whose rows can be held."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from asgiref.sync import sync_to_async
 from django.db import models
 from django.db.models.manager import BaseManager
 
 from ..classes import check_attributes
-from ..handles import Lock, MultiLock, lock
+from ..handles import Lock, lock
 from ..holder import caller
 from ..names import dotted_path, name_template
 from ..options import RowOptions
-from ..twins import Call, both
-from .fencing import FencedModel, FencedQuerySet
+from .fencing import FencedModel
 from .holds import (
     LockedRow,
     Refresh,
-    RowBlock,
-    RowHold,
     check_saved,
-    in_writing_database,
-    pk_as_read,
     row_name,
 )
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    class Manager(models.Manager[Any]):
-        """Where a chain begins: a type checker would forget whose queryset it is."""
-
-        def get_queryset(self) -> LockableQuerySet[Any]: ...
-        def all(self) -> LockableQuerySet[Any]: ...
-        def filter(self, *args: Any, **kwargs: Any) -> LockableQuerySet[Any]: ...
-        def exclude(self, *args: Any, **kwargs: Any) -> LockableQuerySet[Any]: ...
-        def order_by(self, *field_names: Any) -> LockableQuerySet[Any]: ...
-        def using(self, alias: str | None) -> LockableQuerySet[Any]: ...
-        def select_related(self, *fields: Any) -> LockableQuerySet[Any]: ...
-        def prefetch_related(self, *lookups: Any) -> LockableQuerySet[Any]: ...
-
-else:
-    Manager = models.Manager
-
-
-__all__ = ["LockableManager", "LockableMixin", "LockableQuerySet", "lock_of"]
-
-M = TypeVar("M", bound="LockableMixin")
+__all__ = ["LockableMixin", "lock_of", "show_caller"]
 
 
 class LockableMixin(FencedModel):
@@ -103,7 +79,7 @@ class LockableMixin(FencedModel):
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
         """
         check_saved(self)
-        _show_caller(options)
+        show_caller(options)
         return LockedRow(lock_of(self, self.get_lock_name(), options), self, refresh)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,146 +87,6 @@ class LockableMixin(FencedModel):
         state = super().__getstate__()
         state.pop("_row_holds", None)
         return state
-
-
-class LockableQuerySet(FencedQuerySet[M]):
-    """Rows that can be held together, and written with a fence."""
-
-    if TYPE_CHECKING:  # which leaves to a model given here to say whose rows they are
-
-        def __init__(
-            self,
-            model: type[M] | None = None,
-            query: Any = None,
-            using: str | None = None,
-            hints: Any = None,
-        ) -> None: ...
-
-    def locked(
-        self,
-        rows: models.QuerySet[M] | Iterable[Any] | None = None,
-        *,
-        refresh: Refresh = True,
-        **options: Unpack[RowOptions],
-    ) -> LockedRows[M]:
-        """A block, ``with`` or ``async with``, in which these rows are held; it gets a list.
-
-        ``rows``: primary keys or instances, in any mixture, which come back in this order; or a
-        queryset. By default the rows of this queryset. What was given as an instance is read again
-        as ``refresh`` says, the rest is fetched when it is held. The locks are taken in one order,
-        so that two who want the same rows never wait for each other; ``wait`` is for all together.
-
-        Entering raises as ``LockableMixin.locked()`` does; ``DoesNotExist`` only for rows that were
-        given. A row that no longer matches the queryset when it is held is left out.
-        """
-        _show_caller(options)
-        if isinstance(rows, (str, bytes)) or not isinstance(rows, (Iterable, type(None))):
-            raise TypeError(
-                f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
-            )
-        if isinstance(rows, models.QuerySet):
-            return LockedRows(rows, None, refresh, options)
-        return LockedRows(self, None if rows is None else list(rows), refresh, options)
-
-
-class LockableManager(Manager):
-    """The ``objects`` of a model whose rows are held together, or written with a fence."""
-
-    _queryset_class = LockableQuerySet
-
-    def locked(
-        self,
-        rows: models.QuerySet[Any] | Iterable[Any],
-        *,
-        refresh: Refresh = True,
-        **options: Unpack[RowOptions],
-    ) -> LockedRows[Any]:
-        """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
-        _show_caller(options)
-        return self.get_queryset().locked(rows, refresh=refresh, **options)
-
-    def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[Any]:
-        """See ``FencedQuerySet.fenced()``."""
-        return self.get_queryset().fenced(held)
-
-
-class LockedRows(RowBlock[MultiLock, list[M]]):
-    """A block in which several rows are held."""
-
-    def __init__(
-        self,
-        rows: Any,
-        wanted: list[Any] | None,
-        refresh: Refresh,
-        options: Mapping[str, Any],
-    ) -> None:
-        super().__init__()
-        if not issubclass(rows.model, LockableMixin):
-            raise TypeError(f"{rows.model.__name__} has no LockableMixin.")
-        if rows._fields is not None:
-            raise TypeError("locked() needs instances: call it without values() or values_list().")
-        # What a router reads from may be behind what it writes to.
-        self._rows = in_writing_database(rows)
-        self._wanted = wanted
-        self._given = {id(one) for one in wanted or () if isinstance(one, models.Model)}
-        self._refresh = refresh
-        self._options = options
-        self._names: dict[tuple[type[models.Model], Any], str] = {}
-
-    async def _enter(self, call: Call) -> list[M]:
-        named: list[M] = await both(call, self._fetch, self._afetch, self._rows)
-        if not named:
-            return named
-        self._names = {_identity(one): one.get_lock_name() for one in named}
-        handle = lock_of(self._rows.model, set(self._names.values()), self._options)
-        return await self._hold(call, handle)
-
-    async def _read(self, call: Call, handle: MultiLock) -> list[M]:
-        locks = {one.name: one for one in handle.locks}
-        found: list[M] = await both(call, self._fetch, self._afetch, self._same_rows())
-        self._holds = []
-        for one in found:
-            is_given = id(one) in self._given
-            lock = locks[self._names[_identity(one)]]
-            hold = RowHold(one, lock, self._refresh if is_given else True)
-            if is_given:
-                await hold.refresh_instance(call)
-            self._holds.append(hold)
-        return found
-
-    def _same_rows(self) -> Any:
-        if self._wanted is not None:
-            return self._rows
-        rows = self._rows.all()
-        rows.query.clear_limits()  # a slice cannot be filtered
-        return rows.filter(pk__in=[pk for _, pk in self._names])
-
-    def _fetch(self, rows: Any) -> list[M]:
-        """The rows as they are now; but what was given as an instance is that instance."""
-        if self._wanted is None:
-            return list(rows.all())  # a queryset would give again what it has once fetched
-        pks = [one for one in self._wanted if id(one) not in self._given]
-        found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
-        return [self._row(one, found) for one in self._wanted]
-
-    async def _afetch(self, rows: Any) -> list[M]:
-        return await sync_to_async(self._fetch)(rows)
-
-    def _row(self, wanted: Any, found: Mapping[Any, Any]) -> Any:
-        model = self._rows.model
-        if id(wanted) in self._given:
-            # Parent and child stand for one row.
-            kin = {model._meta.concrete_model, *model._meta.get_parent_list()}
-            if kin.isdisjoint(type(wanted).__mro__):
-                raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
-            check_saved(wanted)
-            return wanted
-        try:
-            return found[pk_as_read(model, wanted)]
-        except KeyError:
-            raise model.DoesNotExist(
-                f"There is no {model.__name__} with the primary key {wanted!r}."
-            ) from None
 
 
 def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> None:
@@ -266,7 +102,7 @@ def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> N
         )
 
 
-def _show_caller(options: RowOptions) -> None:
+def show_caller(options: RowOptions) -> None:
     """Let the holder be the code that has called ``locked()``, unless ``what`` says otherwise."""
     if options.get("what") is None:
         what = caller(2)
@@ -288,7 +124,3 @@ def lock_of(
     # What has to last for so long must be a hold of its own.
     every.setdefault("reentrant", not every.get("min_hold"))
     return lock(name, **every)
-
-
-def _identity(instance: Any) -> tuple[type[models.Model], Any]:
-    return instance._meta.concrete_model, pk_as_read(type(instance), instance.pk)

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from django_redislock import LockError, LockLost, lock
-from django_redislock.rows.lockable import LockableQuerySet
+from django_redislock.rows.querysets import LockableQuerySet
 
 from .bank.models import Account, Coin, Kiosk, Place, Restaurant, Seat, Vault
 from .databases import ON_EACH

@@ -10,7 +10,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from django_redislock import LockNotAcquired, lock
-from django_redislock.rows.lockable import LockableManager, LockableQuerySet
+from django_redislock.rows.querysets import LockableManager, LockableQuerySet
 from tests.support.processes import wait_until
 
 from .bank.models import Account, Branch, Card, Restaurant, Seat, Ticket
@@ -222,10 +222,15 @@ def test_the_queryset_in_a_manager_of_ones_own() -> None:
 
     class More(Account):
         objects = LockableManager.from_queryset(Rich)()
+        others = Rich.as_manager()
 
         class Meta:
             proxy = True
             app_label = "bank"
 
-    with More.objects.locked(More.objects.rich()) as rows:
-        assert [row.balance for row in rows] == [5]
+    for manager in (More.objects, More.others):
+        with manager.locked(manager.rich()) as rows:
+            assert [row.balance for row in rows] == [5]
+        with pytest.raises(TypeError, match="rows"):
+            manager.locked()  # nobody holds all by mistake
+    assert More.others.deconstruct()[:2] == (True, None)

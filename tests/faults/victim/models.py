@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import models
 
 from django_redislock.rows.fencing import FenceField
-from django_redislock.rows.lockable import LockableManager, LockableMixin
+from django_redislock.rows.lockable import LockableMixin
+from django_redislock.rows.querysets import LockableManager
 
 
 class FencedCounter(LockableMixin, models.Model):

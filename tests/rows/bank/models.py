@@ -7,8 +7,9 @@ import uuid
 from django.db import models
 
 from django_redislock.rows.fencing import FenceField
-from django_redislock.rows.lockable import LockableManager, LockableMixin
+from django_redislock.rows.lockable import LockableMixin
 from django_redislock.rows.methods import locked_method
+from django_redislock.rows.querysets import LockableManager
 
 
 class Branch(models.Model):
