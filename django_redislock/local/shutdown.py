@@ -39,11 +39,17 @@ PATIENCE_SLICES = 30
 LAST_LEASE = 1.0
 
 _watched_pid = 0
+_registered_pid = process.pid
 
 
 def release_at_end() -> None:
     """Be there when this process ends. Called with every hold; the first one counts."""
-    global _watched_pid  # noqa: PLW0603 - it is a fact about the process
+    global _registered_pid, _watched_pid  # noqa: PLW0603 - they are facts about the process
+    if _registered_pid != process.pid:
+        # From Python 3.13 on a child of multiprocessing forgets what its parent has registered.
+        _registered_pid = process.pid
+        atexit.unregister(release_all)
+        atexit.register(release_all)
     if _watched_pid == process.pid:
         return
     # A signal can be asked for in the main thread only; a later hold there does so.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
 from typing import Any
 
 import pytest
 
 from django_redislock import lock
+from django_redislock.local import shutdown
 from django_redislock.local.shutdown import release_all
 
 
@@ -28,3 +31,23 @@ def test_a_min_hold_lasts_all_the_same(using: str) -> None:
     (hold,), _ = held.backend.inspect("a")
     assert hold.detached
     assert hold.remaining > 40
+
+
+def test_a_child_that_forgot_what_its_parent_had_registered_registers_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a child of multiprocessing does, from Python 3.13 on."""
+    registered: list[Any] = []
+    monkeypatch.setattr(shutdown, "_registered_pid", 1)
+    monkeypatch.setattr(atexit, "unregister", lambda function: None)
+    monkeypatch.setattr(atexit, "register", registered.append)
+
+    def hold() -> None:
+        with lock("a", using="memory"):
+            pass
+
+    for _ in range(2):
+        thread = threading.Thread(target=hold)
+        thread.start()
+        thread.join()
+    assert registered == [release_all]
