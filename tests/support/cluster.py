@@ -167,12 +167,14 @@ class ClusterSet:
         with self.client(owner) as source, self.client(to) as target:
             target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", self._id(owner))
             source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", self._id(to))
-            yield owner
-            self.move_keys(slot, owner, to)
-            for server in (to, owner, *self.primaries):
-                with self.client(server) as client:
-                    if server in (to, owner) or client.role()[0] == "master":
-                        client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", self._id(to))
+            try:
+                yield owner
+            finally:
+                self.move_keys(slot, owner, to)
+                for server in (to, owner, *self.primaries):
+                    with self.client(server) as client:
+                        if server in (to, owner) or client.role()[0] == "master":
+                            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", self._id(to))
 
     def move(self, slot: int, to: EmbeddedServer) -> None:
         """Move a slot with its keys."""

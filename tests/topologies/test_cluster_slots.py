@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -103,6 +104,35 @@ def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers: Any) -> N
         servers.move_keys(slot_of(name), owner, another(servers, name))
         assert [hold.name for hold in backend().list().holds] == [name]
     holder.release()
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+def test_what_is_asked_when_all_keys_have_moved_waits_for_the_end_of_it(
+    servers: Any, kind: str
+) -> None:
+    """The old owner sends it on to the new one, which may not run it yet."""
+    name = NAMES[3]
+    with lock(name, wait=20):
+        pass
+
+    async def take() -> bool:
+        async with lock(name, wait=20):
+            return True
+
+    def taken() -> bool:
+        if kind == "task":
+            return asyncio.run(take())
+        with lock(name, wait=20):
+            return True
+
+    to = another(servers, name)
+    with ThreadPoolExecutor() as pool, servers.moving(slot_of(name), to) as owner:
+        servers.move_keys(slot_of(name), owner, to)
+        taking = pool.submit(taken)
+        with pytest.raises(LockUnavailable, match="is moving these locks from one node to another"):
+            lock(name).acquire(wait=0)
+        assert not taking.done()
+    assert taking.result(30)
 
 
 def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers: Any) -> None:

@@ -65,6 +65,8 @@ class Dispatch:
         self._buckets = buckets_of(commands)
         # Renewals do not wait until a slot has moved: those of other slots may be behind them.
         self._awaits_moves = not urgent
+        # The places of commands whose slots are being moved.
+        self._moving: set[int] = set()
         self._deadline = deadline
         self._replies: list[Any] = [None] * len(commands)
         self._pending = list(range(len(commands)))
@@ -120,23 +122,30 @@ class Dispatch:
         self._again |= result.again
         replies = result.replies[1::2] if part.asking else result.replies
         for place, reply in zip(part.places, replies, strict=True):
-            self._replies[place] = reply
-            self._note_move(self._buckets[place], reply)
+            self._note_move(place, reply)
+            # That a slot is being moved says more than where to ask next.
+            if not (isinstance(reply, AskError) and place in self._moving):
+                self._replies[place] = reply
             if isinstance(reply, ClusterDownError):
                 # Others may see more of the Cluster than this node.
                 self.failed(part._replace(places=[place]), reply)
-            elif isinstance(reply, (AskError, TryAgainError)) and self._goes_on(reply):
+            elif isinstance(reply, (AskError, TryAgainError)) and self._goes_on(place):
                 self._pending.append(place)
                 if isinstance(reply, MovedError):
                     self._topology.moved(reply, part.node)
                 elif isinstance(reply, AskError):
                     self._targets[place] = self._topology.target_of(reply, part.node)
 
-    def _note_move(self, bucket: int, reply: Any) -> None:
+    def _note_move(self, place: int, reply: Any) -> None:
+        # Towards its end the old owner sends commands on to the new one, which may not yet run
+        # them: ASK and TRYAGAIN take turns then.
         if isinstance(reply, TryAgainError):
-            self._topology.moving[bucket] = None
-        else:
-            self._topology.moving.pop(bucket, None)
+            self._moving.add(place)
+            self._failure = reply
+            self._topology.moving[self._buckets[place]] = None
+        elif not isinstance(reply, AskError) or isinstance(reply, MovedError):
+            self._moving.discard(place)
+            self._topology.moving.pop(self._buckets[place], None)
 
     def failed(self, part: Part, error: RedisError) -> None:
         """A node has not answered: another one may have its slots by now.
@@ -152,8 +161,10 @@ class Dispatch:
     def doubt(self, node: Node, error: RedisError) -> None:
         """Ask others first, for all callers, whether a node that has failed has its slots."""
         self._topology.doubted[node] = None
-        # That nothing was sent is not said where something has been before.
-        if not (self._again and isinstance(error, ServerAway)):
+        # That nothing was sent is not said where something has been before, nor that there was no
+        # time left for another answer.
+        is_late = isinstance(self._failure, TryAgainError) and monotonic() >= self._deadline
+        if not is_late and not (self._again and isinstance(error, ServerAway)):
             self._failure = of_node(error, node.source.at)
         # What was carried out before the answer was lost is carried out once more.
         self._again |= not isinstance(error, ServerAway)
@@ -168,9 +179,9 @@ class Dispatch:
             commands = [part for one in commands for part in (ASKING, with_text(one))]
         return Part(node, places, commands, asking)
 
-    def _goes_on(self, reply: RedisError) -> bool:
+    def _goes_on(self, place: int) -> bool:
         """Whether there is time for another round, and reason to hope that it does better."""
-        is_moving = isinstance(reply, TryAgainError)
+        is_moving = place in self._moving
         if is_moving and not self._awaits_moves:
             return False
         self.pause = PAUSES[min(self._rounds, len(PAUSES) - 1)] or (0.005 if is_moving else 0.0)
