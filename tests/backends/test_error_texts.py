@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,24 +13,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis import breaker
 from django_redislock.backends.redis.errors import unavailable
 from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
-from tests.support.processes import frozen, wait_until
-from tests.support.threads import our_threads
-
-# Python leaves a socket open when the other end is gone before TLS begins.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _no_socket_is_found_in_the_next_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Neither one of the test nor one of the thread that asks whether its server is back."""
-    yield
-    monkeypatch.setattr(breaker, "LINGER", 0.0)
-    wait_until(lambda: not any("probe" in name for name in our_threads()))
-    gc.collect()
+from tests.support.processes import frozen
 
 
 def in_thread() -> None:
