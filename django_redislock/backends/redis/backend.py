@@ -239,10 +239,14 @@ class RedisLockBackend(Reaching):
             return True, ()
         ended, turns = released(reply)
         unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
-        if not ended:
+        if not ended and sent_again:
             # It may have been done before, by a command whose reply was lost with a turn in it.
             # Whose turn it was, nobody knows here.
             self.waiters.nudge_all(lambda waited: waited == name)
+        elif not ended:
+            # The lease may have run out because this process has too much to do: so not all are
+            # asked, which might be a thousand.
+            self.waiters.nudge(name)
         # Where a first reply was lost, that first command has most likely done it: nobody else has
         # the token, and whether the lease had run out is for the handle's own clock to say.
         return ended or sent_again, unheard
