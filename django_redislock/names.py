@@ -169,7 +169,8 @@ class CallNames:
         self.templates = [] if callable(source) else name_templates(source)
         fields = [field for template in self.templates for field in template.fields]
         self._fields = [self.canonical(field) for field in fields]
-        self._roots = {root(field) for field in fields}
+        # What is found among the arguments of a call.
+        self._roots = {root(field) for field in fields} - {first}
         self._positions = _names_of_positions(signature)
         self._check_fields()
 
@@ -201,10 +202,13 @@ class CallNames:
         # To bind the arguments takes as long as a fifth of an acquire and release. Where it is
         # plain which of them the fields are, the call itself refuses what it cannot take.
         values = {**dict(zip(self._positions, args, strict=False)), **kwargs}
+        if not self._positions or not values.keys() >= self._roots:
+            values = self._bound(args, kwargs)
         if self._first:
             values[self._first] = args[0]
-        if self._positions and values.keys() >= self._roots:
-            return values
+        return values
+
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -215,8 +219,6 @@ class CallNames:
             if parameter.kind is parameter.VAR_KEYWORD:
                 # A positional-only argument leaves its name free for a keyword.
                 values = values[parameter.name] | values
-        if self._first:
-            values[self._first] = args[0]
         return values
 
     def _check_fields(self) -> None:

@@ -92,6 +92,7 @@ class LockableQuerySet(FencedQuerySet[M]):
         manager._built_with_as_manager = True  # migrations write the name of the queryset
         return manager
 
+    # As on Django's own: no manager gets this method.
     as_manager.queryset_only = True  # type: ignore[attr-defined]
 
 
