@@ -26,6 +26,7 @@ from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_t
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.sources.source import ClusterSource
 from django_redislock.backends.redis.wire.driver import error_of
+from django_redislock.backends.redis.wire.replies import Replies
 from django_redislock.backends.waiters import ThreadWaiter
 from django_redislock.clock import monotonic
 from tests.support.fixtures import UsePlace
@@ -99,6 +100,21 @@ def test_buckets_without_an_owner_are_known_as_such() -> None:
     assert found == [Address("a", 1)] + [None] * (BUCKETS - 1)
     with pytest.raises(ClusterDownError):
         owners(reply(), ASKED)
+
+
+def test_a_slot_is_followed_however_long_its_move_took() -> None:
+    source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
+    topology = Topology(source)
+    topology.owners[bucket_of("a")] = topology.node_at(ASKED)
+    command = call(ACQUIRE, "lock", "a", "token", ())
+    dispatch = Dispatch(topology, [command], monotonic() + 60)
+    moved = MovedError(f"{SLOTS[bucket_of('a')]} there:7001")
+    for answer in [*[TryAgainError("later")] * 20, moved]:
+        (part,) = dispatch.parts()
+        dispatch.answered(part, Replies([answer], False))
+        assert dispatch.is_pending
+    (part,) = dispatch.parts()
+    assert part.node is topology.node_at(Address("there", 7001))
 
 
 def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:

@@ -144,7 +144,9 @@ class Dispatch:
             self._failure = reply
             self._topology.moving[self._buckets[place]] = None
         elif not isinstance(reply, AskError) or isinstance(reply, MovedError):
-            self._moving.discard(place)
+            if place in self._moving:
+                self._moving.discard(place)
+                self._rounds = 0  # those that waited for the move were no redirections
             self._topology.moving.pop(self._buckets[place], None)
 
     def failed(self, part: Part, error: RedisError) -> None:
