@@ -101,7 +101,7 @@ def clear(backend: BaseLockBackend) -> None:
     pytest.fail(f"it is still held: {shown}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         yield client

@@ -28,7 +28,7 @@ PASSWORD = "s/ec:ret@"
 QUOTED = "s%2Fec%3Aret%40"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """With a socket, and a user who may do all."""
     path = tmp_path_factory.mktemp("server") / "socket"

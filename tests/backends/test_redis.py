@@ -40,13 +40,13 @@ def server_url(redis_url: str) -> Any:
     return redis_url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def redis_itself() -> Iterator[Any]:
     with EmbeddedServer(binary=REDIS_BINARY) as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server_without_shards() -> Iterator[Any]:
     with EmbeddedServer(args=["--rename-command", "SSUBSCRIBE", ""]) as server:
         yield server

@@ -29,7 +29,7 @@ def cache(url: str, **options: object) -> dict[str, object]:
     return {"BACKEND": DJANGO_REDIS, "LOCATION": url, "OPTIONS": options}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
     with EmbeddedServer() as running:
         yield running

@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 SECTIONS = ["Tutorial", "How-to", "Reference", "Explanation", "Operations"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site() -> SimpleNamespace:
     """The settings of the site, which Sphinx executes as they stand."""
     return SimpleNamespace(**runpy.run_path(str(DOCS / "conf.py")))

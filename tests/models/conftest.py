@@ -13,7 +13,7 @@ pytest.register_assert_rewrite("tests.models.replay.stage")
 from tests.support.server_clock import START, ServerClock, server_with_clock  # noqa: E402
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def timed_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[EmbeddedServer, ServerClock]]:

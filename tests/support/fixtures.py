@@ -75,7 +75,7 @@ def workers() -> Iterator[Workers]:
         yield workers
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """An authority of the tests, and what it has signed."""
     if shutil.which("openssl") is None:

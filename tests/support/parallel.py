@@ -10,6 +10,7 @@ import gc
 import math
 import os
 import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ PROCESSES_PER_PROCESSOR = 4
 MOST_PROCESSES = 16
 FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
 
-# These share a browser, a site, a Cluster or Celery's workers, which take seconds to start: one
+# These share a browser, a site, servers or Celery's workers, which take seconds to start: one
 # process runs the whole file or folder.
 TOGETHER = (
+    "tests/backends/test_access_rules.py",
     "tests/browser/test_example.py",
     "tests/browser/",
     "tests/example/test_mishaps.py",
@@ -33,9 +35,12 @@ TOGETHER = (
     "tests/topologies/test_cluster.py",
     "tests/topologies/test_cluster_failover.py",
     "tests/topologies/test_cluster_messages.py",
+    "tests/topologies/test_cluster_replicas.py",
     "tests/topologies/test_cluster_slots.py",
     "tests/topologies/test_cluster_surfaces.py",
     "tests/topologies/test_cluster_tls.py",
+    "tests/topologies/test_replicas.py",
+    "tests/topologies/test_sentinel.py",
 )
 LEFT_OUT = pytest.StashKey[int]()
 
@@ -106,13 +111,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests out; start what may take longest first, if there are several at once."""
+    """Leave the long tests out; start what may take longest first, if there are several at once.
+
+    The others come in a mixed order. Those of one file often wait all alike, and the processors
+    would have nothing to do meanwhile.
+    """
     if not _wants_long(config):
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if not item.get_closest_marker("long")]
         config.stash[LEFT_OUT] = len(long)
         config.hook.pytest_deselected(items=long)
     if _is_worker(config):
+        items.sort(key=_place)
         items.sort(key=_may_take, reverse=True)
 
 
@@ -154,6 +164,12 @@ def _may_take(item: pytest.Item) -> float:
     if marker := item.get_closest_marker("timeout"):
         return float(marker.args[0])
     return 60 if item.get_closest_marker("xfail") else 0
+
+
+def _place(item: pytest.Item) -> int:
+    """Return a number that has nothing to do with the test, and is the same in every process."""
+    is_kept_in_order = item.nodeid.startswith(TOGETHER)
+    return 0 if is_kept_in_order else zlib.crc32(item.nodeid.encode())
 
 
 def _files(arguments: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ from tests.support.proxy import Proxy
 from tests.support.resp import take_commands
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     with EmbeddedServer() as server:
         yield server
