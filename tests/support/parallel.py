@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-PROCESSES_PER_PROCESSOR = 4
+PROCESSES_PER_PROCESSOR = 5
 MOST_PROCESSES = 16
 FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
 
