@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis.exceptions import (
@@ -196,6 +198,26 @@ def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
     times_out(node)
     is_refused(other)
     other.close()
+
+
+def test_who_waits_for_a_connection_is_refused_too(node: Node, proxy: Proxy) -> None:
+    """Nobody who has waited for those that fail sends to the same server once more."""
+    taken = [node._free.pop() for _ in range(30)]
+    proxy.black_hole()
+    proxy.cut()
+
+    def error(_: int) -> RedisError | None:
+        try:
+            node.exchange((PING,), 20)
+        except RedisError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(8) as threads:
+        errors = list(threads.map(error, range(8)))
+    kinds = Counter(map(type, errors))
+    assert kinds == {RedisTimeoutError: 2, ServerAway: 6}
+    node._free.extend(taken)
 
 
 def test_another_address_has_another(node: Node, redis_url: str) -> None:

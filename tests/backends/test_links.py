@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,19 @@ class TestMending:
         assert node.exchange([PING]) == ([b"PONG"], True)
         assert {*node._free} == {*node._links}
         assert len(node._free) == AT_ONCE
+
+    def test_who_waits_for_one_that_is_free_is_told(
+        self, node: Node, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(node_module, "LOOK_AGAIN", 60.0)
+        taken = [node._free.pop() for _ in range(AT_ONCE)]
+        with ThreadPoolExecutor(1) as threads:
+            answer = threads.submit(echo, node, "late")
+            wait_until(lambda: len(node._line) == 1)
+            # As by a caller that is interrupted before it rings.
+            node._free.extend(taken)
+            node.mend()
+            assert answer.result() == "late"
 
     def test_our_own_threads_never_wait(self, node: Node) -> None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]

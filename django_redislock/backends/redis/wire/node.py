@@ -31,9 +31,9 @@ AT_ONCE = 32
 # With less time (seconds) than this for the answer nothing is sent.
 LEAST = 0.01
 
-# Whoever waits for a connection looks again this often (seconds), in case a caller that was
-# interrupted has rung for nobody.
-LOOK_AGAIN = 0.1
+# Whoever waits for a connection looks again this often (seconds): a caller that was interrupted has
+# rung for nobody, and no thread of ours may be there to mend that. A thousand threads may wait.
+LOOK_AGAIN = 1.0
 
 # A link that has been out for its time-out and this much longer (seconds), and has been missed this
 # often, was lost by an interruption. The number is for a process that was suspended meanwhile.
@@ -182,13 +182,13 @@ class Node:
                     raise RedisTimeoutError(
                         f"All {AT_ONCE} connections to {self.source.where} were in use."
                     )
+                if self._failures:
+                    self.breaker.refuse()
                 if rung:
                     with suppress(IndexError):
                         return free.pop()
                     if bell not in line:
                         line.appendleft(bell)
-                if self._failures:
-                    self.breaker.refuse()
                 rung = True
                 with suppress(queue.Empty):
                     bell.get(timeout=min(left, LOOK_AGAIN))
@@ -208,10 +208,11 @@ class Node:
         return None
 
     def mend(self) -> None:
-        """Replace the links that interrupted callers have lost.
+        """Replace the links that interrupted callers have lost, and ring where they did not.
 
         For one thread of our own to call, about twice a second while the locks are in use.
         """
+        self._ring()
         now = monotonic()
         free = dict.fromkeys(list(self._free))
         for link in list(self._links):
