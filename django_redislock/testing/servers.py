@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 # Below the ports that a kernel gives to outgoing connections: one of those could take the port
-# while the server is down, or a client could reach itself there. And low enough for the port of
-# a cluster's bus, which is 10,000 higher.
-PORTS = range(15_000, 30_000)
+# while the server is down, or a client could reach itself there. The port of a Cluster node's bus,
+# which is 10,000 higher, is neither among those nor among these.
+PORTS = range(12_000, 22_000)
 PORT_ATTEMPTS = 20
 STARTS_WITHIN = 30.0  # seconds; a deadline for a machine under load, not an expectation
 POLL_EVERY = 0.005  # seconds between two attempts to reach a server that starts

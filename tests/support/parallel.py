@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from django_redislock.testing import servers
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -63,13 +65,18 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         option.numprocesses = "auto"
 
 
-def pytest_configure() -> None:
-    """Keep the bytecode, wherever the environment says otherwise.
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the bytecode, wherever the environment says otherwise, and to ports of its own.
 
-    Each of the many processes that follow would compile the package and its tests again.
+    Each of the many processes that follow would compile the package and its tests again. And one
+    would take the port of a server that another has stopped for a moment.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    if _is_worker(config):
+        told: dict[str, Any] = getattr(config, "workerinput", {})
+        number, processes = int(told["workerid"].removeprefix("gw")), told["workercount"]
+        servers.PORTS = servers.PORTS[number % processes :: processes]
 
 
 @pytest.hookimpl(wrapper=True)

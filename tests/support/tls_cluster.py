@@ -6,9 +6,6 @@ from django_redislock.testing.servers import EmbeddedServer, free_port
 from tests.support.cluster import ClusterSet
 from tests.support.tls import Certificates
 
-# Where the ports begin that Linux gives to outgoing connections.
-EPHEMERAL = 32_768
-
 
 class TlsClusterSet(ClusterSet):
     """Nodes that speak TLS to each other, and to clients that show a certificate."""
@@ -23,8 +20,7 @@ class TlsClusterSet(ClusterSet):
         self._ports: dict[EmbeddedServer, int] = {}
 
     def _server(self, *args: str) -> EmbeddedServer:
-        # That of the Cluster's bus, 10,000 higher, is none that a kernel gives to a client.
-        port = next(port for port in iter(free_port, None) if port < EPHEMERAL - 10_000)
+        port = free_port()
         server = super()._server(*args, "--tls-port", str(port))
         self._ports[server] = port
         return server

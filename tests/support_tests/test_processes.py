@@ -68,8 +68,9 @@ def test_failure_holds_the_traceback() -> None:
 
 
 def test_deadline_is_a_failure_and_leaves_no_process() -> None:
+    ready = context.Event()  # it has to be there yet when the child looks for it
     with Workers() as workers:
-        worker = workers.start(stay, context.Event())
+        worker = workers.start(stay, ready)
         pid = worker.pid
         with pytest.raises(WorkerFailed, match="does not end"):
             worker.result(within=0.01)

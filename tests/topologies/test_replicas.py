@@ -170,7 +170,8 @@ def test_threads_that_do_not_claim_are_not_held_up(pair: Pair) -> None:
             wait_until(lambda: is_held("a20"))
             node = backend().node
             assert isinstance(node, Node)
-            assert len(node._free) == len(node._links), "claims have connections of their own"
+            # A background job may have one of them; the claims would have them all.
+            assert len(node._free) >= len(node._links) - 1, "claims have connections of their own"
             assert held.owned()
             held.extend()
             for thread in threads:
