@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings as django_settings
 from redis import Redis
 
+from django_redislock.backends.redis.breaker import _breakers
 from django_redislock.testing.servers import EmbeddedServer, ServerError
 
 # How long an example takes says nothing where any process may have to stand still for a while. A
@@ -139,6 +140,14 @@ def key_prefix(settings: Any, pytestconfig: pytest.Config) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _own_key_prefix(key_prefix: str) -> None:
     """No test sees the locks of another, nor those of whoever lent the server."""
+
+
+@pytest.fixture(autouse=True)
+def _probe_no_server_any_more() -> Iterator[None]:
+    """No later test finds in its log that a server of this one is away."""
+    yield
+    for breaker in list(_breakers.values()):
+        breaker.failures.clear()
 
 
 def _has_own_server(config: pytest.Config) -> bool:

@@ -6,8 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,10 @@ from redis.exceptions import (
 
 from django_redislock.backends.redis.commands import call, pack
 from django_redislock.backends.redis.scripts import INSPECT
-from django_redislock.backends.redis.wire import links, node as node_module
+from django_redislock.backends.redis.wire import links
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
-from django_redislock.backends.redis.wire.parser import Parser
-from django_redislock.process import ServiceThread
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at, opened
-from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.tls import Certificates, TlsServer
 
@@ -230,71 +226,6 @@ class TestErrors:
         with pytest.raises(ReadOnlyError):
             node.exchange([write])
         assert link.sock is not before
-
-
-class TestMending:
-    def test_a_lost_link_is_replaced(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert echo(node, "warm") == "warm"
-        lost = node._free.pop()
-        monkeypatch.setattr(node_module, "LOST_AFTER", 0.1 - node._timeout)
-        wait_until(lambda: node.mend() or lost not in node._links)
-        assert len(node._free) == len(node._links) == AT_ONCE
-        assert lost.retired
-        with pytest.raises(RedisConnectionError):
-            lost.exchange([PING], 1.0)
-
-    def test_one_that_is_used_is_not(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-        link = node._free.pop()
-        monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
-        for _ in range(3 * node_module.MISSED):
-            assert link.exchange([PING], 1.0) == [b"PONG"]
-            node.mend()
-        assert link in node._links
-
-    def test_its_old_user_sends_again(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-        read = Parser.read
-
-        def mended(parser: Parser, count: int, more: Callable[[], bytes], data: bytes) -> Any:
-            monkeypatch.setattr(Parser, "read", read)
-            (out,) = {*node._links} - {*node._free}
-            node._replace(out)
-            return read(parser, count, more)
-
-        assert echo(node, "warm") == "warm"
-        monkeypatch.setattr(Parser, "read", mended)
-        assert node.exchange([PING]) == ([b"PONG"], True)
-        assert {*node._free} == {*node._links}
-        assert len(node._free) == AT_ONCE
-
-    def test_who_waits_for_one_that_is_free_is_told(
-        self, node: Node, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(node_module, "LOOK_AGAIN", 60.0)
-        taken = [node._free.pop() for _ in range(AT_ONCE)]
-        with ThreadPoolExecutor(1) as threads:
-            answer = threads.submit(echo, node, "late")
-            wait_until(lambda: len(node._line) == 1)
-            # As by a caller that is interrupted before it rings.
-            node._free.extend(taken)
-            node.mend()
-            assert answer.result() == "late"
-
-    def test_our_own_threads_never_wait(self, node: Node) -> None:
-        taken = [node._free.pop() for _ in range(AT_ONCE)]
-        heard: list[str] = []
-        jobs = ["first", "second"]
-
-        def serve() -> None:
-            while jobs:
-                heard.append(echo(node, jobs.pop(0)))
-
-        thread = ServiceThread("ours", serve, lambda: bool(jobs))
-        thread.ensure()
-        wait_until(lambda: heard == ["first", "second"])
-        assert thread.wait(10)
-        assert len(node._spares) == 1
-        assert not node._free
-        node._free.extend(taken)
 
 
 def test_a_forked_child_uses_connections_of_its_own(node: Node) -> None:

@@ -166,7 +166,7 @@ def test_a_connection_that_is_closed_meanwhile_is_made_anew(
 
     read = Parser.read
     with lock("a") as held:
-        monkeypatch.setattr(links, "_SHORT", lambda data: None)  # have all parsed
+        monkeypatch.setattr(links, "_one_reply", lambda data: None)  # have all parsed
         monkeypatch.setattr(Parser, "read", closing)
         held.extend()
     assert used

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
+from redis.connection import ConnectionPool
 
 from django_redislock import lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.commands import tag_of
+from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wakeups import connection, subscriber
 from django_redislock.backends.redis.wakeups.subscriber import Subscriber
 from tests.support.fixtures import UsePlace
@@ -81,3 +85,33 @@ def test_a_message_that_no_script_wrote_is_left_out(
     assert backend.wakeups._subscriber.sock is sock
     assert caplog.messages == []
     backend.close()
+
+
+def test_messages_are_told_apart_however_they_come() -> None:
+    def pushed(text: bytes) -> bytes:
+        return b"*3\r\n$7\r\nmessage\r\n$7\r\nchannel\r\n$%d\r\n%b\r\n" % (len(text), text)
+
+    here, there = socket.socketpair()
+    hears = Subscriber(Source(ConnectionPool(), "here"))
+    hears._keep(here)
+    texts = [b"one", pushed(b"no message") + b"one", b"", b"two\r\n"]
+    for text in texts:
+        there.sendall(pushed(text))
+        assert hears.messages() == [[b"message", b"channel", text]]
+    there.sendall(b"".join(map(pushed, texts)))
+    assert hears.messages() == [[b"message", b"channel", text] for text in texts]
+    whole = pushed(b"in pieces") + pushed(b"after it")
+    for place in range(1, len(whole)):
+        there.sendall(whole[:place])
+        first = hears.messages()
+        there.sendall(whole[place:])
+        assert [text for *_, text in first + hears.messages()] == [b"in pieces", b"after it"]
+    inside = pushed(b"no message")
+    before, after = pushed(inside).split(inside)
+    for part in (before, inside):
+        there.sendall(part)
+        assert hears.messages() == []
+    there.sendall(after)
+    assert hears.messages() == [[b"message", b"channel", inside]]
+    hears.close()
+    there.close()

@@ -32,7 +32,17 @@ from .commands import call, tag_of
 from .errors import naming
 from .keys import bucket_of
 from .reach import Reaching, reach
-from .records import extended, hold_of, inspected, ms, not_an_error, released
+from .records import (
+    LOOSER,
+    busy,
+    extended,
+    hold_of,
+    inspected,
+    is_grant,
+    ms,
+    not_an_error,
+    released,
+)
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
 
@@ -208,15 +218,15 @@ class RedisLockBackend(Reaching):
     def _acquired(
         self, claim: Claim, stay: float, sent_at: float, reply: Any, again: bool
     ) -> Grant | Busy:
-        if not isinstance(reply, list):
+        if is_grant(reply):
             if stay:
                 # The server tells nobody of it when this lease ends by itself, nor when another
                 # hold of a semaphore does, of which the answer says nothing.
                 self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
             return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
-        if reply[0] < 0:
+        if reply == LOOSER:
             raise LockError.of(claim.name, HELD_LOOSER)
-        _, left, now, record, position = reply
+        left, now, position, record = busy(reply)
         clock = sent_at - (now + 1) / 1000
         retry_in = max(0.0, left / 1000)
         if stay:

@@ -15,11 +15,14 @@ from ..waiters import Turn
 
 __all__ = [
     "LONGEST",
+    "LOOSER",
     "Message",
     "Record",
+    "busy",
     "extended",
     "hold_of",
     "inspected",
+    "is_grant",
     "message",
     "ms",
     "not_an_error",
@@ -39,6 +42,12 @@ _RECORD = re.compile(
 _TOKEN = re.compile(r"[!-~]+")
 # A fence or a time; what is longer no script wrote, and may be more than Python reads.
 _NUMBER = re.compile(r"\d{1,16}", re.ASCII)
+
+# A turn with the fields that it has in this release.
+_TURN = re.compile(r"turn 3 (\S+) (\d{1,16}) (\d{1,16}) (.*)", re.ASCII | re.DOTALL)
+
+# The reply of acquire.lua where the token holds the name with a looser limit.
+LOOSER = b"looser"
 
 # The longest lease or wait (ms), as in records.lua. What seems to end later is damage.
 LONGEST = 3_200_000_000_000
@@ -165,6 +174,8 @@ class Message(NamedTuple):
 
 def message(line: bytes | str) -> Message | None:
     """Read ``"verb number-of-fields field ... name"``; None for one of a later release."""
+    if found := _TURN.fullmatch(text(line)):  # most are, and it takes a fourth of the time
+        return Message(found[4], found[1], Turn(int(found[2]), int(found[3]) / 1000))
     verb, _, rest = text(line).partition(" ")
     number, _, rest = rest.partition(" ")
     if verb not in {"turn", "lost"} or not (number.isascii() and number.isdecimal()):
@@ -198,6 +209,20 @@ def not_an_error(reply: Any) -> Any:
     if isinstance(reply, Exception):
         raise reply
     return reply
+
+
+def is_grant(reply: Any) -> bool:
+    """Whether the reply of ``acquire.lua`` is the fence of a grant."""
+    return isinstance(reply, bytes) and reply.isdigit()
+
+
+def busy(reply: bytes) -> tuple[int, int, int, bytes]:
+    """What the reply of ``acquire.lua`` says of a busy name.
+
+    Until when (ms), the server's clock (ms), the position in the queue, and the hold in its way.
+    """
+    _, left, now, position, line = reply.split(b" ", 4)
+    return int(left), int(now), int(position), line
 
 
 def extended(sent_at: float, reply: Any) -> float | None:

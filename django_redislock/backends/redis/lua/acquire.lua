@@ -3,10 +3,11 @@
 -- KEYS  1-7 as in keys.lua
 -- ARGV  1 as in keys.lua    2 lease (ms)    3 stay in the queue (ms), or 0
 --       4 terms: "limit lease grant process holder", see records.lua
--- Returns the fence as text when granted, also when it was before;
---         {0, until the earliest end of a hold (ms), now (ms), "token record" of it, position in
---         the queue: its own, or the one after the last when it does not stay} when busy;
---         {-1} when the token holds the name with a looser limit, and others beside it
+-- Returns a text: the fence when granted, also when it was before;
+--         "busy left now position token record" when busy: until the earliest end of a hold (ms),
+--         now (ms), the position in the queue, its own or the one after the last when it does not
+--         stay, and that hold;
+--         "looser" when the token holds the name with a looser limit, and others beside it
 
 lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
@@ -16,7 +17,7 @@ local known, kept, position
 -- An acquire was repeated, or comes with the token of another handle, whose hold it takes over.
 local function take_over(mine)
   if limit < mine.limit and count > limit then
-    return {-1}
+    return 'looser'
   end
   local fence = mine.fence or next_fence()
   -- A request that was delayed on its way must not take back what an extension granted since.
@@ -91,7 +92,7 @@ local function busy()
     first = hold_of(redis.call('ZRANGE', holds, '0', '0')[1])
   end
   local line = first and first.token .. ' ' .. first.text or ''
-  return {0, first and first.ends - now or 0, now, line, position_now()}
+  return busy_until(first and first.ends or now, position_now(), line)
 end
 
 local function verb()
@@ -100,7 +101,7 @@ local function verb()
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
     'cancelled claims'))
   if refused and is_cancelled(refused) then
-    return {0, 0, now, '', position_now()}
+    return busy_until(now, position_now(), '')
   end
   find_holds(line)
   line = false

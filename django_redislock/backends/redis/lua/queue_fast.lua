@@ -3,6 +3,10 @@
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
+local function busy_until(ends, position, line)
+  return 'busy ' .. (ends - now) .. ' ' .. millis .. ' ' .. position .. ' ' .. line
+end
+
 if line and #line > 0 then -- an error has no length
   local who, at, term = string.match(line,
     '^([!-~]+) 1%d%d+ (%d+) (%d+) %d+ %d+ %d+ 1 %d+ %d+ [sp]%w+ ')
@@ -18,7 +22,7 @@ if line and #line > 0 then -- an error has no length
     if position > 0 then
       redis.call('HSET', records, token,
         '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms)
-      return {0, ends - now, now, line, position}
+      return busy_until(ends, position, line)
     end
   end
 end

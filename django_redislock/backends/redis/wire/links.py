@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from ..errors import as_redis_error, is_worth_a_retry
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
 from .driver import open_socket
-from .parser import Parser
+from .parser import ONE_REPLY, Parser
 
 __all__ = ["Link"]
 
@@ -29,8 +28,7 @@ FRESH = 0.05
 
 CHUNK = 65536
 
-# A whole number, as such or as text, and nothing after it.
-_SHORT = re.compile(rb":(-?[0-9]+)\r\n|\$([0-9]+)\r\n([0-9]+)\r\n").fullmatch
+_one_reply = ONE_REPLY.fullmatch
 
 
 class Link:
@@ -78,8 +76,8 @@ class Link:
             sock.sendall(commands[0] if len(commands) == 1 else b"".join(commands))
             data = sock.recv(CHUNK)
             replies: list[Any]
-            found = _SHORT(data) if len(commands) == 1 else None
-            # What most commands are answered with; to call the parser takes longer than this.
+            found = _one_reply(data) if len(commands) == 1 else None
+            # As the parser does it, which takes longer to be called than this.
             if found and found[1]:
                 replies, whole = [int(found[1])], True
             elif found and len(found[3]) == int(found[2]):

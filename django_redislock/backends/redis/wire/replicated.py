@@ -7,6 +7,7 @@ from functools import partial
 
 from ..commands import pack
 from ..errors import NotAcknowledged
+from ..records import is_grant
 from ..sources.source import Source
 from .node import Node
 from .replies import Replies
@@ -66,12 +67,12 @@ class ReplicatedNode(Node):
     def _checked(self, answered: Replies) -> Replies:
         # In a Cluster an ASKING may stand before the claim.
         (*replies, number), again = answered
-        # The reply is the fence of a grant; a list says what is in its way. Where it is an error,
-        # it says more than the WAIT: a node that has become a replica redirects, and cannot wait.
+        # An error says more than the WAIT: a node that has become a replica redirects, and cannot
+        # wait.
         if not isinstance(replies[-1], Exception):
             if isinstance(number, Exception):
                 replies[-1] = number
-            elif number < self._apart.replicas and not isinstance(replies[-1], list):
+            elif number < self._apart.replicas and is_grant(replies[-1]):
                 replies[-1] = NotAcknowledged(number, self._apart.replicas)
         return Replies(replies, again)
 
