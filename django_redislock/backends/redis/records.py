@@ -233,11 +233,9 @@ def extended(sent_at: float, reply: Any) -> float | None:
 
 def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
     """What the reply of ``release.lua`` says: whether a hold was ended, and whose turn it is."""
-    ended, *parts = reply if isinstance(reply, list) else (reply,)
+    ended, *parts = text(reply).split(" ")
     turns = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
-    return bool(ended), [
-        (text(who), Turn(int(fence), int(ends) / 1000)) for who, fence, ends in turns
-    ]
+    return ended == "1", [(who, Turn(int(fence), int(ends) / 1000)) for who, fence, ends in turns]
 
 
 def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:

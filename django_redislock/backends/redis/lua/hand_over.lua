@@ -1,7 +1,7 @@
 -- Granting, the queue, and the hand-over.
 
--- The process that is asking, if the reply can bring its waiters their turns; and these: token,
--- fence, end of the lease, token, ...
+-- The process that is asking, if the reply can bring its waiters their turns; and each of these:
+-- token, fence, end of the lease.
 local here
 local turns = {}
 
@@ -78,9 +78,7 @@ end
 -- Whether the turn reaches its waiter: nobody listens for a process that has ended.
 local function give_turn(who, process, fence, ends)
   if process == here then
-    for _, part in ipairs({who, fence, ends}) do
-      table.insert(turns, part)
-    end
+    table.insert(turns, who .. ' ' .. fence .. ' ' .. ends)
     return true
   end
   return notify(process, 'turn 3 ' .. who .. ' ' .. fence .. ' ' .. ends .. ' ' .. name) > 0

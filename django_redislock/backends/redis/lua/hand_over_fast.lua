@@ -29,7 +29,7 @@ if start == token .. ' 1' then
           redis.call('HDEL', records, 'kept until')
           redis.pcall('ZREM', waited, name)
         end
-        return is_here and {1, who, micros, ends} or 1
+        return is_here and '1 ' .. who .. ' ' .. micros .. ' ' .. ends or 1
       end
     elseif type(last) == 'string' then
       redis.call('SET', counter, last)

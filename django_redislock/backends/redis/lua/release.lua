@@ -3,8 +3,9 @@
 -- KEYS  1-7 as in keys.lua
 -- ARGV  1 as in keys.lua
 --       2 the process that asks, and gives the turns in the reply to its waiters
--- Returns {1, or 0 if the token did not hold the name any more; then of each that got its turn in
---         that process: token, fence, end of the lease (ms)}
+-- Returns 1 where there is no more to say; else a text: "1", or "0" if the token did not hold the
+--         name any more, and of each that got its turn in that process: token, fence, end of the
+--         lease (ms)
 
 here = ARGV[2]
 
@@ -18,5 +19,5 @@ local function verb()
   end
   pass_on()
   table.insert(turns, 1, mine and 1 or 0)
-  return turns
+  return table.concat(turns, ' ')
 end
