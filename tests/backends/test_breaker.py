@@ -27,8 +27,8 @@ from tests.support.proxy import Proxy
 from tests.support.threads import no_thread_can_start, our_threads
 
 # Seconds: what a connection gives the server, and what takes surely less.
-TIMEOUT = 0.5
-AT_ONCE = 0.25
+TIMEOUT = 1.0
+AT_ONCE = 0.5
 
 PROBE = "django_redislock-probe"
 
