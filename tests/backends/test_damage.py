@@ -208,6 +208,39 @@ def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
     assert verbs.holders(NAME) == tokens[1:]
 
 
+@pytest.mark.parametrize("milliseconds", ["999999999999999", "9" * 30])
+def test_a_hold_since_a_time_that_no_script_writes_is_damage(
+    backend: BaseLockBackend, client: Redis, key_prefix: str, milliseconds: str
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    verbs.hold(verbs.claim(NAME))
+    verbs.queue_up(verbs.claim(NAME, token="w1"))
+    key = name_keys(key_prefix, NAME).hold
+    token, flags, _, *others = client.get(key).decode().split(" ")
+    client.set(key, " ".join([token, flags, milliseconds, *others]), keepttl=True)
+    verbs.queue_up(verbs.claim(NAME, token="w2"))
+    (hold,), waiting = backend.inspect(NAME)
+    assert hold.damaged
+    assert [one.token for one in waiting] == ["w1", "w2"]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_waiter_with_a_token_that_no_script_writes_gives_nobody_a_turn(
+    backend: BaseLockBackend, client: Redis, key_prefix: str, others: int
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME, limit=1 + others)
+    verbs.hold(held)
+    keys = name_keys(key_prefix, NAME)
+    recorder = verbs.queue_up(verbs.claim(NAME, token="w1"))
+    client.lset(keys.queue, 0, "w1 5 7")
+    client.hset(keys.records, "w1 5 7", client.hget(keys.records, "w1"))
+    assert verbs.release(held)
+    assert not recorder.notified
+
+
 @pytest.mark.parametrize("counter", [b"1e30", b"inf", b"9223372036854775808", b"-5", b"", b"x"])
 def test_a_damaged_counter_makes_no_fence_negative_or_smaller(
     backend: BaseLockBackend, client: Redis, key_prefix: str, counter: bytes

@@ -15,6 +15,7 @@ import pytest
 from redis.connection import AbstractConnection
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
+    InvalidResponse,
     ReadOnlyError,
     TimeoutError as RedisTimeoutError,
 )
@@ -208,6 +209,19 @@ class TestErrors:
         monkeypatch.setattr(links, "FRESH", 60.0)
         proxy.cut()
         assert node.exchange([PING]) == ([b"PONG"], True)
+
+    @pytest.mark.parametrize("reply", [b":%b\r\n", b"$%b\r\n7\r\n"])
+    def test_a_number_of_more_digits_than_python_reads(self, node: Node, reply: bytes) -> None:
+        assert echo(node, "warm") == "warm"
+        link = node._free[-1]
+        ours, theirs = socket.socketpair()
+        assert link.sock is not None
+        link.sock.close()
+        link.sock = ours
+        theirs.sendall(reply % (b"9" * 5000))
+        with closing(theirs), pytest.raises(InvalidResponse):
+            node.exchange([PING])
+        assert echo(node, "again") == "again"
 
     def test_a_refused_connection(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:

@@ -45,7 +45,6 @@ _NUMBER = re.compile(r"\d{1,16}", re.ASCII)
 
 # A turn with the fields that it has in this release.
 _TURN = re.compile(r"turn 3 (\S+) (\d{1,16}) (\d{1,16}) (.*)", re.ASCII | re.DOTALL)
-
 # The reply of acquire.lua where the token holds the name with a looser limit.
 LOOSER = b"looser"
 

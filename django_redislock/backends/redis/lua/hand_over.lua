@@ -102,7 +102,8 @@ local function hand_over(me, my_limit)
       break
     end
     local claim = read_record(redis.call('HGET', records, who))
-    local waits = claim and (who == me or claim.ends > now)
+    -- With a blank in its token it is damage, and what tells it of its turn could not be read.
+    local waits = claim and (who == me or claim.ends > now) and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
       if not me or my_limit <= claim.limit or not room_for(my_limit) or is_there(claim.process) then

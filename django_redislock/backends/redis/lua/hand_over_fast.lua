@@ -10,9 +10,9 @@ if start == token .. ' 1' then
   local at, term, terms, began, lease, grant, process = string.match(
     claim and #claim > 0 and claim or '',
     '^%d%d%d+ (%d+) (%d+) %d+ %d+ ((%d+) 1 ([1-9]%d*) ([1-9]%d*) ([sp]%w+) .*)$')
-  -- Numbers with more digits are damage.
+  -- Numbers with more digits are damage, and so is a token with a blank.
   if at and #at < 16 and #term < 14 and at + term > now and #began < 16 and #lease < 13
-      and #grant < 13 then
+      and #grant < 13 and not string.find(who, ' ', 1, true) then
     local last = redis.pcall('SET', counter, micros, 'GET')
     if last and #last == #micros and last < micros then
       local ends = string.format('%d', now + grant)

@@ -18,7 +18,7 @@ if line and #line > 0 then -- an error has no length
     kept = not known and not cancelled and tonumber(kept or '')
     -- RPUSHX, since a queue that began here would have no expiry.
     local position = kept and kept >= until_ and kept < now + 3.2e12 and ends > now
-      and tonumber(redis.pcall('RPUSHX', queue, token)) or 0
+      and ends < now + 3.2e12 and tonumber(redis.pcall('RPUSHX', queue, token)) or 0
     if position > 0 then
       redis.call('HSET', records, token,
         '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms)

@@ -20,7 +20,7 @@ CHUNK = 65536
 
 # One message with nothing after it, which is read sooner by this than by the parser.
 _message = re.compile(
-    rb"\*3\r\n\$[78]\r\n(s?message)\r\n\$[0-9]+\r\n([^\r\n]*)\r\n\$([0-9]+)\r\n(.*)\r\n",
+    rb"\*3\r\n\$[78]\r\n(s?message)\r\n\$[0-9]+\r\n([^\r\n]*)\r\n\$([0-9]{1,9})\r\n(.*)\r\n",
     re.DOTALL,
 ).fullmatch
 

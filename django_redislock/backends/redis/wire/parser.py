@@ -14,7 +14,7 @@ __all__ = ["ONE_REPLY", "Parser"]
 
 # A whole number, or a text after its length, and nothing else: what most commands are answered
 # with, and is read sooner by this.
-ONE_REPLY = re.compile(rb":(-?[0-9]+)\r\n|\$([0-9]+)\r\n(.*)\r\n", re.DOTALL)
+ONE_REPLY = re.compile(rb":(-?[0-9]{1,18})\r\n|\$([0-9]{1,9})\r\n(.*)\r\n", re.DOTALL)
 
 _INTEGER, _BULK = b":$"
 _TEXTS, _LISTS, _APART = b"$=!", b"*~%>|", b">|"
