@@ -40,6 +40,12 @@ class Owner:
         # Until its first hold.
         self.is_new = True
 
+    def take(self, hold: Any) -> None:
+        """Note that it took this hold last of its lock."""
+        self.taken[hold.lock_id] = hold
+        if len(self.taken) > self.most_taken:
+            self.forget_released()
+
     def forget_released(self) -> None:
         """Forget what was released; the owner asks for that when there is much to forget."""
         for lock_id, hold in list(self.taken.items()):
