@@ -231,7 +231,7 @@ class _SharedConnection:
         self._link = None
         for request in [*self._requests]:
             if request.again:
-                request.fail(error)
+                request.fail(copy_of(error))
         if not all(request.future.done() for request in [*self._requests]):
             self._open()
 
