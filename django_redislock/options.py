@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
 
+from asgiref.sync import iscoroutinefunction
+
 from .backends.base import SHARED
 from .conf import (
     DEFAULT_LOCK_ALIAS,
@@ -222,6 +224,11 @@ def _check_together(options: Mapping[str, Any]) -> None:
 def _callback(value: Any, what: str) -> Callable[[Any], object]:
     if not callable(value):
         raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
+    if iscoroutinefunction(value):
+        raise TypeError(
+            f"{what} is called in a thread, where nobody awaits it: write an ordinary function, or "
+            "let a task `await held.lost`."
+        )
     if not takes_one_argument(value):
         check_takes(value, _NO_CALL, what, "lock")
     function: Callable[[Any], object] = value

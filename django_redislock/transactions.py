@@ -9,17 +9,28 @@ import threading
 import weakref
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import connections
 
+from .local.owners import this_owner
 from .twins import perform
 
 if TYPE_CHECKING:
     from .local.hold import LocalHold
+    from .local.owners import Owner
 
-__all__ = ["ManualTransaction", "Tie", "cut_ties", "tie_to_transactions"]
+__all__ = [
+    "ManualTransaction",
+    "Tie",
+    "cut_ties",
+    "owner_above",
+    "tie_above",
+    "tie_to_transactions",
+]
 
 
 # What ends a transaction's need: a coroutine function of a call, a handle, a hold and the need.
@@ -53,6 +64,39 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
                 connection.run_on_commit.insert(0, (savepoints, tie, True))
         elif connection.connection is not None and not connection.autocommit:
             ManualTransaction.of(connection).ties.append(Tie(handle, hold, untie))
+
+
+async def owner_above() -> Owner | None:
+    """The thread that waits for this coroutine in ``async_to_sync``, if it has a transaction open.
+
+    What the coroutine writes by the ORM is written in that thread, and so in its transaction.
+    """
+    if getattr(AsyncToSync.executors, "current", None) is None:
+        return None
+    with suppress(RuntimeError):  # a task that outlives the call, for which nobody waits any more
+        return await sync_to_async(_owner_in_transaction)()
+    return None
+
+
+async def tie_above(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
+    """``tie_to_transactions`` in the thread of ``owner_above``, which may share the hold then."""
+    with suppress(RuntimeError):
+        await sync_to_async(_tie_here)(handle, hold, untie, whole=whole)
+
+
+def _owner_in_transaction() -> Owner | None:
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block and connection.commit_on_exit:
+            if not _is_test(connection):
+                return this_owner()
+        elif connection.connection is not None and not connection.autocommit:
+            return this_owner()
+    return None
+
+
+def _tie_here(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
+    tie_to_transactions(handle, hold, untie, whole=whole)
+    this_owner().take(hold)
 
 
 class Tie:

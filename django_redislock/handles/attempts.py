@@ -19,7 +19,7 @@ from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, registry, take_
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
 from ..process import NoThread
-from ..transactions import tie_to_transactions
+from ..transactions import owner_above, tie_above, tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
 from .base import Handle, T
@@ -96,12 +96,16 @@ class OneNameHandle(Handle[T]):
             taken = owner.taken.get(self._hold.lock_id)
             if taken is not None and taken.undecided and await self._join(call, taken):
                 return True
+            above = None if call.blocking else await owner_above()
+            kept = above.taken.get(self._hold.lock_id) if above is not None else None
+            if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
+                return True
             if self.backend.warns:
                 misuse.look(self, patience, blocking=call.blocking)
         except BaseException:
             self._acquiring.pop("now", None)
             raise
-        return await self._try(call, owner, patience, began)
+        return await self._try(call, owner, above, patience, began)
 
     def _refuse_another(self, mark: tuple[Owner, Call], owner: Owner) -> None:
         other, call = mark
@@ -140,7 +144,9 @@ class OneNameHandle(Handle[T]):
         del registry.attempts[attempt]
         return joined
 
-    async def _try(self, call: Call, owner: Owner, patience: float, began: float | None) -> bool:
+    async def _try(
+        self, call: Call, owner: Owner, above: Owner | None, patience: float, began: float | None
+    ) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
         need = HandleNeed(self, hold, call)
@@ -163,6 +169,8 @@ class OneNameHandle(Handle[T]):
             if grant is not None:
                 hold.asked_again = is_ours and (asked_again or grant.asked_again)
                 self._begin(hold, grant, owner, need)
+                if above is not None:
+                    await tie_above(self, hold, untie, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and patience > 0 and is_ours:
                 take_back(hold, LATE if asked_again else 0.0)
@@ -221,7 +229,21 @@ class OneNameHandle(Handle[T]):
         hold = need.hold
         if len(hold.needs) == 1 or not hold.is_tied:
             tie_to_transactions(self, hold, untie, whole=True)
+            if not call.blocking and hold.owner is not this_owner():
+                await self._tie_above(call, hold, need)
         await let_go(call, self, hold, need)
+
+    async def _tie_above(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:
+        """Tie a hold that others have acquired, who may have done so before the transaction."""
+        try:
+            if await owner_above() is not None:
+                await tie_above(self, hold, untie, whole=True)
+        except BaseException:
+            # Cancelled: the release goes on in the background.
+            attempt = Attempt(call, hold, need, releases=True)
+            registry.attempts[attempt] = None
+            renewal.finish(attempt)
+            raise
 
     async def _release_others(self, call: Call) -> None:
         """Release, by the token that was given, the hold of another handle."""

@@ -111,7 +111,8 @@ class MultiLock(Handle["MultiLock"]):
         except GeneratorExit:
             raise  # nothing may be awaited any more
         except BaseException:
-            await self._give_back(call, began, until)
+            # Whoever cancels a long wait does not wait much longer, also for a server that hangs.
+            await self._give_back(call, began, min(until, monotonic() + FIRST_ANSWER))
             registry.attempts.pop(attempt, None)
             raise
         if not acquired:

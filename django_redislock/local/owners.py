@@ -32,13 +32,21 @@ class Owner:
         self.id = f"{'task' if task is not None else 'thread'}-{next(_numbers)}"
         self.thread = threading.current_thread()
         self.thread_name = self.thread.name
-        self.task = weakref.ref(task) if task is not None else None
+        # The event loop of a task, which may end before what it has acquired is used: the task that
+        # wait_for() makes of an acquire, for one.
+        self.loop = weakref.ref(task.get_loop()) if task is not None else None
         # The hold that it took last of each lock. Only the owner itself changes this dictionary;
         # what other threads have released is found out by looking at the hold.
         self.taken: dict[LockId, Any] = {}
         self.most_taken = FEW
         # Until its first hold.
         self.is_new = True
+
+    def take(self, hold: Any) -> None:
+        """Note that it took this hold last of its lock."""
+        self.taken[hold.lock_id] = hold
+        if len(self.taken) > self.most_taken:
+            self.forget_released()
 
     def forget_released(self) -> None:
         """Forget what was released; the owner asks for that when there is much to forget."""
@@ -48,11 +56,11 @@ class Owner:
         self.most_taken = 2 * len(self.taken) + FEW
 
     def is_running(self) -> bool:
-        """Whether its code may still run, as far as that can be known."""
-        if self.task is None:
+        """Whether code may still run that uses what it took, as far as that can be known."""
+        if self.loop is None:
             return self.thread.is_alive()
-        task = self.task()
-        return task is not None and not task.done() and task.get_loop().is_running()
+        loop = self.loop()
+        return loop is not None and loop.is_running()
 
     def __str__(self) -> str:
         return f"{self.id} ({self.thread.name})"

@@ -66,9 +66,9 @@ def release_at_end() -> None:
 def release_all() -> None:
     """Give up what this process holds, but for a ``min_hold``: it is about to end.
 
-    A hold whose thread or task has come to its end is handed over. Where code may still run that
-    believes in its hold, the hold is marked as lost first, and its lease is cut to a second, which
-    ends when the process has ended.
+    A hold whose thread or event loop has come to its end is handed over. Where code may still run
+    that believes in its hold, the hold is marked as lost first, and its lease is cut to a second,
+    which ends when the process has ended.
     """
     renewal.settle(PATIENCE)
     ended: dict[Server, list[LocalHold]] = defaultdict(list)
@@ -88,7 +88,7 @@ def release_all() -> None:
 def _still_runs(hold: LocalHold) -> bool:
     owner = hold.owner
     # The main thread runs this very code, or is stopped for it: it does not come back.
-    if owner is None or (owner.task is None and owner.thread is threading.main_thread()):
+    if owner is None or (owner.loop is None and owner.thread is threading.main_thread()):
         return False
     return owner.is_running()
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.http import FileResponse, StreamingHttpResponse
 
 from ..exceptions import LockError
@@ -24,15 +25,21 @@ def is_streamed(response: object) -> bool:
 
 def hold_while_streaming(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
     """Let the response release the lock when it is sent, or when the client has gone away."""
-    content: Any = response.streaming_content
+    kind = _AsyncContent if response.is_async else _Content
+    made: Any = response
     # Django closes what has a ``close``, whether or not all of it was sent.
-    response.streaming_content = (
-        _AsyncContent(content, handle) if response.is_async else _Content(content, handle)
-    )
+    made.streaming_content = kind(made.streaming_content, getattr(made, "_iterator", None), handle)
 
 
 class _Held:
-    def __init__(self, handle: Handle[Any]) -> None:
+    """``content`` is sent; ``source``, from which it is made, is the code of the view.
+
+    That has to come to its end before the lock is released, wherever it is left.
+    """
+
+    def __init__(self, content: Any, source: Any, handle: Handle[Any]) -> None:
+        self._content = content
+        self._source = source
         self._handle: Handle[Any] | None = handle
         # A middleware that answers otherwise (304, say) may drop the response without closing it.
         self._dropping = weakref.finalize(self, _release, handle)
@@ -43,11 +50,6 @@ class _Held:
         handle, self._handle = self._handle, None
         return handle
 
-    def close(self) -> None:
-        """It is not sent any further. Django passes over what is raised by this."""
-        if (handle := self._let_go()) is not None:
-            handle.__exit__(None, None, None)
-
 
 def _release(handle: Handle[Any]) -> None:
     with suppress(LockError):
@@ -55,9 +57,7 @@ def _release(handle: Handle[Any]) -> None:
 
 
 class _Content(_Held, Iterator[bytes]):
-    def __init__(self, content: Iterator[bytes], handle: Handle[Any]) -> None:
-        super().__init__(handle)
-        self._content = content
+    _content: Iterator[bytes]
 
     def __next__(self) -> bytes:
         try:
@@ -66,15 +66,24 @@ class _Content(_Held, Iterator[bytes]):
             self._leave(None if isinstance(error, StopIteration) else error)
             raise
 
+    def close(self) -> None:
+        """It is not sent any further. Django passes over what is raised by this."""
+        self._leave(None)
+
     def _leave(self, error: BaseException | None) -> None:
-        if (handle := self._let_go()) is not None:
-            handle.__exit__(type(error) if error else None, error, None)
+        try:
+            self._end_source()
+        finally:
+            if (handle := self._let_go()) is not None:
+                handle.__exit__(type(error) if error else None, error, None)
+
+    def _end_source(self) -> None:
+        if (close := getattr(self._source, "close", None)) is not None:
+            close()
 
 
 class _AsyncContent(_Held, AsyncIterator[bytes]):
-    def __init__(self, content: AsyncIterator[bytes], handle: Handle[Any]) -> None:
-        super().__init__(handle)
-        self._content = content
+    _content: AsyncIterator[bytes]
 
     async def __anext__(self) -> bytes:
         try:
@@ -83,6 +92,22 @@ class _AsyncContent(_Held, AsyncIterator[bytes]):
             await self._leave(None if isinstance(error, StopAsyncIteration) else error)
             raise
 
+    def close(self) -> None:
+        """As that of the other kind; Django calls it in a thread."""
+        try:
+            if self._handle is not None:
+                async_to_sync(self._end_source)()
+        finally:
+            if (handle := self._let_go()) is not None:
+                handle.__exit__(None, None, None)
+
     async def _leave(self, error: BaseException | None) -> None:
-        if (handle := self._let_go()) is not None:
-            await handle.__aexit__(type(error) if error else None, error, None)
+        try:
+            await self._end_source()
+        finally:
+            if (handle := self._let_go()) is not None:
+                await handle.__aexit__(type(error) if error else None, error, None)
+
+    async def _end_source(self) -> None:
+        if (aclose := getattr(self._source, "aclose", None)) is not None:
+            await aclose()

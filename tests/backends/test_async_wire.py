@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 
-from redis.exceptions import ResponseError
+import pytest
+from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.proxy import Proxy
-from tests.support.wires import echo, key, reached, wire_to
+from tests.support.wires import SOON, echo, key, reached, wire_to
 
 
 async def test_replies_come_in_order_and_errors_stand_in_their_place(wire: AsyncWire) -> None:
@@ -131,6 +132,18 @@ async def test_a_forked_child_uses_no_connection_of_its_parent(
     connections.close()
 
 
+async def test_a_request_at_the_end_of_its_loop_has_its_time_limit(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    """Its timer is not the one that was cancelled with the connection."""
+    await echo(wire, "before", within=2)
+    (connections,) = wire._loops.values()
+    await connections.closer.aclose()
+    proxy.hold()
+    with pytest.raises(RedisTimeoutError):
+        await asyncio.wait_for(echo(wire, "after", within=2), SOON)
+
+
 PROGRAM = """
 import asyncio, sys
 import django; django.setup()
@@ -143,14 +156,28 @@ wire = AsyncWire(Source(ConnectionPool.from_url(sys.argv[1]), "a test"))
 async def work():
     asyncio.create_task(wire.aexchange([pack("ECHO", "x")]))
     print(await wire.aexchange([pack("ECHO", "y")]))
-asyncio.run(work())
+"""
+
+# A generator that the loop closes in its last moment, as it does with the connection.
+GENERATOR = """
+async def rows():
+    try:
+        yield
+    finally:
+        print(await wire.aexchange([pack("ECHO", "y")]))
+kept = rows()
+async def work():
+    await wire.aexchange([pack("ECHO", "x")])
+    await anext(kept)
 """
 
 
-def test_a_loop_that_ends_leaves_no_socket_open(redis_url: str) -> None:
+@pytest.mark.parametrize("work", ["", GENERATOR], ids=["a task", "a generator"])
+def test_a_loop_that_ends_leaves_no_socket_open(redis_url: str, work: str) -> None:
     """In the development mode of Python, which names every socket that was not closed."""
+    program = f"{PROGRAM}{work}\nasyncio.run(work())"
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, redis_url],
+        [sys.executable, "-X", "dev", "-W", "error", "-c", program, redis_url],
         capture_output=True,
         text=True,
         timeout=50,

@@ -50,6 +50,20 @@ async def test_it_is_not_asked_for_twice_more(wire: AsyncWire, proxy: Proxy) -> 
     assert (await wire.aexchange([pack("DEL", name)])).replies == [1]
 
 
+async def test_each_of_those_that_it_was_lost_for_has_an_error_of_its_own(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    """One object for all would show the traceback of another task."""
+    name = key()
+    await echo(wire, "warm")
+    for _ in range(2):
+        proxy.drop_next_reply(name.encode())
+    asked = [echo(wire, text) for text in (name, "behind it", "behind that")]
+    errors = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(error) for error in errors] == [RedisConnectionError] * 3
+    assert len({id(error) for error in errors}) == 3
+
+
 async def test_a_connection_that_the_server_closed_meanwhile(wire: AsyncWire, proxy: Proxy) -> None:
     await echo(wire, "warm")
     proxy.cut()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import inspect
 import math
 import pickle
@@ -20,6 +21,7 @@ from django_redislock import (
     LockNotAcquired,
     LockUnavailable,
     lock,
+    locked,
 )
 from django_redislock.backends.base import Holder
 from django_redislock.exceptions import InvalidLockBackend
@@ -96,6 +98,17 @@ def test_a_callable_that_cannot_be_called_with_the_handle() -> None:
     assert lock("a", on_lost=Watcher().note)
     for fitting in ([].append, lambda *args: None, lambda held, why="": None):
         assert lock("a", on_lost=fitting)
+
+
+def test_a_callback_that_nobody_would_await() -> None:
+    class Watcher:
+        async def lost(self, held: object) -> None: ...
+
+    for callback in (Watcher().lost, functools.partial(Watcher().lost)):
+        with pytest.raises(TypeError, match=r"on_lost is called in a thread.*await held\.lost"):
+            lock("a", on_lost=callback)
+        with pytest.raises(TypeError, match="on_lost is called in a thread"):
+            locked("a", on_lost=callback)
 
 
 def test_what_equals_a_value_that_is_known_is_checked_all_the_same() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from django_redislock import LockError, LockLost, LockNotAcquired, MultiLock
+from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
 from django_redislock.local.renewal import renewal
 from django_redislock.testing.driver import SHORT, outlive
 from tests.support.interruptions import ctrl_c_in
@@ -155,6 +155,32 @@ async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make: Any) -
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert held_names(both.locks[0]) == ["b"]
+
+
+async def test_a_server_that_hangs_does_not_hold_up_a_cancelled_wait_for_long(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for its time-out, name by name: the background goes on with it."""
+    async with make("c"):
+        several = make(["a", "b", "c"], wait=600)
+        backend, times = several.locks[0].backend, []
+
+        async def unanswered(name: str, token: str, within: float | None = None) -> bool:
+            times.append(within)
+            raise LockUnavailable(name)
+
+        waiting = asyncio.create_task(several.aacquire())
+        while not backend.inspect("c")[1]:
+            await asyncio.sleep(0.001)
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "arelease", unanswered)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert len(times) == 2
+        assert all(within <= 1 for within in times)
+        await asyncio.to_thread(settle)
+        assert held_names(several.locks[0]) == ["c"]
 
 
 def test_min_hold_does_not_keep_the_first_when_the_second_is_refused(make: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import threading
 from typing import Any
@@ -19,6 +20,32 @@ def test_what_is_held_is_released(using: str) -> None:
     held.acquire()
     release_all()
     assert not held.held
+    assert held.backend.inspect("a") == ([], [])
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_what_a_task_acquired_for_another_that_still_runs_is_lost_and_not_given_away(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to Python 3.11 ``wait_for()`` makes such a task, ``gather()`` always does."""
+    monkeypatch.setattr(shutdown, "LAST_LEASE", 60.0)
+    held: Any = lock("a", using=using, lease=600)
+
+    async def work() -> None:
+        await asyncio.gather(held.aacquire())
+        await asyncio.to_thread(release_all)
+        assert held.lost
+        (hold,), _ = held.backend.inspect("a")
+        assert hold.token == held.token
+        assert hold.remaining <= 60
+
+    asyncio.run(work())
+
+
+def test_what_is_left_of_an_event_loop_that_has_ended_is_released() -> None:
+    held: Any = lock("a")
+    asyncio.run(held.aacquire())
+    release_all()
     assert held.backend.inspect("a") == ([], [])
 
 

@@ -43,14 +43,20 @@ def streaming(alias: str, error: Exception | None = None) -> Any:
 
 def streaming_async(alias: str) -> Any:
     async def rows() -> AsyncIterator[str]:
-        for _ in range(2):
+        try:
+            for _ in range(2):
+                await asyncio.sleep(0)
+                yield f"{holds('export', alias)} "
+        finally:
             await asyncio.sleep(0)
-            yield f"{holds('export', alias)} "
+            closed.append(holds("export", alias))
 
     @locked_view("export", using=alias)
     async def view(request: HttpRequest) -> StreamingHttpResponse:
         return StreamingHttpResponse(rows())
 
+    closed: list[int] = []
+    view.closed = closed
     return view
 
 
@@ -114,10 +120,55 @@ async def test_the_lock_is_held_to_the_last_of_an_async_stream(alias: str) -> No
 async def test_an_async_stream_that_is_not_read_to_its_end_releases_when_it_is_closed(
     alias: str,
 ) -> None:
-    response = await streaming_async(alias)(request())
+    view = streaming_async(alias)
+    response = await view(request())
     assert await anext(aiter(response)) == b"1 "
+    await sync_to_async(response.close)()  # as Django does when the client has gone away
+    assert view.closed == [1]
+    assert holds("export", alias) == 0
+
+    response = await view(request())
+    assert holds("export", alias) == 1
     await asyncio.to_thread(response.close)
     assert holds("export", alias) == 0
+
+
+class Rows:
+    """Can be read by either kind of loop, and has no ``close`` of its own."""
+
+    def __init__(self) -> None:
+        self.closed: list[int] = []
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            yield "plain"
+            yield "€"
+        finally:
+            self.closed.append(holds("export", "memory"))
+
+
+class AsyncRows(Rows):
+    __iter__ = None  # type: ignore[assignment]
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        for row in Rows.__iter__(self):
+            yield row
+
+
+async def test_the_lock_is_held_to_the_end_of_what_cannot_be_sent() -> None:
+    @locked_view("export", using="memory")
+    def view(request: HttpRequest, rows: Rows) -> StreamingHttpResponse:
+        return StreamingHttpResponse(rows, content_type="text/plain; charset=ascii")
+
+    rows = Rows()
+    with pytest.raises(UnicodeEncodeError):
+        list(view(request(), rows=rows))
+    assert rows.closed == [1]
+    rows = AsyncRows()
+    with pytest.raises(UnicodeEncodeError):
+        [part async for part in view(request(), rows=rows)]
+    assert rows.closed == [1]
+    assert holds("export", "memory") == 0
 
 
 async def test_an_async_stream_that_lost_its_lock_does_not_end_well() -> None:

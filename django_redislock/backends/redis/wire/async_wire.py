@@ -153,6 +153,8 @@ class _SharedConnection:
         # One timer for the earliest deadline of all requests.
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
+        # Whether the loop ends: then a connection ends when nobody waits for an answer any more.
+        self._ends = False
 
     async def exchange(self, commands: Sequence[bytes], within: float | None) -> Replies:
         """Send commands and return their replies, also to scripts that the server had forgotten."""
@@ -175,6 +177,8 @@ class _SharedConnection:
             raise
         finally:
             self._requests.pop(request, None)
+            if self._ends:
+                self._close_when_idle()
         if request.unknown_script:
             await self._send_texts(request)
         return Replies(request.replies, request.again)
@@ -227,7 +231,7 @@ class _SharedConnection:
         self._link = None
         for request in [*self._requests]:
             if request.again:
-                request.fail(error)
+                request.fail(copy_of(error))
         if not all(request.future.done() for request in [*self._requests]):
             self._open()
 
@@ -271,12 +275,24 @@ class _SharedConnection:
             self._link.end(RedisConnectionError("The lock backend was closed."))
 
     async def aclose(self) -> None:
-        """Close the connection, and return when it is closed. For the end of the loop."""
+        """Close the connection, and return when it is closed. For the end of the loop.
+
+        Other generators that are closed with the loop may have requests yet, or send some.
+        """
+        self._ends = True
+        opening, link = self._opening, self._link
+        self._close_when_idle()
+        if opening is not None:
+            await asyncio.wait([opening], timeout=CLOSED_WITHIN)
+        if link is not None:
+            await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
+
+    def _close_when_idle(self) -> None:
+        if self._requests:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        if self._opening is not None and not self._opening.done():
+            self._timer, self._rings_at = None, math.inf
+        if self._opening is not None:
             self._opening.cancel()
-            await asyncio.wait([self._opening], timeout=CLOSED_WITHIN)
-        if (link := self._link) is not None:
-            self.close()
-            await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
+        self.close()
