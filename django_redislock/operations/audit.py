@@ -99,7 +99,8 @@ def recorded(
 ) -> bool:
     """Release, and leave an entry in the admin's log: both, or neither.
 
-    Raises ``LockUnavailable``. Where it is not known what came of the release, the log says so.
+    Raises ``LockUnavailable``. Where it is not known what came of the release, or the database
+    fails after it, the log says so.
     """
     from django.contrib.admin.models import LogEntry
 
@@ -110,14 +111,15 @@ def recorded(
             # Written first: a database that fails keeps the lock from being released unseen.
             entry = _entry(user=user, alias=alias, address=address, hold=hold, reason=reason)
             released = release()
-            if not released:
+            if released:
+                # Before the commit: if that fails, nothing else tells of the release.
+                log_release(hold, by, reason)
+            else:
                 entry.delete(using=using)
     except LockUnavailable as error:
         if error.asked:
             log_unanswered(hold, by, reason)
         raise
-    if released:
-        log_release(hold, by, reason)
     return released
 
 

@@ -79,3 +79,23 @@ def test_the_first_of_what_was_found_are_the_first_on_whatever_page(
     data = {"all_found": "1", "back": "?p=2"}
     asked = admin_client.post(f"{PAGE}release/", data).content.decode()
     assert references(asked) == references(page(admin_client))[:3]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_log_says_what_was_released_where_the_entry_cannot_be_committed(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = hold("a")
+    html = page(admin_client)
+
+    def cut_off() -> None:
+        raise DatabaseError("the connection was cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "commit", cut_off)
+        with pytest.raises(DatabaseError):
+            release(admin_client, html, reason="because")
+    assert not is_held("a", token)
+    assert not LogEntry.objects.exists()
+    assert "Released 'a' by force" in caplog.text
+    assert "by admin, reason: because" in caplog.text
