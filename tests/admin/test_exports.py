@@ -9,10 +9,13 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
 from django_redislock.admin import LockAdmin, releases
+from django_redislock.models import Lock
 from tests.admin.pages import PAGE, client_of, names, page, release, rows
 from tests.management.holds import hold, without_redis
 
@@ -84,6 +87,20 @@ def test_an_entry_without_a_name_is_shown_too(admin_client: Client) -> None:
     release(admin_client, page(admin_client))
     LogEntry.objects.update(object_id=None)
     assert [row[0] for row in rows(page(admin_client, RELEASED))] == ["a"]
+
+
+def test_the_thousandth_page_of_releases_is_reached_in_all_languages(
+    admin_client: Client, admin_user: User, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    monkeypatch.setattr(releases, "PER_PAGE", 1)
+    about = ContentType.objects.get_for_model(Lock)
+    LogEntry.objects.bulk_create(
+        LogEntry(user=admin_user, content_type=about, object_id="memory:a", action_flag=CHANGE)
+        for _ in range(1002)
+    )
+    html = page(admin_client, RELEASED, p=1001)
+    assert re.findall(r'href="\?p=([^"]*)"', html) == ["1000", "1002"]
 
 
 @pytest.mark.parametrize("path", [EXPORT, RELEASED])

@@ -154,6 +154,14 @@ def test_a_long_time_is_shown_in_minutes() -> None:
     assert 'data-retry-after="1210"' in page
 
 
+def test_the_script_is_told_a_long_time_as_a_number_in_all_languages(settings: Any) -> None:
+    """With "1,210" it would ask again at once, and again; with "1.210" after a second."""
+    settings.USE_THOUSAND_SEPARATOR = True
+    error = refused(position=1, estimated_wait=1200.0, retry_after=1210.0)
+    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    assert re.findall(r' (?:content|data-retry-after|max)="([\d.,]+)"', page) == ["1210"] * 3
+
+
 @pytest.mark.parametrize("accept", ["application/json", BROWSER])
 def test_only_while_developing_an_answer_says_why_the_lock_cannot_be_had(
     settings: Any, accept: str
