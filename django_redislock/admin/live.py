@@ -118,8 +118,8 @@ class LiveLocks:
         if start or self.looked_to < lines.total:
             self.of_all = lines.total
         chosen = self._named(lines.silent)
-        known = {(one.alias, one.entry.token) for one in chosen}
-        chosen += [one for _, one in named if (one.alias, one.entry.token) not in known]
+        known = {one.identity for one in chosen}
+        chosen += [one for _, one in named if one.identity not in known]
         if self.query.by_index:
             page = self._page_of(chosen)
             return Selection(look_up(page, lines.silent), len(chosen), lines.silent)

@@ -14,12 +14,12 @@ __all__ = ["CHANGED", "NEW", "SAME", "Changes"]
 NEW, CHANGED, SAME = "+", "*", " "
 
 
-# State and number of waiters, by alias and token.
-Seen: TypeAlias = "dict[tuple[str, str], tuple[str, int]]"
+# State and number of waiters, by alias, name and token.
+Seen: TypeAlias = "dict[tuple[str, str, str], tuple[str, int]]"
 
 
 class Changes:
-    """Remembers the last look. A hold is known by its token: a hand-over makes a new one."""
+    """Remembers the last look. A hold is known by name and token: a hand-over makes a new one."""
 
     def __init__(self) -> None:
         self._before: Seen | None = None
@@ -27,7 +27,7 @@ class Changes:
 
     def marks(self, found: Sequence[Found], began: float) -> list[str]:
         """A mark for each, of a look that began at this time (monotonic); none at the first."""
-        now = {(one.alias, one.hold.token): _shown(one) for one in found}
+        now = {_identity(one): _shown(one) for one in found}
         before, since = self._before, monotonic() - self._looked_at
         self._before, self._looked_at = now, began
         if before is None:
@@ -35,11 +35,15 @@ class Changes:
         return [self._mark(one, before, since) for one in found]
 
     def _mark(self, one: Found, before: Seen, since: float) -> str:
-        known = before.get((one.alias, one.hold.token))
+        known = before.get(_identity(one))
         if known is None:
             # An older hold has only moved up among those that are shown.
             return NEW if one.hold.age <= since else SAME
         return SAME if known == _shown(one) else CHANGED
+
+
+def _identity(one: Found) -> tuple[str, str, str]:
+    return one.alias, one.hold.name, one.hold.token
 
 
 def _shown(one: Found) -> tuple[str, int]:

@@ -35,6 +35,11 @@ class Listed(NamedTuple):
     alias: str
     entry: Entry
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells this hold from all others: a token may hold several names."""
+        return self.alias, self.entry.name, self.entry.token
+
 
 @dataclass
 class Listing:

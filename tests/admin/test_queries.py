@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import socket
 import time
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from django.test import Client
 
 from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
-from django_redislock.backends.base import SHARED, Entry, Hold
+from django_redislock.backends.base import SHARED, Entry, Grant, Hold
 from tests.admin.pages import names, page, text_of
-from tests.management.holds import add_alias, aged, fall_silent, hold, queue, without_redis
+from tests.management.holds import add_alias, aged, claim, fall_silent, hold, queue, without_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -259,3 +260,16 @@ def test_a_pattern_of_any_length_takes_no_time(admin_client: Client) -> None:
         page(admin_client, q=text)
         page(admin_client, host=text)
     assert time.process_time() - began < 5
+
+
+@BOTH
+def test_a_token_that_holds_several_names_hides_none_of_them(
+    admin_client: Client, using: str
+) -> None:
+    """Some give one to all the locks of a job."""
+    token = secrets.token_hex(16)
+    for place, name in enumerate(("order:1", "order:10", "order:11")):
+        assert isinstance(claim(name, token, using, lease=20 + place), Grant)
+    for order in ("ttl", "waiters"):
+        html = page(admin_client, q="order:1", o=order)
+        assert names(html) == ["order:1", "order:10", "order:11"]

@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED
 from django_redislock.management.commands import listlocks
-from tests.management.holds import aged, hold, queue, without_redis
+from tests.management.holds import aged, claim, hold, queue, without_redis
 from tests.support.commands import output_of
 
 
@@ -114,6 +114,20 @@ def test_watch_marks_what_is_new_and_what_has_changed(monkeypatch: pytest.Monkey
         [*same, ("+", "c")],
         [("*", "a"), (" ", "b"), (" ", "c")],
         [*same, (" ", "c")],
+    ]
+
+
+def test_watch_marks_each_name_by_itself_where_one_token_holds_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = hold("a")
+    watching(monkeypatch, [lambda: claim("b", token, "memory"), lambda: queue("a"), lambda: None])
+    looks = output("table", watch=1).split("Ctrl-C ends it")[1:]
+    assert [re.findall(r"^(.) ([ab]) ", look, re.MULTILINE) for look in looks] == [
+        [(" ", "a")],
+        [(" ", "a"), ("+", "b")],
+        [("*", "a"), (" ", "b")],
+        [(" ", "a"), (" ", "b")],
     ]
 
 
