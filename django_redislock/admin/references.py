@@ -63,6 +63,7 @@ class Reference:
             or not parts[1]
         ):
             raise ValueError(value)
+        parts[1].encode()  # JSON can spell what no name is
         return cls(*parts)
 
     @classmethod

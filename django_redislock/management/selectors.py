@@ -94,6 +94,8 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
     """What the arguments ask for; ``call_command`` may give times as numbers, too."""
     if options["holder"] == "":
         raise CommandError("--holder is empty. Write HOST or HOST:PID.", returncode=2)
+    globs = _globs(options)
+    _check_globs(globs)
     host, pid = _host_and_pid(options["holder"] or "")
     older_than = options["older_than"]
     states = [
@@ -102,7 +104,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         (options["state"], options["state"]),
     ]
     return Criteria(
-        globs=_globs(options),
+        globs=globs,
         host=host,
         pid=pid,
         older_than=None if older_than is None else length_of_time(str(older_than)),
@@ -159,6 +161,15 @@ def _globs(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names; ``call_command`` may give one as a string."""
     given = options["name"]
     return (*options["names"], *((given,) if isinstance(given, str) else given or ()))
+
+
+def _check_globs(globs: Sequence[str]) -> None:
+    for glob in globs:
+        try:
+            glob.encode()
+        except UnicodeEncodeError:
+            text = f"{glob!r} cannot be the name of a lock, which is valid Unicode."
+            raise CommandError(text, returncode=2) from None
 
 
 def _host_and_pid(holder: str) -> tuple[str, int | None]:

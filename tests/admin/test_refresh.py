@@ -141,7 +141,8 @@ def test_it_costs_no_more_round_trips_with_more_rows(
 def test_nonsense_is_as_if_it_were_not_there(admin_client: Client) -> None:
     hold("a")
     before = page(admin_client)
-    for text in ("", "{", "3", "[1, null, []]", '["x", "[1]"]', "[" * 100_000):
+    surrogate = json.dumps([r'["default", "\ud800", "x"]'])
+    for text in ("", "{", "3", "[1, null, []]", '["x", "[1]"]', "[" * 100_000, surrogate):
         after = refresh(admin_client, before, shown=text, total="-1")
         assert names(after) == []
     assert names(refresh(admin_client, before, "nonsense", total="nan")) == ["a"]

@@ -99,6 +99,17 @@ def test_names_may_be_given_without_an_option() -> None:
         output_of("clearlocks", "a:2", "--all", "--no-input")
 
 
+@pytest.mark.parametrize("command", ["listlocks", "clearlocks"])
+@BOTH
+def test_bytes_that_are_no_utf_8_are_refused_as_a_name(command: str, using: str) -> None:
+    """Python hands them on as lone surrogates."""
+    hold("caf\u00e9", using)
+    for arguments in (["caf\udce9"], ["--name", "caf\udce9"], ["caf\udce9*"]):
+        with pytest.raises(CommandError, match=r"'caf\\udce9\*?'.* Unicode") as caught:
+            output_of(command, *arguments, "--using", using)
+        assert caught.value.returncode == 2
+
+
 @pytest.mark.parametrize("text", ["", "x", "10 minutes", "-5m", "1w"])
 def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(SystemExit) as caught:
