@@ -120,6 +120,26 @@ def test_a_server_that_is_not_what_the_location_says(
     assert words in message.msg
 
 
+@pytest.mark.parametrize("act", [in_thread, in_coroutine, listed])
+@pytest.mark.parametrize(
+    ("port", "words"),
+    [
+        (b"-LOADING Redis is loading the dataset in memory\r\n" * 9, "Redis is loading"),
+        (b"-BUSY Redis is busy running a script.\r\n" * 9, "BUSY Redis is busy running"),
+    ],
+    indirect=["port"],
+)
+def test_a_server_that_has_something_else_to_do(
+    settings: Any, act: Callable[[], None], port: int, words: str
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": f"redis://{HOST}:{port}/0"}}
+    with pytest.raises(LockUnavailable, match=f"did not do what it was asked: {words}"):
+        act()
+    (message,) = check_backends(deploy=True)
+    assert f"did not do what it was asked: {words}" in message.msg
+    assert message.hint == "The server answers, and has something else to do: check it again later."
+
+
 @pytest.mark.parametrize("port", [None], indirect=True)
 @pytest.mark.parametrize(
     ("act", "words"),

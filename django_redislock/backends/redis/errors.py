@@ -34,6 +34,7 @@ __all__ = [
     "copy_of",
     "happened",
     "is_absence",
+    "is_busy",
     "is_worth_a_retry",
     "naming",
     "of_node",
@@ -188,7 +189,8 @@ def _met(error: Exception) -> BaseException | None:
 
 def _has_answered(error: Exception) -> bool:
     absent = (RedisConnectionError, RedisTimeoutError)
-    return isinstance(error, AuthenticationError) or not isinstance(error, absent)
+    answers = (AuthenticationError, BusyLoadingError)
+    return isinstance(error, answers) or not isinstance(error, absent)
 
 
 def _refused(at: str, error: Exception, said: str) -> str:
@@ -211,6 +213,11 @@ def advice(where: str, error: Exception) -> str:
     if may_wait or _WITHOUT_TLS.search(str(error)):
         return f"{'' if str(error).endswith('.') else '.'} {SPEAKS_TLS}"
     return ""
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether a server loads its data or runs a script, and refuses everything else meanwhile."""
+    return isinstance(error, BusyLoadingError) or str(error).startswith("BUSY ")
 
 
 def remedy(error: Exception) -> str:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .errors import advice, happened, remedy
+from .errors import advice, happened, is_busy, remedy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
@@ -44,17 +44,10 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), nodes)]
     except (RedisError, OSError) as error:
-        named = (
-            f"{_where(config)}['LOCATION'] and ['OPTIONS']"
-            if config.location
-            else f"CACHES[{config.cache!r}]"
-        )
         return [
             Warning(
                 f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",
-                hint=f"The server answers, and refuses: {correct} {named}."
-                if (correct := remedy(error))
-                else "Run this check where the server can be reached.",
+                hint=_what_to_do(config, error),
                 id="locks.W001",
             )
         ]
@@ -68,6 +61,20 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         *_first(_check_eviction(config, server) for server in servers),
         *_first(_check_shared_database(config, source, server) for server in servers),
     ]
+
+
+def _what_to_do(config: LockConfig, error: Exception) -> str:
+    """About a server that could not be asked."""
+    if is_busy(error):
+        return "The server answers, and has something else to do: check it again later."
+    if correct := remedy(error):
+        named = (
+            f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+            if config.location
+            else f"CACHES[{config.cache!r}]"
+        )
+        return f"The server answers, and refuses: {correct} {named}."
+    return "Run this check where the server can be reached."
 
 
 def _first(found: Iterable[Iterable[CheckMessage]]) -> Iterator[CheckMessage]:
