@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, OutputWrapper
 
-__all__ = ["TerminalCommand", "can_write_all", "height_of", "width_of"]
+__all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of"]
 
 
 class TerminalCommand(BaseCommand):
@@ -25,6 +27,20 @@ def can_write_all(stream: OutputWrapper) -> None:
     # Not every stream encodes what it is given.
     if reconfigure := getattr(stream, "reconfigure", None):
         reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def until_closed(stream: OutputWrapper) -> Iterator[None]:
+    """Write to a stream until its reader has had enough, as ``head`` has: nothing follows then."""
+    try:
+        yield
+        # Else Python writes it when it ends, and complains where nobody reads.
+        stream.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        # What is left in the buffer, too.
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def height_of(stream: OutputWrapper) -> int | None:

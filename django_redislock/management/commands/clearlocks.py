@@ -14,7 +14,7 @@ from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
 from ..table import Table
 from ..targets import Targets
-from ..terminal import TerminalCommand, can_write_all, width_of
+from ..terminal import TerminalCommand, can_write_all, until_closed, width_of
 
 # Nobody reads more of them than this before saying yes.
 SHOWN = 100
@@ -62,9 +62,9 @@ class Command(TerminalCommand):
                 ),
                 returncode=2,
             )
-        asks = options["interactive"] and not options["dry_run"]
+        self._asks = options["interactive"] and not options["dry_run"]
         # Nobody is asked about what has not been shown.
-        self._verbose = options["verbosity"] > 0 or asks
+        self._verbose = options["verbosity"] > 0 or self._asks
         self._reason = options["reason"]
         self._chosen = said(options)
         try:
@@ -81,7 +81,7 @@ class Command(TerminalCommand):
             )
             self._say(text % {"count": len(targets)})
         else:
-            if asks:
+            if self._asks:
                 self._ask(len(targets))
             self._release(targets)
 
@@ -103,8 +103,11 @@ class Command(TerminalCommand):
         return targets
 
     def _say(self, text: str) -> None:
-        if self._verbose:
+        if self._asks:
             self.stdout.write(text)
+        elif self._verbose:
+            with until_closed(self.stdout):
+                self.stdout.write(text)
 
     def _ask(self, count: int) -> None:
         question = ngettext(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nsmallest
@@ -32,7 +30,7 @@ from ..selectors import (
     whole_number,
 )
 from ..table import Table
-from ..terminal import TerminalCommand, can_write_all, height_of, width_of
+from ..terminal import TerminalCommand, can_write_all, height_of, until_closed, width_of
 
 # To the upper left, and nothing below: what was there is written over, so that nothing flickers.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -107,7 +105,7 @@ class Command(TerminalCommand):
                 raise CommandError(text, returncode=2)
         if every is not None and self._format not in ("table", "jsonl"):
             raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
-        try:
+        with until_closed(self.stdout):
             if options["waits"]:
                 self._list_waits()
             elif every is not None:
@@ -115,9 +113,6 @@ class Command(TerminalCommand):
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
                 complain(silent, _("The locks of what did not answer are not listed."))
-        except BrokenPipeError:
-            # Who reads has had enough, as `head` has. What is left in the buffer goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:

@@ -1,0 +1,71 @@
+"""Commands whose reader has had enough, as ``head`` has: they do their work, and end in silence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.management.holds import hold, is_held
+
+RUN = (
+    "import django, sys; from django.conf import settings;"
+    "settings.CACHES['default']['LOCATION'] = sys.argv[1];"
+    "settings.LOCKS['default']['KEY_PREFIX'] = sys.argv[2]; django.setup();"
+    "from django.core.management import execute_from_command_line as run;"
+    "run(['manage.py', *sys.argv[3:], '--using', 'default'])"
+)
+
+# What is written goes out at once, or when the command ends.
+BOTH = pytest.mark.parametrize("unbuffered", ["1", ""])
+
+
+@pytest.fixture
+def closed_pipe() -> int:
+    """The end to write to of a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def ended(
+    stdout: int, redis_url: str, key_prefix: str, unbuffered: str, *arguments: str
+) -> tuple[int, str]:
+    """The exit code, and what was written to the standard error."""
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, redis_url, key_prefix, *arguments],
+        env={**os.environ, **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    os.close(stdout)
+    return done.returncode, done.stderr
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "arguments", [["listlocks"], ["listlocks", "--waits"], ["clearlocks", "--all", "--dry-run"]]
+)
+def test_a_command_that_shows_something_ends_in_silence(
+    closed_pipe: int, redis_url: str, key_prefix: str, unbuffered: str, arguments: list[str]
+) -> None:
+    hold("a", "default")
+    assert ended(closed_pipe, redis_url, key_prefix, unbuffered, *arguments) == (0, "")
+
+
+@BOTH
+def test_what_was_to_be_released_is_released(
+    closed_pipe: int, redis_url: str, key_prefix: str, unbuffered: str
+) -> None:
+    token = hold("a", "default")
+    arguments = ("clearlocks", "--all", "--no-input")
+    code, errors = ended(closed_pipe, redis_url, key_prefix, unbuffered, *arguments)
+    assert not is_held("a", token, "default")
+    assert (code, errors.count("\n")) == (0, 1)
+    assert "clearlocks released 1 of 1" in errors
