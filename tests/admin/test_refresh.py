@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from html import unescape
 from typing import Any
 
@@ -122,7 +123,9 @@ def test_it_costs_no_more_round_trips_with_more_rows(
     original = Node.exchange
 
     def counted(node: Node, commands: Any, within: float | None = None) -> Any:
-        exchanges.append(len(commands))
+        # What was counted in earlier tests is sent by another thread, at any time.
+        if threading.current_thread() is threading.main_thread():
+            exchanges.append(len(commands))
         return original(node, commands, within)
 
     counts = []
@@ -135,7 +138,7 @@ def test_it_costs_no_more_round_trips_with_more_rows(
                 exchanges.clear()
                 assert len(names(refresh(admin_client, before, "?backend=default"))) == number + 1
             counts.append(len(exchanges))
-    assert counts[0] == counts[1] <= 8
+    assert 0 < counts[0] == counts[1] <= 8
 
 
 def test_nonsense_is_as_if_it_were_not_there(admin_client: Client) -> None:
