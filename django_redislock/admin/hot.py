@@ -58,6 +58,10 @@ TITLES = ("p50", "p95", "p99", "max")
 # How many families a ranking names.
 RANKED = 3
 
+# What a pattern for the names of a family cannot repeat: a field of a template, two braces that are
+# one in the names, the end of a family that was cut; and a bracket, which begins a set.
+NOT_LITERAL = re.compile(r"\{[^}]*\}|\}\}|…$|\[")
+
 
 @dataclass
 class Row:
@@ -79,9 +83,7 @@ class Row:
         """The query of the list for the names of this family."""
         if self.family == OTHER:
             return ""
-        # A field of a template, and what was cut from a long one, may be anything.
-        glob = re.sub(r"\{[^}]*\}|…$", "*", self.family)
-        return str(Query(text=glob, backend=self.alias))
+        return str(Query(text=NOT_LITERAL.sub(_as_glob, self.family), backend=self.alias))
 
     def add(self, place: int, tally: Tally) -> None:
         self.slots[place].add(tally)
@@ -225,6 +227,10 @@ class HotNames:
         rows = self._rows.values()
         sums = [Tally.sum_of(row.slots[place] for row in rows) for place in range(SLOTS)]
         return Charts(self.starts, sums, self.minutes)
+
+
+def _as_glob(found: re.Match[str]) -> str:
+    return "[[]" if found[0] == "[" else "*"
 
 
 def _ranked(rows: Iterable[Row], by: Callable[[Row], float]) -> list[Row]:

@@ -75,11 +75,14 @@ def test_every_column_sorts(admin_client: Client, order: str, first: str) -> Non
         ("order:*", {"order:1", "order:x"}),
         ("order:{id}", {"order:1", "order:x"}),
         ("report", {"report"}),
+        ("cell[*]", {"cell[7]"}),
+        ("cell[{number}]", {"cell[7]"}),
+        ("set}}:{id}", {"set}:1"}),
         ("order:{" + "x" * 98 + "…", set()),
     ],
 )
 def test_a_family_leads_to_its_locks(admin_client: Client, family: str, found: set[str]) -> None:
-    for name in ("order:1", "order:x", "report", "other"):
+    for name in ("order:1", "order:x", "report", "other", "cell[7]", "set}:1"):
         hold(name, "default")
     hold("order:1", "memory")
     count(family, waits=[0.01])
