@@ -38,13 +38,15 @@ def clear(redis_url: str, key_prefix: str) -> subprocess.Popen[str]:
     )
 
 
-def interrupted(redis_url: str, key_prefix: str) -> tuple[int, str, str]:
+def interrupted(
+    redis_url: str, key_prefix: str, number: int = signal.SIGINT
+) -> tuple[int, str, str]:
     """Clear a crowd, and interrupt that in the middle."""
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(CROWD))
     with clear(redis_url, key_prefix) as process:
         wait_until(lambda: lock_backends["default"].entries(0, 0).total < CROWD - 2 * BATCH)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     return process.returncode, output, errors
 
@@ -70,6 +72,22 @@ def test_ctrl_c_tells_how_many_were_released(redis_url: str, key_prefix: str) ->
         process.communicate(timeout=50)
     assert process.returncode == 0
     assert backend.entries(0, 0).total == 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_was_released_is_on_record_whatever_signal_ends_it(
+    redis_url: str, key_prefix: str, number: signal.Signals
+) -> None:
+    """As the end of a connection over SSH, or of the time that a job has."""
+    for _ in range(5):
+        code, _output, errors = interrupted(redis_url, key_prefix, number)
+        if code != 0:  # it is when this process stood still until all was done
+            break
+    assert code == 128 + number
+    assert "Traceback" not in errors
+    assert re.search(rf"clearlocks released \d+ of {CROWD} lock\(s\) by force \(--all", errors)
+    assert f"of {CROWD} locks may still be held" in errors
 
 
 def test_who_waits_in_a_crowd_is_woken(redis_url: str, key_prefix: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,14 +14,13 @@ from ...operations.formatting import Line
 from ...operations.selection import Search, look_up
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
+from ..stopping import exit_code_of, stopped_by_signals
 from ..table import Table
 from ..targets import Targets
 from ..terminal import TerminalCommand, can_write_all, until_closed, width_of
 
 # Nobody reads more of them than this before saying yes.
 SHOWN = 100
-
-INTERRUPTED = 130
 
 
 class Command(TerminalCommand):
@@ -52,6 +53,11 @@ class Command(TerminalCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        on_the_command_line = getattr(self, "_called_from_command_line", False)
+        with stopped_by_signals() if on_the_command_line else nullcontext():
+            self._clear(options)
+
+    def _clear(self, options: Mapping[str, Any]) -> None:
         can_write_all(self.stdout)
         criteria = chosen_criteria(options)
         if options["all"] == bool(criteria):
@@ -69,8 +75,8 @@ class Command(TerminalCommand):
         self._chosen = said(options)
         try:
             targets = self._look(chosen_aliases(options["using"]), criteria)
-        except KeyboardInterrupt:
-            self._stop(_("No lock was released."))
+        except KeyboardInterrupt as interrupt:
+            self._stop(_("No lock was released."), interrupt)
         if not targets:
             self._say(_("No live lock matches; there is nothing to release."))
         elif options["dry_run"]:
@@ -123,9 +129,9 @@ class Command(TerminalCommand):
             raise CommandError(
                 _("There is nobody to ask; --no-input releases without asking.")
             ) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             self.stdout.write("")
-            self._stop(_("No lock was released."))
+            self._stop(_("No lock was released."), interrupt)
         if answer.strip().lower() != "yes":
             raise CommandError(_("No lock was released."))
 
@@ -140,8 +146,8 @@ class Command(TerminalCommand):
                     progress.show(done, total)
         except LockUnavailable as error:
             raise CommandError(f"{error}\n{self._left(released, total - done, total)}") from error
-        except KeyboardInterrupt:
-            self._stop(self._left(released, total - done, total))
+        except KeyboardInterrupt as interrupt:
+            self._stop(self._left(released, total - done, total), interrupt)
         finally:
             # Also where none was: what had no answer may have been released.
             log_clearing(released, total, self._chosen, operator(), self._reason)
@@ -162,5 +168,5 @@ class Command(TerminalCommand):
         text = _("%(count)d of %(total)d locks may still be held.")
         return f"{self._released(released)} {text % {'count': count, 'total': total}}"
 
-    def _stop(self, text: str) -> NoReturn:
-        raise CommandError(text, returncode=INTERRUPTED)
+    def _stop(self, text: str, interrupt: KeyboardInterrupt) -> NoReturn:
+        raise CommandError(text, returncode=exit_code_of(interrupt))
