@@ -105,6 +105,13 @@ class BusyPageTests(BrowserTestCase):
         self.browser.back()
         self.until(lambda: "Book" in self.browser.title)
 
+    @override_settings(LANGUAGE_CODE="ca@valencia")
+    def test_it_counts_down_in_a_language_that_the_browser_does_not_know(self) -> None:
+        self.visit("/")
+        hold("report", lease=4)
+        self.one("a").click()
+        self.until(lambda: self.text("body") == "The report")
+
     def test_what_was_sent_is_left_in_the_form(self) -> None:
         self.visit("/")
         self.one("input").send_keys("17B")

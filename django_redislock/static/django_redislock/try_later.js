@@ -9,9 +9,15 @@
     const bar = countdown.querySelector("progress");
     const seconds = Number(countdown.dataset.retryAfter);
     const end = Date.now() + seconds * 1000;
-    const format = (count, unit) => new Intl.NumberFormat(document.documentElement.lang, {
-        style: "unit", unit, unitDisplay: "long",
-    }).format(count);
+    const format = (count, unit) => {
+        const options = {style: "unit", unit, unitDisplay: "long"};
+        try {
+            return new Intl.NumberFormat(document.documentElement.lang, options).format(count);
+        } catch {
+            // Django has names of languages that no browser knows, such as "ca@valencia".
+            return new Intl.NumberFormat(undefined, options).format(count);
+        }
+    };
 
     const tick = () => {
         const left = Math.max(0, (end - Date.now()) / 1000);
