@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockUnavailable, lock, lock_backends
@@ -138,6 +139,21 @@ def test_a_server_that_has_something_else_to_do(
     (message,) = check_backends(deploy=True)
     assert f"did not do what it was asked: {words}" in message.msg
     assert message.hint == "The server answers, and has something else to do: check it again later."
+
+
+def test_a_user_that_lacks_a_right(settings: Any) -> None:
+    with EmbeddedServer() as server:
+        address = server.url.removeprefix("redis://")
+        with Redis.from_url(server.url) as client:
+            categories = ["+@all", "-@dangerous"]
+            client.acl_setuser("few", enabled=True, nopass=True, categories=categories)
+        settings.LOCKS = {"default": {"LOCATION": f"redis://few:any@{address}"}}
+        (message,) = check_backends(deploy=True)
+    assert "no permissions to run the 'info' command" in message.msg
+    assert message.hint == (
+        "The server answers, and refuses: give the rights that the documentation of the backend "
+        "lists to the user of LOCKS['default']['LOCATION'] and ['OPTIONS']."
+    )
 
 
 @pytest.mark.parametrize("port", [None], indirect=True)

@@ -15,6 +15,7 @@ from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     InvalidResponse,
     MovedError,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -227,6 +228,8 @@ def remedy(error: Exception) -> str:
         return "correct the scheme or the addresses of the Sentinels in"
     if _ASKS_FOR_NONE.search(said):
         return "leave the password out of"
+    if isinstance(error, NoPermissionError):
+        return "give the rights that the documentation of the backend lists to the user of"
     if isinstance(error, (AuthenticationError, ResponseError)):
         return "correct user, password and database number in"
     return ""
