@@ -49,7 +49,7 @@ def missing(html: str) -> list[str]:
 @BOTH
 def test_rows_stay_in_their_order_with_the_figures_of_now(admin_client: Client, using: str) -> None:
     tokens = {
-        name: hold(name, using, lease=20 + place, limit=3) for place, name in enumerate("abc")
+        name: hold(name, using, lease=25 + place, limit=3) for place, name in enumerate("abc")
     }
     before = page(admin_client)
     lock_backends[using].extend([Extension("a", tokens["a"], 90)])
