@@ -21,7 +21,10 @@ PER_PAGE = 100
 
 def releases_of(address: str) -> QuerySet[LogEntry]:
     """Those of one name, newest first."""
-    return _releases().filter(object_id=object_id_of(address))
+    name = object_id_of(address)
+    # To MariaDB and MySQL "Order:1" equals "order:1 ", but it does not begin and end with it.
+    same = {"object_id": name, "object_id__startswith": name, "object_id__endswith": name}
+    return _releases().filter(**same)
 
 
 def page_of_releases(request: HttpRequest) -> Page[LogEntry]:

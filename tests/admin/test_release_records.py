@@ -5,15 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, connection
 from django.test import Client
 
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.admin.references import address_of
 from django_redislock.admin.releases import releases_of
+from django_redislock.models import Lock
 from tests.admin.pages import PAGE, page, references, release
 from tests.management.holds import hold, is_held
+from tests.rows.databases import ON_EACH
+
+
+class Everything:
+    """A router to one database."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return self.alias
+
+    db_for_write = db_for_read
 
 
 @pytest.mark.django_db(transaction=True)
@@ -67,6 +83,23 @@ def test_the_history_of_a_name_that_no_database_can_store(admin_client: Client) 
     release(admin_client, page(admin_client), reason="because")
     assert releases_of(address_of("memory", "a\x00b")).count() == 1
     assert "because" in page(admin_client, f"{PAGE}memory_3Aa%00b/change/")
+
+
+@ON_EACH
+def test_the_history_of_a_name_is_that_of_no_similar_one(database: str, settings: Any) -> None:
+    """MariaDB and MySQL compare texts by a collation, for which these are the same."""
+    settings.DATABASE_ROUTERS = [Everything(database)]
+    ContentType.objects.clear_cache()
+    user, about = User.objects.create_user("bob"), ContentType.objects.get_for_model(Lock)
+    names = ["order:_1", "Order:_1", "order:_1 ", "\u00f6rder:_1", "order:_1order:_1", "100%\\"]
+    for name in names:
+        LogEntry.objects.create(
+            user=user, content_type=about, object_id=f"memory:{name}", action_flag=CHANGE
+        )
+    for name in names:
+        found = releases_of(address_of("memory", name))
+        assert [entry.object_id for entry in found] == [f"memory:{name}"]
+    ContentType.objects.clear_cache()
 
 
 @pytest.mark.django_db
