@@ -70,12 +70,17 @@ class Child:
         return code if code >= 0 else 128 - code
 
     def end(self, grace: float) -> None:
-        """Ask it to end, from any thread; kill it if it has not ended after ``grace`` seconds."""
+        """Ask it to end, from any thread; kill it if it has not ended after ``grace`` seconds.
+
+        These may be infinite.
+        """
         with self._starting:
             self.was_ended = True
             if self._process is None:
                 return
         self._process.terminate()
+        if grace > threading.TIMEOUT_MAX:
+            return
         self._killer = threading.Timer(grace, self._process.kill)
         self._killer.daemon = True
         self._killer.start()

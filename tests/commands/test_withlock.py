@@ -193,6 +193,19 @@ def test_a_command_that_does_not_want_to_end_is_killed(manage: CommandLine) -> N
         assert ended(process)[0] == 70
 
 
+def test_a_command_may_have_as_long_as_it_wants_to_end(manage: CommandLine) -> None:
+    slow = answering("SIGTERM", "(print('no', flush=True), sys.stdin.read(), sys.exit(3))")
+    with manage.started(
+        "withlock", "a", "--lease", 3, "--kill-after", "inf", "--", *slow
+    ) as process:
+        line_of(process)
+        expire("a")
+        assert line_of(process) == "no"
+        code, errors = ended(process)
+    assert code == 70
+    assert "Traceback" not in errors
+
+
 def test_a_lost_lock_can_be_no_more_than_a_warning(manage: CommandLine) -> None:
     ask = [sys.executable, "-c", "print('at work', flush=True); input(); raise SystemExit(5)"]
     with manage.started("withlock", "a", "--lease", 3, "--on-lost", "warn", "--", *ask) as process:
