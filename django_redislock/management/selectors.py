@@ -107,7 +107,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         globs=globs,
         host=host,
         pid=pid,
-        older_than=None if older_than is None else length_of_time(str(older_than)),
+        older_than=None if older_than is None else length_of_time(_written(older_than)),
         states=tuple(state for state, wanted in states if wanted),
     )
 
@@ -132,6 +132,11 @@ def length_of_time(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
     return float(match[1]) * UNITS[match[2]]
+
+
+def _written(time: float | str) -> str:
+    """A time as one writes it on the command line, where no number has an exponent."""
+    return time if isinstance(time, str) else f"{time:f}"
 
 
 def whole_number(text: str) -> int:

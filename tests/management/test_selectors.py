@@ -88,6 +88,24 @@ def test_older_than_counts_from_the_grant(monkeypatch: pytest.MonkeyPatch) -> No
     assert listed(older_than="5m") == ["old", "young"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options", "names"),
+    [
+        (["--older-than", "0.00001"], {}, ["a"]),
+        (["--older-than", "9" * 20], {}, []),
+        ([], {"older_than": 1e-5}, ["a"]),
+        ([], {"older_than": 1e20}, []),
+    ],
+)
+def test_older_than_takes_very_short_and_very_long_times(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], options: Any, names: list[str]
+) -> None:
+    hold("a")
+    aged(monkeypatch, "memory", {"a": 50.0})
+    lines = output_of("listlocks", *arguments, format="jsonl", **options).splitlines()
+    assert [json.loads(line)["name"] for line in lines] == names
+
+
 def test_names_may_be_given_without_an_option() -> None:
     tokens = {name: hold(name) for name in ("a:1", "a:2", "b", "c")}
     wanted = ("a:*", "--using", "memory", "--name", "b")
