@@ -14,7 +14,7 @@ from .classes import check_attributes, check_reached
 from .conf import Duration, wait_seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock
-from .names import NameTooLong, UnusableName, name_templates
+from .names import InvalidName, UnusableName, name_templates
 
 __all__ = ["BUSY", "LOST", "UNAVAILABLE", "LockedCommand", "wait_option"]
 
@@ -94,7 +94,7 @@ class LockedCommand(BaseCommand):
                     return None
                 except LockUnavailable as error:
                     raise CommandError(str(error), returncode=UNAVAILABLE) from error
-                except NameTooLong as error:
+                except InvalidName as error:
                     raise CommandError(str(error)) from error
                 return super().execute(*args, **options)
         except LockLost as error:

@@ -19,9 +19,9 @@ from .signatures import ANY_NUMBER
 __all__ = [
     "LONGEST_NAME",
     "CallNames",
+    "InvalidName",
     "NameSource",
     "NameTemplate",
-    "NameTooLong",
     "UnusableName",
     "check_name",
     "dotted_path",
@@ -41,8 +41,8 @@ _FORMATTER = Formatter()
 LONGEST_NAME = 1024
 
 
-class NameTooLong(ValueError):
-    """A name has more than ``LONGEST_NAME`` bytes."""
+class InvalidName(ValueError):
+    """No lock can have this name: it is empty, too long or no Unicode."""
 
 
 def check_name(name: str) -> str:
@@ -52,17 +52,17 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str):
         raise TypeError(f"A lock's name must be a string, not {name!r}; write str(...) around it.")
-    if not name:
-        raise ValueError("A lock's name must not be empty.")
     template = getattr(name, "template", None)
     # Nobody needs a value in an error message that is long, and perhaps secret.
     called = f"The lock name {template!r}" if isinstance(template, str) else "A lock's name"
+    if not name:
+        raise InvalidName(f"{called} must not be empty.")
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"{called} must be valid Unicode.") from None
+        raise InvalidName(f"{called} must be valid Unicode.") from None
     if length > LONGEST_NAME:
-        raise NameTooLong(
+        raise InvalidName(
             f"{called} must be at most {LONGEST_NAME:,} bytes of UTF-8 long, not {length:,}: use a "
             "shorter value, or a digest of it."
         )

@@ -19,7 +19,7 @@ from ..exceptions import LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_coroutine
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
-from ..names import CallNames, NameSource, NameTooLong, dotted_path
+from ..names import CallNames, InvalidName, NameSource, dotted_path
 from ..signatures import check_takes
 from .atomic_requests import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
 from .naming import name_of_call
@@ -201,7 +201,7 @@ class ViewLock:
             options["label"] = label
         try:
             handle: Lock | MultiLock = lock(name, **options)
-        except NameTooLong as error:
+        except InvalidName as error:
             # What a visitor has sent is in it: this is no error of the site.
             raise BadRequest(str(error)) from error
         return handle

@@ -73,6 +73,14 @@ def test_what_makes_the_name_too_long_is_said_in_one_line() -> None:
     assert not hasattr(command, "seen")
 
 
+def test_what_makes_the_name_empty_is_said_in_one_line() -> None:
+    class Alone(Import):
+        lock_name = "{feed}"
+
+    with pytest.raises(CommandError, match=r"'\{feed\}' must not be empty"):
+        run(Alone(), feed="")
+
+
 def test_what_is_filled_in_is_encoded() -> None:
     assert len(at_work_holds(Import, "import:a%3Ab", feed="a:b")) == 1
 

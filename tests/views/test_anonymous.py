@@ -76,6 +76,11 @@ def page(request: HttpRequest, page: str) -> HttpResponse:
     return HttpResponse()
 
 
+@locked_view("{request.GET[q]}")
+def search(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("found")
+
+
 @locked_view("page:{page}")
 async def page_in_a_coroutine(request: HttpRequest, page: str) -> HttpResponse:
     return HttpResponse()
@@ -89,6 +94,7 @@ def page_of_rest(request: Any, page: str) -> HttpResponse:
 
 urlpatterns = [
     path("vote/", vote),
+    path("search/", search),
     path("page/<str:page>/", page),
     path("page-in-a-coroutine/<str:page>/", page_in_a_coroutine),
     path("page-of-rest/<str:page>/", page_of_rest),
@@ -147,6 +153,12 @@ def test_a_coroutine_may_call_the_request_as_it_likes() -> None:
 def test_a_name_that_a_visitor_makes_too_long_is_the_visitors_mistake(url: str) -> None:
     assert Client().get(f"/{url}/{'x' * 1000}/").status_code == 200
     assert Client().get(f"/{url}/{'x' * 1020}/").status_code == 400
+
+
+@pytest.mark.parametrize("words", ["", "x"])
+def test_a_name_that_a_visitor_leaves_empty_is_the_visitors_mistake(words: str) -> None:
+    response = Client().get("/search/", {"q": words})
+    assert response.status_code == (200 if words else 400)
 
 
 def test_nor_where_rest_framework_says_none_for_nobody() -> None:
