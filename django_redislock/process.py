@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 from .clock import monotonic
+from .queues import take_within
 
 __all__ = ["NoThread", "Process", "ServiceThread", "process"]
 
@@ -105,7 +106,7 @@ class ServiceThread:
     def sleep(self, timeout: float) -> bool:
         """In the thread: sleep until woken, or ``timeout`` seconds. Return whether it was woken."""
         try:
-            self._wakes.get(timeout=max(0.0, timeout))
+            take_within(self._wakes, timeout)
         except queue.Empty:
             return False
         # One look is enough for all who want one.

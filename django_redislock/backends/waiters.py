@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import queue
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ..clock import monotonic
+from ..queues import take_within
 
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 
@@ -57,7 +57,7 @@ class ThreadWaiter(Waiter):
     def hear(self, timeout: float) -> Turn | None:
         """Block for ``timeout`` seconds at the most; None means: look again."""
         try:
-            return self._told.get(timeout=min(timeout, threading.TIMEOUT_MAX))
+            return take_within(self._told, timeout)
         except queue.Empty:
             return None
 

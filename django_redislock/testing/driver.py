@@ -24,6 +24,7 @@ from django_redislock.backends.base import (
 from django_redislock.backends.waiters import Turn, Waiter
 
 from ..clock import monotonic
+from ..queues import take_within
 
 __all__ = ["LONG", "SHORT", "Recorder", "Verbs", "outlive", "wait_until"]
 
@@ -51,7 +52,7 @@ class Recorder(Waiter):
     def turn(self) -> Turn:
         """The turn it is given. Fails if none comes."""
         try:
-            while (turn := self._turns.get(timeout=WITHIN)) is None:
+            while (turn := take_within(self._turns, WITHIN)) is None:
                 pass  # it was asked to look again
         except queue.Empty:
             pytest.fail(f"no turn came within {WITHIN:g} s")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
+
+from ....queues import take_within
 
 __all__ = ["Channels"]
 
@@ -50,7 +51,7 @@ class Channels:
             if tag in self.ready:  # since just before this was written down
                 return
             start()
-            error = answers.get(timeout=min(timeout, threading.TIMEOUT_MAX))
+            error = take_within(answers, timeout)
         except queue.Empty:
             return
         finally:

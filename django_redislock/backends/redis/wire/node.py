@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
 
 from ....clock import monotonic
 from ....process import ServiceThread, process
+from ....queues import take_within
 from ..breaker import ignore
 from ..commands import pack
 from ..errors import is_worth_a_retry
@@ -191,7 +192,7 @@ class Node:
                         line.appendleft(bell)
                 rung = True
                 with suppress(queue.Empty):
-                    bell.get(timeout=min(left, LOOK_AGAIN))
+                    take_within(bell, min(left, LOOK_AGAIN))
         finally:
             with suppress(ValueError):
                 line.remove(bell)
