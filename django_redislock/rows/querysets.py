@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import models
 
+from ..exceptions import LockError
 from ..handles import Lock, MultiLock
 from ..options import RowOptions
 from ..twins import Call, both
@@ -141,6 +142,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         self._names: dict[tuple[type[models.Model], Any], str] = {}
 
     async def _enter(self, call: Call) -> list[M]:
+        if self._handle is not None and any(lock.held for lock in self._handle.locks):
+            raise LockError(
+                f"The rows of this block are held by it already ({self._handle!r}). Leave it "
+                "first, or call locked() once more for a block of its own.",
+                name=self._handle.names[0],
+            )
         named: list[M] = await both(call, self._fetch, self._afetch, self._rows)
         if not named:
             return named

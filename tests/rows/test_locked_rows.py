@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.db import models
 from django.test.utils import isolate_apps
 
-from django_redislock import LockNotAcquired, lock
+from django_redislock import LockError, LockNotAcquired, lock
 from django_redislock.rows.querysets import LockableManager, LockableQuerySet
 from tests.support.processes import wait_until
 
@@ -119,6 +119,19 @@ def test_a_block_can_be_entered_again(accounts: Any) -> None:
         assert rows == [accounts[0]]
         assert held_names() == {accounts[0].get_lock_name()}
         assert first[0].lock_held is None
+
+
+def test_a_block_is_not_entered_within_itself(accounts: Any) -> None:
+    """Its outer hold would be forgotten, and last until its lease ends."""
+    block = Account.objects.locked(accounts)
+    with block as rows:
+        names = held_names()
+        with pytest.raises(LockError, match="held by it already"):
+            block.__enter__()
+        assert held_names() == names
+        assert all(row.lock_held is not None for row in rows)
+    assert held_names() == set()
+    assert rows[0].lock_held is None
 
 
 def test_no_rows_need_no_lock() -> None:
