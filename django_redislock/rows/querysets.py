@@ -148,7 +148,10 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
                 "first, or call locked() once more for a block of its own.",
                 name=self._handle.names[0],
             )
-        named: list[M] = await both(call, self._fetch, self._afetch, self._rows)
+        rows = self._rows.all()
+        # Whoever has the locks may want to write these rows: the database locks them afterwards.
+        rows.query.select_for_update = False
+        named: list[M] = await both(call, self._fetch, self._afetch, rows)
         if not named:
             return named
         self._names = {_identity(one): one.get_lock_name() for one in named}
