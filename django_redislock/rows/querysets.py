@@ -184,12 +184,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             return list(rows.all())  # a queryset would give again what it has once fetched
         pks = [one for one in self._wanted if id(one) not in self._given]
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
-        return [self._row(one, found) for one in self._wanted]
+        return [self._row(one, found, rows) for one in self._wanted]
 
     async def _afetch(self, rows: Any) -> list[M]:
         return await sync_to_async(self._fetch)(rows)
 
-    def _row(self, wanted: Any, found: Mapping[Any, Any]) -> Any:
+    def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
         if id(wanted) in self._given:
             # Parent and child stand for one row.
@@ -198,12 +198,15 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
                 raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
             check_saved(wanted)
             return wanted
-        try:
-            return found[pk_as_read(model, wanted)]
-        except KeyError:
+        row = found.get(pk_as_read(model, wanted))
+        if row is None:
+            # The database alone knows which texts are equal: in MariaDB those in capitals, too.
+            row = rows.filter(pk=wanted).first()
+        if row is None:
             raise model.DoesNotExist(
                 f"There is no {model.__name__} with the primary key {wanted!r}."
-            ) from None
+            )
+        return row
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:
