@@ -143,8 +143,8 @@ class FencedModel(Model):
             return None
         pk = pk_as_read(type(self), self.pk)
         for hold in self._row_holds:
-            if (hold.pk, hold.database) == (pk, using):
-                return hold.lock
+            if (hold.pk, hold.database) == (pk, using) and (lock := hold.lock) is not None:
+                return lock
         return None
 
 
