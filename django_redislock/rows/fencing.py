@@ -258,6 +258,7 @@ class FencedQuerySet(models.QuerySet[M]):
 
     def _claimed(self, fences: Fences) -> Any:
         """The rows whose fence was raised, in an open transaction."""
+        fences.refuse_filter(self)
         rows = fences.of_these(self)
         table = rows
         if fences.owner is not self.model._meta.concrete_model:
