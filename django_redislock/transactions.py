@@ -177,7 +177,8 @@ class ManualTransaction:
             end(*args, **kwargs)
         finally:
             goes_on = by == "set_autocommit" and not connection.autocommit
-            if not (goes_on or connection.in_atomic_block):
+            # Closed in atomic(), the connection ends the transaction, and not once more at its end.
+            if by == "close" or not (goes_on or connection.in_atomic_block):
                 for verb in self.VERBS:
                     vars(connection).pop(verb, None)
                 while self.ties:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, Lookup, Q, Value, When
 
 from ..exceptions import LockError, LockLost
 from ..handles import Lock
@@ -54,6 +54,16 @@ class Fences:
             return rows
         # The others have no fence to be compared with; but an index finds these.
         return rows.filter((f"{self.pk}__in", list(self.locks)))
+
+    def refuse_filter(self, rows: Any) -> None:
+        """Raise ``ValueError`` for rows that are chosen by their fences, which are to be raised."""
+        filters = rows.query.where.leaves()
+        used = (part for one in filters if isinstance(one, Lookup) for part in one.flatten())
+        if any(getattr(part, "target", None) == self.field for part in used):
+            raise ValueError(
+                "fenced() raises the fence of the rows before it writes them, so they cannot be "
+                "filtered by it. Read their primary keys first, and filter by these."
+            )
 
     def claim(self, rows: Any) -> None:
         """Raise the fence of all these rows of the table that has it, in an open transaction.

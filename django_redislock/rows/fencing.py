@@ -143,8 +143,8 @@ class FencedModel(Model):
             return None
         pk = pk_as_read(type(self), self.pk)
         for hold in self._row_holds:
-            if (hold.pk, hold.database) == (pk, using):
-                return hold.lock
+            if (hold.pk, hold.database) == (pk, using) and (lock := hold.lock) is not None:
+                return lock
         return None
 
 
@@ -258,6 +258,7 @@ class FencedQuerySet(models.QuerySet[M]):
 
     def _claimed(self, fences: Fences) -> Any:
         """The rows whose fence was raised, in an open transaction."""
+        fences.refuse_filter(self)
         rows = fences.of_these(self)
         table = rows
         if fences.owner is not self.model._meta.concrete_model:

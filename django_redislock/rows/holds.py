@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from weakref import ref
 
 from django.db import DEFAULT_DB_ALIAS, router
 
@@ -111,16 +112,23 @@ def check_refresh(refresh: Refresh) -> None:
 class RowHold:
     """What an instance knows of one block in which its row is held.
 
-    It is known to this instance only: another one, of the same row, may be older than the hold.
+    It is known to this instance only: another one, of the same row, may be older than the hold. The
+    handle is the block's: an instance that an interrupted block has left must not keep it held.
     """
 
     def __init__(self, instance: Any, lock: Lock, refresh: Refresh) -> None:
         check_refresh(refresh)
         self.instance = instance
-        self.lock = lock
+        self._lock = ref(lock)
+        self.token = lock.token
         self.refresh = refresh
         self.database = writing_database(instance)
         self.pk = pk_as_read(type(instance), instance.pk)
+
+    @property
+    def lock(self) -> Lock | None:
+        """The handle; None when the block was dropped."""
+        return self._lock()
 
     def begin(self) -> None:
         self.instance._row_holds += (self,)
@@ -128,7 +136,7 @@ class RowHold:
     def end(self) -> None:
         # Not always the last one: tasks may share an instance.
         self.instance._row_holds = tuple(
-            hold for hold in self.instance._row_holds if hold is not self
+            hold for hold in self.instance._row_holds if hold is not self and hold.lock is not None
         )
 
     async def refresh_instance(self, call: Call) -> None:
@@ -143,7 +151,7 @@ class RowHold:
         await both(call, instance.refresh_from_db, instance.arefresh_from_db, self.database, fields)
 
     def _was_refreshed_by(self, outer: RowHold) -> bool:
-        if outer.lock.token != self.lock.token:
+        if outer.lock is None or outer.token != self.token:
             return False
         if isinstance(outer.refresh, bool) or isinstance(self.refresh, bool):
             return outer.refresh is True
@@ -164,21 +172,23 @@ class RowBlock(Block[T], Generic[H, T]):
     async def _hold(self, call: Call, handle: H) -> T:
         if not await handle._acquire(call, None):
             raise handle.busy_error(handle.wait)
+        self._handle = handle
         try:
             gets = await self._read(call, handle)
+            for hold in self._holds:
+                hold.begin()
         except BaseException as error:
-            await handle._leave(call, error)
+            await self._leave(call, error)
             raise
-        self._handle = handle
-        for hold in self._holds:
-            hold.begin()
         return gets
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        for hold in self._holds:
-            hold.end()
-        if self._handle is not None:
-            await self._handle._leave(call, error)
+        try:
+            for hold in self._holds:
+                hold.end()
+        finally:
+            if self._handle is not None:
+                await self._handle._leave(call, error)
 
 
 class LockedRow(RowBlock[Lock, Lock]):

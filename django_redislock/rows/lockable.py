@@ -65,7 +65,8 @@ class LockableMixin(FencedModel):
     @property
     def lock_held(self) -> Lock | None:
         """The handle of the innermost block or locked method that this instance is in."""
-        return self._row_holds[-1].lock if self._row_holds else None
+        locks = [hold.lock for hold in self._row_holds]
+        return next((lock for lock in reversed(locks) if lock is not None), None)
 
     def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
         """A block, ``with`` or ``async with``, in which the row is held; it gets the handle.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import models
 
+from ..exceptions import LockError
 from ..handles import Lock, MultiLock
 from ..options import RowOptions
 from ..twins import Call, both
@@ -141,7 +142,16 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         self._names: dict[tuple[type[models.Model], Any], str] = {}
 
     async def _enter(self, call: Call) -> list[M]:
-        named: list[M] = await both(call, self._fetch, self._afetch, self._rows)
+        if self._handle is not None and any(lock.held for lock in self._handle.locks):
+            raise LockError(
+                f"The rows of this block are held by it already ({self._handle!r}). Leave it "
+                "first, or call locked() once more for a block of its own.",
+                name=self._handle.names[0],
+            )
+        rows = self._rows.all()
+        # Whoever has the locks may want to write these rows: the database locks them afterwards.
+        rows.query.select_for_update = False
+        named: list[M] = await both(call, self._fetch, self._afetch, rows)
         if not named:
             return named
         self._names = {_identity(one): one.get_lock_name() for one in named}
@@ -174,12 +184,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             return list(rows.all())  # a queryset would give again what it has once fetched
         pks = [one for one in self._wanted if id(one) not in self._given]
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
-        return [self._row(one, found) for one in self._wanted]
+        return [self._row(one, found, rows) for one in self._wanted]
 
     async def _afetch(self, rows: Any) -> list[M]:
         return await sync_to_async(self._fetch)(rows)
 
-    def _row(self, wanted: Any, found: Mapping[Any, Any]) -> Any:
+    def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
         if id(wanted) in self._given:
             # Parent and child stand for one row.
@@ -188,12 +198,15 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
                 raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
             check_saved(wanted)
             return wanted
-        try:
-            return found[pk_as_read(model, wanted)]
-        except KeyError:
+        row = found.get(pk_as_read(model, wanted))
+        if row is None:
+            # The database alone knows which texts are equal: in MariaDB those in capitals, too.
+            row = rows.filter(pk=wanted).first()
+        if row is None:
             raise model.DoesNotExist(
                 f"There is no {model.__name__} with the primary key {wanted!r}."
-            ) from None
+            )
+        return row
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:

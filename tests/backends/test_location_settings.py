@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from django.conf import LazySettings
 from redis.credentials import CredentialProvider
+from redis.sentinel import SentinelConnectionPool
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.backends.redis.sources import locations
 from django_redislock.checks import check_backends
 from django_redislock.exceptions import InvalidLockBackend
 
@@ -67,6 +70,37 @@ def test_what_makes_no_sense_is_an_error_that_names_the_entry(
     assert message.msg.startswith("LOCKS['default']['")
     with pytest.raises(InvalidLockBackend, match=words):
         lock("a")
+
+
+def _urlsplit_of_newer_pythons(url: str) -> SplitResult:
+    """As in the releases with the answer to CVE-2025-0938: one host, which is all in brackets."""
+    found = urlsplit(url)
+    before, bracket, inside = found.netloc.rpartition("@")[2].partition("[")
+    after = inside.partition("]")[2]
+    if bracket and (before or after[:1] not in {"", ":"}):
+        raise ValueError("Invalid IPv6 URL")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("location", "hosts"),
+    [
+        ("cluster://[::1],[::2]", [("::1", 6379), ("::2", 6379)]),
+        ("cluster://ann:word@node:7000,[::1]:7001", [("node", 7000), ("::1", 7001)]),
+        ("sentinel://[::1],[::2]/main/1", [("::1", 26379), ("::2", 26379)]),
+        ("sentinel://node:1,[::1]:2/main", [("node", 1), ("::1", 2)]),
+    ],
+)
+def test_hosts_may_be_ipv6_addresses(
+    location: str, hosts: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locations, "urlsplit", _urlsplit_of_newer_pythons)
+    found = locations.start_nodes(location)
+    pool = locations.pool_at(location, {}, "here")
+    if isinstance(pool, SentinelConnectionPool):
+        known = [one.connection_pool.connection_kwargs for one in pool.sentinel_manager.sentinels]
+        found = [(one["host"], one["port"]) for one in known]
+    assert found == hosts
 
 
 def test_no_password_is_shown(settings: LazySettings) -> None:

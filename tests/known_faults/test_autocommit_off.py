@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from django_redislock import lock
 from tests.known_faults.witness import Witness
@@ -65,3 +65,19 @@ def test_atomic_inside_of_it_commits_nothing(witness: Witness) -> None:
     assert witness.tokens("a") == [held.token]
     transaction.commit()
     witness.wait_until_free("a")
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+def test_a_hold_does_not_outlive_a_connection_that_is_closed_in_atomic(witness: Witness) -> None:
+    own = connections["postgresql"]
+    own.set_autocommit(False)
+    try:
+        with transaction.atomic(using="postgresql"):
+            with lock("a") as held:
+                pass
+            assert witness.tokens("a") == [held.token]
+            own.close()
+        witness.wait_until_free("a")
+    finally:
+        own.connect()  # with autocommit on, as DATABASES says

@@ -1,26 +1,23 @@
-"""The databases that a fence is tested on."""
+"""The databases that rows are tested on."""
 
 from __future__ import annotations
 
 import pytest
 
+SERVERS = [
+    pytest.param(
+        database,
+        marks=[
+            getattr(pytest.mark, database),
+            pytest.mark.django_db(transaction=True, databases=["default", database]),
+        ],
+    )
+    for database in ("postgresql", "mariadb")
+]
+
 ON_EACH = pytest.mark.parametrize(
     "database",
-    [
-        pytest.param("default", marks=pytest.mark.django_db(transaction=True)),
-        pytest.param(
-            "postgresql",
-            marks=[
-                pytest.mark.postgresql,
-                pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
-            ],
-        ),
-        pytest.param(
-            "mariadb",
-            marks=[
-                pytest.mark.mariadb,
-                pytest.mark.django_db(transaction=True, databases=["default", "mariadb"]),
-            ],
-        ),
-    ],
+    [pytest.param("default", marks=pytest.mark.django_db(transaction=True)), *SERVERS],
 )
+# Where the database locks single rows, too.
+ON_SERVERS = pytest.mark.parametrize("database", SERVERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_redislock import LockLost
+from django_redislock.rows.querysets import LockableQuerySet
 
 from .bank.models import Account, Branch, Page, Seat
 from .threads import next_holder_writes, stored, take_over
@@ -48,6 +49,20 @@ def test_a_stale_holder_is_refused_in_bulk(seat: Seat) -> None:
 def test_a_row_is_found_by_its_key_however_it_is_written(seat: Seat, pk: object) -> None:
     with Seat.objects.locked([pk]) as (found,):
         assert found == stored(seat)
+
+
+@pytest.mark.mariadb
+@pytest.mark.django_db(transaction=True, databases=["default", "mariadb"])
+@pytest.mark.parametrize("pk", ["HOME", "home "])
+def test_the_database_says_which_keys_are_equal(pk: str) -> None:
+    home = Page.objects.using("mariadb").create(path="home")
+    rows = LockableQuerySet(Page, using="mariadb")
+    assert rows.get(pk=pk) == home
+    with rows.locked([pk, "home"]) as found:
+        assert found == [home, home]
+        assert found[0].lock_held.name == home.get_lock_name()
+    with pytest.raises(Page.DoesNotExist, match="nowhere"):
+        rows.locked([pk, "nowhere"]).__enter__()
 
 
 def test_an_instance_that_is_given_twice_is_one_row(seat: Seat) -> None:

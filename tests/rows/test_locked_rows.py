@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import models
-from django.test.utils import isolate_apps
+from django.db import connections, models, transaction
+from django.test.utils import CaptureQueriesContext, isolate_apps
 
-from django_redislock import LockNotAcquired, lock
+from django_redislock import LockError, LockNotAcquired, lock
 from django_redislock.rows.querysets import LockableManager, LockableQuerySet
 from tests.support.processes import wait_until
 
 from .bank.models import Account, Branch, Card, Restaurant, Seat, Ticket
+from .databases import ON_SERVERS
 from .threads import elsewhere, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +94,30 @@ def _balances(rows: models.QuerySet[Account]) -> list[int]:
         return [row.balance for row in found]
 
 
+@ON_SERVERS
+@pytest.mark.parametrize("by_key", [True, False])
+def test_the_database_locks_no_row_for_who_waits(database: str, by_key: bool) -> None:
+    """The holder writes it, and would wait for the one who waits for it."""
+    account = Account.objects.using(database).create()
+    wanted = [account.pk] if by_key else None
+    with account.locked() as held:
+        waiting = start(lambda: _for_update(database, wanted))
+        wait_until(lambda: held.backend.inspect(held.name)[1], what="it waits")
+        account.balance = 5
+        account.save()
+    balances, sent = waiting.result(40)
+    assert balances == [5]
+    assert sum(sql.endswith("FOR UPDATE") for sql in sent) == 1, "it is locked when it is held"
+
+
+def _for_update(database: str, wanted: list[int] | None) -> tuple[list[int], list[str]]:
+    rows = LockableQuerySet(Account, using=database).select_for_update()
+    with transaction.atomic(using=database):
+        with CaptureQueriesContext(connections[database]) as queries:
+            with rows.locked(wanted, wait=20) as found:
+                return [row.balance for row in found], [query["sql"] for query in queries]
+
+
 def test_what_was_asked_for_must_be_there(accounts: Any) -> None:
     with pytest.raises(Account.DoesNotExist, match="primary key 0"):
         with Account.objects.locked([accounts[0].pk, 0]):
@@ -119,6 +144,19 @@ def test_a_block_can_be_entered_again(accounts: Any) -> None:
         assert rows == [accounts[0]]
         assert held_names() == {accounts[0].get_lock_name()}
         assert first[0].lock_held is None
+
+
+def test_a_block_is_not_entered_within_itself(accounts: Any) -> None:
+    """Its outer hold would be forgotten, and last until its lease ends."""
+    block = Account.objects.locked(accounts)
+    with block as rows:
+        names = held_names()
+        with pytest.raises(LockError, match="held by it already"):
+            block.__enter__()
+        assert held_names() == names
+        assert all(row.lock_held is not None for row in rows)
+    assert held_names() == set()
+    assert rows[0].lock_held is None
 
 
 def test_no_rows_need_no_lock() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -32,6 +33,8 @@ __all__ = ["check_options", "is_internal", "option_names", "parameters", "pool_a
 SENTINEL_PORT = 26379
 CLUSTER_PORT = 6379
 
+_HOSTS = re.compile(r"(?<=://)[^/?#]*")
+
 CLASSES: dict[str, type] = {
     "redis": Connection,
     "rediss": SSLConnection,
@@ -59,7 +62,7 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
     Raises ``InvalidLockBackend``, which names the entry of ``LOCKS`` by ``where``.
     """
     try:
-        address = urlsplit(location)
+        address = _split(location)
         if address.scheme not in CLASSES:
             raise ValueError("it begins with none of " + ", ".join(f"{one}://" for one in CLASSES))
         if address.scheme == "sentinel":
@@ -79,7 +82,7 @@ def start_nodes(location: str) -> list[tuple[str, int]]:
 
     Raises ``ValueError``.
     """
-    address = urlsplit(location)
+    address = _split(location)
     if address.scheme != "cluster":
         return []
     hosts = address.netloc.rpartition("@")[2].split(",")
@@ -189,6 +192,18 @@ def _cluster_pool(
     if to_bool(kwargs.pop("ssl", False)):
         kwargs.setdefault("connection_class", SSLConnection)
     return ConnectionPool(**kwargs | {"host": host, "port": port, "db": 0})
+
+
+def _split(location: str) -> SplitResult:
+    """The parts of a location, whose hosts may be several.
+
+    Releases of Python since 2025 refuse brackets, as of IPv6 addresses, among several hosts.
+    """
+    hosts = _HOSTS.search(location)
+    if hosts is None:
+        return urlsplit(location)
+    rest = location[: hosts.start()] + location[hosts.end() :]
+    return urlsplit(rest)._replace(netloc=hosts[0])
 
 
 def _arguments(of_url: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

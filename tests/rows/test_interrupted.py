@@ -1,0 +1,60 @@
+"""A block that is interrupted leaves no row held, however long its instances are kept."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_redislock import lock
+from django_redislock.rows.holds import RowBlock, RowHold
+from tests.support.interruptions import ctrl_c_in
+from tests.support.processes import wait_until
+
+from .bank.models import Vault
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def one(vault: Vault) -> Any:
+    return vault.locked(lease=2)
+
+
+def several(vault: Vault) -> Any:
+    return Vault.objects.locked([vault], lease=2)
+
+
+def enter_and_leave(block: Any) -> None:
+    with block:
+        pass
+
+
+ONE_OR_SEVERAL = pytest.mark.parametrize("made_by", [one, several])
+
+
+@ONE_OR_SEVERAL
+@pytest.mark.parametrize("place", ["begin", "end"])
+def test_it_is_released_at_once(made_by: Callable[[Vault], Any], place: str) -> None:
+    vault = Vault.objects.create()
+    block = made_by(vault)
+    with ctrl_c_in((RowHold, place)):
+        enter_and_leave(block)
+    assert not lock("any").backend.list().total
+
+
+@ONE_OR_SEVERAL
+@pytest.mark.filterwarnings("ignore:.*was dropped without release:ResourceWarning")
+def test_an_instance_does_not_keep_its_row_held(made_by: Callable[[Vault], Any]) -> None:
+    vault = Vault.objects.create()
+    with ctrl_c_in((RowBlock, "_leave")):
+        enter_and_leave(made_by(vault))
+    gc.collect()  # the exception goes, and the block with it; the instance stays
+    assert vault.lock_held is None
+    vault.save()
+    backend = lock("any").backend
+    wait_until(lambda: not backend.list().total, within=30, what="the lease has run out")
+    with vault.locked() as held:
+        vault.save()
+        assert vault.fence == held.fence
