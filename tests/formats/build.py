@@ -17,6 +17,7 @@ PARTS = [
     "holder.py",
     "names.py",
     "process.py",
+    "queues.py",
     "signatures.py",
     "spelling.py",
 ]
