@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from django_redislock.backends.redis.errors import unavailable
 from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import frozen
+from tests.support.resp import take_commands
 
 
 def in_thread() -> None:
@@ -121,18 +123,47 @@ def test_a_server_that_is_not_what_the_location_says(
     assert words in message.msg
 
 
+class Refusing(socketserver.ThreadingTCPServer):
+    """A server that answers each command with the same error."""
+
+    daemon_threads = True
+    error = b""
+
+
+class Connection(socketserver.BaseRequestHandler):
+    server: Refusing
+
+    def handle(self) -> None:
+        received = b""
+        with suppress(OSError):
+            while data := self.request.recv(65536):
+                commands, received = take_commands(received + data)
+                self.request.sendall(self.server.error * len(commands))
+
+
+@pytest.fixture
+def refusing() -> Iterator[Refusing]:
+    with Refusing((HOST, 0), Connection) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 @pytest.mark.parametrize("act", [in_thread, in_coroutine, listed])
 @pytest.mark.parametrize(
-    ("port", "words"),
+    ("error", "words"),
     [
-        (b"-LOADING Redis is loading the dataset in memory\r\n" * 9, "Redis is loading"),
-        (b"-BUSY Redis is busy running a script.\r\n" * 9, "BUSY Redis is busy running"),
+        (b"-LOADING Redis is loading the dataset in memory\r\n", "Redis is loading"),
+        (b"-BUSY Redis is busy running a script.\r\n", "BUSY Redis is busy running"),
     ],
-    indirect=["port"],
 )
 def test_a_server_that_has_something_else_to_do(
-    settings: Any, act: Callable[[], None], port: int, words: str
+    settings: Any, act: Callable[[], None], refusing: Refusing, error: bytes, words: str
 ) -> None:
+    refusing.error = error
+    port = refusing.server_address[1]
     settings.LOCKS = {"default": {"LOCATION": f"redis://{HOST}:{port}/0"}}
     with pytest.raises(LockUnavailable, match=f"did not do what it was asked: {words}"):
         act()

@@ -157,7 +157,7 @@ def test_a_connection_that_is_closed_meanwhile_is_made_anew(
     place = pooled()
     used = []
 
-    def closing(parser: Parser, count: Any, more: Any, data: bytes) -> Any:
+    def closing(parser: Parser, count: Any, more: Any, data: bytes = b"") -> Any:
         if not used:
             used.append(data)
             lock_backends["default"].node._links.popitem()[0].retire()
