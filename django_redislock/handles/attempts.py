@@ -205,9 +205,7 @@ class OneNameHandle(Handle[T]):
             raise lost_error(hold, "its lease ran out before the reply came")
         if self._terms.min_hold:
             hold.keep_until = hold.since + self._terms.min_hold
-        owner.taken[hold.lock_id] = hold
-        if len(owner.taken) > owner.most_taken:
-            owner.forget_released()
+        owner.take(hold)
         self.backend.on_force_release = renewal.lost_by_force
         registry.holds[hold] = None
         if registry.given or self._terms.token is not None:

@@ -17,6 +17,7 @@ from django.urls import path
 from redis import Redis
 
 from django_redislock import locked_view
+from tests.rows.databases import ON_SERVERS
 
 CLIENTS = 4
 
@@ -48,20 +49,6 @@ urlpatterns = [
     path("ours/<str:database>/<int:pk>/", ours),
     path("naive/<str:database>/<int:pk>/", naive),
 ]
-
-on_both = pytest.mark.parametrize(
-    "database",
-    [
-        pytest.param(
-            alias,
-            marks=[
-                getattr(pytest.mark, alias),
-                pytest.mark.django_db(transaction=True, databases=["default", alias]),
-            ],
-        )
-        for alias in ("postgresql", "mariadb")
-    ],
-)
 
 
 @pytest.fixture(autouse=True)
@@ -95,11 +82,11 @@ def _atomic_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(connections.settings[database], "ATOMIC_REQUESTS", True)
 
 
-@on_both
+@ON_SERVERS
 def test_no_request_is_lost(database: str) -> None:
     assert lost("ours", database, 100) == 0
 
 
-@on_both
+@ON_SERVERS
 def test_the_naive_view_loses_some(database: str) -> None:
     assert any(lost("naive", database, 50) for _ in range(5))

@@ -148,6 +148,7 @@ class Rows:
 
 
 class AsyncRows(Rows):
+    # Django takes whatever can be iterated over for no asynchronous one.
     __iter__ = None  # type: ignore[assignment]
 
     async def __aiter__(self) -> AsyncIterator[str]:

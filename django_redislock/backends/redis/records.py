@@ -45,6 +45,7 @@ _NUMBER = re.compile(r"\d{1,16}", re.ASCII)
 
 # A turn with the fields that it has in this release.
 _TURN = re.compile(r"turn 3 (\S+) (\d{1,16}) (\d{1,16}) (.*)", re.ASCII | re.DOTALL)
+
 # The reply of acquire.lua where the token holds the name with a looser limit.
 LOOSER = b"looser"
 
@@ -173,9 +174,10 @@ class Message(NamedTuple):
 
 def message(line: bytes | str) -> Message | None:
     """Read ``"verb number-of-fields field ... name"``; None for one of a later release."""
-    if found := _TURN.fullmatch(text(line)):  # most are, and it takes a fourth of the time
+    said = text(line)
+    if found := _TURN.fullmatch(said):  # most are, and it takes a fourth of the time
         return Message(found[4], found[1], Turn(int(found[2]), int(found[3]) / 1000))
-    verb, _, rest = text(line).partition(" ")
+    verb, _, rest = said.partition(" ")
     number, _, rest = rest.partition(" ")
     if verb not in {"turn", "lost"} or not (number.isascii() and number.isdecimal()):
         return None
@@ -218,7 +220,7 @@ def is_grant(reply: Any) -> bool:
 def busy(reply: bytes) -> tuple[int, int, int, bytes]:
     """What the reply of ``acquire.lua`` says of a busy name.
 
-    Until when (ms), the server's clock (ms), the position in the queue, and the hold in its way.
+    For how long (ms), the server's clock (ms), the position in the queue, and the hold in its way.
     """
     _, left, now, position, line = reply.split(b" ", 4)
     return int(left), int(now), int(position), line
