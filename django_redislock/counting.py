@@ -31,7 +31,7 @@ def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) ->
     """Let a method of ``Tally`` count that this happened to the name, after these seconds."""
     meter = backend.meter
     if meter is not None and meter.note(method, name, seconds):
-        _run_later(backend, partial(_tell, backend))
+        _run_later(backend, partial(_send, backend))
 
 
 def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
@@ -46,7 +46,7 @@ def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: boo
 # Below, in the thread of the background jobs.
 
 
-def _tell(backend: BaseLockBackend, refused: Batch | None = None) -> None:
+def _send(backend: BaseLockBackend, refused: Batch | None = None) -> None:
     """Tell what was counted, or once more what the backend did not answer before."""
     batch = refused or (backend.meter.take() if backend.meter is not None else None)
     if batch is None or not batch.tallies:
@@ -61,4 +61,4 @@ def _tell(backend: BaseLockBackend, refused: Batch | None = None) -> None:
             return
         logger.debug("What was counted is told later: %s", error)
         # A process that ends does not wait for a server that has just not answered.
-        _run_later(backend, partial(_tell, backend, batch), at_end=False)
+        _run_later(backend, partial(_send, backend, batch), at_end=False)

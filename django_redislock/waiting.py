@@ -188,8 +188,8 @@ def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -
 async def _notified(call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: float) -> Turn | None:
     """Sleep until the waiter is notified, ``timeout`` seconds at most."""
     if isinstance(waiter, ThreadWaiter):
-        return waiter.hear(timeout)
-    return await waiter.ahear(max(0.0, timeout))
+        return waiter.wait_for_turn(timeout)
+    return await waiter.await_turn(max(0.0, timeout))
 
 
 def _as_grant(

@@ -243,10 +243,10 @@ class MemoryLockBackend(BaseLockBackend):
             if not present:
                 continue
             held = self._grant(known, first, now)
-            told = token == asking or self.waiters.tell(
+            notified = token == asking or self.waiters.notify(
                 first.claim.name, token, Turn(held.fence, held.until)
             )
-            if not told:
+            if not notified:
                 del known.holds[token]
 
     def _extend(self, one: Extension) -> float | None:

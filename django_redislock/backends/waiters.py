@@ -19,7 +19,7 @@ __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 ASK_AFTER = 0.1
 STILL_AFTER = 0.4
 # How many turns are known again when they come a second time.
-MOST_HEARD = 100
+MOST_SEEN = 100
 # How often the wake-up thread looks whether another thread has told a coroutine something.
 CHECK_EVERY = 0.25
 
@@ -37,9 +37,9 @@ class Waiter:  # no ABC: each turn asks of which class it is, which an ABC answe
     # The event loop that it needs, if any.
     loop: asyncio.AbstractEventLoop | None = None
     # When it was told something (monotonic).
-    told_at = 0.0
+    notified_at = 0.0
 
-    def tell(self, turn: Turn | None) -> bool:
+    def notify(self, turn: Turn | None) -> bool:
         """Return False if it has gone."""
         raise NotImplementedError
 
@@ -48,16 +48,16 @@ class ThreadWaiter(Waiter):
     """An attempt of a thread."""
 
     def __init__(self) -> None:
-        self._told: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+        self._notified: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
 
-    def tell(self, turn: Turn | None) -> bool:
-        self._told.put(turn)
+    def notify(self, turn: Turn | None) -> bool:
+        self._notified.put(turn)
         return True
 
-    def hear(self, timeout: float) -> Turn | None:
+    def wait_for_turn(self, timeout: float) -> Turn | None:
         """Block for ``timeout`` seconds at the most; None means: look again."""
         try:
-            return take_within(self._told, timeout)
+            return take_within(self._notified, timeout)
         except queue.Empty:
             return None
 
@@ -69,39 +69,39 @@ class TaskWaiter(Waiter):
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self._told = asyncio.Event()
+        self._notified = asyncio.Event()
         # Whoever takes the turn out decides: the waiter has it, or it is given to another.
         self._turns: deque[Turn] = deque()
         # Whether it was told something since it heard anything.
-        self._unheard = False
+        self._has_news = False
 
-    def tell(self, turn: Turn | None) -> bool:
-        self._unheard = True
+    def notify(self, turn: Turn | None) -> bool:
+        self._has_news = True
         if turn is not None:
             self._turns.append(turn)
         try:
-            self.loop.call_soon_threadsafe(self._told.set)
+            self.loop.call_soon_threadsafe(self._notified.set)
         except RuntimeError:
             return False  # the loop was closed, and its coroutines with it
         return True
 
-    def heard_all(self) -> bool:
-        return not self._unheard
+    def has_seen_all(self) -> bool:
+        return not self._has_news
 
     def take_back(self) -> bool:
         """Take back a turn that it has not taken yet. Return whether there was one."""
         return _take(self._turns) is not None
 
-    async def ahear(self, timeout: float) -> Turn | None:
+    async def await_turn(self, timeout: float) -> Turn | None:
         """Wait for ``timeout`` seconds at the most; None means: look again."""
         # Not wait_for(): up to Python 3.11 it may swallow a cancellation that comes with the turn.
-        ending = self.loop.call_later(timeout, self._told.set)
+        ending = self.loop.call_later(timeout, self._notified.set)
         try:
-            await self._told.wait()
+            await self._notified.wait()
         finally:
             ending.cancel()
-        self._unheard = False
-        self._told.clear()
+        self._has_news = False
+        self._notified.clear()
         return _take(self._turns)
 
 
@@ -146,12 +146,12 @@ class Waiters:
         """Leave all who wait to the parent after a fork."""
         self._waiting: dict[tuple[str, str], Waiter] = {}
         # The coroutines that were told something and may not have heard it.
-        self._told: dict[tuple[str, str], TaskWaiter] = {}
+        self._notified: dict[tuple[str, str], TaskWaiter] = {}
         self._tasks: dict[tuple[str, str], None] = {}
         # Of the event loops that were asked for a sign of life and have given none yet.
         self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
         # The turns that were told last, tokens and fences; and in what order.
-        self._heard: dict[tuple[str, int], object] = {}
+        self._seen: dict[tuple[str, int], object] = {}
         self._order: deque[tuple[str, int]] = deque()
 
     def __bool__(self) -> bool:
@@ -172,28 +172,28 @@ class Waiters:
 
     def leave(self, name: str, token: str) -> None:
         self._waiting.pop((name, token), None)
-        self._told.pop((name, token), None)
+        self._notified.pop((name, token), None)
         self._tasks.pop((name, token), None)
 
-    def tell(self, name: str, token: str, turn: Turn) -> bool:
+    def notify(self, name: str, token: str, turn: Turn) -> bool:
         """Give a waiter its turn. False if it has gone, or its event loop stands still."""
         waiter = self._waiting.get((name, token))
         if waiter is None:
             # What came before, and was taken, is not given back when it comes again.
-            return (token, turn.fence) in self._heard
+            return (token, turn.fence) in self._seen
         if self._stands_still(waiter, monotonic()):
-            self._tell((name, token), waiter, None)  # when it goes on it has to queue anew
+            self._notify((name, token), waiter, None)  # when it goes on it has to queue anew
             return False
         # Two connections may bring the same turn, in a Cluster where a replica passes it on.
-        return not self._is_news(token, turn) or self._tell((name, token), waiter, turn)
+        return not self._is_news(token, turn) or self._notify((name, token), waiter, turn)
 
     def _is_news(self, token: str, turn: Turn) -> bool:
-        told, mark = (token, turn.fence), object()
-        if self._heard.setdefault(told, mark) is not mark:
+        seen, mark = (token, turn.fence), object()
+        if self._seen.setdefault(seen, mark) is not mark:
             return False
-        self._order.append(told)
-        if len(self._order) > MOST_HEARD:
-            self._heard.pop(self._order.popleft(), None)
+        self._order.append(seen)
+        if len(self._order) > MOST_SEEN:
+            self._seen.pop(self._order.popleft(), None)
         return True
 
     def nudge(self, *names: str) -> None:
@@ -207,29 +207,29 @@ class Waiters:
         best: dict[str, tuple[tuple[bool, float], str, Waiter]] = {}
         for (name, token), waiter in list(self._waiting.items()):
             if name in wanted:
-                rank = self._stands_still(waiter, now), waiter.told_at
+                rank = self._stands_still(waiter, now), waiter.notified_at
                 if name not in best or rank < best[name][0]:
                     best[name] = rank, token, waiter
         for name, (_, token, waiter) in best.items():
-            self._tell((name, token), waiter, None)
+            self._notify((name, token), waiter, None)
 
-    def _tell(self, key: tuple[str, str], waiter: Waiter, turn: Turn | None) -> bool:
-        waiter.told_at = monotonic()
+    def _notify(self, key: tuple[str, str], waiter: Waiter, turn: Turn | None) -> bool:
+        waiter.notified_at = monotonic()
         if isinstance(waiter, TaskWaiter):
-            self._told[key] = waiter
-        return waiter.tell(turn)
+            self._notified[key] = waiter
+        return waiter.notify(turn)
 
     def nudge_all(self, concerns: Callable[[str], bool] | None = None) -> None:
         """Ask every waiter to look again, or each whose name that ``concerns``."""
         for key, waiter in list(self._waiting.items()):
             if concerns is None or concerns(key[0]):
-                self._tell(key, waiter, None)
+                self._notify(key, waiter, None)
 
     # For the wake-up thread alone.
 
     def check_in(self) -> float:
         """In how many seconds ``take_back`` has something to do, at the earliest."""
-        return ASK_AFTER if self._told else CHECK_EVERY if self._tasks else math.inf
+        return ASK_AFTER if self._notified else CHECK_EVERY if self._tasks else math.inf
 
     def take_back(self, now: float) -> list[tuple[str, str]]:
         """Take the turns back that stay with event loops which stand still.
@@ -237,17 +237,17 @@ class Waiters:
         Returns their names and tokens; they have to be given up.
         """
         taken = []
-        for key, waiter in list(self._told.items()):
+        for key, waiter in list(self._notified.items()):
             if self._waiting.get(key) is not waiter:
-                self._told.pop(key, None)  # it left while it was told
-            elif waiter.heard_all():
-                self._told.pop(key, None)
-                if not waiter.heard_all():  # it was told something just now
-                    self._told[key] = waiter
+                self._notified.pop(key, None)  # it left while it was told
+            elif waiter.has_seen_all():
+                self._notified.pop(key, None)
+                if not waiter.has_seen_all():  # it was told something just now
+                    self._notified[key] = waiter
             elif self._stands_still(waiter, now):
                 if waiter.take_back():
                     taken.append(key)
-            elif now - waiter.told_at >= ASK_AFTER:
+            elif now - waiter.notified_at >= ASK_AFTER:
                 self._pulses.setdefault(waiter.loop, _Pulse(waiter.loop)).ask(now)
         for loop, pulse in list(self._pulses.items()):
             if pulse.has_answered or loop.is_closed():

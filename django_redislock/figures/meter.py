@@ -39,25 +39,25 @@ class Meter:
         # Appending to it and taking from it are atomic.
         self._events: deque[tuple[Callable[[Tally, float], None], str, float]] = deque()
         self._tallies: dict[str, Tally] = {}
-        self._is_to_tell = False
+        self._is_to_send = False
 
     def note(self, count: Callable[[Tally, float], None], name: str, seconds: float) -> bool:
         """Let a method of ``Tally`` count this. Returns whether it is the first since ``take``."""
         self._events.append((count, name, seconds))
         if len(self._events) >= BATCH:
             self._count()
-        if self._is_to_tell:
+        if self._is_to_send:
             return False
-        self._is_to_tell = True
+        self._is_to_send = True
         return True
 
     def put_off(self) -> None:
         """Nobody is going to tell what was counted: the next ``note`` asks for that again."""
-        self._is_to_tell = False
+        self._is_to_send = False
 
     def take(self) -> Batch:
         """What was counted since this was last asked."""
-        self._is_to_tell = False
+        self._is_to_send = False
         with self._mutex:
             self._count()
             taken, self._tallies = self._tallies, {}

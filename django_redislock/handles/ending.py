@@ -132,7 +132,7 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
     return LockLost.of(hold.name, f"was lost: {hold.lost_reason or reason}")
 
 
-def _tell_lost(hold: LocalHold) -> None:
+def _notify_lost(hold: LocalHold) -> None:
     """Tell the handles of the hold. This runs their users' code, in a thread of its own."""
     handles = hold.handles_at_loss
     for handle in handles:
@@ -142,7 +142,7 @@ def _tell_lost(hold: LocalHold) -> None:
         events.lost(handle, hold.lost_reason)
 
 
-renewal.tell_lost = _tell_lost
+renewal.notify_lost = _notify_lost
 
 
 async def untie(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:

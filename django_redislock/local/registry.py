@@ -228,15 +228,15 @@ def take_back(hold: LocalHold, late: float) -> None:
     until_done(hold, cancel, monotonic() + hold.length)
 
 
-def until_done(hold: LocalHold, tell: Callable[[], object], until: float) -> None:
+def until_done(hold: LocalHold, run: Callable[[], object], until: float) -> None:
     """Tell the backend in the background; at once where no thread can be started for that."""
     try:
-        background.until_done(hold.server, tell, until)
+        background.until_done(hold.server, run, until)
     except NoThread:
         # As at the end of a process. A server that does not answer is not asked again: the lease
         # ends.
         with suppress(LockUnavailable):
-            tell()
+            run()
 
 
 registry = Registry()

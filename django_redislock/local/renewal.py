@@ -55,7 +55,7 @@ class Renewal:
     """
 
     # Tells the handles of a hold that it was lost. The floor above sets it, which knows handles.
-    tell_lost: Callable[[LocalHold], object]
+    notify_lost: Callable[[LocalHold], object]
 
     def __init__(self) -> None:
         self.reset()
@@ -154,27 +154,27 @@ class Renewal:
         if any(hold.due <= now for hold in due):
             self._renew(due, now)
         wake_at = min([wake_at, *(hold.due for hold in due)])
-        self._tell_lost(lost)
+        self._notify_lost(lost)
         return wake_at
 
-    def _tell_lost(self, holds: list[LocalHold]) -> None:
-        told = []
+    def _notify_lost(self, holds: list[LocalHold]) -> None:
+        over = []
         for hold in holds:
             if hold.decide():
-                told.append(hold)
+                over.append(hold)
             registry.holds.pop(hold, None)
-        if told:
+        if over:
             # Callbacks of users may take long.
-            tell = partial(self._tell, told)
-            telling = threading.Thread(target=tell, name="django_redislock-lost", daemon=True)
+            notify = partial(self._notify, over)
+            notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
             try:
-                telling.start()
+                notifying.start()
             except RuntimeError:
-                tell()
+                notify()
 
-    def _tell(self, holds: list[LocalHold]) -> None:
+    def _notify(self, holds: list[LocalHold]) -> None:
         for hold in holds:
-            self.tell_lost(hold)
+            self.notify_lost(hold)
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
         by_server: dict[Server, list[_Renewed]] = defaultdict(list)

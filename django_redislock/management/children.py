@@ -55,15 +55,15 @@ class Child:
         Raises ``OSError`` if it cannot be run.
         """
         in_main_thread = threading.current_thread() is threading.main_thread()
-        with self._hearing_signals() if in_main_thread else nullcontext() as heard:
+        with self._received_signals() if in_main_thread else nullcontext() as pass_on:
             with self._starting:
                 if self.was_ended:
                     return 128 + signal.SIGTERM
                 self._process = self._start(environment)
             for number in self._early:
                 self._process.send_signal(number)
-            while heard is not None and self._process.poll() is None:
-                heard()
+            while pass_on is not None and self._process.poll() is None:
+                pass_on()
             code = self._process.wait()
         if self._killer is not None:
             self._killer.cancel()
@@ -95,7 +95,7 @@ class Child:
         )
 
     @contextmanager
-    def _hearing_signals(self) -> Iterator[Callable[[], None]]:
+    def _received_signals(self) -> Iterator[Callable[[], None]]:
         """Pass signals on; yields a function that returns when there was one, or the child ended.
 
         A signal may reach any thread, and would not interrupt this one when it waits for a child.
@@ -110,7 +110,7 @@ class Child:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, self._pass_on)
 
-        def heard() -> None:
+        def pass_on() -> None:
             with selectors.DefaultSelector() as selector:
                 selector.register(reader, selectors.EVENT_READ)
                 selector.select()
@@ -118,7 +118,7 @@ class Child:
                 os.read(reader, 4096)
 
         try:
-            yield heard
+            yield pass_on
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler or signal.SIG_DFL)

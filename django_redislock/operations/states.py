@@ -64,8 +64,8 @@ def _is_silent(hold: Hold) -> bool:
     """
     if hold.holder.renews_for == 0:
         return False
-    heard = min(hold.age, hold.lease - hold.remaining)
-    return heard > 2 * pause_of(hold.lease)
+    silence = min(hold.age, hold.lease - hold.remaining)
+    return silence > 2 * pause_of(hold.lease)
 
 
 def state_of(found: Found) -> str:

@@ -45,7 +45,7 @@ class Recorder(Waiter):
     def __init__(self) -> None:
         self._turns: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
 
-    def tell(self, turn: Turn | None) -> bool:
+    def notify(self, turn: Turn | None) -> bool:
         self._turns.put(turn)
         return True
 

@@ -126,8 +126,8 @@ class SharingContract:
         assert [one.name for one in verbs.backend.waited_for().names] == ["name 0"]
 
     def test_force_release_ends_the_hold_that_was_seen(self, verbs: Verbs) -> None:
-        told: list[str] = []
-        verbs.backend.on_force_release = lambda place, name, token: told.append(token)
+        lost: list[str] = []
+        verbs.backend.on_force_release = lambda place, name, token: lost.append(token)
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
         recorder = verbs.queue_up(first)
@@ -135,15 +135,15 @@ class SharingContract:
         verbs.acquire(held)
         assert verbs.backend.force_release("a", held.token)
         recorder.turn()
-        wait_until(lambda: told == [held.token])
+        wait_until(lambda: lost == [held.token])
         assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
         assert verbs.holders() == [first.token]
 
     def test_force_release_tells_the_process_of_a_hold_that_nobody_waits_for(
         self, verbs: Verbs
     ) -> None:
-        told: list[str] = []
-        verbs.backend.on_force_release = lambda place, name, token: told.append(token)
+        lost: list[str] = []
+        verbs.backend.on_force_release = lambda place, name, token: lost.append(token)
         before, waiter, held = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(before)
         verbs.queue_up(waiter)  # the process listens from now on
@@ -152,7 +152,7 @@ class SharingContract:
         verbs.hold(held)
         assert not verbs.backend.force_release("a", before.token)
         assert verbs.backend.force_release("a", held.token)
-        wait_until(lambda: told == [held.token])
+        wait_until(lambda: lost == [held.token])
         assert verbs.holders() == []
         assert verbs.backend.list().total == 0
 

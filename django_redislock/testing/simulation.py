@@ -145,7 +145,7 @@ def _end(name: str, using: str, reason: str) -> None:
             if ours.decide():
                 ours.lose(reason)
                 registry.holds.pop(ours, None)
-                renewal.tell_lost(ours)
+                renewal.notify_lost(ours)
         backend.force_release(name, hold.token)
 
 

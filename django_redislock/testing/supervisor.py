@@ -112,11 +112,11 @@ def _die_with_parent() -> Callable[[], object]:
 
 def _watch(child: int, wakeups: int, stop_signal: int, grace: float) -> int:
     """Return how the child ended: an exit code, or a signal as a negative number."""
-    told = False
-    while not told:
+    stop = False
+    while not stop:
         ready, _, _ = select.select([LIFELINE, wakeups], [], [])
-        told = wakeups in ready and signal.SIGTERM in os.read(wakeups, 4096)
-        told = told or (LIFELINE in ready and not _still_held())
+        stop = wakeups in ready and signal.SIGTERM in os.read(wakeups, 4096)
+        stop = stop or (LIFELINE in ready and not _still_held())
         if (ended := _ended(child)) is not None:
             return ended
     _signal_group(child, stop_signal)

@@ -140,4 +140,4 @@ def test_who_gets_an_answer_when_nobody_has_the_bucket_any_more_looks_again(use:
     backend.waiters.enter("a", "1", one)
     backend.waiters.enter("b", "2", other)
     backend.wakeups.watch("a", monotonic() + 60)
-    assert (one._told.qsize(), other._told.qsize()) == (1, 0)
+    assert (one._notified.qsize(), other._notified.qsize()) == (1, 0)

@@ -6,7 +6,7 @@ import math
 import threading
 from typing import Any
 
-from django_redislock.backends.waiters import MOST_HEARD, TaskWaiter, ThreadWaiter, Turn, Waiters
+from django_redislock.backends.waiters import MOST_SEEN, TaskWaiter, ThreadWaiter, Turn, Waiters
 from django_redislock.clock import monotonic
 
 TURN = Turn(7, 60.0)
@@ -19,7 +19,7 @@ def test_a_turn_that_two_connections_bring_is_told_once() -> None:
 
     def bring() -> None:
         start.wait()
-        told.append(waiters.tell("a", "token", TURN))
+        told.append(waiters.notify("a", "token", TURN))
 
     threads = [threading.Thread(target=bring) for _ in range(2)]
     for thread in threads:
@@ -27,22 +27,22 @@ def test_a_turn_that_two_connections_bring_is_told_once() -> None:
     for thread in threads:
         thread.join()
     assert told == [True, True], "nobody gives it back"
-    assert waiter.hear(1) == TURN
-    assert waiter.hear(0.01) is None
+    assert waiter.wait_for_turn(1) == TURN
+    assert waiter.wait_for_turn(0.01) is None
 
 
 def test_a_turn_that_was_taken_is_known_again_for_a_while() -> None:
     waiters = Waiters()
     waiters.enter("a", "token", ThreadWaiter())
-    assert waiters.tell("a", "token", TURN)
+    assert waiters.notify("a", "token", TURN)
     waiters.leave("a", "token")
-    assert waiters.tell("a", "token", TURN)
-    assert not waiters.tell("a", "token", Turn(8, 60.0)), "nobody waits for this one"
+    assert waiters.notify("a", "token", TURN)
+    assert not waiters.notify("a", "token", Turn(8, 60.0)), "nobody waits for this one"
     waiters.enter("a", "token", ThreadWaiter())
-    for fence in range(100, 100 + MOST_HEARD):
-        assert waiters.tell("a", "token", Turn(fence, 60.0))
+    for fence in range(100, 100 + MOST_SEEN):
+        assert waiters.notify("a", "token", Turn(fence, 60.0))
     waiters.leave("a", "token")
-    assert not waiters.tell("a", "token", TURN)
+    assert not waiters.notify("a", "token", TURN)
 
 
 def test_those_are_asked_to_look_whom_it_concerns() -> None:
@@ -50,9 +50,9 @@ def test_those_are_asked_to_look_whom_it_concerns() -> None:
     waiters.enter("a", "1", one)
     waiters.enter("b", "2", other)
     waiters.nudge_all(lambda name: name == "a")
-    assert (one._told.qsize(), other._told.qsize()) == (1, 0)
+    assert (one._notified.qsize(), other._notified.qsize()) == (1, 0)
     waiters.nudge_all()
-    assert (one._told.qsize(), other._told.qsize()) == (2, 1)
+    assert (one._notified.qsize(), other._notified.qsize()) == (2, 1)
 
 
 async def test_a_task_that_leaves_while_it_is_told_is_not_looked_after_for_ever() -> None:
@@ -60,7 +60,7 @@ async def test_a_task_that_leaves_while_it_is_told_is_not_looked_after_for_ever(
 
     class Leaving(TaskWaiter):
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "told_at":
+            if name == "notified_at":
                 waiters.leave("a", "token")
             super().__setattr__(name, value)
 

@@ -184,7 +184,7 @@ def test_a_hand_over_holds_for_no_more_than_its_lease_whatever_the_server_says_o
         wait_until(lambda: jobs.queue_length("a") == 1)
         (waiting,) = backend.inspect("a")[1]
         in_an_hour = jobs.server_time(place) + 3600
-        assert backend.waiters.tell("a", waiting.token, Turn(1, in_an_hour))
+        assert backend.waiters.notify("a", waiting.token, Turn(1, in_an_hour))
         thread.join()
         assert waiter.remaining() <= backend.grant_lease
     with suppress(LockError):

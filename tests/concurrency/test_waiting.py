@@ -124,11 +124,11 @@ async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place: 
 @pytest.mark.parametrize("ticks", range(8))
 async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks: Any) -> None:
     waiter = TaskWaiter()
-    hearing = asyncio.create_task(waiter.ahear(30))
+    hearing = asyncio.create_task(waiter.await_turn(30))
     for _ in range(5):
         await asyncio.sleep(0)
     waiter._turns.append(Turn(1, 1.0))
-    waiter._told.set()
+    waiter._notified.set()
     for _ in range(ticks):
         await asyncio.sleep(0)
     if hearing.cancel():
@@ -146,7 +146,7 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
     held = lock("a")
     await held.aacquire()
     connected = threading.Event()
-    hear = backend.wakeups._hear
+    hear = backend.wakeups._receive
 
     def never(bell: Any) -> None:
         connected.set()
@@ -154,13 +154,13 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
         raise ConnectionError("cut")
 
     refused = threading.Event()
-    backend.wakeups._hear = never
+    backend.wakeups._receive = never
     waiting = asyncio.create_task(lock("a").aacquire(wait=30))
     await asyncio.to_thread(connected.wait, 20)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    backend.wakeups._hear = hear
+    backend.wakeups._receive = hear
     refused.set()
     await asyncio.to_thread(wait_until, lambda: not backend.wakeups.channels.wanted)
     gc.collect()
@@ -209,13 +209,13 @@ def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(
     """The turn is on its way when its waiter asks again, and is given the lock in answer."""
     holder, waiter = lock("a", lease=60), lock("a", lease=60)
     backend = holder.backend
-    tell, return_turn = backend.waiters.tell, backend.wakeups._return_turn
+    notify, return_turn = backend.waiters.notify, backend.wakeups._return_turn
     on_its_way, may_arrive, was_returned = threading.Event(), threading.Event(), threading.Event()
 
-    def tell_late(*turn: Any) -> bool:
+    def notify_late(*turn: Any) -> bool:
         on_its_way.set()
         assert may_arrive.wait(30)
-        return tell(*turn)
+        return notify(*turn)
 
     def return_and_say_so(*turn: str) -> None:
         return_turn(*turn)
@@ -225,7 +225,7 @@ def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(
     thread = threading.Thread(target=waiter.acquire, args=(60,))
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
-    monkeypatch.setattr(backend.waiters, "tell", tell_late)
+    monkeypatch.setattr(backend.waiters, "notify", notify_late)
     monkeypatch.setattr(backend.wakeups, "_return_turn", return_and_say_so)
     # As another process would end it: the turn comes in a message.
     assert backend.force_release("a", holder.detach())

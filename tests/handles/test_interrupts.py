@@ -15,7 +15,7 @@ from tests.support.settled import settle
 
 def test_an_interrupt_while_waiting_leaves_no_trace(make: Any) -> None:
     with make() as held:
-        with ctrl_c_in((ThreadWaiter, "hear")):
+        with ctrl_c_in((ThreadWaiter, "wait_for_turn")):
             make().acquire(wait=30)
         settle()
         assert held.backend.inspect("a")[1] == []

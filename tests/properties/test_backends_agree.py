@@ -52,7 +52,7 @@ class Recorder(Waiter):
         self.token = token
         self.turns: list[int] = []
 
-    def tell(self, turn: Any) -> bool:
+    def notify(self, turn: Any) -> bool:
         if turn is not None:
             self.turns.append(turn.fence)
         return True

@@ -105,15 +105,15 @@ class RedisLockBackend(Reaching):
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = self._run(name, self._release(name, token), within)
-        ended, unheard = self._released(name, reply, again)
-        for one in unheard:
+        ended, undelivered = self._released(name, reply, again)
+        for one in undelivered:
             self._return_turn(name, one)
         return ended
 
     async def arelease(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = await self._arun(name, self._release(name, token), within)
-        ended, unheard = self._released(name, reply, again)
-        for one in unheard:
+        ended, undelivered = self._released(name, reply, again)
+        for one in undelivered:
             with suppress(LockUnavailable):  # then it ends by itself
                 await self._arun(name, self._cancel(name, one, unless_answered=True))
         return ended
@@ -248,7 +248,7 @@ class RedisLockBackend(Reaching):
         if reply == 1:
             return True, ()
         ended, turns = released(reply)
-        unheard = [token for token, turn in turns if not self.waiters.tell(name, token, turn)]
+        undelivered = [token for token, turn in turns if not self.waiters.notify(name, token, turn)]
         if not ended and sent_again:
             # It may have been done before, by a command whose reply was lost with a turn in it.
             # Whose turn it was, nobody knows here.
@@ -259,7 +259,7 @@ class RedisLockBackend(Reaching):
             self.waiters.nudge(name)
         # Where a first reply was lost, that first command has most likely done it: nobody else has
         # the token, and whether the lease had run out is for the handle's own clock to say.
-        return ended or sent_again, unheard
+        return ended or sent_again, undelivered
 
     def _cancel(
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False

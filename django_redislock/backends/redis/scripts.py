@@ -79,14 +79,14 @@ def to_be_sent_again(
     """
     places: list[int] = []
     again: list[bytes] = []
-    told: set[bytes] = set()
+    with_texts: set[bytes] = set()
     for place, reply in enumerate(replies):
         if isinstance(reply, NoScriptError):
             command = commands[place]
             sha = command.partition(_BY_SHA)[2][:40]
             waits = takewhile(_is_wait, commands[place + 1 :])
-            some = [command if sha in told else with_text(command), *waits]
-            told.add(sha)
+            some = [command if sha in with_texts else with_text(command), *waits]
+            with_texts.add(sha)
             places += range(place, place + len(some))
             again += some
     return places, again

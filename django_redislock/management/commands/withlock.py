@@ -102,7 +102,7 @@ class Command(TerminalCommand):
             _executable(command, name), command, dies_with_us=options["on_death"] == "kill"
         )
         held = self._handle(name, command, child, options)
-        self._told: dict[str, object] = {}
+        self._said: dict[str, object] = {}
         if self._is_on_the_command_line:
             leave_losses_to_the_program()
         code: int | None = None
@@ -118,7 +118,7 @@ class Command(TerminalCommand):
                     }
                 )
         except LockLost as error:
-            self._tell(str(error))
+            self._say(str(error))
             if code is None or (options["on_lost"] == "kill" and (child.was_ended or not code)):
                 code = LOST
         except OSError as error:
@@ -135,7 +135,7 @@ class Command(TerminalCommand):
             # First of all: nobody knows how long it takes until somebody reads what is told.
             if options["on_lost"] == "kill":
                 child.end(options["kill_after"])
-            self._tell(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
+            self._say(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
 
         what = shlex.join(command)
         try:
@@ -170,13 +170,13 @@ class Command(TerminalCommand):
         except KeyboardInterrupt:
             self._end(128 + signal.SIGINT)
 
-    def _tell(self, message: str) -> None:
+    def _say(self, message: str) -> None:
         """Write it, but not what was written before, by whichever thread.
 
         A stream that is closed, or a disk that is full, must not change how this ends.
         """
         mark = object()
-        if self._told.setdefault(message, mark) is mark:
+        if self._said.setdefault(message, mark) is mark:
             with suppress(OSError, AttributeError):  # Python has None for what was closed
                 self.stderr.write(message)
 

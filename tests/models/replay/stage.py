@@ -55,7 +55,7 @@ class Ears(Waiters):
     def __bool__(self) -> bool:
         return True
 
-    def tell(self, name: str, token: str, turn: Turn) -> bool:
+    def notify(self, name: str, token: str, turn: Turn) -> bool:
         self.heard.put(Heard("turn", name, token, turn.fence, turn.expires))
         return True
 

@@ -40,7 +40,7 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
             return
         seen = f"{keys[1]}:{batch.key}-{number}"
         whole_chunk = Tally.sum_of(tally for _, tally in chunk)
-        told = [part for family, tally in chunk for part in (family, _packed(tally))]
+        fields = [part for family, tally in chunk for part in (family, _packed(tally))]
         command: Words = (
             "EVAL",
             ADD_TALLIES,
@@ -52,7 +52,7 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
             MINUTE,
             MINUTES,
             _packed(whole_chunk),
-            *told,
+            *fields,
         )
         ask(node, [command])
 

@@ -13,16 +13,16 @@ class Bell:
     """One thread waits for it; any thread may ring, and nobody waits for that."""
 
     def __init__(self) -> None:
-        self._heard, self._rung = socket.socketpair()
-        self._heard.setblocking(False)
-        self._rung.setblocking(False)
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._heard, selectors.EVENT_READ)
+        self._selector.register(self._receiver, selectors.EVENT_READ)
         self._other: socket.socket | None = None
 
     def ring(self) -> None:
         with suppress(OSError):  # it rings already, or nobody waits any more
-            self._rung.send(b"!")
+            self._sender.send(b"!")
 
     def hear_also(self, other: socket.socket | None) -> None:
         """Be woken, too, by what arrives at this socket."""
@@ -39,10 +39,10 @@ class Bell:
         """
         rung = has_arrived = False
         for key, _ in self._selector.select(timeout):
-            if key.fileobj is self._heard:
+            if key.fileobj is self._receiver:
                 rung = True
                 with suppress(BlockingIOError):
-                    while self._heard.recv(1024):
+                    while self._receiver.recv(1024):
                         pass
             else:
                 has_arrived = True
@@ -50,5 +50,5 @@ class Bell:
 
     def close(self) -> None:
         self._selector.close()
-        self._heard.close()
-        self._rung.close()
+        self._receiver.close()
+        self._sender.close()

@@ -81,7 +81,7 @@ class Wakeups:
         self._id = self._identity or os.urandom(8).hex()
         # How a script reaches this process.
         self.process = f"p{self._id}"
-        # When the server's clock stood at zero (monotonic), as far as anybody has told.
+        # When the server's clock stood at zero (monotonic), as far as anybody has news.
         self.clock = -math.inf
         self._closing = False
         # When the thread wakes up by itself. Before it has made up its mind everybody rings.
@@ -159,7 +159,7 @@ class Wakeups:
                 try:
                     self._connect()
                     failures = 0
-                    self._hear(bell)
+                    self._receive(bell)
                 except Exception as error:
                     if not isinstance(error, (RedisError, OSError)):
                         logger.exception("The wake-up connection failed, and is made anew.")
@@ -213,7 +213,7 @@ class Wakeups:
     def _channel(self, tag: str) -> str:
         return f"{tag}:wake:{self._id}"
 
-    def _hear(self, bell: Bell) -> None:
+    def _receive(self, bell: Bell) -> None:
         """Deliver messages until nobody has waited for a while. Raises when the link breaks."""
         link = self._subscriber
         bell.hear_also(link.sock)
@@ -230,7 +230,7 @@ class Wakeups:
             self._wake_at = math.inf
             self._wake_at = min(by_itself, now + self._waiters.check_in(), self._looks.earliest())
             if self._deliver_until_woken(bell):
-                needed_at = link.heard_at
+                needed_at = link.received_at
             now = monotonic()
             for name, token in self._waiters.take_back(now):
                 self._return_turn(name, token)
@@ -267,11 +267,11 @@ class Wakeups:
             return  # a PONG, which is a plain string in some protocols
         kind, channel, *rest = pushed
         if kind in {b"smessage", b"message"}:
-            told = message(rest[0])  # None: of a later release
-            if told and told.turn:
-                self._deliver_turn(told.name, told.token, told.turn)
-            elif told:
-                self._on_lost(told.name, told.token)
+            news = message(rest[0])  # None: of a later release
+            if news and news.turn:
+                self._deliver_turn(news.name, news.token, news.turn)
+            elif news:
+                self._on_lost(news.name, news.token)
             return
         tag = text(channel).removesuffix(self._channel(""))
         if kind in {b"ssubscribe", b"subscribe"}:
@@ -290,7 +290,7 @@ class Wakeups:
         self.ready.pop(tag, None)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
-        if not self._waiters.tell(name, token, turn):
+        if not self._waiters.notify(name, token, turn):
             self._return_turn(name, token)
             return
         # The next of them looks when this turn should have ended: nothing else may tell.

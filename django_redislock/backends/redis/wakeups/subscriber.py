@@ -38,14 +38,14 @@ class Subscriber:
         self.sock: socket.socket | None = None
         self._parser = Parser()
         # When anything came last (monotonic).
-        self.heard_at = 0.0
+        self.received_at = 0.0
         self._pinged_at = -math.inf
 
     def open(self) -> None:
         """Connect. RESP2 delivers messages as replies."""
         connection = self._source.connection(protocol=2, health_check_interval=0)
         open_socket(connection, self._source.timeout, self._keep)
-        self._parser, self.heard_at = Parser(), monotonic()
+        self._parser, self.received_at = Parser(), monotonic()
 
     def _keep(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -70,8 +70,8 @@ class Subscriber:
 
         Raises ``OSError`` where the last PING was not answered.
         """
-        ping_at = self.heard_at + PING_AFTER
-        if self._pinged_at <= self.heard_at:
+        ping_at = self.received_at + PING_AFTER
+        if self._pinged_at <= self.received_at:
             if now <= ping_at:
                 return ping_at
             self.send("PING")
@@ -94,7 +94,7 @@ class Subscriber:
                 if found:
                     break  # the next call raises it
                 raise
-            self.heard_at = monotonic()
+            self.received_at = monotonic()
             # Nobody rings for what TLS has read ahead.
             may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
             one = _message(data)
