@@ -37,6 +37,18 @@ def take(place: Place, name: str, options: dict[str, Any]) -> tuple[int, float]:
         return held.fence, since(name)
 
 
+def take_in_threads(place: Place, name: str, threads: int) -> list[int]:
+    """Let several threads wait for a lock; return their fences."""
+    place.use()
+
+    def in_thread(_: int) -> int:
+        with lock(name, wait=FOR_EVER) as held:
+            return held.fence
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(in_thread, range(threads)))
+
+
 def hold(place: Place, name: str, held_as: Any, options: dict[str, Any]) -> None:
     """Hold a lock until the process is killed; put the token and the fence into a queue."""
     place.use()

@@ -128,6 +128,29 @@ def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(
     assert best_of(measure, GRANT_LEASE + 0.1) < GRANT_LEASE + 0.1
 
 
+def test_a_frozen_process_stalls_for_one_grant_lease_however_many_wait_in_it(
+    quick: Any, workers: Workers
+) -> None:
+    def measure(attempt: Any) -> Any:
+        name = f"try {attempt}"
+        with lock(name):
+            frozen = workers.start(jobs.take_in_threads, quick, name, 4)
+            wait_until(lambda: jobs.queue_length(name) == 4)
+            others = [queue_up(workers, quick, name) for _ in range(2)]
+            frozen.freeze()
+            released = jobs.server_time(quick)
+        try:
+            taken = [other.result() for other in others]
+        except (LockLost, WorkerFailed):
+            return None  # it was too slow itself to confirm a hand-over
+        frozen.thaw()
+        last = max(fence for fence, _ in taken)
+        assert min(frozen.result()) > last, "those that were frozen have queued behind the others"
+        return max(granted for _, granted in taken) - released
+
+    assert best_of(measure, 2 * GRANT_LEASE) < 2 * GRANT_LEASE
+
+
 def test_a_frozen_holder_sees_that_it_lost_and_has_a_lower_fence(
     place: Place, workers: Workers
 ) -> None:

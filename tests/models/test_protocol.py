@@ -8,7 +8,7 @@ import pytest
 
 from .explorer import Exploration, explore
 from .protocol.model import Model
-from .protocol.terms import FAULTS, GUARDS, Terms
+from .protocol.terms import FAULTS, GUARDS, TWO_IN_ONE_PROCESS, Terms
 
 LOSSES = ("lost", "slow", "twice")
 PAIR = Terms(clients=2)
@@ -58,6 +58,7 @@ NEEDED: dict[str, tuple[Terms, str]] = {
     "who has given up is passed over": (PAIR, ""),
     "who does not listen is passed over": (fault("crash"), ""),
     "a hand-over holds for the grant lease only": (fault("pause"), ""),
+    "those of a silent process queue behind the others": (TWO_IN_ONE_PROCESS, ""),
     "release compares the token": (fault("lost"), ""),
     "release hands over": (PAIR, ""),
     "extend compares the token": (fault("slow"), ""),

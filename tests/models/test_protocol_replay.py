@@ -10,8 +10,9 @@ from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
 from tests.support.server_clock import ServerClock
 
+from .explorer import explore
 from .protocol.model import Model
-from .protocol.terms import FAULTS, Terms
+from .protocol.terms import FAULTS, TWO_IN_ONE_PROCESS, Terms
 from .replay.stage import Stage
 from .replay.traces import Trace, random_traces, short_traces
 
@@ -19,6 +20,7 @@ MUTEX = Terms(clients=3, names=2, kinds=FAULTS, faults=2, extensions=(1, 3))
 SEMAPHORE = MUTEX._replace(limits=(1, 2, 2), names=1)
 ONE_PROCESS = MUTEX._replace(processes=(0, 0, 1), attempts=2, names=1)
 CONFIGURATIONS = {"mutex": MUTEX, "semaphore": SEMAPHORE, "one process": ONE_PROCESS}
+ALL_CONFIGURATIONS = CONFIGURATIONS | {"two in one process": TWO_IN_ONE_PROCESS}
 
 
 @pytest.fixture(params=list(CONFIGURATIONS))
@@ -30,7 +32,7 @@ def stage(
     server, clock = timed_server
     place = use(server.url)
     with place.client() as client:
-        stage = Stage(client, clock, place.prefix, CONFIGURATIONS[request.param])
+        stage = Stage(client, clock, place.prefix, ALL_CONFIGURATIONS[request.param])
         yield stage
         stage.close()
 
@@ -64,6 +66,16 @@ def test_all_short_traces(stage: Stage) -> None:
 @pytest.mark.timeout(300)
 def test_long_traces(stage: Stage) -> None:
     assert replay(stage, random_traces(stage.terms, 30, 60, seed=8)) > 1000
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stage", ["two in one process"], indirect=True)
+def test_a_silent_process(stage: Stage) -> None:
+    """Random traces hardly ever come there: this is the one that shows why the guard is needed."""
+    guard = "those of a silent process queue behind the others"
+    found = explore(Model(stage.terms._replace(without=frozenset({guard}))))
+    assert found.violation
+    assert replay(stage, [found.trace]) == len(found.trace)
 
 
 @pytest.mark.long

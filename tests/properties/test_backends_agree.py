@@ -7,6 +7,8 @@ and then the test waits until both backends have seen its end.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -155,14 +157,17 @@ class BackendsAgree(RuleBasedStateMachine):
 
     def compare(self) -> None:
         redis, memory = self.sides
-        # A turn travels over another connection than the answer that caused it.
-        try:
-            wait_until(lambda: redis.told() == memory.told(), within=5)
-        except AssertionError:
-            raise AssertionError(f"told: {redis.told()}, memory: {memory.told()}") from None
+        # A turn travels over another connection than the reply to the command that caused it, and
+        # one that nobody waits for any more is given back by the thread that receives it.
+        self.agree("turns", redis.told, memory.told)
         for name in NAMES:
-            seen = [side.seen(name) for side in self.sides]
-            assert seen[0] == seen[1], f"redis: {seen[0]!r}, memory: {seen[1]!r}"
+            self.agree(name, partial(redis.seen, name), partial(memory.seen, name))
+
+    def agree(self, what: str, redis: Callable[[], object], memory: Callable[[], object]) -> None:
+        try:
+            wait_until(lambda: redis() == memory(), within=5)
+        except AssertionError:
+            raise AssertionError(f"{what}: redis {redis()!r}, memory {memory()!r}") from None
 
     def answer(self, side: Side, claim: Claim, stay: float) -> object:
         """Whoever was refused for having been cancelled is not told by whom the name is held."""

@@ -28,6 +28,7 @@ class Server(Store):
             return self._found_again(name, own), 0
         if stay:
             self._join(name, token, limit, stay)
+        self.silent -= {self.process_of(token)}
         granted = self._hand_over(name, token, limit)
         may_be_next = not self.queues[name] or not terms.has(
             "newcomers queue behind those who wait"
@@ -128,6 +129,8 @@ class Server(Store):
     def _hand_over(self, name: int, me: int = -1, my_limit: int = 0) -> Hold | None:
         """Give the name to those who wait, in their order, as far as there is room."""
         terms, mine = self.terms, None
+        if terms.has("those of a silent process queue behind the others"):
+            self._put_silent_behind(name)
         while self.queues[name]:
             first, *rest = self.queues[name]
             room = self._room(name, first.limit)
@@ -147,7 +150,21 @@ class Server(Store):
                 self._give_turn(name, first)
         return mine
 
+    def _put_silent_behind(self, name: int) -> None:
+        queue = self.queues[name]
+        arrivals = [one.arrival for one in queue]
+        moved = sorted(queue, key=lambda one: self.process_of(one.token) in self.silent)
+        queue = tuple(
+            one._replace(arrival=arrival) for one, arrival in zip(moved, arrivals, strict=True)
+        )
+        self.queues = replaced(self.queues, name, queue)
+
     def _give_turn(self, name: int, first: Waiting) -> None:
+        others = [one for one in self.queues[name] if self.process_of(one.token) not in self.silent]
+        if self.process_of(first.token) in self.silent and any(
+            one.deadline > 0 and self._listens(one.token) for one in others
+        ):
+            raise Violation("a silent process gets the next turn, too")
         lease = self.terms.lease
         if self.terms.has("a hand-over holds for the grant lease only"):
             lease = min(lease, self.terms.grant_lease)
@@ -192,12 +209,18 @@ class Server(Store):
 
     def _drop_expired(self, name: int) -> None:
         live = tuple(hold for hold in self.holds[name] if hold.ends > 0)
+        self.silent = frozenset(
+            self.process_of(hold.token)
+            for hold in self.holds[name]
+            if hold.ends <= 0 and not hold.confirmed
+        )
         self.holds = replaced(self.holds, name, live)
 
     def _pass_on(self, name: int, guard: str) -> None:
         if self.queues[name] and self.terms.has(guard):
             if self.terms.has("expired holds are dropped before a grant"):
                 self._drop_expired(name)
+            self.silent -= {self.here}
             self._hand_over(name)
         self._check(name)
 

@@ -23,7 +23,7 @@ class Store:
 
     __slots__ = (
         "counter", "done", "exempt", "gone", "handed", "here", "holds", "last", "links", "queues",
-        "terms",
+        "silent", "terms",
     )  # fmt: skip
 
     def __init__(self, terms: Terms) -> None:
@@ -37,6 +37,8 @@ class Store:
         # The turns of the present script: token, end of the lease.
         self.handed: tuple[tuple[int, int], ...] = ()
         self.here = -1  # the process that gets them with the reply
+        # The processes that let a hand-over end without a sign of life, as this script finds out.
+        self.silent: frozenset[int] = frozenset()
         # For the checks alone: the last fence of each name, claims that were taken back or
         # released, and claims to which the server need not keep its word any more.
         self.last = (-TICK,) * terms.names
@@ -89,8 +91,11 @@ class Store:
         self.exempt |= {hold.token for holds in self.holds for hold in holds}
         self.done = frozenset()
 
+    def process_of(self, token: int) -> int:
+        return self.terms.processes[self.terms.client_of(token)]
+
     def _listens(self, token: int) -> bool:
-        process = self.terms.processes[self.terms.client_of(token)]
+        process = self.process_of(token)
         return process in self.links or process == self.here
 
     def _check(self, name: int) -> None:

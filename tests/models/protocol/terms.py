@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FAULTS", "GUARDS", "Terms"]
+__all__ = ["FAULTS", "GUARDS", "TWO_IN_ONE_PROCESS", "Terms"]
 
 # What may go wrong, each a step of the model that is counted against ``Terms.faults``.
 FAULTS = (
@@ -33,6 +33,7 @@ GUARDS = (
     "who has given up is passed over",
     "who does not listen is passed over",
     "a hand-over holds for the grant lease only",
+    "those of a silent process queue behind the others",
     "release compares the token",
     "release hands over",
     "extend compares the token",
@@ -95,3 +96,9 @@ class Terms(NamedTuple):
     def client_of(self, token: int) -> int:
         """Each attempt of each client has a token of its own."""
         return token // self.attempts
+
+
+# One process has two waiters and may freeze, while a third waits in another process.
+TWO_IN_ONE_PROCESS = Terms(
+    processes=(0, 0, 1), kinds=("pause",), faults=1, attempts=2, ways=("wait",), wait=3
+)

@@ -11,8 +11,9 @@
 
 lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
--- What `records` has of the token, and of the queue; and where in the queue the token is.
-local known, kept, position
+-- What `records` has of the token, and of the queue.
+local known, kept
+asking = string.match(terms, '^%d+ %d+ %d+ (%S+)')
 
 -- An acquire was repeated, or comes with the token of another handle, whose hold it takes over.
 local function take_over(mine)
@@ -55,8 +56,9 @@ local function enter_queue()
     kept = now + stay + GRACE
     redis.call('HSET', records, token, text, 'kept until', kept)
   end
-  local before_it = redis.call('LPOS', queue, token)
-  position = before_it and before_it + 1 or redis.call('RPUSH', queue, token)
+  if not redis.call('LPOS', queue, token) then
+    redis.call('RPUSH', queue, token)
+  end
   if not is_kept then
     redis.call('PEXPIRE', queue, kept - now)
     keep(records, kept - now, 0)
@@ -81,9 +83,9 @@ local function is_cancelled(marks)
   return false
 end
 
--- Those that left the queue since it was entered were all before the token.
-local function position_now()
-  return position and position - departed or redis.call('LLEN', queue) + 1
+local function position()
+  local before_it = stay > 0 and redis.call('LPOS', queue, token)
+  return (before_it or redis.call('LLEN', queue)) + 1
 end
 
 local function busy()
@@ -92,16 +94,15 @@ local function busy()
     first = hold_of(redis.call('ZRANGE', holds, '0', '0')[1])
   end
   local line = first and first.token .. ' ' .. first.text or ''
-  return busy_until(first and first.ends or now, position_now(), line)
+  return busy_until(first and first.ends or now, position(), line)
 end
 
 local function verb()
   local refused
-  position, departed = nil, 0
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
     'cancelled claims'))
   if refused and is_cancelled(refused) then
-    return busy_until(now, position_now(), '')
+    return busy_until(now, position(), '')
   end
   find_holds(line)
   line = false

@@ -4,6 +4,8 @@
 -- token, fence, end of the lease.
 local here
 local turns = {}
+-- The process that is asking, and so is not frozen; nil if that is not known.
+local asking
 
 -- The lowest limit of all holds once one of this limit has joined them, or nil if that would break
 -- one. What is stored may be too low (its holder may have left), never too high, so it is counted
@@ -46,7 +48,9 @@ local function grant(who, flags, claim, fence, lease, lowest)
   local text = write_record(flags, lease, fence, millis, claim.began, claim.terms)
   local ends = now + lease
   if count == 0 then
-    redis.call('SET', hold, who .. ' ' .. text, 'PX', lease)
+    -- A hand-over that ends without being confirmed is found again, and with it the silent process.
+    local kept = string.byte(flags, 2) == 49 and lease * 10 or lease
+    redis.call('SET', hold, who .. ' ' .. text, 'PX', kept)
     only = {token = who, text = text, ends = ends, limit = claim.limit}
   else
     unfold()
@@ -65,14 +69,33 @@ local function end_queue()
   redis.call('HDEL', records, 'kept until')
 end
 
--- How many entries have left the queue.
-local departed = 0
-
 local function leave_queue(who)
   redis.call('HDEL', records, who)
-  local found = redis.call('LREM', queue, '0', who)
-  departed = departed + found
-  return found > 0
+  return redis.call('LREM', queue, '0', who) > 0
+end
+
+-- Move the waiters of silent processes behind all others: each would cost those a grant lease.
+local function put_silent_behind()
+  silent[asking or ''] = nil
+  if not next(silent) then
+    return
+  end
+  local front, back = {}, {}
+  for _, who in ipairs(redis.call('LRANGE', queue, '0', '-1')) do
+    local claim = read_record(redis.call('HGET', records, who))
+    table.insert(claim and silent[claim.process] and back or front, who)
+  end
+  silent = {}
+  if #front > 0 and #back > 0 then
+    local left = redis.call('PTTL', queue)
+    redis.call('DEL', queue)
+    for _, part in ipairs({front, back}) do
+      for _, who in ipairs(part) do
+        redis.call('RPUSH', queue, who)
+      end
+    end
+    redis.call('PEXPIRE', queue, math.max(left, GRACE))
+  end
 end
 
 -- Whether the turn reaches its waiter: nobody listens for a process that has ended.
@@ -96,6 +119,7 @@ end
 -- the queue has none.
 local function hand_over(me, my_limit)
   local my_fence
+  put_silent_behind()
   while not (only and only.limit == 1) do
     local who, next_one = unpack(redis.call('LRANGE', queue, '0', '1'))
     if not who then

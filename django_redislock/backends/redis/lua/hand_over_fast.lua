@@ -4,7 +4,14 @@
 --
 -- KEYS, ARGV and the reply as in release.lua
 
-if start == token .. ' 1' then
+-- A hand-over that was not confirmed is kept for longer than it holds.
+if start and string.byte(start, -1) == 49 then
+  local at, term = string.match(line, '^%d+ (%d+) (%d+) ', #token + 2)
+  if not at or #at > 15 or #term > 12 or at + term <= now then
+    start = nil
+  end
+end
+if start == token .. ' 10' or start == token .. ' 11' then
   local who, next_one = unpack(redis.pcall('LRANGE', queue, '0', '1'))
   local claim = who and redis.pcall('HGET', records, who)
   local at, term, terms, began, lease, grant, process = string.match(
@@ -22,7 +29,7 @@ if start == token .. ' 1' then
         redis.call('LPOP', queue)
         redis.call('HDEL', records, who)
         redis.call('SET', hold, who .. (next_one and ' 110 ' or ' 010 ') .. millis .. ' ' .. grant
-          .. ' ' .. micros .. ' ' .. millis .. ' ' .. terms, 'PX', grant)
+          .. ' ' .. micros .. ' ' .. millis .. ' ' .. terms, 'PX', grant .. '0')
         redis.pcall('ZREM', index, token .. ' ' .. name)
         redis.pcall('ZADD', index, ends, who .. ' ' .. name)
         if not next_one then

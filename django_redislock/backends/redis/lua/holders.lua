@@ -61,9 +61,18 @@ local function forget(who)
   end
 end
 
+-- The processes to which a hand-over was made that ended without a sign of life. They may be frozen.
+local silent = {}
+
+local function note_silence(record)
+  if record and string.byte(record.flags, 2) == 49 then
+    silent[record.process] = true
+  end
+end
+
 -- Find out who holds the name. What has expired is dropped.
 local function find_holds(found)
-  only, count, stale = nil, 0, false
+  only, count, stale, silent = nil, 0, false, {}
   found = found or redis.pcall('GET', hold)
   if type(found) == 'table' and redis.call('TYPE', hold).ok == 'string' then
     error(found.err) -- it is of the right type: something else is wrong
@@ -71,13 +80,16 @@ local function find_holds(found)
   if found then
     only = read_hold(found)
     count = only and 1 or 0
-    -- The clock may have gone on since the server found the key alive.
+    -- A hand-over is kept for longer than it holds, and the clock may have gone on since the server
+    -- found the key alive.
     if only and only.ends <= now then
+      note_silence(only)
       forget(only.token)
     end
   end
   if not only then
     for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now)) do
+      note_silence(read_record(redis.call('HGET', records, who)))
       forget(who)
     end
     -- Nothing is held for ever, whatever somebody wrote there.

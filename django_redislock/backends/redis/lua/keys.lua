@@ -2,7 +2,8 @@
 -- docs/stored-data.md specifies what is stored under these keys: format 1.
 --
 -- KEYS  1 hold     string      "token record" of the only hold of the name; it expires with the
---                              lease, and while it exists, 2 does not
+--                              lease, an unconfirmed hand-over some time after it. While it
+--                              exists, 2 does not
 --       2 holds    sorted set  token -> end of the lease (ms), where the name has several holds
 --       3 records  hash        token -> record of each waiter, and of each of several holds;
 --                              "lowest limit" -> the lowest of several holds, or a lower number;

@@ -8,6 +8,7 @@
 --         lease (ms)
 
 here = ARGV[2]
+asking = here
 
 local function verb()
   turns = {}

@@ -3,9 +3,10 @@
 -- KEYS, ARGV and the reply as in release.lua
 
 local line = redis.pcall('GET', hold)
--- The token with the first flag, whether somebody waits. An error has no length.
-local start = line and #line > 0 and string.sub(line, 1, #token + 2)
-if start == token .. ' 0' then
+-- The token with two flags: whether somebody waits, and whether this is a hand-over that was not
+-- confirmed. An error has no length.
+local start = line and #line > 0 and string.sub(line, 1, #token + 3)
+if start == token .. ' 00' then
   redis.call('DEL', hold)
   redis.pcall('ZREM', index, token .. ' ' .. name)
   return 1

@@ -37,4 +37,7 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
         if line is None:
             yield from (Entry(name, who, (ends - now) / 1000) for who, ends in pairs(answer) if who)
         else:
-            yield Entry(name, split_hold(line)[0], whole(answer) / 1000)
+            token, record = split_hold(line)
+            left = record.ends - now if record else whole(answer)
+            if left > 0:
+                yield Entry(name, token, left / 1000)
