@@ -17,6 +17,7 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from functools import wraps
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Literal, TypeAlias
 
 from asgiref.sync import iscoroutinefunction
@@ -27,7 +28,7 @@ from ..names import CallNames, NameSource, dotted_path
 from ..signatures import check_takes
 from .celery_retry import retry_task
 
-__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_coroutine"]
+__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_unstarted"]
 
 OnBusy: TypeAlias = 'Literal["raise", "skip", "retry"] | Callable[..., Any]'
 
@@ -141,7 +142,7 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
                 stack.enter_context(handle)
             except LockNotAcquired as error:
                 return use.when_busy.answer(error, args, kwargs)
-            return refuse_coroutine(function(*args, **kwargs), use.what)
+            return refuse_unstarted(function(*args, **kwargs), use.what)
 
     return locked_function
 
@@ -156,7 +157,7 @@ def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callabl
             except LockNotAcquired as error:
                 instead = use.when_busy.answer(error, args, kwargs)
                 return await instead if isinstance(instead, Awaitable) else instead
-            return await function(*args, **kwargs)
+            return refuse_unstarted(await function(*args, **kwargs), use.what)
 
     return locked_coroutine
 
@@ -223,12 +224,21 @@ async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
             yield item
 
 
-def refuse_coroutine(result: Any, what: str) -> Any:
-    """Return the result, unless its work would begin when the lock is released already."""
-    if inspect.iscoroutine(result):
-        result.close()
+_UNSTARTED = {
+    CoroutineType: ("a coroutine", "write the function itself as `async def`"),
+    GeneratorType: ("a generator", "return a list, or write the function itself with `yield`"),
+    AsyncGeneratorType: ("an async generator", "write the function itself with `yield`"),
+}
+
+
+def refuse_unstarted(result: Any, what: str) -> Any:
+    """Return the result. Raises ``TypeError`` if its code would run after the release."""
+    if isinstance(result, (CoroutineType, GeneratorType, AsyncGeneratorType)):
+        kind, instead = _UNSTARTED[type(result)]
+        if not isinstance(result, AsyncGeneratorType):
+            result.close()
         raise TypeError(
-            f"{what} returned a coroutine, which would not run under the lock: write the function "
-            "itself as `async def`, with the decorator directly above it."
+            f"{what} returned {kind}, which would not run under the lock: {instead}, with the "
+            "decorator directly above it."
         )
     return result

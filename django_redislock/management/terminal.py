@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, OutputWrapper
+
+from .stopping import exit_code_of
 
 __all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of"]
 
 
 class TerminalCommand(BaseCommand):
-    """A command without colours where ``NO_COLOR`` is set (https://no-color.org)."""
+    """A command that people call from a terminal, and jobs without one.
+
+    It writes no colours where ``NO_COLOR`` is set (https://no-color.org), nothing to a standard
+    stream that was closed, and no traceback when it is interrupted.
+    """
+
+    def __init__(
+        self, stdout: TextIO | None = None, stderr: TextIO | None = None, **options: Any
+    ) -> None:
+        super().__init__(_open(stdout or sys.stdout), _open(stderr or sys.stderr), **options)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         if os.environ.get("NO_COLOR") and not options.get("force_color"):
             options["no_color"] = True
-        return super().execute(*args, **options)
+        try:
+            return super().execute(*args, **options)
+        except KeyboardInterrupt as interrupt:
+            if getattr(self, "_called_from_command_line", False):
+                sys.exit(exit_code_of(interrupt))
+            raise
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream that forgets what is written to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    # Python has None for a standard stream that was closed before it started.
+    return stream or cast("TextIO", _Nowhere())
 
 
 def can_write_all(stream: OutputWrapper) -> None:

@@ -21,6 +21,11 @@ def _is_searched(text: str) -> bool:
     return is_glob(text) or "\\" in text
 
 
+def _is_meant(name: str, glob: str) -> bool:
+    # A name with brackets, as it is shown, means itself too.
+    return name == glob or fnmatchcase(name, glob)
+
+
 @dataclass(frozen=True)
 class Criteria:
     """All that is set must be so. ``globs`` are those of ``fnmatchcase``, and one must match.
@@ -63,7 +68,7 @@ class Criteria:
     def match_name(self, name: str) -> bool:
         # A name is found by what is shown of it, too: "line1\\nline2".
         forms = (name,) if name.isprintable() else (name, readable(name))
-        if self.globs and not any(fnmatchcase(form, glob) for form in forms for glob in self.globs):
+        if self.globs and not any(_is_meant(form, glob) for form in forms for glob in self.globs):
             return False
         if is_glob(self.text):
             return any(fnmatchcase(form, self.text) for form in forms)

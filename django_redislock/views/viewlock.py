@@ -16,7 +16,7 @@ from django.core.exceptions import BadRequest
 from django.views.generic import View
 
 from ..exceptions import LockNotAcquired, LockUnavailable
-from ..functions.calls import refuse_coroutine
+from ..functions.calls import refuse_unstarted
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, InvalidName, NameSource, dotted_path
@@ -80,7 +80,7 @@ class ViewLock:
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
-            name = refuse_coroutine(
+            name = refuse_unstarted(
                 name_of_call(names, (request, *args), kwargs), f"The name of {what}"
             )
             handle = self._handle(name, what, self._label((request, *args), kwargs))
@@ -92,7 +92,7 @@ class ViewLock:
                 except LockNotAcquired as error:
                     if self.on_busy is None:
                         return busy_response(request, self.status, error)
-                    return refuse_coroutine(self.on_busy(request, error), f"on_busy of {what}")
+                    return refuse_unstarted(self.on_busy(request, error), f"on_busy of {what}")
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
                         return unavailable_response(request, error)
@@ -118,7 +118,7 @@ class ViewLock:
         held: Lock | MultiLock | None = None,
     ) -> Any:
         with atomic_requests(request):
-            response = refuse_coroutine(view(request, *args, **kwargs), what)
+            response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
                 # The last moment at which what was written without the lock can be undone.
                 held.check()

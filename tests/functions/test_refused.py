@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +24,34 @@ def test_a_coroutine_that_a_plain_function_returns_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"passed_on returned a coroutine, which would not run und"):
         passed_on()
+    assert holds("feed", "memory") == 0
+
+
+@pytest.mark.parametrize("kind", ["a generator", "an async generator"])
+def test_a_generator_that_a_function_returns_is_refused(kind: str) -> None:
+    """Its body would run after the release."""
+
+    def items() -> Iterator[int]:
+        raise AssertionError("it ran, and the lock was released before")
+        yield 1
+
+    async def async_items() -> AsyncIterator[int]:
+        raise AssertionError("it ran, and the lock was released before")
+        yield 1
+
+    @locked("feed", using="memory")
+    def passed_on() -> Any:
+        return items() if kind == "a generator" else async_items()
+
+    @locked("feed", using="memory")
+    async def passed_on_later() -> Any:
+        return items() if kind == "a generator" else async_items()
+
+    message = rf"passed_on\w* returned {kind}, which would not run under the lock: .*`yield`"
+    with pytest.raises(TypeError, match=message):
+        passed_on()
+    with pytest.raises(TypeError, match=message):
+        asyncio.run(passed_on_later())
     assert holds("feed", "memory") == 0
 
 

@@ -1,4 +1,4 @@
-"""Commands whose reader has had enough, as ``head`` has: they do their work, and end in silence."""
+"""Commands that nobody reads: they do their work, and end in silence."""
 
 from __future__ import annotations
 
@@ -69,3 +69,29 @@ def test_what_was_to_be_released_is_released(
     assert not is_held("a", token, "default")
     assert (code, errors.count("\n")) == (0, 1)
     assert "clearlocks released 1 of 1" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["listlocks"], 0),
+        (["listlocks", "--watch", "0.1", "--waits"], 2),
+        (["clearlocks", "--all", "--no-input"], 0),
+        (["clearlocks"], 2),
+    ],
+)
+def test_standard_streams_may_be_closed(
+    redis_url: str, key_prefix: str, arguments: list[str], code: int
+) -> None:
+    """As cron jobs of some systems and daemons have them: Python has None in their place."""
+    token = hold("a", "default")
+    program = f"import os; os.close(1); os.close(2); os.execv({sys.executable!r}, {{}})"
+    command = [sys.executable, "-c", RUN, redis_url, key_prefix, *arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", program.format(command)],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == code
+    assert is_held("a", token, "default") == ("--no-input" not in arguments)

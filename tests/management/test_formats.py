@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -78,6 +79,29 @@ def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPat
     first, second = output("table", watch=1).split("Ctrl-C ends it")[1:]
     assert "No lock is held." in first
     assert "web-1" in second
+
+
+def test_watch_sleeps_no_longer_than_the_platform_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(listlocks.time, "sleep", sleep)
+    output("table", watch=1e16)
+    assert slept == [threading.TIMEOUT_MAX]
+
+
+def test_an_interrupted_listing_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(listlocks, "ranks", interrupt)
+    with pytest.raises(SystemExit, match="130"):
+        listlocks.Command().run_from_argv(["manage.py", "listlocks"])
+    with pytest.raises(KeyboardInterrupt):
+        call_command("listlocks")
 
 
 @pytest.mark.parametrize("use_tz", [True, False])

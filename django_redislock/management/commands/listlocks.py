@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain, islice
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -176,7 +177,7 @@ class Command(TerminalCommand):
                 else:
                     self._redraw(selection, changes.marks(selection.found, began))
                 self.stdout.flush()
-                time.sleep(max(every, 0.1))
+                time.sleep(min(max(every, 0.1), TIMEOUT_MAX))
         except KeyboardInterrupt:
             return
 

@@ -127,7 +127,8 @@
                 signal: AbortSignal.timeout(20000),
                 ...options,
             });
-            if (response.status >= 500) {
+            // Also where a proxy has had enough of us for now: 408, 425 and 429.
+            if (response.status >= 500 || [408, 425, 429].includes(response.status)) {
                 throw new Error(response.statusText);
             }
             const page = new DOMParser().parseFromString(await response.text(), "text/html");
