@@ -203,6 +203,15 @@ class LivePageTests(BrowserTestCase):
         self.browser.delete_all_cookies()
         self.until(lambda: "Reload it." in self.text("#redislock-status"))
 
+    def test_a_proxy_that_asks_for_patience_does_not_end_it(self) -> None:
+        self.log_in()
+        answer = "async () => new Response('Too many requests', {status: 429})"
+        self.browser.execute_script(f"window.own = window.fetch; window.fetch = {answer}")
+        self.until(lambda: "tried again" in self.text("#redislock-status"))
+        self.browser.execute_script("window.fetch = window.own")
+        hold("a")
+        self.until(lambda: "a" in self.text("#result_list tbody th"))
+
     def test_the_keyboard_reaches_everything_in_order(self) -> None:
         hold("a")
         self.log_in()
