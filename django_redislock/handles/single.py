@@ -110,7 +110,7 @@ class Lock(OneNameHandle["Lock"]):
 
     @property
     def estimated_wait(self) -> float | None:
-        """Seconds until the turn of an attempt at this ``position``. Does not ask the server.
+        """Seconds until the turn of an attempt at this ``position``. Never waits for the server.
 
         It is estimated from the median hold of the family in the last hour. None if nothing is in
         the way, or if no such holds are known yet.

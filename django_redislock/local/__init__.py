@@ -1,1 +1,1 @@
-"""The locks that this process holds: each hold, its renewal, its loss, and the process's end."""
+"""The locks that this process holds: holds, renewal, loss and shutdown."""
