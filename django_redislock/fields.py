@@ -11,7 +11,7 @@ __all__ = ["Part", "leads_into", "parse", "refuse_other_fields", "root", "separa
 
 _FORMATTER = Formatter()
 
-# A field in the style of printf, but not the sign in "discount:10%" or the "%D0" of an encoded byte.
+# A field in the style of printf, but not the "%" of "discount:10%" or the "%D0" of an encoded byte.
 _PERCENT = re.compile(
     r"%(?:\(\w+\)[#0 +-]*[\d.]*[a-zA-Z]|0?\d*(?:\.\d+)?[diouxXeEfFgGcrs](?![0-9A-Za-z]))"
 )

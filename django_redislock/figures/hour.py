@@ -24,7 +24,7 @@ __all__ = ["Hour"]
 
 
 class Hour:
-    """As strict as Redis: old slots go, and families beyond the bound are counted together."""
+    """Store of the figures, with the same limits as Redis: of old slots, and of families."""
 
     def __init__(self) -> None:
         self._slots: dict[int, dict[str, Tally]] = {}

@@ -1,4 +1,4 @@
-"""Names of the locks of views: what a request lacks that its lock is to be named after."""
+"""Names of the locks of views, with advice if the request lacks a value for the name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOBODY = (
     "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
     "key."
 )
-# What gives requests these attributes.
+# The middleware that sets each attribute of the request.
 MIDDLEWARE = {
     "user": "django.contrib.auth.middleware.AuthenticationMiddleware",
     "auser": "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -25,13 +25,13 @@ MIDDLEWARE = {
 
 
 def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The name, or the names, for a call of the view; the first argument is the request.
+    """Return the name or names for a call of the view, whose first argument is the request.
 
-    Raises ``UnusableName``, which says what the request lacks.
+    Raises an ``UnusableName`` that says what the request lacks.
     """
     request = args[0]
     if names.mention("request.user") and _is_nobody(request):
-        # Some of its attributes have a value: the username of nobody is an empty text.
+        # Some attributes of an anonymous user have a value: its username is an empty string.
         raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
     try:
         return names.of(args, kwargs)
