@@ -1,6 +1,6 @@
 """Counts of what happens to a lock, for the figures of its backend.
 
-This is no receiver of the signals: sending a signal costs several times as much as counting.
+This does not use the signals, because sending one costs several times as much as counting.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Count: TypeAlias = "Callable[[Tally, float], None]"
 logger = logging.getLogger("django_redislock")
 
 # Counts are sent to the backend this long (seconds) after the first of them, or at shutdown.
-TELL_EVERY = 10.0
+SEND_EVERY = 10.0
 
 
 def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) -> None:
@@ -36,7 +36,7 @@ def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) ->
 
 def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
     try:
-        background.later((backend, None), job, TELL_EVERY, at_end=at_end)
+        background.later((backend, None), job, SEND_EVERY, at_end=at_end)
     except NoThread:
         # Figures can wait for the next event, and are dropped if there is none.
         if backend.meter is not None:

@@ -43,7 +43,7 @@ async def released(call: Call, handle: Any, held: float | None) -> None:
 
 
 def lost(handle: Any, reason: str) -> None:
-    """A hold was lost while a handle needed it. The signal is sent from any thread."""
+    """A hold was lost while a handle needed it. The signal is sent in the calling thread."""
     count(handle.backend, Tally.was_lost, handle.name, 0.0)
     lock_lost.send_robust(type(handle), lock=handle, reason=reason)
 

@@ -24,7 +24,7 @@ __all__ = ["Hour"]
 
 
 class Hour:
-    """Store of the figures, with the same limits as Redis: of old slots, and of families."""
+    """A store with the same limits as in Redis: for the age of slots and the number of families."""
 
     def __init__(self) -> None:
         self._slots: dict[int, dict[str, Tally]] = {}

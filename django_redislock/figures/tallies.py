@@ -1,4 +1,4 @@
-"""Tallies of one family in one slot of time, and the statistics of them."""
+"""Tallies of one family in one slot of time, and statistics from them."""
 
 from __future__ import annotations
 

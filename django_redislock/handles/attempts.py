@@ -151,7 +151,7 @@ class OneNameHandle(Handle[T]):
         hold = self._new_hold() if self._tried else self._hold
         need = HandleNeed(self, hold, call)
         self._hold, self._need, self._tried = hold, None, True
-        # Another attempt may use a token that was given by the user.
+        # False for a token given by the user, which another attempt may use again.
         is_ours = self._terms.token is None
         attempt = Attempt(call, hold, need, releases=False, is_ours=is_ours)
         registry.attempts[attempt] = None

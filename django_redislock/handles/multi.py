@@ -81,7 +81,7 @@ class MultiLock(Handle["MultiLock"]):
         return min(lock.remaining() for lock in self.locks)
 
     def check(self) -> None:
-        """Raise ``LockLost`` unless every name is held. Does not ask the server."""
+        """Raise as ``Lock.check()`` does, unless every name is held. Does not ask the server."""
         for lock in self.locks:
             lock.check()
 
@@ -94,7 +94,7 @@ class MultiLock(Handle["MultiLock"]):
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
         began = monotonic()
-        # The deadline, also for giving back what was acquired.
+        # If the attempt fails, the names are given back by this time, or else in the background.
         until = began + (patience + TOLERANCE if patience > 0 else FIRST_ANSWER)
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])

@@ -35,7 +35,7 @@ _numbers = itertools.count()
 class Job(NamedTuple):
     """What to run, and when. Times are monotonic.
 
-    ``until``: how long the job is repeated while the server does not answer. ``at_end``: whether it
+    ``until``: the job is repeated until then if the server does not answer. ``at_end``: whether it
     is run at once at shutdown, instead of being dropped.
     """
 

@@ -21,7 +21,7 @@ LockId: TypeAlias = "tuple[Hashable, str]"
 _numbers = itertools.count(1)
 
 # An owner drops ended holds when it has twice as many as after the last time, plus this many.
-FEW = 64
+SLACK = 64
 
 
 class Owner:
@@ -38,7 +38,7 @@ class Owner:
         # The latest hold of each lock. Only the owner itself changes this dictionary, so a hold in
         # it may have been released by another thread.
         self.taken: dict[LockId, Any] = {}
-        self.most_taken = FEW
+        self.most_taken = SLACK
         # True until its first hold.
         self.is_new = True
 
@@ -53,7 +53,7 @@ class Owner:
         for lock_id, hold in list(self.taken.items()):
             if hold.is_over:
                 self.taken.pop(lock_id, None)
-        self.most_taken = 2 * len(self.taken) + FEW
+        self.most_taken = 2 * len(self.taken) + SLACK
 
     def is_running(self) -> bool:
         """Whether code that uses its holds may still be running."""

@@ -10,7 +10,7 @@ from ..names import CallNames, UnusableName
 
 __all__ = ["name_of_call"]
 
-NOBODY = (
+LOG_IN = (
     "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
     "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
     "key."
@@ -30,9 +30,9 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
     Raises an ``UnusableName`` that says what the request lacks.
     """
     request = args[0]
-    if names.mention("request.user") and _is_nobody(request):
+    if names.mention("request.user") and _is_anonymous(request):
         # Some attributes of an anonymous user have a value: its username is an empty string.
-        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
+        raise UnusableName(f"The lock is named after request.user. {LOG_IN}", "request.user")
     try:
         return names.of(args, kwargs)
     except UnusableName as error:
@@ -43,11 +43,11 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
                     error.__cause__
                 )
         if error.is_missing and leads_into(field, "request.user"):
-            raise UnusableName(f"{error} {NOBODY}", error.field) from None
+            raise UnusableName(f"{error} {LOG_IN}", error.field) from None
         raise
 
 
-def _is_nobody(request: Any) -> bool:
+def _is_anonymous(request: Any) -> bool:
     if not hasattr(request, "user"):
         return False
     return not getattr(request.user, "is_authenticated", request.user is not None)
