@@ -98,7 +98,7 @@ def is_known_later(attribute: object) -> bool:
 
 
 def check_reached(owner: type, mixin: type, method: str) -> None:
-    """Raise ``TypeError`` if a class before ``mixin`` overrides ``method`` without calling it."""
+    """Raise ``TypeError`` if a class before ``mixin`` overrides ``method`` without ``super()``."""
     for one in owner.__mro__[: owner.__mro__.index(mixin)]:
         if method not in vars(one) or _passes_on(vars(one)[method], method):
             continue

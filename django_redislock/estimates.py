@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["estimated_wait", "retry_after", "retry_in"]
 
-# Refused clients are sent away for up to this share longer, so that they do not return together.
+# The time until refused clients should return is raised by up to this share, so that they do not
+# return together.
 SPREAD = 0.2
-# Before that is added, they are sent away for at most this long (seconds): if the wait is
-# estimated, and if only the lease is known. A lease may be long although its holder is usually done
-# much sooner.
+# Before that, it is at most this long (seconds): with an estimate of the wait, and if only the
+# lease is known, which may be long although its holder is usually done much sooner.
 LONGEST_ESTIMATE = 3600.0
 LONGEST_GUESS = 60.0
 

@@ -97,7 +97,7 @@ class LockUnavailable(LockError):
 
 
 class LockMisuse(UserWarning):
-    """A warning during development of a use of locks that will go wrong under load."""
+    """A warning, shown during development, of a use of locks that will fail under load."""
 
 
 def readable(value: object) -> str:

@@ -155,7 +155,7 @@ class CallNames:
     """Names of the locks for the calls of a function, made from the arguments of each call.
 
     ``first`` is a name by which templates may also call the first argument. Raises ``ValueError``
-    or ``TypeError`` for a source that yields a name for no call.
+    or ``TypeError`` for a source that cannot name any call.
     """
 
     def __init__(

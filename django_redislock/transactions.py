@@ -179,7 +179,7 @@ class ManualTransaction:
             end(*args, **kwargs)
         finally:
             goes_on = by == "set_autocommit" and not connection.autocommit
-            # Closing it inside atomic() ends the transaction, which the end of the block does not.
+            # Closing the connection inside atomic() already ends the transaction.
             if by == "close" or not (goes_on or connection.in_atomic_block):
                 for verb in self.VERBS:
                     vars(connection).pop(verb, None)

@@ -7,7 +7,7 @@ save that call, acquire and release check ``call.blocking`` themselves.) A block
 suspends. Nothing here asks whether an event loop is running.
 
 Each call first checks whether this is a forked child, which has to forget the calls of its parent.
-If it noticed the fork later, on the way to the server, it would forget this very call as well.
+If the fork were noticed later, on the way to the server, this very call would be forgotten as well.
 """
 
 from __future__ import annotations

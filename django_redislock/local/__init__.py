@@ -1,1 +1,1 @@
-"""The locks that this process holds: holds, renewal, loss and shutdown."""
+"""Holds of this process: their renewal, their loss, and their release at shutdown."""

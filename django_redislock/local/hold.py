@@ -24,7 +24,7 @@ RENEW_AT = 1 / 3
 # A long lease is renewed at least this often (seconds), to notice a forced release.
 LONGEST_PAUSE = 10.0
 
-# Stands for the request that the first end of a lease comes from.
+# The first end of a lease comes with the grant: its key among those of the requests.
 _GRANT = "grant"
 
 

@@ -222,7 +222,7 @@ class Registry:
 def take_back(hold: LocalHold, late: float) -> None:
     """Cancel the claim in the background, whether it waits or holds.
 
-    ``late``: for how many seconds a request of it that still arrives is refused.
+    ``late``: for how many seconds a request of the claim is refused if it arrives late.
     """
     cancel = partial(hold.backend.cancel, hold.name, hold.token, late)
     until_done(hold, cancel, monotonic() + hold.length)

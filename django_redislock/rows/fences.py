@@ -14,7 +14,7 @@ __all__ = ["Fences", "fence_of", "overtaken"]
 
 
 def fence_of(lock: Lock) -> int:
-    """Return the fence to write with. Raises ``LockLost``, or ``LockError`` if no mutex."""
+    """Return the fence to write with. Raises ``LockLost``, or ``LockError`` if not a mutex."""
     if lock.limit != 1:
         raise LockError.of(
             lock.name,

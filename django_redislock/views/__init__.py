@@ -1,1 +1,1 @@
-"""Views that run under a lock, and their busy responses. Only this package uses HTTP."""
+"""Views that run under a lock, and their responses when it is busy."""

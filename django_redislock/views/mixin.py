@@ -36,7 +36,9 @@ ATTRIBUTES = (
 
 
 class LockedViewMixin(_View):
-    """A class view that one request at a time may run. Its attributes are ``locked_view``'s.
+    """A class view that one request at a time may run.
+
+    Its attributes are the arguments of ``locked_view``, with the prefix ``lock_``.
 
     ``lock_name`` is a template, or a method that gets the same arguments as ``dispatch``.
     ``lock_options`` are the options without an attribute of their own, such as ``lease``. Goes

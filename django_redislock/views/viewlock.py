@@ -169,7 +169,7 @@ class ViewLock:
         return locked
 
     def _inside_rest_framework(self, dispatch: V, view: Any) -> V:
-        """Lock the handler: there the user is already known and exceptions are handled."""
+        """Lock the handler, where the user is authenticated and exceptions are handled."""
 
         @wraps(dispatch)
         def dispatch_to_locked(request: Any, *args: Any, **kwargs: Any) -> Any:
