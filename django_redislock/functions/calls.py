@@ -227,7 +227,7 @@ async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
 
 
 def refuse_coroutine(result: Any, what: str) -> Any:
-    """Return the result. Raises ``TypeError`` for a coroutine: it would run without the lock."""
+    """Return the result, unless its work would begin when the lock is released already."""
     if inspect.iscoroutine(result):
         result.close()
         raise TypeError(
