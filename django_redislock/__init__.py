@@ -39,8 +39,8 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# What needs Django's views or models is imported on first use: INSTALLED_APPS names this package
-# before they may be.
+# Names that need Django's views or models are imported on first use: INSTALLED_APPS loads this
+# package before these may be imported.
 _LATER = {
     "FenceField": "rows.fencing",
     "LockableManager": "rows.querysets",

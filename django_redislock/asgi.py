@@ -1,4 +1,4 @@
-"""A clean end under ASGI servers that end by the signal itself, after which nothing can run."""
+"""Clean shutdown under ASGI servers that end by the signal itself, after which no code runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ Application: TypeAlias = "Callable[[MutableMapping[str, Any], Receive, Send], Aw
 
 
 def release_locks_at_shutdown(application: Application) -> Application:
-    """Wrap Django's ASGI application: what the process still holds is released when it shuts down.
+    """Wrap Django's ASGI application to release the process's remaining holds at shutdown.
 
-    The server tells it by the lifespan protocol, after the last request. Requests release what they
-    hold by themselves; this is for what is held beyond them, which else is left to its lease.
+    The server announces the shutdown by the lifespan protocol, after the last request. Requests
+    release their own locks; this is for holds that outlive them and would otherwise last until
+    their leases end.
     """
 
     async def wrapped(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":  # of which Django itself knows nothing
+        if scope["type"] == "lifespan":  # Django itself does not support this type
             await _live(receive, send)
         else:
             await application(scope, receive, send)

@@ -1,4 +1,4 @@
-"""System checks: the settings, each backend's own, and classes that say how they lock."""
+"""System checks of the settings, the backends, and the classes that configure a lock."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def register() -> None:
 
 
 def check_settings(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """What can be seen without a connection."""
+    """Check everything that needs no connection."""
     return check_backends(deploy=False)
 
 
 def check_servers(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """What the servers have to say."""
+    """Check the servers of the backends."""
     return check_backends(deploy=True)
 
 
 def check_classes(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """What views, commands and models say that none of them reads."""
+    """Check views, commands and models for attributes about locks that have no effect."""
     if getattr(settings, "ROOT_URLCONF", None):
-        # Views are there when the URLs are. What is wrong with those is for Django's own check.
+        # Loading the URLs imports the views. Errors in the URLs are left to Django's own check.
         with suppress(Exception):
             _ = get_resolver().url_patterns
     return [
@@ -57,7 +57,7 @@ def check_classes(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 
 def check_backends(*, deploy: bool) -> Sequence[checks.CheckMessage]:
-    """The messages of all backends of ``LOCKS``."""
+    """Return the messages of all backends of ``LOCKS``."""
     try:
         aliases = list(lock_backends)
     except InvalidLockBackend as error:

@@ -1,4 +1,4 @@
-"""Classes that say by their attributes how they lock: looked at when they are made."""
+"""Checks of classes that configure their lock by attributes, made when the class is created."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = [
     "unknown_attributes",
 ]
 
-# Attributes that look like ours and are not, by class: for the system check, which comes later.
+# Attributes that look like ours but are not, by class, for the system check that runs later.
 unknown_attributes: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
 
 PREFIXES = ("lock", "get_lock", "busy_", "lost_")
 
 
 def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None:
-    """Raise ``TypeError`` for an attribute that is an option of ``mixin``, but for a letter or two.
+    """Raise ``TypeError`` for an attribute that looks like a misspelt option of ``mixin``.
 
-    Other ones that begin with ``lock_`` are noted: they may be the project's own. Raises
-    ``TypeError`` or ``ValueError`` for a name and for options that make no sense, too.
+    Other unknown attributes that begin with ``lock_`` are noted for the system check: they may be
+    the project's own. Also raises ``TypeError`` or ``ValueError`` for an invalid name or option.
     ``by_call``: the name and the label may be callables that get the arguments of a call.
     """
     known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
@@ -58,7 +58,7 @@ def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None
 
 
 def check_lock_options(options: Any, attributes: Collection[str]) -> None:
-    """Raise for what makes no sense in ``lock_options``, or has one of the attributes."""
+    """Raise for options that are invalid, or that belong in an attribute of their own."""
     if not isinstance(options, Mapping):
         raise TypeError(f"lock_options is a dictionary of options, not {options!r}.")
     for option in options:
@@ -68,7 +68,7 @@ def check_lock_options(options: Any, attributes: Collection[str]) -> None:
 
 
 def _check_values(owner: Any, known: Collection[str], *, by_call: bool) -> None:
-    """Raise for a name and for options that make no sense, as far as the class has them."""
+    """Raise for an invalid name or option, if the class itself has its value."""
     values = {
         name: getattr(owner, name)
         for name in known
@@ -92,13 +92,13 @@ def _check_values(owner: Any, known: Collection[str], *, by_call: bool) -> None:
 
 
 def is_known_later(attribute: object) -> bool:
-    """Whether only instances have its value: a property's, say, but not that of a method."""
+    """Whether only instances have its value: true of a property, say, but not of a method."""
     is_method = isinstance(attribute, (FunctionType, classmethod, staticmethod))
     return hasattr(type(attribute), "__get__") and not is_method
 
 
 def check_reached(owner: type, mixin: type, method: str) -> None:
-    """Raise ``TypeError`` if a class before ``mixin`` keeps its ``method`` from being called."""
+    """Raise ``TypeError`` if a class before ``mixin`` overrides ``method`` without ``super()``."""
     for one in owner.__mro__[: owner.__mro__.index(mixin)]:
         if method not in vars(one) or _passes_on(vars(one)[method], method):
             continue
@@ -118,14 +118,14 @@ def check_reached(owner: type, mixin: type, method: str) -> None:
 
 def _own_attributes(owner: type, mixin: type) -> Iterator[str]:
     for one in owner.__mro__:
-        # Those of its parents were looked at when these were made.
+        # Attributes of its parents were checked when these were created.
         if one is owner or not (issubclass(one, mixin) or issubclass(mixin, one)):
             yield from vars(one)
 
 
 def _meant(name: str, known: Collection[str]) -> str | None:
     for other in sorted(known):
-        # Two letters are half of a short word, and make another one of it: lock_time, lock_name.
+        # Two other letters make another word of a short one: lock_time, lock_name.
         most = 1 if len(other.removeprefix("lock_")) <= 5 else 2
         if abs(len(name) - len(other)) <= most and distance(name, other) <= most:
             return other
@@ -133,7 +133,7 @@ def _meant(name: str, known: Collection[str]) -> str | None:
 
 
 def _passes_on(function: Any, method: str) -> bool:
-    """Whether it may call the next ``method``; what its code is cannot always be seen."""
+    """Whether it may call the next ``method``. True if its code cannot be inspected."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code is None or _mentions(code, method)
 

@@ -1,7 +1,7 @@
-"""Real clocks, also in tests that freeze time or travel in it.
+"""Real clocks, even in tests that freeze time or travel in it.
 
 freezegun replaces the functions of ``time`` in every module that has them as a global. It does not
-know these objects, so nothing that is imported from here stands still.
+know these objects, so the clocks that are imported from here keep running.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 
 __all__ = ["monotonic", "utc_now", "wall_time"]
 
-# A partial of a function of C costs nothing; a Python function would, in each acquire.
+# A partial of a C function costs nothing; a Python function would slow down each acquire.
 monotonic: Callable[[], float] = partial(time.monotonic)
 
 # Seconds since 1970.

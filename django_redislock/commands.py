@@ -25,15 +25,15 @@ LOST = 70
 
 
 class LockedCommand(BaseCommand):
-    """Holds a lock while the command runs. Goes before other base classes.
+    """A command that holds a lock while it runs. Goes before other base classes.
 
-    ``lock_name``: a template over the options, such as ``"import:{feed}"``, or a list of them; by
-    default the name of the command. ``lock_wait``: seconds to wait for it. ``lock_options``: those
-    of ``lock()``.
+    ``lock_name``: a template filled from the command's options, such as ``"import:{feed}"``, or a
+    list of templates; by default the name of the command. ``lock_wait``: seconds to wait for the
+    lock. ``lock_options``: options of ``lock()``.
 
-    If the lock is busy, the command ends with ``busy_exit_code`` and says who holds it, unless it
+    If the lock is busy, the command ends with ``busy_exit_code`` and prints the holder, unless it
     is ``quiet`` or called with ``--verbosity 0``. With a code of 0 it counts as done. If the lock
-    is lost meanwhile, the command goes on and ends with ``lost_exit_code``, unless it fails itself.
+    is lost, the command goes on and ends with ``lost_exit_code``, unless it fails itself.
     """
 
     lock_name: str | Sequence[str] = ""
@@ -54,14 +54,14 @@ class LockedCommand(BaseCommand):
         check_reached(cls, LockedCommand, "execute")
 
     def get_lock_name(self, options: Mapping[str, Any]) -> str | list[str]:
-        """The name of the lock for a call with these options; several are taken together."""
+        """Return the name of the lock for these options, or several, which are taken together."""
         if not self.lock_name:
             return self._command_name()
         names = [template.fill(options) for template in name_templates(self.lock_name)]
         return names[0] if isinstance(self.lock_name, str) else names
 
     def check_lock(self) -> None:
-        """Raise ``LockLost`` if the lock is not held any more. Asks nobody."""
+        """Raise ``LockLost`` if the lock is not held any more. Does not ask the server."""
         if self.held is not None:
             self.held.check()
 
@@ -135,7 +135,7 @@ class LockedCommand(BaseCommand):
 
 
 def wait_option(text: str) -> float:
-    """Read a wait from the command line: seconds, or ``inf`` for ever."""
+    """Read a wait from the command line: seconds, or ``inf`` to wait for ever."""
     try:
         return wait_seconds(float(text), "a wait")
     except ValueError:

@@ -34,7 +34,7 @@ DEFAULT_BACKEND = "django_redislock.backends.redis.RedisLockBackend"
 # A shorter lease cannot outlive its own round trip and renewal, so it would only ever be lost.
 SHORTEST_LEASE = 0.02
 
-# A century. What is longer fits neither into the waits of threads nor into the numbers of scripts.
+# A century. Longer times fit neither into the waits of threads nor into the numbers of scripts.
 LONGEST = 3_155_760_000
 
 Duration: TypeAlias = float | int | timedelta
@@ -43,12 +43,12 @@ Duration: TypeAlias = float | int | timedelta
 def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = False) -> float:
     """Return ``value`` (a number of seconds or a timedelta) as a float of at least ``least``.
 
-    ``endless`` admits ``float("inf")``. Raises ``ValueError``, which names ``what`` and says what
+    ``endless`` allows ``float("inf")``. Raises a ``ValueError`` that names ``what`` and says what
     to write.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(number, int) and not isinstance(number, bool) and number > LONGEST:
-        # It is not shown: it may have more digits than Python writes out, or floats can hold.
+        # The value is not shown: it may have more digits than Python prints or floats can hold.
         raise ValueError(f"{what} must be at most {LONGEST} seconds.")
     if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
         raise ValueError(f"{what} must be a number of seconds or a timedelta, not {value!r}.")
@@ -69,9 +69,9 @@ wait_seconds = partial(seconds, endless=True)
 
 
 def max_hold_seconds(value: Duration, what: str) -> float | None:
-    """The same as ``lease_seconds``, or None for ``float("inf")``: no end.
+    """Like ``lease_seconds``, but return None for ``float("inf")``, which means no end.
 
-    0 is refused, which other libraries read as "no limit".
+    0 is refused, because other libraries read it as "no limit".
     """
     try:
         longest = seconds(value, what, least=SHORTEST_LEASE, endless=True)
@@ -96,7 +96,7 @@ def text(value: Any, what: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LockConfig:
-    """What one alias of ``LOCKS`` says. Times are in seconds."""
+    """The settings of one alias of ``LOCKS``. Times are in seconds."""
 
     alias: str = DEFAULT_LOCK_ALIAS
     backend: str = DEFAULT_BACKEND
@@ -113,7 +113,7 @@ class LockConfig:
 
     @cached_property
     def terms(self) -> Mapping[str, Any]:
-        """How locks are asked for and held where nobody says otherwise."""
+        """The defaults of the options that ``LOCKS`` can set."""
         return {
             "wait": self.wait,
             "lease": self.lease,
@@ -123,12 +123,12 @@ class LockConfig:
 
     @property
     def warn(self) -> bool:
-        """Whether misuse is named: as the entry says, else where ``DEBUG`` is on."""
+        """Whether to warn of misuse: as the entry says, or else if ``DEBUG`` is on."""
         return settings.DEBUG if self.warn_of_misuse is None else self.warn_of_misuse
 
 
 def read_settings(locks: Any) -> dict[str, LockConfig]:
-    """Turn the ``LOCKS`` setting into configs by alias. Raises ``InvalidLockBackend``."""
+    """Convert the ``LOCKS`` setting to configs by alias. Raises ``InvalidLockBackend``."""
     if not isinstance(locks, Mapping):
         raise InvalidLockBackend(
             "LOCKS must be a dictionary of aliases, as CACHES is: "
@@ -150,7 +150,7 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
 
 
 def _written(locks: Mapping[Any, Any], names: list[str]) -> str:
-    """Entries as they stand in the settings; a location may have a password in it."""
+    """Return entries as they are in the settings, except those that may contain a password."""
     secret = ("LOCATION", "OPTIONS")
     return ", ".join(
         f'"{name}": {"..." if name in secret else repr(locks[name])}' for name in names
@@ -160,7 +160,7 @@ def _written(locks: Mapping[Any, Any], names: list[str]) -> str:
 def _read_entry(alias: str, entry: Any) -> LockConfig:
     where = f"LOCKS[{alias!r}]"
     if isinstance(entry, str) and "://" in entry:
-        # It is not shown: it may have a password in it.
+        # The value is not shown: it may contain a password.
         raise InvalidLockBackend(
             f'{where} must be a dictionary: write {{"LOCATION": "{entry.partition("://")[0]}://..."'
             "}."
@@ -197,7 +197,7 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
 
 
 def _filled_text(value: Any, what: str) -> str:
-    # The value is not shown: there may be a password in a location.
+    # The value is not shown: a location may contain a password.
     if not isinstance(value, str) or not value:
         kind = "an empty one" if value == "" else type(value).__name__
         raise ValueError(f"{what} must be a string that is not empty, not {kind}.")
@@ -205,7 +205,7 @@ def _filled_text(value: Any, what: str) -> str:
 
 
 def _prefix(value: Any, what: str) -> str:
-    # Braces would move the hash tag, and with it the keys of one name into several Cluster slots.
+    # Braces would move the hash tag, and so spread the keys of one name over several Cluster slots.
     if "{" in _filled_text(value, what) or "}" in value:
         raise ValueError(f"{what} must not contain braces, not {value!r}.")
     return str(value)

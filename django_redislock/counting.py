@@ -1,6 +1,6 @@
-"""Counting of what happens to a lock, for the figures of its backend.
+"""Counts of what happens to a lock, for the figures of its backend.
 
-Not by a receiver of the signals: to send one costs several times as much as to count.
+This does not use the signals, because sending one costs several times as much as counting.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Count: TypeAlias = "Callable[[Tally, float], None]"
 
 logger = logging.getLogger("django_redislock")
 
-# What was counted is told after so many seconds, or when the process has held nothing for a while.
-TELL_EVERY = 10.0
+# Counts are sent to the backend this long (seconds) after the first of them, or at shutdown.
+SEND_EVERY = 10.0
 
 
 def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) -> None:
-    """Let a method of ``Tally`` count that this happened to the name, after these seconds."""
+    """Count an event of the name by a method of ``Tally``; ``seconds``: the time it took."""
     meter = backend.meter
     if meter is not None and meter.note(method, name, seconds):
         _run_later(backend, partial(_send, backend))
@@ -36,18 +36,18 @@ def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) ->
 
 def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
     try:
-        background.later((backend, None), job, TELL_EVERY, at_end=at_end)
+        background.later((backend, None), job, SEND_EVERY, at_end=at_end)
     except NoThread:
-        # Figures can wait for the next event, or be spared if there is none.
+        # Figures can wait for the next event, and are dropped if there is none.
         if backend.meter is not None:
             backend.meter.put_off()
 
 
-# Below, in the thread of the background jobs.
+# The functions below run in the thread of the background jobs.
 
 
 def _send(backend: BaseLockBackend, refused: Batch | None = None) -> None:
-    """Tell what was counted, or once more what the backend did not answer before."""
+    """Send what was counted, or ``refused`` once more, which the backend did not answer."""
     batch = refused or (backend.meter.take() if backend.meter is not None else None)
     if batch is None or not batch.tallies:
         return
@@ -60,5 +60,5 @@ def _send(backend: BaseLockBackend, refused: Batch | None = None) -> None:
             )
             return
         logger.debug("What was counted is told later: %s", error)
-        # A process that ends does not wait for a server that has just not answered.
+        # Shutdown does not wait for a server that has just failed to answer.
         _run_later(backend, partial(_send, backend, batch), at_end=False)

@@ -1,4 +1,4 @@
-"""Events of a lock: each is one function, which counts it and sends its signal."""
+"""Events of a lock, one function each, which counts the event and sends its signal."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def attempted(
 
 
 async def released(call: Call, handle: Any, held: float | None) -> None:
-    """The last handle of a hold let go; ``held``: how many seconds the name is held in all.
+    """The last handle of a hold released it; ``held``: how many seconds the name is held in all.
 
-    None: the hold was that of another handle, by its token.
+    None for a release of another handle's hold by its token.
     """
     if held is not None:
         count(handle.backend, Tally.was_released, handle.name, held)
@@ -43,14 +43,14 @@ async def released(call: Call, handle: Any, held: float | None) -> None:
 
 
 def lost(handle: Any, reason: str) -> None:
-    """A hold was over while its handle believed in it. Sent from a thread."""
+    """A hold was lost while a handle needed it. The signal is sent in the calling thread."""
     count(handle.backend, Tally.was_lost, handle.name, 0.0)
     lock_lost.send_robust(type(handle), lock=handle, reason=reason)
 
 
 async def _send(call: Call, signal: Signal, handle: Any, named: dict[str, Any]) -> None:
-    # Django's asend moves synchronous receivers to a thread, where they may queue behind a slow
-    # view while the lock is held. Ours are called in place, as in a thread, if all of them are so.
+    # Django's asend runs synchronous receivers in a thread, where they may queue behind a slow view
+    # while the lock is held. So if all receivers are synchronous, they are called right here.
     if call.blocking or not any(receiver[-1] for receiver in signal.receivers):
         signal.send_robust(type(handle), lock=handle, **named)
     else:

@@ -1,4 +1,4 @@
-"""The errors of this package: one base, three things that can happen to a lock."""
+"""Exceptions of this package: a base class, and three kinds of failure of a lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound="LockError")
 
-# They shape letters and emoji, and show nothing themselves.
+# Zero-width (non-)joiners: they shape letters and emoji, and are invisible themselves.
 JOINERS = "\u200c\u200d"
 
 __all__ = [
@@ -39,19 +39,19 @@ class LockError(Exception):
 
     @classmethod
     def of(cls: type[E], name: str, what: str) -> E:
-        """An error that begins with the name of the lock."""
+        """Return an error whose message begins with the name of the lock."""
         return cls(f"The lock {readable(name)!r} {what}.", name=name)
 
 
 class LockNotAcquired(LockError):
-    """The lock was still held by another when the wait was over.
+    """The lock was still busy when the wait was over.
 
-    ``holder`` tells who holds it, where that is known. ``position`` is the place in the queue that
-    the attempt had, or would have had: 1 is next. ``estimated_wait`` is how many seconds such a
-    place takes, by the holds of the last hour, and None while nothing is known of them.
-    ``retry_after`` is after how many seconds to try again: the estimate, up to an hour, or else
-    what is left of the lease in the way, up to a minute; and up to a fifth more, so that refused
-    attempts do not return together.
+    ``holder`` is the holder, if it is known. ``position`` is the place in the queue that the
+    attempt had or would have had; 1 is next. ``estimated_wait`` is how many seconds such a place
+    takes, judging by the holds of the last hour, or None if no such holds are known.
+    ``retry_after`` is how many seconds to wait before the next attempt: the estimate, up to an
+    hour, or else the rest of the lease in the way, up to a minute; and up to a fifth more, so that
+    refused attempts do not return together.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LockNotAcquired(LockError):
 
     @classmethod
     def after(cls, name: str, wait: float, holder: Holder | None) -> LockNotAcquired:
-        """The error of an attempt that waited ``wait`` seconds in vain."""
+        """Return the error for an attempt that waited ``wait`` seconds without success."""
         by = f", held by {readable(holder)}" if holder else ""
         how_long = f"after a wait of {wait:g} s" if wait else "and the attempt did not wait"
         error = cls.of(name, f"is busy{by}, {how_long}")
@@ -87,7 +87,7 @@ class LockLost(LockError):
 class LockUnavailable(LockError):
     """The server that keeps the locks did not answer. ``__cause__`` is the client's own error.
 
-    ``asked`` is False where nothing was sent: the server had not answered before, and is probed in
+    ``asked`` is False if no request was sent: the server had not answered before, and is probed in
     the background until it does.
     """
 
@@ -97,18 +97,18 @@ class LockUnavailable(LockError):
 
 
 class LockMisuse(UserWarning):
-    """A use of locks that will go wrong under load: a warning while developing."""
+    """A warning, shown during development, of a use of locks that will fail under load."""
 
 
 def readable(value: object) -> str:
-    """A name or a holder for one line of a message: control characters are shown, not sent."""
+    """Return a name or a holder for one line of a message, with control characters escaped."""
     return "".join(
         char if char.isprintable() or char in JOINERS else ascii(char)[1:-1] for char in str(value)
     )
 
 
 def add_note(error: BaseException, note: LockError) -> None:
-    """Tell of a lock error beside the error that is being raised, without hiding it."""
+    """Add a lock error to another error that is being raised, without hiding that one."""
     if hasattr(error, "add_note"):
         error.add_note(f"{type(note).__name__}: {note}")
     elif error.__context__ is None:

@@ -1,4 +1,4 @@
-"""Fields of name templates: what stands in braces, and what is between them."""
+"""Fields of name templates, and the separators between them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Part", "leads_into", "parse", "refuse_other_fields", "root", "separa
 
 _FORMATTER = Formatter()
 
-# A field as printf writes it, and not the sign of "discount:10%" or the "%D0" of an encoded byte.
+# A field in the style of printf, but not the "%" of "discount:10%" or the "%D0" of an encoded byte.
 _PERCENT = re.compile(
     r"%(?:\(\w+\)[#0 +-]*[\d.]*[a-zA-Z]|0?\d*(?:\.\d+)?[diouxXeEfFgGcrs](?![0-9A-Za-z]))"
 )
 _BRACES = re.compile(r"\{[A-Za-z_0-9][\w.\[\]]*(?:![sra])?(?::[^{}]*)?\}")
-# As string.Template, Django's templates and its URLs write them: $x, {{x}}, <x>, <int:x>.
+# Fields in the style of string.Template, Django's templates and URLs: $x, {{x}}, <x>, <int:x>.
 _ELSEWHERE = re.compile(r"(?:\$|\{\s*|<(?:\w+:)?)([A-Za-z_]\w*)")
 
 
@@ -28,14 +28,14 @@ class Part(NamedTuple):
 
 
 def unfilled(name: str) -> str:
-    """What looks like a field in a name that is taken as it stands, such as ``{feed_id}``."""
+    """Return what looks like a field, such as ``{feed_id}``, in a name that is no template."""
     found = _BRACES.search(name) or _PERCENT.search(name)
     return found[0] if found else ""
 
 
 def refuse_other_fields(parts: Sequence[Part], text: str, arguments: Container[str]) -> None:
-    """Refuse what names an argument in another way than in braces: all calls would share a name."""
-    # A brace that was written twice ends a part, too.
+    """Refuse fields of another style than braces, with which all calls would share a name."""
+    # A doubled brace also ends a part.
     literal = "".join(part.literal if part.field is None else f"{part.literal}\0" for part in parts)
     for found in _ELSEWHERE.finditer(literal):
         if found[1] in arguments:
@@ -50,7 +50,7 @@ def _not_a_field(text: str, found: str, instead: str) -> ValueError:
 
 
 def parse(text: str) -> list[Part]:
-    """The parts of a template. Raises ``ValueError`` for what is none."""
+    """Return the parts of a template. Raises ``ValueError`` if it is not one."""
     try:
         parts = [
             Part(literal, field, spec or "", conversion)
@@ -87,17 +87,17 @@ def _leads_somewhere(field: str) -> bool:
 
 
 def leads_into(field: str, other: str) -> bool:
-    """Whether a field is ``other``, such as ``request.user``, or looks into it."""
+    """Whether a field is ``other``, such as ``request.user``, or something inside of it."""
     return f"{field}.".startswith((f"{other}.", f"{other}["))
 
 
 def root(field: str) -> str:
-    """The argument that a field begins with."""
+    """Return the argument that a field begins with."""
     return re.split(r"[.\[]", field, maxsplit=1)[0]
 
 
 def separators(parts: Sequence[Part], text: str) -> set[str]:
-    """The characters that stand between two fields: no value may contain them as they are."""
+    """Return the characters that separate fields; in values they have to be encoded."""
     found: set[str] = set()
     before, literal = "", ""
     for part in parts:

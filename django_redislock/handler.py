@@ -1,4 +1,4 @@
-"""``lock_backends``: the backend of each alias of ``LOCKS``, made on first use."""
+"""``lock_backends``: the backend of each alias of ``LOCKS``, created on first use."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = ["LockBackendHandler", "lock_backends"]
 class LockBackendHandler(_Handler):
     """Backends by alias. One backend serves all threads and event loops of the process.
 
-    Django's other handlers make one object a thread; what the process holds, who waits in it and
-    what it listens to cannot live on such an object.
+    Django's other handlers create an object per thread. The waiters and connections that all
+    threads share cannot live on such an object.
     """
 
     settings_name = "LOCKS"
@@ -79,7 +79,7 @@ class LockBackendHandler(_Handler):
         except InvalidLockBackend:
             raise
         except (TypeError, ValueError) as error:
-            if str(error).startswith(where):  # a value, and the entry that it stands in
+            if str(error).startswith(where):  # the message already names the entry
                 raise InvalidLockBackend(str(error)) from None
             raise InvalidLockBackend(
                 f"{where}['OPTIONS'] does not fit {backend_class.__name__}: {error}. It takes "
@@ -95,7 +95,7 @@ class LockBackendHandler(_Handler):
         return alias
 
     def reset(self) -> None:
-        """Close the backends and read the settings anew at the next use."""
+        """Close the backends, and read the settings again at the next use."""
         with self._creating:
             for backend in vars(self._connections).values():
                 backend.close()
@@ -104,12 +104,12 @@ class LockBackendHandler(_Handler):
             self.__dict__.pop("settings", None)
 
     def look_at_debug(self) -> None:
-        """``DEBUG`` was changed, as tests do: see whether misuse is to be named."""
+        """Update whether misuse is warned of, after a test has changed ``DEBUG``."""
         for backend in vars(self._connections).values():
             backend.warns = backend.config.warn
 
     def after_fork(self) -> None:
-        """Leave to the parent, in a forked child, what is its own."""
+        """In a forked child, drop what belongs to the parent."""
         self._creating = threading.RLock()
         for backend in vars(self._connections).values():
             backend.after_fork()

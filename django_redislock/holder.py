@@ -1,4 +1,4 @@
-"""Holder of a lock: who it is, as it writes that down for others to read."""
+"""Holder of a lock: its identity, as stored for other processes to read."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .process import process
 
 __all__ = ["Holder", "caller", "packed_holder"]
 
-# What is longer (characters) is cut: both are shown in one line of a table.
+# Longer labels and descriptions (characters) are cut: both are shown in one line of a table.
 LONGEST_LABEL = 256
 
-# Larger numbers are neither a pid nor the start time of a process.
+# Larger numbers are neither process ids nor start times of processes.
 _HIGHEST = 2**63 - 1
 
-# What is longer (characters) is cut when it is read: a screen shows it.
+# Longer texts (characters) are cut when they are read, since a screen shows them.
 _LONGEST = 1024
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, or waits for it. ``started`` tells a pid from its later reuse.
+    """The holder of a lock, or a waiter. ``started`` distinguishes processes that reuse a pid.
 
-    For ``renews_for`` seconds it renews its lease; None: as long as it holds. ``owner`` is the same
-    for all holds and attempts of one thread or task of the process, ``group`` for those of names
-    that were taken together.
+    It renews its lease for ``renews_for`` seconds, or for as long as it holds if that is None.
+    ``owner`` is the same for all holds and attempts of one thread or task, and ``group`` for those
+    of names that are taken together.
     """
 
     host: str = ""
@@ -56,9 +56,9 @@ class Holder:
 
     @classmethod
     def unpack(cls, text: str) -> Holder:
-        """Read what ``pack`` wrote, here or in another release; nothing raises.
+        """Read what ``pack`` wrote, in this release or another. Never raises.
 
-        Fields of a newer release are ignored, and values that no release writes.
+        Fields of newer releases and invalid values are ignored.
         """
         try:
             fields = json.loads(text)
@@ -75,7 +75,7 @@ class Holder:
 def _text(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
-    # JSON may contain halves of characters, which cannot be sent to a screen.
+    # JSON may contain lone surrogates, which cannot be encoded for a screen.
     return value[:_LONGEST].encode(errors="replace").decode()
 
 
@@ -105,10 +105,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 def packed_holder(
     what: str, label: str, renews_for: float | None, thread: str, owner: str, group: str = ""
 ) -> str:
-    """The holder that this process would be now, packed.
+    """Return the packed holder for a lock that this process acquires now.
 
-    ``thread``: the name of the thread. ``owner`` and ``group`` are ours, in plain letters; they
-    change all the time, so they are added to what is packed once.
+    ``thread``: the name of the thread. ``owner`` and ``group`` need no escaping. They change all
+    the time, so they are appended to the other fields, whose packed form is cached.
     """
     packed = _packed(process.pid, thread, what[:LONGEST_LABEL], label[:LONGEST_LABEL], renews_for)
     if group:
@@ -117,7 +117,7 @@ def packed_holder(
 
 
 def caller(depth: int) -> str:
-    """``module.function`` of the code ``depth`` calls above the one who asks."""
+    """Return ``module.function`` of the code ``depth`` calls above the caller."""
     frame: FrameType = sys._getframe(depth + 1)
     return _dotted(frame.f_globals.get("__name__", "?"), frame.f_code)
 
@@ -142,7 +142,7 @@ def _packed(pid: int, thread: str, what: str, label: str, renews_for: float | No
 
 @lru_cache(maxsize=4)
 def _started(pid: int) -> int:
-    """The start time of a process of this host, in ticks since boot; 0 where it is not known."""
+    """Return the start time of a local process in ticks since boot, or 0 if it is unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
         # The second field, the name, is in parentheses and may contain anything.

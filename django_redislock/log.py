@@ -1,4 +1,4 @@
-"""Log of what happens to locks, ``django_redislock``: a receiver of the signals."""
+"""Receivers of the signals that write the log ``django_redislock``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = logging.getLogger("django_redislock")
 
 
 def connect() -> None:
-    """Listen to what is logged at the logger's level; done once, when the app is ready.
+    """Connect the receivers that the logger's level enables; called once the app is ready.
 
-    A receiver that would only find out that its level is off would cost as much as the rest of a
-    lock's signals: a level that is lowered later is not heard.
+    A receiver that only finds its level off would cost as much as the rest of a lock's signals. So
+    a level that is lowered later has no effect.
     """
     for level, signal, receiver in (
         (logging.DEBUG, lock_acquired, log_acquired),
@@ -32,9 +32,9 @@ def connect() -> None:
 
 
 def leave_losses_to_the_program() -> None:
-    """Log no losses where nobody has configured the log: the program says them itself.
+    """Do not log losses if logging is not configured, for programs that report them themselves.
 
-    Python would write them to the standard error, too.
+    Otherwise Python would write them to standard error as well.
     """
     if not logger.hasHandlers():
         lock_lost.disconnect(dispatch_uid=LOG)

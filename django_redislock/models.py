@@ -1,4 +1,4 @@
-"""The model behind the admin page: it has a content type and permissions, and no table."""
+"""Model behind the admin page: it has a content type and permissions, but no table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Lock"]
 
 
 class NoRows(models.Manager["Lock"]):
-    """Live locks are in a backend. Who asks the database (``dumpdata`` does) finds none."""
+    """Live locks are in a backend. A query of the database, as by ``dumpdata``, finds none."""
 
     def get_queryset(self) -> models.QuerySet[Lock]:
         nothing: models.QuerySet[Lock] = super().get_queryset().none()
@@ -17,7 +17,7 @@ class NoRows(models.Manager["Lock"]):
 
 
 class Lock(models.Model):
-    """A live lock, as the admin knows it. Not the handle that ``lock()`` makes."""
+    """A live lock in the admin. Not the handle that ``lock()`` returns."""
 
     name = models.TextField(_("name"), primary_key=True)
 

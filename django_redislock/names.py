@@ -32,7 +32,7 @@ __all__ = [
 NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
 
 # Different values of one of these types have different texts. Rows of a model may not, and the text
-# of most other objects is an address, which differs from process to process.
+# of most other objects has a memory address, which differs from process to process.
 UNIQUE_AS_TEXT = (str, int, float, Decimal, UUID, date, time, timedelta)
 
 _FORMATTER = Formatter()
@@ -42,18 +42,18 @@ LONGEST_NAME = 1024
 
 
 class InvalidName(ValueError):
-    """No lock can have this name: it is empty, too long or no Unicode."""
+    """No lock can have this name: it is empty, too long or not valid Unicode."""
 
 
 def check_name(name: str) -> str:
-    """Return the name as a lock has it, or raise ``ValueError`` or ``TypeError``.
+    """Return the name in its final form, or raise ``ValueError`` or ``TypeError``.
 
-    A member of a ``(str, Enum)`` is the string that it equals, whatever its ``str()`` is.
+    A member of a ``(str, Enum)`` stands for the string that it equals, whatever its ``str()`` is.
     """
     if not isinstance(name, str):
         raise TypeError(f"A lock's name must be a string, not {name!r}; write str(...) around it.")
     template = getattr(name, "template", None)
-    # Nobody needs a value in an error message that is long, and perhaps secret.
+    # The name itself is not shown in an error: it may be long, and its values may be secret.
     called = f"The lock name {template!r}" if isinstance(template, str) else "A lock's name"
     if not name:
         raise InvalidName(f"{called} must not be empty.")
@@ -72,7 +72,7 @@ def check_name(name: str) -> str:
 
 
 class UnusableName(ValueError):
-    """A name cannot be made from the arguments of a call: ``field`` is at fault, or missing."""
+    """A name cannot be made from the arguments of a call. ``field`` is the cause."""
 
     is_missing = False
 
@@ -84,8 +84,8 @@ class UnusableName(ValueError):
 class NameTemplate:
     """A name with fields in braces, as in ``str.format``, filled so that no two calls collide.
 
-    In what is filled in, ``:``, ``%``, ``{``, ``}``, whatever does not print, and each other
-    character that separates two fields of the template are percent-encoded.
+    In the values, ``:``, ``%``, ``{``, ``}``, characters that are not printable, and all characters
+    that separate fields of the template are percent-encoded.
     """
 
     def __init__(self, text: str) -> None:
@@ -96,7 +96,7 @@ class NameTemplate:
         self._encoded = frozenset(":%{}") | separators(self.parts, text)
 
     def fill(self, values: Mapping[str, Any]) -> str:
-        """Return the name. Raises ``UnusableName`` if a field has no value that can be in one."""
+        """Return the name. Raises ``UnusableName`` if a field has no value that a name can use."""
         name: list[str] = []
         for part in self.parts:
             name.append(part.literal)
@@ -118,7 +118,7 @@ class NameTemplate:
             missing.is_missing = True
             raise missing
         if isinstance(value, Enum) and isinstance(value.value, UNIQUE_AS_TEXT):
-            # str() and format() of a member differ from Python to Python.
+            # str() and format() of a member differ between versions of Python.
             value = value.value
         if part.conversion or part.spec:
             try:
@@ -152,10 +152,10 @@ class NameTemplate:
 
 
 class CallNames:
-    """What the locks of a function's calls are named, by the arguments of each call.
+    """Names of the locks for the calls of a function, made from the arguments of each call.
 
     ``first`` is a name by which templates may also call the first argument. Raises ``ValueError``
-    or ``TypeError`` for what cannot become a name, whatever the call.
+    or ``TypeError`` for a source that cannot name any call.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class CallNames:
         self.templates = [] if callable(source) else name_templates(source)
         fields = [field for template in self.templates for field in template.fields]
         self._fields = [self.canonical(field) for field in fields]
-        # What is found among the arguments of a call.
+        # The arguments of a call that the fields need.
         self._roots = {root(field) for field in fields} - {first}
         self._positions = _names_of_positions(signature)
         self._check_fields()
@@ -180,18 +180,18 @@ class CallNames:
         return inspect.iscoroutinefunction(self._made_by)
 
     def mention(self, field: str) -> bool:
-        """Whether a template looks at ``field``, such as ``request.user``, or into it."""
+        """Whether a template uses ``field``, such as ``request.user``, or something inside it."""
         return any(leads_into(used, field) for used in self._fields)
 
     def canonical(self, field: str) -> str:
-        """The field by the name that the first argument has for all, if it looks into that one."""
+        """Return the field, with the first argument called by its common name, ``first``."""
         own = next(iter(self._signature.parameters.values()), None)
         if not self._first or own is None or own.kind in ANY_NUMBER or root(field) != own.name:
             return field
         return self._first + field[len(own.name) :]
 
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The name, or the list of names, of the call with these arguments."""
+        """Return the name, or the list of names, for a call with these arguments."""
         if self._made_by is not None:
             return self._made_by(*args, **kwargs)
         values = self._values(args, kwargs) if self._fields else {}
@@ -199,8 +199,8 @@ class CallNames:
         return names if self._several else names[0]
 
     def _values(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        # To bind the arguments takes as long as a fifth of an acquire and release. Where it is
-        # plain which of them the fields are, the call itself refuses what it cannot take.
+        # Binding the arguments takes as long as a fifth of an acquire and release. It is skipped if
+        # the fields are found without; then the call itself refuses arguments that do not fit.
         values = {**dict(zip(self._positions, args, strict=False)), **kwargs}
         if not self._positions or not values.keys() >= self._roots:
             values = self._bound(args, kwargs)
@@ -217,7 +217,7 @@ class CallNames:
         values = dict(bound.arguments)
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
-                # A positional-only argument leaves its name free for a keyword.
+                # A keyword may have the same name as a positional-only argument.
                 values = values[parameter.name] | values
         return values
 
@@ -237,9 +237,9 @@ class CallNames:
 
 
 def _names_of_positions(signature: inspect.Signature) -> list[str]:
-    """The names of the arguments by position; none where one of these has no other way in.
+    """Return the names of the arguments by position; none if one of them is positional-only.
 
-    Then a keyword of the same name may be another argument.
+    In that case a keyword of the same name may be another argument.
     """
     parameters = signature.parameters.values()
     if any(parameter.kind is parameter.POSITIONAL_ONLY for parameter in parameters):
@@ -255,12 +255,12 @@ def dotted_path(thing: Any) -> str:
 
 @lru_cache(maxsize=512)
 def name_template(text: str) -> NameTemplate:
-    """The template of this text, which is read once."""
+    """Return the template of this text, which is parsed only once."""
     return NameTemplate(text)
 
 
 def name_templates(source: str | Sequence[str]) -> list[NameTemplate]:
-    """The template, or the several. Raises ``TypeError`` or ``ValueError`` for what is none."""
+    """Return the templates. Raises ``TypeError`` or ``ValueError`` for an invalid one."""
     texts = [source] if isinstance(source, str) else source
     if not isinstance(texts, (list, tuple)) or not texts:
         raise TypeError(

@@ -57,7 +57,7 @@ class _Options(TypedDict, total=False):
 
 
 class RowOptions(_Options, total=False):
-    """The options of a block in which rows are held."""
+    """The options of a block that holds rows."""
 
     label: str
     what: str | None
@@ -70,13 +70,13 @@ class LockOptions(RowOptions, total=False):
 
 
 class CallOptions(_Options, total=False):
-    """The options of what is called again and again: functions, views, methods and commands."""
+    """The options of things that are called repeatedly: functions, views, methods, commands."""
 
     label: str | Callable[..., str]
 
 
 class Terms(NamedTuple):
-    """How a handle asks for its lock and holds it. Times are in seconds."""
+    """How a handle acquires and holds its lock. Times are in seconds."""
 
     wait: float
     lease: float
@@ -93,16 +93,16 @@ class Terms(NamedTuple):
 
     @classmethod
     def of(cls, config: LockConfig, options: Mapping[str, Any], what: str | None = None) -> Terms:
-        """What the options say, and what ``LOCKS`` says where they say nothing.
+        """Return the options, with the defaults from ``LOCKS``.
 
-        ``what``: what the holder does, where the options do not say so.
-        Raises ``ValueError`` or ``TypeError`` for what makes no sense.
+        ``what``: the default of the option ``what``.
+        Raises ``ValueError`` or ``TypeError`` for invalid options.
         """
         if _KEPT.issuperset(options):
             try:
                 return _kept(config, what, **options)
             except TypeError:
-                pass  # an option without a hash, which makes no sense: this is said below
+                pass  # an unhashable value, which is invalid: the error is raised below
         return cls._of(config, options, what)
 
     @classmethod
@@ -118,7 +118,7 @@ class Terms(NamedTuple):
         return cls(**values)
 
 
-# Of these options there are few different values: they are read once.
+# These options have few different values, so the terms for each combination are cached.
 _KEPT = frozenset(
     {"lease", "wait", "renew", "max_hold", "min_hold", "limit", "shared", "reentrant", "what"}
 )
@@ -136,9 +136,9 @@ class _Option(NamedTuple):
 
 
 def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> None:
-    """Raise for what makes no sense whatever ``LOCKS`` says: decorators ask before any call.
+    """Raise for options that are invalid whatever ``LOCKS`` says. Decorators call this early.
 
-    ``others``: the arguments that the decorator takes besides these.
+    ``others``: further arguments of the decorator.
     """
     for name, value in options.items():
         if name in _OF_ONE_HOLD:
@@ -152,16 +152,16 @@ def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> N
 
 
 def documented(**changed: Any) -> Callable[[F], F]:
-    """Show every option in the signature and in the help text of a function that takes them all.
+    """Add all options to the signature and the docstring of a function that takes them.
 
-    ``changed``: the options with another default here.
+    ``changed``: the options whose default is different here.
     """
 
     def document(function: F) -> F:
         own = inspect.signature(function)
         taken = own.parameters["options"].annotation
         names = list(OPTIONS) if taken == "Unpack[LockOptions]" else options_of_calls()
-        # What is taken in any number is the options, and what is refused with a hint.
+        # Leave out **options, and *args, which are only taken to be refused with a hint.
         refused = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         shown = [one for one in own.parameters.values() if one.kind not in refused]
         shown += [
@@ -181,7 +181,7 @@ def documented(**changed: Any) -> Callable[[F], F]:
     return document
 
 
-# What the options of other libraries are called here.
+# Options of other libraries, and what to write here instead.
 _ELSEWHERE = {
     "timeout": "lease= (how long an unrenewed hold lives) or wait= (how long to wait for it)",
     "expire": "lease=",
@@ -194,7 +194,7 @@ _ELSEWHERE = {
 }
 
 
-# Options of a handle that say nothing of calls, each of which has a handle of its own.
+# Options that apply to a single handle, and not to calls, each of which has a handle of its own.
 _OF_ONE_HOLD = {
     "token": "a token belongs to one hold. Write lock(name, token=...)",
     "what": "the holder is shown by what is decorated. Write label= for a text of yours",
@@ -202,7 +202,7 @@ _OF_ONE_HOLD = {
 
 
 def options_of_calls() -> list[str]:
-    """The options that make sense for one call after the other."""
+    """Return the options that can apply to repeated calls."""
     return [name for name in OPTIONS if name not in _OF_ONE_HOLD]
 
 
@@ -242,7 +242,7 @@ def _limit(value: Any, what: str) -> int:
 
 
 def _token(value: Any, what: str) -> str:
-    # The scripts find it in their records up to the first blank, and count its bytes.
+    # In the records of the scripts a token ends at the first blank, and its bytes are counted.
     if not (isinstance(value, str) and _VISIBLE.fullmatch(value)):
         raise ValueError(f"{what} must be the token of another handle, not {value!r}.")
     return value
@@ -250,35 +250,35 @@ def _token(value: Any, what: str) -> str:
 
 OPTIONS = {
     "using": _Option(DEFAULT_LOCK_ALIAS, text, "the alias in ``LOCKS``."),
-    "lease": _Option(None, lease_seconds, "seconds that an unrenewed hold lives."),
+    "lease": _Option(None, lease_seconds, "seconds until an unrenewed hold ends."),
     "wait": _Option(
         None,
         wait_seconds,
         "seconds that an attempt may queue; 0 does not wait, ``float('inf')`` waits for ever.",
     ),
-    "renew": _Option(None, flag, "whether the lease is extended while the process lives."),
+    "renew": _Option(None, flag, "whether the lease is renewed while the process runs."),
     "max_hold": _Option(
         None,
         max_hold_seconds,
-        "seconds after which a hold is not renewed any more; ``float('inf')``: no end.",
+        "seconds after which a hold is no longer renewed; ``float('inf')`` renews it for ever.",
     ),
     "min_hold": _Option(
         0.0,
         seconds,
-        "seconds that a hold lasts at least, however soon it is released: a job that takes less "
-        "time than the clocks of two servers differ does not run twice.",
+        "seconds that a hold lasts at least, however soon it is released: so a job does not run "
+        "twice if it takes less time than the clocks of two servers differ.",
     ),
     "limit": _Option(1, _limit, "how many may hold the name at once."),
     "shared": _Option(
-        False, flag, "a read lock: many may share it, one without ``shared`` excludes them all."
+        False, flag, "a read lock: many may share it; a lock without ``shared`` excludes them all."
     ),
     "reentrant": _Option(
-        False, flag, "joins the hold that the same thread or task took last, if it has any."
+        False, flag, "join the latest hold of the same thread or task, if there is one."
     ),
     "label": _Option("", text, "free text shown with the holder, such as a user or a job."),
     "on_lost": _Option(
         None, _callback, "called with the handle, in a thread, when the hold is lost."
     ),
-    "what": _Option(None, text, "what the holder does; by default the calling function."),
-    "token": _Option(None, _token, "act on the hold of another handle, by its token."),
+    "what": _Option(None, text, "what the holder is doing; by default the calling function."),
+    "token": _Option(None, _token, "the token of another handle, to act on its hold."),
 }

@@ -1,7 +1,7 @@
-"""Which process this is. A forked child inherits nothing of what its parent holds.
+"""Detection of forks, and service threads. A forked child inherits none of its parent's holds.
 
-Some servers (uWSGI, unless told otherwise) fork without a word to Python; so whoever is about to
-talk to a lock server asks.
+Some servers (uWSGI by default) fork without Python noticing it, so the process id is checked before
+each exchange with a lock server.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ logger = logging.getLogger("django_redislock")
 
 F = TypeVar("F", bound=Callable[[], object])
 
-# After an error of its own a service thread pauses this long (seconds) before it goes on.
+# After an unexpected error a service thread pauses this long (seconds) before it goes on.
 PAUSE_AFTER_ERROR = 0.5
 
 
 class Process:
-    """The running process, and what must be forgotten in a child of it."""
+    """The running process, and what has to be reset in its forked children."""
 
     def __init__(self) -> None:
         self._forgetting: list[Callable[[], object]] = []
@@ -41,7 +41,7 @@ class Process:
         return forget
 
     def look(self) -> int:
-        """The id of this process; a fork that Python has not been told of is noticed."""
+        """Return the id of this process. A fork that Python did not notice is handled first."""
         pid = os.getpid()
         if pid != self.pid:
             self._forked()
@@ -54,17 +54,17 @@ class Process:
 
 
 class NoThread(RuntimeError):
-    """No thread can be started: the interpreter ends, or a limit is reached."""
+    """No thread can be started: the interpreter is exiting, or a limit is reached."""
 
 
 class ServiceThread:
     """A thread of our own that runs while there is work for it. There is never a second one.
 
-    ``serve()`` works until nothing is left to do, and may ``sleep()`` meanwhile. ``has_work()``
-    tells whether something was written down after ``serve()`` looked for the last time.
+    ``serve()`` works until nothing is left to do, and may ``sleep()`` in between. ``has_work()``
+    returns whether work was added after ``serve()`` looked for the last time.
     """
 
-    # The ids of all such threads: no exception comes there from outside, and no caller waits.
+    # All such threads by id. They get no asynchronous exceptions, and no caller waits in them.
     own: ClassVar[dict[int, ServiceThread]] = {}
 
     def __init__(
@@ -76,46 +76,46 @@ class ServiceThread:
         self.reset()
 
     def reset(self) -> None:
-        """Have no thread: in a forked child, where the parent's threads do not run."""
-        # Whoever holds this lock is the service thread. Nobody ever waits for it.
+        """Start without a thread, also in a forked child, where the parent's threads do not run."""
+        # The thread that holds this lock is the service thread. Nothing ever waits for the lock.
         self._role = threading.Lock()
         self.is_running = self._role.locked
         self._made: dict[str, queue.SimpleQueue[None]] = {}
 
     @property
     def is_current(self) -> bool:
-        """Whether the caller runs in it."""
+        """Whether the caller runs in this thread."""
         return self.own.get(_thread.get_ident()) is self
 
     def ensure(self) -> None:
-        """Start the thread unless it runs. Callers write the work down first.
+        """Start the thread unless it is running. Callers must add their work first.
 
-        Raises ``NoThread`` where no thread can be started.
+        Raises ``NoThread`` if no thread can be started.
         """
         if not self._role.locked():
             try:
-                # Unlike Thread.start(), this waits for nothing: no exception comes in between.
+                # Unlike Thread.start(), this does not wait, so no exception can interrupt it.
                 _thread.start_new_thread(self._take_role, (self._role,))
             except RuntimeError as error:
                 raise NoThread(str(error)) from error
 
     def wake(self) -> None:
-        """End its ``sleep()``, or the next one if it does not sleep now."""
+        """End the thread's ``sleep()``, or its next one if it is not sleeping now."""
         self._wakes.put(None)
 
     def sleep(self, timeout: float) -> bool:
-        """In the thread: sleep until woken, or ``timeout`` seconds. Return whether it was woken."""
+        """Sleep in the thread, at most ``timeout`` seconds. Return whether it was woken."""
         try:
             take_within(self._wakes, timeout)
         except queue.Empty:
             return False
-        # One look is enough for all who want one.
+        # One wake-up answers all requests so far.
         while not self._wakes.empty():
             self._wakes.get()
         return True
 
     def wait(self, timeout: float, enough: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until the thread has ended, or that is ``enough``. Return whether it has ended."""
+        """Wait until the thread has ended or ``enough()`` is true. Return whether it has ended."""
         deadline = monotonic() + timeout
         while self._role.locked() and not enough() and monotonic() < deadline:
             time.sleep(0.002)
@@ -123,7 +123,7 @@ class ServiceThread:
 
     @property
     def _wakes(self) -> queue.SimpleQueue[None]:
-        # Made on first use: gevent replaces the class, perhaps after this module was imported.
+        # Created on first use: gevent may replace the class after this module was imported.
         return self._made.get("wakes") or self._made.setdefault("wakes", queue.SimpleQueue())
 
     def _take_role(self, role: threading.Lock) -> None:
@@ -131,7 +131,7 @@ class ServiceThread:
             return
         thread = threading.Thread(target=self._run, args=(role,), name=self.name, daemon=True)
         try:
-            # Debuggers and logs know only such threads by their names.
+            # Debuggers and logs only show the names of threading.Thread objects.
             thread.start()
         except RuntimeError:
             self._run(role)
@@ -152,7 +152,7 @@ class ServiceThread:
                 time.sleep(PAUSE_AFTER_ERROR)
             finally:
                 role.release()
-            # Work that was written down while the role was still taken started no thread.
+            # Work that was added while the role was still taken has started no thread.
             if not self._has_work() or not role.acquire(False):
                 return
 

@@ -1,4 +1,4 @@
-"""Queues between threads, waited for with a time limit that is kept."""
+"""Queues between threads, with a timeout that is reliable."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 def take_within(source: queue.SimpleQueue[T], timeout: float) -> T:
-    """Return the next item, for the only thread that takes any.
+    """Return the next item. Only one thread may take items from the queue.
 
     Raises ``queue.Empty`` after ``timeout`` seconds.
     """
     try:
         # Up to Python 3.12, get(timeout=...) forgets its timeout and waits for ever if the thread
-        # stands still for that long at a certain step, which a very short timeout makes likely.
-        # That step is not taken right after an attempt that found nothing.
+        # is suspended for that long at a certain step, which is likely with a very short timeout.
+        # Right after an attempt that found nothing, get() does not take that step.
         return source.get_nowait()
     except queue.Empty:
         if timeout <= 0:

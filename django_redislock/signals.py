@@ -1,14 +1,14 @@
-"""Signals of what happens to locks. Each is sent by the class ``Lock``.
+"""Signals of what happens to locks. The sender is the class ``Lock``.
 
-Receivers get ``lock`` (the handle), and by signal:
+Receivers get ``lock`` (the handle) and, depending on the signal:
 
 ``lock_acquired``: ``waited`` (seconds). ``lock_released``: ``held`` (how many seconds the name is
-held in all, which with ``min_hold`` goes on; or None for the hold of another handle, by its token).
-``lock_contended``: ``holder`` (who held it when the attempt began to queue or gave up), ``waited``
+held in all, including the rest of a ``min_hold``; None for another handle's hold by its token).
+``lock_contended``: ``holder`` (the holder when the attempt began to queue or gave up), ``waited``
 (seconds) and ``acquired`` (False when the attempt gave up).
-``lock_lost``: ``reason`` (text). It is sent by the renewal thread or by whoever noticed first.
+``lock_lost``: ``reason`` (text). It is sent by a thread of ours or by the release that noticed it.
 
-A receiver that raises is logged by Django and never disturbs the lock.
+Django logs a receiver that raises; this never disturbs the lock.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ lock_lost = Signal(use_caching=True)
 
 
 class Listener(ABC):
-    """Hears all that happens to the locks of this process."""
+    """Base of the classes that receive all signals of the locks of this process."""
 
     def connect(self) -> None:
-        """Listen from now on."""
+        """Connect to all signals."""
         lock_acquired.connect(self._acquired, weak=False)
         lock_contended.connect(self._contended, weak=False)
         lock_released.connect(self._released, weak=False)
         lock_lost.connect(self._lost, weak=False)
 
     def disconnect(self) -> None:
-        """Listen no more."""
+        """Disconnect from all signals."""
         lock_acquired.disconnect(self._acquired)
         lock_contended.disconnect(self._contended)
         lock_released.disconnect(self._released)

@@ -1,4 +1,4 @@
-"""Signatures of callables that are given what a call is given: names, labels, answers when busy."""
+"""Signatures of callables that get the arguments of a call: for names, labels, busy answers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def check_takes(given: Any, call: Signature, what: str, *before: str) -> None:
-    """Raise ``TypeError`` for a callable that no call with this signature can be passed on to.
+    """Raise ``TypeError`` for a callable that cannot take the arguments of any such call.
 
-    ``what`` says where it was given, ``before`` what it gets before the arguments of the call. What
-    is no callable, or does not say what it takes, is left alone.
+    ``what`` is the name of the option, ``before`` the arguments that come before those of the call.
+    Values that are not callable or have no signature are not checked.
     """
     if not callable(given) or any(one.kind in ANY_NUMBER for one in call.parameters.values()):
         return
@@ -32,7 +32,7 @@ def check_takes(given: Any, call: Signature, what: str, *before: str) -> None:
 
 
 def takes_one_argument(given: Any) -> bool:
-    """Whether this is a function or a method that surely does; a signature takes 30 us to make."""
+    """Whether this certainly takes one argument. Faster than a signature, which takes 30 us."""
     is_method = isinstance(given, MethodType)
     function = given.__func__ if is_method else given
     if not isinstance(function, FunctionType):
@@ -42,7 +42,7 @@ def takes_one_argument(given: Any) -> bool:
 
 
 def _calls(call: Signature) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The ways to call it: with and without what has a default, by position and by name."""
+    """Yield the ways to call it: with and without defaults, by position and by name."""
     everything = list(call.parameters.values())
     for some in (everything, [one for one in everything if one.default is one.empty]):
         for named in (

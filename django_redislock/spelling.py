@@ -1,4 +1,4 @@
-"""Suggestions for misspelt names: options, entries of the settings, attributes."""
+"""Suggestions for misspelt names of options, settings and attributes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["distance", "suggestion"]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant: a letter in three of ``name`` may be wrong."""
+    """Return the known name that was probably meant: up to a third of its letters may be wrong."""
     near = [(distance(name, other), other) for other in sorted(known)]
     wrong, closest = min(near, default=(len(name), ""), key=lambda one: one[0])
     return closest if 3 * wrong <= len(name) else None
 
 
 def distance(one: str, other: str) -> int:
-    """How many letters are wrong, missing, too many, or changed places with their neighbour."""
+    """Count the letters that are wrong, missing, superfluous, or swapped with their neighbour."""
     rows = [list(range(len(other) + 1))]
     for i, letter in enumerate(one, 1):
         row = [i]

@@ -1,6 +1,6 @@
-"""The order of lock and database transaction: what was written is committed before the release.
+"""Order of lock and database transaction: what was written is committed before the release.
 
-Released earlier, the next holder would read what was true before.
+If the lock were released earlier, the next holder would read outdated data.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ __all__ = [
 ]
 
 
-# What ends a transaction's need: a coroutine function of a call, a handle, a hold and the need.
+# Ends a transaction's need: a coroutine function that gets a call, a handle, a hold and the need.
 Untie: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
 
 
 def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
-    """Let the hold last until the transactions that are open now are over, in all databases.
+    """Make the hold last until the transactions that are open now are over, in all databases.
 
-    A rollback to the present savepoint ends it too, unless it is tied to ``whole`` transactions.
+    A rollback to the current savepoint ends it too, unless it is tied to ``whole`` transactions.
     """
-    # What connections.all(initialized_only=True) looks at too, but in a fraction of its time.
+    # The same as connections.all(initialized_only=True), but in a fraction of its time.
     opened: Any = connections._connections  # type: ignore[attr-defined]
     if isinstance(opened._storage, threading.local):
         if _get_running_loop() is None:
-            # What asgiref itself looks into, where no event loop runs.
+            # asgiref itself looks into this storage when no event loop is running.
             opened = opened._storage
         elif not opened._storage.__dict__:
             return  # neither this thread nor any of its tasks has ever had a connection
@@ -55,11 +55,11 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
         if connection is None:
             continue
         if connection.in_atomic_block and connection.commit_on_exit:
-            # In the transaction that TestCase wraps around a test nothing is ever committed.
+            # Nothing is ever committed in the transaction that TestCase wraps around a test.
             if not _is_test(connection):
                 savepoints = set() if whole else set(connection.savepoint_ids)
-                # As connection.on_commit() does, which cannot be told to outlive a savepoint. But
-                # first of all: callbacks after one that fails live for as long as its traceback.
+                # Like connection.on_commit(), whose callbacks cannot outlive a savepoint. It goes
+                # first, because callbacks after a failing one live as long as its traceback.
                 tie = Tie(handle, hold, untie)
                 connection.run_on_commit.insert(0, (savepoints, tie, True))
         elif connection.connection is not None and not connection.autocommit:
@@ -69,17 +69,17 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
 async def owner_above() -> Owner | None:
     """The thread that waits for this coroutine in ``async_to_sync``, if it has a transaction open.
 
-    What the coroutine writes by the ORM is written in that thread, and so in its transaction.
+    The ORM runs the coroutine's queries in that thread, and so in its transaction.
     """
     if getattr(AsyncToSync.executors, "current", None) is None:
         return None
-    with suppress(RuntimeError):  # a task that outlives the call, for which nobody waits any more
+    with suppress(RuntimeError):  # the task has outlived the call of async_to_sync
         return await sync_to_async(_owner_in_transaction)()
     return None
 
 
 async def tie_above(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
-    """``tie_to_transactions`` in the thread of ``owner_above``, which may share the hold then."""
+    """Call ``tie_to_transactions`` in the thread of ``owner_above``, which may share the hold."""
     with suppress(RuntimeError):
         await sync_to_async(_tie_here)(handle, hold, untie, whole=whole)
 
@@ -100,10 +100,11 @@ def _tie_here(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> Non
 
 
 class Tie:
-    """A callback that Django calls after the commit, or drops: until then the hold is needed.
+    """A callback that needs the hold until Django calls it after the commit, or drops it.
 
-    There is no callback for a rollback, but a callback that is dropped notices it: at once, since
-    nobody else refers to it. Until then it keeps the handle, and the hold is renewed.
+    Django has no callback for a rollback. But it drops the callbacks of the commit, and ``__del__``
+    runs at once, since nothing else refers to this object. Until then it keeps the handle, and the
+    hold is renewed.
     """
 
     __qualname__ = "django_redislock.release_after_commit"
@@ -124,7 +125,7 @@ class Tie:
 
 
 class TransactionNeed:
-    """A transaction's need of a hold. It does not keep the callback alive."""
+    """A transaction's need for a hold. It does not keep the callback alive."""
 
     __slots__ = ("_tie",)
 
@@ -135,25 +136,26 @@ class TransactionNeed:
 
     @property
     def handle(self) -> Any:
-        """The handle that was used in the transaction; None when that is over."""
+        """The handle that was used in the transaction; None when the transaction is over."""
         tie = self._tie()
         kept = tie.kept[:1] if tie is not None else []
         return kept[0][0] if kept else None
 
 
 def cut_ties(hold: LocalHold) -> None:
-    """Let no transaction keep the hold any more."""
+    """Stop all transactions from keeping the hold."""
     for need in list(hold.needs):
         tie = need._tie() if isinstance(need, TransactionNeed) else None
         if tie is not None:
-            tie.kept.clear()  # it does nothing when it is called
+            tie.kept.clear()  # now it does nothing when it is called
 
 
 class ManualTransaction:
-    """The end of a transaction while autocommit is switched off.
+    """Watches for the end of a transaction while autocommit is switched off.
 
-    Then Django calls nobody at ``commit()``. So this replaces what ends a transaction of that one
-    connection object while holds are tied to it. Switching autocommit on commits, too.
+    Django calls no callbacks at ``commit()`` then. So while holds are tied to a connection, this
+    replaces those methods of the connection object that end a transaction. Switching autocommit on
+    commits, too.
     """
 
     VERBS = ("commit", "rollback", "close", "set_autocommit")
@@ -166,7 +168,7 @@ class ManualTransaction:
 
     @classmethod
     def of(cls, connection: Any) -> ManualTransaction:
-        """The one of this connection; made if there is none."""
+        """The object for this connection; created if there is none."""
         wrapped = getattr(connection.commit, "func", None)
         present = getattr(wrapped, "__self__", None)
         return present if isinstance(present, cls) else cls(connection)
@@ -177,7 +179,7 @@ class ManualTransaction:
             end(*args, **kwargs)
         finally:
             goes_on = by == "set_autocommit" and not connection.autocommit
-            # Closed in atomic(), the connection ends the transaction, and not once more at its end.
+            # Closing the connection inside atomic() already ends the transaction.
             if by == "close" or not (goes_on or connection.in_atomic_block):
                 for verb in self.VERBS:
                     vars(connection).pop(verb, None)

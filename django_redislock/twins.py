@@ -1,13 +1,13 @@
 """Blocking and awaiting twins of one coroutine.
 
-The rule: what a handle does is written once, as an ordinary ``async def`` whose first argument is
-the ``Call``. A thread drives it with ``perform`` to its end in one go; a task awaits it through
-``aperform``. Where the two differ, ``both`` joins a blocking function and its awaiting twin (each
-acquire and release spares itself that call, and asks ``call.blocking``); a blocking call never
+The rule: each operation of a handle is written once, as an ordinary ``async def`` whose first
+argument is the ``Call``. A thread runs it to its end with ``perform``; a task awaits it through
+``aperform``. Where the two differ, ``both`` calls a blocking function or its awaiting twin. (To
+save that call, acquire and release check ``call.blocking`` themselves.) A blocking call never
 suspends. Nothing here asks whether an event loop is running.
 
-Before anything else a call looks whether this is a forked child, which has to forget what its
-parent does: noticed only on the way to the server, that would take the call itself along.
+Each call first checks whether this is a forked child, which has to forget the calls of its parent.
+If the fork were noticed later, on the way to the server, this very call would be forgotten as well.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _start = methodcaller("send", None)
 
 
 class Call:
-    """One call of a handle's method: in which world it runs, and whether it still does.
+    """One call of a handle's method: whether it blocks, and whether it is over.
 
-    An exception from outside may come between any two bytecodes, and a coroutine that was created
-    and never started warns of that. So it is created, stored in ``steps`` and started by one
+    An asynchronous exception may come between any two bytecodes, and a coroutine that was created
+    but never started emits a warning. So it is created, stored in ``steps`` and started by one
     iterator, which is driven by C code: no bytecode runs in between.
     """
 
@@ -45,7 +45,7 @@ class Call:
 
     @property
     def is_over(self) -> bool:
-        """Whether the coroutine has ended, in whatever way; a kept traceback does not matter."""
+        """Whether the coroutine has ended in any way, even if a traceback keeps it alive."""
         return self.steps.cr_frame is None
 
 
@@ -60,7 +60,7 @@ def perform(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run the coroutine function in this thread, to its end; it takes positional arguments."""
+    """Run the coroutine function to its end in this thread, with positional arguments."""
     if getpid() != process.pid:
         process.look()
     call = BlockingCall()
@@ -78,7 +78,7 @@ async def aperform(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run the coroutine function in this task; it takes positional arguments."""
+    """Run the coroutine function in this task, with positional arguments."""
     if getpid() != process.pid:
         process.look()
     call = Call()
@@ -87,7 +87,7 @@ async def aperform(
         steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
         return await steps
     except BaseException:
-        # Interrupted before its first step, it would warn that it was never awaited.
+        # If interrupted before its first step, it would warn that it was never awaited.
         if (begun := vars(call).get("steps")) is not None:
             begun.close()
         raise
@@ -100,7 +100,7 @@ async def both(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Call one of two twins with these arguments: which one is for the call to say."""
+    """Call one of two twins with these arguments, depending on ``call.blocking``."""
     if call.blocking:
         return blocking(*args, **kwargs)
     return await awaiting(*args, **kwargs)

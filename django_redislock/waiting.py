@@ -1,4 +1,4 @@
-"""Waits for a grant: how long, and for what. No Redis here, and no sleep."""
+"""Waits for a grant: how long, and for what. There is no Redis here, and no sleep."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ if TYPE_CHECKING:
 
 __all__ = ["FIRST_ANSWER", "SHORTEST_STAY", "TOLERANCE", "Outcome", "wait_for_grant"]
 
-# An endless wait keeps its place by asking again well within this time (seconds).
+# A request keeps a place in the queue for at most this long (seconds). A longer wait repeats its
+# request well within this time.
 LONGEST_STAY = 3600.0
 SHORTEST_STAY = 0.001
 
-# The first answer, and the place in the queue, may take this long (seconds) together even if the
-# wait is shorter.
+# The first answer and joining the queue may take this long (seconds) together, even if the wait is
+# shorter.
 FIRST_ANSWER = 1.0
-# The last one is asked this long (seconds) before the wait is over, so that it can be answered. An
-# answer that is fresher than this needs no other one.
+# The last request is sent this long (seconds) before the wait is over, so that it can be answered.
+# If the latest answer is more recent than this, no other request is needed.
 LAST_LOOK = 0.25
-# An answer may come this much (seconds) after the deadline: a wait is exact to some 50 ms.
+# An answer may come this long (seconds) after the deadline: a wait is exact to about 50 ms.
 TOLERANCE = 0.04
-# So shortly (seconds) before the deadline nothing is asked any more.
+# This close (seconds) to the deadline, no request is sent any more.
 TOO_LATE = 0.02
 
-# A lease has surely ended this long (seconds) after it should have.
+# This long (seconds) after its expected end, a lease has certainly ended.
 JUST_AFTER = 0.002
 
-# How often (seconds) queued attempts ask a server that cannot be reached, for the time that
-# PATIENCE gives it. An attempt that has not queued yet raises the error that it meets; one that was
-# refused because the server is known to be away waits as well.
+# How often (seconds) queued attempts try a server that cannot be reached, for as long as PATIENCE
+# says. An attempt that has not queued yet raises the error instead, unless its request was refused
+# because the server is known to be unreachable: then it waits as well.
 ASK_ABSENT_EVERY = 0.25
-# Where the backend refuses to ask, and probes the server itself, they are notified when it is back.
-# They look this often (seconds) all the same: no notification is relied on.
+# A backend that refuses requests probes the server itself, and notifies the attempts when it is
+# back. They still look this often (seconds), since no notification is relied on.
 LOOK_AT_ABSENT_EVERY = 10.0
 
 
-# How an attempt ended: with a grant or without; and whether a request was not answered, and so was
-# repeated: the first may come late.
+# How an attempt ended: its grant, if any; and whether an unanswered request was repeated, so that
+# the first one may still arrive.
 Outcome: TypeAlias = "tuple[Grant | None, bool]"
 
 
@@ -61,16 +62,16 @@ async def wait_for_grant(
 ) -> Outcome:
     """Try to get the claim granted until ``wait`` seconds after ``began`` (monotonic).
 
-    Other names may have been taken since ``began``, which count as well. ``found_busy`` is told
-    what is in its way.
+    Time spent since ``began`` on other names of the same attempt counts as well. ``found_busy`` is
+    called with each busy reply.
 
-    The queue is the backend's: first in, first out, by hand-over. A queued attempt sleeps until it
+    The backend has the queue: first in, first out, by hand-over. A queued attempt sleeps until it
     is notified of its turn, until the lease in its way should have ended, or until just before its
     wait is over, when it asks once more.
 
-    Raises ``LockUnavailable``, also where the server gave no answer by the deadline. When it raises
-    or returns without a grant after a wait, the claim may still be held or queued: the caller
-    cancels it, unless nothing was asked.
+    Raises ``LockUnavailable``, also if the server gave no answer by the deadline. When it raises or
+    returns without a grant after a wait, the claim may still be held or queued: the caller cancels
+    it, unless no request was sent.
     """
     deadline = began + wait
     answer_by = max(deadline, began + FIRST_ANSWER)
@@ -154,7 +155,7 @@ async def _queue_for(
 async def _ask(
     call: Call, backend: BaseLockBackend, claim: Claim, deadline: float, answer_by: float
 ) -> Grant | Busy:
-    """Keep the place in the queue until the deadline, or get the grant."""
+    """Get the grant, or else a place in the queue until the deadline."""
     if not backend.listening(claim.name):
         left = max(deadline - monotonic(), SHORTEST_STAY)
         await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
@@ -167,26 +168,26 @@ async def _ask(
 
 
 def _was_late(asked_at: float, answer_by: float) -> bool:
-    """Whether the wait was nearly over when this was asked.
+    """Whether the wait was nearly over when the request was sent.
 
-    The server has answered a moment ago, then, if only about another of several names: it is not
-    blamed if it does not answer in time.
+    If so, the server answered a moment ago, perhaps for another of several names, and does not
+    count as unavailable if it now misses the deadline.
     """
     return asked_at > answer_by - TOLERANCE - LAST_LOOK / 2
 
 
 def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -> float:
-    """When to ask again, unless a turn comes before."""
+    """When to ask again, unless the turn comes before."""
     now = monotonic()
     if asked_at < last_look:
         return min(now + busy.look_in, now + LONGEST_STAY / 2, last_look)
-    # After the last look only a lease that ends by itself is worth another question.
+    # After the last request, only a lease that runs out is worth another one.
     lease_ends = now + busy.retry_in + JUST_AFTER
     return lease_ends if now < lease_ends < deadline else deadline
 
 
 async def _notified(call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: float) -> Turn | None:
-    """Sleep until the waiter is notified, ``timeout`` seconds at most."""
+    """Sleep until the waiter is notified, at most ``timeout`` seconds."""
     if isinstance(waiter, ThreadWaiter):
         return waiter.wait_for_turn(timeout)
     return await waiter.await_turn(max(0.0, timeout))
@@ -195,11 +196,11 @@ async def _notified(call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: floa
 def _as_grant(
     backend: BaseLockBackend, claim: Claim, turn: Turn | None, busy: Busy | None
 ) -> Grant | None:
-    """The grant that a turn is; None if this process stood still for longer than it holds."""
+    """Return the turn as a grant, or None if this process was frozen for longer than it lasts."""
     if turn is None or busy is None or not backend.believes_turns:
         return None
-    # The backend's clock may have been set since it was read: a turn is not believed for longer
-    # than a hand-over holds.
+    # The backend's clock may have been set since it was read: a turn is never trusted for longer
+    # than the lease of a hand-over.
     now = monotonic()
     ends = min(busy.clock + turn.expires, now + min(claim.lease, backend.grant_lease))
     return Grant(turn.fence, ends, confirmed=False) if ends > now else None

@@ -1,1 +1,1 @@
-"""Figures of locks: counts and times by the family of a name, which all processes add up."""
+"""Figures of locks: counts and times by family of names, summed over all processes."""

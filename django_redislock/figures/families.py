@@ -1,4 +1,4 @@
-"""The family of a name: what its figures are counted under. Names are many, families are few."""
+"""Families of names, by which figures are counted: there are many names but few families."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import lru_cache
 
 __all__ = ["LONGEST_FAMILY", "OTHER", "TemplatedName", "family_of"]
 
-# A longer family (characters) is cut: whoever keeps figures has room for so many of this length.
+# Longer families (characters) are cut, so that the space for the figures is bounded.
 LONGEST_FAMILY = 100
 
-# All families that there is no room for. No name is empty, so no name has this family.
+# Stands for all families beyond the maximum. No name is empty, so no name has this family.
 OTHER = ""
 
-# What stands between other letters and digits, and makes each name another one: a number, a UUID, a
-# digest. Without re.IGNORECASE, which would take half as long again.
+# The varying part of a name, with no other letter or digit next to it: a number, a UUID, a digest.
+# Without re.IGNORECASE, which would take half as long again.
 _HEX = "[0-9a-fA-F]"
 _TELLING = re.compile(
     rf"(?<![^\W_])"
@@ -36,10 +36,10 @@ class TemplatedName(str):
 
 
 def family_of(name: str) -> str:
-    """The template of a name; else the name with ``*`` for its numbers, UUIDs and digests."""
+    """Return the name's template, or the name with ``*`` for its numbers, UUIDs and digests."""
     if isinstance(name, TemplatedName):
         return _cut(name.template)
-    # Most names differ in the number at their end alone, and what is before it is remembered.
+    # Most names only differ in the number at their end, so the result for the rest is cached.
     head, colon, tail = name.rpartition(":")
     return _cut(f"{_derived(head)}:*") if colon and tail.isdecimal() else _derived(name)
 

@@ -24,7 +24,7 @@ __all__ = ["Hour"]
 
 
 class Hour:
-    """As strict as Redis: old slots go, and families beyond the bound are counted together."""
+    """A store with the same limits as in Redis: for the age of slots and the number of families."""
 
     def __init__(self) -> None:
         self._slots: dict[int, dict[str, Tally]] = {}

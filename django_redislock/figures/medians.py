@@ -1,4 +1,4 @@
-"""Median holds of the last hour by family: a copy in this process, refreshed now and then."""
+"""Median holds of the last hour by family: a copy in this process, refreshed as needed."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from .tallies import MOST_FAMILIES, Slot, Tally
 
 __all__ = ["Medians"]
 
-# A copy is used for this long (seconds) before it is read anew.
+# A copy is used for this long (seconds) before it is read again.
 REFRESH_EVERY = 30.0
-# What is older (seconds) says nothing: nobody asked for a while, or the server was away.
+# An older copy (seconds) is not used: it was not needed for a while, or the server was unreachable.
 OLDEST = 300.0
 
 
 class Medians:
-    """The copy of one backend. It reads nothing itself: whoever uses it calls ``claim_refresh``."""
+    """The copy of one backend. It reads nothing itself: callers use ``claim_refresh``."""
 
     def __init__(self) -> None:
         self._medians: dict[str, float] = {}
-        # Every family that was asked for; a dictionary, since it keeps its order.
+        # All families that were asked for. A dictionary, because it keeps their order.
         self._families: dict[str, None] = {}
         self._claimed_at = -math.inf
         self._put_at = -math.inf
 
     @property
     def families(self) -> Collection[str]:
-        """The families that the copy is for."""
+        """The families in the copy."""
         return list(self._families)
 
     def find(self, family: str) -> float | None:
-        """The median hold (seconds); None where nobody released one, or the copy is too old."""
+        """The median hold (seconds); None if there was no release, or the copy is too old."""
         return self._medians.get(family) if monotonic() - self._put_at <= OLDEST else None
 
     def claim_refresh(self, family: str) -> bool:
-        """Whether the caller should read the copy anew. True for one caller each time it is due."""
+        """Whether the caller should refresh the copy. True for one caller each time it is due."""
         is_new = family not in self._families
         if is_new and len(self._families) >= MOST_FAMILIES:
             return False
@@ -48,7 +48,7 @@ class Medians:
         return True
 
     def put(self, slots: Sequence[Slot]) -> None:
-        """Take over what was read."""
+        """Replace the copy with what was read."""
         whole: dict[str, Tally] = {}
         for slot in slots:
             for family, tally in slot.tallies.items():

@@ -1,4 +1,4 @@
-"""Meter of one process and backend, between two times at which it tells the backend."""
+"""Meter that counts what happens in this process, until the counts are sent to the backend."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .tallies import MOST_FAMILIES, Tally
 
 __all__ = ["Batch", "Meter"]
 
-# How many events are counted at a time: one after the other while a lock is held costs three times
-# as much as together.
+# How many events are counted at a time. Counting them one by one while a lock is held costs three
+# times as much.
 BATCH = 64
 
 
 class Batch(NamedTuple):
-    """What is told at once. One that arrives again, by the same ``key``, is not counted again."""
+    """Counts that are sent together. A batch that arrives twice, by its ``key``, counts once."""
 
     key: str
     tallies: Mapping[str, Tally]
@@ -33,16 +33,16 @@ class Meter:
         self.forget()
 
     def forget(self) -> None:
-        """Count from zero: a forked child leaves to its parent what that has counted."""
+        """Count from zero. A forked child leaves the counts of its parent to the parent."""
         # Reentrant: a signal handler may use locks while its thread is in here.
         self._mutex = RLock()
-        # Appending to it and taking from it are atomic.
+        # A deque, whose appends and pops are atomic.
         self._events: deque[tuple[Callable[[Tally, float], None], str, float]] = deque()
         self._tallies: dict[str, Tally] = {}
         self._is_to_send = False
 
     def note(self, count: Callable[[Tally, float], None], name: str, seconds: float) -> bool:
-        """Let a method of ``Tally`` count this. Returns whether it is the first since ``take``."""
+        """Count an event by a ``Tally`` method. Return whether it is the first since ``take``."""
         self._events.append((count, name, seconds))
         if len(self._events) >= BATCH:
             self._count()
@@ -52,11 +52,11 @@ class Meter:
         return True
 
     def put_off(self) -> None:
-        """Nobody is going to tell what was counted: the next ``note`` asks for that again."""
+        """The counts cannot be sent now: let the next ``note`` return True again."""
         self._is_to_send = False
 
     def take(self) -> Batch:
-        """What was counted since this was last asked."""
+        """Return the counts since the last call."""
         self._is_to_send = False
         with self._mutex:
             self._count()
@@ -65,7 +65,7 @@ class Meter:
 
     def _count(self) -> None:
         events = self._events
-        # Most of a batch is about few names.
+        # Most batches are about few names.
         known: dict[str, Tally] = {}
         with self._mutex, suppress(IndexError):
             while True:  # until there are no more

@@ -1,4 +1,4 @@
-"""Tallies of one family in one slot of time, and what they say."""
+"""Tallies of one family in one slot of time, and statistics from them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = [
     "percentile",
 ]
 
-# The upper bounds (seconds) of the buckets that durations fall into: 1 ms, doubled until it is
-# above an hour. One more bucket has what is longer.
+# The upper bounds (seconds) of the buckets for durations: 1 ms, doubled until it is above an hour.
+# One more bucket counts longer durations.
 BOUNDS = tuple(0.001 * 2**power for power in range(23))
 
-# The figures of the last hour: so many slots of time of so many seconds, of which the last one has
-# only begun.
+# The figures of the last hour are in this many slots of this many seconds, of which the last one is
+# still running.
 SLOT = 300
 SLOTS = 13
 
-# The last slot and the one before it are also known by the minute, of all families together.
+# For the last two slots there are also figures by the minute, of all families together.
 MINUTE = 60
 MINUTES = 2 * SLOT // MINUTE
 
-# Of so many families figures are kept apart; those of all others are kept together.
+# This many families have figures of their own; those of all others are merged.
 MOST_FAMILIES = 200
 
 MICROSECONDS = 1_000_000
@@ -48,10 +48,9 @@ def _no_buckets() -> list[int]:
 
 @dataclass
 class Tally:
-    """How often a family was acquired, busy and lost; and how long was waited and held (seconds).
+    """How often a family was acquired, busy and lost, and how long it was waited for and held.
 
-    ``waits`` are those of whoever acquired it, ``holds`` those of whoever released it: how many
-    there were in each bucket.
+    ``waits`` counts acquisitions and ``holds`` counts releases, by buckets of their duration.
     """
 
     longest_wait: float = 0.0
@@ -87,15 +86,15 @@ class Tally:
         self.holds = list(map(add, self.holds, other.holds))
 
     def wait(self, share: float) -> float:
-        """The wait (seconds) that this share of the acquisitions did not exceed."""
+        """Return the wait (seconds) that this share of the acquisitions did not exceed."""
         return percentile(self.waits, share, self.longest_wait)
 
     def hold(self, share: float) -> float:
-        """The time (seconds) that this share of the holds did not exceed."""
+        """Return the time (seconds) that this share of the holds did not exceed."""
         return percentile(self.holds, share, self.longest_hold)
 
     def figures(self) -> list[int]:
-        """Whole numbers; the first two, in microseconds, are the longest and no sums."""
+        """Return whole numbers. The first two are maxima, in microseconds; all others are sums."""
         longest = (self.longest_wait, self.longest_hold)
         rounded = [round(seconds * MICROSECONDS) for seconds in longest]
         return [*rounded, self.acquired, self.busy, self.lost, *self.waits, *self.holds]
@@ -118,14 +117,14 @@ class Tally:
 
 
 class Slot(NamedTuple):
-    """What was counted, by family, from ``start`` (seconds since 1970) on."""
+    """The counts of one slot by family, from ``start`` (seconds since 1970) on."""
 
     start: int
     tallies: Mapping[str, Tally]
 
 
 class Minute(NamedTuple):
-    """What was counted of all families, from ``start`` (seconds since 1970) on, for ``seconds``."""
+    """The counts of all families, from ``start`` (seconds since 1970) on, for ``seconds``."""
 
     start: int
     seconds: int
@@ -133,13 +132,13 @@ class Minute(NamedTuple):
 
 
 def last_hour(present: int, tallies: Mapping[int, Mapping[str, Tally]]) -> list[Slot]:
-    """The slots up to the present one, by their numbers: seconds since 1970 over ``SLOT``."""
+    """Return the last hour's slots. Their numbers are seconds since 1970, divided by ``SLOT``."""
     numbers = range(present - SLOTS + 1, present + 1)
     return [Slot(number * SLOT, tallies.get(number, {})) for number in numbers]
 
 
 def last_minutes(now: int, tallies: Mapping[int, Tally]) -> list[Minute]:
-    """The minutes up to the present one, by their numbers: seconds since 1970 over ``MINUTE``."""
+    """Return the last minutes. Their numbers are seconds since 1970, divided by ``MINUTE``."""
     present = now // MINUTE
     return [
         Minute(start, min(now - start, MINUTE), tallies.get(start // MINUTE) or Tally())
@@ -148,11 +147,11 @@ def last_minutes(now: int, tallies: Mapping[int, Tally]) -> list[Minute]:
 
 
 def percentile(buckets: Sequence[int], share: float, longest: float) -> float:
-    """The duration (seconds) below which this share of all lies, guessed within its bucket."""
+    """Return the duration (seconds) below which this share lies, estimated within its bucket."""
     rank = share * sum(buckets)
     for count, lower, upper in zip(buckets, (0.0, *BOUNDS), (*BOUNDS, longest), strict=True):
         if count and rank <= count:
-            # Durations within a bucket spread over magnitudes; only the first one begins at zero.
+            # Within a bucket, durations are spread logarithmically; only the first begins at zero.
             within = rank / count
             guess: float = lower * (upper / lower) ** within if lower else upper * within
             return min(guess, longest)

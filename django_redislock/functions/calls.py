@@ -1,4 +1,4 @@
-"""The calls of one function, each under a lock."""
+"""Calls of one function, each under a lock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OnBusy: TypeAlias = 'Literal["raise", "skip", "retry"] | Callable[..., Any]'
 
 
 class WhenBusy:
-    """What a call does when its lock is busy. Raises ``ValueError`` for what makes no sense."""
+    """What a call does when its lock is busy. Raises ``ValueError`` for invalid arguments."""
 
     def __init__(self, on_busy: OnBusy, default: Any) -> None:
         if on_busy not in ("raise", "skip", "retry") and not callable(on_busy):
@@ -53,7 +53,7 @@ class WhenBusy:
     def check_default(self, what: str, *, is_async: bool) -> None:
         """Raise ``TypeError`` if the generator ``what`` cannot yield the items of the default.
 
-        An iterator has none left after the first call.
+        An iterator is refused, since it would have no items left after the first call.
         """
         kinds = (Iterable, AsyncIterable) if is_async else Iterable
         can_repeat = not isinstance(self._default, (Iterator, AsyncIterator))
@@ -66,11 +66,11 @@ class WhenBusy:
 
     @property
     def is_async(self) -> bool:
-        """Whether its answer can only be had in a coroutine."""
+        """Whether ``on_busy`` is a coroutine function or an async generator function."""
         return iscoroutinefunction(self._on_busy) or inspect.isasyncgenfunction(self._on_busy)
 
     def answer(self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """What the call returns instead of running the function."""
+        """Return what the call returns instead of running the function, or raise ``error``."""
         if callable(self._on_busy):
             return self._on_busy(error, *args, **kwargs)
         if self._on_busy == "skip":
@@ -81,7 +81,7 @@ class WhenBusy:
 
 
 class LockedCalls:
-    """One function under a lock: how its calls hold it, and what they do when it is busy."""
+    """One function under a lock: how its calls take it, and what they do when it is busy."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class LockedCalls:
         when_busy.check(signature)
 
     def wrapper(self) -> Callable[..., Any]:
-        """What takes the function's place: of the same kind, which is decided here, once."""
+        """Return the function's replacement, which is of the same kind: sync, async, generator."""
         if inspect.isasyncgenfunction(self.function):
             self.when_busy.check_default(self.what, is_async=True)
             return _around_async_generator(self, self.function)
@@ -213,7 +213,10 @@ def _as_generator(answer: Any) -> AsyncGenerator[Any, Any]:
 
 
 async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
-    """The items of an iterable of either kind, or of what a coroutine returns; none of None."""
+    """Yield the items of a sync or async iterable, or of what a coroutine returns.
+
+    None has no items.
+    """
     if isinstance(answer, Awaitable):
         answer = await answer
     if isinstance(answer, AsyncIterable):

@@ -11,12 +11,12 @@ __all__ = ["retry_task"]
 
 
 def retry_task(error: LockNotAcquired) -> None:
-    """Leave the present Celery task, to be tried again when the hold in its way should have ended.
+    """Retry the current Celery task when the hold in its way should have ended.
 
-    How often is the task's own matter (``max_retries``). Raises what Celery's ``retry()`` raises;
-    does nothing where no worker runs a task.
+    The task's own ``max_retries`` limits how often. Raises what Celery's ``retry()`` raises; does
+    nothing unless a worker is running a task.
     """
-    # Code that runs in a task has imported Celery; nobody else pays for the import.
+    # Code that runs in a task has imported Celery already; other code is spared the import.
     module = sys.modules.get("celery")
     task = module and module.current_task
     if task and not task.request.called_directly:

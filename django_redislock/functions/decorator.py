@@ -27,13 +27,13 @@ D_co = TypeVar("D_co", covariant=True)
 
 
 class Raising(Protocol):
-    """The decorator that keeps a function's type."""
+    """A decorator that keeps a function's type."""
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
 
 
 class Yielding(Protocol, Generic[D_co]):
-    """The decorator whose function may also return what ``on_busy`` says."""
+    """A decorator whose function may also return what ``on_busy`` says."""
 
     @overload
     def __call__(
@@ -83,19 +83,19 @@ def locked(
 
     ``name``: a template such as ``"feed:{feed_id}"``, whose fields are the function's arguments by
     name, with attributes and items as in ``str.format``; a list of templates, all of which are
-    held; or a callable that gets the arguments and returns the name. What is filled in is encoded,
-    so that two calls never share a name by accident.
+    held; or a callable that gets the arguments and returns the name. The values in a template are
+    encoded, so that two calls never share a name by accident.
 
-    ``on_busy``: what a call does when the lock is still busy after ``wait`` seconds. ``"raise"``:
-    raises ``LockNotAcquired``. ``"skip"``: returns ``default``. ``"retry"``: has Celery try the
-    present task again when the hold in its way should have ended; raises where no worker runs one.
-    A callable: returns what this returns; it gets the error, then the arguments.
+    ``on_busy``: what a call does when the lock is still busy after ``wait`` seconds. ``"raise"``
+    raises ``LockNotAcquired``. ``"skip"`` returns ``default``. ``"retry"`` makes Celery retry the
+    current task when the hold in its way should have ended; outside of a worker's task it raises. A
+    callable is called with the error and the arguments, and the call returns its result.
 
-    ``label`` may be a callable of the arguments. For functions, coroutine functions, generators and
-    async generators; a generator holds the lock from its first item to its last. Goes directly
-    above the ``def``, below other decorators.
+    ``label`` may be a callable that gets the arguments. The decorator works on functions, coroutine
+    functions, generators and async generators; a generator holds the lock from its first item to
+    its last. Write it directly above the ``def``, below other decorators.
 
-    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
+    Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
     when_busy = WhenBusy(on_busy, default)
     check_options(options, others=("on_busy", "default"))
@@ -103,7 +103,7 @@ def locked(
     def decorate(function: Any = None, /, *args: Any, **kwargs: Any) -> Any:
         refuse_decorated(function, "@locked")
         if args or kwargs:
-            # Of ``@locked`` without parentheses: called with the arguments of the function.
+            # ``@locked`` without parentheses is called with the arguments of the function.
             raise TypeError(f"@locked was written without parentheses. {NAME_IT}")
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(decorate(function.__func__))

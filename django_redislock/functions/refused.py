@@ -1,4 +1,4 @@
-"""Refusal of what a decorator below has made into something that cannot be locked any more."""
+"""Refusal of tasks and context managers, which a decorator below has made of a function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["refuse_decorated"]
 
-# Each queues a call: Celery and rq, Django, dramatiq, taskiq, Procrastinate, huey.
+# Methods that queue a call: Celery and rq, Django, dramatiq, taskiq, Procrastinate, huey.
 QUEUES = (
     "delay",
     "apply_async",
@@ -21,7 +21,7 @@ QUEUES = (
 
 
 def refuse_decorated(function: Any, decorator: str) -> None:
-    """Raise ``TypeError`` for a task or a context manager: its work would not be under the lock."""
+    """Raise ``TypeError`` for a task or a context manager, which would run without the lock."""
     if _is_task(function):
         kind = "a task already, which the queue would run without the lock"
     elif _is_context_manager(function):
@@ -35,7 +35,7 @@ def refuse_decorated(function: Any, decorator: str) -> None:
 
 
 def _is_task(function: Any) -> bool:
-    # Nothing is asked of the object itself: Celery's shared tasks are made when that is done.
+    # Attributes of the object itself are not read: that would create Celery's shared tasks.
     kind = type(function)
     if kind is FunctionType:
         return any(queue in vars(function) for queue in QUEUES)
@@ -45,7 +45,7 @@ def _is_task(function: Any) -> bool:
 def _is_context_manager(function: Any) -> bool:
     if type(function) is not FunctionType:
         return False
-    # What @transaction.atomic makes of a function stands in contextlib too, by another name.
+    # The code of a function below @transaction.atomic is in contextlib too, with another name.
     code = function.__code__
     made_by = contextmanager.__code__
     return code.co_filename == made_by.co_filename and code.co_name == "helper"

@@ -1,4 +1,4 @@
-"""``lock()`` and the handles that it makes."""
+"""``lock()`` and the handles that it returns."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def lock(name: Names, **options: Unpack[LockOptions]) -> MultiLock: ...
 
 @documented()
 def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Lock | MultiLock:
-    """Make a handle on the lock of this name, or on the locks of several names together.
+    """Return a handle for the lock of this name, or for the locks of several names together.
 
-    Nothing is held before ``acquire()`` or ``with``. Times are in seconds or timedeltas; what is
-    None is taken from ``LOCKS[using]``.
+    Nothing is held until ``acquire()`` or ``with``. Times are seconds or timedeltas; an option that
+    is None takes its value from ``LOCKS[using]``.
 
-    Raises ``ValueError`` or ``TypeError`` for what makes no sense, ``InvalidLockBackend`` for a
-    ``using`` that ``LOCKS`` does not have.
+    Raises ``ValueError`` or ``TypeError`` for invalid arguments, and ``InvalidLockBackend`` if
+    ``LOCKS`` has no such alias as ``using``.
     """
     if others:
         raise TypeError("lock() takes options by name alone: write lease=5 or wait=5, say.")

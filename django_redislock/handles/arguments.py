@@ -1,4 +1,4 @@
-"""Arguments that the verbs of other libraries' locks take, and what to write here instead."""
+"""Refusal of arguments that other lock libraries take, with a hint at what to write instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["refuse_arguments"]
 
 
 def refuse_arguments(verb: str, seconds: object, unknown: Mapping[str, object]) -> NoReturn:
-    """Raise ``TypeError``: a verb was given unknown arguments, or a flag in place of seconds."""
+    """Raise ``TypeError`` for a verb that got unknown arguments, or a flag instead of seconds."""
     own = "wait" if verb.endswith("acquire") else "lease"
     if not unknown:
         raise TypeError(

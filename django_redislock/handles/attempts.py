@@ -1,4 +1,4 @@
-"""Acquire and release of one name, with one token after the other."""
+"""Acquire and release of one name, with a new token for each attempt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["HandleNeed", "OneNameHandle"]
 
 
 class HandleNeed:
-    """A handle's need of a hold; over as soon as the handle is gone, or has another one."""
+    """A handle's need for a hold. It is over when the handle is gone or has another need."""
 
     __slots__ = ("_handle", "call", "hold")
 
@@ -43,7 +43,7 @@ class HandleNeed:
     def __init__(self, handle: OneNameHandle[Any], hold: LocalHold, call: Call) -> None:
         self._handle = weakref.ref(handle)
         self.hold = hold
-        # The call that acquired it, or is about to.
+        # The call that acquired the hold, or is about to.
         self.call = call
 
     @property
@@ -53,9 +53,9 @@ class HandleNeed:
 
 
 class OneNameHandle(Handle[T]):
-    """What ``Lock`` does under its public face."""
+    """The internals of ``Lock``."""
 
-    # Also while it is being made, and for one whose making failed.
+    # A class attribute, because ``__del__`` reads it even if ``__init__`` failed.
     _need: HandleNeed | None = None
 
     def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
@@ -64,22 +64,22 @@ class OneNameHandle(Handle[T]):
         self.wait = terms.wait
         self.limit = SHARED if terms.shared else terms.limit
         self._terms = terms
-        # The same for handles on several names that are taken together.
+        # The same for all handles of one ``MultiLock``.
         self._group = ""
         self._busy: Busy | None = None
         self._tried = False
         self._hold = self._new_hold()
-        # The mark of the acquire under way, so that a second thread is refused.
+        # Marks the acquire in progress, so that a second thread is refused.
         self._acquiring: dict[str, tuple[Owner, Call]] = {}
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the lock by this handle, by its own clock."""
+        """Whether this handle holds the lock, according to the local clock."""
         need = self._need
         return need is not None and need.hold.alive and need in need.hold.needs
 
     async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
-        """Acquire it. ``began``: when the attempt began (monotonic) of which this is a part."""
+        """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         mark = owner, call
@@ -117,10 +117,10 @@ class OneNameHandle(Handle[T]):
             )
 
     async def _join(self, call: Call, hold: LocalHold) -> bool:
-        """Share the hold of this name that this thread or task took last, if that will do."""
+        """Share a hold that exists for this name, if it is suitable."""
         if not hold.alive or hold.limit > self.limit:
             return False
-        # One that an interrupted release has left is needed by nobody.
+        # Nothing needs a hold that an interrupted release has left behind.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
         before, tried, need = self._hold, self._tried, HandleNeed(self, hold, call)
@@ -138,7 +138,7 @@ class OneNameHandle(Handle[T]):
             renewal.finish(attempt)
             raise
         if not joined:
-            # It is being released at this moment: the backend is asked for a hold of our own.
+            # The hold is just being released, so ask the backend for a hold of our own.
             self._hold, self._need, self._tried = before, None, tried
             await let_go(call, self, hold, need)
         del registry.attempts[attempt]
@@ -151,7 +151,7 @@ class OneNameHandle(Handle[T]):
         hold = self._new_hold() if self._tried else self._hold
         need = HandleNeed(self, hold, call)
         self._hold, self._need, self._tried = hold, None, True
-        # A token that was given may come again, with another attempt.
+        # False for a token given by the user, which another attempt may use again.
         is_ours = self._terms.token is None
         attempt = Attempt(call, hold, need, releases=False, is_ours=is_ours)
         registry.attempts[attempt] = None
@@ -181,10 +181,10 @@ class OneNameHandle(Handle[T]):
             if isinstance(error, LockUnavailable) and not error.asked:
                 registry.attempts.pop(attempt, None)
             else:
-                # Whether it was granted is unknown.
+                # It is unknown whether the lock was granted.
                 renewal.finish(attempt)
             raise
-        # As a statement: an exception from outside does not come in between this and the return.
+        # A statement, not a call: no asynchronous exception can come between it and the return.
         del registry.attempts[attempt]
         return grant is not None
 
@@ -232,19 +232,19 @@ class OneNameHandle(Handle[T]):
         await let_go(call, self, hold, need)
 
     async def _tie_above(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:
-        """Tie a hold that others have acquired, who may have done so before the transaction."""
+        """Tie a hold of another thread or task, which may be older than the transaction."""
         try:
             if await owner_above() is not None:
                 await tie_above(self, hold, untie, whole=True)
         except BaseException:
-            # Cancelled: the release goes on in the background.
+            # Cancelled: finish the release in the background.
             attempt = Attempt(call, hold, need, releases=True)
             registry.attempts[attempt] = None
             renewal.finish(attempt)
             raise
 
     async def _release_others(self, call: Call) -> None:
-        """Release, by the token that was given, the hold of another handle."""
+        """Release another handle's hold by the token that was given to this handle."""
         hold = self._hold
         attempt = Attempt(call, hold, None, releases=True)
         registry.attempts[attempt] = None

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Block(ABC, Generic[T]):
-    """``with`` and ``async with`` around what is done under a lock."""
+    """Base of everything that holds a lock during a ``with`` or ``async with`` block."""
 
     def __enter__(self) -> T:
         return perform(self._enter)
@@ -43,29 +43,29 @@ class Block(ABC, Generic[T]):
     ) -> None:
         await aperform(self._leave, exc)
 
-    # What a thread and a task do alike.
+    # The implementations, which threads and tasks share.
 
     @abstractmethod
     async def _enter(self, call: Call) -> T:
-        """Enter the block, and return what it gets."""
+        """Enter the block, and return its ``as`` value."""
 
     @abstractmethod
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        """Leave the block, which raised ``error`` or nothing; an error is never hidden."""
+        """Leave the block. ``error``: what the block raised, if anything; it is never hidden."""
 
 
 class Handle(Block[T]):
-    """``acquire``, ``release``, ``extend`` and their ``a`` twins; ``with`` gives the handle."""
+    """``acquire``, ``release``, ``extend`` and their ``a`` twins. ``with`` returns the handle."""
 
     wait: float
 
     def acquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
-        """Hold the lock; return False if it was still busy after ``wait`` seconds.
+        """Acquire the lock. Return False if it is still busy after ``wait`` seconds.
 
         ``wait`` is exact and defaults to the handle's own; 0 does not wait, ``float("inf")`` waits
         for ever. Raises ``LockUnavailable`` if the backend does not answer, and ``LockError`` if
-        this handle holds the lock already, or another thread acquires it with this handle. When it
-        raises anything, nothing is held.
+        this handle already holds the lock or another thread is acquiring it with this handle. A
+        call that raises has acquired nothing.
         """
         if unknown or isinstance(wait, bool):
             refuse_arguments("acquire", wait, unknown)
@@ -78,10 +78,10 @@ class Handle(Block[T]):
         return await aperform(self._acquire, wait)
 
     def release(self) -> None:
-        """End the hold; the first who waits holds the lock then.
+        """End the hold. The first waiter in the queue becomes the holder.
 
-        Raises ``LockLost`` if the hold had ended before, ``LockUnavailable`` if the backend did not
-        answer (the release is tried again in the background until the lease ends it), and
+        Raises ``LockLost`` if the hold had already ended, ``LockUnavailable`` if the backend did
+        not answer (the release is then retried in the background until the lease ends), and
         ``LockError`` if nothing was held.
         """
         perform(self._release)
@@ -91,7 +91,7 @@ class Handle(Block[T]):
         await aperform(self._release)
 
     def extend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
-        """Let the lease end ``lease`` seconds from now (by default the handle's own lease).
+        """Set the lease to end ``lease`` seconds from now (by default the handle's own lease).
 
         Raises ``LockLost`` or ``LockUnavailable``, and ``LockError`` if nothing was acquired.
         """
@@ -112,7 +112,7 @@ class Handle(Block[T]):
             "lock(name, token=...)."
         )
 
-    # What a thread and a task do alike.
+    # The implementations, which threads and tasks share.
 
     async def _enter(self, call: Call) -> T:
         if not await self._acquire(call, None):
@@ -132,4 +132,4 @@ class Handle(Block[T]):
 
     @abstractmethod
     def busy_error(self, wait: float) -> LockNotAcquired:
-        """What to raise when an attempt that waited ``wait`` seconds ended without the lock."""
+        """Return the error for an attempt that waited ``wait`` seconds without success."""

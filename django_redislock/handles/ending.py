@@ -1,4 +1,4 @@
-"""End of a hold, however it comes: released, kept for a transaction, or found to be lost."""
+"""End of a hold: released, kept for a transaction, or found to be lost."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ GONE = "its lease ran out, or it was released by force"
 async def let_go(
     call: Call, handle: Any, hold: LocalHold, need: Need, within: float | None = None
 ) -> None:
-    """``need`` is over; if it was the last, the hold ends.
+    """End ``need``, and the hold if this was its last need.
 
-    ``within``: how many seconds the answer may take, by default the socket's time-out.
+    ``within``: how many seconds the answer may take; by default the socket's time-out.
 
-    Raises ``LockLost`` or ``LockUnavailable``. Whatever it raises, the hold is not needed any more
-    by ``need``; where that was the last, the background finishes what was begun here.
+    Raises ``LockLost`` or ``LockUnavailable``. Whatever it raises, ``need`` is over; if it was the
+    last one, the background finishes the release.
     """
     attempt = Attempt(call, hold, need, releases=True)
     registry.attempts[attempt] = None
     try:
-        # Not before the attempt is written down: what no handle needs is swept.
+        # Only once the attempt is registered: the sweep drops holds that no handle needs.
         if handle._need is need:
             handle._need = None
         if hold.leave(need):
@@ -49,16 +49,16 @@ async def let_go(
     except BaseException:
         renewal.finish(attempt)
         raise
-    # As a statement: an exception from outside does not come in between this and the return.
+    # A statement, not a call: no asynchronous exception can come between it and the return.
     del registry.attempts[attempt]
 
 
 async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -> None:
     now = monotonic()
-    # How many seconds ``min_hold`` keeps the name held without a handle.
+    # How many seconds ``min_hold`` keeps the name held after the release.
     kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
     if hold.is_linked:
-        _tell_linked(hold)
+        _mark_linked_lost(hold)
     if kept:
         ended = await _extended(call, hold, kept, detached=True)
     elif call.blocking:
@@ -68,21 +68,21 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     if not ended:
         raise _lost_at_end(handle, hold)
     if hold.is_linked:
-        _tell_linked(hold)  # also those who came meanwhile
+        _mark_linked_lost(hold)  # also handles that acquired it during the release
     registry.holds.pop(hold, None)
     if hold.asked_again and not kept:
         take_back(hold, LATE)
     await events.released(call, handle, now + kept - hold.since)
 
 
-def _tell_linked(hold: LocalHold) -> None:
+def _mark_linked_lost(hold: LocalHold) -> None:
     for other in registry.linked(hold):
         if other.fence == hold.fence:
             renewal.mark_lost(other, RELEASED_BY_ANOTHER)
 
 
 def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
-    # Whoever ends a hold has to report its loss: nobody else looks at it any more.
+    # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
     hold.lose(hold.why_over)
     registry.holds.pop(hold, None)
     events.lost(handle, hold.lost_reason)
@@ -92,23 +92,23 @@ def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
 async def extend_hold(
     call: Call, hold: LocalHold, length: float, *, detached: bool = False
 ) -> None:
-    """Let the lease end ``length`` seconds from now. Raises ``LockLost`` or ``LockUnavailable``.
+    """Set the lease to end in ``length`` seconds. Raises ``LockLost`` or ``LockUnavailable``.
 
-    ``detached``: no handle needs the hold any more, and listings show that.
+    ``detached``: no handle needs the hold any more; listings show this.
     """
     if not await _extended(call, hold, length, detached=detached):
         raise lost_error(hold, hold.why_over if hold.pid else GONE)
 
 
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
-    # A shorter lease is believed before it is asked for: nobody may come in between.
-    sent_at, believers = monotonic(), [hold, *registry.linked(hold)]
-    older = [one.expect(call, sent_at + length - TICK) for one in believers]
+    # Assume a shorter lease before asking for it, so that no code relies on the longer one.
+    sent_at, holds = monotonic(), [hold, *registry.linked(hold)]
+    older = [one.expect(call, sent_at + length - TICK) for one in holds]
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
         (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
     except BaseException as error:
-        for one in believers:
+        for one in holds:
             if isinstance(error, LockUnavailable) and not error.asked:
                 one.not_sent(call)
             else:
@@ -116,15 +116,15 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
         raise
     if ends is None:
         return False
-    for one, replaced in zip(believers, older, strict=True):
+    for one, replaced in zip(holds, older, strict=True):
         one.answered(call, ends, replaced)
-    if any(one.due < renewal.wake_at for one in believers):
+    if any(one.due < renewal.wake_at for one in holds):
         renewal.wake()
     return True
 
 
 def lost_error(hold: LocalHold, reason: str) -> LockLost:
-    """The error of a hold that was found to be over; those who need it are told so."""
+    """Return the error for a hold that was found to be over, and notify its handles."""
     if not hold.pid:
         return LockLost.of(hold.name, f"is not held with this token: {reason}")
     if not hold.inherited:
@@ -133,11 +133,11 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
 
 
 def _notify_lost(hold: LocalHold) -> None:
-    """Tell the handles of the hold. This runs their users' code, in a thread of its own."""
+    """Notify the handles of a lost hold. This calls user code, in a thread of its own."""
     handles = hold.handles_at_loss
     for handle in handles:
         handle.call_on_lost()
-    # One hold was lost, so that is told once, of the handle that came first if there are several.
+    # One lost hold is one event: if several handles share it, the first is reported.
     for handle in handles[:1]:
         events.lost(handle, hold.lost_reason)
 
@@ -146,7 +146,7 @@ renewal.notify_lost = _notify_lost
 
 
 async def untie(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
-    """A transaction is over that needed the hold; ``handle`` was used in it."""
+    """End the need of a transaction that is over. ``handle`` was used in the transaction."""
     if hold.inherited:
         return
     try:

@@ -1,4 +1,4 @@
-"""Several names as one lock, taken in one order, so that two who want the same never deadlock."""
+"""Several names as one lock, taken in a fixed order so that attempts never deadlock."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["MultiLock"]
 
 
 class MultiLock(Handle["MultiLock"]):
-    """A handle over several handles: all are held, or none. Made by ``lock([...])``.
+    """A handle for several names: it holds all of them or none. Made by ``lock([...])``.
 
-    The names are taken in sorted order and released in reverse; the wait is for all together. What
-    goes wrong with one of them does not keep the others from being released.
+    The names are taken in sorted order and released in reverse; ``wait`` is for all together. An
+    error with one name does not keep the others from being released.
     """
 
     def __init__(self, locks: Sequence[Lock], wait: float) -> None:
@@ -38,7 +38,7 @@ class MultiLock(Handle["MultiLock"]):
         for lock in locks:
             lock._group = group
         self.wait = wait
-        # The one that is being acquired, or was refused; the last one where all were granted.
+        # The handle that is being acquired or was refused; the last one if all were granted.
         self._asked = self.locks[0]
 
     @property
@@ -58,30 +58,30 @@ class MultiLock(Handle["MultiLock"]):
 
     @property
     def held(self) -> bool:
-        """Whether every name is held, by the handles' own clocks."""
+        """Whether every name is held, according to the local clock."""
         return all(lock.held for lock in self.locks)
 
     @property
     def holder(self) -> Holder | None:
-        """Who holds the name in its way; this handle while it holds them all."""
+        """The holder of the name that is in the way; this handle while it holds all names."""
         return self._asked.holder
 
     @property
     def position(self) -> int | None:
-        """Its place in the queue of the name in its way, as ``Lock.position``."""
+        """The place in the queue for the name that is in the way, as ``Lock.position``."""
         return self._asked.position
 
     @property
     def estimated_wait(self) -> float | None:
-        """Seconds until its turn for the name in its way, as ``Lock.estimated_wait``."""
+        """Seconds until the turn for the name that is in the way, as ``Lock.estimated_wait``."""
         return self._asked.estimated_wait
 
     def remaining(self) -> float:
-        """Seconds until the first lease ends, by the handles' own clocks."""
+        """Seconds until the first lease ends, according to the local clock."""
         return min(lock.remaining() for lock in self.locks)
 
     def check(self) -> None:
-        """Raise ``LockLost`` unless every name is held. Asks nobody."""
+        """Raise as ``Lock.check()`` does, unless every name is held. Does not ask the server."""
         for lock in self.locks:
             lock.check()
 
@@ -94,35 +94,35 @@ class MultiLock(Handle["MultiLock"]):
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
         began = monotonic()
-        # The first questions may take a while together; what is given back may not take longer.
+        # If the attempt fails, the names are given back by this time, or else in the background.
         until = began + (patience + TOLERANCE if patience > 0 else FIRST_ANSWER)
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
-        # Each name has an attempt of its own; this one is for those that are held already.
+        # Each name has an attempt of its own; this one covers the names acquired so far.
         attempt = AttemptOnSeveral(call, partial(self._acquired_by, call), began)
         registry.attempts[attempt] = None
         try:
             for lock in self.locks:
                 self._asked = lock
-                # Without a wait each name is asked for once, however long all take together.
+                # Without a wait each name is tried once, however long all take together.
                 acquired = await lock._acquire(call, patience, began if patience > 0 else None)
                 if not acquired:
                     break
         except GeneratorExit:
-            raise  # nothing may be awaited any more
+            raise  # a coroutine that is being closed must not await anything
         except BaseException:
-            # Whoever cancels a long wait does not wait much longer, also for a server that hangs.
+            # A cancelled wait must end soon, even if the server hangs.
             await self._give_back(call, began, min(until, monotonic() + FIRST_ANSWER))
             registry.attempts.pop(attempt, None)
             raise
         if not acquired:
             await self._give_back(call, began, until)
-        # As a statement: an exception from outside does not come in between this and the return.
+        # A statement, not a call: no asynchronous exception can come between it and the return.
         del registry.attempts[attempt]
         return acquired
 
     def _acquired_by(self, call: Call) -> list[tuple[LocalHold, Need]]:
-        # Of this call alone: the next one may come before an interrupted one was finished.
+        # Only those of this call: the next call may begin before an interrupted one is finished.
         return [part for part in self._parts() if part[1].call is call]
 
     def _parts(self) -> list[tuple[LocalHold, HandleNeed]]:
@@ -139,7 +139,7 @@ class MultiLock(Handle["MultiLock"]):
         await self._let_go(call, lambda lock: lock._leave(call, error))
 
     async def _give_back(self, call: Call, began: float, until: float) -> None:
-        """Release what was acquired of them; what gets no answer in time, in the background."""
+        """Release the acquired names; those without an answer in time, in the background."""
 
         def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
             return lock._give_back(call, began, max(SHORTEST_STAY, until - monotonic()))
@@ -150,7 +150,7 @@ class MultiLock(Handle["MultiLock"]):
         self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]], began: float = math.inf
     ) -> None:
         parts = self._parts()
-        # Each name has an attempt of its own; this one is for those that it has not come to.
+        # Each name has an attempt of its own; this one covers the names not reached yet.
         attempt = AttemptOnSeveral(call, lambda: parts, began)
         registry.attempts[attempt] = None
         try:
@@ -158,7 +158,7 @@ class MultiLock(Handle["MultiLock"]):
         except LockError:
             registry.attempts.pop(attempt, None)
             raise
-        # As a statement: an exception from outside does not come in between this and the return.
+        # A statement, not a call: no asynchronous exception can come between it and the return.
         del registry.attempts[attempt]
 
     def busy_error(self, wait: float) -> LockNotAcquired:
@@ -166,7 +166,7 @@ class MultiLock(Handle["MultiLock"]):
 
 
 async def _each(locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:
-    """Do it with all of them, whatever goes wrong with one; what did is raised at the end."""
+    """Call ``do`` for all locks, even if it fails for some; then raise the gravest error."""
     errors: list[BaseException] = []
     for lock in locks:
         try:
@@ -175,7 +175,7 @@ async def _each(locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, 
             raise
         except BaseException as error:  # noqa: BLE001 - raised below
             errors.append(error)
-    # An interrupt tells more than a lock that was lost.
+    # An interrupt is more important than a lost lock.
     errors.sort(key=lambda error: isinstance(error, LockError))
     if errors:
         raise errors[0]

@@ -1,4 +1,4 @@
-"""Handle on the lock of one name."""
+"""Handle for the lock of one name."""
 
 from __future__ import annotations
 
@@ -29,41 +29,44 @@ logger = logging.getLogger("django_redislock")
 
 
 class Lock(OneNameHandle["Lock"]):
-    """A handle: one attempt after another to hold one name, each with a token of its own.
+    """A handle for one name. Each attempt to acquire it has a token of its own.
 
-    Made by ``lock()``. It may pass from thread to thread, but not to another process: that one
-    makes its own handle with ``lock(name, token=held.token)``.
+    Made by ``lock()``. Threads may pass a handle to each other. Another process makes a handle of
+    its own with ``lock(name, token=held.token)``.
     """
 
     @property
     def token(self) -> str:
-        """What proves the ownership of the present attempt: 128 random bits in hexadecimal."""
+        """Proof of the ownership of the current attempt: 128 random bits in hexadecimal."""
         return self._hold.token
 
     @property
     def family(self) -> str:
-        """What it is counted under: the template of the name, or the name without its numbers."""
+        """The group it is counted in: the template of the name, or the name without numbers."""
         return family_of(self.name)
 
     @property
     def fence(self) -> int:
-        """A number above those of all holds of this name before; 0 while nothing was granted."""
+        """A number that rises with each hold of this name; 0 as long as nothing was granted."""
         return self._hold.fence
 
     @property
     def lost(self) -> Lost:
-        """Set when the hold is lost; threads ``wait()`` for it, coroutines ``await`` it."""
+        """Event of the loss of the hold: threads ``wait()`` for it, coroutines ``await`` it."""
         return self._hold.lost
 
     def remaining(self) -> float:
-        """Seconds until the lease ends unless it is renewed, by the handle's own clock.
+        """Seconds until the lease ends unless it is renewed, according to the local clock.
 
-        It counts from before the request left, so it is never more than the backend's own count.
+        Counted from before the request was sent, so it never exceeds what the backend counts.
         """
         return self._hold.remaining() if self.held else 0.0
 
     def check(self) -> None:
-        """Raise ``LockLost``, or ``LockError`` before any hold, unless it is held. Asks nobody."""
+        """Raise ``LockLost`` if the hold was lost, or ``LockError`` if nothing was acquired.
+
+        Does not ask the server.
+        """
         if not self.held:
             raise self._not_held()
 
@@ -77,10 +80,10 @@ class Lock(OneNameHandle["Lock"]):
         return any(hold.token == self.token for hold in holds)
 
     def detach(self, lease: Duration | None = None) -> str:
-        """Let the hold go on without this handle; return the token by which others act on it.
+        """Keep the hold without this handle, and return the token that other handles need.
 
-        It is not renewed any more: it ends ``lease`` seconds from now (by default when its present
-        lease does), unless ``lock(name, token=...)`` releases it before, or acquires it and so
+        The hold is not renewed any more. It ends ``lease`` seconds from now (by default with its
+        current lease), unless a ``lock(name, token=...)`` releases it before, or acquires it and so
         renews it. Raises as ``extend()`` does, and ``LockError`` if other handles share the hold.
         """
         return perform(self._detach, lease)
@@ -91,26 +94,26 @@ class Lock(OneNameHandle["Lock"]):
 
     @property
     def holder(self) -> Holder | None:
-        """Who holds the lock: this handle while it does, else who did at its last attempt."""
+        """The holder: this handle while it holds the lock, else as seen at its last attempt."""
         if self.held:
             return Holder.unpack(self._packed_holder(self._hold.owner or this_owner()))
         return self._busy.holder if self._busy else None
 
     @property
     def position(self) -> int | None:
-        """Its place in the queue when it last asked: 1 is next. None where nothing is in its way.
+        """The place in the queue at the last request; 1 is next. None if nothing is in the way.
 
-        That is so before the first attempt, and once the last one was granted, also after its
-        release. An attempt that did not queue (``wait=0``) is told the place after the last one.
+        It is None before the first attempt, and when the last attempt was granted, even after its
+        release. An attempt that did not queue (``wait=0``) gets the place after the last waiter.
         """
         return None if self._busy is None or self.fence else self._busy.position
 
     @property
     def estimated_wait(self) -> float | None:
-        """Seconds until the turn of an attempt at its ``position``. Asks nobody.
+        """Seconds until the turn of an attempt at this ``position``. Never waits for the server.
 
-        It is estimated from the median hold of the family in the last hour. None where nothing is
-        in its way, or nothing is known of such holds yet.
+        It is estimated from the median hold of the family in the last hour. None if nothing is in
+        the way, or if no such holds are known yet.
         """
         position = self.position
         if position is None:
@@ -125,7 +128,7 @@ class Lock(OneNameHandle["Lock"]):
         return error
 
     def call_on_lost(self) -> None:
-        """Call ``on_lost``: the hold was lost."""
+        """Call ``on_lost``, if there is one."""
         if self._terms.on_lost is not None:
             try:
                 self._terms.on_lost(self)
@@ -133,7 +136,7 @@ class Lock(OneNameHandle["Lock"]):
                 logger.exception("on_lost of the lock %r failed", self.name)
 
     def __bool__(self) -> bool:
-        """True, as any object is, so that ``if request.lock`` asks whether there is one."""
+        """Always True, so that ``if request.lock`` asks whether there is a handle."""
         if self.fence == 0 and self.backend.warns:
             misuse.look_at_truth(self)
         return True
@@ -148,7 +151,7 @@ class Lock(OneNameHandle["Lock"]):
                 f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
                 f"{self._hold.remaining():.1f} s."
             )
-            # Whoever keeps the warning keeps this handle, which must not keep the hold renewed.
+            # Code that keeps the warning keeps this handle, which must not keep the hold renewed.
             self._need = None
             warnings.warn(
                 text,
@@ -181,22 +184,23 @@ class Lock(OneNameHandle["Lock"]):
         return hold.token
 
     async def _give_back(self, call: Call, began: float, within: float) -> None:
-        """Let go of it, since another of several names was not granted; nothing was done under it.
+        """Release the lock because another of several names was not granted.
 
-        What was acquired since ``began`` neither a transaction keeps nor a ``min_hold``.
+        Nothing was done under a hold acquired since ``began``: no transaction and no ``min_hold``
+        keeps it.
         """
         hold, need = self._hold, self._need
         if need is None or hold.inherited:
             return
-        if hold.since >= began:  # otherwise it was joined
+        if hold.since >= began:  # otherwise an older hold was joined
             hold.keep_until = 0.0
             cut_ties(hold)
-        # That it was lost harms nobody, and what is not answered is tried again in the background.
+        # A loss does no harm here, and an unanswered release is retried in the background.
         with suppress(LockError):
             await let_go(call, self, hold, need, within)
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        # Released in the block; or this is a forked child, which holds nothing of its parent's.
+        # Released inside the block, or this is a forked child, which does not hold it.
         if self._need is None or self._hold.inherited:
             return
         try:

@@ -1,1 +1,1 @@
-"""The locks that this process holds: each hold, its renewal, its loss, and the process's end."""
+"""Holds of this process: their renewal, their loss, and their release at shutdown."""

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RETRY_EVERY", "Background", "Server", "background"]
 
-# A backend, and the one of its servers that a job needs; None where any will do.
+# A backend, and the server that a job needs, if there are several; None if any will do.
 Server: TypeAlias = "tuple[BaseLockBackend, Hashable]"
 
 logger = logging.getLogger("django_redislock")
 
-# How often (seconds) a server that does not answer is asked again.
+# How often (seconds) a server that does not answer is tried again.
 RETRY_EVERY = 0.25
 # A thread without jobs ends after this time (seconds).
 LINGER = 10.0
@@ -33,10 +33,10 @@ _numbers = itertools.count()
 
 
 class Job(NamedTuple):
-    """What to run, and from when on. Times are monotonic.
+    """What to run, and when. Times are monotonic.
 
-    ``until``: it is repeated until then while the server does not answer. ``at_end``: whether a
-    process that ends runs it at once instead of dropping it.
+    ``until``: the job is repeated until then if the server does not answer. ``at_end``: whether it
+    is run at once at shutdown, instead of being dropped.
     """
 
     due: float
@@ -47,19 +47,19 @@ class Job(NamedTuple):
 
 
 class Worker:
-    """The jobs of one server, and the thread that runs them one after the other."""
+    """The jobs of one server, and the thread that runs them one at a time."""
 
     def __init__(self, name: str) -> None:
         self._thread = ServiceThread(name, self._serve, self.has_jobs)
-        # All jobs. Whatever interrupts a caller, its job is in here or does not exist.
+        # All jobs. Even if its caller is interrupted, a job is either in here or does not exist.
         self._jobs: dict[int, Job] = {}
         self._ending = False
-        # Whether there is something new that goes before all others.
+        # Whether a new job goes before all others.
         self._urgent = False
         self._away_until = 0.0
 
     def put(self, job: Job) -> None:
-        """Raises ``NoThread`` where no thread can be started; the job is not run then."""
+        """Add a job. If no thread can be started, drop the job and raise ``NoThread``."""
         self._jobs[job.number] = job
         if not job.due:
             self._urgent = True
@@ -70,12 +70,12 @@ class Worker:
             raise
 
     def look(self) -> None:
-        """Let the thread look for jobs. Raises ``NoThread``."""
+        """Make the thread look for jobs. Raises ``NoThread``."""
         self._thread.wake()
         self._thread.ensure()
 
     def end(self) -> None:
-        """Run what is worth keeping the process from its end, and drop the rest."""
+        """At shutdown, run the jobs that are worth the delay, and drop the rest."""
         self._ending = self._urgent = True
         try:
             self.look()
@@ -83,10 +83,10 @@ class Worker:
             self._serve()
 
     def has_jobs(self, until: float = math.inf) -> bool:
-        """Whether anything is to be run up to then (monotonic)."""
+        """Whether a job is due by ``until`` (monotonic)."""
         return any(job.due <= until for job in list(self._jobs.values()))
 
-    # Below, in the thread.
+    # The methods below run in the thread.
 
     def _serve(self) -> None:
         while True:
@@ -104,11 +104,11 @@ class Worker:
     def _hasten(self) -> None:
         now = monotonic()
         for job in list(self._jobs.values()):
-            # What waits for its time only because the server has just not answered is dropped.
+            # A job that was postponed because the server did not answer is dropped.
             self._keep(job._replace(due=min(job.due, now)) if job.at_end else None, job.number)
 
     def _run_what_is_due(self) -> bool:
-        """Run it in the order of its times; return whether there was any."""
+        """Run the due jobs in the order of their times; return whether there were any."""
         self._urgent, now = False, monotonic()
         due = sorted(job for job in list(self._jobs.values()) if job.due <= now)
         for job in due:
@@ -124,10 +124,10 @@ class Worker:
             self._jobs[number] = job
 
     def _repeated(self, job: Job) -> Job | None:
-        """Run the job; return when to run it again, if it is worth that."""
+        """Run the job; if it has to be run again, return it with its new time."""
         now = monotonic()
         if job.until and now >= job.until:
-            return None  # what it would have ended has ended by itself
+            return None  # the lease that it would have ended has run out
         if job.until and now < self._away_until:
             # One is tried on behalf of all, so an outage causes no retry storm.
             return job._replace(due=self._away_until, at_end=False)
@@ -144,34 +144,34 @@ class Worker:
 
 
 class Background:
-    """Workers by backend and node. One that hangs does not hold up the jobs of another."""
+    """Workers by backend and server. A server that hangs does not delay the jobs of another."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Leave the jobs to the parent, in a forked child."""
+        """Start without jobs. A forked child leaves them to its parent."""
         self._workers: dict[Server, Worker] = {}
 
     def now(self, server: Server, run: Callable[[], object]) -> None:
-        """Run it once, before everything else.
+        """Run a job once, before all others.
 
-        This and the other two raise ``NoThread`` where no thread can be started.
+        Like ``later`` and ``until_done``, this raises ``NoThread`` if no thread can be started.
         """
         self._put(server, Job(0.0, next(_numbers), run))
 
     def later(
         self, server: Server, run: Callable[[], object], delay: float, *, at_end: bool = True
     ) -> None:
-        """Run it once, in ``delay`` seconds or when the process ends."""
+        """Run a job once: in ``delay`` seconds, or at shutdown if ``at_end`` is True."""
         self._put(server, Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
 
     def until_done(self, server: Server, run: Callable[[], object], until: float) -> None:
-        """Run it soon, and again while it raises ``LockUnavailable``, until then (monotonic)."""
+        """Run a job soon, and repeat it until ``until`` while it raises ``LockUnavailable``."""
         self._put(server, Job(monotonic(), next(_numbers), run, until=until))
 
     def end(self, timeout: float) -> None:
-        """The process ends: wait ``timeout`` seconds at most for what is still worth running."""
+        """At shutdown, wait at most ``timeout`` seconds for the jobs that are worth running."""
         deadline = monotonic() + timeout
         workers = list(self._workers.values())
         for worker in workers:
@@ -180,10 +180,10 @@ class Background:
             time.sleep(0.005)
 
     def flush(self, timeout: float) -> bool:
-        """Wait ``timeout`` seconds at most until nothing is due; return whether that is so."""
+        """Wait at most ``timeout`` seconds until no job is due; return whether none is."""
         deadline = monotonic() + timeout
         for worker in list(self._workers.values()):
-            if worker.has_jobs():  # an interrupted caller may not have told the thread
+            if worker.has_jobs():  # an interrupted caller may not have woken the thread
                 with suppress(NoThread):
                     worker.look()
         while any(worker.has_jobs(monotonic()) for worker in list(self._workers.values())):

@@ -21,40 +21,40 @@ __all__ = ["LocalHold", "Need", "pause_of"]
 
 # A lease is renewed when a third of it has passed, so that two renewals may fail.
 RENEW_AT = 1 / 3
-# A hold with a long lease is renewed often enough (seconds) to notice a forced release.
+# A long lease is renewed at least this often (seconds), to notice a forced release.
 LONGEST_PAUSE = 10.0
 
-# Whose answer the first end of a lease is.
+# The first end of a lease comes with the grant: its key among those of the requests.
 _GRANT = "grant"
 
 
 def pause_of(lease: float) -> float:
-    """How long after its lease has begun a hold is renewed."""
+    """How many seconds after the start of its lease a hold is renewed."""
     return min(lease * RENEW_AT, LONGEST_PAUSE)
 
 
 class Need(Protocol):
-    """What needs a hold: a handle or a transaction."""
+    """Anything that needs a hold: a handle or a transaction."""
 
     is_transaction: bool
 
     @property
     def handle(self) -> Any:
-        """The handle, or None if the need is over, even if nobody could say so."""
+        """The handle, or None if the need is over, even if its end was not recorded."""
 
 
 class LocalHold:
     """A name held with one token. It sends nothing and starts nothing.
 
-    It has no mutex either: an exception, a signal handler or another thread may come in between
-    any two steps. So each change below is a single operation of a dictionary or a list, and those
-    who change it in opposite ways first write and then look: a handle that joins writes its need
-    and then looks whether the hold is being left; who leaves notes that and then looks for needs.
+    It has no mutex either, since an exception, a signal handler or another thread may come between
+    any two steps. So each change below is a single operation of a dictionary or a list, and
+    opposite changes first write and then check: a handle that joins adds its need and then checks
+    whether the hold is being left; a handle that leaves marks this and then checks for needs.
 
     Times are in seconds on the monotonic clock of this process. ``ends`` is counted from before the
-    request left, so it is never later than the backend's own.
+    request was sent, so it is never later than the backend's own.
 
-    ``tests/models/test_process.py`` explores this in all orders that are possible.
+    ``tests/models/test_process.py`` explores this in all possible orders.
     """
 
     __slots__ = (
@@ -83,41 +83,41 @@ class LocalHold:
         self.renew = renew
         self.max_hold = math.inf if max_hold is None else max_hold
         self.lock_id: LockId = (backend.place, name)
-        # Why it was lost; the event of that is made for who asks for it.
+        # Why it was lost. The event of the loss is only created when it is asked for.
         self.lost_reason = ""
         self._lost: dict[str, Lost] = {}
         self.handles_at_loss: Sequence[Any] = ()
         self.owner: Owner | None = None
         self.fence = self.pid = 0
-        # A request for it was repeated: the first one may still be on its way.
+        # Whether a request for it was repeated, so that the first one may still arrive.
         self.asked_again = False
-        # Other holds of this process may have the same token; see the registry.
+        # Whether other holds of this process may have the same token; see the registry.
         self.is_linked = False
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
         self.needs: dict[Need, None] = {}
         self._leavers: dict[Any, None] = {}
-        # One item: whoever takes it decides how the hold ends.
+        # It has one item: the caller that takes it decides how the hold ends.
         self.undecided = [True]
         self._confirmed = True
-        # When the lease ends, by who asked for that; and whose request was answered.
+        # When the lease ends, by the request for that end; and the requests that were answered.
         self._ends: dict[object, float] = {}
         self._answered: dict[object, None] = {}
 
     @property
     def server(self) -> Server:
-        """The backend, and the one of its servers that has the name now."""
+        """The backend, and the server that currently has the name."""
         return self.backend, self.backend.node_of(self.name)
 
     @property
     def inherited(self) -> bool:
-        """Whether this is a forked child, which holds nothing of what its parent holds."""
+        """Whether this process was forked after the acquire, and so does not hold it."""
         return self.pid not in (0, process.look())
 
     @property
     def alive(self) -> bool:
-        """Whether it is held, by its own clock."""
+        """Whether it is held, according to the local clock."""
         return bool(
             self.undecided
             and not self.lost_reason
@@ -132,14 +132,14 @@ class LocalHold:
 
     @property
     def lost(self) -> Lost:
-        """The event of its loss."""
+        """The event that is set when the hold is lost."""
         lost = self._lost.get("event") or self._lost.setdefault("event", Lost())
         if self.lost_reason:
             lost.set(self.lost_reason)
         return lost
 
     def begin(self, grant: Grant, owner: Owner, need: Need) -> bool:
-        """It was granted. Returns False if the answer came too late."""
+        """Start the hold that was granted. Return False if the answer came too late."""
         self.fence = grant.fence
         self.owner = owner
         self.since = monotonic()
@@ -151,28 +151,28 @@ class LocalHold:
         self.pid = process.pid
         return grant.ends > self.since
 
-    # Who needs it.
+    # Needs.
 
     def join(self, need: Need) -> bool:
-        """Need it, too. If this returns False it is being left: ``leave`` it again."""
+        """Add a need. If this returns False, the hold is being left: ``leave`` it again."""
         self.needs[need] = None
         return not self._leavers and self.alive
 
     def leave(self, need: Any) -> bool:
-        """``need`` is over. Returns True if it was the last: then the caller ends the hold.
+        """Remove a need. Return True if it was the last: then the caller must end the hold.
 
-        Of several who leave at once, one gets True.
+        If several callers leave at once, one of them gets True.
         """
         self.needs.pop(need, None)
         while not self.needs or not self.is_needed():
             self._leavers[need] = None
             if not self.needs or not self.is_needed():
                 is_ours = self.undecided and self.decide()
-                # Nobody joins what is decided: the mark is not needed any more.
+                # A decided hold cannot be joined, so the mark is not needed any more.
                 self._leavers.pop(need, None)
                 return bool(is_ours)
             self._leavers.pop(need, None)
-        # An interrupted attempt to leave may have left its mark, and then nobody could join.
+        # An interrupted call may have left its mark, which would keep all others from joining.
         self._leavers.pop(need, None)
         return False
 
@@ -186,12 +186,12 @@ class LocalHold:
 
     @property
     def is_kept_by_transactions(self) -> bool:
-        """Whether it is needed, and by transactions alone."""
+        """Whether it is needed by transactions only."""
         needed = [need for need in list(self.needs) if need.handle is not None]
         return bool(needed) and all(need.is_transaction for need in needed)
 
     def decide(self) -> bool:
-        """End it here and now; nobody but the one who gets True does anything about that."""
+        """Claim the ending of the hold. One caller gets True, and only that one acts on it."""
         try:
             return self.undecided.pop()
         except IndexError:
@@ -199,7 +199,7 @@ class LocalHold:
 
     @property
     def is_decided(self) -> bool:
-        """Whether somebody ends it, or has ended it, and finds out what became of it."""
+        """Whether a caller is ending or has ended it, and reports the outcome."""
         return not self.undecided
 
     @property
@@ -208,15 +208,15 @@ class LocalHold:
         return [handle for need in list(self.needs) if (handle := need.handle) is not None]
 
     def lose(self, reason: str) -> None:
-        """It is over, though nobody here ended it."""
-        # They are told in another thread, and may be dropped before that.
+        """Mark the hold as lost, unless it is already."""
+        # The handles are notified in another thread, and may be dropped before that.
         self.handles_at_loss = self.handles_at_loss or self.handles
         self.lost_reason = self.lost_reason or reason
         self.lost.set(self.lost_reason)
 
     @property
     def why_over(self) -> str:
-        """Why it is not held any more, as far as its own clock can tell."""
+        """Why it is not held any more, judging by the local clock."""
         now = monotonic()
         if now < self.ends:
             return "it was released by force, or its server lost it"
@@ -224,49 +224,49 @@ class LocalHold:
             return f"it was held for longer than its max_hold of {self.max_hold:g} s"
         return "its lease ran out"
 
-    # Its lease.
+    # Lease.
 
     @property
     def ends(self) -> float:
-        """When the lease ends, as far as is certain: the earliest of what was asked for."""
+        """The earliest end that was asked for: until then the lease certainly lasts."""
         return min(list(self._ends.values()), default=-math.inf)
 
-    def expect(self, who: object, ends: float) -> list[object]:
-        """``who`` asks for another end of the lease: it is not believed to end later than that.
+    def expect(self, request: object, ends: float) -> list[object]:
+        """Note that ``request`` asks for this end of the lease: no later one is certain any more.
 
-        Returns whose answers the one to ``who`` is going to replace. Requests that are under way at
-        the same time replace none of each other: nobody knows which the server hears last.
+        Return the requests whose answers the answer to this one is going to replace. Requests sent
+        at the same time do not replace each other: it is unknown which one arrives last.
         """
         older = list(self._answered)
-        self._ends[who] = ends
+        self._ends[request] = ends
         return older
 
-    def answered(self, who: object, ends: float, older: list[object]) -> None:
-        """The backend granted what ``who`` had asked for, and named the end."""
-        self._ends[who] = ends
-        self._answered[who] = None
+    def answered(self, request: object, ends: float, older: list[object]) -> None:
+        """Note that the backend granted ``request``, and when the lease ends now."""
+        self._ends[request] = ends
+        self._answered[request] = None
         self._confirmed = True
         for one in older:
             self._answered.pop(one, None)
             self._ends.pop(one, None)
         self._set_due()
 
-    def not_answered(self, who: object, length: float) -> None:
-        """Whether the backend granted ``length`` seconds to ``who`` is unknown."""
+    def not_answered(self, request: object, length: float) -> None:
+        """Note that it is unknown whether ``request``, for ``length`` seconds, was granted."""
         if length >= self.length:
-            # If it comes late, it does not make the lease shorter than any renewal does.
-            self._ends.pop(who, None)
+            # Arriving late, it does not make the lease shorter than any renewal does.
+            self._ends.pop(request, None)
         self._set_due()
 
-    def not_sent(self, who: object) -> None:
-        """The request of ``who`` never left, and changes nothing."""
-        self._ends.pop(who, None)
+    def not_sent(self, request: object) -> None:
+        """Forget ``request``: it was never sent, and changes nothing."""
+        self._ends.pop(request, None)
         self._set_due()
 
     def _set_due(self) -> None:
         now, ends = monotonic(), min(list(self._ends.values()), default=-math.inf)
         if ends == -math.inf:
-            return  # it never began: that of another handle was to be extended, by its token
+            return  # it never began: another handle's hold was extended, by its token
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
             self.due = ends
         else:
@@ -274,11 +274,11 @@ class LocalHold:
             self.due = ends - span + pause_of(span)
 
     def postpone(self, delay: float) -> None:
-        """A renewal failed: it is due again after ``delay``, or when the lease is over."""
+        """After a failed renewal, make it due again in ``delay`` seconds or when it ends."""
         self.due = min(monotonic() + delay, self.ends)
 
     def next_length(self, now: float) -> float | None:
-        """To how many seconds from ``now`` the lease should be extended; None: let it run out."""
+        """The seconds from ``now`` to extend the lease to, or None to let it run out."""
         if self.renew and now - self.since < self.max_hold:
             return self.length
         if not self._confirmed:

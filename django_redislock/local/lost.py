@@ -1,4 +1,4 @@
-"""Event of a lost hold, for which threads wait and which coroutines await."""
+"""Event of a lost hold: threads wait for it, coroutines await it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Lost"]
 
 
 class Lost:
-    """Set when the hold was lost, with the reason. The handle's next hold has one of its own.
+    """Set with the reason when the hold is lost. The handle's next hold has an event of its own.
 
-    A waiter adds its waker first and then looks at the reason; ``set`` does it the other way round:
-    no mutex, and nobody is missed.
+    A waiter first adds its waker and then checks the reason; ``set`` does it the other way round.
+    So no waiter is missed, although there is no mutex.
     """
 
     __slots__ = ("_wakers", "reason")
@@ -33,7 +33,7 @@ class Lost:
         return bool(self.reason)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the hold is lost, or ``timeout`` seconds; return whether it is."""
+        """Block until the hold is lost, at most ``timeout`` seconds; return whether it is."""
         event = threading.Event()
         self._wakers.append(event.set)
         try:
@@ -53,7 +53,7 @@ class Lost:
             self._forget(waker)
 
     def set(self, reason: str) -> None:
-        """Note the reason unless there is one, and wake those who wait."""
+        """Set the reason unless there is one, and wake the waiters."""
         self.reason = self.reason or reason
         with suppress(IndexError):
             while True:

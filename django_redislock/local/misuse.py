@@ -1,8 +1,8 @@
-"""Mistakes that only show under load, named while the code is being written.
+"""Warnings of mistakes that otherwise only show under load.
 
-Looked for where ``DEBUG`` is on, or ``WARN_OF_MISUSE`` of the alias. Each is a ``LockMisuse``
-warning at the place of the call, once for each place as Python's warnings are. Signal handlers
-take locks too, at any point of this: it has no mutex.
+They are on if ``WARN_OF_MISUSE`` of the alias is, and by default if ``DEBUG`` is. Each mistake is a
+``LockMisuse`` warning that points to the caller, shown once per line as Python's warnings are. A
+signal handler may take a lock at any point of this, so there is no mutex.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ __all__ = ["look", "look_at_truth"]
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 STANDARD_LIBRARY = str(Path(contextlib.__file__).parent) + os.sep
-# What calls the code of a project, and is called by it.
+# Libraries that call a project's code and are called by it.
 LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (*asgiref.__path__, *django.__path__))
 INSTALLED = f"-packages{os.sep}"
 
-# How many of the holds that a thread or task has are compared with the one that it takes.
+# A new lock is compared with at most this many holds of its thread or task.
 MOST_HOLDS = 32
 
-# Pairs of names that were taken one within the other, and where. The oldest are forgotten.
+# Pairs of names that were taken one inside the other, and where. The oldest are dropped.
 MOST_PAIRS = 10_000
 _taken: OrderedDict[tuple[str, str], str] = OrderedDict()
 
 
 def look(lock: Any, wait: float, *, blocking: bool) -> None:
-    """Warn of what is wrong with acquiring ``lock`` here, with a wait of so many seconds."""
+    """Warn of mistakes in acquiring ``lock`` here with a wait of ``wait`` seconds."""
     owner = this_owner()
     if blocking:
         _look_for_event_loop(lock)
@@ -59,7 +59,7 @@ def look(lock: Any, wait: float, *, blocking: bool) -> None:
 
 
 def look_at_truth(lock: Any) -> None:
-    """Warn that asking whether ``lock`` is true, before it was ever granted, tells nothing."""
+    """Warn that the truth value of ``lock``, which was never granted, says nothing."""
     _warn(
         lock,
         f"The lock {readable(lock.name)!r} was not acquired, and a handle is always true. Write "
@@ -119,10 +119,10 @@ def _look_for_order(lock: Any, owner: Owner) -> None:
 
 
 def _held_last(owner: Owner) -> list[LocalHold]:
-    """The holds that it took last; those that are over are forgotten on the way to them."""
+    """Return the owner's latest live holds. Ended holds that are found on the way are dropped."""
     held: list[LocalHold] = []
     over: list[LockId] = []
-    # A signal handler may have taken or released a lock meanwhile: what was found has to do.
+    # A signal handler may change the dictionary during the loop: use what was found by then.
     with suppress(RuntimeError):
         for hold in reversed(owner.taken.values()):
             if hold.is_over:
@@ -142,7 +142,7 @@ def _look_for_transaction(lock: Any, wait: float) -> None:
     if wait <= 0:
         return
     for connection in connections.all(initialized_only=True):
-        # The transaction that TestCase wraps around a test is nobody's but the test's.
+        # The transaction that TestCase wraps around a test does not count.
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
             _warn(
                 lock,
@@ -159,10 +159,10 @@ def _place() -> str:
 
 
 def _caller() -> tuple[FrameType, bool]:
-    """The first caller that is no library, and whether there is one.
+    """Return the first caller that is not a library, and whether there is one.
 
-    Where a server has called a view, or a pool of threads a function, there may be none: then it is
-    the first one outside this package.
+    There may be none if a server called a view, or a thread pool a function. Then it is the first
+    caller outside this package.
     """
     frame: FrameType | None = sys._getframe(1)
     nearest = None

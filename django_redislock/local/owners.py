@@ -1,4 +1,4 @@
-"""Threads and tasks as owners of what they hold."""
+"""Threads and tasks as owners of their holds."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ if TYPE_CHECKING:
 
 __all__ = ["LockId", "Owner", "this_owner"]
 
-# Which lock: the place of its backend, and the name there.
+# Identifies a lock: the place of its backend, and the name there.
 LockId: TypeAlias = "tuple[Hashable, str]"
 
 _numbers = itertools.count(1)
 
-# An owner looks for what it may forget when it has taken twice as many locks, and some more.
-FEW = 64
+# An owner drops ended holds when it has twice as many as after the last time, plus this many.
+SLACK = 64
 
 
 class Owner:
     """A thread or a task. Their own ids are reused after they end; an owner is not."""
 
     def __init__(self, task: asyncio.Task[object] | None) -> None:
-        # Shown with each hold and each wait, so that one can see who waits for whom.
+        # Shown with each hold and each wait, so that chains of waiters and holders are visible.
         self.id = f"{'task' if task is not None else 'thread'}-{next(_numbers)}"
         self.thread = threading.current_thread()
         self.thread_name = self.thread.name
-        # The event loop of a task, which may end before what it has acquired is used: the task that
-        # wait_for() makes of an acquire, for one.
+        # The event loop instead of the task, which may end while its holds are in use: wait_for(),
+        # for example, makes a task of an acquire.
         self.loop = weakref.ref(task.get_loop()) if task is not None else None
-        # The hold that it took last of each lock. Only the owner itself changes this dictionary;
-        # what other threads have released is found out by looking at the hold.
+        # The latest hold of each lock. Only the owner itself changes this dictionary, so a hold in
+        # it may have been released by another thread.
         self.taken: dict[LockId, Any] = {}
-        self.most_taken = FEW
-        # Until its first hold.
+        self.most_taken = SLACK
+        # True until its first hold.
         self.is_new = True
 
     def take(self, hold: Any) -> None:
-        """Note that it took this hold last of its lock."""
+        """Record this hold as the latest one of its lock."""
         self.taken[hold.lock_id] = hold
         if len(self.taken) > self.most_taken:
             self.forget_released()
 
     def forget_released(self) -> None:
-        """Forget what was released; the owner asks for that when there is much to forget."""
+        """Drop the holds that are over. The owner calls this when it has taken many."""
         for lock_id, hold in list(self.taken.items()):
             if hold.is_over:
                 self.taken.pop(lock_id, None)
-        self.most_taken = 2 * len(self.taken) + FEW
+        self.most_taken = 2 * len(self.taken) + SLACK
 
     def is_running(self) -> bool:
-        """Whether code may still run that uses what it took, as far as that can be known."""
+        """Whether code that uses its holds may still be running."""
         if self.loop is None:
             return self.thread.is_alive()
         loop = self.loop()
@@ -67,7 +67,7 @@ class Owner:
 
 
 class _Owners:
-    """The owners of this process; made on first use, since gevent replaces ``threading.local``."""
+    """Owners of this process. Created on first use, since gevent replaces ``threading.local``."""
 
     def __init__(self) -> None:
         self.reset()
@@ -83,9 +83,9 @@ process.in_child(_owners.reset)
 
 
 def this_owner() -> Owner:
-    """The task that is running, or else the thread.
+    """Return the running task as an owner, or else the thread.
 
-    A task that another one started works beside it: it is an owner of its own, as a thread is.
+    A task that another task started runs beside it, so it is an owner of its own, as a thread is.
     """
     loop = asyncio._get_running_loop()
     task = asyncio.current_task(loop) if loop is not None else None

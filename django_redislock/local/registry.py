@@ -1,4 +1,4 @@
-"""Registry of what this process holds, and of every attempt under way."""
+"""Registry of the holds of this process, and of every attempt in progress."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ __all__ = [
     "take_back",
 ]
 
-# What a handle is told that must not believe any more in what was given away.
+# Why a hold is lost that another handle with the same token has released.
 RELEASED_BY_ANOTHER = "it was released by another handle that had its token"
 
-# How long (seconds) an acquire that nobody waits for any more may still be on its way.
+# How long (seconds) the request of an abandoned acquire may take to arrive.
 LATE = 60.0
 
 
 class Attempt:
-    """An acquire or a release under way: what has to be put right if it is interrupted.
+    """An acquire or a release in progress, with what has to be cleaned up after an interruption.
 
-    It is registered before anything is sent, and taken out as its last act. One that is still there
-    when it is over was interrupted, perhaps more than once. Only our own thread, which nobody
-    interrupts, finishes it then: what a caller did at the same time would be half done again.
+    It is registered before anything is sent, and removed as its last step. An attempt that is over
+    and still registered was interrupted, perhaps more than once. Only our own thread, which is
+    never interrupted, finishes it then: a caller might be interrupted once more.
     """
 
     __slots__ = ("call", "failed", "hold", "is_ours", "joining", "need", "releases")
@@ -61,7 +61,7 @@ class Attempt:
         self.hold = hold
         self.need = need
         self.releases = releases
-        # A token that was given may be that of a hold which is not ours to end.
+        # False for a token given by the user, whose hold may not be ours to end.
         self.is_ours = is_ours
         # Another hold that the handle is about to share.
         self.joining: LocalHold | None = None
@@ -77,9 +77,9 @@ class Attempt:
         return [self.hold] if self.joining is None else [self.hold, self.joining]
 
     def finish(self, under_way: Set[LocalHold]) -> None:
-        """Put right what it may have left half done. Doing so twice does no harm.
+        """Clean up after the interruption. Doing so twice is harmless.
 
-        ``under_way``: holds that others acquire, join or release just now.
+        ``under_way``: holds that other attempts are acquiring, joining or releasing.
         """
         hold, joining = self.hold, self.joining
         if not self.releases:
@@ -92,16 +92,16 @@ class Attempt:
             hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
             if self.is_ours:
-                # Whether it was granted is unknown: cancelled by token, it is not in any case.
+                # It is unknown whether it was granted; a cancel by token is right in both cases.
                 take_back(hold, LATE)
         registry.attempts.pop(self, None)
 
 
 class AttemptOnSeveral:
-    """An acquire or release of several names under way; each has an attempt of its own beside it.
+    """An acquire or release of several names, each of which also has an attempt of its own.
 
-    ``parts()``: the holds to leave if it is interrupted, and what needs them. Nothing was done
-    under those that were acquired since ``began`` (monotonic).
+    ``parts()``: the holds to leave after an interruption, and their needs. Nothing was done under
+    the holds acquired since ``began`` (monotonic).
     """
 
     __slots__ = ("began", "call", "parts")
@@ -122,7 +122,7 @@ class AttemptOnSeveral:
 
     @property
     def holds(self) -> list[LocalHold]:
-        """The holds to leave if it is interrupted."""
+        """The holds to leave after an interruption."""
         return [hold for hold, _ in self.parts()]
 
     def finish(self, under_way: Set[LocalHold]) -> None:
@@ -135,12 +135,12 @@ class AttemptOnSeveral:
 
 
 def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) -> None:
-    """End the need of an interrupted attempt; ``others`` may still acquire or release the hold."""
+    """End the need of an interrupted attempt. ``others``: other attempts use the hold."""
     if need is not None:
         hold.leave(need)
     if hold.is_needed() or others:
         return
-    # Whoever had decided to end it may not have got any further.
+    # A caller that had decided to end it may have been interrupted right afterwards.
     hold.decide()
     registry.holds.pop(hold, None)
     if not may_release:
@@ -151,7 +151,7 @@ def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) 
 
 
 def end_of(hold: LocalHold) -> Callable[[], object]:
-    """What ends the hold at its backend: the release, or its extension up to its ``min_hold``."""
+    """Return what ends the hold at its backend: a release, or an extension up to ``min_hold``."""
     kept = hold.keep_until - monotonic()
     if kept <= 0:
         return partial(hold.backend.release, hold.name, hold.token)
@@ -159,16 +159,16 @@ def end_of(hold: LocalHold) -> Callable[[], object]:
 
 
 class Registry:
-    """The only set of holds and attempts. Each change is a single operation of a dictionary."""
+    """The only set of holds and attempts. Each change is a single dictionary operation."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Hold nothing of what the parent holds, in a forked child."""
+        """Start empty. A forked child holds nothing that its parent holds."""
         self.holds: dict[LocalHold, None] = {}
         self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
-        # The holds that were acquired with a token that was given.
+        # Holds that were acquired with a token given by the user.
         self.given: dict[LocalHold, None] = {}
 
     @property
@@ -177,18 +177,18 @@ class Registry:
         return any(attempt.is_over for attempt in list(self.attempts))
 
     def sweep(self) -> None:
-        """Finish the attempts that were interrupted, and drop the holds that nobody needs."""
-        # The holds first: one whose acquire ends meanwhile has its need by then.
+        """Finish the attempts that were interrupted, and drop the holds that are not needed."""
+        # The holds first: if an acquire ends in between, its hold has its need by then.
         holds, attempts = list(self.holds), list(self.attempts)
         over = [attempt for attempt in attempts if attempt.is_over]
         under_way = {hold for one in set(attempts).difference(over) for hold in one.holds}
         for attempt in over:
-            # In this order: one that ends well is taken out before its call is over.
+            # Checked after ``is_over``: a successful attempt is removed before its call is over.
             if attempt in self.attempts:
                 attempt.finish(under_way)
         for hold in holds:
             if hold not in under_way and not hold.is_needed() and hold.leave(self):
-                # Its handle was dropped: it ends with its lease.
+                # Its handle was dropped: the lease ends it.
                 self.holds.pop(hold, None)
 
     def find(self, lock_id: LockId, token: str) -> list[LocalHold]:
@@ -198,7 +198,7 @@ class Registry:
         ]
 
     def link(self, hold: LocalHold, *, given: bool) -> None:
-        """Note which holds have the same token: when one is released, the others are over, too."""
+        """Mark the holds with the same token: when one is released, the others end as well."""
         if given:
             self.given[hold] = None
         for one in list(self.given):
@@ -220,21 +220,21 @@ class Registry:
 
 
 def take_back(hold: LocalHold, late: float) -> None:
-    """Take the claim back in the background, whether it waits or holds.
+    """Cancel the claim in the background, whether it waits or holds.
 
-    ``late``: for how many seconds a request of it may still arrive, and is refused then.
+    ``late``: for how many seconds a request of the claim is refused if it arrives late.
     """
     cancel = partial(hold.backend.cancel, hold.name, hold.token, late)
     until_done(hold, cancel, monotonic() + hold.length)
 
 
 def until_done(hold: LocalHold, run: Callable[[], object], until: float) -> None:
-    """Tell the backend in the background; at once where no thread can be started for that."""
+    """Run a job in the background until it succeeds; here, once, if no thread can be started."""
     try:
         background.until_done(hold.server, run, until)
     except NoThread:
-        # As at the end of a process. A server that does not answer is not asked again: the lease
-        # ends.
+        # This happens at interpreter exit. A server that does not answer is not tried again: the
+        # lease ends by itself.
         with suppress(LockUnavailable):
             run()
 

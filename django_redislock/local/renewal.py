@@ -1,4 +1,4 @@
-"""Renewal of what this process holds, and the news of what it has lost."""
+"""Renewal of the holds of this process, and notification of lost ones."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ logger = logging.getLogger("django_redislock")
 
 # The thread ends when the process has held nothing for this time (seconds).
 LINGER = 30.0
-# Meanwhile it looks again this soon (seconds). What is due later, as most is, need not wake it:
-# that would cost more than the rest of an acquire.
+# Until then it looks at least this often (seconds). A hold that is due later, as most are, need not
+# wake it, which would cost more than the rest of an acquire.
 SOON = 0.5
-# Holds that fall due within this time (seconds) travel together.
+# Holds that fall due within this time (seconds) are renewed together.
 BATCH_WINDOW = 0.05
-# While a server is away, that is said this often (seconds).
+# While a server is unreachable, a warning is logged this often (seconds).
 WARN_EVERY = 10.0
 
 
 class _Renewed(NamedTuple):
-    """What is asked for a hold, and the answers that the one to this replaces."""
+    """A renewal that was requested, and the older requests whose answers it replaces."""
 
     hold: LocalHold
     extension: Extension
@@ -48,47 +48,47 @@ class _Renewed(NamedTuple):
 
 
 class Renewal:
-    """Watches the clock of every hold in the registry.
+    """Watches the lease of every hold in the registry.
 
-    Its thread never talks to a server, so that a loss is reported in time however long a server
-    takes to answer; and nobody interrupts it, so that it puts right what a caller left half done.
+    Its thread never talks to a server, so a loss is reported in time however slow the server is. It
+    is never interrupted either, so it cleans up after callers that were.
     """
 
-    # Tells the handles of a hold that it was lost. The floor above sets it, which knows handles.
+    # Notifies the handles of a lost hold. Set by the layer above, which knows handles.
     notify_lost: Callable[[LocalHold], object]
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Have no thread, in a forked child."""
+        """Start without a thread. A forked child inherits none."""
         self._thread = ServiceThread(
             "django_redislock-renewal", self._serve, lambda: bool(registry)
         )
-        # Whether the thread runs; asked before each acquire.
+        # Whether the thread is running; checked before each acquire.
         self.is_running = self._thread.is_running
-        # When the thread looks next; what is due before that wakes it.
+        # When the thread looks next. A hold that is due earlier has to wake it.
         self.wake_at = 0.0
         self._swept_at = 0.0
         self._used: dict[BaseLockBackend, float] = {}
         self._warned: dict[BaseLockBackend, float] = {}
 
     def ensure(self) -> None:
-        """Be there. Raises ``NoThread`` where no thread can be started."""
+        """Start the thread unless it is running. Raises ``NoThread`` if it cannot be started."""
         self._thread.ensure()
 
     def wake(self) -> None:
-        """Look at once."""
+        """Make the thread look at once."""
         self._thread.wake()
 
     def finish(self, attempt: Attempt) -> None:
-        """The attempt failed: put right what it may have left half done."""
+        """Let the thread clean up after an attempt that failed."""
         attempt.failed = True
         self._swept_at = 0.0
         self.wake()
 
     def settle(self, timeout: float) -> None:
-        """Wait ``timeout`` seconds at most until what was interrupted is put right."""
+        """Wait at most ``timeout`` seconds until interrupted attempts are finished."""
         deadline = monotonic() + timeout
         self._swept_at = 0.0
         self.wake()
@@ -100,16 +100,16 @@ class Renewal:
             registry.sweep()
 
     def mark_lost(self, hold: LocalHold, reason: str) -> None:
-        """The hold is over, though nobody here ended it. Its handles are told in another thread."""
+        """Mark the hold as lost. Its handles are notified in another thread."""
         hold.lose(reason)
         self.wake()
 
     def lost_by_force(self, place: Hashable, name: str, token: str) -> None:
-        """A backend heard that a hold was released by force."""
+        """Mark the hold as lost that a backend reports as released by force."""
         for hold in registry.find((place, name), token):
             self.mark_lost(hold, "it was released by force")
 
-    # Below, in the thread.
+    # The methods below run in the thread.
 
     def _serve(self) -> None:
         needed_at = monotonic()
@@ -126,7 +126,7 @@ class Renewal:
             self._thread.sleep(self.wake_at - monotonic())
 
     def _mend(self, now: float) -> None:
-        """Put right what interrupted callers left half done."""
+        """Clean up after interrupted callers."""
         for attempt in list(registry.attempts):
             self._used.update((hold.backend, now) for hold in attempt.holds)
         registry.sweep()
@@ -136,12 +136,12 @@ class Renewal:
                 del self._used[backend]
 
     def _look_at_holds(self, now: float) -> float:
-        """Renew what is due, tell what is lost; return when to look again."""
+        """Renew the holds that are due, report the lost ones, and return when to look again."""
         wake_at, due, lost = now + SOON, [], []
         for hold in list(registry.holds):
             self._used[hold.backend] = now
             if hold.is_decided:
-                continue  # whoever ends it finds out what became of it
+                continue  # the caller that ends it reports the outcome
             if hold.ends <= now:
                 hold.lose(hold.why_over)
             if hold.lost_reason:
@@ -164,7 +164,7 @@ class Renewal:
                 over.append(hold)
             registry.holds.pop(hold, None)
         if over:
-            # Callbacks of users may take long.
+            # User callbacks may take long.
             notify = partial(self._notify, over)
             notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
             try:
@@ -185,7 +185,7 @@ class Renewal:
                 request = object()
                 older = hold.expect(request, math.inf)
                 by_server[hold.server].append(_Renewed(hold, extension, request, older))
-            # Until the answer comes, or the lease is over, there is nothing more to do.
+            # There is nothing more to do until the answer comes or the lease is over.
             hold.due = hold.ends
         for server, renewals in by_server.items():
             backend, _ = server
@@ -194,12 +194,12 @@ class Renewal:
             except NoThread as error:
                 self._try_again(backend, renewals, error)
 
-    # Below, in the thread of the background jobs.
+    # The methods below run in the thread of the background jobs.
 
     def _extend(self, backend: BaseLockBackend, renewals: list[_Renewed]) -> None:
         try:
             ends = backend.extend([one.extension for one in renewals])
-        except Exception as error:  # noqa: BLE001 - until the lease is over, it may yet succeed
+        except Exception as error:  # noqa: BLE001 - retried until the lease is over
             self._try_again(backend, renewals, error)
             return
         self._warned.pop(backend, None)
@@ -225,5 +225,5 @@ class Renewal:
 
 renewal = Renewal()
 
-# A child holds nothing of what its parent holds, and inherits no thread.
+# A forked child inherits neither the holds of its parent nor the thread.
 process.in_child(renewal.reset)

@@ -1,6 +1,6 @@
-"""Shutdown: what happens to the holds of a process that exits, or is asked to by SIGTERM.
+"""Release of the holds of a process that exits, also on SIGTERM.
 
-After a kill -9 nobody can release anything; then the leases end.
+Nothing can be released after SIGKILL; then the leases run out.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ __all__ = ["release_all", "release_at_end"]
 
 logger = logging.getLogger("django_redislock")
 
-# A process that is being ended does not wait longer than this (seconds) for its server.
+# A process that is shutting down waits at most this long (seconds) for its server.
 PATIENCE = 3.0
 PATIENCE_SLICES = 30
-# What code that still runs believes to hold ends this long (seconds) after it was told otherwise.
+# The lease (seconds) that is left to a hold whose code still runs.
 LAST_LEASE = 1.0
 
 _watched_pid = 0
@@ -43,32 +43,33 @@ _registered_pid = process.pid
 
 
 def release_at_end() -> None:
-    """Be there when this process ends. Called with every hold; the first one counts."""
+    """Prepare for the end of this process. Called with the first hold of each owner."""
     global _registered_pid, _watched_pid  # noqa: PLW0603 - they are facts about the process
     if _registered_pid != process.pid:
-        # From Python 3.13 on a child of multiprocessing forgets what its parent has registered.
+        # Since Python 3.13, children of multiprocessing clear the functions that their parent has
+        # registered.
         _registered_pid = process.pid
         atexit.unregister(release_all)
         atexit.register(release_all)
     if _watched_pid == process.pid:
         return
-    # A signal can be asked for in the main thread only; a later hold there does so.
+    # Signal handlers can only be set in the main thread; a later hold there sets it.
     if threading.current_thread() is not threading.main_thread():
         return
     _watched_pid = process.pid
-    # Servers that end by themselves on SIGTERM have a handler of their own: gunicorn and celery
-    # come to a normal exit, and for uvicorn there is asgi.py. Where the signal would end the
-    # process at once, it is ours.
+    # Servers that shut down on SIGTERM have a handler of their own: gunicorn and celery exit
+    # normally, and for uvicorn there is asgi.py. Ours only replaces the default action, which would
+    # end the process at once.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
 
 
 def release_all() -> None:
-    """Give up what this process holds, but for a ``min_hold``: it is about to end.
+    """Give up what this process holds, except for a ``min_hold``, before the process ends.
 
-    A hold whose thread or event loop has come to its end is handed over. Where code may still run
-    that believes in its hold, the hold is marked as lost first, and its lease is cut to a second,
-    which ends when the process has ended.
+    A hold whose thread or event loop has ended is handed over. If code may still run under a hold,
+    the hold is first marked as lost and its lease is then cut to a second, so that it ends after
+    the process.
     """
     renewal.settle(PATIENCE)
     ended: dict[Server, list[LocalHold]] = defaultdict(list)
@@ -87,7 +88,7 @@ def release_all() -> None:
 
 def _still_runs(hold: LocalHold) -> bool:
     owner = hold.owner
-    # The main thread runs this very code, or is stopped for it: it does not come back.
+    # The main thread is running this code or waiting for it, and does not return to its own.
     if owner is None or (owner.loop is None and owner.thread is threading.main_thread()):
         return False
     return owner.is_running()
@@ -102,7 +103,7 @@ def _in_background(server: Server, run: partial[None]) -> None:
 
 def _hand_over(holds: list[LocalHold]) -> None:
     for hold in holds:
-        # A server that does not answer is not asked again: the leases end.
+        # A server that does not answer is not tried again: the leases run out.
         end_of(hold)()
 
 
@@ -114,9 +115,9 @@ def _cut_short(backend: BaseLockBackend, holds: list[LocalHold]) -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # Whatever the signal interrupted stands still meanwhile, so another thread does the work.
+    # The interrupted code is blocked until this returns, so another thread does the work.
     releasing = threading.Thread(target=release_all, daemon=True)
-    with suppress(RuntimeError):  # where no thread can be started, the leases end
+    with suppress(RuntimeError):  # if no thread can be started, the leases run out
         releasing.start()
         # In short slices, so a suspended machine does not use up the whole timeout.
         for _ in range(PATIENCE_SLICES):

@@ -1,4 +1,4 @@
-"""Base of the exporters of figures, which are receivers of the signals."""
+"""Base of the exporters of figures: receivers of the signals."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..signals import Listener
 
 __all__ = ["Exporter"]
 
-# What all families are called that came when there were as many as there may be.
+# Label for families beyond the maximum.
 OTHERS = "other"
 
 
 class Exporter(Listener):
-    """Hears what happens to the locks of this process, by alias and family."""
+    """Base class of the exporters, which get the events of this process by alias and family."""
 
     def __init__(self) -> None:
         self._families: dict[str, str] = {OTHER: OTHERS}
@@ -38,14 +38,14 @@ class Exporter(Listener):
     def lost(self, alias: str, family: str) -> None: ...
 
     def held(self) -> Mapping[tuple[str, str], int]:
-        """How many holds this process has, by alias and family."""
+        """Return how many holds this process has, by alias and family."""
         return Counter(
             (hold.backend.alias, self._bounded(family_of(hold.name)))
             for hold in list(registry.holds)
         )
 
     def waiting(self) -> Mapping[tuple[str, str], int]:
-        """How many attempts of this process wait in a queue, by alias and family."""
+        """Return how many attempts of this process wait in a queue, by alias and family."""
         return Counter(
             (backend.alias, self._bounded(family_of(name)))
             for backend in lock_backends.all(initialized_only=True)

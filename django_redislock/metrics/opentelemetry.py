@@ -1,4 +1,4 @@
-"""The figures of this process for OpenTelemetry: call ``connect()``, in ``AppConfig.ready``."""
+"""Figures of this process for OpenTelemetry. Call ``connect()`` in ``AppConfig.ready``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def connect(provider: MeterProvider | None = None) -> OpenTelemetryExporter:
 
 
 class OpenTelemetryExporter(Exporter):
-    """The instruments of a meter of our own."""
+    """Records the figures with instruments of an OpenTelemetry meter."""
 
     def __init__(self, provider: MeterProvider) -> None:
         super().__init__()

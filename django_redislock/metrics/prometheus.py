@@ -1,4 +1,4 @@
-"""The figures of this process for Prometheus: call ``connect()``, in ``AppConfig.ready``."""
+"""Figures of this process for Prometheus. Call ``connect()`` in ``AppConfig.ready``."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LABELS = ("alias", "family")
 
 
 def connect(registry: CollectorRegistry = REGISTRY) -> PrometheusExporter:
-    """Keep the metrics of the locks in ``registry``.
+    """Register the metrics of the locks in ``registry``.
 
-    Raises ``ValueError`` where it has metrics of these names already.
+    Raises ``ValueError`` if it already has metrics with these names.
     """
     exporter = PrometheusExporter(registry)
     exporter.connect()
@@ -91,7 +91,7 @@ class PrometheusExporter(Exporter):
         )
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """What a registry asks for when it is scraped."""
+        """Yield the gauges; called by the registry for each scrape."""
         for gauge, figures in zip(self.describe(), (self.held(), self.waiting()), strict=True):
             for labels, number in figures.items():
                 gauge.add_metric(labels, number)

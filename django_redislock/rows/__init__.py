@@ -1,1 +1,1 @@
-"""Rows that are locked by their names, and rows that refuse a writer whose hold was lost."""
+"""Locks of database rows, and fences that refuse a writer whose hold was lost."""

@@ -1,4 +1,4 @@
-"""The fences with which what is written to rows is compared."""
+"""Comparison of writes to rows with their fences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Fences", "fence_of", "overtaken"]
 
 
 def fence_of(lock: Lock) -> int:
-    """The fence to write with. Raises ``LockLost``, or ``LockError`` for what is no mutex."""
+    """Return the fence to write with. Raises ``LockLost``, or ``LockError`` if not a mutex."""
     if lock.limit != 1:
         raise LockError.of(
             lock.name,
@@ -30,7 +30,7 @@ def overtaken(lock: Lock) -> LockLost:
 
 
 class Fences:
-    """What the fences of rows are compared with: one lock's for all of them, or each row's own."""
+    """The fences for a write: that of one lock for all rows, or that of each row's own lock."""
 
     def __init__(self, field: models.Field[Any, Any], locks: Lock | dict[Any, Lock]) -> None:
         self.field = field
@@ -39,7 +39,7 @@ class Fences:
         self.pk = self.owner._meta.pk.name
 
     def mine(self) -> Any:
-        """The fence to write with, as a value of the statement that writes."""
+        """Return the fence to write with, as a value for the statement that writes."""
         if isinstance(self.locks, Lock):
             return fence_of(self.locks)
         whens = [
@@ -49,14 +49,14 @@ class Fences:
         return Case(*whens, output_field=self.field)
 
     def of_these(self, rows: Any) -> Any:
-        """Those of the rows that are compared at all."""
+        """Return those of the rows that have a lock here."""
         if isinstance(self.locks, Lock):
             return rows
-        # The others have no fence to be compared with; but an index finds these.
+        # The comparison would leave out the others too, but primary keys are found by an index.
         return rows.filter((f"{self.pk}__in", list(self.locks)))
 
     def refuse_filter(self, rows: Any) -> None:
-        """Raise ``ValueError`` for rows that are chosen by their fences, which are to be raised."""
+        """Raise ``ValueError`` for rows filtered by their fences, since those will be raised."""
         filters = rows.query.where.leaves()
         used = (part for one in filters if isinstance(one, Lookup) for part in one.flatten())
         if any(getattr(part, "target", None) == self.field for part in used):
@@ -66,10 +66,10 @@ class Fences:
             )
 
     def claim(self, rows: Any) -> None:
-        """Raise the fence of all these rows of the table that has it, in an open transaction.
+        """Raise the fences of these rows, in an open transaction. The table must have the fence.
 
-        Nobody else writes them until it is over. Raises ``LockLost`` if one of them has a higher
-        fence.
+        No other transaction writes the rows until this one is over. Raises ``LockLost`` if one of
+        them has a higher fence.
         """
         mine, name = self.mine(), self.field.name
         rows.filter((f"{name}__lte", mine)).update(**{name: mine})

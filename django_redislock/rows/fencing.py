@@ -1,4 +1,4 @@
-"""A row with a fence refuses what a stale holder writes."""
+"""Fenced models: a row with a fence refuses the writes of a stale holder."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = ["FenceField", "FencedModel", "FencedQuerySet"]
 
 M = TypeVar("M", bound="FencedModel")
 
-# Rows that are compared with their fences in one statement, which has a case for each of them.
+# How many rows one statement compares with their fences; it has a case for each of them.
 ROWS_AT_ONCE = 100
 
 
 class FenceField(BigIntegerField):
     """The highest fence of a lock under which this row was written; 0 before the first.
 
-    It is only ever raised: what ``save()`` finds in memory is not written to it. The column has a
-    default, so that processes that do not know of it yet may go on inserting rows.
+    It is only ever raised: ``save()`` does not write the value in memory. The column has a default,
+    so that processes with older code can go on inserting rows.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,7 +47,7 @@ class FenceField(BigIntegerField):
 
     def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         name, _, args, kwargs = super().deconstruct()
-        # Migrations name the public place, which stays where it is.
+        # Migrations contain the public path, which will not change.
         return name, "django_redislock.FenceField", args, kwargs
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -70,10 +70,10 @@ class FenceField(BigIntegerField):
 
 
 class FencedModel(Model):
-    """A model whose rows, where it has a fence field, refuse a stale holder.
+    """A model whose rows refuse a stale holder, if it has a fence field.
 
-    What an instance writes while its row is held is compared with the fence in the same statement.
-    Without a hold, or without a fence field, ``save()`` and ``delete()`` are Django's own.
+    While a row is held, the statements that write its instance also compare the fence. Without a
+    hold, or without a fence field, ``save()`` and ``delete()`` are Django's own.
     """
 
     # The FenceField, or None. A type checker would take a field's type for that of its value.
@@ -83,7 +83,7 @@ class FencedModel(Model):
     def _do_update(
         self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        # Each table of a model is written by a call of its own; the fence is in one of them.
+        # Django calls this for each table of a model, one of which has the fence.
         field = self._fence_field
         if field is None or base_qs.model._meta.concrete_model is not field.model:
             return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
@@ -111,7 +111,7 @@ class FencedModel(Model):
         if lock is None:
             return super().delete(using=using, keep_parents=keep_parents)
         with transaction.atomic(using=using, savepoint=False):
-            # Related rows go before this one does, and none of them may if it stays.
+            # Related rows are deleted before this one, and must not be if this one is refused.
             table = field.model._base_manager.using(using)
             Fences(field, lock).claim(table.filter(pk=_key(field, self)))
             return super().delete(using=using, keep_parents=keep_parents)
@@ -134,10 +134,10 @@ class FencedModel(Model):
         return [*errors, *_hidden(cls)]
 
     def fencing_lock(self, using: str | None) -> Lock | None:
-        """The lock under which the row in this database is held.
+        """Return the lock under which the row in this database is held.
 
-        Of several, within each other, it is the first: the fences of two names say nothing about
-        each other, so that all that is written there has to have the same.
+        If blocks are nested, it is the lock of the outermost: the fences of different names cannot
+        be compared, so all writes have to use the same.
         """
         if not self._row_holds:
             return None
@@ -149,7 +149,7 @@ class FencedModel(Model):
 
 
 def _hidden(model: type[FencedModel]) -> Iterator[checks.CheckMessage]:
-    """An error for each field, or way back from another model, in the place of what is ours."""
+    """Yield an error for each field or reverse relation that hides an attribute of ours."""
     ours = {
         name
         for one in model.__mro__
@@ -169,18 +169,18 @@ def _hidden(model: type[FencedModel]) -> Iterator[checks.CheckMessage]:
 
 
 class FencedQuerySet(models.QuerySet[M]):
-    """Rows that are written in bulk, compared with a fence where ``fenced()`` says so."""
+    """A queryset that compares fences when it writes in bulk, after ``fenced()``."""
 
     _fences: Fences | None = None
 
     def fenced(self, held: Lock | Iterable[FencedModel]) -> Self:
-        """These rows, of which ``update()`` and ``delete()`` write all or none.
+        """Return these rows as a queryset whose ``update()`` and ``delete()`` write all or none.
 
-        ``held`` is the lock that all who write them take, or instances whose rows are held: then
-        only their rows are meant, each compared with the fence of its own lock.
+        ``held`` is the lock that all writers of the rows take, or instances whose rows are held. In
+        the second case only their rows are written, each compared with the fence of its own lock.
 
-        Writing raises ``LockLost``, and nothing of it is kept, if a row was written by a later
-        holder, or if a lock is known to be lost.
+        A write raises ``LockLost`` and changes nothing if a later holder has written one of the
+        rows, or if a lock is known to be lost.
         """
         field: FenceField | None = getattr(self.model, "_fence_field", None)
         if field is None:
@@ -218,9 +218,9 @@ class FencedQuerySet(models.QuerySet[M]):
     def bulk_update(
         self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
-        """As Django's; instances whose rows are held are compared with their fences.
+        """Like Django's, but compare instances whose rows are held with their fences.
 
-        What they have of a fence in memory is not written, as by ``save()``.
+        As in ``save()``, the fence in memory is not written.
         """
         field: FenceField | None = getattr(self.model, "_fence_field", None)
         if field is not None:
@@ -251,13 +251,13 @@ class FencedQuerySet(models.QuerySet[M]):
         return clone
 
     def _unfenced(self) -> Any:
-        """The same rows, in the database where they are written."""
+        """Return the same rows without fences, in the database where they are written."""
         rows = in_writing_database(self)
         rows._fences = None
         return rows
 
     def _claimed(self, fences: Fences) -> Any:
-        """The rows whose fence was raised, in an open transaction."""
+        """Raise the fences, in an open transaction, and return the rows for which this was done."""
         fences.refuse_filter(self)
         rows = fences.of_these(self)
         table = rows
@@ -265,12 +265,12 @@ class FencedQuerySet(models.QuerySet[M]):
             pks = rows.values_list(fences.pk, flat=True)
             table = fences.owner._base_manager.using(self.db).filter(pk__in=list(pks))
         fences.claim(table)
-        # What has come to match in the meantime was not claimed.
+        # Rows that have come to match in the meantime were not claimed.
         return rows.filter((fences.field.name, fences.mine()))
 
 
 def _key(field: FenceField, instance: FencedModel) -> Any:
-    """The primary key of the instance's row in the table that has the fence."""
+    """Return the primary key of the instance's row in the table that has the fence."""
     return pk_as_read(field.model, instance._get_pk_val(field.model._meta))
 
 

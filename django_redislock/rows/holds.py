@@ -1,4 +1,4 @@
-"""The lock of a database row: what it is named, and the blocks in which it is held."""
+"""Locks of database rows: their names, and the blocks that hold them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
     "writing_database",
 ]
 
-# What is read again of an instance when its row is held: all, nothing, or the fields so named.
+# Which fields of an instance to read again once its row is held: all, none, or those named.
 Refresh: TypeAlias = "bool | Collection[str]"
 
 H = TypeVar("H", bound=Handle[Any])
@@ -40,11 +40,11 @@ T = TypeVar("T")
 
 
 def row_name(instance: Any) -> str:
-    """``app_label.model_name:pk``, the same for all instances that stand for one row.
+    """Return ``app_label.model_name:pk``, the same name for all instances of one row.
 
-    A row of a child table is one with its parent's, so both are named after the topmost parent (of
-    several, the first). Each value of a primary key is encoded, so that no two rows share a name. A
-    database other than the default is named too: ``app_label.model_name@alias:pk``.
+    A row of a child table belongs to its parent's row, so both are named after the topmost parent
+    (the first, if there are several). Primary keys are encoded, so that no two rows share a name.
+    For a database other than the default, the name is ``app_label.model_name@alias:pk``.
     """
     options = instance._meta.concrete_model._meta
     values = [getattr(instance, field.attname) for field in options.pk_fields]
@@ -66,7 +66,7 @@ def row_name(instance: Any) -> str:
 
 
 def _normalized(value: Any) -> Any:
-    """The value of a primary key such that equal ones have the same text."""
+    """Return the value of a primary key in a form in which equal values have the same text."""
     if isinstance(value, datetime) and value.utcoffset() is not None:
         return value.astimezone(timezone.utc)
     if isinstance(value, Decimal):
@@ -77,7 +77,7 @@ def _normalized(value: Any) -> Any:
 
 
 def pk_as_read(model: type[models.Model], pk: Any) -> Any:
-    """The primary key as the database gives it: an instance may have been made with its text."""
+    """Return the primary key as read from the database; an instance may have it as a text."""
     options: Any = model._meta
     if len(options.pk_fields) == 1:
         return options.pk.to_python(pk)
@@ -85,12 +85,12 @@ def pk_as_read(model: type[models.Model], pk: Any) -> Any:
 
 
 def writing_database(instance: models.Model) -> str:
-    """The database that ``save()`` writes to; a router may have read from a replica of it."""
+    """Return the database that ``save()`` writes to; the instance may come from a replica."""
     return router.db_for_write(type(instance), instance=instance)
 
 
 def in_writing_database(rows: Any) -> Any:
-    """The same queryset in the database where its rows are written."""
+    """Return the queryset for the database where its rows are written."""
     return rows.using(rows._db or router.db_for_write(rows.model, **rows._hints))
 
 
@@ -104,16 +104,16 @@ def check_saved(instance: Any) -> None:
 
 
 def check_refresh(refresh: Refresh) -> None:
-    """Raise ``TypeError`` for a single name, whose letters would be taken for names."""
+    """Raise ``TypeError`` for a single string, whose letters would be taken for field names."""
     if isinstance(refresh, str):
         raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
 
 
 class RowHold:
-    """What an instance knows of one block in which its row is held.
+    """One block in which the row of an instance is held, as recorded on the instance.
 
-    It is known to this instance only: another one, of the same row, may be older than the hold. The
-    handle is the block's: an instance that an interrupted block has left must not keep it held.
+    It does not apply to other instances of the same row, which may be older than the hold. The
+    handle belongs to the block: the instance must not keep it alive after an interrupted block.
     """
 
     def __init__(self, instance: Any, lock: Lock, refresh: Refresh) -> None:
@@ -127,22 +127,22 @@ class RowHold:
 
     @property
     def lock(self) -> Lock | None:
-        """The handle; None when the block was dropped."""
+        """The handle, or None if the block was dropped."""
         return self._lock()
 
     def begin(self) -> None:
         self.instance._row_holds += (self,)
 
     def end(self) -> None:
-        # Not always the last one: tasks may share an instance.
+        # It may not be the last one, since tasks may share an instance.
         self.instance._row_holds = tuple(
             hold for hold in self.instance._row_holds if hold is not self and hold.lock is not None
         )
 
     async def refresh_instance(self, call: Call) -> None:
-        """Read the instance again, unless a block around this one has done so.
+        """Read the instance again, unless an outer block has done so.
 
-        Its changes since then are not saved yet, and must not be undone.
+        In that case, changes that are not saved yet must not be undone.
         """
         if not self.refresh or any(self._was_refreshed_by(o) for o in self.instance._row_holds):
             return
@@ -159,7 +159,7 @@ class RowHold:
 
 
 class RowBlock(Block[T], Generic[H, T]):
-    """A block, ``with`` or ``async with``, in which rows are held and their instances fresh."""
+    """A block, ``with`` or ``async with``, that holds rows and refreshes their instances."""
 
     def __init__(self) -> None:
         self._handle: H | None = None
@@ -167,7 +167,7 @@ class RowBlock(Block[T], Generic[H, T]):
 
     @abstractmethod
     async def _read(self, call: Call, handle: H) -> T:
-        """Read what is held now, note it in ``_holds``, and return what the block gets."""
+        """Read the rows that are now held, fill ``_holds``, and return the ``as`` value."""
 
     async def _hold(self, call: Call, handle: H) -> T:
         if not await handle._acquire(call, None):
@@ -192,7 +192,7 @@ class RowBlock(Block[T], Generic[H, T]):
 
 
 class LockedRow(RowBlock[Lock, Lock]):
-    """A block in which the row of one instance is held."""
+    """A block that holds the row of one instance."""
 
     def __init__(self, handle: Lock, instance: Any, refresh: Refresh) -> None:
         super().__init__()

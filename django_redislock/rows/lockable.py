@@ -1,4 +1,4 @@
-"""Models whose rows can be held."""
+"""``LockableMixin``: models whose rows can be locked."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["LockableMixin", "lock_of", "show_caller"]
 
 
 class LockableMixin(FencedModel):
-    """A model whose rows can be held. Goes before ``models.Model``.
+    """A model whose rows can be locked. Goes before ``models.Model``.
 
-    ``lock_name``: a template that names the lock of a row, such as ``"account:{self.number}"``, in
-    place of ``app_label.model_name:pk``. ``lock_options``: options of ``lock()`` for all blocks and
-    methods of this model that do not say otherwise.
+    ``lock_name``: a template for the name of a row's lock, such as ``"account:{self.number}"``,
+    instead of ``app_label.model_name:pk``. ``lock_options``: the default options of ``lock()`` for
+    all blocks and methods of this model.
     """
 
-    # Migrations name the bases of a model by their place: the public one, which stays where it is.
+    # Migrations contain the path of a model's bases: the public one, which will not change.
     __module__ = "django_redislock"
 
     lock_name: ClassVar[str | None] = None
@@ -54,9 +54,9 @@ class LockableMixin(FencedModel):
             )
 
     def get_lock_name(self) -> str:
-        """The name of the row's lock, the same for all instances of the row.
+        """Return the name of the row's lock, which is the same for all instances of the row.
 
-        Raises ``ValueError`` if a value that should be in it is missing.
+        Raises ``ValueError`` if a value for the name is missing.
         """
         if self.lock_name is not None:
             return name_template(self.lock_name).fill({"self": self})
@@ -69,12 +69,12 @@ class LockableMixin(FencedModel):
         return next((lock for lock in reversed(locks) if lock is not None), None)
 
     def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
-        """A block, ``with`` or ``async with``, in which the row is held; it gets the handle.
+        """Return a block, ``with`` or ``async with``, that holds the row; ``as`` gets the handle.
 
-        Within it the instance has the values that the database had when the row was held. Fields
-        that are deferred stay so. ``refresh``: the names of the fields to read, or False to read
-        nothing. The options are those of ``lock()``, but ``reentrant`` is True by default, unless
-        there is a ``min_hold``.
+        On entry the instance is read again from the database, once the row is held. Deferred fields
+        stay deferred. ``refresh``: the names of the fields to read, or False to read nothing. The
+        options are those of ``lock()``, but ``reentrant`` is True by default, unless there is a
+        ``min_hold``.
 
         Entering raises ``LockNotAcquired``, ``LockUnavailable``, or the model's ``DoesNotExist`` if
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
@@ -84,7 +84,7 @@ class LockableMixin(FencedModel):
         return LockedRow(lock_of(self, self.get_lock_name(), options), self, refresh)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy, or what comes out of a cache, is not held.
+        # A copy, or an instance from a cache, is not held.
         state = super().__getstate__()
         state.pop("_row_holds", None)
         return state
@@ -104,17 +104,17 @@ def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> N
 
 
 def show_caller(options: RowOptions) -> None:
-    """Let the holder be the code that has called ``locked()``, unless ``what`` says otherwise."""
+    """Show the caller of ``locked()`` as the holder, unless the option ``what`` is given."""
     if options.get("what") is None:
         what = caller(2)
-        # A manager that was made of the queryset passes the call on.
+        # A manager that was created from the queryset passes the call on.
         options["what"] = caller(3) if what.startswith(f"{BaseManager.__module__}.") else what
 
 
 def lock_of(
     model: LockableMixin | type[LockableMixin], name: str | set[str], options: Mapping[str, Any]
 ) -> Any:
-    """The handle on one row or several, with the options of the model but for those given."""
+    """Return the handle for one row or several; the model has defaults for the options."""
     if "token" in options:
         raise TypeError(
             "locked() has no option 'token': a row is held by a block of its own. To act on a hold "
@@ -122,6 +122,6 @@ def lock_of(
         )
     given = {option: value for option, value in options.items() if value is not None}
     every = {**model.lock_options, **given}
-    # What has to last for so long must be a hold of its own.
+    # A ``min_hold`` needs a hold of its own.
     every.setdefault("reentrant", not every.get("min_hold"))
     return lock(name, **every)

@@ -1,4 +1,4 @@
-"""``@locked_method``: a method that holds the row of its instance."""
+"""``@locked_method``: a method that runs while the row of its instance is held."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ D = TypeVar("D")
 
 
 class LockedMethodCalls(LockedCalls):
-    """The calls of one method, each while a row is held."""
+    """Calls of one method, each of which holds a row."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class LockedMethodCalls(LockedCalls):
         super().__init__(method, source, when_busy, options)
         self.refresh = refresh
 
-    def handle(  # type: ignore[override]  # a block around a handle does for a call what one does
+    def handle(  # type: ignore[override]  # the block replaces a handle
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> LockedRow:
         row = self._row(args)
@@ -117,18 +117,18 @@ def locked_method(
 ) -> Any:
     """Run a method of a ``LockableMixin`` model while the row of its instance is held.
 
-    The instance is read again when the row is held, as in ``locked()``. A locked method that calls
-    another one of the same instance does not wait for itself, and what it has changed by then is
-    not read again.
+    The instance is read again when the row is held, as in ``locked()``. A locked method may call
+    another one of the same instance: it does not wait for itself, and the instance is not read
+    again, so that its changes are kept.
 
     ``name``: a template such as ``"own:{self.pk}"``, for a lock other than the row's own; its
     fields are the arguments of the method. ``on_busy`` and ``default`` are those of ``locked``, the
     other options those of the instance's ``locked()``.
 
-    For methods, coroutine functions, generators and async generators. Goes directly above the
-    ``def``, with or without parentheses.
+    The decorator works on methods, coroutine functions, generators and async generators. Write it
+    directly above the ``def``, with or without parentheses.
 
-    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
+    Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
     if callable(name):
         return locked_method()(name)

@@ -1,4 +1,4 @@
-"""Querysets and managers of rows that can be held together."""
+"""Querysets and managers of rows that can be locked together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     class Manager(models.Manager[Any]):
-        """Where a chain begins: a type checker would forget whose queryset it is."""
+        """Declares the methods that begin a chain: type checkers would lose the queryset class."""
 
         def get_queryset(self) -> LockableQuerySet[Any]: ...
         def all(self) -> LockableQuerySet[Any]: ...
@@ -48,9 +48,9 @@ M = TypeVar("M", bound="LockableMixin")
 
 
 class LockableQuerySet(FencedQuerySet[M]):
-    """Rows that can be held together, and written with a fence."""
+    """A queryset whose rows can be locked together, and written with a fence."""
 
-    if TYPE_CHECKING:  # which leaves to a model given here to say whose rows they are
+    if TYPE_CHECKING:  # lets type checkers infer the class of the rows from the model
 
         def __init__(
             self,
@@ -67,15 +67,15 @@ class LockableQuerySet(FencedQuerySet[M]):
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[M]:
-        """A block, ``with`` or ``async with``, in which these rows are held; it gets a list.
+        """Return a block, ``with`` or ``async with``, that holds the rows; ``as`` gets a list.
 
-        ``rows``: primary keys or instances, in any mixture, which come back in this order; or a
-        queryset. By default the rows of this queryset. What was given as an instance is read again
-        as ``refresh`` says, the rest is fetched when it is held. The locks are taken in one order,
-        so that two who want the same rows never wait for each other; ``wait`` is for all together.
+        ``rows``: primary keys or instances, in any mixture, which are returned in this order; or a
+        queryset. By default the rows of this queryset. Given instances are read again as
+        ``refresh`` says; other rows are fetched once they are held. The locks are taken in a fixed
+        order, so that blocks never wait for each other; ``wait`` is for all together.
 
-        Entering raises as ``LockableMixin.locked()`` does; ``DoesNotExist`` only for rows that were
-        given. A row that no longer matches the queryset when it is held is left out.
+        Entering raises as ``LockableMixin.locked()`` does, but ``DoesNotExist`` only for rows that
+        were given. A row that no longer matches the queryset once it is held is left out.
         """
         show_caller(options)
         if isinstance(rows, (str, bytes)) or not isinstance(rows, (Iterable, type(None))):
@@ -88,17 +88,17 @@ class LockableQuerySet(FencedQuerySet[M]):
 
     @classmethod
     def as_manager(cls) -> Any:
-        """As Django's, but a ``LockableManager``, which asks for the rows that are to be held."""
+        """Like Django's, but return a ``LockableManager``, whose ``locked()`` requires rows."""
         manager: Any = LockableManager.from_queryset(cls)()
         manager._built_with_as_manager = True  # migrations write the name of the queryset
         return manager
 
-    # As on Django's own: no manager gets this method.
+    # As on Django's own method: managers do not get it.
     as_manager.queryset_only = True  # type: ignore[attr-defined]
 
 
 class LockableManager(Manager):
-    """The ``objects`` of a model whose rows are held together, or written with a fence."""
+    """A manager (``objects``) of rows that are locked together, or written with a fence."""
 
     _queryset_class = LockableQuerySet
 
@@ -109,7 +109,7 @@ class LockableManager(Manager):
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[Any]:
-        """See ``LockableQuerySet.locked()``. ``rows`` is a must: nobody holds all by mistake."""
+        """See ``LockableQuerySet.locked()``. ``rows`` is required, so as not to lock every row."""
         show_caller(options)
         return self.get_queryset().locked(rows, refresh=refresh, **options)
 
@@ -119,7 +119,7 @@ class LockableManager(Manager):
 
 
 class LockedRows(RowBlock[MultiLock, list[M]]):
-    """A block in which several rows are held."""
+    """A block that holds several rows."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             raise TypeError(f"{rows.model.__name__} has no LockableMixin.")
         if rows._fields is not None:
             raise TypeError("locked() needs instances: call it without values() or values_list().")
-        # What a router reads from may be behind what it writes to.
+        # The database that a router reads from may lag behind the one it writes to.
         self._rows = in_writing_database(rows)
         self._wanted = wanted
         self._given = {id(one) for one in wanted or () if isinstance(one, models.Model)}
@@ -149,7 +149,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
                 name=self._handle.names[0],
             )
         rows = self._rows.all()
-        # Whoever has the locks may want to write these rows: the database locks them afterwards.
+        # Without select_for_update(): until our locks are held, their holder may write the rows.
         rows.query.select_for_update = False
         named: list[M] = await both(call, self._fetch, self._afetch, rows)
         if not named:
@@ -179,9 +179,9 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         return rows.filter(pk__in=[pk for _, pk in self._names])
 
     def _fetch(self, rows: Any) -> list[M]:
-        """The rows as they are now; but what was given as an instance is that instance."""
+        """Return the rows as they are now, but given instances as they are."""
         if self._wanted is None:
-            return list(rows.all())  # a queryset would give again what it has once fetched
+            return list(rows.all())  # all(), since a queryset caches what it has fetched
         pks = [one for one in self._wanted if id(one) not in self._given]
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
         return [self._row(one, found, rows) for one in self._wanted]
@@ -192,7 +192,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
         if id(wanted) in self._given:
-            # Parent and child stand for one row.
+            # Instances of a parent and of its child are the same row.
             kin = {model._meta.concrete_model, *model._meta.get_parent_list()}
             if kin.isdisjoint(type(wanted).__mro__):
                 raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
@@ -200,7 +200,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             return wanted
         row = found.get(pk_as_read(model, wanted))
         if row is None:
-            # The database alone knows which texts are equal: in MariaDB those in capitals, too.
+            # Only the database knows which texts are equal: MariaDB, for one, ignores case.
             row = rows.filter(pk=wanted).first()
         if row is None:
             raise model.DoesNotExist(

@@ -1,4 +1,4 @@
-"""Spans of the locks of this process for OpenTelemetry: ``connect()``, in ``AppConfig.ready``."""
+"""Spans of this process's locks for OpenTelemetry. Call ``connect()`` in ``AppConfig.ready``."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NANOSECONDS = 1_000_000_000
 
 
 def connect(provider: TracerProvider | None = None) -> OpenTelemetryTracer:
-    """Make the spans of the locks with ``provider``, by default the global one."""
+    """Create the spans of the locks with ``provider``, by default the global one."""
     tracer = OpenTelemetryTracer(provider or get_tracer_provider())
     tracer.connect()
     return tracer
 
 
 class OpenTelemetryTracer(Tracer):
-    """Children of the span that is current when a lock is acquired; no traces of their own."""
+    """Creates children of the span that is current when a lock is acquired, but no new traces."""
 
     def __init__(self, provider: TracerProvider) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Spans of the locks of this process for Sentry: call ``connect()``, in ``AppConfig.ready``."""
+"""Spans of this process's locks for Sentry. Call ``connect()`` in ``AppConfig.ready``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .spans import Span, Tracer
 
 __all__ = ["SentryTracer", "connect"]
 
-# Sentry's words for how a span ended.
+# The outcome of a span, as a status of Sentry.
 STATUS = {
     "acquired": "ok",
     "busy": "resource_exhausted",
@@ -26,16 +26,16 @@ STATUS = {
 
 
 def connect() -> SentryTracer:
-    """Make spans of the locks in the transactions of Sentry."""
+    """Create spans of the locks in the transactions of Sentry."""
     tracer = SentryTracer()
     tracer.connect()
     return tracer
 
 
 class SentryTracer(Tracer):
-    """Children of the span that is current when a lock is acquired.
+    """Creates children of the span that is current when a lock is acquired.
 
-    Sentry sends a transaction when it finishes: a hold that ends later is not in it.
+    Sentry sends a transaction when it finishes, so it does not contain holds that end later.
     """
 
     def current(self) -> Any:

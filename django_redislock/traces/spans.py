@@ -1,4 +1,4 @@
-"""Base of the tracers, which are receivers of the signals: spans made when they end."""
+"""Base of the tracers: receivers of the signals that create spans when these end."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WAIT, HOLD = "lock.wait", "lock.hold"
 class Span(NamedTuple):
     """A wait or a hold that has ended. Times are in seconds since 1970, ``wait`` is in seconds.
 
-    ``context``: where in a trace the lock was acquired. ``outcome``: ``acquired`` or ``busy`` of a
-    wait, ``released`` or ``lost`` of a hold. The name of the lock is not among the attributes:
-    names are many, and may tell who somebody is.
+    ``context``: the place in a trace where the lock was acquired. ``outcome``: ``acquired`` or
+    ``busy`` for a wait, ``released`` or ``lost`` for a hold. The name of the lock is not among the
+    attributes: there are many names, and they may identify a person.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Span(NamedTuple):
 
 
 class _Beginning(NamedTuple):
-    """What is kept of a hold until it ends."""
+    """The data of a hold that are kept until it ends."""
 
     context: Any
     start: float
@@ -50,23 +50,24 @@ class _Beginning(NamedTuple):
 
 
 class Tracer(Listener):
-    """Hears what happens to the locks of this process.
+    """Base class of the tracers.
 
-    A span is made when what it shows is over, as a child of what was current when the lock was
-    acquired; it never is current itself. So a hold may end in another thread, or never.
+    A span is created when its wait or hold is over, as a child of the span that was current when
+    the lock was acquired. It is never current itself. So a hold may end in another thread, or
+    never.
     """
 
     def __init__(self) -> None:
-        # By the hold, which is forgotten when it is given to another process or dropped.
+        # By hold. A hold that is dropped or handed to another process disappears by itself.
         self._holds: WeakKeyDictionary[Any, _Beginning] = WeakKeyDictionary()
 
     @abstractmethod
     def current(self) -> Any:
-        """Where in a trace this code runs; None where there is none to belong to."""
+        """Return the place in a trace where this code runs, or None outside of any trace."""
 
     @abstractmethod
     def make(self, span: Span) -> None:
-        """Make the span, which has ended. ``span.context`` is what ``current`` returned."""
+        """Create the span, which has ended. ``span.context`` is what ``current`` returned."""
 
     def _acquired(self, *, lock: Any, waited: float, **kwargs: Any) -> None:
         self._waited(lock, waited, "acquired")
@@ -87,7 +88,7 @@ class Tracer(Listener):
         self._ended(lock, lock._hold, "released")
 
     def _lost(self, *, lock: Any, **kwargs: Any) -> None:
-        # Told in a thread of its own: meanwhile the handle may have acquired the lock anew.
+        # This runs in a thread of its own, so the handle may have a new hold by now.
         for reference in self._holds.keyrefs():
             hold = reference()
             if hold is not None and hold.lost_reason and hold.lock_id == lock._hold.lock_id:

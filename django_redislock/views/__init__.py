@@ -1,1 +1,1 @@
-"""Views that run under a lock, and the answers of busy ones. HTTP lives here only."""
+"""Views that run under a lock, and their responses when it is busy."""

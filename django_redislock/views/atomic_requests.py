@@ -1,4 +1,4 @@
-"""Transactions of ``ATOMIC_REQUESTS``: opened by the view that takes the lock, inside of it."""
+"""Transactions of ``ATOMIC_REQUESTS``, which a locked view opens itself, inside the lock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["atomic_requests", "refuse_atomic_requests", "take_over_atomic_reques
 
 
 class TakenOver(set[str]):
-    """Tells Django not to open a transaction around a view, for any database.
+    """Keeps Django from opening a transaction around a view, for any database.
 
-    Its members are the databases for which the user asked for that; for the others of
-    ``ATOMIC_REQUESTS`` the view opens the transaction itself, inside the lock.
+    Its members are the databases that the user excluded with ``non_atomic_requests``. For the other
+    databases with ``ATOMIC_REQUESTS`` the view opens the transaction itself, inside the lock.
     """
 
     def __contains__(self, alias: object) -> bool:
@@ -26,14 +26,14 @@ class TakenOver(set[str]):
 
 
 def take_over_atomic_requests(wrapper: Any) -> None:
-    """Let ``wrapper``, a view that takes a lock, open the transactions of ``ATOMIC_REQUESTS``."""
+    """Mark ``wrapper``, a locked view, as the one that opens ``ATOMIC_REQUESTS`` transactions."""
     wrapper._non_atomic_requests = TakenOver(getattr(wrapper, "_non_atomic_requests", ()))
 
 
 def atomic_requests(request: Any) -> AbstractContextManager[None]:
-    """The transactions that Django would have opened around the view of this request."""
+    """Return the transactions that Django would have opened around the view of this request."""
     aliases = _taken_over_for(request)
-    # Most requests have none, for which an empty stack would do as well, but takes longer.
+    # Most requests have none. An empty stack would work as well, but takes longer.
     return _atomic(aliases) if aliases else nullcontext()
 
 
@@ -52,8 +52,8 @@ def refuse_atomic_requests(request: Any) -> None:
 
 
 def _taken_over_for(request: Any) -> list[str]:
-    # None where Django itself has opened them or would not: outside of a request that it
-    # dispatched, or where a decorator hides from it that they were taken over.
+    # There are none if Django has opened them itself or would not open any: outside of a request
+    # that it dispatched, or if another decorator hides the mark of this one.
     match = getattr(request, "resolver_match", None)
     taken_over = getattr(match and match.func, "_non_atomic_requests", None)
     if not isinstance(taken_over, TakenOver):

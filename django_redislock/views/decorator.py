@@ -1,4 +1,4 @@
-"""``@locked_view``: a view that one request at a time may run; others get a busy answer."""
+"""``@locked_view``: a view that one request at a time may run; others get a busy response."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def locked_view(
     on_unavailable: Literal["refuse", "proceed"] = "refuse",
     **options: Unpack[CallOptions],
 ) -> Callable[[V], V]:
-    """Run the view under a lock; a request that finds it busy is answered at once.
+    """Run the view under a lock. By default, requests that find it busy are answered at once.
 
     ``name``: a template such as ``"event:{event_id}"`` or ``"checkout:{request.user.pk}"``, whose
-    fields are ``request`` and the view's arguments; a list of them; or a callable that gets the
-    same arguments as the view and returns the name. The view finds the handle in ``request.lock``.
+    fields are ``request`` and the view's arguments; a list of templates; or a callable that gets
+    the view's arguments and returns the name. In the view, ``request.lock`` is the handle.
 
-    ``wait``: how many seconds a request may queue, by default none. ``status``: 423, 409, 429 or
-    503; the answer has ``Retry-After`` and is HTML, from the template ``<status>.html`` if there is
-    one, or JSON after RFC 9457. ``on_busy``: a callable that gets the request and the error, and
-    returns the response instead. ``methods``: takes the lock for these HTTP methods only.
-    ``on_unavailable``: what is done when the locks' server does not answer; ``"refuse"`` answers
-    503, ``"proceed"`` runs the view without the lock, and ``request.lock`` is None. ``label`` may
-    be a callable of the view's arguments.
+    ``wait``: how many seconds a request may queue, by default none. ``status``: the status of the
+    busy response: 423, 409, 429 or 503. This response has a ``Retry-After`` header and is HTML,
+    from the template ``<status>.html`` if there is one, or JSON as in RFC 9457. ``on_busy``: a
+    callable that gets the request and the error, and returns the response instead. ``methods``:
+    take the lock for these HTTP methods only. ``on_unavailable``: what to do if the lock server
+    does not answer. ``"refuse"`` responds with 503; ``"proceed"`` runs the view without the lock,
+    and ``request.lock`` is None. ``label`` may be a callable that gets the view's arguments.
 
-    For function views and coroutine views, ``as_view()``, ``method_decorator``, and the views of
-    Django REST Framework, whose own exceptions and renderers then answer. A streamed response keeps
-    the lock until it is sent or closed.
+    The decorator works on function views and coroutine views, the result of ``as_view()``, methods
+    with ``method_decorator``, and views of Django REST Framework, where its own exceptions and
+    renderers make the response. A streamed response keeps the lock until it is sent or closed.
 
-    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when decorating.
+    Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
     refuse_class(name)  # the decorator was written without its name
     if status not in STATUSES:
@@ -79,5 +79,5 @@ def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:
             f"methods has {', '.join(unknown)}, which Django's views do not know: they would run "
             f"without the lock. Known are {', '.join(sorted(KNOWN_METHODS))}."
         )
-    # Django answers HEAD by what answers GET.
+    # Django's class views answer HEAD with their handler for GET.
     return upper | {"HEAD"} if "GET" in upper else upper

@@ -36,14 +36,16 @@ ATTRIBUTES = (
 
 
 class LockedViewMixin(_View):
-    """A class view that one request at a time may run; the attributes are ``locked_view``'s.
+    """A class view that one request at a time may run.
 
-    ``lock_name`` is a template, or a method that gets the same arguments as ``dispatch``;
-    ``lock_options`` are the options that have no attribute of their own, such as ``lease``. Goes
-    before ``View`` and after what decides who may come in, such as ``LoginRequiredMixin``.
+    Its attributes are the arguments of ``locked_view``, with the prefix ``lock_``.
 
-    Raises ``ValueError`` or ``TypeError`` for what makes no sense, when the class is made, or in
-    ``as_view()`` for its arguments.
+    ``lock_name`` is a template, or a method that gets the same arguments as ``dispatch``.
+    ``lock_options`` are the options without an attribute of their own, such as ``lease``. Goes
+    before ``View`` and after access mixins such as ``LoginRequiredMixin``.
+
+    Raises ``ValueError`` or ``TypeError`` for invalid attributes when the class is created, and for
+    invalid arguments in ``as_view()``.
     """
 
     lock_name: NameSource = ""
@@ -61,7 +63,7 @@ class LockedViewMixin(_View):
         _check(cls, {})
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # As Django reads the attributes of its own views: setup() may have changed them.
+        # Read on each request, as Django does in its own views: setup() may change attributes.
         decorate = _decorator_of(self)
         return decorate(super().dispatch)(request, *args, **kwargs)
 
@@ -75,7 +77,7 @@ class LockedViewMixin(_View):
             )
         view = super().as_view(*args, **initkwargs)
         _check(cls, initkwargs)
-        # Not on dispatch(): what one view is marked with there would be true of all.
+        # Not on dispatch(), where the mark of one view would apply to all.
         if all(_leaves_the_database_alone(one) for one in _before_the_lock(cls)):
             take_over_atomic_requests(view)
         return view
@@ -94,7 +96,7 @@ def _decorator_of(view: Any) -> Callable[[V], V]:
 
 
 def _check(view_class: type, initkwargs: Mapping[str, Any]) -> None:
-    """Raise for what makes no sense in the attributes, as far as they are known by now."""
+    """Raise for invalid attributes, as far as their values are already known."""
     values = {}
     for name in ATTRIBUTES:
         is_late = is_known_later(inspect.getattr_static(view_class, name))
@@ -117,7 +119,7 @@ def _check(view_class: type, initkwargs: Mapping[str, Any]) -> None:
 
 
 def _check_name(lock_name: Any) -> None:
-    """Raise ``TypeError`` for a function of the request, which a class makes a method."""
+    """Raise ``TypeError`` for a function without ``self``, which becomes a method of the class."""
     if isinstance(lock_name, FunctionType):
         try:
             inspect.signature(lock_name).bind_partial("self", "request")
@@ -129,17 +131,17 @@ def _check_name(lock_name: Any) -> None:
 
 
 def _before_the_lock(view_class: type[View]) -> Iterator[Callable[..., Any]]:
-    """The ``dispatch`` methods that run before the one which takes the lock."""
+    """Yield the ``dispatch`` methods that run before the one that takes the lock."""
     for one in view_class.__mro__:
         if one is LockedViewMixin:
             return
         if "dispatch" in vars(one):
-            # What method_decorator() has put there calls the method that it names.
+            # A wrapper made by method_decorator() is judged by the method that it wraps.
             yield inspect.unwrap(vars(one)["dispatch"])
 
 
 def _leaves_the_database_alone(dispatch: Callable[..., Any]) -> bool:
-    """Whether it may run before the transaction begins: it is the lock's, or Django's own door."""
+    """Whether it may run before the transaction begins: it is ours, or Django's access check."""
     return (
         dispatch is LockedViewMixin.dispatch
         or getattr(dispatch, "__module__", None) == "django.contrib.auth.mixins"

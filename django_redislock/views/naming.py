@@ -1,4 +1,4 @@
-"""Names of the locks of views: what a request lacks that its lock is to be named after."""
+"""Names of the locks of views, with advice if the request lacks a value for the name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..names import CallNames, UnusableName
 
 __all__ = ["name_of_call"]
 
-NOBODY = (
+LOG_IN = (
     "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
     "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
     "key."
 )
-# What gives requests these attributes.
+# The middleware that sets each attribute of the request.
 MIDDLEWARE = {
     "user": "django.contrib.auth.middleware.AuthenticationMiddleware",
     "auser": "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -25,14 +25,14 @@ MIDDLEWARE = {
 
 
 def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The name, or the names, for a call of the view; the first argument is the request.
+    """Return the name or names for a call of the view, whose first argument is the request.
 
-    Raises ``UnusableName``, which says what the request lacks.
+    Raises an ``UnusableName`` that says what the request lacks.
     """
     request = args[0]
-    if names.mention("request.user") and _is_nobody(request):
-        # Some of its attributes have a value: the username of nobody is an empty text.
-        raise UnusableName(f"The lock is named after request.user. {NOBODY}", "request.user")
+    if names.mention("request.user") and _is_anonymous(request):
+        # Some attributes of an anonymous user have a value: its username is an empty string.
+        raise UnusableName(f"The lock is named after request.user. {LOG_IN}", "request.user")
     try:
         return names.of(args, kwargs)
     except UnusableName as error:
@@ -43,11 +43,11 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
                     error.__cause__
                 )
         if error.is_missing and leads_into(field, "request.user"):
-            raise UnusableName(f"{error} {NOBODY}", error.field) from None
+            raise UnusableName(f"{error} {LOG_IN}", error.field) from None
         raise
 
 
-def _is_nobody(request: Any) -> bool:
+def _is_anonymous(request: Any) -> bool:
     if not hasattr(request, "user"):
         return False
     return not getattr(request.user, "is_authenticated", request.user is not None)

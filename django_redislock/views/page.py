@@ -1,4 +1,4 @@
-"""Page that asks a person to try again later: its links, and where its looks come from."""
+"""Page that asks a person to try again later: its context, links and style sheet."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def try_later_page(
     seconds: int,
     error: LockNotAcquired | None = None,
 ) -> str:
-    """The template ``<status>.html`` of the project, or else the one of this package.
+    """Render the project's template ``<status>.html``, or else the one of this package.
 
-    ``error``: the lock was busy, and this may tell how long that takes.
+    ``error``: the error of a busy lock, which may have an estimate of the wait.
     """
     again = escape_leading_slashes(request.get_full_path())
     is_safe = request.method in ("GET", "HEAD")
@@ -49,7 +49,7 @@ def try_later_page(
         "position": error and error.position,
         "estimated_wait": error and error.estimated_wait,
         "queue_text": _queue_text(error),
-        # What was sent cannot be sent again by a link: it leads back to where it came from.
+        # A link cannot repeat an unsafe request, so it leads back to the page before.
         "try_again_url": again if is_safe else "",
         "back_url": _page_before(request) or ("" if is_safe else again),
     }
@@ -62,15 +62,15 @@ def try_later_page(
 
 
 def _queue_text(error: LockNotAcquired | None) -> str:
-    """How many others were waiting and how long it takes; empty where nothing is known of that.
+    """Return how many others were waiting and how long it takes, or "" if this is unknown.
 
-    The request itself does not wait: it never did, or has left the queue.
+    The request itself is not in the queue: it never was, or has left it.
     """
     if error is None or error.position is None or error.estimated_wait is None:
         return ""
     others, time = error.position - 1, _rounded(error.estimated_wait)
     if not others:
-        # Those who came while it waited are not counted, so it does not say that nobody waits.
+        # Later waiters are not counted, so the text does not say that there are none.
         return _("It usually takes about %(time)s.") % {"time": time}
     text = ngettext(
         "%(count)d other was waiting already; it usually takes about %(time)s.",
@@ -81,14 +81,14 @@ def _queue_text(error: LockNotAcquired | None) -> str:
 
 
 def _rounded(seconds: float) -> str:
-    """A length of time in one unit: nobody who waits wants to read two."""
+    """Return a length of time in a single unit, which is easy to read."""
     if seconds < 2 * MINUTE:
         return _("%(count)d s") % {"count": max(1, math.ceil(seconds))}
     return _("%(count)d min") % {"count": math.ceil(seconds / MINUTE)}
 
 
 def _page_before(request: HttpRequest) -> str:
-    """The page of this site that the person comes from, if the browser has named one."""
+    """Return the page of this site that the person comes from, if the browser sent it."""
     before = request.headers.get("referer", "")
     try:
         host, here = request.get_host(), request.build_absolute_uri()
@@ -101,17 +101,17 @@ def _page_before(request: HttpRequest) -> str:
 
 
 def _static(name: str) -> str:
-    """The address of a static file of ours; empty where it would not be found."""
+    """Return the URL of one of our static files, or "" if it would not be found."""
     if not (apps.is_installed("django_redislock") and settings.STATIC_URL):
         return ""
     try:
         return static(f"django_redislock/{name}")
     except (ValueError, ImproperlyConfigured, OSError):
-        return ""  # they were not collected
+        return ""  # the static files were not collected
 
 
 @lru_cache(maxsize=1)
 def _built_in() -> Template:
-    # As Django's own error pages: found whatever the project's TEMPLATES say.
+    # Like Django's own error pages, it is found whatever the project's TEMPLATES say.
     engine = Engine(libraries={"i18n": "django.templatetags.i18n"})
     return engine.from_string(BUILT_IN.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Responses of a view that could not have its lock: come back later."""
+"""Responses of a view that did not get its lock."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .page import try_later_page
 
 __all__ = ["busy_response", "unavailable_response"]
 
-# A server that is down is asked for again no sooner than this (seconds).
+# Clients are asked to try again after this long (seconds) when the server is unavailable.
 UNAVAILABLE_RETRY_AFTER = 5
 
 PROBLEM = "application/problem+json"
 
 
 def busy_response(request: HttpRequest, status: int, error: LockNotAcquired) -> HttpResponse:
-    """The answer that the lock is busy, and for how long probably.
+    """Return the response for a busy lock, with the time after which to try again.
 
-    Raises it as an ``APIException`` where Django REST Framework handles the request.
+    If Django REST Framework handles the request, it is raised as an ``APIException`` instead.
     """
     detail = _("Another request is doing this at the moment. Please try again a little later.")
     return _try_later(request, status, _("Busy right now"), detail, retry_after(error), error)
 
 
 def unavailable_response(request: HttpRequest, error: LockUnavailable) -> HttpResponse:
-    """The answer that nobody can tell whether the lock is free; as ``busy_response``.
+    """Return, or raise as in ``busy_response``, the response for a lock server that is down.
 
-    Where ``DEBUG`` is on it says why.
+    If ``DEBUG`` is on, it includes the error.
     """
     detail = _("Nothing was done, because it could not be done safely. Please try again later.")
     if settings.DEBUG:
@@ -52,7 +52,7 @@ def unavailable_response(request: HttpRequest, error: LockUnavailable) -> HttpRe
 
 
 def _uses_rest_framework(request: object) -> bool:
-    """Whether a view of Django REST Framework got this request from it."""
+    """Whether this is a request object of Django REST Framework."""
     module = sys.modules.get("rest_framework.request")
     return module is not None and isinstance(request, module.Request)
 
@@ -93,7 +93,7 @@ def _try_later(
 
 
 def _in_numbers(error: LockNotAcquired | None) -> dict[str, int]:
-    """The place in the queue and the estimated wait (whole seconds), as far as they are known."""
+    """Return the place in the queue and the estimated wait (whole seconds), if known."""
     if error is None or error.position is None:
         return {}
     if error.estimated_wait is None:
@@ -106,5 +106,5 @@ def _api_exception(status: int, detail: str, seconds: int) -> Exception:
 
     error: Any = APIException(detail, code=HTTPStatus(status).phrase.lower().replace(" ", "_"))
     error.status_code = status
-    error.wait = seconds  # REST framework makes the header Retry-After of it
+    error.wait = seconds  # REST framework sends it as Retry-After
     return error  # type: ignore[no-any-return]

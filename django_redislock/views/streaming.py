@@ -1,4 +1,4 @@
-"""A hold for a response that is made while it is sent: until the last of it, or its close."""
+"""Holds of streamed responses, which last until the response is sent or closed."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ __all__ = ["hold_while_streaming", "is_streamed"]
 
 
 def is_streamed(response: object) -> bool:
-    """Whether code of the view runs while the response is sent. A file is there already."""
-    # A FileResponse may have a generator, too, where most have a file.
+    """Whether code of the view runs while the response is sent. This is not so for a file."""
+    # A FileResponse usually has a file, but may also have a generator.
     is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
     return isinstance(response, StreamingHttpResponse) and not is_file
 
 
 def hold_while_streaming(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
-    """Let the response release the lock when it is sent, or when the client has gone away."""
+    """Make the response release the lock when it is sent or when the client disconnects."""
     kind = _AsyncContent if response.is_async else _Content
     made: Any = response
-    # Django closes what has a ``close``, whether or not all of it was sent.
+    # Django closes content that has a ``close`` method, even if it was not sent completely.
     made.streaming_content = kind(made.streaming_content, getattr(made, "_iterator", None), handle)
 
 
 class _Held:
-    """``content`` is sent; ``source``, from which it is made, is the code of the view.
+    """Content of a response, with the handle to release at its end.
 
-    That has to come to its end before the lock is released, wherever it is left.
+    ``content`` is sent; it is made from ``source``, the view's generator. This has to be closed
+    before the lock is released, even if it was not finished.
     """
 
     def __init__(self, content: Any, source: Any, handle: Handle[Any]) -> None:
         self._content = content
         self._source = source
         self._handle: Handle[Any] | None = handle
-        # A middleware that answers otherwise (304, say) may drop the response without closing it.
+        # A middleware that sends another response (304, say) may drop this one without closing it.
         self._dropping = weakref.finalize(self, _release, handle)
         self._dropping.atexit = False
 
@@ -67,7 +68,7 @@ class _Content(_Held, Iterator[bytes]):
             raise
 
     def close(self) -> None:
-        """It is not sent any further. Django passes over what is raised by this."""
+        """End the response before all of it was sent. Django ignores what this raises."""
         self._leave(None)
 
     def _leave(self, error: BaseException | None) -> None:
@@ -93,7 +94,7 @@ class _AsyncContent(_Held, AsyncIterator[bytes]):
             raise
 
     def close(self) -> None:
-        """As that of the other kind; Django calls it in a thread."""
+        """Like ``_Content.close()``. Django calls it in a thread."""
         try:
             if self._handle is not None:
                 async_to_sync(self._end_source)()

@@ -1,4 +1,4 @@
-"""Lock around a view, as ``locked_view`` puts it there."""
+"""Wrapper that ``locked_view`` puts around a view."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class ViewLock:
-    """A decorator of views."""
+    """A decorator that runs a view under a lock."""
 
     name: NameSource
     methods: frozenset[str] | None
@@ -48,7 +48,7 @@ class ViewLock:
 
     def __call__(self, view: V, /, *args: Any, **kwargs: Any) -> V:
         if args or kwargs:
-            # Of ``@locked_view`` without parentheses: called with the arguments of the view.
+            # ``@locked_view`` without parentheses is called with the arguments of the view.
             raise TypeError(f"@locked_view was written without parentheses. {NAME_IT}")
         refuse_decorated(view, "@locked_view")
         method, is_async = _bound_method(view), iscoroutinefunction(view)
@@ -62,7 +62,7 @@ class ViewLock:
             if method.__name__ == "dispatch" and isinstance(method.__self__, View):
                 if _is_rest_framework_view(type(method.__self__)):
                     return self._inside_rest_framework(view, method.__self__)
-                # A plain function, even where the handlers it returns are coroutine functions.
+                # dispatch() is a plain function, even if the handlers are coroutine functions.
                 is_async = method.__self__.view_is_async
         names = CallNames(self.name, signature, what, first="request")
         around = self._around_coroutine if is_async else self._around
@@ -120,17 +120,17 @@ class ViewLock:
         with atomic_requests(request):
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
-                # The last moment at which what was written without the lock can be undone.
+                # The last moment to roll back writes that were made after the lock was lost.
                 held.check()
             return response
 
     def _around_coroutine(
         self, view: Callable[..., Any], names: CallNames, what: str
     ) -> Callable[..., Any]:
-        # Who this is comes from the database, which a coroutine must not ask.
+        # The user and the session come from the database, which a coroutine must not query.
         ask_in_thread = names.mention("request.user") or names.mention("request.session")
         make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
-        # Mostly a label says who this is, too.
+        # A label usually contains the user as well.
         in_thread = callable(self.options.get("label"))
         make_label = sync_to_async(self._label) if in_thread else self._label
 
@@ -149,7 +149,7 @@ class ViewLock:
                     await stack.enter_async_context(handle)
                     held = request.lock = handle
                 except LockNotAcquired as error:
-                    # A template of the project may ask the database, too.
+                    # A template of the project may also query the database.
                     respond = sync_to_async(busy_response)
                     if self.on_busy is None:
                         return await respond(request, self.status, error)
@@ -169,7 +169,7 @@ class ViewLock:
         return locked
 
     def _inside_rest_framework(self, dispatch: V, view: Any) -> V:
-        """Lock the handler: before it nobody is authenticated, and no exception is handled."""
+        """Lock the handler, where the user is authenticated and exceptions are handled."""
 
         @wraps(dispatch)
         def dispatch_to_locked(request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -202,7 +202,7 @@ class ViewLock:
         try:
             handle: Lock | MultiLock = lock(name, **options)
         except InvalidName as error:
-            # What a visitor has sent is in it: this is no error of the site.
+            # The name contains what a visitor has sent, so this is not an error of the site.
             raise BadRequest(str(error)) from error
         return handle
 
@@ -215,9 +215,9 @@ class ViewLock:
 
 
 def _outer_lock(request: Any, what: str) -> Lock | MultiLock | None:
-    """The lock of a view around this one, which finds it in ``request.lock`` afterwards.
+    """Return the lock of a view around this one, to restore it in ``request.lock`` afterwards.
 
-    Raises ``TypeError`` where the first argument is no request.
+    Raises ``TypeError`` if the first argument is not a request.
     """
     if not hasattr(request, "method"):
         raise TypeError(
@@ -233,7 +233,7 @@ async def _awaited(result: Any) -> Any:
 
 
 def _bound_method(view: Any) -> Any:
-    """The method of an object that this is, below what ``method_decorator`` wraps around it."""
+    """Return the bound method inside the wrappers of ``method_decorator``, or None."""
     while view is not None:
         method = view.func if isinstance(view, partial) else view
         if inspect.ismethod(method):
@@ -244,7 +244,7 @@ def _bound_method(view: Any) -> Any:
 
 def _path_of_method(method: Any) -> str:
     owner = method.__self__ if isinstance(method.__self__, type) else type(method.__self__)
-    # A class view is known by its class, whichever of its handlers is locked.
+    # A class view is shown by its class, whichever of its handlers is locked.
     is_handler = issubclass(owner, View)
     return dotted_path(owner) if is_handler else f"{dotted_path(owner)}.{method.__name__}"
 
@@ -265,8 +265,8 @@ def _signature_of_function(view: Any) -> inspect.Signature:
             "answers: write it below @api_view, or on the class as "
             '@method_decorator(locked_view(...), name="dispatch").'
         )
-    # as_view() gives its function the attributes of dispatch(), also the one that says what a
-    # decorator has wrapped: a method.
+    # as_view() copies the attributes of dispatch() to its function, even ``__wrapped__``, which
+    # leads to a method.
     signature = inspect.signature(view, follow_wrapped=not hasattr(view, "view_class"))
     if next(iter(signature.parameters), "") == "self":
         raise TypeError(
@@ -276,7 +276,7 @@ def _signature_of_function(view: Any) -> inspect.Signature:
 
 
 def refuse_class(view: Any) -> None:
-    """Raise ``TypeError`` for a class, which is decorated in another way."""
+    """Raise ``TypeError`` for a class, which has to be decorated in another way."""
     if isinstance(view, type):
         raise TypeError(
             f"@locked_view decorates a function, not the class {view.__name__}: write "

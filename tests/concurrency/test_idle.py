@@ -24,7 +24,7 @@ def test_nothing_runs_when_nothing_is_held(
 ) -> None:
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
     monkeypatch.setattr("django_redislock.local.background.LINGER", 0.2)
-    monkeypatch.setattr("django_redislock.counting.TELL_EVERY", 0.2)
+    monkeypatch.setattr("django_redislock.counting.SEND_EVERY", 0.2)
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 0.2)
     place = use(own_server.url)
     # Those of other tests in this process may be at work yet for a server that is away.

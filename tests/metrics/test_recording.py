@@ -104,7 +104,7 @@ def test_a_hold_that_another_handle_releases_has_no_known_length(place: Place) -
 def test_it_is_told_in_the_background_while_something_is_held(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "TELL_EVERY", 0.1)
+    monkeypatch.setattr(counting, "SEND_EVERY", 0.1)
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
 
@@ -146,7 +146,7 @@ def test_processes_add_up_and_tell_when_they_end(place: Place, workers: Workers)
 
 def fork_and_count(place: Place) -> list[str]:
     place.use()
-    counting.TELL_EVERY = 600.0
+    counting.SEND_EVERY = 600.0
     with lock("parent's"):
         pass
 
@@ -206,7 +206,7 @@ def refusing(place: Place, monkeypatch: pytest.MonkeyPatch) -> Any:
         add(batch)
 
     monkeypatch.setattr(backend, "add_tallies", add_tallies)
-    monkeypatch.setattr(counting, "TELL_EVERY", 0.05)
+    monkeypatch.setattr(counting, "SEND_EVERY", 0.05)
     return refusals
 
 
@@ -229,7 +229,7 @@ def test_what_could_not_be_told_twice_is_dropped(refusing: Any) -> None:
 
 
 def test_a_process_that_ends_tries_once(refusing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "TELL_EVERY", 600.0)
+    monkeypatch.setattr(counting, "SEND_EVERY", 600.0)
     refusing += ["down", "down"]
     with lock("a"):
         pass
@@ -244,7 +244,7 @@ def test_a_server_that_is_gone_harms_nobody(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(counting, "TELL_EVERY", 0.05)
+    monkeypatch.setattr(counting, "SEND_EVERY", 0.05)
     place = use(own_server.url)
     held = lock("a", lease=60)
     held.acquire()
@@ -269,7 +269,7 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(
         assert told_at_last.wait(30)
 
     monkeypatch.setattr(lock_backends["default"], "add_tallies", add_tallies)
-    monkeypatch.setattr(counting, "TELL_EVERY", 0.01)
+    monkeypatch.setattr(counting, "SEND_EVERY", 0.01)
     with lock("a", lease=600):
         assert being_told.wait(30)
         with lock("b"):

@@ -22,7 +22,7 @@ __all__ = ["end_our_threads", "no_thread_can_start", "our_threads"]
 # The seconds for which a thread of each kind stays when there is nothing to do, and for which what
 # was counted waits in one.
 LINGERING = (
-    "django_redislock.counting.TELL_EVERY",
+    "django_redislock.counting.SEND_EVERY",
     "django_redislock.local.renewal.LINGER",
     "django_redislock.local.background.LINGER",
     "django_redislock.backends.redis.breaker.LINGER",
