@@ -83,9 +83,10 @@ def _mark_linked_lost(hold: LocalHold) -> None:
 
 def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
     # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
+    hold.handles_at_loss = hold.handles_at_loss or [handle]
     hold.lose(hold.why_over)
     registry.holds.pop(hold, None)
-    events.lost(handle, hold.lost_reason)
+    renewal.report([hold])
     return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
 
 

@@ -161,9 +161,12 @@ class Lock(OneNameHandle["Lock"]):
             )
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
-        hold = self._hold
         length = lease_seconds(self._terms.lease if lease is None else lease, "lease")
-        if not self.held and (self._need is not None or self._terms.token is None):
+        if self.held:
+            hold = self._hold
+        elif self._need is None and self._terms.token is not None:
+            hold = self._new_hold()  # stands for another handle's, of which nothing is kept here
+        else:
             raise self._not_held()
         await extend_hold(call, hold, length)
 

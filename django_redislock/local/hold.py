@@ -256,6 +256,9 @@ class LocalHold:
         if length >= self.length:
             # Arriving late, it does not make the lease shorter than any renewal does.
             self._ends.pop(request, None)
+        else:
+            # It may arrive after any renewal, so the hold ends at that time at the latest.
+            self.renew = False
         self._set_due()
 
     def not_sent(self, request: object) -> None:

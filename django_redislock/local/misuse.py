@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from collections import OrderedDict
+from collections.abc import Hashable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -44,7 +45,7 @@ MOST_HOLDS = 32
 
 # Pairs of names that were taken one inside the other, and where. The oldest are dropped.
 MOST_PAIRS = 10_000
-_taken: OrderedDict[tuple[str, str], str] = OrderedDict()
+_taken: OrderedDict[tuple[Hashable, str, str], str] = OrderedDict()
 
 
 def look(lock: Any, wait: float, *, blocking: bool) -> None:
@@ -89,7 +90,9 @@ def _look_at_name(lock: Any) -> None:
 
 def _look_for_itself(lock: Any, wait: float, owner: Owner) -> None:
     hold = owner.taken.get((lock.backend.place, lock.name))
-    if wait > 0 and lock.limit == 1 and hold is not None and hold.alive:
+    # With the token of that hold it is granted at once.
+    is_other = hold is not None and hold.alive and hold.token != lock.token
+    if wait > 0 and lock.limit == 1 and is_other:
         _warn(
             lock,
             f"The lock {readable(lock.name)!r} is taken by code that holds it already, and waits "
@@ -103,8 +106,9 @@ def _look_for_order(lock: Any, owner: Owner) -> None:
     for other in held:
         if other.name == lock.name or other.backend.place != lock.backend.place:
             continue
-        other_place = _taken.get((lock.name, other.name))
-        _taken[other.name, lock.name] = place
+        backend = lock.backend.place
+        other_place = _taken.get((backend, lock.name, other.name))
+        _taken[backend, other.name, lock.name] = place
         if len(_taken) > MOST_PAIRS:
             with suppress(KeyError):
                 _taken.popitem(last=False)

@@ -109,6 +109,15 @@ class Renewal:
         for hold in registry.find((place, name), token):
             self.mark_lost(hold, "it was released by force")
 
+    def report(self, holds: list[LocalHold]) -> None:
+        """Notify the handles of lost holds, in another thread: user callbacks may take long."""
+        notify = partial(self._notify, holds)
+        notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
+        try:
+            notifying.start()
+        except RuntimeError:
+            notify()
+
     # The methods below run in the thread.
 
     def _serve(self) -> None:
@@ -164,13 +173,7 @@ class Renewal:
                 over.append(hold)
             registry.holds.pop(hold, None)
         if over:
-            # User callbacks may take long.
-            notify = partial(self._notify, over)
-            notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
-            try:
-                notifying.start()
-            except RuntimeError:
-                notify()
+            self.report(over)
 
     def _notify(self, holds: list[LocalHold]) -> None:
         for hold in holds:

@@ -189,3 +189,15 @@ def test_an_extension_by_token_that_fails_is_told_as_it_is(
         away.asked = asked
         with pytest.raises(LockUnavailable):
             stranger.extend(50)
+
+
+def test_what_was_extended_by_token_before_does_not_count_for_the_own_hold(make: Any) -> None:
+    first = make(lease=60)
+    first.acquire()
+    other = make(token=first.detach(), lease=60)
+    other.extend(0.2)
+    wait_until(lambda: not first.backend.inspect("a")[0])
+    assert other.acquire(wait=0)
+    assert other.held
+    assert 50 < other.remaining() <= 60
+    other.release()

@@ -230,3 +230,18 @@ def test_names_that_were_filled_and_percent_signs_are_no_mistake() -> None:
     for text in ("discount:10%", "100%sure", "%D0%B0", "a:%", "{}", "json:{1,2}"):
         with lock(text, using="memory"):
             pass
+
+
+def test_to_take_over_the_own_hold_by_its_token_is_no_mistake() -> None:
+    held = lock("twice")
+    held.acquire()
+    other = lock("twice", token=held.token)
+    assert other.acquire(wait=1)
+    other.release()
+
+
+def test_opposite_orders_at_two_backends_are_no_mistake() -> None:
+    with lock("one"), lock("other"):
+        pass
+    with lock("other", using="memory"), lock("one", using="memory"):
+        pass

@@ -1,0 +1,50 @@
+"""An extension of which nothing is known: it may have made the lease shorter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_redislock import LockUnavailable
+from tests.support.processes import wait_until
+
+
+def unanswered(extensions: Any) -> Any:
+    raise LockUnavailable("no answer in time", name="a")
+
+
+def test_a_lease_that_may_be_shorter_is_not_renewed(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hold is given up at that end whatever a renewal is told."""
+    held = make(lease=60)
+    held.acquire()
+    token, extend, renewals = held.token, held.backend.extend, []
+
+    def count(extensions: Any) -> Any:
+        renewals.extend(one for one in extensions if one.token == token)
+        return extend(extensions)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(held.backend, "extend", unanswered)
+        with pytest.raises(LockUnavailable):
+            held.extend(0.8)
+    monkeypatch.setattr(held.backend, "extend", count)
+    wait_until(lambda: held.lost)
+    assert renewals == []
+    held.backend.release("a", token)
+
+
+def test_one_that_was_to_be_longer_is_renewed_as_before(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = make(lease=0.6)
+    held.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(held.backend, "extend", unanswered)
+        with pytest.raises(LockUnavailable):
+            held.extend(30)
+    ends = held._hold.ends
+    wait_until(lambda: held._hold.ends > ends)
+    held.release()

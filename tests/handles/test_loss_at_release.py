@@ -1,0 +1,66 @@
+"""A loss that nothing has noticed before the release itself: it is reported like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from threading import current_thread
+from typing import Any
+
+import pytest
+
+from django_redislock import LockLost
+from django_redislock.local.registry import registry
+from django_redislock.signals import lock_lost
+from tests.support.processes import wait_until
+
+
+@pytest.fixture(params=["sync", "async"])
+def received(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The reasons that a receiver of ``lock_lost`` got; it may be a coroutine function."""
+    reasons: list[str] = []
+
+    def receive(reason: str, **named: Any) -> None:
+        reasons.append(reason)
+
+    async def areceive(reason: str, **named: Any) -> None:
+        reasons.append(reason)
+
+    receiver = receive if request.param == "sync" else areceive
+    lock_lost.connect(receiver)
+    yield reasons
+    lock_lost.disconnect(receiver)
+
+
+class Lost:
+    """A held handle whose hold the backend does not know any more."""
+
+    def __init__(self, make: Any) -> None:
+        self.threads: list[str] = []
+        self.handle = make(on_lost=lambda held: self.threads.append(current_thread().name))
+        self.handle.acquire()
+        backend, hold = self.handle.backend, self.handle._hold
+        # Nobody hears of it, as while the wake-up connection is down.
+        backend.on_force_release = lambda *gone: None
+        assert backend.force_release("a", hold.token)
+
+    def judge(self, reasons: list[str]) -> None:
+        wait_until(lambda: reasons and self.threads)
+        assert len(reasons) == len(self.threads) == 1
+        assert "released by force" in reasons[0]
+        assert self.threads == ["django_redislock-lost"], "user code may take long"
+        assert self.handle._hold not in registry.holds
+
+
+def test_a_thread_that_releases(make: Any, received: list[str]) -> None:
+    lost = Lost(make)
+    with pytest.raises(LockLost, match="released by force"):
+        lost.handle.release()
+    lost.judge(received)
+
+
+async def test_a_task_that_releases(make: Any, received: list[str]) -> None:
+    lost = Lost(make)
+    with pytest.raises(LockLost, match="released by force"):
+        await lost.handle.arelease()
+    await asyncio.to_thread(lost.judge, received)
