@@ -200,6 +200,9 @@ class FencedQuerySet(models.QuerySet[M]):
     def update(self, **kwargs: Any) -> int:
         if self._fences is None:
             return super().update(**kwargs)
+        name = self._fences.field.name
+        if name in kwargs:
+            raise ValueError(f"After fenced(), update() itself writes {name}. Leave it out.")
         rows = self._unfenced()
         with transaction.atomic(using=rows.db, savepoint=False):
             written: int = rows._claimed(self._fences).update(**kwargs)

@@ -177,6 +177,8 @@ class RowBlock(Block[T], Generic[H, T]):
             gets = await self._read(call, handle)
             for hold in self._holds:
                 hold.begin()
+        except GeneratorExit:
+            raise  # nothing may be awaited any more
         except BaseException as error:
             await self._leave(call, error)
             raise

@@ -53,6 +53,13 @@ def test_one_lock_for_all(vaults: Any, database: Any) -> None:
     assert amounts(database) == [1, 20, 30]
 
 
+def test_the_fence_itself_is_not_among_what_is_written(vaults: Any) -> None:
+    """It would be lowered by the very statement that compares it."""
+    with lock("vaults") as held, pytest.raises(ValueError, match="itself writes fence"):
+        Vault.objects.fenced(held).update(gold=0, fence=0)
+    assert amounts("default") == [1, 2, 3]
+
+
 @ON_EACH
 def test_all_or_nothing(vaults: Any, database: Any) -> None:
     """One of three is later: the two others are not written either."""

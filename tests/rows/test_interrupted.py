@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from django_redislock import lock
-from django_redislock.rows.holds import RowBlock, RowHold
+from django_redislock import lock, lock_backends
+from django_redislock.rows.holds import LockedRow, RowBlock, RowHold
 from tests.support.interruptions import ctrl_c_in
 from tests.support.processes import wait_until
 
@@ -58,3 +59,33 @@ def test_an_instance_does_not_keep_its_row_held(made_by: Callable[[Vault], Any])
     with vault.locked() as held:
         vault.save()
         assert vault.fence == held.fence
+
+
+class Forever:
+    """Something to await that never comes."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+@pytest.mark.filterwarnings("ignore:.*was dropped without release:ResourceWarning")
+async def test_a_coroutine_that_is_closed_while_it_reads_the_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing can be awaited then: the hold is left to the sweep."""
+
+    async def forever(*arguments: Any) -> Any:
+        await Forever()
+
+    vault = await Vault.objects.acreate()
+    backend = lock_backends["memory"]
+    monkeypatch.setattr(LockedRow, "_read", forever)
+    monkeypatch.setattr(backend, "arelease", forever)
+    block = vault.locked(using="memory")
+    entering = block.__aenter__()
+    entering.send(None)
+    assert backend.list().total == 1
+    entering.close()
+    del block, entering
+    gc.collect()
+    await asyncio.to_thread(wait_until, lambda: not backend.list().total)
