@@ -1,4 +1,4 @@
-"""Contract of every lock backend, as tests that the author of another backend inherits.
+"""Contract of every lock backend, as tests for the author of a new backend to inherit.
 
     import pytest
     pytest.register_assert_rewrite("django_redislock.testing.contract")  # in conftest.py
@@ -9,7 +9,7 @@
         def backend(self):
             return MyBackend(LockConfig(key_prefix="one that no other test has"))
 
-Each test runs twice: with the verbs as threads call them, and as coroutines do.
+Each test runs twice: once with the verbs for threads, and once with their twins for coroutines.
 """
 
 # ruff: noqa: S101 - these are tests
@@ -29,7 +29,7 @@ from ..clock import monotonic
 
 __all__ = ["BackendContract"]
 
-# Names that somebody, somewhere, gives to a lock; each is a lock of its own.
+# Names that projects may give to locks. Each must be a separate lock.
 NAMES = [
     "order:42", "order:42 ", "Order:42", "größe", "grösse", "\U0001f512", "a b", "{a}", "}{", "*",
     "line\nbreak", "zero\0", "%s", "a:queue:b", "0", "n" * 2000,
@@ -37,7 +37,7 @@ NAMES = [
 
 
 class BackendContract(SharingContract):
-    """Inherit it, and give it a fixture ``backend``: one that holds nothing."""
+    """Inherit this class and add a fixture ``backend`` that returns a backend without any holds."""
 
     @pytest.fixture(params=["sync", "async"])
     def verbs(self, request: pytest.FixtureRequest, backend: BaseLockBackend) -> Iterator[Verbs]:

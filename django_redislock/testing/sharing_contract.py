@@ -1,4 +1,4 @@
-"""The part of the contract that is about several holders, and about who sees them."""
+"""Contract of every lock backend, second part: several holders, and the views of operators."""
 
 # ruff: noqa: S101 - these are tests
 
@@ -18,7 +18,7 @@ __all__ = ["SharingContract"]
 class SharingContract:
     """Inherited by ``BackendContract``."""
 
-    # Several at once.
+    # Several holders at once.
 
     def test_a_limit_admits_so_many(self, verbs: Verbs) -> None:
         claims = [verbs.claim(limit=3) for _ in range(4)]
@@ -60,7 +60,7 @@ class SharingContract:
         assert not recorders[3].notified
         assert all(hold.shared for hold in verbs.backend.inspect("a")[0])
 
-    # A token that holds already.
+    # A token that already holds the name.
 
     def test_a_stricter_claim_of_the_same_token_needs_room(self, verbs: Verbs) -> None:
         mine, beside = verbs.claim(limit=3), verbs.claim(limit=3)
@@ -85,7 +85,7 @@ class SharingContract:
         recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
 
-    # Who holds what.
+    # Listings of holders and waiters.
 
     def test_it_is_shown_when_an_attempt_began_and_that_a_hold_is_detached(
         self, verbs: Verbs
@@ -131,7 +131,7 @@ class SharingContract:
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
         recorder = verbs.queue_up(first)
-        # The process of the holder listens by now, as it has waited for this name.
+        # The holder's process listens by now, as it has waited for this name.
         verbs.acquire(held)
         assert verbs.backend.force_release("a", held.token)
         recorder.turn()
