@@ -20,7 +20,7 @@ class SharingContract:
 
     # Several holders at once.
 
-    def test_a_limit_admits_so_many(self, verbs: Verbs) -> None:
+    def test_a_limit_admits_that_many_holders(self, verbs: Verbs) -> None:
         claims = [verbs.claim(limit=3) for _ in range(4)]
         for claim in claims[:3]:
             verbs.hold(claim)
@@ -139,7 +139,7 @@ class SharingContract:
         assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
         assert verbs.holders() == [first.token]
 
-    def test_force_release_tells_the_process_of_a_hold_that_nobody_waits_for(
+    def test_force_release_notifies_the_process_of_a_hold_without_waiters(
         self, verbs: Verbs
     ) -> None:
         lost: list[str] = []
@@ -156,7 +156,7 @@ class SharingContract:
         assert verbs.holders() == []
         assert verbs.backend.list().total == 0
 
-    def test_inspect_tells_who_holds_and_who_waits(self, verbs: Verbs) -> None:
+    def test_inspect_returns_holders_and_waiters(self, verbs: Verbs) -> None:
         held, first = verbs.claim(limit=2, lease=LONG), verbs.claim(limit=1)
         grant = verbs.hold(held)
         verbs.queue_up(first)
@@ -236,7 +236,7 @@ class SharingContract:
         )
         assert list(verbs.backend.inspect_all([])) == []
 
-    def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
+    def test_a_hold_says_how_many_hold_its_name(self, verbs: Verbs) -> None:
         over = verbs.claim(limit=3, lease=SHORT)
         verbs.hold(over)
         for _ in range(2):

@@ -168,7 +168,7 @@ def test_it_says_that_counting_is_off(admin_client: Client, settings: Any) -> No
     assert "No lock was asked for" not in html
 
 
-def test_redis_down_is_told_and_the_rest_is_shown(admin_client: Client, settings: Any) -> None:
+def test_redis_down_is_reported_and_the_rest_is_shown(admin_client: Client, settings: Any) -> None:
     without_redis(settings, "down")
     count("a", "memory", waits=[0.1])
     html = page(admin_client, HOT)

@@ -236,7 +236,7 @@ def test_both_permissions_are_needed_and_enough(admin_client: Client) -> None:
     assert not is_held("a", token)
 
 
-def test_redis_that_goes_down_is_told(
+def test_redis_that_goes_down_is_reported(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = {name: hold(name, lease=lease) for lease, name in enumerate("ab", 100)}
@@ -256,7 +256,7 @@ def test_redis_that_goes_down_is_told(
     assert LogEntry.objects.count() == 1
 
 
-def test_redis_that_is_down_when_asked_is_told(admin_client: Client, settings: Any) -> None:
+def test_redis_that_is_down_when_asked_is_reported(admin_client: Client, settings: Any) -> None:
     hold("a", "default")
     html = page(admin_client)
     without_redis(settings, "default")
@@ -289,7 +289,7 @@ def test_redis_that_hangs_is_waited_for_once(
     assert LogEntry.objects.count() == 0
 
 
-def test_a_holder_in_this_process_is_told(admin_client: Client) -> None:
+def test_a_holder_in_this_process_is_notified(admin_client: Client) -> None:
     held = lock("a", using="memory")
     held.acquire()
     release(admin_client, page(admin_client))

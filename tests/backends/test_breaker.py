@@ -130,7 +130,7 @@ def test_a_refused_connection_costs_nothing_and_opens_nothing(node: Node, proxy:
     assert echo(node, "again") == "again"
 
 
-def test_it_is_told_to_those_who_wait_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
+def test_waiters_are_notified_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
     told: list[str] = []
     node.on_absent = lambda _: told.append("absent")
     node.on_back = lambda _: told.append("back")

@@ -12,7 +12,7 @@ from django_redislock.clock import monotonic
 TURN = Turn(7, 60.0)
 
 
-def test_a_turn_that_two_connections_bring_is_told_once() -> None:
+def test_a_turn_that_two_connections_bring_is_notified_once() -> None:
     waiters, waiter, start = Waiters(), ThreadWaiter(), threading.Barrier(2)
     waiters.enter("a", "token", waiter)
     told: list[bool] = []

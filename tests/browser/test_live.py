@@ -198,7 +198,7 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "order:*" in self.text("#hot_list"))
         assert not self.was_reloaded
 
-    def test_a_session_that_is_over_is_told(self) -> None:
+    def test_a_session_that_is_over_is_reported(self) -> None:
         self.log_in()
         self.browser.delete_all_cookies()
         self.until(lambda: "Reload it." in self.text("#redislock-status"))

@@ -128,7 +128,9 @@ def test_a_server_that_comes_back_soon_has_not_been_missed(proxy: Proxy, use: Us
     crowd.assert_served()
 
 
-def test_a_server_that_is_gone_is_told_to_all(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_a_server_that_is_gone_is_reported_to_all(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     use(own_server.url)
     held = lock("a", lease=30)
     held.acquire()

@@ -103,7 +103,7 @@ def test_a_copy_is_read_anew_when_it_is_old(
     assert refused(busy_order, using).estimated_wait < 1 < before
 
 
-def test_what_is_older_than_five_minutes_is_not_told(
+def test_what_is_older_than_five_minutes_is_not_reported(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(busy_order, using)
@@ -193,7 +193,7 @@ def test_where_no_thread_can_be_started_nothing_is_known(
     background.end(30)  # the job that was put down is left to nobody else
 
 
-def test_where_no_thread_can_be_started_what_was_read_is_told(
+def test_where_no_thread_can_be_started_what_was_read_is_reported(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(busy_order, using)

@@ -52,7 +52,7 @@ def interrupted(
 
 
 @pytest.mark.timeout(240)
-def test_ctrl_c_tells_how_many_were_released(redis_url: str, key_prefix: str) -> None:
+def test_ctrl_c_reports_how_many_were_released(redis_url: str, key_prefix: str) -> None:
     backend = lock_backends["default"]
     for _ in range(5):
         code, output, errors = interrupted(redis_url, key_prefix)

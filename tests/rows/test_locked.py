@@ -69,7 +69,7 @@ def test_async(account: Account) -> None:
     async_to_sync(scenario)()
 
 
-def test_busy_is_told_and_leaves_no_trace(account: Account) -> None:
+def test_busy_is_reported_and_leaves_no_trace(account: Account) -> None:
     with account.locked():
         other = Account.objects.get(pk=account.pk)
         with pytest.raises(LockNotAcquired) as busy:

@@ -135,7 +135,7 @@ def test_what_is_asked_when_all_keys_have_moved_waits_for_the_end_of_it(
     assert taking.result(30)
 
 
-def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers: Any) -> None:
+def test_a_slot_that_stays_between_two_nodes_is_reported_as_an_outage(servers: Any) -> None:
     name = NAMES[4]
     with lock(name, wait=20), servers.moving(slot_of(name), another(servers, name)):
         with pytest.raises(LockUnavailable, match="is moving these locks from one node to another"):

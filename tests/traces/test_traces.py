@@ -108,7 +108,7 @@ def test_a_lost_hold_says_so(sdk: Any) -> None:
     assert [span.attributes["django_redislock.outcome"] for span in others] == ["released"]
 
 
-def test_a_hold_that_is_lost_while_its_handle_holds_again_is_told_apart(sdk: Any) -> None:
+def test_a_hold_that_is_lost_while_its_handle_holds_again_is_distinguished(sdk: Any) -> None:
     with sdk.trace():
         handle = lock("order:1", using="memory", renew=False)
         handle.acquire()
