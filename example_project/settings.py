@@ -9,7 +9,7 @@ import dj_database_url
 
 BASE_DIR = Path(__file__).resolve().parent
 
-# Without LOCKS, the same values apply. LEASE, WAIT, RENEW and MAX_HOLD can also be set per lock.
+# The same values apply without LOCKS. LEASE, WAIT, RENEW and MAX_HOLD can also be set per lock.
 LOCKS = {
     "default": {
         "BACKEND": "django_redislock.backends.redis.RedisLockBackend",
