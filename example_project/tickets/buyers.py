@@ -96,7 +96,7 @@ class Rush:
         return len(self.answered) == self.size
 
     def waiting(self, queue: Iterable[str], answered: Sequence[Buyer]) -> list[Buyer]:
-        """Return the buyers that are not ``answered``: first the names in ``queue``, then the rest."""
+        """Return the buyers that are not ``answered``: first those in ``queue``, then the rest."""
         waiting = {buyer.name: buyer for buyer in self.buyers}
         for buyer in answered:
             del waiting[buyer.name]
