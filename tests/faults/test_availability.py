@@ -1,4 +1,4 @@
-"""For how long a name was wanted and nobody had it."""
+"""Tests of the longest time for which a name was wanted but not held."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def event(kind: str, token: str, at: float, name: str = "order:42", limit: int =
     return Event(kind, name, token, int(at * 1e9), 1, token, limit=limit)
 
 
-# Held from 1 to 2 and from 5 on; wanted from 1.5 on.
+# Held from 1 to 2 and since 5; wanted since 1.5.
 HISTORY = [
     *(event("asked", "a", 0.5), event("acquired", "a", 1), event("released", "a", 2)),
     *(event("asked", "b", 1.5), event("acquired", "b", 5)),

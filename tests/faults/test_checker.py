@@ -1,4 +1,4 @@
-"""The checker of histories: it finds what no lock may do, and nothing else."""
+"""The checker of histories: it finds violations that no lock may cause, and no false ones."""
 
 from __future__ import annotations
 
