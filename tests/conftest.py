@@ -151,8 +151,8 @@ def _probe_no_server_any_more() -> Iterator[None]:
 
 
 def _has_own_server(config: pytest.Config) -> bool:
-    told: dict[str, Any] = getattr(config, "workerinput", {})
-    return SERVER in config.stash or bool(told.get(OWN_SERVER))
+    worker_input: dict[str, Any] = getattr(config, "workerinput", {})
+    return SERVER in config.stash or bool(worker_input.get(OWN_SERVER))
 
 
 def _sweep(prefix: str) -> None:

@@ -92,7 +92,7 @@ def test_what_changed_before_the_confirmation_is_said_there(admin_client: Client
     assert "This lock will be released" in asked
 
 
-def test_who_did_it_to_whom_and_why_is_recorded(
+def test_the_user_the_holder_and_the_reason_are_recorded(
     admin_client: Client, admin_user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = hold("order:42", what="shop.checkout", host="web-9", pid=4242)
@@ -215,7 +215,9 @@ def test_it_is_protected_against_forged_requests(admin_user: User) -> None:
     assert is_held("a", token)
 
 
-def test_who_may_only_look_is_offered_nothing_and_releases_nothing(admin_client: Client) -> None:
+def test_a_user_who_may_only_look_is_offered_nothing_and_releases_nothing(
+    admin_client: Client,
+) -> None:
     token = hold("a")
     data = {"hold": references(page(admin_client)), "confirmed": "yes"}
     viewer = client_of("view_lock")

@@ -200,7 +200,7 @@ def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
     other.close()
 
 
-def test_who_waits_for_a_connection_is_refused_too(node: Node, proxy: Proxy) -> None:
+def test_an_attempt_that_waits_for_a_connection_is_refused_too(node: Node, proxy: Proxy) -> None:
     """Nobody who has waited for those that fail sends to the same server once more."""
     taken = [node._free.pop() for _ in range(30)]
     proxy.black_hole()
@@ -281,7 +281,7 @@ def test_an_answer_that_was_not_welcome_is_one(error: Exception) -> None:
     assert not breaker.failures
 
 
-def test_a_real_server_that_stands_still(own_server: EmbeddedServer) -> None:
+def test_a_real_server_that_is_frozen(own_server: EmbeddedServer) -> None:
     node = node_at(own_server.url, socket_timeout=TIMEOUT)
     with frozen(own_server.pid):
         times_out(node)

@@ -149,7 +149,7 @@ class LivePageTests(BrowserTestCase):
         self.one(".redislock-actions button").click()
         self.until(lambda: "These 3 locks will be released by force" in self.text())
 
-    def test_who_may_only_look_sees_and_cannot_release(self) -> None:
+    def test_a_user_who_may_only_look_sees_and_cannot_release(self) -> None:
         hold("order:42", what="shop.checkout", label="alice")
         self.log_in(self.viewer())
         assert "order:42" in self.text("#result_list")

@@ -52,7 +52,7 @@ def test_detach_may_give_it_another_lease(make: Any) -> None:
     make(token=token).release()
 
 
-def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None:
+def test_acquiring_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None:
     held = make(lease=2)
     held.acquire()
     fence = held.fence
@@ -81,7 +81,7 @@ def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make: Any) -
         held.check()
 
 
-def test_who_took_a_hold_over_is_told_that_it_was_released(make: Any) -> None:
+def test_a_handle_that_took_a_hold_over_is_notified_that_it_was_released(make: Any) -> None:
     held = make(lease=60)
     held.acquire()
     heir = make(token=held.token, lease=1)

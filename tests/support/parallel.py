@@ -74,8 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     if _is_worker(config):
-        told: dict[str, Any] = getattr(config, "workerinput", {})
-        number, processes = int(told["workerid"].removeprefix("gw")), told["workercount"]
+        worker_input: dict[str, Any] = getattr(config, "workerinput", {})
+        number = int(worker_input["workerid"].removeprefix("gw"))
+        processes = worker_input["workercount"]
         servers.PORTS = servers.PORTS[number % processes :: processes]
 
 

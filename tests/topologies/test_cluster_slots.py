@@ -67,7 +67,7 @@ async def test_a_moved_slot_is_found_again_by_coroutines(servers: Any) -> None:
         assert not await lock(name).aacquire(wait=0)
 
 
-def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(
+def test_a_waiter_in_a_slot_that_moves_keeps_its_place_and_gets_its_turn(
     servers: Any, use: UsePlace
 ) -> None:
     # Nobody looks by the clock.

@@ -197,7 +197,7 @@ def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk: Any) -> None:
     assert [span.name for span in sdk.spans()] == ["lock.wait"]
 
 
-def test_who_disconnects_hears_no_more(sdk: Any) -> None:
+def test_a_receiver_that_disconnects_gets_no_more_signals(sdk: Any) -> None:
     sdk.tracer.disconnect()
     with sdk.trace(), lock("a", using="memory"):
         pass

@@ -134,7 +134,7 @@ class Crew:
     def _run_loop(self) -> None:
         assert self._loop is not None
         self._loop.set_exception_handler(
-            lambda _, told: self.history.record("error", error=f"in the event loop: {told}")
+            lambda _, context: self.history.record("error", error=f"in the event loop: {context}")
         )
         self._probing = self._loop.create_task(probe_loop(self.history))
         # A loop keeps only weak references to its tasks.

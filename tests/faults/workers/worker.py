@@ -107,11 +107,11 @@ class Worker:
             if not isinstance(error, self.crew.injection.interruptions):
                 self.history.record("error", error=f"{where}: {error!r}")
 
-        def in_thread(told: threading.ExceptHookArgs) -> None:
-            record(told.exc_value, f"in thread {told.thread and told.thread.name}")
+        def in_thread(args: threading.ExceptHookArgs) -> None:
+            record(args.exc_value, f"in thread {args.thread and args.thread.name}")
 
-        def unraisable(told: Any) -> None:
-            record(told.exc_value, f"in {told.object!r}")
+        def unraisable(args: Any) -> None:
+            record(args.exc_value, f"in {args.object!r}")
 
         threading.excepthook = in_thread
         sys.unraisablehook = unraisable
