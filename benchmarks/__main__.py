@@ -1,6 +1,6 @@
-"""``python -m benchmarks``: speed and fairness beside other locks, as ratios of one run."""
+"""``python -m benchmarks``: speed and fairness compared with other locks, as ratios of one run."""
 
-# The processes that measure import this module again, so it imports nothing at its top.
+# Nothing is imported at the top, because the measuring processes import this module again.
 
 if __name__ == "__main__":
     from .speed import main

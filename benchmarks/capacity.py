@@ -1,8 +1,8 @@
-"""``python -m benchmarks.capacity``: what a node, a process and a Cluster carry.
+"""``python -m benchmarks.capacity``: the load that a node, a process and a Cluster can carry.
 
-Pairs of acquire and release of many names that nobody contends, on a server by itself, on a Cluster
-of one primary and on one of three; what they cost both sides, and so what would use up a processor.
-About a minute.
+Measures uncontended pairs of acquire and release on many names, on a single server and on Clusters
+of one and of three primaries; their cost on both sides, and so how many would saturate a processor.
+Takes about a minute.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HEAD = """| locks on | pairs a second, {processes} processes | CPU of the server
 
 @dataclass(frozen=True)
 class Load:
-    """What was done, and what it took. Times are in seconds."""
+    """The work that was done, and its cost. Times are in seconds."""
 
     title: str
     done: int
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def places() -> Iterator[tuple[str, str, list[int]]]:
-    """A title, a location, and the ports of the servers there, which end with the iteration."""
+    """Yield a title, a location, and the ports of its servers, which end with the iteration."""
     with EmbeddedServer() as server:
         yield "a server", server.url, [server.port]
     for primaries, title in ((1, "a Cluster of one primary"), (3, "a Cluster of three")):

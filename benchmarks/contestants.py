@@ -1,4 +1,4 @@
-"""The locks that are compared, each as a context manager over the same server."""
+"""Locks to compare, each as a context manager on the same server."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ AsyncGuard = Callable[[str], AbstractAsyncContextManager[Any]]
 OURS = "django_redislock"
 LEASE = 10  # seconds
 WAIT = 60  # seconds
-MOST_CONNECTIONS = 4000  # a lock whose waiters each need a connection gets one for each
+MOST_CONNECTIONS = 4000  # enough for locks that need a connection per waiter
 
 
 def set_up(url: str) -> None:
-    """Django, with locks on the server at ``url``, or the Cluster, in this process.
+    """Set up Django in this process, with its locks on the server or Cluster at ``url``.
 
-    The database connection is open, as it is in the middle of a request.
+    The database connection is open, as it would be in the middle of a request.
     """
     in_cluster = url.startswith("cluster://")
     settings.configure(
@@ -48,24 +48,24 @@ def set_up(url: str) -> None:
 
 
 def contestants() -> list[str]:
-    """Ours, redis-py's own, which every project has, and what else is installed."""
+    """Return our lock, redis-py's, which every project has, and those that are installed."""
     return [title for title, (module, _, _) in _LOCKS.items() if find_spec(module)]
 
 
 def async_contestants() -> list[str]:
-    """Those of the contestants that have a lock for coroutines."""
+    """Return the contestants that have a lock for coroutines."""
     return [title for title in contestants() if _LOCKS[title][2]]
 
 
 @cache
 def guard(contestant: str) -> Guard:
-    """What makes a contestant's lock of a name."""
+    """Return the function that makes a contestant's lock for a name."""
     return _LOCKS[contestant][1]()
 
 
 @cache
 def async_guard(contestant: str) -> AsyncGuard:
-    """What makes a contestant's lock of a name for coroutines."""
+    """Return the function that makes a contestant's lock for a name, for coroutines."""
     make = _LOCKS[contestant][2]
     if make is None:
         raise ValueError(f"{contestant} has no lock for coroutines.")
@@ -112,7 +112,7 @@ def _pottery_async() -> AsyncGuard:
 
 
 def _patient_client() -> Any:
-    """A client without a socket time-out, which would end a blocking wait too soon."""
+    """Return a client without a socket time-out, which would end a blocking wait too soon."""
     from redis import Redis
 
     location = settings.CACHES["default"]["LOCATION"]
@@ -126,7 +126,7 @@ def _async_client() -> Any:
     return Redis.from_url(location, max_connections=MOST_CONNECTIONS)
 
 
-# By title: the module that it needs, what makes its locks, and what makes those for coroutines.
+# By title: the module it needs, the factory of its locks, and that of its locks for coroutines.
 _LOCKS: dict[str, tuple[str, Callable[[], Guard], Callable[[], AsyncGuard] | None]] = {
     OURS: ("django_redislock", _ours, _ours),
     "redis-py": ("redis", _redis_py, _redis_py_async),

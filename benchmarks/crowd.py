@@ -1,4 +1,4 @@
-"""A crowd of live locks, written as the scripts would, but by the thousand."""
+"""Crowd of live locks, written in the scripts' format, but in batches of thousands."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOLDER = json.dumps(
 )
 CHUNK = 500
 
-# KEYS: the index of a bucket. ARGV: its tag, the holder, the first lease (ms), then the token, the
-# number and the name of each lock; the higher its number, the longer its lease.
+# KEYS: the index of a bucket. ARGV: its tag, the holder, the first lease (ms), then the token,
+# number and name of each lock. A lock with a higher number has a longer lease.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -36,7 +36,7 @@ end
 
 
 def fill(client: Redis, prefix: str, numbers: Iterable[int], *, lease: float = 600) -> None:
-    """Hold ``order:N`` for each of the numbers. ``lease``: in seconds; a millisecond more each."""
+    """Hold ``order:N`` for each of the numbers. ``lease`` (seconds) grows by 1 ms per number."""
     run = client.register_script(SCRIPT)
     numbers = iter(numbers)
     while some := list(islice(numbers, 16 * CHUNK)):

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""Description of the machine that a benchmark ran on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def describe(client: Redis) -> list[str]:
-    """Machine, Python, server, packages and load, a line each. Call it before anything runs."""
+    """Return lines on machine, Python, server, packages and load. Call it before anything runs."""
     load = " ".join(f"{one:.2f}" for one in os.getloadavg())
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return [

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.metrics``: what the figures of hot names cost, in time and in memory."""
+"""``python -m benchmarks.metrics``: the cost of the hot names' figures, in time and in memory."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def _set_up(url: str) -> None:
 
 
 def _pairs(pairs: int, template: str) -> tuple[float, float]:
-    """Microseconds of a cycle with and without, by turns: the first deciles of many short turns.
+    """Return microseconds per cycle with and without metrics: first deciles of alternating turns.
 
-    What else the machine does disturbs a turn or does not; most turns of a busy one are disturbed.
+    The turns are short and many, and only the fastest count, as a busy machine disturbs most.
     """
     times: dict[str, list[float]] = {"default": [], "uncounted": []}
     for pair in range(pairs):
@@ -85,7 +85,7 @@ def _event(times: int = 100_000) -> float:
 
 
 def _full(digits: int) -> Batch:
-    """Each family as long, and each figure as large, as it may become."""
+    """Return a batch with the longest possible families and the largest possible figures."""
     from django_redislock.figures.families import LONGEST_FAMILY
     from django_redislock.figures.meter import Batch
     from django_redislock.figures.tallies import MOST_FAMILIES, Tally
@@ -101,7 +101,7 @@ def _full(digits: int) -> Batch:
 
 
 def _hour() -> int:
-    """Bytes that Redis says the keys of a whole hour take."""
+    """Return the bytes that the keys of a whole hour take, according to Redis."""
     from django_redis import get_redis_connection
 
     from django_redislock import lock_backends
@@ -115,7 +115,7 @@ def _hour() -> int:
 
 
 def _telling() -> float:
-    """Seconds that the server is kept from others by the slowest of the scripts."""
+    """Return for how many seconds the slowest of the scripts blocks the server."""
     from django_redis import get_redis_connection
 
     from django_redislock import lock_backends

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.operators``: what an operator waits for among a million live locks.
+"""``python -m benchmarks.operators``: waiting times of an operator with a million live locks.
 
-The pages of the admin, ``listlocks`` and ``clearlocks``, and for how long the server serves nobody
-else meanwhile. About three minutes and 1 GB of memory.
+Measures the admin pages, ``listlocks`` and ``clearlocks``, and how long they block the server for
+other clients. Takes about three minutes and 1 GB of memory.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def main() -> None:
 
 
 def set_apart(pid: int) -> None:
-    """Give the server a processor of its own, as far as we may: what it takes is then its own time,
-    and not that of whoever was let in between."""
+    """Give the server its own processor if allowed, so that other processes do not add to its
+    measured time."""
     first, *rest = sorted(os.sched_getaffinity(0))
     if rest:
         os.sched_setaffinity(pid, {first})
@@ -117,7 +117,7 @@ def others(client: Redis, count: int) -> None:
 def timed(
     client: Redis, visit: Callable[[str], None], title: str, locks: int
 ) -> tuple[float, float]:
-    """Milliseconds for a page, and of the server's own time in it: the median of ten."""
+    """Return the milliseconds for a page, and the server's share of them: medians of ten."""
     path = PAGE + PAGES[title].format(middle=max(1, locks // 200))
     figures = []
     for _ in range(11):
@@ -130,7 +130,7 @@ def timed(
 
 
 def busy(client: Redis) -> float:
-    """Milliseconds in commands since the last reset of the statistics."""
+    """Return the milliseconds spent in commands since the last reset of the statistics."""
     stats = client.info("commandstats")
     return sum(float(one["usec"]) for name, one in stats.items() if "config" not in name) / 1000
 
@@ -165,7 +165,7 @@ def command(client: Redis, url: str, words: str, locks: int) -> list[str]:
 
 @contextmanager
 def pings(url: str) -> Iterator[list[float]]:
-    """Milliseconds that another client waits for a reply, asking again and again."""
+    """Record, during the block, how many milliseconds another client waits for each reply."""
     waits: list[float] = []
     over = threading.Event()
 

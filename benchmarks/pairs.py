@@ -1,4 +1,4 @@
-"""Pairs of acquire and release that nobody contends: how fast they are, and what they run."""
+"""Uncontended pairs of acquire and release: their speed, and the functions they run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 WARM_UP = 20  # pairs
 NAME = "uncontended"
-MANY = 64  # names, which are in all buckets
+MANY = 64  # names, spread over all buckets
 
 Pair = Callable[[], object]
 
@@ -44,10 +44,10 @@ def pairs(contestant: str, cycles: int) -> None:
 
 
 def functions_entered(contestant: str, cycles: int) -> float:
-    """Python functions that a pair enters, counted by code object.
+    """Return how many Python functions a pair enters, counted by code object.
 
-    ``pstats`` would merge functions of the same file, line and name, such as the ``__new__`` of all
-    named tuples. What this folder itself adds is left out.
+    ``pstats`` would merge functions with the same file, line and name, such as the ``__new__`` of
+    all named tuples. Functions of this folder do not count.
     """
     pairs(contestant, WARM_UP)
     pair = pair_of(contestant)
@@ -66,7 +66,7 @@ def functions_entered(contestant: str, cycles: int) -> float:
 
 
 def pairs_of_many_names(seconds: float) -> tuple[int, float]:
-    """Ours, of one name after the other: how many pairs, and the CPU of this process (seconds)."""
+    """Return the number of our pairs, cycling through the names, and their CPU time (seconds)."""
     from django_redislock import lock
 
     names = [f"capacity:{os.getpid()}:{number}" for number in range(MANY)]
@@ -143,7 +143,7 @@ def _with(renew: bool) -> Pair:
 
 
 def _not_waiting() -> Pair:
-    """What ``locked_view`` does by default: a template, and no wait."""
+    """The default of ``locked_view``: a template and no wait."""
     from django_redislock import lock
 
     number = 7
@@ -172,7 +172,7 @@ def _view() -> Pair:
 
 RENEWED, NOT_RENEWED = "renewed", "not renewed"
 PLAIN, VIEW = "a pair that does not wait", "locked_view"
-# Pairs of our own lock that are compared among themselves.
+# Variants of our own lock that are compared with each other.
 VARIANTS: dict[str, Callable[[], Pair]] = {
     RENEWED: partial(_with, renew=True),
     NOT_RENEWED: partial(_with, renew=False),

@@ -1,4 +1,4 @@
-"""Many waiters that want one name: how often it changes hands, and who gets it."""
+"""Races of many waiters for one name: the rate of hand-overs, and their fairness."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from .workers import Worker, workers
 
 __all__ = ["Race", "idle_messages", "in_scripts", "jain", "race"]
 
-HELD = 0.0002  # seconds for which a waiter holds the lock; it asks again at once
+HELD = 0.0002  # seconds that a waiter holds the lock before it asks again at once
 HEAD_START = 0.3  # seconds in which the threads are started
-# Seconds of the rush that follows, for each waiter of a process: all ask at once, and some locks
-# open a connection for each. It is not measured.
+# Seconds per waiter of a process for the rush that follows, which is not measured: all waiters ask
+# at once, and some locks open a connection for each.
 RUSH = 0.003
 
 Log = list[tuple[float, float]]  # of one waiter: when it asked, and when it got the lock
 
-_kept = contextlib.ExitStack()  # what a worker holds until it is ended
+_kept = contextlib.ExitStack()  # locks that a worker holds until it ends
 
 
 @dataclass(frozen=True)
 class Race:
-    """What came of it. A hand-over is a grant to another waiter than the one before."""
+    """The results of a race. A hand-over is a grant to a different waiter than the last one."""
 
     hand_overs: float  # a second
-    longest_wait: float  # milliseconds, of those who still wait at the end too
+    longest_wait: float  # milliseconds; includes waiters that still wait at the end
     fairness: float  # Jain's index
     pairs: int
     cpu: float  # microseconds of the server a pair
@@ -51,7 +51,7 @@ def race(
     seconds: float,
     meanwhile: AbstractContextManager[object] | None = None,
 ) -> Race:
-    """``processes`` times ``threads`` waiters. Raises RuntimeError when a waiter fails."""
+    """Run ``processes`` times ``threads`` waiters. Raises RuntimeError if a waiter fails."""
     name = f"race:{secrets.token_hex(4)}"
     with workers(url, processes) as racers:
         for racer in racers:
@@ -73,7 +73,7 @@ def race(
 def in_scripts(
     client: Redis, url: str, contestant: str, *, processes: int, seconds: float
 ) -> float:
-    """Commands inside scripts for a pair, where so many processes want one name."""
+    """Return the commands in scripts per pair when this many processes want one name."""
     commands = Commands(client)
     result = race(
         client,
@@ -88,7 +88,7 @@ def in_scripts(
 
 
 def jain(counts: Sequence[int]) -> float:
-    """Jain's index: 1 when all got the same, 1/n when one of n got everything."""
+    """Return Jain's index: 1 if all got the same share, 1/n if one of n got everything."""
     squares = sum(count * count for count in counts)
     return sum(counts) ** 2 / (len(counts) * squares) if squares else 0.0
 
@@ -96,7 +96,7 @@ def jain(counts: Sequence[int]) -> float:
 def idle_messages(
     client: Redis, url: str, contestant: str, *, waiters: int, seconds: float, settle: float
 ) -> float:
-    """Messages a second that so many waiting threads, and the holder, send to the server."""
+    """Return the messages per second that this many waiting threads and the holder send."""
     with Worker(url) as worker:
         worker.ask(_hold_and_wait, contestant, f"idle:{secrets.token_hex(4)}", waiters)
         time.sleep(settle)
@@ -128,12 +128,13 @@ def _warm_up(contestant: str) -> None:
 def _compete(
     contestant: str, name: str, threads: int, opening: float, start: float, stop: float
 ) -> tuple[list[Log], list[float]]:
-    """Run the waiters of one process: what each got until the end, and how long others wait then.
+    """Run the waiters of one process. Return the grants of each until the end, and how long the
+    others have waited by then.
 
-    They ask from the opening on, and what they get before the start does not count.
+    They start to ask at the opening, and grants before the start do not count.
 
-    Times are of the monotonic clock, which all processes of a machine share. Nobody is waited for
-    at the end: a lock that serves a thousand waiters slowly would take minutes.
+    Times are of the monotonic clock, which all processes of a machine share. The waiters are not
+    joined at the end: a lock that serves a thousand waiters slowly would take minutes.
     """
     take = guard(contestant)
     logs: list[Log] = [[] for _ in range(threads)]

@@ -1,4 +1,4 @@
-"""What the server does meanwhile: commands, time and messages."""
+"""Measurements of the server during a benchmark: commands, time and messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redis import Redis
 __all__ = ["Commands", "cpu_seconds", "messages", "time_in_commands"]
 
 REPLY_WITHIN = 60.0  # seconds
-# What the benchmark itself asks, and what a connection sends once, when it is opened.
+# Commands of the benchmark itself, and those that a connection sends once when it is opened.
 ASIDE = {"info", "config", "client", "hello", "select", "script", "subscribe", "ssubscribe", "ping"}
 ASIDE |= {"echo", "monitor"}
 # "+1764104400.123456 [0 127.0.0.1:54321] "SET" ..." for a client, "[0 lua]" for a script.
@@ -23,16 +23,16 @@ LINE = re.compile(rb'^\+[\d.]+ \[\d+ ([^\s\]]+)\] "(\w+)"', re.MULTILINE)
 
 
 class Commands:
-    """Commands by name, while its block runs: those that clients sent, those that scripts ran.
+    """Counts commands by name during its block, those sent by clients and those run by scripts.
 
-    MONITOR counts them, which slows the server: measure no time meanwhile.
+    It uses MONITOR, which slows the server down, so do not measure time during the block.
     """
 
     def __init__(self, client: Redis) -> None:
         self.sent: Counter[str] = Counter()
         self.in_scripts: Counter[str] = Counter()
         self._client = client
-        self._last = secrets.token_hex(8)  # the word in the last command that counts
+        self._last = secrets.token_hex(8)  # an argument that marks the last command to count
         self._heard = bytearray()
 
     def __enter__(self) -> Commands:
@@ -62,7 +62,7 @@ class Commands:
                 (self.in_scripts if source == b"lua" else self.sent)[command] += 1
 
     def share_sent(self, command: str) -> float:
-        """Which part of these commands came from a client, and not from a script."""
+        """Return the share of these commands that came from clients and not from scripts."""
         sent = self.sent[command]
         return sent / (sent + self.in_scripts[command]) if sent else 0.0
 
@@ -75,9 +75,9 @@ class Commands:
 
 
 def time_in_commands(client: Redis, commands: Commands) -> float:
-    """Microseconds in commands that clients sent, since the last reset of the statistics.
+    """Return the microseconds in commands sent by clients, since the last reset of the statistics.
 
-    The statistics of a script hold the time of the commands in it, which have their own as well.
+    Commands in scripts must be left out: a script's time includes theirs.
     """
     return sum(
         float(stat["usec"]) * commands.share_sent(name.removeprefix("cmdstat_"))
@@ -91,7 +91,7 @@ def cpu_seconds(client: Redis) -> float:
 
 
 def messages(client: Redis) -> int:
-    """How often the server has read from a connection. This counts for one itself."""
+    """Return how often the server has read from a connection. This request counts as one."""
     return int(_info(client, "stats")["total_reads_processed"])
 
 

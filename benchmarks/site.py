@@ -1,4 +1,4 @@
-"""The settings of a site with the admin, over the server that ``REDIS_URL`` names."""
+"""Settings of a site with the admin, with its locks on the server at ``REDIS_URL``."""
 
 from __future__ import annotations
 

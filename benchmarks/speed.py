@@ -1,4 +1,4 @@
-"""What ``python -m benchmarks`` measures: the command, and each section of its table."""
+"""Measurements of ``python -m benchmarks``: the command, and each section of its table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 @dataclass(frozen=True)
 class Effort:
-    """How long and how often. Times are in seconds; each contestant has a turn in each round."""
+    """Duration and number of rounds. Times are in seconds. Each round has a turn per contestant."""
 
     rounds: int
     seconds: float
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 class Benchmark:
-    """The sections of the table, measured one after the other on a server of their own."""
+    """The sections of the table, measured one by one on a separate server."""
 
     def __init__(self, embedded: EmbeddedServer, client: Redis, effort: Effort) -> None:
         self.url, self.server_pid = embedded.url, embedded.pid
@@ -88,7 +88,7 @@ class Benchmark:
         yield Section("Idle waiters", self.idle())
 
     def uncontended(self) -> list[Row]:
-        """With hiredis, where it is installed, and without."""
+        """Measure with hiredis, if it is installed, and without."""
         rows = []
         for hiredis in (True, False) if find_spec("hiredis") else (False,):
             parser = "with hiredis" if hiredis else "without hiredis"
@@ -145,7 +145,7 @@ class Benchmark:
         ]
 
     def variants(self) -> list[Row]:
-        """On one core, so that all that the client computes counts."""
+        """Measure on one core, so that all of the client's work counts."""
         layout, server_cores, client_cores = _layouts()[0]
         with Worker(self.url) as worker, self.pinned([worker], server_cores, client_cores):
 
@@ -213,7 +213,7 @@ class Benchmark:
     def turns(
         self, names: Iterable[str], measure: Callable[[str], T], rounds: int = 0
     ) -> dict[str, list[T | None]]:
-        """Round after round, so that what else the machine does meets all alike."""
+        """Measure in rounds, so that other load on the machine affects all contestants alike."""
         results: dict[str, list[T | None]] = {name: [] for name in names}
         for _ in range(rounds or self.effort.rounds):
             for name, theirs in results.items():
@@ -226,7 +226,7 @@ class Benchmark:
 
     @contextmanager
     def workers(self, names: Iterable[str], *, hiredis: bool = True) -> Iterator[dict[str, Worker]]:
-        """A process for each contestant, which lives through all of its turns."""
+        """Start a process per contestant, which is used for all of its turns."""
         with ExitStack() as stack:
             yield {name: stack.enter_context(Worker(self.url, hiredis=hiredis)) for name in names}
 
@@ -235,7 +235,7 @@ class Benchmark:
         self, workers: Iterable[Worker], server_cores: set[int], client_cores: set[int]
     ) -> Iterator[None]:
         for worker in workers:
-            worker.ask(abs, 0)  # it has started, with all its threads
+            worker.ask(abs, 0)  # waits until it has started, with all its threads
             pin(worker.pid, client_cores)
         pin(self.server_pid, server_cores)
         try:
@@ -245,7 +245,7 @@ class Benchmark:
 
 
 def _layouts() -> list[tuple[str, set[int], set[int]]]:
-    """Where to measure: its name, the cores of the server and those of the client."""
+    """Return layouts to measure: a name, the cores of the server, and those of the client."""
     first, *others = sorted(cores()) or [-1]
     if first < 0:
         return [("no core of their own", set(), set())]
@@ -271,7 +271,7 @@ def _each(
 
 
 def _quotients(ones: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
-    """Round by round."""
+    """Divide round by round."""
     return [one / other if one and other else None for one, other in zip(ones, others, strict=True)]
 
 

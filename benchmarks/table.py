@@ -1,4 +1,4 @@
-"""The table: figures of each contestant, and ours divided by theirs, as Markdown."""
+"""Markdown table: figures of each contestant, and ours divided by theirs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .contestants import OURS
 
 __all__ = ["Figures", "Row", "Section", "put_into", "render"]
 
-# Of each contestant that takes part, a figure of each round; None where it failed.
+# The figures of each contestant, one per round; None if that round failed.
 Figures = Mapping[str, Sequence[float | None]]
 
 
@@ -31,7 +31,7 @@ class Row:
         return f"{median(figures):,.{self.digits}f}" + (f" ({ratio:.2f})" if ratio else "")
 
     def ratio(self, contestant: str) -> float | None:
-        """Ours divided by theirs: the median of the rounds, each of which met the same machine."""
+        """Our figure divided by theirs: the median over rounds, each under the same conditions."""
         if contestant == OURS:
             return None
         both = zip(self.figures.get(OURS, ()), self.figures[contestant], strict=False)
@@ -46,14 +46,14 @@ class Section:
 
 
 def render(sections: Iterable[Section], contestants: Sequence[str], notes: Iterable[str]) -> str:
-    """Every section under its heading, after what it all ran on."""
+    """Render the notes on the machine, and every section under its heading."""
     parts = ["\n".join(f"* {note}" for note in notes)]
     parts += [f"### {one.title}\n\n{_table(one.rows, contestants)}" for one in sections]
     return "\n\n".join(parts)
 
 
 def put_into(page: Path, text: str, marker: str = "benchmarks") -> None:
-    """Write the text between the two markers of a page, and leave the rest of it as it is."""
+    """Write the text between the two markers of a page, and keep the rest of the page."""
     begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
     before, found, rest = page.read_text().partition(begin)
     _, ended, after = rest.partition(end)
@@ -63,7 +63,7 @@ def put_into(page: Path, text: str, marker: str = "benchmarks") -> None:
 
 
 def _table(rows: Sequence[Row], contestants: Sequence[str]) -> str:
-    """Only with the columns of which some row has a figure."""
+    """Render the rows, without columns that have no figure in any row."""
     columns = [name for name in contestants if any(name in row.figures for row in rows)]
     lines = [["", *columns], *([row.title, *map(row.cell, columns)] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

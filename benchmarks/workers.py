@@ -1,4 +1,4 @@
-"""Processes that measure one lock each, and the processor cores they run on."""
+"""Worker processes that each measure one lock, and the processor cores they run on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Worker", "cores", "pin", "workers"]
 T = TypeVar("T")
 
 REPLY_WITHIN = 120.0  # seconds
-# Imported once, by the process that the others are forked from: each then starts in no time.
+# Imported once, by the process from which the others are forked, so that they start quickly.
 PRELOADED = [
     "django_redis.cache",
     "django.db.backends.sqlite3.base",
@@ -33,14 +33,14 @@ PRELOADED = [
 
 
 class Worker:
-    """A process of its own that runs the functions it is sent, one after the other.
+    """A separate process that runs the functions sent to it, one after the other.
 
-    It lives on between two of them, with its connections and warm caches. ``hiredis``: whether
-    redis-py may use that parser where it is installed.
+    It keeps its connections and warm caches between two functions. ``hiredis``: whether redis-py
+    may use that parser if it is installed.
     """
 
     def __init__(self, url: str, *, hiredis: bool = True) -> None:
-        # Without hiredis nothing may be imported beforehand: redis-py looks for it only once.
+        # Without hiredis, nothing may be imported beforehand: redis-py looks for it only once.
         context: Any = multiprocessing.get_context("forkserver" if hiredis else "spawn")
         if hiredis:
             context.set_forkserver_preload([name for name in PRELOADED if _exists(name)])
@@ -58,7 +58,7 @@ class Worker:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End the process at once, whatever its threads still wait for."""
+        """End the process at once, even if its threads are still waiting."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
@@ -68,7 +68,7 @@ class Worker:
         return int(self._process.pid)
 
     def ask(self, function: Callable[..., T], *args: object) -> T:
-        """What the function returns there. Raises RuntimeError when it fails."""
+        """Run the function there and return its result. Raises RuntimeError if it fails."""
         self.begin(function, *args)
         result: T = self.result()
         return result
@@ -81,7 +81,7 @@ class Worker:
 
     def result(self) -> Any:
         if not self._pipe.poll(REPLY_WITHIN):
-            self._process.kill()  # a late reply would be taken for the next one
+            self._process.kill()  # a late reply would be mistaken for the next one
             raise RuntimeError(f"no reply within {REPLY_WITHIN:.0f} seconds")
         try:
             failed, result = self._pipe.recv()
@@ -99,12 +99,12 @@ def workers(url: str, count: int) -> Iterator[list[Worker]]:
 
 
 def cores() -> set[int]:
-    """The cores that this process may use; none where a process cannot be pinned to one."""
+    """Return the cores that this process may use; none if processes cannot be pinned to cores."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
 
 
 def pin(pid: int, allowed: set[int]) -> None:
-    """Let every thread of a process, and those that it starts later, run on these cores only."""
+    """Restrict all threads of a process, including future ones, to these cores."""
     for thread in Path(f"/proc/{pid}/task").iterdir() if allowed else ():
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(int(thread.name), allowed)
@@ -115,7 +115,7 @@ def _exists(module: str) -> bool:
 
 
 def _serve(url: str, hiredis: bool, pipe: Connection) -> None:
-    """The life of a worker: until the process that started it closes the pipe or ends."""
+    """Serve as a worker until the process that started it closes the pipe or ends."""
     if not hiredis:
         sys.modules["hiredis"] = None  # type: ignore[assignment]  # importing it now fails
     set_up(url)

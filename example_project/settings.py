@@ -1,4 +1,4 @@
-"""The settings of the example; ``LOCKS`` at the top is what it is about."""
+"""Settings of the example. The part of interest is ``LOCKS``, at the top."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import dj_database_url
 
 BASE_DIR = Path(__file__).resolve().parent
 
-# With no LOCKS at all the values below are the defaults; each of them can also be given per lock.
+# The same values apply without LOCKS. LEASE, WAIT, RENEW and MAX_HOLD can also be set per lock.
 LOCKS = {
     "default": {
         "BACKEND": "django_redislock.backends.redis.RedisLockBackend",
         "CACHE": "default",  # the django-redis cache whose connections are used
-        "KEY_PREFIX": "lock",  # several projects on one Redis: one prefix each
-        "LEASE": 10,  # seconds until the hold of a process that died ends by itself
-        "WAIT": 10,  # seconds to queue for a lock that another holds
-        "RENEW": True,  # extend the lease for as long as the work goes on ...
-        "MAX_HOLD": None,  # ... but no longer than this many seconds; None: for as long as it takes
+        "KEY_PREFIX": "lock",  # projects that share a Redis each need their own prefix
+        "LEASE": 10,  # seconds after which the hold of a dead process ends by itself
+        "WAIT": 10,  # seconds to wait in the queue for a busy lock
+        "RENEW": True,  # extend the lease while the work goes on ...
+        "MAX_HOLD": None,  # ... but for no more than this many seconds; None: no limit
     }
 }
 
@@ -26,7 +26,7 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0",
-        # A Redis that is down or far away should cost a visitor seconds at most.
+        # A Redis that is down or slow should delay a visitor by a few seconds at most.
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 5},
     }
 }
@@ -39,19 +39,19 @@ else:
         "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
     }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Four processes write to one file: let a writer wait for its turn instead of failing with
-    # "database is locked". This keeps the file in order, and does not save the naive sale.
+    # Four processes write to one file, so let a writer wait instead of failing with "database is
+    # locked". This does not make the unguarded sale safe.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
 
-# How long the ticket office's work takes, in seconds.
+# How long the work of the ticket office takes, in seconds.
 CHARGE_SECONDS = float(os.environ.get("CHARGE_SECONDS", "0.1"))
 REPORT_SECONDS = float(os.environ.get("REPORT_SECONDS", "5"))
 
-# Where buyers are sent, as host:port; with none they come to the process that serves the page.
+# Where buyers are sent, as host:port. If empty, the process that serves the page handles them.
 BOX_OFFICES = os.environ.get("BOX_OFFICES", "").split()
 
 DEBUG = True

@@ -1,4 +1,4 @@
-"""The servers of the suite: one Redis for the whole run, and what a test that needs more gets."""
+"""Servers of the suite: one Redis for the whole run, and checks for tests that need more."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from redis import Redis
 from django_redislock.backends.redis.breaker import _breakers
 from django_redislock.testing.servers import EmbeddedServer, ServerError
 
-# How long an example takes says nothing where any process may have to stand still for a while. A
-# fixture that examples share is one that they leave as they found it.
+# No deadline for examples: a busy machine may suspend any process for a while. Fixtures that
+# examples share are left unchanged by each of them.
 hypothesis.settings.register_profile(
     "unhurried",
     deadline=None,
@@ -50,30 +50,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of pytest-xdist that the server it finds is the suite's own."""
+    """Pass on to a process of pytest-xdist that the server it finds is the suite's own."""
     node.workerinput[OWN_SERVER] = SERVER in node.config.stash
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop it."""
+    """Stop the Redis server."""
     if (server := config.stash.get(SERVER, None)) is not None:
         server.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Note what each test lacks, before pytest-django creates the databases of all of them."""
+    """Note missing servers per test, before pytest-django creates the databases of all tests."""
     missing = {marker: _missing_database(marker) for marker in DATABASE_MARKERS}
     for item in items:
         for marker in DATABASE_MARKERS:
             if item.get_closest_marker(marker) and (reason := missing[marker]):
                 item.stash[MISSING] = reason
-                # A database that cannot be reached must not be created for this test's sake.
+                # Keep pytest-django from creating a database that cannot be reached.
                 item.add_marker(pytest.mark.django_db(databases=["default"]), append=False)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A missing server skips a test at a desk, and fails it in CI."""
+    """Skip a test if its server is missing; in CI, fail it."""
     reason = item.stash.get(MISSING, None) or _missing_redis(item)
     if reason is None:
         return
@@ -126,7 +126,7 @@ def redis_url() -> str:
 
 @pytest.fixture
 def key_prefix(settings: Any, pytestconfig: pytest.Config) -> Iterator[str]:
-    """A key prefix that no other test has; it replaces the one of every alias in LOCKS."""
+    """A key prefix unique to this test, which replaces that of every alias in LOCKS."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     locks = copy.deepcopy(django_settings.LOCKS)
     for config in locks.values():
@@ -139,20 +139,20 @@ def key_prefix(settings: Any, pytestconfig: pytest.Config) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _own_key_prefix(key_prefix: str) -> None:
-    """No test sees the locks of another, nor those of whoever lent the server."""
+    """Keep each test from seeing the locks of other tests, or others' locks on a shared server."""
 
 
 @pytest.fixture(autouse=True)
 def _probe_no_server_any_more() -> Iterator[None]:
-    """No later test finds in its log that a server of this one is away."""
+    """Stop probing, so that a test's missing server does not appear in the log of a later test."""
     yield
     for breaker in list(_breakers.values()):
         breaker.failures.clear()
 
 
 def _has_own_server(config: pytest.Config) -> bool:
-    told: dict[str, Any] = getattr(config, "workerinput", {})
-    return SERVER in config.stash or bool(told.get(OWN_SERVER))
+    worker_input: dict[str, Any] = getattr(config, "workerinput", {})
+    return SERVER in config.stash or bool(worker_input.get(OWN_SERVER))
 
 
 def _sweep(prefix: str) -> None:

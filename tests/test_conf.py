@@ -98,7 +98,7 @@ def test_changed_caches_too(settings: Any, redis_url: str) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_told_at_first_use(settings: Any, entry: Any, says: Any) -> None:
+def test_a_wrong_setting_is_reported_at_first_use(settings: Any, entry: Any, says: Any) -> None:
     settings.LOCKS = {"default": entry}
     with pytest.raises(InvalidLockBackend, match=says):
         lock("a")

@@ -75,6 +75,6 @@ def test_the_longest_time_is_one_of_python() -> None:
     assert take_within(source, float("inf")) == "item"
 
 
-def test_nobody_waits_for_a_queue_by_himself() -> None:
+def test_nobody_waits_for_a_queue_alone() -> None:
     sources = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "queues.py"]
     assert [str(path) for path in sources if re.search(r"\.get\(timeout", path.read_text())] == []

@@ -1,4 +1,4 @@
-"""The pages of the live locks in Django's admin."""
+"""Pages of the live locks in Django's admin."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = ["LockAdmin"]
 
 @admin.register(Lock)
 class LockAdmin(BaseLockAdmin):
-    """What is in the backends, to look at and to release by force; there is nothing to edit."""
+    """The live locks of all backends. They can be viewed and released by force, but not edited."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -82,7 +82,7 @@ class LockAdmin(BaseLockAdmin):
             "title": _("Live locks"),
             "cl": live,
             "answers": answers(live.counts()),
-            # Without it Django's template has an inline style, which a strict policy forbids.
+            # Without this, Django's template adds an inline style, which a strict CSP forbids.
             "actions_on_top": True,
             **(extra_context or {}),
         }
@@ -91,20 +91,20 @@ class LockAdmin(BaseLockAdmin):
     @method_decorator(require_safe)
     @for_viewers
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The rows of a list as a file, with all fields but the token."""
+        """Export the rows of a list as a file, with all fields except the token."""
         return exported(LiveLocks(self, request.GET), request.GET.get("format", ""))
 
     @method_decorator(require_safe)
     @for_viewers
     def released_view(self, request: HttpRequest) -> TemplateResponse:
-        """All releases by force, newest first."""
+        """Show all releases by force, newest first."""
         context = {"title": _("Released by force"), "page": page_of_releases(request)}
         return self.render(request, self.released_template, context)
 
     @method_decorator(require_safe)
     @for_viewers
     def summary_view(self, request: HttpRequest) -> TemplateResponse:
-        """The line on top of the list with all that it can say, which costs more than the list."""
+        """Render the complete summary above the list. It costs more than the list itself."""
         return self.render(
             request,
             self.summary_template,
@@ -114,7 +114,7 @@ class LockAdmin(BaseLockAdmin):
     @method_decorator(require_POST)
     @for_viewers
     def refresh_view(self, request: HttpRequest) -> TemplateResponse:
-        """The rows that a page shows, as they are now. A POST, since names may be long and many."""
+        """Render the rows of a page anew. A POST, since there may be many long names."""
         return self.render(request, self.refresh_template, {"cl": ShownLocks(self, request.POST)})
 
     @method_decorator(require_safe)
@@ -126,7 +126,9 @@ class LockAdmin(BaseLockAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> TemplateResponse:
-        """The page of one name. There is nothing to change on it; the admin links to it so."""
+        """Show one name. It is a "change" page only because the admin links to pages of that URL
+        name; nothing can be changed on it.
+        """
         address = unquote(object_id)
         try:
             alias, name = name_at(address)
@@ -141,7 +143,7 @@ class LockAdmin(BaseLockAdmin):
             "title": readable(name),
             "subtitle": None,
             "alias": alias,
-            # In ASCII: control characters of a name are not to have their way with the page.
+            # ASCII only, so that control characters in a name cannot affect the page.
             "name_as_json": json.dumps(name),
             "detail": detail,
             "error": error,
@@ -153,26 +155,26 @@ class LockAdmin(BaseLockAdmin):
     @method_decorator(require_safe)
     @for_viewers
     def hot_view(self, request: HttpRequest) -> TemplateResponse:
-        """The figures of the last hour, by families of names."""
+        """Show the figures of the last hour by family."""
         context = {"title": _("Hot names"), "hot": HotNames(request)}
         return self.render(request, self.hot_template, context)
 
     @method_decorator(require_safe)
     @for_viewers
     def waits_view(self, request: HttpRequest) -> TemplateResponse:
-        """Who waits for whom, and the deadlocks among them."""
+        """Show which holders and waiters wait for each other, and the deadlocks among them."""
         context = {"title": _("Who waits for whom"), "page": WaitsPage()}
         return self.render(request, self.waits_template, context)
 
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Ask, and then release by force what was shown."""
+        """Ask for confirmation, then release by force the holds that were shown."""
         if not self.has_release_permission(request):
             raise PermissionDenied
         return ReleaseView(self, request).respond()
 
 
 def _outside_transactions(view: Any) -> Any:
-    # With ATOMIC_REQUESTS an error later on would take back the entries of what was released.
+    # With ATOMIC_REQUESTS, a later error would roll back the log entries of completed releases.
     for alias in connections:
         view = transaction.non_atomic_requests(alias)(view)
     return view

@@ -1,4 +1,4 @@
-"""The line on top of the list: the summary in words, each with a link to the rows."""
+"""Summary line above the list: each figure in words, with a link to the rows behind it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Answer", "answers"]
 
 @dataclass(frozen=True)
 class Answer:
-    """``url_name`` is that of a page of ours, ``query`` follows it."""
+    """One part of the summary line. It links to the page ``url_name`` with this ``query``."""
 
     text: str
     query: str = ""
@@ -26,12 +26,12 @@ class Answer:
 
 
 def answers(summary: Summary | None) -> list[Answer]:
-    """What the list says first; nothing where no backend answers."""
+    """Return the parts of the summary line; none if no backend answers."""
     return list(_answers(summary)) if summary else []
 
 
 def _answers(summary: Summary) -> Iterator[Answer]:
-    # "At least 0" says nothing.
+    # "At least 0" would be no information.
     if summary.held or summary.has_all:
         held = ngettext("%(count)s lock held", "%(count)s locks held", summary.held)
         yield Answer(held % {"count": _number(summary.held, exact=summary.has_all)})

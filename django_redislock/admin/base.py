@@ -1,4 +1,4 @@
-"""Base of the admin pages: their templates, their limits and their frame."""
+"""Base class of the lock admin: templates, limits and the context that all pages share."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def for_viewers(
 
 
 class BaseLockAdmin(_ModelAdmin):
-    """What a page may know of the admin that shows it."""
+    """The part of the lock admin that its pages depend on."""
 
     list_per_page = 100
-    # How many holds are looked at where the index does not know what is asked for, and how many of
-    # its names are looked through for a text.
+    # If the index alone cannot answer a query, at most this many full holds are read. A text is
+    # searched for in at most look_through names of the index.
     look_at = 1000
     look_through = 10_000
-    # How many locks can be selected at a time, where a search has found more than a page shows.
-    # Django takes no more than 1000 fields in a form (``DATA_UPLOAD_MAX_NUMBER_FIELDS``).
+    # How many locks can be selected at once if a search has found more than one page shows.
+    # Django accepts at most 1000 fields in a form (``DATA_UPLOAD_MAX_NUMBER_FIELDS``).
     release_at_once = 500
     change_list_template = "admin/django_redislock/lock/change_list.html"
     summary_template = "admin/django_redislock/lock/includes/summary.html"
@@ -64,7 +64,7 @@ class BaseLockAdmin(_ModelAdmin):
     release_template = "admin/django_redislock/lock/release.html"
 
     def has_release_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may release by force what they may see."""
+        """Whether the user may see the locks and release them by force."""
         allowed = request.user.has_perm("django_redislock.release_lock")
         return allowed and self.has_view_permission(request)
 

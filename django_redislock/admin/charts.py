@@ -1,8 +1,8 @@
 """Charts of the last hour, as whole numbers for inline SVG: bars of counts, and lines of waits.
 
-A chart is drawn in units of its own, ``SLOT_WIDTH`` of them for each slot, ``MINUTE_WIDTH`` for a
-minute and ``HEIGHT`` in all, and stretched to the width of the page. Its texts are not stretched:
-they are placed by percentages.
+A chart has its own units: a slot is ``SLOT_WIDTH`` wide, a minute ``MINUTE_WIDTH``, and the whole
+chart is ``HEIGHT`` high. It is stretched to the width of the page. Texts are not stretched, but
+placed by percentages.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
 
 SLOT_WIDTH, MINUTE_WIDTH, HEIGHT = 10, 4, 100
 
-# Above the plot there is room (pixels) for the figure of the highest bar.
+# Room (pixels) above the plot for the figure of the highest bar.
 MARGIN = 14
 
 
 class Span(NamedTuple):
-    """A slot or a minute of a chart: where it begins, what was counted in it, in how long."""
+    """A slot or a minute of a chart: its position, its length in minutes, and its counts."""
 
     x: int
     width: int
@@ -47,7 +47,7 @@ class Span(NamedTuple):
 
     @property
     def attempts(self) -> float:
-        """How many attempts there were in a minute of it."""
+        """The number of attempts per minute."""
         return (self.tally.acquired + self.tally.busy) / self.minutes
 
     @property
@@ -60,7 +60,7 @@ class Span(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A span: how high its two counts stand, from the top, and where its figure goes."""
+    """The bar of a span: the tops and heights of its two counts, and its figure's position."""
 
     x: int
     width: int
@@ -74,7 +74,7 @@ class Bar(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A line of a scale, and its text, which stands ``text_y`` pixels below the top."""
+    """A line of a scale, and its text, which is placed ``text_y`` pixels below the top."""
 
     y: int
     text_y: int
@@ -82,7 +82,7 @@ class Tick(NamedTuple):
 
 
 class WaitLines(NamedTuple):
-    """The waits of all spans, on a logarithmic scale: paths of SVG, and the ticks."""
+    """The waits of all spans on a logarithmic scale, as SVG paths, and the ticks of the scale."""
 
     median: str
     p95: str
@@ -91,7 +91,7 @@ class WaitLines(NamedTuple):
 
 
 def spans(slots: Sequence[Tally], minutes: Sequence[Tally] = ()) -> list[Span]:
-    """The slots, and after them these minutes, from left to right."""
+    """Return the spans of these slots, followed by those of these minutes, from left to right."""
     length = SLOT // MINUTE
     end = SLOT_WIDTH * len(slots)
     return [
@@ -101,26 +101,26 @@ def spans(slots: Sequence[Tally], minutes: Sequence[Tally] = ()) -> list[Span]:
 
 
 def nice_top(most: float) -> int:
-    """A round number that is no smaller: the end of a scale, half of which is a whole number."""
+    """Return the end of a scale: a round, even number that is not smaller than ``most``."""
     power: int = 10 ** (len(str(math.ceil(most))) - 1)
     return next(step * power for step in (2, 4, 6, 8, 10, 20) if step * power >= most)
 
 
 def bars(spans: Sequence[Span], top: float, end: int) -> list[Bar]:
-    """A bar for each span, as high as its counts in a minute, on a scale that ends at ``top``.
+    """Return a bar for each span. It shows counts per minute on a scale that ends at ``top``.
 
-    ``end`` is where the chart ends.
+    ``end`` is the width of the chart.
     """
     result = []
     for span in spans:
-        # Rounded up, so that whatever there was can be seen.
+        # Rounded up, so that even the smallest count is visible.
         acquired, busy = (
             math.ceil(HEIGHT * count / span.minutes / top - 1e-9)
             for count in (span.tally.acquired, span.tally.busy)
         )
         acquired = min(acquired, HEIGHT - busy)
         busy_y = HEIGHT - acquired - busy
-        # A bar of a minute is too narrow for it.
+        # The bar of a minute is too narrow for a figure.
         has_figure = span.attempts and span.width >= SLOT_WIDTH
         result.append(
             Bar(
@@ -131,7 +131,7 @@ def bars(spans: Sequence[Span], top: float, end: int) -> list[Bar]:
                 busy_y=busy_y,
                 busy=busy,
                 figure=_short(span.attempts) if has_figure else "",
-                # As the language of SVG has it, whatever that of the reader is.
+                # SVG needs a decimal point, so this is not localized.
                 figure_x=f"{span.middle * 100 / end:.2f}%",
                 figure_y=MARGIN + busy_y - 3,
             )
@@ -140,12 +140,12 @@ def bars(spans: Sequence[Span], top: float, end: int) -> list[Bar]:
 
 
 def count_ticks(top: int) -> list[Tick]:
-    """The ticks of a scale of counts: its end, its middle and zero."""
+    """Return the ticks of a scale of counts: its end, its middle and zero."""
     return [_tick(HEIGHT - HEIGHT * n // top, _short(n)) for n in (top, top // 2, 0)]
 
 
 def wait_lines(spans: Sequence[Span]) -> WaitLines:
-    """The lines of p50, p95 and the longest wait; a span without a wait is a gap."""
+    """Return the lines of p50, p95 and the longest wait, with a gap for a span without waits."""
     tallies = [span.tally for span in spans]
     middles = [span.middle for span in spans]
     longest = max(tally.longest_wait for tally in tallies)
@@ -173,7 +173,7 @@ def wait_lines(spans: Sequence[Span]) -> WaitLines:
 
 
 def _line(xs: Sequence[int], ys: Sequence[int | None]) -> str:
-    """A line from span to span. A span between two gaps is a short line of its own."""
+    """Return a path from span to span. A span between two gaps becomes a short line."""
     path = ""
     for x, before, y, after in zip(xs, [None, *ys], ys, [*ys[1:], None], strict=False):
         if y is None:
@@ -194,12 +194,12 @@ def _tick(y: int, text: str) -> Tick:
 
 
 def _whole(seconds: float) -> str:
-    """A power of ten in one unit, which is narrower than "1 min 40 s"."""
+    """Format a power of ten in a single unit, which is narrower than "1 min 40 s"."""
     return _("%(count)d s") % {"count": round(seconds)} if seconds >= 1 else brief(seconds)
 
 
 def _short(count: float) -> str:
-    """A count in the width of a bar."""
+    """Format a count so that it fits the width of a bar."""
     for least, unit in ((10_000_000, "M"), (10_000, "k")):
         if count >= least:
             return f"{number_format(int(count * 10 // least))}{unit}"

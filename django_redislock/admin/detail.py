@@ -1,4 +1,4 @@
-"""The page of one name: who holds it, who waits for it, and what this process knows of it."""
+"""Page of one name: its holders, its queue, and the holds of this very process."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .rows import Row, counting, for_whom, rows_of
 
 __all__ = ["Detail"]
 
-# How many of the names that are waited for are looked at, of each backend.
+# How many names that have waiters are examined per backend.
 LOOK_AT = 500
 
-# How much of a queue is shown; its length is always told.
+# How many waiters of the queue are shown. Its length is always shown.
 MOST_WAITING = 100
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What a thread or task does at other names, of those that are waited for."""
+    """The other names that a thread or task holds or waits for, among those that have waiters."""
 
     holds: Sequence[str] = ()
     waits_for: Sequence[str] = ()
@@ -62,7 +62,7 @@ def _group(queue: NameQueue, party: Party) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """A place in the queue, in words."""
+    """A waiter's place in the queue, as text."""
 
     number: int
     what: str
@@ -91,7 +91,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Own:
-    """A hold of this very process, as its handle knows it."""
+    """A hold of this very process, from its local state."""
 
     token: str
     handles: int
@@ -117,7 +117,7 @@ class Own:
 
 @dataclass(frozen=True)
 class Detail:
-    """All that can be known of one name. ``waiting`` is the length of the queue."""
+    """Everything that is known about one name. ``waiting`` is the length of the queue."""
 
     rows: Sequence[tuple[Row, Elsewhere]]
     queue: Sequence[Place]

@@ -13,12 +13,12 @@ FORMATS = {"csv": (as_csv, "text/csv"), "json": (as_json, "application/json")}
 
 
 def exported(live: LiveLocks, wanted: str) -> HttpResponse:
-    """One page of the list, as CSV unless asked otherwise."""
+    """Return one page of the list, as CSV unless ``wanted`` is another known format."""
     name = wanted if wanted in FORMATS else "csv"
     write, content_type = FORMATS[name]
     headers = {"Content-Disposition": f'attachment; filename="locks.{name}"'}
     if live.silent:
-        # A file that lacks the locks of a backend must not look as if it had them all.
+        # A file without the locks of one backend must not look complete.
         return HttpResponse(f"{live.silent[0].error}\n", status=503, content_type="text/plain")
     text = "".join(f"{line}\n" for line in write(live.found))
     return HttpResponse(text, content_type=f"{content_type}; charset=utf-8", headers=headers)

@@ -1,4 +1,4 @@
-"""The filters beside the list."""
+"""Filters beside the list."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .rows import KIND_NAMES
 
 __all__ = ["Choices", "choices_of"]
 
-# A project on many hosts: those at hand are of use, all of them are not.
+# A project may run on many hosts. A short list of those on this page is more useful than all.
 MOST_HOSTS = 20
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What Django's filter tag asks of a ``ListFilter``: a title, and values with their names."""
+    """The interface of a ``ListFilter`` that Django's filter tag uses: a title and choices."""
 
     query: Query
     field: str

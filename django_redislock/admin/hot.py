@@ -1,4 +1,4 @@
-"""Hot names: the figures of the last hour, a row for each family of names."""
+"""Hot names: the figures of the last hour, with a row for each family."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["HotNames"]
 
 SHARES = (0.5, 0.95, 0.99)
 
-# By what the rows can be sorted, most first: the counts, and the percentiles and the longest of the
-# waits and of the holds.
+# Figures by which rows can be sorted, highest first: the counts, and the percentiles and maxima of
+# waits and holds.
 COUNTS: dict[str, Callable[[Tally], float]] = {
     "acquired": lambda tally: tally.acquired,
     "busy": lambda tally: tally.busy,
@@ -46,26 +46,26 @@ PERCENTILES: dict[str, Callable[[Tally], float]] = {
 }
 FIGURES = COUNTS | PERCENTILES
 
-# And by what in the order of the alphabet.
+# Texts by which rows can be sorted, in alphabetical order.
 TEXTS: dict[str, Callable[[Row], tuple[str, str]]] = {
     "name": lambda row: (row.name, row.alias),
     "backend": lambda row: (row.alias, row.name),
 }
 
-# What the columns of percentiles are called, twice.
+# Titles of the percentile columns, used for the waits and again for the holds.
 TITLES = ("p50", "p95", "p99", "max")
 
-# How many families a ranking names.
+# How many families a ranking shows.
 RANKED = 3
 
-# What a pattern for the names of a family cannot repeat: a field of a template, two braces that are
-# one in the names, the end of a family that was cut; and a bracket, which begins a set.
+# Parts of a family that a glob for its names cannot take over: a field of the template, a doubled
+# brace (single in names), the end of a truncated family, and a bracket, which would begin a set.
 NOT_LITERAL = re.compile(r"\{[^}]*\}|\}\}|…$|\[")
 
 
 @dataclass
 class Row:
-    """A family of one backend, and what was counted of it in each slot."""
+    """A family of one backend, and its figures in each slot."""
 
     alias: str
     family: str
@@ -80,7 +80,7 @@ class Row:
 
     @property
     def search(self) -> str:
-        """The query of the list for the names of this family."""
+        """The query that lists the names of this family."""
         if self.family == OTHER:
             return ""
         return str(Query(text=NOT_LITERAL.sub(_as_glob, self.family), backend=self.alias))
@@ -103,7 +103,7 @@ class Row:
 
     @property
     def waits(self) -> list[str]:
-        """The percentiles, and the longest."""
+        """The percentiles of the waits, and the longest wait."""
         if not any(self.tally.waits):
             return []
         shares = [self.tally.wait(share) for share in SHARES]
@@ -134,7 +134,7 @@ class Row:
 
     @property
     def refused(self) -> str:
-        """How many attempts were busy, of how many."""
+        """How many of the attempts found the lock busy."""
         return _("%(busy)s of %(attempts)s attempts") % {
             "busy": self.busy,
             "attempts": number_format(self.tally.acquired + self.tally.busy),
@@ -142,7 +142,7 @@ class Row:
 
 
 class Sorting(NamedTuple):
-    """What a heading that sorts says: where it leads, and the value of ``aria-sort``."""
+    """A heading that sorts: its link, the value of ``aria-sort``, and its text."""
 
     link: str
     sorted: str
@@ -150,7 +150,7 @@ class Sorting(NamedTuple):
 
 
 class HotNames:
-    """All that the page shows. A backend that does not answer is ``silent``."""
+    """The content of the page. Backends that do not answer are in ``silent``."""
 
     def __init__(self, request: HttpRequest) -> None:
         wanted = request.GET.get(ORDER_VAR, "")
@@ -159,7 +159,7 @@ class HotNames:
         self.starts: Sequence[int] = []
         self.several_backends = len(list(lock_backends)) > 1
         self._rows: dict[tuple[str, str], Row] = {}
-        # What all families have counted in each of the last minutes that have begun.
+        # Figures of all families for each of the last minutes, including the current one.
         self.minutes: list[Tally] = []
         answers, self.silent = ask_all(
             distinct(lock_backends),
@@ -175,7 +175,7 @@ class HotNames:
         for place, slot in enumerate(slots):
             for family, tally in slot.tallies.items():
                 self._rows.setdefault((alias, family), Row(alias, family)).add(place, tally)
-        # Those of the last two slots. The clocks of two servers may differ.
+        # Only minutes of the last two slots. The clocks of two servers may differ.
         for minute in minutes if slots else ():
             place = (minute.start - slots[-2].start) // MINUTE
             if 0 <= place < MINUTES:
@@ -196,7 +196,7 @@ class HotNames:
 
     @property
     def sorting(self) -> dict[str, Sorting]:
-        """The headings of the names and of the counts."""
+        """The headings of the texts and of the counts."""
         texts = {
             "name": _("Names"),
             "backend": _("Backend"),
@@ -208,18 +208,18 @@ class HotNames:
 
     @property
     def percentiles(self) -> list[Sorting]:
-        """The headings of the waits, and then of the holds."""
+        """The headings of the waits, followed by those of the holds."""
         return list(map(self._sorting, PERCENTILES, TITLES * 2))
 
     @property
     def longest_waits(self) -> list[tuple[Row, str]]:
-        """The families with the longest waits, and in which slot that was."""
+        """The families with the longest waits, and the start of the slot of each."""
         ranked = _ranked(self._rows.values(), lambda row: row.tally.longest_wait)
         return [(row, time_of(self.starts[row.longest_wait_place])) for row in ranked]
 
     @property
     def refused(self) -> list[Row]:
-        """The families that were busy most often."""
+        """The families with the most busy attempts."""
         return _ranked(self._rows.values(), lambda row: row.tally.busy)
 
     @cached_property
@@ -234,5 +234,5 @@ def _as_glob(found: re.Match[str]) -> str:
 
 
 def _ranked(rows: Iterable[Row], by: Callable[[Row], float]) -> list[Row]:
-    """The rows with the highest values above zero, highest first."""
+    """Return the rows with the highest values above zero, highest first."""
     return sorted(filter(by, rows), key=by, reverse=True)[:RANKED]

@@ -1,6 +1,6 @@
-"""Charts of the hot names: how often all locks were acquired, and how long was waited for them.
+"""Charts of the hot names: acquisitions of all locks, and the waits for them.
 
-The last hour in slots of five minutes, of which the last two are shown minute by minute.
+They show the last hour in slots of five minutes, and the last two slots minute by minute.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from .charts import (
 
 __all__ = ["Charts", "time_of"]
 
-# How many slots are shown as such.
+# How many slots are shown as whole slots; the others are shown by the minute.
 COARSE = SLOTS - 2
 
 
 class Charts:
-    """``starts`` are those of the slots, ``minutes`` those of the last two that have begun."""
+    """``starts``: the start times of the slots. ``minutes``: the minutes of the last two slots, up
+    to the current one.
+    """
 
     minutes_from = COARSE * SLOT_WIDTH
     width = minutes_from + MINUTES * MINUTE_WIDTH
@@ -47,14 +49,14 @@ class Charts:
         self._slots = slots
         self._minutes = minutes
         self.spans = spans(slots[:COARSE], minutes)
-        # For the axis, and for what each span says of itself.
+        # Labels of the axis, and part of each span's title.
         self.times = [time_of(start) for start in starts]
         fine = [time_of(starts[COARSE] + place * MINUTE) for place in range(len(minutes))]
         self._all_times = [*self.times[:COARSE], *fine]
 
     @cached_property
     def top(self) -> int:
-        """The end of the scale of the counts."""
+        """The end of the counts' scale."""
         return nice_top(max(1, *(span.attempts for span in self.spans)))
 
     @property
@@ -73,13 +75,13 @@ class Charts:
 
     @property
     def wait_titles(self) -> list[tuple[Span, str]]:
-        """What each span says in the chart of the waits."""
+        """Each span with its title in the chart of the waits."""
         titles = map(_wait_title, self._all_times, self.spans)
         return list(zip(self.spans, titles, strict=True))
 
     @property
     def in_words(self) -> str:
-        """The chart of the counts for those who do not see it."""
+        """A text alternative to the chart of the counts, for screen readers."""
         return _("Acquisitions every 5 minutes: %(counts)s. In the last minutes: %(minutes)s") % {
             "counts": ", ".join(str(tally.acquired) for tally in self._slots),
             "minutes": ", ".join(str(tally.acquired) for tally in self._minutes),
@@ -87,7 +89,7 @@ class Charts:
 
     @property
     def waits_in_words(self) -> str:
-        """The chart of the waits for those who do not see it."""
+        """A text alternative to the chart of the waits, for screen readers."""
         return _("p95 of waits every 5 minutes: %(waits)s. In the last minutes: %(minutes)s") % {
             "waits": ", ".join(map(_wait95, self._slots)),
             "minutes": ", ".join(map(_wait95, self._minutes)),
@@ -99,7 +101,7 @@ def _wait95(tally: Tally) -> str:
 
 
 def time_of(start: int) -> str:
-    """A time of the day, in the time zone that is in force."""
+    """Format a timestamp as a time of day in the current time zone."""
     return date_format(localtime(datetime.fromtimestamp(start, timezone.utc)), "TIME_FORMAT")
 
 

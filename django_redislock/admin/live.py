@@ -1,4 +1,4 @@
-"""The list: which rows are on the page, and what is said about how they were found."""
+"""List of the live locks: the rows of a page, and how the search for them went."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SORTED_BY: dict[str, Callable[[Found], Any]] = {
 
 @dataclass(frozen=True)
 class Heading:
-    """The head of a column. ``sorted`` is the value of ``aria-sort`` of one that can be sorted."""
+    """The heading of a column. ``sorted`` is its ``aria-sort``; empty if it cannot be sorted."""
 
     column: str
     text: str
@@ -44,7 +44,7 @@ class Heading:
 
 
 class LiveLocks:
-    """What Django's change list template and its tags ask of a ``ChangeList``."""
+    """The interface of a ``ChangeList`` that Django's change list template and its tags use."""
 
     formset = None
     is_facets_optional = False
@@ -60,9 +60,9 @@ class LiveLocks:
         self.look_at = model_admin.look_at
         self.look_through = model_admin.look_through
         self.at_once = model_admin.release_at_once
-        # How far it has looked, of how many, where not all of them have been looked at.
+        # The rank up to which holds were examined, and their total; both for partial searches.
         self.looked_to = self.of_all = 0
-        # How many are held in the backends that were asked.
+        # How many holds there are in the backends that were asked.
         self.held = 0
         selection = self._select()
         self.found = selection.found
@@ -77,7 +77,7 @@ class LiveLocks:
         return rows_of(self.found)
 
     def counts(self) -> Summary | None:
-        """What the line on top can say at no further cost than that of the waited-for names."""
+        """Return the part of the summary that costs only a count of the names with waiters."""
         silent = [one.alias for one in self.silent]
         held = None if self.query.backend else self.held
         return counts_of(distinct(self.aliases), held, without=silent)
@@ -99,7 +99,9 @@ class LiveLocks:
             wanted = self.page_num
 
     def _by_looking(self) -> Selection:
-        """The index knows names, and when a lease ends: look at so much of it, and say so."""
+        """Search a limited part of the index, which has only names and ends of leases, and note
+        how far the search went.
+        """
         criteria, start = self.query.criteria, self.query.start
         reach = self.look_through if self.query.text else self.look_at
         backwards = self.query.order == "-ttl"
@@ -112,7 +114,7 @@ class LiveLocks:
             if criteria.match_name(one.entry.name)
         ]
         if not self.query.by_index and len(named) > self.look_at:
-            # What is more than a name is read for so many.
+            # Full holds are read for at most this many.
             self.looked_to = named[self.look_at][0]
             named = named[: self.look_at]
         if start or self.looked_to < lines.total:
@@ -132,7 +134,7 @@ class LiveLocks:
         return chosen[first:][: self.per_page]
 
     def _named(self, silent: Sequence[Silent]) -> list[Listed]:
-        """An exact name is looked up, so that it is found wherever it stands."""
+        """Look up an exact name directly, so that it is found beyond the searched ranks too."""
         down = {one.alias for one in silent}
         found = []
         for alias in distinct(self._chosen()) if self.query.exact else []:
@@ -183,7 +185,7 @@ class LiveLocks:
 
     @property
     def look_further(self) -> str:
-        """The address of the next ones to look at."""
+        """The query that searches the next part of the index."""
         return str(self.query.but(start=self.looked_to)) if self.looked_to < self.of_all else ""
 
     @property
@@ -192,17 +194,17 @@ class LiveLocks:
 
     @property
     def news(self) -> str:
-        """What a refresh says of locks that are not shown."""
+        """A message about locks that are not shown; only a refresh has one."""
         return ""
 
     @property
     def selectable(self) -> int:
-        """How many locks can be selected at a time, on this page and beyond."""
+        """How many locks can be selected at once, on this page and beyond."""
         return min(self.result_count, self.at_once)
 
     @property
     def select_all_found(self) -> str:
-        """What the button says that selects more than the page shows; empty where it shows all."""
+        """The text of the button that selects more than the page; empty if the page shows all."""
         if self.selectable <= len(self.rows):
             return ""
         if self.selectable < self.result_count:
@@ -211,7 +213,7 @@ class LiveLocks:
 
     @property
     def selected_format(self) -> str:
-        """How the script of the page says how many are selected."""
+        """The format in which the page's script shows how many locks are selected."""
         return _("%(count)d selected")
 
     @property
@@ -240,12 +242,12 @@ class LiveLocks:
 
     @property
     def search_params(self) -> dict[str, Any]:
-        """What else the search form must carry."""
+        """The other parameters that the search form must keep."""
         return self.query.but(text="").params()
 
     @property
     def export_csv(self) -> str:
-        """The parameters by which the rows that are shown are exported."""
+        """The query that exports the rows of this page."""
         return f"?{urlencode({**self.query.params(), 'format': 'csv'})}"
 
     @property
@@ -253,6 +255,6 @@ class LiveLocks:
         return f"?{urlencode({**self.query.params(), 'format': 'json'})}"
 
     def get_query_string(self, new_params: dict[str, Any]) -> str:
-        """The address of another page, for Django's pagination tag."""
+        """Return the query of another page, for Django's pagination tag."""
         (page,) = new_params.values()
         return str(self.query.but(page=page, start=self.query.start))

@@ -1,4 +1,4 @@
-"""Query of the list, as its address asks for it."""
+"""Query of the list, read from and written to its URL."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ VARS = {
     "page": PAGE_VAR,
 }
 
-# No name is longer (characters), and a pattern takes time with the square of its length.
+# No name is longer (characters), and the time to match a pattern grows with its length squared.
 LONGEST_TEXT = LONGEST_NAME
 
 
 @dataclass(frozen=True)
 class Query:
-    """Values that make no sense are as if they were not there."""
+    """The parameters of the list. Invalid values are ignored."""
 
     backend: str = ""
     text: str = ""
@@ -77,17 +77,17 @@ class Query:
 
     @property
     def exact(self) -> str:
-        """A name that can be looked up, besides being searched for."""
+        """The text if it could be an exact name, which is also looked up directly; else empty."""
         return "" if is_glob(self.text) else self.text
 
     @property
     def by_rank(self) -> bool:
-        """Whether the index alone gives the answer, at the cost of one page."""
+        """Whether the index alone has the answer, and only one page of it must be read."""
         return not self.criteria and self.order in ("ttl", "-ttl")
 
     @property
     def by_index(self) -> bool:
-        """Whether the index tells which are meant, and in which order."""
+        """Whether the index alone determines the rows and their order."""
         return self.criteria.by_name_alone and self.order in ("ttl", "-ttl")
 
     @property
@@ -95,7 +95,7 @@ class Query:
         return bool(self.criteria) or bool(self.backend)
 
     def but(self, **changes: Any) -> Query:
-        """The same from its beginning, with other wishes."""
+        """Return a copy with these changes, back at the first page."""
         return replace(self, **{"page": 1, "start": 0, **changes})
 
     def params(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Query:
 
 
 def number(text: str | None, *, least: int) -> int:
-    """The number that an address or a form has; ``least`` where it makes no sense."""
+    """Return the number in a URL or a form, at least ``least``; ``least`` if it is invalid."""
     try:
         return max(int(text or least), least)
     except ValueError:
@@ -119,5 +119,5 @@ def number(text: str | None, *, least: int) -> int:
 
 
 def _literally(text: str) -> str:
-    """A glob that matches this text alone."""
+    """Return a glob that matches only this text."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in text)

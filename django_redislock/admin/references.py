@@ -1,4 +1,4 @@
-"""References of a page to a hold or a name, without the token that proves ownership."""
+"""References from a page to a hold or a name, without the token that proves ownership."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ SALT = "django_redislock.admin.hold"
 
 
 def mark_of(hold: Hold) -> str:
-    """Tells this hold from every other, later one of its name; says nothing about its token."""
+    """Return a digest that distinguishes this hold from later ones of its name, but does not
+    reveal its token.
+    """
     text = json.dumps([hold.name, hold.token])
     return salted_hmac(SALT, text, algorithm="sha256").hexdigest()[:32]
 
 
 def address_of(alias: str, name: str) -> str:
-    """The name of one backend, as the "object id" in addresses and in the admin's log."""
+    """Return the "object id" of a name in one backend, for URLs and the admin's log."""
     return f"{quote(alias, safe='')}:{name}"
 
 
 def name_at(address: str) -> tuple[str, str]:
-    """The alias and the name. Raises ``ValueError`` if there is no such backend."""
+    """Return the alias and the name. Raises ``ValueError`` if there is no such backend."""
     quoted, colon, name = address.partition(":")
     alias = unquote(quoted)
     if not colon or not name or alias not in list(lock_backends):
@@ -53,7 +55,7 @@ class Reference:
 
     @classmethod
     def read(cls, value: str) -> Reference:
-        """What ``str()`` made. Raises ``ValueError``."""
+        """Parse the result of ``str()``. Raises ``ValueError``."""
         parts = json.loads(value)
         if (
             not isinstance(parts, list)
@@ -63,12 +65,12 @@ class Reference:
             or not parts[1]
         ):
             raise ValueError(value)
-        parts[1].encode()  # JSON can spell what no name is
+        parts[1].encode()  # JSON allows lone surrogates; a name does not
         return cls(*parts)
 
     @classmethod
     def read_all(cls, values: Iterable[str]) -> list[Reference]:
-        """Those that make sense, each once."""
+        """Parse the valid values, each of them once."""
         references = []
         for value in dict.fromkeys(values):
             with suppress(ValueError, RecursionError):
@@ -80,7 +82,7 @@ class Reference:
 
     @property
     def place(self) -> tuple[str, str]:
-        """By which ``find_all`` names its hold."""
+        """The key under which ``find_all`` returns the hold."""
         return self.alias, self.mark
 
     @property
@@ -91,7 +93,7 @@ class Reference:
 def find_all(
     references: Iterable[Reference],
 ) -> tuple[dict[tuple[str, str], Hold], list[Silent]]:
-    """The live holds of these names by alias and mark, and the backends that could not say."""
+    """Return the live holds of these names by alias and mark, and the backends that failed."""
     names: dict[str, dict[str, None]] = {}
     for one in references:
         names.setdefault(one.alias, {})[one.name] = None

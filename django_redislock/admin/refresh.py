@@ -1,4 +1,4 @@
-"""Refresh of the list: the rows that a page shows, in their order, with the figures of now."""
+"""Refresh of the list: the rows that a page shows, in the same order, with current figures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SHOWN, TOTAL, QUERY = "shown", "total", "query"
 
 
 class ShownLocks(LiveLocks):
-    """The same list as before, whatever has been renewed or taken since.
+    """The same rows as before, even if locks have been renewed or acquired since.
 
-    ``shown`` are the references of the rows, as JSON, since a form has no more than a thousand
-    fields. ``total`` is how many locks there were when the page was loaded.
+    ``shown`` has the references of the rows as one JSON field, since Django accepts at most 1000
+    fields in a form. ``total`` is the number of locks at the time the page was loaded.
     """
 
     def __init__(self, model_admin: BaseLockAdmin, data: QueryDict) -> None:
@@ -61,7 +61,7 @@ class ShownLocks(LiveLocks):
 
     @property
     def news(self) -> str:
-        """How many locks have come that are not shown, as far as the totals tell."""
+        """A message about new locks that are not shown, estimated from the totals."""
         if self.silent:
             return ""
         ended = sum(bool(row.missing) for row in self.rows)

@@ -1,4 +1,4 @@
-"""Release by force: first a page that names what will be hit, then the release itself."""
+"""Release by force: first a page that lists the holds to be released, then the release itself."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["ReleaseView"]
 
 HOLD, ALL_FOUND, BACK, CONFIRMED = "hold", "all_found", "back", "confirmed"
 
-# How many names are told after a release, of each kind.
+# How many names of each kind are listed after a release.
 NAMED = 10
 
-# A backend that fails after so long (seconds) has not answered, and is not asked about the others:
-# each of them would take as long again.
+# A backend whose request fails after at least this long (seconds) is not asked again: every further
+# request would probably take as long.
 ANSWERS_WITHIN = 1.0
 
 
@@ -48,7 +48,7 @@ class ReasonForm(forms.Form):
 
 
 class ReleaseView:
-    """One request. ``hold`` are the references that the page before had."""
+    """One request. The field ``hold`` has the references that the previous page submitted."""
 
     def __init__(self, model_admin: BaseLockAdmin, request: HttpRequest) -> None:
         self.model_admin = model_admin
@@ -63,12 +63,12 @@ class ReleaseView:
         if ALL_FOUND not in self.request.POST:
             return Reference.read_all(self.request.POST.getlist(HOLD))
         query = self._query().copy()
-        query.pop(PAGE_VAR, None)  # it counts pages of another length
+        query.pop(PAGE_VAR, None)  # that number refers to pages of another length
         found = LiveLocks(self.model_admin, query, self.model_admin.release_at_once).found
         return [Reference.to(one.alias, one.hold) for one in found]
 
     def respond(self) -> HttpResponseBase:
-        # Who had to log in again comes here by GET, with nothing that could be released.
+        # A user who had to log in again arrives by GET, without the submitted form.
         if self.request.method != "POST":
             return HttpResponseRedirect(self._back())
         if not self.references:
@@ -80,13 +80,13 @@ class ReleaseView:
             return self._ask(form)
         if self.seen:
             self._release(form.cleaned_data["reason"])
-        self._tell_of_changed()
-        self._tell_of_unknown()
+        self._report_changed()
+        self._report_unknown()
         return HttpResponseRedirect(self._back())
 
     @contextmanager
     def _asking(self, alias: str) -> Iterator[None]:
-        """Raises ``LockUnavailable`` for a backend that did not answer before."""
+        """Raise ``LockUnavailable`` at once for a backend that has not answered before."""
         if alias in self._mute:
             raise _not_asked()
         began = monotonic()
@@ -155,7 +155,7 @@ class ReleaseView:
             )
             messages.success(self.request, text % {"count": released})
 
-    def _tell_of_changed(self) -> None:
+    def _report_changed(self) -> None:
         if not self.changed:
             return
         names = [f"“{one.readable}”" for one in self.changed[:NAMED]]
@@ -170,7 +170,7 @@ class ReleaseView:
         values = {"count": len(self.changed), "names": ", ".join(names)}
         messages.warning(self.request, text % values)
 
-    def _tell_of_unknown(self) -> None:
+    def _report_unknown(self) -> None:
         for reference, error in self.unknown[:NAMED]:
             text = _("“%(name)s” may still be held: %(error)s")
             messages.error(self.request, text % {"name": reference.readable, "error": error})
@@ -179,7 +179,7 @@ class ReleaseView:
             messages.error(self.request, text % {"count": more})
 
     def _back(self) -> str:
-        """To the page of the name, or to the list as it was filtered and sorted."""
+        """Return the URL of the name's page, or of the list as it was filtered and sorted."""
         back = self.request.POST.get(BACK, "")
         site = self.model_admin.admin_site.name
         if back == "detail" and self.references:
@@ -190,7 +190,7 @@ class ReleaseView:
         return f"{page}?{self._query().urlencode()}".rstrip("?")
 
     def _query(self) -> QueryDict:
-        """The list as it was filtered and sorted; nothing but parameters, however it was made."""
+        """Return the list's filters and order. A forged value can only change parameters."""
         return QueryDict(self.request.POST.get(BACK, "").lstrip("?"))
 
 

@@ -1,4 +1,4 @@
-"""The releases by force, as the admin's log has them."""
+"""Releases by force, from the admin's log."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PER_PAGE = 100
 
 
 def releases_of(address: str) -> QuerySet[LogEntry]:
-    """Those of one name, newest first."""
+    """Return the releases of one name, newest first."""
     name = object_id_of(address)
-    # To MariaDB and MySQL "Order:1" equals "order:1 ", but it does not begin and end with it.
+    # For MariaDB and MySQL "Order:1" equals "order:1 ", but does not start and end with it.
     same = {"object_id": name, "object_id__startswith": name, "object_id__endswith": name}
     return _releases().filter(**same)
 
 
 def page_of_releases(request: HttpRequest) -> Page[LogEntry]:
-    """Some of them all, newest first."""
+    """Return one page of all releases, newest first."""
     return Paginator(_releases(), PER_PAGE).get_page(request.GET.get("p"))
 
 

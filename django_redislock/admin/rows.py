@@ -1,4 +1,4 @@
-"""A hold as the pages show it: in words, with what their script and forms need."""
+"""Rows of the admin pages: a hold as text, with the values that scripts and forms need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .references import Reference, address_of
 
 __all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
 
-# What may stand in the path of an address as it is.
+# Characters that need no quoting in the path of a URL.
 UNQUOTED = "/~:@!$&'()*+,;="
 
 DOTTED_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*){2,}")
@@ -34,8 +34,8 @@ KIND_NAMES = {
 
 
 class Row:
-    """One line of a table. What is in words is made here: a hundred rows are quicker so than by
-    the tags of a template.
+    """One row of a table. Its texts are formatted here, which is faster for a hundred rows than
+    template tags.
     """
 
     missing = ""
@@ -52,10 +52,10 @@ class Row:
         self.kind = KIND_NAMES.get(kind_of(hold), "")
         self.reference = Reference.to(found.alias, hold)
         self.value = escape(self.reference)
-        # As ``reverse()`` would write it, which takes too long for a hundred rows.
+        # The same as from ``reverse()``, which is too slow for a hundred rows.
         self.address = urlquote(quote(address_of(found.alias, hold.name)), safe=UNQUOTED)
         self.token = f"{hold.token[:8]}…"
-        # For the script, which writes numbers in its own way.
+        # Not localized: the page's script parses and formats these.
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
         self.lease = f"{hold.term or hold.lease:.2f}"
         self.held_for = counting(hold.age) if line.since else ""
@@ -66,18 +66,18 @@ class Row:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether somebody waits for it, or nothing but its lease may hold it any more."""
+        """Whether the hold has waiters or is in trouble."""
         return self.line.in_trouble or self.hold.waiters > 0
 
     @property
     def runs(self) -> bool | None:
-        """Whether the holder's process runs, as far as this host can tell."""
+        """Whether the holder's process runs; None if this host cannot know."""
         return runs(self.hold.holder)
 
     @property
-    def told_within(self) -> str:
-        """How soon the holder hears of a release by force, if its process does not listen; empty
-        where that is not known.
+    def noticed_within(self) -> str:
+        """How soon the holder notices a release by force if its process is not listening; empty if
+        that is unknown.
         """
         if self.hold.damaged:
             return ""
@@ -86,9 +86,9 @@ class Row:
 
 @dataclass(frozen=True)
 class MissingRow:
-    """A line that a page shows, of a hold that is not there any more. ``missing`` says why.
+    """A row of a page whose hold was not found. ``missing`` says why.
 
-    ``is_unknown``: its backend does not answer, and it may well be there.
+    ``is_unknown``: its backend does not answer, so the hold may still exist.
     """
 
     reference: Reference
@@ -109,8 +109,9 @@ def _in_full_and_briefly(since: datetime | None) -> tuple[str, str]:
 
 
 def _split(what: str) -> tuple[str, str]:
-    """The last two names of a dotted path and what leads to them, for which a list may be too
-    narrow; of anything else nothing leads.
+    """Split a dotted path before its last two names; a narrow list may hide the first part.
+
+    The first part is empty for any other text.
     """
     if not DOTTED_PATH.fullmatch(what):
         return "", what
@@ -119,12 +120,12 @@ def _split(what: str) -> tuple[str, str]:
 
 
 def for_whom(label: str) -> str:
-    """The user, where one is known."""
+    """Format the label, if there is one."""
     return format_html(_("for {whom}"), whom=format_html("<bdi>{}</bdi>", label)) if label else ""
 
 
 def counting(seconds: float) -> str:
-    """For how long something has gone on; the script of the page counts further."""
+    """Format how long something has lasted; the page's script keeps counting."""
     return format_html(_("for {duration}"), duration=_ticking(seconds))
 
 

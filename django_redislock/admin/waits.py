@@ -1,4 +1,4 @@
-"""The page of the waits: a tree of names and of who waits for them, with the deadlocks on top."""
+"""Page of the waits: a tree of names and their waiters, with the deadlocks on top."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ MOST_LINES = 1000
 
 @dataclass(frozen=True)
 class TreeItem:
-    """An item of nested lists. ``opens``: a list follows in it; ``closes``: how many end here."""
+    """An item of nested lists. ``opens``: a nested list follows. ``closes``: how many lists end
+    after it.
+    """
 
     branch: Branch
     address: str
@@ -34,7 +36,7 @@ class TreeItem:
 
 
 class WaitsPage:
-    """All that the page shows."""
+    """The content of the page."""
 
     def __init__(self) -> None:
         self.waits = waits_of(distinct(lock_backends))
@@ -47,7 +49,7 @@ class WaitsPage:
 
     @property
     def notices(self) -> list[str]:
-        """What is not shown."""
+        """Messages about what the page leaves out."""
         notices = [left_out_of(self.waits)]
         if len(self._lines) > MOST_LINES:
             text = _("These are the first %(count)d lines; “listlocks --waits” writes them all.")

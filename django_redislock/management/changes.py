@@ -1,4 +1,4 @@
-"""Changes of the live holds from one look to the next."""
+"""Changes in the live holds between two listings of ``listlocks --watch``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ Seen: TypeAlias = "dict[tuple[str, str, str], tuple[str, int]]"
 
 
 class Changes:
-    """Remembers the last look. A hold is known by name and token: a hand-over makes a new one."""
+    """Compares each listing with the previous one. A hold is identified by its name and token, so
+    a hand-over counts as a new hold.
+    """
 
     def __init__(self) -> None:
         self._before: Seen | None = None
         self._looked_at = 0.0
 
     def marks(self, found: Sequence[Found], began: float) -> list[str]:
-        """A mark for each, of a look that began at this time (monotonic); none at the first."""
+        """Return a mark for each hold of a listing that ``began`` at this time (monotonic). The
+        first listing has no marks.
+        """
         now = {_identity(one): _shown(one) for one in found}
         before, since = self._before, monotonic() - self._looked_at
         self._before, self._looked_at = now, began
@@ -37,7 +41,7 @@ class Changes:
     def _mark(self, one: Found, before: Seen, since: float) -> str:
         known = before.get(_identity(one))
         if known is None:
-            # An older hold has only moved up among those that are shown.
+            # An older hold is not new: it only moved into the part that is shown.
             return NEW if one.hold.age <= since else SAME
         return SAME if known == _shown(one) else CHANGED
 

@@ -1,4 +1,4 @@
-"""A command that runs in a process of its own, is sent our signals, and may be ended by us."""
+"""Child process of ``withlock``: it runs a command, passes signals on to it, and can end it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["CANNOT_BE_RUN", "Child"]
 GUARD = Path(__file__).with_name("guard.py")
 CANNOT_BE_RUN = 126
 
-# What asks a process to end, to read its settings anew, and what its author made of the rest.
+# Signals that ask a process to end or to reload its settings, and those for its own purposes.
 PASSED_ON = tuple(
     getattr(signal, name)
     for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
     if hasattr(signal, name)
 )
-# What a terminal sends to all processes in its foreground, the child among them.
+# Signals that a terminal sends to all processes in its foreground, including the child.
 FROM_TERMINAL = ("SIGINT", "SIGQUIT", "SIGHUP")
 
 
@@ -39,7 +39,7 @@ class Child:
         self._executable = executable
         self._command = list(command)
         if dies_with_us and sys.platform.startswith("linux"):
-            # Isolated and without site-packages: it starts in a third of the time.
+            # Isolated and without site-packages, so that it starts in a third of the time.
             guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid())]
             self._command = [*guard, executable, *command]
             self._executable = sys.executable
@@ -50,9 +50,9 @@ class Child:
         self.was_ended = False
 
     def run(self, environment: Mapping[str, str]) -> int:
-        """Run it; return its exit code as a shell tells it: 128 + n if signal n has ended it.
+        """Run the command and return its exit code as a shell does: 128 + n if signal n ended it.
 
-        Raises ``OSError`` if it cannot be run.
+        Raises ``OSError`` if the command cannot be run.
         """
         in_main_thread = threading.current_thread() is threading.main_thread()
         with self._received_signals() if in_main_thread else nullcontext() as pass_on:
@@ -70,9 +70,8 @@ class Child:
         return code if code >= 0 else 128 - code
 
     def end(self, grace: float) -> None:
-        """Ask it to end, from any thread; kill it if it has not ended after ``grace`` seconds.
-
-        These may be infinite.
+        """Send SIGTERM, from any thread, and SIGKILL if the command still runs after ``grace``
+        seconds, which may be infinite.
         """
         with self._starting:
             self.was_ended = True
@@ -90,15 +89,16 @@ class Child:
             self._command,
             executable=self._executable,
             env=dict(environment),
-            # The files that our own parent has opened for the command.
+            # The command may need files that our own parent has opened for it.
             close_fds=False,
         )
 
     @contextmanager
     def _received_signals(self) -> Iterator[Callable[[], None]]:
-        """Pass signals on; yields a function that returns when there was one, or the child ended.
+        """Pass signals on. Yields a function that waits for a signal or for the end of the child.
 
-        A signal may reach any thread, and would not interrupt this one when it waits for a child.
+        A signal may reach any thread, so it may not interrupt this thread while it waits for the
+        child.
         """
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
@@ -106,7 +106,7 @@ class Child:
         wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         before = {signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda number, frame: None)}
         for number in PASSED_ON:
-            # What is ignored here (nohup) is ignored by the child, too.
+            # A signal that is ignored here (nohup) is ignored by the child, too.
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, self._pass_on)
 
@@ -135,7 +135,7 @@ class Child:
 
 
 def _in_foreground(child: int) -> bool:
-    """Whether a terminal sends its signals to this process and to the child alike."""
+    """Whether a terminal sends its signals to both this process and the child."""
     group = os.getpgrp()
     with suppress(OSError):
         terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY)

@@ -1,10 +1,10 @@
-"""Becomes a command that does not outlive the process that started it. Run as a script.
+"""Wrapper script for a command that must not outlive the process that started it. Linux only.
 
-Only a process itself can ask the kernel for that, and after a fork of a process with threads
-nothing may be done but an exec: hence this one in between. Linux only.
+Only a process itself can ask the kernel for this, and a process with threads can safely do nothing
+but an exec after a fork. So this script runs in between, and then executes the command.
 
 Arguments: the pid of the process to die with, the executable, and the command's own arguments, the
-first of which is its name. Ends with 126 if the command cannot be run.
+first of which is its name. Exits with 126 if the command cannot be run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(parent: int, executable: str, command: list[str]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         return
-    # What Python ignores would be ignored by the command, too: that is inherited through exec.
+    # Python ignores these signals, and an exec would pass that on to the command.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -1,4 +1,4 @@
-"""Progress of long work, in one line of a terminal."""
+"""Progress bar for long work, in one line of a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..clock import monotonic
 
 __all__ = ["Progress"]
 
-# Short work needs no line of its own (seconds).
+# Work that takes less than this (seconds) shows no progress.
 QUIET = 1.0
 EVERY = 0.1
 BAR = 30
@@ -21,7 +21,7 @@ BAR = 30
 class Progress:
     """``with Progress(stream, "Released") as progress: progress.show(done, total)``.
 
-    Nothing is written where the stream is no terminal, or before a second has passed.
+    Nothing is written during the first second, or if the stream is not a terminal.
     """
 
     def __init__(self, stream: OutputWrapper, what: str) -> None:

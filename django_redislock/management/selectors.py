@@ -1,4 +1,4 @@
-"""The arguments by which the commands choose locks."""
+"""Command-line arguments that select locks."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def add_selectors(parser: CommandParser) -> None:
 
 
 def chosen_aliases(using: str | None) -> list[str]:
-    """The alias that was asked for, or all. Raises ``CommandError``."""
+    """Return the alias that was given, or all aliases. Raises ``CommandError``."""
     try:
         aliases = list(lock_backends)
     except InvalidLockBackend as error:
@@ -91,7 +91,7 @@ def chosen_aliases(using: str | None) -> list[str]:
 
 
 def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
-    """What the arguments ask for; ``call_command`` may give times as numbers, too."""
+    """Return the criteria of the arguments. ``call_command`` may also pass times as numbers."""
     if options["holder"] == "":
         raise CommandError("--holder is empty. Write HOST or HOST:PID.", returncode=2)
     globs = _globs(options)
@@ -113,7 +113,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
 
 
 def said(options: Mapping[str, Any]) -> str:
-    """Which locks were asked for, in the words of the command line."""
+    """Return the selectors as they would be written on the command line."""
     given = [
         *(f"--name {name!r}" for name in _globs(options)),
         *(f"--{name.replace('_', '-')}" for name in FLAGS if options.get(name)),
@@ -127,7 +127,7 @@ def said(options: Mapping[str, Any]) -> str:
 
 
 def length_of_time(text: str) -> float:
-    """Seconds, from a number with an optional unit: s, m, h or d."""
+    """Parse a number with an optional unit (s, m, h or d) as seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
@@ -135,12 +135,12 @@ def length_of_time(text: str) -> float:
 
 
 def _written(time: float | str) -> str:
-    """A time as one writes it on the command line, where no number has an exponent."""
+    """Write a time as on the command line, where a number must not have an exponent."""
     return time if isinstance(time, str) else f"{time:f}"
 
 
 def whole_number(text: str) -> int:
-    """0 or more."""
+    """Parse a whole number of 0 or more."""
     if not text.strip().isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)
@@ -153,7 +153,7 @@ def complain(silent: Sequence[Silent], consequence: str) -> None:
 
 
 def reasons(silent: Sequence[Silent]) -> list[str]:
-    """Why these are silent, each with its entry of ``LOCKS``, which most errors name anyhow."""
+    """Return why each backend failed, with its entry in ``LOCKS`` if the error does not name it."""
     return [
         str(one.error)
         if (where := f"LOCKS[{one.alias!r}]") in str(one.error)
@@ -163,7 +163,7 @@ def reasons(silent: Sequence[Silent]) -> list[str]:
 
 
 def _globs(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names; ``call_command`` may give one as a string."""
+    """Return the names. ``call_command`` may also pass a single string."""
     given = options["name"]
     return (*options["names"], *((given,) if isinstance(given, str) else given or ()))
 

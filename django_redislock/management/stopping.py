@@ -1,4 +1,4 @@
-"""Signals that end a command, as exceptions: what it has done is told and logged then."""
+"""Signals that end a command, as exceptions, so that it can still report what it has done."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import FrameType
 
 __all__ = ["exit_code_of", "stopped_by_signals"]
 
-# The end of a job's time, and that of the terminal.
+# Sent when a job's time is over, and when the terminal is closed.
 NUMBERS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asks this process to end."""
+    """A signal has asked this process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -23,9 +23,9 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let signals raise a ``KeyboardInterrupt`` that would end this process at once.
+    """Raise a ``KeyboardInterrupt`` for signals that would otherwise end this process at once.
 
-    For the main thread of a command line. What is ignored (nohup) stays ignored.
+    For the main thread of a command line. Signals that are ignored (nohup) stay ignored.
     """
     numbers = [one for one in NUMBERS if signal.getsignal(one) is signal.SIG_DFL]
     for number in numbers:
@@ -38,7 +38,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def exit_code_of(interrupt: KeyboardInterrupt) -> int:
-    """The code with which shells tell of the signal behind it."""
+    """Return the exit code that shells use for the signal behind the interrupt."""
     return 128 + (interrupt.number if isinstance(interrupt, Stopped) else signal.SIGINT)
 
 

@@ -1,4 +1,4 @@
-"""Live holds as a table for a terminal: one line each, no wider than asked for."""
+"""Table of live holds for a terminal: one line each, within a given width."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ __all__ = ["Table"]
 
 GAP = "  "
 
-# How many characters of a name, a holder and a state are of use where it is narrow; and how many
-# each of them needs before there is room for EXTRA columns.
+# Minimum widths of a name, a holder and a state in a narrow terminal, and the width that each of
+# them needs before EXTRA columns are shown.
 NAME, HOLDER, STATE = 14, 8, 12
 ROOM_TO_READ = 24
 # Columns of this rank and higher.
 EXTRA = 5
 
-# Marks on the character before, and what joins characters or keeps them apart.
+# Unicode categories without a width: combining marks, joiners and non-joiners.
 WITHOUT_A_PLACE = ("Mn", "Me", "Cf")
 
-# Where not all lines are known before the first is written, a cell that is longer than the others
-# pushes its own line aside.
+# Widest column if the first line is written before all lines are known. A longer cell shifts the
+# rest of its own line.
 WIDEST = 60
 
 
 @dataclass(frozen=True)
 class Column:
-    """``rank``: columns of higher rank go first where there is no room for all; 0 stays.
+    """``rank``: if there is no room for all columns, those of higher rank are dropped first; 0
+    always stays.
 
-    ``least``: to how many characters it may be cut, if it may. ``role``: one of Django's, for its
-    colour.
+    ``least``: the width to which the column may be cut; 0 if it may not be. ``role``: a role of
+    Django's colour palette.
     """
 
     heading: str
@@ -47,7 +48,7 @@ class Column:
 
 
 class Table:
-    """The columns and their widths are those that suit ``sample``."""
+    """A table whose columns and widths are chosen to fit ``sample``."""
 
     def __init__(
         self,
@@ -58,8 +59,8 @@ class Table:
         with_alias: bool | None = None,
         is_all: bool = True,
     ) -> None:
-        """``width``: how wide a line may be at the most, if that matters. ``is_all``: whether no
-        more lines follow than those of the sample.
+        """``width``: the maximum width of a line, if there is one. ``is_all``: whether the sample
+        has all lines of the table.
         """
         self._style = style
         self._cuts = width is not None
@@ -77,7 +78,7 @@ class Table:
             del self._columns[last], self._widths[last]
 
     def lines(self, lines: Iterable[Line]) -> Iterator[str]:
-        """The heading, and a line for each hold."""
+        """Yield the heading, and a line for each hold."""
         yield self.heading
         yield from map(self.line, lines)
 
@@ -136,7 +137,7 @@ def _columns(*, with_alias: bool) -> list[Column]:
 
 
 def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> bool:
-    """Cut what may be cut until all fit. False if another column should go instead."""
+    """Cut columns that may be cut until all fit. False if a column must be dropped instead."""
     flexible = [place for place, column in enumerate(columns) if column.least]
     needs = {place: widths[place] for place in flexible}
     has_extra = any(column.rank >= EXTRA for column in columns)
@@ -149,7 +150,7 @@ def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> bool:
             widths[:] = [needs.get(place, one) for place, one in enumerate(widths)]
             return False
         widths[0] = width
-    # What needs little more gets it, and the others share the rest.
+    # Columns that need little more get it, and the others share the rest.
     missing = sorted((needs[place] - widths[place], place) for place in flexible)
     for number, (more, place) in enumerate(missing):
         given = max(0, min(more, room // (len(missing) - number)))
@@ -176,7 +177,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _cells(text: str) -> int:
-    """How many places of a terminal the text takes: some characters take two, some none."""
+    """Return how many cells of a terminal the text takes: some characters take two, some none."""
     return sum(
         1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text

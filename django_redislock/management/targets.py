@@ -1,4 +1,4 @@
-"""The holds that are to be released, as they were seen."""
+"""Holds that a command is to release, as they were found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Targets"]
 
 
 class Targets:
-    """Names and tokens, by backend. A million of them take less than 200 MB."""
+    """Names and tokens by backend. A million of them take less than 200 MB."""
 
     def __init__(self) -> None:
         self._seen: dict[str, list[tuple[str, str]]] = {}
@@ -32,7 +32,7 @@ class Targets:
         ]
 
     def release(self) -> Iterator[bool]:
-        """Release one after the other: True, or False for one that had ended or changed since."""
+        """Release the holds in order. Yields False for a hold that had ended or changed since."""
         for alias, seen in self._seen.items():
             hits = lock_backends[alias].force_release_all(seen)
             for (name, token), hit in zip(seen, hits, strict=True):

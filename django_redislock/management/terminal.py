@@ -1,4 +1,4 @@
-"""Terminals: how large they are, and commands that write to them."""
+"""Terminals: their size, and a base class for commands that write to them."""
 
 from __future__ import annotations
 
@@ -53,31 +53,31 @@ def _open(stream: TextIO | None) -> TextIO:
 
 
 def can_write_all(stream: OutputWrapper) -> None:
-    """Let a stream write escapes for characters that its encoding lacks, where it would raise."""
-    # Not every stream encodes what it is given.
+    """Make a stream escape characters that its encoding lacks, instead of raising an error."""
+    # Not every stream has an encoding.
     if reconfigure := getattr(stream, "reconfigure", None):
         reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def until_closed(stream: OutputWrapper) -> Iterator[None]:
-    """Write to a stream until its reader has had enough, as ``head`` has: nothing follows then."""
+    """Write to a stream until its reader closes it, as ``head`` does; then stop silently."""
     try:
         yield
-        # Else Python writes it when it ends, and complains where nobody reads.
+        # Otherwise Python flushes at exit, and prints an error if the reader is gone.
         stream.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        # What is left in the buffer, too.
+        # So that the rest of the buffer is discarded, too.
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
 def height_of(stream: OutputWrapper) -> int | None:
-    """How many lines the terminal shows; None for a file or a pipe."""
+    """Return the number of lines of the terminal; None for a file or a pipe."""
     return shutil.get_terminal_size().lines if stream.isatty() else None
 
 
 def width_of(stream: OutputWrapper) -> int | None:
-    """The width of the terminal; None for a file or a pipe, where nothing needs to be cut."""
+    """Return the width of the terminal; None for a file or a pipe, where nothing must be cut."""
     return shutil.get_terminal_size().columns if stream.isatty() else None

@@ -1,1 +1,1 @@
-"""Operations: the queries and actions of an operator, in the admin and at a terminal alike."""
+"""Operations: an operator's queries and actions, shared by the admin and the commands."""

@@ -1,4 +1,4 @@
-"""Questions to several backends at once: one that hangs costs its own time-out, and no other's."""
+"""Queries to several backends at once, so that a hanging backend does not delay the others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Silent:
 def ask_all(
     aliases: Sequence[str], ask: Callable[[str, BaseLockBackend], T]
 ) -> tuple[dict[str, T], list[Silent]]:
-    """The answers by alias, and who gave none; both in the order of the aliases."""
+    """Return the answers by alias, and the backends that gave none, in the order of the aliases."""
 
     def answer(alias: str) -> T | Silent:
         try:

@@ -1,4 +1,4 @@
-"""Audit of releases by force: in the log, and for the admin in its own log too."""
+"""Audit of forced releases: in the Python log, and for the admin also in Django's admin log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ logger = logging.getLogger("django_redislock")
 
 
 def log_release(hold: Hold, by: str, reason: str) -> None:
-    """One line in the log ``django_redislock``. A token is told by its first 8 characters."""
+    """Write one line to the logger ``django_redislock``, with 8 characters of the token."""
     logger.warning(
         "Released %r by force: %s, token %s…, fence %d; by %s%s",
         readable(hold.name),
@@ -46,7 +46,7 @@ def log_release(hold: Hold, by: str, reason: str) -> None:
 
 
 def log_unanswered(hold: Hold, by: str, reason: str) -> None:
-    """One line in the log, which is all that is left of a release without an answer."""
+    """Log a release that got no answer; nothing else records it."""
     logger.warning(
         "No answer to the release of %r by force, token %s…, fence %d; by %s%s",
         readable(hold.name),
@@ -58,16 +58,16 @@ def log_unanswered(hold: Hold, by: str, reason: str) -> None:
 
 
 def log_cleared(alias: str, name: str, token: str) -> None:
-    """One of those that a command releases: there may be a million, so it is told quietly."""
+    """Log one lock that a command released. At level INFO, as there may be a million."""
     if logger.isEnabledFor(logging.INFO):
         logger.info("Cleared %r of LOCKS[%r], token %s…", readable(name), alias, token[:8])
 
 
 def log_clearing(count: int, of: int, chosen: str, by: str, reason: str) -> None:
-    """What a command has released in all. A command has no user of the site, so there is no other
-    record of it than this.
+    """Log how many locks a command released. A command has no Django user, so it leaves no entry
+    in the admin's log.
 
-    ``of``: how many it had seen. ``chosen``: by which selectors.
+    ``of``: how many locks it had found. ``chosen``: the selectors that it was given.
     """
     logger.warning(
         "clearlocks released %d of %d lock(s) by force (%s); by %s%s",
@@ -84,7 +84,7 @@ def _because(reason: str) -> str:
 
 
 def operator() -> str:
-    """Who runs this process, for commands: a user of the operating system."""
+    """Return the operating system user who runs this process, for the log of a command."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -97,10 +97,10 @@ def operator() -> str:
 def recorded(
     release: Callable[[], bool], *, user: Any, alias: str, address: str, hold: Hold, reason: str
 ) -> bool:
-    """Release, and leave an entry in the admin's log: both, or neither.
+    """Release the hold and add an entry to the admin's log: both, or neither.
 
-    Raises ``LockUnavailable``. Where it is not known what came of the release, or the database
-    fails after it, the log says so.
+    Raises ``LockUnavailable``. If the outcome of the release is unknown, or if the database fails
+    after it, the Python log still records it.
     """
     from django.contrib.admin.models import LogEntry
 
@@ -108,11 +108,11 @@ def recorded(
     by = str(user.get_username())
     try:
         with transaction.atomic(using=using):
-            # Written first: a database that fails keeps the lock from being released unseen.
+            # Written first: if the database fails here, the lock is not released unrecorded.
             entry = _entry(user=user, alias=alias, address=address, hold=hold, reason=reason)
             released = release()
             if released:
-                # Before the commit: if that fails, nothing else tells of the release.
+                # Before the commit: if that fails, this is the only record of the release.
                 log_release(hold, by, reason)
             else:
                 entry.delete(using=using)
@@ -124,8 +124,8 @@ def recorded(
 
 
 def object_id_of(address: str) -> str:
-    """A name of a backend, as the admin's log has it."""
-    # PostgreSQL refuses the one character that no text of it can have.
+    """Return the address of a name in the form in which the admin's log stores it."""
+    # PostgreSQL's text types cannot store NUL.
     return address.replace("\0", r"\x00")
 
 
@@ -133,7 +133,7 @@ def _entry(*, user: Any, alias: str, address: str, hold: Hold, reason: str) -> L
     from django.contrib.admin.models import CHANGE, LogEntry
     from django.contrib.contenttypes.models import ContentType
 
-    # One language for the whole log, whoever writes into it.
+    # The whole log is in one language, whichever language the user has.
     with override(settings.LANGUAGE_CODE):
         what = _(
             "Released by force. Backend: %(alias)s. Holder: %(holder)s. Token: %(token)s…, "

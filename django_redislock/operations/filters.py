@@ -1,4 +1,4 @@
-"""Criteria by which holds are chosen, for the admin page and the commands."""
+"""Criteria that select holds, for the admin pages and the commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_glob(text: str) -> bool:
 
 
 def _is_searched(text: str) -> bool:
-    """Whether it may mean another name than the one that it spells."""
+    """Whether a pattern can match a name other than its own text."""
     return is_glob(text) or "\\" in text
 
 
@@ -28,10 +28,11 @@ def _is_meant(name: str, glob: str) -> bool:
 
 @dataclass(frozen=True)
 class Criteria:
-    """All that is set must be so. ``globs`` are those of ``fnmatchcase``, and one must match.
+    """A hold must meet every criterion that is set. One of ``globs`` must match, as in
+    ``fnmatchcase``.
 
-    ``text`` is a part of the name in any case of letters, or a glob. ``host`` is a glob.
-    ``older_than`` is in seconds. ``kind`` is one of ``KINDS``, ``states`` are of ``STATES``.
+    ``text`` is a glob, or a part of the name, ignoring case. ``host`` is a glob.
+    ``older_than`` is in seconds. ``kind`` is one of ``KINDS``; ``states`` are keys of ``STATES``.
     """
 
     globs: tuple[str, ...] = ()
@@ -47,7 +48,7 @@ class Criteria:
 
     @property
     def names(self) -> list[str]:
-        """Names that need not be searched for, since nothing else is asked for by name."""
+        """The exact names to look up, if no glob requires a search; else empty."""
         return [] if any(map(_is_searched, self.globs)) else list(self.globs)
 
     @property
@@ -55,7 +56,7 @@ class Criteria:
         return self == Criteria(globs=self.globs, text=self.text)
 
     def match(self, found: Found) -> bool:
-        """Whether all but the name is as it must be; for the name see ``match_name``."""
+        """Whether the hold meets all criteria except the name; for that see ``match_name``."""
         hold = found.hold
         return (
             (not self.host or fnmatchcase(str(hold.holder.host), self.host))
@@ -66,7 +67,7 @@ class Criteria:
         )
 
     def match_name(self, name: str) -> bool:
-        # A name is found by what is shown of it, too: "line1\\nline2".
+        # A name is also found by the text that is displayed for it: "line1\\nline2".
         forms = (name,) if name.isprintable() else (name, readable(name))
         if self.globs and not any(_is_meant(form, glob) for form in forms for glob in self.globs):
             return False

@@ -1,4 +1,4 @@
-"""Wording of a live hold, on the admin page and in a terminal."""
+"""Formatting of live holds as text, for the admin pages and the terminal."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 @dataclass(frozen=True)
 class Line:
-    """A hold in words. The token is not among them: who knows it can release the lock.
+    """A hold as text. It leaves out the token, because anyone who knows it can release the lock.
 
-    Of a hold that is damaged, what cannot be known is empty. ``ended`` says that the process of a
-    hold which needs it has ended, as far as this host can tell.
+    Fields of a damaged hold that cannot be read are empty. ``ended`` is set if the hold needs its
+    process and that process is known on this host to have ended.
     """
 
     alias: str
@@ -92,7 +92,7 @@ class Line:
 
     @property
     def who(self) -> str:
-        """What the holder runs, and the user's own word."""
+        """What the holder runs, and the label."""
         return ", ".join(part for part in (self.what, self.label) if part)
 
     @property
@@ -102,7 +102,7 @@ class Line:
 
 
 def local_time(when: datetime) -> datetime:
-    """In the time zone that is in force, but for the last hours of the year 9999."""
+    """Convert to the current time zone, unless the result would be past the year 9999."""
     try:
         return localtime(when)
     except OverflowError:
@@ -110,7 +110,7 @@ def local_time(when: datetime) -> datetime:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in two units at the most; a clock that is behind ours makes it 0."""
+    """Format a length of time in at most two units. A negative one, from clock skew, becomes 0."""
     if seconds < MINUTE:
         return _("%(seconds)s s") % {"seconds": number_format(max(seconds, 0.0), decimal_pos=1)}
     whole = int(seconds)
@@ -124,7 +124,7 @@ def duration(seconds: float) -> str:
 
 
 def brief(seconds: float) -> str:
-    """A length of time that may be much shorter than a second."""
+    """Format a length of time that may be much shorter than a second."""
     if seconds >= 1:
         return duration(seconds)
     milliseconds = round(seconds * 1000)
@@ -132,7 +132,7 @@ def brief(seconds: float) -> str:
 
 
 def formats() -> str:
-    """What the script of the admin pages needs to write a ``duration`` of its own, as JSON."""
+    """Return, as JSON, the texts with which the pages' script formats durations itself."""
     return json.dumps(
         {
             "seconds": _("%(seconds)s s"),
@@ -145,7 +145,7 @@ def formats() -> str:
 
 
 def place_of(holder: Holder) -> str:
-    """Where the holder is; empty where that is not known."""
+    """Return the host, process and thread of the holder; empty if they are unknown."""
     if not (holder.host or holder.pid or holder.thread):
         return ""
     return _("%(host)s, pid %(pid)s, %(thread)s") % {
@@ -156,7 +156,7 @@ def place_of(holder: Holder) -> str:
 
 
 def occupancy_of(hold: Hold) -> str:
-    """How many hold the name, of how many that may."""
+    """Return how many holders the name has, and how many it may have."""
     if hold.shared:
         return _("shared, %(held)d held") % {"held": hold.held}
     if hold.limit == 1:
@@ -169,6 +169,6 @@ def limit_of(limit: int) -> str:
 
 
 def who(holder: Holder) -> str:
-    """A holder or a waiter in one line."""
+    """Describe a holder or a waiter in one line."""
     parts = (readable(holder.what), readable(holder.label), place_of(holder))
     return ", ".join(part for part in parts if part) or _("unknown")

@@ -1,4 +1,4 @@
-"""Whether the process of a holder still runs, as far as this host can tell."""
+"""Liveness of a holder's process, as far as it can be seen from this host."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DEAD = (b"Z", b"X")
 
 
 def runs(holder: Holder) -> bool | None:
-    """Whether the holder's process runs; None for another host, or where nothing can be said.
+    """Whether the holder's process runs; None if it is on another host, or cannot be checked.
 
-    A process that got the pid of the holder later is told by its start time. Hosts are told by
-    their names: containers that share one, each with pids of its own, look like one host.
+    A start time that differs shows that the pid has been reused. Hosts are compared by name, so
+    containers with the same host name look like one host, although each has its own pids.
     """
     if holder.host != socket.gethostname() or not isinstance(holder.pid, int) or holder.pid <= 0:
         return None

@@ -1,4 +1,4 @@
-"""Which live locks are meant, over all backends: for the admin page and the commands."""
+"""Selection of live locks across all backends, for the admin pages and the commands."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ T = TypeVar("T")
 
 
 class Listed(NamedTuple):
-    """What an index says of a live hold, and the alias of its backend."""
+    """A live hold as its index entry describes it, and the alias of its backend."""
 
     alias: str
     entry: Entry
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What tells this hold from all others: a token may hold several names."""
+        """A key that is unique to this hold; the token alone may hold several names."""
         return self.alias, self.entry.name, self.entry.token
 
 
 @dataclass
 class Listing:
-    """Some lines of the indexes, how much there is in all, and which backends could not say."""
+    """Some index entries, the total number, and the backends that did not answer."""
 
     listed: list[Listed] = field(default_factory=list)
     total: int = 0
@@ -52,7 +52,7 @@ class Listing:
 
 @dataclass
 class Selection:
-    """What was found, how much there is in all, and which backends could not say."""
+    """The holds that were found, the total number, and the backends that did not answer."""
 
     found: list[Found] = field(default_factory=list)
     total: int = 0
@@ -60,25 +60,25 @@ class Selection:
 
 
 def distinct(aliases: Iterable[str]) -> list[str]:
-    """The aliases without those that lead to the same locks as one before them."""
+    """Return the aliases without those that lead to the same locks as an earlier one."""
     first: dict[Hashable, str] = {}
     for alias in aliases:
         try:
             first.setdefault(lock_backends[alias].place, alias)
         except InvalidLockBackend:
-            # Whoever lists it says what is wrong with it.
+            # Kept: the caller that lists its locks reports the error.
             first[object()] = alias
     return list(first.values())
 
 
 def listing(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Listing:
-    """The entries of ranks ``start`` to ``stop``: alias after alias, in each the soonest end first.
+    """Return the entries of ranks ``start`` to ``stop``, alias by alias, the soonest end first.
 
-    ``backwards`` counts from the other end. A backend that does not answer is ``silent`` and counts
-    for nothing.
+    ``backwards`` counts from the other end. A backend that does not answer is listed in ``silent``
+    and contributes nothing to the ranks or the total.
     """
     aliases = distinct(aliases)
-    # A backend that stands alone says with its entries how many there are.
+    # A single backend needs no count beforehand: it returns the total along with its entries.
     totals, silent = (
         ask_all(aliases, lambda _, backend: backend.entries(0, 0).total)
         if len(aliases) > 1 or backwards
@@ -103,7 +103,7 @@ def listing(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = 
 
 
 def look_up(listed: Iterable[Listed], silent: list[Silent]) -> list[Found]:
-    """The holds of these lines, in their order; backends that could not say join ``silent``."""
+    """Return the holds of these entries, in order. Add backends that fail to ``silent``."""
     found: list[Found] = []
     for alias, lines in groupby(listed, key=lambda one: one.alias):
         try:
@@ -116,16 +116,16 @@ def look_up(listed: Iterable[Listed], silent: list[Silent]) -> list[Found]:
 
 
 def ranks(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Selection:
-    """The holds of ``listing``; costs a page of each alias."""
+    """Return the holds of ``listing``. Reads at most one page from each alias."""
     lines = listing(aliases, start, stop, backwards=backwards)
     return Selection(look_up(lines.listed, lines.silent), lines.total, lines.silent)
 
 
 class Search:
-    """Goes through all holds once and yields those that match; two ways to one hold count once.
+    """A pass over all holds that yields the matching ones. Aliases of the same locks count once.
 
-    It keeps none of them in mind. ``silent`` are the backends that could not say, ``seen`` of
-    ``total`` how far it has come, ``matched`` how many it has yielded.
+    It keeps no holds in memory. ``silent`` lists the backends that did not answer, ``seen`` of
+    ``total`` is its progress, and ``matched`` is how many holds it has yielded.
     """
 
     def __init__(self, aliases: Iterable[str], criteria: Criteria | None = None) -> None:
@@ -138,7 +138,7 @@ class Search:
         return self._each(self._holds)
 
     def listed(self) -> Iterator[Listed]:
-        """The same as lines of the indexes; nothing more is read where the names alone tell."""
+        """Yield the index entries of the matches. Reads no full holds if names alone decide."""
         return self._each(self._lines)
 
     def _each(self, read: Callable[[str, Sequence[Entry]], Iterable[T]]) -> Iterator[T]:

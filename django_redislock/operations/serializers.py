@@ -1,6 +1,6 @@
-"""Live holds for other programs: JSON, a JSON object a line, CSV. The token is in none of them.
+"""Serializers of live holds for other programs: JSON, JSON Lines and CSV, all without the token.
 
-Each is made line by line, so that a million holds need no more memory than one.
+Each writes line by line, so that a million holds need no more memory than one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .states import Found, kind_of, state_of
 
 __all__ = ["as_csv", "as_json", "as_jsonl"]
 
-# Who knows the whole token can release the lock.
+# Anyone who knows the whole token can release the lock.
 SHOWN = 8
 
 COLUMNS = (
@@ -25,15 +25,15 @@ COLUMNS = (
     "started", "renews_for", "owner", "group",
 )  # fmt: skip
 
-# What a formula of a spreadsheet begins with.
+# Characters with which a spreadsheet formula begins.
 FORMULA = ("=", "+", "-", "@")
 
-# What nobody knows of a hold that is damaged.
+# Fields that are unknown for a damaged hold.
 UNREADABLE = ("kind", "limit", "held", "lease", "since", "held_for", "fence")
 
 
 def as_json(found: Iterable[Found]) -> Iterator[str]:
-    """One array."""
+    """Yield the lines of one array."""
     before = "["
     for one in found:
         yield before + json.dumps(_fields(one), indent=2)
@@ -42,13 +42,13 @@ def as_json(found: Iterable[Found]) -> Iterator[str]:
 
 
 def as_jsonl(found: Iterable[Found]) -> Iterator[str]:
-    """An object a line."""
+    """Yield an object per line."""
     for one in found:
         yield json.dumps(_fields(one))
 
 
 def as_csv(found: Iterable[Found]) -> Iterator[str]:
-    """A heading and a line for each; control characters are written as escapes, None as nothing."""
+    """Yield a heading and a line per hold. Control characters are escaped; None is left empty."""
     yield _csv_line(COLUMNS)
     for one in found:
         fields = _fields(one)
@@ -61,7 +61,7 @@ def _cell(value: object) -> str | None:
     if value is None:
         return None
     text = readable(value)
-    # A spreadsheet would take it for a formula, and run it.
+    # A spreadsheet would run such a text as a formula.
     return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
 
 
@@ -72,7 +72,7 @@ def _csv_line(cells: Sequence[str | None]) -> str:
 
 
 def _fields(found: Found) -> dict[str, Any]:
-    """What is known of a hold; None stands for what is not."""
+    """Return the fields of a hold, with None for those that are unknown."""
     fields = _all_fields(found)
     if found.hold.damaged:
         fields |= dict.fromkeys(UNREADABLE) | {"holder": dict.fromkeys(fields["holder"])}

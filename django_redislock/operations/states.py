@@ -1,4 +1,4 @@
-"""A live hold as an operator meets it: where it is kept, and in which state it seems to be."""
+"""States of live holds as an operator sees them, and the backend that each hold belongs to."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = [
     "urgency",
 ]
 
-# A hold is in one of these.
+# Each hold is in exactly one of these states.
 EXCLUSIVE = ("held", "renewing", "overdue", "silent", "detached", "damaged")
 
-# Somebody should look at these.
+# States that need an operator's attention.
 TROUBLE = ("overdue", "silent", "damaged")
 
-# How much later (seconds) than its grant a lease must have begun anew to count as renewed.
+# A lease counts as renewed if it restarted at least this long (seconds) after its grant.
 RENEWED = 0.1
 
 
@@ -41,7 +41,7 @@ class Found:
 
 
 def kind_of(hold: Hold) -> str:
-    """One of ``KINDS``; empty where it cannot be read."""
+    """Return one of ``KINDS``; empty if the hold is damaged."""
     if hold.damaged:
         return ""
     if hold.shared:
@@ -53,14 +53,15 @@ KINDS = ("mutex", "semaphore", "shared")
 
 
 def _is_renewed(hold: Hold) -> bool:
-    """Whether its lease has begun anew since the grant."""
+    """Whether the lease has been restarted since the grant."""
     return hold.age - (hold.lease - hold.remaining) > RENEWED
 
 
 def _is_silent(hold: Hold) -> bool:
-    """Whether two renewals are overdue, of which a holder may miss two.
+    """Whether the holder has missed two renewals in a row.
 
-    After a hand-over a lease is short until the new holder has answered, so its age counts too.
+    After a hand-over the lease is short until the new holder has answered, so the age of the hold
+    counts too.
     """
     if hold.holder.renews_for == 0:
         return False
@@ -69,11 +70,11 @@ def _is_silent(hold: Hold) -> bool:
 
 
 def state_of(found: Found) -> str:
-    """One of ``held``, ``renewing``, ``overdue`` (past MAX_HOLD) and ``silent`` (lost contact);
-    ``detached``: no handle needs it, and it lasts until its lease is over; ``damaged``: what is
-    stored cannot be read.
+    """Return the state of a hold: ``held``, ``renewing``, ``overdue`` (past MAX_HOLD), ``silent``
+    (lost contact), ``detached`` (no handle needs it, and it ends with its lease) or ``damaged``
+    (its record cannot be read).
 
-    What is stored: when it was granted, when its lease ends, and for how long it is renewed.
+    The record says when it was granted, when its lease ends, and for how long it is renewed.
     """
     if found.hold.damaged:
         return "damaged"
@@ -92,9 +93,9 @@ def _is_in(state: str, found: Found) -> bool:
 
 
 def _is_orphaned(found: Found) -> bool:
-    """Its process has ended, or it was renewed before and is not any more.
+    """Whether its process has ended, or its renewals have stopped.
 
-    What is detached needs no process, and of what is damaged nobody knows which it was.
+    A detached hold needs no process, and the process of a damaged one is unknown.
     """
     hold = found.hold
     if hold.detached or hold.damaged:
@@ -102,7 +103,7 @@ def _is_orphaned(found: Found) -> bool:
     return runs(hold.holder) is False or (_is_renewed(hold) and _is_silent(hold))
 
 
-# What can be asked for by name: in which of these states a hold is, and what may be true besides.
+# Tests that a filter can name: the exclusive states, and conditions that may hold besides.
 STATES: dict[str, Callable[[Found], bool]] = {
     **{state: partial(_is_in, state) for state in EXCLUSIVE},
     "waited": lambda found: found.hold.waiters > 0,
@@ -112,13 +113,13 @@ STATES: dict[str, Callable[[Found], bool]] = {
 
 
 def has_ended(found: Found) -> bool:
-    """Whether the process has ended of a hold that needs it, as far as this host can tell."""
+    """Whether the hold needs its process and that process is known here to have ended."""
     return STATES["gone"](found) and state_of(found) not in ("detached", "damaged")
 
 
 def urgency(found: Found) -> tuple[int, float]:
-    """A key by which what needs attention comes first: what is in trouble or has no process any
-    more, and then what is waited for, the longest wait first.
+    """Return a sort key: first holds in trouble or without a process, then holds with waiters,
+    and in each group the longest wait first.
     """
     if state_of(found) in TROUBLE or has_ended(found):
         return 0, -found.hold.longest_wait

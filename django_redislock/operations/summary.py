@@ -1,4 +1,4 @@
-"""Summary of all locks: how many are held and waited for, and what needs attention."""
+"""Summary of all locks: how many are held, how many have waiters, and what needs attention."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .states import Found, state_of
 
 __all__ = ["Summary", "counts_of", "summary_of"]
 
-# How many holds of a backend are looked at, those that end soonest, and how many of the names that
-# are waited for.
+# How many holds of a backend are examined, the soonest end first, and how many of its names that
+# have waiters.
 LOOK_AT = 2000
 
 
 @dataclass(frozen=True)
 class Summary:
-    """``held`` and ``waited`` are exact, of the indexes; ``has_all`` says whether all backends have
-    answered. What is None was not asked for.
+    """``held`` and ``waited`` are exact counts from the indexes, and ``has_all`` says whether all
+    backends have answered. Fields that were not requested are None.
 
-    ``overdue`` and ``silent`` count what was ``looked_at``, and ``longest_wait`` (seconds) is that
-    of as many names at the most. ``rate`` is how many were acquired a second, in the last minute
-    or two.
+    ``overdue`` and ``silent`` count only among the ``looked_at`` holds, and ``longest_wait``
+    (seconds) covers only ``waits_looked_at`` names. ``rate`` is the number of acquisitions per
+    second in the last minute or two.
     """
 
     held: int = 0
@@ -39,7 +39,7 @@ class Summary:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all holds were looked at."""
+        """Whether all holds were examined."""
         return self.has_all and self.looked_at >= self.held
 
     @property
@@ -48,7 +48,7 @@ class Summary:
 
 
 def summary_of(aliases: Sequence[str]) -> Summary | None:
-    """The sum over these backends; None where none of them answers."""
+    """Return the sum over these backends; None if none of them answers."""
     answers, silent = ask_all(aliases, _summary)
     return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
 
@@ -56,10 +56,10 @@ def summary_of(aliases: Sequence[str]) -> Summary | None:
 def counts_of(
     aliases: Sequence[str], held: int | None = None, *, without: Sequence[str] = ()
 ) -> Summary | None:
-    """Only what is exact, which costs next to nothing.
+    """Return only the exact counts, which cost next to nothing.
 
-    ``held``: how many are held, where that is known. ``without`` are backends that are known not to
-    answer, and are not asked again.
+    ``held``: the number of holds, if it is known already. ``without``: backends that are known not
+    to answer, and are not asked again.
     """
 
     def ask(_alias: str, backend: BaseLockBackend) -> Summary:
@@ -91,7 +91,7 @@ def _summary(alias: str, backend: BaseLockBackend) -> Summary:
 
 
 def _rate(minutes: Sequence[Minute]) -> float | None:
-    """Of the minute that has just begun and the one before it."""
+    """Return the acquisitions per second in the current minute and the one before it."""
     latest = minutes[-2:]
     if not latest:
         return None

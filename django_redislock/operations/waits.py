@@ -1,4 +1,4 @@
-"""Graph of the waits: the queues of all names, joined by who holds and who waits."""
+"""Wait-for graph: the queues of all names, linked by the parties that hold and wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .asking import Silent, ask_all
 
 __all__ = ["MOST_NAMES", "Circle", "Link", "NameQueue", "Party", "Waits", "party_of", "waits_of"]
 
-# How many of the names that are waited for are looked at, of each backend.
+# How many names that have waiters are examined per backend.
 MOST_NAMES = 5000
 
 
@@ -28,13 +28,13 @@ class Party(NamedTuple):
 
 def party_of(one: Hold | Waiting) -> Party:
     holder = one.holder
-    # A hold that does not say whose it is belongs to nobody else.
+    # A hold without an owner is a party of its own.
     return Party(holder.host, holder.pid, holder.started, holder.owner or one.token)
 
 
 @dataclass(frozen=True, eq=False)
 class NameQueue:
-    """A name that is waited for: who holds it, and who waits, in their order."""
+    """A name that has waiters, with its holds, and its waiters in queue order."""
 
     alias: str
     name: str
@@ -50,20 +50,20 @@ class NameQueue:
         return [party_of(waiting) for waiting in self.waiting]
 
     def blocked_by(self, place: int, stuck: Set[Party]) -> list[Party]:
-        """Of those that are stuck, whom the waiter at this place waits for; none if it gets the
-        lock without them.
+        """Return the ``stuck`` parties that the waiter at this place waits for; none if it can get
+        the lock without them.
         """
         holders = [party for party in self.holders if party in stuck]
         limit = min([self.waiting[place].limit, *(hold.limit for hold in self.holds)])
         must_leave = len(self.holds) + 1 - limit
         if len(self.holds) - len(holders) < must_leave:
             return holders
-        # Nobody barges, so a waiter waits for those before it as well.
+        # The queue is first in, first out, so a waiter also waits for those ahead of it.
         return [party for party in self.waiters[:place] if party in stuck]
 
 
 class Link(NamedTuple):
-    """One step of a circle: this party waits for the name, which the next one holds."""
+    """One step of a circle: this party waits for the name, which the next party holds."""
 
     party: Party
     queue: NameQueue
@@ -74,7 +74,7 @@ Circle = list[Link]
 
 @dataclass
 class Waits:
-    """The queues of the names that were looked at: ``looked_at`` of ``total``."""
+    """The queues of the names that were examined: ``looked_at`` of ``total``."""
 
     queues: Sequence[NameQueue]
     looked_at: int = 0
@@ -83,7 +83,7 @@ class Waits:
 
     @cached_property
     def held_by(self) -> dict[Party, list[NameQueue]]:
-        """The names that are waited for, by who holds them."""
+        """The queues of the names that each party holds."""
         held: dict[Party, list[NameQueue]] = {}
         for queue in self.queues:
             for party in dict.fromkeys(queue.holders):
@@ -92,7 +92,7 @@ class Waits:
 
     @cached_property
     def waited_by(self) -> dict[Party, list[tuple[NameQueue, int]]]:
-        """The queues in which a party stands, with its place."""
+        """The queues that each party waits in, with its place in them."""
         waited: dict[Party, list[tuple[NameQueue, int]]] = {}
         for queue in self.queues:
             for place, party in enumerate(queue.waiters):
@@ -101,7 +101,7 @@ class Waits:
 
     @cached_property
     def holders(self) -> dict[Party, Holder]:
-        """What each party says of itself."""
+        """The holder information of each party."""
         holders: dict[Party, Holder] = {}
         for queue in self.queues:
             holders |= zip(queue.holders, (hold.holder for hold in queue.holds), strict=True)
@@ -110,14 +110,14 @@ class Waits:
 
     @cached_property
     def stuck(self) -> frozenset[Party]:
-        """Those that get nothing before another that is stuck gives up."""
+        """The parties that get no lock until another stuck party gives up."""
         stuck = set(self.waited_by)
         while moving := {party for party in stuck if not self._blocked(party, stuck)}:
             stuck -= moving
         return frozenset(stuck)
 
     def _blocked(self, party: Party, stuck: Set[Party]) -> tuple[NameQueue, Party] | None:
-        """The name for which a party is kept waiting, and by whom of those that are stuck."""
+        """Return a queue in which the party is blocked, and the stuck party that blocks it."""
         for queue, place in self.waited_by[party]:
             if blockers := queue.blocked_by(place, stuck):
                 return queue, blockers[0]
@@ -125,12 +125,12 @@ class Waits:
 
     @cached_property
     def circles(self) -> list[Circle]:
-        """The deadlocks: each waits for the next, and the last one for the first."""
+        """The deadlocks: each party waits for the next one, and the last for the first."""
         seen: set[Party] = set()
         return [circle for party in sorted(self.stuck) if (circle := self._circle(party, seen))]
 
     def _circle(self, start: Party, seen: set[Party]) -> Circle:
-        """The circle that the way from here ends in, unless it was ``seen`` before."""
+        """Return the circle that the path from ``start`` ends in, unless it was ``seen`` before."""
         path: dict[Party, NameQueue] = {}
         party = start
         while party not in seen and (blocked := self._blocked(party, self.stuck)):
@@ -141,7 +141,7 @@ class Waits:
 
     @cached_property
     def roots(self) -> list[NameQueue]:
-        """The names that somebody holds who waits for nothing."""
+        """The queues of names with at least one holder that is not waiting itself."""
         waiting = self.waited_by
         return [
             queue for queue in self.queues if not all(party in waiting for party in queue.holders)
@@ -149,7 +149,7 @@ class Waits:
 
 
 def waits_of(aliases: Sequence[str], most: int = MOST_NAMES) -> Waits:
-    """Read on demand, since it costs a look at each name that is waited for."""
+    """Read the queues, on demand only: this inspects every name that has waiters."""
 
     def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int]:
         names, total = backend.waited_for(0, most)
@@ -158,12 +158,12 @@ def waits_of(aliases: Sequence[str], most: int = MOST_NAMES) -> Waits:
     answers, silent = ask_all(aliases, ask)
     queues = [queue for found, _total in answers.values() for queue in found]
     totals = [total for _found, total in answers.values()]
-    # More than there are queues: a name was looked at, too, whose waiters had ended.
+    # Not len(queues): a name whose waiters have left was examined too.
     return Waits(queues, sum(min(most, total) for total in totals), sum(totals), silent)
 
 
 def _queues(alias: str, backend: BaseLockBackend, names: Sequence[str]) -> Iterator[NameQueue]:
     for name, (holds, waiting) in zip(names, backend.inspect_all(names), strict=True):
-        # It may have been handed over since the index was read.
+        # The queue may have emptied since the index was read.
         if waiting:
             yield NameQueue(alias, name, holds, waiting)

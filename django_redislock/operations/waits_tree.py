@@ -1,4 +1,4 @@
-"""Tree of the waits: a name, who waits for it, and what those hold that others wait for."""
+"""Tree of the waits: a name, its waiters, and below each the names it holds that have waiters."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .waits import Circle, NameQueue, Waits
 
 __all__ = ["Branch", "branches", "circle_in_words", "left_out_of"]
 
-# How many waiters are shown of one queue.
+# How many waiters of one queue are shown.
 MOST_WAITERS = 100
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A line of the tree: a name, or who waits for it at this ``place``.
+    """A line of the tree: a name, or the waiter at this ``place`` in its queue.
 
-    ``again``: it stands above already, with all that hangs on it. ``left_out``: how many more wait
-    than are shown; it stands in the place of a waiter.
+    ``again``: the name is shown above already, with its branches. ``left_out``: the line stands
+    for this many waiters that are not shown.
     """
 
     depth: int
@@ -42,7 +42,7 @@ class Branch:
 
     @property
     def holders(self) -> str:
-        """Who holds the name, and for how long."""
+        """The holders of the name, and how long each has held it."""
         if not self.queue.holds:
             return _("held by nobody at the moment")
         holders = [
@@ -54,7 +54,7 @@ class Branch:
 
     @property
     def waiter(self) -> str:
-        """Who waits, and for how long."""
+        """The waiter, and how long it has waited."""
         if self.left_out:
             return _("and %(left)s more") % {"left": self.left_out}
         waiting = self.queue.waiting[self.place or 0]
@@ -80,7 +80,7 @@ def circle_in_words(waits: Waits, circle: Circle) -> list[str]:
 
 
 def left_out_of(waits: Waits) -> str:
-    """What was not looked at, in a sentence; empty if everything was."""
+    """Return a sentence about the names that were not examined; empty if there are none."""
     if waits.looked_at >= waits.total:
         return ""
     return _("Only %(shown)d of %(total)d names that are waited for were looked at.") % {
@@ -90,9 +90,9 @@ def left_out_of(waits: Waits) -> str:
 
 
 def branches(waits: Waits) -> Iterator[Branch]:
-    """All lines: what is in a circle first, then what hangs on those who wait for nothing."""
+    """Yield all lines: the circles first, then the trees under holders that are not waiting."""
     seen: set[NameQueue] = set()
-    # Whatever is not reached from a root hangs on a circle, or on a waiter that is left out.
+    # A name that no root reaches hangs on a circle, or on a waiter that is left out.
     starts = chain((circle[0].queue for circle in waits.circles), waits.roots, waits.queues)
     for start in starts:
         if start not in seen:
@@ -100,7 +100,7 @@ def branches(waits: Waits) -> Iterator[Branch]:
 
 
 def _branches(waits: Waits, start: NameQueue, seen: set[NameQueue]) -> Iterator[Branch]:
-    # A chain may be longer than Python's stack.
+    # Not recursive: a chain may be longer than Python's stack.
     coming = [Branch(0, start)]
     while coming:
         branch = coming.pop()

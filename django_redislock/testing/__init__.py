@@ -1,7 +1,7 @@
-"""For the tests of those who use django_redislock, and for its own.
+"""Test tools for projects that use django_redislock, and for its own tests.
 
-What is named here needs no pytest. ``plugin.py`` has the fixtures, ``servers.py`` the server that
-tests start themselves.
+The names exported here do not need pytest. ``plugin.py`` has the pytest fixtures, and
+``servers.py`` the server that tests start themselves.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ROOMS = {"EmbeddedServer": "servers", "LocksLeft": "override", "override_locks"
 
 
 def __getattr__(name: str) -> Any:
-    # Settings files take their server from this package, and must not load django.test for that.
+    # Lazy, because settings files import their server from here and must not load django.test.
     if name in __all__:
         return getattr(import_module(f".{_ROOMS.get(name, 'simulation')}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Contract of every lock backend, as tests that the author of another backend inherits.
+"""Contract of every lock backend, as tests for the author of a new backend to inherit.
 
     import pytest
     pytest.register_assert_rewrite("django_redislock.testing.contract")  # in conftest.py
@@ -9,7 +9,7 @@
         def backend(self):
             return MyBackend(LockConfig(key_prefix="one that no other test has"))
 
-Each test runs twice: with the verbs as threads call them, and as coroutines do.
+Each test runs twice: once with the verbs for threads, and once with their twins for coroutines.
 """
 
 # ruff: noqa: S101 - these are tests
@@ -29,7 +29,7 @@ from ..clock import monotonic
 
 __all__ = ["BackendContract"]
 
-# Names that somebody, somewhere, gives to a lock; each is a lock of its own.
+# Names that projects may give to locks. Each must be a separate lock.
 NAMES = [
     "order:42", "order:42 ", "Order:42", "größe", "grösse", "\U0001f512", "a b", "{a}", "}{", "*",
     "line\nbreak", "zero\0", "%s", "a:queue:b", "0", "n" * 2000,
@@ -37,7 +37,7 @@ NAMES = [
 
 
 class BackendContract(SharingContract):
-    """Inherit it, and give it a fixture ``backend``: one that holds nothing."""
+    """Inherit this class and add a fixture ``backend`` that returns a backend without any holds."""
 
     @pytest.fixture(params=["sync", "async"])
     def verbs(self, request: pytest.FixtureRequest, backend: BaseLockBackend) -> Iterator[Verbs]:
@@ -163,7 +163,7 @@ class BackendContract(SharingContract):
         verbs.release(first)
         assert other.turn().fence > turn.fence
 
-    def test_who_queues_is_told_its_position(self, verbs: Verbs) -> None:
+    def test_busy_has_the_position_in_the_queue(self, verbs: Verbs) -> None:
         claims = [verbs.claim() for _ in range(3)]
         held = verbs.claim()
         verbs.hold(held)
@@ -191,7 +191,7 @@ class BackendContract(SharingContract):
         assert isinstance(busy, Busy)
         assert SHORT <= busy.held_for < LONG
 
-    def test_who_asks_again_keeps_its_place(self, verbs: Verbs) -> None:
+    def test_a_waiter_that_asks_again_keeps_its_place(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
         verbs.queue_up(first)
@@ -199,7 +199,7 @@ class BackendContract(SharingContract):
         assert isinstance(verbs.acquire(first, LONG), Busy)
         assert verbs.waiting() == [first.token, second.token]
 
-    def test_who_has_its_turn_already_finds_it(self, verbs: Verbs) -> None:
+    def test_a_waiter_that_has_its_turn_already_finds_it(self, verbs: Verbs) -> None:
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
         recorder = verbs.queue_up(first)
@@ -219,7 +219,7 @@ class BackendContract(SharingContract):
         verbs.queue_up(first)
         assert verbs.is_busy(late), "there is room beside the holder, but somebody came before"
 
-    def test_a_lease_that_ends_is_handed_over_by_who_asks(self, verbs: Verbs) -> None:
+    def test_a_lease_that_ends_is_handed_over_by_the_next_attempt(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
         recorder = verbs.queue_up(first)
@@ -230,7 +230,7 @@ class BackendContract(SharingContract):
         recorder.turn()
         assert verbs.holders() == [first.token]
 
-    def test_who_does_not_stay_so_long_is_passed_over(self, verbs: Verbs) -> None:
+    def test_a_waiter_whose_stay_is_over_is_passed_over(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
         gone, recorder = verbs.queue_up(first, stay=SHORT), verbs.queue_up(second)
@@ -239,7 +239,7 @@ class BackendContract(SharingContract):
         recorder.turn()
         assert not gone.notified
 
-    def test_who_does_not_stay_so_long_is_not_shown(self, verbs: Verbs) -> None:
+    def test_a_waiter_whose_stay_is_over_is_not_shown(self, verbs: Verbs) -> None:
         first, second = verbs.claim(), verbs.claim()
         verbs.hold(verbs.claim())
         verbs.queue_up(first, stay=SHORT)
@@ -257,7 +257,7 @@ class BackendContract(SharingContract):
         assert verbs.holders() == []
         assert not recorder.notified
 
-    def test_a_turn_for_one_who_has_gone_is_given_on(self, verbs: Verbs) -> None:
+    def test_a_turn_for_a_waiter_that_has_gone_is_passed_on(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
         gone, recorder = verbs.queue_up(first), verbs.queue_up(second)

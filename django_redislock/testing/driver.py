@@ -34,8 +34,8 @@ T = TypeVar("T")
 WITHIN = 30.0
 LONG = 30.0
 TRIES = 20
-# A lease that a test waits out. On a busy machine it may be over in the next line: where a hold has
-# to be there first, it begins with a LONG lease and is shortened.
+# A lease that a test waits out. On a busy machine it may end before the next line runs, so a hold
+# that must exist first starts with a LONG lease and is shortened later.
 SHORT = 0.1
 
 
@@ -50,10 +50,10 @@ class Recorder(Waiter):
         return True
 
     def turn(self) -> Turn:
-        """The turn it is given. Fails if none comes."""
+        """Wait for a turn and return it. Fails if none comes."""
         try:
             while (turn := take_within(self._turns, WITHIN)) is None:
-                pass  # it was asked to look again
+                pass  # a notification without a turn: try again
         except queue.Empty:
             pytest.fail(f"no turn came within {WITHIN:g} s")
         return turn
@@ -65,7 +65,7 @@ class Recorder(Waiter):
 
 
 class Verbs:
-    """The verbs of a backend, called in one of the two ways."""
+    """The verbs of a backend, called from a thread or, with a loop, as coroutines."""
 
     def __init__(self, backend: BaseLockBackend, loop: asyncio.AbstractEventLoop | None) -> None:
         self.backend = backend
@@ -91,15 +91,15 @@ class Verbs:
         self.backend.cancel(claim.name, claim.token, late)
 
     def hold(self, claim: Claim) -> Grant:
-        """Acquire what is free."""
+        """Acquire a name that is free."""
         grant = self.acquire(claim)
         assert isinstance(grant, Grant)
         return grant
 
     def hold_and_extend(self, lease: float, longer: float) -> tuple[Claim, float | None]:
-        """Extend a hold before it ends, and return when it ends then.
+        """Extend a hold before it ends, and return its claim and its new end.
 
-        A machine that is suspended for as long as the lease may miss its end: then once more.
+        Repeated if the lease had ended by then, as happens when the machine is suspended.
         """
         for _ in range(TRIES):
             claim = self.claim(lease=lease)
@@ -110,7 +110,7 @@ class Verbs:
         return claim, ends
 
     def shorten(self, claim: Claim) -> None:
-        """Let a hold end SHORT from now."""
+        """Shorten the lease of a hold to SHORT from now."""
         (ends,) = self.extend(Extension(claim.name, claim.token, SHORT))
         assert ends is not None
 
@@ -118,7 +118,7 @@ class Verbs:
         return isinstance(self.acquire(claim), Busy)
 
     def position(self, claim: Claim, stay: float = 0.0) -> int:
-        """Ask for what is busy, and return the place in the queue."""
+        """Try to acquire a busy name, and return the place in its queue."""
         if stay:
             self.backend.enlist(claim, Recorder())
         busy = self.acquire(claim, stay)
@@ -126,7 +126,7 @@ class Verbs:
         return busy.position
 
     def queue_up(self, claim: Claim, stay: float = LONG) -> Recorder:
-        """Let the claim wait for a name that is busy."""
+        """Add the claim to the queue of a busy name."""
         recorder = Recorder()
         self.backend.enlist(claim, recorder)
         self._call(self.backend.listen, self.backend.alisten, claim.name, WITHIN)
@@ -157,5 +157,5 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def outlive(lease: float = SHORT) -> None:
-    """Sleep for longer than a lease, on the backend's clock too."""
+    """Sleep until a lease has ended on the backend's clock, too."""
     time.sleep(lease + 0.02)

@@ -1,8 +1,8 @@
-"""Child processes that end with the process that started them, even when that one is killed.
+"""Child processes that end with the process that started them, even if that process is killed.
 
-`subprocess` alone leaves its children behind when the parent dies by `kill -9`. Here each child
-has a supervisor (`supervisor.py`) that notices, ends the child and all it has started, and removes
-its folder. POSIX only.
+With `subprocess` alone, children outlive a parent that dies by `kill -9`. Here each child has a
+supervisor (`supervisor.py`) that notices this, ends the child and all processes it has started, and
+removes its folder. POSIX only.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _running: set[SupervisedProcess] = set()
 class SupervisedProcess:
     """A running child process. It ends when `stop()` is called or when this process ends.
 
-    `args` is the command, looked up on PATH, and started with a closed standard input, in a
-    process group of its own, so that Ctrl-C in the terminal does not reach it. `stop_signal` asks
-    it to end; after `grace` seconds it is killed, with all the processes it has started in its
-    group. `folder` is created for the child, and removed after it. `cwd`, `env`, `stdout` and
-    `stderr` are those of `subprocess.Popen`, without pipes: this is for what runs on its own.
+    `args` is the command. It is looked up on PATH and started without standard input, in its own
+    process group, so that Ctrl-C in the terminal does not reach it. `stop_signal` asks it to end;
+    after `grace` seconds it is killed, together with all processes that it has started in its
+    group. `folder` is created for the child and removed afterwards. `cwd`, `env`, `stdout` and
+    `stderr` are those of `subprocess.Popen`, but pipes are not supported.
 
     Raises FileNotFoundError when there is no such command, and OSError when the child cannot be
     started.
@@ -69,7 +69,8 @@ class SupervisedProcess:
             with far_end:
                 self._supervisor = subprocess.Popen(  # noqa: S603 (our own script)
                     [
-                        # Isolated and without site-packages: it starts in a third of the time.
+                        # Isolated and without site-packages, so that it starts in a third of the
+                        # time.
                         *(sys.executable, "-I", "-S", str(SUPERVISOR)),
                         *(str(int(stop_signal)), str(grace), str(folder or "")),
                         *(executable, *args[1:]),
@@ -117,10 +118,10 @@ class SupervisedProcess:
         os.kill(self.pid, number)
 
     def stop(self) -> None:
-        """End the child, and wait until nothing of it is left.
+        """End the child and all its processes, and wait until they are gone.
 
-        It may be called more than once. In a forked copy of the process that started the child,
-        it does nothing.
+        May be called more than once. Does nothing in a forked copy of the process that started
+        the child.
         """
         if self.returncode is not None or not self._is_ours():
             return
@@ -142,8 +143,8 @@ class SupervisedProcess:
         return int(self._report.split(b"\n")[0])
 
     def _finish(self) -> None:
-        """Read how the child ended; if its supervisor was killed, do what it has left undone."""
-        self._lifeline.setblocking(False)  # it has been written, or never will be
+        """Read how the child ended. If its supervisor was killed, clean up in its place."""
+        self._lifeline.setblocking(False)  # the report has been written by now, or never will be
         with contextlib.suppress(ConnectionError, BlockingIOError):
             while received := self._lifeline.recv(64):
                 self._report += received
@@ -157,7 +158,7 @@ class SupervisedProcess:
         _running.discard(self)
 
     def _abandon(self) -> None:
-        """Leave nothing of a start that has failed."""
+        """Clean up after a failed start."""
         _running.discard(self)
         self._lifeline.close()
         supervisor = getattr(self, "_supervisor", None)
@@ -166,7 +167,7 @@ class SupervisedProcess:
             self._clean_up()
 
     def _end_supervisor(self, supervisor: subprocess.Popen[bytes]) -> None:
-        """Wait for a supervisor that has been told to end the child, but not for ever."""
+        """Wait for a supervisor that is ending the child, and kill it if that takes too long."""
         try:
             supervisor.wait(self.grace + SUPERVISOR_ENDS_WITHIN)
         except subprocess.TimeoutExpired:
@@ -187,7 +188,9 @@ def _stop_all() -> None:
 
 
 def _let_go() -> None:
-    """Close the lifelines that a forked child inherits: it must not stand in for its parent."""
+    """Close the lifelines that a forked child inherits, so that it does not keep them open after
+    its parent has ended.
+    """
     for process in _running:
         process._lifeline.close()
     _running.clear()

@@ -1,4 +1,4 @@
-"""``override_locks``: other locks than the settings say, for a while, with nothing left held."""
+"""``override_locks``: temporary lock settings for tests, with a check that no hold is left."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from ..local.registry import registry
 __all__ = ["LocksLeft", "override_locks"]
 
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
-# What Django keeps in it is private, and no type stub knows it.
+# Typed as Any because its private attributes are missing from type stubs.
 _lazy: Any = settings
 
-# The entries of LOCKS that say where locks live.
+# Options in LOCKS that determine where locks are stored.
 PLACES = ("BACKEND", "CACHE", "LOCATION", "OPTIONS")
 
-# What the process releases by itself has this long (seconds) to arrive.
+# How long (seconds) to wait for releases that this process still sends in the background.
 FLUSHED_WITHIN = 1.0
-# How many live holds are looked through for some that were dropped.
+# How many live holds are searched for dropped ones.
 MOST = 1000
 
 
@@ -43,19 +43,19 @@ class LocksLeft(AssertionError):
 class override_locks(override_settings):
     """Decorator or context manager: locks in memory, or in the Redis at ``redis_url``.
 
-    All aliases of ``LOCKS`` keep what their entries say, but for where their locks live and for
-    what is given here: ``override_locks(LEASE=1, WAIT=0)``. In Redis they get a prefix of their
-    own, unless ``KEY_PREFIX`` is given. Decorates functions, coroutine functions and ``TestCase``
-    classes.
+    All aliases of ``LOCKS`` keep their options, except where their locks are stored and the options
+    given here: ``override_locks(LEASE=1, WAIT=0)``. In Redis each alias gets a key prefix of its
+    own, unless ``KEY_PREFIX`` is given. It can decorate functions, coroutine functions and
+    ``TestCase`` classes.
 
-    At the end, what this process has acquired meanwhile and still holds is released, and raises
-    ``LocksLeft`` unless another exception is on its way. It is asked of the backends, so that a
-    handle that was dropped counts too.
+    At the end, any lock that this process has acquired since the start and still holds is released,
+    and ``LocksLeft`` is raised unless another exception is propagating. The backends are searched
+    for such holds, so that dropped handles count too.
     """
 
     def __init__(self, redis_url: str | None = None, /, **entry: Any) -> None:
         if redis_url is not None and not (isinstance(redis_url, str) and "://" in redis_url):
-            # Without parentheses the test that it decorates would become this, and never run.
+            # Used without parentheses, this would replace the decorated test, which never ran.
             raise TypeError(
                 f"override_locks() takes the address of a Redis server, not {redis_url!r}. As a "
                 "decorator it needs its parentheses: @override_locks()."
@@ -72,7 +72,7 @@ class override_locks(override_settings):
         super().enable()
         self._layer = _lazy._wrapped
         try:
-            # What is wrong with the entry shows here, and not in the first use of a lock.
+            # Report configuration errors here, and not at the first use of a lock.
             lock_backends.all()
         except BaseException:
             self._take_away()
@@ -86,8 +86,8 @@ class override_locks(override_settings):
 
     def _take_away(self) -> None:
         if _lazy._wrapped is not self._layer:
-            # Settings that were changed later are still in force, as those of pytest-django's
-            # ``settings``, and in the end bring back this layer: nothing must be left in it.
+            # Settings overridden later, as by pytest-django's ``settings``, are still active, and
+            # restore this layer when they end. So it must not keep our options.
             for name in self.options:
                 vars(self._layer).pop(name, None)
             self.wrapped = _lazy._wrapped
@@ -106,7 +106,8 @@ class override_locks(override_settings):
                 raise
 
     def decorate_class(self, cls: Any) -> Any:
-        # Django would add to the settings of a whole TestCase class, before its setUpClass.
+        # Django's own method would override the settings of a whole TestCase class, before its
+        # setUpClass.
         return TestContextDecorator.decorate_class(self, cls)
 
     def _overridden(self) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class override_locks(override_settings):
         return {"LOCKS": locks}
 
     def _release_all(self) -> list[str]:
-        """Release what is held since the beginning; return what should not be held any more."""
+        """Release the locks acquired since the start; describe those that were left held."""
         forgotten = []
         tokens = {hold.token for hold in self._held_before}
         for ours in list(registry.holds):
@@ -147,7 +148,7 @@ class override_locks(override_settings):
 
 
 def _dropped(backend: BaseLockBackend, known: set[str]) -> Iterator[Hold]:
-    """Release and yield what was acquired here, and what no handle is left of to release it."""
+    """Release and yield holds of this process that have no handle left to release them."""
     background.flush(FLUSHED_WITHIN)
     with suppress(LockError):
         for hold in backend.list(0, MOST).holds:

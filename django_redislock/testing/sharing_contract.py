@@ -1,4 +1,4 @@
-"""The part of the contract that is about several holders, and about who sees them."""
+"""Contract of every lock backend, second part: several holders, and the views of operators."""
 
 # ruff: noqa: S101 - these are tests
 
@@ -18,9 +18,9 @@ __all__ = ["SharingContract"]
 class SharingContract:
     """Inherited by ``BackendContract``."""
 
-    # Several at once.
+    # Several holders at once.
 
-    def test_a_limit_admits_so_many(self, verbs: Verbs) -> None:
+    def test_a_limit_admits_that_many_holders(self, verbs: Verbs) -> None:
         claims = [verbs.claim(limit=3) for _ in range(4)]
         for claim in claims[:3]:
             verbs.hold(claim)
@@ -60,7 +60,7 @@ class SharingContract:
         assert not recorders[3].notified
         assert all(hold.shared for hold in verbs.backend.inspect("a")[0])
 
-    # A token that holds already.
+    # A token that already holds the name.
 
     def test_a_stricter_claim_of_the_same_token_needs_room(self, verbs: Verbs) -> None:
         mine, beside = verbs.claim(limit=3), verbs.claim(limit=3)
@@ -85,7 +85,7 @@ class SharingContract:
         recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
 
-    # Who holds what.
+    # Listings of holders and waiters.
 
     def test_it_is_shown_when_an_attempt_began_and_that_a_hold_is_detached(
         self, verbs: Verbs
@@ -131,7 +131,7 @@ class SharingContract:
         held, first = verbs.claim(), verbs.claim()
         verbs.hold(held)
         recorder = verbs.queue_up(first)
-        # The process of the holder listens by now, as it has waited for this name.
+        # The holder's process listens by now, as it has waited for this name.
         verbs.acquire(held)
         assert verbs.backend.force_release("a", held.token)
         recorder.turn()
@@ -139,7 +139,7 @@ class SharingContract:
         assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
         assert verbs.holders() == [first.token]
 
-    def test_force_release_tells_the_process_of_a_hold_that_nobody_waits_for(
+    def test_force_release_notifies_the_process_of_a_hold_without_waiters(
         self, verbs: Verbs
     ) -> None:
         lost: list[str] = []
@@ -156,7 +156,7 @@ class SharingContract:
         assert verbs.holders() == []
         assert verbs.backend.list().total == 0
 
-    def test_inspect_tells_who_holds_and_who_waits(self, verbs: Verbs) -> None:
+    def test_inspect_returns_holders_and_waiters(self, verbs: Verbs) -> None:
         held, first = verbs.claim(limit=2, lease=LONG), verbs.claim(limit=1)
         grant = verbs.hold(held)
         verbs.queue_up(first)
@@ -236,7 +236,7 @@ class SharingContract:
         )
         assert list(verbs.backend.inspect_all([])) == []
 
-    def test_it_is_told_how_many_hold_a_name(self, verbs: Verbs) -> None:
+    def test_a_hold_says_how_many_hold_its_name(self, verbs: Verbs) -> None:
         over = verbs.claim(limit=3, lease=SHORT)
         verbs.hold(over)
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Staging of what rarely happens to a lock, and assertions, by the verbs of any backend."""
+"""Simulation of rare events in the life of a lock, and assertions, for any backend."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = [
     "lose",
 ]
 
-# Long enough for a debugger, and nothing that was left on a server stays for longer (seconds).
+# Long enough for a debugger. A hold left on a server ends after this time, too (seconds).
 LEASE = 600.0
 
-# How many of the locks that are held a message names.
+# How many of the held locks a message names.
 NAMED = 10
 
 
 class HeldElsewhere:
-    """A hold of somebody else, who does not renew it. Made by ``held_elsewhere()``."""
+    """A hold of another holder, without renewal. Made by ``held_elsewhere()``."""
 
     def __init__(self, claim: Claim, using: str) -> None:
         self.name = claim.name
@@ -46,7 +46,7 @@ class HeldElsewhere:
         return f"<HeldElsewhere {self.name!r}>"
 
     def acquire(self) -> None:
-        """Hold it from now on. Raises ``AssertionError`` if somebody holds it already."""
+        """Acquire the lock. Raises ``AssertionError`` if it is held already."""
         reply = lock_backends[self._using].acquire(self._claim)
         if isinstance(reply, Busy):
             by = f", by {readable(reply.holder)}" if reply.holder else ""
@@ -57,12 +57,12 @@ class HeldElsewhere:
         self._was_acquired = True
 
     def release(self) -> None:
-        """End it, if it has not ended; the first waiter then holds the lock."""
+        """End the hold, if it has not ended; the first waiter then holds the lock."""
         self._was_acquired = False
         lock_backends[self._using].release(self.name, self.token)
 
     def __enter__(self) -> HeldElsewhere:
-        if not self._was_acquired:  # as the fixture gives it, it was
+        if not self._was_acquired:  # the fixture has acquired it already
             self.acquire()
         return self
 
@@ -72,7 +72,7 @@ class HeldElsewhere:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with suppress(LockUnavailable):  # a server that the test has stopped keeps no lock
+        with suppress(LockUnavailable):  # a test may have stopped the server
             self.release()
 
 
@@ -86,10 +86,10 @@ def held_elsewhere(
     what: str = "another.process",
     label: str = "elsewhere",
 ) -> HeldElsewhere:
-    """Make a context manager in which somebody else holds the name.
+    """Return a context manager in which another holder has the name.
 
-    ``lease`` (seconds or a timedelta) is not renewed: after it the name is free. The other options
-    are those of ``lock()``.
+    ``lease`` (seconds or a timedelta) is not renewed, and the name is free when it has ended. The
+    other options are those of ``lock()``.
     """
     holder = Holder(host="another-host", pid=1, thread="MainThread", what=what, label=label)
     length = lease_seconds(lease, "lease")
@@ -100,7 +100,7 @@ def held_elsewhere(
 
 
 def assert_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> Sequence[Hold]:
-    """Raise ``AssertionError`` unless somebody holds the name; return who does."""
+    """Raise ``AssertionError`` unless the name is held. Return its holds."""
     holds = lock_backends[using].inspect(name)[0]
     if not holds:
         raise AssertionError(f"{readable(name)!r} is not locked; {_held_instead(using)}.")
@@ -108,7 +108,7 @@ def assert_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> Sequence[Hol
 
 
 def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
-    """Raise ``AssertionError`` if somebody holds the name."""
+    """Raise ``AssertionError`` if the name is held."""
     holds = lock_backends[using].inspect(name)[0]
     if holds:
         by = ", and by ".join(readable(hold.holder) for hold in holds)
@@ -116,13 +116,13 @@ def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
 
 
 def expire(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
-    """End the lease of the present holder now, as if its time had passed.
+    """End the current holder's lease now, as if its time had passed.
 
     Handles in this process see the loss, and ``on_lost`` is called, before this returns; those of
-    other processes see it at their next renewal.
-    The first waiter then holds the lock. Raises ``AssertionError`` if nobody holds it.
+    other processes see it at their next renewal. The first waiter then holds the lock. Raises
+    ``AssertionError`` if the name is not held.
     """
-    # A shorter lease would not do: waiters know when the present one ends, and sleep until then.
+    # A shorter lease is not enough: waiters know the end of the current one and sleep until then.
     _end(name, using, "its lease ran out")
 
 
@@ -130,8 +130,8 @@ def lose(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     """Release the name by force, as the admin or ``clearlocks`` do.
 
     Handles in this process see the loss, and ``on_lost`` is called, before this returns; those of
-    other processes see it at their next renewal.
-    The first waiter then holds the lock. Raises ``AssertionError`` if nobody holds it.
+    other processes see it at their next renewal. The first waiter then holds the lock. Raises
+    ``AssertionError`` if the name is not held.
     """
     _end(name, using, "it was released by force")
 
@@ -140,8 +140,8 @@ def _end(name: str, using: str, reason: str) -> None:
     backend = lock_backends[using]
     for hold in assert_locked(name, using=using):
         for ours in registry.find((backend.place, name), hold.token):
-            # Not in another thread, as it is when a hold is lost by itself: a test goes on with
-            # what its ``on_lost`` has done.
+            # In this thread, unlike a real loss, so that ``on_lost`` has run when the test
+            # continues.
             if ours.decide():
                 ours.lose(reason)
                 registry.holds.pop(ours, None)

@@ -1,11 +1,11 @@
-"""The small process that stands between a launcher and its child, and outlives neither.
+"""Supervisor script: a small process between a launcher and its child that outlives neither.
 
-It is run as a script by `launcher.py`, in a session of its own, so that Ctrl-C in a terminal does
-not reach it. Its standard input is one end of a socket pair (the lifeline) whose other end only
-the launching process holds: when that process ends, however it ends, the lifeline reads as
-closed. The supervisor then ends the child with all the child has started, and removes the folder
-that it had made for it. Should the supervisor itself be killed, the kernel kills the child (on
-Linux), and the launching process removes the folder.
+`launcher.py` runs it in its own session, so that Ctrl-C in a terminal does not reach it. Its
+standard input is one end of a socket pair (the lifeline), and only the launching process has the
+other end. When that process ends, for whatever reason, the lifeline reads as closed. The supervisor
+then ends the child and all processes that the child has started, and removes the child's folder. If
+the supervisor itself is killed, the kernel kills the child (on Linux), and the launching process
+removes the folder.
 
 It writes two lines to the lifeline: the child's pid, then how the child ended (an exit code, or a
 signal as a negative number).
@@ -13,7 +13,7 @@ signal as a negative number).
 Arguments: the signal that asks the child to end, the seconds until it is killed, the folder to
 make (or an empty string), the child's command.
 
-Only the standard library is imported, and little of that: each import delays the child.
+It imports only a little of the standard library, because each import delays the child.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ import signal
 import sys
 import time
 
-TYPE_CHECKING = False  # as type checkers know it: importing typing would double the start time
+TYPE_CHECKING = False  # not from typing, whose import would double the start time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIFELINE = 0
 PR_SET_PDEATHSIG = 1
 IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE)
-# What Python or we ignore would be ignored by the child, too: that is inherited through exec.
+# Signals that Python or this script ignores. An exec would pass that on to the child.
 RESTORED = (*IGNORED, signal.SIGTERM, signal.SIGCHLD, getattr(signal, "SIGXFSZ", signal.SIGPIPE))
 
 
 def main(stop_signal: int, grace: float, folder: str, command: list[str]) -> None:
-    """Run `command` until it ends or the lifeline closes; leave nothing of it behind."""
+    """Run `command` until it ends or the lifeline closes, then clean up after it."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     if folder:
@@ -47,7 +47,7 @@ def main(stop_signal: int, grace: float, folder: str, command: list[str]) -> Non
         child = _start(command)
         _report(child)
         status = _watch(child, wakeups, stop_signal, grace)
-        _signal_group(child, signal.SIGKILL)  # what the child started and left behind
+        _signal_group(child, signal.SIGKILL)  # processes that the child has left behind
     finally:
         if folder:
             import shutil
@@ -57,7 +57,7 @@ def main(stop_signal: int, grace: float, folder: str, command: list[str]) -> Non
 
 
 def _wakeups() -> int:
-    """Return a descriptor that becomes readable when the child ends or we are told to."""
+    """Return a descriptor that becomes readable on SIGCHLD and SIGTERM."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
@@ -74,7 +74,7 @@ def _start(command: list[str]) -> int:
     child = os.fork()
     if child:
         os.close(error_writer)
-        # It closes with the exec. A signal that comes before might still be ignored.
+        # The exec closes this pipe. Wait for that, as an earlier signal might be ignored.
         if error := os.read(errors, 4096):
             os.write(2, error)
             raise SystemExit(127)
@@ -97,10 +97,10 @@ def _start(command: list[str]) -> int:
 
 
 def _die_with_parent() -> Callable[[], object]:
-    """Return what makes the calling process die with its parent, looked up before the fork.
+    """Return a function, looked up before the fork, that makes its process die with the parent.
 
-    The kernel counts the death of the parent's *thread*, which is why nothing with threads may
-    start the child: this process has one thread, and waits for the child in it.
+    For the kernel, the parent is the *thread* that forked. So a process with threads must not start
+    the child. This process has a single thread, which waits for the child.
     """
     if not sys.platform.startswith("linux"):
         return lambda: None
@@ -120,7 +120,7 @@ def _watch(child: int, wakeups: int, stop_signal: int, grace: float) -> int:
         if (ended := _ended(child)) is not None:
             return ended
     _signal_group(child, stop_signal)
-    _signal_group(child, signal.SIGCONT)  # a stopped process does not hear the other one
+    _signal_group(child, signal.SIGCONT)  # a stopped process does not react to the other signal
     deadline = time.monotonic() + grace
     while (left := deadline - time.monotonic()) > 0:
         if select.select([wakeups], [], [], left)[0]:
@@ -154,4 +154,4 @@ def _report(number: int) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], sys.argv[4:])
-    os._exit(0)  # there is nothing to finalize, and somebody waits for us
+    os._exit(0)  # skip finalization: there is nothing to finalize, and the launcher is waiting

@@ -1,3 +1,3 @@
-"""The demo: many buyers at many server processes, without and with a lock."""
+"""Demo: many buyers at several server processes, without and with a lock."""
 
 HOST = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""The database of a demo run: its tables, and the user that may enter the admin."""
+"""Database of a demo run: its tables, and the user for the admin."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 ADMIN = "admin"
-EMAIL = "admin@demo.invalid"  # tells the demo's own user from one that was there before
+EMAIL = "admin@demo.invalid"  # distinguishes the demo's own user from an earlier one
 
 
 def prepare_database(password: str) -> None:
-    """Migrate, and let the user ``admin`` in with this password.
+    """Migrate the database, and create the user ``admin`` with this password.
 
-    Raises CommandError if the database has a user ``admin`` that no demo has made.
+    Raises CommandError if the database has a user ``admin`` that was not created by a demo.
     """
     call_command("migrate", verbosity=0, interactive=False)
     user, _ = get_user_model().objects.get_or_create(

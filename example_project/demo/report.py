@@ -1,4 +1,4 @@
-"""What the demo says at the terminal. Without one it is plain text of 80 columns."""
+"""Output of the demo: rich text in a terminal, otherwise plain text in 80 columns."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def verdict(sale: Sale) -> str:
 
 
 def place(url: str) -> str:
-    """An address without its user and password."""
+    """Return a URL without its user and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def remarks(unguarded: Sale, guarded: Sale) -> list[str]:
-    """What the table means, in sentences, and what went wrong, if anything did."""
+    """Return sentences that explain the table, and any errors."""
     sold, tickets = guarded.sales["sold"], guarded.sales["tickets"]
     texts = []
     if unguarded.sales["oversold"]:
@@ -82,7 +82,7 @@ def remarks(unguarded: Sale, guarded: Sale) -> list[str]:
 
 
 def addresses(site: str) -> list[tuple[str, str]]:
-    """The pages to look at, with their titles."""
+    """Return the titles and URLs of the pages to look at."""
     pages = [
         ("Ticket office", "tickets:office"),
         ("Live locks", "admin:django_redislock_lock_changelist"),

@@ -1,4 +1,4 @@
-"""The demo from its start to its end: Redis, the site, both sales, the visit."""
+"""Run of the demo from start to end: Redis, the site, both sales, and the visit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .database import ADMIN
 from .sales import Sale, Unanswered, sell
 from .site import Site, SiteFailed, running_site
 
-# What can go wrong with the demo itself, in one place for those who report it.
+# Errors of the demo itself, in one place for the command that reports them.
 FAILURES = (ServerError, SiteFailed, Unanswered)
 
 
@@ -31,7 +31,7 @@ class Options:
 
 
 def run(options: Options, console: Console) -> bool:
-    """Run the demo; say whether the guarded sale was exact.
+    """Run the demo, and return whether the guarded sale was exact.
 
     With a port the site is then served until Ctrl-C. Raises one of FAILURES.
     """
@@ -68,7 +68,7 @@ def _both_sales(options: Options, site: Site, console: Console) -> tuple[Sale, S
 
 @contextmanager
 def _traffic(redis_url: str) -> Iterator[None]:
-    """Other users of locks, so that the pages of the admin have something to show."""
+    """Run other users of locks, so that the admin pages have something to show."""
     process = SupervisedProcess(
         [sys.executable, sys.argv[0], "traffic", "--verbosity", "0"],
         env={**os.environ, "REDIS_URL": redis_url},

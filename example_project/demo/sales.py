@@ -1,4 +1,4 @@
-"""The two sales of a demo run: sent off and watched through the site's own addresses."""
+"""The two sales of a demo run, started and watched through the site's own URLs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ LOOK_EVERY = 0.1  # seconds
 
 
 class Unanswered(Exception):
-    """The site did not do as it was asked; the message says what it answered."""
+    """The site did not answer as expected; the message includes its answer."""
 
 
 @dataclass(frozen=True)
 class Sale:
-    """What came of a sale: ``sales`` is what the database says, ``rush`` what the buyers do."""
+    """The result of a sale: ``sales`` according to the database, ``rush`` to the buyers."""
 
     sales: dict[str, Any]
     rush: dict[str, Any]
 
     def told(self, result: str) -> int:
-        """How many buyers were told this in the end."""
+        """Return how many buyers got this result in the end."""
         count: int = self.rush["told"].get(result, 0)
         return count
 
     @property
     def exact(self) -> bool:
-        """Whether every ticket was sold once, and every buyer was told the truth."""
+        """Whether every ticket was sold once, and every buyer got the right answer."""
         sold = min(self.rush["buyers"], self.sales["tickets"])
         return (
             self.sales["sold"] == self.told("sold") == sold
@@ -48,9 +48,10 @@ class Sale:
 def sell(
     port: int, *, tickets: int, buyers: int, on_look: Callable[[list[int]], object]
 ) -> tuple[Sale, Sale]:
-    """Send the buyers to both sales, and wait for all answers: unguarded and guarded.
+    """Send the buyers to both sales, wait for all answers, and return the unguarded and the
+    guarded sale.
 
-    ``on_look`` is called with how many have an answer in each. Raises Unanswered.
+    ``on_look`` is called with the number of answered buyers of each. Raises Unanswered.
     """
     fields = {"tickets": tickets, "buyers": buyers}
     try:
@@ -69,7 +70,7 @@ def sell(
 
 
 def look(port: int) -> dict[str, Any]:
-    """What the page shows. Raises OSError, HTTPException and Unanswered."""
+    """Return the content of the page. Raises OSError, HTTPException and Unanswered."""
     try:
         with urlopen(f"http://{HOST}:{port}/live/") as response:
             scene: dict[str, Any] = json.load(response)

@@ -1,13 +1,13 @@
-"""The server processes of the site, forked from one that has prepared the database.
+"""Server processes of the site, forked from a process that has prepared the database.
 
 Run as ``python -m example_project.demo.servers OFFICES PORT``. OFFICES processes, the box offices,
-listen on a port of their own, where buyers come. One more process serves the page on PORT, or on a
-free port if that one is taken, so that the page goes on while a box office is frozen. When all is
-ready the ports are written to standard output, as one line of JSON.
+each listen on a port of their own for buyers. One more process serves the page on PORT, or on a
+free port if PORT is taken, so that the page still works while a box office is frozen. When all
+processes are ready, their ports are written to standard output as one line of JSON.
 
-A box office that was killed is replaced by a new one, as every process manager does. Waitress,
-because it is pure Python with no dependencies, serves sockets that are open already, and has no
-process manager of its own: the processes here end when they are told, with no delay.
+A box office that was killed is replaced by a new one, as any process manager does. Waitress is used
+because it is pure Python without dependencies, can serve sockets that are already open, and has no
+process manager of its own, so that these processes end without delay when they are asked to.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from waitress import serve
 from . import HOST
 from .database import prepare_database
 
-# Requests that a process works on at once. Each has a database connection, and PostgreSQL allows
-# 100 in all by default.
+# Requests that a process handles at once. Each has a database connection, and PostgreSQL allows
+# 100 in total by default.
 THREADS = 16
 
 FORK = multiprocessing.get_context("fork")
@@ -44,7 +44,7 @@ def main(offices: int, port: int) -> NoReturn:
     signal.signal(signal.SIGTERM, _leave)
     private = [socket.create_server((HOST, 0), backlog=1024) for _ in range(offices)]
     public = _listen(port)
-    # The settings read it, so it has to be known before Django is set up.
+    # The settings read this, so it must be set before Django is.
     os.environ["BOX_OFFICES"] = " ".join(f"{HOST}:{_port(listener)}" for listener in private)
     from example_project.wsgi import application
 
@@ -61,11 +61,11 @@ def main(offices: int, port: int) -> NoReturn:
         while True:
             multiprocessing.connection.wait([process.sentinel for process in processes])
             for place in _killed(processes):
-                # Who has connected meanwhile waits at the listener, which is still open here.
+                # New connections have been queued by the listener, which is still open here.
                 processes[place] = _process(application, listeners[place])
                 processes[place].start()
     finally:
-        # The database's folder is removed when this process has ended, so none may outlive it.
+        # The database's folder is removed when this process ends, so no process may outlive it.
         for process in processes:
             if process.pid:
                 process.kill()
@@ -73,7 +73,7 @@ def main(offices: int, port: int) -> NoReturn:
 
 
 def _killed(processes: Sequence[ForkProcess]) -> list[int]:
-    """The places of those that were killed. Exits if one has ended by itself."""
+    """Return the indexes of killed processes. Exits if one has ended by itself."""
     ended = {place: one.exitcode for place, one in enumerate(processes) if one.exitcode is not None}
     if any(code != -signal.SIGKILL for code in ended.values()):
         sys.exit("A server process has ended.")

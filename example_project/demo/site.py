@@ -1,4 +1,4 @@
-"""The site in its own processes, and in a folder that is gone when they are."""
+"""The demo's site: its own processes, and a folder that is removed when they end."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LAST_WORDS = 2000  # bytes of the site's output that a failure shows
 
 
 class SiteFailed(Exception):
-    """The site could not start, or has ended; the message is what it said."""
+    """The site could not start, or has ended; the message is its output."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """``offices`` are the ports to which buyers come, ``port`` is that of the page."""
+    """``offices``: the ports for buyers. ``port``: the port of the page."""
 
     offices: list[int]
     port: int
@@ -35,17 +35,17 @@ class Site:
     output: IO[bytes]
 
     def wait(self) -> NoReturn:
-        """Wait for as long as the site runs. Raises SiteFailed when it has ended."""
+        """Wait while the site runs. Raises SiteFailed when it has ended."""
         self.process.wait()
         raise SiteFailed(_last_words(self.output))
 
 
 @contextmanager
 def running_site(offices: int, port: int, redis_url: str) -> Iterator[Site]:
-    """Start the site; leave no process and no folder of it behind, however this one ends.
+    """Start the site. None of its processes or folders is left behind, however this process ends.
 
-    Its database is that of DATABASE_URL, or a new one in its folder. If ``port`` is 0 or taken, the
-    page has a free one. Raises SiteFailed.
+    Its database is DATABASE_URL, or a new one in its folder. If ``port`` is 0 or taken, the page
+    gets a free port. Raises SiteFailed.
     """
     folder = Path(tempfile.gettempdir(), f"redislock-demo-{secrets.token_hex(8)}")
     password = secrets.token_urlsafe(9)

@@ -1,4 +1,4 @@
-"""Answers in the form that the client asked for, a message on the page or JSON; fences in them."""
+"""Answers in the form that the client prefers: a message on the page, or JSON."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LEVELS = {2: messages.SUCCESS, 4: messages.WARNING, 5: messages.ERROR}
 
 
 def answer(request: HttpRequest, status: int, result: str, text: str, **facts: Any) -> HttpResponse:
-    """Answer JSON with ``status`` to a program, and to a browser the page with ``text`` on it."""
+    """Answer a program with JSON and ``status``, and a browser with a page that shows ``text``."""
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
-        # The pid tells which of the site's processes has answered.
+        # The pid shows which of the site's processes has answered.
         facts |= {"result": result, "text": text, "pid": os.getpid()}
         return JsonResponse(facts, status=status)
     messages.add_message(request, LEVELS[status // 100], text)
@@ -23,5 +23,8 @@ def answer(request: HttpRequest, status: int, result: str, text: str, **facts: A
 
 
 def short_fence(fence: int) -> str:
-    """The end of a fence, in which neighbours differ. A word joiner keeps it in one line."""
+    """Return the last digits of a fence, in which consecutive fences differ.
+
+    A word joiner prevents a line break.
+    """
     return f"…\u2060{fence % 1_000_000:06d}"

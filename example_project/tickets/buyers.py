@@ -1,7 +1,7 @@
-"""Many buyers at once: each in a thread of its own, and over HTTP, as real ones come.
+"""Simulated buyers: many at once, each in its own thread and over HTTP, like real ones.
 
-They and what they were told are kept in the memory of the process that sent them: nothing of this
-belongs to a shop.
+The buyers and their results are kept in the memory of the process that sent them. A real shop would
+have no such module.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from django.utils.translation import gettext as _
 
 from .news import report
 
-ANSWERED_WITHIN = 120.0  # seconds, busy answers and tries again included
+ANSWERED_WITHIN = 120.0  # seconds, including busy answers and retries
 
 
 @dataclass
 class Buyer:
-    """``result`` is that of the site's JSON, "error" if there was none, or empty until then."""
+    """``result`` is taken from the site's JSON answer. It is "error" if there was no such answer,
+    and empty before the end.
+    """
 
     number: int
     result: str = ""
@@ -41,30 +43,30 @@ class Buyer:
 
 @dataclass
 class Rush:
-    """``size`` buyers who want a ticket of the same event at once, each at one of ``offices``."""
+    """``size`` buyers who want a ticket for the same event at once, each at one of ``offices``."""
 
     event: int
     size: int
     offices: Sequence[str]  # host:port of each server process
     began: float = 0.0  # on the monotonic clock
-    seconds: float = 0.0  # from then to the last answer
+    seconds: float = 0.0  # from the beginning to the last answer
     answered: list[Buyer] = field(default_factory=list)  # in the order of their answers
 
     def __post_init__(self) -> None:
         self.buyers = [Buyer(number) for number in range(1, self.size + 1)]
 
     def run(self) -> None:
-        """Send them, and wait for all answers."""
+        """Send the buyers, and wait for all answers."""
         self.began = time.monotonic()
         threads = [threading.Thread(target=self._buy, args=(buyer,)) for buyer in self.buyers]
         for thread in threads:
-            thread.daemon = True  # the end of the process does not wait for the answers
+            thread.daemon = True  # the process may end before all answers have come
             thread.start()
         for thread in threads:
             thread.join()
 
     def _buy(self, buyer: Buyer) -> None:
-        """Try until the answer is another than "busy", or for ``ANSWERED_WITHIN``."""
+        """Retry while the answer is "busy", for at most ``ANSWERED_WITHIN``."""
         office = self.offices[buyer.number % len(self.offices)]
         fields = {"event": self.event, "buyer": buyer.name}
         deadline = time.monotonic() + ANSWERED_WITHIN
@@ -94,7 +96,7 @@ class Rush:
         return len(self.answered) == self.size
 
     def waiting(self, queue: Iterable[str], answered: Sequence[Buyer]) -> list[Buyer]:
-        """Those who are not ``answered``: first the ``queue``, by their names, then the rest."""
+        """Return the buyers that are not ``answered``: first those in ``queue``, then the rest."""
         waiting = {buyer.name: buyer for buyer in self.buyers}
         for buyer in answered:
             del waiting[buyer.name]
@@ -102,7 +104,7 @@ class Rush:
         return first + list(waiting.values())
 
     def summary(self) -> dict[str, Any]:
-        """What came of it, for programs."""
+        """Return the results of the rush, for programs."""
         answered = list(self.answered)
         failed = [one for one in answered if one.result not in ("sold", "sold_out")]
         return {
@@ -121,10 +123,10 @@ _rushes: dict[int, Rush] = {}
 
 
 def send(rushes: Sequence[Rush], prepare: Callable[[], object]) -> None:
-    """Call ``prepare``, then let one rush after the other run, in the background.
+    """Call ``prepare``, then run the rushes in the background, one after the other.
 
-    Not side by side: those who wait for the lock would fill the server processes, and the others
-    would wait with them. Raises RuntimeError while an earlier one runs.
+    They do not run at once, because buyers that wait for the lock would occupy the server processes
+    and delay the others. Raises RuntimeError while an earlier rush runs.
     """
     with _sending:
         if not all(rush.is_over for rush in _rushes.values()):
@@ -135,12 +137,12 @@ def send(rushes: Sequence[Rush], prepare: Callable[[], object]) -> None:
 
 
 def latest_rushes() -> dict[int, Rush]:
-    """The latest rush for each event; none before the first."""
+    """Return the latest rush of each event that has had one."""
     return dict(_rushes)
 
 
 def post(office: str, path: str, fields: dict[str, Any]) -> tuple[int, float, dict[str, Any]]:
-    """Return the status, the seconds of Retry-After, and the JSON of the answer.
+    """Return the status, the Retry-After in seconds, and the JSON of the answer.
 
     Raises OSError or HTTPException.
     """
@@ -148,7 +150,7 @@ def post(office: str, path: str, fields: dict[str, Any]) -> tuple[int, float, di
     headers = {
         "Accept": "application/json",
         "Content-Type": "application/x-www-form-urlencoded",
-        # What a browser does with the form's token: Django compares the two.
+        # Django compares the two, as with the token of a browser's form.
         "Cookie": f"csrftoken={secret}",
         "X-CSRFToken": secret,
         "Connection": "close",

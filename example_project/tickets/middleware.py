@@ -1,4 +1,4 @@
-"""What a visitor sees when a lock could not do its work, for all views in one place."""
+"""Middleware that answers lock errors, in one place for all views."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Mishaps of a process that holds a lock, brought about on purpose: killed, frozen, robbed of it.
+"""Deliberate mishaps of a process that holds a lock: it is killed, frozen, or loses the lock.
 
-Only the server processes that the demo has started are harmed.
+Only server processes that the demo has started are harmed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .answers import short_fence
 from .news import report
 
 MOMENT_WITHIN = 2.0  # seconds to wait for a holder that is charging a card
-FREE_FOR = 1.0  # seconds without a holder and a waiter, after which the lock counts as free
+FREE_FOR = 1.0  # seconds without holders and waiters after which the lock counts as free
 
 _killed: set[str] = set()  # tokens of holders
 _frozen: set[int] = set()  # processes
 
 
 class Impossible(Exception):
-    """There is nobody to harm; the message is for the visitor."""
+    """There is no process to harm; the message is for the visitor."""
 
 
 def kill(name: str) -> None:
@@ -51,7 +51,7 @@ def freeze(name: str) -> None:
 
 
 def thaw(name: str) -> None:
-    """Let all frozen processes go on. Raises Impossible if there is none."""
+    """Resume all frozen processes. Raises Impossible if there are none."""
     if not _frozen:
         raise Impossible(_("No process is frozen."))
     while _frozen:
@@ -76,7 +76,7 @@ def release(name: str) -> None:
 
 
 def _release_by_force(hold: Hold) -> bool:
-    """Release by force. The admin lists it under the first superuser, if there is one."""
+    """Release by force. The admin lists the first superuser as the operator, if there is one."""
     backend = lock_backends["default"]
 
     def release() -> bool:
@@ -96,7 +96,7 @@ def _release_by_force(hold: Hold) -> bool:
 
 
 def state_of(hold: Hold) -> str:
-    """What has happened to the process of a holder: "killed", "frozen", or nothing."""
+    """Return the mishap of a holder's process: "killed", "frozen", or an empty string."""
     if hold.token in _killed:
         return "killed"
     return "frozen" if hold.holder.pid in _frozen else ""
@@ -113,9 +113,9 @@ def _frozen_holder(name: str) -> Hold | None:
 
 
 def _charging(name: str) -> Hold:
-    """The holder, once it is charging a card and has a while to go.
+    """Wait until the holder is charging a card with some time left, and return its hold.
 
-    Then it is not in the middle of writing: stopped there, it would keep the database from all.
+    At that moment it is not writing. Stopped during a write, it would block the database for all.
     """
     deadline = time.monotonic() + MOMENT_WITHIN
     while time.monotonic() < deadline:
@@ -129,7 +129,7 @@ def _charging(name: str) -> Hold:
 
 
 def _stopped(name: str) -> Hold:
-    """The holder, whose process does not run any more and so cannot release it."""
+    """Stop the process of the holder, so that it cannot release the lock, and return the hold."""
     while True:
         hold = _charging(name)
         _signal(hold.holder.pid, signal.SIGSTOP)
@@ -144,9 +144,9 @@ def _stopped(name: str) -> Hold:
 
 
 def _signal(pid: int, number: int) -> None:
-    """Raises Impossible for a process that is not one of the demo's server processes."""
+    """Send a signal. Raises Impossible if the process is not one of the demo's server processes."""
     try:
-        # They were all forked from one, in a process group of their own.
+        # They were all forked from one process, and share its process group.
         is_ours = pid != os.getpid() and os.getpgid(pid) == os.getpgrp()
         if is_ours:
             os.kill(pid, number)
@@ -162,7 +162,7 @@ def _report_mishap(text: str, hold: Hold) -> None:
 
 
 def _report_successor(hold: Hold) -> None:
-    """Wait until somebody else holds the lock, and report who and when, or that it is free."""
+    """Wait for the next holder of the lock and report it, or report that the lock is free."""
     started = time.monotonic()
     try:
         successor = _successor(hold)
@@ -177,10 +177,10 @@ def _report_successor(hold: Hold) -> None:
 
 
 def _successor(hold: Hold) -> Hold | None:
-    """The next holder that runs, or None once nobody has held the lock or waited for ``FREE_FOR``.
+    """Return the next running holder, or None after ``FREE_FOR`` without holders and waiters.
 
-    Between the end of a lease and the turn of the first waiter the lock has no holder either. A
-    frozen process may have waiters, too: each is given its turn, and loses it after a moment.
+    The lock also has no holder between the end of a lease and the turn of the first waiter. Waiters
+    of a frozen process get turns too, and lose them after a moment.
     """
     deadline = time.monotonic() + FREE_FOR
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The tickets: the same sale, as it is often written, and under the lock of its row."""
+"""Models of the ticket office: one sale as it is often written, and one under a row lock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django_redislock import FenceField, LockableMixin
 
 
 class Event(LockableMixin, models.Model):
-    """Something that a number of people can go to: ``tickets`` of them, ``stock`` of it left."""
+    """An event with ``tickets`` for sale, of which ``stock`` are left."""
 
     name = models.CharField(_("name"), max_length=100)
     tickets = models.PositiveIntegerField(_("tickets for sale"), default=50)
@@ -30,8 +30,8 @@ class Event(LockableMixin, models.Model):
     def sell(self, buyer: str) -> Ticket | None:
         """Sell a ticket the way it is often written: read, charge, write. None: sold out.
 
-        Whoever has read the stock while another's card is being charged sells a ticket that is
-        gone.
+        A buyer that reads the stock while another buyer's card is being charged gets a ticket
+        that is already sold.
         """
         if self.stock < 1:
             return None
@@ -42,13 +42,13 @@ class Event(LockableMixin, models.Model):
             return self.ticket_set.create(buyer=buyer)
 
     def sell_guarded(self, buyer: str) -> Ticket | None:
-        """The same sale, one at a time for each event, whichever process it comes to."""
+        """Make the same sale, but one at a time per event, across all processes."""
         with self.locked(wait=30, lease=3, label=buyer):
             self.take_over()
             return self.sell(buyer)
 
     def take_over(self) -> None:
-        """Write our fence to the row, which from now on refuses whoever held it before us."""
+        """Write our fence to the row, which from now on refuses writes of earlier holders."""
         self.save(update_fields=["fence"])
         self.refresh_from_db()
 
@@ -61,7 +61,7 @@ class Event(LockableMixin, models.Model):
 
 
 class Ticket(models.Model):
-    """A ticket that somebody has paid for."""
+    """A ticket that has been paid for."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, verbose_name=_("event"))
     buyer = models.CharField(_("buyer"), max_length=100)

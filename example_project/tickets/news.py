@@ -1,4 +1,4 @@
-"""What has happened lately, in sentences for the page. It is kept in the memory of one process."""
+"""Recent events as sentences for the page, kept in the memory of one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 
 class Report(NamedTuple):
-    """``kind`` is "mishap", "relief" or "refusal", for the page to colour."""
+    """``kind`` is "mishap", "relief" or "refusal", and determines the colour on the page."""
 
     number: int
     time: datetime

@@ -1,4 +1,4 @@
-"""What the page shows: the two sales, where each buyer stands, the holder, and the news."""
+"""Content of the page: the two sales, the state of each buyer, the holder, and the news."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ Queue = tuple[Sequence[Hold], Sequence[Waiting]]
 
 
 def events_side_by_side() -> list[Event]:
-    """The event that is sold without a lock, and the one that is sold under it.
+    """Return the event that is sold without a lock, and the one that is sold under a lock.
 
-    ``sold`` is counted in the same statement that reads the stock: between two, others sell.
+    ``sold`` is counted in the statement that reads the stock, because other processes may sell
+    between two statements.
     """
     events = Event.objects.annotate(sold=Count("ticket"))
     return list(events.order_by("guarded", "pk")[:2])
 
 
 def scene() -> dict[str, Any]:
-    """Plain values, for the template and for JSON. Without Redis ``unavailable`` says so."""
-    # First the answers, and then the books: those of a sale that is over are whole.
+    """Return plain values for the template and for JSON. ``unavailable`` is set without Redis."""
+    # The answers are read before the database, so that the figures of a finished sale are complete.
     rushes = latest_rushes()
     answered = {event: list(rush.answered) for event, rush in rushes.items()}
     events = events_side_by_side()
@@ -73,11 +74,11 @@ def scene() -> dict[str, Any]:
 
 
 def _pane(event: Any, queue: Queue, rush: Rush, answered: Sequence[Buyer]) -> dict[str, Any]:
-    """One sale: its figures, its lock, and the numbers of those who wait, are inside, are done."""
+    """Return one sale: its figures, its lock, and the buyers that wait, are inside, or are done."""
     holders = [hold.holder.label for hold in queue[0]]
     names = [*holders, *(waiter.holder.label for waiter in queue[1])]
     here = rush.waiting(names, answered)
-    # Without a lock all are inside at once.
+    # Without a lock, all buyers are inside at once.
     inside = [one.number for one in here if one.name in holders or not event.guarded]
     done = _results(answered, event.tickets)
     waiting = [one.number for one in here if one.number not in inside]
@@ -101,7 +102,7 @@ def _pane(event: Any, queue: Queue, rush: Rush, answered: Sequence[Buyer]) -> di
 
 
 def _results(answered: Sequence[Buyer], tickets: int) -> list[tuple[int, str]]:
-    """Numbers and results; who bought a ticket that is not there is "oversold"."""
+    """Return numbers and results of buyers; a sale beyond the last ticket is "oversold"."""
     results = []
     sold = 0
     for buyer in answered:

@@ -1,4 +1,4 @@
-"""The ticket office: the sale without and with a lock, side by side, and the lock as a block."""
+"""Views of the ticket office: the sale without and with a lock, and a lock in a ``with`` block."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def buy(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def process(request: HttpRequest) -> HttpResponse:
-    """Lock, do the heavy work, release. Who comes meanwhile does not wait, and is told so."""
+    """Do heavy work under a lock. A second request does not wait; it gets a busy answer."""
     with lock("report", wait=0, label=request.user.get_username()) as held:
         do_the_heavy_work(held.check)
     text = _("The report is done. It was made under lock “report” with fence %(fence)d.")
@@ -55,14 +55,14 @@ def process(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def office(request: HttpRequest) -> HttpResponse:
-    """The page. A script keeps it up to date; without scripts it shows how things are now."""
+    """Show the page. A script keeps it up to date; without scripts it shows the current state."""
     context = {**scene(), "report_seconds": settings.REPORT_SECONDS}
     return render(request, "tickets/office.html", context)
 
 
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """What the page shows, for its script and for programs."""
+    """Return the content of the page, for its script and for programs."""
     return JsonResponse(scene())
 
 
@@ -87,7 +87,7 @@ def rush(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def mishap(request: HttpRequest) -> HttpResponse:
-    """Let something happen to the holder of a lock: ``kind`` is one of MISHAPS."""
+    """Cause a mishap for the holder of a lock. ``kind`` is one of MISHAPS."""
     happen = MISHAPS.get(request.POST.get("kind", ""))
     if happen is None:
         raise BadRequest("There is no such mishap.")
@@ -100,10 +100,7 @@ def mishap(request: HttpRequest) -> HttpResponse:
 
 
 def overtaken(event: Event) -> str:
-    """What the row says to a holder that has lost its lock and knows it, or to one that does not.
-
-    Empty if no later holder has written it.
-    """
+    """Say which later fence the row has, if a later holder has written it; else nothing."""
     row = Event.objects.get(pk=event.pk)
     if row.fence <= event.fence:
         return ""
@@ -112,7 +109,7 @@ def overtaken(event: Event) -> str:
 
 
 def number(request: HttpRequest, field: str) -> int:
-    """A whole number from the form; anything else is a bad request."""
+    """Return a whole number from the form; anything else is a bad request."""
     value = request.POST.get(field, "")
     if not value.isdecimal() or len(value) > 5:
         raise BadRequest(f"{field!r} must be a whole number.")
@@ -120,7 +117,7 @@ def number(request: HttpRequest, field: str) -> int:
 
 
 def do_the_heavy_work(check: Callable[[], None]) -> None:
-    """Stand in for heavy work, in steps: between them ``check`` raises if the lock was lost."""
+    """Stand in for heavy work in steps. Between them, ``check`` raises if the lock was lost."""
     end = time.monotonic() + settings.REPORT_SECONDS
     while (left := end - time.monotonic()) > 0:
         check()

@@ -94,7 +94,7 @@ def test_what_this_process_knows(admin_client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_transaction_that_keeps_a_lock_is_told(admin_client: Client) -> None:
+def test_a_transaction_that_keeps_a_lock_is_reported(admin_client: Client) -> None:
     with transaction.atomic():
         with lock("a", using="memory"):
             assert "handles 1, open transactions 1" in detail(admin_client)
@@ -141,7 +141,7 @@ def test_it_takes_the_permission_to_view(admin_client: Client) -> None:
     assert client_of("release_lock", username="eve").get(path).status_code == 403
 
 
-def test_redis_that_is_down_is_told(admin_client: Client, settings: Any) -> None:
+def test_redis_that_is_down_is_reported(admin_client: Client, settings: Any) -> None:
     without_redis(settings, "down")
     shown = detail(admin_client, using="down")
     assert "The locks of the backend “down” cannot be shown." in shown

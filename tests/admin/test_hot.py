@@ -168,7 +168,7 @@ def test_it_says_that_counting_is_off(admin_client: Client, settings: Any) -> No
     assert "No lock was asked for" not in html
 
 
-def test_redis_down_is_told_and_the_rest_is_shown(admin_client: Client, settings: Any) -> None:
+def test_redis_down_is_reported_and_the_rest_is_shown(admin_client: Client, settings: Any) -> None:
     without_redis(settings, "down")
     count("a", "memory", waits=[0.1])
     html = page(admin_client, HOT)
@@ -183,7 +183,7 @@ def test_redis_down_is_not_shown_as_nothing_counted(admin_client: Client, settin
     assert "No lock was asked for" not in html
 
 
-def test_who_may_see_the_locks_may_see_it_and_nobody_else() -> None:
+def test_only_users_who_may_see_the_locks_may_see_it() -> None:
     assert client_of("view_lock").get(HOT).status_code == 200
     assert client_of(username="nobody").get(HOT).status_code == 403
     assert Client().get(HOT).status_code == 302

@@ -151,7 +151,7 @@ def test_it_says_that_no_lock_is_held(admin_client: Client) -> None:
     assert "result_list" not in html
 
 
-def test_redis_down_is_told_and_the_other_locks_are_shown(
+def test_redis_down_is_reported_and_the_other_locks_are_shown(
     admin_client: Client, settings: Any
 ) -> None:
     without_redis(settings, "down")

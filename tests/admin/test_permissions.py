@@ -21,7 +21,7 @@ def test_there_are_two_permissions_of_our_own() -> None:
     assert set(ours.values_list("codename", flat=True)) == {"view_lock", "release_lock"}
 
 
-def test_who_may_view_locks_sees_them() -> None:
+def test_a_user_who_may_view_locks_sees_them() -> None:
     hold("order:42")
     response = client_of("view_lock").get(PAGE)
     assert response.status_code == 200
@@ -35,13 +35,13 @@ def test_staff_without_the_permission_does_not(codenames: tuple[str, ...]) -> No
     assert PAGE not in client.get("/admin/").content.decode()
 
 
-def test_who_is_not_staff_does_not_even_with_it() -> None:
+def test_a_user_who_is_not_staff_does_not_even_with_it() -> None:
     response = client_of("view_lock", is_staff=False).get(PAGE)
     assert response.status_code == 302
     assert "/login/" in response["Location"]
 
 
-def test_who_is_not_logged_in_does_not(client: Client) -> None:
+def test_a_user_who_is_not_logged_in_does_not(client: Client) -> None:
     assert client.get(PAGE).status_code == 302
 
 

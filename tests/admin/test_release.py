@@ -92,7 +92,7 @@ def test_what_changed_before_the_confirmation_is_said_there(admin_client: Client
     assert "This lock will be released" in asked
 
 
-def test_who_did_it_to_whom_and_why_is_recorded(
+def test_the_user_the_holder_and_the_reason_are_recorded(
     admin_client: Client, admin_user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = hold("order:42", what="shop.checkout", host="web-9", pid=4242)
@@ -215,7 +215,9 @@ def test_it_is_protected_against_forged_requests(admin_user: User) -> None:
     assert is_held("a", token)
 
 
-def test_who_may_only_look_is_offered_nothing_and_releases_nothing(admin_client: Client) -> None:
+def test_a_user_who_may_only_look_is_offered_nothing_and_releases_nothing(
+    admin_client: Client,
+) -> None:
     token = hold("a")
     data = {"hold": references(page(admin_client)), "confirmed": "yes"}
     viewer = client_of("view_lock")
@@ -236,7 +238,7 @@ def test_both_permissions_are_needed_and_enough(admin_client: Client) -> None:
     assert not is_held("a", token)
 
 
-def test_redis_that_goes_down_is_told(
+def test_redis_that_goes_down_is_reported(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = {name: hold(name, lease=lease) for lease, name in enumerate("ab", 100)}
@@ -256,7 +258,7 @@ def test_redis_that_goes_down_is_told(
     assert LogEntry.objects.count() == 1
 
 
-def test_redis_that_is_down_when_asked_is_told(admin_client: Client, settings: Any) -> None:
+def test_redis_that_is_down_when_asked_is_reported(admin_client: Client, settings: Any) -> None:
     hold("a", "default")
     html = page(admin_client)
     without_redis(settings, "default")
@@ -289,7 +291,7 @@ def test_redis_that_hangs_is_waited_for_once(
     assert LogEntry.objects.count() == 0
 
 
-def test_a_holder_in_this_process_is_told(admin_client: Client) -> None:
+def test_a_holder_in_this_process_is_notified(admin_client: Client) -> None:
     held = lock("a", using="memory")
     held.acquire()
     release(admin_client, page(admin_client))

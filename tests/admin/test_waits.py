@@ -101,7 +101,7 @@ def test_what_is_not_shown_is_said(admin_client: Client, monkeypatch: pytest.Mon
     assert "These are the first 2 lines; “listlocks --waits” writes them all." in html
 
 
-def test_a_silent_backend_is_told_and_the_others_are_shown(
+def test_a_silent_backend_is_reported_and_the_others_are_shown(
     admin_client: Client, settings: Any
 ) -> None:
     without_redis(settings, "default")

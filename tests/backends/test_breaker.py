@@ -130,7 +130,7 @@ def test_a_refused_connection_costs_nothing_and_opens_nothing(node: Node, proxy:
     assert echo(node, "again") == "again"
 
 
-def test_it_is_told_to_those_who_wait_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
+def test_waiters_are_notified_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
     told: list[str] = []
     node.on_absent = lambda _: told.append("absent")
     node.on_back = lambda _: told.append("back")
@@ -200,7 +200,7 @@ def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
     other.close()
 
 
-def test_who_waits_for_a_connection_is_refused_too(node: Node, proxy: Proxy) -> None:
+def test_an_attempt_that_waits_for_a_connection_is_refused_too(node: Node, proxy: Proxy) -> None:
     """Nobody who has waited for those that fail sends to the same server once more."""
     taken = [node._free.pop() for _ in range(30)]
     proxy.black_hole()
@@ -281,7 +281,7 @@ def test_an_answer_that_was_not_welcome_is_one(error: Exception) -> None:
     assert not breaker.failures
 
 
-def test_a_real_server_that_stands_still(own_server: EmbeddedServer) -> None:
+def test_a_real_server_that_is_frozen(own_server: EmbeddedServer) -> None:
     node = node_at(own_server.url, socket_timeout=TIMEOUT)
     with frozen(own_server.pid):
         times_out(node)

@@ -131,7 +131,7 @@ def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
     assert vars(raised.value)["at"] == "here:7000"
 
 
-def test_who_gets_an_answer_when_nobody_has_the_bucket_any_more_looks_again(use: UsePlace) -> None:
+def test_an_answer_without_an_owner_of_the_bucket_makes_it_look_again(use: UsePlace) -> None:
     """Another thread has heard of that while the answer was on its way."""
     use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
     backend = lock_backends["default"]

@@ -21,7 +21,7 @@ async def begin_to_wait(exclusive: Exclusive[object]) -> asyncio.Task[object]:
     return waiting
 
 
-async def test_who_waits_is_served_before_who_comes_later() -> None:
+async def test_a_waiter_is_served_before_later_attempts() -> None:
     exclusive, taken = await all_taken()
     waiting = await begin_to_wait(exclusive)
     for connection in taken[:2]:
@@ -49,7 +49,7 @@ async def test_who_is_cancelled_when_one_comes_passes_it_on() -> None:
     assert await exclusive.take(0) is taken[1]
 
 
-async def test_who_has_waited_for_too_long_takes_none() -> None:
+async def test_a_waiter_whose_time_is_over_takes_none() -> None:
     exclusive, taken = await all_taken()
     with pytest.raises(RedisTimeoutError):
         await exclusive.take(0.01)

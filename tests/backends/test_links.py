@@ -184,7 +184,7 @@ class TestTimeLimits:
             node.exchange([PING, pack("BLPOP", "nothing", 30)], 0.2)
         assert 0.2 <= time.monotonic() - began < 5
 
-    def test_who_waits_for_a_connection_waits_no_longer(self, node: Node) -> None:
+    def test_an_attempt_that_waits_for_a_connection_waits_no_longer(self, node: Node) -> None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]
         with pytest.raises(RedisTimeoutError, match="32 connections"):
             node.exchange([PING], 0.1)

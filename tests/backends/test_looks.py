@@ -17,7 +17,7 @@ def test_names_that_nobody_waits_for_are_forgotten_all_at_once() -> None:
     assert looks.earliest() == 2000.0
 
 
-def test_who_comes_just_then_is_asked() -> None:
+def test_an_attempt_that_comes_just_then_is_asked() -> None:
     class Forgetful(Waiters):
         """Somebody begins to wait right after it was asked who does."""
 

@@ -60,7 +60,7 @@ def test_its_old_user_sends_again(node: Node, monkeypatch: pytest.MonkeyPatch) -
     assert len(node._free) == AT_ONCE
 
 
-def test_who_waits_for_one_that_is_free_is_told(
+def test_a_waiter_for_one_that_is_free_is_notified(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_module, "LOOK_AGAIN", 60.0)

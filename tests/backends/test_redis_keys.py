@@ -140,7 +140,7 @@ def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(
 
 
 @pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
-def test_a_token_is_told_from_the_fields_beside_it(verbs: Any, token: str) -> None:
+def test_a_token_is_distinguished_from_the_fields_beside_it(verbs: Any, token: str) -> None:
     """Users choose tokens; what is stored for a name beside them must not look like one."""
     named, other = verbs.claim(token=token, limit=2), verbs.claim(limit=2)
     verbs.hold(named)

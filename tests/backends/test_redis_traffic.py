@@ -42,7 +42,7 @@ def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(
         assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_flushdb", "cmdstat_hscan"} & stats
 
 
-def test_a_server_that_forgot_the_scripts_is_told_them_again(
+def test_a_server_that_forgot_the_scripts_gets_them_again(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url)
@@ -63,7 +63,7 @@ def test_a_server_that_forgot_the_scripts_is_told_them_again(
         assert client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0) >= 7
 
 
-def test_it_is_told_each_script_once_however_many_commands_came_with_it(
+def test_each_script_is_sent_once_however_many_commands_came_with_it(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})

@@ -12,7 +12,7 @@ from django_redislock.clock import monotonic
 TURN = Turn(7, 60.0)
 
 
-def test_a_turn_that_two_connections_bring_is_told_once() -> None:
+def test_a_turn_that_two_connections_bring_is_notified_once() -> None:
     waiters, waiter, start = Waiters(), ThreadWaiter(), threading.Barrier(2)
     waiters.enter("a", "token", waiter)
     told: list[bool] = []
@@ -55,7 +55,7 @@ def test_those_are_asked_to_look_whom_it_concerns() -> None:
     assert (one._notified.qsize(), other._notified.qsize()) == (2, 1)
 
 
-async def test_a_task_that_leaves_while_it_is_told_is_not_looked_after_for_ever() -> None:
+async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() -> None:
     waiters = Waiters()
 
     class Leaving(TaskWaiter):

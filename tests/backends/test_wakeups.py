@@ -87,7 +87,7 @@ def test_a_message_that_no_script_wrote_is_left_out(
     backend.close()
 
 
-def test_messages_are_told_apart_however_they_come() -> None:
+def test_messages_are_distinguished_however_they_come() -> None:
     def pushed(text: bytes) -> bytes:
         return b"*3\r\n$7\r\nmessage\r\n$7\r\nchannel\r\n$%d\r\n%b\r\n" % (len(text), text)
 

@@ -73,7 +73,7 @@ def test_functions_of_the_same_name_and_line_are_counted_one_by_one(
     assert pairs.functions_entered(OURS, cycles=7) == 3
 
 
-def test_commands_of_scripts_and_of_clients_are_told_apart() -> None:
+def test_commands_of_scripts_and_of_clients_are_distinguished() -> None:
     script = "redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], 'a \"b\" [0 lua] c')"
     with EmbeddedServer() as server, Redis.from_url(server.url) as client:
         with Commands(client) as commands:

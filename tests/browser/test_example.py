@@ -222,7 +222,7 @@ def test_all_is_reached_by_the_tab_key_in_the_order_of_the_page(page: Page) -> N
     assert places == sorted(places)
 
 
-def test_a_site_that_does_not_answer_is_told(page: Page, site: Site) -> None:
+def test_a_site_that_does_not_answer_is_reported(page: Page, site: Site) -> None:
     pid = look(site.port)["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -149,7 +149,7 @@ class LivePageTests(BrowserTestCase):
         self.one(".redislock-actions button").click()
         self.until(lambda: "These 3 locks will be released by force" in self.text())
 
-    def test_who_may_only_look_sees_and_cannot_release(self) -> None:
+    def test_a_user_who_may_only_look_sees_and_cannot_release(self) -> None:
         hold("order:42", what="shop.checkout", label="alice")
         self.log_in(self.viewer())
         assert "order:42" in self.text("#result_list")
@@ -198,7 +198,7 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "order:*" in self.text("#hot_list"))
         assert not self.was_reloaded
 
-    def test_a_session_that_is_over_is_told(self) -> None:
+    def test_a_session_that_is_over_is_reported(self) -> None:
         self.log_in()
         self.browser.delete_all_cookies()
         self.until(lambda: "Reload it." in self.text("#redislock-status"))

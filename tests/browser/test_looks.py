@@ -234,7 +234,7 @@ class LookTests(BrowserTestCase):
         self.until(lambda: "Waits for" in self.text("#redislock-live"))
         assert violations(self.browser) == []
 
-    def test_redis_that_stops_is_told_and_the_page_stays(self) -> None:
+    def test_redis_that_stops_is_reported_and_the_page_stays(self) -> None:
         with EmbeddedServer() as server:
             self.project.CACHES = {
                 **self.project.CACHES,

@@ -35,7 +35,7 @@ def test_a_deploy_frees_the_lock_at_once(place: Any, workers: Any) -> None:
         pass
 
 
-def test_one_sees_who_holds_it(place: Any, workers: Any) -> None:
+def test_the_holder_is_shown(place: Any, workers: Any) -> None:
     """redisson#2116: the owner was a number."""
     holds = context.Queue()
     holder = workers.start(hold, place, "report", holds, 600.0)

@@ -38,7 +38,7 @@ def test_work_that_outlasts_the_lease_keeps_the_lock() -> None:
         held.check()
 
 
-def test_a_renewal_that_fails_is_told(proxy: Any, use: Any) -> None:
+def test_a_renewal_that_fails_is_reported(proxy: Any, use: Any) -> None:
     """python-redis-lock#85: the thread died, and nobody heard."""
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 1.5}})
     told: list[str] = []

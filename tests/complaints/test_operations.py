@@ -74,7 +74,7 @@ def test_listing_scans_no_keyspace(own_server: Any, use: Any) -> None:
     assert not {"cmdstat_scan", "cmdstat_keys", "cmdstat_zscan", "cmdstat_hscan"} & called
 
 
-def test_many_who_wait_take_one_connection(own_server: Any, use: Any) -> None:
+def test_many_waiters_take_one_connection(own_server: Any, use: Any) -> None:
     """go-redis#1798: each waiter blocked in a connection of its own until the pool was empty."""
     place = use(own_server.url)
     served = []

@@ -71,7 +71,7 @@ class Crowd:
         assert lock_backends["default"].inspect(self.name) == ([], [])
 
 
-def test_all_who_wait_are_served_after_a_restart(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_all_waiters_are_served_after_a_restart(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=40)
     held.acquire()
@@ -83,7 +83,7 @@ def test_all_who_wait_are_served_after_a_restart(own_server: EmbeddedServer, use
         held.release()
 
 
-def test_all_who_wait_are_served_after_their_connections_were_cut(
+def test_all_waiters_are_served_after_their_connections_were_cut(
     proxy: Proxy, use: UsePlace
 ) -> None:
     use(proxy.url)
@@ -128,7 +128,7 @@ def test_a_server_that_comes_back_soon_has_not_been_missed(proxy: Proxy, use: Us
     crowd.assert_served()
 
 
-def test_a_server_that_is_gone_is_told_to_all(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_a_lost_server_is_reported_to_all(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url)
     held = lock("a", lease=30)
     held.acquire()
@@ -144,7 +144,7 @@ def test_a_server_that_is_gone_is_told_to_all(own_server: EmbeddedServer, use: U
         held.release()
 
 
-def test_who_waits_less_than_that_is_told_when_its_wait_is_over(
+def test_a_shorter_wait_is_answered_when_it_is_over(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})

@@ -67,7 +67,7 @@ def test_what_has_been_released_is_never_renewed(
         assert held.token not in renewed
 
 
-def test_a_release_that_meets_its_renewal_is_not_told_as_a_loss(
+def test_a_release_that_meets_its_renewal_is_not_reported_as_a_loss(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = lock_backends["default"]
@@ -122,7 +122,9 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(
     assert is_right, "the handle believes it holds for longer than the server"
 
 
-def test_force_release_is_told_to_the_process_that_holds(place: Place, workers: Workers) -> None:
+def test_force_release_is_reported_to_the_process_that_holds(
+    place: Place, workers: Workers
+) -> None:
     held_as = context.Queue()
     holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 4})
     token, _ = held_as.get()
@@ -132,7 +134,7 @@ def test_force_release_is_told_to_the_process_that_holds(place: Place, workers: 
     assert "released by force" in reason
 
 
-def test_a_process_that_listens_is_told_at_once(place: Place) -> None:
+def test_a_process_that_listens_is_notified_at_once(place: Place) -> None:
     """Though its lease is so long that a renewal would hear of it much later."""
     held, waiter = lock("a", lease=600, wait=30), lock("a", wait=30)
     first = lock("a")
@@ -196,7 +198,7 @@ def test_many_holds_take_one_thread_and_few_round_trips(
     assert backend.list().total == 0
 
 
-def test_a_restart_of_the_server_is_told(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_a_restart_of_the_server_is_reported(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url)
     told: list[str] = []
     with pytest.raises(LockLost):

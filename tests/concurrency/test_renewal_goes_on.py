@@ -25,7 +25,7 @@ def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(
         assert not held.lost.wait(LEASE * 1.5)
 
 
-def test_while_no_thread_can_be_started_losses_are_told_and_renewals_tried_again(
+def test_while_no_thread_can_be_started_losses_are_reported_and_renewals_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch, linger=0.05)

@@ -68,14 +68,14 @@ def still_loop(place: Place, request: pytest.FixtureRequest, use: UsePlace) -> I
 
 
 @pytest.mark.parametrize("still_loop", [1.0], indirect=True)
-def test_a_waiter_whose_loop_stands_still_costs_the_others_the_grant_lease(still_loop: Any) -> None:
+def test_a_waiter_whose_loop_is_blocked_costs_the_others_the_grant_lease(still_loop: Any) -> None:
     _, held, thread = still_loop
     held.release()
     thread.join(30)
     assert not thread.is_alive()
 
 
-def test_five_whose_loop_stands_still_cost_no_more_than_one(use: UsePlace, place: Place) -> None:
+def test_five_whose_loop_is_blocked_cost_no_more_than_one(use: UsePlace, place: Place) -> None:
     """Their turns are taken back, the later ones at once."""
     use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": 20.0}})
     held, waiter = lock("a", lease=60), lock("a", lease=60)

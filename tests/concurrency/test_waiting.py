@@ -169,7 +169,7 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
     assert told == []
 
 
-def test_who_waits_when_the_backend_is_closed_looks_again(place: Place) -> None:
+def test_a_waiter_looks_again_when_the_backend_is_closed(place: Place) -> None:
     """`setting_changed` in a test, say: the old backend still has its waiters."""
     backend = lock_backends["default"]
     held, waiter = lock("a", lease=60), lock("a", wait=40)

@@ -18,7 +18,7 @@ from tests.support.proxy import Proxy
 from tests.support.settled import settle
 
 
-def test_who_waits_sends_nothing_and_goes_on_as_soon_as_the_server_is_back(
+def test_a_waiter_sends_nothing_and_goes_on_as_soon_as_the_server_is_back(
     place: Place, proxy: Proxy, use: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})

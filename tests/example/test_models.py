@@ -29,7 +29,7 @@ def test_a_former_holder_can_write_no_more_once_the_next_one_has_taken_over(even
     assert Event.objects.get(pk=event.pk).fence == theirs.fence > event.fence
 
 
-def test_who_takes_over_sees_what_was_written_meanwhile(event: Event) -> None:
+def test_a_holder_that_takes_over_sees_earlier_writes(event: Event) -> None:
     with event.locked():
         Event.objects.update(stock=1)
         event.take_over()

@@ -57,7 +57,7 @@ def test_the_table_fits_80_columns_with_large_numbers() -> None:
     assert max(map(len, output.getvalue().splitlines())) <= 80
 
 
-def test_an_error_is_told() -> None:
+def test_an_error_is_reported() -> None:
     broken = a_sale(results={"sold": 10, "sold_out": 9, "error": 1})
 
     assert any("NOT exact" in text for text in report.remarks(a_sale(sold=20), broken))

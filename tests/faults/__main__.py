@@ -1,4 +1,4 @@
-"""Start of the harness: `python -m tests.faults`. `command.py` says what may follow."""
+"""Start of the harness: `python -m tests.faults`. See `command.py` for its options."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Attempt:
     held_to: int = 0
 
     def add(self, event: Event) -> None:
-        """Take in the next event of this attempt."""
+        """Add the next event of this attempt."""
         if event.kind == "asked":
             self.asked = event
         elif event.kind == "queued":
@@ -40,7 +40,7 @@ class Attempt:
 def attempts_of(events: list[Event]) -> list[Attempt]:
     """Return the attempts for one name, in the order of their first events.
 
-    A token that asks or acquires again is a handle that is used again: another attempt.
+    A token that asks or acquires again belongs to a reused handle, and starts a new attempt.
     """
     attempts: list[Attempt] = []
     of_token: dict[str, Attempt] = {}
@@ -56,7 +56,7 @@ def attempts_of(events: list[Event]) -> list[Attempt]:
 
 
 def who(event: Event) -> str:
-    """Name an attempt by one of its events."""
+    """Describe an attempt by one of its events."""
     return f"{event.token[:24]} of {event.who} at {event.at / 1e9:.6f}"
 
 

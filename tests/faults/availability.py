@@ -1,4 +1,4 @@
-"""Availability: for how long somebody wanted a name that nobody had."""
+"""Availability: for how long a name was wanted but not held."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tests.faults.history import TOGETHER
 if TYPE_CHECKING:
     from tests.faults.history import Event
 
-# Who asks again so soon (nanoseconds) has wanted it all the while.
+# A process that asks again this soon (nanoseconds) has wanted the name all along.
 ASKS_AGAIN = 100_000_000
 
 Span = tuple[int, int]  # nanoseconds
 
 
 def longest_unavailability(events: list[Event], until: int) -> float:
-    """Return the longest time (seconds) for which a name was wanted, and nobody had it.
+    """Return the longest time (seconds) for which a name was wanted but not held.
 
-    It ends with a grant. Only what excludes all others is judged, up to a time.
+    It ends with a grant. Only exclusive locks are judged, and only events before `until`.
     """
     of_name: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        # One of several names may be held alone.
+        # Of several names together, one may be held on its own.
         if event.limit == 1 and not event.shared and TOGETHER not in event.name:
             of_name[event.name].append(event)
     return max((_longest(attempts_of(own), until) for own in of_name.values()), default=0) / 1e9
@@ -47,7 +47,7 @@ def _longest(attempts: list[Attempt], until: int) -> int:
 
 
 def _wanted(attempts: list[Attempt]) -> list[Span]:
-    """Return when somebody asked for it and stayed for the answer, in order."""
+    """Return, in order, the times in which an attempt waited for the name."""
     asked = sorted(
         (attempt.asked.at, attempt.answer.at)
         for attempt in attempts
@@ -63,7 +63,7 @@ def _wanted(attempts: list[Attempt]) -> list[Span]:
 
 
 def _free(attempts: list[Attempt]) -> Iterator[Span]:
-    """Return when nobody is known to have had it, from one grant to the next."""
+    """Return the times with no known holder, from the end of one hold to the next grant."""
     held = sorted((one.held_from, one.held_to) for one in attempts if one.acquired)
     since = None
     for start, end in held:

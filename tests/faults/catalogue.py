@@ -24,7 +24,7 @@ ALL: list[type[Fault]] = [
     server.FreezeServer, server.KillConnections, server.FlushScripts, server.RestartKept,
     server.OutOfMemory,
     cluster.ClusterFault, cluster.MoveSlots, cluster.FailOver,
-    # These lose data.
+    # The following faults lose data.
     server.RestartEmpty, server.FlushAll, server.EvictAny, server.EvictVolatile,
     clock.JumpingClock, clock.ForgetfulClock, sentinel.FailOver, cluster.LosePrimary,
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Checker of histories: it finds what no lock may do, and nothing else."""
+"""Checker of histories: it finds violations that no lock may cause, and no false ones."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 OVERLAP, FENCE, STARVED, INEXACT, ERROR = "overlap", "fence", "starved", "inexact", "error"
 DOCUMENTED = frozenset({"", "LockLost", "LockNotAcquired", "LockUnavailable"})
 
-STOOD_STILL = 0.25  # seconds; after such a stall a server may seem to be out of reach
+STOOD_STILL = 0.25  # seconds; after such a stall a server may seem unreachable
 
 
 class Violation(NamedTuple):
-    """Something that no lock may do; `kind` is one of the constants above."""
+    """A violation of a lock's guarantees. `kind` is one of the constants above."""
 
     kind: str
     text: str
@@ -29,16 +29,16 @@ class Violation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What is demanded of a history.
+    """Requirements for a history.
 
     `all_served`: each attempt becomes a hold, unless its process was killed. `answered`: each
     attempt ends somehow. `unfairness`: the most and the least served may differ by this factor.
-    `overtakings`: how many later attempts an attempt may let pass. `exact`: how many seconds a wait
-    may be too long, besides the measured stalls; `first_answer`: how long the first question may
+    `overtakings`: how many later attempts may overtake an attempt. `exact`: how many seconds a wait
+    may be too long, in addition to measured stalls; `first_answer`: how long the first request may
     take. `documented`: the errors that may be raised. `renewal`: whether a hold that is renewed, or
     that has time left at its release, may be lost only after a stall. `exclusive`: the server never
-    grants to two at once, so that the grants of a mutex are noted in the order in which they were
-    made.
+    grants to two holders at once, so that the grants of a mutex are recorded in the order in which
+    they were made.
     """
 
     all_served: bool = False
@@ -53,13 +53,13 @@ class Rules:
 
 
 def assert_allowed(history: History, rules: Rules = Rules(all_served=True)) -> None:
-    """Fail with all that is wrong with a history."""
+    """Fail with all violations in a history."""
     found = [text for _, text in violations(history.events(), rules)]
     assert not found, "\n".join([f"{len(found)} violations:", *found[:20]])
 
 
 def violations(events: list[Event], rules: Rules = Rules()) -> list[Violation]:
-    """Return what no lock may do; an empty list for a good history."""
+    """Return the violations in a history; an empty list if there are none."""
     return [Violation(*found) for found in _violations(events, rules)]
 
 
@@ -118,7 +118,7 @@ def _may_hold(event: Event, others: list[Event]) -> bool:
 def _falling_fences(attempts: list[Attempt], exclusive: bool) -> Iterator[str]:
     used: dict[int, Event] = {}
     times: list[int] = []
-    highest: list[tuple[int, Event]] = []  # of the grants up to the time at the same index
+    highest: list[tuple[int, Event]] = []  # fences of the grants up to the time at the same index
     for attempt in sorted(attempts, key=lambda attempt: attempt.held_from):
         event = attempt.acquired
         if event is None or event.fence is None:
@@ -134,10 +134,10 @@ def _falling_fences(attempts: list[Attempt], exclusive: bool) -> Iterator[str]:
 
 
 def _surely_granted_after(attempt: Attempt, event: Event, exclusive: bool) -> int:
-    """Return the time up to which others have recorded grants that surely came first.
+    """Return the time up to which recorded grants of others certainly came first.
 
-    Where several may hold at once, two grants can be recorded in another order than they were
-    made in: certain is only that a hold from before the question is older.
+    If several may hold at once, two grants may be recorded in another order than they were made.
+    Then only a hold from before the request is certain to be older.
     """
     if exclusive and event.limit == 1 and not event.shared:
         return event.at
@@ -185,7 +185,7 @@ def _errors(events: list[Event], stalls: Stalls, rules: Rules) -> Iterator[str]:
 
 
 def _is_excused(event: Event, stalls: Stalls) -> bool:
-    """Say whether the server was out of reach only because the machine stood still."""
+    """Return whether the server was unreachable only because the machine was suspended."""
     long_ago = event.at - 2_000_000_000
     return event.error in DOCUMENTED and stalls.seconds(event.pid, long_ago, event.at) > STOOD_STILL
 

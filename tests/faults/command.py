@@ -3,8 +3,8 @@
     python -m tests.faults --fault kill --seconds 60 --seed 1
     python -m tests.faults --minutes 30 --write
 
-Without `--fault`, each fault gets an equal share of the minutes; starting, settling and judging
-come on top. It ends with a table, and with status 1 if anything was found that must not be.
+Without `--fault`, each fault gets an equal share of the minutes; starting, settling and checking
+take additional time. It ends with a table, and with status 1 if any errors were found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.faults.catalogue import FAULTS
 from tests.faults.report import Report, table
 from tests.faults.run import run
 
-# A longer run is made of several, each with a history and a seed of its own.
+# A longer run is split into several, each with its own history and seed.
 LONGEST_RUN = 60.0  # seconds
 
 

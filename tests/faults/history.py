@@ -1,14 +1,14 @@
-"""History of what processes did with locks: one file a process, one line an event.
+"""History of the use of locks by processes: one file per process, one line per event.
 
-An event states only what its recorder knows for certain, whatever the scheduler does:
+An event states only facts that its recorder is certain of, whatever the scheduler does:
 
     history.record("asked", name, token, wait=1.0)    # before the acquire
     history.record("acquired", name, token, fence=7)  # after it has returned, while it is held
     history.record("held", name, token)               # as often as wanted, while it is held
     history.record("released", name, token)           # BEFORE the release, while it is held
 
-A hold is certain from `acquired` to its last `held` or `released`. A line that an interruption
-prevents makes that time shorter, never longer, so two holds that overlap did overlap in truth.
+A hold is certain from `acquired` to its last `held` or `released`. A line lost to an interruption
+makes that time shorter, never longer, so two holds that overlap here really did overlap.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ KINDS = {
     "stall": "the process, its event loop or the server did not run for `wait` seconds",
     "error": "something went wrong that no attempt explains",
 }
-# Names that are held together are also judged as one name: all of theirs with this between.
+# Names that are held together are also checked as one name: all names, joined by this.
 TOGETHER = "+"
 
 
 class Event(NamedTuple):
-    """One line of a history. `at` is in nanoseconds of the clock that all processes share."""
+    """One line of a history. `at` is in nanoseconds, of the clock that all processes share."""
 
     kind: str
     name: str
@@ -53,7 +53,7 @@ class Event(NamedTuple):
     limit: int = 1
     shared: bool = False
     wait: float | None = None
-    lease: float | None = None  # of a renewed hold; what is left of it at its release
+    lease: float | None = None  # of a renewed hold; at its release, the time left
     error: str = ""
 
 
@@ -63,9 +63,9 @@ def now() -> int:
 
 
 class History:
-    """A folder that processes and threads write to, one write an event.
+    """A folder that processes and threads write to, with one write per event.
 
-    The object can be given to a worker process, and be used on both sides of a fork.
+    The object can be passed to a worker process, and used on both sides of a fork.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -82,7 +82,7 @@ class History:
     def record(self, kind: str, name: str = "", token: str = "", **fields: Any) -> None:
         """Append an event. `fields` are those of Event; `at`, `pid` and `who` have defaults.
 
-        `who` takes turns: by default the process and the thread.
+        `who` is the actor, whose events are in order: by default the process and the thread.
         """
         if kind not in KINDS:
             raise ValueError(f"There is no event {kind!r}, only {', '.join(KINDS)}.")
@@ -91,7 +91,7 @@ class History:
         pid = fields.pop("pid", own)
         who = fields.pop("who", None) or f"{pid}/{threading.get_ident()}"
         event = Event(kind, name, token, at, pid, who, **fields)
-        # One write with O_APPEND: no line lands inside another, and a kill loses none.
+        # One write with O_APPEND, so that lines are not mixed, and a kill loses none.
         os.write(self._descriptors.get(own) or self._open(own), f"{json.dumps(event)}\n".encode())
 
     def events(self) -> list[Event]:
@@ -99,7 +99,7 @@ class History:
         events = []
         for path in Path(self.path).glob("*.jsonl"):
             for line in path.read_text().splitlines():
-                # A kill may cut the last line short.
+                # A kill may have truncated the last line.
                 with contextlib.suppress(ValueError):
                     events.append(Event(*json.loads(line)))
         return sorted(events, key=lambda event: event.at)

@@ -1,4 +1,4 @@
-"""Report of a run: its figures, what was wrong, and the table of many runs."""
+"""Report of a run: its figures, its errors, and the table of many runs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What came of one run of a fault."""
+    """The results of one run of a fault."""
 
     fault: str
     seed: int
     seconds: float
     grants: int
-    unavailable: float  # seconds, the longest time that a name was wanted and nobody had it
+    unavailable: float  # seconds, the longest time for which a name was wanted but not held
     found: list[Violation]
     servers: str = ""
-    may_cause: frozenset[str] = frozenset()  # kinds that are counted and not wrong
+    may_cause: frozenset[str] = frozenset()  # kinds that are counted but are not errors
 
     @property
     def counts(self) -> Counter[str]:
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def wrong(self) -> list[Violation]:
-        """What must not be."""
+        """The violations that are errors."""
         harmless = {*self.may_cause, EXCUSED}
         return [violation for violation in self.found if violation.kind not in harmless]
 
@@ -56,7 +56,7 @@ class Report:
         return shown
 
     def cells(self) -> list[str]:
-        """Return a row of the table. What is not wrong stands in brackets."""
+        """Return a row of the table. Violations that are not errors are in brackets."""
         figures = [f"{self.seconds:.0f}", f"{self.grants:,}"]
         counted = [self._count(kind) for kind in COLUMNS]
         return [self.fault, *figures, *counted, f"{self.unavailable:.2f}", str(self.seed)]

@@ -1,4 +1,4 @@
-"""One run of a fault: workers work while it happens, and their history is judged."""
+"""One run of a fault: workers work while it happens, and then their history is checked."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tests.faults.causes.fault import Fault
 
 EXACT = 0.05  # seconds
-# How long (seconds) the workers work on when the fault is over.
+# How long (seconds) the workers continue after the fault has ended.
 RECOVERY = 0.5
 
 
 def run(fault: Fault, seconds: float, seed: int, exact: float = EXACT) -> Report:
-    """Let a fault happen for this long, and report what came of it."""
+    """Cause a fault for this long, and report the results."""
     with Scene(fault, seed) as scene:
         servers = scene.servers()
         began = time.monotonic()
@@ -34,7 +34,7 @@ def run(fault: Fault, seconds: float, seed: int, exact: float = EXACT) -> Report
         stopped = now()
         scene.tell("stop", "idle")
         lasted = time.monotonic() - began
-        # All leases and waits that there are have ended then.
+        # By then, all leases and waits have ended.
         time.sleep(workload.LONGEST + 1 + fault.settles)
         left = [Violation(LEFT, text) for text in scene.left_behind(workload.NAMES)]
         scene.tell("check", "checked")
@@ -54,11 +54,11 @@ def run(fault: Fault, seconds: float, seed: int, exact: float = EXACT) -> Report
 
 
 def rules_of(fault: Fault, exact: float) -> Rules:
-    """What is demanded while this fault happens."""
+    """Return the requirements for a history with this fault."""
     unexpected = {"LockUnavailable"} if fault.server_answers else set()
     return Rules(
         answered=True,
-        # A queue is lost with the data.
+        # Queues are lost together with the data.
         overtakings=fault.overtakings if fault.keeps_data else None,
         exact=exact,
         first_answer=fault.first_answer,
@@ -77,5 +77,5 @@ def _of_rows(scene: Scene, events: list[Event]) -> Iterator[Violation]:
 
 
 def _is_grant(event: Event) -> bool:
-    # Several names are granted one by one, and noted together as well.
+    # Several names are granted one by one, but also recorded together.
     return event.kind == "acquired" and TOGETHER not in event.name

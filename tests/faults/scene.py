@@ -1,4 +1,4 @@
-"""Scene of a run: servers, a database, workers, and the history of what they do."""
+"""Scene of a run: servers, a database, workers, and their history."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PING_EVERY, SLOW = 0.02, 0.005  # seconds
 
 
 class Scene:
-    """What a fault may act on. It ends with the block, and leaves nothing behind."""
+    """Everything that a fault can affect. It ends with the block, and leaves nothing behind."""
 
     def __init__(self, fault: Fault, seed: int) -> None:
         self.fault = fault
@@ -91,7 +91,7 @@ class Scene:
         self.workers.append(worker)
 
     def kill_worker(self) -> None:
-        """Kill one as `kill -9` does."""
+        """Kill a worker as `kill -9` does."""
         worker = self.random.choice(self.workers)
         kill_hard(worker.pid)
         worker.wait()
@@ -100,7 +100,7 @@ class Scene:
 
     @contextmanager
     def frozen_worker(self) -> Iterator[None]:
-        """Stop one in its tracks for the block."""
+        """Freeze a worker during the block."""
         worker = self.random.choice(self.workers)
         freeze(worker.pid)
         try:
@@ -109,7 +109,7 @@ class Scene:
             thaw(worker.pid)
 
     def client(self) -> Redis:
-        """A connection to a server that has names. It passes by all proxies."""
+        """A direct connection to a server that has names, without proxies."""
         return client_of(self.site.holding()[0])
 
     def servers(self) -> str:
@@ -121,7 +121,7 @@ class Scene:
         return f"{name} {version}, {self.database.description}"
 
     def tell(self, what: str, answer: str) -> None:
-        """Give the workers a sign, and wait until each has answered or ended."""
+        """Signal the workers, and wait until each has answered or ended."""
         (self.folder / what).touch()
         try:
             self._wait_for(answer)
@@ -129,7 +129,7 @@ class Scene:
             self.history.record("error", error=str(error))
 
     def end(self) -> None:
-        """Let the workers end by themselves; what they do instead is an error."""
+        """Let the workers end by themselves. It is an error if one does not."""
         (self.folder / "end").touch()
         for worker in self.workers:
             try:
@@ -142,7 +142,7 @@ class Scene:
                 self.history.record("error", error=f"a worker has ended with {status}: {said}")
 
     def left_behind(self, names: Iterable[str]) -> Iterator[str]:
-        """Return what is held or queued, and the keys of these names that would never expire."""
+        """Yield holds and queues that are left, and keys of these names that never expire."""
         direct: Place = self.site.direct
         with override_settings(**direct.settings()):
             for name in names:
@@ -185,12 +185,12 @@ class Scene:
         self._stack.callback(probe.join)
 
     def _probe(self) -> None:
-        """Note when this machine is busy: pauses are long, and the server answers late."""
+        """Record when this machine is busy: sleeps take longer, and the server answers late."""
         with self.client() as client:
             while not self._ending.is_set():
                 asked, began = now(), time.monotonic()
                 self._ending.wait(PING_EVERY)
-                # A server that does not answer may be the fault itself, and no excuse.
+                # A server that does not answer may be the fault itself, which is no excuse.
                 if self.fault.server_answers:
                     with suppress(RedisError):
                         client.ping()

@@ -1,4 +1,4 @@
-"""Sites: the servers of a run, one class a topology."""
+"""Sites: the servers of a run, with one class per topology."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.server_clock import server_with_clock
 
 
 class Site:
-    """Servers that end with the block. `place` is where workers keep their locks."""
+    """Servers that end with the block. Workers keep their locks at `place`."""
 
     place: Place
 
@@ -38,12 +38,12 @@ class Site:
         self._stack.close()
 
     def start(self, stack: ExitStack) -> Place:
-        """Start the servers, and say where the locks are."""
+        """Start the servers, and return the place of the locks."""
         raise NotImplementedError
 
     @property
     def direct(self) -> Place:
-        """The same place for who looks behind the scenes."""
+        """The same place without proxies, for inspecting the data."""
         return self.place
 
     def holding(self) -> list[EmbeddedServer]:
@@ -51,7 +51,7 @@ class Site:
         raise NotImplementedError
 
     def heal(self) -> None:
-        """End what a fault may have left behind, and return when all answer."""
+        """Undo anything that a fault may have left behind, and wait until all servers answer."""
         for server in self.holding():
             _wait_for(server)
 
@@ -73,7 +73,7 @@ class OneServer(Site):
 
 
 class Persistent(OneServer):
-    """A server that writes everything at once."""
+    """A server that persists every write at once."""
 
     def make_server(self) -> EmbeddedServer:
         data = self.folder / "data"
@@ -84,7 +84,7 @@ class Persistent(OneServer):
 
 
 class WithClock(OneServer):
-    """A server whose clock is ours to set."""
+    """A server whose clock can be set."""
 
     def make_server(self) -> EmbeddedServer:
         server, self.clock = server_with_clock(self.folder)
@@ -96,7 +96,7 @@ class WithClock(OneServer):
 
 
 class BehindProxy(OneServer):
-    """A server that workers reach by a proxy."""
+    """A server that workers reach through a proxy."""
 
     proxy: Proxy
 
@@ -137,7 +137,7 @@ class WithSentinel(Site):
 
 
 def client_of(server: EmbeddedServer) -> Redis:
-    """A connection to a server that passes by all proxies."""
+    """Return a direct connection to a server, without proxies."""
     return Redis.from_url(server.url)
 
 

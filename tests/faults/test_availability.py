@@ -1,4 +1,4 @@
-"""For how long a name was wanted and nobody had it."""
+"""Tests of the longest time for which a name was wanted but not held."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def event(kind: str, token: str, at: float, name: str = "order:42", limit: int =
     return Event(kind, name, token, int(at * 1e9), 1, token, limit=limit)
 
 
-# Held from 1 to 2 and from 5 on; wanted from 1.5 on.
+# Held from 1 to 2 and since 5; wanted since 1.5.
 HISTORY = [
     *(event("asked", "a", 0.5), event("acquired", "a", 1), event("released", "a", 2)),
     *(event("asked", "b", 1.5), event("acquired", "b", 5)),
@@ -40,7 +40,7 @@ def test_time_in_which_nobody_asks_does_not_count() -> None:
     assert longest(asked_late) == pytest.approx(0.2)
 
 
-def test_who_is_refused_and_asks_again_at_once_wants_it_all_the_while() -> None:
+def test_an_attempt_that_is_refused_and_asks_again_wants_it_all_the_while() -> None:
     refused = [event("asked", "c", 1.9), event("failed", "c", 3)]
     again = [event("asked", "d", 3.05), event("gave_up", "d", 4)]
     then = [event("asked", "e", 4.5), event("acquired", "e", 5)]
@@ -48,7 +48,7 @@ def test_who_is_refused_and_asks_again_at_once_wants_it_all_the_while() -> None:
     assert longest([*a, *refused, *again, *then]) == pytest.approx(2)
 
 
-def test_who_is_interrupted_did_not_want_it_for_long_enough() -> None:
+def test_an_interrupted_attempt_did_not_want_it_for_long_enough() -> None:
     a = [one for one in HISTORY if one.token == "a"]
     interrupted = [event("asked", "b", 1.5), event("interrupted", "b", 4.9)]
     assert longest([*a, *interrupted, event("asked", "c", 4.9), event("acquired", "c", 5)]) < 0.2

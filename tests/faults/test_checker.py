@@ -1,4 +1,4 @@
-"""The checker of histories: it finds what no lock may do, and nothing else."""
+"""The checker of histories: it finds violations that no lock may cause, and no false ones."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_handle_that_is_used_again_is_two_attempts() -> None:
     assert "lower fence" in text
 
 
-def test_all_is_told_at_once(tmp_path: Path) -> None:
+def test_all_is_reported_at_once(tmp_path: Path) -> None:
     written = History(tmp_path / "history")
     for fence in (1, 1):
         written.record("acquired", "order:42", f"token{fence}", fence=fence, who="a")

@@ -1,6 +1,6 @@
-"""A few seconds of each fault: nothing happens that no lock may do.
+"""A few seconds of each fault, without a violation by any lock.
 
-`python -m tests.faults` runs them for longer.
+`python -m tests.faults` runs the faults for longer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support import server_clock
 
 ROOT = Path(__file__).parents[2]
 
-# A wait that is late by less may be the fault of the machine.
+# A smaller delay of a wait may be due to the machine.
 EXACT = 1.0  # seconds
 SECONDS = {"gevent-timeout": 2.0}
 # A process, the data and the network fail in every run of the suite; the command below runs "none".
@@ -33,7 +33,7 @@ CHEAP = {"kill", "flushall", "lose-replies"}
 
 @pytest.fixture(autouse=True)
 def _own_database(django_db_blocker: Any) -> Iterator[None]:
-    """Runs have databases of their own, which pytest-django knows nothing of."""
+    """Allow runs to use their own databases, which pytest-django does not know."""
     with django_db_blocker.unblock():
         yield
 
@@ -78,7 +78,7 @@ def test_command_writes_the_table(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    # Its waits are judged as on a quiet machine, and this one may be busy.
+    # The command judges waits as on a quiet machine, but this machine may be busy.
     assert done.returncode in (0, 1), done.stderr
     written = path.read_text()
     assert "\n| none | " in written

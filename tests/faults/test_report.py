@@ -1,4 +1,4 @@
-"""The table of a run, what counts as wrong, and the page that shows it."""
+"""The table of a run, its errors, and the page that shows it."""
 
 from __future__ import annotations
 

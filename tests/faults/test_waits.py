@@ -88,7 +88,7 @@ def test_errors(kind: str) -> None:
     assert kinds(with_error("LockError"), Rules()) == ["error"]
 
 
-def test_server_that_is_out_of_reach_while_the_machine_stands_still() -> None:
+def test_server_that_is_out_of_reach_while_the_machine_is_suspended() -> None:
     def after_stall(error: str, stall: float) -> list[Event]:
         return [event("stall", "", 9.5, wait=stall), event("failed", "a", 11, error=error)]
 

@@ -1,4 +1,4 @@
-"""Judging what a database has accepted: forged writes, and the workers' own."""
+"""The check of the writes that a database has accepted, with forged and with real writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits: whether each attempt was answered, in time, and before those that came after it."""
+"""Waits: whether each attempt was answered, in time, and before later attempts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.faults.attempts import Attempt, who
 if TYPE_CHECKING:
     from tests.faults.history import Event
 
-# How much earlier (seconds) than its wait an attempt may give up: the clocks' own grain.
+# How much before the end of its wait (seconds) an attempt may give up: the clocks' resolution.
 EARLY = 0.005
-# How long (seconds) a question may be under way while others are asked after it.
+# How long (seconds) a request may be under way while later ones are sent.
 UNDER_WAY = 0.25
 # Stalls shortly before a deadline delay the answer (seconds).
 BEFORE_DEADLINE = 0.1
@@ -29,7 +29,7 @@ class Stalls:
         for event in events:
             if event.kind == "stall" and event.wait:
                 stall = (event.at, event.at + int(event.wait * 1e9))
-                # The probe of the server stands for all: whoever asks it has to wait.
+                # The probe of the server counts for all processes, as all must wait for it.
                 (everyone if event.who == "server" else self._of[event.pid]).append(stall)
         for pid in {event.pid for event in events}:
             self._of[pid] = sorted(self._of[pid] + everyone)
@@ -37,7 +37,7 @@ class Stalls:
     def seconds(self, pid: int, since: int, until: int) -> float:
         """Return for how long this process stalled between two times."""
         stalls = self._of.get(pid, [])
-        # A stall that began a minute before is over.
+        # A stall that began a minute before has ended.
         first = bisect.bisect_left(stalls, (since - 60_000_000_000, 0))
         last = bisect.bisect_right(stalls, (until, 0))
         overlaps = (min(end, until) - max(start, since) for start, end in stalls[first:last])
@@ -71,7 +71,7 @@ def inexact_waits(
 
 
 def starved(attempts: list[Attempt], stalls: Stalls, overtakings: int) -> Iterator[str]:
-    """Find attempts that too many later ones have passed. Only long waits can be judged."""
+    """Find attempts that too many later ones have overtaken. Only long waits can be judged."""
     served = sorted((a for a in attempts if a.acquired), key=lambda attempt: attempt.held_from)
     times = [attempt.held_from for attempt in served]
     for attempt in attempts:

@@ -1,4 +1,4 @@
-"""Writes: whether a row took one that was stale, or one on top of what another had replaced."""
+"""Writes: whether a row has accepted stale writes, or lost updates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STALE, LOST_UPDATE, EXCUSED = "stale", "lost update", "excused"
 
 
 class Written(NamedTuple):
-    """A write that the database has committed; `before` is the token of the one that it read."""
+    """A committed write. `before` is the token of the write whose result it has read."""
 
     name: str
     token: str
@@ -36,10 +36,10 @@ def stale_writes(writes: Sequence[Written], names: Sequence[str]) -> Iterator[st
 def lost_updates(
     writes: Sequence[Written], names: Sequence[str], events: Sequence[Event]
 ) -> Iterator[tuple[str, str]]:
-    """Find writes of these rows that have undone another, as both had read the same.
+    """Find writes of these rows that have undone another write, as both had read the same value.
 
-    Each has a kind: it is EXCUSED where one of the two has heard that it had lost its hold, or was
-    killed: it stood still for longer than its lease, and that a lock alone cannot prevent.
+    A lost update is EXCUSED if either writer noticed that its hold was lost, or was killed. Such a
+    writer was frozen for longer than its lease, which a lock alone cannot guard against.
     """
     excused = _excused(events)
     after: dict[tuple[str, str], Written] = {}
@@ -51,7 +51,7 @@ def lost_updates(
 
 
 def _excused(events: Sequence[Event]) -> set[str]:
-    """Tokens whose holds were lost, or whose processes were killed."""
+    """Return tokens whose holds were lost, or whose processes were killed."""
     gone = {event.pid for event in events if event.kind == "gone"}
     return {
         event.token

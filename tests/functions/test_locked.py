@@ -179,7 +179,7 @@ def test_the_functions_own_error_is_raised_and_the_lock_released(alias: str) -> 
     assert holds("feed", alias) == 0
 
 
-def test_a_lock_that_was_lost_is_told_when_the_function_is_done() -> None:
+def test_a_lock_that_was_lost_is_reported_when_the_function_is_done() -> None:
     backend = lock_backends["memory"]
 
     @locked("feed", using="memory")

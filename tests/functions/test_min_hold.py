@@ -74,7 +74,7 @@ def lose(name: str) -> None:
     assert backend.force_release(name, hold.token)
 
 
-def test_a_lock_that_was_lost_is_told_and_does_not_hide_the_functions_own_error() -> None:
+def test_a_lock_that_was_lost_is_reported_and_does_not_hide_the_functions_own_error() -> None:
     @locked("report", using="memory", min_hold=30)
     def report(error: Exception | None) -> None:
         lose("report")
@@ -89,7 +89,9 @@ def test_a_lock_that_was_lost_is_told_and_does_not_hide_the_functions_own_error(
     assert "lost" in " ".join(told)
 
 
-def test_a_loss_that_the_release_finds_out_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_the_release_finds_out_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[str] = []
 
     def tell(sender: object, lock: Lock, reason: str, **more: Any) -> None:
@@ -127,7 +129,7 @@ def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(
     assert "no answer" in caplog.text
 
 
-def test_it_is_counted_and_told_for_as_long_as_the_name_stays_held(alias: str) -> None:
+def test_it_is_counted_and_reported_for_as_long_as_the_name_stays_held(alias: str) -> None:
     told: list[tuple[Any, bool]] = []
 
     def note(held: float | None, **named: Any) -> None:

@@ -154,7 +154,7 @@ class Plain:
         (gettext_lazy("yes"), "of the type __proxy__"),
     ],
 )
-def test_a_value_that_does_not_tell_two_calls_apart_is_refused(value: Any, why: str) -> None:
+def test_a_value_that_does_not_distinguish_two_calls_is_refused(value: Any, why: str) -> None:
     with pytest.raises(UnusableName, match=rf"^The lock name 'feed:{{x}}' cannot be made: .*{why}"):
         name("feed:{x}", x=value)
 

@@ -46,7 +46,7 @@ def test_it_is_not_renewed_any_more(alias: str) -> None:
     wait_until(lambda: tokens("feed", alias) == [], what="its lease ends it")
 
 
-def test_who_acquires_it_by_its_token_renews_it(alias: str) -> None:
+def test_a_handle_that_acquires_it_by_its_token_renews_it(alias: str) -> None:
     with lock("feed", using=alias, lease=2) as first:
         token, fence = first.detach(), first.fence
     with lock("feed", using=alias, lease=2, token=token) as second:

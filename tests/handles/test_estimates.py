@@ -61,7 +61,7 @@ def test_a_long_job_does_not_say_that_it_is_over_soon(using: str, busy_order: st
     assert error.estimated_wait <= error.retry_after <= 1.2 * error.estimated_wait
 
 
-async def test_a_coroutine_is_told_the_same(using: str, busy_order: str) -> None:
+async def test_a_coroutine_gets_the_same_answer(using: str, busy_order: str) -> None:
     learn(busy_order, using)
     handle = lock(busy_order, using=using)
     assert not await handle.aacquire(wait=0)
@@ -69,7 +69,7 @@ async def test_a_coroutine_is_told_the_same(using: str, busy_order: str) -> None
     assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
 
 
-def test_the_figures_are_never_read_by_who_finds_it_busy(
+def test_the_figures_are_never_read_by_an_attempt_that_finds_it_busy(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, go_on, readers = threading.Event(), threading.Event(), []
@@ -103,7 +103,7 @@ def test_a_copy_is_read_anew_when_it_is_old(
     assert refused(busy_order, using).estimated_wait < 1 < before
 
 
-def test_what_is_older_than_five_minutes_is_not_told(
+def test_what_is_older_than_five_minutes_is_not_reported(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(busy_order, using)
@@ -193,7 +193,7 @@ def test_where_no_thread_can_be_started_nothing_is_known(
     background.end(30)  # the job that was put down is left to nobody else
 
 
-def test_where_no_thread_can_be_started_what_was_read_is_told(
+def test_where_no_thread_can_be_started_what_was_read_is_reported(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(busy_order, using)
@@ -206,7 +206,7 @@ def test_where_no_thread_can_be_started_what_was_read_is_told(
     background.end(30)
 
 
-def test_a_process_asks_for_so_many_families_at_the_most(using: str) -> None:
+def test_a_process_asks_for_a_limited_number_of_families(using: str) -> None:
     copy = medians.Medians()
     assert all(copy.claim_refresh(f"family {number}") for number in range(MOST_FAMILIES))
     assert not copy.claim_refresh("one more")

@@ -80,7 +80,7 @@ def test_a_handle_is_used_again_with_a_new_token_and_a_higher_fence(make: Any) -
         assert handle.fence > fence
 
 
-def test_a_busy_lock_is_told_with_who_holds_it(make: Any) -> None:
+def test_a_busy_lock_is_reported_with_its_holder(make: Any) -> None:
     with make(lease=30, what="import", label="Ada"):
         with pytest.raises(LockNotAcquired) as caught:
             with make(wait=0.05):
@@ -227,7 +227,7 @@ def test_a_lost_handle_may_try_again(make: Any) -> None:
         assert not handle.lost
 
 
-def test_the_hold_of_a_handle_that_is_dropped_ends_by_itself_and_is_told_of(make: Any) -> None:
+def test_the_hold_of_a_handle_that_is_dropped_ends_by_itself_and_is_reported(make: Any) -> None:
     handle = make(lease=1.5)
     handle.acquire()
     backend = handle.backend

@@ -51,7 +51,7 @@ def test_nor_does_it_that_the_name_stays_held_for_a_while(make: Any) -> None:
     assert not second.held
 
 
-def test_who_acquires_while_the_other_releases_is_told(
+def test_acquiring_while_the_other_releases_is_reported(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make()

@@ -71,7 +71,7 @@ def test_without_it_the_second_waits_for_the_first() -> None:
         pass
 
 
-def test_lost_is_told_to_all_who_share_it() -> None:
+def test_lost_is_reported_to_all_who_share_it() -> None:
     told: list[str] = []
     outer = lock("again", reentrant=True, on_lost=lambda held: told.append("outer"))
     inner = lock("again", reentrant=True, on_lost=lambda held: told.append("inner"))

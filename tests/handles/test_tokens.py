@@ -35,7 +35,7 @@ async def test_and_a_coroutine_likewise(make: Any) -> None:
     assert held.backend.inspect("a")[0] == []
 
 
-def test_what_is_detached_is_not_renewed_and_not_told_lost(make: Any) -> None:
+def test_what_is_detached_is_not_renewed_and_not_reported_lost(make: Any) -> None:
     held = make(lease=1.5)
     held.acquire()
     token = held.detach()
@@ -52,7 +52,7 @@ def test_detach_may_give_it_another_lease(make: Any) -> None:
     make(token=token).release()
 
 
-def test_who_acquires_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None:
+def test_acquiring_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None:
     held = make(lease=2)
     held.acquire()
     fence = held.fence
@@ -81,7 +81,7 @@ def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make: Any) -
         held.check()
 
 
-def test_who_took_a_hold_over_is_told_that_it_was_released(make: Any) -> None:
+def test_a_handle_that_took_a_hold_over_is_notified_that_it_was_released(make: Any) -> None:
     held = make(lease=60)
     held.acquire()
     heir = make(token=held.token, lease=1)
@@ -132,7 +132,7 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make: Any) 
     other.release()
 
 
-def test_lost_by_force_is_told_to_who_acquired_by_token(make: Any) -> None:
+def test_lost_by_force_is_reported_to_a_handle_that_acquired_by_token(make: Any) -> None:
     held = make(lease=3)
     held.acquire()
     heir = make(token=held.detach(), lease=3)
@@ -173,7 +173,7 @@ def test_a_repeated_request_does_not_bar_the_next_attempt_with_the_same_token(
     mine.release()
 
 
-def test_an_extension_by_token_that_fails_is_told_as_it_is(
+def test_an_extension_by_token_that_fails_is_reported_as_it_is(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = make(token="ab" * 16)

@@ -50,7 +50,7 @@ def test_a_hold_is_renewed(pool: Any, witness: Witness) -> None:
     held.release()
 
 
-def test_who_does_not_wait_is_answered_at_once(pool: Any) -> None:
+def test_an_attempt_that_does_not_wait_is_answered_at_once(pool: Any) -> None:
     with used_up(pool):
         began = time.monotonic()
         with contextlib.suppress(LockUnavailable):

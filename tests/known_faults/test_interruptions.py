@@ -25,11 +25,11 @@ def test_nothing_is_left_of_a_task(workers: Workers, place: Place) -> None:
 
 
 @pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting"])
-def test_nothing_is_left_of_who_waits(workers: Workers, place: Place, operation: str) -> None:
+def test_nothing_is_left_of_a_waiter(workers: Workers, place: Place, operation: str) -> None:
     run(workers, place, operation, 19, None)
 
 
-def test_who_acquires_after_an_interrupted_release_is_told_the_truth(
+def test_acquiring_after_an_interrupted_release_reports_the_truth(
     workers: Workers, place: Place
 ) -> None:
     assert workers.start(sweeps.take_again, place).result(WITHIN) == []

@@ -114,7 +114,7 @@ def test_the_first_who_waits_becomes_the_holder(using: str) -> None:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_the_holder_is_told_no_later_than_by_its_renewal(using: str) -> None:
+def test_the_holder_is_notified_no_later_than_by_its_renewal(using: str) -> None:
     held = lock("a", using=using, lease=3)
     held.acquire()
     cleared(all=True)
@@ -241,7 +241,7 @@ def test_nothing_is_released_unless_all_backends_answer(settings: Any) -> None:
     assert not is_held("a", token)
 
 
-def test_a_backend_that_goes_down_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_goes_down_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = {name: hold(name, lease=lease) for name, lease in (("a", 100), ("b", 200), ("c", 300))}
     original = lock_backends["memory"].force_release
 

@@ -42,7 +42,7 @@ def test_it_is_listed_as_damaged(damaged: str) -> None:
     assert "shop.sell" in listlocks()
 
 
-def test_programs_are_told_nothing_that_is_not_known(damaged: str) -> None:
+def test_programs_get_nothing_that_is_not_known(damaged: str) -> None:
     (found,) = json.loads(listlocks(format="json"))
     assert (found["name"], found["state"]) == (damaged, "damaged")
     assert 0 < found["remaining"] <= 60

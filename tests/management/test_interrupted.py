@@ -52,7 +52,7 @@ def interrupted(
 
 
 @pytest.mark.timeout(240)
-def test_ctrl_c_tells_how_many_were_released(redis_url: str, key_prefix: str) -> None:
+def test_ctrl_c_reports_how_many_were_released(redis_url: str, key_prefix: str) -> None:
     backend = lock_backends["default"]
     for _ in range(5):
         code, output, errors = interrupted(redis_url, key_prefix)
@@ -90,7 +90,7 @@ def test_what_was_released_is_on_record_whatever_signal_ends_it(
     assert f"of {CROWD} locks may still be held" in errors
 
 
-def test_who_waits_in_a_crowd_is_woken(redis_url: str, key_prefix: str) -> None:
+def test_a_waiter_in_a_crowd_is_woken(redis_url: str, key_prefix: str) -> None:
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(BATCH + 10))
     waiters = [lock(f"order:{number}") for number in (0, BATCH // 2, BATCH + 9)]

@@ -192,7 +192,7 @@ def test_a_name_stays_on_its_line() -> None:
     assert line.startswith(r"a\nb\x1b[31m\r ")
 
 
-def test_only_so_many_are_listed() -> None:
+def test_only_that_many_are_listed() -> None:
     for number in range(5):
         hold(f"a{number}", lease=100 + number)
     lines = listed(max=2)
@@ -215,7 +215,7 @@ def test_it_says_that_there_is_nothing() -> None:
     assert listed(name="a*") == ["No live lock matches."]
 
 
-def test_what_is_down_is_told_after_what_is_not(settings: Any) -> None:
+def test_what_is_down_is_reported_after_what_is_not(settings: Any) -> None:
     without_redis(settings, "down")
     hold("a")
     stream = io.StringIO()

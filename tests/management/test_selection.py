@@ -129,7 +129,7 @@ def test_by_name_alone_no_record_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sorted(one.entry.name for one in found) == ["a1", "a2"]
 
 
-def test_a_backend_that_goes_down_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_goes_down_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("a")
     hold("b", "default")
 

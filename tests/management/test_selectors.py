@@ -188,7 +188,7 @@ def test_without_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert runs(Holder(host=HERE, pid=2**22 + 1)) is None
 
 
-def test_who_cleared_what_and_why_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_user_the_locks_and_the_reason_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     token = hold("order:1")
     with caplog.at_level("INFO", "django_redislock"):
         cleared(name="order:1", reason="hung")

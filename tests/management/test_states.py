@@ -121,7 +121,7 @@ def listed(**options: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_hold_that_renews_itself_is_told_from_one_that_does_not(
+def test_a_hold_that_renews_itself_is_distinguished_from_one_that_does_not(
     using: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extend, may_renew = lock_backends[using].extend, threading.Event()

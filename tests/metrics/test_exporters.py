@@ -72,7 +72,7 @@ def _set(told: Event, lock: Lock, **kwargs: object) -> None:
         told.set()
 
 
-def test_prometheus_is_told_what_happens(registry: Any) -> None:
+def test_prometheus_gets_all_events(registry: Any) -> None:
     use_locks()
     expected = {"acquired_total": 2, "busy_total": 1, "lost_total": 1, "wait_seconds_count": 2}
     expected["hold_seconds_count"] = 1
@@ -82,7 +82,7 @@ def test_prometheus_is_told_what_happens(registry: Any) -> None:
     assert found == expected
 
 
-def test_prometheus_is_told_what_is_held_when_it_asks(registry: Any) -> None:
+def test_prometheus_gets_the_held_locks_when_it_asks(registry: Any) -> None:
     def held() -> float | None:
         return registry.get_sample_value("django_redislock_held", ORDERS)
 
@@ -102,7 +102,7 @@ def test_prometheus_can_read_it(registry: Any) -> None:
     assert "order:1" not in text
 
 
-def test_opentelemetry_is_told_what_happens(reader: Any) -> None:
+def test_opentelemetry_gets_all_events(reader: Any) -> None:
     use_locks()
     with lock("order:3", using="memory"):
         found = points(reader)
@@ -184,7 +184,7 @@ def waiting(registry: Any, reader: Any) -> Any:
     )
 
 
-def test_who_disconnects_hears_no_more() -> None:
+def test_a_receiver_that_disconnects_gets_no_more_signals() -> None:
     registry = CollectorRegistry()
     exporter = prometheus.connect(registry)
     exporter.disconnect()

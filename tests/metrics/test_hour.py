@@ -52,7 +52,7 @@ def test_an_hour_is_the_present_slot_and_all_before_it(backend: Any) -> None:
     assert slots[-1].start - slots[0].start == 3600
 
 
-def test_what_is_told_adds_up(backend: Any) -> None:
+def test_what_is_reported_adds_up(backend: Any) -> None:
     first, second = Tally(), Tally(busy=2, lost=1)
     for wait, hold in ((0.0001, 0.5), (3.0, 4000.0)):
         first.was_acquired(wait)
@@ -91,7 +91,7 @@ def test_families_beyond_the_bound_are_counted_together(backend: Any) -> None:
     assert sum(found.values()) == len(names) + 9
 
 
-def test_the_process_bounds_what_it_counts_before_it_tells() -> None:
+def test_the_process_bounds_what_it_counts_before_it_reports() -> None:
     meter = Meter()
     for number in range(MOST_FAMILIES + 60):
         meter.note(Tally.was_acquired, f"family {'x' * (number % 20)} {'y' * (number // 20)}", 0.0)

@@ -101,7 +101,7 @@ def test_a_hold_that_another_handle_releases_has_no_known_length(place: Place) -
     assert (told()["a"].acquired, sum(told()["a"].holds)) == (1, 0)
 
 
-def test_it_is_told_in_the_background_while_something_is_held(
+def test_it_is_reported_in_the_background_while_something_is_held(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "SEND_EVERY", 0.1)
@@ -109,7 +109,7 @@ def test_it_is_told_in_the_background_while_something_is_held(
         wait_until(lambda: "a" in figures())
 
 
-def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(
+def test_it_is_reported_when_nothing_is_held_any_more_and_then_nothing_runs(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch)
@@ -120,7 +120,7 @@ def test_it_is_told_when_nothing_is_held_any_more_and_then_nothing_runs(
     wait_until(lambda: our_threads() == [])
 
 
-def test_who_only_finds_it_busy_tells_that_too(
+def test_a_process_that_only_finds_it_busy_reports_that_too(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch)
@@ -137,7 +137,7 @@ def count(index: int, place: Place, times: int) -> None:
             pass
 
 
-def test_processes_add_up_and_tell_when_they_end(place: Place, workers: Workers) -> None:
+def test_processes_add_up_and_report_when_they_end(place: Place, workers: Workers) -> None:
     for index in range(2):
         workers.start_afresh(count, index, place, 7)
     workers.results()
@@ -210,7 +210,7 @@ def refusing(place: Place, monkeypatch: pytest.MonkeyPatch) -> Any:
     return refusals
 
 
-def test_what_could_not_be_told_is_told_again(refusing: Any) -> None:
+def test_what_could_not_be_reported_is_reported_again(refusing: Any) -> None:
     refusing += ["down"]
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
@@ -218,7 +218,7 @@ def test_what_could_not_be_told_is_told_again(refusing: Any) -> None:
     assert told()["a"].acquired == 1
 
 
-def test_what_could_not_be_told_twice_is_dropped(refusing: Any) -> None:
+def test_what_could_not_be_reported_twice_is_dropped(refusing: Any) -> None:
     refusing += ["down", "down"]
     with lock("a", lease=600):
         wait_until(lambda: refusing == [])
@@ -278,7 +278,7 @@ def test_a_server_that_is_slow_to_be_told_delays_no_acquire(
         told_at_last.set()
 
 
-def test_where_no_thread_can_be_started_it_is_told_when_one_can(
+def test_where_no_thread_can_be_started_it_is_reported_when_one_can(
     place: Place, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.LOCKS = {**settings.LOCKS, "memory": {"BACKEND": MEMORY}}

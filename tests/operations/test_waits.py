@@ -134,7 +134,7 @@ def test_a_writer_is_stuck_when_one_reader_is(scene: Scene) -> None:
     assert scene.circles == [[("a", "x"), ("w", "r")]]
 
 
-def test_nobody_barges_so_a_circle_may_go_through_a_queue() -> None:
+def test_queues_are_in_order_so_a_circle_may_go_through_a_queue() -> None:
     # Redis passes over waiters whose processes do not listen, as those of these scenes.
     scene = Scene("memory")
     scene.hold("a", "r", limit=SHARED)
@@ -157,7 +157,7 @@ def test_a_thread_is_known_by_more_than_its_number(scene: Scene) -> None:
 
 
 @BOTH
-def test_real_threads_are_told_apart(using: str) -> None:
+def test_real_threads_are_distinguished(using: str) -> None:
     ready = threading.Barrier(2)
 
     def take(first: str, second: str) -> None:
@@ -186,7 +186,7 @@ def test_no_more_is_looked_at_than_is_said(scene: Scene) -> None:
     assert (len(waits.queues), waits.total) == (3, 5)
 
 
-def test_a_silent_backend_is_told(settings: Any) -> None:
+def test_a_silent_backend_is_reported(settings: Any) -> None:
     without_redis(settings, "default")
     waits = waits_of(["default", "memory"])
     assert [one.alias for one in waits.silent] == ["default"]

@@ -94,7 +94,7 @@ def test_it_goes_on_after_an_error(
     assert "a-worker failed" in caplog.text
 
 
-def test_without_a_thread_whoever_brings_work_is_told() -> None:
+def test_without_a_thread_the_caller_that_brings_work_is_notified() -> None:
     worker, done = Worker(), threading.Event()
     with no_thread_can_start():
         with pytest.raises(RuntimeError, match="new thread"):

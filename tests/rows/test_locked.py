@@ -69,7 +69,7 @@ def test_async(account: Account) -> None:
     async_to_sync(scenario)()
 
 
-def test_busy_is_told_and_leaves_no_trace(account: Account) -> None:
+def test_busy_is_reported_and_leaves_no_trace(account: Account) -> None:
     with account.locked():
         other = Account.objects.get(pk=account.pk)
         with pytest.raises(LockNotAcquired) as busy:
@@ -201,10 +201,10 @@ def test_copies_are_not_held(account: Account) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"what": None}], ids=["default", "None"])
-def test_the_holder_is_who_called(account: Account, options: Any) -> None:
+def test_the_holder_is_the_caller(account: Account, options: Any) -> None:
     with account.locked(label="audit", **options) as held:
         (hold,), _ = held.backend.inspect(held.name)
-    assert hold.holder.what.endswith("test_the_holder_is_who_called")
+    assert hold.holder.what.endswith("test_the_holder_is_the_caller")
     assert hold.holder.label == "audit"
 
 

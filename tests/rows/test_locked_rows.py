@@ -96,7 +96,7 @@ def _balances(rows: models.QuerySet[Account]) -> list[int]:
 
 @ON_SERVERS
 @pytest.mark.parametrize("by_key", [True, False])
-def test_the_database_locks_no_row_for_who_waits(database: str, by_key: bool) -> None:
+def test_the_database_locks_no_row_for_a_waiter(database: str, by_key: bool) -> None:
     """The holder writes it, and would wait for the one who waits for it."""
     account = Account.objects.using(database).create()
     wanted = [account.pk] if by_key else None

@@ -23,7 +23,7 @@ def test_every_page_is_known() -> None:
 
 
 @pytest.mark.parametrize("view", views())
-def test_who_is_not_logged_in_sees_and_does_nothing(admin_client: Client, view: str) -> None:
+def test_a_user_who_is_not_logged_in_sees_and_does_nothing(admin_client: Client, view: str) -> None:
     token = hold("a")
     response = ask(Client(), view, "a", held(admin_client))
     assert response.status_code == 302
@@ -32,7 +32,9 @@ def test_who_is_not_logged_in_sees_and_does_nothing(admin_client: Client, view: 
 
 
 @pytest.mark.parametrize("view", views())
-def test_who_is_not_staff_does_not_even_with_all_rights(admin_client: Client, view: str) -> None:
+def test_a_user_who_is_not_staff_does_not_even_with_all_rights(
+    admin_client: Client, view: str
+) -> None:
     token = hold("a")
     client = client_of("view_lock", "release_lock", is_staff=False)
     assert ask(client, view, "a", held(admin_client)).status_code == 302
@@ -51,7 +53,7 @@ def test_staff_without_the_right_to_look_does_not(
 
 
 @pytest.mark.parametrize("view", LOOKING)
-def test_who_may_look_sees_every_page_and_is_offered_no_release(
+def test_a_user_who_may_look_sees_every_page_and_is_offered_no_release(
     admin_client: Client, view: str
 ) -> None:
     hold("a")
@@ -64,7 +66,7 @@ def test_who_may_look_sees_every_page_and_is_offered_no_release(
 
 
 @pytest.mark.parametrize("confirmed", ["", "yes"])
-def test_who_may_only_look_releases_nothing(admin_client: Client, confirmed: str) -> None:
+def test_a_user_who_may_only_look_releases_nothing(admin_client: Client, confirmed: str) -> None:
     token = hold("a")
     data = {"hold": held(admin_client), "confirmed": confirmed}
     response = client_of("view_lock").post(address(RELEASE, "a"), data)

@@ -1,1 +1,1 @@
-"""What tests share: a proxy that fails on demand, real processes, a checker of histories."""
+"""Shared tools of the tests: a proxy that fails on demand, real processes, servers."""

@@ -1,4 +1,4 @@
-"""What another thread finds, which shares no hold and no transaction with this one."""
+"""Calls in another thread, which shares no hold and no transaction with this one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ WITHIN = 30.0
 
 
 def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Call it in another thread; return what it returns, or raise what it raises."""
+    """Call the function in another thread; return its result, or raise its exception."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function, *args).result(WITHIN)
 
 
 def is_free(name: str) -> bool:
-    """Whether another thread could have the lock now."""
+    """Whether another thread could acquire the lock now."""
 
     def ask() -> bool:
         other = lock(name)

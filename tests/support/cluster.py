@@ -1,4 +1,4 @@
-"""A Cluster on this machine: primaries with a share of the slots each, and their replicas."""
+"""Cluster on this machine: primaries that share the slots, and their replicas."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectatio
 
 SETTINGS = (
     *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)),
-    # How much a replica may have missed is not the subject.
+    # A replica may take over however much it has missed; that is not tested here.
     *("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"),
 )
 
@@ -64,12 +64,12 @@ class ClusterSet:
 
     @property
     def location(self) -> str:
-        """The start nodes, as ``LOCATION`` has them."""
+        """The start nodes, in the form of ``LOCATION``."""
         return f"cluster://{','.join(f'{HOST}:{self._port(one)}' for one in self.servers)}"
 
     @property
     def entry(self) -> dict[str, Any]:
-        """What ``LOCKS["default"]`` says of it."""
+        """The entry for ``LOCKS["default"]``."""
         return {"LOCATION": self.location}
 
     def client(self, server: EmbeddedServer) -> Redis:
@@ -77,7 +77,7 @@ class ClusterSet:
         return Redis(port=server.port, decode_responses=True)
 
     def add_primary(self) -> EmbeddedServer:
-        """One more, which has no slots yet."""
+        """Add a primary that has no slots yet."""
         server = self._server()
         self.primaries.append(server)
         self._introduce([self.primaries[0], server])
@@ -85,7 +85,7 @@ class ClusterSet:
         return server
 
     def owner(self, key: str) -> EmbeddedServer:
-        """The server that has the slot of a key, as most say."""
+        """The server that has the slot of a key, according to most nodes."""
         return self.owner_of(key_slot(key.encode()))
 
     def owners(self) -> list[EmbeddedServer]:
@@ -93,7 +93,7 @@ class ClusterSet:
         return [*dict.fromkeys(self.owner_of(slot) for slot in slots.SLOTS)]
 
     def replica_of(self, primary: EmbeddedServer) -> EmbeddedServer:
-        """A server that follows this one."""
+        """A replica of this server."""
         own = self._id(primary)
         for server in self.servers:
             with contextlib.suppress(RedisError), self.client(server) as client:
@@ -102,7 +102,7 @@ class ClusterSet:
         raise AssertionError("the primary has no replica")
 
     def copied(self) -> None:
-        """Return when all replicas have what was written."""
+        """Wait until all replicas have all writes."""
         for server in self.servers:
             with contextlib.suppress(RedisError), self.client(server) as client:
                 role: Any = client.role()
@@ -115,19 +115,19 @@ class ClusterSet:
         return all(int(offset) >= written for _, _, offset in role[2])
 
     def lose(self, primary: EmbeddedServer) -> EmbeddedServer:
-        """Kill a primary; return its replica when that has its slots."""
+        """Kill a primary; return its replica once it has the slots."""
         replica = self.replica_of(primary)
         primary.kill()
         self.wait_for_promotion(replica)
         return replica
 
     def fail_over(self, primary: EmbeddedServer) -> EmbeddedServer:
-        """Let a replica take the place of its primary by hand, with nothing lost."""
+        """Promote a replica manually, without losing data."""
         replica = self.replica_of(primary)
         with self.client(replica) as client:
 
             def is_promoted() -> bool:
-                with contextlib.suppress(ResponseError):  # one is under way
+                with contextlib.suppress(ResponseError):  # a failover is already under way
                     client.execute_command("CLUSTER", "FAILOVER")
                 return bool(client.role()[0] == "master")
 
@@ -137,7 +137,7 @@ class ClusterSet:
         return replica
 
     def restore(self) -> None:
-        """Start again what was killed, and return when all agree."""
+        """Restart killed servers, and wait until all nodes agree."""
         for server in self.servers:
             try:
                 with self.client(server) as client:
@@ -147,13 +147,13 @@ class ClusterSet:
         self.wait_until_agreed()
 
     def wait_for_promotion(self, replica: EmbeddedServer) -> None:
-        """Return when a replica has the slots of its primary."""
+        """Wait until a replica has the slots of its primary."""
         with self.client(replica) as client:
             wait_until(lambda: client.role()[0] == "master", within=WITHIN, what="promoted")
 
     @contextlib.contextmanager
     def standing_still(self, server: EmbeddedServer) -> Iterator[None]:
-        """A server that neither answers nor ends."""
+        """Freeze a server during the block, so that it neither answers nor ends."""
         server.kill(signal.SIGSTOP)
         try:
             yield
@@ -162,7 +162,7 @@ class ClusterSet:
 
     @contextlib.contextmanager
     def moving(self, slot: int, to: EmbeddedServer) -> Iterator[EmbeddedServer]:
-        """A slot between two servers; yields its owner. It has moved at the end of the block."""
+        """Keep a slot between two servers during the block, then move it. Yields its owner."""
         owner = self.owner_of(slot)
         with self.client(owner) as source, self.client(to) as target:
             target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", self._id(owner))
@@ -182,7 +182,7 @@ class ClusterSet:
             pass
 
     def move_whole(self, slot: int, to: EmbeddedServer) -> None:
-        """Move a slot in one step, as Valkey does from 9.0 on; key by key with older servers."""
+        """Move a slot in one step, as Valkey does since 9.0; key by key with older servers."""
         owner = self.owner_of(slot)
         with self.client(owner) as source:
             command = ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", self._id(to))
@@ -201,17 +201,17 @@ class ClusterSet:
                     "MIGRATE", HOST, to.port, "", 0, 5000, "REPLACE", "KEYS", *keys
                 )
 
-    # How it is put together.
+    # Building the Cluster.
 
     def _server(self, *args: str) -> EmbeddedServer:
         folder = self._folder / f"node-{len(list(self._folder.iterdir()))}"
         folder.mkdir()
-        # The configuration has to outlive a restart.
+        # The configuration must survive a restart.
         arguments = ("--dir", str(folder), *SETTINGS, *self.args, *args)
         return self._stack.enter_context(EmbeddedServer(binary=self.binary, args=arguments))
 
     def _port(self, server: EmbeddedServer) -> int:
-        """The port by which the nodes meet, and clients find them."""
+        """The port at which nodes and clients reach the server."""
         return server.port
 
     def _give_slots(self) -> None:
@@ -234,7 +234,7 @@ class ClusterSet:
         with self.client(replica) as client:
 
             def follows() -> bool:
-                with contextlib.suppress(ResponseError):  # they have not met yet
+                with contextlib.suppress(ResponseError):  # the nodes have not met yet
                     client.execute_command("CLUSTER", "REPLICATE", self._id(primary))
                 role: Any = client.role()
                 return bool(role[0] == "slave" and role[3] == "connected")
@@ -242,7 +242,7 @@ class ClusterSet:
             wait_until(follows, within=WITHIN, what="the replica is in step")
 
     def wait_until_agreed(self) -> None:
-        """Return when each server knows all the others, and the owner of each slot."""
+        """Wait until each server knows all others, and the owner of each slot."""
         ports = {str(server.port) for server in self.servers}
         for server in self.servers:
             with self.client(server) as client:
@@ -252,7 +252,7 @@ class ClusterSet:
                     known = self._nodes(client)
                     followers = [one for one in known.values() if one["master_id"] != "-"]
                     complete = len(followers) == len(self.replicas)
-                    # A node that nobody has met does not know its own address.
+                    # A node that has met no other node does not know its own address.
                     met = {address.rpartition(":")[2] for address in known}
                     return state == "ok" and met == ports and complete
 

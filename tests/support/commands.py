@@ -1,4 +1,4 @@
-"""What management commands write."""
+"""Output of management commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage to what is stored in Redis, by chance."""
+"""Random damage to the data in Redis."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SCORES = [float("inf"), float("-inf"), 1e30, 2.0**63, -1.0, 0.0, 1.5]
 
 
 class Chance(random.Random):
-    """What is damaged, and how; the same again for the same seed."""
+    """Random choices of what to damage and how, reproducible by their seed."""
 
     def junk(self) -> bytes:
         return self.choice([*JUNK, self.randbytes(self.randrange(60))])
 
     def edited(self, line: bytes) -> bytes:
-        """The line with one field or byte replaced, cut off, or another one."""
+        """Return the line with a field or byte replaced, truncated, or replaced as a whole."""
         kind = self.choice(["field", "field", "cut", "junk", "byte"])
         if kind == "junk" or not line:
             return self.junk()
@@ -40,7 +40,7 @@ class Chance(random.Random):
 
 
 def damage(client: Redis, key: bytes, chance: Chance) -> None:
-    """Change what is under the key, or put something else there, without an expiry."""
+    """Change the value of the key, or replace it, without an expiry."""
     kind = client.type(key)
     match chance.choice(["edit"] * 6 + ["string", "list", "set", "persist", "delete"]):
         case "persist":
@@ -60,7 +60,7 @@ def damage(client: Redis, key: bytes, chance: Chance) -> None:
 
 
 def edit(client: Redis, key: bytes, kind: bytes, chance: Chance) -> None:
-    """Change one thing of what is under the key."""
+    """Change one part of the key's value."""
     if kind == b"string":
         client.set(key, chance.edited(client.get(key)), keepttl=chance.random() < 0.5)
     elif kind == b"hash":
@@ -90,5 +90,5 @@ def damage_some(client: Redis, prefix: str, chance: Chance, *, spared: str) -> l
 
 
 def examples(number: int) -> int:
-    """How many examples a test of damage tries."""
+    """Return how many examples a test of damage tries."""
     return int(os.environ.get("REDISLOCK_DAMAGE_EXAMPLES", number))

@@ -1,7 +1,7 @@
-"""How the databases of the tests are emptied.
+"""Faster flush of the test databases.
 
-After each test with transactions of its own, Django empties all tables, and then writes content
-types and permissions anew, which takes six times as long. Here they stay: no test changes them.
+After each test with its own transactions, Django empties all tables and then recreates content
+types and permissions, which takes six times as long. Here they are kept: no test changes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fixtures for tests with servers, proxies and processes of their own."""
+"""Fixtures for tests with their own servers, proxies and processes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ UsePlace = Callable[..., Place]
 
 @pytest.fixture(params=["default", "memory"])
 def alias(request: pytest.FixtureRequest) -> str:
-    """A lock backend: what decorators do must not depend on it."""
+    """The alias of a lock backend. Decorators must behave alike on each."""
     return str(request.param)
 
 
 @pytest.fixture
 def use(settings: Any) -> UsePlace:
-    """Return a function that lets this process, too, keep its locks at a place."""
+    """Return a function that makes this process keep its locks at a place."""
 
     def use(url: str, **options: Any) -> Place:
         place = Place(url, **options)
@@ -50,20 +50,20 @@ def use(settings: Any) -> UsePlace:
 
 @pytest.fixture
 def place(use: UsePlace, redis_url: str) -> Place:
-    """A prefix of its own on the suite's server."""
+    """A place on the suite's server with its own key prefix."""
     return use(redis_url)
 
 
 @pytest.fixture
 def own_server() -> Iterator[EmbeddedServer]:
-    """A server that only this test knows."""
+    """A server that only this test uses."""
     with EmbeddedServer() as server:
         yield server
 
 
 @pytest.fixture
 def proxy(redis_url: str) -> Iterator[Proxy]:
-    """A proxy before the suite's server."""
+    """A proxy in front of the suite's server."""
     with Proxy(redis_url) as proxy:
         yield proxy
 
@@ -77,7 +77,7 @@ def workers() -> Iterator[Workers]:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """An authority of the tests, and what it has signed."""
+    """A certificate authority for the tests, and the certificates that it has signed."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl to make certificates with")
     return Certificates(tmp_path_factory.mktemp("certificates"))
@@ -85,7 +85,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def tls_options(certificates: Certificates) -> dict[str, Any]:
-    """What a connection needs to show its certificate, and to trust that of the server."""
+    """The options by which a connection shows its certificate and trusts the server's."""
     certificate, key = certificates.client
     return {
         "ssl_ca_certs": certificates.authority,

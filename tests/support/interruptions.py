@@ -1,14 +1,14 @@
-"""Interruptions, signal handlers and other threads at an exact place of a caller.
+"""Interruptions, signal handlers and other threads at an exact place in an operation.
 
     for place in range(places_in(operation)):
         interrupt(operation, at=place)
 
-The places are counted, not named, so that a sweep over them holds whatever the code looks like.
+The places are counted, not named, so that a sweep over them still works when the code changes.
 
-An interpreter looks for signals and for exceptions that other threads set when a function begins
-and when a call has returned; a function that blocks may raise what a signal handler raises. The
-sweeps know the same places: elsewhere, for one between the body of a `with` and the call of
-`__exit__`, nothing can come.
+An interpreter checks for signals, and for exceptions set by other threads, when a function begins
+and when a call has returned. A blocking function may also raise the exception of a signal handler.
+The sweeps use the same places. Nothing can interrupt elsewhere, for example between the body of a
+`with` block and the call of `__exit__`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ PACKAGE = str(Path(django_redislock.__file__).parent)
 BLOCKING = frozenset(("acquire", "connect", "get", "poll", "recv", "recv_into", "select", "send"))
 BLOCKING |= {"sendall", "sleep"}
 
-# Another thread that needs what the stopped one has goes on beside it after this time (seconds).
+# How long (seconds) the stopped thread waits before it goes on beside the other one, which may need
+# something that the stopped thread has.
 STUCK = 0.25
 
 
 class Interruption(BaseException):
-    """What comes from outside: a time limit, a Ctrl-C, a killed greenlet."""
+    """An interruption from outside: a time limit, a Ctrl-C, a killed greenlet."""
 
 
 @contextmanager
 def ctrl_c_in(*functions: tuple[object, str]) -> Iterator[None]:
-    """Ctrl-C comes where one of these would be called, and ends the block.
+    """Simulate a Ctrl-C at the call of any of these functions. It ends the block.
 
-    Each is named by what has it and by its name there.
+    Each function is given as an object and the name of its attribute.
     """
 
     def interrupt(*args: object, **kwargs: object) -> None:
@@ -86,7 +87,7 @@ class _Places:
 
 
 def places_in(operation: Callable[[], object], *, inside: str = "") -> int:
-    """Run `operation`, undisturbed, and return how many places it has in files of that folder."""
+    """Run `operation` undisturbed, and return how many places it has in files of `inside`."""
     with _Places(lambda frame: None, sys.maxsize, inside) as places:
         operation()
     return places.passed
@@ -95,10 +96,10 @@ def places_in(operation: Callable[[], object], *, inside: str = "") -> int:
 def interrupt(
     operation: Callable[[], object], *, at: int, again_after: int | None = None, inside: str = ""
 ) -> Interruption | None:
-    """Run `operation`, with an Interruption at its place number `at`.
+    """Run `operation` with an Interruption at its place number `at`.
 
-    With `again_after`, a second one comes so many places after the first one was raised. Returns
-    the Interruption, with its traceback, or None if `operation` ended before or swallowed it.
+    With `again_after`, a second one is raised that many places after the first. Returns the
+    Interruption with its traceback, or None if `operation` swallowed it or ended before.
     """
 
     def raise_it(frame: FrameType) -> None:
@@ -121,7 +122,7 @@ def interrupt(
 
 
 def _profile_after_the_next_exception(frame: FrameType | None, profile: _Places) -> None:
-    """A profile function that raises is taken away by Python; a trace function puts another."""
+    """Set another profile function from a trace function: Python removes one that raises."""
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         if event == "exception":
@@ -138,13 +139,13 @@ def _profile_after_the_next_exception(frame: FrameType | None, profile: _Places)
 def handle_signal(
     operation: Callable[[], object], handler: Callable[[], object], *, at: int, inside: str = ""
 ) -> None:
-    """Run `operation`, and `handler` at its place number `at`, as a signal handler runs there."""
+    """Run `operation`, and call `handler` at its place number `at`, like a signal handler."""
     with _Places(lambda frame: handler() and None, at, inside):
         operation()
 
 
 def steps_of(operation: Callable[[], object]) -> int:
-    """Run `operation`, undisturbed, and return how many bytecodes of the package it ran."""
+    """Run `operation` undisturbed, and return how many bytecodes of the package it ran."""
     with _Steps(sys.maxsize, lambda: None, PACKAGE) as steps:
         operation()
     assert steps.taken, "nothing of the package ran, or nothing was traced"
@@ -158,10 +159,10 @@ def pause(
     at: int,
     inside: str | tuple[str, ...] = PACKAGE,
 ) -> bool:
-    """Run `operation`, and call `meanwhile` before its bytecode number `at`, if it comes so far.
+    """Run `operation`, and call `meanwhile` before its bytecode number `at`, if it gets that far.
 
-    Bytecodes count in files whose paths begin with `inside`. What `meanwhile` raises is raised in
-    `operation`, at that place.
+    Only bytecodes in files whose paths begin with `inside` count. An exception of `meanwhile` is
+    raised in `operation` at that place.
     """
     with _Steps(at, meanwhile, inside) as steps:
         operation()
@@ -169,10 +170,10 @@ def pause(
 
 
 def stop(operation: Callable[[], object], meanwhile: Callable[[], object], *, at: int) -> None:
-    """Run `operation`; before its bytecode number `at` another thread does `meanwhile`.
+    """Run `operation`; before its bytecode number `at`, run `meanwhile` in another thread.
 
-    Where that one waits for what the stopped thread has, both go on. It has ended when this
-    returns. What either raises is for them to catch.
+    If that thread waits for something that the stopped thread has, both go on. It has ended when
+    this returns. Each must catch its own exceptions.
     """
     other = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
 

@@ -1,4 +1,4 @@
-"""One connection through the proxy, and what is to happen to it."""
+"""Connection through the proxy, and triggers for its faults."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(eq=False)
 class Trigger:
-    """What is to happen once, to the next command that matches."""
+    """A fault that happens once, to the next command that matches."""
 
     matching: bytes | None
-    forward: bool  # whether the server gets to see the command
+    forward: bool  # whether the server receives the command
     event: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     @property
     def fired(self) -> bool:
-        """Whether it has happened."""
+        """Whether the fault has happened."""
         return self.event.is_set()
 
     def wait(self, within: float = WITHIN) -> None:
-        """Return when it has happened. Raises AssertionError after `within` seconds."""
+        """Wait until the fault has happened. Raises AssertionError after `within` seconds."""
         assert self.event.wait(within), f"no command like {self.matching!r} within {within:g} s"
 
 
@@ -46,17 +46,17 @@ class Link:
         self.server = server
         for side in (client, server):
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The server's answer to this tells that it has run what came before.
+        # The server's answer to this shows that it has run all earlier commands.
         self._mark = b"proxy-" + secrets.token_hex(8).encode()
         self._dropping: Trigger | None = None
-        # TCP never brings what comes after a gap.
+        # TCP never delivers bytes that follow a gap.
         self._has_gap = self._is_deaf = False
         self._closed = threading.Event()
         self._directions = 2
         self._lock = threading.Lock()
 
     def carry_requests(self) -> None:
-        """Pass on what the client sends, command by command, until either side closes."""
+        """Pass on the client's commands, one by one, until either side closes."""
         buffer = b""
         with self._direction():
             while received := self.client.recv(65536):
@@ -71,10 +71,10 @@ class Link:
                 if trigger is not None:
                     mark = (len(self._mark), self._mark)
                     self.server.sendall(b"*2\r\n$4\r\nPING\r\n$%d\r\n%s\r\n" % mark)
-                    self._closed.wait()  # which the other direction does when the mark is back
+                    self._closed.wait()  # the other direction closes it when the mark is back
 
     def carry_replies(self) -> None:
-        """Pass on what the server sends, until either side closes."""
+        """Pass on the server's replies until either side closes."""
         unseen = b""
         with self._direction():
             while received := self.server.recv(65536):
@@ -97,7 +97,7 @@ class Link:
     def close(self) -> None:
         """Close both sides; the threads that read from them end."""
         if self._dropping is not None:
-            self._dropping.event.set()  # first: who sees the connection close may ask at once
+            self._dropping.event.set()  # first, as a client may check as soon as it is closed
         for side in (self.client, self.server):
             with contextlib.suppress(OSError):  # it may be closed already
                 side.shutdown(socket.SHUT_RDWR)
@@ -107,12 +107,12 @@ class Link:
     def _set_off(self, commands: list[Command]) -> Trigger | None:
         fired = [trigger for command in commands if (trigger := self.proxy.seen(command))]
         for trigger in fired[1:]:
-            trigger.event.set()  # what is dropped is dropped for all of them
+            trigger.event.set()  # the drop counts for all of them
         return fired[0] if fired else None
 
     @contextlib.contextmanager
     def _direction(self) -> Iterator[None]:
-        """Close both directions with the first that ends; the last lets go of the sockets."""
+        """Close both directions when the first ends; the last one frees the sockets."""
         with contextlib.suppress(OSError):
             yield
         self.close()

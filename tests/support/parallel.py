@@ -1,6 +1,6 @@
-"""How the suite is run: in several processes at once, and without its long tests.
+"""Parallel run of the suite: in several processes, and without its long tests by default.
 
-The tests mostly wait: for a lease to end, for a process to start. So there are more processes than
+The tests mostly wait, for a lease to end or a process to start. So there are more processes than
 processors, and they share the servers that the first process has started.
 """
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 PROCESSES_PER_PROCESSOR = 5
 MOST_PROCESSES = 16
-FILES_PER_PROCESS = 3  # with fewer, it takes longer to start a process than to run the tests
+FILES_PER_PROCESS = 3  # with fewer, starting a process takes longer than running the tests
 
-# These share a browser, a site, servers or Celery's workers, which take seconds to start: one
+# Tests here share a browser, a site, servers or Celery workers, which take seconds to start. So one
 # process runs the whole file or folder.
 TOGETHER = (
     "tests/backends/test_access_rules.py",
@@ -53,9 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run what has many files in parallel, unless the command line says otherwise."""
+    """Run in parallel if there are many files, unless the command line says otherwise."""
     option = config.option
-    if getattr(option, "numprocesses", 0) is not None:  # xdist is switched off, or was told
+    if getattr(option, "numprocesses", 0) is not None:  # xdist is disabled, or -n was given
         return
     is_for_a_person = option.collectonly or option.usepdb or option.trace
     is_for_a_person |= option.capture == "no" or option.setupshow or option.setupplan
@@ -66,25 +66,26 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the bytecode, wherever the environment says otherwise, and to ports of its own.
+    """Write bytecode even if the environment forbids it, and use separate ports per process.
 
-    Each of the many processes that follow would compile the package and its tests again. And one
-    would take the port of a server that another has stopped for a moment.
+    Otherwise each of the many processes would compile the package and its tests again, and one
+    could take the port of a server that another has stopped for a moment.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     if _is_worker(config):
-        told: dict[str, Any] = getattr(config, "workerinput", {})
-        number, processes = int(told["workerid"].removeprefix("gw")), told["workercount"]
+        worker_input: dict[str, Any] = getattr(config, "workerinput", {})
+        number = int(worker_input["workerid"].removeprefix("gw"))
+        processes = worker_input["workercount"]
         servers.PORTS = servers.PORTS[number % processes :: processes]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Find the tests without looking for garbage meanwhile, and never look at what is there then.
+    """Collect the tests without garbage collection, and then freeze all existing objects.
 
-    It is half a million objects that stay to the end. To visit them again and again took a third of
-    the time in which the tests are found, and a tenth of that in which they run.
+    Half a million objects stay until the end. Visiting them again and again took a third of the
+    time of the collection, and a tenth of the time of the tests.
     """
     gc.disable()
     try:
@@ -96,18 +97,18 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Answer `-n auto`, which is what a run without `-n` gets."""
+    """Return the number of processes for `-n auto`, which is the default."""
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
-        return None  # xdist reads it
+        return None  # xdist reads the variable itself
     most = min(_processors() * PROCESSES_PER_PROCESSOR, MOST_PROCESSES)
     return max(1, min(most, _files(config.args) // FILES_PER_PROCESS))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out one test at a time, so that no process is left alone with many at the end."""
+    """Hand out one test at a time, so that no process has many left at the end."""
     if config.option.dist != "load":
-        return None  # the command line asks for another
+        return None  # the command line asks for another scheduler
     from xdist.scheduler import LoadScopeScheduling
 
     class OneByOne(LoadScopeScheduling):
@@ -118,10 +119,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests out; start what may take longest first, if there are several at once.
+    """Leave out the long tests. In parallel runs, start those that may take longest first.
 
-    The others come in a mixed order. Those of one file often wait all alike, and the processors
-    would have nothing to do meanwhile.
+    The others are run in a mixed order: tests of one file often all wait in the same way, which
+    would leave the processors idle.
     """
     if not _wants_long(config):
         long = [item for item in items if item.get_closest_marker("long")]
@@ -135,7 +136,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the first process, which collects nothing itself, what was left out."""
+    """Report to the first process, which collects nothing itself, which tests were left out."""
     if _is_worker(session.config):
         output: dict[str, Any] = getattr(session.config, "workeroutput", {})
         output["left_out"] = session.config.stash.get(LEFT_OUT, 0)
@@ -143,7 +144,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Hear it."""
+    """Receive that report."""
     node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
@@ -155,16 +156,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _wants_long(config: pytest.Config) -> bool:
-    """Say whether they are asked for: by an option, or each by its name."""
+    """Return whether long tests are requested, by an option or by their names."""
     named = any("::" in argument for argument in config.args)
     return named or config.option.long or "long" in config.option.markexpr
 
 
 def _may_take(item: pytest.Item) -> float:
-    """Return the time limit of a test that has one of its own; those are the slowest.
+    """Return a test's own time limit, which only the slowest tests have.
 
-    What runs together takes longer than any of them. What fails as expected often waits for
-    something until its deadline is over.
+    Tests that run together take longer than any of those. A test that is expected to fail often
+    waits for its whole deadline.
     """
     if item.nodeid.startswith(TOGETHER):
         return math.inf
@@ -174,7 +175,7 @@ def _may_take(item: pytest.Item) -> float:
 
 
 def _place(item: pytest.Item) -> int:
-    """Return a number that has nothing to do with the test, and is the same in every process."""
+    """Return a pseudo-random number for a test that is the same in every process."""
     is_kept_in_order = item.nodeid.startswith(TOGETHER)
     return 0 if is_kept_in_order else zlib.crc32(item.nodeid.encode())
 

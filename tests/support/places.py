@@ -1,4 +1,4 @@
-"""Where the processes of one test keep their locks: a server and a key prefix of its own."""
+"""Places where the processes of a test keep their locks: a server and a key prefix."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A server and a prefix, which can be given to a worker process.
+    """A server and a key prefix, which can be passed to a worker process.
 
-    `entry` is what else `LOCKS["default"]` says, `cache` what else `CACHES["default"]` says.
+    `entry` has further options of `LOCKS["default"]`, and `cache` of `CACHES["default"]`.
     """
 
     url: str
@@ -27,7 +27,7 @@ class Place:
 
     def settings(self) -> dict[str, Any]:
         """The settings CACHES and LOCKS."""
-        # django-redis keeps one pool for each address; other options need another.
+        # django-redis keeps one pool per URL, so other options need another URL.
         url = f"{self.url}?client_name={self.prefix}" if self.cache else self.url
         cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, **self.cache}
         if not (url or self.cache):  # the entry alone says where the locks are
@@ -36,7 +36,7 @@ class Place:
         return {"CACHES": {"default": cache}, "LOCKS": {"default": entry}}
 
     def use(self) -> None:
-        """Let this process keep its locks here for the rest of its life."""
+        """Make this process keep its locks here until it ends."""
         override_settings(**self.settings()).enable()
 
     def pool(self, **kwargs: Any) -> Place:
@@ -47,5 +47,5 @@ class Place:
         return dataclasses.replace(self, cache={"OPTIONS": options})
 
     def client(self) -> Redis:
-        """A client of the server, to look behind the scenes."""
+        """A client of the server, for inspecting its data."""
         return Redis.from_url(self.url)

@@ -1,6 +1,7 @@
-"""What the process that workers are forked from imports: what each of them would import anyway.
+"""Imports for the process from which workers are forked, which each worker would need anyway.
 
-It starts no thread, opens no connection and knows no test, so that a fork of it is like new.
+It starts no thread, opens no connection and knows no test, so that a fork of it is like a new
+process.
 """
 
 from __future__ import annotations

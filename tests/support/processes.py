@@ -1,9 +1,9 @@
-"""Python functions in real processes, deadlines instead of sleeps, and signals that have arrived.
+"""Python functions in real processes, deadlines instead of sleeps, and confirmed signals.
 
-Like a web server's process, a worker shares nothing with the test but its arguments, and it ends
-when the test's process ends. It is forked from a process which has Django ready and has done
-nothing else (`tests/support/prepared.py`), for a fresh interpreter takes half a second to come so
-far. What is said of how a process starts or ends is said of a fresh one: `start_afresh`.
+Like a web server's process, a worker shares only its arguments with the test, and it ends when the
+test's process ends. It is forked from a process that has set up Django and done nothing else
+(`tests/support/prepared.py`), because a fresh interpreter needs half a second for that. Tests about
+the start or end of a process use a fresh one: `start_afresh`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 WITHIN = 45.0  # seconds; a deadline for a machine under load, not an expectation
 POLL_EVERY = 0.002, 0.05  # seconds, at first and at last
 
-# Where workers come from, and an Event, a Barrier or a Queue for them. Those that are forked end
-# with `os._exit()`: what other processes do at their end, they do not.
+# The source of workers, and of an Event, a Barrier or a Queue for them. Forked workers end with
+# `os._exit()`, so they skip the usual steps at exit.
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.support.prepared"])
 fresh = multiprocessing.get_context("spawn")
@@ -43,7 +43,7 @@ class WorkerFailed(AssertionError):
 
 
 class Worker:
-    """A function of a module, at work in a process of its own."""
+    """A function of a module that runs in a separate process."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Worker:
     ) -> None:
         self.name = f"{function.__module__}:{function.__qualname__}"
         self._answers, answer = start_in.Pipe(duplex=False)
-        # By name, so that Django is ready before the function's module is imported.
+        # By name, so that Django is set up before the function's module is imported.
         self.process = start_in.Process(target=_work, args=(answer, self.name, args), daemon=True)
         self.process.start()
         answer.close()
@@ -74,9 +74,9 @@ class Worker:
         return self.process.is_alive()
 
     def result(self, within: float = WITHIN) -> Any:
-        """Return what the function has returned, when its process has ended.
+        """Wait for the process to end, and return the result of the function.
 
-        Raises WorkerFailed when it has raised, was killed, or takes longer than `within` seconds.
+        Raises WorkerFailed if it has raised, was killed, or takes longer than `within` seconds.
         """
         deadline = time.monotonic() + within
         if self._answer is None and self._answers.poll(within):
@@ -93,20 +93,20 @@ class Worker:
         return value
 
     def kill(self) -> None:
-        """Kill the process as `kill -9` does; it is gone when this returns."""
+        """Kill the process as `kill -9` does, and wait until it has ended."""
         self.process.kill()
         self.process.join()
 
     def freeze(self) -> None:
-        """Stop the process in its tracks; it is frozen when this returns."""
+        """Freeze the process, and wait until it is frozen."""
         freeze(self.pid)
 
     def thaw(self) -> None:
-        """Let a frozen process go on."""
+        """Resume a frozen process."""
         thaw(self.pid)
 
     def close(self) -> None:
-        """End the process if it still runs, and let go of what belongs to it."""
+        """End the process if it still runs, and free its resources."""
         self.kill()
         self._answers.close()
         self.process.close()
@@ -142,14 +142,14 @@ class Workers:
         return self.all[-1]
 
     def start_afresh(self, function: Callable[..., Any], *args: Any) -> Worker:
-        """Do so in a new interpreter, which ends as programs do."""
+        """Call the function in a new interpreter, which ends like any program."""
         self.all.append(Worker(function, args, fresh))
         return self.all[-1]
 
     def results(self, within: float = WITHIN) -> list[Any]:
-        """Return what every function has returned, in order of their start.
+        """Return the results of all functions, in the order of their start.
 
-        Raises WorkerFailed for the first that has failed, or after `within` seconds for all.
+        Raises WorkerFailed for the first that has failed, or after `within` seconds in total.
         """
         deadline = time.monotonic() + within
         return [worker.result(max(0.0, deadline - time.monotonic())) for worker in self.all]
@@ -168,7 +168,7 @@ def run_in_processes(
 def wait_until(condition: Callable[[], T], *, within: float = WITHIN, what: object = "") -> T:
     """Return the condition's value as soon as it is true.
 
-    Raises AssertionError when it is not true within so many seconds.
+    Raises AssertionError if it is not true after `within` seconds.
     """
     began = time.monotonic()
     least, most = POLL_EVERY
@@ -178,19 +178,19 @@ def wait_until(condition: Callable[[], T], *, within: float = WITHIN, what: obje
         passed = time.monotonic() - began
         if passed > within:
             raise AssertionError(f"Not within {within:g} s: {what or condition}")
-        # What takes long need not be seen at once, and looking takes time from what it waits for.
+        # Poll less often after a while, since polling slows down the process that is waited for.
         time.sleep(min(max(least, passed / 20), most))
 
 
 def stay() -> NoReturn:
-    """Stay until the process is ended from outside."""
-    # In slices: Python handles a signal that comes just before a sleep begins only after it.
+    """Sleep until the process is ended from outside."""
+    # In slices, because a signal just before a sleep is only handled after the sleep.
     while True:
         time.sleep(0.05)
 
 
 def freeze(pid: int) -> None:
-    """Send SIGSTOP, and return when the process has stopped."""
+    """Send SIGSTOP, and wait until the process has stopped."""
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: process_state(pid) in ("T", ""), what=f"process {pid} is frozen")
 
@@ -202,7 +202,7 @@ def thaw(pid: int) -> None:
 
 @contextlib.contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """A process that neither answers nor ends."""
+    """Freeze a process during the block, so that it neither answers nor ends."""
     freeze(pid)
     try:
         yield
@@ -211,14 +211,14 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 def kill_hard(pid: int) -> None:
-    """Send SIGKILL, and return when the process is gone."""
+    """Send SIGKILL, and wait until the process is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: process_gone(pid), what=f"process {pid} is gone")
 
 
 def process_gone(pid: int) -> bool:
-    """Say whether the process has ended, even if nobody has asked for its exit code yet."""
+    """Return whether the process has ended, even if its exit code has not been read yet."""
     return process_state(pid) in ("", "Z", "X")
 
 
@@ -237,7 +237,7 @@ def process_state(pid: int) -> str:
 
 def _work(answer: connection.Connection, name: str, args: Sequence[Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # A shell may have started the tests with SIGINT ignored, and that is inherited.
+    # A shell may have started the tests with SIGINT ignored, which is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if os.environ.get("DJANGO_SETTINGS_MODULE"):

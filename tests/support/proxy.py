@@ -1,11 +1,11 @@
-"""A TCP proxy between client and server that fails when it is told to, and then exactly so.
+"""TCP proxy between client and server that fails on demand, in an exact way.
 
     with Proxy(server.url) as proxy:
         trigger = proxy.drop_next_reply(b"EVALSHA")
         ...                          # the server runs the command, the client sees a reset
         assert trigger.fired
 
-It speaks enough RESP to see each command. Nothing in it depends on speed.
+It understands enough RESP to see each command. Nothing in it depends on speed.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Proxy:
     def drop_next_reply(self, matching: bytes | None = None) -> Trigger:
         """Let the server run the next matching command, then close the client's connection.
 
-        The client does not see the reply, nor those of other commands in the same pipeline.
+        The client receives neither its reply nor those of other commands in the same pipeline.
         `matching` is part of the command's name or of an argument (its Lua script, a key); None
         matches any command.
         """
@@ -106,26 +106,26 @@ class Proxy:
         return self._arm(Trigger(matching, forward=False))
 
     def black_hole(self) -> None:
-        """Swallow what the server answers, with all connections left open.
+        """Swallow the server's answers, but leave all connections open.
 
-        A connection of which something was swallowed brings nothing more, ever.
+        A connection of which bytes were swallowed never delivers anything again.
         """
         self.swallowing = True
 
     def swallow_requests(self) -> None:
-        """Swallow what clients send, too: the server sees none of it."""
+        """Swallow the clients' requests, too, so that the server does not see them."""
         self.swallowing = self.deaf = True
 
     def split(self, size: int) -> None:
-        """Pass answers on in pieces of so many bytes."""
+        """Pass answers on in pieces of `size` bytes."""
         self.piece = size
 
     def hold(self) -> None:
-        """Keep back what the server answers until `pass_through()`."""
+        """Hold back the server's answers until `pass_through()`."""
         self._passing.clear()
 
     def delay(self, seconds: float) -> None:
-        """Pass each piece of an answer on so many seconds late."""
+        """Delay each piece of an answer by this many seconds."""
         self.delay_seconds = seconds
 
     def pass_through(self) -> None:
@@ -136,7 +136,7 @@ class Proxy:
         self._passing.set()
 
     def cut(self) -> int:
-        """Close all connections, and return how many they were."""
+        """Close all connections, and return how many there were."""
         with self._lock:
             links = list(self._links)
         for link in links:
@@ -144,14 +144,14 @@ class Proxy:
         return len(links)
 
     def refuse(self) -> None:
-        """Refuse new connections; those that are open stay so."""
+        """Refuse new connections; open connections stay open."""
         listener, self._listener = self._listener, None
         if listener is not None:
             # A close alone would not wake the thread that waits in accept().
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-            # A client that was just being accepted is a connection when this returns.
+            # If a client was just being accepted, its connection exists when this returns.
             self._acceptor.join(WITHIN)
 
     def accept(self) -> None:
@@ -161,7 +161,7 @@ class Proxy:
             self._acceptor = self._run(self._accept_all, self._listener)
 
     def forget(self) -> None:
-        """Begin to count anew."""
+        """Reset the counts."""
         with self._lock:
             self.commands.clear()
             self.opened = 0
@@ -216,7 +216,7 @@ class Proxy:
         return None
 
     def hold_back(self) -> None:
-        """Wait for as long as answers are held or delayed."""
+        """Wait while answers are held or delayed."""
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
         self._passing.wait()

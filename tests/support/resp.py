@@ -1,4 +1,4 @@
-"""Commands as they stand in the bytes that a client sends."""
+"""Parser of RESP commands in the bytes that a client sends."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """One command: `name` in capitals, its arguments, and the bytes it came in."""
+    """One command: its `name` in capitals, its arguments, and its raw bytes."""
 
     name: str
     args: tuple[bytes, ...]
     raw: bytes
 
     def contains(self, part: bytes) -> bool:
-        """Say whether the name (in any case) or an argument contains `part`."""
+        """Return whether the name (ignoring case) or an argument contains `part`."""
         return part.upper() in self.name.encode() or any(part in arg for arg in self.args)
 
 
 def take_commands(data: bytes) -> tuple[list[Command], bytes]:
-    """Return the complete commands at the start of `data`, and what is left of it."""
+    """Return the complete commands at the start of `data`, and the remaining bytes."""
     commands = []
     position = 0
     while (parsed := _parse(data, position)) is not None:

@@ -1,4 +1,4 @@
-"""A primary, a replica, and a Sentinel that puts one in the place of the other."""
+"""Primary, replica, and a Sentinel that replaces one by the other."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NOBODY = 1  # a port on which nothing listens
 
 
 class SentinelSet:
-    """Three servers that end with the block; `cache` is what CACHES["default"] says of them."""
+    """Three servers that end with the block. `cache` is their entry for CACHES["default"]."""
 
     def __enter__(self) -> SentinelSet:
-        # django-redis keeps a pool for each address, and so for each name.
+        # django-redis keeps a pool per URL, and so per name.
         self.service = f"main-{secrets.token_hex(4)}"
         with ExitStack() as stack:
             self.primary = stack.enter_context(EmbeddedServer())
@@ -59,12 +59,12 @@ class SentinelSet:
         }
 
     def cut_replication(self) -> None:
-        """Cut the link between the two: what is written from now on stays on the primary."""
+        """Cut the link between the two, so that later writes stay on the primary."""
         with Redis(port=self.replica.port) as replica:
             replica.replicaof(HOST, NOBODY)
 
     def take_back(self) -> None:
-        """Let the server that was replaced follow the other one; they have changed places."""
+        """Make the replaced server a replica of the other one."""
         old, new = self.primary, self.replica
         if old.process is None or old.process.poll() is not None:
             old.restart()
@@ -76,19 +76,19 @@ class SentinelSet:
         self.primary, self.replica = new, old
 
     def lose_primary(self) -> None:
-        """Kill the primary; return when the replica has taken its place."""
+        """Kill the primary, and wait until the replica has replaced it."""
         self.primary.kill()
         self.wait_for_promotion()
 
     def wait_for_promotion(self) -> None:
-        """Let Sentinel put the replica in the place of the primary; return when both know it."""
+        """Let Sentinel promote the replica, and wait until both servers know it."""
         with self._sentinel() as sentinel, Redis(port=self.replica.port) as replica:
             named = (HOST, self.replica.port)
 
             def is_promoted() -> bool:
                 if sentinel.sentinel_get_master_addr_by_name(self.service) == named:
                     return bool(replica.role()[0] == b"master")
-                # It is refused while one is under way, and while the replica is not seen yet.
+                # Refused while a failover is under way, or the replica has not been found yet.
                 with contextlib.suppress(ResponseError):
                     sentinel.sentinel_failover(self.service)
                 return False
@@ -96,7 +96,7 @@ class SentinelSet:
             wait_until(is_promoted, within=60, what="the replica is promoted")
 
     def copied(self) -> None:
-        """Return when the replica has all that was written."""
+        """Wait until the replica has all writes."""
         with Redis(port=self.primary.port) as client:
             wait_until(lambda: client.wait(1, 100) == 1)
 
@@ -107,7 +107,7 @@ class SentinelSet:
             f"dir {folder}",
             f"sentinel myid {secrets.token_hex(20)}",
             f"sentinel monitor {self.service} {HOST} {self.primary.port} 1",
-            # A primary that has only stood still for a while is not to be replaced.
+            # A primary that was only frozen for a while must not be replaced.
             f"sentinel down-after-milliseconds {self.service} 20000",
             f"sentinel failover-timeout {self.service} 20000",
         ]

@@ -1,8 +1,8 @@
 /* Time of day for a process that is started with this library in LD_PRELOAD.
 
-   CLOCK_FILE names a file of two numbers of eight bytes. The first is the time to tell, in
-   microseconds since 1970; while it is 0, the true time is told, and the second is added to it. The
-   monotonic clock is never touched. */
+   CLOCK_FILE names a file with two numbers of eight bytes. The first is the time to return, in
+   microseconds since 1970. While it is 0, the true time plus the second number is returned. The
+   monotonic clock is never changed. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile int64_t *told;
+static volatile int64_t *times;
 
 __attribute__((constructor)) static void map_clock(void)
 {
@@ -22,26 +22,26 @@ __attribute__((constructor)) static void map_clock(void)
     int file = path ? open(path, O_RDONLY) : -1;
     if (file < 0)
         return;
-    void *page = mmap(NULL, 2 * sizeof *told, PROT_READ, MAP_SHARED, file, 0);
+    void *page = mmap(NULL, 2 * sizeof *times, PROT_READ, MAP_SHARED, file, 0);
     if (page != MAP_FAILED)
-        told = page;
+        times = page;
     close(file);
 }
 
 static int64_t microseconds(void)
 {
-    int64_t now = __atomic_load_n(told, __ATOMIC_SEQ_CST);
+    int64_t now = __atomic_load_n(times, __ATOMIC_SEQ_CST);
     struct timespec true_time;
     if (now)
         return now;
     syscall(SYS_clock_gettime, CLOCK_REALTIME, &true_time);
     now = (int64_t)true_time.tv_sec * 1000000 + true_time.tv_nsec / 1000;
-    return now + __atomic_load_n(told + 1, __ATOMIC_SEQ_CST);
+    return now + __atomic_load_n(times + 1, __ATOMIC_SEQ_CST);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
-    if (!told || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE))
+    if (!times || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE))
         return (int)syscall(SYS_clock_gettime, clock, time);
     int64_t now = microseconds();
     time->tv_sec = now / 1000000;

@@ -1,4 +1,4 @@
-"""The moment at which this process has put right what its callers left half done."""
+"""Wait for the background clean-up after callers that were interrupted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["settle"]
 
 
 def settle() -> None:
-    """Wait until no attempt is under way, and until what is due in the background is done."""
+    """Wait until no attempt is under way and all due background work is done."""
     wait_until(lambda: not registry.attempts, what="every attempt has been finished")
     assert background.flush(30)

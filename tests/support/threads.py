@@ -1,4 +1,4 @@
-"""Threads of our own: where none can be started, and where none runs any more."""
+"""Control over the package's own threads: when none can start, and when all have ended."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["end_our_threads", "no_thread_can_start", "our_threads"]
 
-# The seconds for which a thread of each kind stays when there is nothing to do, and for which what
-# was counted waits in one.
+# How many seconds a thread of each kind stays when idle, and how many seconds counted figures wait
+# in one.
 LINGERING = (
     "django_redislock.counting.SEND_EVERY",
     "django_redislock.local.renewal.LINGER",
@@ -32,7 +32,7 @@ LINGERING = (
 
 @contextlib.contextmanager
 def no_thread_can_start() -> Iterator[list[object]]:
-    """The limit of a container's processes is reached, say. Yields what was refused."""
+    """Let no thread start, as at a container's limit of processes. Yields the refused ones."""
     refused: list[object] = []
 
     def refuse(*args: object, **kwargs: object) -> None:
@@ -51,9 +51,9 @@ def our_threads() -> list[str]:
 
 
 def end_our_threads(monkeypatch: pytest.MonkeyPatch, linger: float = 0.2) -> None:
-    """Wait until those of earlier tests have ended; later ones stay for `linger` seconds.
+    """Wait until threads of earlier tests have ended. Later ones stay for `linger` seconds.
 
-    What is still held is forgotten: a traceback may keep the handle, and that its hold's thread.
+    Forget locks that are still held: a traceback may keep the handle, and so the hold's thread.
     """
     for path in LINGERING:
         monkeypatch.setattr(path, linger)
@@ -63,7 +63,7 @@ def end_our_threads(monkeypatch: pytest.MonkeyPatch, linger: float = 0.2) -> Non
 
 
 class _WhatIsLeft:
-    """Says, when it is asked for, what keeps our threads."""
+    """Describes on demand what keeps our threads alive."""
 
     def __str__(self) -> str:
         holds = [hold.name for hold in [*registry.holds]]

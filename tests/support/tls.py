@@ -1,4 +1,4 @@
-"""TLS in front of a server that has none, with certificates of a test's own."""
+"""TLS in front of a server without TLS, with certificates for the tests."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from django_redislock.testing.servers import HOST
 
 DAYS = "2"
 
-# Said outright: some releases of openssl add it by themselves, and some do not.
+# Explicit, because only some releases of openssl add it by default.
 SIGNED_BY = "authorityKeyIdentifier=keyid"
 
-# Of elliptic curves: to find the primes of RSA takes fifty times as long.
+# Elliptic curves, because generating RSA keys takes fifty times as long.
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 class Certificates:
-    """An authority, and what it has signed for a server on 127.0.0.1 and for a client.
+    """An authority, and its certificates for a server on 127.0.0.1 and for a client.
 
-    All is there that Python 3.13 asks for. Only ``vague_server`` does not say whose key has signed
-    it, which is refused where ``VERIFY_X509_STRICT`` is set.
+    They have everything that Python 3.13 requires. Only ``vague_server`` does not name the key that
+    has signed it, which is refused if ``VERIFY_X509_STRICT`` is set.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Certificates:
 
 
 class TlsServer:
-    """Speaks TLS to clients that show a certificate, and plainly to the server behind it."""
+    """Speaks TLS to clients that show a certificate, and plain TCP to the server behind it."""
 
     def __init__(self, certificates: Certificates, port: int, *, vague: bool = False) -> None:
         self._upstream = port
@@ -76,7 +76,7 @@ class TlsServer:
         self._threads[0].start()
 
     def close(self) -> None:
-        """Close all connections, and return when the threads have ended."""
+        """Close all connections, and wait until the threads have ended."""
         self._stopping = True
         self._shut(self._listener)
         for thread in self._threads:
@@ -97,7 +97,7 @@ class TlsServer:
         thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        """Carry both directions in one thread: a TLS socket is not for two."""
+        """Carry both directions in one thread, as two threads cannot share a TLS socket."""
         client.settimeout(10)  # for the handshake
         try:
             secure = self._context.wrap_socket(client, server_side=True)
@@ -115,7 +115,7 @@ class TlsServer:
         self._shut(server)
 
     def _carry(self, source: socket.socket, target: socket.socket) -> bool:
-        """Pass on what has arrived; return whether more may come."""
+        """Pass on the bytes that have arrived; return whether more may come."""
         try:
             received = source.recv(65536)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""A Cluster on this machine that speaks TLS."""
+"""Cluster on this machine that speaks TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures that must be small, on a machine that may stand still while one of them is taken."""
+"""Measurements that must be small, on a machine that may be suspended during one of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TRIES = 10
 def best_of(measure: Callable[[int], float | None], enough: float) -> float:
     """Return the least of up to TRIES measurements, and stop at the first that is below `enough`.
 
-    What is wrong is wrong each time; what the machine has spoilt is not. `measure` is given the
-    number of the try, and returns None when it could not take the figure.
+    A real error shows in every try, unlike a disturbance of the machine. `measure` is called with
+    the number of the try, and returns None if it could not take a measurement.
     """
     best = float("inf")
     for attempt in range(TRIES):

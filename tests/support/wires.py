@@ -1,4 +1,4 @@
-"""Wires for coroutines, and simple questions to send over them."""
+"""Wires for coroutines, and simple requests to send over them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
-# A hanging server is slow on purpose; what must come sooner is far from this.
+# The time-out for a hanging server is long on purpose, so that SOON is clearly below it.
 TIMEOUT = 30.0
 SOON = 10.0
 
@@ -34,5 +34,5 @@ async def echo(wire: AsyncWire, text: str, within: float | None = None) -> Any:
 
 
 async def reached(proxy: Proxy, number: int) -> None:
-    """Return when so many requests have arrived."""
+    """Wait until this many requests have arrived."""
     await asyncio.to_thread(wait_until, lambda: proxy.count("ECHO") >= number, within=SOON)

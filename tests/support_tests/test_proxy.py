@@ -116,7 +116,7 @@ def test_drops_a_request_and_the_server_has_not_run_it(
     assert client.incr("n") == 1
 
 
-def test_trigger_that_does_not_come_is_told(proxy: Proxy) -> None:
+def test_trigger_that_does_not_come_is_reported(proxy: Proxy) -> None:
     with pytest.raises(AssertionError, match="no command like"):
         proxy.drop_next_reply(b"NEVER").wait(within=0.01)
 

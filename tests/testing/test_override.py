@@ -206,7 +206,7 @@ def test_a_handle_that_was_dropped_has_left_its_lock(place: Callable[[], Any]) -
         assert_not_locked(NAME)
 
 
-def test_a_mistake_is_told_at_once() -> None:
+def test_a_mistake_is_reported_at_once() -> None:
     for entry in ({"LEAS": 5}, {"LEASE": -5}, {"OPTIONS": {"grant_leas": 3}}):
         with pytest.raises(InvalidLockBackend):
             override_locks(**entry).enable()

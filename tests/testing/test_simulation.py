@@ -53,7 +53,7 @@ def test_held_elsewhere_is_busy_for_everybody_here(using: str) -> None:
     assert_not_locked("feed:7", using=using)
 
 
-def test_what_was_held_elsewhere_goes_to_who_waits(using: str) -> None:
+def test_a_lock_that_was_held_elsewhere_goes_to_the_waiter(using: str) -> None:
     with held_elsewhere("feed:7", using=using) as other:
         with waiting("feed:7", using) as granted:
             released_at = time.monotonic()

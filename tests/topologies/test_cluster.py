@@ -102,7 +102,7 @@ def test_the_queue_is_handed_over_on_every_node(servers: Any) -> None:
         second.release()
 
 
-def test_a_forced_release_is_told_on_every_node(servers: Any) -> None:
+def test_a_forced_release_is_reported_on_every_node(servers: Any) -> None:
     for name in NAMES[::5]:
         # Only a process that waits, or has waited, in the bucket hears of it.
         backend().listen(name, 30)

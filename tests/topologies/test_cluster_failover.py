@@ -41,7 +41,7 @@ def test_a_hold_lives_through_the_loss_of_its_primary(failing: Any) -> None:
         assert again.fence > held.fence
 
 
-def test_who_waits_hears_of_its_turn_from_the_promoted_replica(failing: Any) -> None:
+def test_a_waiter_is_notified_of_its_turn_by_the_promoted_replica(failing: Any) -> None:
     name = NAMES[8]
     holder = lock(name, lease=60)
     holder.acquire()
@@ -70,7 +70,7 @@ def test_nothing_is_lost_in_a_failover_by_hand(failing: Any) -> None:
     waiter.release()
 
 
-def test_who_waits_listens_elsewhere_when_its_primary_stands_still(
+def test_a_waiter_listens_elsewhere_when_its_primary_is_frozen(
     failing: Any, use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing comes from there, not even that the connection is closed."""

@@ -67,7 +67,7 @@ async def test_a_moved_slot_is_found_again_by_coroutines(servers: Any) -> None:
         assert not await lock(name).aacquire(wait=0)
 
 
-def test_who_waits_in_a_slot_that_moves_keeps_the_place_and_hears_of_the_turn(
+def test_a_waiter_in_a_slot_that_moves_keeps_its_place_and_gets_its_turn(
     servers: Any, use: UsePlace
 ) -> None:
     # Nobody looks by the clock.
@@ -135,7 +135,7 @@ def test_what_is_asked_when_all_keys_have_moved_waits_for_the_end_of_it(
     assert taking.result(30)
 
 
-def test_a_slot_that_stays_between_two_nodes_is_an_outage_that_is_told(servers: Any) -> None:
+def test_a_slot_that_stays_between_two_nodes_is_reported_as_an_outage(servers: Any) -> None:
     name = NAMES[4]
     with lock(name, wait=20), servers.moving(slot_of(name), another(servers, name)):
         with pytest.raises(LockUnavailable, match="is moving these locks from one node to another"):

@@ -70,7 +70,7 @@ def test_fences_rise_though_the_last_one_was_never_copied(servers: Any) -> None:
     assert take("a") > forgotten
 
 
-def test_who_waits_hears_of_its_turn_from_the_new_primary(servers: Any) -> None:
+def test_a_waiter_is_notified_of_its_turn_by_the_new_primary(servers: Any) -> None:
     held, waiter = lock("a", lease=30), lock("a", wait=60)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)

@@ -75,7 +75,7 @@ def test_the_other_nodes_of_a_cluster_are_not_touched(partial: ClusterSet) -> No
 
 
 @pytest.mark.redis_server("7.0")
-def test_who_waits_goes_on_when_a_replica_has_the_slots_of_a_node_that_hangs(
+def test_a_waiter_goes_on_when_a_replica_has_the_slots_of_a_node_that_hangs(
     failing: ClusterSet, use: Any
 ) -> None:
     use("", entry=failing.entry | {"PATIENCE": 60})

@@ -108,7 +108,7 @@ def test_a_lost_hold_says_so(sdk: Any) -> None:
     assert [span.attributes["django_redislock.outcome"] for span in others] == ["released"]
 
 
-def test_a_hold_that_is_lost_while_its_handle_holds_again_is_told_apart(sdk: Any) -> None:
+def test_a_hold_that_is_lost_while_its_handle_holds_again_is_distinguished(sdk: Any) -> None:
     with sdk.trace():
         handle = lock("order:1", using="memory", renew=False)
         handle.acquire()
@@ -197,7 +197,7 @@ def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk: Any) -> None:
     assert [span.name for span in sdk.spans()] == ["lock.wait"]
 
 
-def test_who_disconnects_hears_no_more(sdk: Any) -> None:
+def test_a_receiver_that_disconnects_gets_no_more_signals(sdk: Any) -> None:
     sdk.tracer.disconnect()
     with sdk.trace(), lock("a", using="memory"):
         pass

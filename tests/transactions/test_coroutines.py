@@ -91,7 +91,7 @@ def test_a_hold_from_before_the_transaction_that_a_coroutine_releases_in_it() ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cancelled_while_it_is_told_to_wait_for_the_transaction(
+def test_cancelled_while_it_is_notified_to_wait_for_the_transaction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def cancelled(*args: Any, **kwargs: Any) -> None:

@@ -279,7 +279,9 @@ def test_with_transactions_in_two_databases_it_waits_for_both() -> None:
 
 
 @ON_EACH
-def test_lost_before_the_commit_it_is_told(database: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_before_the_commit_it_is_reported(
+    database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with transaction.atomic(database):
         with lock("row") as held:
             token = held.token

@@ -94,7 +94,7 @@ def test_what_is_marked_non_atomic_is_that_view_and_no_other() -> None:
     }
 
 
-def test_who_may_come_in_is_asked_before_the_lock_and_the_transaction(at_acquire: Any) -> None:
+def test_permissions_are_checked_before_the_lock_and_the_transaction(at_acquire: Any) -> None:
     client = Client()
     client.force_login(User.objects.create_user("ada"))
     assert client.post("/members/").content == b"in 1"

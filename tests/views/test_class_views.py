@@ -225,7 +225,7 @@ def test_a_mixin_without_a_name_says_so() -> None:
 
 
 @pytest.mark.urls(__name__)
-def test_who_may_not_come_in_never_takes_the_lock(client: Client) -> None:
+def test_a_user_without_permission_never_takes_the_lock(client: Client) -> None:
     class Members(LoginRequiredMixin, MixedIn):
         pass
 

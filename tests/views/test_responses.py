@@ -63,7 +63,7 @@ def test_a_person_gets_a_page(accept: str) -> None:
     assert "<h1>Busy right now</h1>" in content(response)
 
 
-def test_nobody_is_told_who_holds_the_lock_or_what_it_is_called() -> None:
+def test_the_holder_and_the_name_are_never_disclosed() -> None:
     for accept in (None, BROWSER):
         text = content(busy(accept))
         assert "Ada" not in text
@@ -124,7 +124,7 @@ def refused(**known: Any) -> LockNotAcquired:
         (None, None, ""),
     ],
 )
-def test_a_person_is_told_how_many_were_waiting_and_how_long_it_takes(
+def test_a_person_sees_how_many_were_waiting_and_how_long_it_takes(
     position: int | None, estimate: float | None, text: str
 ) -> None:
     error = refused(position=position, estimated_wait=estimate, retry_after=41.0)
@@ -133,13 +133,13 @@ def test_a_person_is_told_how_many_were_waiting_and_how_long_it_takes(
     assert found == ([text] if text else [])
 
 
-def test_a_program_is_told_it_in_numbers() -> None:
+def test_a_program_gets_it_in_numbers() -> None:
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
     told = problem(busy_response(request(), 423, error))
     assert (told["position"], told["estimated_wait"], told["retry_after"]) == (3, 39, 41)
 
 
-def test_the_projects_own_page_is_told_it_both_ways(settings: Any, tmp_path: Path) -> None:
+def test_the_projects_own_page_gets_it_both_ways(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "423.html").write_text("{{ position }}|{{ estimated_wait }}|{{ queue_text }}")
     settings.TEMPLATES = templates(tmp_path)
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)

@@ -185,7 +185,7 @@ def test_a_busy_view_answers_by_an_exception_of_the_framework(name: str) -> None
 
 
 @every_view
-def test_who_may_not_come_in_never_takes_the_lock(name: str) -> None:
+def test_a_user_without_permission_never_takes_the_lock(name: str) -> None:
     with lock("basket:None:4", using="memory"):
         assert post(name, user=None).status_code == 401
 

@@ -19,7 +19,7 @@ from ..table import Table
 from ..targets import Targets
 from ..terminal import TerminalCommand, can_write_all, until_closed, width_of
 
-# Nobody reads more of them than this before saying yes.
+# How many locks are listed; a longer list would not be read before answering yes.
 SHOWN = 100
 
 
@@ -28,7 +28,7 @@ class Command(TerminalCommand):
         "Release live locks by force. Their holders lose them, and the first who waits for each "
         "becomes its holder. What is taken after the command has looked is left alone."
     )
-    # What is wrong with the project must not keep anybody from freeing its locks.
+    # Errors elsewhere in the project must not prevent an operator from freeing its locks.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -69,7 +69,7 @@ class Command(TerminalCommand):
                 returncode=2,
             )
         self._asks = options["interactive"] and not options["dry_run"]
-        # Nobody is asked about what has not been shown.
+        # Locks are always shown before the question about them.
         self._verbose = options["verbosity"] > 0 or self._asks
         self._reason = options["reason"]
         self._chosen = said(options)
@@ -123,8 +123,8 @@ class Command(TerminalCommand):
         ) % {"count": count}
         try:
             answer = input(f"{question} {_('Type yes to release:')} ")
-        except (EOFError, RuntimeError):  # the latter where the standard input was closed
-            self.stdout.write("")  # the question has no end of its line
+        except (EOFError, RuntimeError):  # RuntimeError: the standard input is closed
+            self.stdout.write("")  # ends the line of the question
             self.stdout.flush()
             raise CommandError(
                 _("There is nobody to ask; --no-input releases without asking.")
@@ -149,7 +149,7 @@ class Command(TerminalCommand):
         except KeyboardInterrupt as interrupt:
             self._stop(self._left(released, total - done, total), interrupt)
         finally:
-            # Also where none was: what had no answer may have been released.
+            # Also if the count is 0: a release that got no answer may have happened.
             log_clearing(released, total, self._chosen, operator(), self._reason)
         self._say(self._released(released))
         if gone := done - released:

@@ -33,7 +33,7 @@ from ..selectors import (
 from ..table import Table
 from ..terminal import TerminalCommand, can_write_all, height_of, until_closed, width_of
 
-# To the upper left, and nothing below: what was there is written over, so that nothing flickers.
+# Each redraw overwrites the previous one, since clearing the whole screen first would flicker.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 FORMATS: dict[str, Callable[[Iterable[Found]], Iterator[str]]] = {
@@ -42,22 +42,23 @@ FORMATS: dict[str, Callable[[Iterable[Found]], Iterator[str]]] = {
     "csv": as_csv,
 }
 
-# The lines of a watch beside the locks: the time, two headings, how many there are, and the last.
+# Lines of a watch in addition to the locks: the time, an empty line, the table's heading, the
+# number of locks, the line of the cursor, and one to spare.
 BESIDE = 6
 
-# The place of a mark before each line of a watch.
+# The indent of the heading, above the marks of a watch.
 MARK = "  "
 
-# So many are put in order; more are written as they are found.
+# Up to this many locks are sorted; more are written in the order in which they are found.
 FEW = 1000
 
-# How many lines are written together.
+# How many lines are written at once.
 LINES = 1000
 
 
 class Command(TerminalCommand):
     help = "List the live locks: who holds what, and for how long."
-    # What is wrong with the project must not keep anybody from looking at its locks.
+    # Errors elsewhere in the project must not prevent an operator from seeing its locks.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -119,7 +120,7 @@ class Command(TerminalCommand):
         if self._most > 0 and not self._criteria:
             return ranks(self._aliases, 0, self._most)
         search = Search(self._aliases, self._criteria)
-        # Of a million that match no more are kept in mind than are shown.
+        # Even if a million match, no more than the shown holds are kept in memory.
         found = (
             nsmallest(self._most, search, self._order)
             if self._most > 0
@@ -128,11 +129,11 @@ class Command(TerminalCommand):
         return Selection(found, search.matched, search.silent)
 
     def _order(self, one: Found) -> tuple[int, float]:
-        """Backend after backend, in each the soonest end first."""
+        """Sort by backend, and within a backend by the end of the lease, soonest first."""
         return self._aliases.index(one.alias), one.hold.remaining
 
     def _list_all(self) -> list[Silent]:
-        """All that match: in order where they are few, and else as they are found."""
+        """List all matches: sorted if they are few, otherwise in the order they are found in."""
         search = Search(self._aliases, self._criteria)
         found = iter(search)
         first = list(islice(found, FEW + 1))
@@ -166,7 +167,7 @@ class Command(TerminalCommand):
         try:
             while True:
                 if room := height_of(self.stdout):
-                    # What is written below the last line would push the first out of sight.
+                    # A longer output would scroll its first lines out of sight.
                     room = max(1, room - BESIDE)
                     self._most = min(self._max or room, room)
                 began = monotonic()

@@ -21,17 +21,17 @@ from ...log import leave_losses_to_the_program
 from ..children import CANNOT_BE_RUN, Child
 from ..terminal import TerminalCommand
 
-# As the shells and flock(1) have it.
+# The same exit codes as those of shells and flock(1).
 WRONG_ARGUMENTS = 2
 NOT_FOUND = 127
 
-# How much of a command line those see who look who holds the lock.
+# Maximum length of the command line that is shown as the holder.
 SHOWN = 200
 
 
 class Command(TerminalCommand):
     help = "Run a command while holding a lock, as flock(1) does with the lock of a file."
-    # What is wrong with the project must not keep anybody's jobs from running.
+    # Errors elsewhere in the project must not prevent jobs from running.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -132,7 +132,7 @@ class Command(TerminalCommand):
 
     def _handle(self, name: str, command: list[str], child: Child, options: dict[str, Any]) -> Lock:
         def on_lost(held: Lock) -> None:
-            # First of all: nobody knows how long it takes until somebody reads what is told.
+            # Before the message: writing it may block.
             if options["on_lost"] == "kill":
                 child.end(options["kill_after"])
             self._say(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
@@ -171,17 +171,17 @@ class Command(TerminalCommand):
             self._end(128 + signal.SIGINT)
 
     def _say(self, message: str) -> None:
-        """Write it, but not what was written before, by whichever thread.
+        """Write a message, unless this or another thread has already written it.
 
-        A stream that is closed, or a disk that is full, must not change how this ends.
+        A closed stream or a full disk must not change the outcome of the command.
         """
         mark = object()
         if self._said.setdefault(message, mark) is mark:
-            with suppress(OSError, AttributeError):  # Python has None for what was closed
+            with suppress(OSError, AttributeError):  # a closed stream is None in Python
                 self.stderr.write(message)
 
     def _end(self, code: int) -> NoReturn:
-        """End with an exit code, without a word of ours."""
+        """Exit with this code and without a message; outside a command line, raise instead."""
         if self._is_on_the_command_line:
             sys.exit(code)
         raise CommandError(
@@ -190,7 +190,10 @@ class Command(TerminalCommand):
 
 
 def _executable(command: list[str], name: str) -> str:
-    """Where the command is. Raises ``CommandError``; ``name`` is what was read as the lock's."""
+    """Return the path of the command, or raise ``CommandError``.
+
+    ``name`` is the name of the lock. If it is a program, the name was probably left out.
+    """
     found = shutil.which(command[0])
     if found is None:
         is_there = os.sep in command[0] and Path(command[0]).exists()

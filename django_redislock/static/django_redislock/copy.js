@@ -1,5 +1,5 @@
 "use strict";
-// Copies the name of a lock, where the browser lets a page do that: over HTTPS, and on localhost.
+// Copies the name of a lock, if the browser allows it: over HTTPS, and on localhost.
 {
     const start = () => {
         const button = document.getElementById("redislock-copy");

@@ -1,11 +1,11 @@
 "use strict";
-// Keeps the pages of the live locks up to date: leases run down, and what the page shows is fetched
-// again from its own address. Without this script the pages are whole, and are reloaded by hand.
+// Keeps the pages of the live locks up to date: it counts down the leases, and fetches the content
+// again from the page's own URL. Without this script, the pages are complete and reloaded by hand.
 {
     const LONGEST_PAUSE = 30000;
     const TICK = 500;
     const SUMMARY_EVERY = 5;
-    // How many refreshes may be missed before what is shown is not called live any more.
+    // How many refreshes in a row may fail before the page is no longer called live.
     const MISSES = 2;
 
     const start = () => {
@@ -27,7 +27,7 @@
             this.readAt = this.answeredAt = performance.now();
             this.every = this.pause = Number(this.texts.every);
             this.paused = this.over = false;
-            // How many locks there were when the page was loaded.
+            // The number of locks when the page was loaded.
             this.total = live.dataset.total;
             this.timer = null;
         }
@@ -42,7 +42,7 @@
             this.refreshSummary();
         }
 
-        // The line on top costs more than the list, and is asked for less often.
+        // The summary line costs more than the list, so it is fetched less often.
         async refreshSummary() {
             const old = document.getElementById("redislock-summary");
             if (!old || this.over) {
@@ -55,7 +55,7 @@
                         morph(old, document.importNode(fresh, true));
                     }
                 } catch {
-                    // The list says that there is no answer.
+                    // The list already shows that there is no answer.
                 }
             }
             setTimeout(() => this.refreshSummary(), SUMMARY_EVERY * this.every);
@@ -68,13 +68,13 @@
             this.resume();
         }
 
-        // While nothing was asked, nothing could be answered.
+        // No request was sent in the meantime, so no answer is overdue.
         resume() {
             this.answeredAt = performance.now();
             this.schedule(0);
         }
 
-        // Nothing is fetched for a page that nobody sees.
+        // A hidden page is not refreshed.
         schedule(delay) {
             clearTimeout(this.timer);
             if (!this.paused && !this.over && !document.hidden) {
@@ -107,7 +107,7 @@
             }
         }
 
-        // The live part of the page as it is now; nothing if the address leads elsewhere by now.
+        // The current live part of the page; nothing if its URL now leads to another page.
         async fetch() {
             const isStanding = this.rows.length > 0 && !this.hasRunOut;
             const fresh = isStanding
@@ -135,12 +135,12 @@
             return page.getElementById(id);
         }
 
-        // The rows of a list: they stay where they are while somebody looks at them.
+        // The rows of a list. They keep their places while the page is open.
         get rows() {
             return [...this.live.querySelectorAll("tr[data-hold]")];
         }
 
-        // All have ended, and nothing is ticked. What a backend that does not answer held may be there.
+        // Whether all rows have ended and none is ticked. Rows of a silent backend may still be held.
         get hasRunOut() {
             return this.rows.every((row) => row.classList.contains("redislock-missing")
                 && !row.hasAttribute("data-unknown")
@@ -157,7 +157,7 @@
             return body;
         }
 
-        // What is not there any more stays in its place, greyed, with what was known of it.
+        // A row whose hold is gone keeps its place, greyed out, with its last figures.
         keepMissing(fresh) {
             for (const row of fresh.querySelectorAll("tr[data-missing]")) {
                 const kept = document.getElementById(row.id).cloneNode(true);
@@ -179,7 +179,7 @@
         show(fresh) {
             const focused = document.activeElement;
             showWhatNeedsScript(fresh);
-            // What runs down by itself is not a difference.
+            // A countdown that only runs on is not a difference.
             this.readAt = performance.now();
             morph(this.live, document.importNode(fresh, true));
             if (focused !== document.activeElement && this.live.contains(focused)) {
@@ -197,7 +197,7 @@
             const passed = (performance.now() - this.readAt) / 1000;
             for (const element of this.live.querySelectorAll("[data-remaining]")) {
                 const left = Math.max(0, Number(element.dataset.remaining) - passed);
-                // It may have been renewed since: only the server can say that it has ended.
+                // The lease may have been renewed since: only the server knows if it has ended.
                 write(element, this.duration.of(left));
                 const bar = element.closest("td").querySelector("progress");
                 if (bar) {
@@ -209,7 +209,7 @@
             }
         }
 
-        // Old figures do not run on as if they were live.
+        // Outdated figures must not keep counting as if they were live.
         tellSilence() {
             const silent = (performance.now() - this.answeredAt) / 1000;
             const isStale = !this.over && silent > ((MISSES + 1) * this.every) / 1000;
@@ -224,20 +224,20 @@
             return isStale;
         }
 
-        // What has come since is on the page when it is loaded anew.
+        // Reloading the page shows the locks that have been acquired since.
         tellNews(text) {
             const link = document.getElementById("redislock-reload");
             link.classList.toggle("redislock-news", Boolean(text));
             write(link, text || link.dataset.reload);
         }
 
-        // A status that is repeated would be read out again.
+        // A screen reader would read a repeated status again.
         say(text) {
             write(this.status, text);
         }
     }
 
-    // Lengths of time as the server writes them, in its language.
+    // Formats lengths of time as the server does, in the same language.
     class Duration {
         constructor(formats) {
             this.formats = formats;
@@ -283,8 +283,8 @@
         }
     };
 
-    // Make `old` what `fresh` is, and keep every element that is in both: focus, selection and
-    // what is ticked stay, and so does the place of a screen reader. Rows are told by their ids.
+    // Make `old` equal to `fresh`, but keep every element that is in both, so that the focus, the
+    // selection, ticks and a screen reader's position stay. Rows are identified by their ids.
     const morph = (old, fresh) => {
         if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
             old.replaceWith(fresh);
@@ -324,7 +324,7 @@
         }
         wanted.forEach((node, place) => {
             const present = old.childNodes[place];
-            // Without an id a node stands for whatever else is in its place.
+            // A node without an id matches any other node in its place.
             const same = node.id ? known.get(node.id) : present && !present.id && present;
             if (!same) {
                 old.insertBefore(node, present || null);

@@ -1,5 +1,5 @@
 "use strict";
-// Says how many locks are ticked, and ticks all of a page or of a search.
+// Shows how many locks are ticked, and ticks all locks of a page or of a search.
 {
     const start = () => {
         const bar = document.getElementById("redislock-selection");
@@ -25,7 +25,7 @@
             this.show();
         }
 
-        // What has ended is not ticked with the others; what was ticked before it ended stays so.
+        // An ended hold is not ticked with the others, but keeps its tick if it has one.
         get boxes() {
             const rows = [...this.live.querySelectorAll("tr:not(.redislock-missing)")];
             return rows.flatMap((row) => [...row.querySelectorAll("input[name=hold]")]);
@@ -62,7 +62,7 @@
             this.button.textContent = text;
             const count = isWhole ? this.live.dataset.selectable : ticked;
             const said = count ? this.bar.dataset.selected.replace("%(count)d", count) : "";
-            // What is said again would be read out again.
+            // A screen reader would read a repeated text again.
             if (this.told.textContent !== said) {
                 this.told.textContent = said;
             }

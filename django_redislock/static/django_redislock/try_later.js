@@ -1,6 +1,6 @@
 "use strict";
-// Counts down to the next try on the page of a view that is busy. A page that was only looked at is
-// asked for again by itself; what was sent is sent again by the person, from the form as it was left.
+// Counts down to the next try on the page of a busy view. A page requested by GET is reloaded
+// automatically; a submitted form is sent again by the user, from the form as it was filled in.
 {
     const countdown = document.getElementById("countdown");
     const again = document.getElementById("try-again");
@@ -14,7 +14,7 @@
         try {
             return new Intl.NumberFormat(document.documentElement.lang, options).format(count);
         } catch {
-            // Django has names of languages that no browser knows, such as "ca@valencia".
+            // Django has language names that browsers do not know, such as "ca@valencia".
             return new Intl.NumberFormat(undefined, options).format(count);
         }
     };
@@ -22,7 +22,7 @@
     const tick = () => {
         const left = Math.max(0, (end - Date.now()) / 1000);
         const text = left < 120 ? format(Math.ceil(left), "second") : format(Math.ceil(left / 60), "minute");
-        // What has not changed is not read out again.
+        // A screen reader would read an unchanged text again.
         if (shown.textContent !== text) {
             shown.textContent = text;
         }
@@ -36,7 +36,7 @@
         }
     };
 
-    // A tab that nobody looks at waits until somebody does.
+    // A hidden tab waits until it is visible again.
     const retry = () => {
         if (document.hidden) {
             document.addEventListener("visibilitychange", retry, {once: true});
@@ -48,7 +48,7 @@
     if (back) {
         back.addEventListener("click", (event) => {
             if (document.referrer && history.length > 1) {
-                // Unlike a link, this leaves in the form what was typed into it.
+                // Unlike a link, this keeps the text that was typed into the form.
                 event.preventDefault();
                 history.back();
             }

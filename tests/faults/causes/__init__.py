@@ -1,1 +1,1 @@
-"""Causes of trouble: one class a fault, one module for what they befall."""
+"""Causes of trouble: one class per fault, in modules by the part that is affected."""

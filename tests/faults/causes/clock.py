@@ -1,4 +1,4 @@
-"""Faults of a server's clock, which jumps."""
+"""Faults of a server's clock: it jumps."""
 
 from __future__ import annotations
 

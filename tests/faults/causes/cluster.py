@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ClusterFault(ServerFault):
-    """Nothing happens. Each process has more to do than usual, on three primaries."""
+    """Base of the Cluster's faults, without a fault. Each process works on three primaries."""
 
     name = "cluster"
     site = InCluster
@@ -25,7 +25,7 @@ class ClusterFault(ServerFault):
         self.change(scene, scene.site.cluster)
 
     def change(self, scene: Scene, cluster: ClusterSet) -> None:
-        """Let it happen once to the Cluster, and put it right again."""
+        """Cause the fault once in the Cluster, and repair it."""
 
 
 class MoveSlots(ClusterFault):
@@ -41,7 +41,7 @@ class MoveSlots(ClusterFault):
 
 
 class FailOver(ClusterFault):
-    """A replica takes the place of its primary by hand, which loses nothing."""
+    """A replica is promoted manually, which loses no data."""
 
     name = "cluster-failover"
 
@@ -53,7 +53,7 @@ class LosePrimary(ClusterFault):
     """A primary is killed, its replica takes its place, and it comes back as the replica."""
 
     name = "cluster-kill"
-    # What the replica had not copied yet is lost.
+    # Writes that the replica had not copied yet are lost.
     keeps_data = False
 
     def change(self, scene: Scene, cluster: ClusterSet) -> None:

@@ -1,4 +1,4 @@
-"""Base of all faults, and what the judge has to know of one."""
+"""Base of all faults, with the facts about a fault that the checker needs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Fault:
-    """Nothing happens. The base of all faults; `once` is called again and again.
+    """The base of all faults, without a fault. `once` is called again and again.
 
-    What it happens to: `site`, the servers; `processes` with `threads` and `tasks` each.
-    `injection` and `operation` name what happens within the workers.
+    It affects the servers of `site`, and `processes` with `threads` and `tasks` each. `injection`
+    and `operation` name events within the workers.
 
-    What the judge is told: `keeps_data`: two holders are never allowed. `keeps_fences`: fences
-    never fall. `server_answers`: every wait is exact by itself, and nothing is ever unavailable.
-    `first_answer`: how long (seconds) the first question of an attempt may take whatever its wait
-    is. `overtakings`: how many later attempts an attempt may let pass. `settles`: how long
-    (seconds) it is felt after it is over, besides leases and waits.
+    For the checker: `keeps_data`: two holders are never allowed. `keeps_fences`: fences never fall.
+    `server_answers`: every wait is exact, and the server is never unavailable. `first_answer`: how
+    long (seconds) the first request of an attempt may take, whatever its wait. `overtakings`: how
+    many later attempts may overtake an attempt. `settles`: how long (seconds) its effects last
+    after its end, in addition to leases and waits.
     """
 
     name: ClassVar[str] = "none"
@@ -43,21 +43,21 @@ class Fault:
 
     @classmethod
     def missing(cls) -> str:
-        """Say what this machine lacks for it, or nothing."""
+        """Return what this machine lacks for this fault; empty if nothing is missing."""
         return ""
 
     @property
     def may_cause(self) -> frozenset[str]:
-        """Kinds of violations that are counted and shown, and are not wrong."""
+        """The kinds of violations that are counted and shown, but are not errors."""
         lost = () if self.keeps_data else (OVERLAP, LOST_UPDATE)
         return frozenset((*lost, *(() if self.keeps_fences else (FENCE,))))
 
     def make_site(self, folder: Path) -> Site:
-        """Return the servers, which are not started yet."""
+        """Return the servers, not started yet."""
         return self.site(folder)
 
     def once(self, scene: Scene) -> None:
-        """Let it happen once, and put it right again."""
+        """Cause the fault once, and repair it."""
         time.sleep(0.05)
 
 

@@ -40,7 +40,7 @@ class AsynchronousExceptions(Fault):
 
 
 class GeventTimeouts(Fault):
-    """`gevent.Timeout` ends operations of greenlets, over a pool with fewer connections."""
+    """`gevent.Timeout` ends operations of greenlets, with a pool of fewer connections."""
 
     name = "gevent-timeout"
     injection = "gevent"

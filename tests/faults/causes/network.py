@@ -1,4 +1,4 @@
-"""Faults of the network: a proxy before the server cuts, loses, splits or delays what passes."""
+"""Faults of the network: a proxy in front of the server cuts, loses, splits or delays traffic."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class _ProxyFault(ServerFault):
         proxy.forget()
 
     def begin(self, proxy: Proxy, random: Random) -> None:
-        """Let it fail from now on, or once."""
+        """Make the proxy fail from now on, or once."""
 
     def end(self, proxy: Proxy, random: Random) -> None:
-        """End what does not end by itself."""
+        """End a failure that does not end by itself."""
 
 
 class LoseRequests(_ProxyFault):
@@ -79,7 +79,7 @@ class Split(_ProxyFault):
 
 
 class _Silence(_ProxyFault):
-    """Something vanishes, with all connections left open; later those are closed."""
+    """Messages vanish while all connections stay open; later the connections are closed."""
 
     def once(self, scene: Scene) -> None:
         super().once(scene)
@@ -100,7 +100,7 @@ class Swallow(_Silence):
 
 
 class BlackHole(_Silence):
-    """Requests vanish before the server sees them, and so nothing is answered."""
+    """Requests vanish before the server sees them, so none is answered."""
 
     name = "black-hole"
 

@@ -1,4 +1,4 @@
-"""Faults of the processes that use locks: they end, stand still, fork, or get no turn."""
+"""Faults of the processes that use locks: they end, freeze, fork, or do not get to run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Kill(Fault):
-    """Workers are killed, and others take their places."""
+    """Workers are killed and replaced."""
 
     name = "kill"
     first_answer = 0.3  # a new process begins with connections of its own
@@ -26,7 +26,7 @@ class Kill(Fault):
 
 
 class Freeze(Fault):
-    """Workers stand still for longer than their leases, or shorter, and go on."""
+    """Workers are frozen, for longer or shorter than their leases, and then go on."""
 
     name = "freeze"
     overtakings = 3
@@ -38,7 +38,7 @@ class Freeze(Fault):
 
 
 class Starve(Fault):
-    """A C function keeps the interpreter from all other threads, those that renew included."""
+    """A C function blocks all other threads of the interpreter, including those that renew."""
 
     name = "gil"
     injection = "starvation"
@@ -55,7 +55,7 @@ class Fork(Fault):
 
 
 class ForkStorm(Fork):
-    """Workers fork several children at once, which all use locks."""
+    """Workers fork several children at once, all of which use locks."""
 
     name = "fork-storm"
     operation = "fork_storm"
@@ -71,7 +71,7 @@ class UsedUpPool(Fault):
 
 
 class ReleaseElsewhere(Fault):
-    """Nothing fails: others release holds while their owner asks for the same name again."""
+    """Nothing fails: holds are released elsewhere while their owner asks for the name again."""
 
     name = "release-elsewhere"
     operation = "release_elsewhere"

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class FailOver(ServerFault):
-    """The link to the replica is cut, then the primary ends or stands still, and is replaced."""
+    """The link to the replica is cut, then the primary ends or freezes, and is replaced."""
 
     name = "sentinel"
     site = WithSentinel
-    # What was granted after the link was cut is lost.
+    # Grants made after the link was cut are lost.
     keeps_data = False
 
     def once(self, scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Faults of one server: it stands still, ends, forgets, or has no memory left."""
+"""Faults of a single server: it freezes, ends, loses data, or runs out of memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FreezeServer(ServerFault):
-    """The server stands still, and goes on."""
+    """The server freezes, and goes on."""
 
     name = "freeze-server"
 
@@ -33,7 +33,7 @@ class FreezeServer(ServerFault):
 
 
 class RestartKept(ServerFault):
-    """The server is killed and started again with its data, which it writes at once."""
+    """The server is killed and restarted with its data, which it persists at once."""
 
     name = "restart"
     site = Persistent
@@ -46,7 +46,7 @@ class RestartKept(ServerFault):
 
 
 class RestartEmpty(RestartKept):
-    """The server is killed and started again without its data."""
+    """The server is killed and restarted without its data."""
 
     name = "restart-empty"
     site = ServerFault.site
@@ -90,7 +90,7 @@ class KillConnections(ServerFault):
 
 
 class OutOfMemory(ServerFault):
-    """The server has no memory left, and refuses whatever needs some."""
+    """The server is out of memory, and refuses commands that need some."""
 
     name = "oom-noeviction"
     policy: ClassVar[str] = "noeviction"
@@ -109,7 +109,7 @@ class OutOfMemory(ServerFault):
         time.sleep(scene.random.uniform(0.2, 0.5))
 
     def _fill(self, client: Redis) -> int:
-        """Write what others keep there, three times as much as there is room for."""
+        """Write data of other users, three times as much as there is room for."""
         written = 0
         with suppress(ResponseError):
             while written * self.piece < 3 * self.room:
@@ -122,7 +122,7 @@ class OutOfMemory(ServerFault):
 
 
 class EvictAny(OutOfMemory):
-    """The server evicts any key, those of locks included."""
+    """The server evicts any keys, including those of locks."""
 
     name = "oom-allkeys-lru"
     policy = "allkeys-lru"
@@ -130,7 +130,7 @@ class EvictAny(OutOfMemory):
 
 
 class EvictVolatile(EvictAny):
-    """The server evicts what has an expiry, as all holds have."""
+    """The server evicts keys with an expiry, as all holds have."""
 
     name = "oom-volatile-lru"
     policy = "volatile-lru"

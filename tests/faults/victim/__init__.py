@@ -1,1 +1,1 @@
-"""Victim: the rows that the workers write, and which writes the database has accepted."""
+"""Victim: the rows that workers write, and the writes that the database has accepted."""

@@ -1,4 +1,4 @@
-"""Database of a run: PostgreSQL where there is one, else SQLite."""
+"""Database of a run: PostgreSQL if it is available, else SQLite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.faults.writes import Written
 
 
 class Database:
-    """A database of its own, which ends with the block. Workers find it at `url`."""
+    """A separate database, which is removed at the end of the block. Workers find it at `url`."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "victim.sqlite3"
@@ -43,7 +43,7 @@ class Database:
         return f"{self._connection.display_name} {version}"
 
     def writes(self) -> list[Written]:
-        """All writes that were committed; those of a row in the order of their commits."""
+        """Return all committed writes; the writes of each row are in the order of their commits."""
         with self._connection.cursor() as cursor:
             table = Write._meta.db_table
             cursor.execute(f"SELECT name, token, fence, before FROM {table} ORDER BY id")  # noqa: S608 - our own table
@@ -61,7 +61,7 @@ class Database:
         stack.enter_context(server)
         server.execute(f"CREATE DATABASE {name}")
         stack.callback(server.execute, f"DROP DATABASE {name} WITH (FORCE)")
-        # What a crash of the database would lose is not the subject.
+        # A crash of the database is not tested, so durability does not matter.
         options = "options=-c%20synchronous_commit%3Doff"
         password = f":{config['PASSWORD']}" if config["PASSWORD"] else ""
         address = f"{config['USER']}{password}@{config['HOST']}:{config['PORT']}"

@@ -1,4 +1,4 @@
-"""Rows with a fence and without, and a note of each write."""
+"""Models of the victim: rows with and without a fence, and a record of each write."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UnfencedCounter(models.Model):
 
 
 class Write(models.Model):
-    """A write that was committed: by whom, with what fence, and on top of whose."""
+    """A committed write: its token, its fence, and the token of the write before it."""
 
     name = models.CharField(max_length=50)
     token = models.CharField(max_length=50)

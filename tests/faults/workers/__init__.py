@@ -1,1 +1,1 @@
-"""Workers: the processes that use locks, and what befalls them from within."""
+"""Workers: the processes that use locks, and faults from within them."""

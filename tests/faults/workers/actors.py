@@ -30,7 +30,7 @@ FURTHER: dict[str, dict[Operation, int]] = {
     "release_elsewhere": {workload.release_elsewhere: 90},
     "share_token": {workload.share_token: 90},
 }
-CHECK_WAIT = 15.0  # seconds; everybody checks at once, and each is served in turn
+CHECK_WAIT = 15.0  # seconds; all processes check at once, and are served one by one
 
 
 class Crew:
@@ -42,7 +42,7 @@ class Crew:
         self.stopping = False
         self.injection = INJECTIONS[orders.injection](random)
         weights = {**workload.WEIGHTS, **FURTHER[orders.operation]}
-        # A forked copy of an event loop is of no use to anybody.
+        # A forked copy of an event loop is useless.
         of_tasks = {one: weight for one, weight in weights.items() if one not in (fork, fork_storm)}
         self._weights = {Blocking: weights, Awaiting: of_tasks}
         self.main, *self.others = (self._actor(f"t{i}", Blocking) for i in range(orders.threads))
@@ -68,14 +68,14 @@ class Crew:
         self._survive(self.main)
 
     def wait_until_idle(self, within: float) -> list[str]:
-        """Return the names of those who have not ended their last operations in time."""
+        """Return the names of actors that have not ended their last operations in time."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline and not all(one.is_set() for one in self._idle.values()):
             time.sleep(0.02)
         return [name for name, idle in self._idle.items() if not idle.is_set()]
 
     def check(self) -> None:
-        """Acquire each name once more in a thread and in a task: this process still can."""
+        """Check that a thread and a task of this process can still acquire each name."""
         checking = [self._start(self._check_all, "check")]
         if self._loop is not None:
             of_task = asyncio.run_coroutine_threadsafe(self._acheck_all(), self._loop)
@@ -95,7 +95,7 @@ class Crew:
         return thread
 
     def _survive(self, actor: Actor) -> None:
-        """Work in this thread; an interruption may come even where another one is handled."""
+        """Work in this thread. An interruption may come even while another one is handled."""
 
         def again(work: Callable[[], None]) -> None:
             while True:
@@ -126,7 +126,7 @@ class Crew:
         drive(self._write_until_stopped(actor))
 
     async def _write_until_stopped(self, actor: Actor) -> None:
-        """Write rows. No injection reaches a writer: what a driver does then is not the subject."""
+        """Write rows. Writers get no injections: the reaction of database drivers is not tested."""
         while not self.stopping:
             await actor.act(actor.random.choice((write_fenced, write_unfenced)))
         self._idle[actor.name].set()
@@ -134,7 +134,7 @@ class Crew:
     def _run_loop(self) -> None:
         assert self._loop is not None
         self._loop.set_exception_handler(
-            lambda _, told: self.history.record("error", error=f"in the event loop: {told}")
+            lambda _, context: self.history.record("error", error=f"in the event loop: {context}")
         )
         self._probing = self._loop.create_task(probe_loop(self.history))
         # A loop keeps only weak references to its tasks.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.faults.workers.injections import Interruptions
 
 
-# How a release reports that its hold was lost; of several names, one may be out of reach as well.
+# How a release reports a lost hold. Of several names, one may also be unreachable.
 REPORTED = (LockLost.__name__, LockUnavailable.__name__)
 
 
@@ -37,13 +37,13 @@ class Claim:
         self.token = token
         self.mode = mode
         self.answered = self.begun = False
-        # Holds of this actor that others are releasing: to join one is no grant.
+        # Holds of this actor that are being released elsewhere: joining one is not a grant.
         self.joinable: Collection[str] = ()
         self._history = history
         self._interruptions = interruptions
         self._lease = shown.pop("lease", None)
         self._shown = shown
-        # Names that are held together are also judged as one name: only that one waits.
+        # Names that are held together are also checked as one name; only that one waits.
         self._together = (
             TOGETHER.join(handle.names) if isinstance(handle, MultiLock) else handle.name
         )
@@ -53,8 +53,8 @@ class Claim:
         self._history.record(kind, self._together, self.token, **self._shown, **fields)
 
     def witness(self, kind: str = "held") -> bool:
-        """Note that it is held now, if the handle says so; return whether it does."""
-        # The time is taken first: whatever comes between, it was held then.
+        """Record that the claim is held now, if the handle says so; return whether it does."""
+        # The time is taken first, so that the claim certainly was held then.
         at = now()
         if not self.handle.held:
             return False
@@ -67,7 +67,7 @@ class Claim:
         return "" if isinstance(self.handle, MultiLock) else self.handle.token
 
     async def acquire(self, *, as_block: bool = False) -> None:
-        """Acquire it, or raise Refused."""
+        """Acquire the claim, or raise Refused."""
         self.begun = True
         self.note("asked", wait=self.handle.wait)
         try:
@@ -90,7 +90,7 @@ class Claim:
         self.answered = True
 
     async def extend(self, lease: float) -> None:
-        """Extend it, if it is still held."""
+        """Extend the hold, if it is still held."""
         if not self.witness():
             return
         try:
@@ -103,7 +103,7 @@ class Claim:
             self.witness()
 
     async def release(self, *, as_block: bool = False) -> None:
-        """Release it; a hold that is lost must be reported."""
+        """Release the hold; a lost hold must be reported."""
         held = self.witness("released")
         if not held:
             self.note("lost", lease=self._lease)
@@ -124,7 +124,7 @@ class Claim:
             self.note("over", error=described(error))
 
     async def release_elsewhere(self) -> None:
-        """Let another thread or task release it."""
+        """Let another thread or task release the hold."""
         if self.witness("released"):
             await self.mode.elsewhere(self._release(held=True, as_block=False))
 
@@ -136,7 +136,7 @@ class Claim:
             try:
                 await self.mode.release(self.handle)
             except LockError as error:
-                # An interrupted release may have gone through: it is not held any more then.
+                # An interrupted release may have succeeded; then the name is no longer held.
                 if type(error) is not LockError:
                     self.note("over", error=described(error))
 
@@ -176,7 +176,7 @@ class Claim:
 
 
 def described(error: BaseException) -> str:
-    """Name a documented error by its class; tell all of any other."""
+    """Describe a documented error by its class, and any other error in full."""
     if isinstance(error, LockError) and type(error) is not LockError:
         return type(error).__name__
     cause = f", from {error.__cause__!r}" if error.__cause__ else ""

@@ -1,4 +1,4 @@
-"""Forks in the middle of the work: the child holds nothing of its parent, and locks on its own."""
+"""Forks in the middle of work: the child has none of its parent's holds, and uses its own locks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 4  # children
 
 
 async def fork(actor: Actor) -> None:
-    """Fork while a renewed hold is there, and wait for the child."""
+    """Fork during a renewed hold, and wait for the child."""
     await _fork(actor, 1)
 
 

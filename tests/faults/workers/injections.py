@@ -1,4 +1,4 @@
-"""Injections: faults that a worker causes inside of itself, in the middle of operations."""
+"""Injections: faults that a worker causes within itself, in the middle of operations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class SoftInterruption(Exception):
 
 
 class Injection:
-    """Nothing happens. `arm` and `disarm` enclose each operation of a thread."""
+    """The base of all injections, without a fault. Each operation of a thread runs between `arm`
+    and `disarm`.
+    """
 
     interruptions: Interruptions = ()
 
@@ -38,20 +40,20 @@ class Injection:
         self.random = random
 
     def start(self, actors: list[Actor]) -> None:
-        """Prepare; called once, in the main thread, with the actors that are threads."""
+        """Prepare the injection. Called once, in the main thread, with the actors in threads."""
 
     def arm(self, actor: Actor) -> None:
-        """Interrupt the operation that begins, or do not."""
+        """Schedule an interruption of the operation that begins, or not."""
 
     def disarm(self, actor: Actor) -> None:
-        """Interrupt no more."""
+        """End the interruptions of the operation."""
 
     def delays(self) -> list[float]:
-        """Return when (seconds) to cancel the operation of a task that begins."""
+        """Return when (seconds) to cancel a task's operation that begins."""
         return []
 
     def delay(self) -> float:
-        """Return a moment (seconds) in the middle of an operation: of its commands or its wait."""
+        """Return a delay (seconds) into an operation, during its commands or its wait."""
         longest = self.random.choice((0.0008, 0.0008, 0.003, 0.02, 0.3))
         return longest * (0.02 + self.random.random())
 
@@ -159,7 +161,7 @@ class GeventTimeouts(Injection):
 
 
 class Starvation(Injection):
-    """A thread calls C functions that do not let other threads run."""
+    """A thread calls C functions that keep other threads from running."""
 
     SECONDS = (0.02, 0.1, 0.3, 1.2)
 
@@ -184,7 +186,7 @@ class UsedUpPool(Injection):
         pool = get_redis_connection("default").connection_pool
         while True:
             taken = []
-            with suppress(RedisConnectionError):  # there are no more
+            with suppress(RedisConnectionError):  # the pool is empty
                 while True:
                     taken.append(pool.get_connection())
             time.sleep(self.random.uniform(0.1, 1.0))

@@ -1,4 +1,4 @@
-"""The two ways to use a handle. What a workload does is written once, as an `async def`."""
+"""Modes: the two ways to use a handle. Workloads are written once, as `async def`."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Mode(Protocol):
         """End a `with` block."""
 
     async def elsewhere(self, work: Work) -> None:
-        """Begin to do something in another thread or task."""
+        """Start work in another thread or task."""
 
     async def call(self, function: Callable[[], None]) -> None:
-        """Call what blocks."""
+        """Call a function that blocks."""
 
     async def sleep(self, seconds: float) -> None:
         """Let others run."""
@@ -110,7 +110,7 @@ class Awaiting:
         task = asyncio.get_running_loop().create_task(work)
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
-        await asyncio.sleep(0)  # the other task begins
+        await asyncio.sleep(0)  # lets the other task begin
 
     async def call(self, function: Callable[[], None]) -> None:
         await sync_to_async(function)()
@@ -120,7 +120,7 @@ class Awaiting:
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:
-    """Run what never suspends, as it is with `Blocking`."""
+    """Run a coroutine that never suspends, as with `Blocking`."""
     try:
         work.send(None)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""Probes: they measure when a process or an event loop did not run, which excuses late answers."""
+"""Probes that measure when a process or an event loop did not run, to excuse late answers."""
 
 from __future__ import annotations
 

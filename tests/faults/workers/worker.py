@@ -31,7 +31,7 @@ POLL_EVERY = 0.02  # seconds
 
 @dataclasses.dataclass
 class Orders:
-    """What a worker is to do; the supervisor writes it as JSON."""
+    """Instructions for a worker. The supervisor writes them as JSON."""
 
     history: str
     place: dict[str, Any]
@@ -39,7 +39,7 @@ class Orders:
     threads: int = 3
     tasks: int = 4
     injection: str = ""
-    operation: str = ""  # besides the usual ones
+    operation: str = ""  # in addition to the usual ones
     writers: int = 1  # threads and tasks that write rows
 
     def write(self, folder: Path) -> None:
@@ -48,7 +48,7 @@ class Orders:
 
 
 class Worker:
-    """The process. Its main thread is an actor, too: signals reach no other."""
+    """The process. Its main thread is an actor, too, since only that one handles signals."""
 
     def __init__(self, folder: Path, number: int) -> None:
         from tests.faults.history import History
@@ -64,7 +64,7 @@ class Worker:
         self.crew = Crew(self.orders, self.history, self.random)
 
     def run(self) -> None:
-        """Work, fall idle, check, and return when the supervisor says so."""
+        """Work, become idle, check, and return, each on the supervisor's signal."""
         self._watch_for_errors()
         threading.Thread(target=self._obey, daemon=True, name="obey").start()
         self._tell("ready")
@@ -73,7 +73,7 @@ class Worker:
             time.sleep(POLL_EVERY)
 
     def _obey(self) -> None:
-        """Follow the supervisor's signs, whatever becomes of the main thread."""
+        """Follow the supervisor's signals, whatever happens to the main thread."""
         self._wait_for("stop")
         self.crew.stopping = True
         if stuck := self.crew.wait_until_idle(OPERATION_TAKES):
@@ -88,7 +88,7 @@ class Worker:
 
     def _wait_for(self, what: str) -> None:
         while not (self.folder / what).exists():
-            # Whatever hangs: a worker does not outlive its supervisor.
+            # A worker must not outlive its supervisor, even if a part of it hangs.
             if os.getppid() != self.parent:
                 os._exit(1)
             time.sleep(POLL_EVERY)
@@ -107,11 +107,11 @@ class Worker:
             if not isinstance(error, self.crew.injection.interruptions):
                 self.history.record("error", error=f"{where}: {error!r}")
 
-        def in_thread(told: threading.ExceptHookArgs) -> None:
-            record(told.exc_value, f"in thread {told.thread and told.thread.name}")
+        def in_thread(args: threading.ExceptHookArgs) -> None:
+            record(args.exc_value, f"in thread {args.thread and args.thread.name}")
 
-        def unraisable(told: Any) -> None:
-            record(told.exc_value, f"in {told.object!r}")
+        def unraisable(args: Any) -> None:
+            record(args.exc_value, f"in {args.object!r}")
 
         threading.excepthook = in_thread
         sys.unraisablehook = unraisable
@@ -120,7 +120,7 @@ class Worker:
 def main() -> None:
     """Run one worker."""
     django.setup()
-    # Python itself never gives back the import lock of a codec when an exception comes there.
+    # Python never releases the import lock of a codec if an exception comes there.
     "localhost".encode("idna")
     Worker(Path(sys.argv[1]), int(sys.argv[2])).run()
 

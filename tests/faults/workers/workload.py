@@ -1,4 +1,4 @@
-"""Workload: what threads and tasks do with locks, at random, one operation after another."""
+"""Workload: random operations of threads and tasks with locks, one after another."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGEST = max(LEASE, *WAITS)
 
 
 class Actor:
-    """One thread or task, with everything it has begun and not ended yet."""
+    """One thread or task, with all its unfinished claims."""
 
     def __init__(
         self, name: str, mode: Mode, history: History, random: Random, interruptions: Interruptions
@@ -47,12 +47,12 @@ class Actor:
         self.interruptions = interruptions
         self.open: list[Claim] = []
         self.given_away: deque[str] = deque(maxlen=16)
-        # Whoever keeps errors keeps their tracebacks, and with them all handles of the frames.
+        # A kept error keeps its traceback, and with it all handles in the frames.
         self.kept: list[BaseException] = []
         self._numbers = itertools.count()
 
     def claim(self, names: str | list[str], **options: Any) -> Claim:
-        """Make a handle, and what writes its history."""
+        """Make a handle, and the claim that records its history."""
         options.setdefault("wait", self.random.choice(WAITS))
         options.setdefault("lease", LEASE)
         options.setdefault("renew", self.random.random() < 0.5)
@@ -73,9 +73,9 @@ class Actor:
         await self.mode.sleep(self.random.uniform(0, 0.004))
 
     async def mend(self, error: BaseException | None = None) -> None:
-        """Put right what an interruption has left. It may be interrupted itself, and called again.
+        """Clean up after an interruption. May be interrupted itself, and is then called again.
 
-        The error is kept, as an error reporter does.
+        The error is kept, as an error reporter would do.
         """
         if error is not None:
             self.kept.append(error)
@@ -161,7 +161,7 @@ async def release_elsewhere(actor: Actor) -> None:
 
 
 async def share_token(actor: Actor) -> None:
-    """A mistake, to be found: everybody claims the name with the same token."""
+    """A deliberate mistake that must be found: all actors claim the name with the same token."""
     await _hold(actor, actor.claim(MUTEXES[0], token="0" * 32))
 
 

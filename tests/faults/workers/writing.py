@@ -1,4 +1,4 @@
-"""Writers: they read a row, think, and write it back, as the holders of its lock."""
+"""Writers that read a row, wait, and write it back, while they hold its lock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def write_fenced(actor: Actor) -> None:
 
 
 async def write_unfenced(actor: Actor) -> None:
-    """Add one to a row that has none."""
+    """Add one to a row without a fence."""
     await _count(actor, actor.random.choice(UNFENCED))
 
 
@@ -42,14 +42,14 @@ def _add_fenced(name: str, held: Lock, token: str, thinking: float) -> None:
     rows = FencedCounter.objects.filter(name=name)
     row = rows.get()
     time.sleep(thinking)
-    # A row that refuses a stale writer is what fences are for.
+    # Expected: fences make a row refuse a stale writer.
     with suppress(LockLost), transaction.atomic():
         rows.fenced(held).update(value=row.value + 1, writer=token)
         _note(name, held, token, row.writer)
 
 
 def _add_unfenced(name: str, held: Lock, token: str, thinking: float) -> None:
-    """Write, whatever became of the hold: it is not looked at, as it often is not."""
+    """Write without checking whether the hold was lost, as programs often do."""
     rows = UnfencedCounter.objects.filter(name=name)
     row = rows.get()
     time.sleep(thinking)
@@ -59,5 +59,5 @@ def _add_unfenced(name: str, held: Lock, token: str, thinking: float) -> None:
 
 
 def _note(name: str, held: Lock, token: str, before: str) -> None:
-    # After the update, which locks the row: notes of a row have the order of its commits.
+    # After the update, which locks the row, so that these records are in the order of commits.
     Write.objects.create(name=name, token=token, fence=held.fence, before=before)

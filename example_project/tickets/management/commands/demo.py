@@ -14,7 +14,7 @@ class Command(BaseCommand):
         "a lock, compare the results, and serve the site. Redis is an embedded server unless "
         "REDIS_URL is set; the database is thrown away unless DATABASE_URL is set."
     )
-    # They would look at the Redis of the settings, and the demo brings its own.
+    # The checks would connect to the Redis of the settings, but the demo starts its own.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             ) from error
         port = None if options["no_serve"] else options["port"]
         chosen = runner.Options(options["tickets"], options["buyers"], options["servers"], port)
-        # A shell puts a job in the background with SIGINT ignored; it must work there, too.
+        # A shell starts background jobs with SIGINT ignored, but it must work there, too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_redislock import LockError, LockUnavailable, lock
 from django_redislock.testing.launcher import SupervisedProcess
 
-WAIT = 5.0  # seconds that anybody waits at the most
+WAIT = 5.0  # seconds; the longest wait of any task
 BUYERS = ("alice", "bob", "chidi", "dana", "émile", "福子")
 
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
     ) -> None:
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
         stopped = threading.Event()
-        # A shell puts a job in the background with SIGINT ignored; it must work there, too.
+        # A shell starts background jobs with SIGINT ignored, but it must work there, too.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         others = [_another(threads) for _number in range(processes - 1)]
@@ -70,9 +70,9 @@ class Command(BaseCommand):
 
 
 def _another(threads: int) -> SupervisedProcess:
-    """A further process, which ends when this one does, whatever ends it."""
+    """Start another process, which ends with this one, even if this one is killed."""
     command = [sys.executable, sys.argv[0], "traffic", "--processes", "1", "--verbosity", "0"]
-    # Who queues when it is to end does so for as long as it would have waited.
+    # A thread that is queueing when the process is to end still waits for up to WAIT.
     return SupervisedProcess([*command, "--threads", str(threads)], grace=WAIT + 5)
 
 
@@ -85,7 +85,7 @@ def _work(stopped: threading.Event, failures: list[LockUnavailable]) -> None:
             failures.append(error)
             return
         except LockError:
-            # Busy for too long, or released by force in the admin: that is what it is there for.
+            # Busy for too long, or released by force in the admin: both are expected here.
             continue
 
 

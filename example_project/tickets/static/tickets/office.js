@@ -1,8 +1,8 @@
 "use strict";
 
-/* Keeps the page up to date: asks the site again and again, moves the dots, and sends the forms. */
+/* Keeps the page up to date: polls the site, moves the dots, and sends the forms. */
 
-const WHILE_RUNNING = 200; // milliseconds between two questions
+const WHILE_RUNNING = 200; // milliseconds between two requests
 const OTHERWISE = 1000;
 const PATIENCE = 3000; // for one answer
 const MISSED = 2; // answers in a row, after which the page says so
@@ -15,11 +15,11 @@ let timer;
 let missed = 0;
 
 function setText(element, value) {
-  // A text that stays the same is left alone: a reader may have selected it.
+  // An unchanged text is left alone, as the reader may have selected it.
   if (element.textContent !== String(value)) element.textContent = value;
 }
 
-/* The dots: each stands in the zone where its buyer is, and moves there from where it was. */
+/* The dots: each is in the zone of its buyer, and moves there from its previous place. */
 
 function moveDots(pane, facts) {
   const stage = one(".stage", pane);
@@ -45,7 +45,7 @@ function place(zone, buyers, dots) {
 
 function animate(dot, zone, from, stage) {
   const done = one(".done", stage);
-  // Who was done belongs to earlier buyers: the new ones do not come from there.
+  // Dots that were done belong to earlier buyers; new ones do not start from there.
   if (!dot.isConnected || (zone === done && dot.parentElement !== done)) return;
   const to = dot.getBoundingClientRect();
   const by = (box) => `translate(${box.left - to.left}px, ${box.top - to.top}px)`;
@@ -53,7 +53,7 @@ function animate(dot, zone, from, stage) {
   const frames = [{ transform: by(from) }, { transform: "none" }];
   const lock = one(".lock", stage);
   if (lock && zone !== dot.parentElement && dot.parentElement === done) {
-    // Nobody gets there but through the lock, however quickly it went.
+    // Every dot passes through the lock on its way, however quick that was.
     const gate = lock.getBoundingClientRect();
     const middle = { left: gate.left + (gate.width - to.width) / 2, top: gate.top + (gate.height - to.height) / 2 };
     frames.splice(1, 0, { transform: by(middle) });
@@ -114,7 +114,7 @@ function show(scene) {
   showNews(scene.news);
 }
 
-/* The questions: one at a time, and none while nobody looks. */
+/* The requests: one at a time, and none while the page is hidden. */
 
 async function ask() {
   clearTimeout(timer);
@@ -135,7 +135,7 @@ async function ask() {
   timer = setTimeout(ask, isRunning ? WHILE_RUNNING : OTHERWISE);
 }
 
-/* The forms: sent without leaving the page; what the site answers is shown on it. */
+/* The forms: sent without leaving the page, which then shows the site's answer. */
 
 function say(text, isGood) {
   const item = document.createElement("p");
