@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 # The limit of a shared hold: any number of readers. A writer's limit is 1, and a name is granted
-# only while it keeps the limits of all who hold it, so readers and writers exclude each other.
+# only while the limits of all its holders are kept, so readers and writers exclude each other.
 SHARED = 2**31 - 1
 
 
 class Claim(NamedTuple):
-    """What an attempt asks for. ``lease`` is in seconds, ``holder`` is packed."""
+    """The request of an attempt. ``lease`` is in seconds, ``holder`` is packed."""
 
     name: str
     token: str
@@ -43,8 +43,8 @@ class Claim(NamedTuple):
 class Grant(NamedTuple):
     """The claim holds. ``ends`` is when the lease ends, on this process's monotonic clock.
 
-    ``confirmed`` is False after a hand-over: the hold has no more than the grant lease before it is
-    extended.
+    ``confirmed`` is False after a hand-over: until it is extended, the hold has only the grant
+    lease.
     """
 
     fence: int
@@ -57,11 +57,11 @@ class Busy(NamedTuple):
     """The claim does not hold.
 
     ``retry_in``: seconds until a present hold ends unless it is renewed. ``look_in``: seconds after
-    which a queued attempt must ask again by itself. ``clock``: the monotonic time at which the
-    backend's own clock stood at zero, at the latest. ``position``: the attempt's place in the
-    queue, from 1 on; one that does not stay is told the place after the last. Most waiters never
-    ask about the hold in their way, so ``find_hold`` reads its holder and its age (seconds) only
-    when somebody does.
+    which a queued attempt must ask again by itself. ``clock``: the latest monotonic time
+    at which the backend's own clock can have read zero. ``position``: the attempt's place in the
+    queue, from 1 on; for an attempt that does not stay, the place after the last. Most waiters
+    never ask about the hold in their way, so ``find_hold`` reads its holder and age (seconds) only
+    on demand.
     """
 
     retry_in: float
@@ -76,7 +76,7 @@ class Busy(NamedTuple):
 
     @property
     def held_for(self) -> float:
-        """How long the hold in the way had lasted (seconds); 0 where that is not known."""
+        """How long the hold in the way had lasted (seconds); 0 if unknown."""
         return self.find_hold()[1]
 
 
