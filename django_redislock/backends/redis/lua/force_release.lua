@@ -7,7 +7,7 @@
 -- The token of the hold that is listed with this one: a different token if the hold is damaged.
 local function token_of_shown()
   if only and only.damaged then
-    -- The index may still have the token of the hold that was there before.
+    -- The index may still list the token of the hold that was there before.
     local listed = redis.pcall('ZSCORE', index, token .. ' ' .. name)
     return type(listed) == 'string' and only.token or token
   elseif not only and string.sub(token, 1, 8) == 'damaged-' then
