@@ -218,9 +218,10 @@ def is_grant(reply: Any) -> bool:
 
 
 def busy(reply: bytes) -> tuple[int, int, int, bytes]:
-    """What the reply of ``acquire.lua`` says of a busy name.
+    """Parse the reply of ``acquire.lua`` for a busy name.
 
-    For how long (ms), the server's clock (ms), the position in the queue, and the hold in its way.
+    Return the time left (ms), the server's clock (ms), the position in the queue, and the hold in
+    the way.
     """
     _, left, now, position, line = reply.split(b" ", 4)
     return int(left), int(now), int(position), line

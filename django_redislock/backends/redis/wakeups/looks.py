@@ -1,4 +1,4 @@
-"""Times at which a waiter looks for itself, since nothing may tell it that a lease is over."""
+"""Times at which a waiter polls, since no message may report that a lease has expired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...waiters import Waiters
 
 __all__ = ["Looks"]
 
-# A waiter that was asked to look again and has not done so may stand still; then another is asked.
+# A waiter that was asked to look again and has not done so may be frozen; then another is asked.
 ASK_AGAIN = 0.5
 
 
@@ -31,11 +31,11 @@ class Looks:
         return min(list(self._at.values()), default=math.inf)
 
     def ask(self, waiters: Waiters, now: float) -> None:
-        """Ask one waiter of each name that is due."""
+        """Ask one waiter of each name that is due to look again."""
         due = [name for name, look_at in list(self._at.items()) if look_at <= now]
         if not due:
             return
-        # First the time, since whoever is asked may set a better one at once.
+        # Set the time first, since the waiter that is asked may set a better one at once.
         for name in due:
             self._at[name] = now + ASK_AGAIN
         waiters.nudge(*due)
@@ -52,4 +52,4 @@ class Looks:
         for name in forgotten:
             self._at.pop(name, None)
         for name in set(waiters.names).intersection(forgotten):
-            self._at[name] = now  # somebody has come just now
+            self._at[name] = now  # a waiter has just arrived

@@ -14,7 +14,7 @@ __all__ = ["Exclusive"]
 
 C = TypeVar("C")
 
-# More requests than this wait for each other.
+# Maximum number of connections; further requests wait for one.
 AT_ONCE = 32
 
 
@@ -25,13 +25,13 @@ class Exclusive(Generic[C]):
         self.made: list[C] = []
         self._loop = loop
         self._make = make
-        # Empty while anybody waits.
+        # Empty while a request waits.
         self._idle: list[C] = []
-        # Those who wait for a connection, in the order in which they came.
+        # The requests that wait for a connection, in order of arrival.
         self._line: deque[asyncio.Future[C]] = deque()
 
     async def take(self, within: float) -> C:
-        """A connection that nobody uses. Raises ``redis.exceptions.TimeoutError``."""
+        """An unused connection. Raises ``redis.exceptions.TimeoutError``."""
         if self._idle:
             return self._idle.pop()
         if len(self.made) < AT_ONCE:
