@@ -42,7 +42,7 @@ class Looks:
         self._forget_the_rest(waiters, now)
 
     def _forget_the_rest(self, waiters: Waiters, now: float) -> None:
-        """Forget the names that nobody waits for, also those that are not due yet.
+        """Forget the names without waiters, including names that are not due yet.
 
         Each attempt that was granted leaves a time. One by one they would wake the thread as often
         as this process acquires anything, and be counted through each time.

@@ -24,7 +24,7 @@ _message = re.compile(
     re.DOTALL,
 ).fullmatch
 
-# A PING without an answer reveals a connection that a firewall has silently dropped (seconds).
+# A PING without an answer reveals a connection that a firewall has silently dropped. In seconds.
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 

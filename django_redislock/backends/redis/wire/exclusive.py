@@ -19,7 +19,7 @@ AT_ONCE = 32
 
 
 class Exclusive(Generic[C]):
-    """Connections, made when they are needed. Who takes one gives it back."""
+    """Connections, made on demand. A caller that takes one must give it back."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, make: Callable[[], C]) -> None:
         self.made: list[C] = []
@@ -41,7 +41,7 @@ class Exclusive(Generic[C]):
         return await self._wait(within)
 
     def give_back(self, connection: C) -> None:
-        """Let the first in line have the connection: who comes later must not get it instead."""
+        """Give the connection to the first in line, so that a later request cannot overtake it."""
         if self._line:
             self._line.popleft().set_result(connection)
         else:
