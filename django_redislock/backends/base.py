@@ -52,18 +52,18 @@ __all__ = [
     "Within",
 ]
 
-# How long a hand-over to another process is valid before its new holder has shown a sign of life.
+# Lease (seconds) of a hand-over to another process until its new holder confirms it.
 GRANT_LEASE = 2.0
 
 
-# Servers count leases in whole milliseconds, from a moment after we read our clock: a hold is not
-# believed for the last one (in seconds).
+# Servers count leases in whole milliseconds, starting after we read our clock. A hold is therefore
+# treated as ended one millisecond early (in seconds).
 TICK = 0.001
 
-# Seconds in which the server must have answered, if that is sooner than the connection's time-out.
+# Seconds within which the server must answer, if shorter than the connection's time-out.
 Within: TypeAlias = float | None
 
-# What is said of a claim whose token holds the name already, and is stricter than that hold.
+# Error text for a claim that is stricter than the hold its token already has.
 HELD_LOOSER = (
     "is held with this token by a looser claim, and by others beside it. Release it before you "
     "acquire it more strictly"
@@ -77,7 +77,7 @@ class BaseLockBackend(ABC):
     subclass's ``__init__`` are its ``OPTIONS``.
     """
 
-    # Whether a turn is a hold. Where it is not, the waiter acquires it once more, by its token.
+    # Whether a turn is already a hold. If not, the waiter must acquire again with its token.
     believes_turns = True
 
     def __init__(
@@ -85,17 +85,17 @@ class BaseLockBackend(ABC):
     ) -> None:
         self.config = config
         self.alias = config.alias
-        # Whether misuse is named. Kept here, since it is asked for with each acquire.
+        # Whether to warn about misuse. Kept here because each acquire reads it.
         self.warns = config.warn
         options = f"LOCKS[{config.alias!r}]['OPTIONS']"
         self.grant_lease = lease_seconds(grant_lease, f"{options}['grant_lease']")
-        # What this process has counted and not told yet; None where nothing is to be counted.
+        # Figures that this process has not reported yet; None if metrics are off.
         self.meter = Meter() if flag(metrics, f"{options}['metrics']") else None
-        # A copy of what all processes have counted, for estimates of waits.
+        # A copy of the figures of all processes, used to estimate waits.
         self.medians = Medians()
         self.waiters = Waiters()
         self.on_force_release: Callable[[Hashable, str, str], None] | None = None
-        # Equal where two aliases lead to the same locks.
+        # Equal for two aliases that lead to the same locks.
         self.place: Hashable = config.alias
 
     @classmethod
@@ -105,27 +105,27 @@ class BaseLockBackend(ABC):
 
     @abstractmethod
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
-        """Grant the claim if the name is free and nobody waits before it.
+        """Grant the claim if the name is free and no waiter is ahead of it.
 
         With ``stay`` (seconds) a claim that is not granted joins the queue, or keeps its place
         there, for that long. A claim that holds already (its reply was lost) is granted again, with
-        the same fence and a fresh lease. Where its token holds with a looser limit, there must be
-        room for the stricter one: else it raises ``LockError``, and the hold stays as it was.
+        the same fence and a fresh lease. If its token holds with a looser limit, there must be
+        room for the stricter one; otherwise this raises ``LockError`` and leaves the hold as is.
         """
 
     @abstractmethod
     def release(self, name: str, token: str, within: Within = None) -> bool:
-        """End the hold and hand the name over. False if the token did not hold it any more."""
+        """End the hold and hand the name over. False if the token no longer held it."""
 
     @abstractmethod
     def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        """Set the leases anew: for each, when it ends (monotonic), or None if it was lost."""
+        """Renew the leases. Return each new end (monotonic), or None where the hold was lost."""
 
     @abstractmethod
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
         """Take a claim back, whether it waits or holds.
 
-        ``late``: for how many seconds its acquire may still arrive, and is refused when it does.
+        ``late``: for this many seconds, an acquire of this claim that arrives late is refused.
         """
 
     @abstractmethod
@@ -133,29 +133,29 @@ class BaseLockBackend(ABC):
         """End the hold that was seen with this token. False if it has ended or changed since."""
 
     def force_release_all(self, holds: Iterable[tuple[str, str]]) -> Iterator[bool]:
-        """``force_release`` for each name and token, in order; one step each, however they travel.
+        """``force_release`` for each name and token, in order. Each is an atomic step of its own.
 
-        What has been yielded is done. When it raises, a few more may have been released.
+        Each yielded result is final. If this raises, a few more may have been released.
         """
         for name, token in holds:
             yield self.force_release(name, token)
 
     def list(self, start: int = 0, stop: int = 100) -> Page:
-        """The live holds of ranks ``start`` to ``stop``, soonest end first; costs a page."""
+        """The live holds of ranks ``start`` to ``stop``, soonest end first. Reads one page."""
         entries, total = self.entries(start, stop)
         return Page([*self.look_up(entries)], total)
 
     @abstractmethod
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        """What the index says of the ranks ``start`` to ``stop``, soonest end first."""
+        """The index entries of the ranks ``start`` to ``stop``, soonest end first."""
 
     @abstractmethod
     def walk(self) -> Iterator[Sequence[Entry]]:
-        """Each hold that is live from first to last, once; some at a time, and unordered."""
+        """Yield each hold that is live throughout the walk once, in unordered batches."""
 
     @abstractmethod
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:
-        """The holds of these entries in the same order, without those that have ended since."""
+        """The holds of these entries, in the same order, except holds that have ended since."""
 
     def entries_of(self, names: Sequence[str]) -> Sequence[Entry]:
         """The live holds of these names, name after name, for ``look_up``."""
@@ -163,19 +163,19 @@ class BaseLockBackend(ABC):
 
     @abstractmethod
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        """The waited-for names of ranks ``start`` to ``stop``, in no order of meaning.
+        """The waited-for names of ranks ``start`` to ``stop``, in no particular order.
 
-        It costs a page. A name whose waiters have all ended since is left out.
+        Reads one page. A name whose waiters have all ended since is left out.
         """
 
     @abstractmethod
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        """Who holds the name, and the queue in its order."""
+        """The holds of the name, and its queue in order."""
 
     def inspect_all(
         self, names: Sequence[str]
     ) -> Iterator[tuple[Sequence[Hold], Sequence[Waiting]]]:
-        """``inspect`` for each name, in order; one step each, however they travel."""
+        """``inspect`` for each name, in order. Each is an atomic step of its own."""
         for name in names:
             yield self.inspect(name)
 
@@ -194,7 +194,7 @@ class BaseLockBackend(ABC):
     async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...
 
     def node_of(self, name: str) -> Hashable:
-        """The server of the name, where there are several. One may be away, and the others not."""
+        """The server of the name, if there are several: each may be unreachable on its own."""
         return None
 
     def listening(self, name: str) -> bool:
@@ -208,28 +208,28 @@ class BaseLockBackend(ABC):
         """The twin of ``listen``."""
 
     def enlist(self, claim: Claim, waiter: Waiter) -> None:
-        """Let ``waiter`` hear of the claim's turn."""
+        """Register ``waiter`` to be notified of the claim's turn."""
         self.waiters.enter(claim.name, claim.token, waiter)
 
     def dismiss(self, name: str, token: str) -> None:
-        """The attempt is over: its waiter need not hear any more."""
+        """Stop notifying the waiter of an attempt that is over."""
         self.waiters.leave(name, token)
 
     def mend(self) -> None:
-        """Put right what interrupted callers left half done; called by a thread of ours."""
+        """Repair what interrupted callers left half done. A background thread calls this."""
 
     def add_tallies(self, batch: Batch) -> None:
-        """Add what a process has counted to what all have; the same batch counts once."""
+        """Add the figures of a process to those of all processes. Each batch counts only once."""
 
     def tallies(self, families: Collection[str] | None = None) -> Sequence[Slot]:
-        """What all processes have counted in the last hour, oldest slot first.
+        """Figures of all processes in the last hour, oldest slot first.
 
-        ``families``: only what was counted of these.
+        ``families``: limit the figures to these.
         """
         return []
 
     def minutes(self) -> Sequence[Minute]:
-        """What all processes have counted of all families in the last minutes, oldest first."""
+        """Figures of all processes and families in the last minutes, oldest first."""
         return []
 
     def _force_released(self, name: str, token: str) -> None:
@@ -237,11 +237,11 @@ class BaseLockBackend(ABC):
             self.on_force_release(self.place, name, token)
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
-        """What is wrong with this backend's settings; with ``deploy`` also with its server."""
+        """Problems with this backend's settings and, with ``deploy``, with its server."""
         return []
 
     def close(self) -> None:
-        """Give back connections and threads. The backend may be used again afterwards."""
+        """Release connections and threads. The backend may be used again afterwards."""
         if self.meter is not None:
             self.meter.forget()
 

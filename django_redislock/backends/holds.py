@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 # The limit of a shared hold: any number of readers. A writer's limit is 1, and a name is granted
-# only while it keeps the limits of all who hold it, so readers and writers exclude each other.
+# only while the limits of all its holders are kept, so readers and writers exclude each other.
 SHARED = 2**31 - 1
 
 
 class Claim(NamedTuple):
-    """What an attempt asks for. ``lease`` is in seconds, ``holder`` is packed."""
+    """The request of an attempt. ``lease`` is in seconds, ``holder`` is packed."""
 
     name: str
     token: str
@@ -43,8 +43,8 @@ class Claim(NamedTuple):
 class Grant(NamedTuple):
     """The claim holds. ``ends`` is when the lease ends, on this process's monotonic clock.
 
-    ``confirmed`` is False after a hand-over: the hold has no more than the grant lease before it is
-    extended.
+    ``confirmed`` is False after a hand-over: until it is extended, the hold has only the grant
+    lease.
     """
 
     fence: int
@@ -57,11 +57,10 @@ class Busy(NamedTuple):
     """The claim does not hold.
 
     ``retry_in``: seconds until a present hold ends unless it is renewed. ``look_in``: seconds after
-    which a queued attempt must ask again by itself. ``clock``: the monotonic time at which the
-    backend's own clock stood at zero, at the latest. ``position``: the attempt's place in the
-    queue, from 1 on; one that does not stay is told the place after the last. Most waiters never
-    ask about the hold in their way, so ``find_hold`` reads its holder and its age (seconds) only
-    when somebody does.
+    which a queued attempt must ask again by itself. ``clock``: the latest monotonic time at which
+    the backend's own clock can have read zero. ``position``: the attempt's place in the queue, from
+    1 on; for an attempt that does not stay, the place after the last. Most waiters never ask about
+    the hold in their way, so ``find_hold`` reads its holder and age (seconds) only on demand.
     """
 
     retry_in: float
@@ -76,15 +75,15 @@ class Busy(NamedTuple):
 
     @property
     def held_for(self) -> float:
-        """How long the hold in the way had lasted (seconds); 0 where that is not known."""
+        """How long the hold in the way had lasted (seconds); 0 if unknown."""
         return self.find_hold()[1]
 
 
 class Extension(NamedTuple):
     """A hold whose lease is to end ``lease`` seconds from now.
 
-    ``renewal``: the work goes on. It never makes a lease shorter, and is sent also to a server that
-    has not been answering. ``detached``: no handle needs it any more, and listings show that.
+    ``renewal``: the work goes on. A renewal never shortens a lease, and is sent even to a server
+    that has not been answering. ``detached``: no handle needs it any more, and listings show that.
     """
 
     name: str
@@ -95,7 +94,7 @@ class Extension(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What the index says of a live hold. ``remaining`` is in seconds."""
+    """The index entry of a live hold. ``remaining`` is in seconds."""
 
     name: str
     token: str
@@ -106,11 +105,11 @@ class Entry(NamedTuple):
 class Hold:
     """A live hold, as a listing shows it. Lengths of time are in seconds, by the backend's clock.
 
-    ``age``: for how long it has been held. ``held``: how many hold the name, this one among them.
-    ``began``: when the attempt asked for it first. ``term``: the length of the lease that runs now,
-    if it is shorter than ``lease``, as after a hand-over until the new holder has answered.
-    ``damaged``: what is stored cannot be read, and nothing is known but the name and how long it
-    lasts; ``force_release`` takes its ``token``.
+    ``age``: how long it has been held. ``held``: the number of holds of the name, including this
+    one. ``began``: when the attempt first asked for it. ``term``: the length of the current lease
+    if shorter than ``lease``, as after a hand-over until the new holder confirms it. ``damaged``:
+    the stored record is unreadable, so only the name and the remaining time are known;
+    ``force_release`` accepts its ``token``.
     """
 
     name: str
@@ -136,7 +135,7 @@ class Hold:
 
     @property
     def entry(self) -> Entry:
-        """What the index says of it."""
+        """The index entry of this hold."""
         return Entry(self.name, self.token, self.remaining)
 
 
@@ -151,7 +150,7 @@ class Waiting:
 
     @property
     def age(self) -> float:
-        """For how many seconds it has waited."""
+        """How long it has waited (seconds)."""
         return max(0.0, (utc_now() - self.since).total_seconds())
 
 

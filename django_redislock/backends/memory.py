@@ -264,12 +264,12 @@ class MemoryLockBackend(BaseLockBackend):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
         # A request that was delayed on its way must not take back what an extension granted since.
-        # What was detached nobody has extended, and whoever takes it over renews it.
+        # A detached hold was not extended by anyone, and the handle that takes it over renews it.
         until = now + claim.lease if held.detached else max(held.until, now + claim.lease)
         held.claim, held.until, held.detached = claim, until, False
         if looser:
             self._hand_over(known, now)
-        # Whoever asks counts on the lease that it asked for, and renews it accordingly.
+        # The caller counts on the lease that it asked for, and schedules renewals by it.
         return Grant(held.fence, now + claim.lease)
 
     def _busy(self, known: MemoryName, now: float, queued: str = "") -> Busy:

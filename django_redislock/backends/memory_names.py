@@ -14,7 +14,7 @@ __all__ = ["MemoryEntry", "MemoryName"]
 
 @dataclass
 class MemoryEntry:
-    """One who holds or waits. ``until``: when the lease, or the stay in the queue, ends."""
+    """A holder or a waiter. ``until``: when its lease, or its stay in the queue, ends."""
 
     claim: Claim
     until: float
@@ -26,13 +26,13 @@ class MemoryEntry:
 
 @dataclass
 class MemoryName:
-    """Those who hold a name, and those who wait for it in the order in which they came."""
+    """The holders of a name, and its waiters in order of arrival."""
 
     holds: dict[str, MemoryEntry] = field(default_factory=dict)
     queue: dict[str, MemoryEntry] = field(default_factory=dict)
 
     def as_hold(self, held: MemoryEntry, now: float) -> Hold:
-        """How a hold of this name is shown; ``now`` is monotonic."""
+        """The public form of a hold of this name. ``now`` is monotonic."""
         clock = utc_now()
         waits = [clock - one.since for one in self.queue.values()]
         return Hold(

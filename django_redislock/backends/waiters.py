@@ -1,4 +1,4 @@
-"""Waiters: the attempts of this process that queue, and the news of their turns."""
+"""Waiters: the queued attempts of this process, and the delivery of their turns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..queues import take_within
 
 __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 
-# An event loop is asked for a sign of life when a turn has not been taken this long (seconds), and
-# stands still when there was none for STILL_AFTER more.
+# An event loop is probed when a turn has not been taken for ASK_AFTER seconds, and counts as
+# blocked when it has not answered for STILL_AFTER more.
 ASK_AFTER = 0.1
 STILL_AFTER = 0.4
-# How many turns are known again when they come a second time.
+# Number of recent turns remembered, to recognize duplicates.
 MOST_SEEN = 100
-# How often the wake-up thread looks whether another thread has told a coroutine something.
+# How often (seconds) the wake-up thread checks whether another thread has notified a coroutine.
 CHECK_EVERY = 0.25
 
 
@@ -31,16 +31,16 @@ class Turn(NamedTuple):
     expires: float
 
 
-class Waiter:  # no ABC: each turn asks of which class it is, which an ABC answers in Python
-    """Told its ``Turn``, or None when it should look again, from any thread."""
+class Waiter:  # no ABC: isinstance() runs for each turn, and is slow with an ABC
+    """Notified, from any thread, of its ``Turn``, or with None when it should look again."""
 
-    # The event loop that it needs, if any.
+    # The event loop of the attempt, if any.
     loop: asyncio.AbstractEventLoop | None = None
-    # When it was told something (monotonic).
+    # When it was last notified (monotonic).
     notified_at = 0.0
 
     def notify(self, turn: Turn | None) -> bool:
-        """Return False if it has gone."""
+        """Return False if the waiter has gone."""
         raise NotImplementedError
 
 
@@ -55,7 +55,7 @@ class ThreadWaiter(Waiter):
         return True
 
     def wait_for_turn(self, timeout: float) -> Turn | None:
-        """Block for ``timeout`` seconds at the most; None means: look again."""
+        """Block for at most ``timeout`` seconds. None means: look again."""
         try:
             return take_within(self._notified, timeout)
         except queue.Empty:
@@ -70,9 +70,9 @@ class TaskWaiter(Waiter):
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._notified = asyncio.Event()
-        # Whoever takes the turn out decides: the waiter has it, or it is given to another.
+        # Whichever side pops a turn owns it: the waiter, or the thread that gives it to another.
         self._turns: deque[Turn] = deque()
-        # Whether it was told something since it heard anything.
+        # Whether it was notified since it last woke up.
         self._has_news = False
 
     def notify(self, turn: Turn | None) -> bool:
@@ -89,11 +89,11 @@ class TaskWaiter(Waiter):
         return not self._has_news
 
     def take_back(self) -> bool:
-        """Take back a turn that it has not taken yet. Return whether there was one."""
+        """Take back a turn that the coroutine has not taken. Return whether there was one."""
         return _take(self._turns) is not None
 
     async def await_turn(self, timeout: float) -> Turn | None:
-        """Wait for ``timeout`` seconds at the most; None means: look again."""
+        """Wait for at most ``timeout`` seconds. None means: look again."""
         # Not wait_for(): up to Python 3.11 it may swallow a cancellation that comes with the turn.
         ending = self.loop.call_later(timeout, self._notified.set)
         try:
@@ -106,7 +106,7 @@ class TaskWaiter(Waiter):
 
 
 class _Pulse:
-    """Whether an event loop still runs what it is asked to run."""
+    """Probe of whether an event loop still runs its callbacks."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -118,7 +118,7 @@ class _Pulse:
             try:
                 self._loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
-                self._asked_at = now - STILL_AFTER  # it was closed
+                self._asked_at = now - STILL_AFTER  # the loop was closed
 
     def _answer(self) -> None:
         self._asked_at = None
@@ -135,22 +135,22 @@ class _Pulse:
 class Waiters:
     """The waiters of one backend in this process, by name and token.
 
-    Each step is one operation that cannot be torn: an exception may come between any two of them,
-    and garbage may be collected anywhere, by which held locks are handed over.
+    Each step is one atomic operation: an exception may be raised between any two steps, and the
+    garbage collector may run anywhere, which can hand over held locks.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Leave all who wait to the parent after a fork."""
+        """Leave all waiters to the parent after a fork."""
         self._waiting: dict[tuple[str, str], Waiter] = {}
-        # The coroutines that were told something and may not have heard it.
+        # Coroutines that were notified and may not have woken up yet.
         self._notified: dict[tuple[str, str], TaskWaiter] = {}
         self._tasks: dict[tuple[str, str], None] = {}
-        # Of the event loops that were asked for a sign of life and have given none yet.
+        # The event loops that were probed and have not answered yet.
         self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
-        # The turns that were told last, tokens and fences; and in what order.
+        # The tokens and fences of the latest turns, and their order.
         self._seen: dict[tuple[str, int], object] = {}
         self._order: deque[tuple[str, int]] = deque()
 
@@ -162,7 +162,7 @@ class Waiters:
 
     @property
     def names(self) -> list[str]:
-        """The name of each attempt that waits, once for each."""
+        """The name of each waiting attempt. A name appears once for each of its attempts."""
         return [name for name, _ in list(self._waiting)]
 
     def enter(self, name: str, token: str, waiter: Waiter) -> None:
@@ -176,15 +176,15 @@ class Waiters:
         self._tasks.pop((name, token), None)
 
     def notify(self, name: str, token: str, turn: Turn) -> bool:
-        """Give a waiter its turn. False if it has gone, or its event loop stands still."""
+        """Give a waiter its turn. False if it has gone, or its event loop is blocked."""
         waiter = self._waiting.get((name, token))
         if waiter is None:
-            # What came before, and was taken, is not given back when it comes again.
+            # A turn that was delivered before is not given back when a duplicate arrives.
             return (token, turn.fence) in self._seen
         if self._stands_still(waiter, monotonic()):
-            self._notify((name, token), waiter, None)  # when it goes on it has to queue anew
+            self._notify((name, token), waiter, None)  # if it resumes, it must queue again
             return False
-        # Two connections may bring the same turn, in a Cluster where a replica passes it on.
+        # In a Cluster, a replica may pass a turn on, so two connections may deliver the same one.
         return not self._is_news(token, turn) or self._notify((name, token), waiter, turn)
 
     def _is_news(self, token: str, turn: Turn) -> bool:
@@ -197,9 +197,9 @@ class Waiters:
         return True
 
     def nudge(self, *names: str) -> None:
-        """Ask one waiter of each name to look again, if somebody waits for it.
+        """Ask one waiter of each name to look again, if the name has a waiter.
 
-        It is the one that was told something longest ago. Those whose event loops stand still come
+        The waiter that was notified longest ago is asked. Waiters with a blocked event loop come
         last.
         """
         now = monotonic()
@@ -220,29 +220,29 @@ class Waiters:
         return waiter.notify(turn)
 
     def nudge_all(self, concerns: Callable[[str], bool] | None = None) -> None:
-        """Ask every waiter to look again, or each whose name that ``concerns``."""
+        """Ask every waiter to look again, or only those whose name ``concerns`` accepts."""
         for key, waiter in list(self._waiting.items()):
             if concerns is None or concerns(key[0]):
                 self._notify(key, waiter, None)
 
-    # For the wake-up thread alone.
+    # Only for the wake-up thread.
 
     def check_in(self) -> float:
-        """In how many seconds ``take_back`` has something to do, at the earliest."""
+        """Seconds until ``take_back`` may have something to do."""
         return ASK_AFTER if self._notified else CHECK_EVERY if self._tasks else math.inf
 
     def take_back(self, now: float) -> list[tuple[str, str]]:
-        """Take the turns back that stay with event loops which stand still.
+        """Take back turns that are stuck in blocked event loops.
 
-        Returns their names and tokens; they have to be given up.
+        Return their names and tokens. The caller must give these turns up.
         """
         taken = []
         for key, waiter in list(self._notified.items()):
             if self._waiting.get(key) is not waiter:
-                self._notified.pop(key, None)  # it left while it was told
+                self._notified.pop(key, None)  # it left while being notified
             elif waiter.has_seen_all():
                 self._notified.pop(key, None)
-                if not waiter.has_seen_all():  # it was told something just now
+                if not waiter.has_seen_all():  # it was notified just now
                     self._notified[key] = waiter
             elif self._stands_still(waiter, now):
                 if waiter.take_back():

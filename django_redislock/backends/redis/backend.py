@@ -50,17 +50,17 @@ __all__ = ["RedisLockBackend"]
 
 logger = logging.getLogger("django_redislock")
 
-# How many renewals, or releases by force, travel in one go. A server reads them in pieces, and
-# serves others in between.
+# Maximum number of renewals or forced releases sent together. A server reads them in pieces and
+# serves other clients in between.
 BATCH = 500
 
 
 class RedisLockBackend(Reaching):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
-    ``grant_lease`` (seconds) is for how long a hand-over holds before the new holder's process has
-    shown that it is alive. ``replicas``: how many have to acknowledge a grant before it counts.
-    ``connection`` is what redis-py is to know of the server at ``LOCATION``, by its own names.
+    ``grant_lease`` (seconds) is how long a hand-over is valid until the new holder's process
+    confirms it. ``replicas``: how many must acknowledge a grant before it counts. ``connection``
+    holds redis-py's own connection arguments for the server at ``LOCATION``.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class RedisLockBackend(Reaching):
         reply, again = await self._arun(name, self._release(name, token), within)
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
-            with suppress(LockUnavailable):  # then it ends by itself
+            with suppress(LockUnavailable):  # the turn then expires
                 await self._arun(name, self._cancel(name, one, unless_answered=True))
         return ended
 
@@ -125,7 +125,7 @@ class RedisLockBackend(Reaching):
             some = extensions[start : start + BATCH]
             calls = [self._extend(one) for one in some]
             with self._naming(some[0].name):
-                # Renewals are never refused, nor what travels with them.
+                # Renewals, and commands sent along with them, are never refused.
                 urgent = any(one.renewal for one in some)
                 replies, _ = self.node.exchange(calls, urgent=urgent)
                 ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
@@ -178,7 +178,7 @@ class RedisLockBackend(Reaching):
     # Waiting.
 
     def listening(self, name: str) -> bool:
-        # Most processes wait for nothing at the moment.
+        # Checked first: most processes have no waiters at the moment.
         ready = self.wakeups.ready
         return bool(ready) and tag_of(self.config.key_prefix, name) in ready
 
@@ -191,18 +191,18 @@ class RedisLockBackend(Reaching):
             await self.wakeups.alisten(tag_of(self.config.key_prefix, name), timeout)
 
     def _return_turn(self, name: str, token: str) -> None:
-        # A waiter that asked again meanwhile has gone with the answer to that, and holds the lock.
+        # If the waiter asked again and was granted the lock by that reply, its hold must stay.
         try:
             self._run(name, self._cancel(name, token, unless_answered=True))
         except LockUnavailable:
             logger.debug("A turn of %r could not be given back; it ends by itself.", name)
 
-    # Life.
+    # Lifecycle.
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
         return server_checks.check(self.config, self.source, deploy=deploy)
 
-    # From verbs to commands, and from replies to results.
+    # Building commands and reading replies.
 
     def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
         return call(script, self.config.key_prefix, name, token, [*map(str, args)])
@@ -220,8 +220,8 @@ class RedisLockBackend(Reaching):
     ) -> Grant | Busy:
         if is_grant(reply):
             if stay:
-                # The server tells nobody of it when this lease ends by itself, nor when another
-                # hold of a semaphore does, of which the answer says nothing.
+                # The server sends no notice when a lease expires, neither this one nor that of
+                # another hold of a semaphore, which the reply does not mention.
                 self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
             return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
         if reply == LOOSER:
@@ -230,8 +230,8 @@ class RedisLockBackend(Reaching):
         clock = sent_at - (now + 1) / 1000
         retry_in = max(0.0, left / 1000)
         if stay:
-            # One waiter of this process looks for all, and that often, since whoever gets a turn
-            # may be frozen, and nobody but the clock tells when a hand-over has come to nothing.
+            # One waiter polls on behalf of this process. It polls often because the waiter that
+            # gets a turn may be frozen, and only the clock shows that a hand-over has failed.
             look_at = monotonic() + min(retry_in, self.grant_lease)
             self.wakeups.watch(claim.name, look_at, clock)
         return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now))
@@ -244,21 +244,21 @@ class RedisLockBackend(Reaching):
         return self._call(FORCE_RELEASE, name, token)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
-        """Whether it was released, and whose turn has come here that do not wait any more."""
+        """Whether it was released, and the tokens with a turn whose waiters have left."""
         if reply == 1:
             return True, ()
         ended, turns = released(reply)
         undelivered = [token for token, turn in turns if not self.waiters.notify(name, token, turn)]
         if not ended and sent_again:
-            # It may have been done before, by a command whose reply was lost with a turn in it.
-            # Whose turn it was, nobody knows here.
+            # The first command may have released it, and its lost reply may have carried a turn.
+            # We cannot know which waiter has that turn, so all are nudged.
             self.waiters.nudge_all(lambda waited: waited == name)
         elif not ended:
-            # The lease may have run out because this process has too much to do: so not all are
-            # asked, which might be a thousand.
+            # The lease may have expired because this process is overloaded. Nudge one waiter only;
+            # there may be a thousand.
             self.waiters.nudge(name)
-        # Where a first reply was lost, that first command has most likely done it: nobody else has
-        # the token, and whether the lease had run out is for the handle's own clock to say.
+        # If the first reply was lost, that command most likely released it: no other process has
+        # the token. The handle's own clock decides whether the lease had expired.
         return ended or sent_again, undelivered
 
     def _cancel(

@@ -1,4 +1,4 @@
-"""Commands as bytes. The parts that return again and again are packed once."""
+"""Redis commands as bytes. Recurring parts are packed once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Word", "call", "pack", "tag_of"]
 
 Word: TypeAlias = "str | bytes | int"
 
-# Names and arguments that are longer (characters) are packed anew each time, so that a cache of
-# 1,024 of them never takes more than some megabytes.
+# Longer texts (in characters) are packed each time instead of cached, so that the cache of 1,024
+# entries takes at most a few megabytes.
 LONGEST_KEPT = 128
 
 
 def pack(*words: Word) -> bytes:
-    """One command in the Redis protocol. Whatever the pool is set to, names travel as UTF-8."""
+    """One command in the Redis protocol. Names are always sent as UTF-8."""
     return b"*%d\r\n%b" % (len(words), _packed(words))
 
 
@@ -28,7 +28,7 @@ def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]
     keep = len(name) + len(prefix) <= LONGEST_KEPT
     begin = (_begin if keep else _begin.__wrapped__)(script, len(args), prefix, name)
     word = token.encode()
-    # As text: to format bytes takes twice as long, and so does a function for each word.
+    # Built as text: formatting bytes, or calling a function for each word, takes twice as long.
     end = ""
     for arg in args:
         end += f"${len(arg)}\r\n{arg}\r\n"
@@ -36,7 +36,7 @@ def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]
 
 
 def tag_of(prefix: str, name: str) -> str:
-    """With what all keys of the bucket of a name begin."""
+    """The common prefix of all keys in the bucket of a name."""
     return bucket_keys(prefix, bucket_of(name)).tag
 
 
@@ -53,7 +53,7 @@ def _packed_word(word: Word) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _begin(script: Script, args: int, prefix: str, name: str) -> bytes:
-    """What a call begins with, up to the keys of the name."""
+    """The beginning of a call, up to and including the keys of the name."""
     keys = name_keys(prefix, name)
     head = b"*%d\r\n" % (4 + len(keys) + args)
     return head + _packed(("EVALSHA", script.sha, len(keys), *keys))

@@ -72,7 +72,7 @@ def name_keys(prefix: str, name: str) -> NameKeys:
 
 
 def slot_keys(prefix: str, slots: int) -> list[str]:
-    """The keys of the figures, one for each slot of time; they take turns."""
+    """The keys of the figures, one for each time slot, used in rotation."""
     tag = bucket_keys(prefix, 0).tag
     return [f"{tag}:metrics:{turn}" for turn in range(slots)]
 

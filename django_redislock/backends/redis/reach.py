@@ -1,4 +1,4 @@
-"""The way to the servers of a source: to one node, or to those of a Cluster."""
+"""Connection to the servers of a source: a single node or the nodes of a Cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .wire.replicated import ReplicatedNode
 
 __all__ = ["Reaching", "Sender", "Waker", "reach"]
 
-# What sends commands, and what wakes the waiters.
+# The sender of commands, and the object that wakes waiters.
 Sender: TypeAlias = Node | Cluster
 Waker: TypeAlias = Wakeups | ClusterWakeups
 
@@ -29,9 +29,9 @@ Waker: TypeAlias = Wakeups | ClusterWakeups
 def reach(
     source: Source, waiters: Waiters, config: LockConfig, replicas: int, **settings: Any
 ) -> tuple[Sender, Waker]:
-    """Neither connects before it is used. ``settings`` are those of ``Wakeups``.
+    """The sender and waker of a source. Neither connects before its first use.
 
-    Raises ``ValueError`` for a number of ``replicas`` that cannot be had.
+    ``settings`` are those of ``Wakeups``. Raises ``ValueError`` for an invalid ``replicas``.
     """
     what = f"LOCKS[{config.alias!r}]['OPTIONS']['replicas']"
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
@@ -47,7 +47,7 @@ def reach(
 
 
 class Reaching(Overview):
-    """What of a Redis backend is about the way to its servers, and not about locks."""
+    """The part of a Redis backend that deals with its servers, not with locks."""
 
     source: Source
     node: Sender
@@ -67,7 +67,7 @@ class Reaching(Overview):
         self.node.after_fork()
         self.wakeups.forget()
 
-    # The way to the server and back.
+    # Sending a command and reading its reply.
 
     def _run(
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
@@ -85,7 +85,7 @@ class Reaching(Overview):
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
     ) -> tuple[Any, bool]:
         exchange = self.node.aexchange_claim if claim else self.node.aexchange
-        # Written out as above: a context manager would take as long as all of this.
+        # Repeated from above: a context manager would take as long as the whole body.
         try:
             (reply,), again = await exchange((command,), within)
             if isinstance(reply, Exception):

@@ -1,6 +1,6 @@
-"""Records of holds and waiters, as the scripts write them and Python reads them. Nothing raises.
+"""Records of holds and waiters, as the scripts write them and Python reads them.
 
-``docs/stored-data.md`` specifies it.
+Reading damaged records does not raise. ``docs/stored-data.md`` specifies the format.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ _RECORD = re.compile(
     re.ASCII | re.DOTALL,
 )
 _TOKEN = re.compile(r"[!-~]+")
-# A fence or a time; what is longer no script wrote, and may be more than Python reads.
+# A fence or a time. No script writes a longer one, and Python may refuse to convert it.
 _NUMBER = re.compile(r"\d{1,16}", re.ASCII)
 
-# A turn with the fields that it has in this release.
+# A turn with the fields of this release.
 _TURN = re.compile(r"turn 3 (\S+) (\d{1,16}) (\d{1,16}) (.*)", re.ASCII | re.DOTALL)
 
-# The reply of acquire.lua where the token holds the name with a looser limit.
+# The reply of acquire.lua if the token holds the name with a looser limit.
 LOOSER = b"looser"
 
-# The longest lease or wait (ms), as in records.lua. What seems to end later is damage.
+# The longest lease or wait (ms), as in records.lua. A later end means damage.
 LONGEST = 3_200_000_000_000
 
-# The end of the years that Python knows (ms).
+# The end of the last year that datetime supports (ms).
 _LAST = 253_402_300_799_000
 
-# The end of 1970, for what has no time of its own.
+# The beginning of 1970, for damaged holds, which have no time of their own.
 _BEGINNING = datetime.fromtimestamp(0, tz=timezone.utc)
 
 
 def text(value: bytes | str) -> str:
-    """Replies are bytes, or strings where the pool decodes them."""
+    """A reply as text. Replies are bytes, or strings if the pool decodes them."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
@@ -70,26 +70,26 @@ def ms(seconds: float) -> int:
 
 
 def token_of_damage(value: bytes | str) -> str:
-    """The token by which what cannot be read is shown and released, as in holders.lua."""
+    """The token under which an unreadable hold is listed and released, as in holders.lua."""
     raw = value if isinstance(value, bytes) else value.encode(errors="surrogateescape")
     return f"damaged-{sha1(raw, usedforsecurity=False).hexdigest()}"
 
 
 def readable_token(value: bytes | str) -> str:
-    """The token of a hold; another in the place of one that no script wrote."""
+    """The token of a hold, or a substitute if no script can have written it."""
     token = text(value)
     return token if _TOKEN.fullmatch(token) else token_of_damage(value)
 
 
 def split_hold(line: bytes | str) -> tuple[str, Record | None]:
-    """The token and the record of what is stored under ``hold``; None if that is damaged."""
+    """The token and the record of the value under ``hold``; the record is None if damaged."""
     token, _, rest = text(line).partition(" ")
     record = Record.read(rest) if _TOKEN.fullmatch(token) else None
     return (token, record) if record else (token_of_damage(line), None)
 
 
 def hold_of(line: bytes | str, now: int) -> tuple[Holder | None, float]:
-    """Who holds what is stored under ``hold``, and for how many seconds at the time ``now`` (ms).
+    """The holder stored under ``hold``, and the hold's age (seconds) at the time ``now`` (ms).
 
     None and 0 if it is damaged.
     """
@@ -113,7 +113,7 @@ class Record(NamedTuple):
 
     @classmethod
     def read(cls, line: bytes | str) -> Record | None:
-        """None if it is damaged."""
+        """Parse a record. Return None if it is damaged."""
         found = _RECORD.fullmatch(text(line))
         if found is None:
             return None
@@ -165,7 +165,7 @@ class Record(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What a process is told. ``turn`` is None when a hold was released by force."""
+    """A message to a process. ``turn`` is None when a hold was released by force."""
 
     name: str
     token: str
@@ -173,9 +173,9 @@ class Message(NamedTuple):
 
 
 def message(line: bytes | str) -> Message | None:
-    """Read ``"verb number-of-fields field ... name"``; None for one of a later release."""
+    """Read ``"verb number-of-fields field ... name"``; None for a verb of a later release."""
     said = text(line)
-    if found := _TURN.fullmatch(said):  # most are, and it takes a fourth of the time
+    if found := _TURN.fullmatch(said):  # the usual case, in a quarter of the time
         return Message(found[4], found[1], Turn(int(found[2]), int(found[3]) / 1000))
     verb, _, rest = said.partition(" ")
     number, _, rest = rest.partition(" ")
@@ -190,7 +190,7 @@ def message(line: bytes | str) -> Message | None:
 
 
 def damaged_hold(name: str, token: str, remaining: float, waiters: int = 0) -> Hold:
-    """How a hold is shown of which nothing can be read."""
+    """The listed form of a hold whose record is unreadable."""
     return Hold(
         name=name,
         token=token,
@@ -206,7 +206,7 @@ def damaged_hold(name: str, token: str, remaining: float, waiters: int = 0) -> H
 
 
 def not_an_error(reply: Any) -> Any:
-    """The reply. Raises it where it is an error."""
+    """Return the reply, or raise it if it is an error."""
     if isinstance(reply, Exception):
         raise reply
     return reply
@@ -218,9 +218,10 @@ def is_grant(reply: Any) -> bool:
 
 
 def busy(reply: bytes) -> tuple[int, int, int, bytes]:
-    """What the reply of ``acquire.lua`` says of a busy name.
+    """Parse the reply of ``acquire.lua`` for a busy name.
 
-    For how long (ms), the server's clock (ms), the position in the queue, and the hold in its way.
+    Return the time left (ms), the server's clock (ms), the position in the queue, and the hold in
+    the way.
     """
     _, left, now, position, line = reply.split(b" ", 4)
     return int(left), int(now), int(position), line
@@ -240,7 +241,7 @@ def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
 
 
 def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
-    """What the reply of ``inspect.lua`` says."""
+    """The holds and the queue in the reply of ``inspect.lua``."""
     now, holding, waiting = reply
     queue = [
         record.as_waiting(readable_token(token))

@@ -38,12 +38,12 @@ class Script(NamedTuple):
     def read(cls, *parts: str) -> Script:
         """One script of several files."""
         text = b"\n".join(map(_text_of, parts))
-        # The server knows scripts by this very digest; it protects nothing.
+        # Redis identifies scripts by SHA-1. It is not used for security here.
         return cls(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
-# The fast path of a verb comes early, and returns before the functions that it does not need are
-# made.
+# The fast path of a verb comes early and returns before Lua creates the functions that it does
+# not need.
 _HAND_OVER = ("bucket", "records", "holders", "hand_over")
 ACQUIRE = Script.read(
     *("keys", "clock", "acquire_fast", "queue_fast"),
@@ -59,7 +59,7 @@ INSPECT = Script.read("keys", "clock", "bucket", "records", "holders", "inspect"
 FORCE_RELEASE = Script.read("keys", "clock", "notify", *_HAND_OVER, "force_release", "run")
 CANCEL = Script.read("keys", "clock", "notify", *_HAND_OVER, "cancel", "run")
 
-# This one goes along as a text each time: a process sends it every few seconds at the most.
+# Sent as text each time: a process sends it at most every few seconds.
 ADD_TALLIES = _text_of("add_tallies")
 
 _TEXTS = {
@@ -71,11 +71,11 @@ _BY_SHA = b"$7\r\nEVALSHA\r\n$40\r\n"
 def to_be_sent_again(
     commands: Sequence[bytes], replies: Sequence[object]
 ) -> tuple[list[int], list[bytes]]:
-    """What to send again where the server has forgotten scripts, and the places of the replies.
+    """Commands to resend after the server has forgotten scripts, and their reply positions.
 
-    The first command of each script goes with its text, by which the server knows it for the
-    others. A ``WAIT`` goes with the command before it, whose script did not run: there was nothing
-    yet that it could have acknowledged.
+    The first command of each script carries the script's text, which also loads it for the others.
+    A ``WAIT`` is resent with the command before it: that script did not run, so there was nothing
+    to acknowledge.
     """
     places: list[int] = []
     again: list[bytes] = []

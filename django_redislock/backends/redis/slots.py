@@ -1,4 +1,4 @@
-"""Slots of a Cluster in which the buckets are, and the addresses of the nodes that have them."""
+"""Cluster slots of the buckets, and the addresses of the nodes that own them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOTS = tuple(key_slot(str(tag).encode()) for tag in TAGS)
 
 _BUCKETS = {str(tag).encode(): bucket for bucket, tag in enumerate(TAGS)}
 
-# The first key of a command stands before all names and other texts.
+# The first match is the first key: it comes before all names and other texts of a command.
 _TAG = re.compile(rb":\{(\d{1,3})\}:")
 
 
@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def buckets_of(commands: Sequence[bytes]) -> list[int]:
-    """The bucket of each command. One without a key goes along with the one that follows it."""
+    """The bucket of each command. A command without a key uses that of the next command."""
     buckets: list[int] = []
     bucket = 0
     for command in reversed(commands):
@@ -44,7 +44,7 @@ def buckets_of(commands: Sequence[bytes]) -> list[int]:
 
 
 def owners(reply: Any, asked: Address) -> list[Address | None]:
-    """The owner of each bucket, by what the node ``asked`` has said to ``CLUSTER SLOTS``.
+    """The owner of each bucket, from the reply of the node ``asked`` to ``CLUSTER SLOTS``.
 
     Raises ``ClusterDownError`` for a reply that names none.
     """
@@ -53,7 +53,7 @@ def owners(reply: Any, asked: Address) -> list[Address | None]:
     found: list[Address | None] = [None] * BUCKETS
     for first, last, primary, *_ in reply or ():
         host, port = primary[:2]
-        # A node that does not know its own name, or hides it, is where it was asked.
+        # If a node does not know its own name, or hides it, use the address we connected to.
         name = text(host) if host else ""
         address = Address(name if name not in {"", "?"} else asked.host, int(port))
         for bucket, slot in enumerate(SLOTS):

@@ -1,28 +1,28 @@
--- Grant the claim if the name is free and nobody waits before it, else let it queue.
+-- Grant the claim if the name is free and no waiter is ahead of it; otherwise let it queue.
 --
 -- KEYS  1-7 as in keys.lua
 -- ARGV  1 as in keys.lua    2 lease (ms)    3 stay in the queue (ms), or 0
 --       4 terms: "limit lease grant process holder", see records.lua
--- Returns a text: the fence when granted, also when it was before;
---         "busy left now position token record" when busy: until the earliest end of a hold (ms),
---         now (ms), the position in the queue, its own or the one after the last when it does not
---         stay, and that hold;
---         "looser" when the token holds the name with a looser limit, and others beside it
+-- Returns a text: the fence when granted, now or by an earlier call;
+--         "busy left now position token record" when busy: left (ms) until the hold that ends first
+--         does, now (ms), the position in the queue (after the last if the claim does not stay),
+--         and the record of that hold;
+--         "looser" when the token holds the name with a looser limit, beside other holders
 
 lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
--- What `records` has of the token, and of the queue.
+-- The token's entry in `records`, and the queue's 'kept until' there.
 local known, kept
 asking = string.match(terms, '^%d+ %d+ %d+ (%S+)')
 
--- An acquire was repeated, or comes with the token of another handle, whose hold it takes over.
+-- The acquire is a repeat, or it takes over the hold of another handle by using its token.
 local function take_over(mine)
   if limit < mine.limit and count > limit then
     return 'looser'
   end
   local fence = mine.fence or next_fence()
   -- A request that was delayed on its way must not take back what an extension granted since.
-  -- What was detached nobody has extended, and whoever takes it over renews it.
+  -- A detached hold was not extended by anyone, and the handle that takes it over renews it.
   local detached = string.byte(mine.flags, 3) == 49
   local lease = detached and lease or math.max(lease, mine.ends - now)
   local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
@@ -71,12 +71,12 @@ local function enter_queue()
 end
 
 local function is_cancelled(marks)
-  -- There may be thousands, and most likely this one is not among them.
+  -- A plain search first: there may be thousands of marks, most likely none for this token.
   if not string.find(marks, token, 1, true) then
     return false
   end
-  for until_, who in string.gmatch(marks, '(%d+) (%S+)') do
-    if who == token and tonumber(until_) > now then
+  for until_, owner in string.gmatch(marks, '(%d+) (%S+)') do
+    if owner == token and tonumber(until_) > now then
       return true
     end
   end

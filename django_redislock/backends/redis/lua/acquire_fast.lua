@@ -3,17 +3,17 @@
 -- KEYS, ARGV and the reply as in acquire.lua
 
 local _, lease, stay, terms = unpack(ARGV)
--- Whoever is ready to wait has most likely found the name busy.
+-- A caller that is ready to wait has most likely found the name busy.
 local line = stay ~= '0' and redis.pcall('GET', hold)
 if not line and redis.call('EXISTS', hold, records) == 0 then
   local last = redis.pcall('SET', counter, micros, 'GET')
   if not last or (#last == #micros and last < micros) then
     redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. micros .. ' '
       .. millis .. ' ' .. millis .. ' ' .. terms, 'PX', lease)
-    -- What is written above is found and mended below, should the index be no sorted set.
+    -- If the index is not a sorted set, the slow path finds the hold written above and repairs it.
     if redis.pcall('ZADD', index, now + lease, token .. ' ' .. name) == 1 then
-      -- Holds that ended by themselves leave their entries in the index: about every thirtieth
-      -- time some are swept, more than can have been added since.
+      -- Expired holds leave their entries in the index. About every thirtieth acquire sweeps some
+      -- of them, more than can have been added since the last sweep.
       if now % 32 == 0 then
         for _, set in ipairs({index, waited}) do
           local over = redis.pcall('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', '0', '99')
@@ -26,7 +26,7 @@ if not line and redis.call('EXISTS', hold, records) == 0 then
       return micros
     end
   elseif type(last) == 'string' then
-    -- The clock is behind the counter, or that is damaged.
+    -- The clock is behind the counter, or the counter is damaged.
     redis.call('SET', counter, last)
   end
 end

@@ -1,6 +1,6 @@
--- Add what a process has counted to the slot of time and to the minute that now is in.
+-- Add the figures of a process to the current time slot and to the current minute.
 --
--- KEYS  1 seen     string   there for a minute if this was added already and its reply was lost
+-- KEYS  1 seen     string   set for a minute, so that a batch whose reply was lost counts once
 --       2 minutes  hash     number of a minute modulo how many there are -> JSON: the number of the
 --                           minute, and the figures of all families
 --       3 .. slots hashes   take turns; "slot" -> number of the slot; ":family" -> its figures, JSON

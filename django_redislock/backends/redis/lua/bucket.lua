@@ -1,10 +1,10 @@
--- What a bucket keeps for all its names: the fence, the index of holds, and that of queues.
+-- Data that a bucket keeps for all its names: the fence, the index of holds and that of queues.
 
--- A number that is out of reach of every clock: a larger one in the counter is damage.
+-- No clock reaches this number: a larger one in the counter is damage.
 local HIGHEST_FENCE = 9e15
 
--- The next fence, as text: above every one given before. After a restart that forgot the counter
--- the clock is above them all; where the clock was set back, the counter is.
+-- The next fence, as text, above every earlier one. If a restart lost the counter, the clock is
+-- above all earlier fences; if the clock was set back, the counter is.
 local function next_fence()
   local last = redis.pcall('SET', counter, micros, 'GET')
   if not last or (#last == #micros and last < micros) then

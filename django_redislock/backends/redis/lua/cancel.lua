@@ -1,13 +1,13 @@
 -- Take a claim back, whether it waits, holds, or has not arrived yet.
 --
 -- KEYS  1-7 as in keys.lua
--- ARGV  1 as in keys.lua    2 how long a late acquire may come (ms), and is refused, or 0
---       3 1 to leave alone a hold that an acquire was answered with
+-- ARGV  1 as in keys.lua    2 how long to refuse an acquire that arrives late (ms), or 0
+--       3 1 to leave a hold alone if the reply to an acquire has reported it
 -- Returns 0
 
--- Let an acquire with this token be refused. There may be thousands of marks, so that they are not
--- read one by one: those whose time is over are dropped from the beginning, where the oldest are,
--- and with them what was marked before the clock was set back, and damage.
+-- Refuse later acquires with this token. There may be thousands of marks, so they are not all read:
+-- expired marks are dropped from the beginning, where the oldest are, along with damaged marks and
+-- marks made before the clock was set back.
 local function mark_cancelled(late)
   local before = redis.call('HGET', records, 'cancelled claims') or ''
   local start, until_, rest = 1, nil, nil

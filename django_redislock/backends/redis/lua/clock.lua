@@ -1,5 +1,5 @@
--- The server's clock. As text, it is copied and compared without being converted: microseconds and
--- milliseconds since 1970.
+-- The server's clock, in microseconds and milliseconds since 1970. Text needs no conversion to be
+-- copied and compared.
 
 local seconds, fraction = unpack(redis.call('TIME'))
 local micros = seconds .. (#fraction == 6 and fraction or string.sub('00000' .. fraction, -6))

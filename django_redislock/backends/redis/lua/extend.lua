@@ -1,7 +1,7 @@
--- Set the token's lease anew.
+-- Renew the token's lease.
 --
 -- KEYS  1-7 as in keys.lua
--- ARGV  1 as in keys.lua    2 lease (ms)    3 1 if the lease must not become shorter by it
+-- ARGV  1 as in keys.lua    2 lease (ms)    3 1 if this must not shorten the lease
 --       4 1 if the hold is detached from its handle
 -- Returns the lease (ms) that is left now, or 0 if the token does not hold the name
 

@@ -1,4 +1,4 @@
--- Set the lease of the only hold of a name anew.
+-- Renew the lease of the only hold of a name.
 --
 -- KEYS, ARGV and the reply as in extend.lua
 
@@ -8,7 +8,7 @@ local function renewed(record)
   if ARGV[3] == '1' then
     lease = math.max(lease, record.ends - now)
   end
-  -- Whoever extends it has heard of its turn.
+  -- A holder that extends its hold knows of its turn.
   if ARGV[4] == '1' or string.byte(flags, 2) == 49 then
     flags = with_flags(record, string.sub(flags, 1, 1), '0', ARGV[4] == '1' and '1'
       or string.sub(flags, 3, 3))

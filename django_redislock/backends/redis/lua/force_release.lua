@@ -1,13 +1,13 @@
--- End the hold that was seen with this token, tell its process, and hand the name over.
+-- End the hold that was seen with this token, notify its process, and hand the name over.
 --
 -- KEYS  1-7 as in keys.lua
 -- ARGV  1 as in keys.lua
 -- Returns 1, or 0 if that hold has ended or changed since
 
--- The token of the hold that is shown with this one: another, if that hold is damaged.
+-- The token of the hold that is listed with this one: a different token if the hold is damaged.
 local function token_of_shown()
   if only and only.damaged then
-    -- The index may still have the token of the hold that was there before.
+    -- The index may still list the token of the hold that was there before.
     local listed = redis.pcall('ZSCORE', index, token .. ' ' .. name)
     return type(listed) == 'string' and only.token or token
   elseif not only and string.sub(token, 1, 8) == 'damaged-' then

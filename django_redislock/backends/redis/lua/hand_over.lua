@@ -1,15 +1,15 @@
 -- Granting, the queue, and the hand-over.
 
--- The process that is asking, if the reply can bring its waiters their turns; and each of these:
--- token, fence, end of the lease.
+-- The calling process, if the reply can carry turns to its waiters; and these turns, each with
+-- token, fence and end of the lease.
 local here
 local turns = {}
 -- The process that is asking, and so is not frozen; nil if that is not known.
 local asking
 
--- The lowest limit of all holds once one of this limit has joined them, or nil if that would break
--- one. What is stored may be too low (its holder may have left), never too high, so it is counted
--- anew before anybody is refused for it.
+-- The lowest limit of all holds after adding one with this limit, or nil if that would break a
+-- limit. The stored value may be too low (its holder may have left) but never too high, so it is
+-- computed again before a claim is refused because of it.
 local function room_for(limit)
   if count == 0 then
     return limit
@@ -31,7 +31,7 @@ local function room_for(limit)
   return math.min(lowest, limit)
 end
 
--- The only hold becomes the first of several.
+-- Turn the only hold into the first of several.
 local function unfold()
   if only then
     local left = only.ends - now
@@ -48,7 +48,7 @@ local function grant(who, flags, claim, fence, lease, lowest)
   local text = write_record(flags, lease, fence, millis, claim.began, claim.terms)
   local ends = now + lease
   if count == 0 then
-    -- A hand-over that ends without being confirmed is found again, and with it the silent process.
+    -- An unconfirmed hand-over stays stored after its end, so that its silent process is known.
     local kept = string.byte(flags, 2) == 49 and lease * 10 or lease
     redis.call('SET', hold, who .. ' ' .. text, 'PX', kept)
     only = {token = who, text = text, ends = ends, limit = claim.limit}
@@ -63,7 +63,7 @@ local function grant(who, flags, claim, fence, lease, lowest)
   put(index, ends, who .. ' ' .. name)
 end
 
--- The queue has ended.
+-- Clean up after the last waiter has left the queue.
 local function end_queue()
   redis.pcall('ZREM', waited, name)
   redis.call('HDEL', records, 'kept until')
@@ -98,7 +98,7 @@ local function put_silent_behind()
   end
 end
 
--- Whether the turn reaches its waiter: nobody listens for a process that has ended.
+-- Whether the turn reaches its waiter. A process that has ended has no subscriber.
 local function give_turn(who, process, fence, ends)
   if process == here then
     table.insert(turns, who .. ' ' .. fence .. ' ' .. ends)
@@ -107,15 +107,15 @@ local function give_turn(who, process, fence, ends)
   return notify(process, 'turn 3 ' .. who .. ' ' .. fence .. ' ' .. ends .. ' ' .. name) > 0
 end
 
--- Whether somebody listens for the process.
+-- Whether the process is subscribed to its channel.
 local function is_there(process)
   local subcommand = is_sharded(process) and 'SHARDNUMSUB' or 'NUMSUB'
   return redis.call('PUBSUB', subcommand, channel_of(process))[2] > 0
 end
 
--- Make waiters holders, in their order, as far as there is room. Each is given its turn, which
--- proves its hold; one that has given up, or whose process has ended, is passed over. Returns the
--- fence of `me`, the waiter that is asking and, of this limit, might have room where the first in
+-- Grant the name to waiters in queue order while there is room. Each gets its turn, which proves
+-- its hold; a waiter that has given up, or whose process has ended, is skipped. Returns the fence
+-- of `me`, the calling waiter, if granted. With its limit, `me` may have room where the first in
 -- the queue has none.
 local function hand_over(me, my_limit)
   local my_fence
@@ -126,7 +126,7 @@ local function hand_over(me, my_limit)
       break
     end
     local claim = read_record(redis.call('HGET', records, who))
-    -- With a blank in its token it is damage, and what tells it of its turn could not be read.
+    -- A token with a blank is damaged: the message with its turn could not be parsed.
     local waits = claim and (who == me or claim.ends > now) and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
@@ -155,7 +155,7 @@ local function hand_over(me, my_limit)
   return my_fence
 end
 
--- After a hold ended or a place in the queue came free: pass the name on, and leave nothing over.
+-- After a hold or a waiter has left: pass the name on, and delete data that is no longer needed.
 local function pass_on()
   hand_over()
   if only then

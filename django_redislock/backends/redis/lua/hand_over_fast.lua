@@ -1,10 +1,10 @@
--- End a single hold and hand the name over to the first in its queue, of limit 1 and in another
--- process or this one: the common case under contention. What is unusual, also a damaged record or
--- a process that is gone, is left to the functions below.
+-- End a single hold and hand the name over to the first waiter in its queue, with limit 1 and in
+-- this or another process: the common case under contention. Unusual cases, including a damaged
+-- record or a process that has ended, are left to the functions below.
 --
 -- KEYS, ARGV and the reply as in release.lua
 
--- A hand-over that was not confirmed is kept for longer than it holds.
+-- An unconfirmed hand-over stays stored after its end.
 if start and string.byte(start, -1) == 49 then
   local at, term = string.match(line, '^%d+ (%d+) (%d+) ', #token + 2)
   if not at or #at > 15 or #term > 12 or at + term <= now then
@@ -17,7 +17,7 @@ if start == token .. ' 10' or start == token .. ' 11' then
   local at, term, terms, began, lease, grant, process = string.match(
     claim and #claim > 0 and claim or '',
     '^%d%d%d+ (%d+) (%d+) %d+ %d+ ((%d+) 1 ([1-9]%d*) ([1-9]%d*) ([sp]%w+) .*)$')
-  -- Numbers with more digits are damage, and so is a token with a blank.
+  -- Numbers with more digits, and a token with a blank, are damaged.
   if at and #at < 16 and #term < 14 and at + term > now and #began < 16 and #lease < 13
       and #grant < 13 and not string.find(who, ' ', 1, true) then
     local last = redis.pcall('SET', counter, micros, 'GET')

@@ -1,10 +1,10 @@
--- Who holds the name: nobody, one hold under `hold`, or several in `holds`.
+-- The holds of the name: none, one under `hold`, or several in `holds`.
 
--- The keys of a name outlive its holds a little, so that what expired is found and tidied up.
+-- The keys of a name outlive its holds a little, so that expired holds are found and cleaned up.
 local GRACE = 60000
 
--- The record of the only hold, with its token; how many hold the name; and whether `hold` contains
--- what is over.
+-- The record of the only hold, with its token; the number of holds; and whether `hold` contains a
+-- hold that has ended.
 local only, count, stale = nil, 0, false
 
 local function keep(key, ms, grace)
@@ -13,13 +13,13 @@ local function keep(key, ms, grace)
   end
 end
 
--- A token by which what cannot be read is shown, and released.
+-- A token under which an unreadable hold is listed, and can be released.
 local function token_of_damage(text)
   return 'damaged-' .. redis.sha1hex(text)
 end
 
--- What is under `hold` is no hold: nobody gets the name until it is over or released by force. It
--- is given an end if it has none, and is listed.
+-- `hold` contains an unreadable value. The name stays busy until that expires or is released by
+-- force. The value gets an expiry if it has none, and is listed.
 local function read_damaged(found)
   local left = redis.call('PTTL', hold)
   if left == -2 then
@@ -61,7 +61,7 @@ local function forget(who)
   end
 end
 
--- The processes to which a hand-over was made that ended without a sign of life. They may be frozen.
+-- The processes that were given a turn and let it lapse unconfirmed. They may be frozen.
 local silent = {}
 
 local function note_silence(record)
@@ -70,18 +70,18 @@ local function note_silence(record)
   end
 end
 
--- Find out who holds the name. What has expired is dropped.
+-- Find the holds of the name, and drop expired ones.
 local function find_holds(found)
   only, count, stale, silent = nil, 0, false, {}
   found = found or redis.pcall('GET', hold)
   if type(found) == 'table' and redis.call('TYPE', hold).ok == 'string' then
-    error(found.err) -- it is of the right type: something else is wrong
+    error(found.err) -- the type is right: something else is wrong
   end
   if found then
     only = read_hold(found)
     count = only and 1 or 0
-    -- A hand-over is kept for longer than it holds, and the clock may have gone on since the server
-    -- found the key alive.
+    -- An unconfirmed hand-over stays stored after its end, and the clock may have advanced since
+    -- the server found the key alive.
     if only and only.ends <= now then
       note_silence(only)
       forget(only.token)
@@ -92,7 +92,7 @@ local function find_holds(found)
       note_silence(read_record(redis.call('HGET', records, who)))
       forget(who)
     end
-    -- Nothing is held for ever, whatever somebody wrote there.
+    -- No hold lasts for ever, even if a foreign client wrote such a score.
     for _, who in ipairs(redis.call('ZRANGEBYSCORE', holds, now + LONGEST, '+inf')) do
       redis.call('ZADD', holds, now + GRACE, who)
     end
@@ -100,7 +100,7 @@ local function find_holds(found)
   end
 end
 
--- The record of the token's hold, or nil if it has none. Damaged, it has but a limit.
+-- The record of the token's hold, or nil if it has none. A damaged record has only a limit.
 local function hold_of(who)
   if only then
     return only.token == who and only or nil

@@ -1,4 +1,4 @@
--- Who holds the name, and who waits for it.
+-- The holds of the name, and its waiters.
 --
 -- KEYS  1-7 as in keys.lua
 -- ARGV  1 as in keys.lua, but empty

@@ -1,10 +1,10 @@
 -- Records of holds and waiters. A record is
 --   "flags at term fence since began limit lease grant process ... holder"
--- where "..." stands for fields of later releases, and what begins with the limit are its terms, as
--- they were sent. Times are in milliseconds: `term` after `at` the lease, or the stay in the queue,
--- ends; and `grant` is how long a hand-over holds before it is confirmed.
+-- where "..." stands for fields of later releases. The part from the limit on is the terms, as they
+-- were sent. Times are in milliseconds: the lease, or the stay in the queue, ends `term` after
+-- `at`; `grant` is how long a hand-over is valid until it is confirmed.
 
--- A century and more: what ends later than that was not written by a script.
+-- More than a century: no script writes a later end.
 local LONGEST = 3.2e12
 
 -- A record as a table, or nil if it is damaged.
@@ -27,8 +27,8 @@ local function read_record(text)
     began = began, terms = terms, limit = limit, lease = lease, grant = grant, process = process}
 end
 
--- The three flags: whether somebody waits for the name, whether the hold was handed over and its
--- waiter has not asked since, and whether it is detached. Flags of later releases follow them.
+-- The three flags: whether the name has waiters, whether the hold was handed over and its waiter
+-- has not asked since, and whether it is detached. Flags of later releases follow them.
 local function with_flags(record, waits, turn, detached)
   return waits .. turn .. detached .. string.sub(record.flags, 4)
 end

@@ -2,10 +2,10 @@
 --
 -- KEYS  1-7 as in keys.lua
 -- ARGV  1 as in keys.lua
---       2 the process that asks, and gives the turns in the reply to its waiters
--- Returns 1 where there is no more to say; else a text: "1", or "0" if the token did not hold the
---         name any more, and of each that got its turn in that process: token, fence, end of the
---         lease (ms)
+--       2 the calling process, which delivers the turns in the reply to its waiters
+-- Returns 1 if there is nothing else to report; else a text: "1", or "0" if the token no longer
+--         held the name, then for each waiter of that process that got its turn: token, fence, end
+--         of the lease (ms)
 
 here = ARGV[2]
 asking = here

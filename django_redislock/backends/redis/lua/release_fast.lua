@@ -3,8 +3,8 @@
 -- KEYS, ARGV and the reply as in release.lua
 
 local line = redis.pcall('GET', hold)
--- The token with two flags: whether somebody waits, and whether this is a hand-over that was not
--- confirmed. An error has no length.
+-- The token and two flags: whether the name has waiters, and whether this is an unconfirmed
+-- hand-over. An error has no length.
 local start = line and #line > 0 and string.sub(line, 1, #token + 3)
 if start == token .. ' 00' then
   redis.call('DEL', hold)

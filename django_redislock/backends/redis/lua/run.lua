@@ -1,5 +1,5 @@
--- Run the verb; and once more if a key of the name is of another type than it should be. What is
--- there is no hold and no queue of ours, and is deleted.
+-- Run the verb. If it fails, delete keys of the wrong type, which cannot be holds or queues of
+-- ours, and run it once more.
 
 local done, reply = pcall(verb)
 if done then

@@ -1,1 +1,1 @@
-"""Wake-ups of those who wait: one connection on which a process hears of turns."""
+"""Wake-ups of waiters: one connection on which a process receives turns."""

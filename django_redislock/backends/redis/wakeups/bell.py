@@ -21,7 +21,7 @@ class Bell:
         self._other: socket.socket | None = None
 
     def ring(self) -> None:
-        with suppress(OSError):  # it rings already, or nobody waits any more
+        with suppress(OSError):  # it is ringing already, or the thread no longer waits
             self._sender.send(b"!")
 
     def hear_also(self, other: socket.socket | None) -> None:

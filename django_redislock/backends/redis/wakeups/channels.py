@@ -1,4 +1,4 @@
-"""The channels that this process hears, and those who wait until it does."""
+"""The channels that this process is subscribed to, and callers waiting for a subscription."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Channels:
 
     @property
     def wanted(self) -> list[str]:
-        """The tags for whose channels somebody waits."""
+        """The tags of channels that a caller waits for."""
         return [tag for tag, _ in list(self._listeners)]
 
     def answer(self, error: Exception | None, tag: str | None = None) -> None:

@@ -29,9 +29,9 @@ __all__ = ["Wakeups"]
 
 logger = logging.getLogger("django_redislock")
 
-# The thread ends when nobody has waited for so long.
+# The thread ends when there has been no waiter for this long (seconds).
 LINGER = 5.0
-# Whoever closes the connection waits for the thread to end for so long at the most (seconds).
+# Closing the connection waits at most this long (seconds) for the thread to end.
 ENDS_WITHIN = 5.0
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -72,14 +72,14 @@ class Wakeups:
 
     def forget(self) -> None:
         """Be another process, with nobody listening: for a start, and for a forked child."""
-        # As long as a child keeps the socket open, its parent seems to listen, even when dead.
+        # While a child keeps the socket open, its parent seems to listen, even when dead.
         self._subscriber.close()
         if self._bell is not None:
             self._bell.close()
         self._bell = None
         self.thread.reset()
         self._id = self._identity or os.urandom(8).hex()
-        # How a script reaches this process.
+        # The address under which scripts reach this process.
         self.process = f"p{self._id}"
         # When the server's clock stood at zero (monotonic), as far as anybody has news.
         self.clock = -math.inf
@@ -88,7 +88,7 @@ class Wakeups:
         self._wake_at = math.inf
         self._looks = Looks()
         self.channels = Channels()
-        # The tags of the buckets of which it hears.
+        # The tags of the buckets whose messages it receives.
         self.ready = self.channels.ready
         # Those for which the server was asked on this connection.
         self._asked: set[str] = set()
@@ -129,7 +129,7 @@ class Wakeups:
             self.ring()
 
     def close(self) -> None:
-        """End the thread and its connection."""
+        """Stop the thread and close its connection."""
         bell, self._closing = self._bell, True
         self.ring()
         if bell is not None and not self.thread.is_current:
@@ -267,7 +267,7 @@ class Wakeups:
             return  # a PONG, which is a plain string in some protocols
         kind, channel, *rest = pushed
         if kind in {b"smessage", b"message"}:
-            news = message(rest[0])  # None: of a later release
+            news = message(rest[0])  # None: a message of a later release
             if news and news.turn:
                 self._deliver_turn(news.name, news.token, news.turn)
             elif news:

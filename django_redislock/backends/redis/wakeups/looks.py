@@ -1,4 +1,4 @@
-"""Times at which a waiter looks for itself, since nothing may tell it that a lease is over."""
+"""Times at which a waiter polls, since no message may report that a lease has expired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...waiters import Waiters
 
 __all__ = ["Looks"]
 
-# A waiter that was asked to look again and has not done so may stand still; then another is asked.
+# A waiter that was asked to look again and has not done so may be frozen; then another is asked.
 ASK_AGAIN = 0.5
 
 
@@ -31,18 +31,18 @@ class Looks:
         return min(list(self._at.values()), default=math.inf)
 
     def ask(self, waiters: Waiters, now: float) -> None:
-        """Ask one waiter of each name that is due."""
+        """Ask one waiter of each name that is due to look again."""
         due = [name for name, look_at in list(self._at.items()) if look_at <= now]
         if not due:
             return
-        # First the time, since whoever is asked may set a better one at once.
+        # Set the time first, since the waiter that is asked may set a better one at once.
         for name in due:
             self._at[name] = now + ASK_AGAIN
         waiters.nudge(*due)
         self._forget_the_rest(waiters, now)
 
     def _forget_the_rest(self, waiters: Waiters, now: float) -> None:
-        """Forget the names that nobody waits for, also those that are not due yet.
+        """Forget the names without waiters, including names that are not due yet.
 
         Each attempt that was granted leaves a time. One by one they would wake the thread as often
         as this process acquires anything, and be counted through each time.
@@ -52,4 +52,4 @@ class Looks:
         for name in forgotten:
             self._at.pop(name, None)
         for name in set(waiters.names).intersection(forgotten):
-            self._at[name] = now  # somebody has come just now
+            self._at[name] = now  # a waiter has just arrived

@@ -24,8 +24,7 @@ _message = re.compile(
     re.DOTALL,
 ).fullmatch
 
-# A connection that a firewall dropped in silence is found out by a PING that gets no answer
-# (seconds).
+# A PING without an answer reveals a connection that a firewall has silently dropped. In seconds.
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 
@@ -37,7 +36,7 @@ class Subscriber:
         self._source = source
         self.sock: socket.socket | None = None
         self._parser = Parser()
-        # When anything came last (monotonic).
+        # When data last arrived (monotonic).
         self.received_at = 0.0
         self._pinged_at = -math.inf
 
@@ -81,7 +80,7 @@ class Subscriber:
         return ping_at + PONG_WITHIN
 
     def messages(self) -> list[Any]:
-        """What has come, without waiting for more."""
+        """The messages that have arrived, without waiting for more."""
         sock, found, may_be_more = self.sock, list[Any](), True
         if sock is not None and sock.gettimeout() != 0:
             sock.settimeout(0)

@@ -1,1 +1,1 @@
-"""Connections to one server: commands go out, replies come back."""
+"""Connections to one server, for sending commands and reading replies."""

@@ -27,7 +27,7 @@ __all__ = ["AsyncWire"]
 # Larger batches (bytes) would hold up the short commands behind them.
 BATCH = 65536
 
-# How long (seconds) a loop that ends waits for a connection to be closed.
+# How long (seconds) an ending loop waits for a connection to close.
 CLOSED_WITHIN = 1.0
 
 # What a forked child must neither use nor close: it shares the selector with its parent.
@@ -146,7 +146,7 @@ class _SharedConnection:
         self._source = source
         self._loop = loop
         self._timeout = source.timeout
-        # Every request whose task waits for it, in the order in which they came.
+        # Every request that a task waits for, in order of arrival.
         self._requests: dict[Request, None] = {}
         self._link: AsyncLink | None = None
         self._opening: asyncio.Task[None] | None = None

@@ -14,24 +14,24 @@ __all__ = ["Exclusive"]
 
 C = TypeVar("C")
 
-# More requests than this wait for each other.
+# Maximum number of connections; further requests wait for one.
 AT_ONCE = 32
 
 
 class Exclusive(Generic[C]):
-    """Connections, made when they are needed. Who takes one gives it back."""
+    """Connections, made on demand. A caller that takes one must give it back."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, make: Callable[[], C]) -> None:
         self.made: list[C] = []
         self._loop = loop
         self._make = make
-        # Empty while anybody waits.
+        # Empty while a request waits.
         self._idle: list[C] = []
-        # Those who wait for a connection, in the order in which they came.
+        # The requests that wait for a connection, in order of arrival.
         self._line: deque[asyncio.Future[C]] = deque()
 
     async def take(self, within: float) -> C:
-        """A connection that nobody uses. Raises ``redis.exceptions.TimeoutError``."""
+        """An unused connection. Raises ``redis.exceptions.TimeoutError``."""
         if self._idle:
             return self._idle.pop()
         if len(self.made) < AT_ONCE:
@@ -41,7 +41,7 @@ class Exclusive(Generic[C]):
         return await self._wait(within)
 
     def give_back(self, connection: C) -> None:
-        """Let the first in line have the connection: who comes later must not get it instead."""
+        """Give the connection to the first in line, so that a later request cannot overtake it."""
         if self._line:
             self._line.popleft().set_result(connection)
         else:

@@ -1,4 +1,4 @@
-"""One blocking connection, for one caller after the other."""
+"""A blocking connection that serves one caller at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .parser import ONE_REPLY, Parser
 
 __all__ = ["Link"]
 
-# A connection that was used so short a time ago (seconds) is taken to be open still.
+# A connection used within this time (seconds) is assumed to be still open.
 FRESH = 0.05
 
 CHUNK = 65536
@@ -50,11 +50,11 @@ class Link:
         self.clean = False
         # When its last exchange began.
         self.used_at = 0.0
-        # When it began to connect last.
+        # When it last began to connect.
         self.opened_at = 0.0
         # Another link stands in its place.
         self.retired = False
-        # The time-out that the socket has now.
+        # The current time-out of the socket.
         self._timeout = -1.0
         self._deadline = 0.0
 

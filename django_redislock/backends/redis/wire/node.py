@@ -29,7 +29,7 @@ __all__ = ["AT_ONCE", "Node"]
 # A burst of threads queues here for a moment instead of opening a connection each.
 AT_ONCE = 32
 
-# With less time (seconds) than this for the answer nothing is sent.
+# No command is sent if less time (seconds) than this is left for the answer.
 LEAST = 0.01
 
 # Whoever waits for a connection looks again this often (seconds): a caller that was interrupted has
@@ -75,7 +75,7 @@ class Node:
     def _begin(self) -> None:
         self._links = dict.fromkeys(Link(self.source) for _ in range(AT_ONCE))
         self._free = deque(self._links)
-        # The bells of those who wait for a link, in the order in which they came.
+        # The bells of the callers that wait for a link, in order of arrival.
         self._line: deque[queue.SimpleQueue[None]] = deque()
         # Our own threads do not wait: each may have one link more.
         self._spares: dict[int, Link] = {}
@@ -141,7 +141,7 @@ class Node:
     def _after_error(
         self, error: RedisError, link: Link, commands: Sequence[bytes], limit: float
     ) -> Replies:
-        """Send the commands again where that may help. Raises the last error."""
+        """Send the commands again if that may help. Raises the last error."""
         began = link.used_at
         left = began + limit - monotonic()
         try:
@@ -199,9 +199,9 @@ class Node:
             self._ring()
 
     def _ring(self) -> None:
-        """Tell whoever is first in line that a link is free."""
+        """Notify the first caller in line that a link is free."""
         if self._free:
-            with suppress(IndexError):  # there is nobody any more
+            with suppress(IndexError):  # no caller waits any more
                 self._line.popleft().put(None)
 
     def node_of(self, bucket: int) -> Hashable:
@@ -235,7 +235,7 @@ class Node:
         link.retire()
         self._missed.pop(link, None)
         self._links.pop(link, None)
-        with suppress(ValueError):  # it came back just now
+        with suppress(ValueError):  # it was returned just now
             self._free.remove(link)
         new = Link(self.source)
         self._links[new] = None

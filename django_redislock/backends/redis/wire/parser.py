@@ -33,7 +33,7 @@ class Parser:
         # The beginning of an item.
         self._rest = b""
         self._replies: list[Any] = []
-        # The innermost list that is not complete, and the number of items that it lacks. Replies
+        # The innermost incomplete list, and the number of items that it lacks. Replies
         # are a list that never is.
         self._items, self._missing = self._replies, -1
         # The lists around it, each with that number and the kind of the list inside.

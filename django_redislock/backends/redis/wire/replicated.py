@@ -1,4 +1,4 @@
-"""A node whose grants count only when some of its replicas have them."""
+"""A node whose grants count only once enough replicas have acknowledged them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _ClaimNode(Node):
     def with_wait(self, commands: Sequence[bytes], within: float) -> Sequence[bytes]:
         limit = min(within, self._timeout)
         patience = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
-        # 0 would be for ever.
+        # 0 would mean no time limit.
         return *commands, pack("WAIT", self.replicas, max(1, round(1000 * patience)))
 
     def _in_less_time(self, commands: Sequence[bytes], limit: float) -> Sequence[bytes]:
