@@ -22,7 +22,7 @@ local function take_over(mine)
   end
   local fence = mine.fence or next_fence()
   -- A request that was delayed on its way must not take back what an extension granted since.
-  -- A detached hold was not extended by anyone, and the handle that takes it over renews it.
+  -- Nothing has extended a detached hold since, and the handle that takes it over renews it.
   local detached = string.byte(mine.flags, 3) == 49
   local lease = detached and lease or math.max(lease, mine.ends - now)
   local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
