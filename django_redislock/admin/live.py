@@ -133,8 +133,11 @@ class LiveLocks:
         first = (self.page_num - 1) * self.per_page
         return chosen[first:][: self.per_page]
 
-    def _named(self, silent: Sequence[Silent]) -> list[Listed]:
-        """Look up an exact name directly, so that it is found beyond the searched ranks too."""
+    def _named(self, silent: list[Silent]) -> list[Listed]:
+        """Look up an exact name directly, so that it is found beyond the searched ranks too.
+
+        Add backends that fail to ``silent``.
+        """
         down = {one.alias for one in silent}
         found = []
         for alias in distinct(self._chosen()) if self.query.exact else []:
@@ -142,9 +145,10 @@ class LiveLocks:
                 continue
             try:
                 holds, _waiting = lock_backends[alias].inspect(self.query.exact)
-            except (LockUnavailable, InvalidLockBackend):
-                continue
-            found += [Listed(alias, hold.entry) for hold in holds]
+            except (LockUnavailable, InvalidLockBackend) as error:
+                silent.append(Silent(alias, error))
+            else:
+                found += [Listed(alias, hold.entry) for hold in holds]
         return found
 
     def _sorted(self, found: list[Found]) -> list[Found]:

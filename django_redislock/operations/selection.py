@@ -108,7 +108,7 @@ def look_up(listed: Iterable[Listed], silent: list[Silent]) -> list[Found]:
     for alias, lines in groupby(listed, key=lambda one: one.alias):
         try:
             holds = lock_backends[alias].look_up([line.entry for line in lines])
-        except LockUnavailable as error:
+        except (LockUnavailable, InvalidLockBackend) as error:
             silent.append(Silent(alias, error))
         else:
             found += [Found(alias, hold) for hold in holds]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_redislock import lock_backends
+from django_redislock import LockUnavailable, lock_backends
 from django_redislock.admin import LockAdmin
 from django_redislock.backends.base import SHARED, Entry, Grant, Hold
 from tests.admin.pages import names, page, text_of
@@ -236,6 +236,17 @@ def test_a_search_while_a_backend_is_down_shows_the_others(
     html = page(admin_client, q="a", o="-waiters")
     assert names(html) == ["a"]
     assert "The locks of the backend “down” cannot be shown." in html
+
+
+def test_a_backend_that_goes_down_before_the_exact_name_is_looked_up_is_reported(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inspect(name: str) -> Any:
+        raise LockUnavailable("it went down", name=name)
+
+    hold("a")
+    monkeypatch.setattr(lock_backends["memory"], "inspect", inspect)
+    assert "The locks of the backend “memory” cannot be shown." in page(admin_client, q="a")
 
 
 def test_a_host_with_a_pattern_in_its_name_is_meant_literally(admin_client: Client) -> None:

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED
 from django_redislock.management.commands import listlocks
-from tests.management.holds import aged, claim, hold, queue, without_redis
+from tests.management.holds import add_alias, aged, claim, hold, queue, without_redis
 from tests.support.commands import output_of
 
 
@@ -250,3 +250,27 @@ def test_no_cell_is_a_formula(sign: str) -> None:
     assert float(row["remaining"]) > 0
     (found,) = json.loads(output("json", using="memory"))
     assert found["name"] == text
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_watch_fits_the_screen_also_with_several_silent_backends(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    without_redis(settings, "down")
+    for alias in ("away", "gone"):
+        add_alias(settings, alias, CACHE="nowhere", KEY_PREFIX=alias)
+    for number in range(20):
+        hold(f"order:{number}")
+    monkeypatch.setenv("LINES", "12")
+    monkeypatch.setenv("COLUMNS", "500")
+    watching(monkeypatch, [])
+    screen = Screen()
+    call_command("listlocks", stdout=screen, watch=1)
+    lines = screen.getvalue().split("\n")
+    assert sum("LOCKS[" in line for line in lines) == 3
+    assert any("order:" in line for line in lines)
+    assert len(lines) <= 12

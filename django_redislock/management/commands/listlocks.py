@@ -43,7 +43,7 @@ FORMATS: dict[str, Callable[[Iterable[Found]], Iterator[str]]] = {
 }
 
 # Lines of a watch in addition to the locks: the time, an empty line, the table's heading, the
-# number of locks, the line of the cursor, and one to spare.
+# number of locks, one backend that does not answer, and the line of the cursor.
 BESIDE = 6
 
 # The indent of the heading, above the marks of a watch.
@@ -172,6 +172,8 @@ class Command(TerminalCommand):
                     self._most = min(self._max or room, room)
                 began = monotonic()
                 selection = self._look()
+                if room and (beside := len(selection.silent) - 1) > 0:
+                    selection.found = selection.found[: max(1, self._most - beside)]
                 if self._format == "jsonl":
                     for reason in reasons(self._list(selection)):
                         self.stderr.write(reason)
