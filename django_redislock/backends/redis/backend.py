@@ -31,7 +31,6 @@ from . import server_checks
 from .commands import call, tag_of
 from .errors import naming
 from .keys import bucket_of
-from .reach import Reaching, reach
 from .records import (
     LOOSER,
     busy,
@@ -45,6 +44,7 @@ from .records import (
 )
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
+from .transport import TransportBackend, make_transport
 
 __all__ = ["RedisLockBackend"]
 
@@ -55,7 +55,7 @@ logger = logging.getLogger("django_redislock")
 BATCH = 500
 
 
-class RedisLockBackend(Reaching):
+class RedisLockBackend(TransportBackend):
     """Locks in Redis: each verb is one Lua script over the keys of one name.
 
     ``grant_lease`` (seconds) is how long a hand-over is valid until the new holder's process
@@ -78,7 +78,7 @@ class RedisLockBackend(Reaching):
         self.place = (self.source.place, config.key_prefix)
         self.believes_turns = not replicas
         self._naming = partial(naming, self.source.where, self.source.at)
-        self.node, self.wakeups = reach(
+        self.node, self.wakeups = make_transport(
             self.source,
             self.waiters,
             config,

@@ -145,10 +145,8 @@ local function hand_over(me, my_limit)
       if who == me then
         my_fence = fence
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
-      else
-        if give_turn(who, claim.process, fence, now + claim.grant) then
-          grant(who, flags .. '10', claim, fence, claim.grant, lowest)
-        end
+      elseif give_turn(who, claim.process, fence, now + claim.grant) then
+        grant(who, flags .. '10', claim, fence, claim.grant, lowest)
       end
     end
   end

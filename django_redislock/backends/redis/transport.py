@@ -19,14 +19,14 @@ from .wakeups.connection import Wakeups
 from .wire.node import Node
 from .wire.replicated import ReplicatedNode
 
-__all__ = ["Reaching", "Sender", "Waker", "reach"]
+__all__ = ["Sender", "TransportBackend", "Waker", "make_transport"]
 
 # The sender of commands, and the object that wakes waiters.
 Sender: TypeAlias = Node | Cluster
 Waker: TypeAlias = Wakeups | ClusterWakeups
 
 
-def reach(
+def make_transport(
     source: Source, waiters: Waiters, config: LockConfig, replicas: int, **settings: Any
 ) -> tuple[Sender, Waker]:
     """The sender and waker of a source. Neither connects before its first use.
@@ -46,7 +46,7 @@ def reach(
     return node, Wakeups(source, waiters, **settings)
 
 
-class Reaching(Overview):
+class TransportBackend(Overview):
     """The part of a Redis backend that deals with its servers, not with locks."""
 
     source: Source
