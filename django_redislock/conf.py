@@ -142,7 +142,7 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
     for alias in locks:
         if not isinstance(alias, str):
             raise InvalidLockBackend(
-                f"LOCKS has the alias {alias!r}, which is no string. Write {str(alias)!r}, say."
+                f"LOCKS has the alias {alias!r}, which is not a string. Write {str(alias)!r}, say."
             )
     configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
     configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())

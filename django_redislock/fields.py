@@ -44,7 +44,7 @@ def refuse_other_fields(parts: Sequence[Part], text: str, arguments: Container[s
 
 def _not_a_field(text: str, found: str, instead: str) -> ValueError:
     return ValueError(
-        f"The lock name {text!r} would be one lock for all calls: {found!r} is no field. Write "
+        f"The lock name {text!r} would be one lock for all calls: {found!r} is not a field. Write "
         f"{instead}, by the name that the argument has in the function."
     )
 

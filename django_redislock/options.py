@@ -226,7 +226,7 @@ def _callback(value: Any, what: str) -> Callable[[Any], object]:
         raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
     if iscoroutinefunction(value):
         raise TypeError(
-            f"{what} is called in a thread, where nobody awaits it: write an ordinary function, or "
+            f"{what} is called in a thread, which cannot await it: write an ordinary function, or "
             "let a task `await held.lost`."
         )
     if not takes_one_argument(value):

@@ -173,7 +173,7 @@ def test_a_conversion_says_that_the_text_is_enough_but_nothing_makes_none_a_name
         ("{x.pkk}", "'User' object has no attribute 'pkk'"),
         ("{y[b]}", "no item 'b'"),
         ("{y[a].b}", "'int' object has no attribute 'b'"),
-        ("{z}", "is not there, but x, y"),
+        ("{z}", "is missing; available: x, y"),
     ],
 )
 def test_what_cannot_be_looked_up_is_named(template: str, why: str) -> None:
