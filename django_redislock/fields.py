@@ -107,7 +107,7 @@ def separators(parts: Sequence[Part], text: str) -> set[str]:
         between = {char for char in literal if not char.isalnum()} - {"%"}
         if before and not between:
             raise ValueError(
-                f"The lock name {text!r} has nothing that tells where {{{before}}} ends and "
+                f"The lock name {text!r} has nothing to show where {{{before}}} ends and "
                 f"{{{part.field}}} begins: write a separator such as a colon between them."
             )
         if before:

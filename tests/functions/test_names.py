@@ -107,7 +107,7 @@ def test_two_calls_share_a_name_only_if_their_values_are_the_same(
 
 @pytest.mark.parametrize("template", ["{a}{b}", "{a}to{b}", "{a}%{b}", "{a}2{b}:{c}"])
 def test_two_fields_need_a_separator(template: str) -> None:
-    with pytest.raises(ValueError, match=r"nothing that tells where {a} ends and {b} begins"):
+    with pytest.raises(ValueError, match=r"nothing to show where {a} ends and {b} begins"):
         NameTemplate(template)
 
 
