@@ -42,12 +42,12 @@ def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None
             continue
         if meant := _meant(name, known):
             raise TypeError(
-                f"{dotted_path(owner)} has the attribute {name!r}, which nobody reads. Did you "
+                f"{dotted_path(owner)} has the attribute {name!r}, which has no effect. Did you "
                 f"mean {meant!r}?"
             )
         if meant := _meant(name, options):
             raise TypeError(
-                f"{dotted_path(owner)} has the attribute {name!r}, which nobody reads: write "
+                f"{dotted_path(owner)} has the attribute {name!r}, which has no effect: write "
                 f"lock_options = {{{meant.removeprefix('lock_')!r}: ...}}."
             )
         if name.startswith("lock_"):

@@ -70,7 +70,7 @@ class LockedCommand(BaseCommand):
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         group = parser.add_argument_group("lock")
         group.add_argument(
-            "--no-lock", action="store_true", help="run without the lock, whoever holds it"
+            "--no-lock", action="store_true", help="run without the lock, even if it is held"
         )
         group.add_argument(
             "--lock-wait",

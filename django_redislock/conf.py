@@ -136,13 +136,13 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
         )
     if misplaced := [name for name in locks if name in _READERS]:
         raise InvalidLockBackend(
-            f"LOCKS has {misplaced[0]!r} in the place of an alias. Entries stand below an alias, "
+            f"LOCKS has {misplaced[0]!r} where an alias belongs. Put entries under an alias, "
             f'as in CACHES: LOCKS = {{"default": {{{_written(locks, misplaced)}}}}}.'
         )
     for alias in locks:
         if not isinstance(alias, str):
             raise InvalidLockBackend(
-                f"LOCKS has the alias {alias!r}, which is no string. Write {str(alias)!r}, say."
+                f"LOCKS has the alias {alias!r}, which is not a string. Write {str(alias)!r}, say."
             )
     configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
     configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())
@@ -180,7 +180,7 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
             )
         raise InvalidLockBackend(
             f"{where} has an unknown entry {unknown[0]!r}. Write one of "
-            f"{', '.join(_READERS)}; what a backend takes by itself goes into OPTIONS.{advice}"
+            f"{', '.join(_READERS)}; options of the backend itself go into OPTIONS.{advice}"
         )
     if "CACHE" in entry and "LOCATION" in entry:
         raise InvalidLockBackend(

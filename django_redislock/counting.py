@@ -55,10 +55,8 @@ def _send(backend: BaseLockBackend, refused: Batch | None = None) -> None:
         backend.add_tallies(batch)
     except LockUnavailable as error:
         if refused:
-            logger.debug(
-                "What was counted of %d families is dropped: %s", len(batch.tallies), error
-            )
+            logger.debug("Counts of %d families are dropped: %s", len(batch.tallies), error)
             return
-        logger.debug("What was counted is told later: %s", error)
+        logger.debug("Counts will be sent later: %s", error)
         # Shutdown does not wait for a server that has just failed to answer.
         _run_later(backend, partial(_send, backend, batch), at_end=False)

@@ -44,7 +44,7 @@ def refuse_other_fields(parts: Sequence[Part], text: str, arguments: Container[s
 
 def _not_a_field(text: str, found: str, instead: str) -> ValueError:
     return ValueError(
-        f"The lock name {text!r} would be one lock for all calls: {found!r} is no field. Write "
+        f"The lock name {text!r} would be one lock for all calls: {found!r} is not a field. Write "
         f"{instead}, by the name that the argument has in the function."
     )
 
@@ -107,7 +107,7 @@ def separators(parts: Sequence[Part], text: str) -> set[str]:
         between = {char for char in literal if not char.isalnum()} - {"%"}
         if before and not between:
             raise ValueError(
-                f"The lock name {text!r} has nothing that tells where {{{before}}} ends and "
+                f"The lock name {text!r} has nothing to show where {{{before}}} ends and "
                 f"{{{part.field}}} begins: write a separator such as a colon between them."
             )
         if before:

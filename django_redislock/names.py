@@ -110,7 +110,7 @@ class NameTemplate:
         except (AttributeError, LookupError, TypeError) as error:
             if root(field) not in values:
                 there = ", ".join(sorted(map(str, values))) or "nothing"
-                raise self._unusable(field, f"is not there, but {there}") from error
+                raise self._unusable(field, f"is missing; available: {there}") from error
             why = f"no item {error}" if isinstance(error, KeyError) else error
             raise self._unusable(field, f"cannot be looked up: {why}") from error
         if value is None:

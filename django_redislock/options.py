@@ -197,7 +197,7 @@ _ELSEWHERE = {
 # Options that apply to a single handle, and not to calls, each of which has a handle of its own.
 _OF_ONE_HOLD = {
     "token": "a token belongs to one hold. Write lock(name, token=...)",
-    "what": "the holder is shown by what is decorated. Write label= for a text of yours",
+    "what": "the holder shown is what is decorated. Use label= for your own text",
 }
 
 
@@ -218,7 +218,7 @@ def _check_together(options: Mapping[str, Any]) -> None:
     if options.get("shared") and options.get("limit", 1) not in (1, None):
         raise ValueError("limit and shared exclude each other: a shared lock has no limit.")
     if options.get("min_hold") and options.get("reentrant"):
-        raise ValueError("min_hold and reentrant exclude each other: the hold may be another's.")
+        raise ValueError("min_hold and reentrant exclude each other: the hold may be shared.")
 
 
 def _callback(value: Any, what: str) -> Callable[[Any], object]:
@@ -226,7 +226,7 @@ def _callback(value: Any, what: str) -> Callable[[Any], object]:
         raise TypeError(f"{what} must be a callable that gets the handle, not {value!r}.")
     if iscoroutinefunction(value):
         raise TypeError(
-            f"{what} is called in a thread, where nobody awaits it: write an ordinary function, or "
+            f"{what} is called in a thread, which cannot await it: write an ordinary function, or "
             "let a task `await held.lost`."
         )
     if not takes_one_argument(value):

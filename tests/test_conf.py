@@ -107,7 +107,7 @@ def test_a_wrong_setting_is_reported_at_first_use(settings: Any, entry: Any, say
 def test_an_alias_is_a_string(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY}, 1: {"BACKEND": MEMORY}}
     (message,) = check_settings()
-    assert message.msg == "LOCKS has the alias 1, which is no string. Write '1', say."
+    assert message.msg == "LOCKS has the alias 1, which is not a string. Write '1', say."
 
 
 @pytest.mark.parametrize("endless", [None, math.inf])

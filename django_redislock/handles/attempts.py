@@ -91,7 +91,7 @@ class OneNameHandle(Handle[T]):
             if self._need is not None and self.held:
                 raise LockError.of(
                     self.name,
-                    "is held by this very handle. Release it first, or make another handle",
+                    "is already held by this handle. Release it first, or make another handle",
                 )
             taken = owner.taken.get(self._hold.lock_id)
             if taken is not None and taken.undecided and await self._join(call, taken):
@@ -112,7 +112,7 @@ class OneNameHandle(Handle[T]):
         if other is not owner and not call.is_over:
             raise LockError.of(
                 self.name,
-                f"is being acquired with this very handle by {other}. Make a handle of its own for "
+                f"is being acquired with this handle by {other}. Make a separate handle for "
                 "each thread and task",
             )
 

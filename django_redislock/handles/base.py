@@ -107,7 +107,7 @@ class Handle(Block[T]):
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
-            f"{self!r} cannot be pickled: what it holds, this process holds. To hand a hold to "
+            f"{self!r} cannot be pickled: its hold belongs to this process. To hand a hold to "
             "another process, pass on what detach() returns, and have that process act by "
             "lock(name, token=...)."
         )

@@ -148,7 +148,7 @@ class Lock(OneNameHandle["Lock"]):
     def __del__(self) -> None:
         if self._need is not None and self.held:
             text = (
-                f"{self!r} was dropped without release(); nobody renews it now, and it ends in "
+                f"{self!r} was dropped without release(); it is no longer renewed, and ends in "
                 f"{self._hold.remaining():.1f} s."
             )
             # Code that keeps the warning keeps this handle, which must not keep the hold renewed.
@@ -174,7 +174,7 @@ class Lock(OneNameHandle["Lock"]):
         self.check()
         hold = self._hold
         if any(handle is not self for handle in hold.handles) or registry.linked(hold):
-            raise LockError.of(self.name, "is held by other handles here too, which need it still")
+            raise LockError.of(self.name, "is held by other handles here too, which still need it")
         length = (
             max(hold.remaining(), SHORTEST_LEASE)
             if lease is None

@@ -83,7 +83,7 @@ def _look_at_name(lock: Any) -> None:
     if not hasattr(lock.name, "template") and (field := unfilled(lock.name)):
         _warn(
             lock,
-            f"The lock name {readable(lock.name)!r} is taken as it stands, with {field!r} in it: "
+            f"The lock name {readable(lock.name)!r} is used literally, with {field!r} in it: "
             "one lock, whatever the value. Write an f-string.",
         )
 

@@ -261,7 +261,7 @@ def _signature_of_function(view: Any) -> inspect.Signature:
     refuse_class(view)
     if _is_rest_framework_view(getattr(view, "cls", None)):
         raise TypeError(
-            "@locked_view must be inside of REST framework, which knows who the user is and "
+            "@locked_view must be inside REST framework, which knows who the user is and "
             "answers: write it below @api_view, or on the class as "
             '@method_decorator(locked_view(...), name="dispatch").'
         )

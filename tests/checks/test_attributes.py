@@ -139,7 +139,7 @@ def test_an_option_of_a_view_that_has_an_attribute_of_its_own_says_so() -> None:
 def test_so_is_the_name(kind: str) -> None:
     with pytest.raises(TypeError, match="The name of a lock is a template, a list of templates"):
         make(kind, lock_name=7)
-    with pytest.raises(ValueError, match="would be one lock for all calls: '%s' is no field"):
+    with pytest.raises(ValueError, match="would be one lock for all calls: '%s' is not a field"):
         make(kind, lock_name="sale:%s")
 
 

@@ -103,7 +103,7 @@ def test_a_lock_that_is_named_after_no_option_says_which_there_are() -> None:
     class Typo(Import):
         lock_name = "import:{fed}"
 
-    with pytest.raises(CommandError, match=r"\{fed\} is not there, but .*feed, .*verbosity"):
+    with pytest.raises(CommandError, match=r"\{fed\} is missing; available: .*feed, .*verbosity"):
         run(Typo())
 
 

@@ -107,7 +107,7 @@ def test_two_calls_share_a_name_only_if_their_values_are_the_same(
 
 @pytest.mark.parametrize("template", ["{a}{b}", "{a}to{b}", "{a}%{b}", "{a}2{b}:{c}"])
 def test_two_fields_need_a_separator(template: str) -> None:
-    with pytest.raises(ValueError, match=r"nothing that tells where {a} ends and {b} begins"):
+    with pytest.raises(ValueError, match=r"nothing to show where {a} ends and {b} begins"):
         NameTemplate(template)
 
 
@@ -173,7 +173,7 @@ def test_a_conversion_says_that_the_text_is_enough_but_nothing_makes_none_a_name
         ("{x.pkk}", "'User' object has no attribute 'pkk'"),
         ("{y[b]}", "no item 'b'"),
         ("{y[a].b}", "'int' object has no attribute 'b'"),
-        ("{z}", "is not there, but x, y"),
+        ("{z}", "is missing; available: x, y"),
     ],
 )
 def test_what_cannot_be_looked_up_is_named(template: str, why: str) -> None:

@@ -85,7 +85,7 @@ def test_what_other_handles_share_cannot_be_detached() -> None:
     with lock("feed", using="memory") as outer:
         inner = lock("feed", using="memory", reentrant=True)
         assert inner.acquire()
-        with pytest.raises(LockError, match="held by other handles here too, which need it still"):
+        with pytest.raises(LockError, match="held by other handles here too, which still need it"):
             inner.detach()
         inner.release()
         assert outer.held

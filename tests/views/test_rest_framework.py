@@ -258,7 +258,7 @@ def test_an_answer_is_not_sent_for_work_that_lost_its_lock() -> None:
 
 @pytest.mark.parametrize("view", [Handler.as_view(), function])
 def test_around_the_framework_it_would_know_no_user(view: Any) -> None:
-    with pytest.raises(TypeError, match=r"must be inside of REST framework.*below @api_view, or"):
+    with pytest.raises(TypeError, match=r"must be inside REST framework.*below @api_view, or"):
         locked_view("basket")(view)
 
 
