@@ -58,8 +58,8 @@ def parse(text: str) -> list[Part]:
         ]
     except ValueError as error:
         raise ValueError(
-            f"The lock name {text!r} is not a template: {error}. A brace that is meant as such is "
-            "written twice."
+            f"The lock name {text!r} is not a template: {error}. To write a brace itself, "
+            "double it."
         ) from None
     for literal, field, spec, conversion in parts:
         if found := _PERCENT.search(literal):

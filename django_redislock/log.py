@@ -57,7 +57,7 @@ def log_contended(
         readable(lock.name),
         "was acquired" if acquired else "was not acquired",
         waited,
-        readable(holder) if holder else "somebody",
+        readable(holder) if holder else "an unknown holder",
     )
 
 

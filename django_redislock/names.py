@@ -129,8 +129,8 @@ class NameTemplate:
             advice = (
                 f"write {{{field}.pk}}"
                 if hasattr(value, "pk")
-                else f"write one of its attributes, or {{{field}!s}} if its text tells it from "
-                "all others"
+                else f"write one of its attributes, or {{{field}!s}} if no two of them "
+                "have the same text"
             )
             raise self._unusable(field, f"is of the type {type(value).__name__}: {advice}")
         return str(value)

@@ -197,7 +197,7 @@ _ELSEWHERE = {
 # Options that apply to a single handle, and not to calls, each of which has a handle of its own.
 _OF_ONE_HOLD = {
     "token": "a token belongs to one hold. Write lock(name, token=...)",
-    "what": "the holder shown is what is decorated. Use label= for your own text",
+    "what": "the decorated code is shown as the holder. Write label= for a text of your own",
 }
 
 

@@ -23,14 +23,14 @@ QUEUES = (
 def refuse_decorated(function: Any, decorator: str) -> None:
     """Raise ``TypeError`` for a task or a context manager, which would run without the lock."""
     if _is_task(function):
-        kind = "a task already, which the queue would run without the lock"
+        kind = "already a task, which its queue would run without the lock"
     elif _is_context_manager(function):
-        kind = "a context manager already, which would be made under the lock and entered without"
+        kind = "already a context manager, which would be entered without the lock"
     else:
         return
     raise TypeError(
-        f"What {decorator} decorates is {kind}. Write {decorator}(...) below the decorator that "
-        "makes it one, directly above the `def`."
+        f"{decorator} is applied to what is {kind}. Write {decorator}(...) below the decorator "
+        "that makes it one, directly above the `def`."
     )
 
 

@@ -151,8 +151,8 @@ def _look_for_transaction(lock: Any, wait: float) -> None:
             _warn(
                 lock,
                 f"The lock {readable(lock.name)!r} may be waited for inside an open atomic() of "
-                f"the database {connection.alias!r}: the transaction stays open all the while, and "
-                "may read what was true before the lock was held. Take the lock around atomic().",
+                f"the database {connection.alias!r}: the transaction stays open while it waits, "
+                "and may then read outdated data. Take the lock around atomic().",
             )
 
 

@@ -62,7 +62,7 @@ class Fences:
         if any(getattr(part, "target", None) == self.field for part in used):
             raise ValueError(
                 "fenced() raises the fence of the rows before it writes them, so they cannot be "
-                "filtered by it. Read their primary keys first, and filter by these."
+                "filtered by their fence. Fetch their primary keys first, and filter by those."
             )
 
     def claim(self, rows: Any) -> None:

@@ -202,7 +202,7 @@ class FencedQuerySet(models.QuerySet[M]):
             return super().update(**kwargs)
         name = self._fences.field.name
         if name in kwargs:
-            raise ValueError(f"After fenced(), update() itself writes {name}. Leave it out.")
+            raise ValueError(f"After fenced(), update() sets {name} by itself. Leave it out.")
         rows = self._unfenced()
         with transaction.atomic(using=rows.db, savepoint=False):
             written: int = rows._claimed(self._fences).update(**kwargs)
@@ -230,7 +230,7 @@ class FencedQuerySet(models.QuerySet[M]):
             fields = [one for one in fields if one not in (field.name, field.attname)]
             if not fields:
                 raise ValueError(
-                    "bulk_update() writes no fence: locks raise it. Name other fields."
+                    "bulk_update() does not write the fence, which locks raise. Name other fields."
                 )
         if self._fences is not None or field is None:
             return super().bulk_update(objs, fields, batch_size=batch_size)

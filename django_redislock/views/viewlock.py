@@ -261,8 +261,8 @@ def _signature_of_function(view: Any) -> inspect.Signature:
     refuse_class(view)
     if _is_rest_framework_view(getattr(view, "cls", None)):
         raise TypeError(
-            "@locked_view must be inside REST framework, which knows who the user is and "
-            "answers: write it below @api_view, or on the class as "
+            "@locked_view must be inside REST framework, which authenticates the user and "
+            "renders the response: write it below @api_view, or on the class as "
             '@method_decorator(locked_view(...), name="dispatch").'
         )
     # as_view() copies the attributes of dispatch() to its function, even ``__wrapped__``, which

@@ -49,7 +49,7 @@ def job(function: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize("task", [shared_task, celery.task, Enqueued, Actor, job])
 @pytest.mark.parametrize("decorate", [locked("feed"), locked_view("feed")], ids=["locked", "view"])
 def test_a_task_is_decorated_below(task: Any, decorate: Any) -> None:
-    with pytest.raises(TypeError, match=r"is a task.*below.*directly above the `def`"):
+    with pytest.raises(TypeError, match=r"already a task.*below.*directly above the `def`"):
 
         @decorate
         @task
@@ -69,7 +69,7 @@ def test_a_task_that_only_the_queue_makes_is_not_made_for_the_question() -> None
         def __call__(self) -> None: ...
 
     Proxy.__module__ = "celery.local"
-    with pytest.raises(TypeError, match="is a task"):
+    with pytest.raises(TypeError, match="already a task"):
         locked("feed")(Proxy())
     assert asked == []
 

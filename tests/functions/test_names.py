@@ -147,7 +147,7 @@ class Plain:
         (User(pk=1), r"{x} is of the type User: write {x.pk}\."),
         (AnonymousUser(), r"{x} is of the type AnonymousUser: write {x.pk}\."),
         (SimpleLazyObject(lambda: User(pk=1)), r"write {x.pk}\."),
-        (Plain(), r"type Plain: write one of its attributes, or {x!s} if its text"),
+        (Plain(), r"type Plain: write one of its attributes, or {x!s} if no two"),
         ([1, 2], "of the type list"),
         ({1, 2}, "of the type set"),
         ("seven".upper, "of the type builtin_function_or_method"),

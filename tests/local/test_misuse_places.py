@@ -92,7 +92,7 @@ def _line() -> int:
     ],
 )
 def test_the_line_that_is_named_is_the_callers(take: Any) -> None:
-    with pytest.warns(LockMisuse, match="as it stands") as told:
+    with pytest.warns(LockMisuse, match="used literally") as told:
         line = take()
     (warning,) = told
     assert (warning.filename, warning.lineno) == (__file__, line)
@@ -115,5 +115,5 @@ def run(thread: threading.Thread) -> None:
 def test_where_nobody_of_the_project_called_the_message_says_what_it_is() -> None:
     # As in a server: what calls a view is Django, and what calls that is a thread.
     server = threading.Thread(target=partial(Client().get, "/"))
-    with pytest.warns(LockMisuse, match=rf"as it stands.*\({__name__}\.view\)"):
+    with pytest.warns(LockMisuse, match=rf"used literally.*\({__name__}\.view\)"):
         run(server)
