@@ -79,9 +79,12 @@ class Row:
         """How soon the holder notices a release by force if its process is not listening; empty if
         that is unknown.
         """
-        if self.hold.damaged:
+        hold = self.hold
+        if hold.damaged:
             return ""
-        return duration(pause_of(self.hold.lease))
+        if hold.detached or hold.holder.renews_for == 0:
+            return duration(hold.remaining)  # it is not renewed, so only the end of its lease shows
+        return duration(pause_of(hold.lease))
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,23 @@ def test_a_process_that_listens_is_notified_at_once(place: Place) -> None:
     waiter.release()
 
 
+def test_also_where_it_listens_since_the_hold_began(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    """Before its first wait, a process does not know which kind of channels its server has."""
+    use(own_server.url)
+    held, waiter = lock("a", lease=600), lock("a", wait=30)
+    held.acquire()
+    thread = threading.Thread(target=waiter.acquire)
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    assert held.backend.force_release("a", held.token)
+    assert held.lost.wait(8), "its next renewal is due in ten seconds"
+    assert "by force" in held.lost.reason
+    thread.join()
+    waiter.release()
+
+
 def acquire_all(handles: Any) -> None:
     for handle in handles:
         handle.acquire(wait=0)

@@ -27,8 +27,11 @@ local function verb()
   if seen then
     unlist(token)
     forget(who)
-    if not seen.damaged then
-      notify(seen.process, 'lost 1 ' .. who .. ' ' .. name)
+    local message = 'lost 1 ' .. who .. ' ' .. name
+    if not seen.damaged and notify(seen.process, message) == 0 and not is_sharded(seen.process) then
+      -- The process may have opened its connection since, and found that the server has sharded
+      -- channels. Servers without them return an error.
+      redis.pcall('SPUBLISH', channel_of(seen.process), message)
     end
   end
   pass_on()
