@@ -136,13 +136,13 @@ def test_the_next_holder_is_looked_for_while_somebody_waits(
         assert re.fullmatch(r"After \d\.\d s the lock went to .+, fence .+\.", reports[0])
         mishaps._report_successor(robbed)
 
-    assert reports[1:] == ["The lock is free: nobody waited."]
+    assert reports[1:] == ["The lock is free: there were no waiters."]
 
 
 def test_where_there_is_nobody_to_harm_it_says_so(site: Site) -> None:
     assert happen(site, "kill") == (
         409,
-        "Nobody holds the lock at the moment: send the buyers first.",
+        "The lock is not held at the moment: send the buyers first.",
     )
     assert happen(site, "thaw") == (409, "No process is frozen.")
 

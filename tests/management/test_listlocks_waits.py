@@ -53,7 +53,7 @@ def test_a_deadlock_comes_first() -> None:
 
 def test_nobody_waits() -> None:
     hold("a")
-    assert listed() == ["Nobody waits for a lock at the moment."]
+    assert listed() == ["There are no waiters at the moment."]
 
 
 def test_what_did_not_answer_is_an_error_and_the_rest_is_listed(settings: Any) -> None:
