@@ -195,4 +195,6 @@ class ReleaseView:
 
 
 def _not_asked() -> LockUnavailable:
-    return LockUnavailable(_("Not attempted: the backend had not answered an earlier request."))
+    return LockUnavailable(
+        _("The backend did not answer an earlier request, so this one was not sent.")
+    )

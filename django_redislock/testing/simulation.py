@@ -51,7 +51,7 @@ class HeldElsewhere:
         if isinstance(reply, Busy):
             by = f", by {readable(reply.holder)}" if reply.holder else ""
             raise AssertionError(
-                f"{readable(self.name)!r} cannot be held elsewhere: it is already held{by}."
+                f"{readable(self.name)!r} cannot be held elsewhere: it is held already{by}."
             )
         self.fence = reply.fence
         self._was_acquired = True

@@ -86,7 +86,7 @@ def test_what_this_process_knows(admin_client: Client) -> None:
     assert "It does not hold the name. It has no waiters for the name." in detail(admin_client)
     with lock("a", using="memory", lease=30):
         shown = detail(admin_client)
-        assert re.search(r"It holds the name itself \(token \w{8}…\): handles 1", shown)
+        assert re.search(r"It holds the name itself \(token \w{8}…\), .* Handles: 1,", shown)
         assert re.search(r"The next renewal is due in \d", shown)
         assert "runs on this host" in shown
     with lock("a", using="memory", lease=30, renew=False):
@@ -97,8 +97,8 @@ def test_what_this_process_knows(admin_client: Client) -> None:
 def test_a_transaction_that_keeps_a_lock_is_reported(admin_client: Client) -> None:
     with transaction.atomic():
         with lock("a", using="memory"):
-            assert "handles 1, open transactions 1" in detail(admin_client)
-        assert "handles 0, open transactions 1" in detail(admin_client)
+            assert "Handles: 1, open transactions: 1." in detail(admin_client)
+        assert "Handles: 0, open transactions: 1." in detail(admin_client)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_what_is_not_shown_is_said(admin_client: Client, monkeypatch: pytest.Mon
     monkeypatch.setattr(page_of_waits, "MOST_LINES", 2)
     html = page(admin_client, WAITS)
     assert Lists(tree(html)).depths == [0, 1]
-    assert "These are the first 2 lines; “listlocks --waits” writes them all." in html
+    assert "These are the first 2 lines; “listlocks --waits” prints them all." in html
 
 
 def test_a_silent_backend_is_reported_and_the_others_are_shown(

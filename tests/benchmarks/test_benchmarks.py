@@ -138,4 +138,4 @@ def test_what_the_figures_cost_can_be_measured() -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "one event, in the process alone: " in run.stdout
-    assert "200 families told at once: " in run.stdout
+    assert "200 families at once block the server for " in run.stdout

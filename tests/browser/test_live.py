@@ -207,7 +207,7 @@ class LivePageTests(BrowserTestCase):
         self.log_in()
         answer = "async () => new Response('Too many requests', {status: 429})"
         self.browser.execute_script(f"window.own = window.fetch; window.fetch = {answer}")
-        self.until(lambda: "tried again" in self.text("#redislock-status"))
+        self.until(lambda: "will try again" in self.text("#redislock-status"))
         self.browser.execute_script("window.fetch = window.own")
         hold("a")
         self.until(lambda: "a" in self.text("#result_list tbody th"))

@@ -197,7 +197,7 @@ def test_where_the_standard_input_is_closed_there_is_nobody_either(
     token = hold("a")
     answer(ASK)
     monkeypatch.setattr("sys.stdin", None)  # as Python has it after `<&-`
-    with pytest.raises(CommandError, match="There is nobody to ask"):
+    with pytest.raises(CommandError, match="No answer can be read"):
         cleared(all=True, interactive=True)
     assert is_held("a", token)
 
