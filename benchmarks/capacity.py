@@ -26,8 +26,8 @@ from .table import put_into
 from .workers import Worker, workers
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-HEAD = """| locks on | pairs a second, {processes} processes | CPU of the servers a pair (us) \
-| CPU of a client a pair (us) | a node's processor would carry | a client's |
+HEAD = """| locks on | pairs a second, {processes} processes | server CPU a pair (us) \
+| client CPU a pair (us) | pairs a second for a node's processor | for a client's |
 | --- | --: | --: | --: | --: | --: |"""
 
 

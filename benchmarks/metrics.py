@@ -19,7 +19,7 @@ CYCLES = 20
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few rounds, to check that it runs")
     pairs = 10 if parser.parse_args().quick else PAIRS
     with EmbeddedServer() as server:
         _set_up(server.url)
@@ -29,7 +29,7 @@ def main() -> None:
             print(f"  ratio {on / off:.3f}, {on - off:.2f} us more")
         print(f"one event, in the process alone: {_event():.2f} us")
         print(f"a whole hour, every slot full: {_hour() / 1024:,.0f} KiB in Redis")
-        print(f"200 families told at once: {_telling() * 1000:.2f} ms at most without a reply")
+        print(f"200 families at once block the server for {_telling() * 1000:.2f} ms at most")
 
 
 def _set_up(url: str) -> None:

@@ -28,7 +28,7 @@ PREFIX = "lock"
 PAGE = "/admin/django_redislock/lock/"
 PAGES = {
     "the first page": "",
-    "the same from the other end": "?o=-ttl",
+    "the first page in reverse order": "?o=-ttl",
     "a page in the middle": "?p={middle}",
     "a part of a name": "?q=99",
     "a whole name": "?q=order:77",
@@ -40,7 +40,7 @@ PAGES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--locks", type=int, default=1_000_000)
-    parser.add_argument("--others", type=int, default=1_000_000, help="keys that are no locks")
+    parser.add_argument("--others", type=int, default=1_000_000, help="keys that are not locks")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140)
     few, many = min(1000, options.locks), options.locks
@@ -54,7 +54,7 @@ def main() -> None:
         after = {title: timed(client, visit, title, many) for title in PAGES}
         others(client, options.others)
         beside = {title: timed(client, visit, title, many) for title in PAGES}
-        table = Table("the admin (ms: in all, of Redis alone)", f"{few:,} locks", f"{many:,} locks")
+        table = Table("the admin (ms: total, Redis alone)", f"{few:,} locks", f"{many:,} locks")
         table.add_column(f"and {options.others:,} other keys")
         for title in PAGES:
             cells = (

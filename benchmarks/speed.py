@@ -51,7 +51,9 @@ QUICK = Effort(1, 0.02, 20, 1, 0.2, 2, (2, 8), 4, 0.2, 0.2)
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, to check that it runs"
+    )
     parser.add_argument(
         "--write",
         nargs="?",
@@ -64,7 +66,7 @@ def main() -> None:
     with EmbeddedServer() as embedded, Redis.from_url(embedded.url) as client:
         notes = describe(client)
         if options.quick:
-            notes.append("one short round (`--quick`): these figures say nothing")
+            notes.append("one short round (`--quick`): these figures mean nothing")
         benchmark = Benchmark(embedded, client, QUICK if options.quick else FULL)
         text = render(benchmark.sections(), contestants(), notes)
     print(text)
@@ -80,11 +82,13 @@ class Benchmark:
         self.client, self.effort = client, effort
 
     def sections(self) -> Iterator[Section]:
-        yield Section("Pairs that nobody contends", self.uncontended())
-        yield Section("What such a pair costs", self.costs())
-        yield Section("Our lock beside itself", self.variants())
-        yield Section(f"{self.effort.processes} processes that want one name", self.processes())
-        yield Section("Threads of one process that want one name", self.crowds())
+        yield Section("Uncontended pairs", self.uncontended())
+        yield Section("Cost of an uncontended pair", self.costs())
+        yield Section("Our lock compared with itself", self.variants())
+        yield Section(
+            f"{self.effort.processes} processes contending for one name", self.processes()
+        )
+        yield Section("Threads of one process contending for one name", self.crowds())
         yield Section("Idle waiters", self.idle())
 
     def uncontended(self) -> list[Row]:
@@ -139,9 +143,9 @@ class Benchmark:
         least = {name: [_least(figures)] for name, figures in times.items()}
         return [
             Row("Python functions entered", entered),
-            Row("commands that the client sends", sent, 1),
+            Row("commands sent by the client", sent, 1),
             Row("commands inside scripts", inside, 1),
-            Row("server time, the least (us)", least, 1),
+            Row("least server time (us)", least, 1),
         ]
 
     def variants(self) -> list[Row]:

@@ -43,19 +43,19 @@ def _answers(summary: Summary) -> Iterator[Answer]:
         state = str(Query(state="overdue"))
         yield Answer(overdue % {"count": count}, state, is_bad=summary.overdue > 0)
     if summary.silent is not None:
-        silent = _("%(count)s out of contact")
+        silent = _("%(count)s lost contact")
         count = _number(summary.silent, exact=summary.is_whole)
         state = str(Query(state="silent"))
         yield Answer(silent % {"count": count}, state, is_bad=summary.silent > 0)
     if summary.rate is not None:
         rate = number_format(summary.rate, decimal_pos=0 if summary.rate >= 10 else 1)
-        text = _("%(rate)s acquired a second") % {"rate": rate}
+        text = _("%(rate)s acquired per second") % {"rate": rate}
         yield Answer(text, url_name="admin:django_redislock_lock_hot")
     yield Answer(_("Sort by urgency"), str(Query(order="attention")))
 
 
 def _waited(summary: Summary) -> str:
-    text = ngettext("%(count)s waited for", "%(count)s waited for", summary.waited)
+    text = ngettext("%(count)s with waiters", "%(count)s with waiters", summary.waited)
     text %= {"count": _number(summary.waited, exact=summary.has_all)}
     if not summary.waited or summary.longest_wait is None:
         return text

@@ -40,7 +40,7 @@ ANSWERS_WITHIN = 1.0
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
-        help_text=gettext_lazy("It is kept in the history, with your name."),
+        help_text=gettext_lazy("Recorded in the history with your name."),
         max_length=500,
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
@@ -195,4 +195,6 @@ class ReleaseView:
 
 
 def _not_asked() -> LockUnavailable:
-    return LockUnavailable(_("The backend had not answered before, and was not asked again."))
+    return LockUnavailable(
+        _("The backend did not answer an earlier request, so this one was not sent.")
+    )

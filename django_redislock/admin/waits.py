@@ -52,7 +52,7 @@ class WaitsPage:
         """Messages about what the page leaves out."""
         notices = [left_out_of(self.waits)]
         if len(self._lines) > MOST_LINES:
-            text = _("These are the first %(count)d lines; “listlocks --waits” writes them all.")
+            text = _("These are the first %(count)d lines; “listlocks --waits” prints them all.")
             notices.append(text % {"count": MOST_LINES})
         return [notice for notice in notices if notice]
 

@@ -31,48 +31,44 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_selectors(parser: CommandParser) -> None:
-    parser.add_argument(
-        "names", nargs="*", metavar="GLOB", help="names to choose, as those of --name"
-    )
+    parser.add_argument("names", nargs="*", metavar="GLOB", help="names to select, like --name")
     parser.add_argument(
         "--name",
         nargs="+",
         action="extend",
         default=[],
         metavar="GLOB",
-        help='names to choose, such as "order:42" or "order:*" (*, ? and [...]; case matters)',
+        help='names to select, such as "order:42" or "order:*" (*, ? and [...]; case matters)',
     )
     parser.add_argument(
         "--holder",
         metavar="HOST[:PID]",
-        help='only what this host, or this process of it, holds: "web-1", "web-*", "web-1:4242"',
+        help='only locks held by this host, or this process on it: "web-1", "web-*", "web-1:4242"',
     )
     parser.add_argument(
         "--older-than",
         type=length_of_time,
         metavar="TIME",
-        help="only what has been held for longer: 90, 90s, 10m, 2h or 1d",
+        help="only locks held for longer than this: 90, 90s, 10m, 2h or 1d",
     )
-    parser.add_argument(
-        "--waiters", action="store_true", help="only what somebody else is waiting for"
-    )
+    parser.add_argument("--waiters", action="store_true", help="only locks that have waiters")
     parser.add_argument(
         "--orphaned",
         action="store_true",
-        help="only what nobody looks after any more: the process ran on this host and has ended, "
-        "or the lease was renewed, and is not any more",
+        help="only abandoned locks: the process ran on this host and has ended, or the lease was "
+        "renewed before and no longer is",
     )
     parser.add_argument(
         "--state",
         choices=EXCLUSIVE,
-        help="only what is in this state; overdue: past MAX_HOLD, silent: lost contact",
+        help="only locks in this state; overdue: past MAX_HOLD, silent: lost contact",
     )
     parser.add_argument(
         "--using",
         "--backend",
         dest="using",
         metavar="ALIAS",
-        help="the backend, an alias of LOCKS; default: all of them",
+        help="the backend, an alias of LOCKS; default: all backends",
     )
 
 
@@ -173,7 +169,7 @@ def _check_globs(globs: Sequence[str]) -> None:
         try:
             glob.encode()
         except UnicodeEncodeError:
-            text = f"{glob!r} cannot be the name of a lock, which is valid Unicode."
+            text = f"{glob!r} is not valid Unicode, so it cannot be the name of a lock."
             raise CommandError(text, returncode=2) from None
 
 

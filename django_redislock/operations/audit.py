@@ -48,7 +48,7 @@ def log_release(hold: Hold, by: str, reason: str) -> None:
 def log_unanswered(hold: Hold, by: str, reason: str) -> None:
     """Log a release that got no answer; nothing else records it."""
     logger.warning(
-        "No answer to the release of %r by force, token %s…, fence %d; by %s%s",
+        "No answer to the forced release of %r, token %s…, fence %d; by %s%s",
         readable(hold.name),
         hold.token[:8],
         hold.fence,
@@ -88,7 +88,7 @@ def operator() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):
-        user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
+        user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown user"
     behind = os.environ.get("SUDO_USER")
     sudo = f" (sudo by {behind})" if behind else ""
     return f"{user}{sudo} on {socket.gethostname()}"

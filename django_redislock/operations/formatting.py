@@ -33,7 +33,7 @@ STATE_NAMES = {
     "silent": gettext_lazy("lost contact"),
     "detached": gettext_lazy("detached"),
     "damaged": gettext_lazy("damaged"),
-    "waited": gettext_lazy("waited for"),
+    "waited": gettext_lazy("with waiters"),
     "gone": gettext_lazy("process has ended"),
     "orphaned": gettext_lazy("orphaned"),
 }

@@ -44,7 +44,7 @@ class Branch:
     def holders(self) -> str:
         """The holders of the name, and how long each has held it."""
         if not self.queue.holds:
-            return _("held by nobody at the moment")
+            return _("not held at the moment")
         holders = [
             _("%(who)s, for %(duration)s")
             % {"who": who(hold.holder), "duration": duration(hold.age)}
@@ -58,7 +58,7 @@ class Branch:
         if self.left_out:
             return _("and %(left)s more") % {"left": self.left_out}
         waiting = self.queue.waiting[self.place or 0]
-        return _("%(who)s, waits for %(duration)s") % {
+        return _("%(who)s, waiting for %(duration)s") % {
             "who": who(waiting.holder),
             "duration": duration(waiting.age),
         }
@@ -83,7 +83,7 @@ def left_out_of(waits: Waits) -> str:
     """Return a sentence about the names that were not examined; empty if there are none."""
     if waits.looked_at >= waits.total:
         return ""
-    return _("Only %(shown)d of %(total)d names that are waited for were looked at.") % {
+    return _("Only %(shown)d of the %(total)d names with waiters were examined.") % {
         "shown": waits.looked_at,
         "total": waits.total,
     }

@@ -167,10 +167,10 @@ class BackendContract(SharingContract):
         claims = [verbs.claim() for _ in range(3)]
         held = verbs.claim()
         verbs.hold(held)
-        assert verbs.position(verbs.claim()) == 1, "it would be next"
+        assert verbs.position(verbs.claim()) == 1, "it would be first in the queue"
         assert [verbs.position(claim, LONG) for claim in claims] == [1, 2, 3]
         assert [verbs.position(claim, LONG) for claim in claims] == [1, 2, 3]
-        assert verbs.position(verbs.claim()) == 4, "it did not stay, and would be the last"
+        assert verbs.position(verbs.claim()) == 4, "it has not joined the queue, and would be last"
         verbs.cancel(claims[1])
         assert [verbs.position(claim, LONG) for claim in (claims[0], claims[2])] == [1, 2]
 
@@ -181,7 +181,7 @@ class BackendContract(SharingContract):
         verbs.queue_up(second)
         verbs.shorten(held)
         outlive()
-        assert verbs.position(late, LONG) == 2, "the first has its turn by this very question"
+        assert verbs.position(late, LONG) == 2, "this request gives the first waiter its turn"
         assert verbs.holders() == [first.token]
 
     def test_a_busy_name_says_how_long_it_is_held(self, verbs: Verbs) -> None:
@@ -217,7 +217,7 @@ class BackendContract(SharingContract):
         held, first, late = (verbs.claim(limit=limit) for limit in (2, 1, 2))
         verbs.hold(held)
         verbs.queue_up(first)
-        assert verbs.is_busy(late), "there is room beside the holder, but somebody came before"
+        assert verbs.is_busy(late), "the limit leaves room, but another waiter is first"
 
     def test_a_lease_that_ends_is_handed_over_by_the_next_attempt(self, verbs: Verbs) -> None:
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()

@@ -43,7 +43,7 @@ class SharingContract:
         for reader in readers:
             verbs.hold(reader)
         recorder = verbs.queue_up(verbs.claim())
-        assert verbs.is_busy(verbs.claim(limit=SHARED)), "a writer waits before this reader"
+        assert verbs.is_busy(verbs.claim(limit=SHARED)), "a writer is ahead of this reader"
         for reader in readers:
             assert not recorder.notified
             verbs.release(reader)
@@ -136,7 +136,9 @@ class SharingContract:
         assert verbs.backend.force_release("a", held.token)
         recorder.turn()
         wait_until(lambda: lost == [held.token])
-        assert not verbs.backend.force_release("a", held.token), "a stale page ends no successor's"
+        assert not verbs.backend.force_release("a", held.token), (
+            "a stale token must not end the successor's hold"
+        )
         assert verbs.holders() == [first.token]
 
     def test_force_release_notifies_the_process_of_a_hold_without_waiters(

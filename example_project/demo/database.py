@@ -21,8 +21,8 @@ def prepare_database(password: str) -> None:
     )
     if user.email != EMAIL:
         raise CommandError(
-            f"The database of DATABASE_URL has a user {ADMIN!r} that is not the demo's, and "
-            "the demo would change its password. Give it a database of its own."
+            f"The database in DATABASE_URL has a user {ADMIN!r} that the demo did not create, and "
+            "the demo would change its password. Give the demo a database of its own."
         )
     user.set_password(password)
     user.save()

@@ -17,13 +17,13 @@ ROWS: list[tuple[str, Callable[[Sale], str]]] = [
     ("Buyers, all at once", lambda sale: str(sale.rush["buyers"])),
     ("Server processes", lambda sale: str(sale.rush["processes"])),
     ("Tickets sold", lambda sale: str(sale.sales["sold"])),
-    ("Stock left, says the database", lambda sale: str(sale.sales["stock"])),
+    ("Stock left in the database", lambda sale: str(sale.sales["stock"])),
     ("Oversold", lambda sale: str(sale.sales["oversold"])),
-    ("Buyers told that it is sold out", lambda sale: str(sale.told("sold_out"))),
-    ("Busy answers, tried again", lambda sale: str(sale.rush["busy"])),
+    ("Buyers who found it sold out", lambda sale: str(sale.told("sold_out"))),
+    ("Busy answers, retried", lambda sale: str(sale.rush["busy"])),
     ("Buyers with no answer, or an error", lambda sale: str(sale.rush["failed"])),
     ("Time", lambda sale: f"{sale.rush['seconds']:.2f} s"),
-    ("Answers a second", lambda sale: f"{sale.rush['buyers'] / sale.rush['seconds']:.0f}"),
+    ("Answers per second", lambda sale: f"{sale.rush['buyers'] / sale.rush['seconds']:.0f}"),
 ]
 
 
@@ -77,7 +77,7 @@ def remarks(unguarded: Sale, guarded: Sale) -> list[str]:
         texts.append(f"With the lock the sale was NOT exact: {sold} sold of {tickets}.")
     for kind, sale in (("guarded", guarded), ("unguarded", unguarded)):
         if sale.rush["failure"]:
-            texts.append(f"An error of the {kind} sale: {sale.rush['failure']}")
+            texts.append(f"Error in the {kind} sale: {sale.rush['failure']}")
     return texts
 
 

@@ -42,7 +42,7 @@ def run(options: Options, console: Console) -> bool:
             redis_url = stack.enter_context(EmbeddedServer()).url
             redis = f"an embedded server, {redis_url}"
         database = os.environ.get("DATABASE_URL", "")
-        database = report.place(database) if database else "SQLite, thrown away at the end"
+        database = report.place(database) if database else "SQLite, deleted at the end"
         console.print(f"Redis:     {redis}\nDatabase:  {database}", highlight=False)
         site = stack.enter_context(running_site(options.servers, options.port or 0, redis_url))
         unguarded, guarded = _both_sales(options, site, console)
@@ -87,7 +87,7 @@ def _visit(port: int, site: Site, redis_url: str, console: Console) -> None:
         *(f"{title:<14} {url}" for title, url in report.addresses(f"http://{HOST}:{site.port}")),
         f"{'':<14} user {ADMIN}, password {site.password}",
         f"{'More traffic':<14} REDIS_URL={redis_url} python {sys.argv[0]} traffic",
-        "Ctrl-C ends the demo.",
+        "Press Ctrl-C to stop the demo.",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
     try:

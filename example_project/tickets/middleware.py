@@ -23,7 +23,9 @@ class LockErrorsMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         match error:
             case LockNotAcquired():
-                text = _("Somebody else is at it: %(holder)s. Try again a little later.")
+                text = _(
+                    "Another request is already doing this: %(holder)s. Try again a little later."
+                )
                 text %= {"holder": error.holder or _("unknown")}
                 response = answer(request, 423, "busy", text)
                 response["Retry-After"] = str(math.ceil(error.retry_after or 1))

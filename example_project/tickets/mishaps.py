@@ -47,7 +47,7 @@ def freeze(name: str) -> None:
     """Stop the process that holds the lock. Raises Impossible and LockUnavailable."""
     hold = _stopped(name)
     _frozen.add(hold.holder.pid)
-    _report_mishap(_("%(holder)s was frozen. Its lease is not renewed any more."), hold)
+    _report_mishap(_("%(holder)s was frozen. Its lease is no longer renewed."), hold)
 
 
 def thaw(name: str) -> None:
@@ -56,7 +56,7 @@ def thaw(name: str) -> None:
         raise Impossible(_("No process is frozen."))
     while _frozen:
         pid = _frozen.pop()
-        report("relief", _("Process %(pid)d goes on, as if nothing had happened.") % {"pid": pid})
+        report("relief", _("Process %(pid)d continues as if nothing had happened.") % {"pid": pid})
         _signal(pid, signal.SIGCONT)
 
 
@@ -67,11 +67,11 @@ def release(name: str) -> None:
     """
     hold = _frozen_holder(name) or _charging(name)
     if not _release_by_force(hold):
-        raise Impossible(_("The lock had another holder meanwhile. Try again."))
+        raise Impossible(_("The lock has a new holder now. Try again."))
     if hold.holder.pid in _frozen:
         text = _("The lock was taken from %(holder)s, which is frozen and does not know it yet.")
     else:
-        text = _("The lock was taken from %(holder)s, which goes on.")
+        text = _("The lock was taken from %(holder)s, which keeps running.")
     _report_mishap(text, hold)
 
 
@@ -91,7 +91,7 @@ def _release_by_force(hold: Hold) -> bool:
         alias="default",
         address=address_of("default", hold.name),
         hold=hold,
-        reason=_("taken away on the page of the ticket office"),
+        reason=_("taken away on the ticket office page"),
     )
 
 
@@ -124,8 +124,8 @@ def _charging(name: str) -> Hold:
             return hold
         time.sleep(settings.CHARGE_SECONDS / 20)
     if _frozen:
-        raise Impossible(_("A process is frozen: let it go on first."))
-    raise Impossible(_("Nobody holds the lock at the moment: send the buyers first."))
+        raise Impossible(_("A process is frozen: thaw it first."))
+    raise Impossible(_("The lock is not held at the moment: send the buyers first."))
 
 
 def _stopped(name: str) -> Hold:
@@ -153,7 +153,7 @@ def _signal(pid: int, number: int) -> None:
     except ProcessLookupError:
         is_ours = False
     if not is_ours:
-        raise Impossible(_("The holder is no process of the demo: start “manage.py demo”."))
+        raise Impossible(_("The holder is not a process of the demo: start “manage.py demo”."))
 
 
 def _report_mishap(text: str, hold: Hold) -> None:
@@ -169,7 +169,7 @@ def _report_successor(hold: Hold) -> None:
     except LockUnavailable:
         return
     if successor is None:
-        report("relief", _("The lock is free: nobody waited."))
+        report("relief", _("The lock is free: there were no waiters."))
         return
     text = _("After %(seconds).1f s the lock went to %(holder)s.")
     fields = {"seconds": time.monotonic() - started, "holder": _described(successor)}

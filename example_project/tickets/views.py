@@ -104,7 +104,7 @@ def overtaken(event: Event) -> str:
     row = Event.objects.get(pk=event.pk)
     if row.fence <= event.fence:
         return ""
-    text = _("The row has fence %(later)s by now, and refuses %(mine)s.")
+    text = _("The row already has fence %(later)s, and refuses %(mine)s.")
     return text % {"later": short_fence(row.fence), "mine": short_fence(event.fence)}
 
 

@@ -83,22 +83,22 @@ def test_of_a_semaphore_what_is_ticked_is_released(admin_client: Client) -> None
 
 
 def test_what_this_process_knows(admin_client: Client) -> None:
-    assert "It does not hold the name. Nobody waits for the name in it." in detail(admin_client)
+    assert "It does not hold the name. It has no waiters for the name." in detail(admin_client)
     with lock("a", using="memory", lease=30):
         shown = detail(admin_client)
-        assert re.search(r"It holds the name itself \(token \w{8}…\): handles 1", shown)
+        assert re.search(r"It holds the name itself \(token \w{8}…\), .* Handles: 1,", shown)
         assert re.search(r"The next renewal is due in \d", shown)
         assert "runs on this host" in shown
     with lock("a", using="memory", lease=30, renew=False):
-        assert "It does not renew it." in detail(admin_client)
+        assert "It does not renew the lease." in detail(admin_client)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_transaction_that_keeps_a_lock_is_reported(admin_client: Client) -> None:
     with transaction.atomic():
         with lock("a", using="memory"):
-            assert "handles 1, open transactions 1" in detail(admin_client)
-        assert "handles 0, open transactions 1" in detail(admin_client)
+            assert "Handles: 1, open transactions: 1." in detail(admin_client)
+        assert "Handles: 0, open transactions: 1." in detail(admin_client)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_a_transaction_that_keeps_a_lock_is_reported(admin_client: Client) -> No
     [
         ({"host": socket.gethostname(), "pid": os.getpid(), "started": 1}, "Process has ended"),
         ({"host": socket.gethostname(), "pid": 2**22 + 1}, "Process has ended"),
-        ({"host": "elsewhere", "pid": os.getpid()}, "Process not known from here"),
-        ({"host": socket.gethostname(), "pid": "x"}, "Process not known from here"),
+        ({"host": "elsewhere", "pid": os.getpid()}, "Process not visible from here"),
+        ({"host": socket.gethostname(), "pid": "x"}, "Process not visible from here"),
     ],
 )
 def test_it_says_whether_the_process_has_ended(
@@ -125,8 +125,8 @@ def test_a_process_of_this_host_runs(admin_client: Client) -> None:
 
 def test_a_name_that_is_free_has_a_page(admin_client: Client) -> None:
     shown = detail(admin_client)
-    assert "Nobody holds this name at the moment." in shown
-    assert "Nobody waits." in shown
+    assert "This name is not held at the moment." in shown
+    assert "No waiters." in shown
     assert "Never on these pages." in shown
 
 
@@ -145,7 +145,7 @@ def test_redis_that_is_down_is_reported(admin_client: Client, settings: Any) -> 
     without_redis(settings, "down")
     shown = detail(admin_client, using="down")
     assert "The locks of the backend “down” cannot be shown." in shown
-    assert "Nobody holds" not in shown
+    assert "is not held" not in shown
 
 
 @pytest.mark.parametrize("name", ["a/b/../c", "?x=1&y#z", "a b_3A", "ü:注文", "a\nb", '"<b>'])

@@ -66,7 +66,7 @@ def test_a_file_does_not_hide_that_a_backend_is_silent(admin_client: Client, set
 def test_all_releases_by_force_are_listed_newest_first(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Nothing was released by force" in page(admin_client, RELEASED)
+    assert "No lock has been released by force" in page(admin_client, RELEASED)
     for name in ("first", "<second>", "third"):
         hold(name)
         release(admin_client, page(admin_client, q=name), reason=f"because of {name}")

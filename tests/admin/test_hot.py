@@ -155,7 +155,7 @@ def test_one_backend_alone_needs_no_column(admin_client: Client, settings: Any) 
 
 def test_it_says_that_nothing_was_counted(admin_client: Client) -> None:
     html = page(admin_client, HOT)
-    assert "No lock was asked for in the last hour." in html
+    assert "No lock was requested in the last hour." in html
     assert "hot_list" not in html
     assert "<figure" not in html
 

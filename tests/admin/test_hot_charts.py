@@ -130,7 +130,7 @@ def test_no_waits_are_no_lines(admin_client: Client) -> None:
     count("a", busy=1)
     html = page(admin_client, HOT)
     assert figure(html, "Wait time").count('d=""') == 3
-    assert "Nobody has waited." in html
+    assert "No attempt has waited." in html
 
 
 def test_the_chart_is_the_same_in_all_languages(admin_client: Client, settings: Any) -> None:

@@ -286,7 +286,7 @@ def test_redis_that_hangs_is_waited_for_once(
     said = release(admin_client, html)
     assert len(asked) == 1
     assert said.count("may still be held: it did not answer") == 1
-    assert said.count("may still be held: The backend had not answered before") == 9
+    assert said.count("may still be held: The backend did not answer") == 9
     assert "And 2 more" in said
     assert LogEntry.objects.count() == 0
 

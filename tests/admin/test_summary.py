@@ -40,7 +40,7 @@ def whole(client: Client) -> str:
 
 
 def without_rate(answers: list[str]) -> list[str]:
-    return [one.rpartition("> ")[2] for one in answers if "a second" not in one]
+    return [one.rpartition("> ")[2] for one in answers if "per second" not in one]
 
 
 @BOTH
@@ -55,7 +55,7 @@ def test_what_is_held_and_waited_for_is_exact_on_every_page(
         queue(name, using)
     for query in ({}, {"q": "nothing"}, {"o": "-age"}, {"backend": using}):
         answers = without_rate(said(page(admin_client, **query)))
-        assert answers == ["3 locks held", "2 waited for", "Sort by urgency"]
+        assert answers == ["3 locks held", "2 with waiters", "Sort by urgency"]
 
 
 def test_the_whole_line_names_what_needs_attention(
@@ -68,8 +68,8 @@ def test_the_whole_line_names_what_needs_attention(
     fall_silent(monkeypatch, "memory", "late", "over")
     answers = without_rate(said(whole(admin_client)))
     assert answers[0] == "3 locks held"
-    assert re.fullmatch(r"1 waited for, longest wait \d\.\d s", answers[1])
-    assert answers[2:] == ["1 past MAX_HOLD", "1 out of contact", "Sort by urgency"]
+    assert re.fullmatch(r"1 with waiters, longest wait \d\.\d s", answers[1])
+    assert answers[2:] == ["1 past MAX_HOLD", "1 lost contact", "Sort by urgency"]
     for link, shown in zip(links(whole(admin_client)), [3, 1, 1, 1], strict=False):
         assert len(names(page(admin_client, link))) == shown
 
@@ -84,8 +84,8 @@ def test_what_was_not_all_looked_at_is_said_to_be_at_least_so(
     fall_silent(monkeypatch, "memory", "a0", "a1")
     answers = without_rate(said(whole(admin_client)))
     assert answers[0] == "4 locks held"
-    assert re.fullmatch(r"4 waited for, longest wait at least \d\.\d s", answers[1])
-    assert answers[2:4] == ["at least 0 past MAX_HOLD", "at least 2 out of contact"]
+    assert re.fullmatch(r"4 with waiters, longest wait at least \d\.\d s", answers[1])
+    assert answers[2:4] == ["at least 0 past MAX_HOLD", "at least 2 lost contact"]
 
 
 def test_the_rate_is_that_of_the_last_minute_or_two(
@@ -95,8 +95,8 @@ def test_the_rate_is_that_of_the_last_minute_or_two(
     monkeypatch.setattr(hour, "wall_time", lambda: 1_000_000 * MINUTE + 50.0)
     lock_backends["memory"].add_tallies(batch)
     monkeypatch.setattr(hour, "wall_time", lambda: 1_000_001 * MINUTE + 20.0)
-    (rate,) = [one for one in said(whole(admin_client)) if "a second" in one]
-    assert rate.endswith("1.5 acquired a second")
+    (rate,) = [one for one in said(whole(admin_client)) if "per second" in one]
+    assert rate.endswith("1.5 acquired per second")
 
 
 def test_what_needs_attention_is_sorted_to_the_top(

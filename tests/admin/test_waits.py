@@ -85,7 +85,7 @@ def test_the_tree_is_nested_lists_with_links_to_the_names(admin_client: Client) 
 
 def test_nobody_waits(admin_client: Client) -> None:
     hold("a")
-    assert "Nobody waits for a lock at the moment." in page(admin_client, WAITS)
+    assert "There are no waiters at the moment." in page(admin_client, WAITS)
 
 
 def test_what_is_not_shown_is_said(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +94,11 @@ def test_what_is_not_shown_is_said(admin_client: Client, monkeypatch: pytest.Mon
         take("b", name, stay=60)
     original = page_of_waits.waits_of
     monkeypatch.setattr(page_of_waits, "waits_of", lambda aliases: original(aliases, 2))
-    assert "Only 2 of 3 names that are waited for were looked at." in page(admin_client, WAITS)
+    assert "Only 2 of the 3 names with waiters were examined." in page(admin_client, WAITS)
     monkeypatch.setattr(page_of_waits, "MOST_LINES", 2)
     html = page(admin_client, WAITS)
     assert Lists(tree(html)).depths == [0, 1]
-    assert "These are the first 2 lines; “listlocks --waits” writes them all." in html
+    assert "These are the first 2 lines; “listlocks --waits” prints them all." in html
 
 
 def test_a_silent_backend_is_reported_and_the_others_are_shown(

@@ -49,10 +49,10 @@ def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
         "| asyncio: a second, ",
         "| Python functions entered ",
         "| commands inside scripts ",
-        "| server time, the least (us) ",
+        "| least server time (us) ",
         "renewed / not renewed",
         "`locked_view`, empty view / pair",
-        "2 processes that want one name",
+        "2 processes contending for one name",
         "| commands inside scripts a pair ",
         "| 8 threads: hand-overs a second ",
         "| 8 threads: longest wait (ms) ",
@@ -138,4 +138,4 @@ def test_what_the_figures_cost_can_be_measured() -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "one event, in the process alone: " in run.stdout
-    assert "200 families told at once: " in run.stdout
+    assert "200 families at once block the server for " in run.stdout

@@ -191,7 +191,7 @@ class LivePageTests(BrowserTestCase):
     def test_hot_names_come_up_without_a_reload(self) -> None:
         self.log_in()
         self.one(".object-tools a[href$='hot/']").click()
-        self.until(lambda: "No lock was asked for in the last hour." in self.text())
+        self.until(lambda: "No lock was requested in the last hour." in self.text())
         self.mark()
         batch = Batch("1", {"order:*": Tally(acquired=7, waits=[7] + [0] * 23)})
         lock_backends["memory"].add_tallies(batch)
@@ -207,7 +207,7 @@ class LivePageTests(BrowserTestCase):
         self.log_in()
         answer = "async () => new Response('Too many requests', {status: 429})"
         self.browser.execute_script(f"window.own = window.fetch; window.fetch = {answer}")
-        self.until(lambda: "tried again" in self.text("#redislock-status"))
+        self.until(lambda: "will try again" in self.text("#redislock-status"))
         self.browser.execute_script("window.fetch = window.own")
         hold("a")
         self.until(lambda: "a" in self.text("#result_list tbody th"))

@@ -44,8 +44,8 @@ def test_the_lock_makes_the_sale_exact(demo: StartDemo) -> None:
     assert oversold > 0
     assert none == 0
     assert row(output, "Tickets sold") == [str(20 + oversold), "20"]
-    assert row(output, "Stock left, says the database")[1] == "0"
-    assert row(output, "Buyers told that it is sold out")[1] == "20"
+    assert row(output, "Stock left in the database")[1] == "0"
+    assert row(output, "Buyers who found it sold out")[1] == "20"
     assert row(output, "Buyers with no answer, or an error") == ["0", "0"]
     assert row(output, "Result") == [f"oversold by {oversold}", "exact"]
     assert "exactly 20 sold of 20, to 40 buyers" in output
@@ -57,7 +57,7 @@ def test_more_tickets_than_buyers_in_plain_text_of_80_columns(demo: StartDemo) -
     run = demo("--tickets", "9", "--buyers", "4", "--servers", "1", "--no-serve")
 
     assert run.exit_code() == 0, run.output()
-    assert row(run.output(), "Stock left, says the database")[1] == "5"
+    assert row(run.output(), "Stock left in the database")[1] == "5"
     lines = run.output().splitlines()
     assert max(map(len, lines)) <= 80, "without a terminal"
     assert all(line.isprintable() for line in lines)
@@ -100,7 +100,7 @@ def test_the_end_of_the_visit_leaves_nothing(
     run = demo(*SMALL, "--port", str(port), REPORT_SECONDS="0.1")
     assert int(run.until(SERVING)[1]) == port
     redis_port = int(run.until(REDIS)[1])
-    run.until("^Ctrl-C ends the demo.$")
+    run.until("^Press Ctrl-C to stop the demo.$")
     eventually(lambda: look(port)["held"], lambda: "there is no traffic")
     status, _retry_after, answer = post(f"127.0.0.1:{port}", "/process/", {})
     assert status == 200, f"the traffic is in the way of the page's report: {answer}"

@@ -103,7 +103,7 @@ def test_a_holder_that_was_robbed_of_its_lock_goes_on_in_vain(site: Site) -> Non
     assert told["sold"] == 3
     released = "/admin/django_redislock/lock/released/"
     page = sign_in(f"http://127.0.0.1:{site.port}", site.password, released)
-    assert f"{robbed.fence[-6:]}. Reason: taken away on the page" in page
+    assert f"{robbed.fence[-6:]}. Reason: taken away on the ticket office page" in page
     assert set(news(site)[-3:]) == {"mishap", "relief", "refusal"}
 
 
@@ -136,13 +136,13 @@ def test_the_next_holder_is_looked_for_while_somebody_waits(
         assert re.fullmatch(r"After \d\.\d s the lock went to .+, fence .+\.", reports[0])
         mishaps._report_successor(robbed)
 
-    assert reports[1:] == ["The lock is free: nobody waited."]
+    assert reports[1:] == ["The lock is free: there were no waiters."]
 
 
 def test_where_there_is_nobody_to_harm_it_says_so(site: Site) -> None:
     assert happen(site, "kill") == (
         409,
-        "Nobody holds the lock at the moment: send the buyers first.",
+        "The lock is not held at the moment: send the buyers first.",
     )
     assert happen(site, "thaw") == (409, "No process is frozen.")
 
@@ -165,7 +165,7 @@ def test_no_process_of_somebody_else_is_harmed(site: Site, redis: EmbeddedServer
         try:
             for kind in ("kill", "freeze"):
                 eventually(
-                    lambda kind=kind: "no process of the demo" in happen(site, kind)[1],
+                    lambda kind=kind: "not a process of the demo" in happen(site, kind)[1],
                     lambda: str(look(site.port)),
                 )
         finally:

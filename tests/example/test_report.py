@@ -61,7 +61,7 @@ def test_an_error_is_reported() -> None:
     broken = a_sale(results={"sold": 10, "sold_out": 9, "error": 1})
 
     assert any("NOT exact" in text for text in report.remarks(a_sale(sold=20), broken))
-    assert any("An error of the guarded sale" in text for text in report.remarks(broken, broken))
+    assert any("Error in the guarded sale" in text for text in report.remarks(broken, broken))
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_a_hold_that_was_taken_meanwhile_survives(answer: Answer) -> None:
     output = cleared(all=True, interactive=True)
     assert is_held("a", taken[0])
     assert is_held("b", taken[1])
-    assert output.endswith("0 locks were released.\n1 had ended by itself before.\n")
+    assert output.endswith("0 locks were released.\n1 had already ended by itself.\n")
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
@@ -187,7 +187,7 @@ def test_without_a_terminal_the_error_has_a_line_of_its_own(key_prefix: str) -> 
     )
     assert done.stdout.splitlines()[-2:] == [
         "Release this lock by force? Its holder may still be at work. Type yes to release: ",
-        "CommandError: There is nobody to ask; --no-input releases without asking.",
+        "CommandError: No answer can be read; use --no-input to release without asking.",
     ]
 
 
@@ -197,7 +197,7 @@ def test_where_the_standard_input_is_closed_there_is_nobody_either(
     token = hold("a")
     answer(ASK)
     monkeypatch.setattr("sys.stdin", None)  # as Python has it after `<&-`
-    with pytest.raises(CommandError, match="There is nobody to ask"):
+    with pytest.raises(CommandError, match="No answer can be read"):
         cleared(all=True, interactive=True)
     assert is_held("a", token)
 

@@ -76,7 +76,7 @@ def watching(monkeypatch: pytest.MonkeyPatch, between: list[Callable[[], object]
 
 def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     watching(monkeypatch, [lambda: hold("a")])
-    first, second = output("table", watch=1).split("Ctrl-C ends it")[1:]
+    first, second = output("table", watch=1).split("press Ctrl-C to stop")[1:]
     assert "No lock is held." in first
     assert "web-1" in second
 
@@ -130,7 +130,7 @@ def test_watch_marks_what_is_new_and_what_has_changed(monkeypatch: pytest.Monkey
     hold("a")
     hold("b")
     watching(monkeypatch, [lambda: hold("c"), lambda: queue("a"), lambda: None])
-    looks = output("table", watch=1).split("Ctrl-C ends it")[1:]
+    looks = output("table", watch=1).split("press Ctrl-C to stop")[1:]
     marks = [re.findall(r"^(.) ([abc]) ", look, re.MULTILINE) for look in looks]
     same = [(" ", "a"), (" ", "b")]
     assert marks == [
@@ -146,7 +146,7 @@ def test_watch_marks_each_name_by_itself_where_one_token_holds_several(
 ) -> None:
     token = hold("a")
     watching(monkeypatch, [lambda: claim("b", token, "memory"), lambda: queue("a"), lambda: None])
-    looks = output("table", watch=1).split("Ctrl-C ends it")[1:]
+    looks = output("table", watch=1).split("press Ctrl-C to stop")[1:]
     assert [re.findall(r"^(.) ([ab]) ", look, re.MULTILINE) for look in looks] == [
         [(" ", "a")],
         [(" ", "a"), ("+", "b")],
@@ -171,7 +171,7 @@ def test_watch_marks_no_hold_that_only_moves_up_among_those_shown(
     hold("b", lease=60)
     aged(monkeypatch, "memory", {"b": 500.0})
     watching(monkeypatch, [lambda: lock_backends["memory"].force_release("a", first)])
-    looks = output("table", watch=1, max=1, using="memory").split("Ctrl-C ends it")[1:]
+    looks = output("table", watch=1, max=1, using="memory").split("press Ctrl-C to stop")[1:]
     assert [re.findall(r"^(.) ([ab]) ", look, re.MULTILINE) for look in looks] == [
         [(" ", "a")],
         [(" ", "b")],

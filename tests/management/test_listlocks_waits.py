@@ -31,9 +31,9 @@ def test_a_tree_is_indented() -> None:
     take("c", "y", "default", stay=60)
     assert listed() == [
         "x: held by a, web-a, pid 5, main, for N s",
-        "  b, web-b, pid 5, main, waits for N s",
+        "  b, web-b, pid 5, main, waiting for N s",
         "    y: held by b, web-b, pid 5, main, for N s",
-        "      c, web-c, pid 5, main, waits for N s",
+        "      c, web-c, pid 5, main, waiting for N s",
     ]
     assert len(listed(using="memory")) == 2
 
@@ -53,7 +53,7 @@ def test_a_deadlock_comes_first() -> None:
 
 def test_nobody_waits() -> None:
     hold("a")
-    assert listed() == ["Nobody waits for a lock at the moment."]
+    assert listed() == ["There are no waiters at the moment."]
 
 
 def test_what_did_not_answer_is_an_error_and_the_rest_is_listed(settings: Any) -> None:
@@ -70,6 +70,6 @@ def test_what_did_not_answer_is_an_error_and_the_rest_is_listed(settings: Any) -
     "options", [{"watch": 2.0}, {"format": "json"}, {"name": ["a"]}, {"waiters": True}, {"max": 5}]
 )
 def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(CommandError, match="--waits takes --using alone") as caught:
+    with pytest.raises(CommandError, match="--waits can only be combined with --using") as caught:
         listed(**options)
     assert caught.value.returncode == 2

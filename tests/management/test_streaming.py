@@ -149,7 +149,7 @@ def test_a_watch_is_no_higher_than_its_terminal(monkeypatch: pytest.MonkeyPatch)
         call_command("listlocks", stdout=stream, no_color=True, watch=1, max=most)
         assert stream.getvalue().count("\n") <= 11
         assert "a05 " in stream.getvalue()
-        assert "6 of 20 locks; no more fit in here." in stream.getvalue()
+        assert "6 of 20 locks; there is no room for more." in stream.getvalue()
 
 
 def test_a_terminal_has_colours_for_what_somebody_should_look_at(

@@ -82,7 +82,7 @@ def test_traffic_that_is_ended_takes_its_processes_with_it(number: signal.Signal
         traffic.wait(20)
         wait_until(lambda: not runs(child), within=20)
         if number != signal.SIGKILL:
-            assert traffic.communicate()[1] == "Ending; what is held is released.\n"
+            assert traffic.communicate()[1] == "Stopping; the held locks are released.\n"
             assert holders(server.url) == set()
 
 

@@ -86,5 +86,5 @@ def test_in_words() -> None:
     ]
     lines = [re.sub(r"\d+\.\d s", "N s", one.in_words) for one in branches(waits)]
     assert lines[0] == f"y: held by {place_b}, for N s"
-    assert lines[1] == f"{place_a}, waits for N s"
+    assert lines[1] == f"{place_a}, waiting for N s"
     assert lines[-1] == f"y: held by {place_b}, for N s (see above)"

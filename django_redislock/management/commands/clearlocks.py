@@ -25,8 +25,8 @@ SHOWN = 100
 
 class Command(TerminalCommand):
     help = (
-        "Release live locks by force. Their holders lose them, and the first who waits for each "
-        "becomes its holder. What is taken after the command has looked is left alone."
+        "Release live locks by force. Their holders lose them, and the first waiter for each "
+        "becomes its holder. Locks that are taken after the command has looked are left alone."
     )
     # Errors elsewhere in the project must not prevent an operator from freeing its locks.
     requires_system_checks: list[str] = []
@@ -34,7 +34,7 @@ class Command(TerminalCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_selectors(parser)
         parser.add_argument(
-            "--all", action="store_true", help="release all live locks, whatever their name"
+            "--all", action="store_true", help="release all live locks, regardless of their names"
         )
         parser.add_argument(
             "--dry-run",
@@ -49,7 +49,9 @@ class Command(TerminalCommand):
             help="do not ask before the locks are released",
         )
         parser.add_argument(
-            "--reason", default="", help="why; it is written to the log, with who cleared them"
+            "--reason",
+            default="",
+            help="the reason, written to the log with the user who released them",
         )
 
     def handle(self, **options: Any) -> None:
@@ -127,7 +129,7 @@ class Command(TerminalCommand):
             self.stdout.write("")  # ends the line of the question
             self.stdout.flush()
             raise CommandError(
-                _("There is nobody to ask; --no-input releases without asking.")
+                _("No answer can be read; use --no-input to release without asking.")
             ) from None
         except KeyboardInterrupt as interrupt:
             self.stdout.write("")
@@ -154,8 +156,8 @@ class Command(TerminalCommand):
         self._say(self._released(released))
         if gone := done - released:
             text = ngettext(
-                "%(count)d had ended by itself before.",
-                "%(count)d had ended by themselves before.",
+                "%(count)d had already ended by itself.",
+                "%(count)d had already ended by themselves.",
                 gone,
             )
             self._say(text % {"count": gone})

@@ -67,21 +67,21 @@ class Command(TerminalCommand):
             "--max",
             type=whole_number,
             metavar="N",
-            help="list N locks at the most, those whose lease ends first; 0: all, in no order "
-            "if they are more than 1000. Default: 100",
+            help="list at most N locks, those whose leases end first; 0: all, unsorted if there "
+            "are more than 1000. Default: 100",
         )
         parser.add_argument(
             "--format",
             choices=["table", *FORMATS],
             default="table",
-            help="for people (the default), or for programs: with all fields, and of the token "
-            "its first 8 characters",
+            help="table for people (the default); the others are for programs, with all fields "
+            "and the first 8 characters of the token",
         )
         parser.add_argument(
             "--waits",
             action="store_true",
-            help="show who waits for whom instead, as a tree, with the deadlocks first; of the "
-            "other arguments it takes --using",
+            help="show who waits for whom instead, as a tree, with the deadlocks first; can only "
+            "be combined with --using",
         )
         parser.add_argument(
             "--watch",
@@ -89,7 +89,7 @@ class Command(TerminalCommand):
             type=length_of_time,
             const=2.0,
             metavar="TIME",
-            help="list them again every 2 seconds, or as often as this says, until Ctrl-C",
+            help="list again every 2 seconds, or at this interval, until Ctrl-C",
         )
 
     def handle(self, **options: Any) -> None:
@@ -103,10 +103,10 @@ class Command(TerminalCommand):
         if options["waits"]:
             others = every is not None, options["max"] is not None, self._format != "table"
             if any(others) or self._criteria:
-                text = _("Of the other arguments --waits takes --using alone.")
+                text = _("--waits can only be combined with --using.")
                 raise CommandError(text, returncode=2)
         if every is not None and self._format not in ("table", "jsonl"):
-            raise CommandError(_("--watch goes with --format table or jsonl."), returncode=2)
+            raise CommandError(_("--watch works only with --format table or jsonl."), returncode=2)
         with until_closed(self.stdout):
             if options["waits"]:
                 self._list_waits()
@@ -114,7 +114,7 @@ class Command(TerminalCommand):
                 self._watch(float(every))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
-                complain(silent, _("The locks of what did not answer are not listed."))
+                complain(silent, _("The locks of backends that did not answer are not listed."))
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
@@ -157,10 +157,10 @@ class Command(TerminalCommand):
             self.stdout.write(self.style.ERROR(f"{_('Deadlock')}: {steps}"))
         self._write_all("  " * branch.depth + branch.in_words for branch in branches(waits))
         if not waits.queues and not waits.silent:
-            self.stdout.write(_("Nobody waits for a lock at the moment."))
+            self.stdout.write(_("There are no waiters at the moment."))
         if left_out := left_out_of(waits):
             self.stdout.write(left_out)
-        complain(waits.silent, _("The locks of what did not answer are not listed."))
+        complain(waits.silent, _("The locks of backends that did not answer are not listed."))
 
     def _watch(self, every: float) -> None:
         changes = Changes()
@@ -185,7 +185,7 @@ class Command(TerminalCommand):
             return
 
     def _redraw(self, selection: Selection, marks: Sequence[str]) -> None:
-        heading = _("%(time)s; + is new, * has changed; Ctrl-C ends it") % {
+        heading = _("%(time)s; + is new, * has changed; press Ctrl-C to stop") % {
             "time": localtime(utc_now()).strftime("%H:%M:%S")
         }
         lines = [heading, "", *self._lines(selection, marks), *reasons(selection.silent)]
@@ -215,7 +215,7 @@ class Command(TerminalCommand):
             if len(found) < selection.total:
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
                 if self._most != self._max:
-                    text = _("%(shown)d of %(total)d locks; no more fit in here.")
+                    text = _("%(shown)d of %(total)d locks; there is no room for more.")
                 lines.append(text % {"shown": len(found), "total": selection.total})
             return lines
         if selection.silent:

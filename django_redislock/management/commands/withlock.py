@@ -30,7 +30,7 @@ SHOWN = 200
 
 
 class Command(TerminalCommand):
-    help = "Run a command while holding a lock, as flock(1) does with the lock of a file."
+    help = "Run a command while holding a lock, as flock(1) does with a file lock."
     # Errors elsewhere in the project must not prevent jobs from running.
     requires_system_checks: list[str] = []
 
@@ -50,14 +50,17 @@ class Command(TerminalCommand):
             "--lease", type=float, metavar="S", help="how long the lock outlives a kill -9"
         )
         parser.add_argument(
-            "--max-hold", type=float, metavar="S", help="how long the lock may be held; then lost"
+            "--max-hold",
+            type=float,
+            metavar="S",
+            help="how long the lock may be held before it is lost",
         )
         parser.add_argument(
             "--min-hold",
             type=wait_option,
             default=0.0,
             metavar="S",
-            help="hold the lock so long at least, even if the command ends earlier",
+            help="hold the lock at least this long, even if the command ends earlier",
         )
         parser.add_argument(
             "--using", default=DEFAULT_LOCK_ALIAS, metavar="ALIAS", help="an alias of LOCKS"
@@ -87,13 +90,13 @@ class Command(TerminalCommand):
             type=wait_option,
             default=5.0,
             metavar="S",
-            help="how long after SIGTERM it is sent SIGKILL when the lock is lost. Default: 5",
+            help="if the lock is lost, send SIGKILL this long after SIGTERM. Default: 5",
         )
         parser.add_argument(
             "--on-death",
             choices=["kill", "keep"],
             default="kill",
-            help="what becomes of the command when this process is killed (Linux). Default: kill",
+            help="what happens to the command when this process is killed (Linux). Default: kill",
         )
 
     def handle(self, *, name: str, command: list[str], **options: Any) -> None:

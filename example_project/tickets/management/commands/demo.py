@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = (
         "Sell tickets to many buyers at once through several server processes, without and with "
         "a lock, compare the results, and serve the site. Redis is an embedded server unless "
-        "REDIS_URL is set; the database is thrown away unless DATABASE_URL is set."
+        "REDIS_URL is set; the database is deleted at the end unless DATABASE_URL is set."
     )
     # The checks would connect to the Redis of the settings, but the demo starts its own.
     requires_system_checks: list[str] = []
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             "--port",
             type=int,
             default=8000,
-            help="where the site is served in the end; default: 8000, or a free one if it is taken",
+            help="port of the site served at the end; default: 8000, or a free one if it is taken",
         )
         parser.add_argument(
             "--no-serve",

@@ -20,16 +20,16 @@ BUYERS = ("alice", "bob", "chidi", "dana", "émile", "福子")
 
 class Command(BaseCommand):
     help = (
-        "Fill the admin page of the live locks with life: short and long holds, queues, "
+        "Keep the admin page of the live locks busy: short and long holds, queues, "
         "semaphores, readers and a writer, in several processes, until Ctrl-C."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--processes", type=_positive, default=3, help="default: 3")
-        parser.add_argument("--threads", type=_positive, default=8, help="of each; default: 8")
         parser.add_argument(
-            "--seconds", type=float, default=None, help="end by itself after this time"
+            "--threads", type=_positive, default=8, help="threads of each process; default: 8"
         )
+        parser.add_argument("--seconds", type=float, default=None, help="stop after this time")
 
     def handle(
         self,
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         while time.monotonic() < ends and not failures and not stopped.wait(0.1):
             pass
         if verbosity and stopped.is_set():
-            self.stderr.write("Ending; what is held is released.")
+            self.stderr.write("Stopping; the held locks are released.")
         stopped.set()
         for other in others:
             with suppress(ProcessLookupError):
