@@ -67,7 +67,7 @@ def test_one_node_of_a_cluster_is_no_server_of_its_own(use: UsePlace, cluster: A
 
 def test_a_server_of_its_own_is_no_cluster(use: UsePlace, redis_url: str) -> None:
     use("", entry={"LOCATION": redis_url.replace("redis://", "cluster://").removesuffix("/0")})
-    with pytest.raises(LockUnavailable, match="It is no Cluster. Write redis:// in LOCATION"):
+    with pytest.raises(LockUnavailable, match="It is not a Cluster. Write redis:// in LOCATION"):
         lock("a").acquire(wait=0)
     (message,) = check_backends(deploy=True)
     assert message.id == "locks.E005"
