@@ -89,9 +89,9 @@ def test_a_replica_is_named_with_its_primary(use: UsePlace) -> None:
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
-        ("EVAL", "runs no script that publishes"),
-        ("PUBLISH", "runs no script that publishes"),
-        ("SUBSCRIBE", "takes no SUBSCRIBE"),
+        ("EVAL", "cannot run a script that publishes"),
+        ("PUBLISH", "cannot run a script that publishes"),
+        ("SUBSCRIBE", "refuses SUBSCRIBE"),
     ],
 )
 def test_a_proxy_that_leaves_commands_out_is_an_error(
@@ -114,7 +114,7 @@ def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(
         use("", entry={"LOCATION": redis_url.replace("/0", "/9")})
         (message,) = check_backends(deploy=True)
         assert message.id == "locks.E007"
-        assert "does not count who hears a PUBLISH" in message.msg
+        assert "does not count the receivers of a PUBLISH" in message.msg
 
 
 @pytest.mark.redis_server("7.0")
