@@ -119,7 +119,7 @@ def _of_line(kind: int, line: bytes) -> Any:
         return line == b"t"
     if kind == ord(","):
         return float(line)
-    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is not a reply.")
+    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is not a valid reply.")
 
 
 def _of_text(kind: int, value: bytes) -> Any:
