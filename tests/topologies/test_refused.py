@@ -71,7 +71,7 @@ def test_a_server_of_its_own_is_no_cluster(use: UsePlace, redis_url: str) -> Non
         lock("a").acquire(wait=0)
     (message,) = check_backends(deploy=True)
     assert message.id == "locks.E005"
-    assert "no node of a Cluster" in message.msg
+    assert "not a node of a Cluster" in message.msg
 
 
 def test_a_replica_is_named_with_its_primary(use: UsePlace) -> None:

@@ -29,8 +29,8 @@ OLDEST_CLUSTER = (7, 0)
 
 SEPARATE = (
     'Give the locks another database number: LOCKS = {"default": {"LOCATION": "redis://.../1"}}, '
-    'or an alias of CACHES that nobody clears, and LOCKS = {"default": {"CACHE": "locks"}}. On a '
-    "Cluster give them a server of their own. Where nobody calls clear(), silence this check."
+    'or an alias of CACHES that is never cleared, and LOCKS = {"default": {"CACHE": "locks"}}. On '
+    "a Cluster give them a server of their own. If clear() is never called, silence this check."
 )
 
 
@@ -125,7 +125,7 @@ def _check_mode(
     if in_cluster == isinstance(source, ClusterSource):
         return
     yield Error(
-        f"{_where(config)}: the server is {'one node' if in_cluster else 'no node'} of a Cluster.",
+        f"{_where(config)}: the server is {'one' if in_cluster else 'not a'} node of a Cluster.",
         hint='Write "LOCATION": "cluster://host:6379,host:6379" with some of its nodes.'
         if in_cluster
         else 'Write "LOCATION": "redis://host:6379/0".',
@@ -212,8 +212,8 @@ def _check_shared_database(
         return
     text = (
         f"{_where(config)}: the locks share a database with the cache(s) "
-        f"{', '.join(map(repr, sharing))}, and cache.clear() empties the whole database: whoever "
-        "calls it deletes the locks."
+        f"{', '.join(map(repr, sharing))}, and cache.clear() empties the whole database, including "
+        "the locks."
     )
     # A Cluster has only one database.
     in_cluster = _is_in_cluster(server)

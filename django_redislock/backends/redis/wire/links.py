@@ -118,7 +118,7 @@ class Link:
         self.retired = True
         if self.sock is not None:
             # Not close(): the file descriptor could be reused while the other thread still reads
-            # from it. And not SSLSocket.shutdown(), which would make it read on without TLS.
+            # from it. Not SSLSocket.shutdown() either: that thread would read on without TLS.
             with suppress(OSError):
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 

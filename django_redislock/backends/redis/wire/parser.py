@@ -24,7 +24,7 @@ class Parser:
     """Parses what a server sends on one connection. Each item is parsed once, however it is split.
 
     Error replies are exceptions among the others. Maps are flat, as in RESP2. Messages that answer
-    no command are left out. If a call ends by an exception, the connection has to end too.
+    no command are left out. If a call raises an exception, the connection must end too.
     """
 
     __slots__ = ("_items", "_missing", "_outer", "_replies", "_rest")
