@@ -65,8 +65,8 @@ Within: TypeAlias = float | None
 
 # Error text for a claim that is stricter than the hold its token already has.
 HELD_LOOSER = (
-    "is held with this token by a looser claim, and by others beside it. Release it before you "
-    "acquire it more strictly"
+    "is already held with this token under a looser limit, and by other holders too. Release it "
+    "before you acquire it with a stricter limit"
 )
 
 

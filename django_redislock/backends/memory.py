@@ -1,4 +1,4 @@
-"""Locks within one process, for tests and development; as strict as those in Redis."""
+"""Locks within one process, for tests and development, as strict as those in Redis."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = ["MemoryLockBackend"]
 
 
 class MemoryLockBackend(BaseLockBackend):
-    """Each verb is one step under a mutex; time is the monotonic clock."""
+    """Each verb is one step under a mutex. Times are on the monotonic clock."""
 
     def __init__(
         self, config: LockConfig, *, grant_lease: float = GRANT_LEASE, metrics: bool = True
@@ -195,11 +195,11 @@ class MemoryLockBackend(BaseLockBackend):
         super().after_fork()
         self._begin()
 
-    # All below is called under the mutex.
+    # Everything below is called under the mutex.
 
     @contextmanager
     def _passing_on(self, name: str) -> Iterator[tuple[MemoryName, float]]:
-        """Change who holds or waits; then the name goes to who is next."""
+        """Let the block change holds or the queue, then hand over to the next waiters."""
         now = monotonic()
         known = self._names.setdefault(name, MemoryName())
         self._drop_expired(known, now)
@@ -209,7 +209,7 @@ class MemoryLockBackend(BaseLockBackend):
             self._names.pop(name, None)
 
     def _sweep(self, now: float) -> None:
-        """Forget the names whose holds ended by themselves, each time there are twice as many."""
+        """Forget names whose holds have expired, whenever the number of names has doubled."""
         if len(self._names) < self._sweep_at:
             return
         for name, known in list(self._names.items()):
@@ -263,13 +263,13 @@ class MemoryLockBackend(BaseLockBackend):
         if claim.limit < min(held.claim.limit, len(known.holds)):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
-        # A request that was delayed on its way must not take back what an extension granted since.
-        # A detached hold was not extended by anyone, and the handle that takes it over renews it.
+        # A delayed request must not shorten a lease that was extended since it was sent. A detached
+        # hold was not extended by any handle, and the handle that takes it over renews it.
         until = now + claim.lease if held.detached else max(held.until, now + claim.lease)
         held.claim, held.until, held.detached = claim, until, False
         if looser:
             self._hand_over(known, now)
-        # The caller counts on the lease that it asked for, and schedules renewals by it.
+        # The caller relies on the lease that it asked for, and schedules renewals by it.
         return Grant(held.fence, now + claim.lease)
 
     def _busy(self, known: MemoryName, now: float, queued: str = "") -> Busy:

@@ -66,9 +66,9 @@ class SharingContract:
         mine, beside = verbs.claim(limit=3), verbs.claim(limit=3)
         fence = verbs.hold(mine).fence
         verbs.hold(beside)
-        with pytest.raises(LockError, match="looser claim"):
+        with pytest.raises(LockError, match="looser limit"):
             verbs.acquire(mine._replace(limit=1))
-        with pytest.raises(LockError, match="looser claim"):
+        with pytest.raises(LockError, match="looser limit"):
             verbs.acquire(mine._replace(limit=1), LONG)
         assert sorted(verbs.holders()) == sorted([mine.token, beside.token])
         assert verbs.waiting() == []

@@ -94,7 +94,7 @@ async def test_what_is_no_reply_ends_the_connection(
     connected.receive(data, size)
     (error,) = connected.errors
     assert isinstance(error, RedisError)
-    assert "no reply" in str(error)
+    assert "invalid reply" in str(error)
 
 
 async def test_a_long_reply_in_many_pieces(connected: Connected) -> None:

@@ -154,7 +154,7 @@ def goes_away(node: Node, proxy: Proxy, log: pytest.LogCaptureFixture) -> None:
     proxy.black_hole()
     times_out(node)
     times_out(node)
-    wait_until(lambda: "Requests are refused meanwhile" in said(proxy, log))
+    wait_until(lambda: "Requests are refused until it answers" in said(proxy, log))
 
 
 def said(proxy: Proxy, log: pytest.LogCaptureFixture) -> str:

@@ -169,7 +169,7 @@ def test_a_server_that_has_something_else_to_do(
         act()
     (message,) = check_backends(deploy=True)
     assert f"did not do what it was asked: {words}" in message.msg
-    assert message.hint == "The server answers, and has something else to do: check it again later."
+    assert message.hint == "The server answers, but is busy: run this check again later."
 
 
 def test_a_user_that_lacks_a_right(settings: Any) -> None:
@@ -182,7 +182,7 @@ def test_a_user_that_lacks_a_right(settings: Any) -> None:
         (message,) = check_backends(deploy=True)
     assert "no permissions to run the 'info' command" in message.msg
     assert message.hint == (
-        "The server answers, and refuses: give the rights that the documentation of the backend "
+        "The server answers, but refuses: give the rights that the documentation of the backend "
         "lists to the user of LOCKS['default']['LOCATION'] and ['OPTIONS']."
     )
 

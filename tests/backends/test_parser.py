@@ -123,7 +123,7 @@ def test_errors_are_redis_py_s(sent: bytes, kind: type, says: str, size: int) ->
 
 @pytest.mark.parametrize("sent", [b"HTTP/1.1 400 Bad Request\r\n", b"*1\r\n?1\r\n"])
 def test_what_is_no_reply(sent: bytes) -> None:
-    with pytest.raises(InvalidResponse, match="no reply"):
+    with pytest.raises(InvalidResponse, match="not a valid reply"):
         Parser().feed(sent)
 
 

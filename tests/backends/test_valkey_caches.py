@@ -128,7 +128,7 @@ def test_connections_that_are_made_otherwise_are_refused(settings: LazySettings)
         "valkey://127.0.0.1:1/0",
         OPTIONS={"CONNECTION_POOL_KWARGS": {"connection_class": _Connection}},
     )
-    with pytest.raises(InvalidLockBackend, match="_Connection.*redis-py has nothing like it"):
+    with pytest.raises(InvalidLockBackend, match="_Connection.*redis-py has no equivalent"):
         lock("a")
 
 

@@ -147,7 +147,7 @@ def test_a_server_that_refuses_is_not_said_to_be_out_of_reach(settings: Any, ser
     (message,) = check_backends(deploy=True)
     assert message.id == "locks.W001"
     assert message.hint == (
-        "The server answers, and refuses: correct user, password and database number in "
+        "The server answers, but refuses: correct user, password and database number in "
         "CACHES['default']."
     )
 

@@ -195,7 +195,7 @@ class RedisLockBackend(TransportBackend):
         try:
             self._run(name, self._cancel(name, token, unless_answered=True))
         except LockUnavailable:
-            logger.debug("A turn of %r could not be given back; it ends by itself.", name)
+            logger.debug("Could not give back a turn of %r. It expires by itself.", name)
 
     # Lifecycle.
 

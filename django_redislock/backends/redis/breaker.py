@@ -1,4 +1,4 @@
-"""Circuit breaker of a server: while it is away, a probe waits for it and nobody else."""
+"""Circuit breaker of a server: while the server is away, only a probe waits for it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ logger = logging.getLogger("django_redislock")
 
 # After this many failures in a row a server counts as away.
 OPENS_AT = 2
-# A failure counts where it took this share of a second, or of the connection's time-out if that is
-# shorter. A refused connection costs nobody anything, so it opens nothing.
+# A failure counts if it took this share of a second, or of the connection's time-out if that is
+# shorter. A refused connection costs no time, so it does not count.
 COUNTS_FROM = 0.9
 
-# How long (seconds) a probe may take, and the pause after one that was not answered.
+# How long (seconds) a probe may take, and the pause after an unanswered probe.
 PROBE_WITHIN = 1.0
 PROBE_EVERY = 0.25
-# A server that nobody has asked for this long (seconds) is not probed any more.
+# Probing ends when no caller has wanted the server for this long (seconds).
 LINGER = 30.0
 
 
 class ProbedNode(Protocol):
-    """A node at the address of a breaker: a way to ask the server, and whom to tell of it."""
+    """A node at the address of a breaker, which can ping the server and has callbacks."""
 
     where: str
     at: str
@@ -47,32 +47,32 @@ class ProbedNode(Protocol):
 
 
 class Breaker:
-    """What is known of the health of one address, for all nodes of this process that lead there.
+    """Health of one address, shared by all nodes of this process that lead there.
 
-    It is closed at first. A failure on a fresh connection opens it, or two in a row, where they
-    cost time: a time-out does, a refused connection does not.
-    While it is open, requests are refused at once, and a thread of ours probes the server. Any
-    answer closes it, also one to a request that was sent all the same, as renewals are.
+    The breaker is closed at first. One failure on a fresh connection opens it, or two in a row on
+    others, if they cost time: a time-out does, a refused connection does not. While it is open,
+    requests are refused at once, and a thread of ours probes the server. Any answer closes it, even
+    to a request that is sent regardless, such as a renewal.
 
-    ``failures`` is the whole of its state: empty while all is well, full while it is open. Each
-    step is one operation that cannot be torn: any thread may take it, and be interrupted.
+    ``failures`` is all of its state: empty while all is well, full while the breaker is open. Each
+    step is one atomic operation, so any thread may take it, and be interrupted.
     """
 
     def __init__(self) -> None:
         self.failures: deque[Exception] = deque(maxlen=OPENS_AT)
         self._nodes: dict[weakref.ref[ProbedNode], None] = {}
-        # When anybody wanted something of the server, when the breaker opened, and when an answer
-        # closed it.
+        # When a caller last wanted the server, when the breaker opened, and when an answer closed
+        # it.
         self._wanted_at = self._opened_at = self._answered_at = 0.0
         self._thread = ServiceThread("django_redislock-probe", self._serve, self.is_open)
 
     def reset(self) -> None:
-        """Know nothing, and have no thread, in a forked child."""
+        """Forget all failures and the thread, in a forked child."""
         self.failures.clear()
         self._thread.reset()
 
     def add(self, node: ProbedNode) -> None:
-        """Probe the server by this node too, and tell it when the server is back."""
+        """Allow probing by this node too, and notify it when the server is back."""
         nodes = self._nodes
         nodes[weakref.ref(node, lambda gone: nodes.pop(gone, None))] = None
 
@@ -81,30 +81,30 @@ class Breaker:
         return len(self.failures) == OPENS_AT
 
     def refuse(self) -> None:
-        """Raise ``ServerAway`` if the server is away. Asked only where there are ``failures``."""
+        """Raise ``ServerAway`` if the server is away. Called only if there are ``failures``."""
         now, failures = monotonic(), list(self.failures)
         if len(failures) < OPENS_AT:
             return
         if now - self._wanted_at > LINGER:
-            self.failures.clear()  # it was probed no more
+            self.failures.clear()  # probing has ended
             return
         if get_ident() not in ServiceThread.own:
             self._wanted_at = now
         try:
             self._thread.ensure()
         except NoThread:
-            return  # nobody would find out that the server is back
+            return  # without a probe, only requests can find out that the server is back
         raise ServerAway(failures[-1])
 
     def failed(self, error: Exception, took: float, timeout: float, *, fresh: bool) -> None:
-        """An exchange has failed after ``took`` seconds, on a ``fresh`` connection or not.
+        """Note that an exchange failed after ``took`` seconds, on a ``fresh`` connection or not.
 
         ``timeout`` is the longest time (seconds) that the connection gives to the server.
         """
         if took < COUNTS_FROM * min(timeout, 1.0) or not is_absence(error) or self.is_open():
             return
         self._wanted_at = now = monotonic()
-        # A copy has no traceback, which would keep alive all that the caller had.
+        # A copy, since the traceback would keep the caller's variables alive.
         self.failures.extend([copy_of(error)] * (OPENS_AT if fresh else 1))
         if self.is_open():
             self._opened_at = now
@@ -112,7 +112,7 @@ class Breaker:
                 self._thread.ensure()
 
     def answered(self) -> None:
-        """The server has answered."""
+        """Note that the server has answered."""
         if self.is_open():
             self._answered_at = monotonic()
             self.failures.clear()
@@ -120,17 +120,19 @@ class Breaker:
         else:
             self.failures.clear()
 
-    # The thread, which probes while the breaker is open.
+    # The thread that probes while the breaker is open.
 
     def _serve(self) -> None:
         failures = list(self.failures)
         for node in self._living()[:1]:
             what = happened(node.at, failures[-1]).rstrip(".") if failures else "did not answer"
-            logger.warning("Redis (%s) %s. Requests are refused meanwhile.", node.where, what)
+            logger.warning(
+                "Redis (%s) %s. Requests are refused until it answers.", node.where, what
+            )
         while self.is_open():
             nodes = self._living()
             if not nodes or monotonic() - self._wanted_at > LINGER:
-                self.failures.clear()  # whoever asks next finds out
+                self.failures.clear()  # the next request finds out
             elif self._is_answered(nodes[0]):
                 self._answered_at = monotonic()
                 self.failures.clear()
@@ -138,7 +140,7 @@ class Breaker:
                 for node in nodes:
                     node.on_absent(node)
                 time.sleep(PROBE_EVERY)
-        # Also if a caller had closed it: that one may have been interrupted.
+        # Even if a caller has closed the breaker, since it may have been interrupted.
         if (away := self._answered_at - self._opened_at) > 0:
             for node in self._living()[:1]:
                 logger.info("Redis (%s) is back after %.1f s.", node.where, away)
@@ -163,9 +165,9 @@ _breakers: weakref.WeakValueDictionary[Hashable, Breaker] = weakref.WeakValueDic
 
 
 def breaker_of(server: Hashable) -> Breaker:
-    """The only breaker of a server in this process, whatever aliases lead there."""
+    """Return the only breaker of a server in this process, shared by all aliases."""
     return _breakers.get(server) or _breakers.setdefault(server, Breaker())
 
 
 def ignore(_: object) -> None:
-    """Do nothing: the callback of those who need none."""
+    """Do nothing. The default callback."""

@@ -1,4 +1,4 @@
-"""System check of the clocks of the servers, their replicas and this host."""
+"""System check that compares the clocks of the servers, their replicas and this host."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .sources.source import Source
 
 __all__ = ["check_clocks"]
 
-# Clocks that are set by NTP differ by some milliseconds.
+# Clocks set by NTP differ by some milliseconds.
 TOLERANCE = 1.0  # seconds
 
 _REPLICA = re.compile(r"slave\d+")
 
 
 def check_clocks(where: str, servers: Sequence[Source]) -> Iterator[CheckMessage]:
-    """Whether a server that takes the place of another would be behind it.
+    """Warn if a server that takes over from another would be behind it.
 
-    ``where`` names the entry of ``LOCKS``. Raises what redis-py raises; a replica that cannot be
-    reached from here is left out.
+    ``where`` names the entry of ``LOCKS``. Raises what redis-py raises, except that a replica that
+    cannot be reached from this host is left out.
     """
     ahead = {"this host": 0.0}
     for server in servers:
@@ -47,10 +47,10 @@ def check_clocks(where: str, servers: Sequence[Source]) -> Iterator[CheckMessage
 
 
 def _ahead(client: Redis) -> float:
-    """How far the clock of a server is ahead of ours (seconds)."""
+    """Return how far the clock of a server is ahead of ours (seconds)."""
     began = wall_time()
     seconds, microseconds = client.time()
-    # It was read at some time in between.
+    # The server read its clock at some time in between.
     return float(seconds + microseconds / 1_000_000 - (began + wall_time()) / 2)
 
 

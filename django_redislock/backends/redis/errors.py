@@ -1,4 +1,4 @@
-"""Errors on the way to a server."""
+"""Errors of connections and servers, and their messages."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ __all__ = [
     "unavailable",
 ]
 
-# How redis-py says that it could not connect.
+# redis-py's message when it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
 
-# How redis-py says that a connection was made, and that nothing came, or the end.
+# redis-py's messages when it had connected, and then got no data, or the connection was closed.
 _NO_ANSWER = re.compile("Timeout (reading|writing)")
 _CLOSED = re.compile("Connection closed by server|Error while reading from")
 
-# How OpenSSL says that the other side does not speak TLS.
+# OpenSSL's messages when the other side does not speak TLS.
 _WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
 
 SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
 
-# What servers reply to settings that are meant for others.
+# Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
 _ASKS_FOR_NONE = re.compile("called without any password configured")
 
@@ -86,7 +86,7 @@ class NotAcknowledged(RedisError):
 
 
 def is_absence(error: Exception) -> bool:
-    """Whether the server did not answer. One that refuses credentials or certificates, say, has."""
+    """Whether the server did not answer. A refusal, e.g. of credentials, is an answer."""
     if isinstance(error, (AuthenticationError, AuthorizationError, BusyLoadingError, ServerAway)):
         return False
     return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not _is_of_tls(error)
@@ -101,20 +101,20 @@ def is_worth_a_retry(error: Exception) -> bool:
 
 
 def as_redis_error(error: OSError) -> RedisError:
-    """What redis-py makes of the errors of a socket."""
+    """Return the error that redis-py would raise for this error of a socket."""
     if isinstance(error, TimeoutError):
         return NoAnswer()
     return RedisConnectionError(f"The connection was cut: {error}")
 
 
 def of_node(error: RedisError, at: str) -> RedisError:
-    """The error, which says from now on that it is of the node at this address."""
+    """Return the same error, marked with the address of the node that it came from."""
     vars(error)["at"] = at
     return error
 
 
 def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavailable:
-    """The error that says what became of a command for a name, or for the list of them all.
+    """Return the error for a failed command about a name, or about all names if it is empty.
 
     ``where`` names the entry of the settings, ``at`` the address of the server.
     """
@@ -132,9 +132,9 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
 
 
 def happened(at: str, error: Exception) -> str:
-    """What a server at this address did, as the end of a sentence that begins with it."""
+    """Describe what a server did, as the predicate of a sentence that begins with the server."""
     at = vars(error).get("at", at)
-    # Of a Sentinel that does not answer, redis-py shows the whole client.
+    # For a Sentinel that does not answer, redis-py's message contains the whole client.
     said = str(error).partition(" : <")[0]
     if isinstance(error, MovedError):
         return (
@@ -149,7 +149,7 @@ def happened(at: str, error: Exception) -> str:
 
 
 def _absent(at: str, error: Exception, said: str) -> str:
-    """What a server did that has not answered."""
+    """Describe what a server did that has not answered."""
     if _hangs(error):
         return (
             f"at {at} accepted the connection and gave no answer in time: it hangs, is overloaded "
@@ -175,7 +175,7 @@ def _absent(at: str, error: Exception, said: str) -> str:
 
 
 def _hangs(error: Exception) -> bool:
-    """Whether it is known that the server had accepted the connection that timed out."""
+    """Whether the server is known to have accepted the connection that timed out."""
     return isinstance(_met(error), NoAnswer) or _NO_ANSWER.match(str(error)) is not None
 
 
@@ -184,7 +184,7 @@ def _timed_out(error: Exception) -> bool:
 
 
 def _met(error: Exception) -> BaseException | None:
-    """What was met on the way to the server, by this request or by the one that failed before."""
+    """Return the original error, of this request or of the earlier one that opened the breaker."""
     return error.__cause__ if isinstance(error, ServerAway) else error
 
 
@@ -195,7 +195,7 @@ def _has_answered(error: Exception) -> bool:
 
 
 def _refused(at: str, error: Exception, said: str) -> str:
-    """What a server did that has answered."""
+    """Describe what a server did that has answered."""
     if isinstance(error, InvalidResponse):
         return f"at {at} gave no answer of a Redis server: {said}"
     if _SENTINEL_UNKNOWN.search(said):
@@ -206,9 +206,9 @@ def _refused(at: str, error: Exception, said: str) -> str:
 
 
 def advice(where: str, error: Exception) -> str:
-    """What else to say of an error where the location may ask for TLS in vain; mostly nothing.
+    """Return a hint if the server may not speak the TLS that the location asks for; else empty.
 
-    A server that does not know TLS waits for more, so that the handshake ends by a time-out.
+    A server without TLS waits for more data, so the handshake ends with a time-out.
     """
     may_wait = "rediss://" in where and _timed_out(error) and not _hangs(error)
     if may_wait or _WITHOUT_TLS.search(str(error)):
@@ -217,12 +217,12 @@ def advice(where: str, error: Exception) -> str:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether a server loads its data or runs a script, and refuses everything else meanwhile."""
+    """Whether a server refuses all commands while it loads its data or runs a script."""
     return isinstance(error, BusyLoadingError) or str(error).startswith("BUSY ")
 
 
 def remedy(error: Exception) -> str:
-    """What to correct in the settings for a server that answers, and refuses; else empty."""
+    """Return what to correct in the settings if the server answers but refuses; else empty."""
     said = str(error)
     if _SENTINEL_UNKNOWN.search(said):
         return "correct the scheme or the addresses of the Sentinels in"
@@ -241,10 +241,10 @@ def _is_of_tls(error: Exception) -> bool:
 
 
 def copy_of(error: Exception) -> Exception:
-    """The same error for another caller: one object for all would collect their tracebacks."""
+    """Copy an error for another caller. A shared object would collect all their tracebacks."""
     try:
         twin = copy.copy(error)
-    except TypeError:  # its class cannot be made of its arguments
+    except TypeError:  # its class does not accept its args
         return error
     twin.__cause__ = error.__cause__
     return twin
@@ -252,7 +252,7 @@ def copy_of(error: Exception) -> Exception:
 
 @contextmanager
 def naming(where: str, at: str, name: str) -> Iterator[None]:
-    """Raise what goes wrong inside as the error of a command for this name."""
+    """Turn errors inside the block into those of a command for this name."""
     try:
         yield
     except (RedisError, OSError) as error:

@@ -24,18 +24,18 @@ __all__ = ["check"]
 PUBLISH = "return redis.call('PUBLISH', ARGV[1], '')"
 
 OLDEST_SERVER = (6, 2)
-# Sharded pub/sub came with it.
+# The first release with sharded pub/sub.
 OLDEST_CLUSTER = (7, 0)
 
 SEPARATE = (
     'Give the locks another database number: LOCKS = {"default": {"LOCATION": "redis://.../1"}}, '
-    'or an alias of CACHES that nobody clears, and LOCKS = {"default": {"CACHE": "locks"}}. On a '
-    "Cluster give them a server of their own. Where nobody calls clear(), silence this check."
+    'or an alias of CACHES that is never cleared, and LOCKS = {"default": {"CACHE": "locks"}}. On '
+    "a Cluster give them a server of their own. If clear() is never called, silence this check."
 )
 
 
 def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[CheckMessage]:
-    """Without ``deploy`` the settings alone, with it the server alone. Connects only with it."""
+    """Check only the settings, or with ``deploy`` only the server. Connects only with it."""
     if not deploy:
         return [*_check_coroutines(source)]
     try:
@@ -64,21 +64,21 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
 
 
 def _what_to_do(config: LockConfig, error: Exception) -> str:
-    """About a server that could not be asked."""
+    """Return the hint for a server that could not be checked."""
     if is_busy(error):
-        return "The server answers, and has something else to do: check it again later."
+        return "The server answers, but is busy: run this check again later."
     if correct := remedy(error):
         named = (
             f"{_where(config)}['LOCATION'] and ['OPTIONS']"
             if config.location
             else f"CACHES[{config.cache!r}]"
         )
-        return f"The server answers, and refuses: {correct} {named}."
+        return f"The server answers, but refuses: {correct} {named}."
     return "Run this check where the server can be reached."
 
 
 def _first(found: Iterable[Iterable[CheckMessage]]) -> Iterator[CheckMessage]:
-    """What is said of the first of several servers of which anything is."""
+    """Yield the messages of the first server that has any."""
     for messages in map(list, found):
         if messages:
             yield from messages
@@ -98,13 +98,13 @@ def _check_coroutines(source: Source) -> Iterator[CheckMessage]:
     if source.without_async:
         yield Warning(
             source.without_async,
-            hint="Where no coroutine takes locks, silence this check.",
+            hint="If no coroutine takes locks, silence this check.",
             id="locks.W005",
         )
 
 
 def _check_version(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
-    # Valkey says here which Redis it is compatible with.
+    # Valkey reports here the Redis version that it is compatible with.
     version = str(server.get("redis_version", "0"))
     in_cluster = _is_in_cluster(server)
     oldest = OLDEST_CLUSTER if in_cluster else OLDEST_SERVER
@@ -125,7 +125,7 @@ def _check_mode(
     if in_cluster == isinstance(source, ClusterSource):
         return
     yield Error(
-        f"{_where(config)}: the server is {'one node' if in_cluster else 'no node'} of a Cluster.",
+        f"{_where(config)}: the server is {'one' if in_cluster else 'not a'} node of a Cluster.",
         hint='Write "LOCATION": "cluster://host:6379,host:6379" with some of its nodes.'
         if in_cluster
         else 'Write "LOCATION": "redis://host:6379/0".',
@@ -163,7 +163,7 @@ def _check_replicas(
 def _check_abilities(
     config: LockConfig, source: Source, server: dict[str, Any]
 ) -> Iterator[CheckMessage]:
-    """What proxies leave out: scripts, and messages whose hearers are all counted."""
+    """Check what proxies may lack: scripts, and publishing that counts all receivers."""
     if isinstance(source, ClusterSource) or server.get("role") == "slave":
         return
     channel = f"{config.key_prefix}:wake:check-{secrets.token_hex(8)}"
@@ -172,18 +172,18 @@ def _check_abilities(
         subscriber.open()
         subscriber.send("SUBSCRIBE", channel)
         if isinstance(refusal := subscriber.reply(), Exception):
-            lacks = f"takes no SUBSCRIBE ({refusal})"
+            lacks = f"refuses SUBSCRIBE ({refusal})"
         elif not source.client().eval(PUBLISH, 0, channel):
-            lacks = "does not count who hears a PUBLISH, so that waiters would be passed over"
+            lacks = "does not count the receivers of a PUBLISH, so waiters would be passed over"
     except ResponseError as error:
-        lacks = f"runs no script that publishes ({error})"
+        lacks = f"cannot run a script that publishes ({error})"
     finally:
         subscriber.close()
     if lacks:
         yield Error(
             f"{_where(config)}: the server {lacks}.",
             hint="If it is a proxy, name the server behind it: locks need scripts and pub/sub. "
-            "Else give the user the rights that the documentation of the backend lists.",
+            "Otherwise give the user the rights that the documentation of the backend lists.",
             id="locks.E007",
         )
 
@@ -204,7 +204,7 @@ def _check_shared_database(
     config: LockConfig, source: Source, server: dict[str, Any]
 ) -> Iterator[CheckMessage]:
     ours = (server.get("run_id"), source.database)
-    # An alias that was made for the locks flushes its own database too, but nobody clears it.
+    # clear() of an alias dedicated to locks would empty their database too, but is never called.
     used = set() if config.location else {config.cache}
     dedicated = used - {DEFAULT_CACHE_ALIAS}
     sharing = [alias for alias in caches if alias not in dedicated and _flushed_by(alias) == ours]
@@ -212,8 +212,8 @@ def _check_shared_database(
         return
     text = (
         f"{_where(config)}: the locks share a database with the cache(s) "
-        f"{', '.join(map(repr, sharing))}, and cache.clear() empties the whole database: whoever "
-        "calls it deletes the locks."
+        f"{', '.join(map(repr, sharing))}, and cache.clear() empties the whole database, including "
+        "the locks."
     )
     # A Cluster has only one database.
     in_cluster = _is_in_cluster(server)
@@ -224,7 +224,7 @@ def _check_shared_database(
 
 
 def _flushed_by(alias: str) -> tuple[Any, int] | None:
-    """The server and the database that ``clear()`` of this cache empties."""
+    """Return the server and database that ``clear()`` of this cache empties."""
     try:
         source = source_of(LockConfig(cache=alias), {}, [])
         return source.client().info("server").get("run_id"), source.database

@@ -1,4 +1,4 @@
-"""One exchange with the nodes of a Cluster: which command goes where, and what came back."""
+"""One exchange with the nodes of a Cluster: where each command goes, and its reply."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = ["Dispatch", "Part"]
 
 ASKING = pack("ASKING")
 
-# Nodes that redirect to each other agree soon; scripts of a slot that is being moved wait until it
-# has. Pauses are in seconds.
+# Nodes that redirect to each other agree soon. Scripts whose slot is being moved wait until the
+# move is complete. Pauses are in seconds.
 MOST_REDIRECTIONS = 8
 PAUSES = (0.0, 0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
 
@@ -45,10 +45,10 @@ class Part(NamedTuple):
 
 
 class Dispatch:
-    """It sends nothing: threads and coroutines drive it alike.
+    """State of an exchange. It does no I/O: threads and coroutines drive it in the same way.
 
     While it ``is_pending``, they ask for the topology if it ``wants_topology``, send the
-    ``parts()``, tell for each that it was ``answered`` or has ``failed``, and pause.
+    ``parts()``, call ``answered`` or ``failed`` for each of these, and pause.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class Dispatch:
         self._topology = topology
         self._commands = commands
         self._buckets = buckets_of(commands)
-        # Renewals do not wait until a slot has moved: those of other slots may be behind them.
+        # Renewals do not wait for the move of a slot: renewals of other slots may be behind them.
         self._awaits_moves = not urgent
         # The places of commands whose slots are being moved.
         self._moving: set[int] = set()
         self._deadline = deadline
         self._replies: list[Any] = [None] * len(commands)
         self._pending = list(range(len(commands)))
-        # Where a node that is giving its slot away has sent a command.
+        # The nodes to which commands were redirected by a node that is giving their slot away.
         self._targets: dict[int, Node] = {}
         self._failures: dict[Node, RedisError] = {}
-        # What there is to say when the time is over.
+        # The error to raise when the time is over.
         self._failure: RedisError = RedisTimeoutError("The server did not answer in time.")
         self._asked_topology = False
-        # Whether the commands may have been carried out before.
+        # Whether the commands may already have been carried out.
         self._again = again
         self._rounds = 0
         self.pause = 0.0
@@ -87,25 +87,25 @@ class Dispatch:
 
     @property
     def wants_topology(self) -> bool:
-        """Whether other nodes are to be asked first who has the slots."""
+        """Whether to ask other nodes first which node has the slots."""
         if self._asked_topology:
             return False
         owners = {self._topology.owners[self._buckets[place]] for place in self._pending}
         return any(node is None or self._topology.is_doubted(node) for node in owners)
 
     def left(self) -> float:
-        """The seconds that are left. Raises what a node has failed with last, if none are."""
+        """Return the seconds that are left. If there are none, raise the last error of a node."""
         left = self._deadline - monotonic()
         if left <= 0:
             raise self._failure
         return left
 
     def has_topology(self) -> None:
-        """What is known of it now is fresh."""
+        """Note that the topology has just been asked for."""
         self._asked_topology = True
 
     def parts(self) -> list[Part]:
-        """What to send next. Raises what a node has failed with that no other one replaces."""
+        """Return what to send next. Raises the error of a failed node that still has its slots."""
         places: dict[tuple[Node, bool], list[int]] = defaultdict(list)
         for place in self._pending:
             target = self._targets.pop(place, None)
@@ -117,17 +117,17 @@ class Dispatch:
         return [self._part(*key, of_node) for key, of_node in places.items()]
 
     def answered(self, part: Part, result: Replies) -> None:
-        """Take over what a node has answered."""
+        """Take over the replies of a node."""
         self._topology.doubted.pop(part.node, None)
         self._again |= result.again
         replies = result.replies[1::2] if part.asking else result.replies
         for place, reply in zip(part.places, replies, strict=True):
             self._note_move(place, reply)
-            # That a slot is being moved says more than where to ask next.
+            # TRYAGAIN, which says that the slot is being moved, says more than a later ASK.
             if not (isinstance(reply, AskError) and place in self._moving):
                 self._replies[place] = reply
             if isinstance(reply, ClusterDownError):
-                # Others may see more of the Cluster than this node.
+                # Other nodes may see more of the Cluster than this one.
                 self.failed(part._replace(places=[place]), reply)
             elif isinstance(reply, (AskError, TryAgainError)) and self._goes_on(place):
                 self._pending.append(place)
@@ -137,8 +137,8 @@ class Dispatch:
                     self._targets[place] = self._topology.target_of(reply, part.node)
 
     def _note_move(self, place: int, reply: Any) -> None:
-        # Towards its end the old owner sends commands on to the new one, which may not yet run
-        # them: ASK and TRYAGAIN take turns then.
+        # Towards the end of a move, the old owner redirects commands to the new one, which may not
+        # yet run them. ASK and TRYAGAIN then alternate.
         if isinstance(reply, TryAgainError):
             self._moving.add(place)
             self._failure = reply
@@ -146,13 +146,13 @@ class Dispatch:
         elif not isinstance(reply, AskError) or isinstance(reply, MovedError):
             if place in self._moving:
                 self._moving.discard(place)
-                self._rounds = 0  # those that waited for the move were no redirections
+                self._rounds = 0  # rounds of waiting for the move are not redirections
             self._topology.moving.pop(self._buckets[place], None)
 
     def failed(self, part: Part, error: RedisError) -> None:
-        """A node has not answered: another one may have its slots by now.
+        """Note that a node has not answered. Another node may have its slots by now.
 
-        Raises the error where others have been asked for that already.
+        Raises the error if other nodes have been asked about that already.
         """
         self.doubt(part.node, error)
         if self._asked_topology:
@@ -161,14 +161,14 @@ class Dispatch:
         self._pending += part.places
 
     def doubt(self, node: Node, error: RedisError) -> None:
-        """Ask others first, for all callers, whether a node that has failed has its slots."""
+        """Make all callers ask other nodes first whether a failed node still has its slots."""
         self._topology.doubted[node] = None
-        # That nothing was sent is not said where something has been before, nor that there was no
-        # time left for another answer.
+        # Do not report that nothing was sent if commands were sent before. And keep TRYAGAIN if
+        # the node failed only because no time was left.
         is_late = isinstance(self._failure, TryAgainError) and monotonic() >= self._deadline
         if not is_late and not (self._again and isinstance(error, ServerAway)):
             self._failure = of_node(error, node.source.at)
-        # What was carried out before the answer was lost is carried out once more.
+        # Commands that were carried out before the reply was lost will be carried out again.
         self._again |= not isinstance(error, ServerAway)
 
     def result(self) -> Replies:
@@ -177,12 +177,12 @@ class Dispatch:
     def _part(self, node: Node, asking: bool, places: list[int]) -> Part:
         commands = [self._commands[place] for place in places]
         if asking:
-            # A second attempt with the text of a script would have to ask again.
+            # Send the text at once: resending a script would need another ASKING.
             commands = [part for one in commands for part in (ASKING, with_text(one))]
         return Part(node, places, commands, asking)
 
     def _goes_on(self, place: int) -> bool:
-        """Whether there is time for another round, and reason to hope that it does better."""
+        """Whether there is time for another round, and a chance that it succeeds."""
         is_moving = place in self._moving
         if is_moving and not self._awaits_moves:
             return False

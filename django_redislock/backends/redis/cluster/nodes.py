@@ -1,4 +1,4 @@
-"""The way to the nodes of a Cluster: each command goes to the one that has its keys."""
+"""Connections to the nodes of a Cluster. Each command goes to the node that has its keys."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .topology import QUESTIONS, Topology
 
 __all__ = ["Cluster"]
 
-# What a node says that another one may do.
+# Replies after which another node may carry out the command.
 REDIRECTIONS = (AskError, ClusterDownError, TryAgainError)
 
 
 class Cluster:
-    """Stands in the place of a ``Node``. What goes to several nodes travels in one go to each.
+    """Used in place of a ``Node``. The commands for each node are sent in one go.
 
-    Nobody asks for the topology in the background: whoever is redirected notes it for all, and
-    whoever gets no answer asks the other nodes.
+    The topology is not polled in the background. A caller that is redirected records that for all
+    callers, and a caller that gets no answer asks the other nodes.
     """
 
     def __init__(self, source: ClusterSource, make: Callable[[Source], Node] = Node) -> None:
@@ -49,11 +49,11 @@ class Cluster:
     ) -> Replies:
         """Send commands, those of each node in one go; return their replies.
 
-        A ``claim`` is what grants a lock, and may have to be acknowledged by replicas of its node.
+        A ``claim`` grants a lock, and may have to be acknowledged by replicas of its node.
 
-        Raises ``RedisError``, and ``TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of a connection where that is shorter; ``ServerAway`` at once, unless
-        they are ``urgent``.
+        Raises ``RedisError``; ``TimeoutError`` if the replies take longer than ``within`` seconds
+        or a connection's time-out; ``ServerAway`` at once if a server is known to be away, unless
+        the commands are ``urgent``.
         """
         if getpid() != process.pid:
             process.look()
@@ -134,7 +134,7 @@ class Cluster:
         return dispatch.result()
 
     def exchange_claim(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
-        """As ``exchange``, for what grants a lock."""
+        """Like ``exchange``, for commands that grant a lock."""
         return self.exchange(commands, within, claim=True)
 
     async def aexchange_claim(
@@ -144,7 +144,7 @@ class Cluster:
         return await self.aexchange(commands, within, claim=True)
 
     def ask_topology(self, within: float) -> None:
-        """Ask the nodes who has which slot, until one answers. Raises ``RedisError``."""
+        """Ask one node after another which node has which slots. Raises ``RedisError``."""
         deadline = monotonic() + within
         *nodes, last = self.topology.nodes_to_ask()
         failure: RedisError = ClusterDownError("No node of the Cluster was asked in time.")
@@ -178,13 +178,13 @@ class Cluster:
         raise failure
 
     def _look_for_others(self, node: Node) -> None:
-        """Ask others for the buckets of a node that is away."""
+        """Ask other nodes about the buckets of a node that is away."""
         if node in self.topology.owners:
             with suppress(RedisError):
                 self.ask_topology(PROBE_WITHIN)
 
     def node_of(self, bucket: int) -> Hashable:
-        """The node that has a bucket, as far as is known; the bucket while it is being moved."""
+        """Return the node known to have a bucket, or the bucket itself while it is being moved."""
         return bucket if bucket in self.topology.moving else self.topology.owners[bucket]
 
     def mend(self) -> None:
@@ -198,7 +198,7 @@ class Cluster:
             node.close()
 
     def after_fork(self) -> None:
-        """Leave all connections to the parent, and close what was inherited of them."""
+        """Leave all connections to the parent, and close the inherited sockets."""
         for node in self._nodes():
             node.after_fork()
         self.topology.forget()

@@ -1,4 +1,4 @@
-"""Topology of a Cluster: which node has which bucket, as far as this process has heard."""
+"""Topology of a Cluster: which node has which bucket, as far as this process knows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..wire.node import Node
 
 __all__ = ["QUESTIONS", "Topology"]
 
-# What a node is asked for the whole of the topology.
+# The commands that ask a node for the whole topology.
 QUESTIONS = (pack("CLUSTER", "SLOTS"), pack("COMMAND", "INFO", "SPUBLISH"))
 
 
 class Topology:
     """The nodes by address, and the owner of each bucket.
 
-    Each step is one operation that cannot be torn: any thread may take it, and be interrupted.
-    ``on_look_again`` is called with a bucket when its waiters should look again: another node has
-    it, or its node is back. ``on_absent`` is called with a node time and again while it is away.
+    Each step is one atomic operation, so any thread may take it, and be interrupted.
+    ``on_look_again`` is called with a bucket when its waiters should look again, since another node
+    has it or its node is back. ``on_absent`` is called repeatedly with a node while it is away.
     """
 
     def __init__(self, source: ClusterSource, make: Callable[[Source], Node] = Node) -> None:
@@ -37,23 +37,23 @@ class Topology:
         self.forget()
 
     def forget(self) -> None:
-        """Know nothing: at the start, and in a forked child."""
+        """Start without any knowledge: at first, and in a forked child."""
         self.nodes: dict[Address, Node] = {}
         self.owners: list[Node | None] = [None] * BUCKETS
-        # Nodes that did not answer: others are asked first whether these still have their slots.
+        # Nodes that did not answer. Other nodes are asked first whether these still have slots.
         self.doubted: dict[Node, None] = {}
-        # The buckets of which no node runs scripts now, since their keys are on two of them.
+        # Buckets for which no node runs scripts now, since their keys are spread over two nodes.
         self.moving: dict[int, None] = {}
 
     def owner(self, bucket: int) -> Node:
-        """The node that has a bucket. Raises ``ClusterDownError`` where nobody is known to."""
+        """Return the node that has a bucket. Raises ``ClusterDownError`` if none is known."""
         node = self.owners[bucket]
         if node is None:
             raise ClusterDownError(f"No node of the Cluster has the slot {SLOTS[bucket]}.")
         return node
 
     def node_at(self, address: Address) -> Node:
-        """The node at an address, which is not connected to yet if it is new."""
+        """Return the node at an address. A new node is not connected yet."""
         node = self.nodes.get(address)
         if node is None:
             made = self._make(self.source.node_at(*address))
@@ -62,25 +62,25 @@ class Topology:
         return node
 
     def is_doubted(self, node: Node) -> bool:
-        """Whether others are to be asked first. For a node that is away, its probe asks them."""
+        """Whether to ask other nodes first. If the node is away, its probe asks them."""
         return node in self.doubted and not node.breaker.is_open()
 
     def nodes_to_ask(self) -> list[Node]:
-        """All that may know the topology, those first that are not in doubt."""
+        """Return all nodes that may know the topology, nodes in doubt last."""
         known = [node for node in dict.fromkeys(self.owners) if node is not None]
         start = [self.node_at(Address(*one)) for one in self.source.start]
         shuffle(known)
         return sorted(dict.fromkeys([*known, *start]), key=self.doubted.__contains__)
 
     def learn(self, replies: list[Any], asked: Node) -> None:
-        """Take over what a node has answered to ``QUESTIONS``. Raises ``RedisError``."""
+        """Take over a node's replies to ``QUESTIONS``. Raises ``RedisError``."""
         slots, sharded = replies
         if isinstance(slots, ResponseError) and "cluster support disabled" in str(slots):
-            raise ResponseError("It is no Cluster. Write redis:// in LOCATION")
+            raise ResponseError("It is not a Cluster. Write redis:// in LOCATION")
         if isinstance(sharded, list) and sharded in ([], [None], [[]]):
             raise ResponseError(
-                "It is a Cluster of servers older than Redis 7.0, where a release cannot find out "
-                "who waits on other nodes. Locks need Redis 7.0 or newer, or Valkey, for a Cluster"
+                "It is a Cluster of servers older than Redis 7.0, where a release cannot reach "
+                "waiters on other nodes. Locks on a Cluster need Redis 7.0 or newer, or Valkey"
             )
         found = owners(slots, self._address_of(asked))
         for bucket, address in enumerate(found):
@@ -93,7 +93,7 @@ class Topology:
                 node.close()
 
     def moved(self, error: MovedError, asked: Node) -> None:
-        """Take over what a node has said of one slot."""
+        """Take over a node's redirection for one slot."""
         if error.slot_id in SLOTS:
             self._give(SLOTS.index(error.slot_id), self.target_of(error, asked))
 

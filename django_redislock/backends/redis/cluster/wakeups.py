@@ -1,7 +1,7 @@
-"""The wake-up connections to the nodes of a Cluster: one to each on which this process waits.
+"""Wake-up connections to the nodes of a Cluster: one to each node on which this process waits.
 
-A sharded message reaches those alone who listen on the node that has the slot. So the channel of a
-bucket moves when the bucket does, and who waits in it looks again then.
+A sharded message reaches only subscribers on the node that has the slot. So the channel of a
+bucket moves when the bucket does, and the waiters in it then look again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from .topology import Topology
 
 __all__ = ["ClusterWakeups"]
 
-# How often a channel is followed from node to node before that is an error.
+# A channel that moves more often than this during one call is not followed any further.
 MOST_MOVES = 5
 
 
 class ClusterWakeups:
-    """Stands in the place of ``Wakeups``. The threads of the nodes share their waiters."""
+    """Used in place of ``Wakeups``. The threads of the nodes share their waiters."""
 
     def __init__(
         self,
@@ -58,23 +58,23 @@ class ClusterWakeups:
         )
         cluster.topology.on_look_again = self.look_again
         self._nodes: dict[Node, _NodeWakeups] = {}
-        # The tags of the buckets of which it hears.
+        # The tags of the buckets whose messages the process receives.
         self.ready = _Ready(self._nodes, cluster.topology, self._buckets)
         self.forget()
 
     def forget(self) -> None:
-        """Be another process, with nobody listening: for a start, and for a forked child."""
+        """Start as a new process without subscriptions: at first, and in a forked child."""
         for wakeups in self._all():
             wakeups.forget()
         self._nodes.clear()
-        # How a script reaches this process, on whatever node; notify.lua knows what the x means.
+        # The address under which scripts on any node reach this process. For x, see notify.lua.
         self._id = f"x{os.urandom(8).hex()}"
         self.process = f"s{self._id}"
 
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
-        Raises ``RedisError``, ``OSError``, and ``NoThread`` where no thread can be started.
+        Raises ``RedisError``, ``OSError``, and ``NoThread`` if no thread can be started.
         """
         deadline = monotonic() + timeout
         asked = False
@@ -113,13 +113,13 @@ class ClusterWakeups:
         try:
             wakeups = self._of_bucket(bucket_of(name))
         except ClusterDownError:
-            # No node has the bucket any more. Who waits asks at once, and is told so.
+            # No node has the bucket any more. Its waiters look at once, and get that error.
             self._waiters.nudge_all(lambda waited: waited == name)
         else:
             wakeups.watch(name, look_at, clock)
 
     def look_again(self, bucket: int) -> None:
-        """Let those who wait in a bucket look again, and listen at the node that has it now."""
+        """Make the waiters in a bucket look again, and listen to the node that has it now."""
         for wakeups in self._all():
             wakeups.ring()
         self._waiters.nudge_all(lambda name: bucket_of(name) == bucket)
@@ -135,7 +135,7 @@ class ClusterWakeups:
         return node is None or topology.is_doubted(node)
 
     def _follow(self, node: Node, error: Exception, asked: bool) -> None:
-        """Note what has become of a node. Raises the error if others were asked for it already."""
+        """Note a redirection or a failure. Raises the error if the others were asked before."""
         if isinstance(error, MovedError):
             self._cluster.topology.moved(error, node)
         elif asked or isinstance(error, ServerAway):
@@ -181,7 +181,7 @@ class _NodeWakeups(Wakeups):
         self.node = node
         self._topology = topology
         self._buckets = buckets
-        self._tell_unsubscribed = unsubscribed
+        self._on_unsubscribed = unsubscribed
         super().__init__(node.source, **settings)
 
     def _is_needed(self) -> bool:
@@ -195,8 +195,8 @@ class _NodeWakeups(Wakeups):
             raise error
         tag = bucket_keys(self._prefix, SLOTS.index(error.slot_id)).tag
         if tag not in self._asked:
-            # Redis 8 refuses to end a subscription in a slot that it has no more. That of a new
-            # connection is never made.
+            # Redis 8 refuses to end a subscription in a slot that it no longer has. Reconnect: the
+            # new connection will not have it.
             raise error
         self._asked.discard(tag)
         self.channels.answer(error, tag)
@@ -204,7 +204,7 @@ class _NodeWakeups(Wakeups):
     def _subscribe(self) -> None:
         for tag in list(self.ready):
             if not self._has(self._buckets[tag]):
-                # As a replica it would pass messages on for the second time.
+                # If the node is a replica now, it would deliver messages a second time.
                 self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
                 super()._unsubscribed(tag)
         super()._subscribe()
@@ -212,13 +212,13 @@ class _NodeWakeups(Wakeups):
     def _unsubscribed(self, tag: str) -> None:
         if tag in self.ready:
             super()._unsubscribed(tag)
-            self._tell_unsubscribed(tag)
+            self._on_unsubscribed(tag)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if self._has(bucket_of(name)):
             super()._deliver_turn(name, token, turn)
         else:
-            # It is for the connection to the owner to tell. Who waits asks there.
+            # Turns must come from the connection to the owner. The waiter asks there.
             self._waiters.nudge_all(lambda waited: waited == name)
 
     def _has(self, bucket: int) -> bool:
@@ -226,7 +226,7 @@ class _NodeWakeups(Wakeups):
 
 
 class _Ready:
-    """The tags of the buckets of which the process hears, where each of them is now."""
+    """The tags of the buckets whose messages the process receives from their present node."""
 
     def __init__(
         self, nodes: dict[Node, _NodeWakeups], topology: Topology, buckets: dict[str, int]

@@ -1,19 +1,19 @@
 -- Add the figures of a process to the current time slot and to the current minute.
 --
 -- KEYS  1 seen     string   set for a minute, so that a batch whose reply was lost counts once
---       2 minutes  hash     number of a minute modulo how many there are -> JSON: the number of the
---                           minute, and the figures of all families
---       3 .. slots hashes   take turns; "slot" -> number of the slot; ":family" -> its figures, JSON
--- ARGV  1 length of a slot (s)   2 how many families a slot has room for; ":" is all the others
---       3 length of a minute (s)   4 how many minutes there are   5 figures of all families as JSON
---       6 ...  family, figures as JSON, family, ...: the first two are the longest, the rest sums
--- Returns how many families were added
+--       2 minutes  hash     minute number modulo the number of minutes -> JSON: the minute number,
+--                           then the figures of all families
+--       3 .. slots hashes   used in turn; "slot" -> slot number; ":family" -> its figures as JSON
+-- ARGV  1 length of a slot (s)   2 maximum number of families in a slot; ":" sums up the others
+--       3 length of a minute (s)   4 number of minutes   5 figures of all families as JSON
+--       6 ...  family, figures as JSON, family, ...: the first two figures are maxima, the rest sums
+-- Returns the number of families added
 
 if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', 60000) then
   return 0
 end
 
--- The numbers of a field, or nil if no script wrote them.
+-- Return the figures in a field, or nil if no script wrote the field.
 local function read(text, length)
   local done, figures = pcall(cjson.decode, text or '')
   if not done or type(figures) ~= 'table' or #figures ~= length then
@@ -27,7 +27,7 @@ local function read(text, length)
   return figures
 end
 
--- Add to figures those that are known already, which begin at this place of their list.
+-- Merge known figures, which begin at index `first` of their list, into `figures`.
 local function add(figures, known, first)
   for index, new in ipairs(figures) do
     local before = known[first + index - 1]
@@ -35,7 +35,7 @@ local function add(figures, known, first)
   end
 end
 
--- Whether the key is there; one of another type is deleted.
+-- Return whether the key is a hash. Delete a key of any other type.
 local function has_hash(key)
   local kind = redis.call('TYPE', key).ok
   if kind ~= 'hash' then
@@ -70,7 +70,7 @@ end
 for place = 6, #ARGV, 2 do
   local family, figures = ':' .. ARGV[place], cjson.decode(ARGV[place + 1])
   local text = redis.call('HGET', slot, family)
-  -- One field is the number of the slot.
+  -- One of the fields is the slot number.
   if not text and redis.call('HLEN', slot) > most then
     family = ':'
     text = redis.call('HGET', slot, family)

@@ -1,4 +1,4 @@
-"""Figures of the last hour in Redis: a hash for each slot of time, and one for the last minutes."""
+"""Figures of the last hour in Redis: one hash per time slot, and one for the last minutes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .reading import HIGHEST, Words, ask, whole
 
 __all__ = ["add", "minutes", "slots"]
 
-# How many families travel in one go: a server is not kept from others for longer than this takes.
+# How many families are sent in one go. More would block the server's other clients for too long.
 CHUNK = 20
 
 
@@ -70,7 +70,7 @@ def slots(node: Exchanger, prefix: str, families: Collection[str] | None = None)
 
 
 def minutes(node: Exchanger, prefix: str) -> list[Minute]:
-    """Those of the last minutes, of all families together."""
+    """Return the figures of the last minutes, summed over all families."""
     command: Words = ("HMGET", minutes_key(prefix), *range(MINUTES))
     (seconds, _), values = ask(node, [("TIME",), command])
     known = {}
@@ -82,7 +82,7 @@ def minutes(node: Exchanger, prefix: str) -> list[Minute]:
 
 
 def _present(fields: Sequence[str], values: Sequence[object]) -> dict[str, object]:
-    """Those fields of a hash that it has; none of a key of another type."""
+    """Return the fields that a hash has; none for a key of another type."""
     pairs = zip(fields, values, strict=False)
     return {field: value for field, value in pairs if value is not None}
 
@@ -105,7 +105,7 @@ def _packed(tally: Tally) -> str:
 
 
 def _numbers(packed: bytes | str) -> list[int]:
-    """An empty list for what no script wrote."""
+    """Return the numbers, or an empty list for a value that no script wrote."""
     try:
         numbers = json.loads(text(packed))
     except (ValueError, RecursionError):
@@ -126,6 +126,6 @@ def _fields(reply: object) -> dict[str, str]:
     if isinstance(reply, dict):
         pairs = list(reply.items())
     else:
-        flat = list(reply or ())  # type: ignore[call-overload]  # a reply is what the server says
+        flat = list(reply or ())  # type: ignore[call-overload]  # a reply may be of any type
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
     return {text(field): text(value) for field, value in pairs}

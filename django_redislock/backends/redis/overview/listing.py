@@ -13,7 +13,7 @@ from .reading import CHUNK, Words, ask, ms_of, pairs
 
 __all__ = ["entries", "walk"]
 
-# From so many entries on it pays to find out where a page ends in each bucket.
+# For pages larger than this it pays to find out where the page ends in each bucket.
 LARGE = 500
 
 
@@ -40,11 +40,11 @@ def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
         return Entries([], max(total, 0))
     score, skipped = _score_before(node, indexes, now, dead, start)
     firsts = _counts_until(node, indexes, score) if start else dead
-    # The score may stand before the page by as many as share the next millisecond.
+    # Entries that share the next millisecond may lie between the score and the page.
     reach = start - skipped + wanted
     lasts = [first + reach - 1 for first in firsts]
     if wanted > LARGE:
-        # A bucket has only its part of a large page.
+        # A bucket holds only a part of a large page.
         score, covered = _score_before(node, indexes, now, dead, start + wanted)
         counts = _counts_until(node, indexes, score)
         lasts = [count + start + wanted - covered - 1 for count in counts]
@@ -60,7 +60,7 @@ def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
 
 
 def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
-    """All entries, bucket after bucket. A renewal meanwhile neither hides nor repeats one."""
+    """Yield all entries, bucket after bucket. Renewals in between neither hide nor repeat any."""
     for index in _indexes(prefix):
         cursor = 0
         seen: set[tuple[str, str]] = set()
@@ -68,9 +68,9 @@ def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
             commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
             time, found = ask(node, commands)
             if not found:
-                break  # it is no index; the next hold of the bucket makes it anew
+                break  # not an index; the next hold in the bucket replaces the key
             now, cursor, reply = ms_of(time), int(found[0]), found[1]
-            # The server repeats some when the index shrinks while it is read.
+            # The server repeats some entries if the index shrinks while it is read.
             lines = {line for line in _lines(reply) if line.name and line.until > now}
             fresh = {line for line in lines if line[1:] not in seen}
             if cursor:
@@ -87,7 +87,7 @@ def _indexes(prefix: str) -> list[str]:
 def _score_before(
     node: Exchanger, indexes: Sequence[str], now: int, dead: Sequence[int], start: int
 ) -> tuple[int, int]:
-    """The last score that has at most ``start`` live entries at or before it, and how many."""
+    """Return the last score with at most ``start`` live entries up to it, and their number."""
     if start == 0:
         return now, 0
     # A score that no script wrote must not lengthen the search.
@@ -115,6 +115,6 @@ def _counts(node: Exchanger, commands: Sequence[Words]) -> list[int]:
 
 
 def _lines(reply: Sequence[Any] | None) -> list[_Line]:
-    """The lines of an index; one that no script wrote has no name."""
+    """Return the lines of an index. A line that no script wrote has no name."""
     parts = ((until, *member.partition(" ")) for member, until in pairs(reply))
     return [_Line(until, token, name) for until, token, _, name in parts]

@@ -1,4 +1,4 @@
-"""Lookup of names that an index has led to: their holds, and their queues."""
+"""Lookup of the holds and queues of names that were found in an index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNam
     indexes = [bucket_keys(prefix, number).waited for number in range(BUCKETS)]
     time, *_ = ask(node, [("TIME",)])
     now = ms_of(time)
-    # Queues whose processes have all ended leave their names until they are swept.
+    # The name of a queue whose processes have all ended stays in the index until it is swept.
     counts = ask(
         node,
         [
@@ -80,13 +80,13 @@ def _look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hol
     for one, said, wait in zip(reading, answers, waits, strict=True):
         hold = one.hold(said, wait)
         if hold is not None:
-            # What is damaged may be in the index twice: by its old token, and by its own.
+            # A damaged hold may be in the index twice: with its old token and with its own.
             holds.setdefault((hold.name, hold.token), hold)
     return list(holds.values())
 
 
 class _Reading:
-    """How an entry of the index becomes a hold."""
+    """One entry of the index, with the commands and replies that turn it into a hold."""
 
     def __init__(self, entry: Entry, keys: NameKeys, line: Any, now: int) -> None:
         self.entry = entry
@@ -106,7 +106,7 @@ class _Reading:
             self.questions += _about_queue(keys)
 
     def hold(self, answers: list[Any], longest_wait: float) -> Hold | None:
-        """The hold, or None if it has ended since, or between the questions."""
+        """Return the hold, or None if it has ended since, or between the commands."""
         name, record, held = self.entry.name, self.record, 1
         if self.is_damaged:
             return damaged_hold(name, self.token, self.entry.remaining, whole(answers[0]))
@@ -141,7 +141,7 @@ def _about_queue(keys: NameKeys) -> list[Words]:
 def _longest_waits(
     node: Exchanger, firsts: Sequence[tuple[NameKeys, bytes | str | None]], now: int
 ) -> list[float]:
-    """For how many seconds the first in each queue has waited; 0 where nobody does."""
+    """Return how long (seconds) the first waiter of each queue has waited; 0 without waiters."""
     lines = ask(node, [("HGET", keys.records, token) for keys, token in firsts if token])
     records = iter([Record.read(line or b"") for line in lines])
     waiting = [next(records) if token else None for _, token in firsts]

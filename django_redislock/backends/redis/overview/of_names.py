@@ -1,4 +1,4 @@
-"""Entries of given names, read from the names themselves: a hold is found wherever its rank is."""
+"""Entries of given names, read from their own keys, so that a hold is found at any rank."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["entries_of"]
 
 
 def entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> list[Entry]:
-    """The entries of these names, in their order; of one name the soonest end first."""
+    """Return the entries of these names, in the same order; for each name, soonest end first."""
     return [
         entry
         for start in range(0, len(names), CHUNK)
@@ -26,7 +26,7 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
     keys = [name_keys(prefix, name) for name in names]
     time, *lines = ask(node, [("TIME",), *(("GET", one.hold) for one in keys)])
     now = ms_of(time)
-    # Of what is damaged nothing but the expiry tells when it ends.
+    # The end of a damaged hold is known only from the expiry of its key.
     questions: list[Words] = [
         ("ZRANGEBYSCORE", one.holds, f"({now}", "+inf", "WITHSCORES")
         if line is None
@@ -35,7 +35,9 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
     ]
     for name, line, answer in zip(names, lines, ask(node, questions), strict=True):
         if line is None:
-            yield from (Entry(name, who, (ends - now) / 1000) for who, ends in pairs(answer) if who)
+            yield from (
+                Entry(name, owner, (end - now) / 1000) for owner, end in pairs(answer) if owner
+            )
         else:
             token, record = split_hold(line)
             left = record.ends - now if record else whole(answer)

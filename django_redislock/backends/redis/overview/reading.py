@@ -1,4 +1,4 @@
-"""Commands that only read, and replies that may contain what no script wrote."""
+"""Read-only commands, and parsing of replies that may contain values that no script wrote."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["CHUNK", "HIGHEST", "Words", "ask", "ms_of", "pairs", "whole"]
 
 Words: TypeAlias = "tuple[Word, ...]"
 
-# How many entries or records are asked for at a time: the server is kept from others for the
-# fraction of a millisecond that it takes to read them.
+# How many entries or records are read at a time. Reading them blocks the server's other clients for
+# a fraction of a millisecond.
 CHUNK = 500
 
-# Larger scores are damage; as floats they would not be exact.
+# Larger scores are damaged: floats could not represent them exactly.
 HIGHEST = 2**53
 
 
 def ask(node: Exchanger, commands: Sequence[Words]) -> list[Any]:
-    """The replies; an empty one for a key of another type. Raises what is an error otherwise."""
+    """Return the replies, empty for a key of another type. Raises any other error reply."""
     if not commands:
         return []
     replies, _ = node.exchange([pack(*command) for command in commands])
@@ -37,20 +37,20 @@ def ask(node: Exchanger, commands: Sequence[Words]) -> list[Any]:
 
 
 def whole(value: Any) -> int:
-    """A number of a reply, in the range of whole numbers that floats tell apart."""
+    """Return a number of a reply, limited to the integers that floats represent exactly."""
     with suppress(TypeError, ValueError, OverflowError):
         return int(min(max(float(value), -HIGHEST), HIGHEST))
     return 0
 
 
 def ms_of(time: Sequence[Any]) -> int:
-    """Milliseconds, of a reply to ``TIME``."""
+    """Convert a reply to ``TIME`` to milliseconds."""
     seconds, microseconds = time
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def pairs(reply: Sequence[Any] | None) -> list[tuple[str, int]]:
-    """Members with their scores: flat in RESP2, in pairs in RESP3. What is not UTF-8 is empty."""
+    """Return members and scores: flat in RESP2, pairs in RESP3. Members not in UTF-8 are empty."""
     if reply and isinstance(reply[0], (list, tuple)):
         flat = [part for pair in reply for part in pair]
     else:

@@ -15,7 +15,7 @@ __all__ = ["Overview"]
 
 
 class Overview(BaseLockBackend):
-    """The verbs of a Redis backend that are about no name of their own."""
+    """The verbs of a Redis backend that concern all locks rather than a single name."""
 
     node: Exchanger
     _naming: Callable[[str], AbstractContextManager[None]]

@@ -1,1 +1,1 @@
-"""Sources of connections, as the settings name them: a cache, a location, Sentinels."""
+"""Sources of connections that the settings may name: a cache, a location, Sentinels."""

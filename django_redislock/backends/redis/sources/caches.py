@@ -1,4 +1,4 @@
-"""Servers named by ``CACHE``: a cache of Django, of django-redis or of django-valkey."""
+"""Servers of the caches that ``CACHE`` names, from Django, django-redis or django-valkey."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORKING = (
     '"django_valkey.cache.ValkeyCache"'
 )
 
-# What an entry of CACHES raises that Django, django-redis or redis-py can make nothing of.
+# Errors raised for an entry of CACHES that Django, django-redis or redis-py cannot use.
 _UNUSABLE = (
     *(ImproperlyConfigured, InvalidCacheBackendError, ImportError, NotImplementedError),
     *(LookupError, TypeError, ValueError, RedisError, RedisClusterException),
@@ -44,7 +44,7 @@ def pool_of_cache(alias: str, where: str) -> ConnectionPool:
         if is_of_valkey(pool):
             pool = as_redis_pool(pool)
         if isinstance(pool, ConnectionPool):
-            # Connects to nobody, but knows already whether it takes what the pool will give it.
+            # This does not connect, but raises if the class does not accept the pool's settings.
             pool.connection_class(**pool.connection_kwargs)
     except _UNUSABLE as error:
         raise InvalidLockBackend(
@@ -73,7 +73,7 @@ def _path(thing: object) -> str:
 
 
 def _client_of(cache: Any) -> Any:
-    """The client that writes to the cache's server; None where threads have none."""
+    """Return the client that writes to the cache's server; None if threads cannot have one."""
     get_client = getattr(getattr(cache, "client", None), "get_client", None)
     if callable(get_client):
         return None if inspect.iscoroutinefunction(get_client) else get_client(write=True)

@@ -1,4 +1,4 @@
-"""Credential providers of redis-py in coroutines."""
+"""Use of redis-py's credential providers by coroutines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["for_coroutines"]
 
 
 def for_coroutines(provider: CredentialProvider | None) -> CredentialProvider | None:
-    """The provider, asked in a thread where it would hold up the event loop."""
+    """Return a provider that runs in a thread if it would otherwise block the event loop."""
     if provider is None:
         return None
     ordinary = CredentialProvider.get_credentials_async

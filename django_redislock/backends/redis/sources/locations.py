@@ -1,4 +1,4 @@
-"""Servers named by ``LOCATION``: an address, and what ``OPTIONS`` says of connections to it."""
+"""Servers at the address in ``LOCATION``, with the connection settings from ``OPTIONS``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FORMS = (
     "sentinel://host:26379,host:26379/service/0 or cluster://host:6379,host:6379"
 )
 
-# What LOCATION says itself, what redis-py keeps for its own parts, and what is not for locks.
+# Arguments set by LOCATION, internal to redis-py, or of no use to locks.
 _NOT_OPTIONS = frozenset(
     ("host", "port", "path", "kwargs", "connection_pool", "event_dispatcher", "himport_registry")
 )
@@ -57,14 +57,14 @@ _OF_SENTINEL = frozenset(("force_master_ip", "min_other_sentinels", "sentinel_kw
 
 
 def pool_at(location: str, options: Mapping[str, Any], where: str) -> ConnectionPool:
-    """A pool for the server at a location, which connects to nobody yet.
+    """Return a pool for the server at a location, without connecting.
 
-    Raises ``InvalidLockBackend``, which names the entry of ``LOCKS`` by ``where``.
+    Raises ``InvalidLockBackend``. Its message uses ``where`` to name the entry of ``LOCKS``.
     """
     try:
         address = _split(location)
         if address.scheme not in CLASSES:
-            raise ValueError("it begins with none of " + ", ".join(f"{one}://" for one in CLASSES))
+            raise ValueError("it must begin with " + ", ".join(f"{one}://" for one in CLASSES))
         if address.scheme == "sentinel":
             return _sentinel_pool(address, options)
         if address.scheme == "cluster":
@@ -72,13 +72,13 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         return _pool(location, address, options)
     except (TypeError, ValueError, ImportError, RedisError) as error:
         raise InvalidLockBackend(
-            f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; what else a connection "
-            f"needs goes into {where}['OPTIONS']."
+            f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; other settings of the "
+            f"connection go into {where}['OPTIONS']."
         ) from error
 
 
 def start_nodes(location: str) -> list[tuple[str, int]]:
-    """The nodes of a Cluster that a location names; none for another location.
+    """Return the nodes of a Cluster that a location names; none for any other location.
 
     Raises ``ValueError``.
     """
@@ -90,7 +90,7 @@ def start_nodes(location: str) -> list[tuple[str, int]]:
 
 
 def check_options(options: Mapping[str, Any], own: list[str], location: str, where: str) -> None:
-    """Raise ``InvalidLockBackend`` for an option that neither we nor a connection can take.
+    """Raise ``InvalidLockBackend`` for an option that neither we nor a connection can use.
 
     ``own`` are the names of the options that every backend takes.
     """
@@ -106,7 +106,7 @@ def check_options(options: Mapping[str, Any], own: list[str], location: str, whe
 
 
 def option_names(scheme: str, connection_class: Any = None) -> frozenset[str]:
-    """What ``OPTIONS`` may hold for a location that begins so, by the names of redis-py."""
+    """Return the names, as in redis-py, that ``OPTIONS`` may contain for this URL scheme."""
     names = set(_OF_ANY_LOCATION) | parameters(CLASSES.get(scheme, Connection))
     if scheme == "sentinel":
         names |= _OF_SENTINEL | parameters(SentinelManagedSSLConnection)
@@ -119,12 +119,12 @@ def option_names(scheme: str, connection_class: Any = None) -> frozenset[str]:
 
 
 def is_internal(name: str) -> bool:
-    """Whether redis-py's pools give this to their own connections."""
+    """Whether an argument is one that redis-py's pools pass to their own connections."""
     return name.startswith(_PARTS_OF_REDIS_PY)
 
 
 def parameters(connection_class: type) -> frozenset[str]:
-    """The arguments by name that a connection class and its bases take."""
+    """Return the names of the arguments that a connection class and its bases take."""
     return frozenset(
         parameter.name
         for base in connection_class.__mro__
@@ -136,7 +136,7 @@ def parameters(connection_class: type) -> frozenset[str]:
 
 def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
     if name in _NOT_OPTIONS and scheme:
-        return " Say it in LOCATION."
+        return " Put it into LOCATION."
     if name in option_names("sentinel"):
         if not scheme:
             return (
@@ -163,7 +163,7 @@ def _sentinel_pool(address: SplitResult, options: Mapping[str, Any]) -> Sentinel
     credentials, _, hosts = address.netloc.rpartition("@")
     service, _, database = address.path[1:].partition("/")
     if not service:
-        raise ValueError("it names no service of the Sentinels")
+        raise ValueError("it names no Sentinel service")
     url = f"redis://{credentials}@sentinel/{_database(database)}?{address.query}"
     kwargs = _arguments(parse_url(url), options)
     del kwargs["host"]
@@ -183,10 +183,10 @@ def _sentinel_pool(address: SplitResult, options: Mapping[str, Any]) -> Sentinel
 def _cluster_pool(
     location: str, address: SplitResult, options: Mapping[str, Any]
 ) -> ConnectionPool:
-    """A pool for the first of the start nodes; the others are connected to in the same way."""
+    """Return a pool for the first start node. The other nodes use the same settings."""
     (host, port), *_ = start_nodes(location)
     if address.path not in {"", "/", "/0"}:
-        raise ValueError("a Cluster has one database, and no number of it")
+        raise ValueError("a Cluster has only one database, so leave the number out")
     credentials = address.netloc.rpartition("@")[0]
     kwargs = _arguments(parse_url(f"redis://{credentials}@cluster?{address.query}"), options)
     if to_bool(kwargs.pop("ssl", False)):
@@ -195,9 +195,9 @@ def _cluster_pool(
 
 
 def _split(location: str) -> SplitResult:
-    """The parts of a location, whose hosts may be several.
+    """Return the parts of a location, which may name several hosts.
 
-    Releases of Python since 2025 refuse brackets, as of IPv6 addresses, among several hosts.
+    Releases of Python since 2025 refuse brackets (of IPv6 addresses) among several hosts.
     """
     hosts = _HOSTS.search(location)
     if hosts is None:
@@ -224,5 +224,5 @@ def _host(host: str, port: int, what: str) -> tuple[str, int]:
 
 def _database(text: str) -> int:
     if text and not text.isdecimal():
-        raise ValueError(f"{text!r} is no number of a database")
+        raise ValueError(f"{text!r} is not a database number")
     return int(text or 0)

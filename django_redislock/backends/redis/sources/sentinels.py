@@ -1,4 +1,4 @@
-"""Primaries that Sentinels name. They are asked anew for each connection."""
+"""Primaries that Sentinels name. The Sentinels are asked again for each connection."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from redis.sentinel import (
 
 __all__ = ["AsyncPrimary", "pool_that_asks_once", "sentinel_classes"]
 
-# Objects of the blocking client, of which the one for coroutines has its own.
+# Objects of the blocking client for which the asyncio client has its own.
 _BLOCKING = frozenset(("connection_pool", "event_dispatcher", "parser_class", "retry"))
 
 
 def sentinel_classes() -> dict[Any, type]:
-    """The asyncio classes that connect to a primary as the blocking ones do."""
+    """Map the blocking classes that connect to a primary to their asyncio counterparts."""
     return {
         SentinelManagedConnection: AsyncManaged,
         SentinelManagedSSLConnection: AsyncManagedSSL,
@@ -37,9 +37,9 @@ def sentinel_classes() -> dict[Any, type]:
 
 
 def pool_that_asks_once(pool: ConnectionPool, timeout: float) -> SentinelConnectionPool | None:
-    """A pool like this one, whose Sentinels are asked once each; None where it asks no Sentinels.
+    """Return a copy of a pool that asks each Sentinel once; None if it uses no Sentinels.
 
-    redis-py would repeat a question to one that is down, with pauses of several seconds in all.
+    redis-py would ask a Sentinel that is down repeatedly, with pauses of several seconds in total.
     """
     if not isinstance(pool, SentinelConnectionPool):
         return None
@@ -52,12 +52,12 @@ def pool_that_asks_once(pool: ConnectionPool, timeout: float) -> SentinelConnect
         sentinel_kwargs=_times(manager, timeout) | {"retry": Retry(NoBackoff(), 0)},
         **_address_of_primary(manager),
     )
-    # Of the primary, also where the pool is for reading: what a replica says is too old for a lock.
+    # Ask for the primary even if the pool is for reading: a replica is too far behind for locks.
     return SentinelConnectionPool(pool.service_name, asked_once)
 
 
 class AsyncPrimary:
-    """Stands where redis-py's asyncio connection to a primary looks for its pool."""
+    """Used as the pool of redis-py's asyncio connection to a primary."""
 
     is_master = True
     check_connection = False
@@ -102,6 +102,6 @@ def _times(manager: Sentinel, timeout: float) -> dict[str, Any]:
 
 
 def _address_of_primary(manager: Sentinel) -> dict[str, Any]:
-    # An address that replaces what the Sentinels say; older releases of redis-py have none.
+    # An address that replaces the one from the Sentinels. Older releases of redis-py lack it.
     forced = getattr(manager, "_force_master_ip", None)
     return {"force_master_ip": forced} if forced else {}

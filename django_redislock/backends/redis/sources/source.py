@@ -36,7 +36,7 @@ __all__ = ["ClusterSource", "Source", "source_of"]
 # Time-out (seconds) of a connection whose settings name none.
 TIMEOUT = 5.0
 
-# The asyncio classes of redis-py that connect as its blocking ones do.
+# The asyncio counterparts of redis-py's blocking connection classes.
 TWINS: dict[Any, type] = {
     Connection: aio.Connection,
     SSLConnection: aio.SSLConnection,
@@ -44,29 +44,29 @@ TWINS: dict[Any, type] = {
     **sentinel_classes(),
 }
 
-# Requests are repeated, connections watched and replies read by ourselves.
+# We retry requests, check connections and decode replies ourselves.
 _DONE_OTHERWISE = frozenset(
     ("retry", "retry_on_timeout", "retry_on_error", "health_check_interval", "decode_responses")
 )
-# Parts of the blocking client that coroutines have no use for.
+# Parts of the blocking client that coroutines do not use.
 _BLOCKING_PARTS = frozenset(
     ("command_packer", "connection_pool", "event_dispatcher", "himport_registry", "parser_class")
 )
 
 
 def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) -> Source:
-    """The source that an entry of ``LOCKS`` names. Raises ``InvalidLockBackend``.
+    """Return the source that an entry of ``LOCKS`` names. Raises ``InvalidLockBackend``.
 
-    ``options`` are those for the connection, ``own`` the names of the backend's other ones.
+    ``options`` are the options of the connection, ``own`` the names of the backend's own options.
     """
     where = f"LOCKS[{config.alias!r}]"
     check_options(options, own, config.location, where)
     if config.location:
         pool = pool_at(config.location, options, where)
-        entry = f"{where}['LOCATION'], with what stands in {where}['OPTIONS'],"
+        entry = f"{where}['LOCATION'] with {where}['OPTIONS']"
     else:
         pool = pool_of_cache(config.cache, where)
-        entry = f"CACHES[{config.cache!r}], of which {where} makes use,"
+        entry = f"CACHES[{config.cache!r}], which {where} uses,"
     try:
         of = "" if config.location else f"cache {config.cache!r}"
         start = start_nodes(config.location)
@@ -74,7 +74,7 @@ def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) ->
         source.connection()
     except (TypeError, ValueError, AttributeError, RedisError) as error:
         raise InvalidLockBackend(
-            f"{entry} cannot be made a connection of: {type(error).__name__}: {error}."
+            f"{entry} cannot be used for a connection: {type(error).__name__}: {error}."
         ) from error
     return source
 
@@ -83,12 +83,12 @@ class Source:
     """A server and database, and the way to connect to them.
 
     ``where`` and ``at`` are for messages: the entry of the settings, and the address of the server.
-    ``place`` is equal for two sources that lead to the same database. ``without_async`` says why
-    coroutines cannot connect; it is empty where they can.
+    ``place`` is equal for two sources of the same database. ``without_async`` says why coroutines
+    cannot connect, and is empty if they can.
     """
 
     def __init__(self, pool: ConnectionPool, where: str, of: str = "") -> None:
-        # Settings only: no connection is ever taken from it.
+        # For its settings only: no connection is ever taken from this pool.
         self.pool = pool
         kwargs = pool.connection_kwargs
         self.timeout = _timeout(kwargs, "socket_timeout", TIMEOUT)
@@ -98,8 +98,8 @@ class Source:
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
         address, self.at, server = self._found_at(kwargs)
         self.place = (server, self.database)
-        # Shared by all that leads to this server. Where a class alone knows where it leads, its
-        # connections may well lead to several.
+        # Shared by all sources of this server. If only the connection class knows the address, its
+        # connections may lead to several servers, so the breaker is that of the pool.
         self.breaker = breaker_of(pool if server is pool.connection_class else server)
         self.where = f"{where}, {of or address}"
         self._refuse_unusable(kwargs)
@@ -108,12 +108,12 @@ class Source:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Share no Sentinel client with the parent, one of whose threads may have locked it."""
+        """Replace the Sentinel clients: a thread of the parent may have locked the old ones."""
         self._sentinels = pool_that_asks_once(self.pool, self.timeout)
         self._primary = AsyncPrimary(self.pool, self.timeout)
 
     def connection(self, **other: Any) -> AbstractConnection:
-        """A new connection, not connected yet. ``other`` replaces what the settings say."""
+        """Return a new connection, not connected yet. ``other`` overrides the settings."""
         kwargs = self._kwargs() | other
         if self._sentinels is not None:
             kwargs["connection_pool"] = self._sentinels.connection_kwargs["connection_pool"]
@@ -121,10 +121,10 @@ class Source:
         return connection
 
     def async_connection(self) -> AsyncConnection | AbstractConnection:
-        """A new connection for coroutines, not connected yet.
+        """Return a new connection for coroutines, not connected yet.
 
-        It is a blocking one, to be connected in a thread, where asyncio has no class that connects
-        in the same way. Raises ``InvalidLockBackend`` where that is no way either.
+        If no asyncio class takes the settings, it is a blocking connection, to be connected in a
+        thread. Raises ``InvalidLockBackend`` if that is not possible either.
         """
         if self.without_async:
             raise InvalidLockBackend(self.without_async)
@@ -141,16 +141,16 @@ class Source:
         return connection
 
     def client(self) -> Redis:
-        """A client, to look at the server as a whole."""
+        """Return a client for commands about the server as a whole."""
         connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
         return Redis(connection_pool=ConnectionPool(connection_class=connect))
 
     def servers(self) -> list[Source]:
-        """The source of each server that has locks. Raises what redis-py raises."""
+        """Return the source of each server that has locks. Raises what redis-py raises."""
         return [self]
 
     def node_at(self, host: str, port: int) -> Source:
-        """The source of another node that is connected to in the same way."""
+        """Return the source of another node, with the same connection settings."""
         made_by = self.pool.connection_class
         if isinstance(self.pool, SentinelConnectionPool):
             made_by = SSLConnection if issubclass(self._kind, SSLConnection) else Connection
@@ -176,7 +176,7 @@ class Source:
         }
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
-        """The location, the part of it that is said to people, and what is equal for a server."""
+        """Return the location, the address for messages, and a key that identifies the server."""
         if isinstance(self.pool, SentinelConnectionPool):
             service = str(self.pool.service_name)
             known = [
@@ -190,7 +190,7 @@ class Source:
         if path := kwargs.get("path"):
             return f"unix://{path}?db={self.database}", str(path), str(path)
         if "host" not in kwargs and self.pool.connection_class not in TWINS:
-            # Its class alone knows where it leads.
+            # Only the connection class knows the address.
             kind = str(self._kind)
             return kind, kind, self.pool.connection_class
         host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
@@ -199,7 +199,7 @@ class Source:
         return f"{scheme}://{at}/{self.database}", at, (host.lower(), port)
 
     def _refuse_unusable(self, kwargs: Mapping[str, Any]) -> None:
-        """Raise ``InvalidLockBackend`` for connections that threads cannot talk through."""
+        """Raise ``InvalidLockBackend`` for connections that threads cannot use."""
         if inspect.iscoroutinefunction(kwargs.get("redis_connect_func")):
             raise InvalidLockBackend(
                 f"{self.where}, has a redis_connect_func that is a coroutine function; threads "
@@ -218,24 +218,24 @@ class Source:
             )
 
     def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
-        """The asyncio class that takes all the settings."""
+        """Return the asyncio class that takes all the settings, or None."""
         twin = TWINS.get(self.pool.connection_class)
         if twin is None or kwargs.get("redis_connect_func") is not None:
             return None
         return None if self._only_blocking(twin) else twin
 
     def _set(self) -> dict[str, Any]:
-        """The settings, without what is machinery."""
+        """Return the settings without the parts of the blocking client."""
         return {
             name: value for name, value in self._kwargs().items() if name not in _BLOCKING_PARTS
         }
 
     def _only_blocking(self, twin: type) -> set[str]:
-        """The settings that only the blocking connection knows, and that are not switched off."""
+        """Return the settings in use that only the blocking connection knows."""
         return {name for name, value in self._set().items() if value} - parameters(twin)
 
     def _obstacle(self) -> str:
-        """Why asyncio cannot take over the socket of a blocking connection; empty if it can."""
+        """Return why asyncio cannot take over a blocking connection's socket; empty if it can."""
         made_by = self.pool.connection_class
         secure = issubclass(self._kind, SSLConnection)
         if issubclass(self._kind, AbstractConnection) and not secure:
@@ -252,7 +252,7 @@ class Source:
 
 
 def _timeout(kwargs: Mapping[str, Any], name: str, default: float) -> float:
-    """A time-out of the settings, in seconds. Raises ``ValueError`` or ``TypeError``."""
+    """Return a time-out of the settings (seconds). Raises ``ValueError`` or ``TypeError``."""
     timeout = float(kwargs.get(name) or default)
     if not 0 < timeout < math.inf:
         raise ValueError(f"{name} must be more than 0 seconds, not {timeout:g}")
@@ -260,7 +260,7 @@ def _timeout(kwargs: Mapping[str, Any], name: str, default: float) -> float:
 
 
 class ClusterSource(Source):
-    """A Cluster, of which some nodes are known to begin with. Its own connections lead to one."""
+    """A Cluster with the start nodes that the settings name. Connections lead to the first."""
 
     def __init__(
         self, pool: ConnectionPool, start: Sequence[tuple[str, int]], where: str, of: str = ""
@@ -269,11 +269,11 @@ class ClusterSource(Source):
         super().__init__(pool, where, of)
 
     def client(self) -> Redis:
-        """A client of a start node that answers, or of the last one."""
+        """Return a client of a start node that answers, or else of the last start node."""
         return self.node_at(*self._asked()).client()
 
     def servers(self) -> list[Source]:
-        """The source of each server that has locks; of a start node that is in no Cluster."""
+        """Return the source of each node with locks, or of the server if it is not a Cluster."""
         asked = self._asked()
         node = self.node_at(*asked)
         try:

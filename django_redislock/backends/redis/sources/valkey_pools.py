@@ -1,6 +1,6 @@
-"""Pools of valkey-py, as django-valkey makes them, and the same for redis-py.
+"""Conversion of valkey-py's connection pools, as django-valkey makes them, to pools of redis-py.
 
-valkey-py is a copy of redis-py under other names. It need not be installed.
+valkey-py is a fork of redis-py with other names. It need not be installed.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ CLASSES = {
     )
 }
 
-# Objects of valkey-py that redis-py has its own of, and what we do ourselves.
+# Objects of valkey-py that redis-py has its own versions of, and features that we replace.
 _OBJECTS = frozenset(
     ("parser_class", "connection_pool", "retry", "retry_on_error", "command_packer")
 )
 
 
 def is_of_valkey(pool: Any) -> bool:
-    """Whether it is a pool of valkey-py's blocking connections, of whatever class."""
+    """Whether this is a pool of valkey-py's blocking connections, of any class."""
     return any(base.__module__ == "valkey.connection" for base in type(pool).__mro__)
 
 
 def as_redis_pool(pool: Any) -> ConnectionPool:
-    """A pool that connects to the same server in the same way. Raises ``TypeError``."""
+    """Return a pool of redis-py with the same server and settings. Raises ``TypeError``."""
     made_by = pool.connection_class
     if not (inspect.isclass(made_by) and made_by.__module__.partition(".")[0] == "valkey"):
         raise TypeError(
-            f"its connections are made by {made_by!r}, for which redis-py has nothing like it"
+            f"its connections are made by {made_by!r}, for which redis-py has no equivalent"
         )
     kwargs = {key: value for key, value in pool.connection_kwargs.items() if key not in _OBJECTS}
     kwargs["connection_class"] = CLASSES[made_by.__name__]
@@ -63,6 +63,6 @@ def as_redis_pool(pool: Any) -> ConnectionPool:
             key: value for key, value in manager.sentinel_kwargs.items() if key not in _OBJECTS
         },
     )
-    # It takes the class from whether there is TLS.
+    # The pool chooses its connection class by this.
     kwargs["ssl"] = kwargs.pop("connection_class") is SentinelManagedSSLConnection
     return SentinelConnectionPool(pool.service_name, sentinel, **kwargs)

@@ -1,4 +1,4 @@
-"""Bell of the thread of the wake-up connection, beside the messages on it."""
+"""Bell that wakes the thread of the wake-up connection, as messages on the connection do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Bell"]
 
 
 class Bell:
-    """One thread waits for it; any thread may ring, and nobody waits for that."""
+    """One thread waits for it. Any thread may ring, which never blocks."""
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
@@ -25,7 +25,7 @@ class Bell:
             self._sender.send(b"!")
 
     def hear_also(self, other: socket.socket | None) -> None:
-        """Be woken, too, by what arrives at this socket."""
+        """Also wake up when data arrives at this socket."""
         if self._other is not None:
             self._selector.unregister(self._other)
         self._other = other
@@ -33,9 +33,9 @@ class Bell:
             self._selector.register(other, selectors.EVENT_READ)
 
     def wait(self, timeout: float) -> tuple[bool, bool]:
-        """Return when somebody rings, something has arrived, or the time is over.
+        """Wait until the bell rings, data arrives at the other socket, or the time is over.
 
-        Returns whether somebody rang, and whether something has arrived at the other socket.
+        Return whether the bell rang, and whether data has arrived.
         """
         rung = has_arrived = False
         for key, _ in self._selector.select(timeout):

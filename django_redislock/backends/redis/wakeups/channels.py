@@ -13,15 +13,14 @@ from ....queues import take_within
 
 __all__ = ["Channels"]
 
-# Called with None, or with the error for which nobody can listen now.
+# Called with None, or with the error that makes it impossible to listen now.
 Listener: TypeAlias = "Callable[[Exception | None], object]"
 
 
 class Channels:
     """One thread reads the channels; any thread and any event loop may wait for one.
 
-    Each step is one operation that cannot be torn, so that an interrupted caller leaves nothing
-    half done.
+    Each step is one atomic operation, so that an interrupted caller leaves nothing half done.
     """
 
     def __init__(self) -> None:
@@ -35,7 +34,7 @@ class Channels:
         return [tag for tag, _ in list(self._listeners)]
 
     def answer(self, error: Exception | None, tag: str | None = None) -> None:
-        """Tell those who wait for a tag, or for any, how it went."""
+        """Report the outcome to all callers that wait for a tag, or for any tag."""
         for listener in list(self._listeners):
             if tag in (None, listener[0]):
                 self._listeners.pop(listener, None)
@@ -43,12 +42,12 @@ class Channels:
                     listener[1](error)
 
     def wait(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
-        """Return when the tag is ready, or after a time-out. Raises the error that it meets."""
+        """Return when the tag is ready, or after a time-out. Raises the error that is reported."""
         answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         listener = tag, answers.put
         try:
             self._listeners[listener] = None
-            if tag in self.ready:  # since just before this was written down
+            if tag in self.ready:  # became ready just before the listener was added
                 return
             start()
             error = take_within(answers, timeout)
@@ -66,7 +65,7 @@ class Channels:
         listener = tag, partial(_settle, loop, answer)
         try:
             self._listeners[listener] = None
-            if tag in self.ready:  # since just before this was written down
+            if tag in self.ready:  # became ready just before the listener was added
                 return
             start()
             await asyncio.wait([answer], timeout=timeout)

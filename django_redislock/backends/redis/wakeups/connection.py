@@ -1,6 +1,6 @@
-"""The one connection on which this process hears of hand-overs, for all who wait in it.
+"""Connection on which this process receives hand-overs, for all of its waiters.
 
-A thread reads it while somebody waits. It has a channel for each bucket in which the process has
+A thread reads it while there are waiters. It has a channel for each bucket in which the process has
 waited, so that a script may publish from the slot of the lock.
 """
 
@@ -37,12 +37,12 @@ RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Wakeups:
-    """Delivers turns to ``waiters``; a turn that nobody waits for goes to ``return_turn``.
+    """Delivers turns to ``waiters``. A turn for which no waiter is left goes to ``return_turn``.
 
     ``on_lost(name, token)`` is called when a hold of this process was released by force.
 
-    Callers only write things down and ring. All that they share with the thread is changed by one
-    operation at a time, and whoever is interrupted leaves nothing behind that others wait for.
+    Callers only record what they want and ring. They change the state that they share with the
+    thread by atomic operations, so an interrupted caller leaves nothing that others wait for.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Wakeups:
         self._subscriber = Subscriber(source)
         self._timeout = source.timeout
         self._breaker = source.breaker
-        # By which others know the process; it makes one up for itself otherwise.
+        # Identifies the process to other processes. If empty, a random one is made.
         self._identity = identity
         self._waiters = waiters
         self._prefix = prefix
@@ -71,7 +71,7 @@ class Wakeups:
         self.forget()
 
     def forget(self) -> None:
-        """Be another process, with nobody listening: for a start, and for a forked child."""
+        """Start as a new process without subscriptions: at first, and in a forked child."""
         # While a child keeps the socket open, its parent seems to listen, even when dead.
         self._subscriber.close()
         if self._bell is not None:
@@ -81,23 +81,23 @@ class Wakeups:
         self._id = self._identity or os.urandom(8).hex()
         # The address under which scripts reach this process.
         self.process = f"p{self._id}"
-        # When the server's clock stood at zero (monotonic), as far as anybody has news.
+        # When the server's clock stood at zero (monotonic), as last reported by a caller.
         self.clock = -math.inf
         self._closing = False
-        # When the thread wakes up by itself. Before it has made up its mind everybody rings.
+        # When the thread wakes up by itself. Until that is decided, every caller rings.
         self._wake_at = math.inf
         self._looks = Looks()
         self.channels = Channels()
         # The tags of the buckets whose messages it receives.
         self.ready = self.channels.ready
-        # Those for which the server was asked on this connection.
+        # The tags that it has asked the server for on this connection.
         self._asked: set[str] = set()
 
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
 
-        Raises ``ConnectionError``, ``ServerAway`` at once, and ``NoThread`` where no thread can be
-        started.
+        Raises ``ConnectionError``, ``ServerAway`` at once if the server is known to be away, and
+        ``NoThread`` if no thread can be started.
         """
         if tag not in self.ready:
             self._refuse()
@@ -133,19 +133,19 @@ class Wakeups:
         bell, self._closing = self._bell, True
         self.ring()
         if bell is not None and not self.thread.is_current:
-            # Whoever waits yet may have the thread begin anew at once.
+            # A remaining waiter may start the thread again at once.
             self.thread.wait(ENDS_WITHIN, lambda: self._bell is not bell)
 
     def ring(self) -> None:
-        """Have the thread look at what was written down."""
+        """Wake the thread, so that it looks at what callers have recorded."""
         bell = self._bell
         if bell is not None:
             bell.ring()
 
-    # All below runs in the thread.
+    # Everything below runs in the thread.
 
     def _has_work(self) -> bool:
-        # Those who wait already have been asked to look again, and want a channel when they do.
+        # Existing waiters have been asked to look again, and will want a channel when they do.
         return bool(self.channels.wanted)
 
     def _is_needed(self) -> bool:
@@ -162,7 +162,7 @@ class Wakeups:
                     self._receive(bell)
                 except Exception as error:
                     if not isinstance(error, (RedisError, OSError)):
-                        logger.exception("The wake-up connection failed, and is made anew.")
+                        logger.exception("The wake-up connection failed and is being reopened.")
                     self._link_broke(error)
                     bell.hear_also(None)
                     bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER) - 1)])
@@ -179,14 +179,14 @@ class Wakeups:
         if self._closing:
             self.channels.answer(ConnectionError("the lock backend was closed"))
         self._looks.clear()
-        # Whoever waits yet, or has just begun to, looks again, and so starts the thread again.
+        # Any remaining or new waiter looks again, and thereby starts the thread again.
         self._waiters.nudge_all()
 
     def _link_broke(self, error: Exception) -> None:
         was_ready = bool(self.ready)
         self.ready.clear()
         self.channels.answer(error)
-        if was_ready:  # what is published now passes us by
+        if was_ready:  # messages published from now on are missed
             self._waiters.nudge_all()
 
     def _connect(self) -> None:
@@ -204,7 +204,7 @@ class Wakeups:
             self._breaker.answered()
 
     def _choose_verb(self) -> None:
-        # A sharded message costs no more where there is one node; servers before 7 have none.
+        # On a single node a sharded message costs no more; servers before 7 do not have them.
         self._subscriber.send("SSUBSCRIBE", self._channel(self._prefix))
         plain = isinstance(self._subscriber.reply(), Exception)
         self._verb, kind = ("SUBSCRIBE", "p") if plain else ("SSUBSCRIBE", "s")
@@ -214,7 +214,7 @@ class Wakeups:
         return f"{tag}:wake:{self._id}"
 
     def _receive(self, bell: Bell) -> None:
-        """Deliver messages until nobody has waited for a while. Raises when the link breaks."""
+        """Deliver messages until there was no waiter for a while. Raises when the link breaks."""
         link = self._subscriber
         bell.hear_also(link.sock)
         needed_at = monotonic()
@@ -226,7 +226,7 @@ class Wakeups:
             if self._closing or now > needed_at + LINGER:
                 return
             by_itself = min(needed_at + LINGER, link.probe(now))
-            # Whoever writes something down from here on rings.
+            # A caller that records anything from here on rings.
             self._wake_at = math.inf
             self._wake_at = min(by_itself, now + self._waiters.check_in(), self._looks.earliest())
             if self._deliver_until_woken(bell):
@@ -237,10 +237,10 @@ class Wakeups:
             self._looks.ask(self._waiters, now)
 
     def _deliver_until_woken(self, bell: Bell) -> bool:
-        """Deliver messages until somebody rings, or it is time to wake up by itself.
+        """Deliver messages until the bell rings, or it is time to wake up by itself.
 
-        Whoever is given a turn goes on only when this thread sleeps again, so it does so at once.
-        Returns whether there were any.
+        A waiter that gets a turn continues only when this thread sleeps again, so sleep at once.
+        Return whether there were any messages.
         """
         pause, had_any = self._wake_at - monotonic(), False
         while True:
@@ -281,11 +281,11 @@ class Wakeups:
             self._unsubscribed(tag)
 
     def _refused(self, error: Exception) -> None:
-        """The server refuses a channel."""
+        """Handle the server's refusal of a channel."""
         raise error
 
     def _unsubscribed(self, tag: str) -> None:
-        """The server ends a subscription by itself, as one does that gives the bucket away."""
+        """Handle a subscription ended by the server, e.g. because it gives the bucket away."""
         self._asked.discard(tag)
         self.ready.pop(tag, None)
 
@@ -293,7 +293,7 @@ class Wakeups:
         if not self._waiters.notify(name, token, turn):
             self._return_turn(name, token)
             return
-        # The next of them looks when this turn should have ended: nothing else may tell.
+        # The next waiter looks when this turn should have ended: perhaps no message reports it.
         now = monotonic()
         look_at = max(now, min(self.clock + turn.expires, now + self._grant_lease))
         self._looks.set(name, look_at)

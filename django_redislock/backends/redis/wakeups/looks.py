@@ -13,9 +13,9 @@ ASK_AGAIN = 0.5
 
 
 class Looks:
-    """The time (monotonic) of the next look at each name. One waiter of the process looks for all.
+    """The time (monotonic) of the next look at each name. One waiter per process looks for all.
 
-    Any thread may set a time; the wake-up thread alone asks.
+    Any thread may set a time. Only the wake-up thread asks waiters to look.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class Looks:
     def _forget_the_rest(self, waiters: Waiters, now: float) -> None:
         """Forget the names without waiters, including names that are not due yet.
 
-        Each attempt that was granted leaves a time. One by one they would wake the thread as often
-        as this process acquires anything, and be counted through each time.
+        Each granted attempt leaves a time behind. If these were forgotten one by one, the thread
+        would wake up and go through all of them as often as this process acquires a lock.
         """
         waited_for = set(waiters.names)
         forgotten = [name for name in list(self._at) if name not in waited_for]

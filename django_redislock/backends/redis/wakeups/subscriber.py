@@ -18,7 +18,7 @@ __all__ = ["Subscriber"]
 
 CHUNK = 65536
 
-# One message with nothing after it, which is read sooner by this than by the parser.
+# A single message with nothing after it. This reads it faster than the parser does.
 _message = re.compile(
     rb"\*3\r\n\$[78]\r\n(s?message)\r\n\$[0-9]+\r\n([^\r\n]*)\r\n\$([0-9]{1,9})\r\n(.*)\r\n",
     re.DOTALL,
@@ -30,7 +30,7 @@ PONG_WITHIN = 5.0
 
 
 class Subscriber:
-    """Closed at first. What goes wrong raises ``RedisError`` or ``OSError``."""
+    """Closed at first. All failures raise ``RedisError`` or ``OSError``."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -41,7 +41,7 @@ class Subscriber:
         self._pinged_at = -math.inf
 
     def open(self) -> None:
-        """Connect. RESP2 delivers messages as replies."""
+        """Connect with RESP2, in which messages arrive as replies."""
         connection = self._source.connection(protocol=2, health_check_interval=0)
         open_socket(connection, self._source.timeout, self._keep)
         self._parser, self.received_at = Parser(), monotonic()
@@ -65,9 +65,9 @@ class Subscriber:
         return reply
 
     def probe(self, now: float) -> float:
-        """Send a PING if nothing has come for long. Return when to look again (monotonic).
+        """Send a PING if no data has come for a while. Return when to call again (monotonic).
 
-        Raises ``OSError`` where the last PING was not answered.
+        Raises ``OSError`` if the last PING was not answered.
         """
         ping_at = self.received_at + PING_AFTER
         if self._pinged_at <= self.received_at:
@@ -75,9 +75,9 @@ class Subscriber:
                 return ping_at
             self.send("PING")
             self._pinged_at = now
-        elif now > ping_at + PONG_WITHIN:
+        elif now > self._pinged_at + PONG_WITHIN:
             raise OSError("the server did not answer a PING")
-        return ping_at + PONG_WITHIN
+        return self._pinged_at + PONG_WITHIN
 
     def messages(self) -> list[Any]:
         """The messages that have arrived, without waiting for more."""
@@ -94,7 +94,7 @@ class Subscriber:
                     break  # the next call raises it
                 raise
             self.received_at = monotonic()
-            # Nobody rings for what TLS has read ahead.
+            # A selector does not report data that TLS has read ahead.
             may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
             one = _message(data)
             if one and len(one[4]) == int(one[3]) and self._parser.is_idle:

@@ -1,8 +1,8 @@
 """Undocumented parts of redis-py that coroutines need.
 
 redis-py opens a connection: it resolves the primary, does the TLS handshake, authenticates and
-selects the database. Then the transport is taken over, so that requests need not wait for each
-other's replies.
+selects the database. This module then takes over the transport, so that requests need not wait for
+each other's replies.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["let_go", "open_transport"]
 async def open_transport(
     connection: AbstractConnection | BlockingConnection, protocol: asyncio.Protocol
 ) -> None:
-    """Connect, and let the protocol have the transport.
+    """Connect, and hand the transport to the protocol.
 
-    A blocking connection is opened in a thread: its class may do what no asyncio class of redis-py
-    does.
+    A blocking connection is opened in a thread. Its class may do things for which redis-py has no
+    asyncio class.
     """
     if isinstance(connection, BlockingConnection):
         await _open_in_thread(connection, protocol)
@@ -48,7 +48,7 @@ async def open_transport(
 def let_go(connection: Any) -> None:
     """Forget the streams of a connection whose transport is closed.
 
-    Until then they have to stay: the end of a StreamWriter closes its transport.
+    Keep the streams until then: a StreamWriter closes its transport when it is deleted.
     """
     if isinstance(connection, AbstractConnection):
         connection._reader = connection._writer = None
@@ -60,7 +60,7 @@ async def _open_in_thread(connection: BlockingConnection, protocol: asyncio.Prot
 
     def connect() -> socket.socket:
         connection.connect()
-        # A connection that is dropped closes the socket that it has.
+        # A connection closes its socket when it is deleted, so the socket is taken from it.
         held: Any = connection
         connected: socket.socket = held._sock
         held._sock = None

@@ -1,4 +1,4 @@
-"""One open connection of an event loop: requests go out at once, replies come in their order."""
+"""An open connection of an event loop. Requests go out at once; replies come in the same order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["AsyncLink", "Request"]
 
 
 class Request:
-    """Commands that a task has sent together, and waits for the replies of."""
+    """Commands that a task has sent together, and whose replies it awaits."""
 
     __slots__ = (
         *("again", "commands", "deadline", "future", "link", "replies", "sent_at"),
@@ -38,15 +38,16 @@ class Request:
         self.unknown_script = False
 
     def fail(self, error: Exception) -> None:
-        """Raise the error in the task, unless it has its replies or waits no more."""
+        """Raise the error in the task, unless it has its replies or has stopped waiting."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 class AsyncLink(asyncio.Protocol):
-    """A connection that ends when anything goes wrong; ``on_end(link, error)`` says so, once.
+    """A connection that ends at the first error, and then calls ``on_end(link, error)``.
 
-    A request whose task waits no more keeps its place, so that each reply finds its own request.
+    ``on_end`` may be called twice. A request keeps its place when its task has stopped waiting, so
+    that each reply is matched with its own request.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class AsyncLink(asyncio.Protocol):
         self._connection: Any = None
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
-        # Whether a step is under way. One that was interrupted by an exception from outside leaves
-        # the order of the replies in doubt.
+        # Whether a step is in progress. If an asynchronous exception has interrupted a step, the
+        # order of the replies is in doubt.
         self._in_step = False
 
     async def open(self, source: Source) -> None:
@@ -70,7 +71,7 @@ class AsyncLink(asyncio.Protocol):
         await open_transport(self._connection, self)
 
     def send(self, request: Request, now: float) -> None:
-        """Send the commands of a request behind those of all others."""
+        """Send the commands of a request after those of all earlier requests."""
         if self._in_step or self._transport is None:
             self.end(RedisConnectionError("A request was interrupted while it was sent."))
             return
@@ -84,7 +85,7 @@ class AsyncLink(asyncio.Protocol):
         if alone and not self._unsent:
             self._transport.write(data)
         else:
-            # What many tasks send in one turn of the loop leaves in one piece.
+            # Commands that several tasks send in one iteration of the loop are written together.
             if not self._unsent:
                 self._loop.call_soon(self._flush)
             self._unsent.append(data)
@@ -96,13 +97,13 @@ class AsyncLink(asyncio.Protocol):
             self._transport.write(b"".join(unsent))
 
     def end(self, error: Exception) -> None:
-        """Close the connection. Nothing that it says afterwards is heard."""
+        """Close the connection, and ignore whatever arrives afterwards."""
         if self._transport is not None:
             transport, self._transport = self._transport, None
             transport.abort()
         self._on_end(self, error)
 
-    # What asyncio calls.
+    # Callbacks of asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -117,7 +118,7 @@ class AsyncLink(asyncio.Protocol):
         try:
             self._read(data)
         except (RedisError, ValueError, IndexError) as error:
-            self.end(RedisConnectionError(f"The server sent what is no reply: {error!r}"))
+            self.end(RedisConnectionError(f"The server sent an invalid reply: {error!r}"))
         self._in_step = False
 
     def _read(self, data: bytes) -> None:
@@ -131,7 +132,7 @@ class AsyncLink(asyncio.Protocol):
                 request.unknown_script |= isinstance(reply, NoScriptError)
             request.replies.append(reply)
             if len(request.replies) == len(request.commands):
-                # In this order: a request that was interrupted here is still found.
+                # In this order, so that a request interrupted here is still in the queue.
                 if not request.future.done():
                     request.future.set_result(None)
                 unanswered.popleft()

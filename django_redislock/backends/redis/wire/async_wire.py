@@ -1,4 +1,4 @@
-"""The way to a server for coroutines: in each event loop one connection that all tasks share."""
+"""Connections to a server for coroutines: one for each event loop, shared by all of its tasks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BATCH = 65536
 # How long (seconds) an ending loop waits for a connection to close.
 CLOSED_WITHIN = 1.0
 
-# What a forked child must neither use nor close: it shares the selector with its parent.
+# Connections that a forked child must neither use nor close: the parent shares their selector.
 _left_to_parent: list[object] = []
 
 
@@ -46,8 +46,8 @@ class AsyncWire:
     async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
         """Send commands in one go; return their replies.
 
-        Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of the connection where that is shorter; ``ServerAway`` at once.
+        Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
+        or the connection's time-out; ``ServerAway`` at once if the server is known to be away.
         """
         process.look()
         failures = self._failures
@@ -69,9 +69,9 @@ class AsyncWire:
     async def aexchange_alone(
         self, prepare: Callable[[float], Sequence[bytes]], within: float | None = None
     ) -> Replies:
-        """As ``aexchange``, on a connection that no other task uses meanwhile.
+        """Like ``aexchange``, on a connection that no other task uses at the same time.
 
-        ``prepare(left)`` returns the commands; ``left`` seconds are left for the answer.
+        ``prepare(left)`` returns the commands; ``left`` is the time (seconds) for the answer.
         """
         process.look()
         if self._failures:
@@ -84,7 +84,7 @@ class AsyncWire:
             left = deadline - loop.time()
             replies = await alone.exchange(prepare(left), left)
         except BaseException:
-            # The next one would have to wait for what has not been answered.
+            # The next request would have to wait for the replies to this one.
             alone.close()
             raise
         finally:
@@ -94,7 +94,7 @@ class AsyncWire:
         return replies
 
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
-        # The connections lead back to their loop: weak references would keep both for ever.
+        # The connections refer to their loop, so a weak-keyed dictionary would keep both for ever.
         for other in list(self._loops):
             if other.is_closed():
                 self._loops.pop(other, None)
@@ -103,9 +103,9 @@ class AsyncWire:
         return connections
 
     def close(self) -> None:
-        """Close the connections; those of other threads' loops as soon as these get to it."""
+        """Close the connections. Each event loop closes its own as soon as it gets to it."""
         for loop, connections in list(self._loops.items()):
-            with suppress(RuntimeError):  # the loop is closed, and they with it
+            with suppress(RuntimeError):  # the loop is closed, and its connections too
                 loop.call_soon_threadsafe(connections.close)
 
     def forget(self) -> None:
@@ -124,7 +124,7 @@ class _LoopConnections:
         self.closer = self._close_with_loop()
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        # A loop closes its unfinished async generators before it ends, and tells nobody else.
+        # Closing its unfinished async generators is all that a loop does before it ends.
         try:
             yield
         finally:
@@ -140,7 +140,7 @@ class _LoopConnections:
 
 
 class _SharedConnection:
-    """A connection that opens itself when there is a request, and again when it has broken."""
+    """A connection that opens at the first request, and reopens when it has broken."""
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self._source = source
@@ -153,11 +153,11 @@ class _SharedConnection:
         # One timer for the earliest deadline of all requests.
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
-        # Whether the loop ends: then a connection ends when nobody waits for an answer any more.
+        # Whether the loop is ending. The connection then closes as soon as no request is pending.
         self._ends = False
 
     async def exchange(self, commands: Sequence[bytes], within: float | None) -> Replies:
-        """Send commands and return their replies, also to scripts that the server had forgotten."""
+        """Send commands and return their replies. Resend scripts that the server has forgotten."""
         loop = self._loop
         now = loop.time()
         limit = self._timeout if within is None or within > self._timeout else within
@@ -190,7 +190,7 @@ class _SharedConnection:
             request.replies[place] = reply
         request.again |= twice
 
-    # The connection opens and ends.
+    # Opening and losing the connection.
 
     def _open(self) -> None:
         if self._opening is None or self._opening.done():
@@ -200,7 +200,7 @@ class _SharedConnection:
     def _opened(self, opening: asyncio.Task[None]) -> None:
         if opening.cancelled() or opening.exception() is None:
             return
-        # An exception from outside, meant for another, came here: what it cut off begins anew.
+        # An asynchronous exception that was meant for other code has hit this task: start again.
         if self._link is not None:
             self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
         elif self._requests:
@@ -213,14 +213,14 @@ class _SharedConnection:
         except asyncio.CancelledError:
             self._fail_all(RedisConnectionError("The connection was closed while it was opened."))
             raise
-        except Exception as error:  # noqa: BLE001 - those who wait for the connection get it
+        except Exception as error:  # noqa: BLE001 - raised in every waiting task
             self._fail_all(error)
             return
         self._link, self._opening = link, None
         now = self._loop.time()
         for request in [*self._requests]:
             if not request.future.done():
-                # A token makes it safe to send again what the last connection may have delivered.
+                # Tokens make it safe to resend commands that the old connection may have delivered.
                 request.again = request.link is not None
                 request.replies = []
                 link.send(request, now)
@@ -267,17 +267,17 @@ class _SharedConnection:
         if next_at < self._rings_at:
             self._ring_at(next_at)
 
-    # The end.
+    # Closing.
 
     def close(self) -> None:
-        """Close the connection; requests under way are sent again on another one."""
+        """Close the connection. Pending requests are sent again on a new one."""
         if self._link is not None:
             self._link.end(RedisConnectionError("The lock backend was closed."))
 
     async def aclose(self) -> None:
-        """Close the connection, and return when it is closed. For the end of the loop.
+        """Close the connection at the end of the loop, and return when it is closed.
 
-        Other generators that are closed with the loop may have requests yet, or send some.
+        Other async generators that the loop closes may still have or send requests.
         """
         self._ends = True
         opening, link = self._opening, self._link

@@ -1,8 +1,8 @@
 """Undocumented parts of redis-py that threads need.
 
 redis-py opens a connection: it resolves the primary, does the TLS handshake, authenticates and
-selects the database. Then the socket is taken over: its own way of sending and reading takes ten
-function calls for each command.
+selects the database. This module then takes over the socket, since redis-py's own way of sending
+and reading takes ten function calls for each command.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ....clock import monotonic
 __all__ = ["error_of", "open_socket"]
 
 
-# Older releases of redis-py know them in their client for a Cluster alone.
+# In older releases of redis-py only the client for a Cluster knows these errors.
 OF_CLUSTER: dict[str, Callable[[str], Exception]] = {
     "ASK": AskError,
     "CLUSTERDOWN": ClusterDownError,
@@ -41,7 +41,7 @@ OF_CLUSTER: dict[str, Callable[[str], Exception]] = {
 }
 
 
-# How Redis 6.2 says that a command inside a script was refused.
+# What Redis 6.2 puts before the error of a command inside a script.
 _IN_SCRIPT = re.compile(r"ERR Error running script \(call to f_\w+\): (?:@user_script: ?\d+: )+-")
 
 
@@ -58,14 +58,14 @@ def error_of(text: str) -> Exception:
 def open_socket(
     connection: AbstractConnection, within: float, keep: Callable[[socket.socket], object]
 ) -> None:
-    """Connect ``within`` seconds in all, and let ``keep`` have the socket.
+    """Connect within ``within`` seconds in total, and pass the socket to ``keep``.
 
-    Raises what redis-py raises, and ``OSError``. How long Sentinels and name servers take to
+    Raises what redis-py raises, and ``OSError``. The time that Sentinels and name servers take to
     answer is counted, but not limited.
     """
     settings: Any = connection
     settings.retry = Retry(NoBackoff(), 0)
-    # The one of hiredis crashes the process when a signal handler raises inside of it.
+    # The packer of hiredis crashes the process when a signal handler raises inside it.
     settings._command_packer = PythonRespSerializer(
         settings._buffer_cutoff, settings.encoder.encode
     )
@@ -75,7 +75,7 @@ def open_socket(
         connected: socket.socket | None = connection._sock
         if connected is None:
             raise RedisConnectionError("The connection has no socket.")
-        # At any time somebody has it who closes it: a connection that is dropped does.
+        # In this order, so that the socket always has an owner that closes it when deleted.
         keep(connected)
         connection._sock = None
     except BaseException:
@@ -84,7 +84,7 @@ def open_socket(
 
 
 def _limit(connection: AbstractConnection, within: float) -> None:
-    """Give a connection ``within`` seconds for all that it does from now on."""
+    """Give a connection ``within`` seconds for everything that it does from now on."""
     limited: Any = connection
     own = limited.socket_timeout, limited.socket_connect_timeout
     limited.deadline = monotonic() + within
@@ -94,18 +94,18 @@ def _limit(connection: AbstractConnection, within: float) -> None:
 
 @cache
 def _limited(kind: type) -> type:
-    """The same class of connections, with that limit."""
+    """Return a subclass of a connection class that has a deadline."""
     return type(kind.__name__, (_Limited, kind), {})
 
 
 def _until_deadline(name: str) -> property:
-    """A time-out that ends with the deadline of a connection, if not before."""
+    """Return a property: a time-out that never lasts beyond the connection's deadline."""
     own = f"_own_{name}"
 
     def read(connection: Any) -> float:
         left: float = connection.deadline - monotonic()
         if left <= 0:
-            # An OSError, after which redis-py closes a socket that is not connected yet.
+            # On an OSError, redis-py closes a socket that is not connected yet.
             raise TimeoutError("The server did not answer in time.")
         longest: float | None = getattr(connection, own)
         return left if longest is None else min(left, longest)
@@ -114,7 +114,7 @@ def _until_deadline(name: str) -> property:
 
 
 class _Limited:
-    """Mixin that limits what redis-py does not: the time that all steps of connecting take."""
+    """Mixin that limits the total time of all steps of connecting, which redis-py does not."""
 
     deadline: float
     _sock: socket.socket

@@ -32,10 +32,10 @@ _one_reply = ONE_REPLY.fullmatch
 
 
 class Link:
-    """Opens itself when it is used. One caller has it at a time; see ``Node``.
+    """A connection that opens when it is used. One caller has it at a time; see ``Node``.
 
-    An exception may end an exchange anywhere. So the link counts as dirty from before the first
-    byte is sent until every reply was read, and whoever uses a dirty one connects anew.
+    An exception may end an exchange at any point. So the link counts as dirty from before the
+    first byte is sent until every reply was read. The next use of a dirty link reconnects it.
     """
 
     __slots__ = (
@@ -52,16 +52,16 @@ class Link:
         self.used_at = 0.0
         # When it last began to connect.
         self.opened_at = 0.0
-        # Another link stands in its place.
+        # Whether another link has replaced it.
         self.retired = False
         # The current time-out of the socket.
         self._timeout = -1.0
         self._deadline = 0.0
 
     def exchange(self, commands: Sequence[bytes], within: float) -> list[Any]:
-        """Send commands in one go; return their replies, in which errors stand in their places.
+        """Send commands in one go; return their replies. Error replies are exceptions among them.
 
-        Raises ``RedisError``; ``TimeoutError`` when the replies are not there ``within`` seconds.
+        Raises ``RedisError``; ``TimeoutError`` if the replies take longer than ``within`` seconds.
         """
         now = monotonic()
         self._deadline = now + within
@@ -77,14 +77,14 @@ class Link:
             data = sock.recv(CHUNK)
             replies: list[Any]
             found = _one_reply(data) if len(commands) == 1 else None
-            # As the parser does it, which takes longer to be called than this.
+            # The parser does the same, but calling it would take longer.
             if found and found[1]:
                 replies, whole = [int(found[1])], True
             elif found and len(found[3]) == int(found[2]):
                 replies, whole = [found[3]], True
             else:
                 replies, whole = self._read(data, commands), self._parser.is_idle
-            # A message that answers nothing may have come with them, and not be complete.
+            # An incomplete message that answers no command may have come with the replies.
             self.clean = whole
         except OSError as error:
             raise as_redis_error(error) from error
@@ -101,7 +101,7 @@ class Link:
                     self._look_at_errors(commands, replies)
                     break
         except (ValueError, IndexError) as error:
-            raise InvalidResponse(f"The server sent what is no reply: {error!r}") from error
+            raise InvalidResponse(f"The server sent an invalid reply: {error!r}") from error
         return replies
 
     def close(self) -> None:
@@ -114,17 +114,17 @@ class Link:
     __del__ = close
 
     def retire(self) -> None:
-        """End what a caller may be doing with it. For a link that does not come back."""
+        """Interrupt whatever a caller may be doing with a link that was not given back."""
         self.retired = True
         if self.sock is not None:
-            # Not close(): the number of the socket could be given to another one before the other
-            # thread is out of it. And not the one of SSLSocket, which would read on without TLS.
+            # Not close(): the file descriptor could be reused while the other thread still reads
+            # from it. Not SSLSocket.shutdown() either: that thread would read on without TLS.
             with suppress(OSError):
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it has connected in its last exchange, or tried to."""
+        """Whether the link has connected, or tried to, in its last exchange."""
         return self.opened_at >= self.used_at
 
     def _opened(self, clean: bool) -> socket.socket:
@@ -165,7 +165,7 @@ class Link:
         return data
 
     def _look_at_errors(self, commands: Sequence[bytes], replies: list[Any]) -> None:
-        """Send the scripts that the server has forgotten, and raise what is no reply."""
+        """Resend scripts that the server has forgotten. Raise errors that are worth a retry."""
         places, again = to_be_sent_again(commands, replies)
         if again:
             self._connected().sendall(b"".join(again))
@@ -177,7 +177,7 @@ class Link:
 
 
 def _is_open(sock: socket.socket) -> bool:
-    """Whether the other end has neither closed the connection nor sent what nobody asked for."""
+    """Whether the server has neither closed the connection nor sent anything unexpected."""
     sock.settimeout(0)
     try:
         sock.recv(1)

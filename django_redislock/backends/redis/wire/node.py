@@ -1,4 +1,4 @@
-"""An address, with the connections of this process to it and what is known of them."""
+"""A server address, with the connections of this process to it and their state."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ AT_ONCE = 32
 # No command is sent if less time (seconds) than this is left for the answer.
 LEAST = 0.01
 
-# Whoever waits for a connection looks again this often (seconds): a caller that was interrupted has
-# rung for nobody, and no thread of ours may be there to mend that. A thousand threads may wait.
+# A caller that waits for a connection looks again this often (seconds): an interrupted caller may
+# not have rung, and no thread of ours may be running to mend that. A thousand threads may wait.
 LOOK_AGAIN = 1.0
 
-# A link that has been out for its time-out and this much longer (seconds), and has been missed this
-# often, was lost by an interruption. The number is for a process that was suspended meanwhile.
+# A link was lost by an interruption if it has been out this much longer (seconds) than its time-out
+# and was missed by this many checks. The checks are counted in case the process was suspended.
 LOST_AFTER = 2.0
 MISSED = 4
 
@@ -46,16 +46,16 @@ SPARES_KEPT = 60.0
 
 PING = pack("PING")
 
-# Enters no Python function.
+# Faster than Replies(...): enters no Python function.
 _replies = partial(tuple.__new__, Replies)
 
 
 class Node:
-    """Sends commands for all threads of the process; every one of them is safe to send twice.
+    """Sends commands for all threads of the process. Every command is safe to send twice.
 
-    The free list is itself the bound: there are ``AT_ONCE`` links, and whoever uses one has taken
-    it from there. An exception may come between any two steps of a caller. At worst its link is in
-    nobody's hands; ``mend`` finds that out. It never is in the hands of two.
+    The free list is itself the bound: there are ``AT_ONCE`` links, and a caller takes its link
+    from there. An exception may come between any two steps of a caller. At worst its link is lost,
+    and ``mend`` replaces it. Two callers never have the same link.
     """
 
     def __init__(self, source: Source) -> None:
@@ -64,7 +64,7 @@ class Node:
         self._timeout = source.timeout
         self.breaker = source.breaker
         self._failures = self.breaker.failures
-        # Called with the node when its server answers again, and after each probe of the meantime.
+        # Called with the node when its server answers again, and after each failed probe.
         self.on_back: Callable[[Node], object] = ignore
         self.on_absent: Callable[[Node], object] = ignore
         self.async_wire = AsyncWire(source)
@@ -79,8 +79,8 @@ class Node:
         self._line: deque[queue.SimpleQueue[None]] = deque()
         # Our own threads do not wait: each may have one link more.
         self._spares: dict[int, Link] = {}
-        # Of each link that is out: when its last exchange began, since when that has been so, and
-        # how often it was missed.
+        # For each link that is out: when its last exchange began, when the link was first missed
+        # in that exchange, and how often.
         self._missed: dict[Link, tuple[float, float, int]] = {}
 
     def exchange(
@@ -88,9 +88,9 @@ class Node:
     ) -> Replies:
         """Send commands in one go; return their replies.
 
-        Raises ``redis.exceptions.TimeoutError`` when they are not there ``within`` seconds, or
-        within the time-out of the connection where that is shorter; ``ServerAway`` at once, unless
-        they are ``urgent``.
+        Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
+        or the connection's time-out; ``ServerAway`` at once if the server is known to be away,
+        unless the commands are ``urgent``.
         """
         if getpid() != process.pid:
             process.look()
@@ -104,7 +104,7 @@ class Node:
         except IndexError:
             link = None
         if link is None:
-            # A burst of callers is no fault of the server: whoever has time waits for its turn.
+            # A burst of callers is not the server's fault: wait even beyond its time-out.
             deadline = monotonic() + (limit if within is None else within)
             link = self._wait_for_link(deadline)
             limit = min(limit, deadline - monotonic())
@@ -114,7 +114,7 @@ class Node:
         except RedisError as error:
             result = self._after_error(error, link, commands, limit)
         finally:
-            # Once, whatever interrupts it: a link that is given back twice has two users.
+            # Give the link back once, whatever interrupts this: twice, and it would have two users.
             if link in self._links:
                 free.append(link)
                 if self._line:
@@ -127,7 +127,7 @@ class Node:
         """What to send instead when the wait for a connection has left ``limit`` seconds."""
         return commands
 
-    # What grants a lock. Only where replicas have to acknowledge that, it is not the same.
+    # For commands that grant a lock. It differs only where replicas must acknowledge a grant.
     exchange_claim = exchange
 
     def ping(self, within: float) -> None:
@@ -163,9 +163,9 @@ class Node:
             other.close()
 
     def _wait_for_link(self, deadline: float) -> Link:
-        """A link, as soon as it is the caller's turn to have one.
+        """Return a link as soon as it is the caller's turn to have one.
 
-        Raises ``TimeoutError``, and ``ServerAway`` when that turns out meanwhile.
+        Raises ``TimeoutError``, and ``ServerAway`` if the server is found to be away before that.
         """
         me, free, line = get_ident(), self._free, self._line
         if me in ServiceThread.own:
@@ -201,17 +201,17 @@ class Node:
     def _ring(self) -> None:
         """Notify the first caller in line that a link is free."""
         if self._free:
-            with suppress(IndexError):  # no caller waits any more
+            with suppress(IndexError):  # no caller is waiting any more
                 self._line.popleft().put(None)
 
     def node_of(self, bucket: int) -> Hashable:
-        """The same for all buckets: this node has them."""
+        """Return the same value for all buckets: this node has them all."""
         return None
 
     def mend(self) -> None:
-        """Replace the links that interrupted callers have lost, and ring where they did not.
+        """Replace the links that interrupted callers have lost, and ring in their place.
 
-        For one thread of our own to call, about twice a second while the locks are in use.
+        One thread of our own calls this about twice a second while locks are in use.
         """
         self._ring()
         now = monotonic()
@@ -245,7 +245,7 @@ class Node:
     def close(self) -> None:
         """Close the connections of coroutines, and those of threads that are not in use.
 
-        What is known of the health of the server is forgotten, which ends its probe.
+        The failures of the server are forgotten, which ends its probe.
         """
         self.breaker.failures.clear()
         self.async_wire.close()
@@ -256,9 +256,9 @@ class Node:
                 self._free.appendleft(link)
 
     def after_fork(self) -> None:
-        """Leave all connections to the parent, and close what was inherited of them."""
+        """Leave all connections to the parent, and close the inherited sockets."""
         for link in [*self._links, *self._spares.values()]:
-            # Whatever the parent's threads were doing with it, none of them runs here.
+            # None of the parent's threads, which may have been using the link, runs here.
             link.close()
         self.async_wire.forget()
         self.breaker.reset()

@@ -1,4 +1,4 @@
-"""Parser of RESP2 and RESP3, which takes bytes as they come and does no input of its own."""
+"""Parser for RESP2 and RESP3, which takes bytes as they arrive and does no I/O of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .driver import error_of
 
 __all__ = ["ONE_REPLY", "Parser"]
 
-# A whole number, or a text after its length, and nothing else: what most commands are answered
-# with, and is read sooner by this.
+# An integer or a bulk string, and nothing else: the reply to most commands. This reads it faster
+# than the parser does.
 ONE_REPLY = re.compile(rb":(-?[0-9]{1,18})\r\n|\$([0-9]{1,9})\r\n(.*)\r\n", re.DOTALL)
 
 _INTEGER, _BULK = b":$"
@@ -21,10 +21,10 @@ _TEXTS, _LISTS, _APART = b"$=!", b"*~%>|", b">|"
 
 
 class Parser:
-    """What a server says on one connection. Each item is parsed once, in whatever pieces it comes.
+    """Parses what a server sends on one connection. Each item is parsed once, however it is split.
 
-    Error replies stand in their places. Maps are flat, as in RESP2. Messages that answer no command
-    are left out. Where an exception ends a call, the connection has to end too.
+    Error replies are exceptions among the others. Maps are flat, as in RESP2. Messages that answer
+    no command are left out. If a call raises an exception, the connection must end too.
     """
 
     __slots__ = ("_items", "_missing", "_outer", "_replies", "_rest")
@@ -33,15 +33,15 @@ class Parser:
         # The beginning of an item.
         self._rest = b""
         self._replies: list[Any] = []
-        # The innermost incomplete list, and the number of items that it lacks. Replies
-        # are a list that never is.
+        # The innermost incomplete list, and the number of items that it lacks. The list of
+        # replies is never complete.
         self._items, self._missing = self._replies, -1
-        # The lists around it, each with that number and the kind of the list inside.
+        # The lists around it, each with its own such number and the kind of the list inside.
         self._outer: list[tuple[list[Any], int, int]] = []
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing has come but what was returned."""
+        """Whether everything that has arrived was returned."""
         return not (self._rest or self._outer or self._replies)
 
     def read(self, count: int, more: Callable[[], bytes], data: bytes = b"") -> list[Any]:
@@ -119,11 +119,11 @@ def _of_line(kind: int, line: bytes) -> Any:
         return line == b"t"
     if kind == ord(","):
         return float(line)
-    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is no reply.")
+    raise InvalidResponse(f"The server sent {bytes([kind]) + line!r}, which is not a valid reply.")
 
 
 def _of_text(kind: int, value: bytes) -> Any:
-    """The value of a text of known length that is no plain one."""
+    """The value of a bulk error or a verbatim string."""
     if kind == ord("!"):
         return error_of(value.decode(errors="replace"))
     return value[4:]  # "txt:" begins a verbatim string

@@ -14,16 +14,16 @@ from .replies import Replies
 
 __all__ = ["ReplicatedNode"]
 
-# The replicas have at most this long (seconds), and less where an answer has to be there sooner.
-# The server can still say then how many have answered, even if it did not know the script, and the
-# WAIT behind that was for nothing: it, too, may have taken its time, for what others have written.
+# The replicas have at most this long (seconds), or about half of a shorter time limit. The other
+# half is for a server that did not know the script: the claim is sent again, and the first WAIT was
+# in vain, but may have used all its time, since it also waits for the writes of other clients.
 WITHIN = 1.0
-# A server looks ten times a second which WAITs are over: its answer may come this late (seconds).
+# A server checks ten times a second which WAITs are over: its answer may come this late (seconds).
 LATE_BY = 0.12
 
 
 class _ClaimNode(Node):
-    """Connections for claims alone, each of which has a ``WAIT`` behind it."""
+    """Connections for claims only, each of which is followed by a ``WAIT``."""
 
     def __init__(self, source: Source, replicas: int) -> None:
         super().__init__(source)
@@ -40,10 +40,10 @@ class _ClaimNode(Node):
 
 
 class ReplicatedNode(Node):
-    """Sends each claim with a ``WAIT`` behind it.
+    """Sends a ``WAIT`` after each claim.
 
-    The server runs nothing that follows a ``WAIT`` on its connection before that is answered. So
-    claims travel apart: what else there is to send does not wait for a replica that is away.
+    On the same connection, the server runs nothing after a ``WAIT`` until the ``WAIT`` is answered.
+    So claims have connections of their own, and other commands need not wait for absent replicas.
     """
 
     def __init__(self, source: Source, replicas: int) -> None:
@@ -54,7 +54,7 @@ class ReplicatedNode(Node):
     def exchange_claim(
         self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
     ) -> Replies:
-        """As ``exchange``, with ``NotAcknowledged`` in place of a grant that may get lost."""
+        """Like ``exchange``, with ``NotAcknowledged`` in place of a grant that may get lost."""
         sent = self._apart.with_wait(commands, self._timeout if within is None else within)
         return self._checked(self._apart.exchange(sent, within, urgent=urgent))
 
@@ -65,10 +65,10 @@ class ReplicatedNode(Node):
         return self._checked(await self._apart.async_wire.aexchange_alone(prepare, within))
 
     def _checked(self, answered: Replies) -> Replies:
-        # In a Cluster an ASKING may stand before the claim.
+        # In a Cluster, an ASKING may precede the claim.
         (*replies, number), again = answered
-        # An error says more than the WAIT: a node that has become a replica redirects, and cannot
-        # wait.
+        # An error of the claim says more than one of the WAIT: a node that has become a replica
+        # redirects the claim and refuses the WAIT.
         if not isinstance(replies[-1], Exception):
             if isinstance(number, Exception):
                 replies[-1] = number
@@ -87,6 +87,6 @@ class ReplicatedNode(Node):
         self._apart.close()
 
     def after_fork(self) -> None:
-        """Leave all connections to the parent, and close what was inherited of them."""
+        """Leave all connections to the parent, and close the inherited sockets."""
         super().after_fork()
         self._apart.after_fork()

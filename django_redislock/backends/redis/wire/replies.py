@@ -9,10 +9,10 @@ __all__ = ["Exchanger", "Replies"]
 
 
 class Replies(NamedTuple):
-    """One reply for each command, in order; an error reply stands in its place.
+    """One reply for each command, in order. Error replies are exceptions among them.
 
-    ``again`` says that the commands were sent a second time after a reset, so that the first time
-    may have done their work already.
+    ``again`` is set if the commands were sent a second time after a reset. The first attempt may
+    already have taken effect.
     """
 
     replies: list[Any]
@@ -20,7 +20,7 @@ class Replies(NamedTuple):
 
 
 class Exchanger(Protocol):
-    """A node, or several that stand for one."""
+    """A node, or several nodes that act as one."""
 
     def exchange(
         self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
