@@ -115,3 +115,18 @@ def test_messages_are_distinguished_however_they_come() -> None:
     assert hears.messages() == [[b"message", b"channel", inside]]
     hears.close()
     there.close()
+
+
+def test_a_process_that_was_frozen_gives_the_server_time_to_answer() -> None:
+    """The PING has been due for long, but was sent just now."""
+    here, there = socket.socketpair()
+    one = Subscriber(Source(ConnectionPool(), "here"))
+    one._keep(here)
+    now = 3600.0
+    due = one.probe(now)
+    assert due == now + subscriber.PONG_WITHIN
+    assert one.probe(now + 0.001) == due
+    with pytest.raises(OSError, match="did not answer"):
+        one.probe(due + 0.001)
+    one.close()
+    there.close()
