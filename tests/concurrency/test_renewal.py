@@ -18,7 +18,7 @@ from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
-from tests.support.processes import Workers, context, wait_until
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.settled import settle
 from tests.support.threads import our_threads
@@ -120,53 +120,6 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(
     with suppress(LockLost):
         held.release()
     assert is_right, "the handle believes it holds for longer than the server"
-
-
-def test_force_release_is_reported_to_the_process_that_holds(
-    place: Place, workers: Workers
-) -> None:
-    held_as = context.Queue()
-    holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 4})
-    token, _ = held_as.get()
-    assert lock_backends["default"].force_release("a", token)
-    told, reason, _ = holder.result()
-    assert told
-    assert "released by force" in reason
-
-
-def test_a_process_that_listens_is_notified_at_once(place: Place) -> None:
-    """Though its lease is so long that a renewal would hear of it much later."""
-    held, waiter = lock("a", lease=600, wait=30), lock("a", wait=30)
-    first = lock("a")
-    first.acquire()
-    for handle in (held, waiter):
-        before = jobs.queue_length("a")
-        threading.Thread(target=handle.acquire).start()
-        wait_until(lambda: jobs.queue_length("a") == before + 1)  # noqa: B023 - called at once
-    first.release()
-    wait_until(lambda: held.held)
-    assert held.backend.force_release("a", held.token)
-    assert held.lost.wait(8)
-    assert "by force" in held.lost.reason
-    wait_until(lambda: waiter.held)
-    waiter.release()
-
-
-def test_also_where_it_listens_since_the_hold_began(
-    own_server: EmbeddedServer, use: UsePlace
-) -> None:
-    """Before its first wait, a process does not know which kind of channels its server has."""
-    use(own_server.url)
-    held, waiter = lock("a", lease=600), lock("a", wait=30)
-    held.acquire()
-    thread = threading.Thread(target=waiter.acquire)
-    thread.start()
-    wait_until(lambda: jobs.queue_length("a") == 1)
-    assert held.backend.force_release("a", held.token)
-    assert held.lost.wait(8), "its next renewal is due in ten seconds"
-    assert "by force" in held.lost.reason
-    thread.join()
-    waiter.release()
 
 
 def acquire_all(handles: Any) -> None:
