@@ -195,5 +195,5 @@ def test_on_postgresql_more_than_once_but_for_the_admin_of_somebody_else(
         run = demo("--tickets", "2", "--buyers", "4", "--no-serve", DATABASE_URL=postgresql_url)
 
         assert run.exit_code() == 1
-        assert "a user 'admin' that is not the demo's" in run.output()
+        assert "a user 'admin' that the demo did not create" in run.output()
         assert connection.execute("SELECT password FROM auth_user").fetchall() == [("mine",)]
