@@ -218,7 +218,9 @@ def _check_together(options: Mapping[str, Any]) -> None:
     if options.get("shared") and options.get("limit", 1) not in (1, None):
         raise ValueError("limit and shared exclude each other: a shared lock has no limit.")
     if options.get("min_hold") and options.get("reentrant"):
-        raise ValueError("min_hold and reentrant exclude each other: the hold may be shared.")
+        raise ValueError(
+            "min_hold and reentrant exclude each other: the hold may belong to another handle."
+        )
 
 
 def _callback(value: Any, what: str) -> Callable[[Any], object]:

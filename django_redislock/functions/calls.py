@@ -236,10 +236,10 @@ _UNSTARTED = {
 
 def refuse_unstarted(result: Any, what: str) -> Any:
     """Return the result. Raises ``TypeError`` if its code would run after the release."""
-    if isinstance(result, (CoroutineType, GeneratorType, AsyncGeneratorType)):
+    if type(result) in _UNSTARTED:
         kind, instead = _UNSTARTED[type(result)]
-        if not isinstance(result, AsyncGeneratorType):
-            result.close()
+        if isinstance(result, CoroutineType):
+            result.close()  # otherwise Python warns that it was never awaited
         raise TypeError(
             f"{what} returned {kind}, which would not run under the lock: {instead}, with the "
             "decorator directly above it."

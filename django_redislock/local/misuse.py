@@ -13,7 +13,6 @@ import os
 import sys
 import warnings
 from collections import OrderedDict
-from collections.abc import Hashable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +44,7 @@ MOST_HOLDS = 32
 
 # Pairs of names that were taken one inside the other, and where. The oldest are dropped.
 MOST_PAIRS = 10_000
-_taken: OrderedDict[tuple[Hashable, str, str], str] = OrderedDict()
+_taken: OrderedDict[tuple[LockId, LockId], str] = OrderedDict()
 
 
 def look(lock: Any, wait: float, *, blocking: bool) -> None:
@@ -103,12 +102,12 @@ def _look_for_itself(lock: Any, wait: float, owner: Owner) -> None:
 def _look_for_order(lock: Any, owner: Owner) -> None:
     held = _held_last(owner)
     place = _place() if held else ""
+    lock_id = lock.backend.place, lock.name
     for other in held:
         if other.name == lock.name or other.backend.place != lock.backend.place:
             continue
-        backend = lock.backend.place
-        other_place = _taken.get((backend, lock.name, other.name))
-        _taken[backend, other.name, lock.name] = place
+        other_place = _taken.get((lock_id, other.lock_id))
+        _taken[other.lock_id, lock_id] = place
         if len(_taken) > MOST_PAIRS:
             with suppress(KeyError):
                 _taken.popitem(last=False)

@@ -55,15 +55,15 @@ class Child:
         Raises ``OSError`` if the command cannot be run.
         """
         in_main_thread = threading.current_thread() is threading.main_thread()
-        with self._received_signals() if in_main_thread else nullcontext() as pass_on:
+        with self._forwarded_signals() if in_main_thread else nullcontext() as wait_for_signal:
             with self._starting:
                 if self.was_ended:
                     return 128 + signal.SIGTERM
                 self._process = self._start(environment)
             for number in self._early:
                 self._process.send_signal(number)
-            while pass_on is not None and self._process.poll() is None:
-                pass_on()
+            while wait_for_signal is not None and self._process.poll() is None:
+                wait_for_signal()
             code = self._process.wait()
         if self._killer is not None:
             self._killer.cancel()
@@ -94,7 +94,7 @@ class Child:
         )
 
     @contextmanager
-    def _received_signals(self) -> Iterator[Callable[[], None]]:
+    def _forwarded_signals(self) -> Iterator[Callable[[], None]]:
         """Pass signals on. Yields a function that waits for a signal or for the end of the child.
 
         A signal may reach any thread, so it may not interrupt this thread while it waits for the
@@ -110,7 +110,7 @@ class Child:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 before[number] = signal.signal(number, self._pass_on)
 
-        def pass_on() -> None:
+        def wait_for_signal() -> None:
             with selectors.DefaultSelector() as selector:
                 selector.register(reader, selectors.EVENT_READ)
                 selector.select()
@@ -118,7 +118,7 @@ class Child:
                 os.read(reader, 4096)
 
         try:
-            yield pass_on
+            yield wait_for_signal
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler or signal.SIG_DFL)

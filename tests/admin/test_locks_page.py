@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
 from django_redislock.backends.base import SHARED, Entry, Hold
-from tests.admin.pages import PAGE, names, page, rows
+from tests.admin.pages import PAGE, RELEASE, names, page, references, rows, text_of
 from tests.management.holds import aged, hold, queue, without_redis
 
 pytestmark = pytest.mark.django_db
@@ -226,3 +226,12 @@ def test_what_was_held_before_today_has_its_date(
     monkeypatch.setattr(lock_backends["memory"], "look_up", yesterday)
     (row,) = rows(page(admin_client))
     assert f"{datetime.now(timezone.utc) - timedelta(days=1):%Y}" in row[5]
+
+
+def test_a_holder_that_does_not_renew_notices_a_release_when_its_lease_ends(
+    admin_client: Client,
+) -> None:
+    hold("order:42", lease=27, renews_for=0.0)
+    (chosen,) = references(page(admin_client))
+    asked = text_of(admin_client.post(RELEASE, {"hold": chosen}).content.decode())
+    assert re.search(r"within 2\d\.\d s", asked)

@@ -21,7 +21,9 @@ def claim(token: str) -> Claim:
 
 
 @pytest.fixture(params=["nobody behind it", "another behind it"])
-def lapsed(use: UsePlace, redis_url: str, request: pytest.FixtureRequest) -> Any:
+def lapsed(
+    use: UsePlace, redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     """``LAPSED`` had its turn, and its process did not notice."""
     place = use(redis_url, entry={"OPTIONS": {"grant_lease": 0.05}})
     backend = lock_backends["default"]
@@ -29,7 +31,7 @@ def lapsed(use: UsePlace, redis_url: str, request: pytest.FixtureRequest) -> Any
     backend.listen("a", 10)
     for token in [LAPSED, NEXT][: 1 + (request.param == "another behind it")]:
         backend.acquire(claim(token), 60.0)
-    backend.waiters.notify = lambda *turn: True  # type: ignore[method-assign]
+    monkeypatch.setattr(backend.waiters, "notify", lambda *turn: True)
     backend.release("a", HOLDER)
     wait_until(lambda: not backend.inspect("a")[0])
     with place.client() as client:

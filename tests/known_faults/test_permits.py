@@ -9,9 +9,8 @@ from tests.support.places import Place
 from tests.support.processes import Workers
 
 
-@pytest.mark.timeout(240)  # each round traces some hundred locks, opcode by opcode
 @pytest.mark.parametrize("rounds", [10, pytest.param(40, marks=pytest.mark.long)])
 def test_interrupted_again_and_again(workers: Workers, place: Place, rounds: int) -> None:
     """A small pool keeps no connection apart, so that each exchange comes to the limit."""
     small = place.pool(max_connections=3)
-    assert workers.start(processes.lose_permits, small, rounds).result(200) == []
+    assert workers.start(processes.lose_permits, small, rounds).result(50) == []

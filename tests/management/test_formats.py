@@ -20,7 +20,7 @@ from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED
 from django_redislock.management.commands import listlocks
 from tests.management.holds import add_alias, aged, claim, hold, queue, without_redis
-from tests.support.commands import output_of
+from tests.support.commands import Terminal, output_of
 
 
 def output(format_: str, **options: Any) -> str:
@@ -182,10 +182,6 @@ def test_watch_marks_no_hold_that_only_moves_up_among_those_shown(
 def test_a_watch_is_no_wider_than_its_terminal(
     columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setenv("COLUMNS", str(columns))
     hold("x" * 200, what="y" * 200)
     watching(monkeypatch, [lambda: queue("x" * 200)])
@@ -202,10 +198,6 @@ def test_watch_goes_on_when_redis_is_down(monkeypatch: pytest.MonkeyPatch, setti
 
 
 def test_watch_in_a_terminal_writes_over_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     watching(monkeypatch, [lambda: None])
     stream = Terminal()
     call_command("listlocks", stdout=stream, no_color=True, watch=1)
@@ -252,11 +244,6 @@ def test_no_cell_is_a_formula(sign: str) -> None:
     assert found["name"] == text
 
 
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_watch_fits_the_screen_also_with_several_silent_backends(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -268,7 +255,7 @@ def test_a_watch_fits_the_screen_also_with_several_silent_backends(
     monkeypatch.setenv("LINES", "12")
     monkeypatch.setenv("COLUMNS", "500")
     watching(monkeypatch, [])
-    screen = Screen()
+    screen = Terminal()
     call_command("listlocks", stdout=screen, watch=1)
     lines = screen.getvalue().split("\n")
     assert sum("LOCKS[" in line for line in lines) == 3

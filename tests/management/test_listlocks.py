@@ -15,14 +15,10 @@ from django.core.management import CommandError, call_command
 from django_redislock import lock
 from django_redislock.backends.base import SHARED
 from tests.management.holds import hold, queue, without_redis
+from tests.support.commands import Terminal
 
 # What an operator looks for first.
 ALWAYS = ["NAME", "LEFT", "HOLDER", "WAITERS", "STATE"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def listed(stream: io.StringIO | None = None, **options: Any) -> list[str]:

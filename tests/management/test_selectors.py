@@ -21,7 +21,7 @@ from django_redislock.management.commands import clearlocks
 from django_redislock.management.progress import Progress
 from django_redislock.operations.liveness import runs
 from tests.management.holds import aged, hold, is_held, queue
-from tests.support.commands import output_of
+from tests.support.commands import Terminal, output_of
 
 HERE = socket.gethostname()
 BOTH = pytest.mark.parametrize("using", ["default", "memory"])
@@ -242,24 +242,19 @@ def test_of_many_only_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "and 3 more\n5 locks were released." in output
 
 
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_progress_is_shown_in_a_terminal_once_it_takes_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
     monkeypatch.setattr("django_redislock.management.progress.monotonic", lambda: now[0])
-    for stream in (Screen(), io.StringIO()):
+    for stream in (Terminal(), io.StringIO()):
         with Progress(OutputWrapper(stream), "Releasing") as progress:
             progress.show(1, 1000)
             assert stream.getvalue() == ""
             now[0] += 2
             progress.show(500, 1000)
         shown = stream.getvalue()
-        if isinstance(stream, Screen):
+        if isinstance(stream, Terminal):
             assert "Releasing [###############...............]  50%  500 of 1,000" in shown
             assert shown.endswith("\r")
         else:

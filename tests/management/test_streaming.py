@@ -19,7 +19,7 @@ from redis import Redis
 from benchmarks.crowd import fill
 from django_redislock.management.commands import listlocks
 from tests.management.holds import fall_silent, hold
-from tests.support.commands import output_of
+from tests.support.commands import Terminal, output_of
 from tests.support.tries import best_of
 
 FORMATS = pytest.mark.parametrize("format_", ["table", "json", "jsonl", "csv"])
@@ -127,11 +127,6 @@ def test_who_reads_may_leave(format_: str, crowd: int, redis_url: str, key_prefi
         errors = process.stderr.read()
         assert process.wait(50) == 0
     assert errors == b""
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_a_watch_is_no_higher_than_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,14 @@ from django.core.management import call_command
 if TYPE_CHECKING:
     from django.core.management.base import BaseCommand
 
-__all__ = ["output_of"]
+__all__ = ["Terminal", "output_of"]
+
+
+class Terminal(io.StringIO):
+    """An output stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def output_of(command: str | BaseCommand, *arguments: object, **options: Any) -> str:

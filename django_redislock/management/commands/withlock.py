@@ -180,7 +180,7 @@ class Command(TerminalCommand):
         """
         mark = object()
         if self._said.setdefault(message, mark) is mark:
-            with suppress(OSError, AttributeError):  # a closed stream is None in Python
+            with suppress(OSError):
                 self.stderr.write(message)
 
     def _end(self, code: int) -> NoReturn:

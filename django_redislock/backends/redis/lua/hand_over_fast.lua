@@ -28,6 +28,7 @@ if start == token .. ' 10' or start == token .. ' 11' then
       if is_here or notify(process, turn) > 0 then
         redis.call('LPOP', queue)
         redis.call('HDEL', records, who)
+        -- For ten times the grant, as in grant().
         redis.call('SET', hold, who .. (next_one and ' 110 ' or ' 010 ') .. millis .. ' ' .. grant
           .. ' ' .. micros .. ' ' .. millis .. ' ' .. terms, 'PX', grant .. '0')
         redis.pcall('ZREM', index, token .. ' ' .. name)
