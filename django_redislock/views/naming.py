@@ -11,7 +11,7 @@ from ..names import CallNames, UnusableName
 __all__ = ["name_of_call"]
 
 LOG_IN = (
-    "Nobody is logged in: put login_required above locked_view (in REST framework, ask for the "
+    "No user is logged in: put login_required above locked_view (in REST framework, ask for the "
     "permission IsAuthenticated), or name the lock by a callable, for instance after the session "
     "key."
 )
