@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 from redis.connection import ConnectionPool
 
 from django_redislock import lock_backends
+from django_redislock.backends.base import Claim
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.commands import tag_of
 from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wakeups import connection, subscriber
 from django_redislock.backends.redis.wakeups.subscriber import Subscriber
+from django_redislock.backends.waiters import ThreadWaiter
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
 from tests.support.processes import wait_until
@@ -66,6 +69,34 @@ def test_one_that_no_ping_is_answered_on_is_made_anew(
     assert not backend.listening("a")
     proxy.pass_through()
     backend.listen("a", 10)
+    backend.close()
+
+
+def test_a_waiter_that_comes_while_it_closes_is_subscribed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LINGER", 0.05)
+    closed, close = threading.Event(), Subscriber.close
+
+    def close_as_a_waiter_comes(self: Subscriber) -> None:
+        close(self)
+        if backend.wakeups.thread.is_current and not closed.is_set():
+            backend.enlist(Claim("a", "0" * 32, 1, 60.0, "{}"), ThreadWaiter())
+            closed.set()
+
+    backend = listening()
+    monkeypatch.setattr(Subscriber, "close", close_as_a_waiter_comes)
+    assert closed.wait(30)
+    channel = f"{tag_of(place.prefix, 'a')}:wake:{backend.wakeups.process[1:]}"
+    count = "SHARDNUMSUB" if backend.wakeups.process[0] == "s" else "NUMSUB"
+
+    def is_subscribed() -> bool:
+        backend.listen("a", 10)
+        with place.client() as client:
+            return bool(client.execute_command("PUBSUB", count, channel)[1])
+
+    wait_until(is_subscribed)
+    backend.dismiss("a", "0" * 32)
     backend.close()
 
 

@@ -67,8 +67,8 @@ class ClusterWakeups:
         for wakeups in self._all():
             wakeups.forget()
         self._nodes.clear()
-        # The address under which scripts on any node reach this process. For x, see notify.lua.
-        self._id = f"x{os.urandom(8).hex()}"
+        # The address under which scripts on any node reach this process.
+        self._id = os.urandom(8).hex()
         self.process = f"s{self._id}"
 
     def listen(self, tag: str, timeout: float) -> None:

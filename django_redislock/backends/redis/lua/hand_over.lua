@@ -31,13 +31,14 @@ local function room_for(limit)
   return math.min(lowest, limit)
 end
 
--- Turn the only hold into the first of several.
+-- Turn the only hold into the first of several. It is deleted last: a write may fail because
+-- something foreign is under its key, and the hold must not be lost then.
 local function unfold()
   if only then
     local left = only.ends - now
-    redis.call('DEL', hold)
     redis.call('ZADD', holds, only.ends, only.token)
     redis.call('HSET', records, only.token, only.text)
+    redis.call('DEL', hold)
     keep(holds, left, GRACE)
     keep(records, left, GRACE)
     only = nil
@@ -105,12 +106,6 @@ local function give_turn(who, process, fence, ends)
     return true
   end
   return notify(process, 'turn 3 ' .. who .. ' ' .. fence .. ' ' .. ends .. ' ' .. name) > 0
-end
-
--- Whether the process is subscribed to its channel.
-local function is_there(process)
-  local subcommand = is_sharded(process) and 'SHARDNUMSUB' or 'NUMSUB'
-  return redis.call('PUBSUB', subcommand, channel_of(process))[2] > 0
 end
 
 -- Grant the name to waiters in queue order while there is room. Each gets its turn, which proves

@@ -111,6 +111,6 @@ local function hold_of(who)
   end
   local record = read_record(redis.call('HGET', records, who))
     or {damaged = true, text = '', flags = '000', limit = 1, since = millis, began = millis}
-  record.token, record.ends = who, math.min(tonumber(ends), now + LONGEST)
+  record.token, record.ends = who, math.floor(math.min(tonumber(ends), now + LONGEST))
   return record
 end

@@ -9,13 +9,18 @@ local function is_sharded(process)
   return string.byte(process) == 115
 end
 
--- Send a message to a process. Returns how many connections received it. In a Cluster ("sx...")
--- replicas would pass on a message without subscribers here, perhaps to a process that does not
--- know of a failover yet.
+-- Whether the process is subscribed to its channel on this server.
+local function is_there(process)
+  local subcommand = is_sharded(process) and 'SHARDNUMSUB' or 'NUMSUB'
+  return redis.call('PUBSUB', subcommand, channel_of(process))[2] > 0
+end
+
+-- Send a message to a process. Returns how many connections received it. Without a subscriber here
+-- nothing is sent: after a failover a process may still be subscribed to the old primary, which is
+-- a replica now and would pass the message on, so it would take a turn that counts as not given.
 local function notify(process, message)
-  local channel = channel_of(process)
-  if string.byte(process, 2) == 120 and redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2] == 0 then
+  if not is_there(process) then
     return 0
   end
-  return redis.call(is_sharded(process) and 'SPUBLISH' or 'PUBLISH', channel, message)
+  return redis.call(is_sharded(process) and 'SPUBLISH' or 'PUBLISH', channel_of(process), message)
 end
