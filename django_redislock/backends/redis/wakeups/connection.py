@@ -100,18 +100,14 @@ class Wakeups:
         ``NoThread`` if no thread can be started.
         """
         if tag not in self.ready:
-            self._refuse()
+            self._breaker.refuse()
             self.channels.wait(tag, timeout, self._start)
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
         if tag not in self.ready:
-            self._refuse()
-            await self.channels.await_(tag, timeout, self._start)
-
-    def _refuse(self) -> None:
-        if self._breaker.failures:
             self._breaker.refuse()
+            await self.channels.await_(tag, timeout, self._start)
 
     def _start(self) -> None:
         self.thread.ensure()
@@ -128,6 +124,11 @@ class Wakeups:
         if look_at < self._wake_at:
             self.ring()
 
+    def reopen(self) -> None:
+        """Connect again: the server has become a replica, and another one gives the turns."""
+        self._subscriber.is_outdated = True
+        self.ring()
+
     def close(self) -> None:
         """Stop the thread and close its connection."""
         bell, self._closing = self._bell, True
@@ -138,8 +139,7 @@ class Wakeups:
 
     def ring(self) -> None:
         """Wake the thread, so that it looks at what callers have recorded."""
-        bell = self._bell
-        if bell is not None:
+        if (bell := self._bell) is not None:
             bell.ring()
 
     # Everything below runs in the thread.
@@ -190,7 +190,7 @@ class Wakeups:
             self._waiters.nudge_all()
 
     def _connect(self) -> None:
-        self._refuse()
+        self._breaker.refuse()
         began = monotonic()
         try:
             self._subscriber.open()
@@ -200,8 +200,7 @@ class Wakeups:
             met = as_redis_error(error) if isinstance(error, OSError) else error
             self._breaker.failed(met, monotonic() - began, self._timeout, fresh=True)
             raise
-        if self._breaker.failures:
-            self._breaker.answered()
+        self._breaker.answered()
 
     def _choose_verb(self) -> None:
         # On a single node a sharded message costs no more; servers before 7 do not have them.

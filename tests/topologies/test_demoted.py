@@ -1,0 +1,100 @@
+"""An address behind which another server is the primary now, while the old one lives on as its
+replica, and answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from django_redislock import lock, lock_backends
+from django_redislock.backends.redis.wakeups import connection
+from django_redislock.testing.servers import HOST, EmbeddedServer
+from tests.support.processes import WITHIN, wait_until
+from tests.support.proxy import Proxy
+from tests.topologies.claims import taking
+from tests.topologies.places import backend
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Address:
+    """Leads to the one server, and after `fail_over()` to the other."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        at_once = ("--repl-diskless-sync-delay", "0")
+        self.old, self.new = (stack.enter_context(EmbeddedServer(args=at_once)) for _ in range(2))
+        self.proxy = stack.enter_context(Proxy(self.old.url))
+
+    def fail_over(self) -> None:
+        """Make the old server a replica of the new one. No connection is cut."""
+        self.proxy.upstream = (HOST, self.new.port)
+        with Redis(port=self.old.port) as old, Redis(port=self.new.port) as new:
+            old.replicaof(HOST, self.new.port)
+            wait_until(lambda: old.role()[3] == b"connected", what="the replica is in step")
+            new.set("written", 1)
+            wait_until(lambda: new.wait(1, 100) == 1, what="it acknowledges")
+
+
+@pytest.fixture(params=[0, 1], ids=["plain", "acknowledged"])
+def address(
+    request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Address]:
+    # The connection lives on while there is no waiter, however long the failover takes.
+    monkeypatch.setattr(connection, "LINGER", 600.0)
+    with ExitStack() as stack:
+        address = Address(stack)
+        if request.param:  # what is claimed before has to be acknowledged too
+            follow = ("--replicaof", HOST, str(address.old.port))
+            replica = stack.enter_context(EmbeddedServer(args=follow))
+            with Redis(port=replica.port) as client:
+                wait_until(lambda: client.role()[3] == b"connected")
+        options = {"replicas": request.param, "metrics": False}
+        settings.LOCKS = {
+            "default": {"LOCATION": address.proxy.url, "OPTIONS": options},
+            "new": {"LOCATION": address.new.url},
+        }
+        yield address
+        for alias in ("default", "new"):
+            lock_backends[alias].close()
+
+
+def listens_anew(before: object) -> None:
+    def does() -> bool:
+        return backend().listening("a") and backend().wakeups._subscriber.sock is not before
+
+    wait_until(does, what="it listens anew", within=20)
+    wait_until(lambda: lock_backends["new"].inspect("a")[1], what="it queues")
+
+
+def test_a_waiter_listens_to_the_new_primary(address: Address) -> None:
+    with lock("a", wait=20):  # on a connection that leads to the old one from now on
+        backend().listen("a", WITHIN)
+    before = backend().wakeups._subscriber.sock
+    address.fail_over()
+    holder = lock("a", lease=60, using="new")
+    holder.acquire()
+    thread, taken = taking("thread", "a", wait=40)
+    thread.start()
+    listens_anew(before)
+    holder.release()
+    thread.join()
+    assert taken == ["a"]
+
+
+async def test_so_does_a_coroutine(address: Address) -> None:
+    async with lock("a", wait=20):
+        await backend().alisten("a", WITHIN)
+    before = backend().wakeups._subscriber.sock
+    await asyncio.to_thread(address.fail_over)
+    holder, waiter = lock("a", lease=60, using="new"), lock("a", wait=40)
+    await asyncio.to_thread(holder.acquire)
+    waiting = asyncio.create_task(waiter.aacquire())
+    await asyncio.to_thread(listens_anew, before)
+    await asyncio.to_thread(holder.release)
+    assert await waiting
+    await waiter.arelease()
