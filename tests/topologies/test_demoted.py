@@ -1,66 +1,100 @@
-"""A replica that was the primary: processes may still be subscribed to it for a while."""
+"""An address behind which another server is the primary now, while the old one lives on as its
+replica, and answers."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from django_redislock import lock_backends
-from django_redislock.backends.base import Claim, Grant
-from django_redislock.backends.redis.backend import RedisLockBackend
-from django_redislock.backends.redis.commands import tag_of
+from django_redislock import lock, lock_backends
+from django_redislock.backends.redis.wakeups import connection
 from django_redislock.testing.servers import HOST, EmbeddedServer
-from tests.support.processes import wait_until
+from tests.support.processes import WITHIN, wait_until
+from tests.support.proxy import Proxy
+from tests.topologies.claims import taking
+from tests.topologies.places import backend
 
 pytestmark = pytest.mark.timeout(120)
 
-NAME, HOLDER = "a", "0" * 32
+
+class Address:
+    """Leads to the one server, and after `fail_over()` to the other."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        at_once = ("--repl-diskless-sync-delay", "0")
+        self.old, self.new = (stack.enter_context(EmbeddedServer(args=at_once)) for _ in range(2))
+        self.proxy = stack.enter_context(Proxy(self.old.url))
+
+    def fail_over(self) -> None:
+        """Make the old server a replica of the new one. No connection is cut."""
+        self.proxy.upstream = (HOST, self.new.port)
+        with Redis(port=self.old.port) as old, Redis(port=self.new.port) as new:
+            old.replicaof(HOST, self.new.port)
+            wait_until(lambda: old.role()[3] == b"connected", what="the replica is in step")
+            new.set("written", 1)
+            wait_until(lambda: new.wait(1, 100) == 1, what="it acknowledges")
 
 
-@pytest.fixture
-def replica(settings: Any) -> Iterator[EmbeddedServer]:
-    """The replica of the server that has the locks."""
-    with EmbeddedServer() as primary:
-        settings.LOCKS = {"default": {"LOCATION": f"redis://{HOST}:{primary.port}/0"}}
-        follow = ("--replicaof", HOST, str(primary.port), "--repl-diskless-sync-delay", "0")
-        with EmbeddedServer(args=follow) as server, Redis(port=server.port) as client:
-            wait_until(lambda: client.role()[3] == b"connected", what="the replica is in step")
-            yield server
-        lock_backends["default"].close()
+@pytest.fixture(params=[0, 1], ids=["plain", "acknowledged"])
+def address(
+    request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Address]:
+    # The connection lives on while there is no waiter, however long the failover takes.
+    monkeypatch.setattr(connection, "LINGER", 600.0)
+    with ExitStack() as stack:
+        address = Address(stack)
+        if request.param:  # what is claimed before has to be acknowledged too
+            follow = ("--replicaof", HOST, str(address.old.port))
+            replica = stack.enter_context(EmbeddedServer(args=follow))
+            with Redis(port=replica.port) as client:
+                wait_until(lambda: client.role()[3] == b"connected")
+        options = {"replicas": request.param, "metrics": False}
+        settings.LOCKS = {
+            "default": {"LOCATION": address.proxy.url, "OPTIONS": options},
+            "new": {"LOCATION": address.new.url},
+        }
+        yield address
+        for alias in ("default", "new"):
+            lock_backends[alias].close()
 
 
-def claim(token: str) -> Claim:
-    return Claim(NAME, token, 1, 60.0, "{}")
+def listens_anew(before: object) -> None:
+    def does() -> bool:
+        return backend().listening("a") and backend().wakeups._subscriber.sock is not before
+
+    wait_until(does, what="it listens anew", within=20)
+    wait_until(lambda: lock_backends["new"].inspect("a")[1], what="it queues")
 
 
-@pytest.mark.parametrize("others", [0, 1], ids=["alone", "another behind it"])
-@pytest.mark.parametrize("kind", ["p", pytest.param("s", marks=pytest.mark.redis_server("7.0"))])
-def test_it_passes_on_no_turn_that_counts_as_not_given(
-    replica: EmbeddedServer, kind: str, others: int
-) -> None:
-    """Otherwise the process would believe that it holds, while the name is free."""
-    backend = lock_backends["default"]
-    assert isinstance(backend, RedisLockBackend)
-    subscribe, publish = {"s": ("ssubscribe", "spublish"), "p": ("subscribe", "publish")}[kind]
-    identity = backend.wakeups.process[1:]
-    backend.wakeups.process = kind + identity
-    stranger = RedisLockBackend(backend.config)
-    assert isinstance(stranger.acquire(claim(HOLDER)), Grant)
-    for token in ("1" * 32, "2" * 32)[: 1 + others]:
-        backend.acquire(claim(token), 30.0)
-    channel = f"{tag_of(backend.config.key_prefix, NAME)}:wake:{identity}"
-    with Redis(port=replica.port) as client, client.pubsub() as listener:
-        getattr(listener, subscribe)(channel)
-        wait_until(lambda: listener.get_message(timeout=1))
-        assert stranger.release(NAME, HOLDER)
-        stranger.close()
-        assert backend.inspect(NAME) == ([], [])
-        # A message that the primary passes on after all others.
-        with Redis.from_url(backend.config.location) as primary:
-            getattr(primary, publish)(channel, "the end")
-        heard: list[Any] = []
-        wait_until(lambda: heard.append(listener.get_message(timeout=1)) or heard[-1])
-    assert heard[-1]["data"] == b"the end"
+def test_a_waiter_listens_to_the_new_primary(address: Address) -> None:
+    with lock("a", wait=20):  # on a connection that leads to the old one from now on
+        backend().listen("a", WITHIN)
+    before = backend().wakeups._subscriber.sock
+    address.fail_over()
+    holder = lock("a", lease=60, using="new")
+    holder.acquire()
+    thread, taken = taking("thread", "a", wait=40)
+    thread.start()
+    listens_anew(before)
+    holder.release()
+    thread.join()
+    assert taken == ["a"]
+
+
+async def test_so_does_a_coroutine(address: Address) -> None:
+    async with lock("a", wait=20):
+        await backend().alisten("a", WITHIN)
+    before = backend().wakeups._subscriber.sock
+    await asyncio.to_thread(address.fail_over)
+    holder, waiter = lock("a", lease=60, using="new"), lock("a", wait=40)
+    await asyncio.to_thread(holder.acquire)
+    waiting = asyncio.create_task(waiter.aacquire())
+    await asyncio.to_thread(listens_anew, before)
+    await asyncio.to_thread(holder.release)
+    assert await waiting
+    await waiter.arelease()

@@ -81,7 +81,7 @@ class Breaker:
         return len(self.failures) == OPENS_AT
 
     def refuse(self) -> None:
-        """Raise ``ServerAway`` if the server is away. Called only if there are ``failures``."""
+        """Raise ``ServerAway`` if the server is away. It never is without ``failures``."""
         now, failures = monotonic(), list(self.failures)
         if len(failures) < OPENS_AT:
             return

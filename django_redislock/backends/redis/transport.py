@@ -43,7 +43,9 @@ def make_transport(
         return cluster, ClusterWakeups(cluster, waiters, **settings)
     node = make(source)
     node.on_back = lambda _: waiters.nudge_all()
-    return node, Wakeups(source, waiters, **settings)
+    wakeups = Wakeups(source, waiters, **settings)
+    source.on_demoted = lambda _: wakeups.reopen()
+    return node, wakeups
 
 
 class TransportBackend(Overview):

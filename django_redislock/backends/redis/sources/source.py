@@ -24,7 +24,7 @@ from redis.sentinel import SentinelConnectionPool
 from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
 from ....names import dotted_path
-from ..breaker import breaker_of
+from ..breaker import breaker_of, ignore
 from ..slots import Address, owners
 from .caches import pool_of_cache
 from .credentials import for_coroutines
@@ -102,6 +102,8 @@ class Source:
         # connections may lead to several servers, so the breaker is that of the pool.
         self.breaker = breaker_of(pool if server is pool.connection_class else server)
         self.where = f"{where}, {of or address}"
+        # Called with the source when a connection is found to lead to a replica.
+        self.on_demoted: Callable[[Source], object] = ignore
         self._refuse_unusable(kwargs)
         self._async_class = self._twin(kwargs)
         self.without_async = "" if self._async_class else self._obstacle()

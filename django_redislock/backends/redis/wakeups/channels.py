@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from ....queues import take_within
+from ..errors import copy_of
 
 __all__ = ["Channels"]
 
@@ -39,7 +40,7 @@ class Channels:
             if tag in (None, listener[0]):
                 self._listeners.pop(listener, None)
                 with suppress(RuntimeError):  # its event loop was closed
-                    listener[1](error)
+                    listener[1](error and copy_of(error))
 
     def wait(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
         """Return when the tag is ready, or after a time-out. Raises the error that is reported."""

@@ -33,7 +33,9 @@ logger = logging.getLogger("django_redislock")
 LINGER = 5.0
 # Closing the connection waits at most this long (seconds) for the thread to end.
 ENDS_WITHIN = 5.0
-RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
+# The pauses (seconds) after one failure, two in a row, and so on. A connection that lasted LASTING
+# seconds was none.
+RECONNECT_AFTER, LASTING = (0.05, 0.1, 0.2, 0.5, 1.0), 1.0
 
 
 class Wakeups:
@@ -100,18 +102,14 @@ class Wakeups:
         ``NoThread`` if no thread can be started.
         """
         if tag not in self.ready:
-            self._refuse()
+            self._breaker.refuse()
             self.channels.wait(tag, timeout, self._start)
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
         if tag not in self.ready:
-            self._refuse()
-            await self.channels.await_(tag, timeout, self._start)
-
-    def _refuse(self) -> None:
-        if self._breaker.failures:
             self._breaker.refuse()
+            await self.channels.await_(tag, timeout, self._start)
 
     def _start(self) -> None:
         self.thread.ensure()
@@ -128,6 +126,11 @@ class Wakeups:
         if look_at < self._wake_at:
             self.ring()
 
+    def reopen(self) -> None:
+        """Connect again: the server has become a replica, and another one gives the turns."""
+        self._subscriber.is_outdated = True
+        self.ring()
+
     def close(self) -> None:
         """Stop the thread and close its connection."""
         bell, self._closing = self._bell, True
@@ -138,8 +141,7 @@ class Wakeups:
 
     def ring(self) -> None:
         """Wake the thread, so that it looks at what callers have recorded."""
-        bell = self._bell
-        if bell is not None:
+        if (bell := self._bell) is not None:
             bell.ring()
 
     # Everything below runs in the thread.
@@ -156,17 +158,18 @@ class Wakeups:
         self._bell = bell = Bell()
         try:
             while not self._closing and self._is_needed():
+                opened_at = monotonic()
                 try:
                     self._connect()
-                    failures = 0
                     self._receive(bell)
+                    return  # a waiter that has come meanwhile starts the thread again
                 except Exception as error:
                     if not isinstance(error, (RedisError, OSError)):
                         logger.exception("The wake-up connection failed and is being reopened.")
                     self._link_broke(error)
                     bell.hear_also(None)
-                    bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER) - 1)])
-                    failures += 1
+                    failures = 1 if monotonic() > opened_at + LASTING else failures + 1
+                    bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER)) - 1])
                 finally:
                     self._subscriber.close()
         finally:
@@ -190,7 +193,7 @@ class Wakeups:
             self._waiters.nudge_all()
 
     def _connect(self) -> None:
-        self._refuse()
+        self._breaker.refuse()
         began = monotonic()
         try:
             self._subscriber.open()
@@ -200,8 +203,7 @@ class Wakeups:
             met = as_redis_error(error) if isinstance(error, OSError) else error
             self._breaker.failed(met, monotonic() - began, self._timeout, fresh=True)
             raise
-        if self._breaker.failures:
-            self._breaker.answered()
+        self._breaker.answered()
 
     def _choose_verb(self) -> None:
         # On a single node a sharded message costs no more; servers before 7 do not have them.

@@ -28,6 +28,10 @@ _message = re.compile(
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 
+# A connection to a server that is no longer the primary is given up, but not before it is this old
+# (seconds): the address may go on leading to that server for a while.
+OUTDATED_AFTER = 0.5
+
 
 class Subscriber:
     """Closed at first. All failures raise ``RedisError`` or ``OSError``."""
@@ -39,12 +43,17 @@ class Subscriber:
         # When data last arrived (monotonic).
         self.received_at = 0.0
         self._pinged_at = -math.inf
+        self._opened_at = 0.0
+        # Whether the server has been found to be a replica since the connection was opened.
+        self.is_outdated = False
 
     def open(self) -> None:
         """Connect with RESP2, in which messages arrive as replies."""
+        self.is_outdated = False
         connection = self._source.connection(protocol=2, health_check_interval=0)
         open_socket(connection, self._source.timeout, self._keep)
         self._parser, self.received_at = Parser(), monotonic()
+        self._opened_at = self.received_at
 
     def _keep(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -67,8 +76,12 @@ class Subscriber:
     def probe(self, now: float) -> float:
         """Send a PING if no data has come for a while. Return when to call again (monotonic).
 
-        Raises ``OSError`` if the last PING was not answered.
+        Raises ``OSError`` if the last PING was not answered, or the connection is outdated.
         """
+        if self.is_outdated:
+            if now >= self._opened_at + OUTDATED_AFTER:
+                raise OSError("the server has become a replica")
+            return self._opened_at + OUTDATED_AFTER
         ping_at = self.received_at + PING_AFTER
         if self._pinged_at <= self.received_at:
             if now <= ping_at:

@@ -10,6 +10,7 @@ from functools import partial
 
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
+    ReadOnlyError,
     RedisError,
     TimeoutError as RedisTimeoutError,
 )
@@ -74,8 +75,7 @@ class AsyncWire:
         ``prepare(left)`` returns the commands; ``left`` is the time (seconds) for the answer.
         """
         process.look()
-        if self._failures:
-            self._breaker.refuse()
+        self._breaker.refuse()
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop) or await self._begin(loop)
         deadline = loop.time() + min(within or math.inf, self.source.timeout)
@@ -89,8 +89,7 @@ class AsyncWire:
             raise
         finally:
             connections.alone.give_back(alone)
-        if self._failures:
-            self._breaker.answered()
+        self._breaker.answered()
         return replies
 
     async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
@@ -229,6 +228,8 @@ class _SharedConnection:
         if link is not self._link:
             return
         self._link = None
+        if isinstance(error, ReadOnlyError):
+            self._source.on_demoted(self._source)
         for request in [*self._requests]:
             if request.again:
                 request.fail(copy_of(error))

@@ -11,7 +11,7 @@ from os import getpid
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import RedisError, TimeoutError as RedisTimeoutError
+from redis.exceptions import ReadOnlyError, RedisError, TimeoutError as RedisTimeoutError
 
 from ....clock import monotonic
 from ....process import ServiceThread, process
@@ -142,6 +142,8 @@ class Node:
         self, error: RedisError, link: Link, commands: Sequence[bytes], limit: float
     ) -> Replies:
         """Send the commands again if that may help. Raises the last error."""
+        if isinstance(error, ReadOnlyError):
+            self.source.on_demoted(self.source)
         began = link.used_at
         left = began + limit - monotonic()
         try:
