@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -30,17 +31,13 @@ SEND_EVERY = 10.0
 def count(backend: BaseLockBackend, method: Count, name: str, seconds: float) -> None:
     """Count an event of the name by a method of ``Tally``; ``seconds``: the time it took."""
     meter = backend.meter
-    if meter is not None and meter.note(method, name, seconds):
-        _run_later(backend, partial(_send, backend))
-
-
-def _run_later(backend: BaseLockBackend, job: Callable[[], None], *, at_end: bool = True) -> None:
-    try:
-        background.later((backend, None), job, SEND_EVERY, at_end=at_end)
-    except NoThread:
-        # Figures can wait for the next event, and are dropped if there is none.
-        if backend.meter is not None:
-            backend.meter.put_off()
+    if meter is not None:
+        meter.note(method, name, seconds)
+        if not meter.is_scheduled:
+            # If no thread can be started, the figures wait for the next event.
+            with suppress(NoThread):
+                background.later((backend, None), partial(_send, backend), SEND_EVERY)
+                meter.is_scheduled = True
 
 
 # The functions below run in the thread of the background jobs.
@@ -59,4 +56,6 @@ def _send(backend: BaseLockBackend, refused: Batch | None = None) -> None:
             return
         logger.debug("Counts will be sent later: %s", error)
         # Shutdown does not wait for a server that has just failed to answer.
-        _run_later(backend, partial(_send, backend, batch), at_end=False)
+        with suppress(NoThread):
+            again = partial(_send, backend, batch)
+            background.later((backend, None), again, SEND_EVERY, at_end=False)

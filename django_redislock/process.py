@@ -158,6 +158,8 @@ class ServiceThread:
 
 
 process = Process()
+# Thread ids are used again, so threads of a child may have those of its parent's service threads.
+process.in_child(ServiceThread.own.clear)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=process.look)

@@ -41,6 +41,7 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
     """Make the hold last until the transactions that are open now are over, in all databases.
 
     A rollback to the current savepoint ends it too, unless it is tied to ``whole`` transactions.
+    Those that it is tied to already are left out then.
     """
     # The same as connections.all(initialized_only=True), but in a fraction of its time.
     opened: Any = connections._connections  # type: ignore[attr-defined]
@@ -52,7 +53,7 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
             return  # neither this thread nor any of its tasks has ever had a connection
     for alias in connections.settings:
         connection: Any = getattr(opened, alias, None)
-        if connection is None:
+        if connection is None or (whole and _is_tied(hold, connection)):
             continue
         if connection.in_atomic_block and connection.commit_on_exit:
             # Nothing is ever committed in the transaction that TestCase wraps around a test.
@@ -60,10 +61,11 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
                 savepoints = set() if whole else set(connection.savepoint_ids)
                 # Like connection.on_commit(), whose callbacks cannot outlive a savepoint. It goes
                 # first, because callbacks after a failing one live as long as its traceback.
-                tie = Tie(handle, hold, untie)
+                tie = Tie(handle, hold, untie, connection)
                 connection.run_on_commit.insert(0, (savepoints, tie, True))
         elif connection.connection is not None and not connection.autocommit:
-            ManualTransaction.of(connection).ties.append(Tie(handle, hold, untie))
+            ties = ManualTransaction.of(connection).ties
+            ties.append(Tie(handle, hold, untie, connection))
 
 
 async def owner_above() -> Owner | None:
@@ -109,30 +111,34 @@ class Tie:
 
     __qualname__ = "django_redislock.release_after_commit"
 
-    def __init__(self, handle: Any, hold: LocalHold, untie: Untie) -> None:
+    def __init__(self, handle: Any, hold: LocalHold, untie: Untie, connection: Any) -> None:
         self.kept = [(handle, hold, untie)]
-        self._need = TransactionNeed(self)
+        self._need = TransactionNeed(self, connection)
         hold.needs[self._need] = None
 
     def __call__(self) -> None:
-        try:
-            handle, hold, untie = self.kept.pop()
-        except IndexError:
-            return
-        perform(untie, handle, hold, self._need)
+        # The need lasts until the release is registered: the sweep drops holds that none needs.
+        for handle, hold, untie in self.kept[:1]:
+            perform(untie, handle, hold, self._need)
+        self.kept.clear()
 
     __del__ = __call__
 
 
 class TransactionNeed:
-    """A transaction's need for a hold. It does not keep the callback alive."""
+    """A transaction's need for a hold. It keeps neither the callback nor the connection alive."""
 
-    __slots__ = ("_tie",)
+    __slots__ = ("_connection", "_tie")
 
     is_transaction = True
 
-    def __init__(self, tie: Tie) -> None:
+    def __init__(self, tie: Tie, connection: Any) -> None:
         self._tie = weakref.ref(tie)
+        self._connection = weakref.ref(connection)
+
+    def is_of(self, connection: Any) -> bool:
+        """Whether it is the need of a transaction of this connection that is not over."""
+        return self._connection() is connection and self.handle is not None
 
     @property
     def handle(self) -> Any:
@@ -185,6 +191,11 @@ class ManualTransaction:
                     vars(connection).pop(verb, None)
                 while self.ties:
                     self.ties.pop(0)()
+
+
+def _is_tied(hold: LocalHold, connection: Any) -> bool:
+    needs = [need for need in list(hold.needs) if isinstance(need, TransactionNeed)]
+    return any(need.is_of(connection) for need in needs)
 
 
 def _is_test(connection: Any) -> bool:

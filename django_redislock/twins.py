@@ -60,13 +60,14 @@ def perform(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run the coroutine function to its end in this thread, with positional arguments."""
+    """Run the coroutine function to its end in this thread."""
     if getpid() != process.pid:
         process.look()
     call = BlockingCall()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
-        next(map(_start, map(keep, starmap(function, ((call, *args),)))))
+        begin = partial(function, **kwargs) if kwargs else function
+        next(map(_start, map(keep, starmap(begin, ((call, *args),)))))
     except StopIteration as end:
         value: T = end.value
         return value
@@ -78,13 +79,14 @@ async def aperform(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run the coroutine function in this task, with positional arguments."""
+    """Run the coroutine function in this task."""
     if getpid() != process.pid:
         process.look()
     call = Call()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
-        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
+        begin = partial(function, **kwargs) if kwargs else function
+        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(begin, ((call, *args),))))
         return await steps
     except BaseException:
         # If interrupted before its first step, it would warn that it was never awaited.

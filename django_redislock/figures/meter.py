@@ -39,25 +39,18 @@ class Meter:
         # A deque, whose appends and pops are atomic.
         self._events: deque[tuple[Callable[[Tally, float], None], str, float]] = deque()
         self._tallies: dict[str, Tally] = {}
-        self._is_to_send = False
+        # Whether a job will send the counts. Set when there is one: an interrupted caller has none.
+        self.is_scheduled = False
 
-    def note(self, count: Callable[[Tally, float], None], name: str, seconds: float) -> bool:
-        """Count an event by a ``Tally`` method. Return whether it is the first since ``take``."""
+    def note(self, count: Callable[[Tally, float], None], name: str, seconds: float) -> None:
+        """Count an event by a ``Tally`` method."""
         self._events.append((count, name, seconds))
         if len(self._events) >= BATCH:
             self._count()
-        if self._is_to_send:
-            return False
-        self._is_to_send = True
-        return True
-
-    def put_off(self) -> None:
-        """The counts cannot be sent now: let the next ``note`` return True again."""
-        self._is_to_send = False
 
     def take(self) -> Batch:
         """Return the counts since the last call."""
-        self._is_to_send = False
+        self.is_scheduled = False
         with self._mutex:
             self._count()
             taken, self._tallies = self._tallies, {}

@@ -18,7 +18,7 @@ from ..local.owners import this_owner
 from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, registry, take_back
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
-from ..process import NoThread
+from ..process import NoThread, process
 from ..transactions import owner_above, tie_above, tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
@@ -70,7 +70,7 @@ class OneNameHandle(Handle[T]):
         self._tried = False
         self._hold = self._new_hold()
         # Marks the acquire in progress, so that a second thread is refused.
-        self._acquiring: dict[str, tuple[Owner, Call]] = {}
+        self._acquiring: dict[str, tuple[Owner, Call, int]] = {}
 
     @property
     def held(self) -> bool:
@@ -82,7 +82,7 @@ class OneNameHandle(Handle[T]):
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
         patience = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
-        mark = owner, call
+        mark = owner, call, process.pid
         other = self._acquiring.setdefault("now", mark)
         if other is not mark:
             self._refuse_another(other, owner)
@@ -107,9 +107,10 @@ class OneNameHandle(Handle[T]):
             raise
         return await self._try(call, owner, above, patience, began)
 
-    def _refuse_another(self, mark: tuple[Owner, Call], owner: Owner) -> None:
-        other, call = mark
-        if other is not owner and not call.is_over:
+    def _refuse_another(self, mark: tuple[Owner, Call, int], owner: Owner) -> None:
+        other, call, pid = mark
+        # In a forked child the call of a thread of its parent never ends.
+        if other is not owner and not call.is_over and pid == process.pid:
             raise LockError.of(
                 self.name,
                 f"is being acquired with this handle by {other}. Make a separate handle for "
@@ -124,14 +125,15 @@ class OneNameHandle(Handle[T]):
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
         before, tried, need = self._hold, self._tried, HandleNeed(self, hold, call)
-        is_ours = self._terms.token is None
-        attempt = Attempt(call, before, need, releases=False, is_ours=is_ours)
-        attempt.joining = hold
+        # Interrupted, it has nothing to cancel, only its need to end, as a release has.
+        attempt = Attempt(call, hold, need, releases=True)
         registry.attempts[attempt] = None
         try:
             self._hold, self._need, self._tried = hold, need, True
             joined = hold.join(need)
             if joined:
+                if self._terms.min_hold:
+                    hold.keep_until = max(hold.keep_until, monotonic() + self._terms.min_hold)
                 self._acquiring.pop("now", None)
         except BaseException:
             self._need = None
@@ -211,8 +213,8 @@ class OneNameHandle(Handle[T]):
         if registry.given or self._terms.token is not None:
             registry.link(hold, given=self._terms.token is not None)
         if owner.is_new:
-            owner.is_new = False
             release_at_end()
+            owner.is_new = False
         if hold.due < renewal.wake_at:
             renewal.wake()
         tie_to_transactions(self, hold, untie, whole=False)
@@ -225,10 +227,9 @@ class OneNameHandle(Handle[T]):
         if need is None or not need.hold.alive or need not in need.hold.needs:
             raise self._not_held()
         hold = need.hold
-        if len(hold.needs) == 1 or not hold.is_tied:
-            tie_to_transactions(self, hold, untie, whole=True)
-            if not call.blocking and hold.owner is not this_owner():
-                await self._tie_above(call, hold, need)
+        tie_to_transactions(self, hold, untie, whole=True)
+        if not call.blocking and hold.owner is not this_owner():
+            await self._tie_above(call, hold, need)
         await let_go(call, self, hold, need)
 
     async def _tie_above(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:

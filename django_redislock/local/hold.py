@@ -180,11 +180,6 @@ class LocalHold:
         return any(need.handle is not None for need in list(self.needs))
 
     @property
-    def is_tied(self) -> bool:
-        """Whether a transaction needs it."""
-        return any(need.is_transaction for need in list(self.needs))
-
-    @property
     def is_kept_by_transactions(self) -> bool:
         """Whether it is needed by transactions only."""
         needed = [need for need in list(self.needs) if need.handle is not None]
@@ -196,11 +191,6 @@ class LocalHold:
             return self.undecided.pop()
         except IndexError:
             return False
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether a caller is ending or has ended it, and reports the outcome."""
-        return not self.undecided
 
     @property
     def handles(self) -> list[Any]:
@@ -253,12 +243,15 @@ class LocalHold:
 
     def not_answered(self, request: object, length: float) -> None:
         """Note that it is unknown whether ``request``, for ``length`` seconds, was granted."""
-        if length >= self.length:
-            # Arriving late, it does not make the lease shorter than any renewal does.
-            self._ends.pop(request, None)
-        else:
+        if length < self.length:
             # It may arrive after any renewal, so the hold ends at that time at the latest.
             self.renew = False
+        elif self._ends.get(request) == self.ends:
+            # Granted, it has made a longer lease shorter. The next renewal replaces it: arriving
+            # late, it makes the lease no shorter than that does.
+            self._answered[request] = None
+        else:
+            self._ends.pop(request, None)
         self._set_due()
 
     def not_sent(self, request: object) -> None:
@@ -267,7 +260,7 @@ class LocalHold:
         self._set_due()
 
     def _set_due(self) -> None:
-        now, ends = monotonic(), min(list(self._ends.values()), default=-math.inf)
+        now, ends = monotonic(), self.ends
         if ends == -math.inf:
             return  # it never began: another handle's hold was extended, by its token
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
@@ -290,6 +283,3 @@ class LocalHold:
 
     def remaining(self) -> float:
         return max(0.0, self.ends - monotonic())
-
-    def held_for(self) -> float:
-        return monotonic() - self.since

@@ -55,9 +55,9 @@ class Lost:
     def set(self, reason: str) -> None:
         """Set the reason unless there is one, and wake the waiters."""
         self.reason = self.reason or reason
-        with suppress(IndexError):
-            while True:
-                self._wakers.popleft()()
+        # Each waiter removes its own waker: an interrupted caller loses none of them.
+        for waker in list(self._wakers):
+            waker()
 
     def _forget(self, waker: Callable[[], object]) -> None:
         with suppress(ValueError):

@@ -26,7 +26,7 @@ __all__ = [
     "Attempt",
     "AttemptOnSeveral",
     "Registry",
-    "end_of",
+    "end",
     "registry",
     "take_back",
 ]
@@ -46,7 +46,7 @@ class Attempt:
     never interrupted, finishes it then: a caller might be interrupted once more.
     """
 
-    __slots__ = ("call", "failed", "hold", "is_ours", "joining", "need", "releases")
+    __slots__ = ("call", "failed", "hold", "is_ours", "need", "releases")
 
     def __init__(
         self,
@@ -63,8 +63,6 @@ class Attempt:
         self.releases = releases
         # False for a token given by the user, whose hold may not be ours to end.
         self.is_ours = is_ours
-        # Another hold that the handle is about to share.
-        self.joining: LocalHold | None = None
         self.failed = False
 
     @property
@@ -73,22 +71,21 @@ class Attempt:
 
     @property
     def holds(self) -> list[LocalHold]:
-        """The holds that it acquires, shares or releases."""
-        return [self.hold] if self.joining is None else [self.hold, self.joining]
+        """The hold that it acquires, shares or releases."""
+        return [self.hold]
 
-    def finish(self, under_way: Set[LocalHold]) -> None:
+    def finish(self, used: Set[LocalHold]) -> None:
         """Clean up after the interruption. Doing so twice is harmless.
 
-        ``under_way``: holds that other attempts are acquiring, joining or releasing.
+        ``used``: holds that other calls are acquiring, sharing or releasing.
         """
-        hold, joining = self.hold, self.joining
-        if not self.releases:
+        hold = self.hold
+        if self.releases:
+            _leave(hold, self.need, used)
+        elif hold.pid:
             hold.keep_until = 0.0  # nothing was done under it
-        if joining is not None:
-            _leave(joining, self.need, joining in under_way, True)
-        if self.releases or hold.pid:
-            _leave(hold, self.need, hold in under_way, self.releases or self.is_ours)
-        if not self.releases and not hold.pid:
+            _leave(hold, self.need, used, release=self.is_ours)
+        else:
             hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
             if self.is_ours:
@@ -125,37 +122,40 @@ class AttemptOnSeveral:
         """The holds to leave after an interruption."""
         return [hold for hold, _ in self.parts()]
 
-    def finish(self, under_way: Set[LocalHold]) -> None:
+    def finish(self, used: Set[LocalHold]) -> None:
         """Leave them all."""
         for hold, need in self.parts():
             if hold.since >= self.began:
                 hold.keep_until = 0.0
-            _leave(hold, need, hold in under_way, True)
+            _leave(hold, need, used)
         registry.attempts.pop(self, None)
 
 
-def _leave(hold: LocalHold, need: Need | None, others: bool, may_release: bool) -> None:
-    """End the need of an interrupted attempt. ``others``: other attempts use the hold."""
+def _leave(
+    hold: LocalHold, need: Need | None, used: Set[LocalHold], *, release: bool = True
+) -> None:
+    """End the need of an interrupted attempt, and the hold unless it is needed or ``used``."""
     if need is not None:
         hold.leave(need)
-    if hold.is_needed() or others:
+    if hold.is_needed() or hold in used:
         return
     # A caller that had decided to end it may have been interrupted right afterwards.
     hold.decide()
     registry.holds.pop(hold, None)
-    if not may_release:
+    if not release:
         return
     for other in registry.linked(hold):
         other.lose(RELEASED_BY_ANOTHER)
-    until_done(hold, end_of(hold), hold.ends if hold.pid else monotonic() + hold.length)
+    until_done(hold, partial(end, hold), hold.ends if hold.pid else monotonic() + hold.length)
 
 
-def end_of(hold: LocalHold) -> Callable[[], object]:
-    """Return what ends the hold at its backend: a release, or an extension up to ``min_hold``."""
+def end(hold: LocalHold) -> None:
+    """End the hold at its backend: by a release, or an extension up to its ``min_hold``."""
     kept = hold.keep_until - monotonic()
     if kept <= 0:
-        return partial(hold.backend.release, hold.name, hold.token)
-    return partial(hold.backend.extend, [Extension(hold.name, hold.token, kept, detached=True)])
+        hold.backend.release(hold.name, hold.token)
+    else:
+        hold.backend.extend([Extension(hold.name, hold.token, kept, detached=True)])
 
 
 class Registry:
@@ -178,18 +178,20 @@ class Registry:
 
     def sweep(self) -> None:
         """Finish the attempts that were interrupted, and drop the holds that are not needed."""
-        # The holds first: if an acquire ends in between, its hold has its need by then.
-        holds, attempts = list(self.holds), list(self.attempts)
-        over = [attempt for attempt in attempts if attempt.is_over]
-        under_way = {hold for one in set(attempts).difference(over) for hold in one.holds}
-        for attempt in over:
+        for attempt in list(self.attempts):
             # Checked after ``is_over``: a successful attempt is removed before its call is over.
-            if attempt in self.attempts:
-                attempt.finish(under_way)
-        for hold in holds:
-            if hold not in under_way and not hold.is_needed() and hold.leave(self):
+            if attempt.is_over and attempt in self.attempts:
+                attempt.finish(self.used_by_others(attempt.call))
+        for hold in list(self.holds):
+            # The need first: a release registers its attempt before it ends its need.
+            if not hold.is_needed() and hold not in self.used_by_others(None) and hold.leave(self):
                 # Its handle was dropped: the lease ends it.
                 self.holds.pop(hold, None)
+
+    def used_by_others(self, call: Call | None) -> set[LocalHold]:
+        """The holds that calls in progress, except this one, acquire, share or release."""
+        running = [one for one in list(self.attempts) if one.call is not call and not one.is_over]
+        return {hold for one in running for hold in one.holds}
 
     def find(self, lock_id: LockId, token: str) -> list[LocalHold]:
         """The holds of this lock with this token; several handles may have acquired with it."""

@@ -124,6 +124,8 @@ class Renewal:
         needed_at = monotonic()
         while True:
             now = monotonic()
+            # The holds first: no error of what follows may keep them from being renewed.
+            self.wake_at = self._look_at_holds(now)
             if now >= self._swept_at + SOON:
                 self._swept_at = now
                 self._mend(now)
@@ -131,7 +133,6 @@ class Renewal:
                 needed_at = now
             elif now > needed_at + LINGER:
                 return
-            self.wake_at = self._look_at_holds(now)
             self._thread.sleep(self.wake_at - monotonic())
 
     def _mend(self, now: float) -> None:
@@ -149,7 +150,9 @@ class Renewal:
         wake_at, due, lost = now + SOON, [], []
         for hold in list(registry.holds):
             self._used[hold.backend] = now
-            if hold.is_decided:
+            if hold.lost_reason:
+                hold.lose(hold.lost_reason)  # an interrupted caller may not have woken all waiters
+            if not hold.undecided:
                 continue  # the caller that ends it reports the outcome
             if hold.ends <= now:
                 hold.lose(hold.why_over)

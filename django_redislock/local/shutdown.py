@@ -20,7 +20,7 @@ from ..backends.base import Extension
 from ..clock import monotonic
 from ..process import NoThread, process
 from .background import background
-from .registry import end_of, registry
+from .registry import end, registry
 from .renewal import renewal
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _in_background(server: Server, run: partial[None]) -> None:
 def _hand_over(holds: list[LocalHold]) -> None:
     for hold in holds:
         # A server that does not answer is not tried again: the leases run out.
-        end_of(hold)()
+        end(hold)
 
 
 def _cut_short(backend: BaseLockBackend, holds: list[LocalHold]) -> None:

@@ -134,7 +134,7 @@ class override_locks(override_settings):
             if ours in self._held_before:
                 continue
             tokens.add(ours.token)
-            if ours.alive and not (ours.is_tied and ours.is_kept_by_transactions):
+            if ours.alive and not ours.is_kept_by_transactions:
                 forgotten.append(_described(ours))
             ours.decide()
             registry.holds.pop(ours, None)

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import threading
 
+from django.db import connections
+
 from django_redislock import lock
 from django_redislock.handles.ending import untie
 from django_redislock.transactions import Tie
@@ -63,12 +65,12 @@ async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got
 
 def test_garbage_that_holds_a_lock_may_be_collected_while_another_is_taken(using: str) -> None:
     """That of a database connection dropped within a transaction, say, to which it was tied."""
-    joined = []
+    joined, connection = [], connections["default"]
 
     def take() -> None:
         left, taken = lock("left", using=using), lock("a", using=using)
         left.acquire()
-        cycle: list[object] = [Tie(left, left._hold, untie)]
+        cycle: list[object] = [Tie(left, left._hold, untie, connection)]
         cycle.append(cycle)
         left.release()
         del left, cycle

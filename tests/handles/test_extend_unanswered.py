@@ -48,3 +48,26 @@ def test_one_that_was_to_be_longer_is_renewed_as_before(
     ends = held._hold.ends
     wait_until(lambda: held._hold.ends > ends)
     held.release()
+
+
+def test_a_longer_lease_that_may_have_become_shorter_is_not_believed(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = make(lease=1)
+    held.acquire()
+    held.extend(60)
+    extend = held.backend.extend
+
+    def answer_is_lost(extensions: Any) -> Any:
+        extend(extensions)
+        return unanswered(extensions)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(held.backend, "extend", answer_is_lost)
+        with pytest.raises(LockUnavailable):
+            held.extend(2)
+    ends = held._hold.ends
+    assert held.remaining() <= 2
+    wait_until(lambda: held._hold.ends > ends or held.lost, what="it is renewed, or known as lost")
+    assert held.held
+    held.release()

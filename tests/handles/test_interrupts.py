@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from django_redislock.backends.waiters import ThreadWaiter
 from django_redislock.handles import attempts
+from django_redislock.local.hold import LocalHold
 from tests.handles.test_handle import backend_is_empty
 from tests.support.interruptions import ctrl_c_in
+from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 
@@ -98,3 +103,47 @@ def test_an_interrupt_in_release_keeps_the_name_for_its_min_hold(
     (hold,), _ = handle.backend.inspect("a")
     assert hold.remaining > 40
     assert hold.detached
+
+
+def test_an_interrupted_join_does_not_end_the_hold_before(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was detached: another process may own it by its token."""
+    mine, other = make(limit=2, reentrant=True), make(limit=2)
+    mine.acquire()
+    token = mine.detach()
+    other.acquire()
+    join = LocalHold.join
+
+    def interrupted(self: LocalHold, need: Any) -> bool:
+        join(self, need)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalHold, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mine.acquire(wait=0)
+    settle()
+    assert {hold.token for hold in mine.backend.inspect("a")[0]} == {token, other.token}
+    other.release()
+    make(token=token).release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_during_an_acquire_of_another_thread(make: Any) -> None:
+    """The call of that thread never ends in the child, which may use the handle anew."""
+    with make():
+        handle = make()
+        waiting = threading.Thread(target=handle.acquire, kwargs={"wait": 30})
+        waiting.start()
+        wait_until(lambda: handle.backend.inspect("a")[1])
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            with suppress(BaseException):
+                handle.acquire(wait=0)
+                status = 0
+            os._exit(status)
+        assert os.waitpid(pid, 0)[1] == 0
+    waiting.join(30)
+    handle.release()

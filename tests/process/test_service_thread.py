@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -141,3 +142,16 @@ def test_a_wake_that_comes_before_is_not_lost_and_many_count_once() -> None:
     thread.wake()
     assert thread.sleep(60)
     assert not thread.sleep(0.01)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_knows_no_threads_of_its_parent() -> None:
+    """Its own threads may get the same ids."""
+    worker, ended = Worker(), threading.Event()
+    worker.do(lambda: ended.wait(30))
+    wait_until(lambda: worker.thread in ServiceThread.own.values())
+    pid = os.fork()
+    if pid == 0:
+        os._exit(bool(ServiceThread.own))
+    ended.set()
+    assert os.waitpid(pid, 0)[1] == 0

@@ -138,7 +138,7 @@ def test_who_is_logged_in_has_one_for_all_sessions() -> None:
     ],
 )
 def test_visitors_never_share_the_lock_of_nobody(url: str) -> None:
-    with pytest.raises(ValueError, match="Nobody is logged in"):
+    with pytest.raises(ValueError, match="No user is logged in"):
         Client().get(f"/{url}/")
 
 
@@ -162,5 +162,5 @@ def test_a_name_that_a_visitor_leaves_empty_is_the_visitors_mistake(words: str) 
 
 
 def test_nor_where_rest_framework_says_none_for_nobody() -> None:
-    with pytest.raises(ValueError, match="Nobody is logged in"):
+    with pytest.raises(ValueError, match="No user is logged in"):
         vote_of(SimpleNamespace(user=None, method="POST"))

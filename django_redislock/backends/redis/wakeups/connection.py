@@ -33,9 +33,8 @@ logger = logging.getLogger("django_redislock")
 LINGER = 5.0
 # Closing the connection waits at most this long (seconds) for the thread to end.
 ENDS_WITHIN = 5.0
-# The pauses (seconds) after one failure, two in a row, and so on. A connection that lasted LASTING
-# seconds was none.
-RECONNECT_AFTER, LASTING = (0.05, 0.1, 0.2, 0.5, 1.0), 1.0
+# Pauses (seconds) after failures in a row. A connection that lasted for the longest was none.
+RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Wakeups:
@@ -168,7 +167,7 @@ class Wakeups:
                         logger.exception("The wake-up connection failed and is being reopened.")
                     self._link_broke(error)
                     bell.hear_also(None)
-                    failures = 1 if monotonic() > opened_at + LASTING else failures + 1
+                    failures = 1 if monotonic() > opened_at + RECONNECT_AFTER[-1] else failures + 1
                     bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER)) - 1])
                 finally:
                     self._subscriber.close()

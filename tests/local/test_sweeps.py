@@ -1,0 +1,87 @@
+"""The sweep beside calls in progress: it finishes what was interrupted, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from django_redislock import LockUnavailable, lock, lock_backends, transactions
+from django_redislock.local.hold import LocalHold
+from django_redislock.local.registry import registry
+from tests.support.another_thread import in_thread, is_free
+from tests.support.interruptions import pause, steps_of
+from tests.support.processes import wait_until
+from tests.support.settled import settle
+
+
+def test_a_release_that_begins_at_any_moment_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has registered its attempt and ended its need, and the sweep goes on."""
+    leave, left = LocalHold.leave, []
+
+    def leave_late(self: LocalHold, need: Any) -> bool:
+        if threading.current_thread().name == "releases":
+            reached.set()
+            swept.wait(30)
+        return leave(self, need)
+
+    def begin_release() -> None:
+        releasing.start()
+        reached.wait(30)
+
+    monkeypatch.setattr(LocalHold, "leave", leave_late)
+    with lock("warm"):
+        number = steps_of(registry.sweep)
+    for place in range(number):
+        held, reached, swept = lock(f"{place}"), threading.Event(), threading.Event()
+        assert in_thread(held.acquire)
+        releasing = threading.Thread(target=held.release, name="releases")
+        if pause(registry.sweep, begin_release, at=place):
+            swept.set()
+            releasing.join(30)
+        else:
+            held.release()
+        if not is_free(held.name):
+            left.append(place)
+    assert left == [], number
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweep_before_the_release_at_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    perform = transactions.perform
+
+    def sweep_first(*args: Any) -> Any:
+        registry.sweep()
+        return perform(*args)
+
+    with transaction.atomic():
+        with lock("row"):
+            pass
+        monkeypatch.setattr(transactions, "perform", sweep_first)
+    assert is_free("row")
+
+
+def test_each_of_several_names_is_released_later_if_the_server_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = lock(["a", "b"], lease=60)
+    both.acquire()
+    away = True
+
+    def release(name: str, token: str, within: float | None = None) -> bool:
+        if away:
+            registry.sweep()  # as our own thread does while the other name is released
+            raise LockUnavailable("no answer", name=name)
+        return bool(real(name, token, within))
+
+    backend = lock_backends["default"]
+    real = backend.release
+    monkeypatch.setattr(backend, "release", release)
+    with pytest.raises(LockUnavailable):
+        both.release()
+    away = False
+    settle()
+    wait_until(lambda: is_free("a") and is_free("b"))
+    assert not [hold for hold in registry.holds if hold.name in ("a", "b")]

@@ -1,0 +1,54 @@
+"""A hold that several databases keep: until the last of their transactions is over."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from django.db import transaction
+
+from django_redislock import lock
+from tests.support.another_thread import is_free
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+
+
+def test_a_transaction_that_is_opened_while_it_is_held() -> None:
+    with transaction.atomic("postgresql"):
+        with transaction.atomic("default"):
+            held = lock("row")
+            held.acquire()
+        other = transaction.atomic("default")
+        other.__enter__()
+        held.release()
+        other.__exit__(None, None, None)
+        assert not is_free("row")
+    assert is_free("row")
+    with transaction.atomic("default"):
+        held.acquire()
+        with transaction.atomic("postgresql"):
+            held.release()
+        assert not is_free("row")
+    assert is_free("row")
+
+
+def test_the_later_of_two_keeps_it() -> None:
+    first, second = transaction.atomic("default"), transaction.atomic("postgresql")
+    first.__enter__()
+    held = lock("row")
+    held.acquire()
+    second.__enter__()
+    held.release()
+    first.__exit__(None, None, None)
+    assert not is_free("row")
+    second.__exit__(None, None, None)
+    assert is_free("row")
+
+
+def test_a_savepoint_that_is_rolled_back_still_ends_it() -> None:
+    with transaction.atomic("default"):
+        with suppress(LookupError), transaction.atomic("default"):
+            with lock("row"):
+                pass
+            raise LookupError
+        assert is_free("row")
