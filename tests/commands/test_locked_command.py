@@ -252,7 +252,7 @@ def test_it_goes_before_other_base_classes() -> None:
 
 
 def test_the_example_of_the_documentation() -> None:
-    (code,) = (
+    code, _ = (
         block.code
         for block in BLOCKS
         if name_of(block.page) == "docs/withlock.md" and block.language == "python"

@@ -43,7 +43,7 @@ def test_an_action_of_the_admin(visitor: Client) -> None:
     assert "1 sent." in text(visitor.post("/admin/auth/group/", data, follow=True))
     with lock("invoices", label="Grace"):
         page = text(visitor.post("/admin/auth/group/", data, follow=True))
-    assert "Somebody is sending invoices: Grace." in page
+    assert "The invoices are being sent by Grace." in page
     assert "1 sent." not in page
 
 

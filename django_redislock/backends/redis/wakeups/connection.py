@@ -29,10 +29,8 @@ __all__ = ["Wakeups"]
 
 logger = logging.getLogger("django_redislock")
 
-# The thread ends when there has been no waiter for this long (seconds).
-LINGER = 5.0
-# Closing the connection waits at most this long (seconds) for the thread to end.
-ENDS_WITHIN = 5.0
+# The thread ends after this time (seconds) without a waiter; closing waits this long for its end.
+LINGER = ENDS_WITHIN = 5.0
 # Pauses (seconds) after failures in a row. A connection that lasted for the longest was none.
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
 
