@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db import models
@@ -64,6 +64,17 @@ class Fences:
                 "fenced() raises the fence of the rows before it writes them, so they cannot be "
                 "filtered by their fence. Fetch their primary keys first, and filter by those."
             )
+
+    def refuse_values(self, rows: Any, values: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for a value that depends on the fence, since it will be raised."""
+        for name, value in values.items():
+            if not hasattr(value, "resolve_expression"):
+                continue
+            if _reads(self.field, [value.resolve_expression(rows.query.clone())]):
+                raise ValueError(
+                    f"fenced() raises the fence of the rows before it writes them, so {name} "
+                    "cannot be set from it. Fetch the fence first, and write its value."
+                )
 
     def claim(self, rows: Any) -> None:
         """Raise the fences of these rows, in an open transaction. The table must have the fence.

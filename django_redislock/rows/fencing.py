@@ -204,6 +204,7 @@ class FencedQuerySet(models.QuerySet[M]):
         if name in kwargs:
             raise ValueError(f"After fenced(), update() sets {name} by itself. Leave it out.")
         rows = self._unfenced()
+        self._fences.refuse_values(rows, kwargs)
         with transaction.atomic(using=rows.db, savepoint=False):
             written: int = rows._claimed(self._fences).update(**kwargs)
         return written

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, Subquery
+from django.db.models import Case, Count, Exists, F, FilteredRelation, OuterRef, Q, Subquery, When
+from django.db.models.functions import Upper
 
 from django_redislock import lock
 
-from .bank.models import Coin, Kiosk, Vault
+from .bank.models import Coin, Kiosk, Restaurant, Vault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,3 +92,42 @@ def test_rows_that_are_chosen_by_anything_else_are_written(vaults: Any, chosen: 
     with lock("vaults") as held:
         assert chosen.fenced(held).update(note="x") == 1
     assert set(Vault.objects.values_list("gold", "note")) == {(1, "x"), (2, ""), (3, "")}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        F("fence"),
+        F("gold") + F("fence"),
+        F("known"),
+        Case(When(fence=0, then=1), default=F("gold")),
+        Subquery(SAME.values("fence")[:1]),
+        SAME.values("fence")[:1],
+    ],
+)
+def test_nor_is_a_fence_written_to_another_field(vaults: Any, value: Any) -> None:
+    """It would be the writer's own, not that of the one before."""
+    rows = Vault.objects.annotate(known=F("fence"))
+    with lock("vaults") as held, pytest.raises(ValueError, match="gold cannot be set from"):
+        rows.fenced(held).update(note="x", gold=value)
+    assert set(Vault.objects.values_list("gold", "note", "fence")) == {
+        (1, "", 0),
+        (2, "", 0),
+        (3, "", 0),
+    }
+
+
+def test_nor_in_bulk(vaults: Any) -> None:
+    with Vault.objects.locked(vaults) as held:
+        held[0].gold = F("fence")
+        with pytest.raises(ValueError, match="gold cannot be set from"):
+            Vault.objects.bulk_update(held, ["gold"])
+
+
+def test_a_value_from_other_fields_is_written(vaults: Any) -> None:
+    Restaurant.objects.create(name="inn")
+    with lock("vaults") as held:
+        assert Vault.objects.fenced(held).update(gold=F("gold") * 2) == 3
+        assert Restaurant.objects.fenced(held).update(name=Upper("name")) == 1
+    assert set(Vault.objects.values_list("gold", flat=True)) == {2, 4, 6}
+    assert Restaurant.objects.get().name == "INN"
