@@ -133,6 +133,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             raise TypeError(f"{rows.model.__name__} has no LockableMixin.")
         if rows._fields is not None:
             raise TypeError("locked() needs instances: call it without values() or values_list().")
+        if rows.query.combinator:
+            raise TypeError(
+                f"locked() cannot take a {rows.query.combinator}() of querysets, which cannot be "
+                "filtered once the rows are held. Pass their primary keys instead: "
+                "Model.objects.locked([...])."
+            )
         # The database that a router reads from may lag behind the one it writes to.
         self._rows = in_writing_database(rows)
         self._wanted = wanted

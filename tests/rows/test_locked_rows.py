@@ -247,6 +247,10 @@ def test_what_cannot_be_held_is_refused() -> None:
         Account.objects.values("pk").locked()
     with pytest.raises(TypeError, match="Branch has no LockableMixin"):
         LockableQuerySet(Branch).locked()
+    rows = Account.objects.all()
+    for together in (rows.union(rows), rows.difference(rows)):
+        with pytest.raises(TypeError, match="Pass their primary keys"):
+            Account.objects.locked(together)
     for wrong in ("12", 12, Account(pk=12)):
         with pytest.raises(TypeError, match="a list of primary keys or instances, .*, not .*12"):
             Account.objects.locked(wrong)
