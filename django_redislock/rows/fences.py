@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db import models
-from django.db.models import Case, Lookup, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.sql import Query
 
 from ..exceptions import LockError, LockLost
 from ..handles import Lock
@@ -57,13 +59,22 @@ class Fences:
 
     def refuse_filter(self, rows: Any) -> None:
         """Raise ``ValueError`` for rows filtered by their fences, since those will be raised."""
-        filters = rows.query.where.leaves()
-        used = (part for one in filters if isinstance(one, Lookup) for part in one.flatten())
-        if any(getattr(part, "target", None) == self.field for part in used):
+        if _reads(self.field, [rows.query.where, *_conditions_of_joins(rows.query)]):
             raise ValueError(
                 "fenced() raises the fence of the rows before it writes them, so they cannot be "
                 "filtered by their fence. Fetch their primary keys first, and filter by those."
             )
+
+    def refuse_values(self, rows: Any, values: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for a value that depends on the fence, since it will be raised."""
+        for name, value in values.items():
+            if not hasattr(value, "resolve_expression"):
+                continue
+            if _reads(self.field, [value.resolve_expression(rows.query.clone())]):
+                raise ValueError(
+                    f"fenced() raises the fence of the rows before it writes them, so {name} "
+                    "cannot be set from it. Fetch the fence first, and write its value."
+                )
 
     def claim(self, rows: Any) -> None:
         """Raise the fences of these rows, in an open transaction. The table must have the fence.
@@ -76,3 +87,52 @@ class Fences:
         higher = rows.filter((f"{name}__gt", mine)).order_by().values_list("pk", flat=True)[:1]
         for pk in higher:
             raise overtaken(self.locks if isinstance(self.locks, Lock) else self.locks[pk])
+
+
+def _reads(field: models.Field[Any, Any], expressions: Iterable[Any]) -> bool:
+    """Whether one of these resolved expressions depends on the field, also in a subquery."""
+    seen: dict[int, Any] = {}  # keeps them alive, so that no id is used twice
+    stack = list(expressions)
+    while stack:
+        one = stack.pop()
+        if getattr(one, "target", None) == field:
+            return True
+        if id(one) not in seen:
+            seen[id(one)] = one
+            stack.extend(_parts(one))
+    return False
+
+
+def _parts(one: Any) -> Iterable[Any]:
+    """Return what the rows or the value of a query, a condition or an expression depend on."""
+    if isinstance(one, Query):
+        return [
+            one.where,
+            *one.select,
+            *one.annotation_select.values(),
+            *one.combined_queries,
+            *_conditions_of_joins(one),
+            *_order(one),
+        ]
+    if isinstance(one, (list, tuple)):
+        return one
+    if not hasattr(one, "get_source_expressions"):
+        return getattr(one, "children", [])
+    # A lookup does not name its right side there if it is a list; nor some subqueries their query.
+    others = [getattr(one, name, None) for name in ("lhs", "rhs", "query")]
+    return [*one.get_source_expressions(), *others]
+
+
+def _conditions_of_joins(query: Any) -> Iterator[Any]:
+    for join in query.alias_map.values():
+        if (filtered := getattr(join, "filtered_relation", None)) is not None:
+            yield filtered.resolved_condition
+
+
+def _order(query: Any) -> Iterator[Any]:
+    """Yield what a subquery is ordered by. Django drops the order of those that are no slices."""
+    default = query.get_meta().ordering if query.default_ordering else ()
+    for one in query.order_by or default:
+        if one != "?":
+            named = F(one.lstrip("-")) if isinstance(one, str) else one
+            yield named.resolve_expression(query.clone())

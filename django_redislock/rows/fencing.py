@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core import checks
 from django.db import models, router, transaction
@@ -23,7 +23,7 @@ else:
     BigIntegerField = models.BigIntegerField
     Model = object  # a mixin must not be a model itself
 
-__all__ = ["FenceField", "FencedModel", "FencedQuerySet"]
+__all__ = ["FenceField", "FencedModel", "FencedQuerySet", "fence_field"]
 
 M = TypeVar("M", bound="FencedModel")
 
@@ -40,10 +40,6 @@ class FenceField(BigIntegerField):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"default": 0, "db_default": 0, "editable": False, **kwargs})
-
-    def contribute_to_class(self, cls: Any, name: str, private_only: bool = False) -> None:
-        super().contribute_to_class(cls, name, private_only)
-        cls._fence_field = self
 
     def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         name, _, args, kwargs = super().deconstruct()
@@ -69,6 +65,16 @@ class FenceField(BigIntegerField):
         return checks.Error(message, hint=hint, obj=self, id="locks.E003")
 
 
+def _fence_fields(model: type[models.Model]) -> Iterator[FenceField]:
+    # Not noted on the class of each field: a child may remove the field of an abstract parent.
+    return (one for one in model._meta.concrete_fields if isinstance(one, FenceField))
+
+
+def fence_field(model: type[models.Model]) -> FenceField | None:
+    """Return the fence field of a model, or None if its rows have no fence."""
+    return next(_fence_fields(model), None)
+
+
 class FencedModel(Model):
     """A model whose rows refuse a stale holder, if it has a fence field.
 
@@ -76,15 +82,13 @@ class FencedModel(Model):
     hold, or without a fence field, ``save()`` and ``delete()`` are Django's own.
     """
 
-    # The FenceField, or None. A type checker would take a field's type for that of its value.
-    _fence_field: ClassVar[Any] = None
     _row_holds: tuple[RowHold, ...] = ()
 
     def _do_update(
         self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any, **kwargs: Any
     ) -> Any:
         # Django calls this for each table of a model, one of which has the fence.
-        field = self._fence_field
+        field = fence_field(type(self))
         if field is None or base_qs.model._meta.concrete_model is not field.model:
             return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         values = [value for value in values if value[0] != field]
@@ -103,7 +107,7 @@ class FencedModel(Model):
     def delete(
         self, using: str | None = None, keep_parents: bool = False
     ) -> tuple[int, dict[str, int]]:
-        field = self._fence_field
+        field = fence_field(type(self))
         if field is None or not self._row_holds:
             return super().delete(using=using, keep_parents=keep_parents)
         using = using or router.db_for_write(type(self), instance=self)
@@ -121,7 +125,7 @@ class FencedModel(Model):
     @classmethod
     def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
         errors = super().check(**kwargs)
-        fences = [one.name for one in cls._meta.concrete_fields if isinstance(one, FenceField)]
+        fences = [one.name for one in _fence_fields(cls)]
         if len(fences) > 1:
             errors.append(
                 checks.Error(
@@ -182,7 +186,7 @@ class FencedQuerySet(models.QuerySet[M]):
         A write raises ``LockLost`` and changes nothing if a later holder has written one of the
         rows, or if a lock is known to be lost.
         """
-        field: FenceField | None = getattr(self.model, "_fence_field", None)
+        field = fence_field(self.model)
         if field is None:
             raise TypeError(f"{self.model.__name__} has no FenceField.")
         if not isinstance(held, (Lock, Iterable)):
@@ -204,6 +208,7 @@ class FencedQuerySet(models.QuerySet[M]):
         if name in kwargs:
             raise ValueError(f"After fenced(), update() sets {name} by itself. Leave it out.")
         rows = self._unfenced()
+        self._fences.refuse_values(rows, kwargs)
         with transaction.atomic(using=rows.db, savepoint=False):
             written: int = rows._claimed(self._fences).update(**kwargs)
         return written
@@ -225,7 +230,7 @@ class FencedQuerySet(models.QuerySet[M]):
 
         As in ``save()``, the fence in memory is not written.
         """
-        field: FenceField | None = getattr(self.model, "_fence_field", None)
+        field = fence_field(self.model)
         if field is not None:
             fields = [one for one in fields if one not in (field.name, field.attname)]
             if not fields:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.core import checks
 from django.db import models
 from django.db.models.manager import BaseManager
 
@@ -53,6 +55,10 @@ class LockableMixin(FencedModel):
                 f"class {cls.__name__}(LockableMixin, models.Model)."
             )
 
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[checks.CheckMessage]:
+        return [*super().check(**kwargs), *_missing(cls)]
+
     def get_lock_name(self) -> str:
         """Return the name of the row's lock, which is the same for all instances of the row.
 
@@ -100,6 +106,27 @@ def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> N
         raise ValueError(
             f"{dotted_path(model)} has the lock_name {lock_name!r}, which mentions {{{field}}}: "
             f"write {{self.{field}}}."
+        )
+
+
+def _missing(model: type[LockableMixin]) -> Iterator[checks.CheckMessage]:
+    """Yield a warning for each attribute in ``lock_name`` that the model does not have.
+
+    Found here and not when the class is created: other models may add reverse relations to it.
+    """
+    if not isinstance(model.lock_name, str) or hasattr(model, "__getattr__"):
+        return
+    fields = name_template(model.lock_name).fields
+    followed = {one[1] for field in fields if (one := re.match(r"self\.([^.\[]+)", field))}
+    # Looked up without getattr(), which would call descriptors.
+    for name in sorted(followed.difference(*map(vars, model.__mro__))):
+        yield checks.Warning(
+            f"The lock_name {model.lock_name!r} needs an attribute that {dotted_path(model)} does "
+            f"not have: {name!r}.",
+            hint="Correct it. If each instance sets the attribute by itself, write the id of this "
+            "check in SILENCED_SYSTEM_CHECKS.",
+            obj=model,
+            id="locks.W009",
         )
 
 

@@ -133,6 +133,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             raise TypeError(f"{rows.model.__name__} has no LockableMixin.")
         if rows._fields is not None:
             raise TypeError("locked() needs instances: call it without values() or values_list().")
+        if rows.query.combinator:
+            raise TypeError(
+                f"locked() cannot take a {rows.query.combinator}() of querysets, which cannot be "
+                "filtered once the rows are held. Pass their primary keys instead: "
+                "Model.objects.locked([...])."
+            )
         # The database that a router reads from may lag behind the one it writes to.
         self._rows = in_writing_database(rows)
         self._wanted = wanted
@@ -151,10 +157,9 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         rows = self._rows.all()
         # Without select_for_update(): until our locks are held, their holder may write the rows.
         rows.query.select_for_update = False
-        named: list[M] = await both(call, self._fetch, self._afetch, rows)
-        if not named:
-            return named
-        self._names = {_identity(one): one.get_lock_name() for one in named}
+        self._names = await both(call, self._fetch_names, self._afetch_names, rows)
+        if not self._names:
+            return []
         handle = lock_of(self._rows.model, set(self._names.values()), self._options)
         return await self._hold(call, handle)
 
@@ -188,6 +193,13 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
 
     async def _afetch(self, rows: Any) -> list[M]:
         return await sync_to_async(self._fetch)(rows)
+
+    def _fetch_names(self, rows: Any) -> dict[tuple[type[models.Model], Any], str]:
+        # Here and not in the coroutine, since a name may need a query.
+        return {_identity(one): one.get_lock_name() for one in self._fetch(rows)}
+
+    async def _afetch_names(self, rows: Any) -> dict[tuple[type[models.Model], Any], str]:
+        return await sync_to_async(self._fetch_names)(rows)
 
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model

@@ -8,7 +8,7 @@ import pytest
 
 from django_redislock import LockLost
 
-from .bank.models import Kiosk, Place, Restaurant, Shop
+from .bank.models import Kiosk, Place, Restaurant, Shop, Tent
 from .databases import ON_EACH
 from .threads import next_holder_writes, stored, take_over
 
@@ -48,3 +48,17 @@ def test_a_child_with_update_fields_of_its_own_table_is_refused_too() -> None:
             row.tables = 1
             row.save(update_fields=["tables"])
     assert stored(row).tables == 2
+
+
+def test_a_model_that_removes_the_fence_of_its_abstract_parent_has_none() -> None:
+    row = Tent.objects.create(poles=1)
+    with row.locked() as held:
+        row.poles = 2
+        row.save()
+        row.poles = 3
+        assert Tent.objects.bulk_update([row], ["poles"]) == 1
+        with pytest.raises(TypeError, match="Tent has no FenceField"):
+            Tent.objects.fenced(held)
+        assert stored(row).poles == 3
+        assert row.delete()[0] == 1
+    assert not Tent.objects.exists()

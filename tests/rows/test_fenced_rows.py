@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connections, models, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from django_redislock import LockError, LockLost, lock
@@ -256,27 +256,6 @@ def test_what_is_known_to_be_lost_writes_nothing(
                 held.extend()
             Vault.objects.fenced(held).update(gold=0)
     assert amounts("default") == [1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        Q(fence__lt=7),
-        Q(gold__gt=0) & ~Q(fence=7),
-        Q(gold__gt=F("fence")),
-    ],
-    ids=str,
-)
-def test_rows_that_are_chosen_by_their_fence_are_refused(vaults: Any, condition: Q) -> None:
-    """It is raised before they are written, and then they would be found no more."""
-    chosen = Vault.objects.filter(condition)
-    with lock("vaults") as held:
-        for write in (chosen.fenced(held).delete, lambda: chosen.fenced(held).update(gold=0)):
-            with pytest.raises(ValueError, match="cannot be filtered by their fence"):
-                write()
-        assert set(Vault.objects.values_list("fence", flat=True)) == {0}
-        pks = list(Vault.objects.filter(fence__lt=held.fence).values_list("pk", flat=True))
-        assert Vault.objects.filter(pk__in=pks).fenced(held).update(gold=0) == 3
 
 
 def test_what_makes_no_sense_is_refused(vaults: Any) -> None:

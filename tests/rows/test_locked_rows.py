@@ -193,6 +193,24 @@ def test_async(accounts: Any) -> None:
     assert held_names() == set()
 
 
+@isolate_apps("tests.rows.bank")
+def test_a_name_may_need_a_query_in_a_coroutine_too() -> None:
+    class Named(Account):
+        lock_name = "at:{self.branch.name}"
+
+        class Meta:
+            proxy = True
+            app_label = "bank"
+
+    Named.objects.create(branch=Branch.objects.create(name="north"))
+
+    async def scenario() -> None:
+        async with Named.objects.all().locked() as (account,):
+            assert account.lock_held.name == "at:north"
+
+    async_to_sync(scenario)()
+
+
 def test_primary_keys_of_all_kinds() -> None:
     seat = Seat.objects.create(row="A", number=7)
     with Seat.objects.locked([("A", 7)]) as rows:
@@ -229,6 +247,10 @@ def test_what_cannot_be_held_is_refused() -> None:
         Account.objects.values("pk").locked()
     with pytest.raises(TypeError, match="Branch has no LockableMixin"):
         LockableQuerySet(Branch).locked()
+    rows = Account.objects.all()
+    for together in (rows.union(rows), rows.difference(rows)):
+        with pytest.raises(TypeError, match="Pass their primary keys"):
+            Account.objects.locked(together)
     for wrong in ("12", 12, Account(pk=12)):
         with pytest.raises(TypeError, match="a list of primary keys or instances, .*, not .*12"):
             Account.objects.locked(wrong)

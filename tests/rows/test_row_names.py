@@ -18,6 +18,7 @@ from django_redislock.rows.lockable import LockableMixin
 
 from .bank.models import (
     Account,
+    Branch,
     Card,
     Kiosk,
     Moment,
@@ -170,3 +171,58 @@ def test_a_method_names_it_too() -> None:
             return f"own:{self.pk}"
 
     assert Own(pk=5).get_lock_name() == "own:5"
+
+
+@pytest.mark.parametrize(
+    ("lock_name", "missing"),
+    [
+        ("door:{self.code}", "code"),
+        ("door:{self.pk}:{self.landlord.name}", "landlord"),
+        ("door:{self.number}:{self.owner.name}:{self.owner_id}:{self.pk}", None),
+        ("door:{self.full}:{self.kind}:{self.later}:{self.key.pk}", None),
+        ("door:{self!s}", None),
+        (None, None),
+    ],
+)
+@isolate_apps("tests.rows.bank")
+def test_a_template_that_follows_what_the_model_does_not_have(
+    lock_name: str | None, missing: str | None
+) -> None:
+    name = lock_name
+
+    class Door(LockableMixin, models.Model):
+        lock_name = name
+        kind = "door"
+        later = None
+        number = models.CharField(max_length=9)
+        owner = models.ForeignKey(Branch, on_delete=models.CASCADE, related_name="+")
+
+        class Meta:
+            app_label = "bank"
+
+        @property
+        def full(self) -> str:
+            return f"no. {self.number}"
+
+    class Key(models.Model):
+        door = models.OneToOneField(Door, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "bank"
+
+    messages = [one for one in Door.check() if one.id == "locks.W009"]
+    assert [one.msg.rpartition(" ")[2] for one in messages] == ([f"{missing!r}."] * bool(missing))
+
+
+@isolate_apps("tests.rows.bank")
+def test_a_template_may_follow_what_an_instance_makes_up() -> None:
+    class Door(LockableMixin, models.Model):
+        lock_name = "door:{self.anything}"
+
+        class Meta:
+            app_label = "bank"
+
+        def __getattr__(self, name: str) -> str:
+            return name
+
+    assert Door.check() == []

@@ -110,6 +110,27 @@ class Shop(LockableMixin, Building):
     objects = LockableManager()
 
 
+class Fenced(LockableMixin, models.Model):
+    """An abstract parent with a fence."""
+
+    fence = FenceField()
+
+    objects = LockableManager()
+
+    class Meta:
+        abstract = True
+
+
+class Tent(Fenced):
+    """A child that does without the fence."""
+
+    poles = models.IntegerField(default=0)
+    fence = None
+
+    def __str__(self) -> str:
+        return f"tent {self.pk}"
+
+
 class Seat(LockableMixin, models.Model):
     """A composite primary key."""
 
