@@ -201,6 +201,11 @@ class CallNames:
         """Whether ``of`` returns an awaitable."""
         return inspect.iscoroutinefunction(self._made_by)
 
+    @property
+    def are_made_by_function(self) -> bool:
+        """Whether a callable makes them that is no coroutine function."""
+        return self._made_by is not None and not self.is_async
+
     def mention(self, field: str) -> bool:
         """Whether a template uses ``field``, such as ``request.user``, or something inside it."""
         return any(leads_into(used, field) for used in self._fields)
