@@ -191,7 +191,9 @@ class ViewLock:
         return dispatch_to_locked  # type: ignore[return-value]
 
     def _guards(self, request: Any) -> bool:
-        return self.methods is None or request.method in self.methods
+        method: str = request.method
+        # By default not OPTIONS, which browsers send ahead of a request to another site.
+        return method in self.methods if self.methods is not None else method != "OPTIONS"
 
     def _label(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         label = self.options.get("label")
