@@ -51,6 +51,7 @@ class Command(TerminalCommand):
         parser.add_argument(
             "--reason",
             default="",
+            metavar="TEXT",
             help="the reason, written to the log with the user who released them",
         )
 
