@@ -30,22 +30,26 @@ PREFIXES = ("lock", "get_lock", "busy_", "lost_")
 def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None:
     """Raise ``TypeError`` for an attribute that looks like a misspelt option of ``mixin``.
 
-    Other unknown attributes that begin with ``lock_`` are noted for the system check: they may be
-    the project's own. Also raises ``TypeError`` or ``ValueError`` for an invalid name or option.
+    A method or a property with such a name is the project's own. Other unknown attributes that
+    begin with ``lock_`` are noted for the system check: they may be the project's own as well. Also
+    raises ``TypeError`` or ``ValueError`` for an invalid name or option.
     ``by_call``: the name and the label may be callables that get the arguments of a call.
     """
     known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
+    # Without a lock name of its own, the class would lock another name and nobody would notice.
+    methods = {name for name in known if name.startswith("get_lock_")}
     options = {f"lock_{option}" for option in options_of_calls()} - known
     unknown = []
     for name in _own_attributes(owner, mixin):
         if name in known or not name.startswith(PREFIXES):
             continue
-        if meant := _meant(name, known):
+        is_method = hasattr(type(getattr_static(owner, name)), "__get__")
+        if meant := _meant(name, methods if is_method else known):
             raise TypeError(
                 f"{dotted_path(owner)} has the attribute {name!r}, which has no effect. Did you "
                 f"mean {meant!r}?"
             )
-        if meant := _meant(name, options):
+        if not is_method and (meant := _meant(name, options)):
             raise TypeError(
                 f"{dotted_path(owner)} has the attribute {name!r}, which has no effect: write "
                 f"lock_options = {{{meant.removeprefix('lock_')!r}: ...}}."
@@ -125,6 +129,9 @@ def _own_attributes(owner: type, mixin: type) -> Iterator[str]:
 
 def _meant(name: str, known: Collection[str]) -> str | None:
     for other in sorted(known):
+        if "_" not in other:
+            # A word such as "locked" is too near to the project's own words, such as "locks".
+            continue
         # Two other letters make another word of a short one: lock_time, lock_name.
         most = 1 if len(other.removeprefix("lock_")) <= 5 else 2
         if abs(len(name) - len(other)) <= most and distance(name, other) <= most:

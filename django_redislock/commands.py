@@ -75,8 +75,8 @@ class LockedCommand(BaseCommand):
         group.add_argument(
             "--lock-wait",
             type=wait_option,
-            metavar="SECONDS",
-            help=f"how long to wait for the lock; default: {self.lock_wait}",
+            metavar="S",
+            help=f"how long to wait for the lock; inf: for ever. Default: {self.lock_wait}",
         )
         return parser
 

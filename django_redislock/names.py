@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, time, timedelta
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -133,7 +134,7 @@ class NameTemplate:
                 "have the same text"
             )
             raise self._unusable(field, f"is of the type {type(value).__name__}: {advice}")
-        return str(value)
+        return _text_of(value)
 
     def _unusable(self, field: str, why: str) -> UnusableName:
         return UnusableName(
@@ -149,6 +150,27 @@ class NameTemplate:
             else char
             for char in text
         )
+
+
+def _text_of(value: Any) -> str:
+    """Return ``str(value)``, in a form that is the same for equal decimals and equal moments."""
+    text = str(value)
+    if isinstance(value, Decimal):
+        return _digits(Decimal(text))
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        with suppress(OverflowError):  # within a day of the first or last year
+            return str(value.astimezone(timezone.utc))
+    return text
+
+
+def _digits(number: Decimal) -> str:
+    """Return the number as an integer is written, without an exponent or zeros at its end."""
+    if not number.is_finite() or abs(number.adjusted()) > LONGEST_NAME:
+        return str(number)
+    # Not normalize(), which rounds to the precision of the context.
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 class CallNames:
@@ -178,6 +200,11 @@ class CallNames:
     def is_async(self) -> bool:
         """Whether ``of`` returns an awaitable."""
         return inspect.iscoroutinefunction(self._made_by)
+
+    @property
+    def are_made_by_function(self) -> bool:
+        """Whether a callable makes them that is no coroutine function."""
+        return self._made_by is not None and not self.is_async
 
     def mention(self, field: str) -> bool:
         """Whether a template uses ``field``, such as ``request.user``, or something inside it."""

@@ -23,7 +23,7 @@ from ..models import Lock
 from ..operations.selection import distinct
 from ..operations.summary import summary_of
 from .answer import answers
-from .base import BaseLockAdmin, for_viewers
+from .base import BaseLockAdmin, for_viewers, shows_wrong_settings
 from .detail import Detail
 from .exports import exported
 from .hot import HotNames
@@ -92,7 +92,7 @@ class LockAdmin(BaseLockAdmin):
     @for_viewers
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """Export the rows of a list as a file, with all fields except the token."""
-        return exported(LiveLocks(self, request.GET), request.GET.get("format", ""))
+        return exported(self, request)
 
     @method_decorator(require_safe)
     @for_viewers
@@ -166,6 +166,7 @@ class LockAdmin(BaseLockAdmin):
         context = {"title": _("Who waits for whom"), "page": WaitsPage()}
         return self.render(request, self.waits_template, context)
 
+    @shows_wrong_settings
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask for confirmation, then release by force the holds that were shown."""
         if not self.has_release_permission(request):

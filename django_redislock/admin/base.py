@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from ..exceptions import InvalidLockBackend
 from ..models import Lock
 from ..operations.formatting import formats
 
@@ -22,23 +23,44 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-__all__ = ["BaseLockAdmin", "for_viewers"]
+__all__ = ["BaseLockAdmin", "for_viewers", "shows_wrong_settings"]
 
 P = ParamSpec("P")
-A = TypeVar("A", bound=_ModelAdmin)
+A = TypeVar("A", bound="BaseLockAdmin")
 R = TypeVar("R", bound=HttpResponseBase)
 
 
 def for_viewers(
     view: Callable[Concatenate[A, HttpRequest, P], R],
-) -> Callable[Concatenate[A, HttpRequest, P], R]:
+) -> Callable[Concatenate[A, HttpRequest, P], R | TemplateResponse]:
     """Refuse a page of the admin to users who may not see the locks."""
+    shown = shows_wrong_settings(view)
 
     @wraps(view)
-    def respond(page: A, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def respond(
+        page: A, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | TemplateResponse:
         if not page.has_view_permission(request):
             raise PermissionDenied
-        return view(page, request, *args, **kwargs)
+        return shown(page, request, *args, **kwargs)
+
+    return respond
+
+
+def shows_wrong_settings(
+    view: Callable[Concatenate[A, HttpRequest, P], R],
+) -> Callable[Concatenate[A, HttpRequest, P], R | TemplateResponse]:
+    """Show a page with the error instead of this one if ``LOCKS`` cannot be read."""
+
+    @wraps(view)
+    def respond(
+        page: A, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | TemplateResponse:
+        try:
+            return view(page, request, *args, **kwargs)
+        except InvalidLockBackend as error:
+            context = {"title": _("Live locks"), "error": error}
+            return page.render(request, page.error_template, context)
 
     return respond
 
@@ -57,6 +79,7 @@ class BaseLockAdmin(_ModelAdmin):
     change_list_template = "admin/django_redislock/lock/change_list.html"
     summary_template = "admin/django_redislock/lock/includes/summary.html"
     refresh_template = "admin/django_redislock/lock/includes/list.html"
+    error_template = "admin/django_redislock/lock/error.html"
     detail_template = "admin/django_redislock/lock/detail.html"
     hot_template = "admin/django_redislock/lock/hot.html"
     waits_template = "admin/django_redislock/lock/waits.html"

@@ -13,6 +13,7 @@ from ..exceptions import readable
 from ..handler import lock_backends
 from ..local.hold import LocalHold
 from ..local.registry import registry
+from ..operations.asking import Silent
 from ..operations.formatting import duration, limit_of, local_time, place_of
 from ..operations.liveness import runs
 from ..operations.selection import distinct
@@ -117,13 +118,18 @@ class Own:
 
 @dataclass(frozen=True)
 class Detail:
-    """Everything that is known about one name. ``waiting`` is the length of the queue."""
+    """Everything that is known about one name.
+
+    ``waiting``: the length of the queue. ``silent``: the backends that did not say what its holders
+    and waiters do elsewhere.
+    """
 
     rows: Sequence[tuple[Row, Elsewhere]]
     queue: Sequence[Place]
     waiting: int
     own: Sequence[Own]
     listening: bool
+    silent: Sequence[Silent] = ()
 
     @classmethod
     def of(cls, alias: str, name: str) -> Detail:
@@ -143,6 +149,7 @@ class Detail:
             waiting=len(waiting),
             own=[Own.of(hold) for hold in own],
             listening=name in backend.waiters,
+            silent=waits.silent,
         )
 
     @property

@@ -7,7 +7,7 @@ from itertools import islice
 
 from ..backends.base import Entry
 from ..handler import lock_backends
-from ..operations.audit import log_cleared
+from ..operations.audit import log_cleared_lock
 from ..operations.selection import Listed
 
 __all__ = ["Targets"]
@@ -37,5 +37,5 @@ class Targets:
             hits = lock_backends[alias].force_release_all(seen)
             for (name, token), hit in zip(seen, hits, strict=True):
                 if hit:
-                    log_cleared(alias, name, token)
+                    log_cleared_lock(alias, name, token)
                 yield hit

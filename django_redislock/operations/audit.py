@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from django.contrib.admin.models import LogEntry
 
 __all__ = [
-    "log_cleared",
-    "log_clearing",
-    "log_release",
+    "log_cleared_lock",
+    "log_clearlocks_run",
     "object_id_of",
     "operator",
     "recorded",
@@ -57,13 +56,13 @@ def log_unanswered(hold: Hold, by: str, reason: str) -> None:
     )
 
 
-def log_cleared(alias: str, name: str, token: str) -> None:
+def log_cleared_lock(alias: str, name: str, token: str) -> None:
     """Log one lock that a command released. At level INFO, as there may be a million."""
     if logger.isEnabledFor(logging.INFO):
         logger.info("Cleared %r of LOCKS[%r], token %s…", readable(name), alias, token[:8])
 
 
-def log_clearing(count: int, of: int, chosen: str, by: str, reason: str) -> None:
+def log_clearlocks_run(count: int, of: int, chosen: str, by: str, reason: str) -> None:
     """Log how many locks a command released. A command has no Django user, so it leaves no entry
     in the admin's log.
 

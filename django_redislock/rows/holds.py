@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection
-from datetime import datetime, timezone
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from weakref import ref
 
@@ -55,7 +53,7 @@ def row_name(instance: Any) -> str:
         options = parent._meta
     fields = options.pk_fields
     filling = {
-        field.attname: _normalized(field.get_prep_value(value))
+        field.attname: _usable(field.get_prep_value(value))
         for field, value in zip(fields, values, strict=True)
     }
     parts = [options.label_lower, *(f"{{{field.attname}}}" for field in fields)]
@@ -65,15 +63,9 @@ def row_name(instance: Any) -> str:
     return name_template(":".join(parts)).fill(filling)
 
 
-def _normalized(value: Any) -> Any:
-    """Return the value of a primary key in a form in which equal values have the same text."""
-    if isinstance(value, datetime) and value.utcoffset() is not None:
-        return value.astimezone(timezone.utc)
-    if isinstance(value, Decimal):
-        return value.normalize()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
-    return value
+def _usable(value: Any) -> Any:
+    """Return the value of a primary key as a value that a name can have."""
+    return bytes(value).hex() if isinstance(value, (bytes, bytearray, memoryview)) else value
 
 
 def pk_as_read(model: type[models.Model], pk: Any) -> Any:

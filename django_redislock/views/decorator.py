@@ -42,9 +42,10 @@ def locked_view(
     busy response: 423, 409, 429 or 503. This response has a ``Retry-After`` header and is HTML,
     from the template ``<status>.html`` if there is one, or JSON as in RFC 9457. ``on_busy``: a
     callable that gets the request and the error, and returns the response instead. ``methods``:
-    take the lock for these HTTP methods only. ``on_unavailable``: what to do if the lock server
-    does not answer. ``"refuse"`` responds with 503; ``"proceed"`` runs the view without the lock,
-    and ``request.lock`` is None. ``label`` may be a callable that gets the view's arguments.
+    take the lock for these HTTP methods only, by default for all but OPTIONS. ``on_unavailable``:
+    what to do if the lock server does not answer. ``"refuse"`` responds with 503; ``"proceed"``
+    runs the view without the lock, and ``request.lock`` is None. ``label`` may be a callable that
+    gets the view's arguments.
 
     The decorator works on function views and coroutine views, the result of ``as_view()``, methods
     with ``method_decorator``, and views of Django REST Framework, where its own exceptions and

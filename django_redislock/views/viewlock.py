@@ -127,12 +127,13 @@ class ViewLock:
     def _around_coroutine(
         self, view: Callable[..., Any], names: CallNames, what: str
     ) -> Callable[..., Any]:
-        # The user and the session come from the database, which a coroutine must not query.
-        ask_in_thread = names.mention("request.user") or names.mention("request.session")
+        # The user and the session come from the database, which a coroutine must not query. A
+        # function that makes the name or the label usually looks at the user as well.
+        asks = names.mention("request.user") or names.mention("request.session")
+        ask_in_thread = asks or names.are_made_by_function
         make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
-        # A label usually contains the user as well.
-        in_thread = callable(self.options.get("label"))
-        make_label = sync_to_async(self._label) if in_thread else self._label
+        label = self.options.get("label")
+        make_label = sync_to_async(self._label) if callable(label) else self._label
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -141,6 +142,7 @@ class ViewLock:
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
             name = await _awaited(make_name(names, (request, *args), kwargs))
+            name = await _awaited(name)  # what a callable returned may be a coroutine
             label = await _awaited(make_label((request, *args), kwargs))
             handle = self._handle(name, what, label)
             held = None
@@ -189,7 +191,9 @@ class ViewLock:
         return dispatch_to_locked  # type: ignore[return-value]
 
     def _guards(self, request: Any) -> bool:
-        return self.methods is None or request.method in self.methods
+        method: str = request.method
+        # By default not OPTIONS, which browsers send ahead of a request to another site.
+        return method in self.methods if self.methods is not None else method != "OPTIONS"
 
     def _label(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         label = self.options.get("label")

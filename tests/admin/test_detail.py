@@ -148,6 +148,14 @@ def test_redis_that_is_down_is_reported(admin_client: Client, settings: Any) -> 
     assert "is not held" not in shown
 
 
+def test_a_backend_whose_waits_are_missing_is_reported(admin_client: Client, settings: Any) -> None:
+    without_redis(settings, "down")
+    hold("a")
+    shown = detail(admin_client)
+    assert "The locks of the backend “down” cannot be shown." in shown
+    assert "State held" in shown
+
+
 @pytest.mark.parametrize("name", ["a/b/../c", "?x=1&y#z", "a b_3A", "ü:注文", "a\nb", '"<b>'])
 def test_the_list_leads_to_the_page_of_any_name(admin_client: Client, name: str) -> None:
     hold(name, what="the.one")

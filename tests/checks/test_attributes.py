@@ -63,6 +63,40 @@ def test_a_misspelled_attribute_is_refused_when_the_class_is_made(
         make(kind, **{name: 1})
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("model", "lock"),
+        ("model", "locks"),
+        ("model", "locker"),
+        ("model", "lock_hold"),
+        ("view", "lock_state"),
+        ("command", "lock_waits"),
+        ("command", "lock_leases"),
+    ],
+)
+def test_a_method_or_property_with_a_near_name_is_the_projects_own(kind: str, name: str) -> None:
+    def method(self: Any) -> str:
+        return "its own"
+
+    owner: Any = make(kind, **{name: method})
+    assert getattr(owner, name)(None) == "its own"
+    make(kind, **{name: property(method)})
+
+
+def test_a_single_word_is_no_misspelling() -> None:
+    owner: Any = make("model", locks=["front", "back"])
+    assert owner.locks == ["front", "back"]
+
+
+def test_a_method_that_looks_like_the_one_for_the_name_is_refused() -> None:
+    def method(self: Any) -> str:
+        return "account:7"
+
+    with pytest.raises(TypeError, match="Did you mean 'get_lock_name'"):
+        make("model", get_lock_nmae=method)
+
+
 def test_it_is_found_in_what_the_class_inherits_from_elsewhere() -> None:
     class Shared:
         lock_wiat = 5

@@ -136,6 +136,11 @@ def test_it_waits_as_long_as_it_is_told() -> None:
         assert "worked" in run(lock_wait=40)
 
 
+def test_the_help_says_how_long_to_wait_in_the_words_of_withlock() -> None:
+    text = " ".join(Import().create_parser("manage.py", "import").format_help().split())
+    assert "--lock-wait S how long to wait for the lock; inf: for ever. Default: 0" in text
+
+
 def test_the_class_can_say_how_long_to_wait() -> None:
     class Patient(Import):
         lock_wait = 40

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.management import load_command_class
+from django.core.management.base import CommandParser
 from django.dispatch import Signal
 
 import django_redislock
@@ -58,9 +59,13 @@ def arguments(function: Callable[..., object]) -> set[str]:
     return set(inspect.signature(function).parameters) - {"name"}
 
 
+def parser_of(command: str) -> CommandParser:
+    return load_command_class(APP, command).create_parser("manage.py", command)
+
+
 def flags(command: str) -> set[str]:
     """The options of a command that are not those of every command."""
-    made = load_command_class(APP, command).create_parser("manage.py", command)
+    made = parser_of(command)
     common = LockedCommand.__mro__[1]().create_parser("manage.py", command)
     return {*made._option_string_actions} - {*common._option_string_actions}
 
@@ -101,6 +106,24 @@ def test_the_flags_of_the_commands(command: str) -> None:
     else:
         shared = section("commands", "Which locks: the selectors")
         assert flags_in(section("commands", command)) | flags_in(shared) == flags(command)
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_the_help_of_the_commands_calls_the_values_as_the_pages_do(command: str) -> None:
+    known = parser_of(command)._option_string_actions
+    text = section("withlock", "withlock") + section("commands", "clearlocks")
+    text += section("commands", "Which locks: the selectors")
+    described = dict(re.findall(r"(--[a-z-]+) ([A-Z]+)(?:`| \.\.\.`)", text))
+    called = {
+        flag: known[flag].metavar for flag in described if flag in known and not known[flag].choices
+    }
+    assert called
+    assert called == {flag: described[flag] for flag in called}
+
+
+def test_the_usage_of_withlock() -> None:
+    (usage,) = re.findall(r"^\$ (python manage\.py withlock NAME .*)$", section("withlock"), re.M)
+    assert parser_of("withlock").format_usage() == f"usage: {usage.removeprefix('python ')}\n"
 
 
 def test_the_attributes_of_a_handle() -> None:
@@ -163,7 +186,7 @@ def test_the_states_that_an_operator_meets() -> None:
 @pytest.mark.parametrize("line", COMMAND_LINES)
 def test_the_command_lines_can_be_parsed(line: str) -> None:
     command, *words = shlex.split(line)
-    load_command_class(APP, command).create_parser("manage.py", command).parse_args(words)
+    parser_of(command).parse_args(words)
 
 
 def test_a_section_ends_where_the_next_one_begins() -> None:

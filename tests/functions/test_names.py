@@ -50,7 +50,17 @@ class Rank(IntEnum):
         ("", ""),
         (True, "True"),
         (1.5, "1.5"),
-        (Decimal("1.50"), "1.50"),
+        (Decimal("1.50"), "1.5"),
+        (Decimal("5.00"), "5"),
+        (Decimal("100"), "100"),
+        (Decimal("1E+2"), "100"),
+        (Decimal("0.00"), "0"),
+        (Decimal("-0.0"), "0"),
+        (Decimal("-2.50"), "-2.5"),
+        (Decimal("1.0000000000000000000000000000000001"), "1.0000000000000000000000000000000001"),
+        (Decimal("1E+9999999"), "1E+9999999"),
+        (Decimal("NaN"), "NaN"),
+        (SimpleLazyObject(lambda: Decimal("1.50")), "1.5"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (date(2026, 11, 23), "2026-11-23"),
         (datetime(2026, 11, 23, 7, 5, tzinfo=timezone.utc), "2026-11-23 07%3A05%3A00+00%3A00"),
@@ -70,6 +80,22 @@ class Rank(IntEnum):
 )
 def test_a_value_is_readable_in_a_name_and_cannot_break_it(value: Any, text: str) -> None:
     assert name("feed:{x}", x=value) == f"feed:{text}"
+
+
+def test_one_moment_has_one_name_in_all_time_zones() -> None:
+    noon = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+    in_berlin = noon.astimezone(timezone(timedelta(hours=1)))
+    assert name("day:{a}", a=in_berlin) == name("day:{a}", a=noon)
+    last = datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))
+    assert name("day:{a}", a=last) == "day:9999-12-31 23%3A59%3A59.999999-05%3A00"
+
+
+def test_a_format_or_conversion_decides_how_a_number_or_moment_is_written() -> None:
+    assert name("price:{a!s}", a=Decimal("1.50")) == "price:1.50"
+    assert name("price:{a:.3f}", a=Decimal("1.50")) == "price:1.500"
+    in_berlin = datetime(2026, 11, 23, 12, tzinfo=timezone(timedelta(hours=1)))
+    assert name("day:{a:%H}", a=in_berlin) == "day:12"
+    assert name("day:{a}", a="1.50") == "day:1.50"
 
 
 def test_a_field_looks_into_an_argument() -> None:

@@ -114,6 +114,10 @@ def test_equal_keys_have_one_name_however_they_are_written() -> None:
 
 
 @isolate_apps("tests.rows.bank")
+def test_a_key_that_is_a_number_is_written_in_digits() -> None:
+    assert Price(amount=Decimal("100.00")).get_lock_name().endswith(":100")
+
+
 def test_bytes_have_a_name_and_no_address() -> None:
     class Blob(LockableMixin, models.Model):
         digest = models.BinaryField(primary_key=True)

@@ -89,6 +89,12 @@ async def test_names_and_answers_may_come_from_callables_of_either_kind() -> Non
     async def instead(request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
         return HttpResponse(error.name, status=202)
 
+    class Named:
+        async def __call__(self, request: HttpRequest, event_id: int) -> str:
+            return await name(request, event_id)
+
+    view = locked_async(Named(), "memory")
+    assert content(await view(request(), event_id=4)) == "event:4 1"
     view = locked_async(name, "memory", on_busy=instead)
     assert content(await view(request(), event_id=4)) == "event:4 1"
     async with lock("event:4", using="memory"):
@@ -192,7 +198,17 @@ async def labelled(request: Any) -> HttpResponse:
     return HttpResponse(request.lock.holder.label)
 
 
+def basket_of(request: Any) -> str:
+    return f"basket:{request.user.get_username()}"
+
+
+@locked_view(basket_of, using="memory")
+async def named_by_function(request: Any) -> HttpResponse:
+    return HttpResponse(request.lock.name)
+
+
 urlpatterns = [
+    path("named_by_function/", named_by_function),
     path("open_to_all/", open_to_all),
     path("basket/", basket),
     path("labelled/", labelled),
@@ -221,6 +237,14 @@ async def test_a_label_may_say_who_it_is() -> None:
     client = AsyncClient()
     await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
     assert content(await client.get("/labelled/")) == "ada"
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.django_db(transaction=True)
+async def test_a_function_that_makes_the_name_may_ask_the_database() -> None:
+    client = AsyncClient()
+    await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
+    assert content(await client.get("/named_by_function/")) == "basket:ada"
 
 
 @pytest.mark.urls(__name__)

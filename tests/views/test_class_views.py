@@ -129,6 +129,25 @@ def test_the_attributes_of_the_mixin_are_the_options() -> None:
         assert content(Polite.as_view()(request(), event_id=4)) == "{'event_id': 4} POST:4"
 
 
+class Preflight(LockedViewMixin, View):
+    lock_name = "event"
+    lock_options = OPTIONS
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        return HttpResponse(f"{request.lock}")
+
+
+@pytest.mark.parametrize(("methods", "status"), [(None, 200), (["options"], 423), (["POST"], 200)])
+def test_a_preflight_request_takes_no_lock_unless_its_method_is_named(
+    methods: Any, status: int
+) -> None:
+    view = Preflight.as_view(lock_methods=methods)
+    with lock("event", using="memory"):
+        response = view(request("OPTIONS"))
+    assert response.status_code == status
+    assert status != 200 or content(response) == "None"
+
+
 def say_busy(request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
     return HttpResponse(f"{error.name} is busy", status=202)
 

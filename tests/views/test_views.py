@@ -101,7 +101,8 @@ def test_a_request_may_wait(alias: str) -> None:
 @pytest.mark.parametrize(
     ("methods", "method", "is_locked"),
     [
-        (None, "OPTIONS", True),
+        (None, "PURGE", True),
+        (None, "OPTIONS", False),
         (["POST"], "POST", True),
         (["post"], "POST", True),
         (["POST"], "GET", False),

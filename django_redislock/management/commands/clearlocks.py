@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _, ngettext
 
 from ...exceptions import LockUnavailable
-from ...operations.audit import log_clearing, operator
+from ...operations.audit import log_clearlocks_run, operator
 from ...operations.filters import Criteria
 from ...operations.formatting import Line
 from ...operations.selection import Search, look_up
@@ -51,6 +51,7 @@ class Command(TerminalCommand):
         parser.add_argument(
             "--reason",
             default="",
+            metavar="TEXT",
             help="the reason, written to the log with the user who released them",
         )
 
@@ -152,7 +153,7 @@ class Command(TerminalCommand):
             self._stop(self._left(released, total - done, total), interrupt)
         finally:
             # Also if the count is 0: a release that got no answer may have happened.
-            log_clearing(released, total, self._chosen, operator(), self._reason)
+            log_clearlocks_run(released, total, self._chosen, operator(), self._reason)
         self._say(self._released(released))
         if gone := done - released:
             text = ngettext(

@@ -35,9 +35,14 @@ class Command(TerminalCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="the name of the lock")
+        # The usage that argparse makes lacks the --.
+        parser.usage = "%(prog)s NAME [options] -- COMMAND ..."
+        parser.add_argument("name", metavar="NAME", help="the name of the lock")
         parser.add_argument(
-            "command", nargs=argparse.PARSER, help="the command, after --, and its arguments"
+            "command",
+            nargs=argparse.PARSER,
+            metavar="COMMAND",
+            help="the command, after --, and its arguments",
         )
         parser.add_argument(
             "--wait",
@@ -63,14 +68,24 @@ class Command(TerminalCommand):
             help="hold the lock at least this long, even if the command ends earlier",
         )
         parser.add_argument(
-            "--using", default=DEFAULT_LOCK_ALIAS, metavar="ALIAS", help="an alias of LOCKS"
+            "--using",
+            default=DEFAULT_LOCK_ALIAS,
+            metavar="ALIAS",
+            help=f"an alias of LOCKS. Default: {DEFAULT_LOCK_ALIAS}",
         )
         parser.add_argument(
-            "--limit", type=int, default=1, metavar="N", help="how many may hold it at once"
+            "--limit",
+            type=int,
+            default=1,
+            metavar="N",
+            help="how many may hold it at once. Default: 1",
         )
         parser.add_argument("--shared", action="store_true", help="take it as a read lock")
         parser.add_argument(
-            "--label", default="", help="free text shown with the holder, such as a user or a job"
+            "--label",
+            default="",
+            metavar="TEXT",
+            help="free text shown with the holder, such as a user or a job",
         )
         parser.add_argument(
             "--conflict-exit-code",
