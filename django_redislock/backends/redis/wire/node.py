@@ -11,7 +11,12 @@ from os import getpid
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ReadOnlyError, RedisError, TimeoutError as RedisTimeoutError
+from redis.exceptions import (
+    AuthenticationError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError as RedisTimeoutError,
+)
 
 from ....clock import monotonic
 from ....process import ServiceThread, process
@@ -147,7 +152,10 @@ class Node:
         began = link.used_at
         left = began + limit - monotonic()
         try:
-            if left <= 0 or not is_worth_a_retry(error):
+            # The server has closed an old connection, e.g. because the credentials have changed: a
+            # new one has the present ones. But a new one that was refused is refused again.
+            is_refused = isinstance(error, AuthenticationError) and link.is_fresh
+            if left <= 0 or is_refused or not is_worth_a_retry(error):
                 raise error
             return Replies(self._exchange_again(link, commands, left), True)
         except RedisError as last:
