@@ -15,12 +15,13 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from django_redislock import lock_backends
+from django_redislock import LockUnavailable, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
+from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.errors import NoAnswer, ServerAway
+from django_redislock.backends.redis.errors import NoAnswer, ServerAway, marked
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
@@ -129,6 +130,28 @@ def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
     with pytest.raises(NoAnswer) as raised:
         dispatch.failed(part, ServerAway(NoAnswer()))
     assert vars(raised.value)["at"] == "here:7000"
+
+
+def test_nor_is_it_when_the_other_nodes_cannot_be_asked(
+    use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim was sent, and perhaps its node has granted it."""
+    use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    assert isinstance(backend.node, Cluster)
+    backend.node.topology.owners[bucket_of("a")] = node = backend.node.topology.node_at(ASKED)
+    for error, sent in ((NoAnswer(), True), (marked(NoAnswer(), sent=False), False)):
+
+        def fail(*_: Any, error: Exception = error, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(node, "exchange", fail)
+        with pytest.raises(LockUnavailable) as caught:
+            backend.force_release("a", "token")
+        assert "127.0.0.1:1" in str(caught.value)
+        assert (caught.value.asked, caught.value.sent) == (True, sent)
+        backend.node.topology.doubted.clear()
 
 
 def test_an_answer_without_an_owner_of_the_bucket_makes_it_look_again(use: UsePlace) -> None:

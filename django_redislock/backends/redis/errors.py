@@ -37,10 +37,12 @@ __all__ = [
     "is_absence",
     "is_busy",
     "is_worth_a_retry",
+    "marked",
     "naming",
     "of_node",
     "remedy",
     "unavailable",
+    "was_sent",
 ]
 
 # redis-py's message when it could not connect.
@@ -62,6 +64,8 @@ _ASKS_FOR_NONE = re.compile("called without any password configured")
 
 class ServerAway(RedisConnectionError):
     """Nothing was sent, because the server has not been answering. ``cause`` is its last error."""
+
+    sent = False
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -113,6 +117,17 @@ def of_node(error: RedisError, at: str) -> RedisError:
     return error
 
 
+def was_sent(error: Exception) -> bool:
+    """Whether the commands that failed may have taken effect."""
+    return bool(getattr(error, "sent", True))
+
+
+def marked(error: RedisError, *, sent: bool) -> RedisError:
+    """Return the same error, marked with whether the commands may have taken effect."""
+    vars(error)["sent"] = sent
+    return error
+
+
 def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavailable:
     """Return the error for a failed command about a name, or about all names if it is empty.
 
@@ -127,7 +142,8 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     return LockUnavailable(
         f"{what} cannot be had: {why}",
         name=name,
-        asked=not isinstance(error, ServerAway),
+        asked=not isinstance(error, ServerAway) or was_sent(error),
+        sent=was_sent(error),
     )
 
 

@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..commands import pack
-from ..errors import ServerAway, of_node
+from ..errors import marked, of_node, was_sent
 from ..scripts import with_text
 from ..slots import buckets_of
 from ..wire.node import Node
@@ -97,7 +97,7 @@ class Dispatch:
         """Return the seconds that are left. If there are none, raise the last error of a node."""
         left = self._deadline - monotonic()
         if left <= 0:
-            raise self._failure
+            raise self.final(self._failure)
         return left
 
     def has_topology(self) -> None:
@@ -111,7 +111,7 @@ class Dispatch:
             target = self._targets.pop(place, None)
             node = target or self._topology.owner(self._buckets[place])
             if node in self._failures:
-                raise of_node(self._failures[node], node.source.at)
+                raise self.final(of_node(self._failures[node], node.source.at))
             places[node, target is not None].append(place)
         self._pending, self._rounds, self.pause = [], self._rounds + 1, 0.0
         return [self._part(*key, of_node) for key, of_node in places.items()]
@@ -156,7 +156,7 @@ class Dispatch:
         """
         self.doubt(part.node, error)
         if self._asked_topology:
-            raise self._failure
+            raise self.final(self._failure)
         self._failures[part.node] = error
         self._pending += part.places
 
@@ -166,10 +166,14 @@ class Dispatch:
         # Do not report that nothing was sent if commands were sent before. And keep TRYAGAIN if
         # the node failed only because no time was left.
         is_late = isinstance(self._failure, TryAgainError) and monotonic() >= self._deadline
-        if not is_late and not (self._again and isinstance(error, ServerAway)):
+        if not is_late and not (self._again and not was_sent(error)):
             self._failure = of_node(error, node.source.at)
         # Commands that were carried out before the reply was lost will be carried out again.
-        self._again |= not isinstance(error, ServerAway)
+        self._again |= was_sent(error)
+
+    def final(self, error: RedisError) -> RedisError:
+        """Return an error, marked if the commands were sent before and may have taken effect."""
+        return marked(error, sent=True) if self._again else error
 
     def result(self) -> Replies:
         return Replies(self._replies, self._again)

@@ -23,7 +23,7 @@ from ....process import ServiceThread, process
 from ....queues import take_within
 from ..breaker import ignore
 from ..commands import pack
-from ..errors import is_worth_a_retry
+from ..errors import is_worth_a_retry, marked
 from ..sources.source import Source
 from .async_wire import AsyncWire
 from .links import Link
@@ -149,7 +149,7 @@ class Node:
         """Send the commands again if that may help. Raises the last error."""
         if isinstance(error, ReadOnlyError):
             self.source.on_demoted(self.source)
-        began = link.used_at
+        began, unsent = link.used_at, link.is_opening
         left = began + limit - monotonic()
         try:
             # The server has closed an old connection, e.g. because the credentials have changed: a
@@ -161,6 +161,9 @@ class Node:
         except RedisError as last:
             took = monotonic() - began
             self.breaker.failed(last, took, self._timeout, fresh=link.is_fresh)
+            # Instead of a link that was retired, another one may have sent them.
+            unsent = unsent and link.is_opening and not link.retired
+            marked(last, sent=not unsent)
             raise
 
     def _exchange_again(self, link: Link, commands: Sequence[bytes], left: float) -> list[Any]:
