@@ -27,6 +27,7 @@ from ...exceptions import LockError, LockUnavailable, readable
 from ...process import NoThread
 
 __all__ = [
+    "AllInUse",
     "NoAnswer",
     "NotAcknowledged",
     "ServerAway",
@@ -70,6 +71,12 @@ class ServerAway(RedisConnectionError):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.__cause__ = cause
+
+
+class AllInUse(RedisError):
+    """Nothing was sent, because all connections were in use by other requests of this process."""
+
+    sent = False
 
 
 class NoAnswer(RedisTimeoutError):
@@ -152,6 +159,8 @@ def happened(at: str, error: Exception) -> str:
     at = vars(error).get("at", at)
     # For a Sentinel that does not answer, redis-py's message contains the whole client.
     said = str(error).partition(" : <")[0]
+    if isinstance(error, AllInUse):
+        return f"at {at} was not asked: {said}"
     if isinstance(error, MovedError):
         return (
             f"at {at} is a node of a Cluster, where other nodes have other locks. Name some of "

@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..commands import pack
-from ..errors import marked, of_node, was_sent
+from ..errors import AllInUse, marked, of_node, was_sent
 from ..scripts import with_text
 from ..slots import buckets_of
 from ..wire.node import Node
@@ -161,8 +161,13 @@ class Dispatch:
         self._pending += part.places
 
     def doubt(self, node: Node, error: RedisError) -> None:
-        """Make all callers ask other nodes first whether a failed node still has its slots."""
-        self._topology.doubted[node] = None
+        """Make all callers ask other nodes first whether a failed node still has its slots.
+
+        Raises the error if it says nothing about the node.
+        """
+        if isinstance(error, AllInUse):
+            raise self.final(of_node(error, node.source.at))
+        self._topology.doubt(node, error)
         # Do not report that nothing was sent if commands were sent before. And keep TRYAGAIN if
         # the node failed only because no time was left.
         is_late = isinstance(self._failure, TryAgainError) and monotonic() >= self._deadline

@@ -162,7 +162,7 @@ class Cluster:
                 replies, _ = node.exchange(QUESTIONS, left if node is last else left / 2)
                 self.topology.learn(replies, node)
             except RedisError as error:
-                self.topology.doubted[node] = None
+                self.topology.doubt(node, error)
                 failure = error
             else:
                 return
@@ -179,7 +179,7 @@ class Cluster:
                 replies, _ = await node.aexchange(QUESTIONS, left if node is last else left / 2)
                 self.topology.learn(replies, node)
             except RedisError as error:
-                self.topology.doubted[node] = None
+                self.topology.doubt(node, error)
                 failure = error
             else:
                 return

@@ -10,6 +10,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 
 from ..breaker import ignore
 from ..commands import pack
+from ..errors import AllInUse
 from ..keys import BUCKETS
 from ..slots import SLOTS, Address, owners
 from ..sources.source import ClusterSource, Source
@@ -64,6 +65,11 @@ class Topology:
     def is_doubted(self, node: Node) -> bool:
         """Whether to ask other nodes first. If the node is away, its probe asks them."""
         return node in self.doubted and not node.breaker.is_open()
+
+    def doubt(self, node: Node, error: Exception) -> None:
+        """Note that a node has failed, unless that was only because of this process."""
+        if not isinstance(error, AllInUse):
+            self.doubted[node] = None
 
     def nodes_to_ask(self) -> list[Node]:
         """Return all nodes that may know the topology, nodes in doubt last."""
