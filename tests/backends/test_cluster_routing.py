@@ -21,7 +21,7 @@ from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
 from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.errors import NoAnswer, ServerAway, marked
+from django_redislock.backends.redis.errors import NoAnswer, ServerAway, happened, marked
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
@@ -116,6 +116,26 @@ def test_a_slot_is_followed_however_long_its_move_took() -> None:
         assert dispatch.is_pending
     (part,) = dispatch.parts()
     assert part.node is topology.node_at(Address("there", 7001))
+
+
+def test_nodes_that_redirect_to_each_other_are_a_fault_of_the_cluster() -> None:
+    """To its user nobody says that it is a Cluster."""
+    source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
+    topology = Topology(source)
+    topology.owners[bucket_of("a")] = topology.node_at(ASKED)
+    dispatch = Dispatch(topology, [call(ACQUIRE, "lock", "a", "token", ())], monotonic() + 60)
+    ports = []
+    while dispatch.is_pending:
+        (part,) = dispatch.parts()
+        ports.append(port := part.node.source.pool.connection_kwargs["port"])
+        moved = MovedError(f"{SLOTS[bucket_of('a')]} here:{14001 - port}")
+        dispatch.answered(part, Replies([moved], False))
+    assert ports == [7000, 7001] * 4
+    (error,), _ = dispatch.result()
+    assert isinstance(error, ClusterDownError)
+    text = happened("the Cluster here:7000", error)
+    assert f"redirect the slot {SLOTS[bucket_of('a')]} to each other" in text
+    assert "LOCATION" not in text
 
 
 def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:

@@ -129,12 +129,24 @@ class Dispatch:
             if isinstance(reply, ClusterDownError):
                 # Other nodes may see more of the Cluster than this one.
                 self.failed(part._replace(places=[place]), reply)
-            elif isinstance(reply, (AskError, TryAgainError)) and self._goes_on(place):
-                self._pending.append(place)
-                if isinstance(reply, MovedError):
-                    self._topology.moved(reply, part.node)
-                elif isinstance(reply, AskError):
-                    self._targets[place] = self._topology.target_of(reply, part.node)
+            elif isinstance(reply, (AskError, TryAgainError)):
+                if self._goes_on(place):
+                    self._follow(place, reply, part.node)
+                elif isinstance(reply, AskError) and place not in self._moving:
+                    self._replies[place] = self._lost(reply)
+
+    def _follow(self, place: int, reply: AskError | TryAgainError, node: Node) -> None:
+        self._pending.append(place)
+        if isinstance(reply, MovedError):
+            self._topology.moved(reply, node)
+        elif isinstance(reply, AskError):
+            self._targets[place] = self._topology.target_of(reply, node)
+
+    def _lost(self, reply: AskError) -> ClusterDownError:
+        """Return the error for a redirection that is not followed any further."""
+        if self._rounds < MOST_REDIRECTIONS:
+            return ClusterDownError(f"No time was left to follow the slot {reply.slot_id}.")
+        return ClusterDownError(f"The nodes redirect the slot {reply.slot_id} to each other.")
 
     def _note_move(self, place: int, reply: Any) -> None:
         # Towards the end of a move, the old owner redirects commands to the new one, which may not
