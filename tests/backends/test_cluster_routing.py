@@ -26,6 +26,7 @@ from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.sources.source import ClusterSource
+from django_redislock.backends.redis.wakeups.connection import Wakeups
 from django_redislock.backends.redis.wire.driver import error_of
 from django_redislock.backends.redis.wire.replies import Replies
 from django_redislock.backends.waiters import ThreadWaiter
@@ -136,6 +137,33 @@ def test_nodes_that_redirect_to_each_other_are_a_fault_of_the_cluster() -> None:
     text = happened("the Cluster here:7000", error)
     assert f"redirect the slot {SLOTS[bucket_of('a')]} to each other" in text
     assert "LOCATION" not in text
+
+
+async def test_a_channel_that_moves_to_and_fro_is_reported(
+    use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would count as one on which turns arrive."""
+    use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
+    backend, asked = lock_backends["default"], list[Any]()
+    assert isinstance(backend, RedisLockBackend)
+    assert isinstance(backend.node, Cluster)
+    topology = backend.node.topology
+    topology.owners[bucket_of("a")] = topology.node_at(ASKED)
+
+    def redirect(self: Any, tag: str, timeout: float) -> None:
+        asked.append(port := self.node.source.pool.connection_kwargs["port"])
+        raise MovedError(f"{SLOTS[bucket_of('a')]} here:{14001 - port}")
+
+    async def aredirect(self: Any, tag: str, timeout: float) -> None:
+        redirect(self, tag, timeout)
+
+    monkeypatch.setattr(Wakeups, "listen", redirect)
+    monkeypatch.setattr(Wakeups, "alisten", aredirect)
+    with pytest.raises(LockUnavailable, match="to each other"):
+        backend.listen("a", 10)
+    with pytest.raises(LockUnavailable, match="to each other"):
+        await backend.alisten("a", 10)
+    assert asked == [7000, 7001] * 5
 
 
 def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:

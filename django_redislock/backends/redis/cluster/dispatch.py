@@ -22,7 +22,7 @@ from ..scripts import with_text
 from ..slots import buckets_of
 from ..wire.node import Node
 from ..wire.replies import Replies
-from .topology import Topology
+from .topology import Topology, undecided
 
 __all__ = ["Dispatch", "Part"]
 
@@ -146,7 +146,7 @@ class Dispatch:
         """Return the error for a redirection that is not followed any further."""
         if self._rounds < MOST_REDIRECTIONS:
             return ClusterDownError(f"No time was left to follow the slot {reply.slot_id}.")
-        return ClusterDownError(f"The nodes redirect the slot {reply.slot_id} to each other.")
+        return undecided(reply)
 
     def _note_move(self, place: int, reply: Any) -> None:
         # Towards the end of a move, the old owner redirects commands to the new one, which may not

@@ -16,7 +16,7 @@ from ..slots import SLOTS, Address, owners
 from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
 
-__all__ = ["QUESTIONS", "Topology"]
+__all__ = ["QUESTIONS", "Topology", "undecided"]
 
 # The commands that ask a node for the whole topology.
 QUESTIONS = (pack("CLUSTER", "SLOTS"), pack("COMMAND", "INFO", "SPUBLISH"))
@@ -124,3 +124,8 @@ class Topology:
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs
         return Address(str(kwargs["host"]), int(kwargs["port"]))
+
+
+def undecided(error: AskError) -> ClusterDownError:
+    """Return the error for a redirection, of several in a row, that is not followed."""
+    return ClusterDownError(f"The nodes redirect the slot {error.slot_id} to each other.")
