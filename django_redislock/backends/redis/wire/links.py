@@ -52,7 +52,7 @@ class Link:
         self.used_at = 0.0
         # When it last began to connect.
         self.opened_at = 0.0
-        # Whether its last exchange has not come further than that: then nothing was sent.
+        # Whether its last exchange came no further than connecting, so that nothing was sent.
         self.is_opening = False
         # Whether another link has replaced it.
         self.retired = False
