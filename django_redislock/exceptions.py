@@ -88,12 +88,16 @@ class LockUnavailable(LockError):
     """The server that keeps the locks did not answer. ``__cause__`` is the client's own error.
 
     ``asked`` is False if no request was sent: the server had not answered before, and is probed in
-    the background until it does.
+    the background until it does. ``sent`` is False if no request can have taken effect, since no
+    connection for it could be opened either.
     """
 
-    def __init__(self, message: str, *, name: str = "", asked: bool = True) -> None:
+    def __init__(
+        self, message: str, *, name: str = "", asked: bool = True, sent: bool = True
+    ) -> None:
         super().__init__(message, name=name)
         self.asked = asked
+        self.sent = asked and sent
 
 
 class LockMisuse(UserWarning):

@@ -71,7 +71,7 @@ async def wait_for_grant(
 
     Raises ``LockUnavailable``, also if the server gave no answer by the deadline. When it raises or
     returns without a grant after a wait, the claim may still be held or queued: the caller cancels
-    it, unless no request was sent.
+    it, unless the error's ``sent`` is False.
     """
     deadline = began + wait
     answer_by = max(deadline, began + FIRST_ANSWER)
@@ -115,7 +115,7 @@ async def _queue_for(
     found_busy: Callable[[Busy], object],
 ) -> Outcome:
     absent_since: float | None = None
-    asked_again = False
+    asked_again = sent = False
     last_look = deadline - LAST_LOOK
     answer_by = max(deadline + TOLERANCE, began + FIRST_ANSWER)
     while True:
@@ -124,6 +124,7 @@ async def _queue_for(
             reply = await _ask(call, backend, claim, deadline, answer_by)
         except LockUnavailable as error:
             asked_again |= error.asked
+            sent |= error.sent
             absent_since = absent_since or asked_at
             now = monotonic()
             is_first = absent_since == asked_at
@@ -132,6 +133,7 @@ async def _queue_for(
             given_up_at = absent_since + backend.config.patience
             if now >= min(deadline, given_up_at):
                 error.asked = asked_again or busy is not None
+                error.sent = sent or busy is not None
                 raise
             pause = ASK_ABSENT_EVERY if error.asked else LOOK_AT_ABSENT_EVERY
             look_at = min(now + pause, given_up_at)

@@ -180,7 +180,7 @@ class OneNameHandle(Handle[T]):
         except BaseException as error:
             self._need = None
             self._acquiring.pop("now", None)
-            if isinstance(error, LockUnavailable) and not error.asked:
+            if isinstance(error, LockUnavailable) and not error.sent:
                 registry.attempts.pop(attempt, None)
             else:
                 # It is unknown whether the lock was granted.

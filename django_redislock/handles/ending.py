@@ -110,7 +110,7 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
         (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
     except BaseException as error:
         for one in holds:
-            if isinstance(error, LockUnavailable) and not error.asked:
+            if isinstance(error, LockUnavailable) and not error.sent:
                 one.not_sent(call)
             else:
                 one.not_answered(call, length)

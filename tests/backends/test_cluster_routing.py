@@ -15,16 +15,18 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from django_redislock import lock_backends
+from django_redislock import LockUnavailable, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
+from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.errors import NoAnswer, ServerAway
+from django_redislock.backends.redis.errors import NoAnswer, ServerAway, happened, marked
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners
 from django_redislock.backends.redis.sources.source import ClusterSource
+from django_redislock.backends.redis.wakeups.connection import Wakeups
 from django_redislock.backends.redis.wire.driver import error_of
 from django_redislock.backends.redis.wire.replies import Replies
 from django_redislock.backends.waiters import ThreadWaiter
@@ -117,6 +119,53 @@ def test_a_slot_is_followed_however_long_its_move_took() -> None:
     assert part.node is topology.node_at(Address("there", 7001))
 
 
+def test_nodes_that_redirect_to_each_other_are_a_fault_of_the_cluster() -> None:
+    """To its user nobody says that it is a Cluster."""
+    source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
+    topology = Topology(source)
+    topology.owners[bucket_of("a")] = topology.node_at(ASKED)
+    dispatch = Dispatch(topology, [call(ACQUIRE, "lock", "a", "token", ())], monotonic() + 60)
+    ports = []
+    while dispatch.is_pending:
+        (part,) = dispatch.parts()
+        ports.append(port := part.node.source.pool.connection_kwargs["port"])
+        moved = MovedError(f"{SLOTS[bucket_of('a')]} here:{14001 - port}")
+        dispatch.answered(part, Replies([moved], False))
+    assert ports == [7000, 7001] * 4
+    (error,), _ = dispatch.result()
+    assert isinstance(error, ClusterDownError)
+    text = happened("the Cluster here:7000", error)
+    assert f"redirect the slot {SLOTS[bucket_of('a')]} to each other" in text
+    assert "LOCATION" not in text
+
+
+async def test_a_channel_that_moves_to_and_fro_is_reported(
+    use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would count as one on which turns arrive."""
+    use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
+    backend, asked = lock_backends["default"], list[Any]()
+    assert isinstance(backend, RedisLockBackend)
+    assert isinstance(backend.node, Cluster)
+    topology = backend.node.topology
+    topology.owners[bucket_of("a")] = topology.node_at(ASKED)
+
+    def redirect(self: Any, tag: str, timeout: float) -> None:
+        asked.append(port := self.node.source.pool.connection_kwargs["port"])
+        raise MovedError(f"{SLOTS[bucket_of('a')]} here:{14001 - port}")
+
+    async def aredirect(self: Any, tag: str, timeout: float) -> None:
+        redirect(self, tag, timeout)
+
+    monkeypatch.setattr(Wakeups, "listen", redirect)
+    monkeypatch.setattr(Wakeups, "alisten", aredirect)
+    with pytest.raises(LockUnavailable, match="to each other"):
+        backend.listen("a", 10)
+    with pytest.raises(LockUnavailable, match="to each other"):
+        await backend.alisten("a", 10)
+    assert asked == [7000, 7001] * 5
+
+
 def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
     """Who hears that nothing was asked cancels nothing."""
     source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
@@ -129,6 +178,28 @@ def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
     with pytest.raises(NoAnswer) as raised:
         dispatch.failed(part, ServerAway(NoAnswer()))
     assert vars(raised.value)["at"] == "here:7000"
+
+
+def test_nor_is_it_when_the_other_nodes_cannot_be_asked(
+    use: UsePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim was sent, and perhaps its node has granted it."""
+    use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    assert isinstance(backend.node, Cluster)
+    backend.node.topology.owners[bucket_of("a")] = node = backend.node.topology.node_at(ASKED)
+    for error, sent in ((NoAnswer(), True), (marked(NoAnswer(), sent=False), False)):
+
+        def fail(*_: Any, error: Exception = error, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(node, "exchange", fail)
+        with pytest.raises(LockUnavailable) as caught:
+            backend.force_release("a", "token")
+        assert "127.0.0.1:1" in str(caught.value)
+        assert (caught.value.asked, caught.value.sent) == (True, sent)
+        backend.node.topology.doubted.clear()
 
 
 def test_an_answer_without_an_owner_of_the_bucket_makes_it_look_again(use: UsePlace) -> None:

@@ -15,7 +15,12 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis.errors import unavailable
+from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.backends.redis.cluster.nodes import Cluster
+from django_redislock.backends.redis.errors import AllInUse, is_absence, unavailable
+from django_redislock.backends.redis.keys import bucket_of
+from django_redislock.backends.redis.slots import Address
+from django_redislock.backends.redis.wire.node import AT_ONCE
 from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import frozen
@@ -257,3 +262,32 @@ def test_a_certificate_that_is_not_trusted() -> None:
     text = "Error 1 connecting to a:1. [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed."
     error = unavailable("LOCKS['default']", "a:1", "", RedisConnectionError(text))
     assert "cannot be connected to at a:1: [SSL: CERTIFICATE_VERIFY_FAILED]" in str(error)
+
+
+@pytest.mark.parametrize("location", ["redis://{}", "cluster://{}"])
+def test_own_connections_that_are_all_in_use_are_no_fault_of_the_server(
+    settings: Any, location: str
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": location.format("127.0.0.1:1")}}
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    node = backend.node
+    if isinstance(node, Cluster):
+        node.topology.owners[bucket_of("a")] = of_bucket = node.topology.node_at(Address(HOST, 1))
+    else:
+        of_bucket = node
+    taken = [of_bucket._free.pop() for _ in range(AT_ONCE)]
+    with pytest.raises(LockUnavailable) as caught:
+        lock("a").acquire(wait=0)
+    of_bucket._free.extend(taken)
+    assert "at 127.0.0.1:1 was not asked: all 32 connections of this process" in str(caught.value)
+    assert "running" not in str(caught.value)
+    assert (caught.value.asked, caught.value.sent) == (True, False)
+    assert not is_absence(caught.value.__cause__)
+    if isinstance(node, Cluster):
+        assert not node.topology.doubted
+
+
+def test_nor_is_tls_asked_for_then() -> None:
+    error = unavailable("LOCKS['default'], rediss://a:1/0", "a:1", "", AllInUse("all 32 are"))
+    assert str(error).endswith("at a:1 was not asked: all 32 are")

@@ -161,3 +161,12 @@ def test_a_process_that_was_frozen_gives_the_server_time_to_answer() -> None:
         one.probe(due + 0.001)
     one.close()
     there.close()
+
+
+def test_a_server_that_stays_a_replica_is_not_connected_to_all_the_time() -> None:
+    one = Subscriber(Source(ConnectionPool(), "here"))
+    one.is_outdated = True
+    due = one.probe(one._opened_at)
+    assert due == one._opened_at + subscriber.OUTDATED_AFTER
+    with pytest.raises(OSError, match="has become a replica"):
+        one.probe(due)

@@ -226,20 +226,20 @@ def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(
 ) -> None:
     """As in a process that ends, from Python 3.12 on: it was tried until patience was over."""
     use(proxy.url, prefix=place.prefix)
+    with lock("warm"):
+        proxy.refuse()
     end_our_threads(monkeypatch)
-    proxy.refuse()
-    proxy.cut()
+    proxy.drop_next_request(b"unsure")  # and no other connection can be opened
     with monkeypatch.context() as patch:
         # The process ends before its threads get so far.
         patch.setattr(renewal, "finish", lambda attempt: setattr(attempt, "failed", True))
         patch.setattr(renewal, "_mend", lambda now: None)
         with pytest.raises(LockUnavailable):
-            lock("a").acquire(wait=0)
+            lock("unsure").acquire(wait=0)
         assert registry.interrupted
         with no_thread_can_start():
             registry.sweep()
         assert not registry.interrupted
-    proxy.accept()
 
 
 def test_a_process_that_ends_asks_a_server_that_is_away_but_once(

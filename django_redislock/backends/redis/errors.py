@@ -27,6 +27,7 @@ from ...exceptions import LockError, LockUnavailable, readable
 from ...process import NoThread
 
 __all__ = [
+    "AllInUse",
     "NoAnswer",
     "NotAcknowledged",
     "ServerAway",
@@ -37,10 +38,12 @@ __all__ = [
     "is_absence",
     "is_busy",
     "is_worth_a_retry",
+    "marked",
     "naming",
     "of_node",
     "remedy",
     "unavailable",
+    "was_sent",
 ]
 
 # redis-py's message when it could not connect.
@@ -63,9 +66,17 @@ _ASKS_FOR_NONE = re.compile("called without any password configured")
 class ServerAway(RedisConnectionError):
     """Nothing was sent, because the server has not been answering. ``cause`` is its last error."""
 
+    sent = False
+
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.__cause__ = cause
+
+
+class AllInUse(RedisError):
+    """Nothing was sent, because all connections were in use by other requests of this process."""
+
+    sent = False
 
 
 class NoAnswer(RedisTimeoutError):
@@ -113,6 +124,17 @@ def of_node(error: RedisError, at: str) -> RedisError:
     return error
 
 
+def was_sent(error: Exception) -> bool:
+    """Whether the commands that failed may have taken effect."""
+    return bool(getattr(error, "sent", True))
+
+
+def marked(error: RedisError, *, sent: bool) -> RedisError:
+    """Return the same error, marked with whether the commands may have taken effect."""
+    vars(error)["sent"] = sent
+    return error
+
+
 def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavailable:
     """Return the error for a failed command about a name, or about all names if it is empty.
 
@@ -127,7 +149,8 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     return LockUnavailable(
         f"{what} cannot be had: {why}",
         name=name,
-        asked=not isinstance(error, ServerAway),
+        asked=not isinstance(error, ServerAway) or was_sent(error),
+        sent=was_sent(error),
     )
 
 
@@ -136,6 +159,8 @@ def happened(at: str, error: Exception) -> str:
     at = vars(error).get("at", at)
     # For a Sentinel that does not answer, redis-py's message contains the whole client.
     said = str(error).partition(" : <")[0]
+    if isinstance(error, AllInUse):
+        return f"at {at} was not asked: {said}"
     if isinstance(error, MovedError):
         return (
             f"at {at} is a node of a Cluster, where other nodes have other locks. Name some of "

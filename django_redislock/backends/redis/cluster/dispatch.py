@@ -17,12 +17,12 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..commands import pack
-from ..errors import ServerAway, of_node
+from ..errors import AllInUse, marked, of_node, was_sent
 from ..scripts import with_text
 from ..slots import buckets_of
 from ..wire.node import Node
 from ..wire.replies import Replies
-from .topology import Topology
+from .topology import Topology, undecided
 
 __all__ = ["Dispatch", "Part"]
 
@@ -97,7 +97,7 @@ class Dispatch:
         """Return the seconds that are left. If there are none, raise the last error of a node."""
         left = self._deadline - monotonic()
         if left <= 0:
-            raise self._failure
+            raise self.final(self._failure)
         return left
 
     def has_topology(self) -> None:
@@ -111,7 +111,7 @@ class Dispatch:
             target = self._targets.pop(place, None)
             node = target or self._topology.owner(self._buckets[place])
             if node in self._failures:
-                raise of_node(self._failures[node], node.source.at)
+                raise self.final(of_node(self._failures[node], node.source.at))
             places[node, target is not None].append(place)
         self._pending, self._rounds, self.pause = [], self._rounds + 1, 0.0
         return [self._part(*key, of_node) for key, of_node in places.items()]
@@ -129,12 +129,24 @@ class Dispatch:
             if isinstance(reply, ClusterDownError):
                 # Other nodes may see more of the Cluster than this one.
                 self.failed(part._replace(places=[place]), reply)
-            elif isinstance(reply, (AskError, TryAgainError)) and self._goes_on(place):
-                self._pending.append(place)
-                if isinstance(reply, MovedError):
-                    self._topology.moved(reply, part.node)
-                elif isinstance(reply, AskError):
-                    self._targets[place] = self._topology.target_of(reply, part.node)
+            elif isinstance(reply, (AskError, TryAgainError)):
+                if self._goes_on(place):
+                    self._follow(place, reply, part.node)
+                elif isinstance(reply, AskError) and place not in self._moving:
+                    self._replies[place] = self._lost(reply)
+
+    def _follow(self, place: int, reply: AskError | TryAgainError, node: Node) -> None:
+        self._pending.append(place)
+        if isinstance(reply, MovedError):
+            self._topology.moved(reply, node)
+        elif isinstance(reply, AskError):
+            self._targets[place] = self._topology.target_of(reply, node)
+
+    def _lost(self, reply: AskError) -> ClusterDownError:
+        """Return the error for a redirection that is not followed any further."""
+        if self._rounds < MOST_REDIRECTIONS:
+            return ClusterDownError(f"No time was left to follow the slot {reply.slot_id}.")
+        return undecided(reply)
 
     def _note_move(self, place: int, reply: Any) -> None:
         # Towards the end of a move, the old owner redirects commands to the new one, which may not
@@ -156,20 +168,29 @@ class Dispatch:
         """
         self.doubt(part.node, error)
         if self._asked_topology:
-            raise self._failure
+            raise self.final(self._failure)
         self._failures[part.node] = error
         self._pending += part.places
 
     def doubt(self, node: Node, error: RedisError) -> None:
-        """Make all callers ask other nodes first whether a failed node still has its slots."""
-        self._topology.doubted[node] = None
+        """Make all callers ask other nodes first whether a failed node still has its slots.
+
+        Raises the error if it says nothing about the node.
+        """
+        if isinstance(error, AllInUse):
+            raise self.final(of_node(error, node.source.at))
+        self._topology.doubt(node, error)
         # Do not report that nothing was sent if commands were sent before. And keep TRYAGAIN if
         # the node failed only because no time was left.
         is_late = isinstance(self._failure, TryAgainError) and monotonic() >= self._deadline
-        if not is_late and not (self._again and isinstance(error, ServerAway)):
+        if not is_late and not (self._again and not was_sent(error)):
             self._failure = of_node(error, node.source.at)
         # Commands that were carried out before the reply was lost will be carried out again.
-        self._again |= not isinstance(error, ServerAway)
+        self._again |= was_sent(error)
+
+    def final(self, error: RedisError) -> RedisError:
+        """Return an error, marked if the commands were sent before and may have taken effect."""
+        return marked(error, sent=True) if self._again else error
 
     def result(self) -> Replies:
         return Replies(self._replies, self._again)

@@ -76,7 +76,11 @@ class Cluster:
     def _exchange_with_several(self, dispatch: Dispatch, *, urgent: bool, claim: bool) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
-                self.ask_topology(dispatch.left())
+                left = dispatch.left()
+                try:
+                    self.ask_topology(left)
+                except RedisError as error:
+                    raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
             for part in dispatch.parts():
                 exchange = part.node.exchange_claim if claim else part.node.exchange
@@ -115,7 +119,11 @@ class Cluster:
     async def _aexchange_with_several(self, dispatch: Dispatch, *, claim: bool) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
-                await self.aask_topology(dispatch.left())
+                left = dispatch.left()
+                try:
+                    await self.aask_topology(left)
+                except RedisError as error:
+                    raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
             parts, left = dispatch.parts(), dispatch.left()
             if len(parts) == 1:
@@ -154,7 +162,7 @@ class Cluster:
                 replies, _ = node.exchange(QUESTIONS, left if node is last else left / 2)
                 self.topology.learn(replies, node)
             except RedisError as error:
-                self.topology.doubted[node] = None
+                self.topology.doubt(node, error)
                 failure = error
             else:
                 return
@@ -171,7 +179,7 @@ class Cluster:
                 replies, _ = await node.aexchange(QUESTIONS, left if node is last else left / 2)
                 self.topology.learn(replies, node)
             except RedisError as error:
-                self.topology.doubted[node] = None
+                self.topology.doubt(node, error)
                 failure = error
             else:
                 return

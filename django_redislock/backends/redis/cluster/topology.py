@@ -10,12 +10,13 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 
 from ..breaker import ignore
 from ..commands import pack
+from ..errors import AllInUse
 from ..keys import BUCKETS
 from ..slots import SLOTS, Address, owners
 from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
 
-__all__ = ["QUESTIONS", "Topology"]
+__all__ = ["QUESTIONS", "Topology", "undecided"]
 
 # The commands that ask a node for the whole topology.
 QUESTIONS = (pack("CLUSTER", "SLOTS"), pack("COMMAND", "INFO", "SPUBLISH"))
@@ -64,6 +65,11 @@ class Topology:
     def is_doubted(self, node: Node) -> bool:
         """Whether to ask other nodes first. If the node is away, its probe asks them."""
         return node in self.doubted and not node.breaker.is_open()
+
+    def doubt(self, node: Node, error: Exception) -> None:
+        """Note that a node has failed, unless that was only because of this process."""
+        if not isinstance(error, AllInUse):
+            self.doubted[node] = None
 
     def nodes_to_ask(self) -> list[Node]:
         """Return all nodes that may know the topology, nodes in doubt last."""
@@ -118,3 +124,8 @@ class Topology:
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs
         return Address(str(kwargs["host"]), int(kwargs["port"]))
+
+
+def undecided(error: AskError) -> ClusterDownError:
+    """Return the error for a redirection, of several in a row, that is not followed."""
+    return ClusterDownError(f"The nodes redirect the slot {error.slot_id} to each other.")

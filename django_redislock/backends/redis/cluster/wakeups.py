@@ -21,7 +21,7 @@ from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
 from ..wire.node import Node
 from .nodes import Cluster
-from .topology import Topology
+from .topology import Topology, undecided
 
 __all__ = ["ClusterWakeups"]
 
@@ -87,9 +87,10 @@ class ClusterWakeups:
             try:
                 wakeups.listen(tag, left)
             except (RedisError, OSError) as error:
-                self._follow(wakeups.node, error, asked)
+                failure = self._follow(wakeups.node, error, asked)
             else:
                 return
+        raise failure
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
@@ -104,9 +105,10 @@ class ClusterWakeups:
             try:
                 await wakeups.alisten(tag, left)
             except (RedisError, OSError) as error:
-                self._follow(wakeups.node, error, asked)
+                failure = self._follow(wakeups.node, error, asked)
             else:
                 return
+        raise failure
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
         """Ask one waiter of the name to look again at that time (monotonic)."""
@@ -134,14 +136,18 @@ class ClusterWakeups:
         node = topology.owners[self._buckets[tag]]
         return node is None or topology.is_doubted(node)
 
-    def _follow(self, node: Node, error: Exception, asked: bool) -> None:
-        """Note a redirection or a failure. Raises the error if the others were asked before."""
+    def _follow(self, node: Node, error: Exception, asked: bool) -> Exception:
+        """Note a redirection or a failure. Raises the error if the others were asked before.
+
+        Return the error to raise if there is no further attempt.
+        """
         if isinstance(error, MovedError):
             self._cluster.topology.moved(error, node)
-        elif asked or isinstance(error, ServerAway):
+            return undecided(error)
+        if asked or isinstance(error, ServerAway):
             raise error
-        else:
-            self._cluster.topology.doubted[node] = None
+        self._cluster.topology.doubted[node] = None
+        return error
 
     def _of_tag(self, tag: str) -> _NodeWakeups:
         return self._of_bucket(self._buckets[tag])

@@ -16,7 +16,7 @@ from redis.exceptions import (
 )
 
 from ....process import process
-from ..errors import NoAnswer, copy_of
+from ..errors import NoAnswer, copy_of, marked
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
@@ -173,6 +173,7 @@ class _SharedConnection:
         except RedisError as error:
             took, fresh = loop.time() - now, request.link is None
             self._source.breaker.failed(error, took, self._timeout, fresh=fresh)
+            marked(error, sent=not fresh)
             raise
         finally:
             self._requests.pop(request, None)

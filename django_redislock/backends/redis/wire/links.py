@@ -39,8 +39,8 @@ class Link:
     """
 
     __slots__ = (
-        *("_deadline", "_parser", "_source", "_timeout", "clean", "opened_at", "retired"),
-        *("sock", "used_at"),
+        *("_deadline", "_parser", "_source", "_timeout", "clean", "is_opening", "opened_at"),
+        *("retired", "sock", "used_at"),
     )
 
     def __init__(self, source: Source) -> None:
@@ -52,6 +52,8 @@ class Link:
         self.used_at = 0.0
         # When it last began to connect.
         self.opened_at = 0.0
+        # Whether its last exchange came no further than connecting, so that nothing was sent.
+        self.is_opening = False
         # Whether another link has replaced it.
         self.retired = False
         # The current time-out of the socket.
@@ -128,6 +130,7 @@ class Link:
         return self.opened_at >= self.used_at
 
     def _opened(self, clean: bool) -> socket.socket:
+        self.is_opening = True
         sock = self.sock
         if sock is None or not clean or not _is_open(sock):
             self.close()
@@ -140,6 +143,7 @@ class Link:
             raise RedisConnectionError("The connection was given up.")
         self._timeout = self._left()
         sock.settimeout(self._timeout)
+        self.is_opening = False
         return sock
 
     def _keep(self, sock: socket.socket) -> None:

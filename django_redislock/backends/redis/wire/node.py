@@ -11,14 +11,14 @@ from os import getpid
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ReadOnlyError, RedisError, TimeoutError as RedisTimeoutError
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
 
 from ....clock import monotonic
 from ....process import ServiceThread, process
 from ....queues import take_within
 from ..breaker import ignore
 from ..commands import pack
-from ..errors import is_worth_a_retry
+from ..errors import AllInUse, is_worth_a_retry, marked
 from ..sources.source import Source
 from .async_wire import AsyncWire
 from .links import Link
@@ -89,8 +89,8 @@ class Node:
         """Send commands in one go; return their replies.
 
         Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
-        or the connection's time-out; ``ServerAway`` at once if the server is known to be away,
-        unless the commands are ``urgent``.
+        or the connection's time-out; ``AllInUse`` if no connection is free in that time;
+        ``ServerAway`` at once if the server is known to be away, unless they are ``urgent``.
         """
         if getpid() != process.pid:
             process.look()
@@ -144,15 +144,21 @@ class Node:
         """Send the commands again if that may help. Raises the last error."""
         if isinstance(error, ReadOnlyError):
             self.source.on_demoted(self.source)
-        began = link.used_at
+        began, unsent = link.used_at, link.is_opening
         left = began + limit - monotonic()
         try:
-            if left <= 0 or not is_worth_a_retry(error):
+            # The server has closed an old connection, e.g. because the credentials have changed: a
+            # new one has the present ones. But a new one that was refused is refused again.
+            is_refused = isinstance(error, AuthenticationError) and link.is_fresh
+            if left <= 0 or is_refused or not is_worth_a_retry(error):
                 raise error
             return Replies(self._exchange_again(link, commands, left), True)
         except RedisError as last:
             took = monotonic() - began
             self.breaker.failed(last, took, self._timeout, fresh=link.is_fresh)
+            # Instead of a link that was retired, another one may have sent them.
+            unsent = unsent and link.is_opening and not link.retired
+            marked(last, sent=not unsent)
             raise
 
     def _exchange_again(self, link: Link, commands: Sequence[bytes], left: float) -> list[Any]:
@@ -167,7 +173,7 @@ class Node:
     def _wait_for_link(self, deadline: float) -> Link:
         """Return a link as soon as it is the caller's turn to have one.
 
-        Raises ``TimeoutError``, and ``ServerAway`` if the server is found to be away before that.
+        Raises ``AllInUse``, and ``ServerAway`` if the server is found to be away before that.
         """
         me, free, line = get_ident(), self._free, self._line
         if me in ServiceThread.own:
@@ -182,8 +188,9 @@ class Node:
             while True:
                 left = deadline - monotonic() - LEAST
                 if left <= 0:
-                    raise RedisTimeoutError(
-                        f"All {AT_ONCE} connections to {self.source.where} were in use."
+                    raise AllInUse(
+                        f"all {AT_ONCE} connections of this process to it were in use until the "
+                        "time was over"
                     )
                 if self._failures:
                     self.breaker.refuse()
