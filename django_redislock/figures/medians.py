@@ -21,8 +21,8 @@ class Medians:
 
     def __init__(self) -> None:
         self._medians: dict[str, float] = {}
-        # All families that were asked for. A dictionary, because it keeps their order.
-        self._families: dict[str, None] = {}
+        # The families that were asked for, and when each was last (monotonic).
+        self._families: dict[str, float] = {}
         self._claimed_at = -math.inf
         self._put_at = -math.inf
 
@@ -37,15 +37,22 @@ class Medians:
 
     def claim_refresh(self, family: str) -> bool:
         """Whether the caller should refresh the copy. True for one caller each time it is due."""
-        is_new = family not in self._families
+        now, is_new = monotonic(), family not in self._families
         if is_new and len(self._families) >= MOST_FAMILIES:
-            return False
-        now = monotonic()
+            self._forget(now - OLDEST)
+            if len(self._families) >= MOST_FAMILIES:
+                return False
+        self._families[family] = now
         if not is_new and now - self._claimed_at < REFRESH_EVERY:
             return False
-        self._families[family] = None
         self._claimed_at = now
         return True
+
+    def _forget(self, before: float) -> None:
+        """Make room: forget the families that nobody has asked for since."""
+        for family, asked_at in list(self._families.items()):
+            if asked_at < before:
+                self._families.pop(family, None)
 
     def put(self, slots: Sequence[Slot]) -> None:
         """Replace the copy with what was read."""

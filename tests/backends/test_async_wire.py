@@ -83,6 +83,19 @@ async def test_cancelled_while_it_connects(wire: AsyncWire, proxy: Proxy) -> Non
     assert proxy.count("ECHO") <= 1 + first.cancelled()
 
 
+async def test_a_time_limit_of_zero_is_one(wire: AsyncWire) -> None:
+    limits: list[float] = []
+
+    def prepare(left: float) -> list[bytes]:
+        limits.append(left)
+        return [pack("PING")]
+
+    for within in (0.0, 0):
+        with pytest.raises(RedisTimeoutError):
+            await wire.aexchange_alone(prepare, within)
+    assert all(left <= 0 for left in limits)
+
+
 def test_each_loop_has_a_connection_that_ends_with_it(proxy: Proxy) -> None:
     wire = wire_to(proxy.url)
     for number in range(3):

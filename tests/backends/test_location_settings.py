@@ -48,9 +48,13 @@ WRONG = [
     ("redis://h", {"protocol": 4}, "protocol"),
     ("redis://h", {"socket_timeout": "soon"}, "soon"),
     ("redis://h", {"socket_timeout": -1}, "socket_timeout must be more than 0 seconds, not -1"),
+    ("redis://h", {"socket_timeout": 0}, "socket_timeout must be more than 0 seconds, not 0"),
+    ("redis://h?socket_timeout=0", {}, "socket_timeout must be more than 0 seconds, not 0"),
     ("redis://h", {"socket_timeout": math.inf}, "socket_timeout must be .*, not inf"),
     ("redis://h", {"socket_connect_timeout": "soon"}, "soon"),
     ("redis://h", {"socket_connect_timeout": -1}, "socket_connect_timeout must be more than 0"),
+    ("redis://h", {"socket_connect_timeout": 0}, "socket_connect_timeout must be more than 0"),
+    ("sentinel://h/main", {"sentinel_kwargs": {"socket_timeout": 0}}, "socket_timeout must be"),
     ("redis://h", {"connection_class": "no.such.Class"}, "No module named 'no'"),
     ("redis://h", {"max_connections": -1}, "max_connections"),
     ("redis://h", {"username": "x", "credential_provider": CredentialProvider()}, "credential"),
@@ -153,6 +157,21 @@ def test_time_outs_may_come_from_the_environment_as_text(
     settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
     with lock("a"):
         pass
+
+
+def test_no_time_out_is_the_default(settings: LazySettings) -> None:
+    nothing = {"socket_timeout": None, "socket_connect_timeout": None}
+    settings.LOCKS = {
+        "default": {"LOCATION": "redis://h/0", "OPTIONS": nothing},
+        "sentinel": {
+            "LOCATION": "sentinel://h/main",
+            "OPTIONS": {**nothing, "sentinel_kwargs": nothing},
+        },
+    }
+    for alias in settings.LOCKS:
+        backend = lock_backends[alias]
+        assert isinstance(backend, RedisLockBackend)
+        assert backend.source.timeout == 5.0
 
 
 def test_time_outs_and_retries_are_ours(settings: LazySettings) -> None:

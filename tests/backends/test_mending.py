@@ -12,6 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from django_redislock.backends.redis.wire import node as node_module
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
 from django_redislock.backends.redis.wire.parser import Parser
+from django_redislock.clock import monotonic
+from django_redislock.local import background, renewal
 from django_redislock.process import ServiceThread
 from tests.backends.nodes import PING, echo, node_at
 from tests.support.processes import wait_until
@@ -74,10 +76,11 @@ def test_a_waiter_for_one_that_is_free_is_notified(
         assert answer.result() == "late"
 
 
-def test_our_own_threads_never_wait(node: Node) -> None:
+def heard_in_our_thread(node: Node, *words: str) -> list[str]:
+    """What a thread of ours is answered while no connection is free, until it has ended."""
     taken = [node._free.pop() for _ in range(AT_ONCE)]
     heard: list[str] = []
-    jobs = ["first", "second"]
+    jobs = [*words]
 
     def serve() -> None:
         while jobs:
@@ -85,8 +88,52 @@ def test_our_own_threads_never_wait(node: Node) -> None:
 
     thread = ServiceThread("ours", serve, lambda: bool(jobs))
     thread.ensure()
-    wait_until(lambda: heard == ["first", "second"])
+    wait_until(lambda: len(heard) == len(words))
     assert thread.wait(10)
-    assert len(node._spares) == 1
     assert not node._free
     node._free.extend(taken)
+    return heard
+
+
+def test_our_own_threads_never_wait(node: Node) -> None:
+    assert heard_in_our_thread(node, "first", "second") == ["first", "second"]
+    assert len(node._spares) == 1
+
+
+def test_closing_closes_the_connections_of_our_threads_that_have_ended(node: Node) -> None:
+    heard_in_our_thread(node, "first")
+    (spare,) = node._spares.values()
+    assert spare.sock is not None
+    node.close()
+    assert not node._spares
+    assert spare.sock is None
+    assert heard_in_our_thread(node, "second") == ["second"]
+
+
+def test_closing_leaves_the_connection_of_a_thread_that_runs(node: Node) -> None:
+    taken = [node._free.pop() for _ in range(AT_ONCE)]
+    sockets: list[Any] = []
+
+    def serve() -> None:
+        echo(node, "before")
+        node.close()
+        sockets.extend(spare.sock for spare in node._spares.values())
+
+    thread = ServiceThread("ours", serve, lambda: False)
+    thread.ensure()
+    wait_until(lambda: sockets)
+    assert sockets != [None]
+    assert thread.wait(10)
+    node._free.extend(taken)
+
+
+def test_they_are_closed_while_somebody_mends(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend is mended for a while after its last use, longer than such a thread lingers."""
+    used_at = monotonic()
+    heard_in_our_thread(node, "first")
+    (spare,) = node._spares.values()
+    last = used_at + background.LINGER + node_module.SPARES_KEPT + renewal.SOON
+    assert last < used_at + renewal.LINGER
+    monkeypatch.setattr(node_module, "monotonic", lambda: last)
+    node.mend()
+    assert spare.sock is None

@@ -147,6 +147,33 @@ def test_a_long_text() -> None:
     assert parser.is_idle
 
 
+@pytest.mark.parametrize("around", [b"%b", b"*2\r\n:1\r\n%b", b"*2\r\n%b:1\r\n"])
+def test_a_long_text_is_joined_once(around: bytes) -> None:
+    """However many pieces it comes in: each byte is copied a fixed number of times."""
+    parser, text = Parser(), b"a\r\n:1\r\n" * 25_000
+    whole = around % (b"$%d\r\n%b\r\n" % (len(text), text))
+    data = b":7\r\n" + whole + b":8\r\n"
+    first, *pieces = in_pieces(data, 1000)
+    found, copied = parser.feed(first), 0
+    for piece in pieces:
+        before = parser._rest
+        found += parser.feed(piece)
+        if parser._rest is not before:
+            copied += len(before) + len(piece)
+    assert found == [7, *Parser().feed(whole), 8]
+    assert copied <= 2 * 1000
+    assert parser.is_idle
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_was_not_asked_for_is_kept_while_a_long_text_comes(size: int) -> None:
+    parser, text = Parser(), b"x" * 5000
+    assert parser.read(1, list[bytes]().pop, b":1\r\n:2\r\n$5000\r\nx") == [1]
+    pieces = in_pieces(text[1:] + b"\r\n", size)
+    assert parser.read(2, lambda: pieces.pop(0)) == [2, text]
+    assert parser.is_idle
+
+
 @pytest.mark.parametrize("answer", [b":\r\n", b"$abc\r\n", b"*?\r\n", b"-MOVED\r\n"], ids=str)
 def test_what_is_no_reply_is_an_error_of_the_server(answer: bytes) -> None:
     ours, theirs = socket.socketpair()

@@ -213,6 +213,20 @@ def test_a_process_asks_for_a_limited_number_of_families(using: str) -> None:
     assert len(copy.families) == MOST_FAMILIES
 
 
+def test_families_that_nobody_asks_for_any_more_make_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copy = medians.Medians()
+    assert all(copy.claim_refresh(f"family {number}") for number in range(MOST_FAMILIES))
+    later = monotonic() + medians.OLDEST / 2
+    monkeypatch.setattr(medians, "monotonic", lambda: later)
+    copy.claim_refresh("family 7")
+    latest = later + medians.OLDEST * 0.75
+    monkeypatch.setattr(medians, "monotonic", lambda: latest)
+    assert copy.claim_refresh("one more")
+    assert set(copy.families) == {"family 7", "one more"}
+
+
 def test_a_lock_on_several_names_estimates_by_the_one_in_its_way(
     using: str, busy_order: str
 ) -> None:

@@ -131,10 +131,10 @@ def test_memory_is_given_back(short_slots: Any) -> None:
 class Server:
     """A node whose server has one slot of figures, with its fields in this order."""
 
-    def __init__(self, present: int, fields: list[tuple[bytes, bytes]], is_flat: bool) -> None:
+    def __init__(self, present: int, fields: list[tuple[bytes, bytes]]) -> None:
         hashes = [
-            [part for field in fields for part in field] if is_flat else dict(fields),
-            *([] if is_flat else {} for _ in range(SLOTS - 1)),
+            [part for field in fields for part in field],
+            *([] for _ in range(SLOTS - 1)),
         ]
         self.replies = [[b"%d" % (present * SLOT), b"0"], *hashes]
 
@@ -143,13 +143,12 @@ class Server:
         return list(self.replies), 0.0
 
 
-@pytest.mark.parametrize("is_flat", [True, False], ids=["RESP2", "RESP3"])
 @pytest.mark.parametrize("order", [1, -1], ids=["number first", "number last"])
-def test_the_number_of_a_slot_is_no_family(is_flat: Any, order: Any) -> None:
+def test_the_number_of_a_slot_is_no_family(order: Any) -> None:
     """A hash comes in any order, and a family may be called like the field beside it."""
     figures = json.dumps(Tally(acquired=3).figures()).encode()
     fields = [(b"slot", b"1000"), (b":slot", figures)][::order]
-    slots = redis_hour.slots(Server(1000, fields, is_flat), "prefix")
+    slots = redis_hour.slots(Server(1000, fields), "prefix")
     assert slots[-1].tallies == {"slot": Tally(acquired=3)}
 
 
@@ -157,7 +156,7 @@ def test_the_number_of_a_slot_is_no_family(is_flat: Any, order: Any) -> None:
 def test_a_field_of_a_later_release_is_no_family(field: Any) -> None:
     figures = json.dumps(Tally(acquired=3).figures()).encode()
     fields = [(b"slot", b"1000"), (field, figures), (b":a", figures)]
-    slots = redis_hour.slots(Server(1000, fields, True), "prefix")
+    slots = redis_hour.slots(Server(1000, fields), "prefix")
     assert slots[-1].tallies == {"a": Tally(acquired=3)}
 
 

@@ -53,6 +53,12 @@ _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL
 _NO_ANSWER = re.compile("Timeout (reading|writing)")
 _CLOSED = re.compile("Connection closed by server|Error while reading from")
 
+# What redis-py's messages call a server or a service. Words in these names mean nothing.
+_NAMES = re.compile(
+    r"(?:connecting to|while reading from) \S+?(?=[.:]? |\.$)"
+    r"|No master found for '.*?'|<redis\..*?> - "
+)
+
 # OpenSSL's messages when the other side does not speak TLS.
 _WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
 
@@ -261,7 +267,7 @@ def remedy(error: Exception) -> str:
 
 
 def _is_of_tls(error: Exception) -> bool:
-    said = str(error)
+    said = _NAMES.sub("", str(error))
     return "SSL" in said or "certificate" in said
 
 

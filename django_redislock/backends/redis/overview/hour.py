@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from itertools import count, islice
+from typing import Any
 
 from ....figures.meter import Batch
 from ....figures.tallies import (
@@ -81,10 +82,10 @@ def minutes(node: Exchanger, prefix: str) -> list[Minute]:
     return last_minutes(int(seconds), known)
 
 
-def _present(fields: Sequence[str], values: Sequence[object]) -> dict[str, object]:
-    """Return the fields that a hash has; none for a key of another type."""
+def _present(fields: Sequence[str], values: Sequence[object]) -> list[object]:
+    """Return the fields that a hash has, with their values; none for a key of another type."""
     pairs = zip(fields, values, strict=False)
-    return {field: value for field, value in pairs if value is not None}
+    return [part for pair in pairs if pair[1] is not None for part in pair]
 
 
 def _slot(reply: object) -> tuple[int, dict[str, Tally]]:
@@ -121,11 +122,8 @@ def _tally(figures: Sequence[int]) -> Tally | None:
     return Tally.of(figures) if len(figures) == len(Tally().figures()) else None
 
 
-def _fields(reply: object) -> dict[str, str]:
-    """A hash: flat in RESP2, a dictionary in RESP3."""
-    if isinstance(reply, dict):
-        pairs = list(reply.items())
-    else:
-        flat = list(reply or ())  # type: ignore[call-overload]  # a reply may be of any type
-        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+def _fields(reply: Any) -> dict[str, str]:
+    """A hash. The parser makes it flat in RESP3 too."""
+    flat = list(reply or ())
+    pairs = zip(flat[::2], flat[1::2], strict=True)
     return {text(field): text(value) for field, value in pairs}

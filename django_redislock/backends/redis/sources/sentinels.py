@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from redis.asyncio import Redis as AsyncRedis
@@ -22,7 +24,7 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
-__all__ = ["AsyncPrimary", "pool_that_asks_once", "sentinel_classes"]
+__all__ = ["AsyncPrimary", "pool_that_asks_once", "sentinel_classes", "timeout_of"]
 
 # Objects of the blocking client for which the asyncio client has its own.
 _BLOCKING = frozenset(("connection_pool", "event_dispatcher", "parser_class", "retry"))
@@ -54,6 +56,15 @@ def pool_that_asks_once(pool: ConnectionPool, timeout: float) -> SentinelConnect
     )
     # Ask for the primary even if the pool is for reading: a replica is too far behind for locks.
     return SentinelConnectionPool(pool.service_name, asked_once)
+
+
+def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:
+    """Return a time-out of the settings (seconds). Raises ``ValueError`` or ``TypeError``."""
+    value = kwargs.get(name)
+    timeout = float(default if value is None else value)
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"{name} must be more than 0 seconds, not {timeout:g}")
+    return timeout
 
 
 class AsyncPrimary:
@@ -97,7 +108,7 @@ def _addresses(pool: SentinelConnectionPool) -> list[tuple[str, int]]:
 def _times(manager: Sentinel, timeout: float) -> dict[str, Any]:
     kwargs = dict(manager.sentinel_kwargs)
     for name in ("socket_timeout", "socket_connect_timeout"):
-        kwargs[name] = kwargs.get(name) or timeout
+        kwargs[name] = timeout_of(kwargs, name, timeout)
     return kwargs
 
 

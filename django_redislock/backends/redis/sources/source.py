@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -29,7 +28,7 @@ from ..slots import Address, owners
 from .caches import pool_of_cache
 from .credentials import for_coroutines
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
-from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes
+from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes, timeout_of
 
 __all__ = ["ClusterSource", "Source", "source_of"]
 
@@ -91,8 +90,8 @@ class Source:
         # For its settings only: no connection is ever taken from this pool.
         self.pool = pool
         kwargs = pool.connection_kwargs
-        self.timeout = _timeout(kwargs, "socket_timeout", TIMEOUT)
-        self._connect_timeout = _timeout(kwargs, "socket_connect_timeout", self.timeout)
+        self.timeout = timeout_of(kwargs, "socket_timeout", TIMEOUT)
+        self._connect_timeout = timeout_of(kwargs, "socket_connect_timeout", self.timeout)
         self.database = int(kwargs.get("db") or 0)
         made_by = pool.connection_class
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
@@ -251,14 +250,6 @@ class Source:
             f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
             f"asyncio connection for {what}. Use lock() without await, or leave that out."
         )
-
-
-def _timeout(kwargs: Mapping[str, Any], name: str, default: float) -> float:
-    """Return a time-out of the settings (seconds). Raises ``ValueError`` or ``TypeError``."""
-    timeout = float(kwargs.get(name) or default)
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"{name} must be more than 0 seconds, not {timeout:g}")
-    return timeout
 
 
 class ClusterSource(Source):

@@ -78,7 +78,8 @@ class AsyncWire:
         self._breaker.refuse()
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop) or await self._begin(loop)
-        deadline = loop.time() + min(within or math.inf, self.source.timeout)
+        timeout = self.source.timeout
+        deadline = loop.time() + (timeout if within is None else min(within, timeout))
         alone = await connections.alone.take(deadline - loop.time())
         try:
             left = deadline - loop.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -41,8 +42,9 @@ LOOK_AGAIN = 1.0
 LOST_AFTER = 2.0
 MISSED = 4
 
-# Connections of our own threads are closed when they have not been used for this long (seconds).
-SPARES_KEPT = 60.0
+# Connections of our own threads that have ended are closed when they have not been used for this
+# long (seconds). A backend is mended for 30 s after its last use, and such a thread lingers for 10.
+SPARES_KEPT = 10.0
 
 PING = pack("PING")
 
@@ -235,8 +237,12 @@ class Node:
             self._missed[link] = used_at, since, times + 1
             if times + 1 >= MISSED and now - since > self._timeout + LOST_AFTER:
                 self._replace(link)
+        self._close_spares(now - SPARES_KEPT)
+
+    def _close_spares(self, unused_since: float) -> None:
+        """Close the links of those threads of our own that have ended."""
         for me, spare in list(self._spares.items()):
-            if me not in ServiceThread.own and now - spare.used_at > SPARES_KEPT:
+            if me not in ServiceThread.own and spare.used_at <= unused_since:
                 self._spares.pop(me, None)
                 spare.close()
 
@@ -263,6 +269,7 @@ class Node:
                 link = self._free.pop()
                 link.close()
                 self._free.appendleft(link)
+        self._close_spares(math.inf)
 
     def after_fork(self) -> None:
         """Leave all connections to the parent, and close the inherited sockets."""

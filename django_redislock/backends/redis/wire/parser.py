@@ -27,11 +27,15 @@ class Parser:
     no command are left out. If a call raises an exception, the connection must end too.
     """
 
-    __slots__ = ("_items", "_missing", "_outer", "_replies", "_rest")
+    __slots__ = ("_items", "_lacks", "_missing", "_outer", "_pieces", "_replies", "_rest")
 
     def __init__(self) -> None:
         # The beginning of an item.
         self._rest = b""
+        # The bytes that a text lacks, as far as its length is known, and the pieces that have come.
+        # They are joined once: to do that for each piece would take a large text many seconds.
+        self._lacks = 0
+        self._pieces: list[bytes] = []
         self._replies: list[Any] = []
         # The innermost incomplete list, and the number of items that it lacks. The list of
         # replies is never complete.
@@ -60,6 +64,13 @@ class Parser:
                 return [int(found[1])]
             if len(found[3]) == int(found[2]):
                 return [found[3]]
+        if self._lacks:
+            self._pieces.append(data)
+            self._lacks -= len(data)
+            if self._lacks > 0:
+                return self._complete()
+            data = b"".join((self._rest, *self._pieces))
+            self._rest, self._pieces, self._lacks = b"", [], 0
         return self._parsed(data)
 
     def _parsed(self, data: bytes) -> list[Any]:  # noqa: C901 - a call per item takes longer
@@ -74,6 +85,7 @@ class Parser:
                 if size >= 0:
                     start, end = end + 2, end + 2 + size
                     if len(data) < end + 2:
+                        self._lacks = end + 2 - len(data)
                         break
                     value = data[start:end]
                     items.append(value if kind == _BULK else _of_text(kind, value))
@@ -100,6 +112,9 @@ class Parser:
                     items.append(complete)
                     missing -= 1
         self._rest, self._items, self._missing = data[at:], items, missing
+        return self._complete()
+
+    def _complete(self) -> list[Any]:
         replies = self._replies[:]
         self._replies.clear()
         return replies

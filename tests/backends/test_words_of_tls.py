@@ -1,0 +1,40 @@
+"""Words of TLS in an error: behind the address they matter, in it they do not."""
+
+from __future__ import annotations
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from django_redislock.backends.redis.errors import is_absence, unavailable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error 111 connecting to certificates-db:6379. Connection refused.",
+        "Error 111 connecting to SSL.example.com:6379. Connection refused.",
+        "Error while reading from certificates-db:6379 : (104, 'Connection reset by peer')",
+        "Error while reading from certificates-db:6379: (104, 'Connection reset by peer')",
+        "Error 2 connecting to /run/certificates.sock. No such file or directory.",
+        "Error connecting to certificates-db:6379.",
+        "No master found for 'certificates' : <redis.client.Redis(<redis.connection.ConnectionPool("
+        "<redis.connection.SSLConnection(host=a,config=Config(enabled=auto, no=1))>)>)> - "
+        "ConnectionError('Connection refused')",
+    ],
+)
+def test_a_host_that_is_called_like_a_word_of_tls(text: str) -> None:
+    error = RedisConnectionError(text)
+    assert is_absence(error)
+    assert "cannot be connected to" not in str(unavailable("here", "there", "", error))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error 1 connecting to certificates-db:1. [SSL: CERTIFICATE_VERIFY_FAILED] it failed.",
+        "Error while reading from a:1 : (1, '[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] required')",
+        "Error 1 connecting to a:1. Hostname mismatch, certificate is not valid for 'a'.",
+    ],
+)
+def test_the_word_of_tls_behind_the_address(text: str) -> None:
+    assert not is_absence(RedisConnectionError(text))
