@@ -11,8 +11,6 @@ from contextlib import suppress
 from threading import get_ident
 from typing import Any, Protocol
 
-from redis.exceptions import RedisError
-
 from ...clock import monotonic
 from ...process import NoThread, ServiceThread
 from .errors import ServerAway, copy_of, happened, is_absence
@@ -149,7 +147,7 @@ class Breaker:
     def _is_answered(self, node: ProbedNode) -> bool:
         try:
             node.ping(PROBE_WITHIN)
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a credential_provider may raise anything
             return not is_absence(error)
         return True
 
