@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
+from redis.credentials import CredentialProvider
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
@@ -93,3 +94,27 @@ def test_replicas_have_no_longer_than_that_leaves(
     within, (_, wait) = limited(claims, monkeypatch)
     assert int(wait.split(b"\r\n")[-2]) < 1000 * within
     assert wait != pack("WAIT", 0, 900)
+
+
+def test_a_credential_provider_that_fails_does_not_break_the_probe(
+    own_server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server is not asked, so the next request finds out: it has the provider's error."""
+    failing: list[bool] = []
+
+    class Provider(CredentialProvider):
+        def get_credentials(self) -> tuple[str, str]:
+            if failing:
+                raise LookupError("no token")
+            return "default", ""
+
+    with Proxy(own_server.url) as proxy:
+        node = node_at(proxy.url, socket_timeout=1.0, credential_provider=Provider())
+        proxy.black_hole()
+        with pytest.raises(RedisTimeoutError):
+            node.exchange([PING])
+        assert node.breaker.is_open()
+        failing.append(True)
+        wait_until(lambda: not node.breaker.is_open())
+        assert "The thread" not in caplog.text
+        node.close()
