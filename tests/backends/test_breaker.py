@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from redis.credentials import CredentialProvider
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError as RedisConnectionError,
@@ -280,29 +279,6 @@ def test_an_answer_that_was_not_welcome_is_one(error: Exception) -> None:
     breaker = Breaker()
     breaker.failed(error, 60.0, 5.0, fresh=True)
     assert not breaker.failures
-
-
-def test_a_credential_provider_that_fails_does_not_break_the_probe(
-    own_server: EmbeddedServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The server is not asked, so the next request finds out: it has the provider's error."""
-    failing: list[bool] = []
-
-    class Provider(CredentialProvider):
-        def get_credentials(self) -> tuple[str, str]:
-            if failing:
-                raise LookupError("no token")
-            return "default", ""
-
-    with Proxy(own_server.url) as proxy:
-        node = node_at(proxy.url, socket_timeout=TIMEOUT, credential_provider=Provider())
-        proxy.black_hole()
-        times_out(node)
-        assert node.breaker.is_open()
-        failing.append(True)
-        wait_until(lambda: not node.breaker.is_open())
-        assert "The thread" not in caplog.text
-        node.close()
 
 
 def test_a_real_server_that_is_frozen(own_server: EmbeddedServer) -> None:

@@ -78,8 +78,7 @@ class AsyncWire:
         self._breaker.refuse()
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop) or await self._begin(loop)
-        timeout = self.source.timeout
-        deadline = loop.time() + (timeout if within is None else min(within, timeout))
+        deadline = loop.time() + min(math.inf if within is None else within, self.source.timeout)
         alone = await connections.alone.take(deadline - loop.time())
         try:
             left = deadline - loop.time()
