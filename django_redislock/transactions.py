@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 __all__ = [
     "ManualTransaction",
     "Tie",
-    "cut_ties",
-    "owner_above",
-    "tie_above",
+    "caller_in_transaction",
+    "forget_transactions",
+    "tie_in_caller",
     "tie_to_transactions",
 ]
 
 
 # Ends a transaction's need: a coroutine function that gets a call, a handle, a hold and the need.
-Untie: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
+EndNeed: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
 
 
-def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
+def tie_to_transactions(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
     """Make the hold last until the transactions that are open now are over, in all databases.
 
     A rollback to the current savepoint ends it too, unless it is tied to ``whole`` transactions.
@@ -61,14 +61,14 @@ def tie_to_transactions(handle: Any, hold: LocalHold, untie: Untie, *, whole: bo
                 savepoints = set() if whole else set(connection.savepoint_ids)
                 # Like connection.on_commit(), whose callbacks cannot outlive a savepoint. It goes
                 # first, because callbacks after a failing one live as long as its traceback.
-                tie = Tie(handle, hold, untie, connection)
+                tie = Tie(handle, hold, end_need, connection)
                 connection.run_on_commit.insert(0, (savepoints, tie, True))
         elif connection.connection is not None and not connection.autocommit:
             ties = ManualTransaction.of(connection).ties
-            ties.append(Tie(handle, hold, untie, connection))
+            ties.append(Tie(handle, hold, end_need, connection))
 
 
-async def owner_above() -> Owner | None:
+async def caller_in_transaction() -> Owner | None:
     """The thread that waits for this coroutine in ``async_to_sync``, if it has a transaction open.
 
     The ORM runs the coroutine's queries in that thread, and so in its transaction.
@@ -80,10 +80,10 @@ async def owner_above() -> Owner | None:
     return None
 
 
-async def tie_above(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
-    """Call ``tie_to_transactions`` in the thread of ``owner_above``, which may share the hold."""
+async def tie_in_caller(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
+    """Call ``tie_to_transactions`` in the thread that waits, which may share the hold then."""
     with suppress(RuntimeError):
-        await sync_to_async(_tie_here)(handle, hold, untie, whole=whole)
+        await sync_to_async(_tie_here)(handle, hold, end_need, whole=whole)
 
 
 def _owner_in_transaction() -> Owner | None:
@@ -96,8 +96,8 @@ def _owner_in_transaction() -> Owner | None:
     return None
 
 
-def _tie_here(handle: Any, hold: LocalHold, untie: Untie, *, whole: bool) -> None:
-    tie_to_transactions(handle, hold, untie, whole=whole)
+def _tie_here(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
+    tie_to_transactions(handle, hold, end_need, whole=whole)
     this_owner().take(hold)
 
 
@@ -111,15 +111,15 @@ class Tie:
 
     __qualname__ = "django_redislock.release_after_commit"
 
-    def __init__(self, handle: Any, hold: LocalHold, untie: Untie, connection: Any) -> None:
-        self.kept = [(handle, hold, untie)]
+    def __init__(self, handle: Any, hold: LocalHold, end_need: EndNeed, connection: Any) -> None:
+        self.kept = [(handle, hold, end_need)]
         self._need = TransactionNeed(self, connection)
         hold.needs[self._need] = None
 
     def __call__(self) -> None:
         # The need lasts until the release is registered: the sweep drops holds that none needs.
-        for handle, hold, untie in self.kept[:1]:
-            perform(untie, handle, hold, self._need)
+        for handle, hold, end_need in self.kept[:1]:
+            perform(end_need, handle, hold, self._need)
         self.kept.clear()
 
     __del__ = __call__
@@ -148,7 +148,7 @@ class TransactionNeed:
         return kept[0][0] if kept else None
 
 
-def cut_ties(hold: LocalHold) -> None:
+def forget_transactions(hold: LocalHold) -> None:
     """Stop all transactions from keeping the hold."""
     for need in list(hold.needs):
         tie = need._tie() if isinstance(need, TransactionNeed) else None

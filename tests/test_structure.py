@@ -1,4 +1,4 @@
-"""The shape of the house: which room may look into which, and how large a room may be."""
+"""The structure of the package: which part may import which, and how long a file may be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDERS = ("django_redislock", "example_project", "tests", "benchmarks")
 LONGEST = 300  # lines
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
-# What only some rooms may know: (import, rooms).
+# What only some parts may know: (import, parts).
 ONLY_IN = [
     ("redis", ["backends.redis", "backends.redis.*", "testing.*"]),
     ("django_redis", ["backends.redis", "backends.redis.*", "testing.*"]),
@@ -40,26 +40,26 @@ MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def pictures() -> Iterator[tuple[str, list[list[str]]]]:
-    """Each picture of the page: its folder, and the rooms of each floor, from the top."""
+    """Each picture of the page: its folder, and the parts of each layer, from the top."""
     for picture in re.findall(
         r"```text\n(django_redislock/.*?)```", ARCHITECTURE.read_text(), re.S
     ):
         folder, *lines = picture.splitlines()
-        floors: list[list[str]] = []
+        layers: list[list[str]] = []
         for line in lines:
             if line.startswith("|"):
-                _, title, rooms, _ = line.split("|")
+                _, title, parts, _ = line.split("|")
                 if title.strip():
-                    floors.append([])
-                floors[-1] += [room.removesuffix("/") for room in rooms.split()]
-        yield folder.removeprefix(f"{PACKAGE.name}/").strip("/").replace("/", "."), floors
+                    layers.append([])
+                layers[-1] += [part.removesuffix("/") for part in parts.split()]
+        yield folder.removeprefix(f"{PACKAGE.name}/").strip("/").replace("/", "."), layers
 
 
 PICTURES = dict(pictures())
 
 
-def room_in(folder: str, module: str) -> str | None:
-    """The room of that folder in which a module is."""
+def part_in(folder: str, module: str) -> str | None:
+    """The part of that folder in which a module is."""
     inside = f"{folder}." if folder else ""
     if not module.startswith(inside) or module == folder:
         return None
@@ -81,7 +81,7 @@ def imports_of(module: str, source: str) -> Iterator[str]:
                 yield f"{origin}.{alias.name}"
 
 
-def room_of(imported: str) -> str | None:
+def module_of(imported: str) -> str | None:
     """The module of this package that an imported name belongs to."""
     package, _, name = imported.partition(".")
     if package != PACKAGE.name:
@@ -100,21 +100,21 @@ def imports() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("folder", PICTURES)
-def test_the_picture_shows_every_room_once(folder: str) -> None:
-    rooms = {room for module in MODULES if (room := room_in(folder, module))}
-    shown = [room for floor in PICTURES[folder] for room in floor]
-    assert sorted(shown) == sorted(rooms), f"draw it in {ARCHITECTURE}"
+def test_the_picture_shows_every_part_once(folder: str) -> None:
+    parts = {part for module in MODULES if (part := part_in(folder, module))}
+    shown = [part for layer in PICTURES[folder] for part in layer]
+    assert sorted(shown) == sorted(parts), f"draw it in {ARCHITECTURE}"
 
 
 @pytest.mark.parametrize("folder", PICTURES)
 def test_imports_run_one_way(folder: str) -> None:
-    height = {room: -number for number, floor in enumerate(PICTURES[folder]) for room in floor}
+    height = {part: -number for number, layer in enumerate(PICTURES[folder]) for part in layer}
     upward = [
         f"{module} needs {needed}"
         for module, needed in needs()
-        if (room := room_in(folder, module))
-        and (below := room_in(folder, needed))
-        and height[below] > height[room]
+        if (part := part_in(folder, module))
+        and (below := part_in(folder, needed))
+        and height[below] > height[part]
     ]
     assert upward == []
 
@@ -123,9 +123,9 @@ def needs() -> Iterator[tuple[str, str]]:
     """Each module, and one that it imports. The public names are for others to import."""
     for module, names in imports().items():
         for imported in names:
-            room = room_of(imported)
-            if module and room and room != module:
-                yield module, room
+            part = module_of(imported)
+            if module and part and part != module:
+                yield module, part
 
 
 def test_no_two_modules_need_each_other() -> None:
@@ -161,13 +161,13 @@ def test_where_two_modules_part() -> None:
     assert where_they_part("a", "a.x") is None
 
 
-@pytest.mark.parametrize(("secret", "rooms"), ONLY_IN)
-def test_who_may_know(secret: str, rooms: list[str]) -> None:
+@pytest.mark.parametrize(("secret", "parts"), ONLY_IN)
+def test_who_may_know(secret: str, parts: list[str]) -> None:
     knowing = [
         f"{module} imports {imported}"
         for module, names in imports().items()
         for imported in names
-        if knows(imported, secret) and not any(fnmatchcase(module, room) for room in rooms)
+        if knows(imported, secret) and not any(fnmatchcase(module, part) for part in parts)
     ]
     assert knowing == []
 
@@ -191,9 +191,9 @@ def late():
         "django_redislock.options",
         "django_redislock.backends.base.Hold",
     }
-    assert room_of("django_redislock.backends.base.Hold") == "backends.base"
-    assert room_of("django_redislock.options") == "options"
-    assert room_of("redis.asyncio") is None
+    assert module_of("django_redislock.backends.base.Hold") == "backends.base"
+    assert module_of("django_redislock.options") == "options"
+    assert module_of("redis.asyncio") is None
 
 
 def test_no_file_is_too_long() -> None:
@@ -260,5 +260,5 @@ def test_no_import_reads_the_settings() -> None:
     )
     import_in_a_new_process(
         "without settings",
-        [name for name in MODULES if not any(fnmatchcase(name, room) for room in needs_apps)],
+        [name for name in MODULES if not any(fnmatchcase(name, part) for part in needs_apps)],
     )

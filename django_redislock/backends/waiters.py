@@ -181,7 +181,7 @@ class Waiters:
         if waiter is None:
             # A turn that was delivered before is not given back when a duplicate arrives.
             return (token, turn.fence) in self._seen
-        if self._stands_still(waiter, monotonic()):
+        if self._is_frozen(waiter, monotonic()):
             self._notify((name, token), waiter, None)  # if it resumes, it must queue again
             return False
         # In a Cluster, a replica may pass a turn on, so two connections may deliver the same one.
@@ -207,7 +207,7 @@ class Waiters:
         best: dict[str, tuple[tuple[bool, float], str, Waiter]] = {}
         for (name, token), waiter in list(self._waiting.items()):
             if name in wanted:
-                rank = self._stands_still(waiter, now), waiter.notified_at
+                rank = self._is_frozen(waiter, now), waiter.notified_at
                 if name not in best or rank < best[name][0]:
                     best[name] = rank, token, waiter
         for name, (_, token, waiter) in best.items():
@@ -228,10 +228,10 @@ class Waiters:
     # Only for the wake-up thread.
 
     def check_in(self) -> float:
-        """Seconds until ``take_back`` may have something to do."""
+        """Seconds until ``reclaim_turns`` may have something to do."""
         return ASK_AFTER if self._notified else CHECK_EVERY if self._tasks else math.inf
 
-    def take_back(self, now: float) -> list[tuple[str, str]]:
+    def reclaim_turns(self, now: float) -> list[tuple[str, str]]:
         """Take back turns that are stuck in blocked event loops.
 
         Return their names and tokens. The caller must give these turns up.
@@ -244,7 +244,7 @@ class Waiters:
                 self._notified.pop(key, None)
                 if not waiter.has_seen_all():  # it was notified just now
                     self._notified[key] = waiter
-            elif self._stands_still(waiter, now):
+            elif self._is_frozen(waiter, now):
                 if waiter.take_back():
                     taken.append(key)
             elif now - waiter.notified_at >= ASK_AFTER:
@@ -254,7 +254,7 @@ class Waiters:
                 self._pulses.pop(loop, None)
         return taken
 
-    def _stands_still(self, waiter: Waiter, now: float) -> bool:
+    def _is_frozen(self, waiter: Waiter, now: float) -> bool:
         pulse = self._pulses.get(waiter.loop) if waiter.loop is not None else None
         return pulse is not None and pulse.is_late(now)
 

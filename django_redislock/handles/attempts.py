@@ -15,15 +15,15 @@ from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
 from ..local.owners import this_owner
-from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, registry, take_back
+from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, cancel_in_background, registry
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
 from ..process import NoThread, process
-from ..transactions import owner_above, tie_above, tie_to_transactions
+from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transactions
 from ..twins import Call, both
 from ..waiting import wait_for_grant
 from .base import Handle, T
-from .ending import GONE, let_go, lost_error, untie
+from .ending import GONE, end_need, end_transaction_need, lost_error
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -96,16 +96,16 @@ class OneNameHandle(Handle[T]):
             taken = owner.taken.get(self._hold.lock_id)
             if taken is not None and taken.undecided and await self._join(call, taken):
                 return True
-            above = None if call.blocking else await owner_above()
-            kept = above.taken.get(self._hold.lock_id) if above is not None else None
+            caller = None if call.blocking else await caller_in_transaction()
+            kept = caller.taken.get(self._hold.lock_id) if caller is not None else None
             if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
                 return True
             if self.backend.warns:
-                misuse.look(self, patience, blocking=call.blocking)
+                misuse.warn_of_misuse(self, patience, blocking=call.blocking)
         except BaseException:
             self._acquiring.pop("now", None)
             raise
-        return await self._try(call, owner, above, patience, began)
+        return await self._try(call, owner, caller, patience, began)
 
     def _refuse_another(self, mark: tuple[Owner, Call, int], owner: Owner) -> None:
         other, call, pid = mark
@@ -142,12 +142,12 @@ class OneNameHandle(Handle[T]):
         if not joined:
             # The hold is just being released, so ask the backend for a hold of our own.
             self._hold, self._need, self._tried = before, None, tried
-            await let_go(call, self, hold, need)
+            await end_need(call, self, hold, need)
         del registry.attempts[attempt]
         return joined
 
     async def _try(
-        self, call: Call, owner: Owner, above: Owner | None, patience: float, began: float | None
+        self, call: Call, owner: Owner, caller: Owner | None, patience: float, began: float | None
     ) -> bool:
         # Each attempt has a token of its own.
         hold = self._new_hold() if self._tried else self._hold
@@ -171,11 +171,11 @@ class OneNameHandle(Handle[T]):
             if grant is not None:
                 hold.asked_again = is_ours and (asked_again or grant.asked_again)
                 self._begin(hold, grant, owner, need)
-                if above is not None:
-                    await tie_above(self, hold, untie, whole=False)
+                if caller is not None:
+                    await tie_in_caller(self, hold, end_transaction_need, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and patience > 0 and is_ours:
-                take_back(hold, LATE if asked_again else 0.0)
+                cancel_in_background(hold, LATE if asked_again else 0.0)
             self._acquiring.pop("now", None)
         except BaseException as error:
             self._need = None
@@ -217,7 +217,7 @@ class OneNameHandle(Handle[T]):
             owner.is_new = False
         if hold.due < renewal.wake_at:
             renewal.wake()
-        tie_to_transactions(self, hold, untie, whole=False)
+        tie_to_transactions(self, hold, end_transaction_need, whole=False)
 
     async def _release(self, call: Call) -> None:
         need = self._need
@@ -227,16 +227,16 @@ class OneNameHandle(Handle[T]):
         if need is None or not need.hold.alive or need not in need.hold.needs:
             raise self._not_held()
         hold = need.hold
-        tie_to_transactions(self, hold, untie, whole=True)
+        tie_to_transactions(self, hold, end_transaction_need, whole=True)
         if not call.blocking and hold.owner is not this_owner():
-            await self._tie_above(call, hold, need)
-        await let_go(call, self, hold, need)
+            await self._tie_in_caller(call, hold, need)
+        await end_need(call, self, hold, need)
 
-    async def _tie_above(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:
+    async def _tie_in_caller(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:
         """Tie a hold of another thread or task, which may be older than the transaction."""
         try:
-            if await owner_above() is not None:
-                await tie_above(self, hold, untie, whole=True)
+            if await caller_in_transaction() is not None:
+                await tie_in_caller(self, hold, end_transaction_need, whole=True)
         except BaseException:
             # Cancelled: finish the release in the background.
             attempt = Attempt(call, hold, need, releases=True)

@@ -10,7 +10,7 @@ from ..backends.base import TICK, Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost, LockUnavailable
-from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, registry, take_back
+from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, cancel_in_background, registry
 from ..local.renewal import renewal
 from ..twins import both
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "extend_hold", "let_go", "lost_error", "untie"]
+__all__ = ["GONE", "end_need", "end_transaction_need", "extend_hold", "lost_error"]
 
 logger = logging.getLogger("django_redislock")
 
 GONE = "its lease ran out, or it was released by force"
 
 
-async def let_go(
+async def end_need(
     call: Call, handle: Any, hold: LocalHold, need: Need, within: float | None = None
 ) -> None:
     """End ``need``, and the hold if this was its last need.
@@ -71,7 +71,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         _mark_linked_lost(hold)  # also handles that acquired it during the release
     registry.holds.pop(hold, None)
     if hold.asked_again and not kept:
-        take_back(hold, LATE)
+        cancel_in_background(hold, LATE)
     await events.released(call, handle, now + kept - hold.since)
 
 
@@ -146,11 +146,11 @@ def _notify_lost(hold: LocalHold) -> None:
 renewal.notify_lost = _notify_lost
 
 
-async def untie(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
+async def end_transaction_need(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
     """End the need of a transaction that is over. ``handle`` was used in the transaction."""
     if hold.inherited:
         return
     try:
-        await let_go(call, handle, hold, need)
+        await end_need(call, handle, hold, need)
     except LockError as error:
         logger.warning("At the end of a transaction: %s", error)

@@ -130,13 +130,13 @@ class MultiLock(Handle["MultiLock"]):
         return [(need.hold, need) for need in needs if need is not None]
 
     async def _release(self, call: Call) -> None:
-        await self._let_go(call, lambda lock: lock._release(call))
+        await self._release_all(call, lambda lock: lock._release(call))
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         await _each(self.locks, lambda lock: lock._extend(call, lease))
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        await self._let_go(call, lambda lock: lock._leave(call, error))
+        await self._release_all(call, lambda lock: lock._leave(call, error))
 
     async def _give_back(self, call: Call, began: float, until: float) -> None:
         """Release the acquired names; those without an answer in time, in the background."""
@@ -144,9 +144,9 @@ class MultiLock(Handle["MultiLock"]):
         def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
             return lock._give_back(call, began, max(SHORTEST_STAY, until - monotonic()))
 
-        await self._let_go(call, give_back, began)
+        await self._release_all(call, give_back, began)
 
-    async def _let_go(
+    async def _release_all(
         self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]], began: float = math.inf
     ) -> None:
         parts = self._parts()

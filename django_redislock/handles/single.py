@@ -15,10 +15,10 @@ from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
 from ..local.registry import registry
-from ..transactions import cut_ties
+from ..transactions import forget_transactions
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import extend_hold, let_go
+from .ending import end_need, extend_hold
 
 if TYPE_CHECKING:
     from ..local.lost import Lost
@@ -138,7 +138,7 @@ class Lock(OneNameHandle["Lock"]):
     def __bool__(self) -> bool:
         """Always True, so that ``if request.lock`` asks whether there is a handle."""
         if self.fence == 0 and self.backend.warns:
-            misuse.look_at_truth(self)
+            misuse.warn_of_truth_value(self)
         return True
 
     def __repr__(self) -> str:
@@ -197,10 +197,10 @@ class Lock(OneNameHandle["Lock"]):
             return
         if hold.since >= began:  # otherwise an older hold was joined
             hold.keep_until = 0.0
-            cut_ties(hold)
+            forget_transactions(hold)
         # A loss does no harm here, and an unanswered release is retried in the background.
         with suppress(LockError):
-            await let_go(call, self, hold, need, within)
+            await end_need(call, self, hold, need, within)
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         # Released inside the block, or this is a forked child, which does not hold it.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .hold import LocalHold
     from .owners import Owner
 
-__all__ = ["look", "look_at_truth"]
+__all__ = ["warn_of_misuse", "warn_of_truth_value"]
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 STANDARD_LIBRARY = str(Path(contextlib.__file__).parent) + os.sep
@@ -47,7 +47,7 @@ MOST_PAIRS = 10_000
 _taken: OrderedDict[tuple[LockId, LockId], str] = OrderedDict()
 
 
-def look(lock: Any, wait: float, *, blocking: bool) -> None:
+def warn_of_misuse(lock: Any, wait: float, *, blocking: bool) -> None:
     """Warn of mistakes in acquiring ``lock`` here with a wait of ``wait`` seconds."""
     owner = this_owner()
     if blocking:
@@ -58,7 +58,7 @@ def look(lock: Any, wait: float, *, blocking: bool) -> None:
     _look_for_transaction(lock, wait)
 
 
-def look_at_truth(lock: Any) -> None:
+def warn_of_truth_value(lock: Any) -> None:
     """Warn that the truth value of ``lock``, which was never granted, says nothing."""
     _warn(
         lock,

@@ -26,9 +26,9 @@ __all__ = [
     "Attempt",
     "AttemptOnSeveral",
     "Registry",
+    "cancel_in_background",
     "end",
     "registry",
-    "take_back",
 ]
 
 # Why a hold is lost that another handle with the same token has released.
@@ -90,7 +90,7 @@ class Attempt:
             hold.decide()
             if self.is_ours:
                 # It is unknown whether it was granted; a cancel by token is right in both cases.
-                take_back(hold, LATE)
+                cancel_in_background(hold, LATE)
         registry.attempts.pop(self, None)
 
 
@@ -221,7 +221,7 @@ class Registry:
         return bool(self.holds or self.attempts)
 
 
-def take_back(hold: LocalHold, late: float) -> None:
+def cancel_in_background(hold: LocalHold, late: float) -> None:
     """Cancel the claim in the background, whether it waits or holds.
 
     ``late``: for how many seconds a request of the claim is refused if it arrives late.

@@ -46,7 +46,7 @@ class _Held:
         self._dropping = weakref.finalize(self, _release, handle)
         self._dropping.atexit = False
 
-    def _let_go(self) -> Handle[Any] | None:
+    def _take_handle(self) -> Handle[Any] | None:
         self._dropping.detach()
         handle, self._handle = self._handle, None
         return handle
@@ -75,7 +75,7 @@ class _Content(_Held, Iterator[bytes]):
         try:
             self._end_source()
         finally:
-            if (handle := self._let_go()) is not None:
+            if (handle := self._take_handle()) is not None:
                 handle.__exit__(type(error) if error else None, error, None)
 
     def _end_source(self) -> None:
@@ -99,14 +99,14 @@ class _AsyncContent(_Held, AsyncIterator[bytes]):
             if self._handle is not None:
                 async_to_sync(self._end_source)()
         finally:
-            if (handle := self._let_go()) is not None:
+            if (handle := self._take_handle()) is not None:
                 handle.__exit__(None, None, None)
 
     async def _leave(self, error: BaseException | None) -> None:
         try:
             await self._end_source()
         finally:
-            if (handle := self._let_go()) is not None:
+            if (handle := self._take_handle()) is not None:
                 await handle.__aexit__(type(error) if error else None, error, None)
 
     async def _end_source(self) -> None:

@@ -66,5 +66,5 @@ async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() ->
 
     waiters.enter("a", "token", Leaving())
     waiters.nudge_all()
-    assert waiters.take_back(monotonic()) == []
+    assert waiters.reclaim_turns(monotonic()) == []
     assert waiters.check_in() == math.inf

@@ -9,7 +9,7 @@ import threading
 from django.db import connections
 
 from django_redislock import lock
-from django_redislock.handles.ending import untie
+from django_redislock.handles.ending import end_transaction_need
 from django_redislock.transactions import Tie
 
 
@@ -70,7 +70,7 @@ def test_garbage_that_holds_a_lock_may_be_collected_while_another_is_taken(using
     def take() -> None:
         left, taken = lock("left", using=using), lock("a", using=using)
         left.acquire()
-        cycle: list[object] = [Tie(left, left._hold, untie, connection)]
+        cycle: list[object] = [Tie(left, left._hold, end_transaction_need, connection)]
         cycle.append(cycle)
         left.release()
         del left, cycle

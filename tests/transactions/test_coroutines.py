@@ -99,7 +99,7 @@ def test_cancelled_while_it_is_notified_to_wait_for_the_transaction(
 
     held = lock("row")
     with transaction.atomic():
-        monkeypatch.setattr(attempts, "tie_above", cancelled)
+        monkeypatch.setattr(attempts, "tie_in_caller", cancelled)
         with pytest.raises(asyncio.CancelledError):
             async_to_sync(held.aacquire)()
         settle()

@@ -231,7 +231,7 @@ class Wakeups:
             if self._deliver_until_woken(bell):
                 needed_at = link.received_at
             now = monotonic()
-            for name, token in self._waiters.take_back(now):
+            for name, token in self._waiters.reclaim_turns(now):
                 self._return_turn(name, token)
             self._looks.ask(self._waiters, now)
 

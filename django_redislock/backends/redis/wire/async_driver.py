@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.connection import AbstractConnection as BlockingConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["let_go", "open_transport"]
+__all__ = ["drop_streams", "open_transport"]
 
 
 async def open_transport(
@@ -45,7 +45,7 @@ async def open_transport(
         protocol.data_received(left)
 
 
-def let_go(connection: Any) -> None:
+def drop_streams(connection: Any) -> None:
     """Forget the streams of a connection whose transport is closed.
 
     Keep the streams until then: a StreamWriter closes its transport when it is deleted.

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptEr
 
 from ..errors import is_worth_a_retry
 from ..sources.source import Source
-from .async_driver import let_go, open_transport
+from .async_driver import drop_streams, open_transport
 from .parser import Parser
 
 __all__ = ["AsyncLink", "Request"]
@@ -139,7 +139,7 @@ class AsyncLink(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        let_go(self._connection)
+        drop_streams(self._connection)
         if not self.closed.done():
             self.closed.set_result(None)
         self._on_end(self, RedisConnectionError(f"Connection closed by server. {error or ''}"))
