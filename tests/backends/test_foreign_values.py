@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 from redis import Redis
 
@@ -12,21 +10,9 @@ from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
 from django_redislock.conf import LockConfig
 from django_redislock.testing.driver import Verbs
-from tests.backends.test_damage import NAME, NEIGHBOUR
+from tests.backends.test_damage import NAME, NEIGHBOUR, backend, client
 
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as client:
-        yield client
-
-
-@pytest.fixture
-def backend(use: Callable[..., object], redis_url: str) -> Iterator[RedisLockBackend]:
-    use(redis_url)
-    backend = RedisLockBackend(LockConfig(key_prefix="unused"), grant_lease=20)
-    yield backend
-    backend.close()
+__all__ = ["backend", "client"]  # fixtures
 
 
 def test_a_foreign_value_beside_a_hold_does_not_end_it(

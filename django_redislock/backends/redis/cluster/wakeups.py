@@ -146,7 +146,7 @@ class ClusterWakeups:
             return undecided(error)
         if asked or isinstance(error, ServerAway):
             raise error
-        self._cluster.topology.doubted[node] = None
+        self._cluster.topology.doubt(node, error)
         return error
 
     def _of_tag(self, tag: str) -> _NodeWakeups:
