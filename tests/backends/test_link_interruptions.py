@@ -1,13 +1,12 @@
-"""An exception may come between any two steps of whoever uses a connection, and once more."""
+"""An exception may come at any place of whoever uses a connection, and once more."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,29 +15,9 @@ from django_redislock.backends.redis.wire import links, node as node_module
 from django_redislock.backends.redis.wire.links import Link
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
 from tests.backends.nodes import echo, node_at
-from tests.support.interruptions import Interruption, interrupt, pause, places_in
+from tests.support.interruptions import interrupt, places_in
 
 FOLDER = str(Path(links.__file__).parent)
-
-
-def interrupt_at(step: int, files: tuple[str, ...], call: Callable[[], object]) -> bool:
-    """Raise at the given step (opcode) inside the files. Return whether there was such a step."""
-    passed = False
-
-    def raise_it() -> None:
-        nonlocal passed
-        passed = True
-        raise Interruption
-
-    def run() -> None:
-        with contextlib.suppress(Interruption):
-            pause(call, raise_it, at=step - 1, inside=files)
-
-    # Where a trace function raises, its thread may take an exception for being handled for ever.
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return passed
 
 
 @pytest.fixture(autouse=True)
@@ -83,14 +62,14 @@ def test_interruptions_anywhere(redis_url: str, state: str) -> None:
     files = (links.__file__, node_module.__file__)
     node = node_at(redis_url)
     assert echo(node, "warm") == "warm"
-    step = lost = 0
-    while True:
-        step += 1
+    prepare(node, state)
+    places = places_in(lambda: echo(node, "counted"), inside=files)
+    lost = 0
+    for place in range(places):
         prepare(node, state)
-        if not interrupt_at(step, files, lambda: echo(node, "interrupted")):
-            break
-        lost += check(node, f"after {step}")
-    assert step > 50
+        interrupt(lambda: echo(node, "interrupted"), at=place, inside=files)
+        lost += check(node, f"after {place}")
+    assert places > 10
     assert lost
     node.close()
 
@@ -117,14 +96,13 @@ def test_two_interruptions_in_a_row(redis_url: str, state: str, again_after: int
 
 def test_interruptions_of_who_waits_for_a_connection(redis_url: str) -> None:
     node = node_at(redis_url)
-    step = 0
-    while True:
-        step += 1
+    place, error = 0, None
+    while place == 0 or error is not None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]
         # It comes back while somebody waits for it.
         timer = threading.Timer(0.001, lambda taken=taken: _give_back(node, taken))
         timer.start()
-        hit = interrupt_at(step, (node_module.__file__,), lambda: echo(node, "interrupted"))
+        error = interrupt(lambda: echo(node, "interrupted"), at=place, inside=node_module.__file__)
         timer.join()
         assert len(node._free) == len({*node._free}) <= AT_ONCE
         began = time.monotonic()
@@ -133,9 +111,8 @@ def test_interruptions_of_who_waits_for_a_connection(redis_url: str) -> None:
         node._line.clear()
         node._free.clear()
         node._free.extend(node._links)
-        if not hit:
-            break
-    assert step > 20
+        place += 1
+    assert place > 10
     node.close()
 
 

@@ -6,14 +6,13 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.local.background import Background, Server, Worker
 from django_redislock.process import NoThread
-from tests.support.interruptions import Interruption, pause, steps_of
+from tests.support.interruptions import PACKAGE, interrupt, places_in
 from tests.support.processes import wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
@@ -95,13 +94,9 @@ def test_nothing_is_left_of_an_interrupted_caller(background: Background, server
     def put() -> None:
         background.later(server, lambda: None, 0.0)
 
-    def interrupt() -> None:
-        raise Interruption
-
-    for at in range(steps_of(put)):
-        with suppress(Interruption):
-            pause(put, interrupt, at=at)
-        assert background.flush(30), at
+    for place in range(places_in(put, inside=PACKAGE)):
+        interrupt(put, at=place, inside=PACKAGE)
+        assert background.flush(30), place
     wait_until(lambda: NAME not in our_threads(), what="the thread has ended")
 
 

@@ -17,7 +17,7 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from unittest.mock import patch
 
 import pytest
@@ -27,6 +27,9 @@ import django_redislock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
+
+# The beginnings of the paths of some files.
+Files: TypeAlias = "str | tuple[str, ...]"
 
 PACKAGE = str(Path(django_redislock.__file__).parent)
 
@@ -62,7 +65,7 @@ def ctrl_c_in(*functions: tuple[object, str]) -> Iterator[None]:
 class _Places:
     """A profile function that calls `reached` at place number `at` of this thread."""
 
-    def __init__(self, reached: Callable[[FrameType], None], at: int, inside: str) -> None:
+    def __init__(self, reached: Callable[[FrameType], None], at: int, inside: Files) -> None:
         self._reached = reached
         self._at = at
         self._inside = inside
@@ -86,7 +89,7 @@ class _Places:
                 self._reached(frame)
 
 
-def places_in(operation: Callable[[], object], *, inside: str = "") -> int:
+def places_in(operation: Callable[[], object], *, inside: Files = "") -> int:
     """Run `operation` undisturbed, and return how many places it has in files of `inside`."""
     with _Places(lambda frame: None, sys.maxsize, inside) as places:
         operation()
@@ -94,7 +97,7 @@ def places_in(operation: Callable[[], object], *, inside: str = "") -> int:
 
 
 def interrupt(
-    operation: Callable[[], object], *, at: int, again_after: int | None = None, inside: str = ""
+    operation: Callable[[], object], *, at: int, again_after: int | None = None, inside: Files = ""
 ) -> Interruption | None:
     """Run `operation` with an Interruption at its place number `at`.
 
@@ -137,7 +140,7 @@ def _profile_after_the_next_exception(frame: FrameType | None, profile: _Places)
 
 
 def handle_signal(
-    operation: Callable[[], object], handler: Callable[[], object], *, at: int, inside: str = ""
+    operation: Callable[[], object], handler: Callable[[], object], *, at: int, inside: Files = ""
 ) -> None:
     """Run `operation`, and call `handler` at its place number `at`, like a signal handler."""
     with _Places(lambda frame: handler() and None, at, inside):
@@ -157,12 +160,12 @@ def pause(
     meanwhile: Callable[[], object],
     *,
     at: int,
-    inside: str | tuple[str, ...] = PACKAGE,
+    inside: Files = PACKAGE,
 ) -> bool:
     """Run `operation`, and call `meanwhile` before its bytecode number `at`, if it gets that far.
 
-    Only bytecodes in files whose paths begin with `inside` count. An exception of `meanwhile` is
-    raised in `operation` at that place.
+    Only bytecodes in files whose paths begin with `inside` count. `meanwhile` must not raise: no
+    interpreter expects an exception between any two bytecodes. interrupt() knows where one may be.
     """
     with _Steps(at, meanwhile, inside) as steps:
         operation()
@@ -188,9 +191,7 @@ def stop(operation: Callable[[], object], meanwhile: Callable[[], object], *, at
 class _Steps:
     """A trace function that calls `reached` before bytecode number `at` of some files."""
 
-    def __init__(
-        self, at: int, reached: Callable[[], object], inside: str | tuple[str, ...]
-    ) -> None:
+    def __init__(self, at: int, reached: Callable[[], object], inside: Files) -> None:
         self._at = at
         self._reached = reached
         self._inside = inside

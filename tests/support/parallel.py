@@ -106,16 +106,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out one test at a time, so that no process has many left at the end."""
     if config.option.dist != "load":
         return None  # the command line asks for another scheduler
-    from xdist.scheduler import LoadScopeScheduling
+    from .scheduler import OneByOne
 
-    class OneByOne(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
-
-    return OneByOne(config, log)
+    return OneByOne(config, log, TOGETHER)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

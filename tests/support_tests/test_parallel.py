@@ -25,6 +25,16 @@ def test_long():
     pass
 """
 
+MANY = 60
+MANY_AND_A_CRASH = f"""
+import os, pytest
+
+@pytest.mark.parametrize("number", range({MANY} + 1))
+def test_short(number):
+    if number == 33:
+        os.abort()
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -35,7 +45,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *arguments: str, xdist: bool = True) -> tuple[int, int, str]:
+def run(project: Path, *arguments: str, xdist: bool = True, code: int = 0) -> tuple[int, int, str]:
     """Run pytest there; return how many processes ran how many tests, and the output."""
     plugins = ["-p", "xdist.plugin"] if xdist else []
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
@@ -48,7 +58,7 @@ def run(project: Path, *arguments: str, xdist: bool = True) -> tuple[int, int, s
         timeout=50,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     processes = re.search(r"(\d+) workers? \[", done.stdout)
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed, done.stdout
@@ -90,6 +100,13 @@ def test_without_xdist(project: Path) -> None:
 )
 def test_few_run_in_one_process(project: Path, arguments: list[str], number: int) -> None:
     assert run(project, *arguments)[:2] == (0, number)
+
+
+def test_a_test_that_crashes_its_process_fails_and_holds_up_no_other(project: Path) -> None:
+    """The process has run some by then, and was given more."""
+    (project / "test_0.py").write_text(MANY_AND_A_CRASH)
+    _, passed, output = run(project, "-p", "no:faulthandler", code=1)
+    assert (passed, "1 failed" in output) == (MANY + FILES - 1, True)
 
 
 def test_as_many_processes_as_are_asked_for(project: Path) -> None:
