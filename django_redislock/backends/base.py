@@ -13,6 +13,7 @@ from typing import TypeAlias
 from django.core.checks import CheckMessage
 
 from ..conf import LockConfig, flag, lease_seconds
+from ..exceptions import LockUnavailable
 from ..figures.medians import Medians
 from ..figures.meter import Batch, Meter
 from ..figures.tallies import Minute, Slot
@@ -41,6 +42,7 @@ __all__ = [
     "Claim",
     "Entries",
     "Entry",
+    "Extended",
     "Extension",
     "Grant",
     "Hold",
@@ -62,6 +64,9 @@ TICK = 0.001
 
 # Seconds within which the server must answer, if shorter than the connection's time-out.
 Within: TypeAlias = float | None
+
+# The new end of a lease (monotonic), None for a lost hold, or why it could not be extended.
+Extended: TypeAlias = float | LockUnavailable | None
 
 # Error text for a claim that is stricter than the hold its token already has.
 HELD_LOOSER = (
@@ -118,8 +123,22 @@ class BaseLockBackend(ABC):
         """End the hold and hand the name over. False if the token no longer held it."""
 
     @abstractmethod
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        """Renew the leases. Return each new end (monotonic), or None where the hold was lost."""
+    def extend(self, extension: Extension) -> float | None:
+        """Set a lease anew. Return its new end (monotonic), or None if the hold was lost."""
+
+    def extend_all(self, extensions: Sequence[Extension]) -> Sequence[Extended]:
+        """``extend`` for each. A ``LockUnavailable`` stands in the place of what could not be done.
+
+        So a server that refuses one of them, say because it is just moving that name to another
+        server, does not keep the others from being renewed.
+        """
+        return [self._extended(one) for one in extensions]
+
+    def _extended(self, extension: Extension) -> Extended:
+        try:
+            return self.extend(extension)
+        except LockUnavailable as error:
+            return error
 
     @abstractmethod
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
@@ -188,7 +207,7 @@ class BaseLockBackend(ABC):
     async def arelease(self, name: str, token: str, within: Within = None) -> bool: ...
 
     @abstractmethod
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]: ...
+    async def aextend(self, extension: Extension) -> float | None: ...
 
     @abstractmethod
     async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]: ...

@@ -84,9 +84,9 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex, self._passing_on(name) as (known, _):
             return known.holds.pop(token, None) is not None
 
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
+    def extend(self, extension: Extension) -> float | None:
         with self._mutex:
-            return [self._extend(one) for one in extensions]
+            return self._extend(extension)
 
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
@@ -185,8 +185,8 @@ class MemoryLockBackend(BaseLockBackend):
     async def arelease(self, name: str, token: str, within: Within = None) -> bool:
         return self.release(name, token)
 
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        return self.extend(extensions)
+    async def aextend(self, extension: Extension) -> float | None:
+        return self.extend(extension)
 
     async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return self.inspect(name)

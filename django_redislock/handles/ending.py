@@ -107,7 +107,7 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
     older = [one.expect(call, sent_at + length - TICK) for one in holds]
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
-        (ends,) = await both(call, hold.backend.extend, hold.backend.aextend, [extension])
+        ends = await both(call, hold.backend.extend, hold.backend.aextend, extension)
     except BaseException as error:
         for one in holds:
             if isinstance(error, LockUnavailable) and not error.sent:

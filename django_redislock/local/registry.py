@@ -155,7 +155,7 @@ def end(hold: LocalHold) -> None:
     if kept <= 0:
         hold.backend.release(hold.name, hold.token)
     else:
-        hold.backend.extend([Extension(hold.name, hold.token, kept, detached=True)])
+        hold.backend.extend(Extension(hold.name, hold.token, kept, detached=True))
 
 
 class Registry:

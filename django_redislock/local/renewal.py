@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -203,17 +203,25 @@ class Renewal:
     # The methods below run in the thread of the background jobs.
 
     def _extend(self, backend: BaseLockBackend, renewals: list[_Renewed]) -> None:
+        results: Sequence[float | Exception | None]
         try:
-            ends = backend.extend([one.extension for one in renewals])
+            results = backend.extend_all([one.extension for one in renewals])
         except Exception as error:  # noqa: BLE001 - retried until the lease is over
-            self._try_again(backend, renewals, error)
-            return
-        self._warned.pop(backend, None)
-        for (hold, _, request, older), end in zip(renewals, ends, strict=True):
-            if end is not None:
-                hold.answered(request, end, older)
+            results = [error] * len(renewals)
+        failed = []
+        for one, result in zip(renewals, results, strict=True):
+            hold = one.hold
+            if isinstance(result, Exception):
+                failed.append(one)
+            elif result is not None:
+                hold.answered(one.request, result, one.older)
             elif not hold.is_over:
                 hold.lose(hold.why_over)
+        if failed:
+            why = next(one for one in results if isinstance(one, Exception))
+            self._try_again(backend, failed, why)
+        else:
+            self._warned.pop(backend, None)
         self.wake()
 
     def _try_again(

@@ -109,7 +109,7 @@ def _hand_over(holds: list[LocalHold]) -> None:
 
 def _cut_short(backend: BaseLockBackend, holds: list[LocalHold]) -> None:
     now = monotonic()
-    backend.extend(
+    backend.extend_all(
         [Extension(hold.name, hold.token, max(LAST_LEASE, hold.keep_until - now)) for hold in holds]
     )
 

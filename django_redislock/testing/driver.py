@@ -84,8 +84,8 @@ class Verbs:
     def release(self, claim: Claim) -> bool:
         return self._call(self.backend.release, self.backend.arelease, claim.name, claim.token)
 
-    def extend(self, *extensions: Extension) -> list[float | None]:
-        return list(self._call(self.backend.extend, self.backend.aextend, list(extensions)))
+    def extend(self, extension: Extension) -> float | None:
+        return self._call(self.backend.extend, self.backend.aextend, extension)
 
     def cancel(self, claim: Claim, late: float = 0.0) -> None:
         self.backend.cancel(claim.name, claim.token, late)
@@ -104,14 +104,14 @@ class Verbs:
         for _ in range(TRIES):
             claim = self.claim(lease=lease)
             known_to_end = self.hold(claim).ends
-            (ends,) = self.extend(Extension(claim.name, claim.token, longer))
+            ends = self.extend(Extension(claim.name, claim.token, longer))
             if ends is not None or monotonic() < known_to_end:
                 break
         return claim, ends
 
     def shorten(self, claim: Claim) -> None:
         """Shorten the lease of a hold to SHORT from now."""
-        (ends,) = self.extend(Extension(claim.name, claim.token, SHORT))
+        ends = self.extend(Extension(claim.name, claim.token, SHORT))
         assert ends is not None
 
     def is_busy(self, claim: Claim) -> bool:

@@ -52,7 +52,7 @@ def test_rows_stay_in_their_order_with_the_figures_of_now(admin_client: Client, 
         name: hold(name, using, lease=25 + place, limit=3) for place, name in enumerate("abc")
     }
     before = page(admin_client)
-    lock_backends[using].extend([Extension("a", tokens["a"], 90)])
+    lock_backends[using].extend(Extension("a", tokens["a"], 90))
     hold("b", using, lease=10, limit=3)
     hold("new", using, lease=5)
     assert names(page(admin_client)) == ["new", "b", "b", "c", "a"]

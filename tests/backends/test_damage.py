@@ -68,7 +68,8 @@ def everything(verbs: Verbs) -> None:
         for token in ("t1", "w1", "new"):
             verbs.acquire(verbs.claim(NAME, token=f"{token}{limit}", limit=limit))
     verbs.acquire(verbs.claim(NAME, token="w3"), stay=LONG)
-    verbs.extend(*(Extension(NAME, token, LONG, detached=True) for token in ("t1", "t2", "w1")))
+    for token in ("t1", "t2", "w1"):
+        verbs.extend(Extension(NAME, token, LONG, detached=True))
     read(backend)
     verbs.cancel(verbs.claim(NAME, token="w2"), late=LONG)
     verbs.cancel(verbs.claim(NAME, token="w3"))

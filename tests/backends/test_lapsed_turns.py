@@ -50,7 +50,7 @@ def test_it_is_not_shown(lapsed: BaseLockBackend) -> None:
 def test_its_token_holds_nothing(lapsed: BaseLockBackend, verb: str) -> None:
     acts: dict[str, Any] = {
         "release": lambda: lapsed.release("a", LAPSED),
-        "extend": lambda: lapsed.extend([Extension("a", LAPSED, 60.0)])[0],
+        "extend": lambda: lapsed.extend(Extension("a", LAPSED, 60.0)),
         "force_release": lambda: lapsed.force_release("a", LAPSED),
     }
     assert not acts[verb]()

@@ -105,7 +105,7 @@ def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(
     held = verbs.claim("a", lease=60)
     grant = verbs.hold(held)
     assert isinstance(verbs.acquire(verbs.claim("a")), Busy)
-    verbs.backend.extend([Extension("a", held.token, 30)])
+    verbs.backend.extend(Extension("a", held.token, 30))
     own = {key for key in keys_of(client, place.prefix) if not key.endswith(WITHOUT_EXPIRY)}
     assert own == {name_keys(place.prefix, "a").hold.encode()}
     (hold,) = verbs.backend.inspect("a")[0]

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from django_redislock import lock, lock_backends
-from django_redislock.backends.base import BaseLockBackend, Extension
+from django_redislock.backends.base import Extension
+from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
+from django_redislock.backends.redis.wire.replies import Replies
 from django_redislock.testing.driver import LONG, Recorder, Verbs
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
@@ -52,7 +54,7 @@ def test_a_server_that_forgot_the_scripts_gets_them_again(
         for step in (
             lambda: verbs.hold(held),
             lambda: verbs.queue_up(waiting),
-            lambda: verbs.extend(*[Extension("a", held.token, LONG)] * 3),
+            lambda: verbs.backend.extend_all([Extension("a", held.token, LONG)] * 3),
             lambda: verbs.backend.inspect("a"),
             lambda: verbs.backend.force_release("a", held.token),
             lambda: verbs.release(waiting),
@@ -79,17 +81,16 @@ def test_each_script_is_sent_once_however_many_commands_came_with_it(
             return int(client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0))
 
         forget()
-        assert None not in backend.extend(extensions)
+        assert all(isinstance(end, float) for end in backend.extend_all(extensions))
         assert told() == 1
         forget()
-        assert None not in asyncio.run(extended(backend, extensions))
+        replies, _ = asyncio.run(exchanged(backend, extensions))
+        assert all(replies)
         assert told() == 1
 
 
-async def extended(
-    backend: BaseLockBackend, extensions: Sequence[Extension]
-) -> Sequence[float | None]:
-    return await backend.aextend(extensions)
+async def exchanged(backend: RedisLockBackend, extensions: Sequence[Extension]) -> Replies:
+    return await backend.node.aexchange([*map(backend._extend, extensions)])
 
 
 def test_a_turn_travels_in_the_message_itself(use: UsePlace, redis_url: str) -> None:

@@ -32,7 +32,7 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "order:42" in self.text("#result_list"))
         first = self.left()
         self.until(lambda: 0 < self.left() < first - 1)
-        lock_backends["default"].extend([Extension("order:42", token, 2)])
+        lock_backends["default"].extend(Extension("order:42", token, 2))
         self.until(lambda: "No lock is held at the moment." in self.text())
         assert not self.was_reloaded
 
@@ -42,7 +42,7 @@ class LivePageTests(BrowserTestCase):
         seen = set()
 
         def look() -> bool:
-            lock_backends["memory"].extend([Extension("a", token, 1.5)])
+            lock_backends["memory"].extend(Extension("a", token, 1.5))
             seen.add(self.text(".redislock-left"))
             return "0.0 s" in seen
 
@@ -54,7 +54,7 @@ class LivePageTests(BrowserTestCase):
         self.log_in()
         self.mark()
         assert self.left() < 30
-        lock_backends["memory"].extend([Extension("a", token, 59)])
+        lock_backends["memory"].extend(Extension("a", token, 59))
         queue("a")
         self.until(lambda: self.left() > 30)
         self.until(lambda: self.text("#result_list tbody td:nth-of-type(5)").startswith("1"))

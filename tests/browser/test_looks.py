@@ -44,7 +44,7 @@ class LookTests(BrowserTestCase):
             queue("order:0", "default")
         token = hold("report:2026-11", "default", lease=240, what="manage.py report")
         self.browser.execute_async_script("setTimeout(arguments[0], 150)")
-        lock_backends["default"].extend([Extension("report:2026-11", token, 240)])
+        lock_backends["default"].extend(Extension("report:2026-11", token, 240))
 
     def fill_hour(self) -> None:
         """What other processes have told in the last hour."""

@@ -33,7 +33,7 @@ class StandingRowTests(BrowserTestCase):
         box = self.one("input[aria-label='Select a']")
         box.send_keys(Keys.SPACE)
         hold("first", lease=250)
-        lock_backends["memory"].extend([Extension("a", tokens["a"], 900)])
+        lock_backends["memory"].extend(Extension("a", tokens["a"], 900))
         lock_backends["memory"].release("b", tokens["b"])
         self.until(lambda: self.states() == ["renewing", "ended"])
         assert self.text("#result_list tbody tr:first-child th") == "a"

@@ -52,13 +52,13 @@ def test_what_has_been_released_is_never_renewed(
 ) -> None:
     backend = lock_backends["default"]
     renewed: list[str] = []
-    extend = backend.extend
+    extend_all = backend.extend_all
 
     def noting(extensions: list[Extension]) -> Any:
         renewed.extend(one.token for one in extensions)
-        return extend(extensions)
+        return extend_all(extensions)
 
-    monkeypatch.setattr(backend, "extend", noting)
+    monkeypatch.setattr(backend, "extend_all", noting)
     with lock("other", lease=LEASE) as other:
         with lock("a", lease=LEASE) as held:
             wait_until(lambda: held.token in renewed)
@@ -74,14 +74,14 @@ def test_a_release_that_meets_its_renewal_is_not_reported_as_a_loss(
     told: list[str] = []
     held = lock("a", lease=4, on_lost=lambda held: told.append(held.name))
     extending, released = threading.Event(), threading.Event()
-    extend = backend.extend
+    extend_all = backend.extend_all
 
     def slow(extensions: Any) -> Any:
         extending.set()
         released.wait(20)
-        return extend(extensions)
+        return extend_all(extensions)
 
-    monkeypatch.setattr(backend, "extend", slow)
+    monkeypatch.setattr(backend, "extend_all", slow)
     held.acquire()
     assert extending.wait(20)
     held.release()
@@ -96,19 +96,18 @@ def test_a_renewal_under_way_does_not_undo_a_shorter_lease(
 ) -> None:
     """Its reply comes after that of `extend()`, and says what was true before."""
     backend = lock_backends["default"]
-    extend = backend.extend
+    extend_all = backend.extend_all
     sent, shortened = threading.Event(), threading.Event()
 
     def slow_renewal(extensions: Any) -> Any:
-        if sent.is_set() and extensions[0].renewal:
+        if sent.is_set():
             raise LockUnavailable("only one renewal is looked at here")
-        ends = extend(extensions)
-        if extensions[0].renewal:
-            sent.set()
-            shortened.wait(20)
-        return ends
+        results = extend_all(extensions)
+        sent.set()
+        shortened.wait(20)
+        return results
 
-    monkeypatch.setattr(backend, "extend", slow_renewal)
+    monkeypatch.setattr(backend, "extend_all", slow_renewal)
     held = lock("a", lease=4)
     held.acquire()
     assert sent.wait(20)

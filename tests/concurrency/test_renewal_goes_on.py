@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis.commands import tag_of
+from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency.test_renewal import LEASE
+from tests.support.fixtures import UsePlace
 from tests.support.places import Place
 from tests.support.processes import wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
@@ -44,18 +47,20 @@ def test_an_extension_that_fails_during_a_renewal_does_not_end_it(
 ) -> None:
     """The renewal's own reply is not believed then, but the next one is."""
     backend = lock_backends["default"]
-    extend = backend.extend
+    extend_all = backend.extend_all
     renewing, failed = threading.Event(), threading.Event()
 
-    def failing(extensions: Any) -> Any:
-        if not extensions[0].renewal:
-            raise LockUnavailable("no answer")
+    def failing(extension: Any) -> Any:
+        raise LockUnavailable("no answer")
+
+    def late(extensions: Any) -> Any:
         if not failed.is_set():
             renewing.set()
             failed.wait(20)
-        return extend(extensions)
+        return extend_all(extensions)
 
     monkeypatch.setattr(backend, "extend", failing)
+    monkeypatch.setattr(backend, "extend_all", late)
     with lock("a", lease=2) as held:
         assert renewing.wait(20)
         with pytest.raises(LockUnavailable):
@@ -68,16 +73,30 @@ def test_a_renewal_that_fails_in_an_unforeseen_way_is_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = lock_backends["default"]
-    extend = backend.extend
+    extend_all = backend.extend_all
     failed: list[ValueError] = []
 
     def failing(extensions: Any) -> Any:
         if not failed:
             failed.append(ValueError("I/O operation on closed file."))
             raise failed[0]
-        return extend(extensions)
+        return extend_all(extensions)
 
-    monkeypatch.setattr(backend, "extend", failing)
+    monkeypatch.setattr(backend, "extend_all", failing)
     with lock("a", lease=2) as held:
         assert not held.lost.wait(4), held.lost.reason
     assert failed
+
+
+def test_a_renewal_that_the_server_refuses_does_not_keep_others_from_theirs(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    """They were sent together, and each has an answer of its own."""
+    place = use(own_server.url)
+    with lock("a", lease=2) as held, place.client() as client:
+        other = lock("b", lease=2)
+        other.acquire()
+        bucket = tag_of(lock_backends["default"].config.key_prefix, "a")
+        client.acl_setuser("default", enabled=True, reset_keys=True, keys=[f"{bucket}*"])
+        assert other.lost.wait(20)
+        assert not held.lost.wait(3)

@@ -160,7 +160,7 @@ def test_a_renewal_is_not_refused(server: EmbeddedServer) -> None:
         other = Extension("b", "its token", 90)
         renewals = [other, Extension("a", held.token, 90, renewal=True)]
         answers: list[Any] = []
-        thread = threading.Thread(target=lambda: answers.extend(backend.extend(renewals)))
+        thread = threading.Thread(target=lambda: answers.extend(backend.extend_all(renewals)))
         with frozen(server.pid):
             find_out()
             thread.start()

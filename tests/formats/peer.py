@@ -72,7 +72,9 @@ class Peer:
         return self.lost.get(timeout=30)
 
     def extend(self, name: str, token: str) -> bool:
-        return self.backend.extend([Extension(name, token, 60.0)])[0] is not None
+        # The older build has one verb for one and for many.
+        extend_all = getattr(self.backend, "extend_all", self.backend.extend)
+        return extend_all([Extension(name, token, 60.0)])[0] is not None
 
     def release(self, name: str, token: str) -> bool:
         return self.backend.release(name, token)

@@ -99,7 +99,7 @@ def test_a_loss_that_the_release_finds_out_is_reported_once(
 
     @locked("report:told", using="memory", min_hold=30)
     def report() -> None:
-        monkeypatch.setattr(lock_backends["memory"], "extend", lambda extensions: [None])
+        monkeypatch.setattr(lock_backends["memory"], "extend", lambda extension: None)
 
     lock_lost.connect(tell)
     try:
@@ -115,7 +115,7 @@ def test_a_loss_that_the_release_finds_out_is_reported_once(
 def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def extend(extensions: Any) -> Any:
+    def extend(extension: Any) -> Any:
         raise LockUnavailable("no answer", name="report")
 
     @locked("report", using="memory", min_hold=30, lease=20)

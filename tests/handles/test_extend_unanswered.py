@@ -10,7 +10,7 @@ from django_redislock import LockUnavailable
 from tests.support.processes import wait_until
 
 
-def unanswered(extensions: Any) -> Any:
+def unanswered(extension: Any) -> Any:
     raise LockUnavailable("no answer in time", name="a")
 
 
@@ -20,17 +20,17 @@ def test_a_lease_that_may_be_shorter_is_not_renewed(
     """The hold is given up at that end whatever a renewal is told."""
     held = make(lease=60)
     held.acquire()
-    token, extend, renewals = held.token, held.backend.extend, []
+    token, extend_all, renewals = held.token, held.backend.extend_all, []
 
     def count(extensions: Any) -> Any:
         renewals.extend(one for one in extensions if one.token == token)
-        return extend(extensions)
+        return extend_all(extensions)
 
     with monkeypatch.context() as patch:
         patch.setattr(held.backend, "extend", unanswered)
         with pytest.raises(LockUnavailable):
             held.extend(0.8)
-    monkeypatch.setattr(held.backend, "extend", count)
+    monkeypatch.setattr(held.backend, "extend_all", count)
     wait_until(lambda: held.lost)
     assert renewals == []
     held.backend.release("a", token)
@@ -58,9 +58,9 @@ def test_a_longer_lease_that_may_have_become_shorter_is_not_believed(
     held.extend(60)
     extend = held.backend.extend
 
-    def answer_is_lost(extensions: Any) -> Any:
-        extend(extensions)
-        return unanswered(extensions)
+    def answer_is_lost(extension: Any) -> Any:
+        extend(extension)
+        return unanswered(extension)
 
     with monkeypatch.context() as patch:
         patch.setattr(held.backend, "extend", answer_is_lost)

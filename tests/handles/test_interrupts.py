@@ -90,11 +90,11 @@ def test_an_interrupt_in_release_keeps_the_name_for_its_min_hold(
     handle.acquire()
     extend, calls = handle.backend.extend, []
 
-    def interrupted(extensions: Any) -> Any:
-        calls.append(extensions)
+    def interrupted(extension: Any) -> Any:
+        calls.append(extension)
         if len(calls) == 1:
             raise KeyboardInterrupt
-        return extend(extensions)
+        return extend(extension)
 
     monkeypatch.setattr(handle.backend, "extend", interrupted)
     with pytest.raises(KeyboardInterrupt):

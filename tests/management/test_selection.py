@@ -116,7 +116,7 @@ def test_no_hold_is_overlooked_while_others_are_renewed(monkeypatch: pytest.Monk
     search, seen = Search(["default"]), []
     for one in search:
         seen.append(one.hold.name)
-        backend.extend([Extension(one.hold.name, tokens[one.hold.name], 600)])
+        backend.extend(Extension(one.hold.name, tokens[one.hold.name], 600))
     assert sorted(seen) == sorted(everyone)
     assert (search.seen, search.total, search.matched) == (60, 60, 60)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from django_redislock import lock, lock_backends, locked
-from django_redislock.backends.base import Extension, Hold, Holder
+from django_redislock.backends.base import Extended, Extension, Hold, Holder
 from django_redislock.operations.states import STATES, Found, state_of
 from tests.management.holds import hold, is_held
 from tests.support.commands import output_of
@@ -124,13 +124,13 @@ def listed(**options: Any) -> dict[str, str]:
 def test_a_hold_that_renews_itself_is_distinguished_from_one_that_does_not(
     using: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extend, may_renew = lock_backends[using].extend, threading.Event()
+    extend_all, may_renew = lock_backends[using].extend_all, threading.Event()
 
-    def extend_late(extensions: Sequence[Extension]) -> Sequence[float | None]:
+    def extend_late(extensions: Sequence[Extension]) -> Sequence[Extended]:
         assert may_renew.wait(20)
-        return extend(extensions)
+        return extend_all(extensions)
 
-    monkeypatch.setattr(lock_backends[using], "extend", extend_late)
+    monkeypatch.setattr(lock_backends[using], "extend_all", extend_late)
     hold("still", using, lease=60)
     with lock("lively", using=using, lease=6):
         assert listed()["lively"] == "held"
@@ -144,7 +144,7 @@ def test_what_was_renewed_and_is_not_any_more_is_orphaned(using: str) -> None:
     frozen = hold("frozen", using, lease=7)
     lively = hold("lively", using, lease=60)
     time.sleep(0.3)
-    lock_backends[using].extend([Extension("frozen", frozen, 7)])
+    lock_backends[using].extend(Extension("frozen", frozen, 7))
     wait_until(lambda: listed(orphaned=True) == {"frozen": "silent"})
     output_of("clearlocks", orphaned=True, interactive=False)
     assert not is_held("frozen", frozen, using)

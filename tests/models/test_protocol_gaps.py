@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, lock, lock_backends
-from django_redislock.backends.base import BaseLockBackend, Busy, Claim, Extension, Grant, Within
+from django_redislock.backends.base import (
+    BaseLockBackend,
+    Busy,
+    Claim,
+    Extended,
+    Extension,
+    Grant,
+    Within,
+)
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.holder import Holder
 from tests.support.another_thread import in_thread
@@ -72,7 +80,7 @@ def test_a_late_claim_of_a_hold_that_was_released(
 def test_a_late_claim_does_not_shorten_a_hold(backend: BaseLockBackend) -> None:
     claim = Claim("gap", "1" * 32, 1, 5.0, HOLDER)
     backend.acquire(claim)
-    backend.extend([Extension("gap", claim.token, 60.0)])
+    backend.extend(Extension("gap", claim.token, 60.0))
     backend.acquire(claim)
     (hold,), _ = backend.inspect("gap")
     assert hold.remaining > 30
@@ -83,8 +91,8 @@ def test_a_shorter_lease_that_goes_unanswered(
 ) -> None:
     extend = backend.extend
 
-    def extend_in_silence(extensions: Sequence[Extension]) -> Sequence[float | None]:
-        extend(extensions)
+    def extend_in_silence(extension: Extension) -> float | None:
+        extend(extension)
         raise LockUnavailable("no answer in time", name="gap")
 
     with lock("gap", lease=60, renew=False) as held:
@@ -99,21 +107,24 @@ class Overtaken:
     """The first renewal is carried out before an extension, and answered after it."""
 
     def __init__(self, backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._extend, self._renewals = backend.extend, 0
+        self._extend, self._extend_all = backend.extend, backend.extend_all
+        self._renewals = 0
         self._renewed, self._extended = threading.Event(), threading.Event()
         monkeypatch.setattr(backend, "extend", self.extend)
+        monkeypatch.setattr(backend, "extend_all", self.renew)
 
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        if not extensions[0].renewal:
-            assert self._renewed.wait(WITHIN)
-            return self._extend(extensions)
+    def extend(self, extension: Extension) -> float | None:
+        assert self._renewed.wait(WITHIN)
+        return self._extend(extension)
+
+    def renew(self, extensions: Sequence[Extension]) -> Sequence[Extended]:
         self._renewals += 1
         if self._renewals > 1:
             raise LockUnavailable("no answer in time", name="gap")
-        ends = self._extend(extensions)
+        results = self._extend_all(extensions)
         self._renewed.set()
         assert self._extended.wait(WITHIN)
-        return ends
+        return results
 
     def answer(self) -> None:
         self._extended.set()

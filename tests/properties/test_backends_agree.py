@@ -216,7 +216,7 @@ class BackendsAgree(RuleBasedStateMachine):
           renewal=st.booleans())  # fmt: skip
     def extend(self, holds: list[tuple[str, str]], lease: float, renewal: bool) -> None:
         extensions = [Extension(name, token, lease, renewal) for name, token in holds]
-        self.both(lambda side: [end is not None for end in side.backend.extend(extensions)])
+        self.both(lambda side: [end is not None for end in side.backend.extend_all(extensions)])
 
     @rule(name=names, token=tokens)
     def leave(self, name: str, token: str) -> None:
@@ -235,7 +235,7 @@ class BackendsAgree(RuleBasedStateMachine):
 
         def act(side: Side) -> bool:
             extension = Extension(name, token, SHORT)
-            return side.backend.extend([extension])[0] is not None
+            return side.backend.extend(extension) is not None
 
         if [act(side) for side in self.sides] == [True, True]:
             for side in self.sides:

@@ -21,6 +21,7 @@ from ..base import (
     TICK,
     Busy,
     Claim,
+    Extended,
     Extension,
     Grant,
     Hold,
@@ -29,7 +30,7 @@ from ..base import (
 )
 from . import server_checks
 from .commands import call, tag_of
-from .errors import naming
+from .errors import naming, unavailable
 from .keys import bucket_of
 from .records import (
     LOOSER,
@@ -118,25 +119,31 @@ class RedisLockBackend(TransportBackend):
                 await self._arun(name, self._cancel(name, one, unless_answered=True))
         return ended
 
-    def extend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        ends: Sequence[float | None] = []
+    def extend(self, extension: Extension) -> float | None:
+        sent_at = monotonic()
+        reply, _ = self._run(extension.name, self._extend(extension))
+        return extended(sent_at, reply)
+
+    async def aextend(self, extension: Extension) -> float | None:
+        sent_at = monotonic()
+        reply, _ = await self._arun(extension.name, self._extend(extension))
+        return extended(sent_at, reply)
+
+    def extend_all(self, extensions: Sequence[Extension]) -> Sequence[Extended]:
+        results: list[Extended] = []
         for start in range(0, len(extensions), BATCH):
             sent_at = monotonic()
             some = extensions[start : start + BATCH]
-            calls = [self._extend(one) for one in some]
-            with self._naming(some[0].name):
-                # Renewals, and commands sent along with them, are never refused.
-                urgent = any(one.renewal for one in some)
-                replies, _ = self.node.exchange(calls, urgent=urgent)
-                ends = [*ends, *(extended(sent_at, reply) for reply in replies)]
-        return ends
-
-    async def aextend(self, extensions: Sequence[Extension]) -> Sequence[float | None]:
-        sent_at = monotonic()
-        calls = [self._extend(one) for one in extensions]
-        with self._naming(extensions[0].name):
-            replies, _ = await self.node.aexchange(calls)
-            return [extended(sent_at, reply) for reply in replies]
+            # Renewals, and commands sent along with them, are never refused.
+            urgent = any(one.renewal for one in some)
+            try:
+                with self._naming(some[0].name):
+                    replies, _ = self.node.exchange([*map(self._extend, some)], urgent=urgent)
+            except LockUnavailable as error:
+                results += [error] * len(some)
+            else:
+                results += map(partial(self._extended_as, sent_at), some, replies)
+        return results
 
     def cancel(self, name: str, token: str, late: float = 0.0) -> None:
         self._run(name, self._cancel(name, token, late))
@@ -265,6 +272,11 @@ class RedisLockBackend(TransportBackend):
         self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
     ) -> bytes:
         return self._call(CANCEL, name, token, ms(late), int(unless_answered))
+
+    def _extended_as(self, sent_at: float, one: Extension, reply: Any) -> Extended:
+        if isinstance(reply, Exception):
+            return unavailable(self.source.where, self.source.at, one.name, reply)
+        return extended(sent_at, reply)
 
     def _extend(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.renewal), int(one.detached)

@@ -169,7 +169,7 @@ class Stage:
             self._acquire(process, message, after)
         elif message.kind in ("renew", "extend"):
             renewal = message.kind == "renew"
-            (ends,) = process.extend([Extension(name, token, length, renewal)])
+            ends = process.extend(Extension(name, token, length, renewal))
             hold = after.server.hold(message.name, message.token)
             before_hold = before.server.hold(message.name, message.token)
             if before_hold is None or before_hold.ends <= 0:
