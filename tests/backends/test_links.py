@@ -212,7 +212,10 @@ class TestErrors:
         assert node.exchange([PING]) == ([b"PONG"], True)
 
     @pytest.mark.parametrize("reply", [b":%b\r\n", b"$%b\r\n7\r\n"])
-    def test_a_number_of_more_digits_than_python_reads(self, node: Node, reply: bytes) -> None:
+    def test_a_number_of_more_digits_than_python_reads(
+        self, node: Node, reply: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(links, "FRESH", 60.0)
         assert echo(node, "warm") == "warm"
         link = node._free[-1]
         ours, theirs = socket.socketpair()
