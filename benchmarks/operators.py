@@ -38,7 +38,7 @@ PAGES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.operators", description=__doc__)
     parser.add_argument("--locks", type=int, default=1_000_000)
     parser.add_argument("--others", type=int, default=1_000_000, help="keys that are not locks")
     options = parser.parse_args()
