@@ -1,7 +1,7 @@
 """``python -m benchmarks.operators``: waiting times of an operator with a million live locks.
 
 Measures the admin pages, ``listlocks`` and ``clearlocks``, and how long they block the server for
-other clients. Takes about three minutes and 1 GB of memory.
+other clients. Takes some minutes and 1 GB of memory.
 """
 
 from __future__ import annotations
