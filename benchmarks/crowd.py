@@ -28,7 +28,7 @@ for place = 4, #ARGV, 3 do
   local token, number, name = ARGV[place], tonumber(ARGV[place + 1]), ARGV[place + 2]
   local lease = ARGV[3] + number
   local fence = string.format('%.0f', time[1] * 1000000 + number)
-  local parts = {token, '000', now, lease, fence, now, now, 1, lease, 'p0', ARGV[2]}
+  local parts = {token, '000', now, lease, fence, now, now, 1, lease, 2000, 'p0', ARGV[2]}
   redis.call('SET', ARGV[1] .. ':hold:' .. name, table.concat(parts, ' '), 'PX', lease)
   redis.call('ZADD', KEYS[1], now + lease, token .. ' ' .. name)
 end

@@ -18,7 +18,7 @@ CYCLES = 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, to check that it runs")
     pairs = 10 if parser.parse_args().quick else PAIRS
     with EmbeddedServer() as server:

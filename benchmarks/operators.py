@@ -1,7 +1,7 @@
 """``python -m benchmarks.operators``: waiting times of an operator with a million live locks.
 
 Measures the admin pages, ``listlocks`` and ``clearlocks``, and how long they block the server for
-other clients. Takes about three minutes and 1 GB of memory.
+other clients. Takes some minutes and 1 GB of memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PAGES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.operators", description=__doc__)
     parser.add_argument("--locks", type=int, default=1_000_000)
     parser.add_argument("--others", type=int, default=1_000_000, help="keys that are not locks")
     options = parser.parse_args()

@@ -26,11 +26,14 @@ __all__ = ["LockBackendHandler", "lock_backends"]
 
 
 class LockBackendHandler(_Handler):
-    """Backends by alias. One backend serves all threads and event loops of the process.
+    """The backends by alias: ``lock_backends["default"]``. All threads share the same objects.
 
-    Django's other handlers create an object per thread. The waiters and connections that all
-    threads share cannot live on such an object.
+    A backend shows its locks by ``list()`` and ``inspect()``, and ends a hold by
+    ``force_release()``.
     """
+
+    # Django's other handlers create an object per thread. The waiters and connections that all
+    # threads share cannot live on such an object.
 
     settings_name = "LOCKS"
     exception_class = InvalidLockBackend

@@ -191,6 +191,7 @@ _ELSEWHERE = {
     "auto_renewal": "renew=",
     "blocking": "wait=0 for a lock that does not wait",
     "blocking_timeout": "wait=",
+    "id": "lock(name, token=...) to act on another handle's hold, or label= to show who holds it",
 }
 
 
@@ -210,7 +211,7 @@ def _unknown(name: str, known: Collection[str]) -> str:
     if name in _ELSEWHERE:
         return f"There is no option {name!r}: write {_ELSEWHERE[name]}."
     close = suggestion(name, known)
-    hint = f" Did you mean {close!r}?" if close else f" There are {', '.join(known)}."
+    hint = f" Did you mean {close!r}?" if close else f" The options are {', '.join(known)}."
     return f"There is no option {name!r}.{hint}"
 
 

@@ -89,11 +89,24 @@ def prepare(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = with_outside_links(source[0])
 
 
-def without_arguments(app: Sphinx, what: str, *_: object) -> tuple[str, str] | None:
-    """No signature for classes: functions make their objects, or projects derive from them."""
-    return ("", "") if what in {"class", "exception"} else None
+def signature_of(
+    app: Sphinx,
+    what: str,
+    name: str,
+    one: object,
+    options: object,
+    arguments: str | None,
+    returns: str,
+) -> tuple[str, str] | None:
+    """None for classes: functions make their objects, or projects derive from them.
+
+    Methods take ``**unknown`` only to refuse it with a hint.
+    """
+    if what in {"class", "exception"}:
+        return "", ""
+    return (arguments.replace(", **unknown", ""), returns) if arguments else None
 
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", prepare)
-    app.connect("autodoc-process-signature", without_arguments)
+    app.connect("autodoc-process-signature", signature_of)

@@ -37,7 +37,10 @@ def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Loc
     ``LOCKS`` has no such alias as ``using``.
     """
     if others:
-        raise TypeError("lock() takes options by name alone: write lease=5 or wait=5, say.")
+        raise TypeError(
+            "lock() takes a name or a list of names, and options as keywords: "
+            'lock("feed:7", wait=5).'
+        )
     backend = lock_backends[options.pop("using", DEFAULT_LOCK_ALIAS)]
     what = caller(1) if options.get("what") is None else None
     terms = Terms.of(backend.config, options, what)

@@ -28,6 +28,9 @@ __all__ = ["MultiLock"]
 class MultiLock(Handle["MultiLock"]):
     """A handle for several names: it holds all of them or none. Made by ``lock([...])``.
 
+    It is acquired, extended and released as a ``Lock`` is. ``locks`` are the handles of the single
+    names.
+
     The names are taken in sorted order and released in reverse; ``wait`` is for all together. An
     error with one name does not keep the others from being released.
     """

@@ -42,17 +42,20 @@ class Lock(OneNameHandle["Lock"]):
 
     @property
     def family(self) -> str:
-        """The group it is counted in: the template of the name, or the name without numbers."""
+        """What its figures count under: the template of the name, or the name without numbers."""
         return family_of(self.name)
 
     @property
     def fence(self) -> int:
-        """A number that rises with each hold of this name; 0 as long as nothing was granted."""
+        """A number that rises with every grant of the name; 0 if the last attempt got none."""
         return self._hold.fence
 
     @property
     def lost(self) -> Lost:
-        """Event of the loss of the hold: threads ``wait()`` for it, coroutines ``await`` it."""
+        """Whether the hold was lost; ``lost.reason`` says why.
+
+        Threads wait for the loss by ``lost.wait(timeout)``, coroutines by ``await lost``.
+        """
         return self._hold.lost
 
     def remaining(self) -> float:

@@ -50,7 +50,10 @@ class LockedMethodCalls(LockedCalls):
 
     def _row(self, args: Sequence[Any]) -> LockableMixin:
         if not args or not isinstance(args[0], LockableMixin):
-            raise TypeError(f"{self.what} is to be called on an instance with LockableMixin.")
+            raise TypeError(
+                f"{self.what} is to be called on an instance of a model with LockableMixin: add it "
+                "to the bases of the model, or write @locked."
+            )
         check_saved(args[0])
         return args[0]
 

@@ -130,7 +130,10 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
     ) -> None:
         super().__init__()
         if not issubclass(rows.model, LockableMixin):
-            raise TypeError(f"{rows.model.__name__} has no LockableMixin.")
+            model = rows.model.__name__
+            raise TypeError(
+                f"{model} has no LockableMixin. Write class {model}(LockableMixin, models.Model)."
+            )
         if rows._fields is not None:
             raise TypeError("locked() needs instances: call it without values() or values_list().")
         if rows.query.combinator:

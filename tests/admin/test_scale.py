@@ -23,6 +23,8 @@ def test_the_layout_is_that_of_the_scripts(redis_url: str, key_prefix: str) -> N
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(1))
         (filled,) = lock_backends["default"].inspect("order:0")[0]
+        assert not filled.damaged
+        assert filled.holder.host == "web-1"
         assert lock_backends["default"].release("order:0", filled.token)
         assert hold("order:0", "default")
         assert not is_held("order:0", filled.token, "default")

@@ -1,4 +1,4 @@
-"""What docs/platforms.md says that a process may have at most: threads, and connections."""
+"""The threads and connections of a process: docs/platforms.md and docs/backends.md say how many."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.concurrency.away import PATIENCE, find_out
 from tests.support.processes import frozen, wait_until
 from tests.support.threads import end_our_threads, our_threads
 
-PAGE = Path(__file__).parents[2] / "docs" / "platforms.md"
+PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
 CROWD = 80
 LEASE = 2.0
 
@@ -109,5 +109,5 @@ def test_of_a_server_that_hangs(
 
 
 def test_the_page_says_the_same() -> None:
-    table = PAGE.read_text().split("## What a process may have\n")[1].split("\n## ")[0]
-    assert re.findall(r"\b\d+\b", table) == [str(AT_ONCE)] * 3
+    connections = PAGE.read_text().split("### Connections\n")[1].split("\n### ")[0]
+    assert re.findall(r"\bup to (\d+)\b", connections) == [str(AT_ONCE)] * 3

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from http.cookiejar import CookieJar
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, build_opener
 
@@ -13,7 +16,7 @@ from django_redislock.testing.servers import EmbeddedServer
 from example_project.demo.sales import look
 from example_project.demo.site import Site
 
-from .processes import eventually
+from .processes import ROOT, environment, eventually
 from .sites import Posts, pane, post, send, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -169,3 +172,16 @@ def test_without_redis_the_site_stays_up_and_says_so(
 
     assert post(site, "/buy/", event=guarded)[0] == 200
     assert "Redis cannot be reached." not in page(site)
+
+
+def test_its_settings_pass_the_checks_at_deploy(redis: EmbeddedServer, tmp_path: Path) -> None:
+    check = ["check", "--tag", "locks", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(
+        [sys.executable, "manage.py", *check],
+        cwd=ROOT,
+        env=environment(tmp_path, {"REDIS_URL": redis.url}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -157,6 +157,7 @@ HINTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"ttl": 5}, ["lease="]),
     ({"blocking": False}, ["wait=0"]),
     ({"blocking_timeout": 5}, ["wait="]),
+    ({"id": "x"}, ["token=", "label="]),
 ]
 
 
@@ -239,7 +240,7 @@ def test_a_request_that_no_middleware_has_prepared(field: str, middleware: str) 
         ("wiat", r"'wiat'\. Did you mean 'wait'\?"),
         ("onbusy", r"'onbusy'\. Did you mean 'on_busy'\?"),
         ("on_lots", r"'on_lots'\. Did you mean 'on_lost'\?"),
-        ("colour", r"'colour'\. There are .*on_busy.* using, lease"),
+        ("colour", r"'colour'\. The options are .*on_busy.* using, lease"),
     ],
 )
 def test_an_option_that_calls_do_not_have_is_refused_when_decorating(

@@ -255,7 +255,7 @@ def test_it_is_for_lockable_models() -> None:
         @locked_method()
         def do(self) -> None: ...
 
-    with pytest.raises(TypeError, match=r"Thing\.do is to be called on an instance with Lockable"):
+    with pytest.raises(TypeError, match=r"Thing\.do is .* LockableMixin: add it .* write @locked"):
         Thing().do()
 
 
