@@ -9,20 +9,28 @@ import dj_database_url
 
 BASE_DIR = Path(__file__).resolve().parent
 
-# All but LOCATION and OPTIONS have these values anyway. LEASE, WAIT, RENEW and MAX_HOLD can also be
-# set per lock.
+# All but CACHE have these values anyway. LEASE, WAIT, RENEW and MAX_HOLD can also be set per lock.
 LOCKS = {
     "default": {
         "BACKEND": "django_redislock.backends.redis.RedisLockBackend",
-        "LOCATION": os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        "CACHE": "locks",  # where the server is
         "KEY_PREFIX": "lock",  # projects that share a Redis each need their own prefix
         "LEASE": 10,  # seconds after which the hold of a dead process ends by itself
         "WAIT": 10,  # seconds to wait in the queue for a busy lock
         "RENEW": True,  # extend the lease while the work goes on ...
         "MAX_HOLD": None,  # ... but for no more than this many seconds; None: no limit
-        # A Redis that is down or slow should delay a visitor by a few seconds at most.
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 5},
     }
+}
+
+# The locks have a cache alias, and so a database, of their own: cache.clear() would end them.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "locks": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        # A Redis that is down or slow should delay a visitor by a few seconds at most.
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 5},
+    },
 }
 
 # DATABASE_URL=postgres://user@host/name for PostgreSQL
