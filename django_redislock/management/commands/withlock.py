@@ -89,7 +89,7 @@ class Command(TerminalCommand):
         )
         parser.add_argument(
             "--conflict-exit-code",
-            type=int,
+            type=exit_code,
             default=BUSY,
             metavar="N",
             help=f"the exit code if the lock is busy. Default: {BUSY}",
@@ -205,6 +205,14 @@ class Command(TerminalCommand):
         raise CommandError(
             _("The command ended with the exit code %(code)d.") % {"code": code}, returncode=code
         )
+
+
+def exit_code(text: str) -> int:
+    """Read an exit code. Of a greater number a shell sees the lowest byte, which may be 0."""
+    code = int(text)
+    if not 0 <= code <= 255:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 255")
+    return code
 
 
 def _executable(command: list[str], name: str) -> str:
