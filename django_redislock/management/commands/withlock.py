@@ -14,7 +14,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
-from ...conf import DEFAULT_LOCK_ALIAS
+from ...conf import DEFAULT_LOCK_ALIAS, exit_code
 from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
 from ...handles import Lock, lock
 from ...log import leave_losses_to_the_program
@@ -89,7 +89,7 @@ class Command(TerminalCommand):
         )
         parser.add_argument(
             "--conflict-exit-code",
-            type=exit_code,
+            type=exit_code_option,
             default=BUSY,
             metavar="N",
             help=f"the exit code if the lock is busy. Default: {BUSY}",
@@ -207,12 +207,12 @@ class Command(TerminalCommand):
         )
 
 
-def exit_code(text: str) -> int:
-    """Read an exit code. Of a greater number a shell sees the lowest byte, which may be 0."""
-    code = int(text)
-    if not 0 <= code <= 255:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 255")
-    return code
+def exit_code_option(text: str) -> int:
+    """Read an exit code from the command line."""
+    try:
+        return exit_code(int(text), "an exit code")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 255") from None
 
 
 def _executable(command: list[str], name: str) -> str:
