@@ -9,6 +9,7 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .conf import exit_code
 from .names import dotted_path, name_templates
 from .options import OPTIONS, check_options, options_of_calls
 from .spelling import distance
@@ -90,6 +91,9 @@ def _check_values(owner: Any, known: Collection[str], *, by_call: bool) -> None:
     check_lock_options(lock_options, known)
     if (label := lock_options.get("label")) is not None and not by_call:
         OPTIONS["label"].check(label, "label")
+    for name in known:
+        if name.endswith("_exit_code") and name in values:
+            exit_code(values[name], name)
     for option in OPTIONS:
         if f"lock_{option}" in values:
             check_options({option: values[f"lock_{option}"]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -109,6 +109,8 @@ class LockedCommand(BaseCommand):
             names = self.get_lock_name(options)
         except UnusableName as error:
             raise CommandError(str(error)) from error
+        if not isinstance(names, Iterable):
+            raise TypeError(f"get_lock_name() returns a name or a list of them, not {names!r}.")
         return [names] if isinstance(names, str) else list(names)
 
     def _enter(self, stack: ExitStack, names: list[str], wait: Duration) -> Lock | MultiLock:

@@ -19,6 +19,7 @@ __all__ = [
     "SHORTEST_LEASE",
     "Duration",
     "LockConfig",
+    "exit_code",
     "flag",
     "lease_seconds",
     "max_hold_seconds",
@@ -84,6 +85,16 @@ def flag(value: Any, what: str) -> bool:
     """Return ``value`` if it is True or False, else raise ``TypeError``, which names ``what``."""
     if not isinstance(value, bool):
         raise TypeError(f"{what} must be True or False, not {value!r}.")
+    return value
+
+
+def exit_code(value: Any, what: str) -> int:
+    """Return ``value`` if it is an exit code, else raise ``ValueError``, which names ``what``.
+
+    Of a greater number a shell sees the lowest byte, which may be 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
+        raise ValueError(f"{what} must be a whole number from 0 to 255, not {value!r}.")
     return value
 
 

@@ -145,9 +145,10 @@ def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> N
             raise TypeError(f"There is no option {name!r} here: {_OF_ONE_HOLD[name]}.")
         if name not in OPTIONS:
             raise TypeError(_unknown(name, [*others, *options_of_calls()]))
-        option = OPTIONS[name]
+        if name == "label" and iscoroutinefunction(value):
+            raise TypeError("label is not awaited: write an ordinary function, not `async def`.")
         if not (value is None or (name == "label" and callable(value))):
-            option.check(value, name)
+            OPTIONS[name].check(value, name)
     _check_together(options)
 
 

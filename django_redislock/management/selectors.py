@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ..conf import Duration
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
 from ..operations.asking import Silent
@@ -23,6 +25,7 @@ __all__ = [
     "length_of_time",
     "reasons",
     "said",
+    "seconds_of",
     "whole_number",
 ]
 
@@ -103,7 +106,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         globs=globs,
         host=host,
         pid=pid,
-        older_than=None if older_than is None else length_of_time(_written(older_than)),
+        older_than=None if older_than is None else seconds_of(older_than),
         states=tuple(state for state, wanted in states if wanted),
     )
 
@@ -130,9 +133,11 @@ def length_of_time(text: str) -> float:
     return float(match[1]) * UNITS[match[2]]
 
 
-def _written(time: float | str) -> str:
-    """Write a time as on the command line, where a number must not have an exponent."""
-    return time if isinstance(time, str) else f"{time:f}"
+def seconds_of(time: str | Duration) -> float:
+    """Return a length of time in seconds, which ``call_command`` may pass in any of these types."""
+    number = time.total_seconds() if isinstance(time, timedelta) else time
+    # Not str(), which writes some numbers with an exponent.
+    return length_of_time(number if isinstance(number, str) else f"{number:f}")
 
 
 def whole_number(text: str) -> int:

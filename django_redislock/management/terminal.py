@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-from django.core.management.base import BaseCommand, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from .stopping import exit_code_of
 
@@ -34,6 +35,8 @@ class TerminalCommand(BaseCommand):
             options["no_color"] = True
         try:
             return super().execute(*args, **options)
+        except argparse.ArgumentTypeError as error:  # from ``call_command``, which parses no values
+            raise CommandError(str(error), returncode=2) from None
         except KeyboardInterrupt as interrupt:
             if getattr(self, "_called_from_command_line", False):
                 sys.exit(exit_code_of(interrupt))

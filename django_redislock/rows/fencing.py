@@ -196,7 +196,8 @@ class FencedQuerySet(models.QuerySet[M]):
             )
         if not isinstance(held, Lock):
             database = in_writing_database(self).db
-            held = {_key(field, one): _lock_of(one, database) for one in held}
+            locks = [(one, _lock_of(one, field, database)) for one in held]
+            held = {_key(field, one): lock for one, lock in locks}
         clone: Self = self.all()
         clone._fences = Fences(field, held)
         return clone
@@ -282,7 +283,9 @@ def _key(field: FenceField, instance: FencedModel) -> Any:
     return pk_as_read(field.model, instance._get_pk_val(field.model._meta))
 
 
-def _lock_of(instance: FencedModel, database: str) -> Lock:
+def _lock_of(instance: FencedModel, field: FenceField, database: str) -> Lock:
+    if not isinstance(instance, field.model):
+        raise TypeError(f"fenced() takes instances of {field.model.__name__}, not {instance!r}.")
     lock = instance.fencing_lock(database)
     if lock is None:
         raise LockError(f"The row of {instance!r} is not held: enter its locked() block first.")

@@ -14,6 +14,7 @@ from ..handler import lock_backends
 from ..local.registry import registry
 from ..local.renewal import renewal
 from ..names import check_name
+from ..options import check_options
 
 __all__ = [
     "HeldElsewhere",
@@ -91,6 +92,7 @@ def held_elsewhere(
     ``lease`` (seconds or a timedelta) is not renewed, and the name is free when it has ended. The
     other options are those of ``lock()``.
     """
+    check_options({"limit": limit, "shared": shared})
     holder = Holder(host="another-host", pid=1, thread="MainThread", what=what, label=label)
     length = lease_seconds(lease, "lease")
     claim = Claim(
@@ -154,4 +156,4 @@ def _held_instead(using: str) -> str:
     if not page.total:
         return "nothing is"
     names = ", ".join(repr(readable(hold.name)) for hold in page.holds)
-    return f"{page.total} others are: {names}{', ...' if page.total > NAMED else ''}"
+    return f"held are {names}{', ...' if page.total > NAMED else ''}"

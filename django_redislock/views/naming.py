@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import BadRequest
+
 from ..fields import leads_into
 from ..names import CallNames, UnusableName
 
@@ -22,12 +24,18 @@ MIDDLEWARE = {
     "session": "django.contrib.sessions.middleware.SessionMiddleware",
     "site": "django.contrib.sites.middleware.CurrentSiteMiddleware",
 }
+# What a visitor sends; the last two are those of REST framework.
+SENT = tuple(
+    f"request.{attribute}["
+    for attribute in ("GET", "POST", "FILES", "COOKIES", "headers", "data", "query_params")
+)
 
 
 def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Return the name or names for a call of the view, whose first argument is the request.
 
-    Raises an ``UnusableName`` that says what the request lacks.
+    Raises an ``UnusableName`` that says what the request lacks, or ``BadRequest`` if a visitor has
+    not sent it, or has sent what no name can have.
     """
     request = args[0]
     if names.mention("request.user") and _is_anonymous(request):
@@ -42,6 +50,8 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
                 raise UnusableName(f"{error} Write {middleware} in MIDDLEWARE.", error.field) from (
                     error.__cause__
                 )
+        if field.startswith(SENT):
+            raise BadRequest(str(error)) from error
         if error.is_missing and leads_into(field, "request.user"):
             raise UnusableName(f"{error} {LOG_IN}", error.field) from None
         raise

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.http import FileResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from ..exceptions import LockError
 from ..handles.base import Handle
@@ -28,19 +28,21 @@ def hold_while_streaming(response: StreamingHttpResponse, handle: Handle[Any]) -
     kind = _AsyncContent if response.is_async else _Content
     made: Any = response
     # Django closes content that has a ``close`` method, even if it was not sent completely.
-    made.streaming_content = kind(made.streaming_content, getattr(made, "_iterator", None), handle)
+    made.streaming_content = kind(made._iterator, made.charset, handle)
 
 
 class _Held:
     """Content of a response, with the handle to release at its end.
 
-    ``content`` is sent; it is made from ``source``, the view's generator. This has to be closed
-    before the lock is released, even if it was not finished.
+    It is made from ``source``, the view's generator. This has to be closed before the lock is
+    released, even if it was not finished.
     """
 
-    def __init__(self, content: Any, source: Any, handle: Handle[Any]) -> None:
-        self._content = content
+    def __init__(self, source: Any, charset: str, handle: Handle[Any]) -> None:
         self._source = source
+        # That of another response: a response that its own content refers to is a cycle. If it is
+        # dropped, it keeps the lock until the garbage collector runs, which may take hours.
+        self._make_bytes = HttpResponse(charset=charset).make_bytes
         self._handle: Handle[Any] | None = handle
         # A middleware that sends another response (304, say) may drop this one without closing it.
         self._dropping = weakref.finalize(self, _release, handle)
@@ -58,11 +60,9 @@ def _release(handle: Handle[Any]) -> None:
 
 
 class _Content(_Held, Iterator[bytes]):
-    _content: Iterator[bytes]
-
     def __next__(self) -> bytes:
         try:
-            return next(self._content)
+            return self._make_bytes(next(self._source))
         except BaseException as error:
             self._leave(None if isinstance(error, StopIteration) else error)
             raise
@@ -84,11 +84,9 @@ class _Content(_Held, Iterator[bytes]):
 
 
 class _AsyncContent(_Held, AsyncIterator[bytes]):
-    _content: AsyncIterator[bytes]
-
     async def __anext__(self) -> bytes:
         try:
-            return await anext(self._content)
+            return self._make_bytes(await anext(self._source))
         except BaseException as error:
             await self._leave(None if isinstance(error, StopAsyncIteration) else error)
             raise

@@ -65,6 +65,10 @@ class ViewLock:
                 # dispatch() is a plain function, even if the handlers are coroutine functions.
                 is_async = method.__self__.view_is_async
         names = CallNames(self.name, signature, what, first="request")
+        if not is_async and (names.is_async or iscoroutinefunction(self.on_busy)):
+            raise TypeError(
+                f"{what} is not a coroutine function: its name and on_busy cannot be either."
+            )
         around = self._around_coroutine if is_async else self._around
         return around(view, names, what)  # type: ignore[return-value]
 
@@ -148,8 +152,7 @@ class ViewLock:
             held = None
             async with AsyncExitStack() as stack:
                 try:
-                    await stack.enter_async_context(handle)
-                    held = request.lock = handle
+                    held = request.lock = await stack.enter_async_context(handle)
                 except LockNotAcquired as error:
                     # A template of the project may also query the database.
                     respond = sync_to_async(busy_response)
@@ -201,8 +204,8 @@ class ViewLock:
 
     def _handle(self, name: Any, what: str, label: Any) -> Lock | MultiLock:
         options = {"what": what, **self.options}
-        if label is not None:
-            options["label"] = label
+        if "label" in options:
+            options["label"] = label  # None, as from a callable, is no label
         try:
             handle: Lock | MultiLock = lock(name, **options)
         except InvalidName as error:

@@ -97,6 +97,14 @@ def test_a_method_that_looks_like_the_one_for_the_name_is_refused() -> None:
         make("model", get_lock_nmae=method)
 
 
+@pytest.mark.parametrize("name", ["busy_exit_code", "lost_exit_code"])
+@pytest.mark.parametrize("value", [256, -1, "75", None, True])
+def test_what_is_no_exit_code_is_refused_when_the_class_is_made(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from 0 to 255, not"):
+        make("command", **{name: value})
+    assert make("command", **{name: property(lambda self: value)})
+
+
 def test_it_is_found_in_what_the_class_inherits_from_elsewhere() -> None:
     class Shared:
         lock_wiat = 5

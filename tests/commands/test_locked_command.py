@@ -94,6 +94,12 @@ def test_several_names_are_taken_together() -> None:
         run(Both())
 
 
+def test_a_method_that_returns_no_name_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Import, "get_lock_name", lambda self, options: None)
+    with pytest.raises(TypeError, match=r"get_lock_name\(\) returns a name or a list of them"):
+        run()
+
+
 def test_an_option_that_is_missing_cannot_be_in_a_name() -> None:
     with pytest.raises(CommandError, match=r"\{feed\} is None"):
         run(feed=None)

@@ -155,7 +155,14 @@ def test_a_command_that_cannot_be_run(manage: CommandLine, tmp_path: Path, on_de
 
 @pytest.mark.parametrize(
     "arguments",
-    [("a",), ("a", "--lease", "0", "--", "true"), ("a", "--using", "nope", "--", "true")],
+    [
+        ("a",),
+        ("a", "--lease", "0", "--", "true"),
+        ("a", "--using", "nope", "--", "true"),
+        # Of a greater number a shell sees the lowest byte, here 0.
+        ("a", "--conflict-exit-code", "256", "--", "true"),
+        ("a", "--conflict-exit-code=-1", "--", "true"),
+    ],
 )
 def test_arguments_that_make_no_sense(manage: CommandLine, arguments: Any) -> None:
     assert manage.run("withlock", *arguments).returncode == 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import locked, locked_view
+from django_redislock import locked, locked_method, locked_view
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,16 @@ def test_a_callable_of_a_view_that_cannot_take_what_it_gets_is_refused() -> None
             return "visitor"
 
         locked_view(visitor)(book)
+
+
+async def later(*args: Any) -> str:
+    return "later"
+
+
+@pytest.mark.parametrize("decorator", [locked, locked_view, locked_method])
+def test_a_label_that_would_have_to_be_awaited_is_refused(decorator: Any) -> None:
+    with pytest.raises(TypeError, match="label is not awaited: write an ordinary function"):
+        decorator("feed", label=later)
 
 
 @pytest.mark.parametrize(

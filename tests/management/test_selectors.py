@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ def test_older_than_counts_from_the_grant(monkeypatch: pytest.MonkeyPatch) -> No
         (["--older-than", "9" * 20], {}, []),
         ([], {"older_than": 1e-5}, ["a"]),
         ([], {"older_than": 1e20}, []),
+        ([], {"older_than": timedelta(microseconds=10)}, ["a"]),
     ],
 )
 def test_older_than_takes_very_short_and_very_long_times(
@@ -133,6 +135,15 @@ def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(SystemExit) as caught:
         execute_from_command_line(["manage.py", "listlocks", f"--older-than={text}"])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"older_than": "soon"}, {"older_than": -5}, {"max": -1}, {"watch": "often"}]
+)
+def test_what_makes_no_sense_in_a_call_is_refused_too(options: Any) -> None:
+    with pytest.raises(CommandError, match="is not a (time|whole number)") as caught:
+        call_command("listlocks", **options)
+    assert caught.value.returncode == 2
 
 
 @pytest.mark.parametrize("arguments", [["--max", "-1"], ["--max", "few"], ["--holder", ""]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_redislock import LockError, LockLost, lock
 from django_redislock.rows.querysets import LockableQuerySet
 
-from .bank.models import Account, Coin, Kiosk, Place, Restaurant, Seat, Vault
+from .bank.models import Account, Branch, Card, Coin, Kiosk, Place, Restaurant, Seat, Vault
 from .databases import ON_EACH
 from .threads import elsewhere, next_holder_writes, take_over
 
@@ -266,6 +267,11 @@ def test_what_makes_no_sense_is_refused(vaults: Any) -> None:
             Vault.objects.fenced(wrong)
     with pytest.raises(LockError, match="is not held: enter its locked"):
         Vault.objects.fenced(vaults)
+    # The first card has the primary key of a vault, and a lock of another name.
+    for stranger in (Card.objects.create(pk=vaults[0].pk), Branch.objects.create(), vaults[0].pk):
+        block = stranger.locked() if isinstance(stranger, Card) else nullcontext()
+        with block, pytest.raises(TypeError, match=r"fenced.. takes instances of Vault, not"):
+            Vault.objects.fenced([stranger])
     with vaults[0].locked(), pytest.raises(LockError, match="is not held"):
         elsewhere(lambda: Vault.objects.using("postgresql").fenced(vaults[:1]))
     with lock("vaults", limit=2) as held, pytest.raises(LockError, match="several holders"):

@@ -82,11 +82,20 @@ def test_what_is_held_cannot_be_held_elsewhere(using: str) -> None:
             held_elsewhere("feed:7", using=using).acquire()
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"limit": 0}, "limit must be a whole"), ({"limit": 2, "shared": True}, "exclude each other")],
+)
+def test_what_makes_no_sense_cannot_be_held_elsewhere(options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        held_elsewhere("feed:7", **options)
+
+
 def test_assertions_name_what_there_is(using: str) -> None:
     with pytest.raises(AssertionError, match="'feed:7' is not locked; nothing is"):
         assert_locked("feed:7", using=using)
     with held_elsewhere("feed:8", using=using, what="shop.views.buy"):
-        with pytest.raises(AssertionError, match="1 others are: 'feed:8'"):
+        with pytest.raises(AssertionError, match="not locked; held are 'feed:8'"):
             assert_locked("feed:7", using=using)
         with pytest.raises(AssertionError, match=r"'feed:8' is locked, by shop\.views\.buy"):
             assert_not_locked("feed:8", using=using)

@@ -257,6 +257,10 @@ class InTestCase(TestCase):
         with lock("row"):
             Group.objects.create(name="written under the lock")
         assert is_free("row")
+        with transaction.atomic():
+            with lock("row"):
+                Group.objects.create(name="written in a block that is never committed")
+            assert is_free("row")
 
     def test_nothing_is_warned_of(self) -> None:
         with self.settings(DEBUG=True), lock("row", wait=1):

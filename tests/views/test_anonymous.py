@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import path
 from rest_framework.decorators import api_view
 
@@ -81,6 +81,17 @@ def search(request: HttpRequest) -> HttpResponse:
     return HttpResponse("found")
 
 
+@locked_view("{words.GET[q]}")
+async def search_in_a_coroutine(words: HttpRequest) -> HttpResponse:
+    return HttpResponse("found")
+
+
+@api_view(["POST"])
+@locked_view("order:{request.data[order]}")
+def order(request: Any) -> HttpResponse:
+    return HttpResponse()
+
+
 @locked_view("page:{page}")
 async def page_in_a_coroutine(request: HttpRequest, page: str) -> HttpResponse:
     return HttpResponse()
@@ -95,6 +106,8 @@ def page_of_rest(request: Any, page: str) -> HttpResponse:
 urlpatterns = [
     path("vote/", vote),
     path("search/", search),
+    path("search-in-a-coroutine/", search_in_a_coroutine),
+    path("order/", order),
     path("page/<str:page>/", page),
     path("page-in-a-coroutine/<str:page>/", page_in_a_coroutine),
     path("page-of-rest/<str:page>/", page_of_rest),
@@ -155,10 +168,27 @@ def test_a_name_that_a_visitor_makes_too_long_is_the_visitors_mistake(url: str) 
     assert Client().get(f"/{url}/{'x' * 1020}/").status_code == 400
 
 
-@pytest.mark.parametrize("words", ["", "x"])
-def test_a_name_that_a_visitor_leaves_empty_is_the_visitors_mistake(words: str) -> None:
-    response = Client().get("/search/", {"q": words})
-    assert response.status_code == (200 if words else 400)
+@pytest.mark.parametrize("url", ["search", "search-in-a-coroutine"])
+@pytest.mark.parametrize("sent", [{"q": "x"}, {"q": ""}, {}])
+def test_a_name_that_a_visitor_leaves_empty_is_the_visitors_mistake(url: str, sent: Any) -> None:
+    response = Client().get(f"/{url}/", sent)
+    assert response.status_code == (200 if sent.get("q") else 400)
+
+
+@pytest.mark.parametrize("sent", [{"order": 7}, {"order": None}, {"order": {"pk": 7}}, {}, [7]])
+def test_so_is_one_of_what_no_name_can_have(sent: Any) -> None:
+    response = Client().post("/order/", sent, content_type="application/json")
+    assert response.status_code == (200 if sent == {"order": 7} else 400)
+
+
+@locked_view("{request.GET.q}")
+def misspelt(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("it ran")
+
+
+def test_a_field_that_no_request_has_is_a_mistake_of_the_site() -> None:
+    with pytest.raises(ValueError, match="'QueryDict' object has no attribute 'q'"):
+        misspelt(RequestFactory().get("/", {"q": "x"}))
 
 
 def test_nor_where_rest_framework_says_none_for_nobody() -> None:

@@ -284,17 +284,3 @@ def test_a_view_that_returns_a_coroutine_is_refused() -> None:
 
     with pytest.raises(TypeError, match="returned a coroutine, which would not run under the lock"):
         view(request())
-
-
-def test_a_plain_view_has_no_coroutine_functions_around_it() -> None:
-    async def sell(*args: Any) -> Any: ...
-
-    def view(request: HttpRequest) -> HttpResponse: ...
-
-    with pytest.raises(TypeError, match=r"The name of .* returned a coroutine"):
-        locked_view(sell, using="memory")(view)(request())
-    with (
-        lock("event", using="memory"),
-        pytest.raises(TypeError, match=r"on_busy of .* returned a coroutine"),
-    ):
-        locked_view("event", using="memory", on_busy=sell)(view)(request())

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain, islice
-from threading import TIMEOUT_MAX
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -28,6 +27,7 @@ from ..selectors import (
     complain,
     length_of_time,
     reasons,
+    seconds_of,
     whole_number,
 )
 from ..table import Table
@@ -51,6 +51,9 @@ MARK = "  "
 
 # Up to this many locks are sorted; more are written in the order in which they are found.
 FEW = 1000
+
+# The shortest and the longest interval of a watch (seconds). No platform can sleep for centuries.
+SHORTEST, LONGEST = 0.1, 86400.0
 
 # How many lines are written at once.
 LINES = 1000
@@ -111,7 +114,7 @@ class Command(TerminalCommand):
             if options["waits"]:
                 self._list_waits()
             elif every is not None:
-                self._watch(float(every))
+                self._watch(min(max(seconds_of(every), SHORTEST), LONGEST))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
                 complain(silent, _("The locks of backends that did not answer are not listed."))
@@ -180,7 +183,7 @@ class Command(TerminalCommand):
                 else:
                     self._redraw(selection, changes.marks(selection.found, began))
                 self.stdout.flush()
-                time.sleep(min(max(every, 0.1), TIMEOUT_MAX))
+                time.sleep(every)
         except KeyboardInterrupt:
             return
 

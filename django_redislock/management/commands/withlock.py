@@ -14,7 +14,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
-from ...conf import DEFAULT_LOCK_ALIAS
+from ...conf import DEFAULT_LOCK_ALIAS, exit_code
 from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
 from ...handles import Lock, lock
 from ...log import leave_losses_to_the_program
@@ -89,7 +89,7 @@ class Command(TerminalCommand):
         )
         parser.add_argument(
             "--conflict-exit-code",
-            type=int,
+            type=exit_code_option,
             default=BUSY,
             metavar="N",
             help=f"the exit code if the lock is busy. Default: {BUSY}",
@@ -205,6 +205,14 @@ class Command(TerminalCommand):
         raise CommandError(
             _("The command ended with the exit code %(code)d.") % {"code": code}, returncode=code
         )
+
+
+def exit_code_option(text: str) -> int:
+    """Read an exit code from the command line."""
+    try:
+        return exit_code(int(text), "an exit code")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 255") from None
 
 
 def _executable(command: list[str], name: str) -> str:
