@@ -26,7 +26,7 @@ from ....names import dotted_path
 from ..breaker import breaker_of, ignore
 from ..slots import Address, owners
 from .caches import pool_of_cache
-from .credentials import for_coroutines
+from .hooks import HOOKS
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
 from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes, timeout_of
 
@@ -132,7 +132,7 @@ class Source:
         if self._async_class is None:
             return self.connection()
         kwargs = {
-            name: for_coroutines(value) if name == "credential_provider" else value
+            name: value
             for name, value in self._set().items()
             if value or name in parameters(self._async_class)
         }
@@ -167,7 +167,7 @@ class Source:
 
     def _kwargs(self) -> dict[str, Any]:
         kwargs = {
-            name: value
+            name: HOOKS[name](value) if name in HOOKS and value is not None else value
             for name, value in self.pool.connection_kwargs.items()
             if name not in _DONE_OTHERWISE and not is_internal(name)
         }
