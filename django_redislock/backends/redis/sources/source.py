@@ -97,9 +97,11 @@ class Source:
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
         address, self.at, server = self._found_at(kwargs)
         self.place = (server, self.database)
-        # Shared by all sources of this server. If only the connection class knows the address, its
-        # connections may lead to several servers, so the breaker is that of the pool.
-        self.breaker = breaker_of(pool if server is pool.connection_class else server)
+        # Shared by all sources of this server. A TLS handshake that hangs says nothing about
+        # connections without TLS, so these have another. If only the connection class knows the
+        # address, its connections may lead to several servers, so the breaker is that of the pool.
+        secure = issubclass(self._kind, SSLConnection)
+        self.breaker = breaker_of(pool if server is pool.connection_class else (server, secure))
         self.where = f"{where}, {of or address}"
         # Called with the source when a connection is found to lead to a replica.
         self.on_demoted: Callable[[Source], object] = ignore

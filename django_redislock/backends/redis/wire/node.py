@@ -109,7 +109,7 @@ class Node:
             # A burst of callers is not the server's fault: wait even beyond its time-out.
             deadline = monotonic() + (limit if within is None else within)
             link = self._wait_for_link(deadline)
-            limit = min(limit, deadline - monotonic())
+            limit = max(LEAST, min(limit, deadline - monotonic()))
             commands = self._in_less_time(commands, limit)
         try:
             result: Replies = _replies((link.exchange(commands, limit), False))
