@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import pytest
 from redis.connection import ConnectionPool
@@ -98,6 +99,30 @@ def test_a_waiter_that_comes_while_it_closes_is_subscribed(
     wait_until(is_subscribed)
     backend.dismiss("a", "0" * 32)
     backend.close()
+
+
+def test_callers_do_not_make_it_reconnect_without_pause(
+    use: UsePlace, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RECONNECT_AFTER", (20.0,))
+    opened, open_ = list[Subscriber](), Subscriber.open
+
+    def count(self: Subscriber) -> None:
+        opened.append(self)
+        open_(self)
+
+    monkeypatch.setattr(Subscriber, "open", count)
+    use(proxy.url)
+    backend = listening()
+    proxy.refuse()
+    proxy.cut()
+    wait_until(lambda: not backend.listening("a"), what="it is cut")
+    for _ in range(10):
+        backend.listen("a", 0.05)
+    assert len(opened) == 1
+    began = time.monotonic()
+    backend.close()
+    assert time.monotonic() - began < connection.ENDS_WITHIN, "closing ends the pause"
 
 
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
