@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.wires import SOON, echo, key, reached, wire_to
 
@@ -130,6 +131,33 @@ async def test_closed_and_used_again(wire: AsyncWire, proxy: Proxy) -> None:
     await asyncio.to_thread(wire.close)
     assert await echo(wire, "after") == b"after"
     assert proxy.opened == 2
+
+
+async def test_closed_while_it_connects(wire: AsyncWire, proxy: Proxy) -> None:
+    """Nobody waits for the connection any more, so it is closed as soon as it is open."""
+    proxy.hold()
+    with pytest.raises(RedisTimeoutError):
+        await echo(wire, "before", within=0.1)
+    wire.close()
+    await asyncio.sleep(0)
+    proxy.pass_through()
+    await asyncio.to_thread(wait_until, lambda: proxy.opened and not proxy.connections)
+    assert await echo(wire, "after") == b"after"
+    assert (proxy.opened, proxy.count("ECHO")) == (2, 1)
+
+
+async def test_closed_while_a_request_waits_until_it_is_connected(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    proxy.hold()
+    asking = asyncio.create_task(echo(wire, "before"))
+    await asyncio.to_thread(wait_until, lambda: proxy.commands)
+    wire.close()
+    await asyncio.sleep(0)
+    proxy.pass_through()
+    assert await asking == b"before"
+    assert await echo(wire, "after") == b"after"
+    assert proxy.opened == 1
 
 
 async def test_a_forked_child_uses_no_connection_of_its_parent(
