@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import subprocess
@@ -10,9 +11,11 @@ import sys
 import threading
 
 import pytest
+from redis.connection import Connection
 from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.wire.async_driver import open_transport
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
@@ -133,6 +136,33 @@ async def test_closed_and_used_again(wire: AsyncWire, proxy: Proxy) -> None:
     assert proxy.opened == 2
 
 
+async def test_an_opening_that_is_cancelled_when_its_thread_has_just_connected(
+    proxy: Proxy,
+) -> None:
+    """Warnings are errors here, and Python warns of each socket that was not closed."""
+    connecting, go_on, ended = threading.Event(), threading.Event(), list[bool]()
+
+    class Slow(Connection):
+        def connect(self) -> None:
+            connecting.set()
+            go_on.wait(SOON)
+            super().connect()
+            ended.append(True)
+
+    source = wire_to(proxy.url, connection_class=Slow).source
+    opening = asyncio.create_task(open_transport(source.async_connection(), asyncio.Protocol()))
+    await asyncio.to_thread(connecting.wait, SOON)
+    opening.cancel()
+    go_on.set()
+    # The loop stands still here, so the task learns of its end last.
+    wait_until(lambda: ended)
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    del opening
+    gc.collect()
+    await asyncio.to_thread(wait_until, lambda: not proxy.connections)
+
+
 async def test_closed_while_it_connects(wire: AsyncWire, proxy: Proxy) -> None:
     """Nobody waits for the connection any more, so it is closed as soon as it is open."""
     proxy.hold()
@@ -189,6 +219,7 @@ PROGRAM = """
 import asyncio, sys
 import django; django.setup()
 from redis.connection import ConnectionPool
+from django_redislock.backends.redis.wire.async_driver import open_transport
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.sources.source import Source
