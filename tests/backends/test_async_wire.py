@@ -87,6 +87,17 @@ async def test_cancelled_while_it_connects(wire: AsyncWire, proxy: Proxy) -> Non
     assert proxy.count("ECHO") <= 1 + first.cancelled()
 
 
+async def test_a_program_that_cancels_all_other_tasks(wire: AsyncWire, proxy: Proxy) -> None:
+    """The one that connects is not its own, and others need the connection."""
+    proxy.hold()
+    needed = asyncio.create_task(echo(wire, "needed"))
+    await asyncio.to_thread(wait_until, lambda: proxy.commands)
+    for task in asyncio.all_tasks() - {needed, asyncio.current_task()}:
+        task.cancel()
+    proxy.pass_through()
+    assert await needed == b"needed"
+
+
 async def test_a_time_limit_of_zero_is_one(wire: AsyncWire) -> None:
     limits: list[float] = []
 

@@ -89,23 +89,21 @@ class SharedConnection:
             self._opening.add_done_callback(self._opened)
 
     def _opened(self, opening: asyncio.Task[None]) -> None:
-        if opening.cancelled() or opening.exception() is None:
+        if not opening.cancelled() and opening.exception() is None:
             return
-        # An asynchronous exception that was meant for other code has hit this task: start again.
+        # It was cancelled, or an asynchronous exception that was meant for other code has hit it.
         if self._link is not None:
             self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
-        elif self._requests:
+        elif self._pending():
             self._open()
 
     async def _open_link(self) -> None:
         link = AsyncLink(self._loop, self._ended)
         try:
             await link.open(self._source)
-        except asyncio.CancelledError:
-            self._fail_all(RedisConnectionError("The connection was closed while it was opened."))
-            raise
         except Exception as error:  # noqa: BLE001 - raised in every waiting task
-            self._fail_all(error)
+            for request in self._pending():
+                request.fail(copy_of(error))
             return
         self._link, self._opening = link, None
         now, pending = self._loop.time(), self._pending()
@@ -131,10 +129,6 @@ class SharedConnection:
 
     def _pending(self) -> list[Request]:
         return [request for request in [*self._requests] if not request.future.done()]
-
-    def _fail_all(self, error: Exception) -> None:
-        for request in [*self._requests]:
-            request.fail(copy_of(error))
 
     # Deadlines.
 
