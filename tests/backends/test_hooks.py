@@ -112,6 +112,21 @@ def test_the_error_names_what_has_failed(
     backend.close()
 
 
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@pytest.mark.parametrize("raises", [lambda: LookupError("no token"), TimeoutError])
+def test_so_does_that_of_a_sentinel(
+    settings: Any, redis_url: str, act: Callable[[], None], raises: Callable[[], Exception]
+) -> None:
+    hooks = Hooks(raises())
+    options = {"sentinel_kwargs": {"credential_provider": hooks.provider()}}
+    location = redis_url.replace("redis", "sentinel").removesuffix("/0") + "/main"
+    settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
+    with pytest.raises(LockUnavailable, match="was not asked: its credential_provider raised"):
+        act()
+    assert hooks.calls == 1
+    lock_backends["default"].close()
+
+
 def test_the_check_of_a_server_says_so_too(settings: Any, redis_url: str) -> None:
     options = {"credential_provider": Hooks(LookupError("no token")).provider()}
     settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}

@@ -7,7 +7,7 @@ socket, and others would not be errors of locks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from ..errors import NotAsked
 
-__all__ = ["HOOKS"]
+__all__ = ["with_hooks"]
 
 
 class _Provider(CredentialProvider):
@@ -58,8 +58,15 @@ def _reported(option: str, *passed: type[Exception]) -> Iterator[None]:
         raise NotAsked(f"its {option} raised {type(error).__name__}: {error}") from error
 
 
-# What to pass to redis-py in place of such an option.
-HOOKS: dict[str, Callable[[Any], Any]] = {
+_HOOKS: dict[str, Callable[[Any], Any]] = {
     "credential_provider": _Provider,
     "redis_connect_func": _function,
 }
+
+
+def with_hooks(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a connection, with our own functions around the project's."""
+    return {
+        name: _HOOKS[name](value) if name in _HOOKS and value is not None else value
+        for name, value in settings.items()
+    }

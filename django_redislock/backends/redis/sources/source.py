@@ -26,7 +26,7 @@ from ....names import dotted_path
 from ..breaker import breaker_of, ignore
 from ..slots import Address, owners
 from .caches import pool_of_cache
-from .hooks import HOOKS
+from .hooks import with_hooks
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
 from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes, timeout_of
 
@@ -169,11 +169,11 @@ class Source:
 
     def _kwargs(self) -> dict[str, Any]:
         kwargs = {
-            name: HOOKS[name](value) if name in HOOKS and value is not None else value
+            name: value
             for name, value in self.pool.connection_kwargs.items()
             if name not in _DONE_OTHERWISE and not is_internal(name)
         }
-        return kwargs | {
+        return with_hooks(kwargs) | {
             "socket_timeout": self.timeout,
             "socket_connect_timeout": self._connect_timeout,
         }
