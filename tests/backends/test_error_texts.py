@@ -297,4 +297,4 @@ def test_own_connections_that_are_all_in_use_are_no_fault_of_the_server(
 
 def test_nor_is_tls_asked_for_then() -> None:
     error = unavailable("LOCKS['default'], rediss://a:1/0", "a:1", "", NotAsked("all 32 are"))
-    assert str(error).endswith("at a:1 was not asked: all 32 are")
+    assert str(error).endswith("at a:1 was not asked: all 32 are.")

@@ -153,7 +153,7 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
         else f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
     )
     return LockUnavailable(
-        f"{what} cannot be had: {why}",
+        f"{what} cannot be had: {why.removesuffix('.')}.",
         name=name,
         asked=not isinstance(error, ServerAway) or was_sent(error),
         sent=was_sent(error),
