@@ -124,7 +124,7 @@ class Wakeups:
             self.ring()
 
     def reopen(self) -> None:
-        """Connect again: the server has become a replica, and another one gives the turns."""
+        """Connect again: another server may be the primary now, and give the turns."""
         self._subscriber.is_outdated = True
         self.ring()
 
