@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import subprocess
@@ -10,10 +11,13 @@ import sys
 import threading
 
 import pytest
+from redis.connection import Connection
 from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.wire.async_driver import open_transport
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.wires import SOON, echo, key, reached, wire_to
 
@@ -83,6 +87,17 @@ async def test_cancelled_while_it_connects(wire: AsyncWire, proxy: Proxy) -> Non
     assert proxy.count("ECHO") <= 1 + first.cancelled()
 
 
+async def test_a_program_that_cancels_all_other_tasks(wire: AsyncWire, proxy: Proxy) -> None:
+    """The one that connects is not its own, and others need the connection."""
+    proxy.hold()
+    needed = asyncio.create_task(echo(wire, "needed"))
+    await asyncio.to_thread(wait_until, lambda: proxy.commands)
+    for task in asyncio.all_tasks() - {needed, asyncio.current_task()}:
+        task.cancel()
+    proxy.pass_through()
+    assert await needed == b"needed"
+
+
 async def test_a_time_limit_of_zero_is_one(wire: AsyncWire) -> None:
     limits: list[float] = []
 
@@ -132,6 +147,60 @@ async def test_closed_and_used_again(wire: AsyncWire, proxy: Proxy) -> None:
     assert proxy.opened == 2
 
 
+async def test_an_opening_that_is_cancelled_when_its_thread_has_just_connected(
+    proxy: Proxy,
+) -> None:
+    """Warnings are errors here, and Python warns of each socket that was not closed."""
+    connecting, go_on, ended = threading.Event(), threading.Event(), list[bool]()
+
+    class Slow(Connection):
+        def connect(self) -> None:
+            connecting.set()
+            go_on.wait(SOON)
+            super().connect()
+            ended.append(True)
+
+    source = wire_to(proxy.url, connection_class=Slow).source
+    opening = asyncio.create_task(open_transport(source.async_connection(), asyncio.Protocol()))
+    await asyncio.to_thread(connecting.wait, SOON)
+    opening.cancel()
+    go_on.set()
+    # The loop stands still here, so the task learns of its end last.
+    wait_until(lambda: ended)
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    del opening
+    gc.collect()
+    await asyncio.to_thread(wait_until, lambda: not proxy.connections)
+
+
+async def test_closed_while_it_connects(wire: AsyncWire, proxy: Proxy) -> None:
+    """Nobody waits for the connection any more, so it is closed as soon as it is open."""
+    proxy.hold()
+    with pytest.raises(RedisTimeoutError):
+        await echo(wire, "before", within=0.1)
+    wire.close()
+    await asyncio.sleep(0)
+    proxy.pass_through()
+    await asyncio.to_thread(wait_until, lambda: proxy.opened and not proxy.connections)
+    assert await echo(wire, "after") == b"after"
+    assert (proxy.opened, proxy.count("ECHO")) == (2, 1)
+
+
+async def test_closed_while_a_request_waits_until_it_is_connected(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    proxy.hold()
+    asking = asyncio.create_task(echo(wire, "before"))
+    await asyncio.to_thread(wait_until, lambda: proxy.commands)
+    wire.close()
+    await asyncio.sleep(0)
+    proxy.pass_through()
+    assert await asking == b"before"
+    assert await echo(wire, "after") == b"after"
+    assert proxy.opened == 1
+
+
 async def test_a_forked_child_uses_no_connection_of_its_parent(
     wire: AsyncWire, proxy: Proxy
 ) -> None:
@@ -161,6 +230,7 @@ PROGRAM = """
 import asyncio, sys
 import django; django.setup()
 from redis.connection import ConnectionPool
+from django_redislock.backends.redis.wire.async_driver import open_transport
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.sources.source import Source

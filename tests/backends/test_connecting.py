@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
@@ -94,6 +94,46 @@ def test_replicas_have_no_longer_than_that_leaves(
     within, (_, wait) = limited(claims, monkeypatch)
     assert int(wait.split(b"\r\n")[-2]) < 1000 * within
     assert wait != pack("WAIT", 0, 900)
+
+
+def test_a_process_that_is_suspended_between_that_wait_and_the_exchange(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over then, and a socket takes no time-out below zero."""
+    wait_for_link, waited = Node._wait_for_link, list[float]()
+
+    def wait_too_long(node: Node, deadline: float) -> Link:
+        link = wait_for_link(node, deadline)
+        wait_until(lambda: time.monotonic() > deadline)
+        link.exchange((PING,), 10.0)
+        waited.append(deadline)
+        return link
+
+    monkeypatch.setattr(Node, "_wait_for_link", wait_too_long)
+    node = node_at(redis_url)
+    taken = [node._free.pop() for _ in range(AT_ONCE)]
+    give_back = threading.Timer(0.05, node._free.extend, [taken])
+    give_back.start()
+    with suppress(RedisTimeoutError):
+        assert node.exchange([PING], 1.2).replies == [b"PONG"]
+    assert waited
+    give_back.join()
+    node.close()
+
+
+def test_a_handshake_that_hangs_says_nothing_about_connections_without_tls(
+    own_server: EmbeddedServer,
+) -> None:
+    """A server without TLS waits for more of the handshake."""
+    wrong = node_at(own_server.url.replace("redis", "rediss"), socket_timeout=1.0)
+    with pytest.raises(RedisTimeoutError):
+        wrong.exchange([PING])
+    assert wrong.breaker.is_open()
+    right = node_at(own_server.url)
+    assert echo(right, "well") == "well"
+    assert wrong.breaker.is_open()
+    wrong.close()
+    right.close()
 
 
 def test_a_credential_provider_that_fails_does_not_break_the_probe(

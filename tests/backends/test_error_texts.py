@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.cluster.nodes import Cluster
-from django_redislock.backends.redis.errors import AllInUse, is_absence, unavailable
+from django_redislock.backends.redis.errors import NotAsked, is_absence, unavailable
 from django_redislock.backends.redis.keys import bucket_of
 from django_redislock.backends.redis.slots import Address
 from django_redislock.backends.redis.wire.node import AT_ONCE
@@ -60,6 +60,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         ("redis://127.0.0.1:1/0", "does not answer at 127.0.0.1:1; is it running? Connection ref"),
         ("unix:///nowhere.sock", "does not answer at /nowhere.sock; is it running? No such file"),
         ("redis://nowhere.invalid/0", "cannot be found at nowhere.invalid:6379: "),
+        ("redis://no..where/0", "cannot be found at no..where:6379: encoding with 'idna' codec fa"),
         ("sentinel://127.0.0.1:1/main", "does not answer at the Sentinels 127.0.0.1:1; is it run"),
     ],
 )
@@ -73,6 +74,12 @@ def test_a_server_that_does_not_answer(
     assert words in text
     assert text.count("LOCKS['default']") == 1
     assert "Error " not in text
+
+
+def test_the_check_of_a_host_that_cannot_exist(settings: Any) -> None:
+    settings.LOCKS = {"default": {"LOCATION": "redis://no..where/0"}}
+    (message,) = check_backends(deploy=True)
+    assert "cannot be found at no..where:6379: " in message.msg
 
 
 def test_one_that_answers_and_refuses(settings: Any, redis_url: str) -> None:
@@ -289,5 +296,5 @@ def test_own_connections_that_are_all_in_use_are_no_fault_of_the_server(
 
 
 def test_nor_is_tls_asked_for_then() -> None:
-    error = unavailable("LOCKS['default'], rediss://a:1/0", "a:1", "", AllInUse("all 32 are"))
-    assert str(error).endswith("at a:1 was not asked: all 32 are")
+    error = unavailable("LOCKS['default'], rediss://a:1/0", "a:1", "", NotAsked("all 32 are"))
+    assert str(error).endswith("at a:1 was not asked: all 32 are.")

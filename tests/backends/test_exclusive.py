@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from django_redislock.backends.redis.errors import AllInUse
+from django_redislock.backends.redis.errors import NotAsked
 from django_redislock.backends.redis.wire.exclusive import AT_ONCE, Exclusive
 
 
@@ -51,7 +51,7 @@ async def test_who_is_cancelled_when_one_comes_passes_it_on() -> None:
 
 async def test_a_waiter_whose_time_is_over_takes_none() -> None:
     exclusive, taken = await all_taken()
-    with pytest.raises(AllInUse, match="32 connections"):
+    with pytest.raises(NotAsked, match="32 connections"):
         await exclusive.take(0.01)
     exclusive.give_back(taken[0])
     assert await exclusive.take(0) is taken[0]

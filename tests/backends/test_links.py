@@ -21,7 +21,7 @@ from redis.exceptions import (
 )
 
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.errors import AllInUse
+from django_redislock.backends.redis.errors import NotAsked
 from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.backends.redis.wire import links
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
@@ -187,7 +187,7 @@ class TestTimeLimits:
 
     def test_an_attempt_that_waits_for_a_connection_waits_no_longer(self, node: Node) -> None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]
-        with pytest.raises(AllInUse, match="32 connections"):
+        with pytest.raises(NotAsked, match="32 connections"):
             node.exchange([PING], 0.1)
         assert not node._line
         node._free.extend(taken)

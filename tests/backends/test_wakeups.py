@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import pytest
 from redis.connection import ConnectionPool
@@ -100,6 +101,30 @@ def test_a_waiter_that_comes_while_it_closes_is_subscribed(
     backend.close()
 
 
+def test_callers_do_not_make_it_reconnect_without_pause(
+    use: UsePlace, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RECONNECT_AFTER", (20.0,))
+    opened, open_ = list[Subscriber](), Subscriber.open
+
+    def count(self: Subscriber) -> None:
+        opened.append(self)
+        open_(self)
+
+    monkeypatch.setattr(Subscriber, "open", count)
+    use(proxy.url)
+    backend = listening()
+    proxy.refuse()
+    proxy.cut()
+    wait_until(lambda: not backend.listening("a"), what="it is cut")
+    for _ in range(10):
+        backend.listen("a", 0.05)
+    assert len(opened) == 1
+    began = time.monotonic()
+    backend.close()
+    assert time.monotonic() - began < connection.ENDS_WITHIN, "closing ends the pause"
+
+
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
 def test_a_message_that_no_script_wrote_is_left_out(
     place: Place, caplog: pytest.LogCaptureFixture, number: str
@@ -168,5 +193,5 @@ def test_a_server_that_stays_a_replica_is_not_connected_to_all_the_time() -> Non
     one.is_outdated = True
     due = one.probe(one._opened_at)
     assert due == one._opened_at + subscriber.OUTDATED_AFTER
-    with pytest.raises(OSError, match="has become a replica"):
+    with pytest.raises(OSError, match="may be the primary now"):
         one.probe(due)

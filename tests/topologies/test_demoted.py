@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from django_redislock import lock, lock_backends
-from django_redislock.backends.redis.wakeups import connection
+from django_redislock.backends.redis.wakeups import connection, subscriber
 from django_redislock.testing.servers import HOST, EmbeddedServer
-from tests.support.processes import WITHIN, wait_until
+from tests.support.processes import WITHIN, frozen, wait_until
 from tests.support.proxy import Proxy
 from tests.topologies.claims import taking
 from tests.topologies.places import backend
@@ -98,3 +99,32 @@ async def test_so_does_a_coroutine(address: Address) -> None:
     await asyncio.to_thread(holder.release)
     assert await waiting
     await waiter.arelease()
+
+
+def test_a_waiter_leaves_a_frozen_server_that_another_has_replaced(settings: Any) -> None:
+    """Its connection there stays open, and only a PING that is not answered would show it."""
+    with ExitStack() as stack:
+        address = Address(stack)
+        options = {"socket_timeout": 1, "grant_lease": 600, "metrics": False}
+        settings.LOCKS = {
+            "default": {"LOCATION": address.proxy.url, "OPTIONS": options},
+            "old": {"LOCATION": address.old.url},
+            "new": {"LOCATION": address.new.url},
+        }
+        holder = lock("a", lease=600, using="new")
+        holder.acquire()
+        with lock("a", lease=600, renew=False, using="old"):
+            thread, taken = taking("thread", "a", wait=60)
+            thread.start()
+            wait_until(lambda: lock_backends["old"].inspect("a")[1], what="it queues")
+            address.proxy.upstream = (HOST, address.new.port)
+            with frozen(address.old.pid):
+                breaker = backend().source.breaker
+                breaker.failed(RedisTimeoutError(), 1.0, 1.0, fresh=True)
+                wait_until(lambda: not breaker.is_open(), what="the other server answers")
+                wait_until(lambda: lock_backends["new"].inspect("a")[1], what="it queues there")
+                holder.release()
+                thread.join(subscriber.PING_AFTER - 5)
+                assert taken == ["a"]
+        for alias in settings.LOCKS:
+            lock_backends[alias].close()

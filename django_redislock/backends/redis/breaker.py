@@ -147,7 +147,7 @@ class Breaker:
     def _is_answered(self, node: ProbedNode) -> bool:
         try:
             node.ping(PROBE_WITHIN)
-        except Exception as error:  # noqa: BLE001 - a credential_provider may raise anything
+        except Exception as error:  # noqa: BLE001 - a connection_class may raise anything
             return not is_absence(error)
         return True
 

@@ -27,9 +27,9 @@ from ...exceptions import LockError, LockUnavailable, readable
 from ...process import NoThread
 
 __all__ = [
-    "AllInUse",
     "NoAnswer",
     "NotAcknowledged",
+    "NotAsked",
     "ServerAway",
     "advice",
     "as_redis_error",
@@ -79,8 +79,8 @@ class ServerAway(RedisConnectionError):
         self.__cause__ = cause
 
 
-class AllInUse(RedisError):
-    """Nothing was sent, because all connections were in use by other requests of this process."""
+class NotAsked(RedisError):
+    """Nothing was sent, for a reason in this process, which says nothing about the server."""
 
     sent = False
 
@@ -153,7 +153,7 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
         else f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
     )
     return LockUnavailable(
-        f"{what} cannot be had: {why}",
+        f"{what} cannot be had: {why.removesuffix('.')}.",
         name=name,
         asked=not isinstance(error, ServerAway) or was_sent(error),
         sent=was_sent(error),
@@ -165,7 +165,7 @@ def happened(at: str, error: Exception) -> str:
     at = vars(error).get("at", at)
     # For a Sentinel that does not answer, redis-py's message contains the whole client.
     said = str(error).partition(" : <")[0]
-    if isinstance(error, AllInUse):
+    if isinstance(error, NotAsked):
         return f"at {at} was not asked: {said}"
     if isinstance(error, MovedError):
         return (
@@ -174,6 +174,8 @@ def happened(at: str, error: Exception) -> str:
         )
     if isinstance(error, TryAgainError):
         return f"is moving these locks from one node to another, and has not finished: {said}"
+    if isinstance(error, UnicodeError) or isinstance(error.__cause__, UnicodeError):
+        return f"cannot be found at {at}: {said}"
     if _has_answered(error):
         return _refused(at, error, said)
     return _absent(at, error, said)
@@ -275,7 +277,7 @@ def copy_of(error: Exception) -> Exception:
     """Copy an error for another caller. A shared object would collect all their tracebacks."""
     try:
         twin = copy.copy(error)
-    except TypeError:  # its class does not accept its args
+    except Exception:  # noqa: BLE001 - its class may not accept its args, and then raise anything
         return error
     twin.__cause__ = error.__cause__
     return twin

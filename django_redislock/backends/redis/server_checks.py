@@ -43,7 +43,7 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
         servers: list[dict[str, Any]] = [node.client().info() for node in nodes]
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), nodes)]
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, UnicodeError) as error:
         return [
             Warning(
                 f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",

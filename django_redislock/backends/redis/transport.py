@@ -42,8 +42,14 @@ def make_transport(
         cluster = Cluster(source, make)
         return cluster, ClusterWakeups(cluster, waiters, **settings)
     node = make(source)
-    node.on_back = lambda _: waiters.nudge_all()
     wakeups = Wakeups(source, waiters, **settings)
+
+    def is_back(_: object) -> None:
+        # It may be another server behind the same address, while the old one hangs on.
+        wakeups.reopen()
+        waiters.nudge_all()
+
+    node.on_back = is_back
     source.on_demoted = lambda _: wakeups.reopen()
     return node, wakeups
 

@@ -17,7 +17,7 @@ from redis.exceptions import (
 
 from ....clock import monotonic
 from ..commands import pack
-from ..errors import AllInUse, marked, of_node, was_sent
+from ..errors import NotAsked, marked, of_node, was_sent
 from ..scripts import with_text
 from ..slots import buckets_of
 from ..wire.node import Node
@@ -177,7 +177,7 @@ class Dispatch:
 
         Raises the error if it says nothing about the node.
         """
-        if isinstance(error, AllInUse):
+        if isinstance(error, NotAsked):
             raise self.final(of_node(error, node.source.at))
         self._topology.doubt(node, error)
         # Do not report that nothing was sent if commands were sent before. And keep TRYAGAIN if

@@ -10,7 +10,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 
 from ..breaker import ignore
 from ..commands import pack
-from ..errors import AllInUse
+from ..errors import NotAsked
 from ..keys import BUCKETS
 from ..slots import SLOTS, Address, owners
 from ..sources.source import ClusterSource, Source
@@ -68,7 +68,7 @@ class Topology:
 
     def doubt(self, node: Node, error: Exception) -> None:
         """Note that a node has failed, unless that was only because of this process."""
-        if not isinstance(error, AllInUse):
+        if not isinstance(error, NotAsked):
             self.doubted[node] = None
 
     def nodes_to_ask(self) -> list[Node]:

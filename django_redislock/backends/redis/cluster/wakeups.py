@@ -87,7 +87,7 @@ class ClusterWakeups:
             try:
                 wakeups.listen(tag, left)
             except (RedisError, OSError) as error:
-                failure = self._follow(wakeups.node, error, asked)
+                failure = self._follow(tag, wakeups.node, error, asked)
             else:
                 return
         raise failure
@@ -105,7 +105,7 @@ class ClusterWakeups:
             try:
                 await wakeups.alisten(tag, left)
             except (RedisError, OSError) as error:
-                failure = self._follow(wakeups.node, error, asked)
+                failure = self._follow(tag, wakeups.node, error, asked)
             else:
                 return
         raise failure
@@ -136,17 +136,20 @@ class ClusterWakeups:
         node = topology.owners[self._buckets[tag]]
         return node is None or topology.is_doubted(node)
 
-    def _follow(self, node: Node, error: Exception, asked: bool) -> Exception:
+    def _follow(self, tag: str, node: Node, error: Exception, asked: bool) -> Exception:
         """Note a redirection or a failure. Raises the error if the others were asked before.
 
         Return the error to raise if there is no further attempt.
         """
+        topology = self._cluster.topology
         if isinstance(error, MovedError):
-            self._cluster.topology.moved(error, node)
+            topology.moved(error, node)
             return undecided(error)
+        if topology.owners[self._buckets[tag]] is not node:
+            return error  # another node has got the bucket meanwhile
         if asked or isinstance(error, ServerAway):
             raise error
-        self._cluster.topology.doubt(node, error)
+        topology.doubt(node, error)
         return error
 
     def _of_tag(self, tag: str) -> _NodeWakeups:
@@ -208,12 +211,26 @@ class _NodeWakeups(Wakeups):
         self.channels.answer(error, tag)
 
     def _subscribe(self) -> None:
+        self._send_away()
         for tag in list(self.ready):
             if not self._has(self._buckets[tag]):
                 # If the node is a replica now, it would deliver messages a second time.
                 self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
                 super()._unsubscribed(tag)
         super()._subscribe()
+
+    def _end(self) -> None:
+        super()._end()
+        self._send_away()
+
+    def _send_away(self) -> None:
+        """Answer the callers that wait for a bucket which another node has now.
+
+        This node may never answer them, and its thread does not start again for them.
+        """
+        for tag in self.channels.wanted:
+            if not self._has(self._buckets[tag]):
+                self.channels.answer(ClusterDownError("The slot has moved to another node."), tag)
 
     def _unsubscribed(self, tag: str) -> None:
         if tag in self.ready:

@@ -24,6 +24,8 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
+from .hooks import with_hooks
+
 __all__ = ["AsyncPrimary", "pool_that_asks_once", "sentinel_classes", "timeout_of"]
 
 # Objects of the blocking client for which the asyncio client has its own.
@@ -106,7 +108,7 @@ def _addresses(pool: SentinelConnectionPool) -> list[tuple[str, int]]:
 
 
 def _times(manager: Sentinel, timeout: float) -> dict[str, Any]:
-    kwargs = dict(manager.sentinel_kwargs)
+    kwargs = with_hooks(manager.sentinel_kwargs)
     for name in ("socket_timeout", "socket_connect_timeout"):
         kwargs[name] = timeout_of(kwargs, name, timeout)
     return kwargs

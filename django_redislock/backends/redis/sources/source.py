@@ -26,7 +26,7 @@ from ....names import dotted_path
 from ..breaker import breaker_of, ignore
 from ..slots import Address, owners
 from .caches import pool_of_cache
-from .credentials import for_coroutines
+from .hooks import with_hooks
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
 from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes, timeout_of
 
@@ -97,9 +97,11 @@ class Source:
         self._kind = made_by if isinstance(made_by, type) else type(made_by(**self._kwargs()))
         address, self.at, server = self._found_at(kwargs)
         self.place = (server, self.database)
-        # Shared by all sources of this server. If only the connection class knows the address, its
-        # connections may lead to several servers, so the breaker is that of the pool.
-        self.breaker = breaker_of(pool if server is pool.connection_class else server)
+        # Shared by all sources of this server. A TLS handshake that hangs says nothing about
+        # connections without TLS, so these have another. If only the connection class knows the
+        # address, its connections may lead to several servers, so the breaker is that of the pool.
+        secure = issubclass(self._kind, SSLConnection)
+        self.breaker = breaker_of(pool if server is pool.connection_class else (server, secure))
         self.where = f"{where}, {of or address}"
         # Called with the source when a connection is found to lead to a replica.
         self.on_demoted: Callable[[Source], object] = ignore
@@ -132,7 +134,7 @@ class Source:
         if self._async_class is None:
             return self.connection()
         kwargs = {
-            name: for_coroutines(value) if name == "credential_provider" else value
+            name: value
             for name, value in self._set().items()
             if value or name in parameters(self._async_class)
         }
@@ -171,7 +173,7 @@ class Source:
             for name, value in self.pool.connection_kwargs.items()
             if name not in _DONE_OTHERWISE and not is_internal(name)
         }
-        return kwargs | {
+        return with_hooks(kwargs) | {
             "socket_timeout": self.timeout,
             "socket_connect_timeout": self._connect_timeout,
         }

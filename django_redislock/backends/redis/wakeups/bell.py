@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import selectors
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+
+from ....clock import monotonic
 
 __all__ = ["Bell"]
 
@@ -47,6 +50,12 @@ class Bell:
             else:
                 has_arrived = True
         return rung, has_arrived
+
+    def sleep(self, seconds: float, has_ended: Callable[[], bool]) -> None:
+        """Wait for this time. A ring ends it only if ``has_ended()`` is true."""
+        until = monotonic() + seconds
+        while not has_ended() and (left := until - monotonic()) > 0:
+            self.wait(left)
 
     def close(self) -> None:
         self._selector.close()

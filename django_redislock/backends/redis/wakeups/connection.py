@@ -32,7 +32,7 @@ logger = logging.getLogger("django_redislock")
 # The thread ends after this time (seconds) without a waiter; closing waits this long for its end.
 LINGER = ENDS_WITHIN = 5.0
 # Pauses (seconds) after failures in a row. A connection that lasted for the longest was none.
-RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5, 1.0)
+RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5)
 
 
 class Wakeups:
@@ -124,7 +124,7 @@ class Wakeups:
             self.ring()
 
     def reopen(self) -> None:
-        """Connect again: the server has become a replica, and another one gives the turns."""
+        """Connect again: another server may be the primary now, and give the turns."""
         self._subscriber.is_outdated = True
         self.ring()
 
@@ -166,7 +166,8 @@ class Wakeups:
                     self._link_broke(error)
                     bell.hear_also(None)
                     failures = 1 if monotonic() > opened_at + RECONNECT_AFTER[-1] else failures + 1
-                    bell.wait(RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER)) - 1])
+                    pause = RECONNECT_AFTER[min(failures, len(RECONNECT_AFTER)) - 1]
+                    bell.sleep(pause, lambda: self._closing)
                 finally:
                     self._subscriber.close()
         finally:

@@ -28,8 +28,8 @@ _message = re.compile(
 PING_AFTER = 15.0
 PONG_WITHIN = 5.0
 
-# A connection to a server that is no longer the primary is given up, but not before it is this old
-# (seconds): the address may go on leading to that server for a while.
+# A connection to a server that may no longer be the primary is given up, but not before it is this
+# old (seconds): the address may go on leading to that server for a while.
 OUTDATED_AFTER = 0.5
 
 
@@ -44,7 +44,7 @@ class Subscriber:
         self.received_at = 0.0
         self._pinged_at = -math.inf
         self._opened_at = 0.0
-        # Whether the server has been found to be a replica since the connection was opened.
+        # Whether another server may have become the primary since the connection was opened.
         self.is_outdated = False
 
     def open(self) -> None:
@@ -80,7 +80,7 @@ class Subscriber:
         """
         if self.is_outdated:
             if now >= self._opened_at + OUTDATED_AFTER:
-                raise OSError("the server has become a replica")
+                raise OSError("another server may be the primary now")
             return self._opened_at + OUTDATED_AFTER
         ping_at = self.received_at + PING_AFTER
         if self._pinged_at <= self.received_at:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
@@ -56,23 +55,10 @@ def drop_streams(connection: Any) -> None:
 
 async def _open_in_thread(connection: BlockingConnection, protocol: asyncio.Protocol) -> None:
     loop = asyncio.get_running_loop()
-    abandoned = threading.Event()
-
-    def connect() -> socket.socket:
-        connection.connect()
-        # A connection closes its socket when it is deleted, so the socket is taken from it.
-        held: Any = connection
-        connected: socket.socket = held._sock
-        held._sock = None
-        if abandoned.is_set():
-            connected.close()
-        return connected
-
-    try:
-        sock = await loop.run_in_executor(None, connect)
-    except asyncio.CancelledError:
-        abandoned.set()
-        raise
+    await loop.run_in_executor(None, connection.connect)
+    # Not in the thread: if this is cancelled, the connection closes its socket when it is deleted.
+    held: Any = connection
+    sock, held._sock = held._sock, None
     sock.setblocking(False)
     if sock.family == getattr(socket, "AF_UNIX", None):
         await loop.create_unix_connection(lambda: protocol, sock=sock)

@@ -8,28 +8,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-    ReadOnlyError,
-    RedisError,
-    TimeoutError as RedisTimeoutError,
-)
-
 from ....process import process
-from ..errors import NoAnswer, copy_of, marked
-from ..scripts import to_be_sent_again
 from ..sources.source import Source
-from .async_links import AsyncLink, Request
 from .exclusive import Exclusive
 from .replies import Replies
+from .shared import SharedConnection
 
 __all__ = ["AsyncWire"]
 
 # Larger batches (bytes) would hold up the short commands behind them.
 BATCH = 65536
-
-# How long (seconds) an ending loop waits for a connection to close.
-CLOSED_WITHIN = 1.0
 
 # Connections that a forked child must neither use nor close: the parent shares their selector.
 _left_to_parent: list[object] = []
@@ -117,9 +105,9 @@ class _LoopConnections:
     """The connections of one event loop, which are closed when it ends."""
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
-        self.for_all = _SharedConnection(source, loop)
-        self.for_batches = _SharedConnection(source, loop)
-        self.alone = Exclusive(loop, partial(_SharedConnection, source, loop))
+        self.for_all = SharedConnection(source, loop)
+        self.for_batches = SharedConnection(source, loop)
+        self.alone = Exclusive(loop, partial(SharedConnection, source, loop))
         self.closer = self._close_with_loop()
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
@@ -134,167 +122,5 @@ class _LoopConnections:
         for connection in self._all():
             connection.close()
 
-    def _all(self) -> list[_SharedConnection]:
+    def _all(self) -> list[SharedConnection]:
         return [self.for_all, self.for_batches, *self.alone.made]
-
-
-class _SharedConnection:
-    """A connection that opens at the first request, and reopens when it has broken."""
-
-    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
-        self._source = source
-        self._loop = loop
-        self._timeout = source.timeout
-        # Every request that a task waits for, in order of arrival.
-        self._requests: dict[Request, None] = {}
-        self._link: AsyncLink | None = None
-        self._opening: asyncio.Task[None] | None = None
-        # One timer for the earliest deadline of all requests.
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
-        # Whether the loop is ending. The connection then closes as soon as no request is pending.
-        self._ends = False
-
-    async def exchange(self, commands: Sequence[bytes], within: float | None) -> Replies:
-        """Send commands and return their replies. Resend scripts that the server has forgotten."""
-        loop = self._loop
-        now = loop.time()
-        limit = self._timeout if within is None or within > self._timeout else within
-        request = Request(commands, loop.create_future(), now + limit)
-        self._requests[request] = None
-        try:
-            if self._link is not None:
-                self._link.send(request, now)
-            else:
-                self._open()
-            if request.deadline < self._rings_at:
-                self._ring_at(request.deadline)
-            await request.future
-        except RedisError as error:
-            took, fresh = loop.time() - now, request.link is None
-            self._source.breaker.failed(error, took, self._timeout, fresh=fresh)
-            marked(error, sent=not fresh)
-            raise
-        finally:
-            self._requests.pop(request, None)
-            if self._ends:
-                self._close_when_idle()
-        if request.unknown_script:
-            await self._send_texts(request)
-        return Replies(request.replies, request.again)
-
-    async def _send_texts(self, request: Request) -> None:
-        places, again = to_be_sent_again(request.commands, request.replies)
-        replies, twice = await self.exchange(again, request.deadline - self._loop.time())
-        for place, reply in zip(places, replies, strict=True):
-            request.replies[place] = reply
-        request.again |= twice
-
-    # Opening and losing the connection.
-
-    def _open(self) -> None:
-        if self._opening is None or self._opening.done():
-            self._opening = self._loop.create_task(self._open_link())
-            self._opening.add_done_callback(self._opened)
-
-    def _opened(self, opening: asyncio.Task[None]) -> None:
-        if opening.cancelled() or opening.exception() is None:
-            return
-        # An asynchronous exception that was meant for other code has hit this task: start again.
-        if self._link is not None:
-            self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
-        elif self._requests:
-            self._open()
-
-    async def _open_link(self) -> None:
-        link = AsyncLink(self._loop, self._ended)
-        try:
-            await link.open(self._source)
-        except asyncio.CancelledError:
-            self._fail_all(RedisConnectionError("The connection was closed while it was opened."))
-            raise
-        except Exception as error:  # noqa: BLE001 - raised in every waiting task
-            self._fail_all(error)
-            return
-        self._link, self._opening = link, None
-        now = self._loop.time()
-        for request in [*self._requests]:
-            if not request.future.done():
-                # Tokens make it safe to resend commands that the old connection may have delivered.
-                request.again = request.link is not None
-                request.replies = []
-                link.send(request, now)
-
-    def _ended(self, link: AsyncLink, error: Exception) -> None:
-        if link is not self._link:
-            return
-        self._link = None
-        if isinstance(error, ReadOnlyError):
-            self._source.on_demoted(self._source)
-        for request in [*self._requests]:
-            if request.again:
-                request.fail(copy_of(error))
-        if not all(request.future.done() for request in [*self._requests]):
-            self._open()
-
-    def _fail_all(self, error: Exception) -> None:
-        for request in [*self._requests]:
-            request.fail(copy_of(error))
-
-    # Deadlines.
-
-    def _ring_at(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._ring)
-        self._rings_at = when
-
-    def _ring(self) -> None:
-        self._timer, self._rings_at = None, math.inf
-        now, next_at = self._loop.time(), math.inf
-        for request in [*self._requests]:
-            if request.future.done():
-                continue
-            if request.deadline <= now:
-                timed_out = RedisTimeoutError("The server did not answer in time.")
-                request.fail(NoAnswer() if self._link else timed_out)
-            else:
-                next_at = min(next_at, request.deadline)
-        if self._link is not None and self._link.unanswered:
-            silent_until = self._link.unanswered[0].sent_at + self._timeout
-            if silent_until <= now:
-                self._link.end(NoAnswer())
-            else:
-                next_at = min(next_at, silent_until)
-        if next_at < self._rings_at:
-            self._ring_at(next_at)
-
-    # Closing.
-
-    def close(self) -> None:
-        """Close the connection. Pending requests are sent again on a new one."""
-        if self._link is not None:
-            self._link.end(RedisConnectionError("The lock backend was closed."))
-
-    async def aclose(self) -> None:
-        """Close the connection at the end of the loop, and return when it is closed.
-
-        Other async generators that the loop closes may still have or send requests.
-        """
-        self._ends = True
-        opening, link = self._opening, self._link
-        self._close_when_idle()
-        if opening is not None:
-            await asyncio.wait([opening], timeout=CLOSED_WITHIN)
-        if link is not None:
-            await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
-
-    def _close_when_idle(self) -> None:
-        if self._requests:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._rings_at = None, math.inf
-        if self._opening is not None:
-            self._opening.cancel()
-        self.close()

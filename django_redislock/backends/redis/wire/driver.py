@@ -78,6 +78,9 @@ def open_socket(
         # In this order, so that the socket always has an owner that closes it when deleted.
         keep(connected)
         connection._sock = None
+    except UnicodeError as error:
+        # No host can have this name. redis-py itself converts this error only for coroutines.
+        raise RedisConnectionError(error) from error
     except BaseException:
         connection.disconnect()
         raise

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from ..errors import AllInUse
+from ..errors import NotAsked
 
 __all__ = ["Exclusive"]
 
@@ -31,7 +31,7 @@ class Exclusive(Generic[C]):
         self._line: deque[asyncio.Future[C]] = deque()
 
     async def take(self, within: float) -> C:
-        """An unused connection. Raises ``AllInUse``."""
+        """An unused connection. Raises ``NotAsked``."""
         if self._idle:
             return self._idle.pop()
         if len(self.made) < AT_ONCE:
@@ -53,7 +53,7 @@ class Exclusive(Generic[C]):
         try:
             await asyncio.wait([turn], timeout=within)
             if not turn.done():
-                raise AllInUse(
+                raise NotAsked(
                     f"all {AT_ONCE} connections of this event loop for claims were in use until "
                     "the time was over"
                 )

@@ -19,7 +19,7 @@ from ....process import ServiceThread, process
 from ....queues import take_within
 from ..breaker import ignore
 from ..commands import pack
-from ..errors import AllInUse, is_worth_a_retry, marked
+from ..errors import NotAsked, is_worth_a_retry, marked
 from ..sources.source import Source
 from .async_wire import AsyncWire
 from .links import Link
@@ -91,7 +91,7 @@ class Node:
         """Send commands in one go; return their replies.
 
         Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
-        or the connection's time-out; ``AllInUse`` if no connection is free in that time;
+        or the connection's time-out; ``NotAsked`` if no connection is free in that time;
         ``ServerAway`` at once if the server is known to be away, unless they are ``urgent``.
         """
         if getpid() != process.pid:
@@ -109,7 +109,7 @@ class Node:
             # A burst of callers is not the server's fault: wait even beyond its time-out.
             deadline = monotonic() + (limit if within is None else within)
             link = self._wait_for_link(deadline)
-            limit = min(limit, deadline - monotonic())
+            limit = max(LEAST, min(limit, deadline - monotonic()))
             commands = self._in_less_time(commands, limit)
         try:
             result: Replies = _replies((link.exchange(commands, limit), False))
@@ -175,7 +175,7 @@ class Node:
     def _wait_for_link(self, deadline: float) -> Link:
         """Return a link as soon as it is the caller's turn to have one.
 
-        Raises ``AllInUse``, and ``ServerAway`` if the server is found to be away before that.
+        Raises ``NotAsked``, and ``ServerAway`` if the server is found to be away before that.
         """
         me, free, line = get_ident(), self._free, self._line
         if me in ServiceThread.own:
@@ -190,7 +190,7 @@ class Node:
             while True:
                 left = deadline - monotonic() - LEAST
                 if left <= 0:
-                    raise AllInUse(
+                    raise NotAsked(
                         f"all {AT_ONCE} connections of this process to it were in use until the "
                         "time was over"
                     )

@@ -1,0 +1,175 @@
+"""Errors of a project's own code that runs while a connection opens are no fault of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis.connection import AbstractConnection
+from redis.credentials import CredentialProvider
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.backends.redis.errors import copy_of, is_absence
+from django_redislock.checks import check_backends
+
+
+class Peculiar(Exception):
+    """It cannot be copied: a copy is made of its text, which has no text."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.text)
+
+    text = "no token"
+
+
+ERRORS: list[Callable[[], Exception]] = [
+    lambda: LookupError("no token"),
+    lambda: Peculiar(Peculiar),
+    # Without care, these count as errors of the server's socket.
+    lambda: FileNotFoundError("no token"),
+    lambda: TimeoutError("no token"),
+]
+
+
+class Hooks:
+    """Each fails, and counts how often it is called."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.calls = 0
+
+    def fail(self, *args: Any) -> Any:
+        self.calls += 1
+        raise self.error
+
+    def provider(self) -> CredentialProvider:
+        return type("Provider", (CredentialProvider,), {"get_credentials": self.fail})()
+
+    def provider_for_coroutines(self) -> CredentialProvider:
+        async def fail(_: Any) -> Any:
+            self.fail()
+
+        both = {"get_credentials": self.fail, "get_credentials_async": fail}
+        return type("Provider", (CredentialProvider,), both)()
+
+    def function(self) -> Callable[[AbstractConnection], Any]:
+        return self.fail
+
+
+HOOKS = [
+    ("credential_provider", Hooks.provider),
+    ("credential_provider", Hooks.provider_for_coroutines),
+    ("redis_connect_func", Hooks.function),
+]
+CASES = [
+    *((*hook, raises) for hook in HOOKS for raises in ERRORS),
+    # A provider may use another server of Redis.
+    *((*hook, lambda: RedisConnectionError("no token")) for hook in HOOKS[:2]),
+]
+
+
+def in_thread() -> None:
+    lock("a").acquire()
+
+
+def in_coroutine() -> None:
+    asyncio.run(lock("a").aacquire())
+
+
+@pytest.mark.parametrize("scheme", ["redis", "cluster"])
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@pytest.mark.parametrize(("option", "make", "raises"), CASES)
+def test_the_error_names_what_has_failed(
+    settings: Any,
+    redis_url: str,
+    option: str,
+    make: Callable[[Hooks], Any],
+    raises: Callable[[], Exception],
+    act: Callable[[], None],
+    scheme: str,
+) -> None:
+    hooks = Hooks(error := raises())
+    location = redis_url.removesuffix("/0").replace("redis", scheme)
+    settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": {option: make(hooks)}}}
+    with pytest.raises(LockUnavailable) as caught:
+        act()
+    words = f"was not asked: its {option} raised {type(error).__name__}: no token."
+    # Whole sentences, since others may follow in a log.
+    assert str(caught.value).endswith(words)
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert not is_absence(cause)
+    assert cause.__cause__ is error
+    assert (caught.value.asked, caught.value.sent) == (True, False)
+    assert hooks.calls == 1
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    assert not backend.source.breaker.failures
+    backend.close()
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@pytest.mark.parametrize("raises", [lambda: LookupError("no token"), TimeoutError])
+def test_so_does_that_of_a_sentinel(
+    settings: Any, redis_url: str, act: Callable[[], None], raises: Callable[[], Exception]
+) -> None:
+    hooks = Hooks(raises())
+    options = {"sentinel_kwargs": {"credential_provider": hooks.provider()}}
+    location = redis_url.replace("redis", "sentinel").removesuffix("/0") + "/main"
+    settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
+    with pytest.raises(LockUnavailable, match="was not asked: its credential_provider raised"):
+        act()
+    assert hooks.calls == 1
+    lock_backends["default"].close()
+
+
+def test_the_check_of_a_server_says_so_too(settings: Any, redis_url: str) -> None:
+    options = {"credential_provider": Hooks(LookupError("no token")).provider()}
+    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
+    (message,) = check_backends(deploy=True)
+    assert "was not asked: its credential_provider raised LookupError: no token" in message.msg
+
+
+async def test_coroutines_use_the_way_that_does_not_block(settings: Any, redis_url: str) -> None:
+    asked: list[str] = []
+
+    class Provider(CredentialProvider):
+        def get_credentials(self) -> tuple[str, str]:
+            asked.append("thread")
+            return "default", ""
+
+        async def get_credentials_async(self) -> tuple[str, str]:
+            asked.append("coroutine")
+            return "default", ""
+
+    options = {"credential_provider": Provider(), "metrics": False}
+    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
+    async with lock("a"):
+        assert asked == ["coroutine"]
+    lock_backends["default"].close()
+    with lock("a"):
+        assert asked[1:] == ["thread"]
+    lock_backends["default"].close()
+
+
+async def test_what_the_server_refuses_in_a_function_is_its_own_error(
+    settings: Any, redis_url: str
+) -> None:
+    def log_in(connection: AbstractConnection) -> None:
+        connection.on_connect()
+        connection.send_command("AUTH", "nobody", "secret")
+        connection.read_response()
+
+    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": {"redis_connect_func": log_in}}}
+    for act in (in_thread, in_coroutine):
+        with pytest.raises(LockUnavailable, match="did not do what it was asked: .*invalid"):
+            await asyncio.to_thread(act)
+
+
+def test_an_error_that_cannot_be_copied_is_shared() -> None:
+    error = Peculiar(Peculiar)
+    assert copy_of(error) is error

@@ -1,0 +1,66 @@
+"""Callers that wait for a channel of a Cluster when another node gets its bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from django_redislock.backends.redis.cluster.wakeups import _NodeWakeups
+from django_redislock.backends.redis.wakeups import connection
+from tests.support.processes import wait_until
+from tests.topologies.places import NAMES, backend, key_of, nodes
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
+
+# Seconds: far longer than following a bucket takes, and shorter than a PING needs to be missed.
+WITHIN = 12.0
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+def test_one_that_comes_to_a_node_which_has_just_lost_all_buckets(
+    failing: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    name, moved = NAMES[3], list[Any]()
+    start = _NodeWakeups._start
+
+    def move_first(wakeups: _NodeWakeups) -> None:
+        if not moved:
+            moved.append(wakeups)
+            failing.fail_over(failing.owner(key_of(name)))
+            failing.wait_until_agreed()
+            nodes().ask_topology(WITHIN)  # as another thread does
+        start(wakeups)
+
+    monkeypatch.setattr(_NodeWakeups, "_start", move_first)
+    if kind == "thread":
+        backend().listen(name, WITHIN)
+    else:
+        asyncio.run(backend().alisten(name, WITHIN))
+    assert backend().listening(name)
+    assert not moved[0].ready
+    wait_until(lambda: not moved[0].thread.is_running(), what="it has nothing more to do there")
+
+
+def test_one_that_waits_for_the_answer_of_a_primary_that_is_frozen(
+    failing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The thread of a node without buckets ends after that time, and would answer it then.
+    monkeypatch.setattr(connection, "LINGER", 60.0)
+    name = NAMES[4]
+    owner = failing.owner(key_of(name))
+    beside = next(one for one in NAMES if one != name and failing.owner(key_of(one)) is owner)
+    backend().listen(beside, WITHIN)
+    assert backend().listening(beside)
+    replica = failing.replica_of(owner)
+    with failing.standing_still(owner):
+        thread = threading.Thread(target=backend().listen, args=(name, WITHIN))
+        thread.start()
+        failing.wait_for_promotion(replica)
+        nodes().ask_topology(WITHIN)  # as another thread does
+        wait_until(lambda: backend().listening(name), within=WITHIN / 2)
+        thread.join(WITHIN / 2)
+        assert not thread.is_alive()
+    failing.wait_until_agreed()
