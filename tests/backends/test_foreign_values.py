@@ -50,3 +50,26 @@ def test_a_fraction_of_a_millisecond_harms_no_verb(
     assert isinstance(verbs.acquire(claims[0]), Grant)
     assert len(backend.inspect(NAME)[0]) == 2
     assert all(verbs.release(claim) for claim in claims)
+
+
+@pytest.mark.parametrize("verb", ["release", "cancel", "force_release"])
+def test_a_foreign_value_gives_no_turn_twice(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, verb: str
+) -> None:
+    """A turn cannot be taken back, so what stands in the way is found before the first is sent."""
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    tokens = ["w1", "w2", "w3"]
+    recorders = [verbs.queue_up(verbs.claim(NAME, token=token, limit=2)) for token in tokens]
+    client.set(name_keys(key_prefix, NAME).holds, "foreign")
+    other = RedisLockBackend(backend.config)
+    assert getattr(other, verb)(held.name, held.token) in {True, None}
+    other.close()
+    for recorder in recorders[:2]:
+        recorder.turn()
+    assert sorted(verbs.holders(NAME)) == tokens[:2]
+    assert verbs.waiting(NAME) == tokens[2:]
+    assert not recorders[2].notified
