@@ -73,3 +73,24 @@ def test_a_foreign_value_gives_no_turn_twice(
     assert sorted(verbs.holders(NAME)) == tokens[:2]
     assert verbs.waiting(NAME) == tokens[2:]
     assert not recorders[2].notified
+
+
+# By the position of the field in a hold: since, began, lease and grant.
+@pytest.mark.parametrize("field", [5, 6, 8, 9])
+@pytest.mark.parametrize("number", ["999999999999999", f"{7:015}"])
+def test_a_damaged_hold_is_shown_with_the_token_that_releases_it(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, field: int, number: str
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    verbs.hold(verbs.claim(NAME))
+    key = name_keys(key_prefix, NAME).hold
+    fields = client.get(key).decode().split(" ")
+    fields[field] = number
+    client.set(key, " ".join(fields), keepttl=True)
+    (listed,) = backend.list().holds
+    (inspected,), _ = backend.inspect(NAME)
+    assert listed.damaged
+    assert listed.token == inspected.token
+    assert backend.force_release(NAME, listed.token)
+    assert not client.exists(key)
