@@ -94,3 +94,23 @@ def test_a_damaged_hold_is_shown_with_the_token_that_releases_it(
     assert listed.token == inspected.token
     assert backend.force_release(NAME, listed.token)
     assert not client.exists(key)
+
+
+@pytest.mark.parametrize("kind", "sp")
+def test_a_waiter_whose_channel_is_of_another_kind_is_passed_over(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, kind: str
+) -> None:
+    """Redis 6.2 does not even know the question who listens on a sharded channel."""
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    recorder = verbs.queue_up(verbs.claim(NAME, token="w1"))
+    records = name_keys(key_prefix, NAME).records
+    fields = client.hget(records, "w1").decode().split(" ")
+    fields[9] = f"{kind}0"
+    client.hset(records, "w1", " ".join(fields))
+    assert verbs.release(held)
+    assert not verbs.holders(NAME)
+    assert not recorder.notified
