@@ -85,6 +85,17 @@ class SharingContract:
         recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
 
+    def test_a_waiter_that_asks_again_gets_what_it_asks_for_now(self, verbs: Verbs) -> None:
+        # It asks once more without staying, as another handle with its token may do.
+        mine = verbs.claim()
+        verbs.hold(verbs.claim(limit=2))
+        verbs.queue_up(mine)
+        verbs.hold(mine._replace(limit=2, lease=3 * LONG))
+        (hold,) = (one for one in verbs.backend.inspect("a")[0] if one.token == mine.token)
+        assert (hold.limit, hold.lease) == (2, 3 * LONG)
+        assert hold.remaining > 2 * LONG
+        assert verbs.waiting() == []
+
     # Listings of holders and waiters.
 
     def test_it_is_shown_when_an_attempt_began_and_that_a_hold_is_detached(

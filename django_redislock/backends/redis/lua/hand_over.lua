@@ -110,9 +110,9 @@ end
 
 -- Grant the name to waiters in queue order while there is room. Each gets its turn, which proves
 -- its hold; a waiter that has given up, or whose process has ended, is skipped. Returns the fence
--- of `me`, the calling waiter, if granted. With its limit, `me` may have room where the first in
--- the queue has none.
-local function hand_over(me, my_limit)
+-- of `mine`, the claim of the caller, if granted. What the caller asks for now counts, not what it
+-- asked for when it queued. With its limit, it may have room where the first in the queue has none.
+local function hand_over(mine)
   local my_fence
   put_silent_behind()
   while not (only and only.limit == 1) do
@@ -120,12 +120,14 @@ local function hand_over(me, my_limit)
     if not who then
       break
     end
-    local claim = read_record(redis.call('HGET', records, who))
+    local is_mine = mine and who == mine.token
+    local claim = is_mine and mine or read_record(redis.call('HGET', records, who))
     -- A token with a blank is damaged: the message with its turn could not be parsed.
-    local waits = claim and (who == me or claim.ends > now) and not string.find(who, ' ', 1, true)
+    local waits = is_mine or claim and claim.ends > now and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
-      if not me or my_limit <= claim.limit or not room_for(my_limit) or is_there(claim.process) then
+      if not mine or mine.limit <= claim.limit or not room_for(mine.limit)
+          or is_there(claim.process) then
         break
       end
       waits = false
@@ -137,7 +139,7 @@ local function hand_over(me, my_limit)
     if waits then
       local fence = next_fence()
       local flags = next_one and '1' or '0'
-      if who == me then
+      if is_mine then
         my_fence = fence
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
       elseif give_turn(who, claim.process, fence, now + claim.grant) then
