@@ -33,7 +33,8 @@ local function verb()
   if ARGV[2] ~= '0' then
     mark_cancelled(tonumber(ARGV[2]))
   end
-  if leave_queue(token) and redis.call('EXISTS', queue) == 0 then
+  redis.call('HDEL', records, token)
+  if redis.call('LREM', queue, '0', token) > 0 and redis.call('EXISTS', queue) == 0 then
     end_queue()
   end
   if mine then

@@ -70,11 +70,6 @@ local function end_queue()
   redis.call('HDEL', records, 'kept until')
 end
 
-local function leave_queue(who)
-  redis.call('HDEL', records, who)
-  return redis.call('LREM', queue, '0', who) > 0
-end
-
 -- Move the waiters of silent processes behind all others: each would cost those a grant lease.
 local function put_silent_behind()
   silent[asking or ''] = nil
@@ -132,7 +127,10 @@ local function hand_over(mine)
       end
       waits = false
     end
-    leave_queue(who)
+    -- Should a damaged queue have it twice, it is without a record the second time. To look for it
+    -- with LREM would take seconds if there are thousands of dead waiters.
+    redis.call('LPOP', queue)
+    redis.call('HDEL', records, who)
     if not next_one then
       end_queue()
     end
@@ -140,7 +138,7 @@ local function hand_over(mine)
       local fence = next_fence()
       local flags = next_one and '1' or '0'
       if is_mine then
-        my_fence = fence
+        my_fence, mine = fence, nil
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
       elseif give_turn(who, claim.process, fence, now + claim.grant) then
         grant(who, flags .. '10', claim, fence, claim.grant, lowest)
