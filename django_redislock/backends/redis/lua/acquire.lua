@@ -123,5 +123,9 @@ local function verb()
   if stale and not only then
     redis.call('DEL', hold)
   end
-  return fence or busy()
+  if not fence then
+    return busy()
+  end
+  sweep()
+  return fence
 end
