@@ -230,7 +230,9 @@ class MemoryLockBackend(BaseLockBackend):
     def _grant(self, known: MemoryName, entry: MemoryEntry, now: float) -> MemoryEntry:
         self._last_number = max(self._last_number + 1, int(wall_time() * 1_000_000))
         until, fence = now + entry.claim.lease, self._last_number
-        held = MemoryEntry(entry.claim, until, began=entry.since, fence=fence)
+        held = MemoryEntry(
+            entry.claim, until, began=entry.since, fence=fence, term=entry.claim.lease
+        )
         known.holds[entry.claim.token] = held
         return held
 
@@ -258,8 +260,8 @@ class MemoryLockBackend(BaseLockBackend):
         held = self._names.get(one.name, MemoryName()).holds.get(one.token)
         if held is None or held.until <= now:
             return None
-        until = now + one.lease
-        held.until = max(held.until, until) if one.renewal else until
+        held.term = max(held.until - now, one.lease) if one.renewal else one.lease
+        held.until = now + held.term
         held.detached = held.detached or one.detached
         return held.until
 
@@ -269,8 +271,8 @@ class MemoryLockBackend(BaseLockBackend):
         looser = claim.limit > held.claim.limit
         # A delayed request must not shorten a lease that was extended since it was sent. A detached
         # hold was not extended by any handle, and the handle that takes it over renews it.
-        until = now + claim.lease if held.detached else max(held.until, now + claim.lease)
-        held.claim, held.until, held.detached = claim, until, False
+        held.term = claim.lease if held.detached else max(held.until - now, claim.lease)
+        held.claim, held.until, held.detached = claim, now + held.term, False
         if looser:
             self._hand_over(known, now)
         # The caller relies on the lease that it asked for, and schedules renewals by it.

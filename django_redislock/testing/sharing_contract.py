@@ -237,6 +237,16 @@ class SharingContract:
         assert [hold.token for hold in found] == [entry.token for entry in entries]
         assert verbs.backend.entries_of([]) == []
 
+    def test_a_lease_that_is_shorter_than_was_asked_for_is_shown(self, verbs: Verbs) -> None:
+        for name, limit in (("a", 1), ("b", 2)):
+            claims = [verbs.claim(name, limit=limit) for _ in range(limit)]
+            for claim in claims:
+                verbs.hold(claim)
+            for lease, term in ((LONG / 2, LONG / 2), (LONG, None)):
+                verbs.extend(Extension(name, claims[0].token, lease))
+                shown = {hold.token: hold.term for hold in verbs.backend.inspect(name)[0]}
+                assert shown == {claim.token: None for claim in claims} | {claims[0].token: term}
+
     def test_many_names_are_inspected_like_one(self, verbs: Verbs) -> None:
         held, waiting = verbs.claim("a"), verbs.claim("a")
         verbs.hold(held)
