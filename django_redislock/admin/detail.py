@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ..backends.base import Hold, Waiting
@@ -14,7 +15,7 @@ from ..handler import lock_backends
 from ..local.hold import LocalHold
 from ..local.registry import registry
 from ..operations.asking import Silent
-from ..operations.formatting import duration, limit_of, local_time, place_of
+from ..operations.formatting import duration, limit_of, place_of
 from ..operations.liveness import runs
 from ..operations.selection import distinct
 from ..operations.states import Found
@@ -83,7 +84,7 @@ class Place:
             for_whom=for_whom(readable(waiting.holder.label)),
             place=place_of(waiting.holder),
             limit=limit_of(waiting.limit),
-            since=local_time(waiting.since),
+            since=localtime(waiting.since),
             waiting_for=counting(waiting.age),
             runs=runs(waiting.holder),
             also_holds=also_holds,

@@ -69,13 +69,14 @@ class MemoryLockBackend(BaseLockBackend):
             held = name.holds.get(claim.token)
             if held is not None:
                 return self._take_over(name, held, claim, now)
+            waiting = name.queue.get(claim.token)
+            mine = MemoryEntry(claim, now + stay, waiting.since if waiting else utc_now())
             if stay > 0:
-                waiting = name.queue.setdefault(claim.token, MemoryEntry(claim, 0.0))
-                waiting.claim, waiting.until = claim, now + stay
-            self._hand_over(name, now, asking=claim.token)
+                name.queue[claim.token] = mine  # which keeps its place
+            self._hand_over(name, now, mine)
             held = name.holds.get(claim.token)
             if held is None and not name.queue and self._fits(name, claim.limit):
-                held = self._grant(name, MemoryEntry(claim, 0.0), now)
+                held = self._grant(name, mine, now)
             if held is not None:
                 return Grant(held.fence, held.until)
             return self._busy(name, now, claim.token if stay > 0 else "")
@@ -229,21 +230,26 @@ class MemoryLockBackend(BaseLockBackend):
     def _grant(self, known: MemoryName, entry: MemoryEntry, now: float) -> MemoryEntry:
         self._last_number = max(self._last_number + 1, int(wall_time() * 1_000_000))
         until, fence = now + entry.claim.lease, self._last_number
-        held = MemoryEntry(entry.claim, until, began=entry.since, fence=fence)
+        held = MemoryEntry(
+            entry.claim, until, began=entry.since, fence=fence, term=entry.claim.lease
+        )
         known.holds[entry.claim.token] = held
         return held
 
-    def _hand_over(self, known: MemoryName, now: float, asking: str = "") -> None:
+    def _hand_over(self, known: MemoryName, now: float, asking: MemoryEntry | None = None) -> None:
         while known.queue:
             token, first = next(iter(known.queue.items()))
-            present = token == asking or first.until > now
+            if asking is not None and token == asking.claim.token:
+                # What the caller asks for now counts, not what it asked for when it queued.
+                first = asking
+            present = first is asking or first.until > now
             if present and not self._fits(known, first.claim.limit):
                 return
             del known.queue[token]
             if not present:
                 continue
             held = self._grant(known, first, now)
-            notified = token == asking or self.waiters.notify(
+            notified = first is asking or self.waiters.notify(
                 first.claim.name, token, Turn(held.fence, held.until)
             )
             if not notified:
@@ -254,8 +260,8 @@ class MemoryLockBackend(BaseLockBackend):
         held = self._names.get(one.name, MemoryName()).holds.get(one.token)
         if held is None or held.until <= now:
             return None
-        until = now + one.lease
-        held.until = max(held.until, until) if one.renewal else until
+        held.term = max(held.until - now, one.lease) if one.renewal else one.lease
+        held.until = now + held.term
         held.detached = held.detached or one.detached
         return held.until
 
@@ -265,8 +271,8 @@ class MemoryLockBackend(BaseLockBackend):
         looser = claim.limit > held.claim.limit
         # A delayed request must not shorten a lease that was extended since it was sent. A detached
         # hold was not extended by any handle, and the handle that takes it over renews it.
-        until = now + claim.lease if held.detached else max(held.until, now + claim.lease)
-        held.claim, held.until, held.detached = claim, until, False
+        held.term = claim.lease if held.detached else max(held.until - now, claim.lease)
+        held.claim, held.until, held.detached = claim, now + held.term, False
         if looser:
             self._hand_over(known, now)
         # The caller relies on the lease that it asked for, and schedules renewals by it.

@@ -14,13 +14,17 @@ __all__ = ["MemoryEntry", "MemoryName"]
 
 @dataclass
 class MemoryEntry:
-    """A holder or a waiter. ``until``: when its lease, or its stay in the queue, ends."""
+    """A holder or a waiter. ``until``: when its lease, or its stay in the queue, ends.
+
+    ``term``: the length of the present lease (seconds).
+    """
 
     claim: Claim
     until: float
     since: datetime = field(default_factory=utc_now)
     began: datetime | None = None
     fence: int = 0
+    term: float = 0.0
     detached: bool = False
 
 
@@ -34,7 +38,7 @@ class MemoryName:
     def as_hold(self, held: MemoryEntry, now: float) -> Hold:
         """The public form of a hold of this name. ``now`` is monotonic."""
         clock = utc_now()
-        waits = [clock - one.since for one in self.queue.values()]
+        waits = [clock - one.since for one in self.queue.values() if one.until > now]
         return Hold(
             name=held.claim.name,
             token=held.claim.token,
@@ -50,4 +54,5 @@ class MemoryName:
             held=sum(one.until > now for one in self.holds.values()),
             began=held.began or held.since,
             detached=held.detached,
+            term=held.term if held.term < held.claim.lease else None,
         )

@@ -15,15 +15,12 @@ from ..signals import Listener
 
 __all__ = ["Exporter"]
 
-# Label for families beyond the maximum.
-OTHERS = "other"
-
 
 class Exporter(Listener):
     """Base class of the exporters, which get the events of this process by alias and family."""
 
     def __init__(self) -> None:
-        self._families: dict[str, str] = {OTHER: OTHERS}
+        self._families: set[str] = set()
 
     @abstractmethod
     def acquired(self, alias: str, family: str, waited: float) -> None: ...
@@ -53,10 +50,11 @@ class Exporter(Listener):
         )
 
     def _bounded(self, family: str) -> str:
+        """Return the family, or for those beyond the maximum one that no name has."""
         known = self._families
-        if family not in known and len(known) <= MOST_FAMILIES:
-            known[family] = family
-        return known.get(family, OTHERS)
+        if len(known) < MOST_FAMILIES:
+            known.add(family)
+        return family if family in known else OTHER
 
     def _of(self, lock: Any) -> tuple[str, str]:
         return lock.backend.alias, self._bounded(lock.family)

@@ -21,7 +21,6 @@ __all__ = [
     "duration",
     "formats",
     "limit_of",
-    "local_time",
     "place_of",
     "who",
 ]
@@ -86,7 +85,7 @@ class Line:
             longest_wait=duration(hold.longest_wait) if hold.waiters else "",
             fence=str(hold.fence) if known else "",
             limit=occupancy_of(hold) if known else "",
-            since=local_time(hold.since) if known else None,
+            since=localtime(hold.since) if known else None,
             held_for=duration(hold.age) if known else "",
         )
 
@@ -99,14 +98,6 @@ class Line:
     def holder(self) -> str:
         """The whole holder in one line."""
         return ", ".join(part for part in (self.who, self.place) if part)
-
-
-def local_time(when: datetime) -> datetime:
-    """Convert to the current time zone, unless the result would be past the year 9999."""
-    try:
-        return localtime(when)
-    except OverflowError:
-        return when
 
 
 def duration(seconds: float) -> str:

@@ -52,21 +52,24 @@ def kind_of(hold: Hold) -> str:
 KINDS = ("mutex", "semaphore", "shared")
 
 
+def _age_of_lease(hold: Hold) -> float:
+    return (hold.term or hold.lease) - hold.remaining
+
+
 def _is_renewed(hold: Hold) -> bool:
     """Whether the lease has been restarted since the grant."""
-    return hold.age - (hold.lease - hold.remaining) > RENEWED
+    return hold.age - _age_of_lease(hold) > RENEWED
 
 
 def _is_silent(hold: Hold) -> bool:
     """Whether the holder has missed two renewals in a row.
 
-    After a hand-over the lease is short until the new holder has answered, so the age of the hold
-    counts too.
+    A backend may not know that the lease is short, as it is after a hand-over until the new holder
+    has answered, so the age of the hold counts too.
     """
     if hold.holder.renews_for == 0:
         return False
-    silence = min(hold.age, hold.lease - hold.remaining)
-    return silence > 2 * pause_of(hold.lease)
+    return min(hold.age, _age_of_lease(hold)) > 2 * pause_of(hold.lease)
 
 
 def state_of(found: Found) -> str:

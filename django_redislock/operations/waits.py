@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import starmap
+from itertools import islice, starmap
 from typing import NamedTuple
 
-from ..backends.base import BaseLockBackend, Hold, Holder, Waiting
+from ..backends.base import SHARED, BaseLockBackend, Hold, Holder, Waiting
 from .asking import Silent, ask_all
 
 __all__ = ["MOST_NAMES", "Circle", "Link", "NameQueue", "Party", "Waits", "party_of", "waits_of"]
@@ -49,17 +49,24 @@ class NameQueue:
     def waiters(self) -> list[Party]:
         return [party_of(waiting) for waiting in self.waiting]
 
-    def blocked_by(self, place: int, stuck: Set[Party]) -> list[Party]:
-        """Return the ``stuck`` parties that the waiter at this place waits for; none if it can get
-        the lock without them.
+    @cached_property
+    def lowest_limit(self) -> int:
+        return min((hold.limit for hold in self.holds), default=SHARED)
+
+    def waits_for_holders(self, place: int, stuck: Set[Party]) -> bool:
+        """Whether the waiter at this place gets no lock until a ``stuck`` holder leaves."""
+        must_leave = len(self.holds) + 1 - min(self.waiting[place].limit, self.lowest_limit)
+        return sum(party not in stuck for party in self.holders) < must_leave
+
+    def blocker(self, place: int, stuck: Set[Party]) -> Party | None:
+        """Return a ``stuck`` party that the waiter at this place waits for; None if it can get the
+        lock without any.
         """
-        holders = [party for party in self.holders if party in stuck]
-        limit = min([self.waiting[place].limit, *(hold.limit for hold in self.holds)])
-        must_leave = len(self.holds) + 1 - limit
-        if len(self.holds) - len(holders) < must_leave:
-            return holders
         # The queue is first in, first out, so a waiter also waits for those ahead of it.
-        return [party for party in self.waiters[:place] if party in stuck]
+        others = (
+            self.holders if self.waits_for_holders(place, stuck) else islice(self.waiters, place)
+        )
+        return next((party for party in others if party in stuck), None)
 
 
 class Link(NamedTuple):
@@ -112,15 +119,35 @@ class Waits:
     def stuck(self) -> frozenset[Party]:
         """The parties that get no lock until another stuck party gives up."""
         stuck = set(self.waited_by)
-        while moving := {party for party in stuck if not self._blocked(party, stuck)}:
-            stuck -= moving
+        # In how many queues each party is still blocked, and how many of each queue are not.
+        blocked = {party: len(places) for party, places in self.waited_by.items()}
+        served = dict.fromkeys(self.queues, 0)
+        changed = list(self.queues)
+        while changed:
+            queue = changed.pop()
+            place = served[queue]
+            # Only the first that is blocked may have become free: the others wait for it, too.
+            if (
+                place == len(queue.waiters)
+                or (place and queue.waiters[place - 1] in stuck)
+                or queue.waits_for_holders(place, stuck)
+            ):
+                continue
+            served[queue] += 1
+            changed.append(queue)
+            party = queue.waiters[place]
+            blocked[party] -= 1
+            if not blocked[party]:
+                stuck.remove(party)
+                changed += self.held_by.get(party, ())
+                changed += (waited for waited, _ in self.waited_by[party])
         return frozenset(stuck)
 
-    def _blocked(self, party: Party, stuck: Set[Party]) -> tuple[NameQueue, Party] | None:
+    def _blocked(self, party: Party) -> tuple[NameQueue, Party] | None:
         """Return a queue in which the party is blocked, and the stuck party that blocks it."""
         for queue, place in self.waited_by[party]:
-            if blockers := queue.blocked_by(place, stuck):
-                return queue, blockers[0]
+            if blocker := queue.blocker(place, self.stuck):
+                return queue, blocker
         return None
 
     @cached_property
@@ -133,7 +160,7 @@ class Waits:
         """Return the circle that the path from ``start`` ends in, unless it was ``seen`` before."""
         path: dict[Party, NameQueue] = {}
         party = start
-        while party not in seen and (blocked := self._blocked(party, self.stuck)):
+        while party not in seen and (blocked := self._blocked(party)):
             seen.add(party)
             path[party], party = blocked
         links = list(starmap(Link, path.items()))

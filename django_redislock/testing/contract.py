@@ -246,6 +246,7 @@ class BackendContract(SharingContract):
         verbs.queue_up(second)
         outlive()
         assert verbs.waiting() == [second.token]
+        assert [hold.waiters for hold in verbs.backend.inspect("a")[0]] == [1]
 
     def test_a_waiter_that_cancels_leaves_no_trace(self, verbs: Verbs) -> None:
         held, first = verbs.claim(), verbs.claim()

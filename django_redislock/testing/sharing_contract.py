@@ -85,6 +85,17 @@ class SharingContract:
         recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
 
+    def test_a_waiter_that_asks_again_gets_what_it_asks_for_now(self, verbs: Verbs) -> None:
+        # It asks once more without staying, as another handle with its token may do.
+        mine = verbs.claim()
+        verbs.hold(verbs.claim(limit=2))
+        verbs.queue_up(mine)
+        verbs.hold(mine._replace(limit=2, lease=3 * LONG))
+        (hold,) = (one for one in verbs.backend.inspect("a")[0] if one.token == mine.token)
+        assert (hold.limit, hold.lease) == (2, 3 * LONG)
+        assert hold.remaining > 2 * LONG
+        assert verbs.waiting() == []
+
     # Listings of holders and waiters.
 
     def test_it_is_shown_when_an_attempt_began_and_that_a_hold_is_detached(
@@ -225,6 +236,16 @@ class SharingContract:
         found = verbs.backend.look_up(entries)
         assert [hold.token for hold in found] == [entry.token for entry in entries]
         assert verbs.backend.entries_of([]) == []
+
+    def test_a_lease_that_is_shorter_than_was_asked_for_is_shown(self, verbs: Verbs) -> None:
+        for name, limit in (("a", 1), ("b", 2)):
+            claims = [verbs.claim(name, limit=limit) for _ in range(limit)]
+            for claim in claims:
+                verbs.hold(claim)
+            for lease, term in ((LONG / 2, LONG / 2), (LONG, None)):
+                verbs.extend(Extension(name, claims[0].token, lease))
+                shown = {hold.token: hold.term for hold in verbs.backend.inspect(name)[0]}
+                assert shown == {claim.token: None for claim in claims} | {claims[0].token: term}
 
     def test_many_names_are_inspected_like_one(self, verbs: Verbs) -> None:
         held, waiting = verbs.claim("a"), verbs.claim("a")

@@ -50,3 +50,67 @@ def test_a_fraction_of_a_millisecond_harms_no_verb(
     assert isinstance(verbs.acquire(claims[0]), Grant)
     assert len(backend.inspect(NAME)[0]) == 2
     assert all(verbs.release(claim) for claim in claims)
+
+
+@pytest.mark.parametrize("verb", ["release", "cancel", "force_release"])
+def test_a_foreign_value_gives_no_turn_twice(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, verb: str
+) -> None:
+    """A turn cannot be taken back, so what stands in the way is found before the first is sent."""
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    tokens = ["w1", "w2", "w3"]
+    recorders = [verbs.queue_up(verbs.claim(NAME, token=token, limit=2)) for token in tokens]
+    client.set(name_keys(key_prefix, NAME).holds, "foreign")
+    other = RedisLockBackend(backend.config)
+    assert getattr(other, verb)(held.name, held.token) in {True, None}
+    other.close()
+    for recorder in recorders[:2]:
+        recorder.turn()
+    assert sorted(verbs.holders(NAME)) == tokens[:2]
+    assert verbs.waiting(NAME) == tokens[2:]
+    assert not recorders[2].notified
+
+
+# By the position of the field in a hold: since, began, lease and grant.
+@pytest.mark.parametrize("field", [5, 6, 8, 9])
+@pytest.mark.parametrize("number", ["999999999999999", f"{7:015}"])
+def test_a_damaged_hold_is_shown_with_the_token_that_releases_it(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, field: int, number: str
+) -> None:
+    backend.config = LockConfig(key_prefix=key_prefix)
+    verbs = Verbs(backend, None)
+    verbs.hold(verbs.claim(NAME))
+    key = name_keys(key_prefix, NAME).hold
+    fields = client.get(key).decode().split(" ")
+    fields[field] = number
+    client.set(key, " ".join(fields), keepttl=True)
+    (listed,) = backend.list().holds
+    (inspected,), _ = backend.inspect(NAME)
+    assert listed.damaged
+    assert listed.token == inspected.token
+    assert backend.force_release(NAME, listed.token)
+    assert not client.exists(key)
+
+
+@pytest.mark.parametrize("kind", "sp")
+def test_a_waiter_whose_channel_is_of_another_kind_is_passed_over(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, kind: str
+) -> None:
+    """Redis 6.2 does not even know the question who listens on a sharded channel."""
+    backend.config = LockConfig(key_prefix=key_prefix)
+    backend.wakeups._prefix = key_prefix
+    verbs = Verbs(backend, None)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    recorder = verbs.queue_up(verbs.claim(NAME, token="w1"))
+    records = name_keys(key_prefix, NAME).records
+    fields = client.hget(records, "w1").decode().split(" ")
+    fields[9] = f"{kind}0"
+    client.hset(records, "w1", " ".join(fields))
+    assert verbs.release(held)
+    assert not verbs.holders(NAME)
+    assert not recorder.notified

@@ -215,19 +215,22 @@ def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(
     assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).listed) == 0
 
 
+@pytest.mark.parametrize("records", [False, True], ids=["of a free name", "of a contended name"])
 def test_the_index_is_swept_of_holds_that_ended_by_themselves(
-    place: Place, client: Any, verbs: Any
+    place: Place, client: Any, verbs: Any, records: bool
 ) -> None:
-    for name in names_of_bucket(3, 100):
+    first, *others = names_of_bucket(3, 100)
+    for name in others:
         verbs.hold(verbs.claim(name, lease=SHORT))
     outlive()
     listed = bucket_keys(place.prefix, 3).listed
     assert client.zcard(listed) > 0
     assert verbs.backend.list().total == 0
-    # Every sixteenth fence sweeps; a fence is a clock in microseconds, so chance is in it.
-    name = names_of_bucket(3, 1)[0]
+    if records:
+        verbs.cancel(verbs.claim(first), late=LONG)
+    # A grant sweeps if the clock's milliseconds are a multiple of 32, so chance is in it.
     for _ in range(2000):
-        claim = verbs.claim(name)
+        claim = verbs.claim(first)
         verbs.hold(claim)
         verbs.release(claim)
         if client.zcard(listed) == 0:

@@ -16,7 +16,7 @@ import pytest
 from django_redislock import lock, lock_backends, locked
 from django_redislock.backends.base import Extended, Extension, Hold, Holder
 from django_redislock.operations.states import STATES, Found, state_of
-from tests.management.holds import hold, is_held
+from tests.management.holds import aged, hold, is_held
 from tests.support.commands import output_of
 from tests.support.processes import wait_until
 
@@ -113,6 +113,16 @@ def test_for_how_long_it_renews_is_stored(using: str) -> None:
             (stored,) = lock_backends[using].inspect(name)[0]
             assert stored.holder == held.holder
             assert stored.holder.renews_for == {"b": 5, "d": 0}.get(name)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_a_hold_whose_holder_shortens_the_lease_is_not_silent(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = hold("a", using, lease=60)
+    lock_backends[using].extend(Extension("a", token, 10))
+    aged(monkeypatch, using, {"a": 50.0})
+    assert listed() == {"a": "renewing"}
 
 
 def listed(**options: Any) -> dict[str, str]:

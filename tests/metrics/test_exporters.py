@@ -118,8 +118,11 @@ def test_opentelemetry_gets_all_events(reader: Any) -> None:
     assert tuple(waits.explicit_bounds) == BOUNDS
 
 
-def test_families_are_bounded_whatever_the_names(registry: Any) -> None:
-    for number in range(MOST_FAMILIES + 30):
+@pytest.mark.parametrize("first", ["other", "all others", "*"])
+def test_families_are_bounded_whatever_the_names(registry: Any, first: str) -> None:
+    with lock(first, using="memory"):
+        pass
+    for number in range(MOST_FAMILIES - 1 + 30):
         with lock(f"{'x' * (number % 20)}-{'y' * (number // 20)}", using="memory"):
             pass
     samples = [
@@ -129,8 +132,8 @@ def test_families_are_bounded_whatever_the_names(registry: Any) -> None:
         if sample.name == "django_redislock_acquired_total"
     ]
     assert len(samples) == MOST_FAMILIES + 1
-    (others,) = [one.value for one in samples if one.labels["family"] == "other"]
-    assert others == 30
+    counts = {sample.labels["family"]: sample.value for sample in samples}
+    assert (counts[first], counts[""]) == (1, 30)
 
 
 def test_a_hold_of_another_handle_has_no_length(registry: Any) -> None:

@@ -190,6 +190,19 @@ def test_a_place_that_was_not_emptied_in_time_is_emptied(place: Place) -> None:
     assert counted(backend) == {"new": 1}
 
 
+@pytest.mark.parametrize("figure", [1.5, 10**14, 2**53])
+def test_figures_that_no_script_has_added_are_overwritten(place: Place, figure: float) -> None:
+    """Larger numbers would come back from the script without their last digits."""
+    backend = lock_backends["default"]
+    backend.add_tallies(batch(a=1))
+    with place.client() as client:
+        (key,) = filter(client.exists, slot_keys(place.prefix, SLOTS))
+        figures = json.loads(client.hget(key, ":a") or "")
+        client.hset(key, ":a", json.dumps([*figures[:2], figure, *figures[3:]]))
+    backend.add_tallies(batch("2", a=2))
+    assert counted(backend) == {"a": 2}
+
+
 def test_an_hour_never_grows_beyond_its_bound(place: Place) -> None:
     """Families as long and as many as can be: the memory that the docs speak of."""
     full = {f"{number:03}".ljust(100, "x"): Tally.of([10**5] * 53) for number in range(300)}

@@ -202,3 +202,16 @@ def test_a_long_chain_takes_no_time() -> None:
     waits: Waits = waits_of(["memory"])
     assert waits.stuck == frozenset()
     assert len(waits.roots) == 1
+
+
+def test_a_long_queue_takes_no_time() -> None:
+    scene = Scene("memory")
+    scene.hold("a", "n")
+    for number in range(2000):
+        scene.wait(chr(1000 + number), "n")
+    waits = waits_of(["memory"])
+    assert (waits.stuck, waits.circles) == (frozenset(), [])
+    # The holder waits for the last in its own queue, and all the others wait for the holder.
+    scene.hold(chr(2999), "other")
+    scene.wait("a", "other")
+    assert len(waits_of(["memory"]).stuck) == 2001

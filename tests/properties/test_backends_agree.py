@@ -29,6 +29,7 @@ from django_redislock.backends.base import (
     Holder,
 )
 from django_redislock.backends.waiters import Waiter
+from django_redislock.exceptions import LockError
 from tests.support.places import MEMORY, Place
 from tests.support.processes import wait_until
 
@@ -39,11 +40,10 @@ SHORT = 0.02
 TOLERANCE = 60.0
 NAMES = ("a", "b")
 TOKENS = tuple(f"token-{number}" for number in range(6))
-# Of each token: what it claims does not change from one attempt to the next.
-LIMITS = dict(zip(TOKENS, (1, 1, 2, 3, SHARED, SHARED), strict=True))
 
 names = st.sampled_from(NAMES)
 tokens = st.sampled_from(TOKENS)
+limits = st.sampled_from((1, 2, 3, SHARED))
 leases = st.sampled_from((LONG, LONGER))
 
 
@@ -84,8 +84,12 @@ class Side:
             self.backend.enlist(claim, self.waiters[key])
 
     def acquire(self, claim: Claim, stay: float) -> tuple[object, ...]:
-        answer = self.backend.acquire(claim, stay)
+        try:
+            answer = self.backend.acquire(claim, stay)
+        except LockError:
+            return ("held with a looser limit",)
         if isinstance(answer, Grant):
+            self.seen(claim.name)  # those that had their turn before it, in the same step
             return "granted", self.rank(claim.name, answer.fence)
         assert isinstance(answer, Busy)
         holder = answer.holder.what if answer.holder is not None else None
@@ -174,17 +178,31 @@ class BackendsAgree(RuleBasedStateMachine):
         answer = side.acquire(claim, stay)
         return answer[0] if (claim.name, claim.token) in self.refused else answer
 
-    def claim(self, name: str, token: str, lease: float = LONG) -> Claim:
-        return Claim(name, token, LIMITS[token], lease, Holder(what=token).pack())
+    def claim(self, name: str, token: str, limit: int, lease: float) -> Claim:
+        return Claim(name, token, limit, lease, Holder(what=token).pack())
 
-    @rule(name=names, token=tokens, lease=leases)
-    def acquire(self, name: str, token: str, lease: float) -> None:
-        claim = self.claim(name, token, lease)
+    def has_left(self, name: str) -> bool:
+        """Whether a waiter in the queue has left without a word.
+
+        In memory its turn fails at once. Redis learns of it from the process of the waiter, after
+        it has answered, unless that process has released the name.
+        """
+        memory = self.sides[1]
+        queue = memory.backend.inspect(name)[1]
+        return any((name, one.token) not in memory.waiters for one in queue)
+
+    @rule(name=names, token=tokens, limit=limits, lease=leases)
+    def acquire(self, name: str, token: str, limit: int, lease: float) -> None:
+        if self.has_left(name):
+            return
+        claim = self.claim(name, token, limit, lease)
         self.both(lambda side: self.answer(side, claim, 0.0))
 
-    @rule(name=names, token=tokens, lease=leases)
-    def queue(self, name: str, token: str, lease: float) -> None:
-        claim = self.claim(name, token, lease)
+    @rule(name=names, token=tokens, limit=limits, lease=leases)
+    def queue(self, name: str, token: str, limit: int, lease: float) -> None:
+        if self.has_left(name):
+            return
+        claim = self.claim(name, token, limit, lease)
 
         def act(side: Side) -> object:
             side.enlist(claim)
@@ -200,14 +218,18 @@ class BackendsAgree(RuleBasedStateMachine):
 
     @rule(name=names, token=tokens)
     def force_release(self, name: str, token: str) -> None:
-        self.both(lambda side: side.backend.force_release(name, token))
+        if not self.has_left(name):
+            self.both(lambda side: side.backend.force_release(name, token))
 
     @rule(holds=st.lists(st.tuples(names, tokens), max_size=4))
     def force_release_all(self, holds: list[tuple[str, str]]) -> None:
-        self.both(lambda side: list(side.backend.force_release_all(holds)))
+        if not any(self.has_left(name) for name, _ in holds):
+            self.both(lambda side: list(side.backend.force_release_all(holds)))
 
     @rule(name=names, token=tokens, late=st.sampled_from((0.0, LONG)))
     def cancel(self, name: str, token: str, late: float) -> None:
+        if self.has_left(name):
+            return
         if late:
             self.refused.add((name, token))
         self.both(lambda side: side.backend.cancel(name, token, late))

@@ -33,10 +33,11 @@ __all__ = [
     "token_of_damage",
 ]
 
-# "flags at term fence since began limit lease grant process ... holder", as in records.lua.
+# "flags at term fence since began limit lease grant process ... holder", as in records.lua. A time
+# of 14 digits is before the last year that datetime supports.
 _RECORD = re.compile(
-    r"(\d{3,}) (\d{1,15}) (\d{1,15}) (\d{1,16}) (\d{1,15}) (\d{1,15}) (\d{1,10}) (\d{1,15}) "
-    r"(\d{1,15}) ([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
+    r"(\d{3,}) (\d{1,14}) (\d{1,14}) (\d{1,16}) (\d{1,14}) (\d{1,14}) (\d{1,10}) (\d{1,14}) "
+    r"(\d{1,14}) ([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
     re.ASCII | re.DOTALL,
 )
 _TOKEN = re.compile(r"[!-~]+")
@@ -51,9 +52,6 @@ LOOSER = b"looser"
 
 # The longest lease or wait (ms), as in records.lua. A later end means damage.
 LONGEST = 3_200_000_000_000
-
-# The end of the last year that datetime supports (ms).
-_LAST = 253_402_300_799_000
 
 # The beginning of 1970, for damaged holds, which have no time of their own.
 _BEGINNING = datetime.fromtimestamp(0, tz=timezone.utc)
@@ -119,9 +117,7 @@ class Record(NamedTuple):
             return None
         flags, *numbers, process, holder = found.groups()
         at, term, fence, since, began, limit, lease, grant = map(int, numbers)
-        if max(at, since, began) > _LAST or max(term, lease, grant) > LONGEST:
-            return None
-        if min(limit, lease, grant) < 1:
+        if max(term, lease, grant) > LONGEST or min(limit, lease, grant) < 1:
             return None
         return cls(
             flags, at, term, fence, since, began, limit, lease, process, Holder.unpack(holder)

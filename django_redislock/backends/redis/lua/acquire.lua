@@ -11,8 +11,8 @@
 
 lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
--- The token's entry in `records`, and the queue's 'kept until' there.
-local known, kept
+-- The queue's 'kept until' in `records`.
+local kept
 asking = string.match(terms, '^%d+ %d+ %d+ (%S+)')
 
 -- The acquire is a repeat, or it takes over the hold of another handle by using its token.
@@ -45,9 +45,8 @@ local function take_over(mine)
 end
 
 -- Join the queue, or keep the place in it.
-local function enter_queue()
-  local before = read_record(known)
-  local text = write_record('000', stay, 0, 0, before and before.began or millis, terms)
+local function enter_queue(claim)
+  local text = write_record('000', stay, 0, 0, claim.began, terms)
   kept = tonumber(kept or '') or 0
   local is_kept = kept >= now + stay and kept < now + LONGEST and redis.call('EXISTS', queue) == 1
   if is_kept then
@@ -98,29 +97,35 @@ local function busy()
 end
 
 local function verb()
-  local refused
+  find_holds(line)
+  local known, refused
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
     'cancelled claims'))
   if refused and is_cancelled(refused) then
     return busy_until(now, position(), '')
   end
-  find_holds(line)
-  line = false
   local mine = hold_of(token)
   if mine then
     return take_over(mine)
   end
+  local before = read_record(known)
+  local claim = {token = token, began = before and before.began or millis, terms = terms,
+    limit = limit, lease = lease}
   if stay > 0 then
-    enter_queue()
+    enter_queue(claim)
   end
-  local fence = hand_over(token, limit)
+  local fence = hand_over(claim)
   local lowest = not fence and stay == 0 and room_for(limit)
   if lowest and redis.call('EXISTS', queue) == 0 then
     fence = next_fence()
-    grant(token, '000', {began = millis, terms = terms, limit = limit}, fence, lease, lowest)
+    grant(token, '000', claim, fence, lease, lowest)
   end
   if stale and not only then
     redis.call('DEL', hold)
   end
-  return fence or busy()
+  if not fence then
+    return busy()
+  end
+  sweep()
+  return fence
 end

@@ -3,6 +3,22 @@
 -- KEYS, ARGV and the reply as in acquire.lua
 
 local _, lease, stay, terms = unpack(ARGV)
+
+-- Expired holds leave their entries in the index. About every thirtieth grant sweeps some of them,
+-- more than can have been added since the last sweep.
+local function sweep()
+  if now % 32 ~= 0 then
+    return
+  end
+  for _, set in ipairs({index, waited}) do
+    local over = redis.pcall('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', '0', '99')
+    for _, member in ipairs(over) do
+      redis.call('ZREM', set, member)
+    end
+    redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')
+  end
+end
+
 -- A caller that is ready to wait has most likely found the name busy.
 local line = stay ~= '0' and redis.pcall('GET', hold)
 if not line and redis.call('EXISTS', hold, records) == 0 then
@@ -12,17 +28,7 @@ if not line and redis.call('EXISTS', hold, records) == 0 then
       .. millis .. ' ' .. millis .. ' ' .. terms, 'PX', lease)
     -- If the index is not a sorted set, the slow path finds the hold written above and repairs it.
     if redis.pcall('ZADD', index, now + lease, token .. ' ' .. name) == 1 then
-      -- Expired holds leave their entries in the index. About every thirtieth acquire sweeps some
-      -- of them, more than can have been added since the last sweep.
-      if now % 32 == 0 then
-        for _, set in ipairs({index, waited}) do
-          local over = redis.pcall('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', '0', '99')
-          for _, member in ipairs(over) do
-            redis.call('ZREM', set, member)
-          end
-          redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')
-        end
-      end
+      sweep()
       return micros
     end
   elseif type(last) == 'string' then

@@ -20,7 +20,8 @@ local function read(text, length)
     return nil
   end
   for _, figure in ipairs(figures) do
-    if type(figure) ~= 'number' or figure < 0 or figure > 2^53 then
+    -- The encoder writes 14 digits.
+    if type(figure) ~= 'number' or figure < 0 or figure >= 1e14 or figure % 1 ~= 0 then
       return nil
     end
   end

@@ -70,11 +70,6 @@ local function end_queue()
   redis.call('HDEL', records, 'kept until')
 end
 
-local function leave_queue(who)
-  redis.call('HDEL', records, who)
-  return redis.call('LREM', queue, '0', who) > 0
-end
-
 -- Move the waiters of silent processes behind all others: each would cost those a grant lease.
 local function put_silent_behind()
   silent[asking or ''] = nil
@@ -110,9 +105,9 @@ end
 
 -- Grant the name to waiters in queue order while there is room. Each gets its turn, which proves
 -- its hold; a waiter that has given up, or whose process has ended, is skipped. Returns the fence
--- of `me`, the calling waiter, if granted. With its limit, `me` may have room where the first in
--- the queue has none.
-local function hand_over(me, my_limit)
+-- of `mine`, the claim of the caller, if granted. What the caller asks for now counts, not what it
+-- asked for when it queued. With its limit, it may have room where the first in the queue has none.
+local function hand_over(mine)
   local my_fence
   put_silent_behind()
   while not (only and only.limit == 1) do
@@ -120,25 +115,30 @@ local function hand_over(me, my_limit)
     if not who then
       break
     end
-    local claim = read_record(redis.call('HGET', records, who))
+    local is_mine = mine and who == mine.token
+    local claim = is_mine and mine or read_record(redis.call('HGET', records, who))
     -- A token with a blank is damaged: the message with its turn could not be parsed.
-    local waits = claim and (who == me or claim.ends > now) and not string.find(who, ' ', 1, true)
+    local waits = is_mine or claim and claim.ends > now and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
-      if not me or my_limit <= claim.limit or not room_for(my_limit) or is_there(claim.process) then
+      if not mine or mine.limit <= claim.limit or not room_for(mine.limit)
+          or is_there(claim.process) then
         break
       end
       waits = false
     end
-    leave_queue(who)
+    -- Should a damaged queue have it twice, it is without a record the second time. To look for it
+    -- with LREM would take seconds if there are thousands of dead waiters.
+    redis.call('LPOP', queue)
+    redis.call('HDEL', records, who)
     if not next_one then
       end_queue()
     end
     if waits then
       local fence = next_fence()
       local flags = next_one and '1' or '0'
-      if who == me then
-        my_fence = fence
+      if is_mine then
+        my_fence, mine = fence, nil
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
       elseif give_turn(who, claim.process, fence, now + claim.grant) then
         grant(who, flags .. '10', claim, fence, claim.grant, lowest)

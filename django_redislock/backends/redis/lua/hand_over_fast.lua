@@ -7,7 +7,7 @@
 -- An unconfirmed hand-over stays stored after its end.
 if start and string.byte(start, -1) == 49 then
   local at, term = string.match(line, '^%d+ (%d+) (%d+) ', #token + 2)
-  if not at or #at > 15 or #term > 12 or at + term <= now then
+  if not at or #at > 14 or #term > 12 or at + term <= now then
     start = nil
   end
 end
@@ -18,7 +18,7 @@ if start == token .. ' 10' or start == token .. ' 11' then
     claim and #claim > 0 and claim or '',
     '^%d%d%d+ (%d+) (%d+) %d+ %d+ ((%d+) 1 ([1-9]%d*) ([1-9]%d*) ([sp]%w+) .*)$')
   -- Numbers with more digits, and a token with a blank, are damaged.
-  if at and #at < 16 and #term < 14 and at + term > now and #began < 16 and #lease < 13
+  if at and #at < 15 and #term < 14 and at + term > now and #began < 15 and #lease < 13
       and #grant < 13 and not string.find(who, ' ', 1, true) then
     local last = redis.pcall('SET', counter, micros, 'GET')
     if last and #last == #micros and last < micros then

@@ -12,7 +12,13 @@ end
 -- Whether the process is subscribed to its channel on this server.
 local function is_there(process)
   local subcommand = is_sharded(process) and 'SHARDNUMSUB' or 'NUMSUB'
-  return redis.call('PUBSUB', subcommand, channel_of(process))[2] > 0
+  local found = redis.pcall('PUBSUB', subcommand, channel_of(process))
+  if not found.err then
+    return found[2] > 0
+  elseif string.find(found.err, 'Unknown subcommand', 1, true) then
+    return false -- Redis 6.2 has no sharded channels: the record is damaged
+  end
+  error(found.err)
 end
 
 -- Send a message to a process. Returns how many connections received it. Without a subscriber here

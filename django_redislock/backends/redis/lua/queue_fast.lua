@@ -11,7 +11,7 @@ if line and #line > 0 then -- an error has no length
   local who, at, term = string.match(line,
     '^([!-~]+) 1%d%d+ (%d+) (%d+) %d+ %d+ %d+ 1 %d+ %d+ [sp]%w+ ')
   -- Numbers with more digits are damaged.
-  if who and who ~= token and #at < 16 and #term < 13 then
+  if who and who ~= token and #at < 15 and #term < 13 then
     local ends, until_ = at + term, now + stay
     local known, kept, cancelled = unpack(redis.pcall('HMGET', records, token, 'kept until',
       'cancelled claims'))

@@ -11,9 +11,7 @@ here = ARGV[2]
 asking = here
 
 local function verb()
-  turns = {}
   find_holds(line)
-  line = nil
   local mine = hold_of(token)
   if mine then
     forget(token)

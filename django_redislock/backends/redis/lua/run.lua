@@ -1,15 +1,19 @@
--- Run the verb. If it fails, delete keys of the wrong type, which cannot be holds or queues of
--- ours, and run it once more.
+-- Run the verb, once: it may send turns, which cannot be taken back. So whatever could make it fail
+-- on the way is put right before: keys of the wrong type, which cannot be holds or queues of ours,
+-- are deleted.
 
-local done, reply = pcall(verb)
-if done then
-  return reply
+local function look_at_keys()
+  redis.call('ZCARD', holds)
+  redis.call('HLEN', records)
+  redis.call('LLEN', queue)
 end
-for key, kind in pairs({[holds] = 'zset', [records] = 'hash', [queue] = 'list', [waited] = 'zset',
-    [index] = 'zset'}) do
-  local found = redis.call('TYPE', key).ok
-  if found ~= kind and found ~= 'none' then
-    redis.call('DEL', key)
+
+if not pcall(look_at_keys) then
+  for key, kind in pairs({[holds] = 'zset', [records] = 'hash', [queue] = 'list'}) do
+    local found = redis.call('TYPE', key).ok
+    if found ~= kind and found ~= 'none' then
+      redis.call('DEL', key)
+    end
   end
 end
 return verb()
