@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HandleNeed", "OneNameHandle"]
 
+FORKED = "{} the parent process, not this forked child of it"
+
 
 class HandleNeed:
     """A handle's need for a hold. It is over when the handle is gone or has another need."""
@@ -149,8 +151,8 @@ class OneNameHandle(Handle[T]):
     async def _try(
         self, call: Call, owner: Owner, caller: Owner | None, patience: float, began: float | None
     ) -> bool:
-        # Each attempt has a token of its own.
-        hold = self._new_hold() if self._tried else self._hold
+        # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
+        hold = self._new_hold() if self._tried or self._hold.inherited else self._hold
         need = HandleNeed(self, hold, call)
         self._hold, self._need, self._tried = hold, None, True
         # False for a token given by the user, which another attempt may use again.
@@ -202,6 +204,9 @@ class OneNameHandle(Handle[T]):
             ) from error
 
     def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, need: HandleNeed) -> None:
+        if hold.inherited:
+            # A signal handler may have forked while the answer was awaited.
+            raise LockError.of(self.name, FORKED.format("was granted to"))
         self._need = need
         if not hold.begin(grant, owner, need):
             raise lost_error(hold, "its lease ran out before the reply came")
@@ -288,7 +293,5 @@ class OneNameHandle(Handle[T]):
         if self._need is None:
             return LockError.of(self.name, "is not held by this handle. Acquire it first")
         if self._hold.inherited:
-            return LockError.of(
-                self.name, "is held by the parent process, not by this forked child of it"
-            )
+            return LockError.of(self.name, FORKED.format("is held by"))
         return lost_error(self._hold, self._hold.why_over)

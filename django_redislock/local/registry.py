@@ -82,13 +82,13 @@ class Attempt:
         hold = self.hold
         if self.releases:
             _leave(hold, self.need, used)
-        elif hold.pid:
+        elif hold.began:
             hold.keep_until = 0.0  # nothing was done under it
             _leave(hold, self.need, used, release=self.is_ours)
         else:
             hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
-            if self.is_ours:
+            if self.is_ours and not hold.inherited:
                 # It is unknown whether it was granted; a cancel by token is right in both cases.
                 cancel_in_background(hold, LATE)
         registry.attempts.pop(self, None)
@@ -146,7 +146,7 @@ def _leave(
         return
     for other in registry.linked(hold):
         other.lose(RELEASED_BY_ANOTHER)
-    until_done(hold, partial(end, hold), hold.ends if hold.pid else monotonic() + hold.length)
+    until_done(hold, partial(end, hold), hold.ends if hold.began else monotonic() + hold.length)
 
 
 def end(hold: LocalHold) -> None:
@@ -213,7 +213,7 @@ class Registry:
 
     def linked(self, hold: LocalHold) -> list[LocalHold]:
         """The other holds of this lock with the same token."""
-        if hold.pid and not hold.is_linked:
+        if hold.began and not hold.is_linked:
             return []
         return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 
