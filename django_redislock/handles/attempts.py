@@ -71,7 +71,8 @@ class OneNameHandle(Handle[T]):
         self._busy: Busy | None = None
         self._tried = False
         self._hold = self._new_hold()
-        # Marks the acquire in progress, so that a second thread is refused.
+        # Marks the acquire in progress, so that a second one, of another thread or of a signal
+        # handler, is refused.
         self._acquiring: dict[str, tuple[Owner, Call, int]] = {}
 
     @property
@@ -87,7 +88,7 @@ class OneNameHandle(Handle[T]):
         mark = owner, call, process.pid
         other = self._acquiring.setdefault("now", mark)
         if other is not mark:
-            self._refuse_another(other, owner)
+            self._refuse_another(other)
             self._acquiring["now"] = mark
         try:
             if self._need is not None and self.held:
@@ -109,14 +110,14 @@ class OneNameHandle(Handle[T]):
             raise
         return await self._try(call, owner, caller, patience, began)
 
-    def _refuse_another(self, mark: tuple[Owner, Call, int], owner: Owner) -> None:
-        other, call, pid = mark
+    def _refuse_another(self, mark: tuple[Owner, Call, int]) -> None:
+        owner, call, pid = mark
         # In a forked child the call of a thread of its parent never ends.
-        if other is not owner and not call.is_over and pid == process.pid:
+        if not call.is_over and pid == process.pid:
             raise LockError.of(
                 self.name,
-                f"is being acquired with this handle by {other}. Make a separate handle for "
-                "each thread and task",
+                f"is being acquired with this handle by {owner}. Make a separate handle for "
+                "each thread, task and signal handler",
             )
 
     async def _join(self, call: Call, hold: LocalHold) -> bool:
