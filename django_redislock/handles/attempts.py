@@ -235,20 +235,22 @@ class OneNameHandle(Handle[T]):
         hold = need.hold
         tie_to_transactions(self, hold, end_transaction_need, whole=True)
         if not call.blocking and hold.owner is not this_owner():
-            await self._tie_in_caller(call, hold, need)
-        await end_need(call, self, hold, need)
-
-    async def _tie_in_caller(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:
-        """Tie a hold of another thread or task, which may be older than the transaction."""
-        try:
+            # A hold of another thread or task may be older than the transaction.
             if await caller_in_transaction() is not None:
                 await tie_in_caller(self, hold, end_transaction_need, whole=True)
-        except BaseException:
-            # Cancelled: finish the release in the background.
-            attempt = Attempt(call, hold, need, releases=True)
+        await end_need(call, self, hold, need)
+
+    def _end_later(self, error: BaseException) -> None:
+        need = self._need
+        if need is None or isinstance(error, LockError) or not need.hold.alive:
+            return
+        try:
+            tie_to_transactions(self, need.hold, end_transaction_need, whole=True)
+        finally:
+            self._need = None
+            attempt = Attempt(need.call, need.hold, need, releases=True)
             registry.attempts[attempt] = None
             renewal.finish(attempt)
-            raise
 
     async def _release_others(self, call: Call) -> None:
         """Release another handle's hold by the token that was given to this handle."""

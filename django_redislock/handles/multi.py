@@ -139,6 +139,10 @@ class MultiLock(Handle["MultiLock"]):
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         await self._release_all(call, lambda lock: lock._leave(call, error), self._parts())
 
+    def _end_later(self, error: BaseException) -> None:
+        for lock in self.locks:
+            lock._end_later(error)
+
     async def _give_back(self, call: Call, began: float, until: float) -> None:
         """Release the acquired names; those without an answer in time, in the background."""
 
