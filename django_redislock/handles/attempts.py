@@ -234,10 +234,10 @@ class OneNameHandle(Handle[T]):
             raise self._not_held()
         hold = need.hold
         tie_to_transactions(self, hold, end_transaction_need, whole=True)
-        if not call.blocking and hold.owner is not this_owner():
-            # A hold of another thread or task may be older than the transaction.
-            if await caller_in_transaction() is not None:
-                await tie_in_caller(self, hold, end_transaction_need, whole=True)
+        # A hold of another thread or task may be older than the transaction.
+        is_anothers = not call.blocking and hold.owner is not this_owner()
+        if is_anothers and await caller_in_transaction() is not None:
+            await tie_in_caller(self, hold, end_transaction_need, whole=True)
         await end_need(call, self, hold, need)
 
     def _end_later(self, error: BaseException) -> None:
