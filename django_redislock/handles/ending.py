@@ -135,12 +135,13 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
 
 def _notify_lost(hold: LocalHold) -> None:
     """Notify the handles of a lost hold. This calls user code, in a thread of its own."""
-    handles = hold.handles_at_loss
-    for handle in handles:
-        handle.call_on_lost()
+    # Its thread keeps the hold for some time, which must not keep the handles.
+    handles, hold.handles_at_loss = hold.handles_at_loss, ()
     # One lost hold is one event: if several handles share it, the first is reported.
     for handle in handles[:1]:
         events.lost(handle, hold.lost_reason)
+    for handle in handles:
+        handle.call_on_lost()
 
 
 renewal.notify_lost = _notify_lost

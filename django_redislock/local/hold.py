@@ -204,9 +204,10 @@ class LocalHold:
 
     def lose(self, reason: str) -> None:
         """Mark the hold as lost, unless it is already."""
-        # The handles are notified in another thread, and may be dropped before that.
-        self.handles_at_loss = self.handles_at_loss or self.handles
-        self.lost_reason = self.lost_reason or reason
+        if not self.lost_reason:
+            # The handles are notified in another thread, and may be dropped before that.
+            self.handles_at_loss = self.handles_at_loss or self.handles
+            self.lost_reason = reason
         self.lost.set(self.lost_reason)
 
     @property
