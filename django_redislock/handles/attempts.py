@@ -83,7 +83,7 @@ class OneNameHandle(Handle[T]):
 
     async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
-        patience = self.wait if wait is None else wait_seconds(wait, "wait")
+        wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         mark = owner, call, process.pid
         other = self._acquiring.setdefault("now", mark)
@@ -104,11 +104,11 @@ class OneNameHandle(Handle[T]):
             if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
                 return True
             if self.backend.warns:
-                misuse.warn_of_misuse(self, patience, blocking=call.blocking)
+                misuse.warn_of_misuse(self, wait, blocking=call.blocking)
         except BaseException:
             self._acquiring.pop("now", None)
             raise
-        return await self._try(call, owner, caller, patience, began)
+        return await self._try(call, owner, caller, wait, began)
 
     def _refuse_another(self, mark: tuple[Owner, Call, int]) -> None:
         owner, call, pid = mark
@@ -150,7 +150,7 @@ class OneNameHandle(Handle[T]):
         return joined
 
     async def _try(
-        self, call: Call, owner: Owner, caller: Owner | None, patience: float, began: float | None
+        self, call: Call, owner: Owner, caller: Owner | None, wait: float, began: float | None
     ) -> bool:
         # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
         hold = self._new_hold() if self._tried or self._hold.inherited else self._hold
@@ -168,7 +168,7 @@ class OneNameHandle(Handle[T]):
             asked_at = monotonic()
             self._busy = None
             grant, asked_again = await wait_for_grant(
-                call, self.backend, claim, began or asked_at, patience, self._found_busy
+                call, self.backend, claim, began or asked_at, wait, self._found_busy
             )
             waited = monotonic() - asked_at
             if grant is not None:
@@ -177,7 +177,7 @@ class OneNameHandle(Handle[T]):
                 if caller is not None:
                     await tie_in_caller(self, hold, end_transaction_need, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
-            if grant is None and patience > 0 and is_ours:
+            if grant is None and wait > 0 and is_ours:
                 cancel_in_background(hold, LATE if asked_again else 0.0)
             self._acquiring.pop("now", None)
         except BaseException as error:

@@ -92,10 +92,10 @@ class MultiLock(Handle["MultiLock"]):
         return f"<MultiLock {', '.join(map(repr, self.names))}>"
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
-        patience = self.wait if wait is None else wait_seconds(wait, "wait")
+        wait = self.wait if wait is None else wait_seconds(wait, "wait")
         began = monotonic()
         # If the attempt fails, the names are given back by this time, or else in the background.
-        until = began + (patience + TOLERANCE if patience > 0 else FIRST_ANSWER)
+        until = began + (wait + TOLERANCE if wait > 0 else FIRST_ANSWER)
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         # Each name has an attempt of its own; this one covers the names acquired so far.
@@ -105,7 +105,7 @@ class MultiLock(Handle["MultiLock"]):
             for lock in self.locks:
                 self._asked = lock
                 # Without a wait each name is tried once, however long all take together.
-                acquired = await lock._acquire(call, patience, began if patience > 0 else None)
+                acquired = await lock._acquire(call, wait, began if wait > 0 else None)
                 if not acquired:
                     break
         except GeneratorExit:

@@ -184,9 +184,11 @@ class Registry:
                 attempt.finish(self.used_by_others(attempt.call))
         for hold in list(self.holds):
             # The need first: a release registers its attempt before it ends its need.
-            if not hold.is_needed() and hold not in self.used_by_others(None) and hold.leave(self):
-                # Its handle was dropped: the lease ends it.
-                self.holds.pop(hold, None)
+            if not hold.is_needed() and hold not in self.used_by_others(None):
+                # Its handle was dropped: the lease ends it. Or it ended while it was registered.
+                hold.leave(self)
+                if not hold.undecided:
+                    self.holds.pop(hold, None)
 
     def used_by_others(self, call: Call | None) -> set[LocalHold]:
         """The holds that calls in progress, except this one, acquire, share or release."""
