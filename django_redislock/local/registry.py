@@ -135,9 +135,8 @@ def _leave(
     hold: LocalHold, need: Need | None, used: Set[LocalHold], *, release: bool = True
 ) -> None:
     """End the need of an interrupted attempt, and the hold unless it is needed or ``used``."""
-    if need is not None:
-        hold.leave(need)
-    if hold.is_needed() or hold in used:
+    is_last = need is not None and hold.leave(need)
+    if not is_last and (hold.is_needed() or hold in used):
         return
     # A caller that had decided to end it may have been interrupted right afterwards.
     hold.decide()
