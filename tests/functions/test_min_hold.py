@@ -12,6 +12,7 @@ from django_redislock import Lock, LockLost, LockUnavailable, lock, lock_backend
 from django_redislock.functions.decorator import locked
 from django_redislock.local.registry import registry
 from django_redislock.signals import lock_lost, lock_released
+from tests.support.processes import wait_until
 
 
 def remaining(name: str, alias: str) -> float:
@@ -105,6 +106,7 @@ def test_a_loss_that_the_release_finds_out_is_reported_once(
     try:
         with pytest.raises(LockLost):
             report()
+        wait_until(lambda: "report:told" in told)  # it is told in another thread
     finally:
         lock_lost.disconnect(tell)
     # The holds of other tests, which still have their time, are lost with it.
