@@ -21,8 +21,6 @@ __all__ = [
     "LockMisuse",
     "LockNotAcquired",
     "LockUnavailable",
-    "add_note",
-    "readable",
 ]
 
 

@@ -15,7 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, ExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing
 from functools import wraps
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Literal, TypeAlias
@@ -137,12 +137,16 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
     @wraps(function)
     def locked_function(*args: Any, **kwargs: Any) -> Any:
         handle = use.handle(use.names.of(args, kwargs), args, kwargs)
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(handle)
-            except LockNotAcquired as error:
-                return use.when_busy.answer(error, args, kwargs)
-            return refuse_unstarted(function(*args, **kwargs), use.what)
+        entered = False
+        # Not an ExitStack: an interruption in it might come between the lock and its release.
+        try:
+            with handle:
+                entered = True
+                return refuse_unstarted(function(*args, **kwargs), use.what)
+        except LockNotAcquired as error:
+            if entered:
+                raise
+            return use.when_busy.answer(error, args, kwargs)
 
     return locked_function
 
@@ -151,13 +155,16 @@ def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callabl
     @wraps(function)
     async def locked_coroutine(*args: Any, **kwargs: Any) -> Any:
         handle = use.handle(await use.aname(args, kwargs), args, kwargs)
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(handle)
-            except LockNotAcquired as error:
-                instead = use.when_busy.answer(error, args, kwargs)
-                return await instead if isinstance(instead, Awaitable) else instead
-            return refuse_unstarted(await function(*args, **kwargs), use.what)
+        entered = False
+        try:
+            async with handle:
+                entered = True
+                return refuse_unstarted(await function(*args, **kwargs), use.what)
+        except LockNotAcquired as error:
+            if entered:
+                raise
+            instead = use.when_busy.answer(error, args, kwargs)
+            return await instead if isinstance(instead, Awaitable) else instead
 
     return locked_coroutine
 
@@ -166,13 +173,16 @@ def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callabl
     @wraps(function)
     def locked_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         handle = use.handle(use.names.of(args, kwargs), args, kwargs)
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(handle)
-            except LockNotAcquired as error:
-                instead: Iterable[Any] | None = use.when_busy.answer(error, args, kwargs)
-                return (yield from instead or ())
-            return (yield from function(*args, **kwargs))
+        entered = False
+        try:
+            with handle:
+                entered = True
+                return (yield from function(*args, **kwargs))
+        except LockNotAcquired as error:
+            if entered:
+                raise
+            instead: Iterable[Any] | None = use.when_busy.answer(error, args, kwargs)
+            return (yield from instead or ())
 
     return locked_generator
 

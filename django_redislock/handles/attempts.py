@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HandleNeed", "OneNameHandle"]
 
+FORKED = "{} the parent process, not this forked child of it"
+
 
 class HandleNeed:
     """A handle's need for a hold. It is over when the handle is gone or has another need."""
@@ -69,7 +71,8 @@ class OneNameHandle(Handle[T]):
         self._busy: Busy | None = None
         self._tried = False
         self._hold = self._new_hold()
-        # Marks the acquire in progress, so that a second thread is refused.
+        # Marks the acquire in progress, so that a second one, of another thread or of a signal
+        # handler, is refused.
         self._acquiring: dict[str, tuple[Owner, Call, int]] = {}
 
     @property
@@ -80,12 +83,12 @@ class OneNameHandle(Handle[T]):
 
     async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
-        patience = self.wait if wait is None else wait_seconds(wait, "wait")
+        wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         mark = owner, call, process.pid
         other = self._acquiring.setdefault("now", mark)
         if other is not mark:
-            self._refuse_another(other, owner)
+            self._refuse_another(other)
             self._acquiring["now"] = mark
         try:
             if self._need is not None and self.held:
@@ -101,20 +104,20 @@ class OneNameHandle(Handle[T]):
             if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
                 return True
             if self.backend.warns:
-                misuse.warn_of_misuse(self, patience, blocking=call.blocking)
+                misuse.warn_of_misuse(self, wait, blocking=call.blocking)
         except BaseException:
             self._acquiring.pop("now", None)
             raise
-        return await self._try(call, owner, caller, patience, began)
+        return await self._try(call, owner, caller, wait, began)
 
-    def _refuse_another(self, mark: tuple[Owner, Call, int], owner: Owner) -> None:
-        other, call, pid = mark
+    def _refuse_another(self, mark: tuple[Owner, Call, int]) -> None:
+        owner, call, pid = mark
         # In a forked child the call of a thread of its parent never ends.
-        if other is not owner and not call.is_over and pid == process.pid:
+        if not call.is_over and pid == process.pid:
             raise LockError.of(
                 self.name,
-                f"is being acquired with this handle by {other}. Make a separate handle for "
-                "each thread and task",
+                f"is being acquired with this handle by {owner}. Make a separate handle for "
+                "each thread, task and signal handler",
             )
 
     async def _join(self, call: Call, hold: LocalHold) -> bool:
@@ -147,10 +150,10 @@ class OneNameHandle(Handle[T]):
         return joined
 
     async def _try(
-        self, call: Call, owner: Owner, caller: Owner | None, patience: float, began: float | None
+        self, call: Call, owner: Owner, caller: Owner | None, wait: float, began: float | None
     ) -> bool:
-        # Each attempt has a token of its own.
-        hold = self._new_hold() if self._tried else self._hold
+        # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
+        hold = self._new_hold() if self._tried or self._hold.inherited else self._hold
         need = HandleNeed(self, hold, call)
         self._hold, self._need, self._tried = hold, None, True
         # False for a token given by the user, which another attempt may use again.
@@ -165,7 +168,7 @@ class OneNameHandle(Handle[T]):
             asked_at = monotonic()
             self._busy = None
             grant, asked_again = await wait_for_grant(
-                call, self.backend, claim, began or asked_at, patience, self._found_busy
+                call, self.backend, claim, began or asked_at, wait, self._found_busy
             )
             waited = monotonic() - asked_at
             if grant is not None:
@@ -174,7 +177,7 @@ class OneNameHandle(Handle[T]):
                 if caller is not None:
                     await tie_in_caller(self, hold, end_transaction_need, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
-            if grant is None and patience > 0 and is_ours:
+            if grant is None and wait > 0 and is_ours:
                 cancel_in_background(hold, LATE if asked_again else 0.0)
             self._acquiring.pop("now", None)
         except BaseException as error:
@@ -202,6 +205,9 @@ class OneNameHandle(Handle[T]):
             ) from error
 
     def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, need: HandleNeed) -> None:
+        if hold.inherited:
+            # A signal handler may have forked while the answer was awaited.
+            raise LockError.of(self.name, FORKED.format("was granted to"))
         self._need = need
         if not hold.begin(grant, owner, need):
             raise lost_error(hold, "its lease ran out before the reply came")
@@ -228,21 +234,23 @@ class OneNameHandle(Handle[T]):
             raise self._not_held()
         hold = need.hold
         tie_to_transactions(self, hold, end_transaction_need, whole=True)
-        if not call.blocking and hold.owner is not this_owner():
-            await self._tie_in_caller(call, hold, need)
+        # A hold of another thread or task may be older than the transaction.
+        is_anothers = not call.blocking and hold.owner is not this_owner()
+        if is_anothers and await caller_in_transaction() is not None:
+            await tie_in_caller(self, hold, end_transaction_need, whole=True)
         await end_need(call, self, hold, need)
 
-    async def _tie_in_caller(self, call: Call, hold: LocalHold, need: HandleNeed) -> None:
-        """Tie a hold of another thread or task, which may be older than the transaction."""
+    def _end_later(self, error: BaseException) -> None:
+        need = self._need
+        if need is None or isinstance(error, LockError) or not need.hold.alive:
+            return
         try:
-            if await caller_in_transaction() is not None:
-                await tie_in_caller(self, hold, end_transaction_need, whole=True)
-        except BaseException:
-            # Cancelled: finish the release in the background.
-            attempt = Attempt(call, hold, need, releases=True)
+            tie_to_transactions(self, need.hold, end_transaction_need, whole=True)
+        finally:
+            self._need = None
+            attempt = Attempt(need.call, need.hold, need, releases=True)
             registry.attempts[attempt] = None
             renewal.finish(attempt)
-            raise
 
     async def _release_others(self, call: Call) -> None:
         """Release another handle's hold by the token that was given to this handle."""
@@ -288,7 +296,5 @@ class OneNameHandle(Handle[T]):
         if self._need is None:
             return LockError.of(self.name, "is not held by this handle. Acquire it first")
         if self._hold.inherited:
-            return LockError.of(
-                self.name, "is held by the parent process, not by this forked child of it"
-            )
+            return LockError.of(self.name, FORKED.format("is held by"))
         return lost_error(self._hold, self._hold.why_over)

@@ -30,7 +30,11 @@ class Block(ABC, Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        perform(self._leave, exc)
+        try:
+            perform(self._leave, exc)
+        except BaseException as error:
+            self._end_later(error)
+            raise
 
     async def __aenter__(self) -> T:
         return await aperform(self._enter)
@@ -41,7 +45,11 @@ class Block(ABC, Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await aperform(self._leave, exc)
+        try:
+            await aperform(self._leave, exc)
+        except BaseException as error:
+            self._end_later(error)
+            raise
 
     # The implementations, which threads and tasks share.
 
@@ -52,6 +60,10 @@ class Block(ABC, Generic[T]):
     @abstractmethod
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         """Leave the block. ``error``: what the block raised, if anything; it is never hidden."""
+
+    @abstractmethod
+    def _end_later(self, error: BaseException) -> None:
+        """If an interruption kept the end from beginning, have it done in the background."""
 
 
 class Handle(Block[T]):
@@ -84,11 +96,19 @@ class Handle(Block[T]):
         not answer (the release is then retried in the background until the lease ends), and
         ``LockError`` if nothing was held.
         """
-        perform(self._release)
+        try:
+            perform(self._release)
+        except BaseException as error:
+            self._end_later(error)
+            raise
 
     async def arelease(self) -> None:
         """The twin of ``release``."""
-        await aperform(self._release)
+        try:
+            await aperform(self._release)
+        except BaseException as error:
+            self._end_later(error)
+            raise
 
     def extend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
         """Set the lease to end ``lease`` seconds from now (by default the handle's own lease).

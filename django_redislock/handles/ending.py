@@ -98,7 +98,7 @@ async def extend_hold(
     ``detached``: no handle needs the hold any more; listings show this.
     """
     if not await _extended(call, hold, length, detached=detached):
-        raise lost_error(hold, hold.why_over if hold.pid else GONE)
+        raise lost_error(hold, hold.why_over if hold.began else GONE)
 
 
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
@@ -126,7 +126,7 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
 
 def lost_error(hold: LocalHold, reason: str) -> LockLost:
     """Return the error for a hold that was found to be over, and notify its handles."""
-    if not hold.pid:
+    if not hold.began:
         return LockLost.of(hold.name, f"is not held with this token: {reason}")
     if not hold.inherited:
         renewal.mark_lost(hold, reason)
@@ -135,12 +135,13 @@ def lost_error(hold: LocalHold, reason: str) -> LockLost:
 
 def _notify_lost(hold: LocalHold) -> None:
     """Notify the handles of a lost hold. This calls user code, in a thread of its own."""
-    handles = hold.handles_at_loss
-    for handle in handles:
-        handle.call_on_lost()
+    # Its thread keeps the hold for some time, which must not keep the handles.
+    handles, hold.handles_at_loss = hold.handles_at_loss, ()
     # One lost hold is one event: if several handles share it, the first is reported.
     for handle in handles[:1]:
         events.lost(handle, hold.lost_reason)
+    for handle in handles:
+        handle.call_on_lost()
 
 
 renewal.notify_lost = _notify_lost

@@ -95,10 +95,10 @@ class MultiLock(Handle["MultiLock"]):
         return f"<MultiLock {', '.join(map(repr, self.names))}>"
 
     async def _acquire(self, call: Call, wait: Duration | None) -> bool:
-        patience = self.wait if wait is None else wait_seconds(wait, "wait")
+        wait = self.wait if wait is None else wait_seconds(wait, "wait")
         began = monotonic()
         # If the attempt fails, the names are given back by this time, or else in the background.
-        until = began + (patience + TOLERANCE if patience > 0 else FIRST_ANSWER)
+        until = began + (wait + TOLERANCE if wait > 0 else FIRST_ANSWER)
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
         # Each name has an attempt of its own; this one covers the names acquired so far.
@@ -108,7 +108,7 @@ class MultiLock(Handle["MultiLock"]):
             for lock in self.locks:
                 self._asked = lock
                 # Without a wait each name is tried once, however long all take together.
-                acquired = await lock._acquire(call, patience, began if patience > 0 else None)
+                acquired = await lock._acquire(call, wait, began if wait > 0 else None)
                 if not acquired:
                     break
         except GeneratorExit:
@@ -124,22 +124,27 @@ class MultiLock(Handle["MultiLock"]):
         del registry.attempts[attempt]
         return acquired
 
-    def _acquired_by(self, call: Call) -> list[tuple[LocalHold, Need]]:
-        # Only those of this call: the next call may begin before an interrupted one is finished.
+    def _acquired_by(self, call: Call) -> Sequence[tuple[LocalHold, Need]]:
+        # Only those of this call: another may begin before an interrupted one is finished, or may
+        # be acquiring in another thread.
         return [part for part in self._parts() if part[1].call is call]
 
-    def _parts(self) -> list[tuple[LocalHold, HandleNeed]]:
+    def _parts(self) -> Sequence[tuple[LocalHold, HandleNeed]]:
         needs = [lock._need for lock in self.locks]
         return [(need.hold, need) for need in needs if need is not None]
 
     async def _release(self, call: Call) -> None:
-        await self._release_all(call, lambda lock: lock._release(call))
+        await self._release_all(call, lambda lock: lock._release(call), self._parts())
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         await _each(self.locks, lambda lock: lock._extend(call, lease))
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        await self._release_all(call, lambda lock: lock._leave(call, error))
+        await self._release_all(call, lambda lock: lock._leave(call, error), self._parts())
+
+    def _end_later(self, error: BaseException) -> None:
+        for lock in self.locks:
+            lock._end_later(error)
 
     async def _give_back(self, call: Call, began: float, until: float) -> None:
         """Release the acquired names; those without an answer in time, in the background."""
@@ -147,12 +152,15 @@ class MultiLock(Handle["MultiLock"]):
         def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
             return lock._give_back(call, began, max(SHORTEST_STAY, until - monotonic()))
 
-        await self._release_all(call, give_back, began)
+        await self._release_all(call, give_back, self._acquired_by(call), began)
 
     async def _release_all(
-        self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]], began: float = math.inf
+        self,
+        call: Call,
+        do: Callable[[Lock], Coroutine[Any, Any, None]],
+        parts: Sequence[tuple[LocalHold, Need]],
+        began: float = math.inf,
     ) -> None:
-        parts = self._parts()
         # Each name has an attempt of its own; this one covers the names not reached yet.
         attempt = AttemptOnSeveral(call, lambda: parts, began)
         registry.attempts[attempt] = None

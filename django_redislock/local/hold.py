@@ -59,8 +59,8 @@ class LocalHold:
 
     __slots__ = (
         *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
-        *("backend", "due", "fence", "handles_at_loss", "is_linked", "keep_until", "length"),
-        *("limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
+        *("backend", "began", "due", "fence", "handles_at_loss", "is_linked", "keep_until"),
+        *("length", "limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "token", "undecided"),
     )
 
@@ -88,7 +88,11 @@ class LocalHold:
         self._lost: dict[str, Lost] = {}
         self.handles_at_loss: Sequence[Any] = ()
         self.owner: Owner | None = None
-        self.fence = self.pid = 0
+        # The process whose token it is. Children that are forked from it need tokens of their own,
+        # because the backend grants a name to the same token as often as it asks.
+        self.pid = process.pid
+        self.began = False
+        self.fence = 0
         # Whether a request for it was repeated, so that the first one may still arrive.
         self.asked_again = False
         # Whether other holds of this process may have the same token; see the registry.
@@ -112,14 +116,15 @@ class LocalHold:
 
     @property
     def inherited(self) -> bool:
-        """Whether this process was forked after the acquire, and so does not hold it."""
-        return self.pid not in (0, process.look())
+        """Whether this process was forked since it was made, and so must not use its token."""
+        return self.pid != process.look()
 
     @property
     def alive(self) -> bool:
         """Whether it is held, according to the local clock."""
         return bool(
-            self.undecided
+            self.began
+            and self.undecided
             and not self.lost_reason
             and self.pid == getpid()
             and min(list(self._ends.values()), default=-math.inf) > monotonic()
@@ -148,7 +153,7 @@ class LocalHold:
         self._ends[_GRANT] = grant.ends
         self._answered[_GRANT] = None
         self._set_due()
-        self.pid = process.pid
+        self.began = True
         return grant.ends > self.since
 
     # Needs.
@@ -199,9 +204,10 @@ class LocalHold:
 
     def lose(self, reason: str) -> None:
         """Mark the hold as lost, unless it is already."""
-        # The handles are notified in another thread, and may be dropped before that.
-        self.handles_at_loss = self.handles_at_loss or self.handles
-        self.lost_reason = self.lost_reason or reason
+        if not self.lost_reason:
+            # The handles are notified in another thread, and may be dropped before that.
+            self.handles_at_loss = self.handles_at_loss or self.handles
+            self.lost_reason = reason
         self.lost.set(self.lost_reason)
 
     @property

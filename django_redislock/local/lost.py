@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
 from typing import Any
+
+from ..queues import take_within
 
 __all__ = ["Lost"]
 
@@ -34,12 +37,19 @@ class Lost:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the hold is lost, at most ``timeout`` seconds; return whether it is."""
-        event = threading.Event()
-        self._wakers.append(event.set)
+        # Not a threading.Event: its mutex may be in the hand of a thread that a signal handler has
+        # interrupted, while the handler or another thread wants to set it.
+        news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        waker = partial(news.put, None)
+        self._wakers.append(waker)
         try:
-            return self.is_set() or event.wait(timeout) or self.is_set()
+            if not self.is_set():
+                take_within(news, threading.TIMEOUT_MAX if timeout is None else timeout)
+        except queue.Empty:
+            pass
         finally:
-            self._forget(event.set)
+            self._forget(waker)
+        return self.is_set()
 
     def __await__(self) -> Generator[Any, None, None]:
         loop = asyncio.get_running_loop()

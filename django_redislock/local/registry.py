@@ -14,7 +14,7 @@ from ..process import NoThread, process
 from .background import background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Callable, Sequence
 
     from ..twins import Call
     from .hold import LocalHold, Need
@@ -74,24 +74,22 @@ class Attempt:
         """The hold that it acquires, shares or releases."""
         return [self.hold]
 
-    def finish(self, used: Set[LocalHold]) -> None:
-        """Clean up after the interruption. Doing so twice is harmless.
-
-        ``used``: holds that other calls are acquiring, sharing or releasing.
-        """
-        hold = self.hold
+    def finish(self) -> None:
+        """Clean up after the interruption. Doing so twice is harmless."""
+        hold, is_done = self.hold, True
         if self.releases:
-            _leave(hold, self.need, used)
-        elif hold.pid:
+            is_done = _leave(hold, self.need, self.call)
+        elif hold.began:
             hold.keep_until = 0.0  # nothing was done under it
-            _leave(hold, self.need, used, release=self.is_ours)
+            is_done = _leave(hold, self.need, self.call, release=self.is_ours)
         else:
             hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
-            if self.is_ours:
+            if self.is_ours and not hold.inherited:
                 # It is unknown whether it was granted; a cancel by token is right in both cases.
                 cancel_in_background(hold, LATE)
-        registry.attempts.pop(self, None)
+        if is_done:
+            registry.attempts.pop(self, None)
 
 
 class AttemptOnSeveral:
@@ -122,31 +120,38 @@ class AttemptOnSeveral:
         """The holds to leave after an interruption."""
         return [hold for hold, _ in self.parts()]
 
-    def finish(self, used: Set[LocalHold]) -> None:
+    def finish(self) -> None:
         """Leave them all."""
+        is_done = True
         for hold, need in self.parts():
             if hold.since >= self.began:
                 hold.keep_until = 0.0
-            _leave(hold, need, used)
-        registry.attempts.pop(self, None)
+            is_done &= _leave(hold, need, self.call)
+        if is_done:
+            registry.attempts.pop(self, None)
 
 
-def _leave(
-    hold: LocalHold, need: Need | None, used: Set[LocalHold], *, release: bool = True
-) -> None:
-    """End the need of an interrupted attempt, and the hold unless it is needed or ``used``."""
-    if need is not None:
-        hold.leave(need)
-    if hold.is_needed() or hold in used:
-        return
+def _leave(hold: LocalHold, need: Need | None, call: Call, *, release: bool = True) -> bool:
+    """End the need of an interrupted ``call``, and the hold unless it is needed.
+
+    Return False if another call in progress may be ending the hold. It is not known whether that
+    one or the interrupted one has decided to, so look again when it is over.
+    """
+    is_last = need is not None and hold.leave(need)
+    if not is_last:
+        if hold.is_needed():
+            return True
+        if hold in registry.used_by_others(call):
+            return False
     # A caller that had decided to end it may have been interrupted right afterwards.
     hold.decide()
     registry.holds.pop(hold, None)
     if not release:
-        return
+        return True
     for other in registry.linked(hold):
         other.lose(RELEASED_BY_ANOTHER)
-    until_done(hold, partial(end, hold), hold.ends if hold.pid else monotonic() + hold.length)
+    until_done(hold, partial(end, hold), hold.ends if hold.began else monotonic() + hold.length)
+    return True
 
 
 def end(hold: LocalHold) -> None:
@@ -181,12 +186,14 @@ class Registry:
         for attempt in list(self.attempts):
             # Checked after ``is_over``: a successful attempt is removed before its call is over.
             if attempt.is_over and attempt in self.attempts:
-                attempt.finish(self.used_by_others(attempt.call))
+                attempt.finish()
         for hold in list(self.holds):
             # The need first: a release registers its attempt before it ends its need.
-            if not hold.is_needed() and hold not in self.used_by_others(None) and hold.leave(self):
-                # Its handle was dropped: the lease ends it.
-                self.holds.pop(hold, None)
+            if not hold.is_needed() and hold not in self.used_by_others(None):
+                # Its handle was dropped: the lease ends it. Or it ended while it was registered.
+                hold.leave(self)
+                if not hold.undecided:
+                    self.holds.pop(hold, None)
 
     def used_by_others(self, call: Call | None) -> set[LocalHold]:
         """The holds that calls in progress, except this one, acquire, share or release."""
@@ -213,7 +220,7 @@ class Registry:
 
     def linked(self, hold: LocalHold) -> list[LocalHold]:
         """The other holds of this lock with the same token."""
-        if hold.pid and not hold.is_linked:
+        if hold.began and not hold.is_linked:
             return []
         return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 

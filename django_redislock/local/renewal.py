@@ -110,13 +110,8 @@ class Renewal:
             self.mark_lost(hold, "it was released by force")
 
     def report(self, holds: list[LocalHold]) -> None:
-        """Notify the handles of lost holds, in another thread: user callbacks may take long."""
-        notify = partial(self._notify, holds)
-        notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
-        try:
-            notifying.start()
-        except RuntimeError:
-            notify()
+        """Notify the handles of lost holds, in other threads: user callbacks may take long."""
+        _in_thread(partial(self._notify, holds))
 
     # The methods below run in the thread.
 
@@ -179,8 +174,10 @@ class Renewal:
             self.report(over)
 
     def _notify(self, holds: list[LocalHold]) -> None:
-        for hold in holds:
-            self.notify_lost(hold)
+        # A callback that hangs must not keep those of other holds from being called.
+        for hold in holds[1:]:
+            _in_thread(partial(self.notify_lost, hold))
+        self.notify_lost(holds[0])
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
         by_server: dict[Server, list[_Renewed]] = defaultdict(list)
@@ -235,6 +232,14 @@ class Renewal:
             hold.not_answered(request, math.inf)
             hold.postpone(RETRY_EVERY)
         self.wake()
+
+
+def _in_thread(notify: Callable[[], object]) -> None:
+    notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
+    try:
+        notifying.start()
+    except RuntimeError:
+        notify()
 
 
 renewal = Renewal()

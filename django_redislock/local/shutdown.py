@@ -33,8 +33,8 @@ __all__ = ["release_all", "release_at_end"]
 logger = logging.getLogger("django_redislock")
 
 # A process that is shutting down waits at most this long (seconds) for its server.
-PATIENCE = 3.0
-PATIENCE_SLICES = 30
+LONGEST_WAIT = 3.0
+SLICES = 30
 # The lease (seconds) that is left to a hold whose code still runs.
 LAST_LEASE = 1.0
 
@@ -71,7 +71,7 @@ def release_all() -> None:
     the hold is first marked as lost and its lease is then cut to a second, so that it ends after
     the process.
     """
-    renewal.settle(PATIENCE)
+    renewal.settle(LONGEST_WAIT)
     ended: dict[Server, list[LocalHold]] = defaultdict(list)
     running: dict[Server, list[LocalHold]] = defaultdict(list)
     for hold in list(registry.holds):
@@ -83,7 +83,7 @@ def release_all() -> None:
         _in_background(server, partial(_hand_over, holds))
     for server, holds in running.items():
         _in_background(server, partial(_cut_short, server[0], holds))
-    background.end(PATIENCE)
+    background.end(LONGEST_WAIT)
 
 
 def _still_runs(hold: LocalHold) -> bool:
@@ -120,8 +120,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     with suppress(RuntimeError):  # if no thread can be started, the leases run out
         releasing.start()
         # In short slices, so a suspended machine does not use up the whole timeout.
-        for _ in range(PATIENCE_SLICES):
-            releasing.join(PATIENCE / PATIENCE_SLICES)
+        for _ in range(SLICES):
+            releasing.join(LONGEST_WAIT / SLICES)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 

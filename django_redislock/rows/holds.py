@@ -184,6 +184,10 @@ class RowBlock(Block[T], Generic[H, T]):
             if self._handle is not None:
                 await self._handle._leave(call, error)
 
+    def _end_later(self, error: BaseException) -> None:
+        if self._handle is not None:
+            self._handle._end_later(error)
+
 
 class LockedRow(RowBlock[Lock, Lock]):
     """A block that holds the row of one instance."""

@@ -83,6 +83,47 @@ def child_holds_nothing(place: Place) -> list[str]:
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 
+def child_with_an_unused_handle(place: Place) -> list[str]:
+    """Servers that load a project before they fork share its handles, but not their tokens."""
+    place.use()
+    handle, several = lock("a", lease=30), lock(["b", "c"], lease=30)
+    ready, go_on = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        got = handle.acquire(wait=0) and several.acquire(wait=0)
+        os.write(ready[1], b"." if got else b"-")
+        os.read(go_on[0], 1)
+        os._exit(0)
+    child_holds = os.read(ready[0], 1) == b"."
+    busy = not handle.acquire(wait=0) and not several.acquire(wait=0)
+    os.write(go_on[1], b".")
+    os.waitpid(pid, 0)
+    return failures(the_child_holds=child_holds, its_parent_does_not=busy)
+
+
+def child_of_a_fork_during_an_acquire(place: Place) -> list[str]:
+    """As a signal handler may do that goes on in the child: only the parent holds."""
+    place.use()
+    handle = lock("a", lease=30)
+    acquire = handle.backend.acquire
+    pids: list[int] = []
+
+    def acquire_and_fork(*args: Any) -> Any:
+        reply = acquire(*args)
+        pids.append(os.fork())
+        return reply
+
+    handle.backend.acquire = acquire_and_fork  # type: ignore[method-assign]
+    try:
+        handle.acquire()
+    except LockError as error:
+        os._exit(0 if pids == [0] and "to the parent process" in str(error) else 1)
+    if pids == [0]:
+        os._exit(2)
+    status = os.waitpid(pids[0], 0)[1]
+    return failures(the_child_is_refused=status == 0, the_parent_holds=handle.owned())
+
+
 def child_of_a_silent_fork(place: Place) -> list[str]:
     """Some servers, uWSGI for one, fork without telling Python."""
     place.use()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_redislock.backends.waiters import ThreadWaiter
 from django_redislock.handles import attempts
 from django_redislock.local.hold import LocalHold
 from tests.handles.test_handle import backend_is_empty
-from tests.support.interruptions import ctrl_c_in
+from tests.support.another_thread import in_thread
+from tests.support.interruptions import PACKAGE, ctrl_c_in, interrupt
 from tests.support.processes import wait_until
 from tests.support.settled import settle
 
@@ -63,6 +66,52 @@ def test_an_interrupt_in_release_frees_it_all_the_same(
     with pytest.raises(KeyboardInterrupt):
         handle.release()
     settle()
+    assert backend_is_empty(handle)
+
+
+async def arelease(handle: Any) -> None:
+    await handle.arelease()
+
+
+async def aexit(handle: Any) -> None:
+    await handle.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("names", ["a", ["a", "b"]], ids=["one", "several"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda handle: handle.release(),
+        lambda handle: handle.__exit__(None, None, None),
+        lambda handle: asyncio.run(arelease(handle)),
+        lambda handle: asyncio.run(aexit(handle)),
+    ],
+    ids=["release", "exit", "arelease", "aexit"],
+)
+def test_an_interrupt_before_an_end_begins_frees_it_all_the_same(
+    names: Any, end: Any, make: Any
+) -> None:
+    """The handle may live on, and must not keep its hold renewed."""
+    handle = make(names)
+    # The first place is the beginning of the method, where no code of ours runs yet.
+    for place in range(1, 40):
+        handle.acquire()
+        interrupt(lambda: end(handle), at=place, inside=PACKAGE)
+        assert not handle.held, place
+    settle()
+    assert backend_is_empty(handle.locks[0] if len(names) > 1 else handle)
+
+
+def test_an_interrupt_before_an_end_begins_waits_for_the_transaction(
+    make: Any, transactional_db: None
+) -> None:
+    handle = make()
+    handle.acquire()
+    with transaction.atomic():
+        interrupt(handle.release, at=1, inside=PACKAGE)
+        settle()
+        assert not handle.held
+        assert not in_thread(make().acquire, 0)
     assert backend_is_empty(handle)
 
 

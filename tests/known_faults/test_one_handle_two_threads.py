@@ -1,15 +1,17 @@
-"""One handle in two threads at once: one acquire is refused, and no release is lost."""
+"""One handle used twice at once: one acquire is refused, and no release is lost."""
 
 from __future__ import annotations
 
-from django_redislock import Lock, LockError, lock
+import pytest
+
+from django_redislock import Lock, LockError, MultiLock, lock
 from tests.known_faults.witness import Witness, in_thread
-from tests.support.interruptions import steps_of, stop
+from tests.support.interruptions import handle_signal, places_in, steps_of, stop
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
 
-def attempt(handle: Lock, said: list[object]) -> None:
+def attempt(handle: Lock | MultiLock, said: list[object]) -> None:
     try:
         said.append(handle.acquire(wait=0))
     except LockError as error:
@@ -65,3 +67,48 @@ def test_an_acquire_at_any_moment_of_another(witness: Witness) -> None:
         )
         wrong.append(wrong_about(handle, said, witness))
     assert [one for one in wrong if one] == []
+
+
+def test_an_acquire_of_a_signal_handler_at_any_moment_of_another(witness: Witness) -> None:
+    with lock("warm"):
+        pass
+    warm = lock("warm")
+    number = places_in(warm.acquire)
+    warm.release()
+    wrong = []
+    for place in range(number):
+        handle = lock(f"{place}")
+        said: list[object] = []
+        handle_signal(
+            lambda: attempt(handle, said),  # noqa: B023 - it has ended before the next round
+            lambda: attempt(handle, said),  # noqa: B023
+            at=place,
+        )
+        wrong.append(wrong_about(handle, said, witness))
+    assert [one for one in wrong if one] == []
+
+
+@pytest.mark.timeout(120)
+def test_a_refused_acquire_of_several_names_gives_back_none_of_another() -> None:
+    """The other one acquires them at any moment of the one that is refused."""
+    warm = lock(["warm", "warmer"])
+    warm.acquire()
+    refused = steps_of(lambda: attempt(warm, []))
+    warm.release()
+    acquired = steps_of(warm.acquire)
+    warm.release()
+    wrong = []
+    for place in range(0, refused + acquired, 7):
+        both = lock([f"{place}", f"{place} too"])
+        said: list[object] = []
+        stop(
+            lambda: attempt(both, said),  # noqa: B023 - it has ended before the next round
+            lambda: attempt(both, said),  # noqa: B023
+            at=place,
+        )
+        if (said.count(True), both.held) != (1, True):
+            wrong.append(f"{place}: {said}, {both.held}")
+        for handle in both.locks:
+            if handle.held:
+                handle.release()
+    assert wrong == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
-from django_redislock import lock
+from django_redislock import Lock, LockLost, lock
 from django_redislock.local.lost import Lost
-from tests.support.interruptions import Interruption
+from django_redislock.local.renewal import renewal
+from tests.support.interruptions import Interruption, handle_signal, places_in
 from tests.support.processes import wait_until
 
 
@@ -34,6 +37,56 @@ def test_an_interrupted_caller_leaves_no_waiter_asleep() -> None:
         waiter.join(30)
     assert woken == [True] * 3
     held.backend.release("a", held.token)
+
+
+def test_a_signal_handler_that_loses_it_at_any_moment_of_a_wait() -> None:
+    """Nothing that the waiting thread has in hand may be needed to wake it."""
+
+    def wait(at: int) -> None:
+        lost = Lost()
+        handle_signal(lambda: lost.wait(0.001), lambda: lost.set("a reason"), at=at)
+        ended.append(at)
+
+    ended: list[int] = []
+    number = places_in(lambda: Lost().wait(0.001))
+    waiting = threading.Thread(target=lambda: [wait(at) for at in range(number)], daemon=True)
+    waiting.start()
+    wait_until(lambda: len(ended) == number)
+
+
+def test_on_lost_that_hangs_keeps_no_other_from_being_called() -> None:
+    def hang(handle: Lock) -> None:
+        called.append(handle.name)
+        go_on.wait(30)
+
+    called: list[str] = []
+    go_on = threading.Event()
+    handles = [lock(name, lease=60, on_lost=hang) for name in "abc"]
+    for handle in handles:
+        handle.acquire()
+        handle._hold.lose("a reason")
+    renewal.wake()
+    try:
+        wait_until(lambda: sorted(called) == ["a", "b", "c"])
+    finally:
+        go_on.set()
+    for handle in handles:
+        handle.backend.release(handle.name, handle.token)
+
+
+def test_a_handle_whose_hold_was_lost_is_not_kept() -> None:
+    reported = threading.Event()
+    held = lock("a", lease=60, on_lost=lambda handle: reported.set())
+    held.acquire()
+    held._hold.lose("a reason")
+    renewal.wake()
+    assert reported.wait(30)
+    held.backend.release("a", held.token)
+    with pytest.raises(LockLost):
+        held.release()
+    dropped = weakref.ref(held)
+    del held
+    wait_until(lambda: gc.collect() >= 0 and dropped() is None)
 
 
 def test_a_waiter_that_comes_too_late_does_not_sleep() -> None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.db import transaction
 
-from django_redislock import LockUnavailable, lock, lock_backends, transactions
+from django_redislock import (
+    Lock,
+    LockError,
+    LockUnavailable,
+    lock,
+    lock_backends,
+    transactions,
+)
+from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
 from django_redislock.local.registry import registry
 from tests.support.another_thread import in_thread, is_free
-from tests.support.interruptions import pause, steps_of
+from tests.support.interruptions import Interruption, handle_signal, pause, places_in, steps_of
 from tests.support.processes import wait_until
 from tests.support.settled import settle
 
@@ -85,3 +94,52 @@ def test_each_of_several_names_is_released_later_if_the_server_is_away(
     settle()
     wait_until(lambda: is_free("a") and is_free("b"))
     assert not [hold for hold in registry.holds if hold.name in ("a", "b")]
+
+
+def test_a_release_while_the_hold_is_registered_leaves_nothing() -> None:
+    """As a signal handler that cleans up may do, or another thread with the same handle."""
+    warm = lock("warm")
+    number = places_in(warm.acquire)
+    warm.release()
+    for place in range(number):
+        held = lock(f"{place}")
+        handle_signal(held.acquire, lambda: give_up(held), at=place)  # noqa: B023
+        give_up(held)
+    wait_until(lambda: not registry.holds)
+
+
+def give_up(held: Lock) -> None:
+    with suppress(LockError):
+        held.release()
+
+
+def test_a_sweep_at_any_moment_of_the_last_of_two_releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first was interrupted. Whoever decides the end has to see to it."""
+
+    def interrupted(self: LocalHold, need: Any) -> bool:
+        raise Interruption
+
+    def release_first(name: str) -> Lock:
+        first, last = lock(name, lease=60), lock(name, lease=60, reentrant=True)
+        first.acquire()
+        last.acquire()
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalHold, "leave", interrupted)
+            with pytest.raises(Interruption):
+                first.release()
+        return last
+
+    sweep = registry.sweep
+    with lock("warm"):
+        monkeypatch.setattr(registry, "sweep", lambda: None)  # of our own thread
+    number = steps_of(release_first("warm").release)
+    sweep()
+    left = []
+    for place in range(number):
+        last = release_first(f"{place}")
+        if not pause(last.release, sweep, at=place):
+            sweep()
+        assert background.flush(30)
+        if lock_backends["default"].inspect(last.name)[0]:
+            left.append(place)
+    assert left == []

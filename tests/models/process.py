@@ -55,11 +55,12 @@ class Process(Surroundings):
         return granted
 
     def acquiring(self, attempt: Attempt, deadline: int) -> Program:
+        if (yield from self.join(attempt)):
+            return True
         if self.guard("an attempt is written down before it sends"):
             yield "attempts[attempt] = None"
             self.attempts[attempt] = None
-        joined = yield from self.join(attempt)
-        granted = joined or (yield from self.ask(attempt, deadline))
+        granted = yield from self.ask(attempt, deadline)
         yield "attempts.pop(attempt)"
         self.attempts.pop(attempt, None)
         return granted
@@ -67,27 +68,35 @@ class Process(Surroundings):
     def join(self, attempt: Attempt) -> Program:
         """Share a hold of the same owner that somebody needs and nobody ends."""
         yield "list(holds)"
-        found = [hold for hold in self.holds if hold.owner == attempt.hold.owner]
+        found = [one for one in self.holds if one.owner == attempt.hold.owner and one.needed]
         if not found:
             return False
-        hold = found[0]
-        attempt.joining = hold
+        hold, handle, need = found[0], attempt.handle, attempt.need
+        # Interrupted, it has nothing to cancel, only its need to end, as a release has.
+        own, attempt.hold, attempt.kind = attempt.hold, hold, "release"
+        if self.guard("a join is written down, too"):
+            yield "attempts[attempt] = None"
+            self.attempts[attempt] = None
         if not self.guard("a join writes its need before it looks"):
             yield "look: leavers, how, ends"
             leaving = self.leaving(hold)
             yield "needs[need] = handle"
-            hold.needs[attempt.need] = attempt.handle
+            hold.needs[need] = handle
         else:
             yield "needs[need] = handle"
-            hold.needs[attempt.need] = attempt.handle
+            hold.needs[need] = handle
             yield "look: leavers, how, ends"
             leaving = self.leaving(hold)
         if leaving:
-            yield from self.leave(attempt.name, hold, attempt.need, "released")
-            return False
-        yield "handle.held = hold, need"
-        attempt.handle.held = hold, attempt.need
-        return True
+            yield from self.leave(attempt.name, hold, need, "released")
+        else:
+            yield "handle.held = hold, need"
+            handle.held = hold, need
+        yield "attempts.pop(attempt)"
+        self.attempts.pop(attempt, None)
+        if leaving:
+            attempt.hold, attempt.kind = own, "acquire"
+        return not leaving
 
     def leaving(self, hold: Hold) -> bool:
         return bool(hold.leavers or hold.how) or hold.ends <= self.now
@@ -182,13 +191,13 @@ class Process(Surroundings):
         yield f"needs.pop({need})"
         hold.needs.pop(need, None)
         yield "look: needs"
-        while not hold.needs:
+        while not hold.needed:
             mark = leaver if self.guard("each leaver has a mark of its own") else "leaving"
             if self.guard("a release marks before it looks for needs"):
                 yield f"leavers[{mark}] = 1"
                 hold.leavers[mark] = 1
             yield "look: needs again"
-            if not hold.needs:
+            if not hold.needed:
                 yield from self.end(leaver, hold, how)
                 return
             yield f"leavers.pop({mark})"
@@ -205,7 +214,9 @@ class Process(Surroundings):
             yield "holds.pop(hold)"
             self.holds.pop(hold, None)
             if how == "released":
-                yield from self.exchange("release", hold.token)
+                ended = yield from self.exchange("release", hold.token)
+                if not ended and not self.forced and hold.ends > self.now:
+                    hold.told.append("lost")
 
     # What our own thread does
 
@@ -240,32 +251,42 @@ class Process(Surroundings):
         holds = list(self.holds)
         while holds:
             hold = holds.pop()
-            yield "look: handles that are gone"
-            gone = [need for need, handle in hold.needs.items() if handle.dropped]
-            if not hold.needs and not any(hold in (a.hold, a.joining) for a in self.attempts):
-                gone.append("none")  # collected: its need was taken off by `__del__`
-            while gone:
-                yield from self.leave("sweep", hold, gone.pop(), "dropped")
+            if self.guard("the sweep looks at needs, then at attempts"):
+                yield "look: needs"
+                kept = hold.needed
+                yield "look: attempts"
+                kept = self.used(hold, []) or kept
+            else:
+                yield "look: attempts"
+                kept = self.used(hold, [])
+                yield "look: needs"
+                kept = hold.needed or kept
+            if not kept:
+                yield from self.leave("sweep", hold, "none", "dropped")
+
+    def used(self, hold: Hold, steps: list[Program]) -> bool:
+        """Whether calls in progress, except the one with these steps, are about this hold."""
+        running = [one for one in self.attempts if one.steps is not steps and not one.over]
+        return any(one.hold is hold for one in running)
 
     def finish(self, attempt: Attempt, me: str = "sweep") -> Program:
-        holds = [attempt.hold]
-        if attempt.joining and self.guard("the sweep leaves what an attempt was joining"):
-            holds.append(attempt.joining)
-        while holds:
-            hold = holds.pop()
-            yield "look: whether it began"
-            if hold in self.holds or hold.how:
-                if self.guard("the sweep leaves a hold that others need"):
-                    yield from self.leave(me, hold, attempt.need, "released")
-                else:
-                    yield from self.end(me, hold, "released")
-            if me == "sweep" and self.guard("the sweep takes off the mark of what is over"):
-                yield f"leavers.pop({attempt.name})"
-                hold.leavers.pop(attempt.name, None)
-            if hold.how and self.guard("the sweep releases what an interrupted end did not"):
-                yield "holds.pop(hold)"
-                self.holds.pop(hold, None)
-                self.send("release", hold.token)
+        hold = attempt.hold
+        yield "look: whether it began"
+        if hold in self.holds or hold.how:
+            if self.guard("the sweep leaves a hold that others need"):
+                yield from self.leave(me, hold, attempt.need, "released")
+            else:
+                yield from self.end(me, hold, "released")
+        if me == "sweep" and self.guard("the sweep takes off the mark of what is over"):
+            yield f"leavers.pop({attempt.name})"
+            hold.leavers.pop(attempt.name, None)
+        if hold.how and self.guard("the sweep releases what an interrupted end did not"):
+            yield "look: attempts"
+            if self.used(hold, attempt.steps) and self.guard("the sweep waits for other calls"):
+                return  # one of them may be ending it
+            yield "holds.pop(hold)"
+            self.holds.pop(hold, None)
+            self.send("release", hold.token)
         if attempt.kind == "acquire" and attempt.hold not in self.holds:
             yield "cancel in the background"
             late = self.guard("a cancel is remembered for requests that come late")

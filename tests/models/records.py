@@ -36,6 +36,10 @@ class Hold:
     told: list[str] = field(default_factory=list)
 
     @property
+    def needed(self) -> bool:
+        return any(not handle.dropped for handle in self.needs.values())
+
+    @property
     def ends(self) -> int:
         """When the lease ends at the earliest, whatever was answered last."""
         return min(ends for ends, _ in self.claims.values())
@@ -50,7 +54,6 @@ class Attempt:
     handle: Handle
     hold: Hold
     need: str
-    joining: Hold | None = None
     failed: bool = False
     steps: list[Program] = field(default_factory=list)
 

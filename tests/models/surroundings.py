@@ -19,7 +19,9 @@ GUARDS = [
     "a shorter lease is believed before it is sent",
     "extensions side by side only shorten belief",
     "our own thread alone finishes attempts",
-    "the sweep leaves what an attempt was joining",
+    "a join is written down, too",
+    "the sweep waits for other calls",
+    "the sweep looks at needs, then at attempts",
     "the sweep takes off the mark of what is over",
     "a mark stops joins and not belief",
     "only an attempt that is over is swept",
@@ -158,5 +160,5 @@ class Surroundings(World):
                 raise Violation(f"{token} is held or queued on the server, and nobody knows")
 
     def dropped_holds(self) -> list[Hold]:
-        found = [handle.held[0] for handle in self.handles if handle.held]
+        found = [handle.held[0] for handle in self.handles if handle.held and handle.dropped]
         return [hold for hold in found if hold.how.get("how", ("", ""))[1] == "dropped"]

@@ -31,9 +31,9 @@ class _ClaimNode(Node):
 
     def with_wait(self, commands: Sequence[bytes], within: float) -> Sequence[bytes]:
         limit = min(within, self._timeout)
-        patience = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
+        timeout = min(WITHIN, max(limit / 2 - LATE_BY, limit / 4), limit - LATE_BY)
         # 0 would mean no time limit.
-        return *commands, pack("WAIT", self.replicas, max(1, round(1000 * patience)))
+        return *commands, pack("WAIT", self.replicas, max(1, round(1000 * timeout)))
 
     def _in_less_time(self, commands: Sequence[bytes], limit: float) -> Sequence[bytes]:
         return self.with_wait(commands[:-1], limit)
