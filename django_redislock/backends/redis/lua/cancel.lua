@@ -30,10 +30,11 @@ local function verb()
   if mine and ARGV[3] == '1' and string.sub(mine.flags, 2, 2) == '0' then
     return 0
   end
+  -- First, for a server without free memory, as in extend_fast.lua.
+  redis.call('HDEL', records, token)
   if ARGV[2] ~= '0' then
     mark_cancelled(tonumber(ARGV[2]))
   end
-  redis.call('HDEL', records, token)
   if redis.call('LREM', queue, '0', token) > 0 and redis.call('EXISTS', queue) == 0 then
     end_queue()
   end

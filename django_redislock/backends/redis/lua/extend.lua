@@ -12,13 +12,14 @@ local function verb()
     return 0
   end
   local lease, flags = renewed(mine)
+  -- First, for a server without free memory, as in extend_fast.lua.
+  redis.call('PEXPIRE', holds, math.max(redis.call('PTTL', holds), lease + GRACE))
   if not mine.damaged then
     redis.call('HSET', records, token,
       write_record(flags, lease, mine.fence, mine.since, mine.began, mine.terms))
   end
   redis.call('ZADD', holds, now + lease, token)
   put(index, now + lease, token .. ' ' .. name)
-  keep(holds, lease, GRACE)
   keep(records, lease, GRACE)
   return lease
 end

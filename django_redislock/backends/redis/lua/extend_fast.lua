@@ -23,6 +23,8 @@ if type(line) == 'string' and string.sub(line, 1, #token + 1) == token .. ' ' th
     return 0
   end
   local lease, flags = renewed(record)
+  -- A server without free memory refuses SET, but not if the script has written before.
+  redis.call('PEXPIRE', hold, lease)
   redis.call('SET', hold, token .. ' '
     .. write_record(flags, lease, record.fence, record.since, record.began, record.terms),
     'PX', lease)
