@@ -1,4 +1,4 @@
-"""A server without free memory grants nothing, but what is held or waited for needs no more of it."""
+"""A server without free memory grants nothing, but holds and waiters need no more of it."""
 
 from __future__ import annotations
 
