@@ -12,7 +12,7 @@ from tests.support.interruptions import Interruption
 from tests.support.processes import wait_until
 
 
-def test_an_interrupted_caller_leaves_no_waiter_asleep() -> None:
+def test_an_interrupted_caller_still_wakes_all_waiters() -> None:
     held = lock("a", lease=60)
     held.acquire()
     woken: list[bool] = []
@@ -36,7 +36,7 @@ def test_an_interrupted_caller_leaves_no_waiter_asleep() -> None:
     held.backend.release("a", held.token)
 
 
-def test_a_waiter_that_comes_too_late_does_not_sleep() -> None:
+def test_waiting_after_the_loss_returns_at_once() -> None:
     lost = Lost()
     lost.set("a reason")
     assert lost.wait(60)
