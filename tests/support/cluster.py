@@ -152,7 +152,7 @@ class ClusterSet:
             wait_until(lambda: client.role()[0] == "master", within=WITHIN, what="promoted")
 
     @contextlib.contextmanager
-    def standing_still(self, server: EmbeddedServer) -> Iterator[None]:
+    def frozen(self, server: EmbeddedServer) -> Iterator[None]:
         """Freeze a server during the block, so that it neither answers nor ends."""
         server.kill(signal.SIGSTOP)
         try:
