@@ -271,7 +271,7 @@ class ClusterSet:
             with contextlib.suppress(RedisError), self.client(server) as client:
                 if client.role()[0] == "master" and self._has(client, slot):
                     return server
-        raise AssertionError(f"nobody has the slot {slot}")
+        raise AssertionError(f"no server has the slot {slot}")
 
     def _has(self, client: Redis, slot: int) -> bool:
         (own,) = [one for one in self._nodes(client).values() if "myself" in one["flags"]]
