@@ -131,16 +131,16 @@ def test_a_refused_connection_does_not_open_the_breaker(node: Node, proxy: Proxy
 
 
 def test_waiters_are_notified_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
-    told: list[str] = []
-    node.on_absent = lambda _: told.append("absent")
-    node.on_back = lambda _: told.append("back")
+    reported: list[str] = []
+    node.on_absent = lambda _: reported.append("absent")
+    node.on_back = lambda _: reported.append("back")
     proxy.black_hole()
     times_out(node)
     times_out(node)
-    wait_until(lambda: told.count("absent") > 1)
-    assert "back" not in told
+    wait_until(lambda: reported.count("absent") > 1)
+    assert "back" not in reported
     proxy.pass_through()
-    wait_until(lambda: "back" in told)
+    wait_until(lambda: "back" in reported)
 
 
 @pytest.fixture

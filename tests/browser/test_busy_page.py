@@ -88,8 +88,8 @@ class BusyPageTests(BrowserTestCase):
             queue("report")
             self.one("a").click()
             self.until(lambda: "minutes" in self.text("[role=timer]"))
-            told = "1 other was waiting already; it usually takes about 40 min."
-            assert self.text("#queue") == told
+            expected = "1 other was waiting already; it usually takes about 40 min."
+            assert self.text("#queue") == expected
             for width, height in ((1280, 800), (390, 844)):
                 self.size(width, height)
                 assert violations(self.browser) == []

@@ -96,7 +96,7 @@ class DensityTests(BrowserTestCase):
         assert violations(self.browser) == []
         self.picture("phone")
 
-    def test_what_is_long_breaks_nothing_anywhere(self) -> None:
+    def test_long_texts_break_no_page(self) -> None:
         name = "n" * LONG
         hold(name, what="w" * LONG, label="l" * LONG, thread="t" * LONG, host="h" * LONG)
         queue(name, what="w" * LONG, label="l" * LONG, thread="t" * LONG, host="h" * LONG)

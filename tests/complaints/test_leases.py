@@ -24,7 +24,7 @@ def test_a_lock_expires_by_default(place: Any) -> None:
 
 
 def test_a_vanished_holder_frees_the_lock_within_its_lease() -> None:
-    """redis-py#962: somebody had to clean up by hand."""
+    """redis-py#962: the lock had to be removed by hand."""
     gone = lock("report", lease=1.2, renew=False)
     gone.acquire()
     with lock("report", wait=20):
@@ -41,14 +41,14 @@ def test_work_that_outlasts_the_lease_keeps_the_lock() -> None:
 def test_a_failed_renewal_is_reported(proxy: Any, use: Any) -> None:
     """python-redis-lock#85: the thread died without an error."""
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 1.5}})
-    told: list[str] = []
+    reported: list[str] = []
     with pytest.raises(LockLost):
-        with lock("report", lease=2, on_lost=lambda held: told.append(held.name)) as held:
+        with lock("report", lease=2, on_lost=lambda held: reported.append(held.name)) as held:
             proxy.black_hole()
             assert held.lost.wait(20)
             with pytest.raises(LockLost):
                 held.check()
-    wait_until(lambda: told == ["report"])
+    wait_until(lambda: reported == ["report"])
     proxy.pass_through()
 
 

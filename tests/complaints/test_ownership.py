@@ -18,8 +18,8 @@ def test_an_error_of_the_release_does_not_hide_that_of_the_body() -> None:
         with lock("report"):
             lose("report")
             raise KeyError("mine")
-    told = getattr(caught.value, "__notes__", None) or [str(caught.value.__context__)]
-    assert "was lost" in " ".join(told)
+    notes = getattr(caught.value, "__notes__", None) or [str(caught.value.__context__)]
+    assert "was lost" in " ".join(notes)
 
 
 def test_a_release_that_fails_does_not_strand_the_lock(proxy: Any, use: Any) -> None:

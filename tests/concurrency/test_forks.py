@@ -35,9 +35,9 @@ def test_a_forked_child_inherits_no_locks_in_memory(workers: Workers) -> None:
 def test_the_lock_of_a_killed_parent_ends_while_its_child_lives(
     place: Place, workers: Workers
 ) -> None:
-    told = context.Queue()
-    parent = workers.start(forking.hold_and_fork, place, told)
-    child, _ = told.get()
+    started = context.Queue()
+    parent = workers.start(forking.hold_and_fork, place, started)
+    child, _ = started.get()
     parent.kill()
     try:
         with lock("a", wait=20):

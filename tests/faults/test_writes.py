@@ -49,8 +49,8 @@ def test_two_writes_after_the_same_one_lose_an_update() -> None:
 
 def test_holder_whose_loss_was_noticed_is_excused() -> None:
     lost = writes("a 1 -", "b 2 -")
-    for told in (event("lost", "a"), event("over", "b", error="LockLost")):
-        assert [kind for kind, _ in lost_updates(lost, ROW, [told])] == [EXCUSED]
+    for noticed in (event("lost", "a"), event("over", "b", error="LockLost")):
+        assert [kind for kind, _ in lost_updates(lost, ROW, [noticed])] == [EXCUSED]
     killed = [event("acquired", "a", pid=7), event("gone", "", pid=7)]
     assert [kind for kind, _ in lost_updates(lost, ROW, killed)] == [EXCUSED]
     others = [event("lost", "c"), event("over", "a")]

@@ -31,11 +31,11 @@ class Recorder(Waiter):
     """A waiter that records its turns."""
 
     def __init__(self) -> None:
-        self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.turns: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def notify(self, turn: Any) -> bool:
         if turn is not None:
-            self.told.put(turn)
+            self.turns.put(turn)
         return True
 
     # The build in format-1.zip calls it by this name.
@@ -66,7 +66,7 @@ class Peer:
         return self._ask(name, token, limit, 30.0)
 
     def turn(self, token: str) -> int:
-        return int(self.recorders[token].told.get(timeout=30).fence)
+        return int(self.recorders[token].turns.get(timeout=30).fence)
 
     def wait_for_lost(self) -> str:
         return self.lost.get(timeout=30)

@@ -85,28 +85,28 @@ def test_a_loss_is_reported_but_does_not_hide_the_error_of_the_function() -> Non
         report(None)
     with pytest.raises(KeyError, match="mine") as caught:
         report(KeyError("mine"))
-    told = getattr(caught.value, "__notes__", [str(caught.value.__context__)])
-    assert "lost" in " ".join(told)
+    notes = getattr(caught.value, "__notes__", [str(caught.value.__context__)])
+    assert "lost" in " ".join(notes)
 
 
 def test_a_loss_noticed_by_the_release_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
-    def tell(sender: object, lock: Lock, reason: str, **more: Any) -> None:
-        told.append(lock.name)
+    def receive(sender: object, lock: Lock, reason: str, **more: Any) -> None:
+        reported.append(lock.name)
 
     @locked("report:told", using="memory", min_hold=30)
     def report() -> None:
         monkeypatch.setattr(lock_backends["memory"], "extend", lambda extension: None)
 
-    lock_lost.connect(tell)
+    lock_lost.connect(receive)
     try:
         with pytest.raises(LockLost):
             report()
     finally:
-        lock_lost.disconnect(tell)
+        lock_lost.disconnect(receive)
     # Holds of other tests, which still last, are lost with it.
-    assert told.count("report:told") == 1
+    assert reported.count("report:told") == 1
     assert [hold for hold in registry.holds if hold.name == "report:told"] == []
 
 
@@ -128,10 +128,10 @@ def test_without_an_answer_the_name_is_held_until_its_lease_ends(
 
 
 def test_the_reported_length_of_the_hold_includes_min_hold(alias: str) -> None:
-    told: list[tuple[Any, bool]] = []
+    reported: list[tuple[Any, bool]] = []
 
     def note(held: float | None, **named: Any) -> None:
-        told.append((held, remaining("kept", alias) > 20))
+        reported.append((held, remaining("kept", alias) > 20))
 
     @locked("kept", using=alias, min_hold=30)
     def report() -> None: ...
@@ -141,7 +141,7 @@ def test_the_reported_length_of_the_hold_includes_min_hold(alias: str) -> None:
         report()
     finally:
         lock_released.disconnect(note)
-    assert told == [(pytest.approx(30, abs=0.001), True)]
+    assert reported == [(pytest.approx(30, abs=0.001), True)]
     meter = lock_backends[alias].meter
     assert meter is not None
     tally = meter.take().tallies["kept"]

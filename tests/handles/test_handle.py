@@ -206,8 +206,8 @@ def test_lost_never_hides_the_error_of_the_body(make: Any) -> None:
             outlive()
             raise ZeroDivisionError
     error = caught.value
-    told = getattr(error, "__notes__", None) or [str(error.__context__)]
-    assert "its lease ran out" in told[0]
+    notes = getattr(error, "__notes__", None) or [str(error.__context__)]
+    assert "its lease ran out" in notes[0]
 
 
 def test_a_lost_handle_may_try_again(make: Any) -> None:
@@ -252,10 +252,10 @@ def backend_is_empty(handle: Any) -> bool:
 
 
 def test_signals_are_sent_for_each_event(make: Any) -> None:
-    told = []
+    received = []
 
     def note(signal: Any, lock: Any, **details: Any) -> None:
-        told.append((names[signal], lock.name, sorted(set(details) - {"sender"})))
+        received.append((names[signal], lock.name, sorted(set(details) - {"sender"})))
 
     names = {
         lock_acquired: "acquired",
@@ -270,7 +270,7 @@ def test_signals_are_sent_for_each_event(make: Any) -> None:
     finally:
         for signal in names:
             signal.disconnect(note)
-    assert told == [
+    assert received == [
         ("acquired", "a", ["waited"]),
         ("contended", "a", ["acquired", "holder", "waited"]),
         ("released", "a", ["held"]),

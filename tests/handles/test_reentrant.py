@@ -72,9 +72,9 @@ def test_without_reentrant_the_second_handle_waits_for_the_first() -> None:
 
 
 def test_a_loss_is_reported_to_all_handles_that_share_the_hold() -> None:
-    told: list[str] = []
-    outer = lock("again", reentrant=True, on_lost=lambda held: told.append("outer"))
-    inner = lock("again", reentrant=True, on_lost=lambda held: told.append("inner"))
+    reported: list[str] = []
+    outer = lock("again", reentrant=True, on_lost=lambda held: reported.append("outer"))
+    inner = lock("again", reentrant=True, on_lost=lambda held: reported.append("inner"))
     with pytest.raises(LockLost), outer:
         with pytest.raises(LockLost), inner:
             assert outer.backend.force_release("again", outer.token)
@@ -82,7 +82,7 @@ def test_a_loss_is_reported_to_all_handles_that_share_the_hold() -> None:
                 outer.extend()
             assert outer.lost
             assert inner.lost
-    wait_until(lambda: sorted(told) == ["inner", "outer"])
+    wait_until(lambda: sorted(reported) == ["inner", "outer"])
 
 
 @pytest.mark.parametrize("reentrant", [True, False])

@@ -58,7 +58,7 @@ def test_acquiring_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None
     fence = held.fence
     with make(token=held.detach(), lease=2) as heir:
         assert heir.fence == fence
-        assert not heir.lost.wait(3), "one renewal does not last so long"
+        assert not heir.lost.wait(3), "longer than the lease"
         heir.check()
     assert not heir.owned()
 

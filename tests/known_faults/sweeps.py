@@ -173,7 +173,7 @@ def no_longer_works(witness: Witness) -> list[str]:
     alive()
     held = [made(f"after {number}") for number in range(2)]
     wrong = [
-        f"{one.name}: an acquire does not tell the truth"
+        f"{one.name}: an acquire does not report the truth"
         for one in held
         if not one.acquire(wait=0) or witness.tokens(one.name) != [one.token]
     ]

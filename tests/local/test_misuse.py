@@ -38,9 +38,9 @@ def test_asking_without_a_wait_does_not_warn() -> None:
 def test_opposite_orders_warn_with_both_lines() -> None:
     with lock("one"), lock("other"):
         pass
-    with pytest.warns(LockMisuse, match="opposite order") as told, lock("other"), lock("one"):
+    with pytest.warns(LockMisuse, match="opposite order") as caught, lock("other"), lock("one"):
         pass
-    (warning,) = told
+    (warning,) = caught
     assert str(warning.message).count("test_misuse.py:") == 2
     assert warning.filename == __file__
 
@@ -89,9 +89,9 @@ def test_a_blocking_acquire_in_a_coroutine_warns() -> None:
         handle.release()
 
     for coroutine in (work, without_waiting):
-        with pytest.warns(LockMisuse, match="event loop.*async with lock.*aacquire") as told:
+        with pytest.warns(LockMisuse, match="event loop.*async with lock.*aacquire") as caught:
             asyncio.run(coroutine())
-        assert {warning.filename for warning in told} == {__file__}
+        assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_calls_that_do_not_block_an_event_loop_do_not_warn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +198,9 @@ def test_a_signal_handler_may_take_a_lock_at_any_line_of_the_module() -> None:
 
 @pytest.mark.parametrize("name", ["x", ["x", "y"]])
 def test_the_truth_value_of_a_handle_that_was_never_acquired_warns(name: Any) -> None:
-    with pytest.warns(LockMisuse, match=r"always true.*acquire\(wait=0\).*\.held") as told:
+    with pytest.warns(LockMisuse, match=r"always true.*acquire\(wait=0\).*\.held") as caught:
         assert lock(name)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("name", ["x", ["x", "y"]])

@@ -92,9 +92,9 @@ def _line() -> int:
     ],
 )
 def test_a_warning_names_the_line_of_the_caller(take: Any) -> None:
-    with pytest.warns(LockMisuse, match="used literally") as told:
+    with pytest.warns(LockMisuse, match="used literally") as caught:
         line = take()
-    (warning,) = told
+    (warning,) = caught
     assert (warning.filename, warning.lineno) == (__file__, line)
 
 

@@ -56,7 +56,7 @@ def test_ctrl_c_reports_how_many_were_released(redis_url: str, key_prefix: str) 
     backend = lock_backends["default"]
     for _ in range(5):
         code, output, errors = interrupted(redis_url, key_prefix)
-        if code != 0:  # it is when this process stood still until all was done
+        if code != 0:  # 0 if this process was suspended until all was done
             break
     assert code == 130
     assert "Traceback" not in errors
@@ -82,7 +82,7 @@ def test_released_locks_are_logged_whichever_signal_ends_the_command(
     """As by the end of an SSH connection, or of the time limit of a job."""
     for _ in range(5):
         code, _output, errors = interrupted(redis_url, key_prefix, number)
-        if code != 0:  # it is when this process stood still until all was done
+        if code != 0:  # 0 if this process was suspended until all was done
             break
     assert code == 128 + number
     assert "Traceback" not in errors

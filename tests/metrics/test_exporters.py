@@ -58,18 +58,18 @@ def use_locks() -> None:
     with lock("order:1", using="memory"):
         assert not lock("order:1", using="memory").acquire(wait=0)
     lost = lock("order:2", using="memory", renew=False)
-    told = Event()
-    receiver = partial(_set, told)
+    reported = Event()
+    receiver = partial(_set, reported)
     lock_lost.connect(receiver)  # comes after the existing ones
     lost.acquire()
     lost.extend(0.05)
-    assert told.wait(30)
+    assert reported.wait(30)
     lock_lost.disconnect(receiver)
 
 
-def _set(told: Event, lock: Lock, **kwargs: object) -> None:
+def _set(reported: Event, lock: Lock, **kwargs: object) -> None:
     if lock.name == "order:2":
-        told.set()
+        reported.set()
 
 
 def test_prometheus_gets_all_events(registry: Any) -> None:

@@ -95,9 +95,9 @@ def test_the_process_limits_the_families_that_it_reports() -> None:
     meter = Meter()
     for number in range(MOST_FAMILIES + 60):
         meter.note(Tally.was_acquired, f"family {'x' * (number % 20)} {'y' * (number // 20)}", 0.0)
-    told = meter.take().tallies
-    assert len(told) == MOST_FAMILIES + 1
-    assert told[OTHER].acquired == 60
+    reported = meter.take().tallies
+    assert len(reported) == MOST_FAMILIES + 1
+    assert reported[OTHER].acquired == 60
 
 
 def test_figures_of_a_slot_are_forgotten_after_an_hour(backend: Any, short_slots: Any) -> None:

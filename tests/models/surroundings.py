@@ -155,7 +155,7 @@ class Surroundings(World):
         kept = {hold.token for hold in self.holds} | {h.token for h in self.dropped_holds()}
         for token in [self.server.token, *self.server.queue]:
             if token and token not in kept:
-                raise Violation(f"{token} is held or queued on the server, and nobody knows")
+                raise Violation(f"{token} is held or queued on the server, unknown to the process")
 
     def dropped_holds(self) -> list[Hold]:
         found = [handle.held[0] for handle in self.handles if handle.held]

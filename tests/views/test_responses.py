@@ -137,8 +137,8 @@ def test_the_page_shows_how_many_requests_wait_and_how_long_it_takes(
 
 def test_a_program_gets_the_position_and_the_estimate_as_numbers() -> None:
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
-    told = problem(busy_response(request(), 423, error))
-    assert (told["position"], told["estimated_wait"], told["retry_after"]) == (3, 39, 41)
+    details = problem(busy_response(request(), 423, error))
+    assert (details["position"], details["estimated_wait"], details["retry_after"]) == (3, 39, 41)
 
 
 def test_a_template_of_the_project_gets_the_numbers_and_the_text(

@@ -168,4 +168,4 @@ class World:
         if excused or not self.is_linked(number) or token in self.server.exempt:
             return
         if client.token != token or client.phase == "idle":
-            raise Violation(f"the turn of token {token} is left with nobody")
+            raise Violation(f"no client takes the turn of token {token}")
