@@ -1,4 +1,4 @@
-"""The clocks are real, also where a test freezes time."""
+"""Clocks, which are real even if a test freezes time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from django_redislock.testing import held_elsewhere, override_locks
 freezegun = pytest.importorskip("freezegun")
 
 PACKAGE = Path(__file__).parents[1] / "django_redislock"
-# A program of its own, which imports nothing of the package.
+# A separate program, which imports nothing from the package.
 APART = PACKAGE / "testing" / "supervisor.py"
 
 LONG_AGO = "2001-01-01"
 A_CLOCK = re.compile(r"\btime\.(monotonic|time|perf_counter)|from time import|now\(timezone\.utc\)")
 
 
-def test_nobody_takes_the_time_from_elsewhere() -> None:
+def test_all_modules_take_the_time_from_the_clock_module() -> None:
     sources = [path for path in PACKAGE.rglob("*.py") if path not in {PACKAGE / "clock.py", APART}]
     assert [str(path) for path in sources if A_CLOCK.search(path.read_text())] == []
 
 
 @freezegun.freeze_time(LONG_AGO)
-def test_the_clocks_go_on() -> None:
+def test_the_clocks_are_real_while_time_is_frozen() -> None:
     assert datetime.now(timezone.utc).year == 2001
     assert clock.utc_now().year > 2020
     assert clock.wall_time() > 1_700_000_000
@@ -39,7 +39,7 @@ def test_the_clocks_go_on() -> None:
 
 
 @freezegun.freeze_time(LONG_AGO)
-def test_what_is_stored_in_memory_has_the_real_time() -> None:
+def test_data_in_memory_has_the_real_time() -> None:
     with override_locks(), lock("a"):
         (hold,) = lock_backends["default"].inspect("a")[0]
         assert hold.since.year > 2020
@@ -48,7 +48,7 @@ def test_what_is_stored_in_memory_has_the_real_time() -> None:
 
 
 @freezegun.freeze_time(LONG_AGO, real_asyncio=True)
-def test_coroutines_wait_as_long_as_they_should() -> None:
+def test_waits_of_coroutines_are_exact_while_time_is_frozen() -> None:
     with override_locks(), held_elsewhere("a"):
         before = clock.monotonic()
         assert not asyncio.run(lock("a").aacquire(wait=0.2))

@@ -1,4 +1,4 @@
-"""The ``LOCKS`` setting: its defaults, and what is said of entries that make no sense."""
+"""Setting ``LOCKS``: its defaults, and the errors for wrong entries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_redislock.exceptions import InvalidLockBackend
 MEMORY = "django_redislock.backends.memory.MemoryLockBackend"
 
 
-def test_the_defaults_are_those_of_the_alias(settings: Any) -> None:
+def test_the_settings_of_the_alias_are_the_defaults(settings: Any) -> None:
     settings.LOCKS = {
         "default": {
             "BACKEND": MEMORY,
@@ -44,7 +44,7 @@ def test_without_the_setting_the_default_cache_is_used(settings: Any) -> None:
     assert (config.renew, config.max_hold) == (True, None)
 
 
-def test_changed_settings_are_read_anew(settings: Any) -> None:
+def test_changed_settings_take_effect(settings: Any) -> None:
     before = lock_backends["default"]
     assert lock_backends["default"] is before
     settings.LOCKS = {"default": {"BACKEND": MEMORY}}
@@ -53,7 +53,7 @@ def test_changed_settings_are_read_anew(settings: Any) -> None:
     assert isinstance(lock_backends["default"], RedisLockBackend)
 
 
-def test_changed_caches_too(settings: Any, redis_url: str) -> None:
+def test_changed_caches_take_effect(settings: Any, redis_url: str) -> None:
     before = lock_backends["default"]
     settings.CACHES = {
         "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"{redis_url}?db=3"}
@@ -111,7 +111,7 @@ def test_an_alias_is_a_string(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("endless", [None, math.inf])
-def test_a_hold_without_an_end_is_written_alike_in_settings_and_options(
+def test_an_endless_max_hold_is_the_same_in_settings_and_options(
     settings: Any, endless: float | None
 ) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY, "MAX_HOLD": endless}}
@@ -125,7 +125,7 @@ def test_a_hold_without_an_end_is_written_alike_in_settings_and_options(
         assert held.holder.renews_for == (60 if endless is None else None)
 
 
-def test_none_is_the_same_as_no_word_about_misuse(settings: Any) -> None:
+def test_warn_of_misuse_none_is_the_same_as_no_entry(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY, "WARN_OF_MISUSE": None}}
     for settings.DEBUG in (True, False):
         assert lock("a").backend.config.warn == settings.DEBUG

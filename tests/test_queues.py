@@ -1,4 +1,4 @@
-"""A time limit of a queue is kept, whatever the thread does at the moment when it is over."""
+"""Waits for queues, which keep their time limits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.processes import wait_until
 
 PACKAGE = Path(__file__).parents[1] / "django_redislock"
 
-# Seconds: how long it is tried, and after which time whoever takes something was forgotten.
+# Seconds: the length of the test, and the time after which a wait counts as forgotten.
 TRIED = 0.4
 FORGOTTEN = 0.5
 
 
 @pytest.fixture
 def watched() -> Iterator[list[tuple[queue.SimpleQueue[str], float]]]:
-    """The queue that is waited for, and since when; one that is forgotten gets an item."""
+    """The current queue and the start of the wait. A forgotten wait is ended with an item."""
     waiting: list[tuple[queue.SimpleQueue[str], float]] = []
     over = threading.Event()
 
@@ -43,7 +43,7 @@ def watched() -> Iterator[list[tuple[queue.SimpleQueue[str], float]]]:
 
 @pytest.mark.parametrize("timeout", [-1.0, 0.0, 1e-7, 1e-6, 1e-5])
 @pytest.mark.parametrize("is_used", [False, True])
-def test_nobody_waits_for_ever(
+def test_a_short_time_limit_is_kept(
     watched: list[tuple[queue.SimpleQueue[str], float]], timeout: float, is_used: bool
 ) -> None:
     until = time.monotonic() + TRIED
@@ -58,7 +58,7 @@ def test_nobody_waits_for_ever(
         watched.clear()
 
 
-def test_what_comes_meanwhile_is_taken() -> None:
+def test_an_item_that_comes_during_the_wait_is_taken() -> None:
     source: queue.SimpleQueue[str] = queue.SimpleQueue()
     taken: list[str] = []
     thread = threading.Thread(target=lambda: taken.append(take_within(source, 60)))
@@ -69,12 +69,12 @@ def test_what_comes_meanwhile_is_taken() -> None:
     thread.join()
 
 
-def test_the_longest_time_is_one_of_python() -> None:
+def test_an_infinite_time_limit_is_possible() -> None:
     source: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Timer(0.05, source.put, ("item",)).start()
     assert take_within(source, float("inf")) == "item"
 
 
-def test_nobody_waits_for_a_queue_alone() -> None:
+def test_all_modules_wait_for_queues_with_take_within() -> None:
     sources = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "queues.py"]
     assert [str(path) for path in sources if re.search(r"\.get\(timeout", path.read_text())] == []

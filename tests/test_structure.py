@@ -1,4 +1,4 @@
-"""The structure of the package: which part may import which, and how long a file may be."""
+"""Structure of the package: which part may import which, and how long a file may be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDERS = ("django_redislock", "example_project", "tests", "benchmarks")
 LONGEST = 300  # lines
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
-# What only some parts may know: (import, parts).
+# Imports that only some parts may have: (import, parts).
 ONLY_IN = [
     ("redis", ["backends.redis", "backends.redis.*", "testing.*"]),
     ("django_redis", ["backends.redis", "backends.redis.*", "testing.*"]),
@@ -155,14 +155,14 @@ def test_no_two_folders_need_each_other() -> None:
     TopologicalSorter(graph).prepare()
 
 
-def test_where_two_modules_part() -> None:
+def test_the_siblings_of_two_modules_are_found() -> None:
     assert where_they_part("a.b.x", "a.c.d.y") == ("a.b", "a.c")
     assert where_they_part("a.x", "b") == ("a", "b")
     assert where_they_part("a", "a.x") is None
 
 
 @pytest.mark.parametrize(("secret", "parts"), ONLY_IN)
-def test_who_may_know(secret: str, parts: list[str]) -> None:
+def test_only_some_parts_may_import(secret: str, parts: list[str]) -> None:
     knowing = [
         f"{module} imports {imported}"
         for module, names in imports().items()
@@ -172,7 +172,7 @@ def test_who_may_know(secret: str, parts: list[str]) -> None:
     assert knowing == []
 
 
-def test_imports_are_found_wherever_they_are() -> None:
+def test_imports_in_functions_and_for_types_are_found() -> None:
     source = """
 from __future__ import annotations
 import redis.asyncio
@@ -208,7 +208,7 @@ def test_no_file_is_too_long() -> None:
     assert {str(path): length for path, length in lengths.items() if length > LONGEST} == {}
 
 
-def test_no_room_is_called_utils() -> None:
+def test_no_module_is_called_utils() -> None:
     vague = {"utils", "util", "helpers", "common", "misc"}
     assert [name for name in MODULES if vague & set(name.split("."))] == []
 

@@ -1,4 +1,4 @@
-"""Figures for the page of what is hot."""
+"""Figures for the page of hot names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOT = f"{PAGE}hot/"
 def count(
     family: str, using: str = "default", *, waits: Any = (), holds: Any = (), busy: int = 0
 ) -> None:
-    """What another process has told."""
+    """Record figures as another process would."""
     tally = Tally(busy=busy)
     for wait in waits:
         tally.was_acquired(wait)

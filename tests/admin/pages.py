@@ -1,4 +1,4 @@
-"""What the admin's pages say, and who asks for them."""
+"""Pages of the admin: their contents, and clients with permissions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page(client: Client, path: str = PAGE, **query: Any) -> str:
 
 
 def rows(html: str) -> list[list[str]]:
-    """The cells of each row of the table, as text, without the one that has only a box to tick."""
+    """The cells of each row of the table, as text, without the checkbox."""
     body = html.partition("<tbody>")[2].partition("</tbody>")[0]
     cells = (re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in body.split("</tr>")[:-1])
     return [
@@ -37,19 +37,19 @@ def names(html: str) -> list[str]:
 
 
 def references(html: str) -> list[str]:
-    """What the forms of a page send to say which holds are meant."""
+    """The references to holds that the forms of a page send."""
     found = re.findall(r'<input type="(?:checkbox|hidden)" name="hold" value="([^"]*)"', html)
     return [unescape(value) for value in found]
 
 
 def release(client: Client, html: str, **data: Any) -> str:
-    """Confirm what the page offers, and return what is said then."""
+    """Confirm the release that the page offers, and return the text of the answer."""
     data = {"hold": references(html), "confirmed": "yes", "reason": "", **data}
     return text_of(client.post(RELEASE, data, follow=True).content.decode())
 
 
 def client_of(*codenames: str, username: str = "bob", **fields: Any) -> Client:
-    """Logged in with these permissions of ours."""
+    """A client of a new user who has these permissions of ours."""
     user = User.objects.create_user(username, **{"is_staff": True, **fields})
     for codename in codenames:
         user.user_permissions.add(

@@ -1,4 +1,4 @@
-"""A hold that cannot be read has its row and its page, and can be released."""
+"""Damaged holds in the admin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.management.holds import hold, is_held
 from tests.management.test_damaged import spoil
 from tests.support.places import Place
 
-# What is shown where nothing is known.
+# Shown for unknown values.
 NOTHING = "\N{EN DASH}"
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def damaged(place: Place) -> str:
     return "order"
 
 
-def test_it_is_listed_as_damaged(admin_client: Client, damaged: str) -> None:
+def test_a_damaged_hold_is_listed_as_damaged(admin_client: Client, damaged: str) -> None:
     hold("another", "default")
     html = page(admin_client)
     assert sorted(names(html)) == ["another", damaged]
@@ -41,7 +41,7 @@ def test_it_is_listed_as_damaged(admin_client: Client, damaged: str) -> None:
     assert 'max="0' not in html
 
 
-def test_it_is_found_by_its_state(admin_client: Client, damaged: str) -> None:
+def test_a_damaged_hold_is_found_by_its_state(admin_client: Client, damaged: str) -> None:
     hold("another", "default")
     assert names(page(admin_client, state="damaged")) == [damaged]
     for query in ({"state": "held"}, {"state": "orphaned"}, {"kind": "mutex"}):
@@ -49,7 +49,7 @@ def test_it_is_found_by_its_state(admin_client: Client, damaged: str) -> None:
     assert damaged in names(page(admin_client, o="-age"))
 
 
-def test_it_has_a_page_and_is_released(admin_client: Client, damaged: str) -> None:
+def test_a_damaged_hold_has_a_page_and_can_be_released(admin_client: Client, damaged: str) -> None:
     other = hold("another", "default")
     html = page(admin_client, f"{PAGE}default_3A{damaged}/change/")
     shown = text_of(html)

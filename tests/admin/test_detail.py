@@ -72,7 +72,7 @@ def test_all_holders_of_a_semaphore_are_in_one_table(admin_client: Client) -> No
     assert len(references(html)) == 2
 
 
-def test_of_a_semaphore_what_is_ticked_is_released(admin_client: Client) -> None:
+def test_only_the_selected_holds_of_a_semaphore_are_released(admin_client: Client) -> None:
     tokens = [hold("a", limit=3) for _ in range(3)]
     html = page(admin_client, f"{PAGE}memory_3Aa/change/")
     chosen = references(html)[:2]
@@ -82,7 +82,7 @@ def test_of_a_semaphore_what_is_ticked_is_released(admin_client: Client) -> None
     assert sum(is_held("a", token) for token in tokens) == 1
 
 
-def test_what_this_process_knows(admin_client: Client) -> None:
+def test_the_page_shows_what_this_process_holds(admin_client: Client) -> None:
     assert "It does not hold the name. It has no waiters for the name." in detail(admin_client)
     with lock("a", using="memory", lease=30):
         shown = detail(admin_client)
@@ -110,20 +110,20 @@ def test_a_transaction_that_keeps_a_lock_is_reported(admin_client: Client) -> No
         ({"host": socket.gethostname(), "pid": "x"}, "Process not visible from here"),
     ],
 )
-def test_it_says_whether_the_process_has_ended(
+def test_the_page_says_whether_the_process_has_ended(
     admin_client: Client, holder: dict[str, Any], said: str
 ) -> None:
     hold("a", **holder)
     assert said in detail(admin_client)
 
 
-def test_a_process_of_this_host_runs(admin_client: Client) -> None:
+def test_the_page_says_that_a_process_of_this_host_runs(admin_client: Client) -> None:
     mine = Holder.unpack(packed_holder("", "", None, "MainThread", "thread-1"))
     hold("a", host=mine.host, pid=mine.pid, started=mine.started)
     assert "runs on this host" in detail(admin_client)
 
 
-def test_a_name_that_is_free_has_a_page(admin_client: Client) -> None:
+def test_a_free_name_has_a_page(admin_client: Client) -> None:
     shown = detail(admin_client)
     assert "This name is not held at the moment." in shown
     assert "No waiters." in shown
@@ -131,11 +131,11 @@ def test_a_name_that_is_free_has_a_page(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["absent_3Aa", "memory", "memory_3A", "memoryXa"])
-def test_what_is_no_name_of_a_backend_is_not_found(admin_client: Client, path: str) -> None:
+def test_a_path_without_a_name_of_a_backend_is_not_found(admin_client: Client, path: str) -> None:
     assert admin_client.get(f"{PAGE}{path}/change/").status_code == 404
 
 
-def test_it_takes_the_permission_to_view(admin_client: Client) -> None:
+def test_the_page_requires_the_permission_to_view(admin_client: Client) -> None:
     path = f"{PAGE}memory_3Aa/change/"
     assert client_of("view_lock").get(path).status_code == 200
     assert client_of("release_lock", username="eve").get(path).status_code == 403

@@ -1,4 +1,4 @@
-"""Rows of the list as files, and the list of all releases by force."""
+"""Exports of the list, and the list of all releases by force."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def links(html: str) -> list[str]:
     return [unescape(one) for one in re.findall(r'href="([^"]*/export/[^"]*)"', html)]
 
 
-def test_what_is_shown_is_what_is_exported(
+def test_an_export_has_the_rows_that_are_shown(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 2)
@@ -55,7 +55,7 @@ def test_no_token_is_exported(admin_client: Client) -> None:
         assert token not in text
 
 
-def test_a_file_does_not_hide_that_a_backend_is_silent(admin_client: Client, settings: Any) -> None:
+def test_an_export_fails_if_a_backend_does_not_answer(admin_client: Client, settings: Any) -> None:
     without_redis(settings, "default")
     hold("a")
     response = admin_client.get(EXPORT)
@@ -82,7 +82,7 @@ def test_all_releases_by_force_are_listed_newest_first(
     assert 'href="?p=1"' in second
 
 
-def test_an_entry_without_a_name_is_shown_too(admin_client: Client) -> None:
+def test_an_entry_without_a_name_is_listed(admin_client: Client) -> None:
     hold("a")
     release(admin_client, page(admin_client))
     LogEntry.objects.update(object_id=None)
@@ -104,7 +104,7 @@ def test_the_thousandth_page_of_releases_is_reached_in_all_languages(
 
 
 @pytest.mark.parametrize("path", [EXPORT, RELEASED])
-def test_they_are_for_those_who_may_look(client: Client, path: str) -> None:
+def test_exports_and_releases_require_the_permission_to_view(client: Client, path: str) -> None:
     assert client_of().get(path).status_code == 403
     assert client_of("view_lock", username="viewer").get(path).status_code == 200
     assert client_of("view_lock", username="other").post(path).status_code == 405

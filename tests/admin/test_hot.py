@@ -1,4 +1,4 @@
-"""The page of what is hot: figures of the last hour, whatever the backends say."""
+"""Page of hot names: figures of the last hour."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_family_is_shown_with_its_figures(admin_client: Client, using: str) ->
     assert holds[3] == "20 ms"
 
 
-def test_what_is_acquired_most_comes_first_unless_asked_otherwise(admin_client: Client) -> None:
+def test_the_most_acquired_family_comes_first_by_default(admin_client: Client) -> None:
     count("often", waits=[0.01] * 9)
     count("busy", waits=[0.01], busy=5)
     count("slow", waits=[3.0, 3.0])
@@ -81,7 +81,7 @@ def test_every_column_sorts(admin_client: Client, order: str, first: str) -> Non
         ("order:{" + "x" * 98 + "…", set()),
     ],
 )
-def test_a_family_leads_to_its_locks(admin_client: Client, family: str, found: set[str]) -> None:
+def test_a_family_links_to_its_locks(admin_client: Client, family: str, found: set[str]) -> None:
     for name in ("order:1", "order:x", "report", "other", "cell[7]", "set}:1"):
         hold(name, "default")
     hold("order:1", "memory")
@@ -101,7 +101,7 @@ def ranking(html: str, title: str) -> list[str]:
     return [" ".join(re.sub(r"<[^>]*>", " ", item).split()) for item in items]
 
 
-def test_the_longest_waits_are_named_with_their_time(admin_client: Client) -> None:
+def test_the_longest_waits_are_shown_with_their_time(admin_client: Client) -> None:
     for number, wait in enumerate((0.5, 90, 3, 7)):
         count(f"name{number}:*", waits=[wait])
     count("never", busy=3)
@@ -114,7 +114,7 @@ def test_the_longest_waits_are_named_with_their_time(admin_client: Client) -> No
     assert all(re.search(r", after .*\d|noon|midnight", line) for line in lines)
 
 
-def test_who_was_refused_most_often_is_named(admin_client: Client) -> None:
+def test_the_names_refused_most_often_are_shown(admin_client: Client) -> None:
     count("rare", waits=[0.1] * 9, busy=1)
     count("often", waits=[0.1] * 3, busy=40)
     count("never", waits=[0.1])
@@ -133,12 +133,12 @@ def test_any_family_can_be_shown(admin_client: Client, family: str) -> None:
     assert names(page(admin_client, HOT)) == [shown]
 
 
-def test_what_there_was_no_room_for_is_named(admin_client: Client) -> None:
+def test_families_beyond_the_limit_are_shown_together(admin_client: Client) -> None:
     count("", waits=[0.1])
     assert names(page(admin_client, HOT)) == ["all others"]
 
 
-def test_two_aliases_of_one_place_are_one(admin_client: Client, settings: Any) -> None:
+def test_two_aliases_of_one_server_are_counted_once(admin_client: Client, settings: Any) -> None:
     entry = settings.LOCKS["default"]
     settings.LOCKS = {"default": entry, "same": {**entry, "LEASE": 5}}
     count("a", waits=[0.1])
@@ -153,14 +153,14 @@ def test_one_backend_alone_needs_no_column(admin_client: Client, settings: Any) 
     assert len(row) == 7
 
 
-def test_it_says_that_nothing_was_counted(admin_client: Client) -> None:
+def test_the_page_says_that_nothing_was_counted(admin_client: Client) -> None:
     html = page(admin_client, HOT)
     assert "No lock was requested in the last hour." in html
     assert "hot_list" not in html
     assert "<figure" not in html
 
 
-def test_it_says_that_counting_is_off(admin_client: Client, settings: Any) -> None:
+def test_the_page_says_that_counting_is_off(admin_client: Client, settings: Any) -> None:
     entry = {**settings.LOCKS["default"], "OPTIONS": {"metrics": False}}
     settings.LOCKS = {"default": entry}
     html = page(admin_client, HOT)
@@ -183,14 +183,14 @@ def test_redis_down_is_not_shown_as_nothing_counted(admin_client: Client, settin
     assert "No lock was asked for" not in html
 
 
-def test_only_users_who_may_see_the_locks_may_see_it() -> None:
+def test_the_page_requires_the_permission_to_view() -> None:
     assert client_of("view_lock").get(HOT).status_code == 200
     assert client_of(username="nobody").get(HOT).status_code == 403
     assert Client().get(HOT).status_code == 302
     assert client_of("view_lock", username="other").post(HOT).status_code == 405
 
 
-def test_the_list_leads_to_it_and_it_leads_back(admin_client: Client) -> None:
+def test_the_list_and_the_page_link_to_each_other(admin_client: Client) -> None:
     assert reverse("admin:django_redislock_lock_hot") == HOT
     assert f'href="{HOT}"' in page(admin_client)
     assert f'href="{PAGE}"' in page(admin_client, HOT)

@@ -1,4 +1,4 @@
-"""The charts of what is hot: the last hour, and its last minutes one by one."""
+"""Charts of the page of hot names: the last hour, and its last minutes one by one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def figure(html: str, title: str) -> str:
 
 
 def texts(svg: str) -> list[str]:
-    """What is written in a chart, without what is empty."""
+    """The texts of a chart that are not empty."""
     return list(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
 
 
@@ -35,7 +35,7 @@ NOW = 6_000_000 * SLOT + MINUTE
 
 @pytest.fixture
 def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets the clock of the memory backend, the only one, so many seconds after ``NOW``."""
+    """A function that sets the clock of the memory backend, the only one, relative to ``NOW``."""
     settings.LOCKS = {"default": settings.LOCKS["memory"]}
 
     def set_to(seconds: float) -> None:
@@ -46,7 +46,7 @@ def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def drawn(chart: str) -> list[tuple[int, int, int, str]]:
-    """The bars of a chart that have a height: where they begin, how wide and high they are."""
+    """The bars of a chart that have a height: their starts, widths, heights and kinds."""
     bars = re.findall(
         r'<rect x="(\d+)\.5" y="\d+" width="(\d+)" height="(\d+)" class="redislock-(\w+)"', chart
     )
@@ -74,7 +74,7 @@ def test_the_chart_shows_each_slot_in_proportion(admin_client: Client, clock: An
 
 
 def test_the_last_minutes_are_finer_than_the_hour(admin_client: Client, clock: Any) -> None:
-    """As many a minute make bars of one height, whether they are of a minute or of five."""
+    """The same rate makes bars of the same height, whether for one minute or for five."""
     clock(-SLOT * 2)
     count("a", waits=[0.01] * 20)
     for ago, acquired in ((5, 1), (1, 2), (0, 4)):
@@ -88,7 +88,7 @@ def test_the_last_minutes_are_finer_than_the_hour(admin_client: Client, clock: A
         (130, 3, 50, "acquired"),
         (134, 3, 100, "acquired"),
     ]
-    # Eleven slots, the whole one before the present one, and of that what has begun.
+    # Eleven slots, the minutes of the slot before the current one, and those that have begun.
     assert chart.count("<title>") == 11 + 5 + 2
     assert "20, 1, 6. In the last minutes: 0, 1, 0, 0, 0, 2, 4" in chart
     longest = "M105 50h0M116 50h0M132 50h0M136 50h0"
@@ -113,7 +113,7 @@ def test_the_waits_are_lines_on_a_scale_of_magnitudes(admin_client: Client, cloc
     chart = figure(page(admin_client, HOT), "Wait time")
     paths = dict(re.findall(r'<path d="(M[^"]*)" class="redislock-(\w+)"/>\s', chart))
     places = {line: path for path, line in paths.items() if line != "grid"}
-    # Each has figures of one minute, the seventh of those that are shown.
+    # Each line has figures of one minute, the seventh of those that are shown.
     assert places["longest"] == "M136 0h0"
     # A line needs two ends to be seen.
     assert places["median"].startswith("M135 ")
@@ -126,7 +126,7 @@ def test_the_waits_are_lines_on_a_scale_of_magnitudes(admin_client: Client, cloc
     assert "none, none" in chart
 
 
-def test_no_waits_are_no_lines(admin_client: Client) -> None:
+def test_without_waits_there_are_no_lines(admin_client: Client) -> None:
     count("a", busy=1)
     html = page(admin_client, HOT)
     assert figure(html, "Wait time").count('d=""') == 3

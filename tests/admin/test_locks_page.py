@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using: str) -> None:
+def test_a_live_lock_is_shown_with_all_its_fields(admin_client: Client, using: str) -> None:
     token = hold(
         "order:42", using, lease=90, limit=3,
         what="shop.views.checkout", label="alice", host="web-9", pid=4242, thread="worker-2",
@@ -33,7 +33,7 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     assert (name, alias, limit) == ("order:42", using, "1 of 3 held")
     assert re.fullmatch(r"1 longest \d+\.\d s", waiters)
     assert re.fullmatch(r"1 min (\d+ s )?of 1 min 30 s held", remaining)
-    # What leads to the last two names is an element of its own.
+    # The part before the last two names is an element of its own.
     assert holder == "shop. views.checkout for alice web-9, pid 4242, worker-2"
     assert ">shop.</span>views.checkout</bdi>" in html
     assert re.fullmatch(r"\d\d:\d\d:\d\d for \d+\.\d s", since), "the day goes without saying"
@@ -41,7 +41,7 @@ def test_a_live_lock_is_shown_with_all_that_is_known(admin_client: Client, using
     assert token not in html
 
 
-def test_the_first_lease_after_a_hand_over_is_shown_as_short_as_it_is(
+def test_the_grant_lease_after_a_hand_over_is_shown(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold("order:42", "default", lease=90)
@@ -113,7 +113,7 @@ def test_the_locks_come_in_pages(admin_client: Client, monkeypatch: pytest.Monke
     ("wanted", "expected"),
     [("9", ["c"]), (f"{10**40}", ["c"]), ("0", ["a"]), ("-1", ["a"]), ("x", ["a"]), ("", ["a"])],
 )
-def test_a_page_that_is_not_there_is_the_nearest_that_is(
+def test_a_page_number_out_of_range_shows_the_nearest_page(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch, wanted: str, expected: list[str]
 ) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 1)
@@ -145,7 +145,7 @@ def test_one_backend_alone_needs_neither_filter_nor_column(
     assert "?backend=" not in html
 
 
-def test_it_says_that_no_lock_is_held(admin_client: Client) -> None:
+def test_the_page_says_that_no_lock_is_held(admin_client: Client) -> None:
     html = page(admin_client)
     assert "No lock is held at the moment." in html
     assert "result_list" not in html
@@ -186,7 +186,7 @@ def test_since_is_in_the_time_zone_of_the_site(
     assert stamp[2].endswith(f"{since:%H:%M:%S}")
 
 
-def test_the_page_speaks_the_language_of_the_site(admin_client: Client, settings: Any) -> None:
+def test_the_page_is_in_the_language_of_the_site(admin_client: Client, settings: Any) -> None:
     settings.LANGUAGE_CODE = "de"
     hold("a", lease=1000, limit=SHARED)
     html = page(admin_client)
@@ -195,7 +195,7 @@ def test_the_page_speaks_the_language_of_the_site(admin_client: Client, settings
     assert "No lock" not in html
 
 
-def test_the_index_leads_to_the_page_and_offers_nothing_else(admin_client: Client) -> None:
+def test_the_index_only_links_to_the_page(admin_client: Client) -> None:
     html = admin_client.get("/admin/").content.decode()
     assert f'href="{PAGE}"' in html
     assert f"{PAGE}add/" not in html
@@ -206,7 +206,7 @@ def test_nothing_can_be_added_changed_or_deleted(admin_client: Client, suffix: s
     assert admin_client.get(PAGE + suffix).status_code == 404
 
 
-def test_the_page_only_answers_to_reading(admin_client: Client) -> None:
+def test_the_page_refuses_post_requests(admin_client: Client) -> None:
     assert admin_client.head(PAGE).status_code == 200
     assert admin_client.post(PAGE, {"action": "delete_selected"}).status_code == 405
     assert reverse("admin:django_redislock_lock_changelist") == PAGE
@@ -214,7 +214,7 @@ def test_the_page_only_answers_to_reading(admin_client: Client) -> None:
         reverse("admin:django_redislock_lock_add")
 
 
-def test_what_was_held_before_today_has_its_date(
+def test_a_hold_from_before_today_is_shown_with_its_date(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold("a")

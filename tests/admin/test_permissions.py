@@ -29,32 +29,30 @@ def test_a_user_who_may_view_locks_sees_them() -> None:
 
 
 @pytest.mark.parametrize("codenames", [(), ("release_lock",)])
-def test_staff_without_the_permission_does_not(codenames: tuple[str, ...]) -> None:
+def test_staff_without_the_permission_does_not_see_them(codenames: tuple[str, ...]) -> None:
     client = client_of(*codenames)
     assert client.get(PAGE).status_code == 403
     assert PAGE not in client.get("/admin/").content.decode()
 
 
-def test_a_user_who_is_not_staff_does_not_even_with_it() -> None:
+def test_a_user_who_is_not_staff_does_not_see_them_even_with_the_permission() -> None:
     response = client_of("view_lock", is_staff=False).get(PAGE)
     assert response.status_code == 302
     assert "/login/" in response["Location"]
 
 
-def test_a_user_who_is_not_logged_in_does_not(client: Client) -> None:
+def test_a_user_who_is_not_logged_in_does_not_see_them(client: Client) -> None:
     assert client.get(PAGE).status_code == 302
 
 
-def test_the_database_has_no_locks_and_is_not_asked_for_any(
-    django_assert_num_queries: Any,
-) -> None:
+def test_the_model_of_locks_is_empty_without_a_query(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         assert list(Lock.objects.all()) == []
         assert Lock.objects.count() == 0
 
 
 @pytest.mark.parametrize("options", [{}, {"use_base_manager": True}])
-def test_dumpdata_passes_over_what_has_no_table(options: dict[str, Any]) -> None:
+def test_dumpdata_skips_the_model_without_a_table(options: dict[str, Any]) -> None:
     assert json.loads(output_of("dumpdata", "django_redislock", **options)) == []
 
 

@@ -1,4 +1,4 @@
-"""Search, filters and order: over all where that costs a page, and else said to be partial."""
+"""Search, filters and order: of all locks if that is cheap, else marked as partial."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_names_are_searched(
     assert ("No live lock matches." in html) == (not expected)
 
 
-def test_what_is_searched_for_stays_in_the_field_and_is_escaped(admin_client: Client) -> None:
+def test_the_search_text_stays_in_the_field_and_is_escaped(admin_client: Client) -> None:
     html = page(admin_client, q='"><script>', o="-ttl", state="waited")
     assert 'value="&quot;&gt;&lt;script&gt;"' in html
     assert '<input type="hidden" name="o" value="-ttl">' in html
@@ -75,7 +75,7 @@ def test_what_is_searched_for_stays_in_the_field_and_is_escaped(admin_client: Cl
         ({"kind": "absent", "state": "absent", "backend": "absent", "o": "absent"}, None),
     ],
 )
-def test_filters(
+def test_filters_select_locks(
     admin_client: Client,
     query: dict[str, str],
     expected: set[str] | None,
@@ -93,7 +93,7 @@ def test_filters(
     assert set(names(page(admin_client, **query))) == (every if expected is None else expected)
 
 
-def test_the_filters_that_are_offered_keep_the_rest(admin_client: Client) -> None:
+def test_links_of_filters_keep_the_search_and_the_order(admin_client: Client) -> None:
     hold("a", host="web-9")
     html = page(admin_client, q="a", o="-age")
     links = re.findall(r'<a href="(\?[^"]*)"', html)
@@ -115,7 +115,7 @@ def test_the_filters_that_are_offered_keep_the_rest(admin_client: Client) -> Non
     ],
 )
 @BOTH
-def test_orders(
+def test_lists_are_ordered(
     admin_client: Client,
     order: str,
     expected: str,
@@ -147,7 +147,7 @@ def test_pages_of_the_backward_order_have_no_gap(
     assert shown == ["b2", "b1", "b0", "a2", "a1", "a0"]
 
 
-def test_what_was_not_looked_at_is_said(
+def test_the_page_says_which_locks_were_not_examined(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LockAdmin, "look_at", 2)
@@ -193,7 +193,7 @@ def test_a_search_by_name_reads_no_more_than_it_shows(
     assert "3 locks" in html
 
 
-def test_of_what_has_the_name_no_more_is_read_than_is_said(
+def test_a_sorted_search_reads_only_the_locks_that_it_mentions(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LockAdmin, "look_at", 2)
@@ -207,7 +207,7 @@ def test_of_what_has_the_name_no_more_is_read_than_is_said(
     assert "Only locks 5 to 6 of 6" in text_of(last)
 
 
-def test_pages_of_what_was_found(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_result_has_pages(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LockAdmin, "list_per_page", 2)
     for number in range(5):
         hold(f"a{number}", "default", lease=100 + number)
@@ -249,7 +249,7 @@ def test_a_backend_that_goes_down_before_the_exact_name_is_looked_up_is_reported
     assert "The locks of the backend “memory” cannot be shown." in page(admin_client, q="a")
 
 
-def test_a_host_with_a_pattern_in_its_name_is_meant_literally(admin_client: Client) -> None:
+def test_a_host_with_a_pattern_in_its_name_is_taken_literally(admin_client: Client) -> None:
     hold("a", host="web[1]*?")
     hold("b", host="web1xy")
     html = page(admin_client)
@@ -258,7 +258,7 @@ def test_a_host_with_a_pattern_in_its_name_is_meant_literally(admin_client: Clie
 
 
 @pytest.mark.parametrize("text", [r"line1\nline2", r"1\nL", r"*1\n*", "line1\nline2"])
-def test_a_name_is_found_by_what_is_shown_of_it(admin_client: Client, text: str) -> None:
+def test_a_name_is_found_by_the_form_in_which_it_is_shown(admin_client: Client, text: str) -> None:
     hold("line1\nline2")
     hold("line1 line2")
     assert names(page(admin_client, q=text)) == [r"line1\nline2"]
@@ -277,7 +277,7 @@ def test_a_pattern_of_any_length_takes_no_time(admin_client: Client) -> None:
 def test_a_token_that_holds_several_names_hides_none_of_them(
     admin_client: Client, using: str
 ) -> None:
-    """Some give one to all the locks of a job."""
+    """Some projects use one token for all the locks of a job."""
     token = secrets.token_hex(16)
     for place, name in enumerate(("order:1", "order:10", "order:11")):
         assert isinstance(claim(name, token, using, lease=20 + place), Grant)

@@ -1,4 +1,4 @@
-"""The refresh of a list: its own rows in their order, whatever was renewed or taken since."""
+"""Refresh of a list, which keeps its rows and their order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def total(html: str) -> str:
 
 
 def refresh(client: Client, before: str, query: str = "", **data: Any) -> str:
-    """What the script of the page asks for."""
+    """The response to the request of the page's script."""
     data = {"shown": json.dumps(shown(before)), "total": total(before), "query": query, **data}
     response = client.post(f"{PAGE}refresh/", data)
     assert response.status_code == 200
@@ -47,7 +47,7 @@ def missing(html: str) -> list[str]:
 
 
 @BOTH
-def test_rows_stay_in_their_order_with_the_figures_of_now(admin_client: Client, using: str) -> None:
+def test_rows_keep_their_order_with_current_figures(admin_client: Client, using: str) -> None:
     tokens = {
         name: hold(name, using, lease=25 + place, limit=3) for place, name in enumerate("abc")
     }
@@ -64,9 +64,7 @@ def test_rows_stay_in_their_order_with_the_figures_of_now(admin_client: Client, 
 
 
 @BOTH
-def test_what_has_ended_keeps_its_place_and_a_successor_is_not_taken_for_it(
-    admin_client: Client, using: str
-) -> None:
+def test_an_ended_hold_keeps_its_row_beside_its_successor(admin_client: Client, using: str) -> None:
     tokens = {name: hold(name, using, lease=20 + place) for place, name in enumerate("abc")}
     before = page(admin_client)
     lock_backends[using].release("b", tokens["b"])
@@ -81,7 +79,9 @@ def test_what_has_ended_keeps_its_place_and_a_successor_is_not_taken_for_it(
     assert news(after) == "1 more since"
 
 
-def test_what_a_silent_backend_held_is_not_known(admin_client: Client, settings: Any) -> None:
+def test_holds_of_a_silent_backend_are_shown_as_unknown(
+    admin_client: Client, settings: Any
+) -> None:
     hold("a", "default")
     before = page(admin_client)
     without_redis(settings, "default")
@@ -91,7 +91,7 @@ def test_what_a_silent_backend_held_is_not_known(admin_client: Client, settings:
     assert news(after) == ""
 
 
-def test_a_filtered_list_counts_what_else_matches(admin_client: Client) -> None:
+def test_a_filtered_list_counts_new_matching_locks(admin_client: Client) -> None:
     hold("order:1")
     hold("feed")
     for place, query in enumerate(("?q=order", "?q=order&o=-age")):
@@ -114,7 +114,7 @@ def test_a_total_is_a_number_in_all_languages(admin_client: Client, settings: An
     assert news(refresh(admin_client, before)) == "1 more since"
 
 
-def test_it_costs_no_more_round_trips_with_more_rows(
+def test_a_refresh_takes_no_more_round_trips_with_more_rows(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from django_redislock.backends.redis.wire.node import Node
@@ -123,7 +123,7 @@ def test_it_costs_no_more_round_trips_with_more_rows(
     original = Node.exchange
 
     def counted(node: Node, commands: Any, within: float | None = None) -> Any:
-        # What was counted in earlier tests is sent by another thread, at any time.
+        # Another thread may send the figures of earlier tests at any time.
         if threading.current_thread() is threading.main_thread():
             exchanges.append(len(commands))
         return original(node, commands, within)
@@ -141,7 +141,7 @@ def test_it_costs_no_more_round_trips_with_more_rows(
     assert 0 < counts[0] == counts[1] <= 8
 
 
-def test_nonsense_is_as_if_it_were_not_there(admin_client: Client) -> None:
+def test_invalid_data_is_ignored(admin_client: Client) -> None:
     hold("a")
     before = page(admin_client)
     surrogate = json.dumps([r'["default", "\ud800", "x"]'])
@@ -151,7 +151,7 @@ def test_nonsense_is_as_if_it_were_not_there(admin_client: Client) -> None:
     assert names(refresh(admin_client, before, "nonsense", total="nan")) == ["a"]
 
 
-def test_no_more_is_read_than_a_page_shows(
+def test_a_refresh_reads_no_more_than_a_page(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "abc":
@@ -161,7 +161,7 @@ def test_no_more_is_read_than_a_page_shows(
     assert len(names(refresh(admin_client, before))) == 2
 
 
-def test_it_is_for_those_who_may_look_and_changes_nothing(client: Client) -> None:
+def test_a_refresh_requires_the_permission_to_view_and_changes_nothing(client: Client) -> None:
     assert client_of().post(f"{PAGE}refresh/").status_code == 403
     viewer = client_of("view_lock", username="viewer")
     assert viewer.get(f"{PAGE}refresh/").status_code == 405

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_what_is_selected_is_named_and_then_released(admin_client: Client, using: str) -> None:
+def test_selected_holds_are_shown_and_then_released(admin_client: Client, using: str) -> None:
     token = hold("order:42", using, lease=27, what="shop.checkout", label="alice", host="web-9")
     other = hold("order:43", using, lease=40)
     queue("order:42", using)
@@ -38,7 +38,7 @@ def test_what_is_selected_is_named_and_then_released(admin_client: Client, using
     assert is_held("order:43", other, using)
 
 
-def test_a_whole_token_is_on_no_page(admin_client: Client) -> None:
+def test_no_page_has_a_whole_token(admin_client: Client) -> None:
     token = hold("a")
     list_page = page(admin_client)
     pages = [
@@ -60,7 +60,7 @@ def test_many_are_released_at_once(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_hold_that_changed_since_is_left_alone(admin_client: Client, using: str) -> None:
+def test_a_hold_that_has_changed_is_not_released(admin_client: Client, using: str) -> None:
     seen = hold("a", using)
     html = page(admin_client)
     lock_backends[using].release("a", seen)
@@ -72,7 +72,7 @@ def test_a_hold_that_changed_since_is_left_alone(admin_client: Client, using: st
     assert LogEntry.objects.count() == 0
 
 
-def test_what_changes_while_it_is_released_is_left_alone(
+def test_a_hold_that_changes_during_the_release_is_not_recorded(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold("a")
@@ -82,7 +82,7 @@ def test_what_changes_while_it_is_released_is_left_alone(
     assert LogEntry.objects.count() == 0, "what was not done is not recorded"
 
 
-def test_what_changed_before_the_confirmation_is_said_there(admin_client: Client) -> None:
+def test_the_confirmation_names_holds_that_have_changed(admin_client: Client) -> None:
     seen = hold("gone")
     hold("a")
     html = page(admin_client)
@@ -112,7 +112,7 @@ def test_the_user_the_holder_and_the_reason_are_recorded(
     assert token not in record
 
 
-def test_the_history_leads_to_the_page_of_the_name(admin_client: Client) -> None:
+def test_the_history_links_to_the_page_of_the_name(admin_client: Client) -> None:
     hold("order/4 2:ü", "default")
     release(admin_client, page(admin_client), reason="because")
     address = LogEntry.objects.get().get_admin_url()
@@ -131,7 +131,7 @@ def test_the_record_is_in_the_language_of_the_site(admin_client: Client) -> None
     assert LogEntry.objects.get().get_change_message().startswith("Released by force")
 
 
-def test_nothing_is_released_that_cannot_be_recorded(
+def test_a_release_that_cannot_be_recorded_is_not_done(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = hold("a")
@@ -154,7 +154,7 @@ def test_any_name_can_be_released(admin_client: Client, name: str) -> None:
     assert "\x00" not in LogEntry.objects.get().object_id
 
 
-def test_the_list_comes_back_as_it_was(admin_client: Client) -> None:
+def test_a_release_returns_to_the_same_list(admin_client: Client) -> None:
     hold("a")
     html = page(admin_client, backend="memory", o="-ttl")
     (back,) = re.findall(r'name="back" value="([^"]*)"', html)
@@ -163,7 +163,7 @@ def test_the_list_comes_back_as_it_was(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize("back", ["//evil.example/", "https://evil.example/", "?\r\nX-Evil: 1"])
-def test_the_way_back_leads_nowhere_else(admin_client: Client, back: str) -> None:
+def test_a_release_never_redirects_elsewhere(admin_client: Client, back: str) -> None:
     hold("a")
     data = {"hold": references(page(admin_client)), "confirmed": "yes", "back": back}
     response = admin_client.post(RELEASE, data)
@@ -171,7 +171,7 @@ def test_the_way_back_leads_nowhere_else(admin_client: Client, back: str) -> Non
     assert "X-Evil" not in response.headers
 
 
-def test_a_release_from_the_page_of_a_name_leads_back_there(admin_client: Client) -> None:
+def test_a_release_from_the_page_of_a_name_returns_there(admin_client: Client) -> None:
     hold("a")
     path = f"{PAGE}memory_3Aa/change/"
     data = {"hold": references(page(admin_client, path)), "confirmed": "yes", "back": "detail"}
@@ -182,14 +182,14 @@ def test_a_release_from_the_page_of_a_name_leads_back_there(admin_client: Client
     "value",
     ["", "[]", "x", "[1, 2, 3]", '["absent", "a", "x"]', '["memory", "", "x"]', "[" * 9999, "null"],
 )
-def test_a_reference_that_makes_no_sense_hits_nothing(admin_client: Client, value: str) -> None:
+def test_an_invalid_reference_releases_nothing(admin_client: Client, value: str) -> None:
     token = hold("a")
     response = admin_client.post(RELEASE, {"hold": value, "confirmed": "yes"}, follow=True)
     assert "Select the locks to release first." in response.content.decode()
     assert is_held("a", token)
 
 
-def test_a_mark_of_another_hold_hits_nothing(admin_client: Client) -> None:
+def test_a_reference_with_the_mark_of_another_hold_releases_nothing(admin_client: Client) -> None:
     hold("a")
     token = hold("b")
     (first, _second) = references(page(admin_client))
@@ -199,14 +199,14 @@ def test_a_mark_of_another_hold_hits_nothing(admin_client: Client) -> None:
     assert is_held("b", token)
 
 
-def test_reading_releases_nothing(admin_client: Client) -> None:
+def test_a_get_request_releases_nothing(admin_client: Client) -> None:
     token = hold("a")
     data = {"hold": references(page(admin_client)), "confirmed": "yes"}
     assert admin_client.get(RELEASE, data)["Location"] == PAGE
     assert is_held("a", token)
 
 
-def test_it_is_protected_against_forged_requests(admin_user: User) -> None:
+def test_a_release_requires_a_csrf_token(admin_user: User) -> None:
     token = hold("a")
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
@@ -215,9 +215,7 @@ def test_it_is_protected_against_forged_requests(admin_user: User) -> None:
     assert is_held("a", token)
 
 
-def test_a_user_who_may_only_look_is_offered_nothing_and_releases_nothing(
-    admin_client: Client,
-) -> None:
+def test_a_user_who_may_only_view_can_release_nothing(admin_client: Client) -> None:
     token = hold("a")
     data = {"hold": references(page(admin_client)), "confirmed": "yes"}
     viewer = client_of("view_lock")
@@ -229,7 +227,7 @@ def test_a_user_who_may_only_look_is_offered_nothing_and_releases_nothing(
     assert is_held("a", token)
 
 
-def test_both_permissions_are_needed_and_enough(admin_client: Client) -> None:
+def test_a_release_requires_both_permissions(admin_client: Client) -> None:
     token = hold("a")
     data = {"hold": references(page(admin_client)), "confirmed": "yes"}
     assert client_of("release_lock").post(RELEASE, data).status_code == 403
@@ -258,7 +256,9 @@ def test_redis_that_goes_down_is_reported(
     assert LogEntry.objects.count() == 1
 
 
-def test_redis_that_is_down_when_asked_is_reported(admin_client: Client, settings: Any) -> None:
+def test_redis_that_is_down_at_the_confirmation_is_reported(
+    admin_client: Client, settings: Any
+) -> None:
     hold("a", "default")
     html = page(admin_client)
     without_redis(settings, "default")

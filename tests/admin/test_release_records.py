@@ -1,4 +1,4 @@
-"""What is left of a release by force, whatever fails."""
+"""Records of releases by force, even after failures."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Everything:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_error_does_not_take_back_the_entries_of_what_was_released(
+def test_an_error_does_not_roll_back_the_entries_of_earlier_releases(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With ATOMIC_REQUESTS, too."""
+    """This includes ATOMIC_REQUESTS."""
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
     first, second = hold("a"), hold("b", lease=90)
     html, save, calls = page(admin_client), LogEntry.save, []
@@ -57,7 +57,7 @@ def test_an_error_does_not_take_back_the_entries_of_what_was_released(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("asked", [True, False])
-def test_the_log_says_what_had_no_answer(
+def test_the_log_names_releases_without_an_answer(
     admin_client: Client,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -78,7 +78,7 @@ def test_the_log_says_what_had_no_answer(
 
 
 @pytest.mark.django_db
-def test_the_history_of_a_name_that_no_database_can_store(admin_client: Client) -> None:
+def test_a_name_that_no_database_can_store_has_a_history(admin_client: Client) -> None:
     hold("a\x00b")
     release(admin_client, page(admin_client), reason="because")
     assert releases_of(address_of("memory", "a\x00b")).count() == 1
@@ -86,8 +86,10 @@ def test_the_history_of_a_name_that_no_database_can_store(admin_client: Client) 
 
 
 @ON_EACH
-def test_the_history_of_a_name_is_that_of_no_similar_one(database: str, settings: Any) -> None:
-    """MariaDB and MySQL compare texts by a collation, for which these are the same."""
+def test_the_history_of_a_name_has_no_entries_of_similar_names(
+    database: str, settings: Any
+) -> None:
+    """MariaDB and MySQL compare strings by a collation that treats these as equal."""
     settings.DATABASE_ROUTERS = [Everything(database)]
     ContentType.objects.clear_cache()
     user, about = User.objects.create_user("bob"), ContentType.objects.get_for_model(Lock)
@@ -103,7 +105,7 @@ def test_the_history_of_a_name_is_that_of_no_similar_one(database: str, settings
 
 
 @pytest.mark.django_db
-def test_the_first_of_what_was_found_are_the_first_on_whatever_page(
+def test_the_first_locks_found_are_released_from_any_page(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("django_redislock.admin.base.BaseLockAdmin.release_at_once", 3)
@@ -115,7 +117,7 @@ def test_the_first_of_what_was_found_are_the_first_on_whatever_page(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_log_says_what_was_released_where_the_entry_cannot_be_committed(
+def test_the_log_names_a_release_whose_entry_cannot_be_committed(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = hold("a")

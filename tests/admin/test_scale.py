@@ -1,4 +1,4 @@
-"""The first page costs the same among many locks as among few."""
+"""Cost of the first page among many locks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.management.holds import hold, is_held
 pytestmark = pytest.mark.django_db
 
 
-def test_the_layout_is_that_of_the_scripts(redis_url: str, key_prefix: str) -> None:
+def test_the_filled_data_is_like_that_of_the_scripts(redis_url: str, key_prefix: str) -> None:
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(1))
         (filled,) = lock_backends["default"].inspect("order:0")[0]
@@ -31,7 +31,7 @@ def test_the_layout_is_that_of_the_scripts(redis_url: str, key_prefix: str) -> N
 
 
 @pytest.mark.parametrize("query", [{}, {"o": "-ttl"}], ids=["soonest", "latest"])
-def test_the_first_page_asks_no_more_among_many_than_among_few(
+def test_the_first_page_sends_no_more_commands_among_many_locks(
     admin_client: Client,
     redis_url: str,
     key_prefix: str,
@@ -56,5 +56,5 @@ def test_the_first_page_asks_no_more_among_many_than_among_few(
             counts.append(len(sent))
     assert "SCAN" not in sent
     assert "KEYS" not in sent
-    # From the other end the place is found by halving, over the time in which leases end.
+    # The last page is found by halving the time in which leases end.
     assert counts[1] <= counts[0] + 16 * 6

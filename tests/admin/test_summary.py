@@ -1,4 +1,4 @@
-"""The line on top of the list: what is exact, what is so at least, and where it leads."""
+"""Summary above the list: its numbers and its links."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def links(html: str) -> list[str]:
 
 
 def whole(client: Client) -> str:
-    """What the script of the page asks for."""
+    """The summary that the script of the page requests."""
     return page(client, f"{PAGE}summary/")
 
 
@@ -44,7 +44,7 @@ def without_rate(answers: list[str]) -> list[str]:
 
 
 @BOTH
-def test_what_is_held_and_waited_for_is_exact_on_every_page(
+def test_the_numbers_of_holds_and_waiters_are_exact_on_every_page(
     admin_client: Client, using: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(summary, "LOOK_AT", 1)
@@ -58,7 +58,7 @@ def test_what_is_held_and_waited_for_is_exact_on_every_page(
         assert answers == ["3 locks held", "2 with waiters", "Sort by urgency"]
 
 
-def test_the_whole_line_names_what_needs_attention(
+def test_the_whole_summary_names_holds_that_need_attention(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold("fine", "default")
@@ -74,7 +74,7 @@ def test_the_whole_line_names_what_needs_attention(
         assert len(names(page(admin_client, link))) == shown
 
 
-def test_what_was_not_all_looked_at_is_said_to_be_at_least_so(
+def test_numbers_of_a_partial_look_are_marked_as_at_least(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(summary, "LOOK_AT", 2)
@@ -99,7 +99,7 @@ def test_the_rate_is_that_of_the_last_minute_or_two(
     assert rate.endswith("1.5 acquired per second")
 
 
-def test_what_needs_attention_is_sorted_to_the_top(
+def test_holds_that_need_attention_are_sorted_to_the_top(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, lease in (("fine", 20), ("waited", 30), ("old wait", 40), ("late", 60)):
@@ -132,14 +132,14 @@ def test_a_silent_backend_may_hold_more(admin_client: Client, settings: Any) -> 
         assert said(html) == []
 
 
-def test_it_is_for_those_who_may_look(client: Client) -> None:
+def test_the_summary_requires_the_permission_to_view(client: Client) -> None:
     assert client_of().get(f"{PAGE}summary/").status_code == 403
     viewer = client_of("view_lock", username="viewer")
     assert said(whole(viewer))
     assert viewer.post(f"{PAGE}summary/").status_code == 405
 
 
-def test_the_list_reads_no_hold_for_it(
+def test_the_list_reads_no_holds_for_the_summary(
     admin_client: Client, redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
@@ -156,5 +156,5 @@ def test_the_list_reads_no_hold_for_it(
         assert sorted(asked) == [(0, 0), (0, 100)]
         asked.clear()
         page(admin_client)
-    # Where there are several backends, first how many each of them has.
+    # With several backends, their sizes are read first.
     assert asked == [(0, 0)]

@@ -1,4 +1,4 @@
-"""Every language says all that is said to a user."""
+"""Translations of all texts for users."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def messages() -> Iterator[str]:
 
 
 def catalog(language: str) -> dict[str, list[str]]:
-    """The translations of each message; those of one with a plural are several."""
+    """The translations of each message, of which there are several with a plural."""
     path = PACKAGE / "locale" / language / "LC_MESSAGES" / "django.mo"
     with path.open("rb") as file:
         entries = GNUTranslations(file)._catalog  # type: ignore[attr-defined]
@@ -42,22 +42,22 @@ def catalog(language: str) -> dict[str, list[str]]:
     return found
 
 
-def test_there_are_four_beside_english() -> None:
+def test_there_are_four_translations() -> None:
     assert LANGUAGES == ["de", "es", "fr", "zh_Hans"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nothing_is_missing(language: str) -> None:
+def test_no_message_is_untranslated(language: str) -> None:
     assert sorted(set(messages()) - set(catalog(language))) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_all_languages_have_the_same(language: str) -> None:
+def test_all_languages_have_the_same_messages(language: str) -> None:
     assert set(catalog(language)) == set(catalog("de"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_filled_in_is_the_same(language: str) -> None:
+def test_translations_have_the_same_placeholders(language: str) -> None:
     for message, texts in catalog(language).items():
         wanted = set(HOLES.findall(message))
         # "This lock" has no number where "these 3 locks" has one.
@@ -68,7 +68,7 @@ def test_what_is_filled_in_is_the_same(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_compiled_is_what_is_written(language: str) -> None:
+def test_the_compiled_messages_are_up_to_date(language: str) -> None:
     folder = PACKAGE / "locale" / language / "LC_MESSAGES"
     written = (folder / "django.po").read_text()
     unquoted = re.sub(r'"\n"', "", written)

@@ -1,4 +1,4 @@
-"""The page of the waits, and what the page of a name says of its holder elsewhere."""
+"""Page of the waits, and other holds and waits on the page of a name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def deadlock() -> None:
 
 
 class Lists(HTMLParser):
-    """How deep each item stands, and that every list ends where it should."""
+    """Reads the depth of each item, and checks that every list is closed."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def tree(html: str) -> str:
     )
 
 
-def test_a_deadlock_across_processes_and_backends_is_named(admin_client: Client) -> None:
+def test_a_deadlock_across_processes_and_backends_is_shown(admin_client: Client) -> None:
     deadlock()
     said = text_of(page(admin_client, WAITS))
     assert "Deadlock task.a, web-a, pid 77, main waits for “y” task.b, web-b" in said
@@ -83,12 +83,14 @@ def test_the_tree_is_nested_lists_with_links_to_the_names(admin_client: Client) 
     assert "Deadlock" not in html
 
 
-def test_nobody_waits(admin_client: Client) -> None:
+def test_the_page_says_that_there_are_no_waiters(admin_client: Client) -> None:
     hold("a")
     assert "There are no waiters at the moment." in page(admin_client, WAITS)
 
 
-def test_what_is_not_shown_is_said(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_says_that_it_is_incomplete(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in "abc":
         take("a", name)
         take("b", name, stay=60)
@@ -112,7 +114,7 @@ def test_a_silent_backend_is_reported_and_the_others_are_shown(
     assert "task.b" in html
 
 
-def test_what_is_strange_is_escaped(admin_client: Client) -> None:
+def test_names_and_holders_are_escaped(admin_client: Client) -> None:
     take("<a>", "<x>")
     take("<b>", "<x>", stay=60)
     html = page(admin_client, WAITS)
@@ -120,13 +122,13 @@ def test_what_is_strange_is_escaped(admin_client: Client) -> None:
     assert "<b>" not in tree(html)
 
 
-def test_it_is_for_those_who_may_look(client: Client) -> None:
+def test_the_page_requires_the_permission_to_view(client: Client) -> None:
     assert client_of().get(WAITS).status_code == 403
     assert client_of("view_lock", username="viewer").get(WAITS).status_code == 200
     assert WAITS in page(client_of("view_lock", username="other"))
 
 
-def test_the_page_of_a_name_says_what_its_holder_does_elsewhere(admin_client: Client) -> None:
+def test_the_page_of_a_name_shows_other_holds_and_waits_of_its_holder(admin_client: Client) -> None:
     deadlock()
     take("a", "more")
     take("c", "more", stay=60)
@@ -150,7 +152,9 @@ def test_names_that_were_taken_together_are_shown_together(admin_client: Client)
     assert "Also holds third" in said
 
 
-def test_a_name_whose_holder_does_nothing_else_says_no_more(admin_client: Client) -> None:
+def test_the_page_of_a_name_shows_nothing_more_of_a_holder_without_other_holds(
+    admin_client: Client,
+) -> None:
     hold("a", "default")
     said = text_of(page(admin_client, f"{PAGE}default_3Aa/change/"))
     for text in ("Also holds", "Waits for ", "Taken together with"):

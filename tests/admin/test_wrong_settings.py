@@ -1,4 +1,4 @@
-"""A wrong LOCKS is said on the pages, in the place of the locks."""
+"""Pages of the admin with a wrong LOCKS setting, which show the error instead of locks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WRONG = {"default": {"LEESE": 3}}
 @pytest.mark.parametrize(
     "path", ["", "?q=order", "hot/", "waits/", "summary/", "default_3Aorder/change/"]
 )
-def test_every_page_says_what_is_wrong(admin_client: Client, settings: Any, path: str) -> None:
+def test_every_page_shows_the_error(admin_client: Client, settings: Any, path: str) -> None:
     settings.LOCKS = WRONG
     html = page(admin_client, f"{PAGE}{path}")
     assert '<div class="redislock-error" role="alert">' in html
@@ -28,14 +28,14 @@ def test_every_page_says_what_is_wrong(admin_client: Client, settings: Any, path
     assert "LEESE" in html
 
 
-def test_it_is_said_in_the_language_of_the_reader(admin_client: Client, settings: Any) -> None:
+def test_the_error_is_in_the_language_of_the_reader(admin_client: Client, settings: Any) -> None:
     settings.LOCKS, settings.LANGUAGE_CODE = WRONG, "de"
     html = page(admin_client)
     assert "Die Sperren können nicht gezeigt werden." in html
     assert "LEESE" in html
 
 
-def test_a_page_that_is_open_gets_it_with_its_next_refresh(
+def test_an_open_page_gets_the_error_with_its_next_refresh(
     admin_client: Client, settings: Any
 ) -> None:
     hold("order:1")
@@ -48,7 +48,7 @@ def test_a_page_that_is_open_gets_it_with_its_next_refresh(
     assert SAID in text_of(live)
 
 
-def test_a_file_has_an_error_instead(admin_client: Client, settings: Any) -> None:
+def test_an_export_is_the_error(admin_client: Client, settings: Any) -> None:
     settings.LOCKS = WRONG
     response = admin_client.get(f"{PAGE}export/")
     assert response.status_code == 503
@@ -56,7 +56,7 @@ def test_a_file_has_an_error_instead(admin_client: Client, settings: Any) -> Non
     assert b"LEESE" in response.content
 
 
-def test_nothing_can_be_released(admin_client: Client, settings: Any) -> None:
+def test_no_lock_can_be_released(admin_client: Client, settings: Any) -> None:
     hold("order:1")
     data = {"hold": references(page(admin_client)), "confirmed": "yes", "reason": ""}
     settings.LOCKS = WRONG
@@ -66,12 +66,12 @@ def test_nothing_can_be_released(admin_client: Client, settings: Any) -> None:
         assert SAID in text_of(response.content.decode())
 
 
-def test_what_has_been_released_is_listed_all_the_same(admin_client: Client, settings: Any) -> None:
+def test_earlier_releases_are_still_listed(admin_client: Client, settings: Any) -> None:
     settings.LOCKS = WRONG
     assert SAID not in text_of(page(admin_client, f"{PAGE}released/"))
 
 
-def test_only_those_who_may_look_learn_it(settings: Any) -> None:
+def test_only_users_who_may_view_see_the_error(settings: Any) -> None:
     settings.LOCKS = WRONG
     client = client_of()
     for path in (PAGE, f"{PAGE}hot/", RELEASE):

@@ -1,4 +1,4 @@
-"""Servers and prefixes of a test's own; and the contract's asserts say what they have found."""
+"""Fixtures of the backends, and assertion details for the contract suite."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Nodes to test, and what their server answers."""
+"""Nodes, and simple requests to their servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def node_at(url: str, **settings: Any) -> Node:
 
 
 def echo(node: Node, word: str) -> Any:
-    """What the server answers: the same word, unless it answers somebody else."""
+    """The answer of the server: the same word, unless it answers another request."""
     (reply,), _ = node.exchange((pack("ECHO", word),))
     return reply.decode()
 

@@ -1,4 +1,4 @@
-"""The access rules of the documentation are enough for all that the backend does."""
+"""Access rules of the documentation, which must suffice for everything the backend does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.processes import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
 LUA = PAGE.parents[1] / "django_redislock" / "backends" / "redis" / "lua"
-# What Redis 6.2 does not know.
+# Rules that Redis 6.2 does not know.
 SHARDED = ("+spublish", "+ssubscribe", "+pubsub|shardnumsub")
 REDIS_BINARY = "/usr/bin/redis-server"
 
@@ -42,7 +42,7 @@ def rules() -> list[str]:
     ]
 )
 def location(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Where the locks are. Its servers know the user of the page."""
+    """A location of locks, whose servers know the user of the page."""
     with ExitStack() as stack:
         if request.param == "Cluster":
             servers, scheme = stack.enter_context(ClusterSet(2)).primaries, "cluster"
@@ -58,10 +58,10 @@ def location(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def use_as_user(location: Any, use: UsePlace, *without: Any) -> None:
-    """Let the locks be there, with the rights of the page but for some."""
+    """Use the location with the rights of the page, but without some of them."""
     where, clients = location
     for client in clients:
-        # As the page says.
+        # As the page recommends.
         unknown = () if is_sharded(client) else SHARDED
         left_out = {*without, *unknown}
         client.execute_command("ACL", *(rule for rule in rules() if rule not in left_out))
@@ -73,7 +73,7 @@ def is_sharded(client: Any) -> bool:
 
 
 def refused(location: Any) -> Any:
-    """What a user has asked for without having the right."""
+    """The commands and keys that were refused to the user."""
     _, clients = location
     return {entry["object"] for client in clients for entry in client.acl_log()}
 
@@ -82,11 +82,11 @@ def refused(location: Any) -> Any:
 def backend(location: Any, use: UsePlace) -> Iterator[Any]:
     use_as_user(location, use)
     yield lock_backends["default"]
-    # redis-py names itself, and does without where it may not. Redis 6.2 does not say with what.
+    # redis-py sends its own name, and ignores a refusal. Redis 6.2 does not log the subcommand.
     assert refused(location) <= {"client|setinfo", "client"}
 
 
-def test_they_suffice_for_threads(backend: Any) -> None:
+def test_the_access_rules_suffice_for_threads(backend: Any) -> None:
     held, waiter = lock("a", lease=2), lock("a", wait=30)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
@@ -106,7 +106,7 @@ def test_they_suffice_for_threads(backend: Any) -> None:
     assert backend.check(deploy=True) == []
 
 
-def test_they_suffice_for_tasks(backend: Any) -> None:
+def test_the_access_rules_suffice_for_tasks(backend: Any) -> None:
     async def work() -> None:
         held, waiter = lock("a"), lock("a", wait=30)
         async with held:
@@ -122,8 +122,8 @@ def test_they_suffice_for_tasks(backend: Any) -> None:
     assert backend.list().total == 0
 
 
-def test_they_suffice_for_several_holds(backend: Any) -> None:
-    """Semaphores, a queue before them, and sweeping up what ended by itself."""
+def test_the_access_rules_suffice_for_several_holds(backend: Any) -> None:
+    """Semaphores, their queues, and the removal of holds that ended by themselves."""
     several = [lock("a", limit=3) for _ in range(3)]
     for handle in several:
         assert handle.acquire(wait=0)
@@ -138,7 +138,7 @@ def test_they_suffice_for_several_holds(backend: Any) -> None:
             pass
 
 
-def test_they_suffice_for_clearing(backend: Any) -> None:
+def test_the_access_rules_suffice_for_clearing(backend: Any) -> None:
     handles = [lock(f"c{number}", lease=2) for number in range(20)]
     for handle in handles:
         handle.acquire()
@@ -148,7 +148,7 @@ def test_they_suffice_for_clearing(backend: Any) -> None:
     assert all(handle.lost.wait(20) for handle in handles)
 
 
-def test_every_command_of_the_scripts_is_among_them() -> None:
+def test_the_access_rules_include_every_command_of_the_scripts() -> None:
     text = "".join(path.read_text() for path in LUA.glob("*.lua"))
     commands = set(re.findall(r"redis\.p?call\('([A-Z]+)'", text)) - {"PUBSUB"}
     assert commands
@@ -156,7 +156,7 @@ def test_every_command_of_the_scripts_is_among_them() -> None:
 
 
 @pytest.mark.parametrize("rule", ["~lock:*", "+zadd", "+evalsha"])
-def test_a_right_that_is_missing_is_missed(location: Any, use: UsePlace, rule: Any) -> None:
+def test_a_missing_right_is_noticed(location: Any, use: UsePlace, rule: Any) -> None:
     use_as_user(location, use, rule)
     with pytest.raises(LockUnavailable):
         lock("a").acquire()

@@ -1,4 +1,4 @@
-"""A connection of an event loop: what a server may send, in whatever pieces it comes."""
+"""Connections of an event loop, which receive replies in any pieces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_redislock.backends.redis.wire.async_links import AsyncLink, Request
 
 
 class Transport(asyncio.Transport):
-    """One that keeps what is written."""
+    """A transport that keeps the written data."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ SIZES = pytest.mark.parametrize("size", [1, 3, 1000])
 
 
 @SIZES
-async def test_messages_that_answer_nothing_are_left_out(connected: Connected, size: int) -> None:
+async def test_messages_that_are_no_answers_are_ignored(connected: Connected, size: int) -> None:
     one, two = connected.ask(), connected.ask(2)
     push = b">3\r\n+message\r\n$1\r\na\r\n*2\r\n:7\r\n-ERR no\r\n"
     connected.receive(push + b":1\r\n" + push + b"*2\r\n:2\r\n:3\r\n" + push, size)
@@ -66,7 +66,9 @@ async def test_messages_that_answer_nothing_are_left_out(connected: Connected, s
 
 
 @SIZES
-async def test_errors_stand_in_their_places(connected: Connected, size: int) -> None:
+async def test_errors_are_in_the_positions_of_their_replies(
+    connected: Connected, size: int
+) -> None:
     first, second = connected.ask(3), connected.ask()
     moved, asked = b"-MOVED 1 127.0.0.1:7001\r\n", b"-ASK 2 127.0.0.1:7002\r\n"
     connected.receive(moved + asked + b"*1\r\n" + moved + b"-NOSCRIPT none\r\n", size)
@@ -78,7 +80,7 @@ async def test_errors_stand_in_their_places(connected: Connected, size: int) -> 
     assert connected.errors == []
 
 
-async def test_a_server_that_is_a_replica_now_ends_the_connection(connected: Connected) -> None:
+async def test_the_error_of_a_replica_ends_the_connection(connected: Connected) -> None:
     first, second = connected.ask(), connected.ask()
     connected.receive(b"-READONLY You can't write.\r\n:1\r\n", 1000)
     assert [type(error) for error in connected.errors] == [ReadOnlyError]
@@ -87,7 +89,7 @@ async def test_a_server_that_is_a_replica_now_ends_the_connection(connected: Con
 
 @pytest.mark.parametrize("data", [b":1\r\n:2\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"*x\r\n"])
 @SIZES
-async def test_what_is_no_reply_ends_the_connection(
+async def test_an_invalid_reply_ends_the_connection(
     connected: Connected, data: bytes, size: int
 ) -> None:
     connected.ask()
@@ -97,7 +99,7 @@ async def test_what_is_no_reply_ends_the_connection(
     assert "invalid reply" in str(error)
 
 
-async def test_a_long_reply_in_many_pieces(connected: Connected) -> None:
+async def test_a_long_reply_is_read_in_many_pieces(connected: Connected) -> None:
     long, short = connected.ask(), connected.ask()
     listed = b"*2\r\n:1\r\n$30\r\n" + b"x" * 30 + b"\r\n"
     connected.receive(b"*4000\r\n" + listed * 4000 + b":2\r\n", 1000)

@@ -1,4 +1,4 @@
-"""Coroutines share one connection of their loop, and no reply reaches another's command."""
+"""Connection that all coroutines of an event loop share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.proxy import Proxy
 from tests.support.wires import SOON, echo, key, reached, wire_to
 
 
-async def test_replies_come_in_order_and_errors_stand_in_their_place(wire: AsyncWire) -> None:
+async def test_replies_come_in_order_and_so_do_errors(wire: AsyncWire) -> None:
     name = key()
     commands = [pack("SET", name, "x"), pack("INCR", name), pack("GET", name), pack("DEL", name)]
     (ok, error, value, gone), again = await wire.aexchange(commands)
@@ -47,7 +47,7 @@ async def test_tasks_do_not_wait_for_each_others_replies(wire: AsyncWire, proxy:
     assert proxy.opened == 1
 
 
-async def test_large_batches_travel_on_another_connection(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_large_batches_use_another_connection(wire: AsyncWire, proxy: Proxy) -> None:
     await echo(wire, "warm")
     replies, _ = await wire.aexchange([pack("ECHO", "x" * 1000)] * 100)
     assert replies == [b"x" * 1000] * 100
@@ -56,8 +56,8 @@ async def test_large_batches_travel_on_another_connection(wire: AsyncWire, proxy
     assert proxy.opened == 2
 
 
-async def test_a_storm_of_cancellations(wire: AsyncWire, proxy: Proxy) -> None:
-    """Whoever is not cancelled gets its own reply, and the connection stays."""
+async def test_cancellations_do_not_affect_other_requests(wire: AsyncWire, proxy: Proxy) -> None:
+    """The other requests get their own replies, and the connection stays."""
     rolls = random.Random(20)
 
     async def ask(number: int) -> None:
@@ -77,7 +77,9 @@ async def test_a_storm_of_cancellations(wire: AsyncWire, proxy: Proxy) -> None:
     assert proxy.opened == 1
 
 
-async def test_cancelled_while_it_connects(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_cancelled_during_the_connect_does_not_affect_others(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
     first = asyncio.create_task(echo(wire, "first"))
     second = asyncio.create_task(echo(wire, "second"))
     await asyncio.sleep(0)
@@ -98,7 +100,7 @@ async def test_a_program_that_cancels_all_other_tasks(wire: AsyncWire, proxy: Pr
     assert await needed == b"needed"
 
 
-async def test_a_time_limit_of_zero_is_one(wire: AsyncWire) -> None:
+async def test_a_time_limit_of_zero_is_a_time_limit(wire: AsyncWire) -> None:
     limits: list[float] = []
 
     def prepare(left: float) -> list[bytes]:
@@ -119,7 +121,7 @@ def test_each_loop_has_a_connection_that_ends_with_it(proxy: Proxy) -> None:
     assert proxy.opened == 3
 
 
-def test_loops_side_by_side(proxy: Proxy) -> None:
+def test_loops_run_side_by_side(proxy: Proxy) -> None:
     wire = wire_to(proxy.url)
     found: list[list[bytes]] = []
 
@@ -140,7 +142,7 @@ def test_loops_side_by_side(proxy: Proxy) -> None:
         assert replies == [b"%b-%d" % (first, number) for number in range(50)]
 
 
-async def test_closed_and_used_again(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_closed_wire_can_be_used_again(wire: AsyncWire, proxy: Proxy) -> None:
     await echo(wire, "before")
     await asyncio.to_thread(wire.close)
     assert await echo(wire, "after") == b"after"
@@ -214,10 +216,10 @@ async def test_a_forked_child_uses_no_connection_of_its_parent(
     connections.close()
 
 
-async def test_a_request_at_the_end_of_its_loop_has_its_time_limit(
+async def test_a_request_at_the_end_of_its_loop_has_a_time_limit(
     wire: AsyncWire, proxy: Proxy
 ) -> None:
-    """Its timer is not the one that was cancelled with the connection."""
+    """Its timer must not be the one that was cancelled with the connection."""
     await echo(wire, "before", within=2)
     (connections,) = wire._loops.values()
     await connections.closer.aclose()
@@ -241,7 +243,7 @@ async def work():
     print(await wire.aexchange([pack("ECHO", "y")]))
 """
 
-# A generator that the loop closes in its last moment, as it does with the connection.
+# Closed by the loop at its end, like the connection.
 GENERATOR = """
 async def rows():
     try:
@@ -256,7 +258,7 @@ async def work():
 
 
 @pytest.mark.parametrize("work", ["", GENERATOR], ids=["a task", "a generator"])
-def test_a_loop_that_ends_leaves_no_socket_open(redis_url: str, work: str) -> None:
+def test_an_ended_loop_leaves_no_socket_open(redis_url: str, work: str) -> None:
     """In the development mode of Python, which names every socket that was not closed."""
     program = f"{PROGRAM}{work}\nasyncio.run(work())"
     done = subprocess.run(

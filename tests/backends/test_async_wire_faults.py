@@ -23,11 +23,13 @@ from tests.support.wires import SOON, echo, key, reached, wire_to
 
 @pytest.fixture
 def slow_wire(proxy: Proxy) -> AsyncWire:
-    """Its server is given up after half a second."""
+    """A wire whose time-out is half a second."""
     return wire_to(proxy.url, socket_timeout=0.5)
 
 
-async def test_a_reply_that_is_lost_is_asked_for_once_more(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_whose_reply_was_lost_is_sent_once_more(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
     name = key()
     await echo(wire, "warm")
     trigger = proxy.drop_next_reply(name.encode())
@@ -39,7 +41,7 @@ async def test_a_reply_that_is_lost_is_asked_for_once_more(wire: AsyncWire, prox
     assert (await wire.aexchange([pack("DEL", name)])).again is False
 
 
-async def test_it_is_not_asked_for_twice_more(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_whose_reply_was_lost_twice_fails(wire: AsyncWire, proxy: Proxy) -> None:
     name = key()
     await echo(wire, "warm")
     proxy.drop_next_reply(name.encode())
@@ -50,10 +52,8 @@ async def test_it_is_not_asked_for_twice_more(wire: AsyncWire, proxy: Proxy) -> 
     assert (await wire.aexchange([pack("DEL", name)])).replies == [1]
 
 
-async def test_each_of_those_that_it_was_lost_for_has_an_error_of_its_own(
-    wire: AsyncWire, proxy: Proxy
-) -> None:
-    """One object for all would show the traceback of another task."""
+async def test_each_request_that_fails_has_its_own_error(wire: AsyncWire, proxy: Proxy) -> None:
+    """A shared error would show the traceback of another task."""
     name = key()
     await echo(wire, "warm")
     for _ in range(2):
@@ -64,20 +64,22 @@ async def test_each_of_those_that_it_was_lost_for_has_an_error_of_its_own(
     assert len({id(error) for error in errors}) == 3
 
 
-async def test_a_connection_that_the_server_closed_meanwhile(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_connection_closed_by_the_server_is_replaced(wire: AsyncWire, proxy: Proxy) -> None:
     await echo(wire, "warm")
     proxy.cut()
     assert await echo(wire, "next") == b"next"
 
 
-async def test_a_server_that_is_not_there() -> None:
+async def test_requests_to_a_server_that_is_down_fail() -> None:
     wire = wire_to("redis://127.0.0.1:1/0")
     errors = await asyncio.gather(*(echo(wire, "x") for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in errors] == [RedisConnectionError] * 3
     assert len({id(error) for error in errors}) == 3
 
 
-async def test_a_hanging_server(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_to_a_hanging_server_times_out_and_keeps_the_connection(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
     await echo(wire, "warm")
     proxy.hold()
     began = time.monotonic()
@@ -85,12 +87,12 @@ async def test_a_hanging_server(wire: AsyncWire, proxy: Proxy) -> None:
         await echo(wire, "abandoned", within=0.2)
     assert 0.2 <= time.monotonic() - began < SOON
     proxy.pass_through()
-    # Its reply comes first, and is read by nobody.
+    # The reply to the abandoned request comes first, and is skipped.
     assert await echo(wire, "next") == b"next"
     assert proxy.opened == 1
 
 
-async def test_a_server_that_hangs_while_it_is_connected_to(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_times_out_while_the_connect_hangs(wire: AsyncWire, proxy: Proxy) -> None:
     proxy.hold()
     with pytest.raises(RedisTimeoutError):
         await echo(wire, "first", within=0.2)
@@ -98,12 +100,12 @@ async def test_a_server_that_hangs_while_it_is_connected_to(wire: AsyncWire, pro
     assert await echo(wire, "next") == b"next"
 
 
-async def test_a_connection_is_given_up_when_its_oldest_request_is_too_old(
+async def test_a_connection_is_closed_when_its_oldest_request_is_too_old(
     slow_wire: AsyncWire, proxy: Proxy
 ) -> None:
     await echo(slow_wire, "warm")
     proxy.black_hole()
-    # Most of the half second passes before the younger one begins, which then has as much left.
+    # Most of the half second passes before the younger request begins, which then has as much left.
     oldest = asyncio.create_task(echo(slow_wire, "oldest", within=0.4))
     with pytest.raises(RedisTimeoutError):
         await oldest
@@ -114,7 +116,9 @@ async def test_a_connection_is_given_up_when_its_oldest_request_is_too_old(
     assert proxy.opened == 2
 
 
-async def test_a_slow_server_is_not_asked_twice(slow_wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_that_timed_out_is_not_sent_again(
+    slow_wire: AsyncWire, proxy: Proxy
+) -> None:
     await echo(slow_wire, "warm")
     proxy.black_hole()
     with pytest.raises(RedisTimeoutError):
@@ -124,18 +128,18 @@ async def test_a_slow_server_is_not_asked_twice(slow_wire: AsyncWire, proxy: Pro
     assert await echo(slow_wire, "next") == b"next"
 
 
-async def test_a_script_that_the_server_has_forgotten(own_server: EmbeddedServer) -> None:
+async def test_a_script_unknown_to_the_server_is_sent(own_server: EmbeddedServer) -> None:
     wire = wire_to(own_server.url)
     call = pack("EVALSHA", INSPECT.sha, 0)
     replies, _ = await wire.aexchange([pack("ECHO", "a"), call, pack("ECHO", "b")])
-    # Without keys the script fails, by its own words: it has run.
+    # Without keys the script fails with an error of its own: it has run.
     assert (replies[0], replies[2]) == (b"a", b"b")
     assert "NOSCRIPT" not in str(replies[1])
     with Redis.from_url(own_server.url) as client:
         assert client.script_exists(INSPECT.sha.decode()) == [True]
 
 
-async def test_a_primary_that_is_a_replica_now(own_server: EmbeddedServer) -> None:
+async def test_a_connection_to_a_demoted_primary_is_replaced(own_server: EmbeddedServer) -> None:
     wire = wire_to(own_server.url)
     await echo(wire, "warm")
     with Redis.from_url(own_server.url) as client:
@@ -146,8 +150,8 @@ async def test_a_primary_that_is_a_replica_now(own_server: EmbeddedServer) -> No
     assert (await wire.aexchange([pack("SET", "a", "b")])).replies == [b"OK"]
 
 
-async def test_a_reply_that_nobody_has_asked_for(wire: AsyncWire, proxy: Proxy) -> None:
-    """Then no reply can be told from another: the connection is not used any more."""
+async def test_an_unexpected_reply_ends_the_connection(wire: AsyncWire, proxy: Proxy) -> None:
+    """Replies can then no longer be matched with requests."""
     await echo(wire, "warm")
     (connections,) = wire._loops.values()
     link = connections.for_all._link
@@ -161,7 +165,7 @@ async def test_a_reply_that_nobody_has_asked_for(wire: AsyncWire, proxy: Proxy) 
     assert proxy.opened == 3
 
 
-async def test_an_interruption_between_two_steps_costs_the_connection(
+async def test_an_interruption_within_a_request_ends_the_connection(
     wire: AsyncWire, proxy: Proxy
 ) -> None:
     """The order of the replies would be in doubt."""

@@ -1,4 +1,4 @@
-"""What a process knows of a server that does not answer, and whom it spares the time-out."""
+"""Breaker: a server that does not answer is not asked again until a probe is answered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.processes import frozen, wait_until
 from tests.support.proxy import Proxy
 from tests.support.threads import no_thread_can_start, our_threads
 
-# Seconds: what a connection gives the server, and what takes surely less.
+# Seconds: the time-out of a connection, and a time clearly below it.
 TIMEOUT = 1.0
 AT_ONCE = 0.5
 
@@ -59,7 +59,7 @@ def answers(node: Node) -> None:
     assert echo(node, "again") == "again"
 
 
-def test_a_time_out_on_a_fresh_connection_opens_it(node: Node, proxy: Proxy) -> None:
+def test_a_time_out_on_a_fresh_connection_opens_the_breaker(node: Node, proxy: Proxy) -> None:
     proxy.black_hole()
     proxy.cut()
     times_out(node)
@@ -68,25 +68,27 @@ def test_a_time_out_on_a_fresh_connection_opens_it(node: Node, proxy: Proxy) -> 
     answers(node)
 
 
-def test_one_on_an_old_connection_may_be_due_to_that(node: Node, proxy: Proxy) -> None:
+def test_a_time_out_on_an_old_connection_does_not_open_the_breaker(
+    node: Node, proxy: Proxy
+) -> None:
     proxy.black_hole()
     times_out(node)
     proxy.pass_through()
     assert echo(node, "again") == "again"
-    # What has answered meanwhile has not failed twice in a row.
+    # An answer in between: the failures are not in a row.
     proxy.black_hole()
     times_out(node)
     assert not node.breaker.is_open()
 
 
-def test_two_in_a_row_open_it(node: Node, proxy: Proxy) -> None:
+def test_two_time_outs_in_a_row_open_the_breaker(node: Node, proxy: Proxy) -> None:
     proxy.black_hole()
     times_out(node)
     times_out(node)
     is_refused(node)
 
 
-def test_nothing_is_sent_while_it_is_open_but_what_is_urgent(node: Node, proxy: Proxy) -> None:
+def test_an_open_breaker_lets_only_urgent_requests_through(node: Node, proxy: Proxy) -> None:
     proxy.black_hole()
     times_out(node)
     times_out(node)
@@ -101,7 +103,7 @@ def test_nothing_is_sent_while_it_is_open_but_what_is_urgent(node: Node, proxy: 
     assert not node.breaker.is_open(), "any answer closes it"
 
 
-def test_the_error_has_the_cause(node: Node, proxy: Proxy) -> None:
+def test_the_error_of_a_refused_request_has_its_cause(node: Node, proxy: Proxy) -> None:
     proxy.black_hole()
     times_out(node)
     times_out(node)
@@ -111,16 +113,14 @@ def test_the_error_has_the_cause(node: Node, proxy: Proxy) -> None:
     assert refused.value.__cause__.__traceback__ is None
 
 
-def test_a_time_limit_that_was_too_short_for_any_server_tells_nothing(
-    node: Node, proxy: Proxy
-) -> None:
+def test_a_time_out_after_a_very_short_time_limit_is_not_counted(node: Node, proxy: Proxy) -> None:
     proxy.black_hole()
     for _ in range(3):
         times_out(node, within=0.01)
     assert not node.breaker.failures
 
 
-def test_a_refused_connection_costs_nothing_and_opens_nothing(node: Node, proxy: Proxy) -> None:
+def test_a_refused_connection_does_not_open_the_breaker(node: Node, proxy: Proxy) -> None:
     proxy.refuse()
     proxy.cut()
     for _ in range(3):
@@ -131,16 +131,16 @@ def test_a_refused_connection_costs_nothing_and_opens_nothing(node: Node, proxy:
 
 
 def test_waiters_are_notified_when_the_server_is_back(node: Node, proxy: Proxy) -> None:
-    told: list[str] = []
-    node.on_absent = lambda _: told.append("absent")
-    node.on_back = lambda _: told.append("back")
+    reported: list[str] = []
+    node.on_absent = lambda _: reported.append("absent")
+    node.on_back = lambda _: reported.append("back")
     proxy.black_hole()
     times_out(node)
     times_out(node)
-    wait_until(lambda: told.count("absent") > 1)
-    assert "back" not in told
+    wait_until(lambda: reported.count("absent") > 1)
+    assert "back" not in reported
     proxy.pass_through()
-    wait_until(lambda: "back" in told)
+    wait_until(lambda: "back" in reported)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def goes_away(node: Node, proxy: Proxy, log: pytest.LogCaptureFixture) -> None:
-    """The server hangs until the breaker is open, and the log says so."""
+    """Let the server hang until the breaker is open, which is logged."""
     proxy.black_hole()
     times_out(node)
     times_out(node)
@@ -158,11 +158,11 @@ def goes_away(node: Node, proxy: Proxy, log: pytest.LogCaptureFixture) -> None:
 
 
 def said(proxy: Proxy, log: pytest.LogCaptureFixture) -> str:
-    """What the log says of this server; an earlier test may have left the probe of another."""
+    """The log of this server. An earlier test may have left the probe of another."""
     return "\n".join(message for message in log.messages if proxy.url in message)
 
 
-def test_the_log_says_how_long_it_was_away(
+def test_the_log_says_how_long_the_server_was_away(
     node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
 ) -> None:
     goes_away(node, proxy, log)
@@ -171,7 +171,7 @@ def test_the_log_says_how_long_it_was_away(
     wait_until(lambda: "is back after " in said(proxy, log))
 
 
-def test_also_where_it_was_not_the_probe_that_found_out(
+def test_the_log_says_so_when_a_request_closes_the_breaker(
     node: Node, proxy: Proxy, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Breaker, "_is_answered", lambda *_: False)
@@ -181,7 +181,7 @@ def test_also_where_it_was_not_the_probe_that_found_out(
     wait_until(lambda: "is back after " in said(proxy, log))
 
 
-def test_what_is_not_probed_any_more_is_not_said_to_be_back(
+def test_a_server_that_is_not_probed_any_more_is_not_logged_as_back(
     node: Node, proxy: Proxy, log: pytest.LogCaptureFixture
 ) -> None:
     goes_away(node, proxy, log)
@@ -190,7 +190,7 @@ def test_what_is_not_probed_any_more_is_not_said_to_be_back(
     assert "is back" not in said(proxy, log)
 
 
-def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
+def test_nodes_at_one_address_share_a_breaker(node: Node, proxy: Proxy) -> None:
     other = node_at(f"{proxy.url[:-1]}7?protocol=3")
     assert other.breaker is node.breaker
     proxy.black_hole()
@@ -201,7 +201,7 @@ def test_nodes_at_one_address_share_it(node: Node, proxy: Proxy) -> None:
 
 
 def test_an_attempt_that_waits_for_a_connection_is_refused_too(node: Node, proxy: Proxy) -> None:
-    """Nobody who has waited for those that fail sends to the same server once more."""
+    """Requests that waited for a connection must not each time out in turn."""
     taken = [node._free.pop() for _ in range(30)]
     proxy.black_hole()
     proxy.cut()
@@ -220,11 +220,11 @@ def test_an_attempt_that_waits_for_a_connection_is_refused_too(node: Node, proxy
     node._free.extend(taken)
 
 
-def test_another_address_has_another(node: Node, redis_url: str) -> None:
+def test_another_address_has_another_breaker(node: Node, redis_url: str) -> None:
     assert node_at(redis_url).breaker is not node.breaker
 
 
-def test_one_is_forgotten_with_its_nodes() -> None:
+def test_a_breaker_is_forgotten_with_its_nodes() -> None:
     breaker = breaker_of("somewhere")
     assert breaker_of("somewhere") is breaker
     breaker.failures.append(RedisTimeoutError())
@@ -242,8 +242,8 @@ def test_a_forked_child_knows_nothing(node: Node, proxy: Proxy) -> None:
     assert echo(node, "child") == "child"
 
 
-def test_nobody_is_refused_where_no_thread_can_be_started(own_server: EmbeddedServer) -> None:
-    """Nobody would find out that the server is back."""
+def test_the_breaker_stays_closed_when_no_thread_can_start(own_server: EmbeddedServer) -> None:
+    """No probe would find out that the server is back."""
     node = node_at(own_server.url, socket_timeout=TIMEOUT)
     with frozen(own_server.pid):
         with no_thread_can_start():
@@ -254,7 +254,7 @@ def test_nobody_is_refused_where_no_thread_can_be_started(own_server: EmbeddedSe
     node.close()
 
 
-def test_a_server_that_nobody_asks_is_not_probed_for_ever(
+def test_an_unused_server_is_not_probed_for_ever(
     node: Node, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(breaker_module, "LINGER", 0.5)
@@ -275,13 +275,13 @@ def test_a_server_that_nobody_asks_is_not_probed_for_ever(
         ValueError("no"),
     ],
 )
-def test_an_answer_that_was_not_welcome_is_one(error: Exception) -> None:
+def test_an_error_reply_counts_as_an_answer(error: Exception) -> None:
     breaker = Breaker()
     breaker.failed(error, 60.0, 5.0, fresh=True)
     assert not breaker.failures
 
 
-def test_a_real_server_that_is_frozen(own_server: EmbeddedServer) -> None:
+def test_a_frozen_server_opens_the_breaker(own_server: EmbeddedServer) -> None:
     node = node_at(own_server.url, socket_timeout=TIMEOUT)
     with frozen(own_server.pid):
         times_out(node)

@@ -1,4 +1,4 @@
-"""Locks at the server of a cache that is not django-redis's, and caches that are refused."""
+"""Caches other than those of django-redis, usable and refused ones."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ AT_LOCATION = {"LOCATION": "redis://127.0.0.1:1/0"}
 
 
 def our_fake(**kwargs: Any) -> Any:
-    """A connection class of a project's own, which makes one of fakeredis."""
+    """A connection factory of a project, which makes a connection of fakeredis."""
     return FAKE(**kwargs)
 
 
@@ -93,7 +93,7 @@ def our_fake(**kwargs: Any) -> Any:
     ("cache", "entry"),
     [
         (
-            # django-redis keeps a pool for each location, which no other test may have asked for.
+            # django-redis keeps a pool per location, which no other test may have used.
             DJANGO_REDIS
             | {
                 "LOCATION": "redis://fake.invalid:1/0",
@@ -134,7 +134,7 @@ def test_a_connection_class_for_coroutines_is_refused(settings: LazySettings, ki
 
 
 class Factory:
-    """Makes clients as django-redis is told to."""
+    """A connection factory as django-redis may be configured with."""
 
     def __init__(self, options: dict[str, object]) -> None:
         pass

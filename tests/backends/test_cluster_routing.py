@@ -1,4 +1,4 @@
-"""Which node a command goes to, by what it says itself and by what nodes say of slots."""
+"""Routing in a Cluster, by the keys of commands and by what nodes say of slots."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ ASKED = Address("here", 7000)
 
 @pytest.mark.parametrize("name", ["a", "order:42", "x:{3}:y", "{18}", ":{0}:hold:{1}"])
 @pytest.mark.parametrize("prefix", ["lock", "a:b", ""])
-def test_a_command_goes_where_its_first_key_is(name: str, prefix: str) -> None:
+def test_a_command_goes_to_the_node_of_its_first_key(name: str, prefix: str) -> None:
     command = call(ACQUIRE, prefix, name, "token", ("1 {2} :{3}:",))
     assert buckets_of([command]) == [bucket_of(name)]
     assert SLOTS[bucket_of(name)] == key_slot(name_keys(prefix, name).queue.encode())
 
 
-def test_the_texts_of_scripts_are_not_taken_for_keys() -> None:
+def test_the_sources_of_scripts_are_not_mistaken_for_keys() -> None:
     command = with_text(call(ACQUIRE, "lock", "a", "token", ()))
     assert command.startswith(b"*")
     assert buckets_of([command]) == [bucket_of("a")]
@@ -52,12 +52,12 @@ def test_the_texts_of_scripts_are_not_taken_for_keys() -> None:
     assert buckets_of([pack("EVAL", ADD_TALLIES, 1, *keys, 1)]) == [7]
 
 
-def test_what_has_no_key_goes_along_with_what_follows_it() -> None:
+def test_a_command_without_a_key_goes_with_the_next_one() -> None:
     time, index = pack("TIME"), pack("ZCARD", bucket_keys("lock", 5).listed)
     assert buckets_of([time, index, time, time]) == [5, 5, 0, 0]
 
 
-def test_callbacks_may_be_set_after_nodes_were_made() -> None:
+def test_callbacks_may_be_set_after_the_nodes() -> None:
     source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
     topology = Topology(source)
     node = topology.node_at(ASKED)
@@ -79,7 +79,7 @@ def test_callbacks_may_be_set_after_nodes_were_made() -> None:
         ("MASTERDOWN x", MasterDownError),
     ],
 )
-def test_what_nodes_say_is_known_with_every_release_of_redis_py(text: str, made_by: type) -> None:
+def test_error_replies_have_the_same_types_with_every_redis_py(text: str, made_by: type) -> None:
     assert type(error_of(text)) is made_by
 
 
@@ -93,18 +93,18 @@ def test_each_bucket_has_the_owner_of_its_slot() -> None:
 
 
 @pytest.mark.parametrize("hidden", [b"", None, b"?"])
-def test_a_node_that_hides_its_name_is_where_it_was_asked(hidden: bytes | None) -> None:
+def test_a_node_without_a_name_is_at_the_address_that_was_asked(hidden: bytes | None) -> None:
     assert owners(reply((0, 16383, hidden, 7001)), ASKED) == [Address("here", 7001)] * BUCKETS
 
 
-def test_buckets_without_an_owner_are_known_as_such() -> None:
+def test_buckets_may_have_no_owner() -> None:
     found = owners(reply((0, 511, b"a", 1)), ASKED)
     assert found == [Address("a", 1)] + [None] * (BUCKETS - 1)
     with pytest.raises(ClusterDownError):
         owners(reply(), ASKED)
 
 
-def test_a_slot_is_followed_however_long_its_move_took() -> None:
+def test_a_slot_is_followed_however_long_its_move_takes() -> None:
     source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
     topology = Topology(source)
     topology.owners[bucket_of("a")] = topology.node_at(ASKED)
@@ -119,8 +119,8 @@ def test_a_slot_is_followed_however_long_its_move_took() -> None:
     assert part.node is topology.node_at(Address("there", 7001))
 
 
-def test_nodes_that_redirect_to_each_other_are_a_fault_of_the_cluster() -> None:
-    """To its user nobody says that it is a Cluster."""
+def test_redirections_in_a_circle_are_an_error_of_the_cluster() -> None:
+    """The error must say that it is about a Cluster."""
     source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
     topology = Topology(source)
     topology.owners[bucket_of("a")] = topology.node_at(ASKED)
@@ -139,10 +139,10 @@ def test_nodes_that_redirect_to_each_other_are_a_fault_of_the_cluster() -> None:
     assert "LOCATION" not in text
 
 
-async def test_a_channel_that_moves_to_and_fro_is_reported(
+async def test_redirections_of_a_channel_in_a_circle_are_an_error(
     use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or it would count as one on which turns arrive."""
+    """Otherwise it would count as a channel on which turns arrive."""
     use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
     backend, asked = lock_backends["default"], list[Any]()
     assert isinstance(backend, RedisLockBackend)
@@ -166,8 +166,8 @@ async def test_a_channel_that_moves_to_and_fro_is_reported(
     assert asked == [7000, 7001] * 5
 
 
-def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
-    """Who hears that nothing was asked cancels nothing."""
+def test_a_refusal_after_an_earlier_request_does_not_count_as_nothing_sent() -> None:
+    """Otherwise the earlier request would not be cancelled."""
     source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
     topology = Topology(source)
     node = topology.node_at(ASKED)
@@ -180,10 +180,10 @@ def test_nothing_was_sent_is_not_said_where_something_was_before() -> None:
     assert vars(raised.value)["at"] == "here:7000"
 
 
-def test_nor_is_it_when_the_other_nodes_cannot_be_asked(
+def test_a_failed_look_at_the_topology_does_not_count_as_nothing_sent(
     use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claim was sent, and perhaps its node has granted it."""
+    """A request was sent, and the node may have carried it out."""
     use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
     backend = lock_backends["default"]
     assert isinstance(backend, RedisLockBackend)
@@ -202,8 +202,8 @@ def test_nor_is_it_when_the_other_nodes_cannot_be_asked(
         backend.node.topology.doubted.clear()
 
 
-def test_an_answer_without_an_owner_of_the_bucket_makes_it_look_again(use: UsePlace) -> None:
-    """Another thread has heard of that while the answer was on its way."""
+def test_a_waiter_in_a_bucket_without_an_owner_is_asked_to_look_again(use: UsePlace) -> None:
+    """Another thread may learn that while the answer is on its way."""
     use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
     backend = lock_backends["default"]
     assert isinstance(backend, RedisLockBackend)

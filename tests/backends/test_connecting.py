@@ -1,4 +1,4 @@
-"""The time that connecting takes, and the wait for one of the connections."""
+"""Time limits while connecting, and while waiting for a connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.proxy import Proxy
 from tests.support.tls import TlsServer
 
 
-def test_it_is_part_of_the_time_for_an_exchange() -> None:
+def test_connecting_is_part_of_the_time_limit_of_an_exchange() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
         node = node_at(f"redis://127.0.0.1:{silent.getsockname()[1]}", protocol=3)
         began = time.monotonic()
@@ -34,10 +34,10 @@ def test_it_is_part_of_the_time_for_an_exchange() -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
-def test_all_its_steps_share_that_time(
+def test_all_steps_of_connecting_share_the_time_limit(
     request: pytest.FixtureRequest, own_server: EmbeddedServer, secure: bool
 ) -> None:
-    """Each answer comes in time, but there are several before the one to a command."""
+    """Each answer alone comes in time, but several are needed before a command is sent."""
     options: dict[str, Any] = {"protocol": 3, "client_name": "me"}
     with Proxy(own_server.url) as proxy, ExitStack() as stack:
         url = proxy.url
@@ -80,14 +80,14 @@ def limited(node: Node, monkeypatch: pytest.MonkeyPatch) -> tuple[float, Sequenc
     return seen[0]
 
 
-def test_the_wait_for_a_connection_is_a_part_of_it(
+def test_the_wait_for_a_connection_is_part_of_the_time_limit(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     within, _ = limited(node_at(redis_url), monkeypatch)
     assert within <= 1.9
 
 
-def test_replicas_have_no_longer_than_that_leaves(
+def test_replicas_have_the_rest_of_the_time_limit(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claims = ReplicatedNode(node_at(redis_url).source, 0)._apart
@@ -139,7 +139,7 @@ def test_a_handshake_that_hangs_says_nothing_about_connections_without_tls(
 def test_a_credential_provider_that_fails_does_not_break_the_probe(
     own_server: EmbeddedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The server is not asked, so the next request finds out: it has the provider's error."""
+    """No probe can be sent, so the breaker closes. The next request gets the provider's error."""
     failing: list[bool] = []
 
     class Provider(CredentialProvider):

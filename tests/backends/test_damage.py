@@ -1,4 +1,4 @@
-"""What is found in Redis is not trusted: whatever is under a key, no verb fails because of it.
+"""Damaged data in Redis, which makes no verb fail.
 
 A damaged key harms its own name only, and that name can be cleared.
 """
@@ -62,7 +62,7 @@ def cancelled(verbs: Verbs) -> None:
 
 
 def everything(verbs: Verbs) -> None:
-    """Call each verb, and read all that can be read."""
+    """Call each verb, and read everything."""
     backend = verbs.backend
     for limit in (1, 3, SHARED):
         for token in ("t1", "w1", "new"):
@@ -92,7 +92,7 @@ def read(backend: BaseLockBackend) -> None:
 
 
 def clear(backend: BaseLockBackend) -> None:
-    """What an operator does: release what is shown, and once more what gets its turn by that."""
+    """Release the holds that are shown, and then the waiters that get their turns by that."""
     for _ in range(20):
         shown = backend.inspect(NAME)[0]
         if not shown:
@@ -149,7 +149,7 @@ def test_no_verb_fails_and_the_name_can_be_cleared(
     client.unlink(*client.scan_iter(match=f"{prefix}:*", count=1000))
 
 
-def test_a_damaged_hold_is_shown_and_cleared_by_the_token_that_is_shown(
+def test_a_damaged_hold_is_cleared_by_the_token_that_is_shown(
     backend: BaseLockBackend, client: Redis, key_prefix: str
 ) -> None:
     backend.config = LockConfig(key_prefix=key_prefix)
@@ -165,7 +165,7 @@ def test_a_damaged_hold_is_shown_and_cleared_by_the_token_that_is_shown(
     verbs.hold(verbs.claim(NAME))
 
 
-def test_garbage_without_an_expiry_does_not_stay_for_ever(
+def test_damaged_keys_without_an_expiry_do_not_stay_for_ever(
     backend: BaseLockBackend, client: Redis, key_prefix: str
 ) -> None:
     backend.config = LockConfig(key_prefix=key_prefix)
@@ -180,7 +180,7 @@ def test_garbage_without_an_expiry_does_not_stay_for_ever(
 @pytest.mark.parametrize("queued", [1, 2])
 @pytest.mark.parametrize("milliseconds", ["0", "00", "3200000000001", "9" * 30])
 @pytest.mark.parametrize("field", [7, 8], ids=["lease", "grant"])
-def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
+def test_a_waiter_with_an_impossible_lease_is_passed_over(
     backend: BaseLockBackend,
     client: Redis,
     key_prefix: str,
@@ -199,7 +199,7 @@ def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
     fields = client.hget(records, tokens[0]).decode().split(" ")
     fields[field] = milliseconds
     client.hset(records, tokens[0], " ".join(fields))
-    # Another process releases it, so that turns come one after the other, as messages.
+    # Released by another process, so that turns arrive one after the other, as messages.
     other = RedisLockBackend(backend.config)
     assert Verbs(other, None).release(held)
     other.close()
@@ -210,7 +210,7 @@ def test_a_waiter_with_a_lease_that_no_script_writes_is_passed_over(
 
 
 @pytest.mark.parametrize("milliseconds", ["999999999999999", "9" * 30])
-def test_a_hold_since_a_time_that_no_script_writes_is_damage(
+def test_a_hold_with_an_impossible_start_is_damaged(
     backend: BaseLockBackend, client: Redis, key_prefix: str, milliseconds: str
 ) -> None:
     backend.config = LockConfig(key_prefix=key_prefix)
@@ -227,7 +227,7 @@ def test_a_hold_since_a_time_that_no_script_writes_is_damage(
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_waiter_with_a_token_that_no_script_writes_gives_nobody_a_turn(
+def test_a_waiter_with_an_impossible_token_gets_no_turn(
     backend: BaseLockBackend, client: Redis, key_prefix: str, others: int
 ) -> None:
     backend.config = LockConfig(key_prefix=key_prefix)

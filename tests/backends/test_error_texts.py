@@ -1,4 +1,4 @@
-"""What happened on the way to a server is said in words that help."""
+"""Texts of errors on the way to a server, and hints of the checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def listed() -> None:
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No name server is asked for `nowhere.invalid`, whose answer may take its time."""
+    """`nowhere.invalid` without a name server, which may answer slowly."""
     ask = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
@@ -64,7 +64,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sentinel://127.0.0.1:1/main", "does not answer at the Sentinels 127.0.0.1:1; is it run"),
     ],
 )
-def test_a_server_that_does_not_answer(
+def test_the_error_of_a_server_that_does_not_answer(
     settings: Any, act: Callable[[], None], location: str, words: str
 ) -> None:
     settings.LOCKS = {"default": {"LOCATION": location}}
@@ -82,7 +82,7 @@ def test_the_check_of_a_host_that_cannot_exist(settings: Any) -> None:
     assert "cannot be found at no..where:6379: " in message.msg
 
 
-def test_one_that_answers_and_refuses(settings: Any, redis_url: str) -> None:
+def test_the_error_of_a_server_that_refuses(settings: Any, redis_url: str) -> None:
     settings.LOCKS = {"default": {"LOCATION": redis_url.removesuffix("/0") + "/9999"}}
     with pytest.raises(LockUnavailable, match="did not do what it was asked: ") as caught:
         in_thread()
@@ -91,7 +91,7 @@ def test_one_that_answers_and_refuses(settings: Any, redis_url: str) -> None:
 
 @pytest.fixture
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Of a server that answers every connection with these bytes and closes it; None: it hangs."""
+    """The port of a server that answers with these bytes and closes; with None it hangs."""
     with socket.create_server((HOST, 0)) as listener:
 
         def serve() -> None:
@@ -118,12 +118,12 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         (b"", "redis", "accepted the connection and closed it: is it a Redis server?"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "redis", "gave no answer of a Redis server: "),
         (b"-ERR unknown\r\n", "rediss", "if this port does not, write redis://."),
-        # As Redis does, which waits for the end of what it takes for a line.
+        # As Redis does, which waits for the end of the supposed line.
         (None, "rediss", "if this port does not, write redis://."),
     ],
     indirect=["port"],
 )
-def test_a_server_that_is_not_what_the_location_says(
+def test_the_error_of_a_server_of_another_kind(
     settings: Any, act: Callable[[], None], port: int, scheme: str, words: str
 ) -> None:
     entry = {"LOCATION": f"{scheme}://{HOST}:{port}/0", "OPTIONS": {"socket_timeout": 1.5}}
@@ -171,7 +171,7 @@ def refusing() -> Iterator[Refusing]:
         (b"-BUSY Redis is busy running a script.\r\n", "BUSY Redis is busy running"),
     ],
 )
-def test_a_server_that_has_something_else_to_do(
+def test_the_error_of_a_busy_server(
     settings: Any, act: Callable[[], None], refusing: Refusing, error: bytes, words: str
 ) -> None:
     refusing.error = error
@@ -184,7 +184,7 @@ def test_a_server_that_has_something_else_to_do(
     assert message.hint == "The server answers, but is busy: run this check again later."
 
 
-def test_a_user_that_lacks_a_right(settings: Any) -> None:
+def test_the_hint_for_a_user_without_a_right(settings: Any) -> None:
     with EmbeddedServer() as server:
         address = server.url.removeprefix("redis://")
         with Redis.from_url(server.url) as client:
@@ -204,11 +204,11 @@ def test_a_user_that_lacks_a_right(settings: Any) -> None:
     ("act", "words"),
     [
         (in_thread, "accepted the connection and gave no answer in time: it hangs"),
-        # Of theirs it is not known how far the connection had come.
+        # Here it is not known how far the connecting had come.
         (in_coroutine, "is it running, or does it hang?"),
     ],
 )
-def test_a_server_that_hangs_from_the_beginning(
+def test_the_error_of_a_server_that_hangs_from_the_start(
     settings: Any, act: Callable[[], None], words: str, port: int
 ) -> None:
     entry = {"LOCATION": f"redis://{HOST}:{port}/0", "OPTIONS": {"socket_timeout": 0.3}}
@@ -219,10 +219,10 @@ def test_a_server_that_hangs_from_the_beginning(
 
 
 @pytest.mark.parametrize("act", [in_thread, in_coroutine])
-def test_a_server_that_stops_to_answer_is_asked_for_no_start(
+def test_the_error_of_a_server_that_hangs_later_does_not_suggest_to_start_it(
     settings: Any, act: Callable[[], None]
 ) -> None:
-    """Its connection is open already."""
+    """The connection is already open."""
     with EmbeddedServer() as server:
         entry = {"LOCATION": server.url, "OPTIONS": {"socket_timeout": 0.3}}
         settings.LOCKS = {"default": entry}
@@ -245,7 +245,7 @@ def test_a_server_that_stops_to_answer_is_asked_for_no_start(
 
 
 @pytest.mark.parametrize("act", [in_thread, in_coroutine])
-def test_a_server_that_is_no_sentinel(
+def test_the_error_of_a_server_that_is_no_sentinel(
     settings: Any, redis_url: str, act: Callable[[], None]
 ) -> None:
     address = redis_url.removeprefix("redis://").rpartition("/")[0]
@@ -257,7 +257,7 @@ def test_a_server_that_is_no_sentinel(
     assert "password" not in str(message.hint)
 
 
-def test_a_password_that_nobody_asks_for(settings: Any, redis_url: str) -> None:
+def test_the_hint_for_an_unneeded_password(settings: Any, redis_url: str) -> None:
     settings.LOCKS = {"default": {"LOCATION": redis_url.replace("://", "://:secret@")}}
     (message,) = check_backends(deploy=True)
     assert message.id == "locks.W001"
@@ -265,14 +265,14 @@ def test_a_password_that_nobody_asks_for(settings: Any, redis_url: str) -> None:
     assert "leave the password out of LOCKS['default']['LOCATION']" in str(message.hint)
 
 
-def test_a_certificate_that_is_not_trusted() -> None:
+def test_the_error_of_a_certificate_that_is_not_trusted() -> None:
     text = "Error 1 connecting to a:1. [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed."
     error = unavailable("LOCKS['default']", "a:1", "", RedisConnectionError(text))
     assert "cannot be connected to at a:1: [SSL: CERTIFICATE_VERIFY_FAILED]" in str(error)
 
 
 @pytest.mark.parametrize("location", ["redis://{}", "cluster://{}"])
-def test_own_connections_that_are_all_in_use_are_no_fault_of_the_server(
+def test_the_error_of_used_up_connections_does_not_blame_the_server(
     settings: Any, location: str
 ) -> None:
     settings.LOCKS = {"default": {"LOCATION": location.format("127.0.0.1:1")}}
@@ -295,6 +295,6 @@ def test_own_connections_that_are_all_in_use_are_no_fault_of_the_server(
         assert not node.topology.doubted
 
 
-def test_nor_is_tls_asked_for_then() -> None:
+def test_the_error_of_used_up_connections_does_not_mention_tls() -> None:
     error = unavailable("LOCKS['default'], rediss://a:1/0", "a:1", "", NotAsked("all 32 are"))
     assert str(error).endswith("at a:1 was not asked: all 32 are.")

@@ -33,7 +33,7 @@ async def test_a_waiter_is_served_before_later_attempts() -> None:
     assert await waiting is taken[2]
 
 
-async def test_who_is_cancelled_when_one_comes_passes_it_on() -> None:
+async def test_a_cancelled_waiter_passes_its_connection_on() -> None:
     exclusive, taken = await all_taken()
     cancelled, waiting = await begin_to_wait(exclusive), await begin_to_wait(exclusive)
     exclusive.give_back(taken[0])
@@ -49,7 +49,7 @@ async def test_who_is_cancelled_when_one_comes_passes_it_on() -> None:
     assert await exclusive.take(0) is taken[1]
 
 
-async def test_a_waiter_whose_time_is_over_takes_none() -> None:
+async def test_a_waiter_whose_time_is_over_takes_no_connection() -> None:
     exclusive, taken = await all_taken()
     with pytest.raises(NotAsked, match="32 connections"):
         await exclusive.take(0.01)

@@ -1,4 +1,4 @@
-"""A server that refuses the password is not asked again and again: it may shut out who does."""
+"""Failed logins, which are not repeated: a server may block clients that do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.proxy import Proxy
 
 @pytest.fixture
 def guarded() -> Iterator[Proxy]:
-    """Leads to a server that wants a password."""
+    """A proxy in front of a server that requires a password."""
     with (
         EmbeddedServer(args=("--requirepass", "secret")) as server,
         Proxy(server.url) as proxy,
@@ -29,7 +29,7 @@ def guarded() -> Iterator[Proxy]:
         yield proxy
 
 
-def test_a_new_connection_that_is_refused_is_not_tried_again(guarded: Proxy) -> None:
+def test_a_login_refused_on_a_new_connection_is_not_tried_again(guarded: Proxy) -> None:
     node = node_at(guarded.url.replace("secret", "wrong"))
     with pytest.raises(AuthenticationError):
         node.exchange([PING])
@@ -37,7 +37,7 @@ def test_a_new_connection_that_is_refused_is_not_tried_again(guarded: Proxy) -> 
     node.close()
 
 
-def test_an_old_one_is_because_the_credentials_may_have_changed(guarded: Proxy) -> None:
+def test_a_login_refused_on_an_old_connection_is_tried_again(guarded: Proxy) -> None:
     node = node_at(guarded.url)
     node.exchange([pack("RESET")])  # which logs out
     assert node.exchange([PING]) == ([b"PONG"], True)
@@ -64,7 +64,7 @@ ways = pytest.mark.parametrize("act", [in_thread, in_coroutine])
 
 
 @ways
-def test_what_was_never_sent_is_not_cancelled(
+def test_a_request_that_was_never_sent_is_not_cancelled(
     settings: Any, guarded: Proxy, act: Callable[[], None]
 ) -> None:
     settings.LOCKS = {"default": {"LOCATION": guarded.url.replace("secret", "wrong")}}
@@ -77,8 +77,10 @@ def test_what_was_never_sent_is_not_cancelled(
 
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
-async def test_what_may_have_arrived_is(settings: Any, guarded: Proxy, kind: str) -> None:
-    """The request was sent on a connection that is open, and no other can be opened."""
+async def test_a_request_that_may_have_arrived_is_cancelled(
+    settings: Any, guarded: Proxy, kind: str
+) -> None:
+    """The request was sent on an open connection, and no other can be opened."""
     settings.LOCKS = {"default": {"LOCATION": guarded.url}}
     warm, unsure = lock("warm"), lock("unsure")
     lost = guarded.drop_next_request(b"unsure")

@@ -1,4 +1,4 @@
-"""Values that no script of ours writes, beside holds: they end no hold and fail no verb."""
+"""Foreign values beside holds, which end no hold and make no verb fail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_foreign_value_beside_a_hold_does_not_end_it(
 
 
 @pytest.mark.parametrize("milliseconds", [15_000.5, 90_000_000.5])
-def test_a_fraction_of_a_millisecond_harms_no_verb(
+def test_fractions_of_a_millisecond_make_no_verb_fail(
     backend: RedisLockBackend, client: Redis, key_prefix: str, milliseconds: float
 ) -> None:
     backend.config = LockConfig(key_prefix=key_prefix)

@@ -1,4 +1,4 @@
-"""A hand-over that nobody confirmed: Redis keeps it longer than it holds."""
+"""Lapsed turns: unconfirmed hand-overs, which Redis keeps for longer than they hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def claim(token: str) -> Claim:
 def lapsed(
     use: UsePlace, redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """``LAPSED`` had its turn, and its process did not notice."""
+    """A backend where ``LAPSED`` had its turn, but its process did not notice."""
     place = use(redis_url, entry={"OPTIONS": {"grant_lease": 0.05}})
     backend = lock_backends["default"]
     assert isinstance(backend.acquire(claim(HOLDER)), Grant)
@@ -40,14 +40,14 @@ def lapsed(
     backend.close()
 
 
-def test_it_is_not_shown(lapsed: BaseLockBackend) -> None:
+def test_a_lapsed_turn_is_not_shown(lapsed: BaseLockBackend) -> None:
     assert not lapsed.entries(0, 10).entries
     assert not list(lapsed.entries_of(["a"]))
     assert not lapsed.list(0, 10).holds
 
 
 @pytest.mark.parametrize("verb", ["release", "extend", "force_release"])
-def test_its_token_holds_nothing(lapsed: BaseLockBackend, verb: str) -> None:
+def test_the_token_of_a_lapsed_turn_holds_nothing(lapsed: BaseLockBackend, verb: str) -> None:
     acts: dict[str, Any] = {
         "release": lambda: lapsed.release("a", LAPSED),
         "extend": lambda: lapsed.extend(Extension("a", LAPSED, 60.0)),
@@ -56,7 +56,9 @@ def test_its_token_holds_nothing(lapsed: BaseLockBackend, verb: str) -> None:
     assert not acts[verb]()
 
 
-def test_the_name_is_free_for_the_next(lapsed: BaseLockBackend, place: Place) -> None:
+def test_the_name_of_a_lapsed_turn_is_free_for_the_next(
+    lapsed: BaseLockBackend, place: Place
+) -> None:
     queue = [one.token for one in lapsed.inspect("a")[1]]
     token = queue[0] if queue else NEXT
     assert isinstance(lapsed.acquire(claim(token), 60.0), Grant)

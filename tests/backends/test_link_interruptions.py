@@ -1,4 +1,4 @@
-"""An exception may come at any place of whoever uses a connection, and once more."""
+"""Interruptions at any place of a request over a connection."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FOLDER = str(Path(links.__file__).parent)
 
 @pytest.fixture(autouse=True)
 def _collected() -> Iterator[None]:
-    """A socket that an interruption left half made is found here, and not by a later test."""
+    """Collect half-made sockets of interruptions here, not during a later test."""
     yield
     gc.collect()
 
 
 @pytest.fixture(params=["fresh", "idle", "new", "cut"])
 def state(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the next connection is when it is used."""
+    """The state of the connection that is used next."""
     monkeypatch.setattr(links, "FRESH", -1.0 if request.param == "idle" else 60.0)
     monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
     return str(request.param)
@@ -44,7 +44,7 @@ def prepare(node: Node, state: str) -> None:
 
 
 def check(node: Node, word: str) -> int:
-    """All still works. Returns how many connections the interruption had taken."""
+    """Check that everything works; return how many connections the interruption had taken."""
     assert len(node._free) == len({*node._free}) <= AT_ONCE
     lost = AT_ONCE - len(node._free)
     assert echo(node, word) == word
@@ -58,7 +58,7 @@ def check(node: Node, word: str) -> int:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
-def test_interruptions_anywhere(redis_url: str, state: str) -> None:
+def test_an_interruption_anywhere_loses_no_connection(redis_url: str, state: str) -> None:
     files = (links.__file__, node_module.__file__)
     node = node_at(redis_url)
     assert echo(node, "warm") == "warm"
@@ -76,8 +76,10 @@ def test_interruptions_anywhere(redis_url: str, state: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
 @pytest.mark.parametrize("again_after", [0, 1])
-def test_two_interruptions_in_a_row(redis_url: str, state: str, again_after: int) -> None:
-    """The second comes while what the first has left is being put right."""
+def test_two_interruptions_in_a_row_lose_no_connection(
+    redis_url: str, state: str, again_after: int
+) -> None:
+    """The second comes during the clean-up after the first."""
     node = node_at(redis_url)
     assert echo(node, "warm") == "warm"
     raised = []
@@ -94,12 +96,12 @@ def test_two_interruptions_in_a_row(redis_url: str, state: str, again_after: int
     node.close()
 
 
-def test_interruptions_of_who_waits_for_a_connection(redis_url: str) -> None:
+def test_an_interrupted_wait_for_a_connection_loses_none(redis_url: str) -> None:
     node = node_at(redis_url)
     place, error = 0, None
     while place == 0 or error is not None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]
-        # It comes back while somebody waits for it.
+        # They are given back while the request waits.
         timer = threading.Timer(0.001, lambda taken=taken: _give_back(node, taken))
         timer.start()
         error = interrupt(lambda: echo(node, "interrupted"), at=place, inside=node_module.__file__)

@@ -1,4 +1,4 @@
-"""The blocking connections: their number, their time limits, and how they are mended."""
+"""Blocking connections: their number, their time limits and their errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def node(redis_url: str) -> Iterator[Node]:
 @pytest.mark.parametrize(
     "how", [{"protocol": 2}, {"protocol": 3}, {"decode_responses": True}], ids=str
 )
-def test_it_sends_and_reads(redis_url: str, how: dict[str, Any]) -> None:
+def test_a_link_sends_and_reads(redis_url: str, how: dict[str, Any]) -> None:
     node = node_at(redis_url, **how)
     assert node.exchange([PING]) == ([b"PONG"], False)
     assert node.exchange(ECHOES).replies == [b"%d" % number for number in range(50)]
@@ -60,7 +60,7 @@ def test_it_sends_and_reads(redis_url: str, how: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("chunk", [8, 65536])  # bytes; `$6\r\n12\r\n` are eight
-def test_short_replies(node: Node, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+def test_short_replies_are_read(node: Node, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(links, "CHUNK", chunk)
     for word in ("12", "007", "-3", "12\r\n34", ""):
         assert echo(node, word) == word
@@ -69,7 +69,7 @@ def test_short_replies(node: Node, monkeypatch: pytest.MonkeyPatch, chunk: int) 
 
 
 def test_nothing_is_packed_by_hiredis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a signal handler raises inside of it, it ends the process."""
+    """It crashes the process if a signal handler raises inside of it."""
 
     class Hiredis:
         def pack(self, *words: object) -> list[bytes]:
@@ -84,7 +84,7 @@ def test_nothing_is_packed_by_hiredis(redis_url: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("more", [b">2\r\n+half\r\n", b":2\r\n", b":"])
-def test_what_comes_behind_a_reply_costs_the_connection(node: Node, more: bytes) -> None:
+def test_data_behind_a_reply_ends_the_connection(node: Node, more: bytes) -> None:
     link = node._free[-1]
     ours, theirs = socket.socketpair()
     with theirs:
@@ -95,20 +95,20 @@ def test_what_comes_behind_a_reply_costs_the_connection(node: Node, more: bytes)
     assert echo(node, "next") == "next"
 
 
-def test_a_script_that_the_server_has_forgotten_is_sent(node: Node) -> None:
+def test_a_script_unknown_to_the_server_is_sent(node: Node) -> None:
     node.exchange([pack("SCRIPT", "FLUSH")])
     replies, again = node.exchange([PING, call(INSPECT, "links", "a", "", ()), PING])
     assert [replies[0], replies[2], again] == [b"PONG", b"PONG", False]
     assert not isinstance(replies[1], Exception)
 
 
-def test_one_after_the_other_uses_one_connection(node: Node) -> None:
+def test_requests_one_after_the_other_use_one_connection(node: Node) -> None:
     for number in range(100):
         assert echo(node, f"{number}") == f"{number}"
     assert opened(node) == 1
 
 
-def test_500_threads_open_no_more_connections_than_there_may_be(own_server: EmbeddedServer) -> None:
+def test_500_threads_stay_within_the_limit_of_connections(own_server: EmbeddedServer) -> None:
     node = node_at(own_server.url)
     start = threading.Barrier(500)
     wrong: list[str] = []
@@ -133,7 +133,7 @@ def test_500_threads_open_no_more_connections_than_there_may_be(own_server: Embe
     node.close()
 
 
-def test_through_a_file(tmp_path: Path) -> None:
+def test_a_link_over_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
     with EmbeddedServer(args=["--unixsocket", str(path)]):
         node = node_at(f"unix://{path}")
@@ -141,7 +141,7 @@ def test_through_a_file(tmp_path: Path) -> None:
         node.close()
 
 
-def test_over_tls(
+def test_a_link_over_tls(
     own_server: EmbeddedServer, certificates: Certificates, tls_options: dict[str, Any]
 ) -> None:
     with closing(TlsServer(certificates, own_server.port)) as tls:
@@ -195,14 +195,14 @@ class TestTimeLimits:
 
 
 class TestErrors:
-    def test_what_was_cut_while_idle_is_sent_once(self, proxy: Proxy) -> None:
+    def test_a_request_after_an_idle_connection_was_cut_is_sent_once(self, proxy: Proxy) -> None:
         node = node_at(proxy.url)
         assert echo(node, "warm") == "warm"
         proxy.cut()
         time.sleep(links.FRESH)
         assert node.exchange([PING]) == ([b"PONG"], False)
 
-    def test_what_was_cut_on_the_way_is_sent_again(
+    def test_a_request_cut_on_the_way_is_sent_again(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         node = node_at(proxy.url)
@@ -212,7 +212,7 @@ class TestErrors:
         assert node.exchange([PING]) == ([b"PONG"], True)
 
     @pytest.mark.parametrize("reply", [b":%b\r\n", b"$%b\r\n7\r\n"])
-    def test_a_number_of_more_digits_than_python_reads(
+    def test_a_number_with_too_many_digits_ends_the_connection(
         self, node: Node, reply: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(links, "FRESH", 60.0)
@@ -227,7 +227,7 @@ class TestErrors:
             node.exchange([PING])
         assert echo(node, "again") == "again"
 
-    def test_a_refused_connection(self) -> None:
+    def test_a_refused_connection_is_an_error(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         with pytest.raises(RedisConnectionError):
@@ -236,7 +236,9 @@ class TestErrors:
     @pytest.mark.parametrize(
         "write", [pack("SET", "a", "1"), pack("EVAL", "return redis.call('SET', 'a', '1')", 0)]
     )
-    def test_a_replica_is_left(self, own_server: EmbeddedServer, write: bytes) -> None:
+    def test_the_error_of_a_replica_ends_the_connection(
+        self, own_server: EmbeddedServer, write: bytes
+    ) -> None:
         node = node_at(own_server.url)
         node.exchange([pack("REPLICAOF", "127.0.0.1", "1")])
         (link,) = [link for link in node._links if link.sock is not None]

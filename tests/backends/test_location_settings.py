@@ -1,4 +1,4 @@
-"""What LOCATION and OPTIONS may say, and what is an error that says what to write."""
+"""Settings LOCATION and OPTIONS, and errors that say what to write."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ WRONG = [
 @pytest.mark.parametrize(
     ("location", "options", "words"), WRONG, ids=[f"{number}" for number in range(len(WRONG))]
 )
-def test_what_makes_no_sense_is_an_error_that_names_the_entry(
+def test_a_wrong_entry_is_an_error_that_names_it(
     settings: LazySettings, location: str, options: dict[str, Any], words: str
 ) -> None:
     settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
@@ -77,7 +77,7 @@ def test_what_makes_no_sense_is_an_error_that_names_the_entry(
 
 
 def _urlsplit_of_newer_pythons(url: str) -> SplitResult:
-    """As in the releases with the answer to CVE-2025-0938: one host, which is all in brackets."""
+    """As since the fix of CVE-2025-0938: one host, which is all in brackets."""
     found = urlsplit(url)
     before, bracket, inside = found.netloc.rpartition("@")[2].partition("[")
     after = inside.partition("]")[2]
@@ -121,7 +121,7 @@ def test_cache_and_location_exclude_each_other(settings: LazySettings) -> None:
         lock("a")
 
 
-def test_what_belongs_to_the_connection_of_a_cache(settings: LazySettings) -> None:
+def test_connection_options_of_a_cache_belong_into_caches(settings: LazySettings) -> None:
     settings.LOCKS = {"default": {"OPTIONS": {"password": "x"}}}
     with pytest.raises(InvalidLockBackend, match="write it in CACHES, or set .*LOCATION"):
         lock("a")
@@ -150,7 +150,7 @@ def test_aliases_that_lead_to_the_same_database_share_their_locks(settings: Lazy
     assert len(set(places.values())) == 4
 
 
-def test_time_outs_may_come_from_the_environment_as_text(
+def test_time_outs_may_be_strings_as_in_the_environment(
     settings: LazySettings, redis_url: str
 ) -> None:
     options = {"socket_timeout": "4", "socket_connect_timeout": "3"}
@@ -159,7 +159,7 @@ def test_time_outs_may_come_from_the_environment_as_text(
         pass
 
 
-def test_no_time_out_is_the_default(settings: LazySettings) -> None:
+def test_a_time_out_of_none_is_the_default(settings: LazySettings) -> None:
     nothing = {"socket_timeout": None, "socket_connect_timeout": None}
     settings.LOCKS = {
         "default": {"LOCATION": "redis://h/0", "OPTIONS": nothing},
@@ -174,7 +174,9 @@ def test_no_time_out_is_the_default(settings: LazySettings) -> None:
         assert backend.source.timeout == 5.0
 
 
-def test_time_outs_and_retries_are_ours(settings: LazySettings) -> None:
+def test_time_outs_and_retries_of_connections_are_set_by_the_backend(
+    settings: LazySettings,
+) -> None:
     settings.LOCKS = {
         "default": {"LOCATION": "redis://h/0"},
         "other": {

@@ -1,4 +1,4 @@
-"""Locks at an address of their own: LOCATION, and what OPTIONS says of the connection."""
+"""Locations: servers for locks without a cache, and options of their connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUOTED = "s%2Fec%3Aret%40"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """With a socket, and a user who may do all."""
+    """A server with a Unix socket, and a user with all rights."""
     path = tmp_path_factory.mktemp("server") / "socket"
     with EmbeddedServer(args=("--unixsocket", str(path))) as server:
         with Redis.from_url(server.url) as client:
@@ -48,7 +48,7 @@ def tls(server: EmbeddedServer, certificates: Certificates) -> Iterator[TlsServe
 
 @pytest.fixture
 def at(settings: LazySettings) -> Iterator[Callable[..., RedisLockBackend]]:
-    """Keep the locks at a location, with these options."""
+    """A function that keeps the locks at a location, with these options."""
 
     def at(location: str, **options: Any) -> RedisLockBackend:
         settings.CACHES = {}
@@ -62,7 +62,7 @@ def at(settings: LazySettings) -> Iterator[Callable[..., RedisLockBackend]]:
 
 
 def works(backend: RedisLockBackend) -> None:
-    """Threads take locks there, and coroutines find them taken."""
+    """Check that threads and coroutines exclude each other there."""
 
     async def take() -> None:
         async with lock("by a coroutine", wait=0):
@@ -84,7 +84,7 @@ def database_of(client: Redis, name: str) -> set[tuple[str, str, str]]:
     }
 
 
-def test_redis(at: Any, server: EmbeddedServer) -> None:
+def test_a_redis_url(at: Any, server: EmbeddedServer) -> None:
     backend = at(f"redis://127.0.0.1:{server.port}/3", client_name="locks")
     works(backend)
     with Redis.from_url(server.url) as client, lock("a", wait=0):
@@ -94,7 +94,7 @@ def test_redis(at: Any, server: EmbeddedServer) -> None:
 
 @pytest.mark.redis_server("7.0")
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_what_is_said_of_the_connection_counts_for_threads_and_coroutines(
+def test_connection_options_apply_to_threads_and_coroutines(
     at: Any, server: EmbeddedServer, protocol: int
 ) -> None:
     at(
@@ -117,7 +117,7 @@ def test_what_is_said_of_the_connection_counts_for_threads_and_coroutines(
         assert database_of(client, name) == {("2", "ann", str(protocol))}
 
 
-def test_credentials_in_the_url(at: Any, server: EmbeddedServer) -> None:
+def test_a_url_may_have_credentials(at: Any, server: EmbeddedServer) -> None:
     works(at(f"redis://ann:{QUOTED}@127.0.0.1:{server.port}/0"))
     works(at(f"redis://127.0.0.1:{server.port}/0?username=ann&password={QUOTED}"))
     at(f"redis://ann:wrong@127.0.0.1:{server.port}/0")
@@ -127,7 +127,7 @@ def test_credentials_in_the_url(at: Any, server: EmbeddedServer) -> None:
         asyncio.run(lock("a").aacquire(wait=0))
 
 
-def test_a_credential_provider(at: Any, server: EmbeddedServer) -> None:
+def test_options_may_have_a_credential_provider(at: Any, server: EmbeddedServer) -> None:
     asked = []
 
     class Provider(CredentialProvider):
@@ -144,7 +144,7 @@ def test_a_credential_provider(at: Any, server: EmbeddedServer) -> None:
     assert set(asked) == {"where it may block"}
 
 
-def test_a_unix_socket(at: Any, server: EmbeddedServer) -> None:
+def test_a_url_of_a_unix_socket(at: Any, server: EmbeddedServer) -> None:
     path = server.args[1]
     backend = at(f"unix://{path}?db=4")
     works(backend)
@@ -152,11 +152,13 @@ def test_a_unix_socket(at: Any, server: EmbeddedServer) -> None:
     works(at(f"unix://ann:{QUOTED}@{path}"))
 
 
-def test_tls(at: Any, tls: TlsServer, tls_options: dict[str, Any]) -> None:
+def test_a_url_with_tls(at: Any, tls: TlsServer, tls_options: dict[str, Any]) -> None:
     works(at(f"rediss://127.0.0.1:{tls.port}/0", **tls_options))
 
 
-def test_tls_that_cannot_be_trusted(at: Any, tls: TlsServer, tls_options: dict[str, Any]) -> None:
+def test_an_untrusted_certificate_is_refused(
+    at: Any, tls: TlsServer, tls_options: dict[str, Any]
+) -> None:
     del tls_options["ssl_ca_certs"]
     at(f"rediss://127.0.0.1:{tls.port}/0", **tls_options)
     with pytest.raises(LockUnavailable, match="(?i)certificate verify failed"):
@@ -166,7 +168,7 @@ def test_tls_that_cannot_be_trusted(at: Any, tls: TlsServer, tls_options: dict[s
     works(at(f"rediss://127.0.0.1:{tls.port}/0?ssl_cert_reqs=none", **tls_options))
 
 
-def test_verify_flags_count_for_coroutines_too(
+def test_verify_flags_apply_to_coroutines_too(
     at: Any, server: EmbeddedServer, certificates: Certificates, tls_options: dict[str, Any]
 ) -> None:
     if "ssl_include_verify_flags" not in parameters(SSLConnection):
@@ -183,9 +185,7 @@ def test_verify_flags_count_for_coroutines_too(
         lock_backends.reset()
 
 
-def test_a_function_of_ones_own_that_sets_up_the_connection(
-    at: Any, server: EmbeddedServer
-) -> None:
+def test_a_custom_connect_function_is_used(at: Any, server: EmbeddedServer) -> None:
     def on_connect(connection: Connection) -> None:
         connection.on_connect()
         connection.send_command("CLIENT", "SETNAME", "by-hand")
@@ -216,7 +216,7 @@ def make(**kwargs: Any) -> Connection:
     return OwnConnection(colour="red", **kwargs)
 
 
-def test_a_connection_class_of_ones_own(at: Any, server: EmbeddedServer) -> None:
+def test_a_custom_connection_class_is_used(at: Any, server: EmbeddedServer) -> None:
     url = f"redis://127.0.0.1:{server.port}/0"
     before = OwnConnection.made
     works(at(url, connection_class=OwnConnection, colour="red"))
@@ -224,7 +224,7 @@ def test_a_connection_class_of_ones_own(at: Any, server: EmbeddedServer) -> None
     works(at(url, connection_class=f"{__name__}.OwnConnection"))
 
 
-def test_one_that_is_callable_and_no_class(at: Any, server: EmbeddedServer) -> None:
+def test_a_custom_connection_class_may_be_a_function(at: Any, server: EmbeddedServer) -> None:
     before = OwnConnection.made
     works(at(f"redis://127.0.0.1:{server.port}/0", connection_class=make))
     assert OwnConnection.made > before
@@ -247,7 +247,7 @@ def make_tls(**kwargs: Any) -> Connection:
     ],
     ids=["a function that connects", "a class", "a callable"],
 )
-def test_what_coroutines_cannot_do_is_said_by_the_check(
+def test_the_check_names_options_that_coroutines_cannot_use(
     at: Any, tls: TlsServer, tls_options: dict[str, Any], options: dict[str, Any], words: str
 ) -> None:
     at(f"rediss://127.0.0.1:{tls.port}/0", **tls_options, **options)
@@ -270,7 +270,7 @@ def test_settings_that_only_threads_can_use(at: Any) -> None:
         assert f"TLS with {name}." in message.msg
 
 
-def test_sentinels(at: Any) -> None:
+def test_a_url_of_sentinels(at: Any) -> None:
     with SentinelSet() as servers:
         hosts = f"127.0.0.1:1,127.0.0.1:{servers.port}"
         backend = at(f"sentinel://{hosts}/{servers.service}/2", client_name="locks")

@@ -6,8 +6,8 @@ from django_redislock.backends.redis.wakeups.looks import Looks
 from django_redislock.backends.waiters import ThreadWaiter, Waiters
 
 
-def test_names_that_nobody_waits_for_are_forgotten_all_at_once() -> None:
-    """Each attempt that was granted leaves one: they must not be due one by one."""
+def test_looks_for_names_without_waiters_are_removed_all_at_once() -> None:
+    """Each granted attempt leaves one, and they must not come due one by one."""
     looks, waiters = Looks(), Waiters()
     waiters.enter("a", "token", ThreadWaiter())
     looks.set("a", 2000.0)
@@ -17,9 +17,9 @@ def test_names_that_nobody_waits_for_are_forgotten_all_at_once() -> None:
     assert looks.earliest() == 2000.0
 
 
-def test_an_attempt_that_comes_just_then_is_asked() -> None:
+def test_an_attempt_that_begins_during_a_look_is_asked_too() -> None:
     class Forgetful(Waiters):
-        """Somebody begins to wait right after it was asked who does."""
+        """Waiters to which one is added right after their names were read."""
 
         @property
         def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The memory backend: the contract, and what only it does."""
+"""The memory backend: the contract, and its own properties."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class TestContract(BackendContract):
     pass
 
 
-def test_two_aliases_are_apart(settings: Any) -> None:
+def test_two_aliases_do_not_share_locks(settings: Any) -> None:
     entry = {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}
     settings.LOCKS = {"default": entry, "other": entry}
     with lock("a"), lock("a", using="other", wait=0):
         pass
 
 
-def test_what_has_ended_by_itself_is_forgotten(backend: Any) -> None:
+def test_holds_that_ended_by_themselves_are_forgotten(backend: Any) -> None:
     verbs = Verbs(backend, None)
     for round_ in range(6):
         for number in range(150):
@@ -41,7 +41,7 @@ def test_what_has_ended_by_itself_is_forgotten(backend: Any) -> None:
     assert len(backend._names) <= 450
 
 
-def test_a_forked_child_begins_with_nothing(settings: Any) -> None:
+def test_a_forked_child_begins_without_locks(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
     with lock("a"):
         pid = os.fork()
@@ -51,7 +51,7 @@ def test_a_forked_child_begins_with_nothing(settings: Any) -> None:
 
 
 def test_threads_lose_no_update(settings: Any) -> None:
-    """The many increments that a lock is for; see also the processes in tests/concurrency."""
+    """Many increments of a counter; tests/concurrency does the same with processes."""
     settings.LOCKS = {"default": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"}}
     threads, rounds = 8, 250
     counter = 0

@@ -1,4 +1,4 @@
-"""How the connections that an interrupted caller has lost are replaced."""
+"""Mending: connections lost by interrupted callers are replaced."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def node(redis_url: str) -> Iterator[Node]:
     node.close()
 
 
-def test_a_lost_link_is_replaced(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection_is_replaced(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     assert echo(node, "warm") == "warm"
     lost = node._free.pop()
     monkeypatch.setattr(node_module, "LOST_AFTER", 0.1 - node._timeout)
@@ -37,7 +37,7 @@ def test_a_lost_link_is_replaced(node: Node, monkeypatch: pytest.MonkeyPatch) ->
         lost.exchange([PING], 1.0)
 
 
-def test_one_that_is_used_is_not(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_in_use_is_not_replaced(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     link = node._free.pop()
     monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
     for _ in range(3 * node_module.MISSED):
@@ -46,7 +46,9 @@ def test_one_that_is_used_is_not(node: Node, monkeypatch: pytest.MonkeyPatch) ->
     assert link in node._links
 
 
-def test_its_old_user_sends_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_of_a_replaced_connection_sends_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = Parser.read
 
     def mended(parser: Parser, count: int, more: Callable[[], bytes], data: bytes) -> Any:
@@ -62,7 +64,7 @@ def test_its_old_user_sends_again(node: Node, monkeypatch: pytest.MonkeyPatch) -
     assert len(node._free) == AT_ONCE
 
 
-def test_a_waiter_for_one_that_is_free_is_notified(
+def test_a_waiter_for_a_free_connection_is_notified(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_module, "LOOK_AGAIN", 60.0)
@@ -70,47 +72,47 @@ def test_a_waiter_for_one_that_is_free_is_notified(
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(echo, node, "late")
         wait_until(lambda: len(node._line) == 1)
-        # As by a caller that is interrupted before it rings.
+        # As a caller does that is interrupted before it notifies the waiter.
         node._free.extend(taken)
         node.mend()
         assert answer.result() == "late"
 
 
-def heard_in_our_thread(node: Node, *words: str) -> list[str]:
-    """What a thread of ours is answered while no connection is free, until it has ended."""
+def answers_in_our_thread(node: Node, *words: str) -> list[str]:
+    """The answers that a service thread gets while no connection is free."""
     taken = [node._free.pop() for _ in range(AT_ONCE)]
-    heard: list[str] = []
+    answers: list[str] = []
     jobs = [*words]
 
     def serve() -> None:
         while jobs:
-            heard.append(echo(node, jobs.pop(0)))
+            answers.append(echo(node, jobs.pop(0)))
 
     thread = ServiceThread("ours", serve, lambda: bool(jobs))
     thread.ensure()
-    wait_until(lambda: len(heard) == len(words))
+    wait_until(lambda: len(answers) == len(words))
     assert thread.wait(10)
     assert not node._free
     node._free.extend(taken)
-    return heard
+    return answers
 
 
-def test_our_own_threads_never_wait(node: Node) -> None:
-    assert heard_in_our_thread(node, "first", "second") == ["first", "second"]
+def test_service_threads_never_wait_for_a_connection(node: Node) -> None:
+    assert answers_in_our_thread(node, "first", "second") == ["first", "second"]
     assert len(node._spares) == 1
 
 
-def test_closing_closes_the_connections_of_our_threads_that_have_ended(node: Node) -> None:
-    heard_in_our_thread(node, "first")
+def test_close_closes_the_connections_of_ended_service_threads(node: Node) -> None:
+    answers_in_our_thread(node, "first")
     (spare,) = node._spares.values()
     assert spare.sock is not None
     node.close()
     assert not node._spares
     assert spare.sock is None
-    assert heard_in_our_thread(node, "second") == ["second"]
+    assert answers_in_our_thread(node, "second") == ["second"]
 
 
-def test_closing_leaves_the_connection_of_a_thread_that_runs(node: Node) -> None:
+def test_close_keeps_the_connection_of_a_running_service_thread(node: Node) -> None:
     taken = [node._free.pop() for _ in range(AT_ONCE)]
     sockets: list[Any] = []
 
@@ -127,10 +129,12 @@ def test_closing_leaves_the_connection_of_a_thread_that_runs(node: Node) -> None
     node._free.extend(taken)
 
 
-def test_they_are_closed_while_somebody_mends(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backend is mended for a while after its last use, longer than such a thread lingers."""
+def test_mending_closes_the_connections_of_ended_service_threads(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend is mended for a while after its last use, which is longer than a thread lingers."""
     used_at = monotonic()
-    heard_in_our_thread(node, "first")
+    answers_in_our_thread(node, "first")
     (spare,) = node._spares.values()
     last = used_at + background.LINGER + node_module.SPARES_KEPT + renewal.SOON
     assert last < used_at + renewal.LINGER

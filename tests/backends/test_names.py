@@ -1,4 +1,4 @@
-"""What a lock may be named, and what is kept of names."""
+"""Names of locks, and what is stored with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Color(Enum):
     RED = "red"
 
 
-def test_a_name_has_a_longest_length_in_bytes() -> None:
+def test_the_length_of_a_name_in_bytes_is_limited() -> None:
     assert check_name("ß" * (LONGEST_NAME // 2))
     for name in ("n" * (LONGEST_NAME + 1), "ß" * (LONGEST_NAME // 2) + "n"):
         with pytest.raises(
@@ -59,14 +59,14 @@ def test_a_member_of_an_enum_is_its_value_in_a_template(field: str, value: Enum,
     assert name.replace(" ", "") == f"run:{text}"
 
 
-def test_labels_are_cut() -> None:
+def test_long_labels_are_cut() -> None:
     packed = packed_holder("w" * 9999, "l" * 9999, None, "t" * 9999, "task-1", group="g")
     holder = Holder.unpack(packed)
     assert (holder.what, holder.label, holder.thread) == ("w" * 256, "l" * 256, "t" * 256)
     assert (holder.owner, holder.group) == ("task-1", "g")
 
 
-def test_long_names_are_not_kept() -> None:
+def test_long_names_are_not_cached() -> None:
     def use_names(first: int) -> None:
         for number in range(first, first + 2000):
             call(ACQUIRE, "lock", f"{number}:" + "n" * 1000, "token", ("1", "0", "1", "terms"))
@@ -76,7 +76,7 @@ def test_long_names_are_not_kept() -> None:
     tracemalloc.start()
     use_names(2000)
     gc.collect()
-    # Threads that other tests have left behind may take memory, too.
+    # Threads left by other tests may allocate memory, too.
     ours = [tracemalloc.Filter(True, file) for file in (__file__, commands.__file__, keys.__file__)]
     snapshot = tracemalloc.take_snapshot().filter_traces(ours)
     tracemalloc.stop()
@@ -91,11 +91,11 @@ def test_long_names_are_not_kept() -> None:
         *('{"a":' * 100_000, '{"started":1' + "0" * 5000 + "}"),
     ],
 )
-def test_a_damaged_holder_is_read_as_nobody(packed: str) -> None:
+def test_a_damaged_holder_is_read_as_an_empty_one(packed: str) -> None:
     assert Holder.unpack(packed) == Holder()
 
 
-def test_half_characters_and_endless_texts_of_a_holder_do_not_reach_a_screen() -> None:
+def test_invalid_characters_and_long_texts_of_a_holder_are_replaced() -> None:
     holder = Holder.unpack('{"what":"\\ud800","label":"' + "l" * 9999 + '"}')
     assert str(holder).encode()
     assert len(holder.label) == 1024

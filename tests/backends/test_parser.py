@@ -22,7 +22,7 @@ from django_redislock.backends.redis.wire.parser import Parser
 from django_redislock.clock import monotonic
 from tests.backends.nodes import PING, node_at
 
-# As Redis 6.2 says it of a command inside a script.
+# Redis 6.2's text for a command inside a script.
 READ_ONLY = (
     b"-ERR Error running script (call to f_717e318b36370f98638b690367b1694353771976): "
     b"@user_script:134: @user_script: 134: -READONLY You can't write.\r\n"
@@ -61,7 +61,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize(("data", "value"), REPLIES, ids=lambda part: repr(part)[:30])
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_a_reply(data: bytes, value: Any, size: int) -> None:
+def test_a_reply_is_read_in_pieces_of_any_size(data: bytes, value: Any, size: int) -> None:
     parser, pieces = Parser(), in_pieces(data, size)
     assert parser.read(1, lambda: pieces.pop(0)) == [value]
     assert not pieces
@@ -69,7 +69,7 @@ def test_a_reply(data: bytes, value: Any, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 10_000])
-def test_many_replies(size: int) -> None:
+def test_many_replies_are_read_in_pieces_of_any_size(size: int) -> None:
     parser, data = Parser(), b"".join(reply for reply, _ in REPLIES)
     found = [reply for piece in in_pieces(data, size) for reply in parser.feed(piece)]
     assert found == [value for _, value in REPLIES]
@@ -77,14 +77,14 @@ def test_many_replies(size: int) -> None:
 
 
 @pytest.mark.parametrize("reply", [reply for reply, _ in REPLIES if reply[:1] not in b">|"])
-def test_what_is_not_complete(reply: bytes) -> None:
+def test_an_incomplete_reply_is_not_returned(reply: bytes) -> None:
     for size in range(1, len(reply)):
         parser = Parser()
         assert parser.feed(reply[:size]) == []
         assert not parser.is_idle
 
 
-def test_a_message_that_answers_nothing() -> None:
+def test_a_message_is_no_reply() -> None:
     parser, message = Parser(), b">2\r\n+message\r\n*1\r\n:1\r\n"
     for size in range(1, len(message)):
         assert parser.feed(message[:size]) == []
@@ -93,7 +93,7 @@ def test_a_message_that_answers_nothing() -> None:
         assert parser.is_idle
 
 
-def test_what_was_not_asked_for_yet_is_kept() -> None:
+def test_replies_to_later_requests_are_kept() -> None:
     parser = Parser()
     assert parser.read(2, list[bytes]().pop, b":1\r\n:2\r\n:3\r\n:4\r\n*2\r\n:5\r\n") == [1, 2]
     assert not parser.is_idle
@@ -114,7 +114,7 @@ def test_what_was_not_asked_for_yet_is_kept() -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 100])
-def test_errors_are_redis_py_s(sent: bytes, kind: type, says: str, size: int) -> None:
+def test_errors_are_those_of_redis_py(sent: bytes, kind: type, says: str, size: int) -> None:
     parser, pieces = Parser(), in_pieces(b"*1\r\n" + sent + sent, size)
     (inside,), alone = parser.read(2, lambda: pieces.pop(0))
     assert [type(inside), type(alone)] == [kind, kind]
@@ -122,13 +122,13 @@ def test_errors_are_redis_py_s(sent: bytes, kind: type, says: str, size: int) ->
 
 
 @pytest.mark.parametrize("sent", [b"HTTP/1.1 400 Bad Request\r\n", b"*1\r\n?1\r\n"])
-def test_what_is_no_reply(sent: bytes) -> None:
+def test_an_invalid_reply_is_an_error(sent: bytes) -> None:
     with pytest.raises(InvalidResponse, match="not a valid reply"):
         Parser().feed(sent)
 
 
-def test_a_long_list_is_not_read_from_its_beginning_again() -> None:
-    """Each item is parsed once: only one that is not complete is kept as bytes."""
+def test_a_long_list_is_not_parsed_again_from_its_beginning() -> None:
+    """Each item is parsed once. Only an incomplete one is kept as bytes."""
     item = b"*2\r\n:1700000000000\r\n$40\r\n" + b"x" * 40 + b"\r\n"
     parser, data = Parser(), b"*3000\r\n" + item * 3000
     assert len(data) > 200_000
@@ -140,7 +140,7 @@ def test_a_long_list_is_not_read_from_its_beginning_again() -> None:
     assert parser.is_idle
 
 
-def test_a_long_text() -> None:
+def test_a_long_string_is_read() -> None:
     parser, text = Parser(), b"a\r\n:1\r\n" * 25_000
     pieces = in_pieces(b"$%d\r\n%b\r\n" % (len(text), text), 1000)
     assert parser.read(1, lambda: pieces.pop(0)) == [text]
@@ -148,8 +148,8 @@ def test_a_long_text() -> None:
 
 
 @pytest.mark.parametrize("around", [b"%b", b"*2\r\n:1\r\n%b", b"*2\r\n%b:1\r\n"])
-def test_a_long_text_is_joined_once(around: bytes) -> None:
-    """However many pieces it comes in: each byte is copied a fixed number of times."""
+def test_a_long_string_is_joined_once(around: bytes) -> None:
+    """Each byte is copied a fixed number of times, however many pieces arrive."""
     parser, text = Parser(), b"a\r\n:1\r\n" * 25_000
     whole = around % (b"$%d\r\n%b\r\n" % (len(text), text))
     data = b":7\r\n" + whole + b":8\r\n"
@@ -166,7 +166,7 @@ def test_a_long_text_is_joined_once(around: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_what_was_not_asked_for_is_kept_while_a_long_text_comes(size: int) -> None:
+def test_earlier_replies_are_kept_while_a_long_string_arrives(size: int) -> None:
     parser, text = Parser(), b"x" * 5000
     assert parser.read(1, list[bytes]().pop, b":1\r\n:2\r\n$5000\r\nx") == [1]
     pieces = in_pieces(text[1:] + b"\r\n", size)
@@ -175,7 +175,7 @@ def test_what_was_not_asked_for_is_kept_while_a_long_text_comes(size: int) -> No
 
 
 @pytest.mark.parametrize("answer", [b":\r\n", b"$abc\r\n", b"*?\r\n", b"-MOVED\r\n"], ids=str)
-def test_what_is_no_reply_is_an_error_of_the_server(answer: bytes) -> None:
+def test_an_invalid_reply_ends_the_connection(answer: bytes) -> None:
     ours, theirs = socket.socketpair()
     link = Link(node_at("redis://127.0.0.1").source)
     link.sock, link.clean, link.used_at = ours, True, monotonic()

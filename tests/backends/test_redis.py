@@ -1,4 +1,4 @@
-"""The Redis backend keeps the contract, whatever its server and its pool."""
+"""Contract suite for the Redis backend, with several servers and pools."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def server_without_shards() -> Iterator[Any]:
 class TestContract(BackendContract):
     """On the server of the suite."""
 
-    def test_one_release_gives_thousands_their_turns(self, verbs: Any) -> None:
-        """A script can return no more than some thousand values one by one."""
+    def test_one_release_gives_thousands_of_waiters_their_turns(self, verbs: Any) -> None:
+        """A script can return only a few thousand values one by one."""
         held = verbs.claim(lease=600)
         verbs.hold(held)
         recorders = [verbs.queue_up(verbs.claim(limit=SHARED), stay=600) for _ in range(3000)]

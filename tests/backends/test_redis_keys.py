@@ -1,4 +1,4 @@
-"""What the Redis backend leaves in the server: its keys and their expiry."""
+"""Keys of the Redis backend, and their expiry."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_names_spread_over_all_buckets() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "\ud800"])
-def test_what_cannot_be_a_name_is_a_value_error(name: str) -> None:
+def test_an_invalid_name_is_a_value_error(name: str) -> None:
     with pytest.raises(ValueError, match="A lock's name must"):
         check_name(name)
 
@@ -99,7 +99,7 @@ def test_every_key_expires_but_those_of_a_bucket(place: Place, client: Any, verb
         assert least * 1000 < client.pttl(key) <= (least + 61) * 1000
 
 
-def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(
+def test_an_uncontended_hold_is_one_key_that_ends_with_its_lease(
     place: Place, client: Any, verbs: Any
 ) -> None:
     held = verbs.claim("a", lease=60)
@@ -113,10 +113,10 @@ def test_a_hold_that_nobody_waits_for_is_one_key_which_ends_with_its_lease(
     assert abs(client.pttl(name_keys(place.prefix, "a").hold) - hold.remaining * 1000) < 10_000
 
 
-def test_a_hold_that_ends_in_this_very_millisecond_leaves_no_key_for_ever(
+def test_a_hold_that_ends_during_a_script_leaves_no_key_for_ever(
     place: Place, client: Any, verbs: Any
 ) -> None:
-    """The script may read the clock when the key is over, though it was not when it began."""
+    """The lease may end between the start of the script and its look at the clock."""
     held = verbs.claim("a")
     grant = verbs.hold(held)
     key = name_keys(place.prefix, "a").hold
@@ -140,8 +140,8 @@ def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(
 
 
 @pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
-def test_a_token_is_distinguished_from_the_fields_beside_it(verbs: Any, token: str) -> None:
-    """Users choose tokens; what is stored for a name beside them must not look like one."""
+def test_a_token_may_look_like_one_of_the_other_fields(verbs: Any, token: str) -> None:
+    """Users may choose any token, so other stored fields must not be mistaken for one."""
     named, other = verbs.claim(token=token, limit=2), verbs.claim(limit=2)
     verbs.hold(named)
     verbs.hold(other)
@@ -154,7 +154,7 @@ def test_a_token_is_distinguished_from_the_fields_beside_it(verbs: Any, token: s
     assert verbs.is_busy(verbs.claim(token="late", limit=2)), "it is still cancelled"
 
 
-def test_what_was_cancelled_is_noted_until_its_time_is_over(
+def test_cancelled_claims_are_recorded_for_a_limited_time(
     place: Place, client: Any, verbs: Any
 ) -> None:
     records, now = name_keys(place.prefix, "a").records, client.time()[0] * 1000
@@ -170,10 +170,10 @@ def test_what_was_cancelled_is_noted_until_its_time_is_over(
     assert client.hget(records, "cancelled claims").decode().split()[1:] == ["new"]
 
 
-def test_thousands_that_were_cancelled_do_not_hold_up_the_server(
+def test_thousands_of_cancelled_claims_do_not_slow_the_server_down(
     place: Place, client: Any, verbs: Any
 ) -> None:
-    """So many tasks that wait for one name may be cancelled in a minute."""
+    """Many waiting tasks may be cancelled within a minute."""
     records, now = name_keys(place.prefix, "a").records, client.time()[0] * 1000
     marks = " ".join(f"{now + 30_000} {number:032}" for number in range(10_000))
     client.hset(records, "cancelled claims", marks)
@@ -191,7 +191,7 @@ def test_thousands_that_were_cancelled_do_not_hold_up_the_server(
 
 
 @pytest.mark.parametrize("lost", ["queue", "records"])
-def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(
+def test_a_deleted_queue_is_created_again_with_an_expiry(
     place: Place, client: Any, verbs: Any, lost: Any
 ) -> None:
     held = verbs.claim()
@@ -205,7 +205,7 @@ def test_a_queue_that_somebody_deleted_begins_anew_with_an_expiry(
 
 
 @pytest.mark.parametrize("wait", [0, 0.05])
-def test_a_lock_that_is_over_leaves_only_the_keys_of_its_bucket(
+def test_a_released_lock_leaves_only_the_keys_of_its_bucket(
     place: Place, client: Any, wait: float
 ) -> None:
     with lock("a"):
@@ -238,10 +238,10 @@ def test_the_index_is_swept_of_holds_that_ended_by_themselves(
     pytest.fail(f"{client.zcard(listed)} entries are left in the index")
 
 
-def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(
+def test_pages_have_no_gaps_when_leases_end_at_the_same_time(
     place: Place, client: Any, verbs: Any
 ) -> None:
-    """Ends are set by hand, so that many fall into one and the same millisecond."""
+    """The test sets the ends, so that many are in the same millisecond."""
     seconds, _ = client.time()
     ends = {}
     for number in range(120):
@@ -261,13 +261,13 @@ def test_a_page_goes_by_rank_over_all_buckets_also_where_leases_end_together(
 
 
 def test_a_holder_of_a_newer_release_is_read(place: Place, client: Any, verbs: Any) -> None:
-    """In a rolling deploy, processes of two releases share their locks."""
+    """Processes of two releases share their locks during a rolling deploy."""
     known = json.loads(Holder(host="h", what="w").pack()) | {"mood": "new"}
     verbs.hold(Claim("a", "t", 1, LONG, json.dumps(known)))
     assert verbs.backend.inspect("a")[0][0].holder == Holder(host="h", what="w")
 
 
-def test_two_prefixes_are_apart(use: UsePlace, redis_url: str) -> None:
+def test_two_prefixes_do_not_share_locks(use: UsePlace, redis_url: str) -> None:
     use(redis_url)
     with lock("a"):
         use(redis_url)
@@ -275,7 +275,7 @@ def test_two_prefixes_are_apart(use: UsePlace, redis_url: str) -> None:
             assert lock_backends["default"].list().total == 1
 
 
-def test_a_listing_knows_how_long_the_first_lease_after_a_hand_over_is(
+def test_a_listing_has_the_term_of_the_first_lease_after_a_hand_over(
     use: UsePlace, redis_url: str
 ) -> None:
     use(redis_url, entry={"OPTIONS": {"grant_lease": 20}})

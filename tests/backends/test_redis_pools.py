@@ -1,4 +1,4 @@
-"""The pool belongs to the cache: locks take its settings, and no connection of it."""
+"""Pools of caches: locks use their settings, but none of their connections."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def in_threads(number: int, work: Any) -> None:
 
 
 @pytest.mark.parametrize("kwargs", POOLS, ids=str)
-def test_many_threads_beside_the_caches_own_work(pooled: Any, kwargs: Any) -> None:
+def test_many_threads_use_locks_beside_the_cache(pooled: Any, kwargs: Any) -> None:
     pooled(**kwargs)
     counter = 0
 
@@ -93,7 +93,7 @@ def test_a_release_does_not_fail_when_the_cache_uses_the_whole_pool(
 
 
 @pytest.mark.parametrize("size", [1, 3, 19])
-def test_nothing_is_taken_from_a_pool(pooled: Any, size: Any) -> None:
+def test_locks_take_no_connection_from_the_pool(pooled: Any, size: Any) -> None:
     pooled(max_connections=size)
     waiter = lock("a", wait=30)
     with lock("a"):
@@ -115,13 +115,13 @@ def test_a_hold_keeps_no_connection(own_server: EmbeddedServer, use: UsePlace) -
         handles = [lock(f"name {number}") for number in range(50)]
         for handle in handles:
             handle.acquire()
-        # Ours and, as only one thread works here, a single one of the backend's.
+        # That of the test and, since only one thread works here, one of the backend.
         assert client.info("clients")["connected_clients"] == 2
         for handle in handles:
             handle.release()
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_found_out(
+def test_a_connection_closed_by_the_server_is_replaced(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url)
@@ -135,7 +135,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_found_out(
     held.release()
 
 
-def test_a_slow_server_is_not_asked_twice(proxy: Proxy, use: UsePlace) -> None:
+def test_a_request_that_timed_out_is_not_sent_again(proxy: Proxy, use: UsePlace) -> None:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 2}})
     with lock("warm"):
         pass
@@ -143,7 +143,7 @@ def test_a_slow_server_is_not_asked_twice(proxy: Proxy, use: UsePlace) -> None:
     proxy.black_hole()
     began = time.monotonic()
     with pytest.raises(LockUnavailable) as caught:
-        lock("a").acquire(wait=5)  # it is refused by the socket's time-out already
+        lock("a").acquire(wait=5)  # the socket's time-out ends it
     assert time.monotonic() - began >= 2
     assert sum(command.contains(ACQUIRE.sha) for command in list(proxy.commands)) == 1
     assert caught.value.__cause__ is not None
@@ -151,7 +151,7 @@ def test_a_slow_server_is_not_asked_twice(proxy: Proxy, use: UsePlace) -> None:
     caches["default"].get("anything")  # the pool has no connection with an answer left in it
 
 
-def test_a_connection_that_is_closed_meanwhile_is_made_anew(
+def test_a_connection_retired_during_a_request_is_replaced(
     pooled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = pooled()
@@ -166,7 +166,7 @@ def test_a_connection_that_is_closed_meanwhile_is_made_anew(
 
     read = Parser.read
     with lock("a") as held:
-        monkeypatch.setattr(links, "_one_reply", lambda data: None)  # have all parsed
+        monkeypatch.setattr(links, "_one_reply", lambda data: None)  # so that every reply is parsed
         monkeypatch.setattr(Parser, "read", closing)
         held.extend()
     assert used

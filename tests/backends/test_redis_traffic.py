@@ -1,4 +1,4 @@
-"""What travels between the Redis backend and its server."""
+"""Traffic between the Redis backend and its server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
 
 
-def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(
+def test_no_verb_scans_the_keyspace_and_a_page_costs_the_same_among_many_keys(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
-    # Neither a renewal nor a figure of the hour is to come between two looks at what was called.
+    # No renewal and no figures may be sent between two readings of the statistics.
     place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
     backend = lock_backends["default"]
     with place.client() as client:
@@ -44,7 +44,7 @@ def test_nothing_scans_the_keyspace_and_a_page_costs_the_same_among_many(
         assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_flushdb", "cmdstat_hscan"} & stats
 
 
-def test_a_server_that_forgot_the_scripts_gets_them_again(
+def test_scripts_unknown_to_the_server_are_sent_again(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url)
@@ -65,7 +65,7 @@ def test_a_server_that_forgot_the_scripts_gets_them_again(
         assert client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0) >= 7
 
 
-def test_each_script_is_sent_once_however_many_commands_came_with_it(
+def test_each_script_is_sent_once_for_many_commands(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
@@ -77,16 +77,16 @@ def test_each_script_is_sent_once_however_many_commands_came_with_it(
             client.script_flush()
             client.config_resetstat()
 
-        def told() -> int:
+        def sent() -> int:
             return int(client.info("commandstats").get("cmdstat_eval", {}).get("calls", 0))
 
         forget()
         assert all(isinstance(end, float) for end in backend.extend_all(extensions))
-        assert told() == 1
+        assert sent() == 1
         forget()
         replies, _ = asyncio.run(exchanged(backend, extensions))
         assert all(replies)
-        assert told() == 1
+        assert sent() == 1
 
 
 async def exchanged(backend: RedisLockBackend, extensions: Sequence[Extension]) -> Replies:

@@ -1,4 +1,4 @@
-"""Locks at the server of a cache of django-valkey."""
+"""Caches of django-valkey."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ VALKEY = "django_valkey.cache.ValkeyCache"
 
 @pytest.fixture(autouse=True, scope="module")
 def without_its_receiver() -> Iterator[None]:
-    """Take back what it does to a signal of Django when it is imported.
+    """Disconnect the receiver that django-valkey connects when it is imported.
 
-    Where a receiver is a coroutine, Django's asynchronous test client cannot close a response.
+    With a coroutine as a receiver, Django's asynchronous test client cannot close a response.
     """
     yield
     if base := sys.modules.get("django_valkey.base"):
@@ -59,7 +59,7 @@ def test_locks_work_for_threads_and_coroutines(settings: LazySettings, redis_url
     assert [message.id for message in check_backends(deploy=True)] == ["locks.W003"]
 
 
-def test_its_settings_are_those_of_the_connection(settings: LazySettings) -> None:
+def test_the_settings_of_the_cache_apply_to_connections(settings: LazySettings) -> None:
     options = {
         "SOCKET_TIMEOUT": 2,
         "SOCKET_CONNECT_TIMEOUT": 1,
@@ -112,17 +112,17 @@ def test_sentinels_are_asked_as_django_valkey_does(settings: LazySettings) -> No
         "django.core.cache.backends.dummy.DummyCache",
     ],
 )
-def test_a_cache_that_will_not_do_is_named_with_what_would(
+def test_the_error_for_an_unusable_cache_names_a_usable_one(
     settings: LazySettings, path: str
 ) -> None:
     use(settings, "valkey://127.0.0.1:1/0", BACKEND=path)
     with pytest.raises(InvalidLockBackend, match=f"is a {path} and has no .*{VALKEY}"):
         lock("a")
-    # Nobody awaits its close() at the end of a request.
+    # Otherwise its close() would not be awaited at the end of a request.
     del caches["default"]
 
 
-def test_connections_that_are_made_otherwise_are_refused(settings: LazySettings) -> None:
+def test_custom_connection_factories_are_refused(settings: LazySettings) -> None:
     use(
         settings,
         "valkey://127.0.0.1:1/0",
@@ -133,4 +133,4 @@ def test_connections_that_are_made_otherwise_are_refused(settings: LazySettings)
 
 
 class _Connection:
-    """Connects to nobody."""
+    """A connection that connects to no server."""

@@ -1,4 +1,4 @@
-"""Waiters of a process, and what they are told."""
+"""Waiters of a process, and their notifications."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from django_redislock.clock import monotonic
 TURN = Turn(7, 60.0)
 
 
-def test_a_turn_that_two_connections_bring_is_notified_once() -> None:
+def test_a_turn_that_arrives_on_two_connections_is_delivered_once() -> None:
     waiters, waiter, start = Waiters(), ThreadWaiter(), threading.Barrier(2)
     waiters.enter("a", "token", waiter)
-    told: list[bool] = []
+    notified: list[bool] = []
 
     def bring() -> None:
         start.wait()
-        told.append(waiters.notify("a", "token", TURN))
+        notified.append(waiters.notify("a", "token", TURN))
 
     threads = [threading.Thread(target=bring) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert told == [True, True], "nobody gives it back"
+    assert notified == [True, True], "neither connection gives it back"
     assert waiter.wait_for_turn(1) == TURN
     assert waiter.wait_for_turn(0.01) is None
 
 
-def test_a_turn_that_was_taken_is_known_again_for_a_while() -> None:
+def test_a_turn_that_was_taken_is_recognized_for_a_while() -> None:
     waiters = Waiters()
     waiters.enter("a", "token", ThreadWaiter())
     assert waiters.notify("a", "token", TURN)
     waiters.leave("a", "token")
     assert waiters.notify("a", "token", TURN)
-    assert not waiters.notify("a", "token", Turn(8, 60.0)), "nobody waits for this one"
+    assert not waiters.notify("a", "token", Turn(8, 60.0)), "this turn has no waiter"
     waiters.enter("a", "token", ThreadWaiter())
     for fence in range(100, 100 + MOST_SEEN):
         assert waiters.notify("a", "token", Turn(fence, 60.0))
@@ -45,7 +45,7 @@ def test_a_turn_that_was_taken_is_known_again_for_a_while() -> None:
     assert not waiters.notify("a", "token", TURN)
 
 
-def test_those_are_asked_to_look_whom_it_concerns() -> None:
+def test_only_waiters_for_matching_names_are_asked_to_look() -> None:
     waiters, one, other = Waiters(), ThreadWaiter(), ThreadWaiter()
     waiters.enter("a", "1", one)
     waiters.enter("b", "2", other)

@@ -25,7 +25,7 @@ from tests.support.proxy import Proxy
 
 @pytest.fixture
 def pings(monkeypatch: pytest.MonkeyPatch) -> list[Subscriber]:
-    """Who has sent a PING, of which there are many."""
+    """The connections that have sent a PING, which are sent often here."""
     monkeypatch.setattr(subscriber, "PING_AFTER", 0.02)
     monkeypatch.setattr(connection, "LINGER", 30.0)
     sent, send = list[Subscriber](), Subscriber.send
@@ -46,7 +46,7 @@ def listening() -> RedisLockBackend:
     return backend
 
 
-def test_a_silent_connection_is_probed_and_lives_on(
+def test_a_silent_connection_is_probed_and_kept(
     place: Place, pings: list[Subscriber], caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = listening()
@@ -58,7 +58,7 @@ def test_a_silent_connection_is_probed_and_lives_on(
     backend.close()
 
 
-def test_one_that_no_ping_is_answered_on_is_made_anew(
+def test_a_connection_without_an_answer_to_a_ping_is_replaced(
     use: UsePlace, proxy: Proxy, pings: list[Subscriber], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriber, "PONG_WITHIN", 0.1)
@@ -73,7 +73,7 @@ def test_one_that_no_ping_is_answered_on_is_made_anew(
     backend.close()
 
 
-def test_a_waiter_that_comes_while_it_closes_is_subscribed(
+def test_a_waiter_that_comes_while_the_connection_closes_is_subscribed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "LINGER", 0.05)
@@ -126,7 +126,7 @@ def test_callers_do_not_make_it_reconnect_without_pause(
 
 
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
-def test_a_message_that_no_script_wrote_is_left_out(
+def test_an_invalid_message_is_ignored(
     place: Place, caplog: pytest.LogCaptureFixture, number: str
 ) -> None:
     backend = listening()
@@ -143,38 +143,38 @@ def test_a_message_that_no_script_wrote_is_left_out(
     backend.close()
 
 
-def test_messages_are_distinguished_however_they_come() -> None:
+def test_messages_are_separated_whatever_pieces_they_arrive_in() -> None:
     def pushed(text: bytes) -> bytes:
         return b"*3\r\n$7\r\nmessage\r\n$7\r\nchannel\r\n$%d\r\n%b\r\n" % (len(text), text)
 
     here, there = socket.socketpair()
-    hears = Subscriber(Source(ConnectionPool(), "here"))
-    hears._keep(here)
+    subscribed = Subscriber(Source(ConnectionPool(), "here"))
+    subscribed._keep(here)
     texts = [b"one", pushed(b"no message") + b"one", b"", b"two\r\n"]
     for text in texts:
         there.sendall(pushed(text))
-        assert hears.messages() == [[b"message", b"channel", text]]
+        assert subscribed.messages() == [[b"message", b"channel", text]]
     there.sendall(b"".join(map(pushed, texts)))
-    assert hears.messages() == [[b"message", b"channel", text] for text in texts]
+    assert subscribed.messages() == [[b"message", b"channel", text] for text in texts]
     whole = pushed(b"in pieces") + pushed(b"after it")
     for place in range(1, len(whole)):
         there.sendall(whole[:place])
-        first = hears.messages()
+        first = subscribed.messages()
         there.sendall(whole[place:])
-        assert [text for *_, text in first + hears.messages()] == [b"in pieces", b"after it"]
+        assert [text for *_, text in first + subscribed.messages()] == [b"in pieces", b"after it"]
     inside = pushed(b"no message")
     before, after = pushed(inside).split(inside)
     for part in (before, inside):
         there.sendall(part)
-        assert hears.messages() == []
+        assert subscribed.messages() == []
     there.sendall(after)
-    assert hears.messages() == [[b"message", b"channel", inside]]
-    hears.close()
+    assert subscribed.messages() == [[b"message", b"channel", inside]]
+    subscribed.close()
     there.close()
 
 
 def test_a_process_that_was_frozen_gives_the_server_time_to_answer() -> None:
-    """The PING has been due for long, but was sent just now."""
+    """The PING was overdue, and is sent only now."""
     here, there = socket.socketpair()
     one = Subscriber(Source(ConnectionPool(), "here"))
     one._keep(here)
@@ -188,7 +188,7 @@ def test_a_process_that_was_frozen_gives_the_server_time_to_answer() -> None:
     there.close()
 
 
-def test_a_server_that_stays_a_replica_is_not_connected_to_all_the_time() -> None:
+def test_a_server_that_stays_a_replica_is_not_reconnected_all_the_time() -> None:
     one = Subscriber(Source(ConnectionPool(), "here"))
     one.is_outdated = True
     due = one.probe(one._opened_at)

@@ -1,4 +1,4 @@
-"""Words of TLS in an error: behind the address they matter, in it they do not."""
+"""Words of TLS in errors, which matter behind the address but not within it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from django_redislock.backends.redis.errors import is_absence, unavailable
         "ConnectionError('Connection refused')",
     ],
 )
-def test_a_host_that_is_called_like_a_word_of_tls(text: str) -> None:
+def test_a_host_named_like_a_word_of_tls_is_no_tls_error(text: str) -> None:
     error = RedisConnectionError(text)
     assert is_absence(error)
     assert "cannot be connected to" not in str(unavailable("here", "there", "", error))
@@ -36,5 +36,5 @@ def test_a_host_that_is_called_like_a_word_of_tls(text: str) -> None:
         "Error 1 connecting to a:1. Hostname mismatch, certificate is not valid for 'a'.",
     ],
 )
-def test_the_word_of_tls_behind_the_address(text: str) -> None:
+def test_a_word_of_tls_behind_the_address_is_a_tls_error(text: str) -> None:
     assert not is_absence(RedisConnectionError(text))

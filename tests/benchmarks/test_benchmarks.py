@@ -1,4 +1,4 @@
-"""The benchmarks run and count what they say. How fast anything is, no test asks."""
+"""Benchmarks: they run and count correctly. No test depends on speed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stderr == ""  # a contestant that fails is named there
+    assert run.stderr == ""  # it would name a contestant that fails
     assert run.stdout.strip() in page.read_text()
     for part in (
         "load average at the start: ",
@@ -62,10 +62,10 @@ def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
         assert part in run.stdout
 
 
-def test_functions_of_the_same_name_and_line_are_counted_one_by_one(
+def test_functions_of_the_same_name_and_line_are_counted_separately(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def pair() -> None:  # this one is entered too: three functions
+    def pair() -> None:  # entered as well, which makes three functions
         One(1)
         Two(1, 2)
 
@@ -73,7 +73,7 @@ def test_functions_of_the_same_name_and_line_are_counted_one_by_one(
     assert pairs.functions_entered(OURS, cycles=7) == 3
 
 
-def test_commands_of_scripts_and_of_clients_are_distinguished() -> None:
+def test_commands_of_scripts_and_of_clients_are_counted_separately() -> None:
     script = "redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], 'a \"b\" [0 lua] c')"
     with EmbeddedServer() as server, Redis.from_url(server.url) as client:
         with Commands(client) as commands:
@@ -86,7 +86,7 @@ def test_commands_of_scripts_and_of_clients_are_distinguished() -> None:
     assert commands.share_sent("get") == 0.25
 
 
-def test_fairness() -> None:
+def test_fairness_is_jains_index() -> None:
     assert jain([5, 5, 5, 5]) == 1
     assert jain([9, 0, 0, 0]) == 0.25
     assert jain([0, 0]) == 0
@@ -100,7 +100,7 @@ def test_a_ratio_is_the_median_of_the_rounds() -> None:
     assert row.cell("python-redis-lock") == ""
 
 
-def test_a_table_has_the_columns_of_those_who_take_part() -> None:
+def test_a_table_has_the_columns_of_the_contestants() -> None:
     section = Section("Pairs", [Row("a second", {OURS: [1234.5]}, 1)])
     assert render([section], [OURS, "redis-py"], ["a machine"]) == (
         "* a machine\n\n"
@@ -111,7 +111,7 @@ def test_a_table_has_the_columns_of_those_who_take_part() -> None:
     )
 
 
-def test_the_rest_of_a_page_stays(tmp_path: Path) -> None:
+def test_the_rest_of_a_page_is_not_changed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE)
     put_into(page, "new")
@@ -119,7 +119,7 @@ def test_the_rest_of_a_page_stays(tmp_path: Path) -> None:
     assert page.read_text() == PAGE.replace("old", "\nnewer\n")
 
 
-def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+def test_a_page_without_markers_is_not_changed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("no table")
     with pytest.raises(ValueError, match=r"page\.md has no <!-- benchmarks: begin -->"):
@@ -127,7 +127,7 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
     assert page.read_text() == "no table"
 
 
-def test_what_the_figures_cost_can_be_measured() -> None:
+def test_the_cost_of_the_figures_is_measured() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.metrics", "--quick"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The accessibility checks of axe-core, run in the page."""
+"""Accessibility checks of axe-core, run in the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selenium.webdriver import Chrome
 
-# WCAG 2.2 AA, and what axe itself calls good practice.
+# WCAG 2.2 AA, and axe's own best practices.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -22,7 +22,7 @@ def source() -> str:
 
 
 def violations(browser: Chrome) -> list[str]:
-    """What is wrong, one line for each rule and element."""
+    """The violations, one line for each rule and element."""
     browser.execute_script(source())
     result = browser.execute_async_script(
         """

@@ -1,4 +1,4 @@
-"""The browser of these tests: Chromium, without a window."""
+"""Browser of these tests: Chromium, without a window."""
 
 from __future__ import annotations
 

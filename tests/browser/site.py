@@ -1,4 +1,4 @@
-"""A site with a strict Content-Security-Policy, and a browser that visits it."""
+"""Site with a strict Content-Security-Policy, and a browser that visits it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POLICY = (
 PAGE = "/admin/django_redislock/lock/"
 PASSWORD = "open sesame"
 
-# A run that is told so keeps a picture of each scene: REDISLOCK_PICTURES=docs/images.
+# With REDISLOCK_PICTURES=docs/images, a run keeps a picture of each scene.
 PICTURES = os.environ.get("REDISLOCK_PICTURES")
 
 
@@ -46,7 +46,7 @@ def content_security_policy(
 
 
 class Server(ThreadedWSGIServer):
-    """A browser keeps connections open; they end with the server."""
+    """A server that closes the connections that the browser keeps open."""
 
     daemon_threads = False
 
@@ -100,7 +100,7 @@ class BrowserTestCase(StaticLiveServerTestCase):
         self.addCleanup(self._leave)
 
     def _leave(self) -> None:
-        # A page that is left open would ask the next test's server.
+        # A page that stays open would send requests to the next test's server.
         complaints = self.browser.get_log("browser")
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         self.browser.delete_all_cookies()
@@ -134,11 +134,11 @@ class BrowserTestCase(StaticLiveServerTestCase):
         self.visit(f"{PAGE}{quote(f'{alias}_3A{name}')}/change/")
 
     def one(self, css: str) -> Any:
-        """The first such element, on this page or the one that a click is about to bring."""
+        """The first such element, on this page or on the one that a click is loading."""
         return self.until(lambda: self.browser.find_element(By.CSS_SELECTOR, css))
 
     def text(self, css: str = "#content") -> str:
-        """What can be read there; in one step, since the page changes under us."""
+        """The visible text, read in one step, since the page may change at any time."""
         script = "return document.querySelector(arguments[0])?.innerText ?? ''"
         return str(self.browser.execute_script(script, css))
 
@@ -146,7 +146,7 @@ class BrowserTestCase(StaticLiveServerTestCase):
         return until(self.browser, condition, within)
 
     def mark(self) -> None:
-        """Put something on the page that a reload would take away."""
+        """Mark the page, so that a reload can be noticed."""
         self.browser.execute_script("window.notReloaded = true")
 
     @property

@@ -1,4 +1,4 @@
-"""The page of a busy view, in a browser and under a strict Content-Security-Policy."""
+"""Page of a busy view, in a browser and with a strict Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ urlpatterns = [path("", form), path("report/", report), path("book/", book)]
 @override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=["tests.browser.site.content_security_policy"])
 class BusyPageTests(BrowserTestCase):
     def is_complaint(self, message: str) -> bool:
-        # The browser notes that the answer was 423, as it was meant to be.
+        # The browser logs the intended status 423 as an error.
         return "status of 423" not in message and super().is_complaint(message)
 
     def scheme(self, theme: str) -> None:
@@ -54,7 +54,7 @@ class BusyPageTests(BrowserTestCase):
         )
         self.addCleanup(self.browser.execute_cdp_cmd, "Emulation.clearDeviceMetricsOverride", {})
 
-    def test_it_looks_as_it_should_in_every_theme_and_size(self) -> None:
+    def test_the_page_is_accessible_and_fits_in_every_theme_and_size(self) -> None:
         self.visit("/")
         with lock("report", using="memory", lease=50), lock("book", using="memory", lease=50):
             for width, height in ((1280, 800), (390, 844)):
@@ -77,7 +77,7 @@ class BusyPageTests(BrowserTestCase):
         assert self.browser.execute_script(over) == 0
         self.picture(name)
 
-    def test_it_says_how_many_were_waiting_and_a_long_time_in_minutes(self) -> None:
+    def test_the_page_shows_the_queue_and_a_long_time_in_minutes(self) -> None:
         long = Tally()
         long.was_released(1200.0)
         backend = lock_backends["memory"]
@@ -88,14 +88,14 @@ class BusyPageTests(BrowserTestCase):
             queue("report")
             self.one("a").click()
             self.until(lambda: "minutes" in self.text("[role=timer]"))
-            told = "1 other was waiting already; it usually takes about 40 min."
-            assert self.text("#queue") == told
+            expected = "1 other was waiting already; it usually takes about 40 min."
+            assert self.text("#queue") == expected
             for width, height in ((1280, 800), (390, 844)):
                 self.size(width, height)
                 assert violations(self.browser) == []
                 self.picture(f"busy-queue-{width}")
 
-    def test_what_was_looked_at_comes_by_itself_when_the_time_is_over(self) -> None:
+    def test_a_read_request_is_repeated_when_the_time_is_over(self) -> None:
         self.visit("/")
         hold("report", lease=4)
         self.one("a").click()
@@ -106,13 +106,13 @@ class BusyPageTests(BrowserTestCase):
         self.until(lambda: "Book" in self.browser.title)
 
     @override_settings(LANGUAGE_CODE="ca@valencia")
-    def test_it_counts_down_in_a_language_that_the_browser_does_not_know(self) -> None:
+    def test_the_page_counts_down_in_a_language_unknown_to_the_browser(self) -> None:
         self.visit("/")
         hold("report", lease=4)
         self.one("a").click()
         self.until(lambda: self.text("body") == "The report")
 
-    def test_what_was_sent_is_left_in_the_form(self) -> None:
+    def test_the_data_of_a_form_is_kept(self) -> None:
         self.visit("/")
         self.one("input").send_keys("17B")
         with lock("book", using="memory", lease=600):
@@ -123,7 +123,7 @@ class BusyPageTests(BrowserTestCase):
         self.one("button").click()
         self.until(lambda: self.text("body") == "Booked 17B")
 
-    def test_a_person_who_does_not_want_to_wait_may_go_back_or_try_at_once(self) -> None:
+    def test_links_lead_back_or_try_again_at_once(self) -> None:
         self.visit("/")
         with lock("report", using="memory", lease=600):
             self.one("a").click()

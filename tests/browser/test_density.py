@@ -1,4 +1,4 @@
-"""How much of the list fits on a screen, and that nothing long breaks it."""
+"""Density of the list: how much fits on a screen, and that long texts do not break it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import hold, queue
 
-# The rows that can be seen whole without scrolling.
+# The rows that are wholly visible without scrolling.
 SEEN = """
 return [...document.querySelectorAll("#result_list tbody tr")]
     .filter((row) => row.getBoundingClientRect().bottom <= innerHeight).length;
@@ -21,13 +21,13 @@ return [...document.querySelectorAll("#content *")].filter((element) => {
     return box.width && !isCut && !scrolls && (box.right > width + 1 || box.left < -1);
 }).map((element) => element.outerHTML.slice(0, 200));
 """
-# How far down the parts of one row begin.
+# The vertical positions at which the parts of one row begin.
 TOPS = """
 const row = document.querySelector("#result_list tbody tr:nth-child(4)");
 return arguments[0].map((part) => row.querySelector(`.redislock-${part}`))
     .map((cell) => cell.getBoundingClientRect().top);
 """
-# What stands on more than one line at the top of the page: the title, or one of its buttons.
+# The title or buttons at the top of the page that take more than one line.
 BROKEN = """
 const tops = [...document.querySelectorAll(".object-tools li")]
     .map((item) => item.getBoundingClientRect().top);
@@ -96,7 +96,7 @@ class DensityTests(BrowserTestCase):
         assert violations(self.browser) == []
         self.picture("phone")
 
-    def test_what_is_long_breaks_nothing_anywhere(self) -> None:
+    def test_long_texts_break_no_page(self) -> None:
         name = "n" * LONG
         hold(name, what="w" * LONG, label="l" * LONG, thread="t" * LONG, host="h" * LONG)
         queue(name, what="w" * LONG, label="l" * LONG, thread="t" * LONG, host="h" * LONG)

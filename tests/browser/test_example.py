@@ -1,4 +1,4 @@
-"""The page of the example in a browser, on a site of real processes."""
+"""Page of the example in a browser, on a site of real processes."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Page:
         self.one(css).send_keys(Keys.ENTER)
 
     def ask(self, css: str) -> str:
-        """Press a button, and wait for the answer: to press it again would strike twice."""
+        """Press a button and wait for the answer, since another press would have its own effect."""
         self.browser.execute_script("document.querySelector('#messages').replaceChildren()")
         self.press(css)
         return str(self.until(lambda: self.text("#messages")))
 
     def text(self, css: str) -> str:
-        """What can be read there: nothing where it is hidden."""
+        """The visible text, which is empty if it is hidden."""
         script = """
             const element = document.querySelector(arguments[0]);
             return element?.checkVisibility() ? element.innerText : "";
@@ -77,7 +77,7 @@ class Page:
         return int(self.text(f".panes > :nth-child({guarded + 1}) {css}"))
 
     def dots(self, guarded: bool, css: str) -> int:
-        """How many buyers of one of the two sales stand there."""
+        """The number of buyers of one of the two sales in a place."""
         css = f".panes > :nth-child({guarded + 1}) {css}"
         script = "return document.querySelectorAll(arguments[0]).length"
         return int(self.browser.execute_script(script, css))
@@ -88,9 +88,9 @@ class Page:
         self.until(lambda: "Buyer" in self.text("#who"))
 
     def strike(self, kind: str) -> None:
-        """Send the buyers, and let this happen to one who is selling.
+        """Send the buyers, and let this happen to a process that is selling.
 
-        On a busy machine all may have their answers before one was met at the right moment.
+        On a busy machine all buyers may have their answers before the right moment was met.
         """
         self.send()
 
@@ -106,7 +106,7 @@ class Page:
         return self.dots(True, ".done .dot") == 100
 
     def scheme(self, theme: str = "light", motion: str = "reduce") -> None:
-        """What the person prefers. Two hundred dots that move take a processor of their own."""
+        """Set the preferences. By default no dots move, since 200 would keep a processor busy."""
         values = {"prefers-color-scheme": theme, "prefers-reduced-motion": motion}
         features = [{"name": name, "value": value} for name, value in values.items()]
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -163,7 +163,7 @@ def test_both_sales_are_seen_to_the_end_without_a_reload(page: Page) -> None:
     assert page.dots(True, ".done .dot") == page.dots(False, ".done .dot") == 100
 
 
-def test_the_dots_move_unless_somebody_does_not_want_that(page: Page) -> None:
+def test_the_dots_move_unless_reduced_motion_is_preferred(page: Page) -> None:
     count = """
         const animations = document.getAnimations();
         return animations.filter((one) => one.effect.target.matches(".dot")).length;
@@ -180,7 +180,7 @@ def test_the_dots_move_unless_somebody_does_not_want_that(page: Page) -> None:
         assert page.browser.execute_script(count) == 0
 
 
-def test_a_holder_is_killed(page: Page) -> None:
+def test_a_killed_holder_is_replaced(page: Page) -> None:
     page.strike("kill")
 
     page.until(lambda: "killed" in page.text("#who"))
@@ -191,10 +191,10 @@ def test_a_holder_is_killed(page: Page) -> None:
     assert page.figure(True, "[data-fact=oversold]") == 0
 
 
-def test_a_holder_is_frozen_and_writes_too_late(page: Page) -> None:
+def test_a_frozen_holder_writes_too_late(page: Page) -> None:
     page.strike("freeze")
 
-    # The news stay: a page that is kept from asking may not see who is frozen within its lease.
+    # The news stay, even if the page did not ask during the lease of the frozen process.
     page.until(lambda: "was frozen" in page.text("#news"))
     page.until(lambda: "the lock went to" in page.text("#news li:first-child"))
     page.press("button[value=thaw]")
@@ -204,7 +204,7 @@ def test_a_holder_is_frozen_and_writes_too_late(page: Page) -> None:
     assert page.figure(True, "[data-fact=sold]") == 50
 
 
-def test_a_holder_is_robbed_of_its_lock(page: Page) -> None:
+def test_a_holder_without_its_lock_writes_too_late(page: Page) -> None:
     page.strike("release")
 
     page.until(lambda: "wrote too late" in page.text("#news .refusal"))
@@ -212,7 +212,7 @@ def test_a_holder_is_robbed_of_its_lock(page: Page) -> None:
     assert page.figure(True, "[data-fact=sold]") + page.figure(True, "[data-fact=stock]") == 50
 
 
-def test_all_is_reached_by_the_tab_key_in_the_order_of_the_page(page: Page) -> None:
+def test_the_tab_key_reaches_everything_in_the_order_of_the_page(page: Page) -> None:
     reached = []
     for _number in range(16):
         page.one("body").send_keys(Keys.TAB)
@@ -245,7 +245,9 @@ def test_a_site_that_does_not_answer_is_reported(page: Page, site: Site) -> None
         for theme in ("light", "dark")
     ],
 )
-def test_it_looks_as_it_should(page: Page, size: tuple[int, int], theme: str) -> None:
+def test_the_page_fits_in_every_theme_and_size(
+    page: Page, size: tuple[int, int], theme: str
+) -> None:
     width, height = size
     page.size(width, height)
     page.scheme(theme)

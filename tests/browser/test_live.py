@@ -1,4 +1,4 @@
-"""The pages live: what they show without a reload, and what they do."""
+"""Live pages of the admin: updates without a reload, and actions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "No lock is held at the moment." in self.text())
         assert not self.was_reloaded
 
-    def test_what_runs_out_is_not_said_to_have_ended_before_the_server_says_so(self) -> None:
+    def test_a_lease_at_zero_is_shown_as_ended_only_by_the_server(self) -> None:
         self.log_in()
         token = hold("a", lease=1.5)
         seen = set()
@@ -61,7 +61,7 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: re.search(r"longest [1-9]\d*\.\d s", self.text("#result_list")))
         assert not self.was_reloaded
 
-    def test_it_can_be_paused_and_resumed_by_keyboard_alone(self) -> None:
+    def test_the_page_can_be_paused_and_resumed_by_keyboard(self) -> None:
         self.log_in()
         button = self.one("#redislock-pause")
         button.send_keys(Keys.ENTER)
@@ -76,18 +76,18 @@ class LivePageTests(BrowserTestCase):
         assert self.text("#redislock-pause") == "Pause"
 
     def now(self) -> float:
-        """By the clock of the page."""
+        """The time by the clock of the page."""
         return float(self.browser.execute_script("return performance.now()"))
 
     def requests_since(self, moment: float) -> int:
-        """How many were begun; one that was under way may be answered later."""
+        """The number of requests begun since; earlier ones may still be answered."""
         return len(self.begun_since(moment))
 
     def begun_since(self, moment: float) -> list[float]:
         script = "return performance.getEntriesByType('resource').map((entry) => entry.startTime)"
         return [begun for begun in self.browser.execute_script(script) if begun > moment]
 
-    def test_a_hidden_tab_asks_for_nothing_and_catches_up(self) -> None:
+    def test_a_hidden_tab_sends_no_requests_and_catches_up(self) -> None:
         self.log_in()
         page = self.browser.current_window_handle
         hide = (
@@ -105,13 +105,13 @@ class LivePageTests(BrowserTestCase):
             self.until(lambda: "a" in self.text("#result_list"))
             begun = self.until(lambda since=shown_at: self.begun_since(since))
             if min(begun) < shown_at + 500:
-                break  # at once, and not when it would have asked anyway
+                break  # at once, not only at its next turn
             self.browser.execute_script(f"{hide}; {tell}", True)
         else:
             self.fail("it did not catch up at once")
         assert self.browser.current_window_handle == page
 
-    def test_a_lock_is_released_by_force_and_it_is_recorded(self) -> None:
+    def test_a_release_by_force_is_done_and_recorded(self) -> None:
         token = hold("order:42", "default", lease=600, what="shop.checkout", label="alice")
         other = hold("order:43", "default", lease=700)
         self.log_in()
@@ -132,7 +132,7 @@ class LivePageTests(BrowserTestCase):
         assert "hung since noon" in self.text()
         self.picture("history")
 
-    def test_all_on_the_page_can_be_ticked_at_once(self) -> None:
+    def test_all_rows_of_the_page_can_be_selected_at_once(self) -> None:
         for name in "abc":
             hold(name)
         self.log_in()
@@ -149,7 +149,7 @@ class LivePageTests(BrowserTestCase):
         self.one(".redislock-actions button").click()
         self.until(lambda: "These 3 locks will be released by force" in self.text())
 
-    def test_a_user_who_may_only_look_sees_and_cannot_release(self) -> None:
+    def test_a_user_who_may_only_view_cannot_release(self) -> None:
         hold("order:42", what="shop.checkout", label="alice")
         self.log_in(self.viewer())
         assert "order:42" in self.text("#result_list")
@@ -159,7 +159,7 @@ class LivePageTests(BrowserTestCase):
             "#content button:not(#redislock-pause)').length"
         ) == 0  # fmt: skip
 
-    def test_the_page_of_a_name_is_live_too(self) -> None:
+    def test_the_page_of_a_name_is_live(self) -> None:
         name = "order:42"
         with lock(name, using="memory", lease=30, what="shop.views.checkout", label="alice"):
             self.log_in()
@@ -172,7 +172,7 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "It does not hold the name." in self.text())
         assert not self.was_reloaded
 
-    def test_a_name_can_be_copied_as_it_is(self) -> None:
+    def test_a_name_can_be_copied_unchanged(self) -> None:
         name = 'order: "4\u20442" \u202e'
         hold(name)
         origin = {
@@ -188,7 +188,7 @@ class LivePageTests(BrowserTestCase):
         read = "navigator.clipboard.readText().then(arguments[0])"
         assert self.browser.execute_async_script(read) == name
 
-    def test_hot_names_come_up_without_a_reload(self) -> None:
+    def test_hot_names_appear_without_a_reload(self) -> None:
         self.log_in()
         self.one(".object-tools a[href$='hot/']").click()
         self.until(lambda: "No lock was requested in the last hour." in self.text())
@@ -198,12 +198,12 @@ class LivePageTests(BrowserTestCase):
         self.until(lambda: "order:*" in self.text("#hot_list"))
         assert not self.was_reloaded
 
-    def test_a_session_that_is_over_is_reported(self) -> None:
+    def test_an_ended_session_is_reported(self) -> None:
         self.log_in()
         self.browser.delete_all_cookies()
         self.until(lambda: "Reload it." in self.text("#redislock-status"))
 
-    def test_a_proxy_that_asks_for_patience_does_not_end_it(self) -> None:
+    def test_a_response_429_does_not_end_the_refreshes(self) -> None:
         self.log_in()
         answer = "async () => new Response('Too many requests', {status: 429})"
         self.browser.execute_script(f"window.own = window.fetch; window.fetch = {answer}")
@@ -224,7 +224,7 @@ class LivePageTests(BrowserTestCase):
         wanted = ["redislock-pause", "redislock-reload", "redislock-all", "Select a", "a"]
         assert [one for one in reached if one in wanted] == wanted
 
-    def test_without_script_it_is_whole(self) -> None:
+    def test_the_page_is_complete_without_scripts(self) -> None:
         hold("a")
         self.log_in()
         self.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})

@@ -1,4 +1,4 @@
-"""How the pages look and read: themes, narrow screens, right to left, and to a screen reader."""
+"""Looks of the pages: themes, narrow screens, right to left, and accessibility."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LookTests(BrowserTestCase):
         lock_backends["default"].extend(Extension("report:2026-11", token, 240))
 
     def fill_hour(self) -> None:
-        """What other processes have told in the last hour."""
+        """Record figures of other processes for the last hour."""
         for family, often, wait, busy in (
             ("checkout:{request.user.pk}", 900, 0.004, 31),
             ("event:*", 420, 0.7, 160),
@@ -69,7 +69,7 @@ class LookTests(BrowserTestCase):
             self.tell_minute(age, tally)
 
     def tell(self, family: str, slots: dict[int, Tally]) -> None:
-        """The backend counts for the slot of now alone, so the older ones are put in its place."""
+        """Put figures into earlier slots, since the backend only counts in the current one."""
         backend = lock_backends["default"]
         client = Redis.from_url(self.project.REDIS_URL)
         now = int(time.time()) // SLOT
@@ -132,13 +132,13 @@ class LookTests(BrowserTestCase):
         self.visit(HOT)
         assert violations(self.browser) == []
 
-    def test_axe_would_find_something(self) -> None:
+    def test_axe_finds_a_violation(self) -> None:
         self.log_in()
         script = "document.getElementById('searchbar').labels[0].remove()"
         self.browser.execute_script(script)
         assert any(one.startswith("label ") for one in violations(self.browser))
 
-    def test_a_narrow_screen_shows_all_without_scrolling_the_page_sideways(self) -> None:
+    def test_a_narrow_screen_shows_everything_without_scrolling_sideways(self) -> None:
         self.browser.set_window_size(500, 900)
         self.fill()
         hold("x" * 300, "default", what="y" * 300)
@@ -161,7 +161,7 @@ class LookTests(BrowserTestCase):
         hidden += "return all.scrollWidth - all.clientWidth"
         assert self.browser.execute_script(hidden) == 0
 
-    def test_what_is_to_be_released_is_named_to_its_end(self) -> None:
+    def test_the_confirmation_shows_long_names_completely(self) -> None:
         hold("x" * 1000)
         self.log_in()
         self.one("#redislock-all").click()
@@ -182,7 +182,7 @@ class LookTests(BrowserTestCase):
                 edges.add((link.rect["x"], link.value_of_css_property("font-size")))
             assert len(edges) == 1, edges
 
-    def test_the_browser_knows_the_rule_for_how_much_of_a_lease_is_left(self) -> None:
+    def test_the_browser_supports_the_style_for_the_remaining_lease(self) -> None:
         self.log_in()
         rules = self.browser.execute_script(
             "return [...document.styleSheets].flatMap(s => [...s.cssRules]).map(r => r.cssText)"
@@ -190,7 +190,7 @@ class LookTests(BrowserTestCase):
         (bar,) = [rule for rule in rules if ".redislock-bar::-webkit-progress-value" in rule]
         assert "var(--link-fg)" in bar
 
-    def test_right_to_left(self) -> None:
+    def test_the_pages_work_from_right_to_left(self) -> None:
         self.fill()
         self.log_in()
         cookie = {"name": "django_language", "value": "ar", "path": "/"}
@@ -206,7 +206,7 @@ class LookTests(BrowserTestCase):
         self.fill_hour()
         self.check_hot("-rtl")
 
-    def test_the_graph_of_waits_looks_right_with_a_deadlock_in_it(self) -> None:
+    def test_the_tree_of_waits_shows_a_deadlock(self) -> None:
         who = [
             {"what": what, "label": label, "host": f"web-{number}", "owner": str(number)}
             for number, (what, label) in enumerate(
@@ -234,7 +234,7 @@ class LookTests(BrowserTestCase):
         self.until(lambda: "Waits for" in self.text("#redislock-live"))
         assert violations(self.browser) == []
 
-    def test_redis_that_stops_is_reported_and_the_page_stays(self) -> None:
+    def test_a_stopped_server_is_reported_and_the_page_stays(self) -> None:
         with EmbeddedServer() as server:
             self.project.CACHES = {
                 **self.project.CACHES,
@@ -252,7 +252,7 @@ class LookTests(BrowserTestCase):
             assert "there" in self.text("#result_list")
             server.stop()
             self.until(lambda: "The locks of the backend “other” cannot be shown." in self.text())
-            # What was known of it is not shown as live.
+            # Its earlier locks are not shown as live.
             assert "there" in self.text(".redislock-missing")
             assert "not known" in self.text(".redislock-missing .redislock-lease")
             assert not self.browser.find_elements(

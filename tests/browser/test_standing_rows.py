@@ -1,4 +1,4 @@
-"""Rows that stand still while they are looked at, and figures that are not live any more."""
+"""Stable rows: they keep their places, and figures that are not live are marked."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def away(*_arguments: object) -> object:
     raise LockUnavailable("away")
 
 
-class StandingRowTests(BrowserTestCase):
+class StableRowTests(BrowserTestCase):
     def states(self) -> list[str]:
         remarks = "#result_list .redislock-lease .redislock-remark"
         script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)"
         return list(self.browser.execute_script(script, remarks))
 
-    def test_rows_stand_still_and_what_is_ticked_and_focused_stays(self) -> None:
+    def test_rows_keep_their_places_their_selection_and_the_focus(self) -> None:
         tokens = {name: hold(name, lease=lease) for lease, name in ((300, "a"), (400, "b"))}
         self.log_in()
         box = self.one("input[aria-label='Select a']")
@@ -47,7 +47,7 @@ class StandingRowTests(BrowserTestCase):
         self.until(lambda: self.text("#result_list tbody tr:first-child th") == "first")
         assert "ended" not in self.text("#result_list")
 
-    def test_twenty_rows_stay_ticked_while_three_hundred_locks_are_renewed(self) -> None:
+    def test_twenty_rows_stay_selected_while_300_locks_are_renewed(self) -> None:
         tokens = {f"a{number}": hold(f"a{number}", lease=100 + number) for number in range(300)}
         self.log_in()
         wanted = [f"a{number}" for number in range(20)]
@@ -56,7 +56,7 @@ class StandingRowTests(BrowserTestCase):
         for name in wanted:
             self.one(f"input[aria-label='Select {name}']").click()
         assert self.text("#redislock-selected") == "20 selected"
-        assert self.one("#result_list").rect["y"] == stood_at, "ticking moves no row"
+        assert self.one("#result_list").rect["y"] == stood_at, "selecting a row moves none"
         backend = lock_backends["memory"]
         backend.extend([Extension(name, token, 500) for name, token in tokens.items()])
         self.until(lambda: set(self.states()) == {"renewing"})
@@ -68,7 +68,7 @@ class StandingRowTests(BrowserTestCase):
         )
         assert self.browser.execute_script(script) == wanted
 
-    def test_all_that_a_search_has_found_can_be_selected_across_pages(self) -> None:
+    def test_all_results_of_a_search_can_be_selected_across_pages(self) -> None:
         for number in range(130):
             hold(f"order:{number}", lease=100 + number)
         hold("feed", lease=20)
@@ -90,7 +90,7 @@ class StandingRowTests(BrowserTestCase):
         self.until(lambda: "These 130 locks will be released by force" in self.text())
         assert "feed" not in self.text("#content tbody")
 
-    def test_when_all_have_ended_the_list_begins_anew(self) -> None:
+    def test_the_list_starts_again_when_all_its_holds_have_ended(self) -> None:
         token = hold("a")
         self.log_in()
         self.mark()
@@ -99,7 +99,7 @@ class StandingRowTests(BrowserTestCase):
         self.until(lambda: self.text("#result_list tbody th") == "b")
         assert not self.was_reloaded
 
-    def test_what_a_server_that_is_away_held_stays_although_nothing_else_is_shown(self) -> None:
+    def test_rows_of_an_unreachable_server_stay(self) -> None:
         hold("a", lease=300)
         self.log_in()
         backend = lock_backends["memory"]

@@ -1,4 +1,4 @@
-"""Waits for what a page shows, which say what they waited for."""
+"""Waits for the contents of a page, whose errors name the condition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
-# Seconds: a machine that others keep busy takes its time.
+# seconds; a deadline for a machine under load, not an expectation
 DEADLINE = 60.0
 
 

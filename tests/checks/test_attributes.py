@@ -1,4 +1,4 @@
-"""Attributes of locked classes that nobody reads: an error where they are misspelled options."""
+"""Unused attributes of locked classes, which are errors if they are misspelled options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django_redislock.commands import LockedCommand
 
 @pytest.fixture(autouse=True)
 def _others(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The classes of other tests are none of ours."""
+    """Leave out classes of other tests."""
     before = dict(unknown_attributes)
     unknown_attributes.clear()
     yield
@@ -56,7 +56,7 @@ def make(kind: str, **attributes: Any) -> type:
         ("model", "lock_optoins", "lock_options"),
     ],
 )
-def test_a_misspelled_attribute_is_refused_when_the_class_is_made(
+def test_a_misspelled_attribute_is_refused_in_the_class_definition(
     kind: str, name: str, meant: str
 ) -> None:
     with pytest.raises(TypeError, match=rf"shop\.Sale.*'{name}'.*Did you mean '{meant}'\?"):
@@ -75,7 +75,7 @@ def test_a_misspelled_attribute_is_refused_when_the_class_is_made(
         ("command", "lock_leases"),
     ],
 )
-def test_a_method_or_property_with_a_near_name_is_the_projects_own(kind: str, name: str) -> None:
+def test_a_method_or_property_with_a_similar_name_is_accepted(kind: str, name: str) -> None:
     def method(self: Any) -> str:
         return "its own"
 
@@ -84,12 +84,12 @@ def test_a_method_or_property_with_a_near_name_is_the_projects_own(kind: str, na
     make(kind, **{name: property(method)})
 
 
-def test_a_single_word_is_no_misspelling() -> None:
+def test_a_single_word_is_not_taken_for_a_misspelling() -> None:
     owner: Any = make("model", locks=["front", "back"])
     assert owner.locks == ["front", "back"]
 
 
-def test_a_method_that_looks_like_the_one_for_the_name_is_refused() -> None:
+def test_a_misspelled_get_lock_name_is_refused() -> None:
     def method(self: Any) -> str:
         return "account:7"
 
@@ -105,7 +105,7 @@ def test_what_is_no_exit_code_is_refused_when_the_class_is_made(name: str, value
     assert make("command", **{name: property(lambda self: value)})
 
 
-def test_it_is_found_in_what_the_class_inherits_from_elsewhere() -> None:
+def test_a_misspelled_attribute_of_another_base_class_is_refused() -> None:
     class Shared:
         lock_wiat = 5
 
@@ -125,7 +125,9 @@ def test_it_is_found_in_what_the_class_inherits_from_elsewhere() -> None:
         ("lock_max_hodl", "max_hold"),
     ],
 )
-def test_what_goes_into_lock_options_says_so(kind: str, name: str, option: str) -> None:
+def test_the_error_for_an_option_as_an_attribute_names_lock_options(
+    kind: str, name: str, option: str
+) -> None:
     with pytest.raises(TypeError, match=rf"lock_options = \{{'{option}': \.\.\.\}}"):
         make(kind, **{name: 1})
     if kind == "model":
@@ -134,13 +136,13 @@ def test_what_goes_into_lock_options_says_so(kind: str, name: str, option: str) 
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_an_option_that_no_class_has_may_be_the_projects_own_attribute(kind: str) -> None:
+def test_an_option_that_no_class_accepts_may_be_an_own_attribute(kind: str) -> None:
     made = make(kind, lock_token="secret", lock_what="a sale")
     assert unknown_attributes[made] == ["lock_token", "lock_what"]
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
+def test_lock_options_are_checked_in_the_class_definition(kind: str) -> None:
     with pytest.raises(
         TypeError, match=r"lock_options is a dictionary of options, not \['lease'\]"
     ):
@@ -154,7 +156,7 @@ def test_lock_options_are_checked_when_the_class_is_made(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["command", "model"])
-def test_only_views_make_a_label_from_the_arguments_of_a_call(kind: str) -> None:
+def test_only_views_accept_a_function_as_label(kind: str) -> None:
     def who(request: HttpRequest) -> str:
         return request.method or ""
 
@@ -164,7 +166,7 @@ def test_only_views_make_a_label_from_the_arguments_of_a_call(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["view", "command"])
-def test_so_is_the_wait_which_has_an_attribute_of_its_own(kind: str) -> None:
+def test_lock_wait_is_checked_in_the_class_definition(kind: str) -> None:
     with pytest.raises(ValueError, match="wait must be 0 or more seconds, not -1"):
         make(kind, lock_wait=-1)
     with pytest.raises(TypeError, match="Write the wait in lock_wait, not in lock_options"):
@@ -172,13 +174,13 @@ def test_so_is_the_wait_which_has_an_attribute_of_its_own(kind: str) -> None:
     assert make(kind, lock_wait=property(lambda self: 5))
 
 
-def test_an_option_of_a_view_that_has_an_attribute_of_its_own_says_so() -> None:
+def test_the_error_for_a_status_in_lock_options_names_lock_status() -> None:
     with pytest.raises(TypeError, match="Write the status in lock_status, not in lock_options"):
         make("view", lock_options={"status": 409})
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_so_is_the_name(kind: str) -> None:
+def test_lock_name_is_checked_in_the_class_definition(kind: str) -> None:
     with pytest.raises(TypeError, match="The name of a lock is a template, a list of templates"):
         make(kind, lock_name=7)
     with pytest.raises(ValueError, match="would be one lock for all calls: '%s' is not a field"):
@@ -186,7 +188,7 @@ def test_so_is_the_name(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["command", "model"])
-def test_a_name_that_code_makes_has_a_method_of_its_own(kind: str) -> None:
+def test_a_lock_name_that_is_a_method_is_refused(kind: str) -> None:
     def lock_name(self: Any, *args: Any) -> str:
         return "sale"
 
@@ -213,7 +215,7 @@ def test_the_name_of_a_rows_lock_begins_with_self() -> None:
 
 @pytest.mark.parametrize("kind", BASES)
 @pytest.mark.parametrize("name", ["lock_icon", "lock_version", "lock_time", "locksmith", "quit"])
-def test_an_attribute_of_the_projects_own_is_a_check(kind: str, name: str) -> None:
+def test_an_unknown_lock_attribute_is_a_warning_of_the_checks(kind: str, name: str) -> None:
     made = make(kind, **{name: 1})
     messages = check_classes()
     if not name.startswith("lock_"):
@@ -228,7 +230,7 @@ def test_an_attribute_of_the_projects_own_is_a_check(kind: str, name: str) -> No
     del made
 
 
-def test_it_is_among_the_registered_checks(settings: Any) -> None:
+def test_the_check_of_attributes_is_registered(settings: Any) -> None:
     made = make("view", lock_icon="padlock")
     assert "locks.W006" in [message.id for message in checks.run_checks(tags=["locks"])]
     settings.SILENCED_SYSTEM_CHECKS = ["locks.W006"]
@@ -237,7 +239,7 @@ def test_it_is_among_the_registered_checks(settings: Any) -> None:
     del made
 
 
-def test_the_order_of_the_bases_is_refused_that_would_lock_nothing() -> None:
+def test_a_mixin_after_the_view_is_refused() -> None:
     for view in (View, DetailView, APIView):
         with pytest.raises(TypeError, match=r"LockedViewMixin goes before.*class Sale\(Locked"):
             type("Sale", (view, LockedViewMixin), {"__module__": "shop"})
@@ -245,13 +247,13 @@ def test_the_order_of_the_bases_is_refused_that_would_lock_nothing() -> None:
         type("Sale", (APIView, LockedViewMixin, View), {"__module__": "shop"})
 
 
-def test_a_mixin_without_a_view_says_what_is_missing() -> None:
+def test_the_error_for_a_mixin_without_a_view_says_what_to_write() -> None:
     sale: Any = type("Sale", (LockedViewMixin,), {"__module__": "shop", "lock_name": "sale"})
     with pytest.raises(TypeError, match=r"before a view: class Sale\(LockedViewMixin, View\)"):
         sale.as_view()
 
 
-def test_a_dispatch_of_ones_own_may_come_first() -> None:
+def test_a_custom_dispatch_may_come_before_the_mixin() -> None:
     class Logged(View):
         def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             return super().dispatch(request, *args, **kwargs)
@@ -266,7 +268,7 @@ def test_a_dispatch_of_ones_own_may_come_first() -> None:
     assert Sale.as_view()(RequestFactory().get("/")).content == b"sale"
 
 
-def test_what_goes_before_everything_a_command_is_made_of() -> None:
+def test_locked_command_after_another_execute_is_refused() -> None:
     from django.core.management.base import BaseCommand
 
     class Announced(BaseCommand):
@@ -277,7 +279,7 @@ def test_what_goes_before_everything_a_command_is_made_of() -> None:
         type("Sale", (Announced, LockedCommand), {"__module__": "shop"})
 
 
-def test_a_view_without_a_name_is_refused_when_it_is_put_among_the_urls() -> None:
+def test_as_view_without_a_lock_name_is_refused() -> None:
     from django.core.exceptions import ImproperlyConfigured
 
     nameless: Any = make("view")
@@ -286,7 +288,7 @@ def test_a_view_without_a_name_is_refused_when_it_is_put_among_the_urls() -> Non
     assert nameless.as_view(lock_name="sale")
 
 
-def test_a_dispatch_of_the_class_itself_that_goes_nowhere_is_refused() -> None:
+def test_a_dispatch_without_super_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Sale\.dispatch\(\) would run without the lock.*super"):
 
         class Sale(LockedViewMixin, View):

@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says of the lock settings, and with ``--deploy`` of the server."""
+"""System checks of the settings, and with ``--deploy`` of the server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def forget_unusable_caches(settings: Any) -> Iterator[None]:
-    """Django closes all that were made, and django-redis 6 fails to close what it cannot use."""
+    """Django closes all caches, and django-redis 6 fails to close an unusable one."""
     yield
     for alias in ("locks", "other"):
         with suppress(AttributeError):
@@ -46,7 +46,7 @@ def forget_unusable_caches(settings: Any) -> Iterator[None]:
 
 @pytest.fixture
 def locks_apart(server: Any) -> Iterator[None]:
-    """The settings that nothing is wrong with: the locks have a database of their own."""
+    """Correct settings: the locks have a database of their own."""
     base = server.url.removesuffix("/0")
     with override_settings(
         CACHES={"default": cache(f"{base}/0"), "locks": cache(f"{base}/1")},
@@ -60,7 +60,7 @@ def test_the_checks_are_registered_under_a_tag() -> None:
 
 
 @pytest.mark.usefixtures("locks_apart")
-def test_nothing_to_say_of_locks_in_a_database_of_their_own() -> None:
+def test_locks_in_a_database_of_their_own_pass_the_checks() -> None:
     assert ids(deploy=False) == ids(deploy=True) == []
 
 
@@ -102,7 +102,7 @@ def test_a_wrong_entry_is_an_error_that_names_it(
 
 URL = "redis://127.0.0.1:1/0"
 
-# What django-redis, redis-py and Django do not accept, with what the error has to name.
+# Settings that django-redis, redis-py and Django refuse, and words of the error.
 UNUSABLE = [
     ({"BACKEND": DJANGO_REDIS}, "ImproperlyConfigured"),
     ({"LOCATION": URL}, "'BACKEND'"),
@@ -141,7 +141,7 @@ def test_a_cache_that_the_locks_do_not_use_may_be_unusable(
     assert "'other'" not in message.msg
 
 
-def test_a_server_that_refuses_is_not_said_to_be_out_of_reach(settings: Any, server: Any) -> None:
+def test_a_server_that_refuses_is_not_reported_as_unreachable(settings: Any, server: Any) -> None:
     settings.CACHES = {"default": cache(server.url.removesuffix("/0") + "/99")}
     settings.LOCKS = {}
     (message,) = check_backends(deploy=True)
@@ -169,7 +169,7 @@ def test_a_server_that_does_not_answer_is_a_warning_under_deploy(settings: Any) 
     )
 
 
-def test_a_database_shared_with_a_cache_that_clear_empties(settings: Any, server: Any) -> None:
+def test_a_database_shared_with_a_cache_is_a_warning(settings: Any, server: Any) -> None:
     settings.CACHES = {"default": cache(server.url)}
     settings.LOCKS = {}
     (message,) = check_backends(deploy=True)
@@ -181,9 +181,7 @@ def djangos(url: str) -> dict[str, object]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
 
 
-def test_the_same_database_by_another_name_and_by_djangos_own_cache(
-    settings: Any, server: Any
-) -> None:
+def test_the_same_database_by_another_address_is_an_error(settings: Any, server: Any) -> None:
     other_name = server.url.replace("127.0.0.1", "localhost")
     settings.CACHES = {
         "default": djangos(server.url),
@@ -210,7 +208,7 @@ def test_djangos_own_cache_in_the_same_database_is_an_error(
     assert message.is_silenced()
 
 
-def test_on_a_cluster_which_has_one_database_it_is_a_warning(
+def test_the_same_cluster_is_only_a_warning(
     settings: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CACHES = {"default": djangos(server.url)}
@@ -220,7 +218,7 @@ def test_on_a_cluster_which_has_one_database_it_is_a_warning(
     assert ids(deploy=True) == ["locks.W003"]
 
 
-def test_the_settings_of_the_readme_are_in_order(settings: Any, server: Any) -> None:
+def test_the_settings_of_the_readme_pass_the_checks(settings: Any, server: Any) -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text()
     block = text.partition("```python settings\n")[2].partition("```")[0]
     named = {"INSTALLED_APPS": [], "CACHES": {"default": cache(server.url)}}
@@ -231,7 +229,7 @@ def test_the_settings_of_the_readme_are_in_order(settings: Any, server: Any) -> 
 
 
 @pytest.mark.usefixtures("locks_apart")
-def test_a_server_that_evicts(server: Any) -> None:
+def test_a_server_that_evicts_keys_is_a_warning(server: Any) -> None:
     import redis
 
     client = redis.Redis.from_url(server.url)
@@ -248,7 +246,7 @@ def test_a_server_that_evicts(server: Any) -> None:
 
 
 @pytest.mark.usefixtures("locks_apart")
-def test_a_server_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_too_old_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from django_redislock.backends.redis import server_checks
 
     monkeypatch.setattr(server_checks, "OLDEST_SERVER", (99, 0))

@@ -1,4 +1,4 @@
-"""The check that compares the clocks of the servers, their replicas and this host."""
+"""Check of the clocks of servers, their replicas and this host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def warnings() -> list[str]:
 
 
 @pytest.mark.parametrize(("shift", "ahead"), [(90, "the server"), (-90, "this host")])
-def test_a_server_whose_clock_is_wrong(
+def test_a_wrong_clock_of_a_server_is_a_warning(
     use: Callable[..., Any], tmp_path: Path, shift: float, ahead: str
 ) -> None:
     server, clock = server_with_clock(tmp_path)
@@ -35,7 +35,7 @@ def test_a_server_whose_clock_is_wrong(
         assert f"the clock of {ahead} is 90.0 s ahead" in text
 
 
-def test_a_replica_whose_clock_is_wrong(use: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_wrong_clock_of_a_replica_is_a_warning(use: Callable[..., Any], tmp_path: Path) -> None:
     replica, clock = server_with_clock(tmp_path)
     with EmbeddedServer() as primary:
         replica.args = ("--replicaof", HOST, str(primary.port))
@@ -45,13 +45,15 @@ def test_a_replica_whose_clock_is_wrong(use: Callable[..., Any], tmp_path: Path)
             use("", entry={"LOCATION": primary.url})
             (text,) = warnings()
             assert f"5.0 s ahead of that of its replica {HOST}:{replica.port}" in text
-            # One that cannot be reached from here is left out.
+            # A replica that cannot be reached from here is left out.
             client.config_set("slave-announce-port", 1)
         use("", entry={"LOCATION": primary.url})
         assert warnings() == []
 
 
-def test_a_replica_of_a_server_at_a_unix_socket(use: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_replica_of_a_server_at_a_unix_socket_is_checked(
+    use: Callable[..., Any], tmp_path: Path
+) -> None:
     replica, clock = server_with_clock(tmp_path)
     path = tmp_path / "redis.sock"
     with EmbeddedServer(args=["--unixsocket", str(path)]) as primary:

@@ -1,4 +1,4 @@
-"""Management commands in processes of their own, as a shell or cron starts them."""
+"""Command line: management commands in processes, as a shell or cron starts them."""
 
 from __future__ import annotations
 
@@ -61,14 +61,15 @@ class CommandLine:
 
 
 def line_of(process: Process) -> str:
-    """The next line that a process writes, without its end. A process that hangs is for the
-    time limit of the test.
+    """The next line that a process writes, without its end.
+
+    If the process hangs, the time limit of the test ends the wait.
     """
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 
 
 def ended(process: Process) -> tuple[int, str]:
-    """The exit code of a process, and what it has written to its standard error."""
+    """The exit code of a process, and the text of its standard error."""
     _, errors = process.communicate(timeout=WITHIN)
     return process.returncode, errors

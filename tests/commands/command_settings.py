@@ -1,4 +1,4 @@
-"""Settings of the commands that tests start: little to load, and the key prefix of the test."""
+"""Settings of the commands that tests start: few apps, and the key prefix of the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can only be seen from within the process that starts a command."""
+"""Child processes, as seen from within the process that starts them."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tests.support.processes import wait_until
 
 
 class Interrupted(Child):
-    """A child that is started just when this process gets a signal."""
+    """A child during whose start this process gets a signal."""
 
     def _start(self, environment: Any) -> subprocess.Popen[bytes]:
         os.kill(os.getpid(), signal.SIGTERM)
         return super()._start(environment)
 
 
-def test_a_signal_that_comes_early_is_passed_on_later() -> None:
+def test_a_signal_during_the_start_is_passed_on_later() -> None:
     before = signal.getsignal(signal.SIGTERM)
     child = Interrupted("/bin/sh", ["sh", "-c", "sleep 60"], dies_with_us=False)
     assert child.run(dict(os.environ)) == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_signal_that_another_thread_gets_is_passed_on(tmp_path: Path) -> None:
-    """As when two come in short order. It would not interrupt this thread's wait for a child."""
+def test_a_signal_to_another_thread_is_passed_on(tmp_path: Path) -> None:
+    """Such a signal does not interrupt the wait of this thread for the child."""
     running = tmp_path / "running"
     child = Child("/bin/sh", ["sh", "-c", f"touch {running}; exec sleep 40"], dies_with_us=False)
 
@@ -49,13 +49,13 @@ def test_a_signal_that_another_thread_gets_is_passed_on(tmp_path: Path) -> None:
     interrupting.join()
 
 
-def test_what_was_to_end_before_it_began_does_not_begin() -> None:
+def test_a_child_that_was_ended_before_its_start_does_not_start() -> None:
     child = Child(sys.executable, [sys.executable, "-c", "raise SystemExit(3)"], dies_with_us=False)
     child.end(grace=0)
     assert child.run(dict(os.environ)) == 128 + signal.SIGTERM
 
 
-def test_an_error_of_the_start_leaves_the_signals_as_they_were() -> None:
+def test_an_error_of_the_start_restores_the_signal_handlers() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(FileNotFoundError):
         Child("/no/such/command", ["command"], dies_with_us=False).run({})

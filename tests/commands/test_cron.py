@@ -1,4 +1,4 @@
-"""The lines for cron in docs/tasks.md, run as cron does: by a shell, in next to no environment."""
+"""Lines for cron in docs/tasks.md, run as by cron: by a shell, with a minimal environment."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Cron:
         path.chmod(0o755)
 
     def run(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run the line; what it writes would be sent by mail."""
+        """Run the line, whose output cron would send by mail."""
         line = line.replace("/srv/shop", str(self.folder))
         line = line.replace("/usr/local/bin/backup", str(self.folder / "backup"))
         return subprocess.run(
@@ -69,7 +69,7 @@ def cron(tmp_path: Path, manage: CommandLine) -> Cron:
     return Cron(tmp_path, manage)
 
 
-def test_a_command_of_ones_own(cron: Cron) -> None:
+def test_the_line_for_a_locked_command_runs_it_under_its_lock(cron: Cron) -> None:
     done = cron.run(COMMAND)
     assert (done.returncode, done.stdout, done.stderr) == (0, "at work\ndone\n", "")
     with held_elsewhere("import_feed"):
@@ -78,7 +78,7 @@ def test_a_command_of_ones_own(cron: Cron) -> None:
     assert "The lock 'import_feed' is busy" in done.stderr
 
 
-def test_another_program_that_is_silent_when_it_is_busy(cron: Cron) -> None:
+def test_the_line_for_another_program_is_silent_when_busy(cron: Cron) -> None:
     done = cron.run(BACKUP)
     assert (done.returncode, done.stdout, done.stderr) == (0, "backed up --full\n", "")
     assert_not_locked("backup")
@@ -87,7 +87,7 @@ def test_another_program_that_is_silent_when_it_is_busy(cron: Cron) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_on_several_servers_whose_clocks_differ(cron: Cron) -> None:
+def test_the_line_for_several_servers_runs_the_program_once(cron: Cron) -> None:
     assert cron.run(ON_SEVERAL_SERVERS).stdout == "backed up --full\n"
     (hold,) = assert_locked("backup")
     assert 20 < hold.remaining <= 60

@@ -62,18 +62,18 @@ def at_work_holds(cls: type[Import], name: str, **options: Any) -> Any:
     return holds
 
 
-def test_without_a_name_it_is_that_of_the_command() -> None:
+def test_without_a_name_the_lock_has_the_name_of_the_command() -> None:
     assert len(at_work_holds(Named, "test_locked_command")) == 1
 
 
-def test_what_makes_the_name_too_long_is_said_in_one_line() -> None:
+def test_a_name_that_becomes_too_long_is_a_command_error() -> None:
     command = Import()
     with pytest.raises(CommandError, match=r"'import:\{feed\}' must be at most 1,024 bytes"):
         run(command, feed="x" * 1020)
     assert not hasattr(command, "seen")
 
 
-def test_what_makes_the_name_empty_is_said_in_one_line() -> None:
+def test_a_name_that_becomes_empty_is_a_command_error() -> None:
     class Alone(Import):
         lock_name = "{feed}"
 
@@ -81,11 +81,11 @@ def test_what_makes_the_name_empty_is_said_in_one_line() -> None:
         run(Alone(), feed="")
 
 
-def test_what_is_filled_in_is_encoded() -> None:
+def test_values_in_a_name_are_encoded() -> None:
     assert len(at_work_holds(Import, "import:a%3Ab", feed="a:b")) == 1
 
 
-def test_several_names_are_taken_together() -> None:
+def test_several_names_are_held_together() -> None:
     class Both(Import):
         lock_name = ["import:{feed}", "import"]
 
@@ -100,12 +100,12 @@ def test_a_method_that_returns_no_name_says_so(monkeypatch: pytest.MonkeyPatch) 
         run()
 
 
-def test_an_option_that_is_missing_cannot_be_in_a_name() -> None:
+def test_a_missing_option_in_the_name_is_a_command_error() -> None:
     with pytest.raises(CommandError, match=r"\{feed\} is None"):
         run(feed=None)
 
 
-def test_a_lock_that_is_named_after_no_option_says_which_there_are() -> None:
+def test_the_error_for_an_unknown_option_in_the_name_lists_the_options() -> None:
     class Typo(Import):
         lock_name = "import:{fed}"
 
@@ -113,7 +113,7 @@ def test_a_lock_that_is_named_after_no_option_says_which_there_are() -> None:
         run(Typo())
 
 
-def test_busy_is_an_error_that_names_the_holder() -> None:
+def test_a_busy_lock_is_an_error_that_names_the_holder() -> None:
     command = Import()
     with held_elsewhere("import:7", what="manage.py import", lease=40):
         with pytest.raises(CommandError, match=r"held by manage\.py import") as caught:
@@ -124,7 +124,7 @@ def test_busy_is_an_error_that_names_the_holder() -> None:
     assert not hasattr(command, "seen")
 
 
-def test_busy_can_count_as_done() -> None:
+def test_a_busy_lock_can_count_as_success() -> None:
     class Lenient(Import):
         busy_exit_code = 0
 
@@ -135,19 +135,19 @@ def test_busy_can_count_as_done() -> None:
     assert not hasattr(command, "seen")
 
 
-def test_it_waits_as_long_as_it_is_told() -> None:
+def test_the_command_waits_as_long_as_requested() -> None:
     with held_elsewhere("import:7"), pytest.raises(CommandError, match="did not wait"):
         run()
     with held_elsewhere("import:7", lease=0.3):
         assert "worked" in run(lock_wait=40)
 
 
-def test_the_help_says_how_long_to_wait_in_the_words_of_withlock() -> None:
+def test_the_help_for_the_wait_is_that_of_withlock() -> None:
     text = " ".join(Import().create_parser("manage.py", "import").format_help().split())
     assert "--lock-wait S how long to wait for the lock; inf: for ever. Default: 0" in text
 
 
-def test_the_class_can_say_how_long_to_wait() -> None:
+def test_the_class_can_set_the_wait() -> None:
     class Patient(Import):
         lock_wait = 40
 
@@ -170,7 +170,7 @@ def test_the_command_does_not_see_the_options_of_the_lock() -> None:
     assert {"no_lock", "lock_wait"} & set(command.seen) == set()
 
 
-def test_the_options_of_the_lock() -> None:
+def test_the_class_can_set_options_of_the_lock() -> None:
     class Options(Import):
         lock_options = {"lease": 77, "shared": True, "label": "nightly"}
 
@@ -178,7 +178,7 @@ def test_the_options_of_the_lock() -> None:
     assert (hold.lease, hold.shared, hold.holder.label) == (77, True, "nightly")
 
 
-def test_a_least_time_outlives_the_command() -> None:
+def test_a_min_hold_outlives_the_command() -> None:
     class Cron(Import):
         lock_options = {"min_hold": 50}
 
@@ -189,7 +189,7 @@ def test_a_least_time_outlives_the_command() -> None:
         run(Cron())
 
 
-def test_a_lock_that_is_lost_does_not_hide_what_the_command_has_done() -> None:
+def test_a_lost_lock_does_not_hide_the_output_of_the_command() -> None:
     stream = io.StringIO()
     command = at_work(lambda _: lose("import:7"))
     with pytest.raises(CommandError, match="was lost: it was released by force") as caught:
@@ -198,7 +198,7 @@ def test_a_lock_that_is_lost_does_not_hide_what_the_command_has_done() -> None:
     assert stream.getvalue() == "worked: None\n"
 
 
-def test_a_lock_that_is_lost_does_not_hide_why_the_command_failed() -> None:
+def test_a_lost_lock_does_not_hide_the_error_of_the_command() -> None:
     def fail(_: Import) -> None:
         expire("import:7")
         raise ZeroDivisionError
@@ -223,7 +223,7 @@ def test_the_command_can_ask_whether_it_holds_the_lock() -> None:
     assert caught.value.returncode == 70
 
 
-def test_other_locks_are_the_business_of_the_command() -> None:
+def test_errors_of_other_locks_are_not_converted() -> None:
     def busy(_: Import) -> None:
         with held_elsewhere("another"), lock("another", wait=0):
             pass
@@ -238,7 +238,7 @@ def test_other_locks_are_the_business_of_the_command() -> None:
         run(at_work(lost))
 
 
-def test_a_server_that_does_not_answer(settings: Any) -> None:
+def test_a_server_that_does_not_answer_is_a_command_error(settings: Any) -> None:
     class Elsewhere(Import):
         lock_options = {"using": "nowhere"}
 
@@ -250,7 +250,7 @@ def test_a_server_that_does_not_answer(settings: Any) -> None:
     assert not hasattr(command, "seen")
 
 
-def test_it_goes_before_other_base_classes() -> None:
+def test_the_mixin_goes_before_other_base_classes() -> None:
     class ByLabel(LockedCommand, LabelCommand):
         requires_system_checks: list[str] = []
         lock_name = "labels"
@@ -262,7 +262,7 @@ def test_it_goes_before_other_base_classes() -> None:
     assert output_of(ByLabel(), "a", "b") == "a\nb\n"
 
 
-def test_the_example_of_the_documentation() -> None:
+def test_the_example_of_the_documentation_runs() -> None:
     code, _ = (
         block.code
         for block in BLOCKS

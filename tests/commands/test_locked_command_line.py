@@ -1,4 +1,4 @@
-"""A `LockedCommand` as a shell sees it."""
+"""Locked commands, as a shell sees them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django_redislock.testing import assert_locked, assert_not_locked, held_else
 from tests.commands.command_line import CommandLine, ended, line_of
 
 
-def test_the_second_one_ends_with_a_code_of_its_own(manage: CommandLine) -> None:
+def test_a_second_run_ends_with_the_exit_code_for_busy(manage: CommandLine) -> None:
     with manage.started("import_feed", "--seconds", 60) as process:
         assert line_of(process) == "at work"
         (hold,) = assert_locked("import_feed")
@@ -21,13 +21,13 @@ def test_the_second_one_ends_with_a_code_of_its_own(manage: CommandLine) -> None
     )
 
 
-def test_it_can_be_quiet(manage: CommandLine) -> None:
+def test_a_busy_run_can_be_quiet(manage: CommandLine) -> None:
     with held_elsewhere("import_feed"):
         done = manage.run("import_feed", "-v", 0)
     assert (done.returncode, done.stdout, done.stderr) == (75, "", "")
 
 
-def test_its_own_arguments_and_those_of_the_lock(manage: CommandLine) -> None:
+def test_the_command_has_its_own_options_and_those_of_the_lock(manage: CommandLine) -> None:
     with held_elsewhere("import_feed"):
         done = manage.run("import_feed", "--no-lock", "--seconds", 0.1)
         assert (done.returncode, done.stdout) == (0, "at work\ndone\n")
@@ -36,7 +36,7 @@ def test_its_own_arguments_and_those_of_the_lock(manage: CommandLine) -> None:
     assert manage.run("import_feed", "--lock-wait", "-1").returncode == 2
 
 
-def test_a_signal_that_ends_it_frees_the_lock(manage: CommandLine) -> None:
+def test_a_signal_that_ends_the_command_frees_the_lock(manage: CommandLine) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with manage.started("import_feed", "--seconds", 60) as process:
             line_of(process)
@@ -47,7 +47,7 @@ def test_a_signal_that_ends_it_frees_the_lock(manage: CommandLine) -> None:
             assert time.monotonic() - began < 20
 
 
-def test_the_lock_has_the_name_by_which_the_command_is_called(manage: CommandLine) -> None:
+def test_the_lock_is_named_after_the_name_of_the_command(manage: CommandLine) -> None:
     with held_elsewhere("import_feed"):
         assert manage.run("import_again").returncode == 0
     with held_elsewhere("import_again"):

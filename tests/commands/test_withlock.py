@@ -1,4 +1,4 @@
-"""`withlock` from the outside: what it runs, how it ends, and what is held meanwhile."""
+"""Runs of `withlock`: the command, the exit codes and the hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from django_redislock.testing import (
 from tests.commands.command_line import CommandLine, ended, line_of
 from tests.support.processes import kill_hard, process_gone, wait_until
 
-# What a command of a test does: says that it runs, and waits for what the test does to it.
+# Commands of the tests: they say that they run, and wait for the test.
 SLEEP = [sys.executable, "-c", "import time; print('at work', flush=True); time.sleep(60)"]
 SAY_PID = [
     sys.executable,
@@ -44,20 +44,9 @@ def answering(number: str, reaction: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def test_the_command_gets_its_arguments_and_streams_as_they_are(manage: CommandLine) -> None:
-    done = manage.run(
-        "withlock",
-        "a",
-        "--",
-        "sh",
-        "-c",
-        'cat; echo "$@" >&2',
-        "sh",
-        "--wait",
-        "--",
-        "-x",
-        stdin="in",
-    )
+def test_the_command_gets_its_arguments_and_streams_unchanged(manage: CommandLine) -> None:
+    shown = ["sh", "-c", 'cat; echo "$@" >&2', "sh", "--wait", "--", "-x"]
+    done = manage.run("withlock", "a", "--", *shown, stdin="in")
     assert (done.returncode, done.stdout, done.stderr) == (0, "in", "--wait -- -x\n")
 
 
@@ -91,14 +80,16 @@ def test_the_command_knows_its_hold(manage: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -TERM $$", 143)])
-def test_it_ends_as_the_command_does(manage: CommandLine, script: str, code: int) -> None:
+def test_withlock_ends_with_the_exit_code_of_the_command(
+    manage: CommandLine, script: str, code: int
+) -> None:
     done = manage.run("withlock", "a", "--", "sh", "-c", script)
     assert (done.returncode, done.stderr) == (code, "")
     assert_not_locked("a")
 
 
 @pytest.mark.parametrize("verbosity", [0, 1])
-def test_busy(manage: CommandLine, verbosity: int) -> None:
+def test_a_busy_lock_has_its_own_exit_code(manage: CommandLine, verbosity: int) -> None:
     with held_elsewhere("a", what="sh -c work"):
         done = manage.run("withlock", "a", "-v", verbosity, "--", "echo", "never")
     assert (done.returncode, done.stdout) == (75, "")
@@ -106,7 +97,7 @@ def test_busy(manage: CommandLine, verbosity: int) -> None:
     assert ("Write --wait 30 to wait for it." in done.stderr) == bool(verbosity)
 
 
-def test_it_waits_as_long_as_it_is_told(manage: CommandLine) -> None:
+def test_withlock_waits_as_long_as_requested(manage: CommandLine) -> None:
     with held_elsewhere("a") as other:
         with manage.started("withlock", "a", "--wait", "inf", "--", "echo", "later") as process:
             wait_until(lambda: lock_backends["default"].inspect("a")[1], what="it waits")
@@ -115,34 +106,36 @@ def test_it_waits_as_long_as_it_is_told(manage: CommandLine) -> None:
             assert ended(process) == (0, "")
 
 
-def test_a_semaphore_and_a_read_lock(manage: CommandLine) -> None:
+def test_the_lock_may_be_a_semaphore_or_a_read_lock(manage: CommandLine) -> None:
     with held_elsewhere("a", limit=2), held_elsewhere("b", shared=True):
         assert manage.run("withlock", "a", "--limit", 2, "--", "true").returncode == 0
         assert manage.run("withlock", "b", "--shared", "--", "true").returncode == 0
         assert manage.run("withlock", "b", "--", "true").returncode == 75
 
 
-def test_a_least_time_outlives_the_command(manage: CommandLine) -> None:
+def test_a_min_hold_outlives_the_command(manage: CommandLine) -> None:
     assert manage.run("withlock", "a", "--min-hold", 50, "--", "true").returncode == 0
     (hold,) = assert_locked("a")
     assert 30 < hold.remaining <= 50
 
 
-def test_a_command_that_is_not_there(manage: CommandLine) -> None:
+def test_a_missing_command_has_its_own_exit_code(manage: CommandLine) -> None:
     done = manage.run("withlock", "a", "--", "no-such-command")
     assert (done.returncode, done.stderr) == (127, "CommandError: no-such-command: not found\n")
     done = manage.run("withlock", "a", "--", "/no/such/command")
     assert done.returncode == 127
 
 
-def test_a_name_that_was_forgotten(manage: CommandLine) -> None:
+def test_the_error_for_a_forgotten_name_says_so(manage: CommandLine) -> None:
     done = manage.run("withlock", "--", "echo", "hi-there")
     assert done.returncode == 127
     assert "hi-there: not found (the lock is 'echo': the name comes before" in done.stderr
 
 
 @pytest.mark.parametrize("on_death", ["kill", "keep"])
-def test_a_command_that_cannot_be_run(manage: CommandLine, tmp_path: Path, on_death: str) -> None:
+def test_a_command_that_cannot_be_run_has_its_own_exit_code(
+    manage: CommandLine, tmp_path: Path, on_death: str
+) -> None:
     path = tmp_path / "command"
     path.write_bytes(b"\x00no program")
     assert manage.run("withlock", "a", "--", path).returncode == 126
@@ -164,11 +157,11 @@ def test_a_command_that_cannot_be_run(manage: CommandLine, tmp_path: Path, on_de
         ("a", "--conflict-exit-code=-1", "--", "true"),
     ],
 )
-def test_arguments_that_make_no_sense(manage: CommandLine, arguments: Any) -> None:
+def test_invalid_arguments_are_refused(manage: CommandLine, arguments: Any) -> None:
     assert manage.run("withlock", *arguments).returncode == 2
 
 
-def test_from_code(key_prefix: str) -> None:
+def test_withlock_can_be_called_from_code(key_prefix: str) -> None:
     call_command("withlock", "a", "--", "sh", "-c", "exit 0", wait=1)
     with pytest.raises(CommandError, match="exit code 3") as caught:
         call_command("withlock", "a", "--", "sh", "-c", "exit 3")
@@ -179,17 +172,17 @@ def test_from_code(key_prefix: str) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_server_that_does_not_answer(manage: CommandLine) -> None:
+def test_a_server_that_does_not_answer_has_its_own_exit_code(manage: CommandLine) -> None:
     manage.environment["REDISLOCK_TEST_REDIS_URL"] = "redis://127.0.0.1:1/0"
     done = manage.run("withlock", "a", "--", "echo", "never")
     assert (done.returncode, done.stdout) == (69, "")
     assert "cannot be had" in done.stderr
 
 
-# What happens to the lock.
+# The lock.
 
 
-def test_a_command_that_does_not_want_to_end_is_killed(manage: CommandLine) -> None:
+def test_a_command_that_ignores_sigterm_is_killed(manage: CommandLine) -> None:
     stubborn = answering("SIGTERM", "print('no', flush=True)")
     with manage.started(
         "withlock", "a", "--lease", 3, "--kill-after", 0.2, "--", *stubborn
@@ -200,7 +193,7 @@ def test_a_command_that_does_not_want_to_end_is_killed(manage: CommandLine) -> N
         assert ended(process)[0] == 70
 
 
-def test_a_command_may_have_as_long_as_it_wants_to_end(manage: CommandLine) -> None:
+def test_a_command_may_take_as_long_as_it_needs_to_end(manage: CommandLine) -> None:
     slow = answering("SIGTERM", "(print('no', flush=True), sys.stdin.read(), sys.exit(3))")
     with manage.started(
         "withlock", "a", "--lease", 3, "--kill-after", "inf", "--", *slow
@@ -213,7 +206,7 @@ def test_a_command_may_have_as_long_as_it_wants_to_end(manage: CommandLine) -> N
     assert "Traceback" not in errors
 
 
-def test_a_lost_lock_can_be_no_more_than_a_warning(manage: CommandLine) -> None:
+def test_a_lost_lock_can_be_only_a_warning(manage: CommandLine) -> None:
     ask = [sys.executable, "-c", "print('at work', flush=True); input(); raise SystemExit(5)"]
     with manage.started("withlock", "a", "--lease", 3, "--on-lost", "warn", "--", *ask) as process:
         line_of(process)
@@ -225,7 +218,7 @@ def test_a_lost_lock_can_be_no_more_than_a_warning(manage: CommandLine) -> None:
     assert process.returncode == 5
 
 
-# What happens to the process.
+# The process.
 
 
 def test_signals_are_passed_on(manage: CommandLine) -> None:
@@ -251,7 +244,7 @@ def test_signals_are_passed_on(manage: CommandLine) -> None:
     assert_not_locked("a")
 
 
-def test_what_is_ignored_stays_ignored(manage: CommandLine) -> None:
+def test_ignored_signals_stay_ignored(manage: CommandLine) -> None:
     code = "import signal; print(signal.getsignal(signal.SIGHUP), flush=True); input()"
     command = manage.arguments("withlock", "a", "--", sys.executable, "-c", code)
     nohup = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command]
@@ -265,12 +258,12 @@ def test_what_is_ignored_stays_ignored(manage: CommandLine) -> None:
 
 
 @linux
-def test_what_python_ignores_is_not_ignored_by_the_command(manage: CommandLine) -> None:
+def test_signals_that_python_ignores_are_not_ignored_by_the_command(manage: CommandLine) -> None:
     done = manage.run("withlock", "a", "--", "grep", "SigIgn", "/proc/self/status")
     assert not int(done.stdout.split()[1], 16) & (1 << signal.SIGPIPE - 1)
 
 
-def test_a_signal_while_it_waits_ends_it(manage: CommandLine) -> None:
+def test_a_signal_ends_the_wait(manage: CommandLine) -> None:
     with held_elsewhere("a"):
         with manage.started("withlock", "a", "--wait", 60, "--", "echo", "never") as process:
             wait_until(lambda: lock_backends["default"].inspect("a")[1], what="it waits")
@@ -287,7 +280,7 @@ def test_the_command_dies_with_withlock(manage: CommandLine) -> None:
         wait_until(lambda: process_gone(child), what="the command is gone")
 
 
-def test_the_command_can_be_kept(manage: CommandLine) -> None:
+def test_the_command_can_outlive_withlock(manage: CommandLine) -> None:
     talk = [sys.executable, "-c", "print('at work', flush=True); print(input())"]
     with manage.started(
         "withlock", "a", "--lease", 2, "--on-death", "keep", "--", *talk

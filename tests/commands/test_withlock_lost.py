@@ -1,4 +1,4 @@
-"""What `withlock` says of a loss: once, and which kind it was."""
+"""Losses under `withlock`, which are reported once, with the reason."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_a_lost_lock_ends_the_command(manage: CommandLine) -> None:
         lose("a")
         code, errors = ended(process)
     assert code == 70
-    # Once, and which kind: with no log configured, Python would write what is logged, too.
+    # Only once: without a configured log, Python would also print the logged message.
     assert errors.splitlines() == [
         "The lock 'a' was lost: it was released by force, or its server lost it."
     ]
 
 
-def test_a_lease_that_ran_out_is_called_that(manage: CommandLine) -> None:
+def test_a_lease_that_ran_out_is_named_as_the_reason(manage: CommandLine) -> None:
     with manage.started("withlock", "a", "--lease", 1, "--", *SLEEP) as process:
         line_of(process)
         freeze(process.pid)
@@ -39,7 +39,7 @@ def test_a_lease_that_ran_out_is_called_that(manage: CommandLine) -> None:
     assert errors.splitlines() == ["The lock 'a' was lost: its lease ran out."]
 
 
-def test_a_lock_that_may_not_be_held_for_long(manage: CommandLine) -> None:
+def test_a_max_hold_is_named_as_the_reason(manage: CommandLine) -> None:
     began = time.monotonic()
     done = manage.run("withlock", "a", "--lease", 2, "--max-hold", 0.5, "--", "sleep", "60")
     assert done.returncode == 70
@@ -49,7 +49,7 @@ def test_a_lock_that_may_not_be_held_for_long(manage: CommandLine) -> None:
     ]
 
 
-def nobody_reads() -> int:
+def closed_pipe() -> int:
     reader, writer = os.pipe()
     os.close(reader)
     return writer
@@ -61,8 +61,8 @@ def full_disk() -> int:
     return os.open("/dev/full", os.O_WRONLY)
 
 
-@pytest.mark.parametrize("unwritable", [nobody_reads, full_disk])
-def test_a_loss_that_cannot_be_said_ends_the_command_all_the_same(
+@pytest.mark.parametrize("unwritable", [closed_pipe, full_disk])
+def test_a_loss_ends_the_command_even_if_it_cannot_be_printed(
     manage: CommandLine, unwritable: Callable[[], int]
 ) -> None:
     errors = unwritable()

@@ -1,4 +1,4 @@
-"""`withlock` in the foreground of a terminal, which sends its signals to the command, too."""
+"""Runs of `withlock` in a terminal, which sends its signals to the command, too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.commands.command_line import CommandLine
 from tests.support.processes import WITHIN, freeze, thaw
 
 CTRL_C = b"\x03"
-# Two signals may be one call of a handler in Python, but they are two bytes on its wake-up pipe.
+# Two signals may cause one call of a handler in Python, but two bytes on its wake-up pipe.
 COUNTING = """
 import os, signal
 reader, writer = os.pipe()
@@ -63,7 +63,7 @@ class Terminal:
 
 @contextmanager
 def terminal(manage: CommandLine, *args: str) -> Iterator[Terminal]:
-    """The command in a new session, as the foreground of a terminal of its own."""
+    """The command in a new session, in the foreground of its own terminal."""
     setup = (
         "import fcntl, os, sys, termios\n"
         "os.setsid()\n"
@@ -71,7 +71,7 @@ def terminal(manage: CommandLine, *args: str) -> Iterator[Terminal]:
         "os.execv(sys.argv[1], sys.argv[1:])\n"
     )
     master, slave = pty.openpty()
-    # Ctrl-C would also discard what was written and not yet read: what a test waits for.
+    # Ctrl-C would also discard unread output, for which a test waits.
     attributes = termios.tcgetattr(slave)
     attributes[3] |= termios.NOFLSH
     termios.tcsetattr(slave, termios.TCSANOW, attributes)
@@ -95,7 +95,7 @@ def terminal(manage: CommandLine, *args: str) -> Iterator[Terminal]:
 def test_ctrl_c_reaches_the_command_once(manage: CommandLine) -> None:
     with terminal(manage, "withlock", "a", "--", sys.executable, "-c", COUNTING) as shell:
         shell.until(b"at work")
-        # What withlock makes of it is not to be lost in the signal that the terminal has sent.
+        # The signal that withlock passes on must not be merged with that of the terminal.
         freeze(shell.pid)
         shell.type(CTRL_C)
         shell.until(b"interrupts: 1")
@@ -108,7 +108,7 @@ def test_ctrl_c_reaches_the_command_once(manage: CommandLine) -> None:
     assert_not_locked("a")
 
 
-def test_ctrl_c_ends_both(manage: CommandLine) -> None:
+def test_ctrl_c_ends_withlock_and_the_command(manage: CommandLine) -> None:
     with terminal(manage, "withlock", "a", "--", sys.executable, "-c", INTERRUPTIBLE) as shell:
         shell.until(b"at work")
         assert_locked("a")

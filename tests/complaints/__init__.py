@@ -1,5 +1,5 @@
-"""What the users of other lock libraries have complained of, each against the real thing.
+"""Complaints of the users of other lock libraries, each as a test of this one.
 
-A docstring names the project and the issue. These tests are short and direct; what else can happen
-is tested in the room that it belongs to.
+A docstring names the project and the issue. These tests are short and direct. The folders named
+after the parts of the package test the rest.
 """

@@ -1,4 +1,4 @@
-"""Somebody else: another process."""
+"""Jobs of another process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.processes import stay
 
 
 def hold(place: Place, name: str, holds: Any, lease: float) -> None:
-    """Hold a lock in a process of its own until that is killed; say so in a queue."""
+    """Hold a lock until the process is killed, and put True into a queue first."""
     place.use()
     with lock(name, lease=lease, label="nightly"):
         holds.put(True)
@@ -19,7 +19,7 @@ def hold(place: Place, name: str, holds: Any, lease: float) -> None:
 
 
 def run_report(place: Place, name: str, late: float) -> str:
-    """The job of a server whose clock is late by so many seconds."""
+    """Run the job of a server whose clock is `late` seconds behind."""
     from django_redislock import locked
 
     place.use()

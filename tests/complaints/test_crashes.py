@@ -48,13 +48,13 @@ def test_the_holder_is_shown(place: Any, workers: Any) -> None:
     assert "elsewhere.hold" in str(caught.value)
 
 
-def test_after_a_failover_that_lost_it_the_fence_tells_old_from_new(
+def test_after_a_failover_that_lost_the_lock_the_new_fence_is_higher(
     own_server: Any, use: Any
 ) -> None:
     """redisson#2669: the new master knows nothing of the lock, and it has two holders.
 
-    No lock in one Redis can help that. But the second has the higher fence, so that storage can
-    refuse the first, who is told.
+    No lock in one Redis can prevent that. But the second has the higher fence, so that storage can
+    refuse the first, to which the loss is reported.
     """
     place = use(own_server.url)
     first, second = lock("report", lease=1), lock("report")

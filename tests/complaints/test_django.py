@@ -1,4 +1,4 @@
-"""What web projects do: submit twice, run a job on every server, and test all that."""
+"""Double submits, jobs that run on every server, and tests of code under a lock."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Nightly(LockedCommand):
         assert go_on.wait(20)
 
 
-def test_a_job_that_takes_long_does_not_overlap_with_its_next_run() -> None:
+def test_a_long_job_does_not_overlap_with_its_next_run() -> None:
     """django-cron#41."""
     first = threading.Thread(target=call_command, args=(Nightly(),))
     first.start()
@@ -74,8 +74,8 @@ def test_a_job_that_takes_long_does_not_overlap_with_its_next_run() -> None:
     first.join()
 
 
-def test_a_fast_job_runs_once_though_the_clocks_of_the_servers_differ(place: Any) -> None:
-    """django-cron#41: the first has ended when the clock of the next server strikes."""
+def test_a_fast_job_runs_once_when_the_clocks_of_the_servers_differ(place: Any) -> None:
+    """django-cron#41: the first job has ended before the next server starts it."""
     sent = run_in_processes(_server, 3, place)
     assert sorted(sent) == ["sent", "skipped", "skipped"]
 

@@ -1,4 +1,4 @@
-"""Leases that never end, that end too soon, and renewals that nobody can stop."""
+"""Leases that never end or end too soon, and renewals that cannot be stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.another_thread import is_free
 from tests.support.processes import wait_until
 
 
-def test_a_lock_expires_without_being_asked_to(place: Any) -> None:
+def test_a_lock_expires_by_default(place: Any) -> None:
     """redis-py#962, django-redis#194: without a timeout the lock stays for ever."""
     held = lock("report")
     assert held.acquire(wait=0)
@@ -23,8 +23,8 @@ def test_a_lock_expires_without_being_asked_to(place: Any) -> None:
     assert all(0 < milliseconds < 600_000 for milliseconds in left), left
 
 
-def test_a_holder_that_is_gone_frees_it_within_its_lease() -> None:
-    """redis-py#962: nobody has to clean up by hand."""
+def test_a_vanished_holder_frees_the_lock_within_its_lease() -> None:
+    """redis-py#962: the lock had to be removed by hand."""
     gone = lock("report", lease=1.2, renew=False)
     gone.acquire()
     with lock("report", wait=20):
@@ -38,17 +38,17 @@ def test_work_that_outlasts_the_lease_keeps_the_lock() -> None:
         held.check()
 
 
-def test_a_renewal_that_fails_is_reported(proxy: Any, use: Any) -> None:
-    """python-redis-lock#85: the thread died, and nobody heard."""
+def test_a_failed_renewal_is_reported(proxy: Any, use: Any) -> None:
+    """python-redis-lock#85: the thread died without an error."""
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 1.5}})
-    told: list[str] = []
+    reported: list[str] = []
     with pytest.raises(LockLost):
-        with lock("report", lease=2, on_lost=lambda held: told.append(held.name)) as held:
+        with lock("report", lease=2, on_lost=lambda held: reported.append(held.name)) as held:
             proxy.black_hole()
             assert held.lost.wait(20)
             with pytest.raises(LockLost):
                 held.check()
-    wait_until(lambda: told == ["report"])
+    wait_until(lambda: reported == ["report"])
     proxy.pass_through()
 
 
@@ -61,7 +61,7 @@ def test_a_hung_holder_is_not_renewed_for_ever() -> None:
 
 
 def test_a_renewal_does_not_outlive_the_release() -> None:
-    """redisson#7272: it went on after unlock(), and extended what was another's by then."""
+    """redisson#7272: it went on after unlock(), and extended the hold of another."""
     with lock("report", lease=1.2):
         pass
     with lock("report", lease=30, renew=False):

@@ -1,4 +1,4 @@
-"""What operators do: clear, list, and look at what it costs."""
+"""Operations: clearing and listing locks, and their costs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_clearing_one_alias_leaves_the_locks_of_another(settings: Any, key_prefi
 
 
 def test_clearing_the_cache_leaves_the_locks(own_server: Any, settings: Any) -> None:
-    """laravel PR#52375: `cache.clear()` deleted the locks with it. Ours are beside it."""
+    """laravel PR#52375: `cache.clear()` deleted the locks, too."""
     settings.CACHES = {
         "default": {"BACKEND": REDIS, "LOCATION": own_server.url},
         "locks": {"BACKEND": REDIS, "LOCATION": own_server.url.replace("/0", "/1")},
@@ -46,17 +46,17 @@ def test_clearing_the_cache_leaves_the_locks(own_server: Any, settings: Any) -> 
         assert held.owned()
 
 
-def test_where_clearing_the_cache_would_delete_them_a_check_says_so(
+def test_a_check_warns_when_clearing_the_cache_would_delete_the_locks(
     own_server: Any, settings: Any
 ) -> None:
-    """laravel PR#52375: nobody had been warned."""
+    """laravel PR#52375: there was no warning."""
     settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": own_server.url}}
     settings.LOCKS = {}
     assert "locks.W003" in [message.id for message in check_backends(deploy=True)]
 
 
 def test_locks_are_listed() -> None:
-    """redis-py#1292, python-redis-lock#41: there was no way to see what is locked."""
+    """redis-py#1292, python-redis-lock#41: there was no way to list the locks."""
     with lock("report"), lock("feed:7", label="nightly"):
         lines = output_of("listlocks", format="jsonl").splitlines()
     assert len(lines) == 2

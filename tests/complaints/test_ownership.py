@@ -12,14 +12,14 @@ from django_redislock.testing import lose
 from tests.support.another_thread import in_thread, is_free
 
 
-def test_the_error_of_the_body_is_not_hidden_by_that_of_the_release() -> None:
-    """redbeat#223: all that was seen was "no longer owned"."""
+def test_an_error_of_the_release_does_not_hide_that_of_the_body() -> None:
+    """redbeat#223: the only visible error was "no longer owned"."""
     with pytest.raises(KeyError, match="mine") as caught:
         with lock("report"):
             lose("report")
             raise KeyError("mine")
-    told = getattr(caught.value, "__notes__", None) or [str(caught.value.__context__)]
-    assert "was lost" in " ".join(told)
+    notes = getattr(caught.value, "__notes__", None) or [str(caught.value.__context__)]
+    assert "was lost" in " ".join(notes)
 
 
 def test_a_release_that_fails_does_not_strand_the_lock(proxy: Any, use: Any) -> None:
@@ -50,7 +50,7 @@ async def test_a_release_that_is_cancelled_does_not_strand_the_lock() -> None:
         pass
 
 
-def test_a_lock_is_released_by_another_thread_than_took_it() -> None:
+def test_a_lock_may_be_released_by_another_thread() -> None:
     """redis-py#656: the token was in a thread-local."""
     held = lock("report")
     in_thread(held.acquire)
@@ -59,7 +59,7 @@ def test_a_lock_is_released_by_another_thread_than_took_it() -> None:
     assert is_free("report")
 
 
-async def test_a_lock_is_released_by_another_task_and_in_a_thread() -> None:
+async def test_a_lock_may_be_released_by_another_task_or_thread() -> None:
     """aioredis-py#1040: all the tasks of a thread had one token."""
     first, second = lock("first"), lock("second")
     await asyncio.gather(first.aacquire(), second.aacquire())
@@ -71,6 +71,6 @@ async def test_a_lock_is_released_by_another_task_and_in_a_thread() -> None:
 
 
 async def test_two_tasks_of_one_thread_exclude_each_other() -> None:
-    """aioredis-py#1040: the second task passed for the first."""
+    """aioredis-py#1040: the second task counted as the first."""
     async with lock("report"):
         assert not await asyncio.create_task(lock("report").aacquire(wait=0))

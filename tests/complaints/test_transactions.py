@@ -1,4 +1,4 @@
-"""Locks that are free too early, or never."""
+"""Locks that are free before the commit, or never."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def committed() -> int:
-    """How many rows another connection sees."""
+    """The number of rows that another connection sees."""
 
     def count() -> int:
         try:
@@ -28,7 +28,7 @@ def committed() -> int:
 
 
 def test_the_lock_is_not_free_before_the_transaction_commits() -> None:
-    """django-pglocks#15: the next holder reads what is not true any more."""
+    """django-pglocks#15: the next holder reads outdated rows."""
     with transaction.atomic("postgresql"):
         with lock("row"):
             Group.objects.using("postgresql").create(name="written under the lock")

@@ -1,4 +1,4 @@
-"""Waits: in turn, on time, and in coroutines."""
+"""Waits: their order, their length, and waits in coroutines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def queued(name: str, number: int) -> None:
     wait_until(lambda: len(lock(name).backend.inspect(name)[1]) == number, what="they wait")
 
 
-def test_a_wake_up_that_gets_lost_is_made_up_for(own_server: Any, use: Any) -> None:
+def test_a_waiter_gets_its_turn_when_its_wake_up_is_lost(own_server: Any, use: Any) -> None:
     """redisson#1763: a missed message left the waiter waiting for ever."""
     place = use(own_server.url)
     got = threading.Event()
@@ -39,8 +39,8 @@ def test_a_wake_up_that_gets_lost_is_made_up_for(own_server: Any, use: Any) -> N
         waiter.join()
 
 
-def test_nobody_barges() -> None:
-    """python-redis-lock#58, #104: who came back at once was served before those who waited."""
+def test_no_attempt_jumps_the_queue() -> None:
+    """python-redis-lock#58, #104: the last holder was served again before the waiters."""
     served: list[str] = []
 
     def wait() -> None:
@@ -60,7 +60,7 @@ def test_nobody_barges() -> None:
 
 
 @pytest.mark.parametrize("wait", [0.05, 0.25])
-def test_a_wait_is_as_long_as_it_says(wait: float) -> None:
+def test_a_wait_lasts_as_long_as_requested(wait: float) -> None:
     """python-redis-lock#74: waits were rounded to whole seconds, or ended early."""
 
     def measure(attempt: int) -> float:

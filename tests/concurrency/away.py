@@ -1,4 +1,4 @@
-"""What a process knows of a server that hangs, as these tests see it."""
+"""Breaker of this process: whether its server is known to be away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django_redislock.backends.redis.backend import RedisLockBackend
 
 __all__ = ["PATIENCE", "SLACK", "find_out", "is_open", "refused"]
 
-# What a machine under load may add (seconds).
+# Additional time (seconds) on a machine under load.
 SLACK = 1.5
 
 PATIENCE = 25.0

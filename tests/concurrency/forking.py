@@ -1,4 +1,4 @@
-"""What is tried in processes that fork; each function returns what went wrong."""
+"""Checks in processes that fork. Each function returns a list of failures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.processes import stay, wait_until
 
 
 def in_child(work: Callable[[], list[str]], fork: Callable[[], int] = os.fork) -> list[str]:
-    """Run `work` in a forked child, and its exit handlers; return what it has returned."""
+    """Run `work` and then the exit handlers in a forked child; return the result of `work`."""
     reader, writer = os.pipe()
     pid = fork()
     if pid == 0:
@@ -46,8 +46,8 @@ def failures(**checks: Any) -> list[str]:
 
 def child_holds_nothing(place: Place) -> list[str]:
     place.use()
-    told: list[str] = []
-    held = lock("a", lease=2, on_lost=lambda held: told.append(held.name))
+    reported: list[str] = []
+    held = lock("a", lease=2, on_lost=lambda held: reported.append(held.name))
 
     def refusing_child() -> list[str]:
         def refused(verb: Callable[[], object]) -> bool:
@@ -65,7 +65,7 @@ def child_holds_nothing(place: Place) -> list[str]:
             detach_is_refused=refused(held.detach),
             the_block_ends_in_peace=held.__exit__(None, None, None) is None,
             nothing_is_renewed=not list(registry.holds),
-            nothing_is_told=told == [],
+            nothing_is_reported=reported == [],
         )
 
     def locking_child() -> list[str]:
@@ -79,7 +79,7 @@ def child_holds_nothing(place: Place) -> list[str]:
 
     with held:
         wrong = in_child(refusing_child) + in_child(locking_child)
-        lost = held.lost.wait(3)  # longer than one renewal lasts
+        lost = held.lost.wait(3)  # longer than the lease
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
 
@@ -137,7 +137,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
         before = connection()
 
         def child() -> list[str]:
-            # Such a Python can start no thread, so this is all that can be asked of it.
+            # Such a child can start no thread, so nothing else can be checked.
             return failures(
                 its_connection_is_its_own=connection() != before, it_holds_nothing=not held.held
             )
@@ -148,10 +148,10 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
 
 
 def first_in_a_silent_fork(place: Place) -> list[str]:
-    """It is noticed before anything is begun that a child has to forget.
+    """The child must notice the fork before its first call begins anything.
 
-    The parent has no thread of ours: one that waits for the GIL in that very moment would let no
-    thread of the child start.
+    The parent runs no thread of ours. If one waited for the GIL at the moment of the fork, no
+    thread of the child could start.
     """
     place.use()
     token = "0" * 32
@@ -181,7 +181,7 @@ def first_in_a_silent_fork(place: Place) -> list[str]:
 
 
 def child_waits(place: Place) -> list[str]:
-    """The parent has a wake-up connection; the child needs one of its own."""
+    """The child needs a wake-up connection of its own beside that of the parent."""
     place.use()
     with lock("a"):
         if lock("a").acquire(wait=0.05):
@@ -202,10 +202,10 @@ def child_waits(place: Place) -> list[str]:
 
 
 def child_after_many_threads(place: Place) -> list[str]:
-    """Fork while other threads hold, wait and renew: no mutex of theirs may be taken along."""
+    """Fork while other threads hold, wait and renew. The child must inherit no locked mutex."""
     place.use()
     with lock("warm"):
-        pass  # a fork within the first import of a module would be a deadlock of Python's own
+        pass  # forking during the first import of a module would deadlock in Python itself
     over = threading.Event()
 
     def work(number: int) -> None:
@@ -231,18 +231,18 @@ def child_after_many_threads(place: Place) -> list[str]:
 
 
 def child_in_a_transaction(place: Place) -> list[str]:
-    """A transaction keeps a hold that was released in it; its end in a child is not ours."""
+    """A hold kept by a transaction is not affected when the transaction ends in a child."""
     from django.db import connection, transaction
 
     place.use()
-    told: list[str] = []
+    reported: list[str] = []
     with transaction.atomic():
-        with lock("a", on_lost=lambda held: told.append(held.name)) as held:
+        with lock("a", on_lost=lambda held: reported.append(held.name)) as held:
             pass
 
         def child() -> list[str]:
             connection.run_on_commit.clear()
-            return failures(nothing_is_told=not told and not held.lost)
+            return failures(nothing_is_reported=not reported and not held.lost)
 
         wrong = in_child(child)
         wrong += failures(it_is_kept=held.owned())
@@ -250,7 +250,7 @@ def child_in_a_transaction(place: Place) -> list[str]:
 
 
 def in_memory() -> list[str]:
-    """The memory backend of a child begins with nothing."""
+    """The memory backend of a child is empty."""
     from django.test import override_settings
 
     override_settings(LOCKS={"default": {"BACKEND": MEMORY}}).enable()
@@ -271,10 +271,10 @@ def _locks(name: str, answers: Any) -> None:
 def with_multiprocessing(place: Place) -> list[str]:
     place.use()
     forked = multiprocessing.get_context("fork")
-    # A worker is a daemon, and multiprocessing grants no children to those.
+    # A worker is a daemon, which multiprocessing does not allow to have children.
     multiprocessing.current_process()._config["daemon"] = False
     with lock("a", lease=2) as held:
-        # It writes in put() itself: the answers come in the order in which they were given.
+        # Its put() writes at once, so the answers arrive in their order.
         answers = forked.SimpleQueue()
         children = [forked.Process(target=_locks, args=("b", answers)) for _ in range(3)]
         for child in children:
@@ -289,12 +289,12 @@ def with_multiprocessing(place: Place) -> list[str]:
         )
 
 
-def hold_and_fork(place: Place, told: Any) -> None:
-    """Hold a lock with a child beside; wait to be killed."""
+def hold_and_fork(place: Place, started: Any) -> None:
+    """Hold a lock in a process with a child, until the process is killed."""
     place.use()
     with lock("a", lease=1) as held:
         pid = os.fork()
         if pid == 0:
             stay()
-        told.put((pid, held.token))
+        started.put((pid, held.token))
         stay()

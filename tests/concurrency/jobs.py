@@ -1,4 +1,4 @@
-"""What worker processes do with locks."""
+"""Jobs of worker processes that use locks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def queue_length(name: str) -> int:
 
 
 def since(name: str) -> float:
-    """When the present holder was granted the name, in seconds on the server's clock."""
+    """When the current holder was granted the name, in seconds on the server's clock."""
     return lock_backends["default"].inspect(name)[0][0].since.timestamp()
 
 
@@ -60,17 +60,17 @@ def hold(place: Place, name: str, held_as: Any, options: dict[str, Any]) -> None
 def hold_until_lost(
     place: Place, name: str, held_as: Any, options: dict[str, Any]
 ) -> tuple[bool, str, int]:
-    """Hold until it is lost; return whether leaving the block said so, why, and the fence."""
+    """Hold until it is lost; return whether that was reported, the reason, and the fence."""
     place.use()
-    told = []
+    reported = []
     try:
-        with lock(name, on_lost=lambda held: told.append(held.name), **options) as held:
+        with lock(name, on_lost=lambda held: reported.append(held.name), **options) as held:
             held_as.put((held.token, held.fence))
             held.lost.wait(FOR_EVER)
     except LockLost:
-        # The event is set before the callback is called, and that in a thread of its own.
-        wait_until(lambda: told, within=20)
-        return told == [name], held.lost.reason, held.fence
+        # The event is set first, then the callback is called in another thread.
+        wait_until(lambda: reported, within=20)
+        return reported == [name], held.lost.reason, held.fence
     return False, held.lost.reason, held.fence
 
 
@@ -86,9 +86,9 @@ def increment(index: int, place: Place, rounds: int) -> int:
 
 
 def take_turns(place: Place, threads: int, tasks: int, total: int) -> list[tuple[str, int, int]]:
-    """Let threads and tasks take turns until all processes have had so many together.
+    """Let threads and tasks take turns until all processes together have had `total` turns.
 
-    Returns of each the token and the fence of its first turn, and how many turns it had.
+    Returns for each the token and the fence of its first turn, and the number of its turns.
     """
     place.use()
     turns = f"{place.prefix}:turns"

@@ -1,4 +1,4 @@
-"""Coroutines: a cancellation at any await leaves nothing held, and loops come and go."""
+"""Coroutines: cancellations at any await, and event loops that begin and end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.settled import settle
 
 @types.coroutine
 def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Iterator[Any]:
-    """Await a coroutine, and cancel the task at so many awaits; raise EOFError if it has fewer."""
+    """Await a coroutine, and cancel the task at await `number`; raise EOFError without one."""
     send, value = coroutine.send, None
     for count in itertools.count(1):
         try:
@@ -37,7 +37,7 @@ def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Iterator[A
         except BaseException as error:  # noqa: BLE001 - it is the coroutine's
             send, value = coroutine.throw, error
         if count == number:
-            # What comes after the cancellation runs undisturbed.
+            # The rest of the coroutine runs undisturbed.
             while True:
                 try:
                     future = send(value)
@@ -69,7 +69,7 @@ async def several(name: str) -> None:
 
 
 async def contended(name: str) -> None:
-    """Wait for one who holds it for a moment."""
+    """Wait for a lock that is held for a moment."""
     held = lock(name, lease=30)
     await held.aacquire()
     asyncio.get_running_loop().call_later(0.02, lambda: asyncio.ensure_future(held.arelease()))
@@ -94,7 +94,7 @@ async def test_a_cancellation_at_any_await_leaves_nothing_held(
     backend = lock_backends["default"]
     await block("warm")
     number = undisturbed = 0
-    # How many awaits there are depends on what has arrived already: a few more are tried.
+    # The number of awaits depends on which data has already arrived, so try a few more.
     while undisturbed < 3:
         number += 1
         task = asyncio.ensure_future(cancelled_at(work(f"name {number}"), number))
@@ -106,7 +106,7 @@ async def test_a_cancellation_at_any_await_leaves_nothing_held(
         except EOFError:
             undisturbed += 1
         await asyncio.to_thread(settle)
-        # What was to be released in the background is, long before its lease of 30 seconds is over.
+        # Releases in the background are done long before the lease of 30 seconds is over.
         for _ in range(2000):
             if not backend.list().holds:
                 break
@@ -119,7 +119,7 @@ async def test_a_cancellation_at_any_await_leaves_nothing_held(
     assert number > 3 or using == "memory"
 
 
-async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
+async def test_a_waiting_task_that_is_cancelled_leaves_the_queue() -> None:
     backend = lock_backends["default"]
     async with lock("a"):
         tasks = [asyncio.create_task(lock("a").aacquire(wait=30)) for _ in range(20)]
@@ -178,8 +178,8 @@ def test_a_lock_taken_by_a_coroutine_is_released_by_a_thread(place: Place) -> No
     assert lock_backends["default"].inspect("a") == ([], [])
 
 
-def test_loops_that_have_ended_are_not_kept(place: Place) -> None:
-    """`async_to_sync` makes one for each call."""
+def test_ended_event_loops_are_not_kept(place: Place) -> None:
+    """`async_to_sync` makes an event loop for each call."""
     backend = lock_backends["default"]
     loops = []
     for number in range(5):
@@ -224,7 +224,7 @@ print("done")
 """
 
 
-def test_loops_that_end_leave_no_connection_open() -> None:
+def test_ended_event_loops_leave_no_connection_open() -> None:
     """In the development mode of Python, which names every socket that was not closed."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM],
@@ -234,6 +234,6 @@ def test_loops_that_end_leave_no_connection_open() -> None:
         check=False,
     )
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
-    # In this mode asyncio also names what took long, which a busy machine does.
+    # In this mode asyncio also reports slow callbacks, which a busy machine causes.
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
     assert complaints == []

@@ -1,7 +1,7 @@
 """Processes that are killed or frozen while they hold a lock, or wait for one.
 
-What must be fast is read from the server's clock; and since the machine may be busy, the best of
-a few tries counts: what is wrong is wrong each time.
+Times are read from the server's clock. The best of a few tries counts, because the machine may be
+busy, while a real error shows in every try.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tests.support.tries import best_of
 
 GRANT_LEASE = 0.5
 
-pytestmark = pytest.mark.timeout(240)  # for the tries that a busy machine has spoilt
+pytestmark = pytest.mark.timeout(240)  # for additional tries on a busy machine
 
 
 @pytest.fixture
 def quick(use: UsePlace, redis_url: str) -> Any:
-    """A place where a hand-over holds for half a second unconfirmed."""
+    """A place whose grant lease is half a second."""
     return use(redis_url, entry={"OPTIONS": {"grant_lease": GRANT_LEASE}})
 
 
@@ -46,11 +46,11 @@ def test_a_killed_holder_frees_the_lock_within_its_lease(place: Place, workers: 
         holder = workers.start(jobs.hold, place, name, held_as, {"lease": lease})
         held_as.get()
         waiter = queue_up(workers, place, name)
-        time.sleep(lease * 1.2)  # so that it lives by its renewals
+        time.sleep(lease * 1.2)  # so that it has been renewed
         holder.kill()
         died = jobs.server_time(place)
         _, granted = waiter.result()
-        # Granted before: the holder stood still for so long that it had lost the lock by then.
+        # Granted before: the machine was suspended for so long that the holder had lost the lock.
         return granted - died if granted > died else None
 
     assert best_of(measure, lease + 0.1) < lease + 0.1
@@ -70,27 +70,27 @@ def test_a_killed_waiter_does_not_stall_the_queue(place: Place, workers: Workers
     assert best_of(measure, 0.05) < 0.05
 
 
-def wait_and_fork(place: Place, name: str, told: Any) -> None:
+def wait_and_fork(place: Place, name: str, children: Any) -> None:
     """Wait for a lock in a process that has forked a child meanwhile."""
     place.use()
 
     threading.Thread(target=lock(name, wait=jobs.FOR_EVER).acquire, daemon=True).start()
     wait_until(lambda: jobs.queue_length(name) == 1)
-    told.put(jobs.sleep_as_child())
+    children.put(jobs.sleep_as_child())
     threading.Event().wait(jobs.FOR_EVER)
 
 
-def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(
+def test_a_killed_waiter_whose_child_lives_on_does_not_stall_the_queue(
     place: Place, workers: Workers
 ) -> None:
-    """As long as a child keeps the wake-up connection open, its parent seems to listen."""
+    """While the child keeps the wake-up connection open, its parent seems to listen."""
 
     def measure(attempt: Any) -> Any:
         name = f"try {attempt}"
-        told = context.Queue()
+        children = context.Queue()
         with lock(name):
-            dead = workers.start(wait_and_fork, place, name, told)
-            child = told.get()
+            dead = workers.start(wait_and_fork, place, name, children)
+            child = children.get()
             alive = queue_up(workers, place, name)
             dead.kill()
             released = jobs.server_time(place)
@@ -102,7 +102,7 @@ def test_a_killed_waiter_whose_child_lives_on_does_not_stall_it_either(
 
 
 @pytest.mark.parametrize("others", ["in this process", "in another process"])
-def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(
+def test_a_frozen_first_waiter_stalls_the_queue_for_its_grant_lease_at_most(
     quick: Any, workers: Workers, others: Any
 ) -> None:
     def measure(attempt: Any) -> Any:
@@ -119,16 +119,16 @@ def test_a_frozen_first_waiter_stalls_for_its_grant_lease_at_most(
                 with lock(name, wait=30) as held:
                     fence, granted = held.fence, jobs.since(name)
         except (LockLost, LookupError, WorkerFailed):
-            return None  # it stood still itself for as long as a hand-over holds
+            return None  # this process or the other waiter was suspended for a whole grant lease
         frozen.thaw()
         late_fence, _ = frozen.result()
-        assert late_fence > fence, "it has queued anew, and held after the other"
+        assert late_fence > fence, "the frozen waiter has queued again, and held after the other"
         return granted - released
 
     assert best_of(measure, GRANT_LEASE + 0.1) < GRANT_LEASE + 0.1
 
 
-def test_a_frozen_process_stalls_for_one_grant_lease_however_many_wait_in_it(
+def test_a_frozen_process_stalls_the_queue_for_one_grant_lease_only(
     quick: Any, workers: Workers
 ) -> None:
     def measure(attempt: Any) -> Any:
@@ -142,10 +142,10 @@ def test_a_frozen_process_stalls_for_one_grant_lease_however_many_wait_in_it(
         try:
             taken = [other.result() for other in others]
         except (LockLost, WorkerFailed):
-            return None  # it was too slow itself to confirm a hand-over
+            return None  # it was too slow to confirm a hand-over
         frozen.thaw()
         last = max(fence for fence, _ in taken)
-        assert min(frozen.result()) > last, "those that were frozen have queued behind the others"
+        assert min(frozen.result()) > last, "the frozen waiters have queued behind the others"
         return max(granted for _, granted in taken) - released
 
     assert best_of(measure, 2 * GRANT_LEASE) < 2 * GRANT_LEASE
@@ -161,13 +161,13 @@ def test_a_frozen_holder_sees_that_it_lost_and_has_a_lower_fence(
     with lock("a", wait=30) as held:
         assert held.fence > fence
         holder.thaw()
-        told, reason, _ = holder.result()
+        reported, reason, _ = holder.result()
         held.check()
-    assert told
+    assert reported
     assert "lease ran out" in reason
 
 
-def test_readers_are_not_kept_out_by_a_dead_writer(place: Place, workers: Workers) -> None:
+def test_a_killed_writer_does_not_keep_readers_out(place: Place, workers: Workers) -> None:
     with lock("a", shared=True, lease=30):
         writer = queue_up(workers, place, "a")
         assert not lock("a", shared=True).acquire(wait=0), "a living writer comes first"
@@ -176,7 +176,9 @@ def test_readers_are_not_kept_out_by_a_dead_writer(place: Place, workers: Worker
             assert len(lock_backends["default"].inspect("a")[0]) == 2
 
 
-def test_a_killed_semaphore_holder_frees_its_place_only(place: Place, workers: Workers) -> None:
+def test_a_killed_semaphore_holder_frees_only_its_own_permit(
+    place: Place, workers: Workers
+) -> None:
     held_as = context.Queue()
     holder = workers.start(jobs.hold, place, "a", held_as, {"lease": 0.5, "limit": 2})
     held_as.get()

@@ -1,4 +1,4 @@
-"""Fences rise whatever the server forgets."""
+"""Fences, which rise even if the server loses its data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def forget_by_restart(server: Any, place: Place) -> None:
 
 
 @pytest.mark.parametrize("forget", [forget_by_flush, forget_by_restart])
-def test_fences_rise_though_the_server_forgets(
+def test_fences_rise_when_the_server_loses_its_data(
     own_server: EmbeddedServer, use: UsePlace, forget: Any
 ) -> None:
     place = use(own_server.url)
@@ -41,8 +41,8 @@ def test_fences_rise_though_the_server_forgets(
     assert fences == sorted(set(fences))
 
 
-def test_fences_rise_though_the_clock_was_set_back(place: Place) -> None:
-    """The counter is above the clock then; each grant is one more."""
+def test_fences_rise_when_the_clock_is_set_back(place: Place) -> None:
+    """The counter is then above the clock, and rises by one with each grant."""
     ahead = 10**6 * 4_000_000_000  # microseconds: the year 2096
     with place.client() as client:
         client.set(bucket_keys(place.prefix, bucket_of("a")).fence, ahead)
@@ -59,7 +59,7 @@ def take_often(index: int, place: Place) -> list[int]:
 
 
 @pytest.mark.timeout(120)
-def test_no_two_processes_ever_have_the_same(place: Place) -> None:
+def test_no_two_processes_ever_get_the_same_fence(place: Place) -> None:
     of_all = run_in_processes(take_often, 3, place, within=100)
     assert all(fences == sorted(fences) for fences in of_all)
     assert len({fence for fences in of_all for fence in fences}) == 150

@@ -1,4 +1,4 @@
-"""A release by force, and how soon the process that held the lock learns of it."""
+"""Releases by force, and how soon they are reported to the holder."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from tests.support.places import Place
 from tests.support.processes import Workers, context, wait_until
 
 
-def test_force_release_is_reported_to_the_process_that_holds(
-    place: Place, workers: Workers
-) -> None:
+def test_a_release_by_force_is_reported_to_the_holder(place: Place, workers: Workers) -> None:
     held_as = context.Queue()
     holder = workers.start(jobs.hold_until_lost, place, "a", held_as, {"lease": 4})
     token, _ = held_as.get()
     assert lock_backends["default"].force_release("a", token)
-    told, reason, _ = holder.result()
-    assert told
+    reported, reason, _ = holder.result()
+    assert reported
     assert "released by force" in reason
 
 
-def test_a_process_that_listens_is_notified_at_once(place: Place) -> None:
-    """Though its lease is so long that a renewal would hear of it much later."""
+def test_a_listening_process_is_notified_of_a_release_by_force_at_once(place: Place) -> None:
+    """Its lease is so long that a renewal would find out much later."""
     held, waiter = lock("a", lease=600, wait=30), lock("a", wait=30)
     first = lock("a")
     first.acquire()
@@ -42,7 +40,7 @@ def test_a_process_that_listens_is_notified_at_once(place: Place) -> None:
     waiter.release()
 
 
-def test_also_where_it_listens_since_the_hold_began(
+def test_a_process_that_began_to_listen_during_the_hold_is_notified_at_once(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     """Before its first wait, a process does not know which kind of channels its server has."""

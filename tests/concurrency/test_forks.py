@@ -1,4 +1,4 @@
-"""A forked child inherits nothing; see `forking.py` for what is tried in it."""
+"""Forked children, which inherit nothing. `forking.py` has the checks."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from tests.support.processes import Workers, context, kill_hard
         forking.with_multiprocessing,
     ],
 )
-def test_a_forked_child(place: Place, workers: Workers, attempt: Any) -> None:
+def test_a_forked_child_inherits_nothing(place: Place, workers: Workers, attempt: Any) -> None:
     assert workers.start(attempt, place).result() == []
 
 
-def test_a_forked_child_with_locks_in_memory(workers: Workers) -> None:
+def test_a_forked_child_inherits_no_locks_in_memory(workers: Workers) -> None:
     assert workers.start(forking.in_memory).result() == []
 
 
-def test_the_lock_of_a_killed_parent_ends_though_its_child_lives(
+def test_the_lock_of_a_killed_parent_ends_while_its_child_lives(
     place: Place, workers: Workers
 ) -> None:
-    told = context.Queue()
-    parent = workers.start(forking.hold_and_fork, place, told)
-    child, _ = told.get()
+    started = context.Queue()
+    parent = workers.start(forking.hold_and_fork, place, started)
+    child, _ = started.get()
     parent.kill()
     try:
         with lock("a", wait=20):

@@ -1,4 +1,4 @@
-"""What runs while nothing is held, and what is not looked at for nothing."""
+"""Idle processes: threads and connections end, and no needless work is done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.processes import wait_until
 LEASE = 2.0
 
 
-def test_nothing_runs_when_nothing_is_held(
+def test_no_thread_and_no_wake_up_connection_stay_when_nothing_is_held(
     own_server: EmbeddedServer, use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
@@ -27,7 +27,7 @@ def test_nothing_runs_when_nothing_is_held(
     monkeypatch.setattr("django_redislock.counting.SEND_EVERY", 0.2)
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 0.2)
     place = use(own_server.url)
-    # Those of other tests in this process may be at work yet for a server that is away.
+    # Threads of other tests in this process may still be waiting for a server that is away.
     others = {thread.ident for thread in threading.enumerate()}
     for _ in range(3):
         with lock("a", lease=600):
@@ -39,11 +39,11 @@ def test_nothing_runs_when_nothing_is_held(
             lambda: "P" not in {one["flags"] for one in client.client_list()},
             what="the wake-up connection is closed",
         )
-    with lock("a", lease=LEASE) as held:  # and all begins again
+    with lock("a", lease=LEASE) as held:  # and everything starts again
         assert not held.lost.wait(LEASE * 1.5)
 
 
-def test_many_holds_in_one_context_are_not_all_looked_at_for_each(
+def test_an_acquire_does_not_examine_all_holds_of_its_thread(
     using_memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[str] = []
@@ -68,7 +68,7 @@ def using_memory(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY}}
 
 
-def test_a_handle_that_is_dropped_is_not_renewed(place: Place) -> None:
+def test_the_hold_of_a_dropped_handle_is_not_renewed(place: Place) -> None:
     held = lock("a", lease=LEASE)
     held.acquire()
     with pytest.warns(ResourceWarning):

@@ -1,4 +1,4 @@
-"""No update is lost under a lock: the reason why there are locks."""
+"""Increments under a lock by several processes."""
 
 from __future__ import annotations
 

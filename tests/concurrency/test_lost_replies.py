@@ -1,4 +1,4 @@
-"""The script ran, and its reply was lost: nobody is told "busy", and no stranger holds."""
+"""Lost replies: the script ran, but the client does not know."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.settled import settle
 
-# Seconds. Nothing waits for so long but where the server is silent.
+# Seconds. Only tests with a silent server wait for this long.
 TIMEOUT = 10.0
 SILENCE = 1.5
 
@@ -43,7 +43,7 @@ def behind(proxy: Proxy, use: UsePlace) -> Any:
 
 @pytest.fixture
 def behind_silence(proxy: Proxy, use: UsePlace) -> Any:
-    """The same for those who wait until a server has not answered for too long."""
+    """The same with a shorter time-out, for tests that wait for it."""
     return _behind(proxy, use, SILENCE)
 
 
@@ -62,7 +62,7 @@ def nothing_is_left(name: str = "a") -> bool:
     settle()
     try:
         return lock_backends["default"].inspect(name) == ([], [])
-    except LockUnavailable:  # that the server is back has to be found out first
+    except LockUnavailable:  # the process must first notice that the server is back
         return False
 
 
@@ -103,10 +103,10 @@ def test_acquire_without_any_reply_holds_nothing(behind: Any, do: Any) -> None:
     assert nothing_is_left()
 
 
-def test_a_waiter_keeps_its_place(behind: Any, do: Any) -> None:
+def test_a_waiter_whose_reply_was_lost_keeps_its_position(behind: Any, do: Any) -> None:
     held, waiter = lock("a"), lock("a", lease=30)
     held.acquire()
-    held.backend.listen("a", 10)  # so that the first question already queues
+    held.backend.listen("a", 10)  # so that the first request already queues
     lost = behind.drop_next_reply(ACQUIRE.sha)
 
     def let_go() -> None:
@@ -122,7 +122,7 @@ def test_a_waiter_keeps_its_place(behind: Any, do: Any) -> None:
     assert nothing_is_left()
 
 
-def test_release_is_done(behind: Any, do: Any) -> None:
+def test_a_release_whose_reply_was_lost_is_done(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind.drop_next_reply(RELEASE.sha)
@@ -130,7 +130,7 @@ def test_release_is_done(behind: Any, do: Any) -> None:
     assert nothing_is_left()
 
 
-def test_release_without_any_reply_is_unavailable_and_done(behind: Any, do: Any) -> None:
+def test_a_release_without_any_reply_raises_unavailable_and_is_done(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     for _ in range(2):
@@ -141,7 +141,7 @@ def test_release_without_any_reply_is_unavailable_and_done(behind: Any, do: Any)
     assert nothing_is_left()
 
 
-def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind: Any, do: Any) -> None:
+def test_a_release_that_did_not_arrive_is_sent_in_the_background(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     for _ in range(2):
@@ -152,7 +152,7 @@ def test_release_that_did_not_arrive_is_sent_again_in_the_background(behind: Any
 
 
 def test_a_lost_release_does_not_end_the_next_hold(behind: Any, do: Any) -> None:
-    """The second try of a release comes when the name has a new holder."""
+    """The second try of the release arrives when the name already has a new holder."""
     handle, waiter = lock("a", lease=30), lock("a", wait=30)
     hand_over_with_a_lost_reply(behind, do, handle, waiter).join()
     waiter.check()
@@ -161,8 +161,8 @@ def test_a_lost_release_does_not_end_the_next_hold(behind: Any, do: Any) -> None
     assert nothing_is_left()
 
 
-def test_a_turn_in_a_lost_reply_is_made_up_for(proxy: Proxy, use: UsePlace, do: Any) -> None:
-    """The waiter of the same process is told by the reply, which comes but once."""
+def test_a_waiter_gets_its_turn_if_the_reply_was_lost(proxy: Proxy, use: UsePlace, do: Any) -> None:
+    """A waiter of the same process gets its turn only with the reply, which is sent only once."""
     _behind(proxy, use, TIMEOUT, OPTIONS={"grant_lease": 40})
     handle, waiter = lock("a", lease=60), lock("a", wait=50)
     hand_over_with_a_lost_reply(proxy, do, handle, waiter).join(20)
@@ -170,10 +170,10 @@ def test_a_turn_in_a_lost_reply_is_made_up_for(proxy: Proxy, use: UsePlace, do: 
     waiter.release()
 
 
-def test_it_is_made_up_for_whoever_of_them_has_looked_last(
+def test_all_waiters_get_their_turns_if_a_reply_was_lost(
     proxy: Proxy, use: UsePlace, do: Any
 ) -> None:
-    """Asked alone, another one finds it busy; whose turn it is would lose it, and its place."""
+    """If only one of the waiters looked, the one whose turn it is could miss it."""
     _behind(proxy, use, TIMEOUT, OPTIONS={"grant_lease": 40})
     handle, served = lock("a", lease=60), list[int]()
     do(handle, "acquire", 0)
@@ -196,7 +196,7 @@ def test_it_is_made_up_for_whoever_of_them_has_looked_last(
     assert served == [0, 1, 2]
 
 
-def test_extend_is_done(behind: Any, do: Any) -> None:
+def test_an_extension_whose_reply_was_lost_is_done(behind: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind.drop_next_reply(EXTEND.sha)
@@ -211,7 +211,7 @@ def test_extend_is_done(behind: Any, do: Any) -> None:
     assert nothing_is_left()
 
 
-def test_a_waiter_that_gives_up_leaves_no_trace(behind: Any, do: Any) -> None:
+def test_a_waiter_whose_wait_is_over_leaves_no_trace(behind: Any, do: Any) -> None:
     with lock("a") as held:
         lost = behind.drop_next_reply(CANCEL.sha)
         assert do(lock("a"), "acquire", 0.05) is False
@@ -220,7 +220,7 @@ def test_a_waiter_that_gives_up_leaves_no_trace(behind: Any, do: Any) -> None:
         assert held.backend.inspect("a")[1] == []
 
 
-def test_a_black_hole_at_acquire(behind_silence: Any, do: Any) -> None:
+def test_an_acquire_without_an_answer_raises_unavailable(behind_silence: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     behind_silence.black_hole()
     with pytest.raises(LockUnavailable):
@@ -230,7 +230,7 @@ def test_a_black_hole_at_acquire(behind_silence: Any, do: Any) -> None:
     wait_until(nothing_is_left, within=20, what="what was not answered is sent again")
 
 
-def test_a_black_hole_at_release(behind_silence: Any, do: Any) -> None:
+def test_a_release_without_an_answer_raises_unavailable(behind_silence: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind_silence.black_hole()
@@ -240,7 +240,7 @@ def test_a_black_hole_at_release(behind_silence: Any, do: Any) -> None:
     wait_until(nothing_is_left, within=20, what="what was not answered is sent again")
 
 
-def test_a_black_hole_at_the_end_of_a_block_is_logged(
+def test_a_release_without_an_answer_at_the_end_of_a_block_is_logged(
     behind_silence: Any, do: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with lock("a", lease=30):
@@ -250,7 +250,7 @@ def test_a_black_hole_at_the_end_of_a_block_is_logged(
     wait_until(nothing_is_left, within=20, what="what was not answered is sent again")
 
 
-def test_a_black_hole_at_extend(behind_silence: Any, do: Any) -> None:
+def test_an_extension_without_an_answer_raises_unavailable(behind_silence: Any, do: Any) -> None:
     handle = lock("a", lease=30)
     do(handle, "acquire", 0)
     behind_silence.black_hole()
@@ -261,8 +261,8 @@ def test_a_black_hole_at_extend(behind_silence: Any, do: Any) -> None:
     do(handle, "release")
 
 
-def test_a_request_that_comes_after_its_cancel_is_refused(behind: Any) -> None:
-    """A slow network may deliver the acquire of one who has long given up."""
+def test_an_acquire_that_arrives_after_its_cancel_is_refused(behind: Any) -> None:
+    """A slow network may deliver an acquire long after its wait is over."""
     backend = lock_backends["default"]
     handle = lock("a", lease=30)
     for _ in range(2):
@@ -275,7 +275,7 @@ def test_a_request_that_comes_after_its_cancel_is_refused(behind: Any) -> None:
     assert nothing_is_left()
 
 
-def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind: Any) -> None:
+def test_a_failed_attempt_with_a_given_token_may_be_repeated(behind: Any) -> None:
     handle = lock("a", token="a-task", lease=30)
     for _ in range(2):
         behind.drop_next_reply(ACQUIRE.sha)
@@ -287,7 +287,7 @@ def test_an_attempt_by_a_given_token_may_simply_be_made_again(behind: Any) -> No
     assert nothing_is_left()
 
 
-def test_a_release_after_the_lease_is_lost_whatever_became_of_its_reply(behind: Any) -> None:
+def test_a_release_after_the_lease_raises_lost_even_if_its_reply_was_lost(behind: Any) -> None:
     handle = lock("a", renew=False)
     handle.acquire()
     handle.extend(0.1)

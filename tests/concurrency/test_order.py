@@ -1,4 +1,4 @@
-"""First come, first served: threads, coroutines and processes in one queue."""
+"""Order of the queue: threads, coroutines and processes are served as they come."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAITERS = PROCESSES * (THREADS + TASKS)
 def test_128_waiters_are_served_in_their_order_and_equally_often(
     use: UsePlace, redis_url: str, workers: Workers, rounds: int
 ) -> None:
-    # A process that stands still for longer than a hand-over holds loses its turn, and its place.
+    # A process that is suspended for longer than the grant lease loses its turn and its position.
     place = use(redis_url, entry={"OPTIONS": {"grant_lease": 60}})
     backend = lock_backends["default"]
     with lock("turn", lease=60):
@@ -50,8 +50,10 @@ def test_128_waiters_are_served_in_their_order_and_equally_often(
     ],
     ids=["readers and writers", "semaphores"],
 )
-def test_a_history_of_many_holders_is_allowed(tmp_path: Path, using: str, kinds: Any) -> None:
-    """The checker knows what no lock may do."""
+def test_the_history_of_many_holders_has_no_violations(
+    tmp_path: Path, using: str, kinds: Any
+) -> None:
+    """The checker of `tests/faults` knows which violations no lock may cause."""
     history = History(tmp_path / "history")
 
     def work(number: int) -> None:
@@ -78,7 +80,7 @@ def test_a_history_of_many_holders_is_allowed(tmp_path: Path, using: str, kinds:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_release_wakes_all_the_readers(using: str) -> None:
+def test_a_release_wakes_all_waiting_readers(using: str) -> None:
     meeting = threading.Barrier(8, timeout=40)
 
     def read() -> None:

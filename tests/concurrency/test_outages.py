@@ -1,4 +1,4 @@
-"""The server restarts, its connections are cut, or it is gone, while threads and tasks wait."""
+"""Outages while threads and tasks wait: restarts, cut connections, a server that is down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.threads import end_our_threads, no_thread_can_start
 
-# For how long (seconds) those who queue wait for a server that went away.
+# How long (seconds) waiters wait for an unreachable server.
 PATIENCE = 25.0
 
 
@@ -94,7 +94,7 @@ def test_all_waiters_are_served_after_their_connections_were_cut(
     crowd.assert_served()
 
 
-def test_and_when_only_the_wake_up_connection_was_cut(
+def test_all_waiters_are_served_after_the_wake_up_connection_was_cut(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url)
@@ -105,7 +105,7 @@ def test_and_when_only_the_wake_up_connection_was_cut(
         crowd.assert_served()
 
 
-def test_and_when_the_scripts_were_forgotten(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_waiters_are_served_after_a_script_flush(own_server: EmbeddedServer, use: UsePlace) -> None:
     place = use(own_server.url)
     with lock("a", lease=40):
         crowd = Crowd("a", 3, 3)
@@ -114,21 +114,21 @@ def test_and_when_the_scripts_were_forgotten(own_server: EmbeddedServer, use: Us
     crowd.assert_served()
 
 
-def test_a_server_that_comes_back_soon_has_not_been_missed(proxy: Proxy, use: UsePlace) -> None:
+def test_a_short_outage_is_not_reported_to_waiters(proxy: Proxy, use: UsePlace) -> None:
     use(proxy.url, entry={"PATIENCE": PATIENCE})
     held = lock("a", lease=30)
     held.acquire()
     crowd = Crowd("a", 3, 3)
     proxy.refuse()
     proxy.cut()
-    threading.Event().wait(0.6)  # long enough that they ask in vain a few times
+    threading.Event().wait(0.6)  # long enough for a few failed attempts
     assert crowd.errors == []
     proxy.accept()
     held.release()
     crowd.assert_served()
 
 
-def test_a_lost_server_is_reported_to_all(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_a_long_outage_is_reported_to_waiters(own_server: EmbeddedServer, use: UsePlace) -> None:
     use(own_server.url)
     held = lock("a", lease=30)
     held.acquire()
@@ -144,7 +144,7 @@ def test_a_lost_server_is_reported_to_all(own_server: EmbeddedServer, use: UsePl
         held.release()
 
 
-def test_a_shorter_wait_is_answered_when_it_is_over(
+def test_a_wait_shorter_than_the_patience_ends_in_time(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})
@@ -160,7 +160,7 @@ def test_a_shorter_wait_is_answered_when_it_is_over(
         held.release()
 
 
-def test_a_server_that_is_gone_from_the_start_is_not_waited_for(
+def test_a_server_that_is_down_from_the_start_is_not_waited_for(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     use(own_server.url, entry={"PATIENCE": PATIENCE})
@@ -171,10 +171,10 @@ def test_a_server_that_is_gone_from_the_start_is_not_waited_for(
     assert time.monotonic() - began < PATIENCE - 5
 
 
-def test_what_could_not_be_released_is_when_the_server_is_back(
+def test_failed_releases_are_done_when_the_server_is_back(
     proxy: Proxy, place: Place, use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lease would keep it for minutes."""
+    """Otherwise the lease would keep each name for minutes."""
     use(proxy.url, prefix=place.prefix)
     backend = lock_backends["default"]
     tried: list[str] = []
@@ -194,13 +194,13 @@ def test_what_could_not_be_released_is_when_the_server_is_back(
         with pytest.raises(LockUnavailable):
             handle.release()
     wait_until(lambda: tried.count("a") > 3)
-    assert tried.count("b") <= 2, "one is tried for all"
+    assert tried.count("b") <= 2, "one release is retried on behalf of all"
     proxy.accept()
     with place.client() as client:
         wait_until(lambda: not client.keys(f"{place.prefix}:*:hold:*"))
 
 
-def test_where_no_thread_can_be_started_a_release_is_made_later(
+def test_without_a_thread_that_can_start_a_release_is_done_later(
     proxy: Proxy, place: Place, use: UsePlace
 ) -> None:
     use(proxy.url, prefix=place.prefix)
@@ -221,17 +221,17 @@ def test_where_no_thread_can_be_started_a_release_is_made_later(
             pass
 
 
-def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(
+def test_without_a_thread_that_can_start_a_failed_attempt_is_finished_once(
     proxy: Proxy, place: Place, use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a process that ends, from Python 3.12 on: it was tried until patience was over."""
+    """As in an ending process from Python 3.12 on, where it once was retried again and again."""
     use(proxy.url, prefix=place.prefix)
     with lock("warm"):
         proxy.refuse()
     end_our_threads(monkeypatch)
     proxy.drop_next_request(b"unsure")  # and no other connection can be opened
     with monkeypatch.context() as patch:
-        # The process ends before its threads get so far.
+        # As if the process ended before its threads could finish the attempt.
         patch.setattr(renewal, "finish", lambda attempt: setattr(attempt, "failed", True))
         patch.setattr(renewal, "_mend", lambda now: None)
         with pytest.raises(LockUnavailable):
@@ -242,10 +242,10 @@ def test_where_no_thread_can_be_started_a_failed_attempt_is_finished_once(
         assert not registry.interrupted
 
 
-def test_a_process_that_ends_asks_a_server_that_is_away_but_once(
+def test_an_ending_process_asks_an_unreachable_server_only_once(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it would wait for as many time-outs as it has holds."""
+    """Otherwise it would wait for one time-out per hold."""
     asked: list[str] = []
 
     def away(name: str, token: str) -> bool:
@@ -263,7 +263,7 @@ def test_a_process_that_ends_asks_a_server_that_is_away_but_once(
         lock(handle.name, token=handle.token).release()
 
 
-def test_a_process_that_is_terminated_ends_where_no_thread_can_be_started() -> None:
+def test_a_terminated_process_ends_when_no_thread_can_start() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", TERMINATED], capture_output=True, text=True, timeout=50, check=False
     )

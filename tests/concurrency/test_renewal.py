@@ -1,4 +1,4 @@
-"""A lease is extended while the work goes on, and what cannot be extended is told to be lost."""
+"""Renewal: leases are extended while the work goes on, or reported as lost."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.support.proxy import Proxy
 from tests.support.settled import settle
 from tests.support.threads import our_threads
 
-# Long enough for a machine that stands still for a second after a third of it.
+# Long enough for a machine that is suspended for a second when a third of it is over.
 LEASE = 2.0
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_long_work_outlives_its_lease(using: str) -> None:
     with lock("a", using=using, lease=LEASE) as held:
-        assert not held.lost.wait(LEASE * 1.6)  # one renewal does not last so long
+        assert not held.lost.wait(LEASE * 1.6)  # longer than the lease without renewal
         held.check()
         assert held.owned()
         assert not lock("a", using=using).acquire(wait=0)
@@ -47,9 +47,7 @@ def test_renewal_stops_at_max_hold(using: str) -> None:
                 pass
 
 
-def test_what_has_been_released_is_never_renewed(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_released_hold_is_never_renewed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = lock_backends["default"]
     renewed: list[str] = []
     extend_all = backend.extend_all
@@ -67,12 +65,12 @@ def test_what_has_been_released_is_never_renewed(
         assert held.token not in renewed
 
 
-def test_a_release_that_meets_its_renewal_is_not_reported_as_a_loss(
+def test_a_release_during_a_renewal_is_not_reported_as_a_loss(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = lock_backends["default"]
-    told: list[str] = []
-    held = lock("a", lease=4, on_lost=lambda held: told.append(held.name))
+    reported: list[str] = []
+    held = lock("a", lease=4, on_lost=lambda held: reported.append(held.name))
     extending, released = threading.Event(), threading.Event()
     extend_all = backend.extend_all
 
@@ -87,14 +85,14 @@ def test_a_release_that_meets_its_renewal_is_not_reported_as_a_loss(
     held.release()
     released.set()
     settle()
-    assert told == []
+    assert reported == []
     assert not held.lost
 
 
 def test_a_renewal_under_way_does_not_undo_a_shorter_lease(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its reply comes after that of `extend()`, and says what was true before."""
+    """The reply to the renewal comes after that to `extend()`, but is older."""
     backend = lock_backends["default"]
     extend_all = backend.extend_all
     sent, shortened = threading.Event(), threading.Event()
@@ -128,7 +126,7 @@ def acquire_all(handles: Any) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("many", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
-def test_many_holds_take_one_thread_and_few_round_trips(
+def test_many_holds_are_renewed_by_one_thread_in_few_round_trips(
     own_server: EmbeddedServer, use: UsePlace, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
     use(own_server.url)
@@ -147,7 +145,7 @@ def test_many_holds_take_one_thread_and_few_round_trips(
     began = time.monotonic()
     try:
         for start in range(0, many, 100):
-            # Each in a thread, as in life no context has so many.
+            # Each in its own thread, since no real thread holds this many.
             thread = threading.Thread(target=acquire_all, args=(handles[start : start + 100],))
             thread.start()
             thread.join()
@@ -167,17 +165,19 @@ def test_many_holds_take_one_thread_and_few_round_trips(
     assert backend.list().total == 0
 
 
-def test_a_restart_of_the_server_is_reported(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_a_loss_by_a_restart_of_the_server_is_reported(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     use(own_server.url)
-    told: list[str] = []
+    reported: list[str] = []
     with pytest.raises(LockLost):
-        with lock("a", lease=1, on_lost=lambda held: told.append(held.name)) as held:
+        with lock("a", lease=1, on_lost=lambda held: reported.append(held.name)) as held:
             own_server.restart()
             assert held.lost.wait(30)
-    wait_until(lambda: told == ["a"])
+    wait_until(lambda: reported == ["a"])
 
 
-def test_a_loss_is_told_in_time_though_the_server_hangs(proxy: Proxy, use: UsePlace) -> None:
+def test_a_loss_is_reported_in_time_while_the_server_hangs(proxy: Proxy, use: UsePlace) -> None:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 25}})
     held = lock("a", lease=2)
     held.acquire()
@@ -188,7 +188,7 @@ def test_a_loss_is_told_in_time_though_the_server_hangs(proxy: Proxy, use: UsePl
     proxy.pass_through()
 
 
-def test_the_dead_server_of_one_alias_does_not_starve_another(
+def test_the_hanging_server_of_one_alias_does_not_delay_another_alias(
     proxy: Proxy, redis_url: str, settings: Any
 ) -> None:
     dead = Place(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}}).settings()
@@ -207,8 +207,8 @@ def test_the_dead_server_of_one_alias_does_not_starve_another(
         proxy.pass_through()
 
 
-def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place: Place) -> None:
-    """The grant lease is confirmed, also where nothing is renewed afterwards."""
+def test_a_hold_without_renewal_has_its_whole_lease_after_a_hand_over(place: Place) -> None:
+    """The grant lease is confirmed even if nothing is renewed afterwards."""
     held, waiter = lock("a"), lock("a", lease=3, wait=30, renew=False)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
@@ -221,7 +221,7 @@ def test_a_hold_that_is_not_renewed_has_its_whole_lease_after_a_hand_over(place:
     assert time.monotonic() - handed_over > 2.8
 
 
-def test_on_lost_that_ends_its_thread_ends_no_renewal(
+def test_an_on_lost_that_ends_its_thread_does_not_end_renewal(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     with lock("b", lease=3) as other:
@@ -232,7 +232,7 @@ def test_on_lost_that_ends_its_thread_ends_no_renewal(
     assert "on_lost of the lock 'a' failed" in caplog.text
 
 
-def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place: Place) -> None:
+def test_a_slow_on_lost_does_not_delay_renewals(place: Place) -> None:
     go_on = threading.Event()
     with lock("b", lease=3) as other:
         doomed = lock("a", lease=1.2, renew=False, on_lost=lambda held: go_on.wait(20))
@@ -242,24 +242,22 @@ def test_a_slow_on_lost_does_not_keep_others_from_being_renewed(place: Place) ->
         go_on.set()
 
 
-def test_one_look_at_the_holds_serves_all_who_want_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    looked, may_go_on, looks = threading.Event(), threading.Event(), []
+def test_one_pass_over_the_holds_serves_many_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_begun, may_go_on, passes = threading.Event(), threading.Event(), []
     look_at_holds = renewal._look_at_holds
 
     def look(now: float) -> float:
-        looks.append(now)
-        looked.set()
+        passes.append(now)
+        has_begun.set()
         assert may_go_on.wait(10)
         return look_at_holds(now)
 
     with lock("a"):
         monkeypatch.setattr(renewal, "_look_at_holds", look)
         renewal.wake()
-        assert looked.wait(10)
+        assert has_begun.wait(10)
         for _ in range(1000):
             renewal.wake()
         may_go_on.set()
         wait_until(renewal._thread._wakes.empty)
-        assert len(looks) < 100
+        assert len(passes) < 100

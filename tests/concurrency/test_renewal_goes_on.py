@@ -1,4 +1,4 @@
-"""What keeps one renewal from being done does not end renewal."""
+"""Failed renewals, after which renewal goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.processes import wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads
 
 
-def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(
+def test_a_renewal_thread_that_failed_to_start_is_started_for_the_next_hold(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch)
@@ -28,7 +28,7 @@ def test_a_thread_that_could_not_be_started_is_started_for_the_next_hold(
         assert not held.lost.wait(LEASE * 1.5)
 
 
-def test_while_no_thread_can_be_started_losses_are_reported_and_renewals_tried_again(
+def test_without_a_thread_that_can_start_losses_are_reported_and_renewals_retried(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch, linger=0.05)
@@ -42,10 +42,10 @@ def test_while_no_thread_can_be_started_losses_are_reported_and_renewals_tried_a
         assert not held.lost.wait(4)
 
 
-def test_an_extension_that_fails_during_a_renewal_does_not_end_it(
+def test_a_failed_extension_during_a_renewal_does_not_end_renewal(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The renewal's own reply is not believed then, but the next one is."""
+    """The reply to that renewal is ignored, and the next one counts."""
     backend = lock_backends["default"]
     extend_all = backend.extend_all
     renewing, failed = threading.Event(), threading.Event()
@@ -69,7 +69,7 @@ def test_an_extension_that_fails_during_a_renewal_does_not_end_it(
         assert not held.lost.wait(4), held.lost.reason
 
 
-def test_a_renewal_that_fails_in_an_unforeseen_way_is_tried_again(
+def test_a_renewal_with_an_unexpected_error_is_retried(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = lock_backends["default"]
@@ -88,10 +88,10 @@ def test_a_renewal_that_fails_in_an_unforeseen_way_is_tried_again(
     assert failed
 
 
-def test_a_renewal_that_the_server_refuses_does_not_keep_others_from_theirs(
+def test_a_refused_renewal_does_not_affect_those_sent_with_it(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
-    """They were sent together, and each has an answer of its own."""
+    """Renewals are sent together, but each has an answer of its own."""
     place = use(own_server.url)
     with lock("a", lease=2) as held, place.client() as client:
         other = lock("b", lease=2)

@@ -1,4 +1,4 @@
-"""A server that hangs: one time-out is paid for it, and everybody goes on when it is back."""
+"""Breaker for a hanging server: callers wait for one time-out, and go on when it is back."""
 
 from __future__ import annotations
 
@@ -56,18 +56,22 @@ async def afails() -> None:
         await lock("a").aacquire(wait=0)
 
 
-def test_twenty_threads_pay_one_time_out_together_and_then_none(server: EmbeddedServer) -> None:
+def test_twenty_threads_wait_for_one_time_out_together_and_then_for_none(
+    server: EmbeddedServer,
+) -> None:
     with frozen(server.pid):
         assert seconds_of(in_threads, 20, fails) < FIRST_ANSWER + SLACK
         assert is_open()
         # Two hundred of them in less than one time-out.
         assert seconds_of(lambda: [refused() for _ in range(200)]) < FIRST_ANSWER
     wait_until(lambda: not is_open())
-    with lock("a", wait=30):  # what was sent before is taken back first
+    with lock("a", wait=30):  # earlier requests are cancelled first
         pass
 
 
-async def test_twenty_tasks_do_so_too(server: EmbeddedServer) -> None:
+async def test_twenty_tasks_wait_for_one_time_out_together_and_then_for_none(
+    server: EmbeddedServer,
+) -> None:
     with frozen(server.pid):
         began = time.monotonic()
         await asyncio.gather(*(afails() for _ in range(20)))
@@ -81,7 +85,7 @@ async def test_twenty_tasks_do_so_too(server: EmbeddedServer) -> None:
         pass
 
 
-def test_two_aliases_on_one_server_share_what_is_known_of_it(
+def test_two_aliases_of_one_server_share_their_breaker(
     own_server: EmbeddedServer, settings: Any
 ) -> None:
     settings.LOCKS = {
@@ -98,13 +102,13 @@ def test_two_aliases_on_one_server_share_what_is_known_of_it(
         waiter = lock("b", using="other", wait=30)
         thread = threading.Thread(target=waiter.acquire)
         thread.start()
-    # Those who wait by the other alias are woken, too.
+    # Waiters of the other alias are woken, too.
     assert seconds_of(thread.join) < 5
     assert waiter.held
     waiter.release()
 
 
-def test_the_error_says_what_the_server_did(server: EmbeddedServer) -> None:
+def test_the_error_of_a_refused_attempt_says_what_the_server_did(server: EmbeddedServer) -> None:
     with frozen(server.pid):
         find_out()
         error = refused()
@@ -129,9 +133,7 @@ def test_listing_extending_and_detaching_are_refused_at_once(server: EmbeddedSer
 
 
 @pytest.mark.parametrize("verb", ["extend", "detach"])
-def test_a_shorter_lease_that_was_not_sent_is_not_believed(
-    server: EmbeddedServer, verb: str
-) -> None:
+def test_a_shorter_lease_that_was_not_sent_is_ignored(server: EmbeddedServer, verb: str) -> None:
     held = lock("a", lease=60)
     held.acquire()
     with frozen(server.pid):
@@ -143,7 +145,7 @@ def test_a_shorter_lease_that_was_not_sent_is_not_believed(
     held.release()
 
 
-def test_a_release_is_made_in_the_background(server: EmbeddedServer) -> None:
+def test_a_refused_release_is_done_in_the_background(server: EmbeddedServer) -> None:
     held = lock("a", lease=300)
     held.acquire()
     with frozen(server.pid):
@@ -154,7 +156,7 @@ def test_a_release_is_made_in_the_background(server: EmbeddedServer) -> None:
         assert again.fence > held.fence
 
 
-def test_a_renewal_is_not_refused(server: EmbeddedServer) -> None:
+def test_a_renewal_is_sent_while_the_server_is_away(server: EmbeddedServer) -> None:
     backend = lock_backends["default"]
     with lock("a", lease=60, renew=False) as held:
         other = Extension("b", "its token", 90)
@@ -171,19 +173,17 @@ def test_a_renewal_is_not_refused(server: EmbeddedServer) -> None:
         assert answers[1] > time.monotonic() + 60
 
 
-def test_a_hold_lives_on_when_the_server_comes_back_within_its_lease(
-    server: EmbeddedServer,
-) -> None:
+def test_a_hold_survives_an_outage_shorter_than_its_lease(server: EmbeddedServer) -> None:
     with lock("a", lease=9) as held:
         with frozen(server.pid):
             find_out()
-            # Until a renewal is due, and is on its way.
+            # Until a renewal is due and has been sent.
             wait_until(lambda: held.remaining() < 5.5)
         wait_until(lambda: held.remaining() > 6)
         assert held.owned()
 
 
-def test_an_attempt_that_sent_nothing_leaves_nothing_to_take_back(server: EmbeddedServer) -> None:
+def test_an_attempt_that_sent_nothing_leaves_nothing_to_cancel(server: EmbeddedServer) -> None:
     def jobs() -> int:
         return sum(len(worker._jobs) for worker in background._workers.values())
 

@@ -1,4 +1,4 @@
-"""A server that answers slowly: how often an attempt asks it."""
+"""Slow answers, and how many requests an attempt then sends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_redislock.backends.redis.backend import RedisLockBackend
 from tests.support.places import Place
 from tests.support.proxy import Proxy
 
-# Longer than the test may take.
+# Longer than a test takes.
 PATIENCE = 60.0
 
 
@@ -23,7 +23,7 @@ PATIENCE = 60.0
 def questions(
     place: Place, proxy: Proxy, use: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """The names that were asked for, by the way of the proxy."""
+    """The names that were requested, by way of the proxy."""
     use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})
     backend, asked = lock_backends["default"], []
     assert isinstance(backend, RedisLockBackend)
@@ -37,7 +37,7 @@ def questions(
     return asked
 
 
-def test_a_wait_that_is_over_with_the_first_answer_asks_no_more(
+def test_a_wait_that_is_over_at_the_first_answer_sends_no_more_requests(
     questions: list[str], proxy: Proxy
 ) -> None:
     with lock("a", lease=60):
@@ -60,7 +60,7 @@ def acquired(kind: str, handle: MultiLock, wait: float) -> bool:
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
 @pytest.mark.parametrize("listening", [False, True])
-def test_the_second_of_several_names_has_what_is_left_of_the_wait(
+def test_the_second_of_several_names_has_the_rest_of_the_wait(
     use: Callable[..., Any],
     place: Place,
     proxy: Proxy,
@@ -69,7 +69,7 @@ def test_the_second_of_several_names_has_what_is_left_of_the_wait(
     *,
     listening: bool,
 ) -> None:
-    """It does not begin anew, with a second of its own for its first answer."""
+    """It gets no additional second for its own first answer."""
     use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})
     with lock("first") as held:
         releasing = threading.Timer(1.9, held.release)
@@ -77,11 +77,11 @@ def test_the_second_of_several_names_has_what_is_left_of_the_wait(
         first, second = both.locks
         begin = second._acquire
 
-        def lose_what_is_sent(*arguments: Any) -> Any:
+        def lose_requests(*arguments: Any) -> Any:
             proxy.black_hole()
             return begin(*arguments)
 
-        monkeypatch.setattr(second, "_acquire", lose_what_is_sent)
+        monkeypatch.setattr(second, "_acquire", lose_requests)
         if listening:
             monkeypatch.setattr(second.backend, "listening", lambda name: True)
         releasing.start()
@@ -93,7 +93,7 @@ def test_the_second_of_several_names_has_what_is_left_of_the_wait(
         releasing.join()
 
 
-def test_without_a_wait_each_is_asked_for_however_long_that_takes(
+def test_without_a_wait_each_of_several_names_is_requested_however_long_it_takes(
     use: Callable[..., Any], place: Place, proxy: Proxy
 ) -> None:
     use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})

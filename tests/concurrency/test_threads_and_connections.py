@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
 CROWD = 80
 LEASE = 2.0
 
-# Each kind of thread, of which there is one at most for one backend with one server.
+# The kinds of threads. One backend with one server has at most one of each.
 RENEWAL, BACKGROUND, WAKEUPS, PROBE = (
     f"django_redislock-{kind}" for kind in ("renewal", "default", "wakeups", "probe")
 )
@@ -33,7 +33,7 @@ RENEWAL, BACKGROUND, WAKEUPS, PROBE = (
 
 @pytest.fixture
 def client(own_server: EmbeddedServer, use: Any) -> Iterator[Redis]:
-    """A client of the server that the locks are on, under a name of its own."""
+    """A client of the locks' server, with a name by which it is left out."""
     use(own_server.url, entry={"PATIENCE": PATIENCE})
     with Redis.from_url(own_server.url, client_name="spectator") as client:
         yield client
@@ -41,26 +41,26 @@ def client(own_server: EmbeddedServer, use: Any) -> Iterator[Redis]:
 
 
 def connections(client: Redis) -> tuple[int, int]:
-    """How many there are to the server: those for wake-ups, and others."""
+    """The number of connections to the server: those for wake-ups, and others."""
     ours = [one for one in client.client_list() if one["name"] != "spectator"]
     listening = sum("P" in one["flags"] for one in ours)
     return listening, len(ours) - listening
 
 
 def work(number: int) -> None:
-    """Take a lock that nobody else wants, and one that everybody does; have both renewed."""
+    """Take an uncontended lock and one that all want; both are renewed."""
     for _ in range(3):
         with lock(f"own {number}", lease=LEASE), lock("shared", wait=50, lease=LEASE):
             pass
 
 
-def test_of_a_crowd_of_threads(
+def test_a_crowd_of_threads_stays_within_the_limits(
     own_server: EmbeddedServer, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch, linger=5.0)
     seen: list[tuple[int, int]] = []
     with lock("shared", lease=LEASE) as held, ThreadPoolExecutor(CROWD) as pool:
-        # For a moment nobody gets an answer, so that everybody wants a connection.
+        # For a moment no request is answered, so that all threads want a connection.
         with frozen(own_server.pid):
             crowd = [pool.submit(work, number) for number in range(CROWD)]
             time.sleep(0.3)
@@ -74,13 +74,13 @@ def test_of_a_crowd_of_threads(
             threads |= Counter(our_threads())
         for one in crowd:
             one.result()
-    # One that calls `on_lost` does not run here.
+    # No thread calls `on_lost` here.
     assert threads == {RENEWAL: 1, BACKGROUND: 1, WAKEUPS: 1}
     assert max(listening for listening, _ in seen) == 1
     assert AT_ONCE <= max(others for _, others in seen) <= AT_ONCE + len(threads)
 
 
-async def test_of_a_crowd_of_tasks(client: Redis) -> None:
+async def test_a_crowd_of_tasks_stays_within_the_limits(client: Redis) -> None:
     async def take(number: int) -> None:
         async with lock(f"own {number}", lease=LEASE), lock("shared", wait=50, lease=LEASE):
             pass
@@ -92,22 +92,22 @@ async def test_of_a_crowd_of_tasks(client: Redis) -> None:
         listening, others = connections(client)
         await held.arelease()
         await asyncio.gather(*crowd)
-    # One of the event loop, one that `inspect` above has taken, and one of each thread of ours.
+    # One for the event loop, one for `inspect` above, and one for each thread of ours.
     assert listening == 1
     assert others <= 1 + 1 + 3
 
 
-def test_of_a_server_that_hangs(
+def test_a_hanging_server_is_probed_by_one_thread(
     own_server: EmbeddedServer, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch, linger=5.0)
     with ThreadPoolExecutor(CROWD) as pool, frozen(own_server.pid):
         for one in [pool.submit(find_out) for _ in range(CROWD)]:
             one.result()
-        wait_until(lambda: PROBE in our_threads(), what="somebody asks whether it is back")
+        wait_until(lambda: PROBE in our_threads(), what="the server is probed")
         assert Counter(our_threads())[PROBE] == 1
 
 
-def test_the_page_says_the_same() -> None:
+def test_the_page_states_the_same_limits() -> None:
     connections = PAGE.read_text().split("### Connections\n")[1].split("\n### ")[0]
     assert re.findall(r"\bup to (\d+)\b", connections) == [str(AT_ONCE)] * 3

@@ -1,4 +1,4 @@
-"""What waiting costs: connections, commands, and traces."""
+"""Cost of waiting: connections, commands, and no traces afterwards."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tests.support.settled import settle
 from tests.support.tries import best_of
 
 WAITERS = 1000
-WATCHED = 10.0  # seconds: long enough for what is sent every ten to count but once or twice
+WATCHED = 10.0  # seconds: commands sent every ten seconds count only once or twice
 
 
 def commands(client: Redis) -> int:
-    """How many commands have come, without those that scripts called."""
+    """The number of commands received, without those called by scripts."""
     stats = client.info("commandstats")
     sent = {"evalsha", "eval", "ping", "ssubscribe", "subscribe", "hello", "client|setinfo"}
     return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in sent)
@@ -40,7 +40,7 @@ def pooled(backend: Any) -> int:
 
 
 @pytest.mark.timeout(240)
-def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(
+def test_1000_waiters_take_two_connections_and_send_hardly_any_commands(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
     place = use(own_server.url)
@@ -73,7 +73,7 @@ def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(
             threading.Event().wait(WATCHED)
             return (commands(client) - before) / (time.monotonic() - began)
 
-        # Some may still be on their way to their place, on a slow machine.
+        # On a slow machine some may still be joining the queue.
         least_sent, least_beyond = best_of(sent, 1), best_of(beyond, 3)
     for thread in threads:
         thread.join()
@@ -81,12 +81,12 @@ def test_1000_waiters_cost_two_connections_and_less_than_a_command_a_second(
     assert len(served) == WAITERS
     assert least_beyond <= 2
     assert least_sent < 1, "in a second"
-    # The pools themselves have not grown by the number of those who wait.
+    # The pools have not grown with the number of waiters.
     assert pooled(backend) < WAITERS / 10
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_thousand_who_give_up_leave_no_trace(using: str) -> None:
+def test_many_waiters_whose_waits_end_leave_no_trace(using: str) -> None:
     async def give_up() -> bool:
         return await lock("a", using=using).aacquire(wait=0.5)
 
@@ -101,8 +101,8 @@ def test_a_thousand_who_give_up_leave_no_trace(using: str) -> None:
         held.check()
 
 
-async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place: Place) -> None:
-    """The hand-over reaches the process after the attempt is over."""
+async def test_a_turn_that_arrives_after_the_wait_is_given_back(place: Place) -> None:
+    """The hand-over arrives when the attempt is over."""
     backend = lock_backends["default"]
     held, waiter = lock("a", lease=60), lock("a")
     await held.aacquire()
@@ -122,31 +122,31 @@ async def test_a_turn_that_comes_while_its_waiter_gives_up_is_given_back(place: 
 
 
 @pytest.mark.parametrize("ticks", range(8))
-async def test_a_cancellation_together_with_the_turn_is_not_swallowed(ticks: Any) -> None:
+async def test_a_cancellation_at_the_time_of_the_turn_is_not_swallowed(ticks: Any) -> None:
     waiter = TaskWaiter()
-    hearing = asyncio.create_task(waiter.await_turn(30))
+    awaiting = asyncio.create_task(waiter.await_turn(30))
     for _ in range(5):
         await asyncio.sleep(0)
     waiter._turns.append(Turn(1, 1.0))
     waiter._notified.set()
     for _ in range(ticks):
         await asyncio.sleep(0)
-    if hearing.cancel():
+    if awaiting.cancel():
         with pytest.raises(asyncio.CancelledError):
-            await hearing
+            await awaiting
 
 
-async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw(
+async def test_a_wait_cancelled_before_it_listens_leaves_no_unretrieved_error(
     proxy: Proxy, use: UsePlace
 ) -> None:
     use(proxy.url, cache={"OPTIONS": {"SOCKET_TIMEOUT": 5}})
-    told: list[dict] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    errors: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     backend = lock_backends["default"]
     held = lock("a")
     await held.aacquire()
     connected = threading.Event()
-    hear = backend.wakeups._receive
+    receive = backend.wakeups._receive
 
     def never(bell: Any) -> None:
         connected.set()
@@ -160,17 +160,17 @@ async def test_a_cancelled_question_whether_we_can_listen_is_no_error_nobody_saw
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    backend.wakeups._receive = hear
+    backend.wakeups._receive = receive
     refused.set()
     await asyncio.to_thread(wait_until, lambda: not backend.wakeups.channels.wanted)
     gc.collect()
     await asyncio.sleep(0)
     await held.arelease()
-    assert told == []
+    assert errors == []
 
 
 def test_a_waiter_looks_again_when_the_backend_is_closed(place: Place) -> None:
-    """`setting_changed` in a test, say: the old backend still has its waiters."""
+    """For example by `setting_changed` in a test, when the old backend still has waiters."""
     backend = lock_backends["default"]
     held, waiter = lock("a", lease=60), lock("a", wait=40)
     held.acquire()
@@ -182,7 +182,7 @@ def test_a_waiter_looks_again_when_the_backend_is_closed(place: Place) -> None:
     deadline = time.monotonic() + 25
     thread.join()
     waiter.release()
-    assert time.monotonic() < deadline, "nobody told it that nobody listens any more"
+    assert time.monotonic() < deadline, "the waiter was not asked to look again"
 
 
 def test_a_hand_over_within_the_process_needs_no_message(
@@ -203,10 +203,10 @@ def test_a_hand_over_within_the_process_needs_no_message(
     waiter.release()
 
 
-def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(
+def test_a_turn_that_arrives_too_late_does_not_end_the_hold(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn is on its way when its waiter asks again, and is given the lock in answer."""
+    """While the turn is on its way, its waiter looks and gets the lock with the answer."""
     holder, waiter = lock("a", lease=60), lock("a", lease=60)
     backend = holder.backend
     notify, return_turn = backend.waiters.notify, backend.wakeups._return_turn
@@ -217,7 +217,7 @@ def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(
         assert may_arrive.wait(30)
         return notify(*turn)
 
-    def return_and_say_so(*turn: str) -> None:
+    def return_and_note(*turn: str) -> None:
         return_turn(*turn)
         was_returned.set()
 
@@ -226,8 +226,8 @@ def test_a_turn_that_is_heard_too_late_does_not_end_the_hold(
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
     monkeypatch.setattr(backend.waiters, "notify", notify_late)
-    monkeypatch.setattr(backend.wakeups, "_return_turn", return_and_say_so)
-    # As another process would end it: the turn comes in a message.
+    monkeypatch.setattr(backend.wakeups, "_return_turn", return_and_note)
+    # Released as by another process, so that the turn comes in a message.
     assert backend.force_release("a", holder.detach())
     assert on_its_way.wait(30)
     backend.waiters.nudge("a")

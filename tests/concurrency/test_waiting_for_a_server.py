@@ -18,7 +18,7 @@ from tests.support.proxy import Proxy
 from tests.support.settled import settle
 
 
-def test_a_waiter_sends_nothing_and_goes_on_as_soon_as_the_server_is_back(
+def test_waiters_send_nothing_and_go_on_as_soon_as_the_server_is_back(
     place: Place, proxy: Proxy, use: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(proxy.url, prefix=place.prefix, entry={"PATIENCE": PATIENCE})
@@ -56,7 +56,7 @@ def test_a_waiter_sends_nothing_and_goes_on_as_soon_as_the_server_is_back(
     assert proxy.opened < 6, "each of them would have to connect"
     assert len(looks) <= 5, "each thread sleeps on"
     proxy.pass_through()
-    # Much sooner than they would look by themselves.
+    # Much sooner than the waiters would look by themselves.
     began = time.monotonic()
     for thread in threads:
         thread.join()
@@ -85,8 +85,8 @@ def test_a_wait_ends_with_its_deadline_or_the_patience(
     assert min(wait, patience) <= passed < min(wait, patience) + SLACK
 
 
-def test_who_waited_before_is_taken_back(place: Place, proxy: Proxy, use: Any) -> None:
-    """It may have its place in the queue yet."""
+def test_a_claim_from_before_the_outage_is_cancelled(place: Place, proxy: Proxy, use: Any) -> None:
+    """The claim may still be in the queue."""
     use(proxy.url, prefix=place.prefix, entry={"PATIENCE": 0.5})
     errors: list[LockUnavailable] = []
 

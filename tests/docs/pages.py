@@ -1,4 +1,4 @@
-"""The pages of the documentation, and what is in them."""
+"""Pages of the documentation, and their contents."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Block:
 
     @property
     def padded(self) -> str:
-        """The code, with its lines where they are on the page, for tracebacks."""
+        """The code with the line numbers of the page, for tracebacks."""
         return "\n" * (self.line - 1) + self.code
 
 

@@ -1,4 +1,4 @@
-"""The addresses of the project stand in pyproject.toml; links to them lead to what exists."""
+"""Addresses of the project, which pyproject.toml defines, and links to them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FILES = [
 
 ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]+")
 OURS = re.compile(r"django.?redislock", re.IGNORECASE)
-# Pages of the repository that are no files of it.
+# Pages of the repository that are not files.
 FORGE = ("", "/commits/main", "/issues", "/security/advisories/new")
-# What GitHub and Sphinx make of a heading is the same only where it is as simple as this.
+# GitHub and Sphinx make the same anchor only for headings as simple as these.
 SIMPLE = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
 def is_alive(address: str) -> bool:
-    """Whether the address is one of the project's, and the checkout has what it leads to."""
+    """Whether the address is one of the project, and its target is in the checkout."""
     place, _, anchor = address.partition("#")
     if place.startswith(SITE):
         name = place.removeprefix(SITE).removeprefix("en/latest/")
@@ -48,13 +48,13 @@ def is_heading(anchor: str, page: Path) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_links_to_the_project_lead_somewhere(file: Path) -> None:
+def test_links_to_the_project_lead_to_existing_pages(file: Path) -> None:
     ours = [one.rstrip(".,:;") for one in ADDRESS.findall(file.read_text()) if OURS.search(one)]
     assert [one for one in ours if not is_alive(one)] == []
 
 
 def test_the_readme_has_no_relative_link() -> None:
-    """It is the page of the package on PyPI, too, where those lead nowhere."""
+    """The README is also the page on PyPI, where relative links are dead."""
     text = prose_of(README)
     targets = [
         *re.findall(r"\]\(([^)]*)\)", text),
@@ -65,7 +65,7 @@ def test_the_readme_has_no_relative_link() -> None:
     assert [one for one in targets if not one.startswith(("https://", "#"))] == []
 
 
-def test_the_readme_names_each_of_its_links() -> None:
+def test_the_readme_defines_each_of_its_links() -> None:
     text = prose_of(README)
     named = re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE)
     used = re.findall(r"(?:\[[^\]]+\])?\[([^\]]+)\](?![\[(:])", text)
@@ -73,7 +73,7 @@ def test_the_readme_names_each_of_its_links() -> None:
     assert len(named) == len(set(named))
 
 
-def test_what_leads_nowhere_is_found() -> None:
+def test_dead_links_are_found() -> None:
     for address in (
         SITE,
         f"{SITE}en/latest/locks.html#how-many",

@@ -1,4 +1,4 @@
-"""What the tables of the documentation list is all there is, and all of it is there."""
+"""Tables of the documentation, which have to be complete and correct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APP = "django_redislock"
 OURS = ("listlocks", "clearlocks", "withlock")
 CODE = re.compile(r"`([^`]+)`")
 
-# What follows `manage.py`, without pipes, as far as it is no scheme of what may follow.
+# Command lines after `manage.py`, without pipes, and without descriptions of the syntax.
 COMMAND_LINES = sorted(
     {
         line.split(" | ")[0]
@@ -41,7 +41,7 @@ COMMAND_LINES = sorted(
 
 
 def section(page: str, heading: str = "") -> str:
-    """The text of a page, or what stands below one of its headings, up to the next one."""
+    """The text of a page, or that below one of its headings, up to the next one."""
     text = (ROOT / "docs" / f"{page}.md").read_text()
     if not heading:
         return text
@@ -74,32 +74,32 @@ def flags_in(text: str) -> set[str]:
     return {word for code in first_column(text) for word in code.split() if word.startswith("-")}
 
 
-def test_the_entries_of_the_setting() -> None:
+def test_the_table_of_the_entries_of_locks_is_complete() -> None:
     entries = {*first_column(section("settings").split("Times are seconds")[0])}
     fields = {name.upper() for name in LockConfig.__dataclass_fields__} - {"ALIAS", "TERMS"}
     assert entries == fields
 
 
-def test_the_options_of_a_lock() -> None:
+def test_the_table_of_the_options_of_a_lock_is_complete() -> None:
     assert {*first_column(section("locks", "Options"))} == OPTIONS.keys()
     assert {*first_column(section("functions", "Options"))} == arguments(locked)
     assert {*first_column(section("views", "Options"))} == arguments(locked_view)
 
 
-def test_the_attributes_of_a_view() -> None:
+def test_the_table_of_the_attributes_of_a_view_is_complete() -> None:
     text = section("views", "Where it goes").split("of `LockedViewMixin` are")[1].split(";")[0]
     ours = {name for name in vars(LockedViewMixin) if name.startswith("lock_")}
     assert {*CODE.findall(text)} == ours
 
 
-def test_the_attributes_of_a_command() -> None:
+def test_the_table_of_the_attributes_of_a_command_is_complete() -> None:
     ours = {name for name in vars(LockedCommand) if name.endswith("_exit_code")}
     ours |= {"lock_name", "lock_wait", "lock_options", "quiet"}
     assert {*first_column(section("withlock", "LockedCommand"))} == ours
 
 
 @pytest.mark.parametrize("command", OURS)
-def test_the_flags_of_the_commands(command: str) -> None:
+def test_the_tables_of_the_flags_of_commands_are_complete(command: str) -> None:
     if command == "withlock":
         text = section("withlock", "withlock")
         assert flags_in(text) - {"-v"} == flags(command)
@@ -109,7 +109,7 @@ def test_the_flags_of_the_commands(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", OURS)
-def test_the_help_of_the_commands_calls_the_values_as_the_pages_do(command: str) -> None:
+def test_the_help_of_commands_names_values_as_the_pages_do(command: str) -> None:
     known = parser_of(command)._option_string_actions
     text = section("withlock", "withlock") + section("commands", "clearlocks")
     text += section("commands", "Which locks: the selectors")
@@ -121,12 +121,12 @@ def test_the_help_of_the_commands_calls_the_values_as_the_pages_do(command: str)
     assert called == {flag: described[flag] for flag in called}
 
 
-def test_the_usage_of_withlock() -> None:
+def test_the_usage_of_withlock_is_that_of_the_command() -> None:
     (usage,) = re.findall(r"^\$ (python manage\.py withlock NAME .*)$", section("withlock"), re.M)
     assert parser_of("withlock").format_usage() == f"usage: {usage.removeprefix('python ')}\n"
 
 
-def test_the_attributes_of_a_handle() -> None:
+def test_the_table_of_the_attributes_of_a_handle_is_complete() -> None:
     described = {name.split("(")[0] for name in first_column(section("locks").split("## Opt")[0])}
     twins = {"aacquire", "arelease", "aextend", "aowned", "adetach"}
     for_other_rooms = {"backend", "busy_error", "call_on_lost", "wait"}
@@ -134,29 +134,29 @@ def test_the_attributes_of_a_handle() -> None:
     assert public == described | twins | for_other_rooms
 
 
-def test_the_signals() -> None:
+def test_the_table_of_the_signals_is_complete() -> None:
     ours = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
     assert {*first_column(section("locks", "Signals"))} == ours
 
 
-def test_the_errors() -> None:
+def test_the_table_of_the_errors_is_complete() -> None:
     public = {getattr(django_redislock, name) for name in django_redislock.__all__}
     ours = {one.__name__ for one in public if isinstance(one, type) and issubclass(one, LockError)}
     assert {*first_column(section("locks", "Errors"))} == ours
 
 
-def test_the_options_of_the_backend() -> None:
+def test_the_table_of_the_options_of_the_backend_is_complete() -> None:
     assert {*first_column(section("backends", "Redis"))} == {*RedisLockBackend.option_names()}
 
 
-def test_the_checks() -> None:
+def test_the_table_of_the_checks_is_complete() -> None:
     source = "".join(path.read_text() for path in (ROOT / "django_redislock").rglob("*.py"))
     known = set(re.findall(r"locks\.[EW]\d{3}", source))
     assert {*first_column(section("checks"))} == known
 
 
 def records_of(source: str) -> Iterator[tuple[str, str]]:
-    """The level and the text of everything that a module logs."""
+    """The level and the text of each message that a module logs."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(
@@ -166,7 +166,7 @@ def records_of(source: str) -> Iterator[tuple[str, str]]:
                 yield {"EXCEPTION": "ERROR"}.get(method.upper(), method.upper()), text
 
 
-def test_the_records_of_the_log() -> None:
+def test_the_table_of_the_log_messages_is_complete() -> None:
     paths = [*(ROOT / APP).rglob("*.py")]
     logged = [record for path in paths for record in records_of(path.read_text())]
     calls = [
@@ -178,7 +178,7 @@ def test_the_records_of_the_log() -> None:
     assert sorted(rows) == sorted(logged)
 
 
-def test_the_states_that_an_operator_meets() -> None:
+def test_the_table_of_the_states_is_complete() -> None:
     states = {*first_column(section("three-in-the-morning", "3. What the state says"))}
     assert states == {*EXCLUSIVE, "lost contact", "past MAX_HOLD"}
 

@@ -1,7 +1,7 @@
-"""The rest of the documentation's code, in a project of a new user.
+"""Code of the documentation in a project of a new user.
 
-What is marked runs by itself (`test_runnable.py`). Everything else needs a model, a view or a task:
-here it is put into the files that the pages speak of, or runs with what the text around it names.
+Marked blocks run by themselves (`test_runnable.py`). The others need a model, a view or a task.
+Here they are put into the files that the pages name, or run with the objects that the text names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .pages import BLOCKS, ROOT, Block, name_of
 
 UNMARKED = [block for block in BLOCKS if block.language == "python" and not block.mark]
 
-# What the text around the blocks of a page gives a name to.
+# The objects that the text around the blocks of a page names.
 AROUND = {
     "docs/models.md": """
 from django.db import models, transaction
@@ -39,9 +39,9 @@ import_feed = Mock()
     "docs/metrics.md": "",
     "docs/views.md": "from django_redislock import locked_view",
 }
-# Pages whose blocks are run by other tests, and pages that show the code of other libraries.
+# Pages whose blocks are run by other tests, or show code of other libraries.
 ELSEWHERE = {
-    "docs/example.md": "test_the_difference_is_that_of_the_example",
+    "docs/example.md": "test_the_code_on_the_page_of_the_example_is_that_of_the_example",
     "docs/frozen-time.md": "tests/testing/test_documentation.py",
     "docs/migrating.md": "",
     "docs/recipes.md": "tests/docs/test_recipes.py",
@@ -101,13 +101,13 @@ def blocks_of(page: str) -> list[Block]:
     return [block for block in UNMARKED if name_of(block.page) == page]
 
 
-def test_the_code_of_every_page_is_run() -> None:
+def test_the_code_of_every_page_is_run_by_a_test() -> None:
     assert {name_of(block.page) for block in UNMARKED} == AROUND.keys() | ELSEWHERE.keys()
     for by in ELSEWHERE.values():
         assert by in globals() or (ROOT / by).exists()
 
 
-def test_the_pages_in_a_project_of_a_new_user(tmp_path: Path) -> None:
+def test_the_code_of_the_pages_runs_in_a_new_project(tmp_path: Path) -> None:
     project = Project(tmp_path, SETTINGS + MORE_SETTINGS)
     (tmp_path / "shop").mkdir()
     models, *_ = blocks_of("docs/models.md")
@@ -141,7 +141,7 @@ def bare(code: str) -> ast.FunctionDef:
     return function
 
 
-def test_the_difference_is_that_of_the_example() -> None:
+def test_the_code_on_the_page_of_the_example_is_that_of_the_example() -> None:
     (block,) = blocks_of("docs/example.md")
     source = (ROOT / "example_project" / "tickets" / "models.py").read_text()
     assert ast.dump(bare(block.code)) == ast.dump(bare(source))

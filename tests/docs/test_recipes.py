@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes.md, as they stand there."""
+"""Recipes of docs/recipes.md, executed unchanged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def manage(key_prefix: str) -> CommandLine:
     return CommandLine(key_prefix)
 
 
-def test_another_takes_over_when_the_leader_is_stopped(manage: CommandLine) -> None:
+def test_another_process_takes_over_when_the_leader_is_stopped(manage: CommandLine) -> None:
     line = code_of("$ python manage.py withlock beat").strip()
     command = shlex.split(line.removeprefix("$ python manage.py "))
     command[command.index("--") + 1 :] = ["sh", "-c", "echo leads; exec sleep 600"]
@@ -53,7 +53,7 @@ def test_another_takes_over_when_the_leader_is_stopped(manage: CommandLine) -> N
             ended(other)
 
 
-def test_a_loop_ends_when_it_is_not_the_leader_any_more() -> None:
+def test_a_loop_ends_when_its_process_is_no_longer_the_leader() -> None:
     polled = []
 
     def poll_once() -> None:
@@ -68,14 +68,14 @@ def test_a_loop_ends_when_it_is_not_the_leader_any_more() -> None:
     assert len(polled) == 3
 
 
-def test_once_in_a_period() -> None:
+def test_the_recipe_for_once_in_a_period() -> None:
     names = load("def refresh_prices")
     assert names.refresh_prices(8) == "refreshed"
     assert names.refresh_prices(8) is None
     assert names.refresh_prices(9) == "refreshed"
 
 
-def test_two_names_for_one_release() -> None:
+def test_the_recipe_for_renaming_a_lock() -> None:
     names = load("def import_feed", locked=load("def refresh_prices").locked)
     for taken in ("feed:7", "import:7"):
         with lock(taken):
@@ -137,7 +137,7 @@ urlpatterns = [
 """
 
 
-def test_a_form_that_is_sent_twice(tmp_path: Path) -> None:
+def test_the_recipe_for_a_form_that_is_sent_twice(tmp_path: Path) -> None:
     project = Project(tmp_path, SETTINGS + FORM_SETTINGS)
     (tmp_path / "shop" / "templates").mkdir(parents=True)
     project.write("shop/__init__.py", "")
@@ -171,7 +171,7 @@ def test_old_and_new(locks, held_elsewhere):
 """
 
 
-def test_another_server_for_one_release(tmp_path: Path) -> None:
+def test_the_recipe_for_moving_to_another_server(tmp_path: Path) -> None:
     project = Project(tmp_path, SETTINGS + code_of('"old": {"LOCATION"'))
     project.write("code.json", json.dumps(code_of("def rebuild_index")))
     project.write("test_servers.py", TWO_SERVERS)

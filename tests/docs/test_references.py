@@ -1,4 +1,4 @@
-"""What the documentation names exists: its links, and the names of this package in its code."""
+"""References of the documentation: links, names of this package, tests and pictures."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def permissions() -> set[str]:
 
 
 def instruments() -> set[str]:
-    """And so is what OpenTelemetry is told of: `django_redislock.busy`."""
+    """Names of OpenTelemetry instruments are dotted, too: `django_redislock.busy`."""
     source = inspect.getsource(opentelemetry) + inspect.getsource(spans)
     return set(re.findall(rf'"({PACKAGE}\.[\w.]+)"', source))
 
 
 def imports_of(block: Block) -> Iterator[str]:
-    """What a block imports from the package. Raises SyntaxError for what is no Python."""
+    """The names that a block imports. Raises SyntaxError if it is not Python."""
     code = compile(
         block.padded,
         name_of(block.page),
@@ -68,7 +68,7 @@ def imports_of(block: Block) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_relative_links_lead_somewhere(page: Path) -> None:
+def test_relative_links_lead_to_existing_files(page: Path) -> None:
     dead = []
     for link in LINK.findall(prose_of(page)):
         path, _, anchor = link.partition("#")
@@ -81,7 +81,7 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_code_imports_what_exists(block: Block) -> None:
+def test_imports_in_code_exist(block: Block) -> None:
     ours = [name for name in imports_of(block) if name.split(".")[0] == PACKAGE]
     assert [name for name in ours if not exists(name)] == []
 
@@ -93,7 +93,7 @@ def test_dotted_names_exist(page: Path) -> None:
     assert [name for name in sorted(names - known) if not exists(name)] == []
 
 
-def test_the_ways_through_the_code_exist() -> None:
+def test_names_in_the_architecture_page_exist() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     cells = [line.split("|")[2] for line in page.splitlines() if line.count("|") == 3]
     names = [name for cell in cells for name in re.findall(r"`([\w./]+)`", cell)]
@@ -125,7 +125,7 @@ def test_every_page_is_in_the_index() -> None:
     assert [name_of(page) for page in pages if f"({page.name})" not in index] == []
 
 
-def test_what_does_not_exist_is_found() -> None:
+def test_missing_names_and_tests_are_found() -> None:
     assert exists("django_redislock.backends.base.Hold")
     assert exists("django_redislock.backends.redis.RedisLockBackend")
     assert not exists("django_redislock.lock_everything")

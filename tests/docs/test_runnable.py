@@ -1,4 +1,4 @@
-"""The code of the documentation runs.
+"""Runnable code of the documentation.
 
 A block that opens with "python runnable" is executed, one after the other of a page in one
 namespace, against the suite's server. One that opens with "python settings" is executed, and the

@@ -1,4 +1,4 @@
-"""The documentation site: its order, its API reference, and what it makes of a page."""
+"""Documentation site: its order, its API reference, and its links."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SECTIONS = ["Tutorial", "How-to", "Reference", "Explanation", "Operations"]
 
 @pytest.fixture(scope="session")
 def site() -> SimpleNamespace:
-    """The settings of the site, which Sphinx executes as they stand."""
+    """The settings of the site, executed as Sphinx does."""
     return SimpleNamespace(**runpy.run_path(str(DOCS / "conf.py")))
 
 
-def test_the_order_of_the_site_is_that_of_the_index(site: SimpleNamespace) -> None:
+def test_the_site_has_the_order_of_the_index(site: SimpleNamespace) -> None:
     contents = site.contents((DOCS / "index.md").read_text())
     assert re.findall(r"^:caption: (.+)$", contents, re.MULTILINE) == SECTIONS
     pages = re.findall(r"^([\w-]+)$", contents, re.MULTILINE)
@@ -36,7 +36,7 @@ def test_the_reference_has_every_public_name() -> None:
     assert described == {*django_redislock.__all__, *errors}
 
 
-def test_a_file_outside_of_the_site_is_linked_in_the_repository(site: SimpleNamespace) -> None:
+def test_a_file_outside_the_site_is_linked_in_the_repository(site: SimpleNamespace) -> None:
     page = "See [the rules](../CONTRIBUTING.md) and [locks](locks.md#names)."
     assert site.with_outside_links(page) == (
         f"See [the rules]({URLS['Source']}/blob/main/CONTRIBUTING.md) and [locks](locks.md#names)."

@@ -1,4 +1,4 @@
-"""The tutorial, done step by step by a reader who does what the page says."""
+"""Tutorial, followed step by step."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LOCATION = "redis://127.0.0.1:6379/1"
 WORK = "time.sleep(20)"
 UNTIL_TOLD = 'while not __import__("pathlib").Path("done").exists(): time.sleep(0.02)'
 
-# They make what the environment of the tests has already.
+# They make things that the environment of the tests already has.
 SET_UP = ("mkdir ", "python -m venv ", ". .venv", "pip install ", "docker run ")
 
 
 @pytest.mark.timeout(150)  # a dozen processes, one after the other
-def test_every_step(reader: Reader) -> None:
+def test_every_step_of_the_tutorial_works(reader: Reader) -> None:
     for block in PAGE:
         reader.follow(block)
     assert reader.done == ["check", "runserver", "curl", "listlocks", "withlock"]
@@ -44,7 +44,7 @@ def test_every_step(reader: Reader) -> None:
 
 
 class Reader:
-    """Somebody who follows the page in an empty folder, with a Redis at another address."""
+    """Follows the page in an empty folder, with a Redis at another address."""
 
     def __init__(self, folder: Path, redis_url: str, prefix: str) -> None:
         self.folder = folder

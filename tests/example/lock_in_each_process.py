@@ -1,4 +1,4 @@
-"""The example's settings with a mistake: each server process has locks of its own."""
+"""Settings of the example with a mistake: each server process has its own locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of ``manage.py demo`` as a user starts it, and what they leave behind."""
+"""Runs of ``manage.py demo``, and checks that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL = ("--tickets", "20", "--buyers", "40", "--servers", "2")
 
 
 class Demo:
-    """A run of the demo, whose folders are all made in ``folder``."""
+    """A run of the demo. All its folders are created in ``folder``."""
 
     def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class Demo:
 
 
 def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of somebody who has configured nothing, but for the temporary folder."""
+    """The environment of a user without any configuration but the temporary folder."""
     configured = {"DATABASE_URL", "REDIS_URL", "COLUMNS", "FORCE_COLOR", "CHARGE_SECONDS"}
     own = {name: value for name, value in os.environ.items() if name not in configured}
     settings = {"DJANGO_SETTINGS_MODULE": "example_project.settings", "TMPDIR": str(folder)}
@@ -92,7 +92,7 @@ def family(pid: int) -> dict[int, str]:
 def alive(processes: Mapping[int, str]) -> dict[int, str]:
     """Those of the processes that still run; a pid with another command is another process."""
     asked = ",".join(map(str, processes))
-    listed = subprocess.run(  # it fails where none of them is there
+    listed = subprocess.run(  # it fails if none of them exists
         ["ps", "-ww", "-o", "pid=,stat=,args=", "-p", asked],
         capture_output=True,
         text=True,

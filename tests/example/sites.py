@@ -1,4 +1,4 @@
-"""Requests to a running site of the example, and what its page shows."""
+"""Requests to a running site of the example, and the contents of its page."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def send(site: Site, tickets: int, buyers: int) -> int:
 
 
 def pane(site: Site, guarded: bool = True) -> Any:
-    """What is shown of one of the two sales."""
+    """The data that is shown for one of the two sales."""
     return look(site.port)["panes"][guarded]
 
 
 def until(site: Site, condition: Callable[[Any], object]) -> Any:
-    """Wait until that is true of the guarded sale; return what was shown then."""
+    """Wait until the condition is true of the guarded sale; return the data shown then."""
 
     def find() -> Any:
         shown = pane(site)

@@ -1,4 +1,4 @@
-"""The buyers against a site that answers what a real one rarely does."""
+"""Buyers at a site with answers that a real one rarely gives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ StartSite = Callable[..., str]
 
 @pytest.fixture
 def site() -> Iterator[StartSite]:
-    """Start a site that gives these answers, one after the other; return its host and port."""
+    """A function that starts a site with these answers, in order; it returns host and port."""
     answers: list[tuple[int, dict[str, object]]] = []
     taking = threading.Lock()
 
@@ -68,7 +68,7 @@ def test_a_busy_buyer_tries_again(site: StartSite) -> None:
 
 
 @pytest.mark.parametrize("failure", [DOWN, HANGS_UP], ids=["down", "hangs up"])
-def test_a_buyer_with_no_proper_answer_has_an_error(
+def test_a_buyer_without_a_valid_answer_has_an_error(
     site: StartSite, failure: tuple[int, dict[str, object]]
 ) -> None:
     summary = rush(3, site(SOLD, failure, SOLD)).summary()
@@ -78,7 +78,7 @@ def test_a_buyer_with_no_proper_answer_has_an_error(
     assert summary["failure"]
 
 
-def test_the_end_of_the_queue_is_those_whom_the_lock_does_not_know_yet() -> None:
+def test_buyers_unknown_to_the_lock_are_at_the_end_of_the_queue() -> None:
     rush = Rush(1, 5, [])
     waiting = rush.waiting(["Buyer 3", "Ada", "Buyer 5", "Buyer 1"], [rush.buyers[4]])
 

@@ -1,4 +1,4 @@
-"""``manage.py demo``, run as a user runs it, with small numbers."""
+"""Runs of ``manage.py demo`` with small numbers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_inexact_guarded_sale_fails(demo: StartDemo) -> None:
     assert row(run.output(), "Result")[1] != "exact"
 
 
-def test_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
+def test_the_address_of_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     run = demo(*SMALL, "--no-serve", REDIS_URL=f"redis://user:secret@127.0.0.1:{port}/0")
@@ -92,7 +92,7 @@ def test_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
 )
-def test_the_end_of_the_visit_leaves_nothing(
+def test_the_end_of_a_visit_leaves_nothing_behind(
     demo: StartDemo, number: signal.Signals, exit_code: int
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -118,7 +118,7 @@ def test_the_end_of_the_visit_leaves_nothing(
 
 
 def freeze_a_holder(port: int) -> None:
-    """Send buyers, and stop a process that is selling; it must end with the others."""
+    """Send buyers, and freeze a process that is selling; it must end with the others."""
     site = f"127.0.0.1:{port}"
     assert post(site, "/rush/", {"tickets": 50, "buyers": 50})[0] == 200
     (event,) = (pane["event"] for pane in look(port)["panes"] if pane["guarded"])
@@ -127,7 +127,7 @@ def freeze_a_holder(port: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_the_end_in_the_middle_of_the_sale_leaves_nothing(
+def test_the_end_during_the_sale_leaves_nothing_behind(
     demo: StartDemo, number: signal.Signals
 ) -> None:
     run = demo(*SMALL, "--no-serve", CHARGE_SECONDS="5")
@@ -142,7 +142,7 @@ def test_the_end_in_the_middle_of_the_sale_leaves_nothing(
 
 
 def tickets_on_sale(run: Demo) -> int | None:
-    """The number of tickets that the run has put on sale, the last it does before it sells."""
+    """The number of tickets on sale, which the run sets last before it sells."""
     for path in run.folder.glob("redislock-demo-*/demo.sqlite3"):
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path)) as database:
             for (tickets,) in database.execute("SELECT tickets FROM tickets_event"):
@@ -151,7 +151,7 @@ def tickets_on_sale(run: Demo) -> int | None:
 
 
 @pytest.mark.long
-def test_a_visit_on_another_port_when_the_first_is_taken(demo: StartDemo) -> None:
+def test_a_visit_uses_another_port_when_the_first_is_taken(demo: StartDemo) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run = demo(*SMALL, "--port", str(port))
@@ -181,7 +181,7 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.mark.long
 @pytest.mark.postgresql
-def test_on_postgresql_more_than_once_but_for_the_admin_of_somebody_else(
+def test_the_demo_runs_again_on_postgresql_without_a_foreign_admin(
     demo: StartDemo, postgresql_url: str
 ) -> None:
     for _ in range(2):

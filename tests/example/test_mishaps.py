@@ -1,4 +1,4 @@
-"""What happens to real server processes on purpose, and what becomes of the sale."""
+"""Mishaps of real server processes, and their effects on the sale."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def happen(site: Site, kind: str) -> tuple[int, str]:
-    """Let it happen to the holder; return the status and the text of the answer."""
+    """Cause a mishap of the holder; return the status and the text of the answer."""
     status, _, answer = post(site, "/mishap/", event=pane(site)["event"], kind=kind)
     return status, answer.get("text", "")
 
 
 class Struck(NamedTuple):
-    """The holder to whom it happened, as the news have it."""
+    """The holder that had the mishap, according to the news."""
 
     pid: int
     fence: str
 
 
 def strike(site: Site, kind: str) -> Struck:
-    """Send four buyers for five tickets, and let it happen to one of them."""
+    """Send four buyers for five tickets, and cause a mishap of one of their processes."""
     assert send(site, tickets=5, buyers=4) == 200
     eventually(lambda: happen(site, kind)[0] == 200, lambda: str(look(site.port)))
     texts = [one["text"] for one in look(site.port)["news"] if one["kind"] == "mishap"]
@@ -53,7 +53,7 @@ def news(site: Site) -> list[str]:
 
 
 def sold_out_of_five(site: Site) -> dict[str, int]:
-    """Wait for the end of the sale, whose books must be right; return what buyers were told."""
+    """Wait for the end of the sale, whose books must be correct; return the buyers' results."""
     shown = until(site, lambda shown: not shown["running"])
     assert shown["sold"] + shown["stock"] == 5
     told: dict[str, int] = shown["rush"]["told"]
@@ -65,7 +65,7 @@ def test_a_killed_holder_keeps_the_lock_for_its_lease_and_is_replaced(site: Site
 
     eventually(lambda: killed.pid not in family(site.process.pid), lambda: "it lives")
     told = sold_out_of_five(site)
-    # Those who waited in the same process, and were not done, are cut off with it.
+    # Buyers that waited in the same process lose their connections, too.
     assert told["error"] >= 1
     assert told["sold"] + told["error"] == 4
     assert {post(site, "/buy/", office, event=pane(site)["event"])[0] for office in (0, 1)} == {200}
@@ -95,7 +95,7 @@ def test_a_frozen_holder_can_be_killed(site: Site) -> None:
     assert happen(site, "thaw") == (409, "No process is frozen.")
 
 
-def test_a_holder_that_was_robbed_of_its_lock_goes_on_in_vain(site: Site) -> None:
+def test_a_holder_without_its_lock_sells_nothing_more(site: Site) -> None:
     robbed = strike(site, "release")
 
     told = sold_out_of_five(site)
@@ -107,7 +107,7 @@ def test_a_holder_that_was_robbed_of_its_lock_goes_on_in_vain(site: Site) -> Non
     assert set(news(site)[-3:]) == {"mishap", "relief", "refusal"}
 
 
-def test_a_frozen_holder_that_is_robbed_does_not_know_it_yet(site: Site) -> None:
+def test_a_frozen_holder_does_not_know_yet_that_it_lost_its_lock(site: Site) -> None:
     strike(site, "freeze")
     assert happen(site, "release")[0] == 200
 
@@ -117,10 +117,10 @@ def test_a_frozen_holder_that_is_robbed_does_not_know_it_yet(site: Site) -> None
     assert sold_out_of_five(site)["lost"] >= 1
 
 
-def test_the_next_holder_is_looked_for_while_somebody_waits(
+def test_the_next_holder_is_looked_for_while_there_are_waiters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After a lease that ran out nobody holds the lock until the first waiter has its turn."""
+    """After a lease has run out, the lock has no holder until the first waiter has its turn."""
     reports: list[str] = []
     monkeypatch.setattr(mishaps, "report", lambda _kind, text: reports.append(text))
     with override_locks(), lock("sale"):
@@ -139,7 +139,7 @@ def test_the_next_holder_is_looked_for_while_somebody_waits(
     assert reports[1:] == ["The lock is free: there were no waiters."]
 
 
-def test_where_there_is_nobody_to_harm_it_says_so(site: Site) -> None:
+def test_a_mishap_without_a_holder_is_refused(site: Site) -> None:
     assert happen(site, "kill") == (
         409,
         "The lock is not held at the moment: send the buyers first.",
@@ -147,7 +147,7 @@ def test_where_there_is_nobody_to_harm_it_says_so(site: Site) -> None:
     assert happen(site, "thaw") == (409, "No process is frozen.")
 
 
-def test_no_process_of_somebody_else_is_harmed(site: Site, redis: EmbeddedServer) -> None:
+def test_no_foreign_process_is_harmed(site: Site, redis: EmbeddedServer) -> None:
     name = f"tickets.event:{pane(site)['event']}"
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The sale of the example, without its site."""
+"""Sale of the example, without its site."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def event() -> Event:
     return Event.objects.create(name="Concert", stock=2)
 
 
-def test_a_former_holder_can_write_no_more_once_the_next_one_has_taken_over(event: Event) -> None:
+def test_a_former_holder_cannot_write_after_the_next_one_has_taken_over(event: Event) -> None:
     theirs = Event.objects.get(pk=event.pk)
     with pytest.raises(LockLost), event.locked() as held:
         event.take_over()
@@ -36,7 +36,7 @@ def test_a_holder_that_takes_over_sees_earlier_writes(event: Event) -> None:
         assert event.stock == 1
 
 
-def test_what_is_left_is_sold_and_no_more(event: Event, settings: Any) -> None:
+def test_no_more_tickets_are_sold_than_are_left(event: Event, settings: Any) -> None:
     settings.CHARGE_SECONDS = 0
     assert [bool(event.sell_guarded("Ada")) for _ in range(3)] == [True, True, False]
     event.refresh_from_db()

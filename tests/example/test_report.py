@@ -1,4 +1,4 @@
-"""The table at the end, for results that a run in a test does not have."""
+"""Table at the end, for results that runs in tests do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of the example, served by three real processes."""
+"""Pages of the example, served by three real processes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def html(site: Site) -> str:
 
 
 def page(site: Site) -> str:
-    """The page, as the text that a browser shows where scripts are off."""
+    """The page, as the text that a browser without scripts shows."""
     text = re.sub(r"<(\w+)[^>]* hidden>.*?</\1>", " ", html(site), flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text))
 
 
-def test_a_report_at_a_time(site: Site) -> None:
+def test_only_one_report_runs_at_a_time(site: Site) -> None:
     posts = Posts()
     posts.start(site, "/process/", 0)
     eventually(lambda: look(site.port)["held"] == 1, lambda: str(look(site.port)))
@@ -57,12 +57,12 @@ def four_buyers_at_once(site: Site, guarded: bool) -> tuple[int, int]:
     return shown["sold"], shown["stock"]
 
 
-def test_four_guarded_buyers_at_once(site: Site) -> None:
+def test_four_guarded_buyers_at_once_lose_no_sale(site: Site) -> None:
     assert four_buyers_at_once(site, guarded=True) == (4, 1)
 
 
-def test_four_unguarded_buyers_at_once(site: Site) -> None:
-    """All four see all five, where the machine lets them come together."""
+def test_four_unguarded_buyers_at_once_lose_sales(site: Site) -> None:
+    """All four see all five tickets, if the machine runs them at the same time."""
     assert any(four_buyers_at_once(site, guarded=False) == (4, 4) for _ in range(10))
 
 
@@ -78,13 +78,13 @@ def test_the_buyer_in_the_lock_is_named_and_the_others_wait(site: Site) -> None:
     assert (shown["inside"], shown["waiting"]) == ([], [])
 
 
-def test_who_bought_more_than_there_was_is_shown(site: Site) -> None:
+def test_oversold_tickets_are_shown(site: Site) -> None:
     assert send(site, tickets=1, buyers=4) == 200
     until(site, lambda shown: not shown["running"])
 
     unguarded, guarded = pane(site, guarded=False), pane(site)
     assert unguarded["counts"].get("oversold", 0) == unguarded["oversold"]
-    # The answer to the one who bought the ticket may come after those to the others.
+    # The answer to the successful buyer may come after the others.
     assert sorted(result for _number, result in guarded["done"]) == ["sold"] + ["sold_out"] * 3
     assert f"Sold {unguarded['sold']}" in page(site)
 
@@ -95,7 +95,7 @@ def test_no_buyers_are_sent_while_others_have_no_answer(site: Site) -> None:
     until(site, lambda shown: not shown["running"])
 
 
-def test_sold_out(site: Site) -> None:
+def test_a_buyer_without_a_ticket_gets_sold_out(site: Site) -> None:
     assert send(site, tickets=0, buyers=0) == 200
 
     status, _, answer = post(site, "/buy/", event=pane(site)["event"])
@@ -129,7 +129,7 @@ def test_scripts_and_styles_are_files_of_the_site(site: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/buy/", "/process/", "/rush/", "/mishap/"])
-def test_what_changes_something_is_posted_with_a_csrf_token(site: Site, path: str) -> None:
+def test_changes_require_a_post_with_a_csrf_token(site: Site, path: str) -> None:
     address = f"http://127.0.0.1:{site.port}{path}"
     for data, status in ((None, 405), (b"event=1&tickets=5", 403)):
         with pytest.raises(HTTPError) as caught:
@@ -139,16 +139,16 @@ def test_what_changes_something_is_posted_with_a_csrf_token(site: Site, path: st
 
 
 @pytest.mark.parametrize("event", ["", "one", "-1", "9" * 20, "²"])
-def test_a_number_that_is_none_is_a_bad_request(site: Site, event: str) -> None:
+def test_an_invalid_number_is_a_bad_request(site: Site, event: str) -> None:
     assert post(site, "/buy/", event=event)[0] == 400
     assert post(site, "/mishap/", event=event, kind="kill")[0] == 400
 
 
-def test_a_mishap_that_is_none_is_a_bad_request(site: Site) -> None:
+def test_an_unknown_mishap_is_a_bad_request(site: Site) -> None:
     assert post(site, "/mishap/", event=pane(site)["event"], kind="flood")[0] == 400
 
 
-def test_an_event_that_is_not_there(site: Site) -> None:
+def test_an_unknown_event_is_not_found(site: Site) -> None:
     assert post(site, "/buy/", event=99)[0] == 404
 
 

@@ -32,12 +32,12 @@ def run(fault: Fault, seconds: float, seed: int, exact: float = EXACT) -> Report
         scene.site.heal()
         time.sleep(RECOVERY)
         stopped = now()
-        scene.tell("stop", "idle")
+        scene.signal_workers("stop", "idle")
         lasted = time.monotonic() - began
         # By then, all leases and waits have ended.
         time.sleep(workload.LONGEST + 1 + fault.settles)
         left = [Violation(LEFT, text) for text in scene.left_behind(workload.NAMES)]
-        scene.tell("check", "checked")
+        scene.signal_workers("check", "checked")
         scene.end()
         events = scene.history.events()
         found = [*violations(events, rules_of(fault, exact)), *left, *_of_rows(scene, events)]

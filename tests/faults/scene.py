@@ -120,7 +120,7 @@ class Scene:
         version = info.get("valkey_version", info["redis_version"])
         return f"{name} {version}, {self.database.description}"
 
-    def tell(self, what: str, answer: str) -> None:
+    def signal_workers(self, what: str, answer: str) -> None:
         """Signal the workers, and wait until each has answered or ended."""
         (self.folder / what).touch()
         try:

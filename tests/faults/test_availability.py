@@ -29,18 +29,18 @@ def test_longest_time_until_a_grant() -> None:
     assert longest(HISTORY) == pytest.approx(3)
 
 
-def test_nothing_is_judged_that_begins_later() -> None:
+def test_waits_that_begin_after_the_end_are_not_judged() -> None:
     assert longest(HISTORY, until=int(1.9e9)) == 0
     assert longest([]) == 0
 
 
-def test_time_in_which_nobody_asks_does_not_count() -> None:
+def test_time_without_attempts_does_not_count() -> None:
     asked_late = [one for one in HISTORY if one.token == "a"]
     asked_late += [event("asked", "b", 4.8), event("acquired", "b", 5)]
     assert longest(asked_late) == pytest.approx(0.2)
 
 
-def test_an_attempt_that_is_refused_and_asks_again_wants_it_all_the_while() -> None:
+def test_a_refused_attempt_that_is_soon_repeated_counts_as_one_wait() -> None:
     refused = [event("asked", "c", 1.9), event("failed", "c", 3)]
     again = [event("asked", "d", 3.05), event("gave_up", "d", 4)]
     then = [event("asked", "e", 4.5), event("acquired", "e", 5)]
@@ -48,13 +48,13 @@ def test_an_attempt_that_is_refused_and_asks_again_wants_it_all_the_while() -> N
     assert longest([*a, *refused, *again, *then]) == pytest.approx(2)
 
 
-def test_an_interrupted_attempt_did_not_want_it_for_long_enough() -> None:
+def test_the_wait_of_an_interrupted_attempt_does_not_count() -> None:
     a = [one for one in HISTORY if one.token == "a"]
     interrupted = [event("asked", "b", 1.5), event("interrupted", "b", 4.9)]
     assert longest([*a, *interrupted, event("asked", "c", 4.9), event("acquired", "c", 5)]) < 0.2
 
 
-def test_what_several_may_hold_is_not_judged() -> None:
+def test_names_that_several_may_hold_are_not_judged() -> None:
     assert longest([one._replace(limit=3) for one in HISTORY]) == 0
 
 

@@ -46,7 +46,7 @@ def test_two_holders_at_once() -> None:
     assert "acquired while a of a" in text
 
 
-def test_two_names_do_not_matter_to_each_other() -> None:
+def test_names_are_judged_separately() -> None:
     one = history("a acquired 1", "a released")
     other = [event._replace(name="order:43", token="b") for event in one]
     assert found(sorted(one + other, key=lambda event: event.at)) == []
@@ -83,7 +83,7 @@ def test_hold_is_certain_only_while_its_handle_says_so(end: str) -> None:
     assert len(found(history("a acquired 1", "b acquired 2", "a held", end))) == 1
 
 
-def test_killed_process_waits_for_nothing() -> None:
+def test_killed_process_need_not_be_served() -> None:
     assert found(history("a asked", "a gone"), Rules(all_served=True, answered=True)) == []
     assert len(found(history("a asked", "b gone"), Rules(answered=True))) == 1
 
@@ -156,7 +156,7 @@ def test_handle_that_is_used_again_is_two_attempts() -> None:
     assert "lower fence" in text
 
 
-def test_all_is_reported_at_once(tmp_path: Path) -> None:
+def test_all_violations_are_reported_at_once(tmp_path: Path) -> None:
     written = History(tmp_path / "history")
     for fence in (1, 1):
         written.record("acquired", "order:42", f"token{fence}", fence=fence, who="a")

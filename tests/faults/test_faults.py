@@ -47,7 +47,7 @@ def run_shortly(fault: Fault) -> Report:
     "name",
     [pytest.param(name, marks=[] if name in CHEAP else [pytest.mark.long]) for name in FAULTS],
 )
-def test_nothing_is_wrong_under(name: str) -> None:
+def test_no_lock_causes_a_violation_under(name: str) -> None:
     if reason := FAULTS[name].missing():
         pytest.skip(reason)
     report = run_shortly(FAULTS[name]())

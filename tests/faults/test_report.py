@@ -30,7 +30,7 @@ def test_several_runs_are_added_up() -> None:
     assert last.startswith("| all | 120 | 2,468 |  |")
 
 
-def test_what_a_fault_may_cause_is_shown_and_not_wrong() -> None:
+def test_violations_that_a_fault_may_cause_are_shown_but_are_not_errors() -> None:
     report = report_of(may_cause=frozenset({"overlap"}))
     assert "| (2) | 0 | 0 | 0 | 1 |" in table([report])
     assert report.wrong == FOUND[2:]
@@ -38,7 +38,7 @@ def test_what_a_fault_may_cause_is_shown_and_not_wrong() -> None:
     assert report_of().examples(1) == ["kill: overlaps: two", "kill: holds left: one"]
 
 
-def test_updates_lost_by_a_holder_that_stood_still_are_not_wrong() -> None:
+def test_excused_lost_updates_are_not_errors() -> None:
     excused = report_of([Violation(EXCUSED, "a")])
     assert excused.cells()[6] == "(1)"
     assert excused.wrong == []
@@ -57,12 +57,12 @@ def test_page_gets_the_table_between_its_markers(tmp_path: Path) -> None:
         page.write(path, "new")
 
 
-def test_page_of_the_documentation_has_them() -> None:
+def test_page_of_the_documentation_has_the_markers() -> None:
     text = page.PAGE.read_text()
     assert text.count(page.BEGIN) == text.count(page.END) == 1
 
 
-def test_what_it_ran_on() -> None:
+def test_page_names_the_versions_and_the_processors() -> None:
     text = page.ran_on([report_of(), report_of()])
     assert text.count("Valkey 9, SQLite 3") == 1
     assert "processors" in text

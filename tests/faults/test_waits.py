@@ -66,7 +66,7 @@ def crowd(answer: str, asked: float = 11) -> list[Event]:
 
 
 @pytest.mark.parametrize("answer", ["acquired", "gave_up"])
-def test_later_attempts_that_pass(answer: str) -> None:
+def test_overtaking_attempts_are_limited(answer: str) -> None:
     assert kinds(crowd(answer), Rules(overtakings=2)) == ["starved"]
     assert kinds(crowd(answer), Rules(overtakings=3)) == []
     assert kinds(crowd(answer, asked=9), Rules(overtakings=2)) == []
@@ -88,7 +88,7 @@ def test_errors(kind: str) -> None:
     assert kinds(with_error("LockError"), Rules()) == ["error"]
 
 
-def test_server_that_is_out_of_reach_while_the_machine_is_suspended() -> None:
+def test_server_may_be_unreachable_after_a_stall() -> None:
     def after_stall(error: str, stall: float) -> list[Event]:
         return [event("stall", "", 9.5, wait=stall), event("failed", "a", 11, error=error)]
 

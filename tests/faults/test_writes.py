@@ -41,16 +41,16 @@ def test_updates_one_after_another_are_good() -> None:
     assert [*lost_updates(writes("a 1 -", "b 2 a", "c 3 b"), ROW, [])] == []
 
 
-def test_two_writes_on_top_of_the_same_lose_one() -> None:
+def test_two_writes_after_the_same_one_lose_an_update() -> None:
     ((kind, text),) = lost_updates(writes("a 1 -", "b 2 -", "c 3 b"), ROW, [])
     assert kind == LOST_UPDATE
     assert "token='b'" in text.partition("has undone")[0]
 
 
-def test_holder_that_heard_of_its_loss_is_excused() -> None:
+def test_holder_whose_loss_was_noticed_is_excused() -> None:
     lost = writes("a 1 -", "b 2 -")
-    for told in (event("lost", "a"), event("over", "b", error="LockLost")):
-        assert [kind for kind, _ in lost_updates(lost, ROW, [told])] == [EXCUSED]
+    for noticed in (event("lost", "a"), event("over", "b", error="LockLost")):
+        assert [kind for kind, _ in lost_updates(lost, ROW, [noticed])] == [EXCUSED]
     killed = [event("acquired", "a", pid=7), event("gone", "", pid=7)]
     assert [kind for kind, _ in lost_updates(lost, ROW, killed)] == [EXCUSED]
     others = [event("lost", "c"), event("over", "a")]

@@ -1,4 +1,4 @@
-"""``python -m tests.formats.build FILE.zip``: what stores locks, as a build that stays as it is."""
+"""Build of the modules that store locks: ``python -m tests.formats.build FILE.zip``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS = [
 
 def build(target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        # The package itself imports all the rest, which is not needed here.
+        # The __init__ of the package would import the rest, which is not needed here.
         _add(archive, "django_redislock/__init__.py", b"")
         for part in PARTS:
             root = PACKAGE / part
@@ -36,7 +36,7 @@ def build(target: Path) -> None:
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    # Without a time, so that the same files make the same archive.
+    # Without times, so that the same files make the same archive.
     archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 

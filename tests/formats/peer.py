@@ -1,6 +1,6 @@
-"""A process that calls the verbs of one build: ``python peer.py BUILD URL PREFIX``.
+"""Peer: a process that calls the verbs of one build: ``python peer.py BUILD URL PREFIX``.
 
-It reads a JSON list, verb and arguments, from each line, and answers with a line of JSON.
+It reads a JSON list of a verb and arguments from each line, and answers with a line of JSON.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from django_redislock.figures.tallies import Tally  # noqa: E402
 
 
 class Recorder(Waiter):
-    """A waiter that remembers its turns."""
+    """A waiter that records its turns."""
 
     def __init__(self) -> None:
-        self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.turns: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def notify(self, turn: Any) -> bool:
         if turn is not None:
-            self.told.put(turn)
+            self.turns.put(turn)
         return True
 
     # The build in format-1.zip calls it by this name.
@@ -66,9 +66,9 @@ class Peer:
         return self._ask(name, token, limit, 30.0)
 
     def turn(self, token: str) -> int:
-        return int(self.recorders[token].told.get(timeout=30).fence)
+        return int(self.recorders[token].turns.get(timeout=30).fence)
 
-    def hear_lost(self) -> str:
+    def wait_for_lost(self) -> str:
         return self.lost.get(timeout=30)
 
     def extend(self, name: str, token: str) -> bool:

@@ -1,4 +1,4 @@
-"""What format 1 stores is read for as long as a release of it may run; see docs/stored-data.md."""
+"""Golden file of format 1, which must be read while its releases may run (stored-data.md)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def client(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def verbs(client: Redis, place: Any) -> Iterator[Verbs]:
-    """A backend that finds what is in the golden file."""
+    """The verbs of a backend whose server has the data of the golden file."""
     for key, value in GOLDEN["keys"].items():
         name = key.replace("lock:", f"{place.prefix}:", 1)
         if isinstance(value, str):
@@ -49,7 +49,7 @@ def verbs(client: Redis, place: Any) -> Iterator[Verbs]:
     backend.close()
 
 
-def test_the_names_of_the_golden_file_have_their_keys_there() -> None:
+def test_the_golden_file_has_the_keys_of_its_names() -> None:
     for name in ("order:42", "api"):
         assert set(name_keys("lock", name)) & set(GOLDEN["keys"])
     assert bucket_of("order:42") == 11
@@ -72,7 +72,7 @@ def test_a_hold_and_its_queue_are_read(verbs: Verbs) -> None:
     assert [one[:2] for one in verbs.backend.waited_for().names] == [("order:42", 2)]
 
 
-def test_several_holds_are_read_also_of_a_later_release(verbs: Verbs) -> None:
+def test_several_holds_are_read_even_of_a_later_release(verbs: Verbs) -> None:
     holds = {hold.token: hold for hold in verbs.backend.list().holds}
     assert sorted(holds) == ["token-a", "token-d", "token-e"]
     assert [holds[f"token-{one}"].detached for one in "ade"] == [False, True, False]
@@ -80,7 +80,9 @@ def test_several_holds_are_read_also_of_a_later_release(verbs: Verbs) -> None:
     assert not any(hold.damaged for hold in holds.values())
 
 
-def test_its_holders_exclude_and_hand_over(verbs: Verbs, client: Redis, place: Any) -> None:
+def test_holders_of_the_golden_file_exclude_and_hand_over(
+    verbs: Verbs, client: Redis, place: Any
+) -> None:
     busy = verbs.acquire(verbs.claim("order:42"))
     assert isinstance(busy, Busy)
     assert busy.holder == Holder(host="web-1", pid=7, thread="MainThread", what="shop.views.pay",
@@ -90,15 +92,15 @@ def test_its_holders_exclude_and_hand_over(verbs: Verbs, client: Redis, place: A
     assert verbs.is_busy(verbs.claim("api", limit=2))
     recorder = verbs.queue_up(verbs.claim("order:42", token="token-d"))
     assert verbs.release(verbs.claim("order:42", token="token-a"))
-    # The processes of the golden file listen no more, and are passed over.
+    # The processes of the golden file do not listen any more, so they are passed over.
     assert recorder.turn().fence > 1795643949004493
     assert verbs.release(verbs.claim("api", token="token-d"))
     record = client.hget(name_keys(place.prefix, "api").records, "token-e")
     assert "later fields {" in record
 
 
-def test_what_a_later_release_has_added_is_kept(verbs: Verbs, client: Redis, place: Any) -> None:
-    """A renewal by this release leaves fields of a later one in the record."""
+def test_fields_of_a_later_release_are_kept(verbs: Verbs, client: Redis, place: Any) -> None:
+    """A renewal by this release keeps fields of a later one in the record."""
     key = name_keys(place.prefix, "order:42").hold
     line = GOLDEN["keys"]["lock:{49}:hold:order:42"]
     client.set(key, line.replace(" 110 ", " 1107 ").replace(" {", " later {", 1), ex=600)
@@ -106,7 +108,7 @@ def test_what_a_later_release_has_added_is_kept(verbs: Verbs, client: Redis, pla
     assert re.fullmatch(r"token-a 1007 .* s0123456789abcdef later \{.*\}", client.get(key))
 
 
-def test_what_is_written_now_is_format_1(client: Redis, place: Any) -> None:
+def test_the_current_release_writes_format_1(client: Redis, place: Any) -> None:
     backend = RedisLockBackend(LockConfig(key_prefix=place.prefix), grant_lease=20)
     verbs = Verbs(backend, None)
     holder = '{"host":"web-1"}'
@@ -129,7 +131,7 @@ def test_what_is_written_now_is_format_1(client: Redis, place: Any) -> None:
 
 
 def test_figures_are_read(verbs: Verbs, client: Redis, place: Any) -> None:
-    """At the time of the golden file; what is of another time is not read."""
+    """They are read at the time of the golden file; figures of other times are not."""
     for key, fields in GOLDEN["figures"]["keys"].items():
         client.hset(key.replace("lock:", f"{place.prefix}:", 1), mapping=fields)
 

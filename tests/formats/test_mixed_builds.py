@@ -1,4 +1,4 @@
-"""Two builds side by side, as in every rolling deploy: they exclude each other and hand over."""
+"""Two builds side by side, as in every rolling deploy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.formats.build import build
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
-# Builds of what stores locks; see build.py. Each stays for as long as its release may still run.
+# Builds of earlier releases; see build.py. Each is kept while its release may still run.
 OTHERS = sorted(HERE.glob("*.zip"))
 NAME = "order 42"
 
@@ -62,7 +62,7 @@ def test_there_is_another_build() -> None:
     assert OTHERS
 
 
-def test_a_build_of_the_checkout_has_all_that_it_needs(
+def test_a_build_of_the_checkout_is_complete(
     tmp_path: Path, redis_url: str, key_prefix: str
 ) -> None:
     build(tmp_path / "now.zip")
@@ -70,7 +70,7 @@ def test_a_build_of_the_checkout_has_all_that_it_needs(
         assert peer("acquire", NAME, "a") > 0
 
 
-def test_hold_queue_renew_and_hand_over(peers: tuple[Peer, Peer]) -> None:
+def test_two_builds_queue_renew_and_hand_over_alike(peers: tuple[Peer, Peer]) -> None:
     one, two = peers
     fence = one("acquire", NAME, "a")
     assert two("acquire", NAME, "b") == "a", "busy, and it is known who holds it"
@@ -94,7 +94,7 @@ def test_hold_queue_renew_and_hand_over(peers: tuple[Peer, Peer]) -> None:
     assert two("acquire", NAME, "e") > fence
 
 
-def test_several_holders_and_a_writer(peers: tuple[Peer, Peer]) -> None:
+def test_two_builds_share_semaphores_and_exclude_writers(peers: tuple[Peer, Peer]) -> None:
     one, two = peers
     assert one("acquire", NAME, "a", 2) < two("acquire", NAME, "b", 2)
     assert one("acquire", NAME, "c", 2) in ("a", "b")
@@ -106,12 +106,14 @@ def test_several_holders_and_a_writer(peers: tuple[Peer, Peer]) -> None:
     assert one("acquire", NAME, "c", 2) == "w"
 
 
-def test_release_by_force_and_late_claims(peers: tuple[Peer, Peer]) -> None:
+def test_two_builds_handle_releases_by_force_and_late_claims_alike(
+    peers: tuple[Peer, Peer],
+) -> None:
     one, two = peers
     one("queue", NAME, "a")
     assert two("queue", NAME, "b") == "a"
     assert two("force_release", NAME, "a")
-    assert one("hear_lost") == "a"
+    assert one("wait_for_lost") == "a"
     assert two("turn", "b")
     two("cancel", NAME, "b")
     two("cancel", NAME, "late", 30.0)
@@ -119,7 +121,7 @@ def test_release_by_force_and_late_claims(peers: tuple[Peer, Peer]) -> None:
     assert isinstance(one("acquire", NAME, "c"), int)
 
 
-def test_figures_add_up(peers: tuple[Peer, Peer]) -> None:
+def test_figures_of_two_builds_add_up(peers: tuple[Peer, Peer]) -> None:
     one, two = peers
     for number, peer in enumerate((one, two, one, two)):
         peer("count", f"batch-{number}", "order:*" if number else "größe", 10**number)

@@ -1,4 +1,4 @@
-"""What a call does that finds the lock busy."""
+"""Calls that find the lock busy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_a_busy_coroutine_raises_after_its_wait(alias: str) -> None:
             await import_feed()
 
 
-def test_by_default_a_call_waits_as_the_alias_says(settings: Any) -> None:
+def test_by_default_a_call_waits_as_configured_for_the_alias(settings: Any) -> None:
     settings.LOCKS = {"default": settings.LOCKS["memory"] | {"WAIT": 0.05}}
 
     @locked("feed")
@@ -75,7 +75,7 @@ def test_a_busy_call_asks_the_callable() -> None:
     assert import_feed(7, again=True) == "imported"
 
 
-async def test_a_busy_coroutine_asks_the_callable_of_either_kind() -> None:
+async def test_a_busy_coroutine_asks_a_function_or_coroutine_function() -> None:
     async def later(error: LockNotAcquired, feed_id: int) -> str:
         await asyncio.sleep(0)
         return f"{error.name} later"
@@ -92,7 +92,7 @@ async def test_a_busy_coroutine_asks_the_callable_of_either_kind() -> None:
         assert await sync(import_feed)(7) == 7
 
 
-def test_the_error_of_a_lock_inside_the_function_is_not_taken_for_its_own() -> None:
+def test_a_busy_lock_inside_the_function_raises_as_usual() -> None:
     @locked("outer", using="memory", on_busy="skip")
     def work() -> None:
         with lock("inner", using="memory", wait=0):

@@ -1,6 +1,6 @@
 """Callables for the name, the label and the busy answer are checked when decorating.
 
-Otherwise one for busy calls would fail in the first call that finds the lock busy.
+Otherwise a callable for busy calls would only fail at the first busy call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django_redislock import locked, locked_method, locked_view
     ],
     ids=["nothing", "error", "label", "name"],
 )
-def test_a_callable_that_cannot_take_what_it_gets_is_refused(
+def test_a_callable_that_cannot_take_its_arguments_is_refused(
     options: dict[str, Any], says: str
 ) -> None:
     def import_feed(feed_id: int, source: str = "web") -> None: ...
@@ -31,7 +31,7 @@ def test_a_callable_that_cannot_take_what_it_gets_is_refused(
         locked(**{"name": "feed", **options})(import_feed)
 
 
-def test_a_callable_of_a_view_that_cannot_take_what_it_gets_is_refused() -> None:
+def test_a_callable_of_a_view_that_cannot_take_its_arguments_is_refused() -> None:
     def book(request: Any, event_id: int) -> None: ...
 
     with pytest.raises(TypeError, match=r"on_busy takes other arguments.*\(request, error\)"):
@@ -67,13 +67,13 @@ def test_a_label_that_would_have_to_be_awaited_is_refused(decorator: Any) -> Non
     ],
     ids=["all", "both", "needed", "names", "keywords", "builtin", "unknown"],
 )
-def test_a_callable_that_can_take_some_of_the_calls_is_accepted(on_busy: Any) -> None:
+def test_a_callable_that_fits_some_of_the_calls_is_accepted(on_busy: Any) -> None:
     def import_feed(feed_id: int, source: str = "web") -> None: ...
 
     assert locked("feed", on_busy=on_busy)(import_feed)
 
 
-def test_what_takes_any_arguments_says_nothing_of_its_calls() -> None:
+def test_callables_of_a_function_with_any_arguments_are_accepted() -> None:
     def run(*args: Any, **kwargs: Any) -> None: ...
 
     assert locked("feed", on_busy=lambda error, feed_id: None)(run)

@@ -1,4 +1,4 @@
-"""Generators under a lock hold it from the first item to the last."""
+"""Generators under a lock, which hold it from the first item to the last."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def acounting(alias: str, **options: Any) -> Any:
     return rows
 
 
-def test_a_generator_holds_the_lock_while_it_is_read(alias: str) -> None:
+def test_a_generator_holds_the_lock_until_its_end(alias: str) -> None:
     generator = counting(alias)("a")
     assert holds("rows:a", alias) == 0
     for number in generator:
@@ -66,7 +66,7 @@ def test_a_generator_that_is_closed_early_releases_the_lock(alias: str) -> None:
     assert holds("rows:a", alias) == 0
 
 
-def test_what_is_sent_thrown_and_returned_passes_through() -> None:
+def test_sent_thrown_and_returned_values_pass_through() -> None:
     def whole() -> Iterator[Any]:
         result = yield from counting("memory")("a")
         yield result
@@ -85,14 +85,14 @@ def test_a_busy_generator_raises_at_its_first_item(alias: str) -> None:
             next(generator)
 
 
-def test_a_busy_generator_that_is_skipped_has_no_items_or_those_of_the_default(alias: str) -> None:
+def test_a_skipped_generator_is_empty_or_has_the_items_of_the_default(alias: str) -> None:
     with lock("rows:a", using=alias):
         assert list(counting(alias, on_busy="skip")("a")) == []
         assert list(counting(alias, on_busy="skip", default=[7, 8])("a")) == [7, 8]
         assert list(counting(alias, on_busy=lambda error, table: [table])("a")) == ["a"]
 
 
-async def test_an_async_generator_holds_the_lock_while_it_is_read(alias: str) -> None:
+async def test_an_async_generator_holds_the_lock_until_its_end(alias: str) -> None:
     generator = acounting(alias)("a")
     assert holds("rows:a", alias) == 0
     async for number in generator:
@@ -112,7 +112,7 @@ async def test_an_async_generator_that_is_closed_early_ends_before_the_lock_does
     assert holds("rows:a", alias) == 0
 
 
-async def test_what_is_sent_to_an_async_generator_and_thrown_passes_through() -> None:
+async def test_values_sent_to_and_thrown_into_an_async_generator_pass_through() -> None:
     generator = acounting("memory")("a")
     assert await anext(generator) == 0
     assert await generator.asend("one") == 1
@@ -134,7 +134,7 @@ class Rows:
             yield number
 
 
-async def test_a_busy_async_generator_raises_is_skipped_or_replaced(alias: str) -> None:
+async def test_a_busy_async_generator_raises_or_is_skipped_or_replaced(alias: str) -> None:
     async def instead(error: LockNotAcquired, table: str) -> AsyncIterator[str]:
         yield error.name
 
@@ -157,7 +157,7 @@ async def test_a_skipped_async_generator_has_the_items_of_any_default(default: A
         await generator.aclose()
 
 
-async def test_what_replaces_a_busy_async_generator_may_be_of_any_kind() -> None:
+async def test_a_busy_async_generator_may_be_replaced_by_any_iterable() -> None:
     async def fetched(error: LockNotAcquired, table: str) -> list[str]:
         return [table]
 
@@ -175,13 +175,13 @@ async def test_what_replaces_a_busy_async_generator_may_be_of_any_kind() -> None
 
 
 @pytest.mark.parametrize("default", [7, object(), iter([7]), Rows()], ids=type)
-def test_a_default_that_a_generator_cannot_yield_from_each_time_is_refused(default: Any) -> None:
+def test_a_default_of_a_generator_must_be_iterable_again_and_again(default: Any) -> None:
     with pytest.raises(TypeError, match=r"counting.*rows is a generator.*default.* a list, not"):
         counting("memory", on_busy="skip", default=default)
 
 
 @pytest.mark.parametrize("default", [7, object(), iter([7]), aiter(Rows())], ids=type)
-def test_and_so_it_is_for_an_async_generator(default: Any) -> None:
+def test_a_default_of_an_async_generator_must_be_iterable_again_and_again(default: Any) -> None:
     with pytest.raises(TypeError, match=r"counting.*rows is an async generator.* a list, not"):
         acounting("memory", on_busy="skip", default=default)
 

@@ -41,7 +41,7 @@ async def test_a_coroutine_function_runs_under_the_lock_to_its_end(alias: str) -
     assert holds("feed:7", alias) == 0
 
 
-def test_one_call_at_a_time_whatever_thread(alias: str) -> None:
+def test_threads_call_the_function_one_at_a_time(alias: str) -> None:
     inside = most = 0
 
     @locked("sum", using=alias)
@@ -60,7 +60,7 @@ def test_one_call_at_a_time_whatever_thread(alias: str) -> None:
     assert most == 1
 
 
-async def test_one_call_at_a_time_whatever_task(alias: str) -> None:
+async def test_tasks_call_the_function_one_at_a_time(alias: str) -> None:
     inside = most = 0
 
     @locked("sum", using=alias)
@@ -117,14 +117,14 @@ class Feed:
         return holds(f"static:{x}", "memory")
 
 
-def test_methods_of_all_kinds() -> None:
+def test_methods_of_all_kinds_can_be_locked() -> None:
     assert Feed(7).load() == 1
     assert Feed.load_all("new") == Feed(7).load_all(kind="new") == 1
     assert Feed.count() == Feed(7).count() == 1
     assert Feed.below(1) == Feed(7).below(1) == Feed.above(1) == Feed(7).above(1) == 1
 
 
-def test_a_wrapped_function_and_a_partial_one_keep_the_names_of_their_arguments() -> None:
+def test_wrapped_and_partial_functions_keep_the_names_of_their_arguments() -> None:
     def import_feed(feed_id: int, source: str) -> int:
         return holds(f"{source}:{feed_id}", "memory")
 
@@ -207,7 +207,7 @@ async def test_a_cancelled_coroutine_releases_the_lock(alias: str) -> None:
     assert holds("feed", alias) == 0
 
 
-async def test_a_callable_name_of_a_coroutine_function_may_be_one_too() -> None:
+async def test_the_name_of_a_coroutine_function_may_be_a_coroutine_function() -> None:
     async def name(feed_id: int) -> str:
         await asyncio.sleep(0)
         return f"feed:{feed_id}"

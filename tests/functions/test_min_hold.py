@@ -1,4 +1,4 @@
-"""A hold that outlives a function which was done too soon."""
+"""Minimum holds, which outlive functions that end sooner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def remaining(name: str, alias: str) -> float:
     return sum(hold.remaining for hold in lock_backends[alias].inspect(name)[0])
 
 
-def test_the_lock_is_held_for_that_long_and_not_renewed(alias: str) -> None:
+def test_the_lock_is_held_for_min_hold_without_renewal(alias: str) -> None:
     @locked("report", using=alias, wait=0, on_busy="skip", min_hold=2.2, lease=1.2)
     def report() -> str:
         return "done"
@@ -32,7 +32,7 @@ def test_the_lock_is_held_for_that_long_and_not_renewed(alias: str) -> None:
         assert time.monotonic() - began >= 2.2
 
 
-async def test_for_coroutines_too(alias: str) -> None:
+async def test_min_hold_applies_to_coroutines(alias: str) -> None:
     @locked("report", using=alias, min_hold=30)
     async def report() -> str:
         return "done"
@@ -41,7 +41,7 @@ async def test_for_coroutines_too(alias: str) -> None:
     assert 20 < remaining("report", alias) <= 30
 
 
-def test_a_function_that_took_longer_releases_at_once(alias: str) -> None:
+def test_a_function_that_takes_longer_releases_at_once(alias: str) -> None:
     @locked("report", using=alias, min_hold=0.02)
     def report() -> None:
         time.sleep(0.03)
@@ -50,7 +50,7 @@ def test_a_function_that_took_longer_releases_at_once(alias: str) -> None:
     assert remaining("report", alias) == 0
 
 
-def test_all_of_several_names_are_held(alias: str) -> None:
+def test_min_hold_applies_to_all_of_several_names(alias: str) -> None:
     @locked(["a", "b"], using=alias, min_hold=30)
     def report() -> None: ...
 
@@ -59,7 +59,7 @@ def test_all_of_several_names_are_held(alias: str) -> None:
     assert remaining("b", alias) > 20
 
 
-def test_a_function_that_failed_has_run_as_well() -> None:
+def test_min_hold_applies_after_an_error() -> None:
     @locked("report", using="memory", min_hold=30)
     def report() -> None:
         raise KeyError("mine")
@@ -75,7 +75,7 @@ def lose(name: str) -> None:
     assert backend.force_release(name, hold.token)
 
 
-def test_a_lock_that_was_lost_is_reported_and_does_not_hide_the_functions_own_error() -> None:
+def test_a_loss_is_reported_but_does_not_hide_the_error_of_the_function() -> None:
     @locked("report", using="memory", min_hold=30)
     def report(error: Exception | None) -> None:
         lose("report")
@@ -86,35 +86,33 @@ def test_a_lock_that_was_lost_is_reported_and_does_not_hide_the_functions_own_er
         report(None)
     with pytest.raises(KeyError, match="mine") as caught:
         report(KeyError("mine"))
-    told = getattr(caught.value, "__notes__", [str(caught.value.__context__)])
-    assert "lost" in " ".join(told)
+    notes = getattr(caught.value, "__notes__", [str(caught.value.__context__)])
+    assert "lost" in " ".join(notes)
 
 
-def test_a_loss_that_the_release_finds_out_is_reported_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    told: list[str] = []
+def test_a_loss_noticed_by_the_release_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[str] = []
 
-    def tell(sender: object, lock: Lock, reason: str, **more: Any) -> None:
-        told.append(lock.name)
+    def receive(sender: object, lock: Lock, reason: str, **more: Any) -> None:
+        reported.append(lock.name)
 
     @locked("report:told", using="memory", min_hold=30)
     def report() -> None:
         monkeypatch.setattr(lock_backends["memory"], "extend", lambda extension: None)
 
-    lock_lost.connect(tell)
+    lock_lost.connect(receive)
     try:
         with pytest.raises(LockLost):
             report()
-        wait_until(lambda: "report:told" in told)
+        wait_until(lambda: "report:told" in reported)
     finally:
-        lock_lost.disconnect(tell)
-    # The holds of other tests, which still have their time, are lost with it.
-    assert told.count("report:told") == 1
+        lock_lost.disconnect(receive)
+    # Holds of other tests, which still last, are lost with it.
+    assert reported.count("report:told") == 1
     assert [hold for hold in registry.holds if hold.name == "report:told"] == []
 
 
-def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(
+def test_without_an_answer_the_name_is_held_until_its_lease_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def extend(extension: Any) -> Any:
@@ -131,11 +129,11 @@ def test_without_an_answer_the_hold_goes_on_until_its_lease_ends(
     assert "no answer" in caplog.text
 
 
-def test_it_is_counted_and_reported_for_as_long_as_the_name_stays_held(alias: str) -> None:
-    told: list[tuple[Any, bool]] = []
+def test_the_reported_length_of_the_hold_includes_min_hold(alias: str) -> None:
+    reported: list[tuple[Any, bool]] = []
 
     def note(held: float | None, **named: Any) -> None:
-        told.append((held, remaining("kept", alias) > 20))
+        reported.append((held, remaining("kept", alias) > 20))
 
     @locked("kept", using=alias, min_hold=30)
     def report() -> None: ...
@@ -145,7 +143,7 @@ def test_it_is_counted_and_reported_for_as_long_as_the_name_stays_held(alias: st
         report()
     finally:
         lock_released.disconnect(note)
-    assert told == [(pytest.approx(30, abs=0.001), True)]
+    assert reported == [(pytest.approx(30, abs=0.001), True)]
     meter = lock_backends[alias].meter
     assert meter is not None
     tally = meter.take().tallies["kept"]

@@ -1,4 +1,4 @@
-"""A hold that outlives its function, inside a transaction: both have to be over."""
+"""Minimum holds inside a transaction, which last until both are over."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def report(min_hold: float) -> None:
     locked("report", min_hold=min_hold, lease=30)(lambda: None)()
 
 
-def test_a_transaction_that_takes_longer_keeps_the_lock() -> None:
+def test_a_longer_transaction_keeps_the_lock() -> None:
     with transaction.atomic():
         report(0.05)
         time.sleep(0.1)
@@ -30,13 +30,13 @@ def test_a_transaction_that_takes_longer_keeps_the_lock() -> None:
     assert remaining() == 0
 
 
-def test_a_transaction_that_is_over_sooner_does_not_end_it() -> None:
+def test_a_shorter_transaction_does_not_end_the_minimum_hold() -> None:
     with transaction.atomic():
         report(60)
     assert 45 < remaining() <= 60
 
 
-def test_nor_does_a_rollback() -> None:
+def test_a_rollback_does_not_end_the_minimum_hold() -> None:
     with pytest.raises(KeyError), transaction.atomic():
         report(2.5)
         raise KeyError

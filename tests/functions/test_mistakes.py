@@ -1,4 +1,4 @@
-"""Mistakes of those who come from elsewhere are refused where they are made, with what to write."""
+"""Mistakes of users of other libraries, which are refused with what to write instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ celery = Celery("mistakes")
 
 
 class Queued:
-    """As a task of Django 6, dramatiq, huey or taskiq is: an object that queues calls."""
+    """An object that queues calls, like a task of Django 6, dramatiq, huey or taskiq."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.func = function
@@ -37,7 +37,7 @@ class Actor(Queued):
 
 
 def job(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As rq does: the function itself, with a way to queue it."""
+    """Add a way to queue it to the function itself, like rq."""
 
     @wraps(function)
     def delay(*args: Any) -> None: ...
@@ -48,7 +48,7 @@ def job(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("task", [shared_task, celery.task, Enqueued, Actor, job])
 @pytest.mark.parametrize("decorate", [locked("feed"), locked_view("feed")], ids=["locked", "view"])
-def test_a_task_is_decorated_below(task: Any, decorate: Any) -> None:
+def test_locked_above_a_task_is_refused(task: Any, decorate: Any) -> None:
     with pytest.raises(TypeError, match=r"already a task.*below.*directly above the `def`"):
 
         @decorate
@@ -56,11 +56,11 @@ def test_a_task_is_decorated_below(task: Any, decorate: Any) -> None:
         def import_feed(feed_id: int) -> None: ...
 
 
-def test_a_task_that_only_the_queue_makes_is_not_made_for_the_question() -> None:
+def test_a_lazy_task_is_recognized_without_being_created() -> None:
     asked = []
 
     class Proxy:
-        """As Celery's is: what it stands for is made when it is looked at."""
+        """A proxy that creates its task at the first access, like Celery's."""
 
         def __getattribute__(self, name: str) -> Any:
             asked.append(name)
@@ -75,7 +75,7 @@ def test_a_task_that_only_the_queue_makes_is_not_made_for_the_question() -> None
 
 
 @pytest.mark.parametrize("manager", [contextmanager, asynccontextmanager])
-def test_a_context_manager_is_decorated_below(manager: Any) -> None:
+def test_locked_above_a_context_manager_is_refused(manager: Any) -> None:
     with pytest.raises(TypeError, match=r"context manager.*below.*directly above the `def`"):
 
         @locked("feed")
@@ -84,7 +84,7 @@ def test_a_context_manager_is_decorated_below(manager: Any) -> None:
             yield
 
 
-def test_what_a_transaction_is_put_around_is_a_function_still() -> None:
+def test_locked_above_atomic_is_accepted() -> None:
     @locked("feed", using="memory")
     @transaction.atomic
     def import_feed() -> str:
@@ -94,7 +94,7 @@ def test_what_a_transaction_is_put_around_is_a_function_still() -> None:
 
 
 @pytest.mark.parametrize("kind", [property, cached_property])
-def test_a_property_is_decorated_below(kind: Any) -> None:
+def test_locked_above_a_property_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match=r"directly above the `def`"):
         locked("feed")(kind(lambda self: None))
 
@@ -123,7 +123,7 @@ def takes_one_and_more(feed_id: int, **others: int) -> None: ...
 )
 @pytest.mark.parametrize("decorator", [locked, locked_view])
 @pytest.mark.parametrize("function", [takes_one, takes_one_and_more])
-def test_fields_of_other_kinds_would_be_one_lock_for_all(
+def test_fields_of_other_kinds_of_templates_are_refused(
     decorator: Any, function: Any, text: str, found: str
 ) -> None:
     with pytest.raises(ValueError, match="one lock for all calls") as caught:
@@ -132,7 +132,7 @@ def test_fields_of_other_kinds_would_be_one_lock_for_all(
     assert "{feed_id}" in str(caught.value) or "{argument}" in str(caught.value)
 
 
-def test_a_command_is_named_by_fields_too() -> None:
+def test_fields_of_other_kinds_in_the_name_of_a_command_are_refused() -> None:
     with pytest.raises(ValueError, match="one lock for all calls"):
 
         class Import(LockedCommand):
@@ -146,7 +146,7 @@ def test_a_command_is_named_by_fields_too() -> None:
         *("price:$5", "a:$b", "<b>", "a<5", "{{b}}", "{{}}", "{feed_id}%", "{feed_id:%Y}"),
     ],
 )
-def test_what_only_looks_like_a_field_is_text(text: str) -> None:
+def test_text_that_only_looks_like_a_field_is_accepted(text: str) -> None:
     @locked(text, using="memory")
     def import_feed(feed_id: Any) -> None: ...
 
@@ -163,7 +163,9 @@ HINTS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("options", "hints"), HINTS)
 @pytest.mark.parametrize("make", [lock, locked, locked_view])
-def test_options_of_other_libraries(make: Any, options: dict[str, Any], hints: list[str]) -> None:
+def test_the_errors_for_options_of_other_libraries_have_hints(
+    make: Any, options: dict[str, Any], hints: list[str]
+) -> None:
     with pytest.raises(TypeError) as caught:
         make("x", **options)
     assert_hints(caught.value, hints)
@@ -183,7 +185,7 @@ def test_options_of_other_libraries(make: Any, options: dict[str, Any], hints: l
         ("extend", {"timeout": 5}, ["lease="]),
     ],
 )
-def test_arguments_of_other_libraries(
+def test_the_errors_for_arguments_of_other_libraries_have_hints(
     name: Any, verb: str, options: dict[str, Any], hints: list[str]
 ) -> None:
     handle = lock(name, using="memory")
@@ -197,14 +199,14 @@ def test_arguments_of_other_libraries(
 
 
 @pytest.mark.parametrize("flag", [True, False])
-def test_whether_to_block_is_no_number_of_seconds(flag: bool) -> None:
+def test_a_blocking_flag_as_wait_is_refused(flag: bool) -> None:
     with pytest.raises((TypeError, ValueError), match="wait must be.*wait=0"):
         lock("x", using="memory").acquire(flag)
 
 
 def assert_hints(error: BaseException, hints: list[str]) -> None:
     assert [hint for hint in hints if hint not in str(error)] == []
-    # No class of ours: who reads it has written ``lock``.
+    # No class of ours: the reader has written ``lock``.
     assert [name for name in ("Handle", "Lock", "Terms") if name in str(error)] == []
 
 
@@ -216,7 +218,7 @@ def assert_hints(error: BaseException, hints: list[str]) -> None:
         ("{request.site.id}", "django.contrib.sites.middleware.CurrentSiteMiddleware"),
     ],
 )
-def test_a_request_that_no_middleware_has_prepared(field: str, middleware: str) -> None:
+def test_the_error_for_a_missing_middleware_names_it(field: str, middleware: str) -> None:
     made = request()
     del made.user
     view: Any = locked_view(field, using="memory")(lambda request: None)
@@ -243,7 +245,7 @@ def test_a_request_that_no_middleware_has_prepared(field: str, middleware: str) 
         ("colour", r"'colour'\. The options are .*on_busy.* using, lease"),
     ],
 )
-def test_an_option_that_calls_do_not_have_is_refused_when_decorating(
+def test_an_option_unknown_to_calls_is_refused_when_decorating(
     decorate: Any, option: str, says: str
 ) -> None:
     with pytest.raises(TypeError, match=says) as caught:
@@ -252,12 +254,12 @@ def test_an_option_that_calls_do_not_have_is_refused_when_decorating(
 
 
 @pytest.mark.parametrize("option", ["stauts", "method", "on_unavailabel"])
-def test_a_misspelled_option_of_a_view_names_the_one_that_was_meant(option: str) -> None:
+def test_the_error_for_a_misspelled_option_suggests_the_right_one(option: str) -> None:
     with pytest.raises(TypeError, match=r"Did you mean '(status|methods|on_unavailable)'\?"):
         locked_view("feed", **{option: "x"})  # type: ignore[call-arg]
 
 
-def test_a_decorator_without_its_name_says_so_however_the_function_is_called() -> None:
+def test_a_decorator_without_a_name_is_refused_at_any_kind_of_call() -> None:
     @locked
     def import_feed(feed_id: int) -> None: ...
 
@@ -272,7 +274,7 @@ def test_a_decorator_without_its_name_says_so_however_the_function_is_called() -
             call()
 
 
-def test_a_class_decorated_without_a_name_says_how_a_class_is_decorated() -> None:
+def test_the_error_for_a_decorated_class_says_what_to_write() -> None:
     with pytest.raises(TypeError, match=r"not the class Event.*method_decorator.*LockedViewMixin"):
 
         @locked_view  # type: ignore[arg-type]

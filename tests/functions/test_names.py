@@ -78,7 +78,7 @@ class Rank(IntEnum):
         ("\ud800", "%ED%A0%80"),
     ],
 )
-def test_a_value_is_readable_in_a_name_and_cannot_break_it(value: Any, text: str) -> None:
+def test_values_are_readable_and_encoded_in_a_name(value: Any, text: str) -> None:
     assert name("feed:{x}", x=value) == f"feed:{text}"
 
 
@@ -116,7 +116,7 @@ def test_braces_may_be_part_of_a_name() -> None:
 def test_separators_of_the_template_are_encoded_in_values() -> None:
     assert name("{a}-{b}", a="x-y", b="z") == "x%2Dy-z"
     assert name("{a}-{b}", a="x", b="y-z") == "x-y%2Dz"
-    assert name("report-{a}", a="2026-11") == "report-2026-11"  # nothing here to be taken for it
+    assert name("report-{a}", a="2026-11") == "report-2026-11"  # nothing here is similar to it
 
 
 TEMPLATES = ["{a}:{b}", "{a}-{b}", "x{a}to-{b}y", "{a}{{{b}", "{a}%_{b}", "{a} . {b}"]
@@ -124,7 +124,7 @@ TEXTS = st.text(alphabet="ab:-%_{}. to2D\u00e9\ud800\n", max_size=6)
 
 
 @given(st.sampled_from(TEMPLATES), TEXTS, TEXTS, TEXTS, TEXTS)
-def test_two_calls_share_a_name_only_if_their_values_are_the_same(
+def test_two_calls_share_a_name_only_with_the_same_values(
     template: str, a: str, b: str, other_a: str, other_b: str
 ) -> None:
     same = name(template, a=a, b=b) == name(template, a=other_a, b=other_b)
@@ -156,7 +156,7 @@ def test_a_field_names_an_argument(template: str) -> None:
         ("{a[0]b}", "does not say what to look up"),
     ],
 )
-def test_what_is_no_template_is_refused(template: str, message: str) -> None:
+def test_an_invalid_template_is_refused(template: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NameTemplate(template)
 
@@ -180,12 +180,12 @@ class Plain:
         (gettext_lazy("yes"), "of the type __proxy__"),
     ],
 )
-def test_a_value_that_does_not_distinguish_two_calls_is_refused(value: Any, why: str) -> None:
+def test_a_value_that_does_not_identify_an_object_is_refused(value: Any, why: str) -> None:
     with pytest.raises(UnusableName, match=rf"^The lock name 'feed:{{x}}' cannot be made: .*{why}"):
         name("feed:{x}", x=value)
 
 
-def test_a_conversion_says_that_the_text_is_enough_but_nothing_makes_none_a_name() -> None:
+def test_a_conversion_accepts_any_value_but_none() -> None:
     assert name("{x!s}", x=Plain()) == "plain"
     with pytest.raises(UnusableName, match="is None"):
         name("{x!s}", x=None)
@@ -202,7 +202,7 @@ def test_a_conversion_says_that_the_text_is_enough_but_nothing_makes_none_a_name
         ("{z}", "is missing; available: x, y"),
     ],
 )
-def test_what_cannot_be_looked_up_is_named(template: str, why: str) -> None:
+def test_the_error_for_a_failed_lookup_names_the_field(template: str, why: str) -> None:
     with pytest.raises(UnusableName) as caught:
         name(template, x=User(), y={"a": 1})
     assert str(caught.value).startswith(f"The lock name '{template}' cannot be made: {template} ")
@@ -218,7 +218,7 @@ def test_arguments_are_found_by_name_however_they_are_passed_and_by_default(args
     assert names.of((8, "mail"), {"again": True}) == "8:mail:True"
 
 
-def test_extra_arguments_have_names_too() -> None:
+def test_extra_arguments_can_be_in_a_name() -> None:
     names = call_names("{first}:{rest[1]}:{colour}", anything)
     assert names.of((1, 2, 3), {"colour": "red"}) == "1:3:red"
 
@@ -235,7 +235,7 @@ def test_a_list_of_templates_makes_several_names() -> None:
     assert call_names(["all"], import_feed).of((1,), {}) == ["all"]
 
 
-def test_a_callable_makes_the_name_from_the_same_arguments() -> None:
+def test_a_callable_for_the_name_gets_the_same_arguments() -> None:
     names = call_names(lambda feed_id, again: f"{feed_id}/{again}", import_feed)
     assert names.of((7,), {"again": True}) == "7/True"
 
@@ -248,7 +248,7 @@ def test_a_field_that_no_argument_has_is_refused_before_any_call() -> None:
 
 
 @pytest.mark.parametrize("source", [None, 7, b"feed", [], {"a"}, {"a": 1}])
-def test_what_makes_no_name_is_refused(source: Any) -> None:
+def test_an_invalid_source_of_names_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match=r"a template, a list of templates, or a callable"):
         call_names(source, import_feed)
 
@@ -261,7 +261,7 @@ def test_a_name_is_a_text_that_is_not_empty(source: Any, error: type[Exception])
         call_names(source, import_feed)
 
 
-def test_a_call_that_does_not_fit_the_function_says_which() -> None:
+def test_the_error_for_wrong_arguments_names_the_function() -> None:
     names = call_names("feed:{feed_id}", import_feed)
     with pytest.raises(TypeError, match=r"^shop\.tasks\.import_feed\(\): missing a required argum"):
         names.of((), {})
@@ -277,6 +277,6 @@ def test_a_call_that_does_not_fit_the_function_says_which() -> None:
         ("{request.username}", False),
     ],
 )
-def test_what_a_template_looks_at_is_known(template: str, mentions: bool) -> None:
+def test_a_template_knows_the_attributes_that_it_mentions(template: str, mentions: bool) -> None:
     names = call_names(["a", template], lambda request: None)
     assert names.mention("request.user") is mentions

@@ -1,4 +1,4 @@
-"""What cannot be under a lock, or not like this, is an error that says what to write."""
+"""Refused uses of @locked, whose errors say what to write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django_redislock.functions.decorator import locked
 from tests.views.requests import holds
 
 
-def test_a_coroutine_that_a_plain_function_returns_is_refused() -> None:
+def test_a_plain_function_that_returns_a_coroutine_is_refused() -> None:
     async def import_feed() -> None:
         raise AssertionError("it ran, and the lock was released before")
 
@@ -28,7 +28,7 @@ def test_a_coroutine_that_a_plain_function_returns_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["a generator", "an async generator"])
-def test_a_generator_that_a_function_returns_is_refused(kind: str) -> None:
+def test_a_function_that_returns_a_generator_is_refused(kind: str) -> None:
     """Its body would run after the release."""
 
     def items() -> Iterator[int]:
@@ -55,7 +55,7 @@ def test_a_generator_that_a_function_returns_is_refused(kind: str) -> None:
     assert holds("feed", "memory") == 0
 
 
-def test_decorated_without_a_name_it_says_what_to_write() -> None:
+def test_the_error_for_a_missing_name_says_what_to_write() -> None:
     @locked
     def import_feed(feed_id: int) -> None: ...
 
@@ -66,7 +66,7 @@ def test_decorated_without_a_name_it_says_what_to_write() -> None:
             call()
 
 
-def test_a_class_is_no_function() -> None:
+def test_a_class_is_refused() -> None:
     with pytest.raises(TypeError, match="@locked decorates a function, not <class"):
         locked("feed")(int)
 
@@ -94,9 +94,7 @@ async def name_later() -> str:
         ({"min_hold": 5, "reentrant": True}, "min_hold and reentrant exclude each other"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_when_decorating(
-    options: dict[str, Any], message: str
-) -> None:
+def test_invalid_options_are_refused_when_decorating(options: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         locked("feed", **options)
 
@@ -104,7 +102,7 @@ def test_options_that_make_no_sense_are_refused_when_decorating(
 def plain() -> None: ...
 
 
-def test_a_plain_function_has_no_coroutine_functions_around_it() -> None:
+def test_coroutine_functions_as_options_of_a_plain_function_are_refused() -> None:
     with pytest.raises(TypeError, match="is not a coroutine function: its name and on_busy cannot"):
         locked("feed", on_busy=later)(plain)
     with pytest.raises(TypeError, match="is not a coroutine function"):

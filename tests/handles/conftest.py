@@ -1,4 +1,4 @@
-"""The handle behaves alike on every backend, for threads and for coroutines."""
+"""Fixtures for tests that run with each backend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def using(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def make(using: str) -> Any:
-    """Make a handle at that backend."""
+    """A function that makes a handle of that backend."""
 
     def make(name: str = "a", **options: Any) -> Any:
         return lock(name, using=using, **options)

@@ -1,4 +1,4 @@
-"""A reentrant handle joins a hold of its own thread or task, and never that of another."""
+"""Owners of holds: a reentrant handle joins only a hold of its own thread or task."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from django_redislock.handles.ending import end_transaction_need
 from django_redislock.transactions import Tie
 
 
-def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(using: str) -> None:
-    """Numbers of threads are given anew, and a handle may outlive the thread that acquired it."""
+def test_a_thread_does_not_join_the_hold_of_an_ended_thread_with_the_same_id(using: str) -> None:
+    """Thread ids are reused, and a handle may outlive the thread that acquired it."""
     joined, same = [], []
 
     def again(number: int | None) -> None:
@@ -26,7 +26,7 @@ def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(usi
         first = threading.Thread(target=handle.acquire)
         first.start()
         first.join()
-        # A thread that serves the locks may have got the number: then another one is tried.
+        # One of the package's own threads may have the id; then try another thread.
         for _ in range(100):
             thread = threading.Thread(target=again, args=(first.ident,))
             thread.start()
@@ -40,9 +40,7 @@ def test_a_thread_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(usi
     assert not any(joined), "two threads held it at once"
 
 
-async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got(
-    using: str,
-) -> None:
+async def test_a_task_does_not_join_the_hold_of_an_ended_task_with_the_same_id(using: str) -> None:
     handle = lock("a", using=using)
     joined = []
 
@@ -63,8 +61,8 @@ async def test_a_task_does_not_join_the_hold_of_an_ended_one_whose_number_it_got
     assert not any(joined), "two tasks held it at once"
 
 
-def test_garbage_that_holds_a_lock_may_be_collected_while_another_is_taken(using: str) -> None:
-    """That of a database connection dropped within a transaction, say, to which it was tied."""
+def test_a_held_handle_may_be_garbage_collected_during_an_acquire(using: str) -> None:
+    """For example with a database connection that is dropped during a transaction."""
     joined, connection = [], connections["default"]
 
     def take() -> None:

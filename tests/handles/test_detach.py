@@ -1,4 +1,4 @@
-"""A hold that goes on without its handle."""
+"""Detached holds, which go on without their handles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def remaining(name: str, alias: str) -> float:
     return hold.remaining
 
 
-def test_the_hold_goes_on_and_is_released_by_its_token(alias: str) -> None:
+def test_a_detached_hold_is_released_by_its_token(alias: str) -> None:
     with lock("feed", using=alias) as held:
         token = held.detach()
         assert not held.held
@@ -32,21 +32,21 @@ def test_the_hold_goes_on_and_is_released_by_its_token(alias: str) -> None:
     assert tokens("feed", alias) == []
 
 
-async def test_by_coroutines_too(alias: str) -> None:
+async def test_a_coroutine_can_detach_a_hold(alias: str) -> None:
     async with lock("feed", using=alias) as held:
         token = await held.adetach(30)
     assert tokens("feed", alias) == [token]
     assert 20 < remaining("feed", alias) <= 30
 
 
-def test_it_is_not_renewed_any_more(alias: str) -> None:
+def test_a_detached_hold_is_not_renewed(alias: str) -> None:
     held = lock("feed", using=alias, lease=1.5)
     assert held.acquire()
     held.detach()
     wait_until(lambda: tokens("feed", alias) == [], what="its lease ends it")
 
 
-def test_a_handle_that_acquires_it_by_its_token_renews_it(alias: str) -> None:
+def test_a_handle_that_acquires_a_detached_hold_renews_it(alias: str) -> None:
     with lock("feed", using=alias, lease=2) as first:
         token, fence = first.detach(), first.fence
     with lock("feed", using=alias, lease=2, token=token) as second:
@@ -56,7 +56,7 @@ def test_a_handle_that_acquires_it_by_its_token_renews_it(alias: str) -> None:
         assert second.fence == fence
 
 
-def test_it_may_be_given_another_lease(alias: str) -> None:
+def test_detach_may_set_another_lease(alias: str) -> None:
     held = lock("feed", using=alias)
     assert held.acquire()
     held.detach(30)
@@ -71,7 +71,7 @@ def test_the_handle_may_acquire_again(alias: str) -> None:
         assert held.token != token
 
 
-def test_only_what_is_held_can_be_detached(alias: str) -> None:
+def test_only_a_held_handle_can_be_detached(alias: str) -> None:
     held = lock("feed", using=alias)
     with pytest.raises(LockError, match="is not held by this handle"):
         held.detach()
@@ -81,7 +81,7 @@ def test_only_what_is_held_can_be_detached(alias: str) -> None:
         held.detach(30)
 
 
-def test_what_other_handles_share_cannot_be_detached() -> None:
+def test_a_hold_shared_with_other_handles_cannot_be_detached() -> None:
     with lock("feed", using="memory") as outer:
         inner = lock("feed", using="memory", reentrant=True)
         assert inner.acquire()
@@ -92,7 +92,7 @@ def test_what_other_handles_share_cannot_be_detached() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_end_of_a_transaction_does_not_end_it(alias: str) -> None:
+def test_the_end_of_a_transaction_does_not_end_a_detached_hold(alias: str) -> None:
     with transaction.atomic(), lock("feed", using=alias) as held:
         token = held.detach()
     assert tokens("feed", alias) == [token]

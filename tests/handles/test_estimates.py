@@ -1,4 +1,4 @@
-"""Estimates of how long it takes until an attempt that was refused has its turn."""
+"""Estimates of how long a refused attempt would have to wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWENTY_MINUTES = 1200.0
 
 
 def were_held(seconds: float, family: str, using: str, *, times: int = 5) -> None:
-    """In the last hour locks of this family were held for so long."""
+    """Record holds of this family in the last hour, each of this length."""
     tally = Tally()
     for _ in range(times):
         tally.was_released(seconds)
@@ -37,14 +37,14 @@ def refused(name: str, using: str, **options: Any) -> LockNotAcquired:
 
 
 def learn(name: str, using: str) -> None:
-    """The first refusal of a process lets it read the figures, in the background."""
+    """Read the figures in the background, as the first refusal in a process does."""
     refused(name, using)  # without an estimate, unless the background was quicker
     assert background.flush(30)
 
 
 @pytest.fixture
 def busy_order(using: str) -> str:
-    """A lock that another process holds, with two in its queue; such are held for 20 minutes."""
+    """A lock that another process holds, with two waiters. Such locks are held for 20 minutes."""
     were_held(TWENTY_MINUTES, "order:*", using)
     hold("order:1", using)
     queue("order:1", using)
@@ -52,16 +52,16 @@ def busy_order(using: str) -> str:
     return "order:1"
 
 
-def test_a_long_job_does_not_say_that_it_is_over_soon(using: str, busy_order: str) -> None:
+def test_the_estimate_for_long_jobs_is_long(using: str, busy_order: str) -> None:
     learn(busy_order, using)
     error = refused(busy_order, using)
     assert error.position == 3
-    # A percentile is the longest hold at the most, and lies in its bucket.
+    # A percentile is at most the longest hold, and is in the same bucket.
     assert error.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
     assert error.estimated_wait <= error.retry_after <= 1.2 * error.estimated_wait
 
 
-async def test_a_coroutine_gets_the_same_answer(using: str, busy_order: str) -> None:
+async def test_a_coroutine_gets_the_same_estimate(using: str, busy_order: str) -> None:
     learn(busy_order, using)
     handle = lock(busy_order, using=using)
     assert not await handle.aacquire(wait=0)
@@ -69,7 +69,7 @@ async def test_a_coroutine_gets_the_same_answer(using: str, busy_order: str) -> 
     assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
 
 
-def test_the_figures_are_never_read_by_an_attempt_that_finds_it_busy(
+def test_a_refused_attempt_never_reads_the_figures_itself(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, go_on, readers = threading.Event(), threading.Event(), []
@@ -92,7 +92,7 @@ def test_the_figures_are_never_read_by_an_attempt_that_finds_it_busy(
     assert threading.current_thread() not in readers
 
 
-def test_a_copy_is_read_anew_when_it_is_old(
+def test_an_old_copy_of_the_figures_is_replaced(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(medians, "REFRESH_EVERY", 0.0)
@@ -103,7 +103,7 @@ def test_a_copy_is_read_anew_when_it_is_old(
     assert refused(busy_order, using).estimated_wait < 1 < before
 
 
-def test_what_is_older_than_five_minutes_is_not_reported(
+def test_figures_older_than_five_minutes_are_not_used(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(busy_order, using)
@@ -116,7 +116,7 @@ def test_what_is_older_than_five_minutes_is_not_reported(
     assert refused(busy_order, using).estimated_wait is not None
 
 
-def test_several_share_a_name_and_readers_all_come_at_once(using: str) -> None:
+def test_estimates_take_the_limit_and_shared_locks_into_account(using: str) -> None:
     backend = lock_backends[using]
     were_held(60.0, "api", using)
     estimated_wait(backend, "api", 1, 1)  # None, unless the background was quicker
@@ -127,7 +127,7 @@ def test_several_share_a_name_and_readers_all_come_at_once(using: str) -> None:
     assert refused("api", using, shared=True).estimated_wait == pytest.approx(one)
 
 
-def test_without_figures_it_is_the_lease_that_is_left(using: str) -> None:
+def test_without_figures_retry_after_is_the_remaining_lease(using: str) -> None:
     hold("a", using, lease=30)
     learn("a", using)
     error = refused("a", using)
@@ -139,7 +139,7 @@ def busy_for(seconds: float, *, held_for: float = 0.0) -> Busy:
     return Busy(seconds, seconds, 0.0, 1, lambda: (None, held_for))
 
 
-def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease() -> None:
+def test_a_long_hold_is_not_expected_to_end_with_its_lease() -> None:
     assert 40 <= retry_in(busy_for(8.0, held_for=40.0), None) <= 48
     assert 20 <= retry_in(busy_for(8.0, held_for=40.0), 20.0) <= 24
 
@@ -147,19 +147,19 @@ def test_what_has_been_held_for_long_is_not_said_to_end_with_its_lease() -> None
 @pytest.mark.parametrize(
     ("estimate", "longest"), [(None, 60), (0.5, 0.5), (1200.0, 1200), (7000.0, 3600)]
 )
-def test_what_is_too_long_is_bounded_and_not_the_same_for_all(estimate: Any, longest: Any) -> None:
-    """For a guess by the lease sooner than for an estimate."""
+def test_long_retry_times_are_bounded_and_spread(estimate: Any, longest: Any) -> None:
+    """The bound is lower for a guess from the lease than for an estimate."""
     returns = {retry_in(busy_for(7200.0), estimate) for _ in range(50)}
     assert len(returns) > 1
     assert longest <= min(returns) <= max(returns) <= longest * 1.2
 
 
-def test_a_refused_attempt_is_not_sent_away_for_a_long_lease(using: str) -> None:
+def test_retry_after_of_a_long_lease_is_bounded(using: str) -> None:
     hold("a", using, lease=600)
     assert 60 <= refused("a", using).retry_after <= 72
 
 
-def test_refused_attempts_do_not_come_back_together() -> None:
+def test_retry_times_of_refused_attempts_are_spread() -> None:
     returns = [retry_in(busy_for(1.0), 10.0) for _ in range(200)]
     assert 10 <= min(returns) < 10.5
     assert 11.5 < max(returns) <= 12
@@ -168,13 +168,11 @@ def test_refused_attempts_do_not_come_back_together() -> None:
 @pytest.mark.parametrize(
     ("seconds", "whole"), [(None, 1), (0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60)]
 )
-def test_those_who_count_in_whole_seconds_come_back_no_sooner(
-    seconds: float | None, whole: int
-) -> None:
+def test_retry_after_in_whole_seconds_is_rounded_up(seconds: float | None, whole: int) -> None:
     assert retry_after(LockNotAcquired("It is busy.", retry_after=seconds)) == whole
 
 
-def test_nothing_is_asked_where_nothing_is_counted(settings: Any, using: str) -> None:
+def test_without_metrics_no_figures_are_requested(settings: Any, using: str) -> None:
     options = {alias: {**entry, "OPTIONS": {"metrics": False}} for alias, entry in
                settings.LOCKS.items()}  # fmt: skip
     settings.LOCKS = options
@@ -183,17 +181,17 @@ def test_nothing_is_asked_where_nothing_is_counted(settings: Any, using: str) ->
     assert not backend.medians.families
 
 
-def test_where_no_thread_can_be_started_nothing_is_known(
+def test_without_a_thread_that_can_start_there_is_no_estimate(
     using: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch)
     with no_thread_can_start() as attempts:
         assert estimated_wait(lock_backends[using], "a", 1, 1) is None
     assert attempts
-    background.end(30)  # the job that was put down is left to nobody else
+    background.end(30)  # no other test may run the job that is left
 
 
-def test_where_no_thread_can_be_started_what_was_read_is_reported(
+def test_without_a_thread_that_can_start_earlier_figures_are_used(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(busy_order, using)
@@ -213,7 +211,7 @@ def test_a_process_asks_for_a_limited_number_of_families(using: str) -> None:
     assert len(copy.families) == MOST_FAMILIES
 
 
-def test_families_that_nobody_asks_for_any_more_make_room(
+def test_families_that_are_not_requested_any_more_make_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     copy = medians.Medians()
@@ -236,7 +234,7 @@ def test_a_lock_on_several_names_estimates_by_the_one_in_its_way(
     assert handle.estimated_wait == pytest.approx(3 * TWENTY_MINUTES, rel=0.3)
 
 
-def test_an_outage_while_the_copy_is_read_harms_nobody(
+def test_an_outage_while_the_figures_are_read_raises_nothing(
     using: str, busy_order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tallies(families: Any) -> None:
@@ -247,7 +245,7 @@ def test_an_outage_while_the_copy_is_read_harms_nobody(
     assert refused(busy_order, using).estimated_wait is None
 
 
-def test_only_what_is_asked_for_is_read(using: str) -> None:
+def test_only_requested_families_are_read(using: str) -> None:
     backend: BaseLockBackend = lock_backends[using]
     families = ["größe", 'a"b', ":", "slot"]
     tallies = {family: Tally(acquired=1) for family in families}

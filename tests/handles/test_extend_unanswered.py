@@ -1,4 +1,4 @@
-"""An extension of which nothing is known: it may have made the lease shorter."""
+"""Extensions without an answer, which may have made the lease shorter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def unanswered(extension: Any) -> Any:
 def test_a_lease_that_may_be_shorter_is_not_renewed(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hold is given up at that end whatever a renewal is told."""
+    """The hold is lost at the end of the shorter lease, whatever a renewal would achieve."""
     held = make(lease=60)
     held.acquire()
     token, extend_all, renewals = held.token, held.backend.extend_all, []
@@ -36,7 +36,7 @@ def test_a_lease_that_may_be_shorter_is_not_renewed(
     held.backend.release("a", token)
 
 
-def test_one_that_was_to_be_longer_is_renewed_as_before(
+def test_a_lease_that_may_be_longer_is_renewed_as_before(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = make(lease=0.6)
@@ -50,7 +50,7 @@ def test_one_that_was_to_be_longer_is_renewed_as_before(
     held.release()
 
 
-def test_a_longer_lease_that_may_have_become_shorter_is_not_believed(
+def test_a_lease_that_may_have_become_shorter_counts_as_shorter(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = make(lease=1)

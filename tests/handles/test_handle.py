@@ -1,4 +1,4 @@
-"""One handle: acquire, release, extend, check, and what it says of itself."""
+"""Handle of one name: its verbs, its attributes and its signals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_redislock.testing.driver import SHORT, outlive
 from tests.support.tries import TRIES, best_of
 
 
-def test_a_handle_holds_nothing_before_it_is_asked_to(make: Any) -> None:
+def test_a_new_handle_holds_nothing(make: Any) -> None:
     handle = make()
     assert (handle.held, handle.fence, handle.remaining(), bool(handle.lost)) == (
         False,
@@ -43,7 +43,7 @@ def test_with_holds_and_releases(make: Any) -> None:
     assert held.remaining() == 0
 
 
-async def test_async_with_is_the_same(make: Any) -> None:
+async def test_async_with_holds_and_releases(make: Any) -> None:
     async with make(lease=30) as held:
         assert held.held
         assert await held.aowned()
@@ -53,7 +53,7 @@ async def test_async_with_is_the_same(make: Any) -> None:
     assert not await held.aowned()
 
 
-def test_acquire_says_whether_it_holds(make: Any) -> None:
+def test_acquire_returns_whether_it_holds(make: Any) -> None:
     first, second = make(), make()
     assert first.acquire(wait=0) is True
     assert second.acquire(wait=0) is False
@@ -62,7 +62,7 @@ def test_acquire_says_whether_it_holds(make: Any) -> None:
     second.release()
 
 
-async def test_aacquire_says_whether_it_holds(make: Any) -> None:
+async def test_aacquire_returns_whether_it_holds(make: Any) -> None:
     first, second = make(), make()
     assert await first.aacquire(wait=0) is True
     assert await second.aacquire(wait=0) is False
@@ -93,7 +93,7 @@ def test_a_busy_lock_is_reported_with_its_holder(make: Any) -> None:
     assert str(error).endswith("for Ada, after a wait of 0.05 s.")
 
 
-def test_and_without_a_wait(make: Any) -> None:
+def test_a_busy_error_says_that_the_attempt_did_not_wait(make: Any) -> None:
     with make():
         with pytest.raises(LockNotAcquired, match="the attempt did not wait"), make(wait=0):
             pass
@@ -110,7 +110,7 @@ def test_the_holder_is_this_code_by_default(using: str) -> None:
         assert other.holder == hold.holder
 
 
-def test_none_is_the_same_as_no_word_about_the_holder(using: str) -> None:
+def test_what_none_is_the_same_as_no_what(using: str) -> None:
     with lock("a", using=using, what=None) as held:
         assert held.holder.what.startswith(f"{__name__}.")
     with lock("a", using=using, what="") as held:
@@ -163,7 +163,7 @@ def test_extend_sets_the_lease_from_now(make: Any) -> None:
         assert held.remaining() <= hold.remaining
 
 
-def test_what_is_not_held_is_a_plain_mistake(make: Any) -> None:
+def test_verbs_of_a_handle_in_the_wrong_state_raise_a_lock_error(make: Any) -> None:
     handle = make()
     for act in (handle.release, handle.extend, handle.check, handle.detach):
         with pytest.raises(LockError, match="not held by this handle. Acquire it first") as caught:
@@ -177,7 +177,7 @@ def test_what_is_not_held_is_a_plain_mistake(make: Any) -> None:
         handle.release()
 
 
-def test_released_in_the_block_it_is_not_released_again(make: Any) -> None:
+def test_a_hold_released_within_the_block_is_not_released_again(make: Any) -> None:
     with make() as held:
         held.release()
         with make(wait=0) as other:
@@ -199,15 +199,15 @@ def test_lost_is_raised_at_the_end_of_the_block(make: Any) -> None:
     assert repr(held) == "<Lock 'a' lost>"
 
 
-def test_but_never_hides_the_error_of_the_body(make: Any) -> None:
+def test_lost_never_hides_the_error_of_the_body(make: Any) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         with make(renew=False) as held:
             held.extend(SHORT)
             outlive()
             raise ZeroDivisionError
     error = caught.value
-    told = getattr(error, "__notes__", None) or [str(error.__context__)]
-    assert "its lease ran out" in told[0]
+    notes = getattr(error, "__notes__", None) or [str(error.__context__)]
+    assert "its lease ran out" in notes[0]
 
 
 def test_a_lost_handle_may_try_again(make: Any) -> None:
@@ -251,11 +251,11 @@ def backend_is_empty(handle: Any) -> bool:
     return lock_backends[handle.backend.alias].list().total == 0
 
 
-def test_signals_tell_what_happens(make: Any) -> None:
-    told = []
+def test_signals_are_sent_for_each_event(make: Any) -> None:
+    received = []
 
     def note(signal: Any, lock: Any, **details: Any) -> None:
-        told.append((names[signal], lock.name, sorted(set(details) - {"sender"})))
+        received.append((names[signal], lock.name, sorted(set(details) - {"sender"})))
 
     names = {
         lock_acquired: "acquired",
@@ -270,7 +270,7 @@ def test_signals_tell_what_happens(make: Any) -> None:
     finally:
         for signal in names:
             signal.disconnect(note)
-    assert told == [
+    assert received == [
         ("acquired", "a", ["waited"]),
         ("contended", "a", ["acquired", "holder", "waited"]),
         ("released", "a", ["held"]),

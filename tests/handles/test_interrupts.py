@@ -1,4 +1,4 @@
-"""What an interrupt at any moment leaves behind: nothing."""
+"""Interrupts within the verbs of a handle, which leave nothing behind."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_interrupt_after_the_grant_holds_nothing(
         pass
 
 
-def test_an_interrupt_in_release_frees_it_all_the_same(
+def test_an_interrupted_release_still_frees_the_name(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = make()
@@ -115,7 +115,7 @@ def test_an_interrupt_before_an_end_begins_waits_for_the_transaction(
     assert backend_is_empty(handle)
 
 
-def test_no_min_hold_keeps_what_was_not_acquired(make: Any) -> None:
+def test_min_hold_keeps_no_name_whose_acquire_was_interrupted(make: Any) -> None:
     with ctrl_c_in((attempts, "tie_to_transactions")):
         make(min_hold=60).acquire()
     settle()
@@ -123,7 +123,7 @@ def test_no_min_hold_keeps_what_was_not_acquired(make: Any) -> None:
         pass
 
 
-def test_nor_the_first_of_several_names(make: Any) -> None:
+def test_min_hold_keeps_no_first_name_when_the_second_was_interrupted(make: Any) -> None:
     several = make(["a", "b"], min_hold=60)
     with ctrl_c_in((several.locks[1], "_acquire"), (several, "_give_back")):
         several.acquire()
@@ -132,7 +132,7 @@ def test_nor_the_first_of_several_names(make: Any) -> None:
         pass
 
 
-def test_an_interrupt_in_release_keeps_the_name_for_its_min_hold(
+def test_an_interrupted_release_keeps_the_name_for_its_min_hold(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = make(min_hold=60, lease=2)
@@ -154,10 +154,10 @@ def test_an_interrupt_in_release_keeps_the_name_for_its_min_hold(
     assert hold.detached
 
 
-def test_an_interrupted_join_does_not_end_the_hold_before(
+def test_an_interrupted_join_does_not_end_the_detached_hold(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was detached: another process may own it by its token."""
+    """Another process may own the detached hold by its token."""
     mine, other = make(limit=2, reentrant=True), make(limit=2)
     mine.acquire()
     token = mine.detach()
@@ -179,8 +179,8 @@ def test_an_interrupted_join_does_not_end_the_hold_before(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_during_an_acquire_of_another_thread(make: Any) -> None:
-    """The call of that thread never ends in the child, which may use the handle anew."""
+def test_a_forked_child_may_use_a_handle_that_was_being_acquired(make: Any) -> None:
+    """The acquire of the other thread never ends in the child."""
     with make():
         handle = make()
         waiting = threading.Thread(target=handle.acquire, kwargs={"wait": 30})

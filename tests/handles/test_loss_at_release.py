@@ -1,4 +1,4 @@
-"""A loss that nothing has noticed before the release itself: it is reported like any other."""
+"""Losses that are noticed only by the release, which are reported like any other."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def received(request: pytest.FixtureRequest) -> Iterator[list[tuple[Any, str]]]:
 
 
 class Lost:
-    """A held handle whose hold the backend does not know any more."""
+    """A held handle whose hold has already ended in the backend."""
 
     def __init__(self, make: Any) -> None:
         self.threads: list[str] = []
         self.handle = make(on_lost=lambda held: self.threads.append(current_thread().name))
         self.handle.acquire()
         backend, hold = self.handle.backend, self.handle._hold
-        # Nobody hears of it, as while the wake-up connection is down.
+        # No message arrives, as while the wake-up connection is down.
         backend.on_force_release = lambda *gone: None
         assert backend.force_release("a", hold.token)
 
@@ -53,14 +53,18 @@ class Lost:
         assert self.handle._hold not in registry.holds
 
 
-def test_a_thread_that_releases(make: Any, received: list[tuple[Any, str]]) -> None:
+def test_a_release_by_a_thread_reports_the_loss_once(
+    make: Any, received: list[tuple[Any, str]]
+) -> None:
     lost = Lost(make)
     with pytest.raises(LockLost, match="released by force"):
         lost.handle.release()
     lost.judge(received)
 
 
-async def test_a_task_that_releases(make: Any, received: list[tuple[Any, str]]) -> None:
+async def test_a_release_by_a_task_reports_the_loss_once(
+    make: Any, received: list[tuple[Any, str]]
+) -> None:
     lost = Lost(make)
     with pytest.raises(LockLost, match="released by force"):
         await lost.handle.arelease()

@@ -12,7 +12,7 @@ from tests.support.interruptions import ctrl_c_in
 from tests.support.settled import settle
 
 
-def test_a_release_ends_what_other_handles_here_hold_with_its_token(make: Any) -> None:
+def test_a_release_ends_the_holds_of_other_handles_with_its_token(make: Any) -> None:
     first = make()
     first.acquire()
     second = make(token=first.token)
@@ -23,7 +23,7 @@ def test_a_release_ends_what_other_handles_here_hold_with_its_token(make: Any) -
         second.check()
 
 
-async def test_and_the_later_handle_ends_the_earlier_one(make: Any) -> None:
+async def test_a_release_by_the_later_handle_ends_the_hold_of_the_earlier_one(make: Any) -> None:
     first = make()
     await first.aacquire()
     second = make(token=first.token)
@@ -33,7 +33,7 @@ async def test_and_the_later_handle_ends_the_earlier_one(make: Any) -> None:
     assert first.lost
 
 
-def test_the_order_in_which_they_acquire_does_not_matter(make: Any) -> None:
+def test_the_order_of_the_acquires_does_not_matter(make: Any) -> None:
     first = make()
     second = make(token=first.token)
     second.acquire()
@@ -42,7 +42,7 @@ def test_the_order_in_which_they_acquire_does_not_matter(make: Any) -> None:
     assert not second.held
 
 
-def test_nor_does_it_that_the_name_stays_held_for_a_while(make: Any) -> None:
+def test_a_release_with_min_hold_ends_the_holds_of_the_other_handles_too(make: Any) -> None:
     first = make(min_hold=60)
     first.acquire()
     second = make(token=first.token)
@@ -67,7 +67,7 @@ def test_acquiring_while_the_other_releases_is_reported(
     assert not second.held
 
 
-def test_a_lease_that_is_made_shorter_is_so_for_all(make: Any) -> None:
+def test_a_shorter_lease_is_shorter_for_all_handles(make: Any) -> None:
     first = make(lease=60)
     first.acquire()
     second = make(token=first.token, lease=60)
@@ -81,7 +81,7 @@ def test_a_lease_that_is_made_shorter_is_so_for_all(make: Any) -> None:
     first.release()
 
 
-def test_a_renewal_makes_it_longer_again(make: Any) -> None:
+def test_a_renewal_makes_the_lease_longer_again(make: Any) -> None:
     first = make(lease=1.5)
     first.acquire()
     make(token=first.token).extend(1)
@@ -89,7 +89,7 @@ def test_a_renewal_makes_it_longer_again(make: Any) -> None:
     first.release()
 
 
-def test_it_is_not_detached_under_the_others(make: Any) -> None:
+def test_a_hold_that_other_handles_share_by_token_cannot_be_detached(make: Any) -> None:
     first = make()
     first.acquire()
     second = make(token=first.token)
@@ -100,7 +100,7 @@ def test_it_is_not_detached_under_the_others(make: Any) -> None:
     second.release()
 
 
-def test_a_join_that_is_interrupted_does_not_end_it(
+def test_an_interrupted_join_does_not_end_the_hold(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make(reentrant=True)
@@ -120,7 +120,7 @@ def test_a_join_that_is_interrupted_does_not_end_it(
     first.release()
 
 
-def test_a_release_by_token_that_is_interrupted_is_done_all_the_same(make: Any) -> None:
+def test_an_interrupted_release_by_token_is_completed(make: Any) -> None:
     first = make()
     first.acquire()
     other = make(token=first.token)

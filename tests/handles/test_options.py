@@ -1,4 +1,4 @@
-"""What makes no sense is said at once, with what to write instead."""
+"""Wrong options of a handle, whose errors say what to write instead."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_callable_that_cannot_be_called_with_the_handle() -> None:
         assert lock("a", on_lost=fitting)
 
 
-def test_a_callback_that_nobody_would_await() -> None:
+def test_a_coroutine_function_as_on_lost_is_refused() -> None:
     class Watcher:
         async def lost(self, held: object) -> None: ...
 
@@ -113,7 +113,7 @@ def test_a_callback_that_nobody_would_await() -> None:
             locked("a", on_lost=callback)
 
 
-def test_what_equals_a_value_that_is_known_is_checked_all_the_same() -> None:
+def test_a_value_equal_to_an_earlier_one_is_checked_again() -> None:
     assert lock("a", shared=True, lease=1).limit > 1
     with pytest.raises(TypeError, match="shared must be True or False, not 1"):
         lock("a", shared=1, lease=1)  # type: ignore[call-overload]
@@ -156,7 +156,7 @@ def test_wrong_durations_of_the_verbs() -> None:
         held.check()
 
 
-def test_timedeltas_are_as_good_as_seconds() -> None:
+def test_durations_may_be_timedeltas() -> None:
     minute = datetime.timedelta(minutes=1)
     with lock("a", lease=minute, wait=minute, max_hold=minute) as held:
         assert 45 < held.remaining() <= 60
@@ -164,13 +164,13 @@ def test_timedeltas_are_as_good_as_seconds() -> None:
         assert held.remaining() > 105
 
 
-def test_an_unknown_alias_names_those_there_are() -> None:
+def test_the_error_for_an_unknown_alias_names_the_known_ones() -> None:
     with pytest.raises(InvalidLockBackend, match="no lock backend 'nowhere'.*'default', 'memory'"):
         lock("a", using="nowhere")
     assert issubclass(InvalidLockBackend, ImproperlyConfigured)
 
 
-def test_an_alias_that_is_no_text_is_unknown_too() -> None:
+def test_an_alias_that_is_not_a_string_is_unknown() -> None:
     with pytest.raises(InvalidLockBackend, match="There is no lock backend None"):
         lock("a", using=None)
 
@@ -190,8 +190,8 @@ def test_making_a_handle_does_not_connect(settings: Any) -> None:
     assert not handle.held
 
 
-def test_no_connection_at_import() -> None:
-    """What imports the package, or its app, has talked to nobody."""
+def test_importing_the_package_opens_no_connection() -> None:
+    """Importing its app opens none either."""
     program = (
         "import socket, sys\n"
         "socket.socket.connect = lambda *args: sys.exit('it connects')\n"

@@ -1,4 +1,4 @@
-"""The place in the queue that a handle and its error tell, of one name and of several."""
+"""Positions in the queue, as shown by handles and errors of one name and of several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.management.holds import hold, queue
 from tests.support.processes import wait_until
 
 
-def test_a_handle_that_holds_has_no_place_in_the_queue(using: str) -> None:
+def test_a_held_handle_has_no_position_in_the_queue(using: str) -> None:
     handle = lock("a", using=using)
     assert (handle.position, handle.estimated_wait) == (None, None)
     with lock("a", using=using):
@@ -22,7 +22,7 @@ def test_a_handle_that_holds_has_no_place_in_the_queue(using: str) -> None:
     assert handle.position is None
 
 
-def test_a_handle_knows_its_place_while_it_waits(using: str) -> None:
+def test_a_handle_knows_its_position_while_it_waits(using: str) -> None:
     hold("a", using)
     queue("a", using)
     handle = lock("a", using=using, wait=1.5)
@@ -34,7 +34,7 @@ def test_a_handle_knows_its_place_while_it_waits(using: str) -> None:
     assert handle.position == 2
 
 
-def test_a_place_is_over_with_the_grant_also_after_the_release(using: str) -> None:
+def test_a_handle_has_no_position_after_a_grant_and_its_release(using: str) -> None:
     handle, first = lock("a", using=using, wait=30), lock("a", using=using)
     first.acquire()
     waiting = threading.Thread(target=handle.acquire)
@@ -49,7 +49,7 @@ def test_a_place_is_over_with_the_grant_also_after_the_release(using: str) -> No
         assert handle.position == 1, "another attempt"
 
 
-def test_after_a_wait_the_error_has_the_place_that_it_had(using: str) -> None:
+def test_the_error_after_a_wait_has_the_position_of_the_waiter(using: str) -> None:
     hold("a", using)
     queue("a", using)
     with pytest.raises(LockNotAcquired) as caught, lock("a", using=using, wait=0.2):
@@ -57,7 +57,7 @@ def test_after_a_wait_the_error_has_the_place_that_it_had(using: str) -> None:
     assert caught.value.position == 2
 
 
-def test_a_lock_on_several_names_has_the_place_of_the_one_in_its_way(using: str) -> None:
+def test_a_lock_on_several_names_has_the_position_for_the_busy_name(using: str) -> None:
     hold("b", using)
     queue("b", using)
     handle = lock(["a", "b", "c"], using=using, wait=0)
@@ -67,7 +67,7 @@ def test_a_lock_on_several_names_has_the_place_of_the_one_in_its_way(using: str)
     assert handle.holder == lock_backends[using].inspect("b")[0][0].holder
 
 
-def test_a_lock_on_several_names_knows_which_is_in_its_way_while_it_waits(using: str) -> None:
+def test_a_waiting_lock_on_several_names_knows_the_holder_of_the_busy_name(using: str) -> None:
     first, second = lock("a", using=using, label="first"), lock("b", using=using, label="second")
     handle = lock(["a", "b"], using=using, wait=30)
     first.acquire()
@@ -84,7 +84,7 @@ def test_a_lock_on_several_names_knows_which_is_in_its_way_while_it_waits(using:
     handle.release()
 
 
-def test_a_lock_on_several_names_that_was_granted_has_no_place(using: str) -> None:
+def test_a_held_lock_on_several_names_has_no_position(using: str) -> None:
     handle = lock(["a", "b"], using=using, wait=0)
     with lock("b", using=using):
         assert not handle.acquire()
@@ -94,7 +94,7 @@ def test_a_lock_on_several_names_that_was_granted_has_no_place(using: str) -> No
     assert (handle.position, handle.holder) == (None, None)
 
 
-def test_a_lock_on_several_names_tells_of_the_one_that_was_busy(using: str) -> None:
+def test_the_error_of_a_lock_on_several_names_is_about_the_busy_name(using: str) -> None:
     hold("b", using)
     queue("b", using)
     with pytest.raises(LockNotAcquired) as caught, lock(["a", "b"], using=using, wait=0):

@@ -1,4 +1,4 @@
-"""``reentrant=True``: one hold on the server, counted in the context that has it."""
+"""Reentrant locks: one hold on the server, shared by the handles of a thread or task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_redislock.local.hold import LocalHold
 from tests.support.processes import wait_until
 
 
-def test_the_same_thread_takes_it_again_and_holds_once() -> None:
+def test_the_same_thread_acquires_it_again_with_the_same_hold() -> None:
     with lock("again", reentrant=True) as outer, lock("again", reentrant=True) as inner:
         assert (inner.fence, inner.token) == (outer.fence, outer.token)
         (hold,) = outer.backend.inspect("again")[0]
@@ -21,7 +21,7 @@ def test_the_same_thread_takes_it_again_and_holds_once() -> None:
     assert outer.backend.inspect("again") == ([], [])
 
 
-def test_the_inner_block_does_not_release_it() -> None:
+def test_the_inner_block_does_not_release_the_hold() -> None:
     with lock("again", reentrant=True) as outer:
         with lock("again", reentrant=True):
             pass
@@ -34,7 +34,7 @@ def test_a_plain_lock_may_be_joined() -> None:
         assert inner.token == outer.token
 
 
-def test_it_ends_with_the_last_in_whatever_order() -> None:
+def test_a_shared_hold_ends_with_the_last_handle_in_any_order() -> None:
     first, second = lock("again", reentrant=True), lock("again", reentrant=True)
     first.acquire()
     second.acquire()
@@ -66,15 +66,15 @@ async def test_another_task_is_another_context() -> None:
         assert await asyncio.create_task(beside()) is False
 
 
-def test_without_it_the_second_waits_for_the_first() -> None:
+def test_without_reentrant_the_second_handle_waits_for_the_first() -> None:
     with lock("again"), pytest.raises(LockNotAcquired), lock("again", wait=0.01):
         pass
 
 
-def test_lost_is_reported_to_all_who_share_it() -> None:
-    told: list[str] = []
-    outer = lock("again", reentrant=True, on_lost=lambda held: told.append("outer"))
-    inner = lock("again", reentrant=True, on_lost=lambda held: told.append("inner"))
+def test_a_loss_is_reported_to_all_handles_that_share_the_hold() -> None:
+    reported: list[str] = []
+    outer = lock("again", reentrant=True, on_lost=lambda held: reported.append("outer"))
+    inner = lock("again", reentrant=True, on_lost=lambda held: reported.append("inner"))
     with pytest.raises(LockLost), outer:
         with pytest.raises(LockLost), inner:
             assert outer.backend.force_release("again", outer.token)
@@ -82,11 +82,11 @@ def test_lost_is_reported_to_all_who_share_it() -> None:
                 outer.extend()
             assert outer.lost
             assert inner.lost
-    wait_until(lambda: sorted(told) == ["inner", "outer"])
+    wait_until(lambda: sorted(reported) == ["inner", "outer"])
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-def test_what_an_interrupted_release_has_left_is_not_joined(
+def test_the_hold_of_an_interrupted_release_is_not_joined(
     monkeypatch: pytest.MonkeyPatch, reentrant: bool
 ) -> None:
     leave, interrupted = LocalHold.leave, []
@@ -117,7 +117,7 @@ def test_a_handle_that_joined_may_acquire_by_itself_afterwards() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nor_does_it_matter_that_a_transaction_was_joined() -> None:
+def test_a_handle_that_joined_a_transactions_hold_may_acquire_afterwards() -> None:
     handle = lock("again")
     with transaction.atomic():
         with lock("again"):

@@ -20,7 +20,7 @@ def held_names(handle: Any) -> Any:
     return sorted(hold.name for hold in handle.backend.list().holds)
 
 
-def test_a_limit(make: Any) -> None:
+def test_a_limit_allows_that_many_holders(make: Any) -> None:
     holders = [make(limit=2, wait=0) for _ in range(3)]
     assert [holder.acquire() for holder in holders] == [True, True, False]
     holders[0].release()
@@ -29,7 +29,7 @@ def test_a_limit(make: Any) -> None:
         holder.release()
 
 
-def test_readers_and_writers(make: Any) -> None:
+def test_readers_share_a_lock_and_writers_do_not(make: Any) -> None:
     with make(shared=True), make(shared=True, wait=0) as reader:
         assert reader.backend.inspect("a")[0][0].shared
         assert not make().acquire(wait=0)
@@ -50,7 +50,7 @@ def test_all_names_or_none(make: Any) -> None:
         assert held_names(both.locks[0]) == ["a", "b", "c"]
 
 
-def test_names_are_taken_in_one_order_and_once(make: Any) -> None:
+def test_names_are_acquired_in_one_order_and_once(make: Any) -> None:
     both = make(["b", "a", "b"])
     assert isinstance(both, MultiLock)
     assert both.names == ("a", "b")
@@ -65,7 +65,7 @@ def test_names_are_taken_in_one_order_and_once(make: Any) -> None:
     assert repr(both) == "<MultiLock 'a', 'b'>"
 
 
-async def test_several_names_in_a_coroutine(make: Any) -> None:
+async def test_a_coroutine_holds_several_names(make: Any) -> None:
     async with make(["a", "b"]) as both:
         await both.aextend(60)
         assert not await make("b").aacquire(wait=0)
@@ -88,14 +88,14 @@ def test_opposite_orders_do_not_deadlock(make: Any) -> None:
     assert len(counts) == 40
 
 
-def test_one_lost_does_not_keep_the_others_held(make: Any) -> None:
+def test_the_loss_of_one_name_does_not_keep_the_others_held(make: Any) -> None:
     both = make(["a", "b"])
     with pytest.raises(LockLost), both:
         assert both.locks[1].backend.force_release("b", both.tokens["b"])
     assert held_names(both.locks[0]) == []
 
 
-def test_after_a_loss_it_may_try_again_and_find_it_busy(make: Any) -> None:
+def test_a_lost_lock_on_several_names_may_be_acquired_again(make: Any) -> None:
     both = make(["a", "b"], renew=False)
     both.acquire()
     both.extend(SHORT)
@@ -132,7 +132,7 @@ def test_an_interrupt_in_the_release_of_one_frees_the_others(
     assert held_names(several.locks[0]) == []
 
 
-def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(make: Any) -> None:
+def test_an_acquire_after_two_interrupts_is_not_undone_by_their_clean_up(make: Any) -> None:
     both = make(["a", "b"])
     with ctrl_c_in((both.locks[1], "_acquire"), (both, "_give_back")):
         both.acquire()
@@ -145,7 +145,7 @@ def test_what_two_interrupts_have_left_is_not_confused_with_what_is_taken_next(m
     both.release()
 
 
-async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make: Any) -> None:
+async def test_a_cancelled_wait_for_the_second_name_releases_the_first(make: Any) -> None:
     async with make("b"):
         both = make(["a", "b"], wait=30)
         waiting = asyncio.create_task(both.aacquire())
@@ -157,10 +157,10 @@ async def test_a_cancelled_wait_for_the_second_lets_go_of_the_first(make: Any) -
         assert held_names(both.locks[0]) == ["b"]
 
 
-async def test_a_server_that_hangs_does_not_hold_up_a_cancelled_wait_for_long(
+async def test_a_hanging_server_does_not_delay_a_cancellation_for_long(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not for its time-out, name by name: the background goes on with it."""
+    """The background completes the releases, so no time-out is waited for name by name."""
     async with make("c"):
         several = make(["a", "b", "c"], wait=600)
         backend, times = several.locks[0].backend, []
@@ -183,7 +183,7 @@ async def test_a_server_that_hangs_does_not_hold_up_a_cancelled_wait_for_long(
         assert held_names(several.locks[0]) == ["c"]
 
 
-def test_min_hold_does_not_keep_the_first_when_the_second_is_refused(make: Any) -> None:
+def test_min_hold_does_not_keep_the_first_name_when_the_second_is_busy(make: Any) -> None:
     with make("b"):
         assert not make(["a", "b"], min_hold=60).acquire(wait=0)
         with make("a", wait=0):
@@ -191,7 +191,7 @@ def test_min_hold_does_not_keep_the_first_when_the_second_is_refused(make: Any) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nor_does_a_transaction(make: Any) -> None:
+def test_a_transaction_does_not_keep_the_first_name_when_the_second_is_busy(make: Any) -> None:
     with make("b"), transaction.atomic():
         several = make(["a", "b"])
         assert not several.acquire(wait=0)
@@ -199,7 +199,7 @@ def test_nor_does_a_transaction(make: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_but_what_it_joined_in_a_transaction_stays(make: Any) -> None:
+def test_a_hold_joined_within_a_transaction_stays_when_the_second_name_is_busy(make: Any) -> None:
     with make("b"):
         with transaction.atomic():
             with make("a", min_hold=60):
@@ -210,7 +210,7 @@ def test_but_what_it_joined_in_a_transaction_stays(make: Any) -> None:
         assert not make("a").acquire(wait=0), "its min_hold goes on"
 
 
-def test_a_first_that_is_lost_while_the_second_is_busy_is_no_error(make: Any) -> None:
+def test_losing_the_first_name_while_the_second_is_busy_is_no_error(make: Any) -> None:
     with make("b"):
         several = make(["a", "b"])
         first, second = several.locks

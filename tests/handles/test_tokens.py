@@ -1,4 +1,4 @@
-"""A hold may change hands by its token."""
+"""Tokens, by which a hold passes from one handle to another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_another_handle_releases_by_token(make: Any) -> None:
         make(token=token).release()
 
 
-async def test_and_a_coroutine_likewise(make: Any) -> None:
+async def test_another_handle_extends_and_releases_by_token_in_a_coroutine(make: Any) -> None:
     held = make()
     await held.aacquire()
     token = await held.adetach(60)
@@ -35,7 +35,7 @@ async def test_and_a_coroutine_likewise(make: Any) -> None:
     assert held.backend.inspect("a")[0] == []
 
 
-def test_what_is_detached_is_not_renewed_and_not_reported_lost(make: Any) -> None:
+def test_a_detached_hold_is_not_renewed_and_not_reported_as_lost(make: Any) -> None:
     held = make(lease=1.5)
     held.acquire()
     token = held.detach()
@@ -43,7 +43,7 @@ def test_what_is_detached_is_not_renewed_and_not_reported_lost(make: Any) -> Non
     assert not held.lost
 
 
-def test_detach_may_give_it_another_lease(make: Any) -> None:
+def test_detach_may_change_the_lease(make: Any) -> None:
     held = make(lease=10)
     held.acquire()
     token = held.detach(60)
@@ -58,12 +58,12 @@ def test_acquiring_by_token_takes_the_hold_over_and_renews_it(make: Any) -> None
     fence = held.fence
     with make(token=held.detach(), lease=2) as heir:
         assert heir.fence == fence
-        assert not heir.lost.wait(3), "one renewal does not last so long"
+        assert not heir.lost.wait(3), "longer than the lease"
         heir.check()
     assert not heir.owned()
 
 
-def test_a_detached_handle_begins_anew(make: Any) -> None:
+def test_a_detached_handle_acquires_with_a_new_token(make: Any) -> None:
     handle = make()
     handle.acquire()
     token = handle.detach()
@@ -74,7 +74,7 @@ def test_a_detached_handle_begins_anew(make: Any) -> None:
 
 
 def test_an_extension_by_token_does_not_end_the_renewal_of_the_hold(make: Any) -> None:
-    """Both in one process, as where Celery runs its tasks eagerly."""
+    """Both handles are in one process, as when Celery runs its tasks eagerly."""
     with make(lease=0.3) as held:
         make(token=held.token, lease=60).extend(60)
         assert not held.lost.wait(1), held.lost.reason
@@ -91,13 +91,13 @@ def test_a_handle_that_took_a_hold_over_is_notified_that_it_was_released(make: A
     assert "another handle that had its token" in heir.lost.reason
 
 
-def test_extend_by_token_of_what_is_over(make: Any) -> None:
+def test_extending_an_ended_hold_by_token_raises(make: Any) -> None:
     with pytest.raises(LockLost, match="not held with this token"):
         make(token="nobody").extend(5)
 
 
-def test_one_token_for_holds_of_two_names(make: Any) -> None:
-    """A task's id, say: each hold is looked after by itself."""
+def test_holds_of_two_names_with_one_token_are_renewed_separately(make: Any) -> None:
+    """The id of a task, for example, may be the token of several names."""
     first, second = make("a", token="task", lease=2), make("b", token="task", lease=2)
     with first, second:
         assert not first.lost.wait(3), first.lost.reason
@@ -105,7 +105,7 @@ def test_one_token_for_holds_of_two_names(make: Any) -> None:
         second.check()
 
 
-def test_one_token_and_the_release_of_one_of_its_names(make: Any) -> None:
+def test_releasing_one_of_two_names_with_one_token_keeps_the_other(make: Any) -> None:
     first, second = make("a", token="task", lease=2), make("b", token="task", lease=2)
     with first:
         with second:
@@ -114,13 +114,13 @@ def test_one_token_and_the_release_of_one_of_its_names(make: Any) -> None:
         first.check()
 
 
-def test_a_shared_hold_is_not_detached_under_the_others(make: Any) -> None:
+def test_a_hold_that_reentrant_handles_share_cannot_be_detached(make: Any) -> None:
     with make(reentrant=True) as outer, make(reentrant=True):
         with pytest.raises(LockError, match="other handles here"):
             outer.detach()
 
 
-def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make: Any) -> None:
+def test_an_interrupted_acquire_by_token_does_not_end_the_hold(make: Any) -> None:
     held = make()
     held.acquire()
     token = held.detach()
@@ -132,7 +132,7 @@ def test_a_failed_attempt_by_token_does_not_end_what_may_be_anothers(make: Any) 
     other.release()
 
 
-def test_lost_by_force_is_reported_to_a_handle_that_acquired_by_token(make: Any) -> None:
+def test_a_release_by_force_is_reported_to_a_handle_that_acquired_by_token(make: Any) -> None:
     held = make(lease=3)
     held.acquire()
     heir = make(token=held.detach(), lease=3)
@@ -141,9 +141,7 @@ def test_lost_by_force_is_reported_to_a_handle_that_acquired_by_token(make: Any)
         wait_until(lambda: heir.lost, within=20)
 
 
-def test_after_a_wait_in_vain_the_next_attempt_with_the_same_token_is_not_taken_back(
-    make: Any,
-) -> None:
+def test_the_attempt_after_an_expired_wait_with_the_same_token_is_not_cancelled(make: Any) -> None:
     token = "cd" * 16
     for _ in range(20):
         with make():
@@ -155,7 +153,7 @@ def test_after_a_wait_in_vain_the_next_attempt_with_the_same_token_is_not_taken_
         mine.release()
 
 
-def test_a_repeated_request_does_not_bar_the_next_attempt_with_the_same_token(
+def test_a_repeated_request_does_not_block_the_next_attempt_with_the_same_token(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = make(token="ef" * 16)
@@ -173,7 +171,7 @@ def test_a_repeated_request_does_not_bar_the_next_attempt_with_the_same_token(
     mine.release()
 
 
-def test_an_extension_by_token_that_fails_is_reported_as_it_is(
+def test_the_error_of_a_failed_extension_by_token_is_raised(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = make(token="ab" * 16)
@@ -191,7 +189,7 @@ def test_an_extension_by_token_that_fails_is_reported_as_it_is(
             stranger.extend(50)
 
 
-def test_what_was_extended_by_token_before_does_not_count_for_the_own_hold(make: Any) -> None:
+def test_an_earlier_extension_by_token_does_not_affect_a_later_hold(make: Any) -> None:
     first = make(lease=60)
     first.acquire()
     other = make(token=first.detach(), lease=60)

@@ -1,4 +1,4 @@
-"""A server for each test that does to it what others must not see, and a witness."""
+"""Fixtures of these tests: a witness, and a proxy that it does not use."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def witness(place: Place, settings: Any) -> Witness:
-    """Sees what the test does to the locks of `default`, over connections of its own."""
+    """A view of the locks of `default` over separate connections."""
     put(settings, Witness.settings(place))
     return Witness().teach()
 
 
 @pytest.fixture
 def through_proxy(place: Place, proxy: Proxy, witness: Witness, settings: Any) -> Proxy:
-    """`default` reaches the server through a proxy, the witness does not."""
+    """A proxy through which `default` reaches the server, but not the witness."""
     put(settings, Witness.settings(place, Place(proxy.url, place.prefix)))
     return proxy

@@ -1,10 +1,10 @@
-"""Random interruptions of one process for some seconds, and what is left of them afterwards.
+"""Random interruptions of one process for some seconds, and checks for anything left behind.
 
     python -m tests.known_faults.endurance KIND SECONDS URL PREFIX
 
 It is run as a script, since greenlets need the standard library to be replaced before anything is
-imported. It prints what is wrong, one complaint a line, and nothing else; the number of
-interruptions goes to standard error.
+imported. It prints only complaints, one per line. The number of interruptions goes to standard
+error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.known_faults.witness import Witness
 
 LEASE = 0.6
-RENEWED = 2.0  # the lease of what has to live by its renewals, on a machine under load
+RENEWED = 2.0  # the lease of a hold that depends on its renewals, on a machine under load
 NAMES = 5
 WORKERS = 8
 
@@ -48,7 +48,7 @@ def work() -> None:
 
 
 def by_signals(seconds: float) -> int:
-    """Return how many interruptions there were, as do those below."""
+    """Interrupt by signals, and return how many interruptions there were."""
     interruptions = 0
 
     def interrupt(*_: object) -> None:
@@ -71,7 +71,7 @@ def by_signals(seconds: float) -> int:
 
 
 def from_outside(seconds: float) -> int:
-    """As dramatiq's time limits do: exceptions are set in other threads."""
+    """Interrupt by exceptions set in other threads, as dramatiq's time limits do."""
     deadline = time.monotonic() + seconds
 
     def run() -> None:
@@ -126,7 +126,7 @@ KINDS = {"signals": by_signals, "threads": from_outside, "gevent": in_greenlets}
 
 
 def complaints(witness: Witness) -> list[str]:
-    """What is left, and what does not work any more, a lease and a second afterwards."""
+    """List what is left, or does not work any more, a lease and a second afterwards."""
     from django_redislock import LockError, lock
 
     time.sleep(LEASE + 1.5)
@@ -151,7 +151,7 @@ def complaints(witness: Witness) -> list[str]:
 
 
 def main(kind: str, seconds: float, url: str, prefix: str) -> None:
-    """Interrupt for some seconds; look afterwards."""
+    """Interrupt for some seconds, and then check."""
     import faulthandler
 
     faulthandler.dump_traceback_later(seconds + 40, exit=True)
@@ -159,7 +159,7 @@ def main(kind: str, seconds: float, url: str, prefix: str) -> None:
     from tests.known_faults.sweeps import begin
     from tests.support.places import Place
 
-    # Whatever is interrupted while it imports a module may keep Python's import lock for ever.
+    # An interruption during an import may keep Python's import lock for ever, so import first.
     witness = begin(Place(url, prefix).pool(max_connections=10)).teach()
     interruptions = KINDS[kind](seconds)
     sys.stderr.write(f"{interruptions} interruptions\n")

@@ -18,7 +18,7 @@ LEASE = 0.6
 
 begin(Place(os.environ["KNOWN_FAULTS_URL"], os.environ["KNOWN_FAULTS_PREFIX"]))
 
-# As a project does that takes a lock while it is loaded.
+# Like a project that takes a lock while it is loaded.
 with lock("loading"):
     pass
 
@@ -26,7 +26,7 @@ with lock("loading"):
 def application(
     environ: dict[str, object], start_response: Callable[[str, list[tuple[str, str]]], object]
 ) -> Iterable[bytes]:
-    """Hold a lock for some of its leases, and say whether it is held yet."""
+    """Hold a lock for several leases, and answer whether it is still held."""
     try:
         with lock(str(environ["PATH_INFO"]), lease=LEASE, wait=5) as held:
             time.sleep(3 * LEASE)

@@ -1,4 +1,4 @@
-"""What the processes of these tests do, each of them a fresh one."""
+"""Jobs of the processes of these tests."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tests.support.threads import no_thread_can_start
 
 FOR_EVER = 600.0
 MANY = 600
-RENEWED = 2.0  # the lease of what has to live by its renewals, on a machine under load
+RENEWED = 2.0  # the lease of a hold that depends on its renewals, on a machine under load
 
 
 # No thread can be started.
 
 
 def act_without_threads(place: Place, kind: str) -> tuple[str, list[str], list[str]]:
-    """Acquire where no thread can be started; return what came of it, and who holds and waits."""
+    """Acquire when no thread can start; return the result, own holds, and waiters."""
     witness = begin(place)  # which starts no thread
     alive()
     holder = witness.lock("a", lease=FOR_EVER, renew=False)
@@ -68,7 +68,7 @@ def act_without_threads(place: Place, kind: str) -> tuple[str, list[str], list[s
 
 @contextlib.contextmanager
 def interrupted_start(number: int) -> Any:
-    """The start of thread number `number` of the block is interrupted, as soon as it runs."""
+    """Interrupt the start of thread number `number` of the block as soon as it runs."""
     started = [0]
     kept = threading.Thread.start
 
@@ -86,7 +86,7 @@ def interrupted_start(number: int) -> Any:
 
 
 def wait_after_an_interrupted_start(place: Place, number: int) -> dict[str, Any]:
-    """Interrupt the start of a thread by an acquire that waits; then wait and be handed over."""
+    """Interrupt the start of a thread within a waiting acquire; then wait for hand-overs."""
     witness = begin(place).teach()
     alive()
     wrong: list[str] = []
@@ -103,7 +103,7 @@ def wait_after_an_interrupted_start(place: Place, number: int) -> dict[str, Any]
         listening = max(listening, _listening(place))
         give_up(holder)
         thread.join()
-        time.sleep(0.02)  # for a turn that is heard twice, and given back the second time
+        time.sleep(0.02)  # a turn that arrives twice would be given back the second time
         if got != [True] or witness.tokens(name) != [waiter.token]:
             wrong.append(f"{name}: {got}, and it is held: {bool(witness.tokens(name))}")
         give_up(waiter)
@@ -112,7 +112,7 @@ def wait_after_an_interrupted_start(place: Place, number: int) -> dict[str, Any]
 
 
 def _listening(place: Place) -> int:
-    """How many connections of this process hear of wake-ups, but for those of its witness."""
+    """The number of wake-up connections of this process, without those of its witness."""
     with place.client() as client:
         return sum(one["name"] != ALIAS for one in client.client_list(_type="pubsub"))
 
@@ -121,16 +121,16 @@ def _listening(place: Place) -> int:
 
 
 def hold_until_the_end(place: Place, checked: Any, ends_by: str) -> None:
-    """Hold in a daemon thread that goes on until the process is gone, and say until when it does.
+    """Hold in a daemon thread that runs until the process is gone.
 
-    `checked` gets the time of each check that passed, on the clock that all processes share.
+    `checked` gets the time of each successful check, on the clock that all processes share.
     """
     begin(place).teach()
 
     def work() -> None:
         held = lock("a", lease=30)
         held.acquire()
-        # What takes the process a while at its end, so that there is time to see the others.
+        # These make the end of the process take a while, so that other processes can look.
         others = [lock(f"{number}", lease=30) for number in range(MANY)]
         for one in others:
             one.acquire()
@@ -149,14 +149,14 @@ def hold_until_the_end(place: Place, checked: Any, ends_by: str) -> None:
         if ends_by == "SIGTERM":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             os.kill(os.getpid(), signal.SIGTERM)
-    # Its process function has returned: a worker exits as any process does, by atexit.
+    # When its function has returned, a worker exits like any process, with its exit handlers.
 
 
 # A signal handler that takes a lock.
 
 
 def take_locks_in_a_handler(place: Place, kind: str) -> list[str]:
-    """A signal handler comes at each place of a caller, and takes a lock of its own."""
+    """Run a signal handler that takes a lock at each place of a caller."""
     witness = begin(place).teach()
     wrong: list[str] = []
 
@@ -197,12 +197,12 @@ def take_locks_in_a_handler(place: Place, kind: str) -> list[str]:
 
 
 def lose_permits(place: Place, rounds: int) -> list[str]:
-    """Interrupt, again and again, who has come to a limit of how many use a server at once."""
+    """Interrupt callers again and again at the limit of connections in use."""
     begin(place).teach()
     alive()
 
     def enter_and_leave() -> None:
-        # Interrupted at the first bytecode of __exit__, it lasts for its lease.
+        # Interrupted at the first bytecode of __exit__, the hold lasts for its lease.
         with lock("a", lease=1):
             pass
 

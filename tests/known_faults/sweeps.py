@@ -1,7 +1,7 @@
-"""Sweeps of interruptions over what a caller does, each in a process of its own.
+"""Sweeps of interruptions over the operations of a caller, each in its own process.
 
-Afterwards each of them looks whether what must hold does, and returns what does not. A process
-that stands still for longer than STILL seconds shows its stacks, and ends.
+Each sweep returns the violations that it has found afterwards. A process that hangs for longer than
+STILL seconds prints its stacks and ends.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from tests.support.places import Place
 
 STILL = 8.0
 LEASE = 0.6
-# A lease and a second, and what a machine under load takes to notice.
+# A lease and a second, and some time for a machine under load to notice.
 AFTERWARDS = LEASE + 1.0 + 0.5
 
 
 def begin(place: Place) -> Witness:
-    """Keep the locks of this process at the place, and see them as others do."""
+    """Keep the locks of this process at the place, and return a witness of them."""
     override_settings(**Witness.settings(place)).enable()
     return Witness()
 
 
 def alive() -> None:
-    """Not stand still for longer than STILL from now on."""
+    """End the process if it hangs for longer than STILL from now on."""
     faulthandler.dump_traceback_later(STILL, exit=True)
 
 
@@ -89,7 +89,7 @@ def waiting_in_vain(name: str) -> tuple[Lock, Callable[[], object]]:
 
 
 def waiting(name: str) -> tuple[Lock, Callable[[], object]]:
-    """Wait for a name that is handed over when it is waited for."""
+    """Wait for a name that is handed over once it has a waiter."""
     witness = Witness()
     held, handle = witness.lock(name, lease=LEASE, renew=False), made(name)
     held.acquire()
@@ -121,12 +121,12 @@ OPERATIONS = {
 def sweep(place: Place, operation: str, every: int, second: int | None) -> list[str]:
     """Interrupt an operation at each of its places; afterwards nothing may be left of it.
 
-    Who is interrupted releases what its handle says it holds, and keeps the traceback. `every`:
-    only each so many places. `second`: a second interruption comes so many places later.
+    The interrupted caller releases its handle if that says held, and keeps the traceback.
+    `every`: the step from one place to the next. `second`: interrupt again that many places later.
     """
     witness = begin(place)
     prepare = OPERATIONS[operation]
-    # An event loop that is interrupted itself may never end, whoever's tasks it runs.
+    # An event loop that is itself interrupted may never end.
     inside = PACKAGE if operation.startswith("async") else ""
     alive()
     for warm in ("warm", "warmer"):
@@ -149,7 +149,7 @@ def sweep(place: Place, operation: str, every: int, second: int | None) -> list[
 
 
 def left_over(witness: Witness, kept: list[tuple[Lock, Interruption | None]]) -> list[str]:
-    """What is held or queued when a lease and a second have passed."""
+    """List names that are held or queued after a lease and a second."""
     alive()
     time.sleep(AFTERWARDS)
     return [
@@ -169,11 +169,11 @@ def where(error: Interruption | None) -> str:
 
 
 def no_longer_works(witness: Witness) -> list[str]:
-    """Whether this process still acquires, renews, waits and releases, and is told the truth."""
+    """List failures of this process to acquire, renew, wait and release afterwards."""
     alive()
     held = [made(f"after {number}") for number in range(2)]
     wrong = [
-        f"{one.name}: an acquire does not tell the truth"
+        f"{one.name}: an acquire does not report the truth"
         for one in held
         if not one.acquire(wait=0) or witness.tokens(one.name) != [one.token]
     ]
@@ -196,7 +196,7 @@ def no_longer_works(witness: Witness) -> list[str]:
 
 
 def take_again(place: Place) -> list[str]:
-    """Interrupt a release at each of its places; what the thread acquires next must be so."""
+    """Interrupt a release at each of its places; the next acquire must report the truth."""
     witness = begin(place)
     alive()
     for warm in ("warm", "warmer"):

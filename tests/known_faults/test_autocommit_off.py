@@ -1,4 +1,4 @@
-"""With autocommit off, a hold lasts until the commit, the rollback or the end of the connection."""
+"""Autocommit off: a hold lasts until the commit, the rollback or the end of the connection."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_a_hold_lasts_until_the_transaction_ends(
 
 
 @pytest.mark.usefixtures("_autocommit_off")
-def test_and_so_does_the_next_one(witness: Witness) -> None:
-    """After a commit Django begins another transaction by itself."""
+def test_a_hold_lasts_until_the_next_transaction_ends(witness: Witness) -> None:
+    """After a commit, the database begins another transaction by itself."""
     transaction.commit()
     with lock("a") as held:
         pass
@@ -58,7 +58,7 @@ def test_a_hold_does_not_outlive_the_connection(witness: Witness) -> None:
 
 
 @pytest.mark.usefixtures("_autocommit_off")
-def test_atomic_inside_of_it_commits_nothing(witness: Witness) -> None:
+def test_an_atomic_block_does_not_end_the_hold(witness: Witness) -> None:
     with transaction.atomic():
         with lock("a") as held:
             pass

@@ -1,4 +1,4 @@
-"""A pool that blocks, and has nothing left, does not hold up a lock."""
+"""Blocking pools, which do not hold up locks when they are used up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pool(place: Place, settings: Any, witness: Witness) -> Any:
 
 @contextlib.contextmanager
 def used_up(pool: Any) -> Iterator[None]:
-    """The cache's own users have all of its connections."""
+    """Let other users of the cache have all of its connections."""
     connections = [pool.get_connection() for _ in range(LONGEST)]
     try:
         yield
@@ -39,7 +39,7 @@ def used_up(pool: Any) -> Iterator[None]:
             pool.release(connection)
 
 
-def test_a_hold_is_renewed(pool: Any, witness: Witness) -> None:
+def test_a_hold_is_renewed_while_the_pool_is_used_up(pool: Any, witness: Witness) -> None:
     held = lock("a", lease=LEASE)
     held.acquire()
     fence = held.fence
@@ -50,7 +50,7 @@ def test_a_hold_is_renewed(pool: Any, witness: Witness) -> None:
     held.release()
 
 
-def test_an_attempt_that_does_not_wait_is_answered_at_once(pool: Any) -> None:
+def test_an_attempt_without_a_wait_is_answered_at_once_while_the_pool_is_used_up(pool: Any) -> None:
     with used_up(pool):
         began = time.monotonic()
         with contextlib.suppress(LockUnavailable):
@@ -61,7 +61,7 @@ def test_an_attempt_that_does_not_wait_is_answered_at_once(pool: Any) -> None:
     assert took < TIMEOUT / 2
 
 
-def test_a_release_is_done_at_once(pool: Any, witness: Witness) -> None:
+def test_a_release_is_done_at_once_while_the_pool_is_used_up(pool: Any, witness: Witness) -> None:
     held = lock("a", lease=60)
     held.acquire()
     with used_up(pool):

@@ -1,4 +1,4 @@
-"""A damaged value in Redis harms its own name only, raises nothing raw, and can be cleared."""
+"""Damaged values in Redis: errors are LockErrors, and the name can be cleared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def another_type(client: Redis, key: bytes) -> None:
 
 
 def each_value(change: Callable[[bytes], bytes]) -> Callable[[Redis, bytes], None]:
-    """Damage whatever a key holds, value by value, and keep its form and its expiry."""
+    """Damage each value of a key, and keep its type and its expiry."""
 
     def damage(client: Redis, key: bytes) -> None:
         kind = client.type(key)
@@ -69,7 +69,7 @@ DAMAGES: dict[str, Callable[[Redis, bytes], None]] = {
 
 
 def use(name: str, wrong: list[str]) -> None:
-    """Do with a name what anybody does; note what must not come of it."""
+    """Call the usual verbs for a name, and note forbidden results."""
     backend = lock_backends["default"]
 
     def attempt(what: str, act: Callable[[], object]) -> None:
@@ -102,7 +102,7 @@ def remove_all(client: Redis, place: Place) -> None:
 
 
 def prepared(client: Redis, place: Place, holders: int, name: str) -> list[bytes]:
-    """Let so many hold the name, and nobody else anything; return the keys of this place."""
+    """Let this many hold the name and nothing else be held; return all keys of the place."""
     remove_all(client, place)
     for _ in range(holders):
         held = lock(name, lease=LEASE, renew=False, limit=holders)
@@ -130,10 +130,10 @@ def clear(name: str, wrong: list[str]) -> None:
 @pytest.mark.usefixtures("witness")
 @pytest.mark.parametrize("holders", [1, 2])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_value(
+def test_a_damaged_value_harms_its_own_name_only(
     place: Place, holders: int, damage: Callable[[Redis, bytes], None]
 ) -> None:
-    """Each key in turn, among them those that the names of one bucket share."""
+    """Damage each key in turn, including those that the names of a bucket share."""
     wrong = []
     with place.client() as client:
         for index in range(len(prepared(client, place, holders, "a"))):

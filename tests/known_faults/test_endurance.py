@@ -16,8 +16,8 @@ WITHIN = 55
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["signals", "threads", "gevent"])
 @pytest.mark.timeout(90)
-def test_random_interruptions(place: Place, kind: str) -> None:
-    """Nothing is held afterwards, every name can be taken and is renewed, and the process ends."""
+def test_random_interruptions_leave_nothing_behind(place: Place, kind: str) -> None:
+    """Afterwards nothing is held, every name can be taken and renewed, and the process ends."""
     if kind == "gevent":
         pytest.importorskip("gevent")
     command = [sys.executable, "-m", "tests.known_faults.endurance", kind, str(SECONDS)]

@@ -1,4 +1,4 @@
-"""`wait` is exact, also when the server hangs: no answer in time is LockUnavailable."""
+"""Exact waits, even if the server hangs: no answer in time raises LockUnavailable."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.known_faults.witness import Witness
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
-# What a machine under load may add (seconds); a socket's own time-out is 5.
+# Additional time (seconds) on a machine under load; a socket's own time-out is 5.
 SLACK = 1.5
 
 
 def took(handle: Lock | MultiLock, wait: float, kind: str) -> float:
-    """How long an attempt takes that gets no answer."""
+    """Return how long an attempt without an answer takes."""
     began = time.monotonic()
     with pytest.raises(LockUnavailable):
         if kind == "thread":
@@ -30,8 +30,10 @@ def took(handle: Lock | MultiLock, wait: float, kind: str) -> float:
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
 @pytest.mark.parametrize("wait", [0, 0.3, 2.0])
-def test_a_server_that_hangs_from_the_start(through_proxy: Proxy, kind: str, wait: float) -> None:
-    """The first question may take a second, or as long as the wait."""
+def test_a_wait_is_exact_while_the_server_hangs(
+    through_proxy: Proxy, kind: str, wait: float
+) -> None:
+    """The first request may take a second, or as long as the wait."""
     with lock("warm"):
         pass
     through_proxy.hold()
@@ -41,7 +43,9 @@ def test_a_server_that_hangs_from_the_start(through_proxy: Proxy, kind: str, wai
 
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
-def test_a_server_that_hangs_meanwhile(through_proxy: Proxy, witness: Witness, kind: str) -> None:
+def test_a_wait_is_exact_when_the_server_hangs_later(
+    through_proxy: Proxy, witness: Witness, kind: str
+) -> None:
     wait = 1.5
     with witness.lock("a", lease=60):
         stopping = threading.Timer(wait / 3, through_proxy.hold)
@@ -49,12 +53,12 @@ def test_a_server_that_hangs_meanwhile(through_proxy: Proxy, witness: Witness, k
         seconds = took(lock("a"), wait, kind)
         stopping.join()
         through_proxy.pass_through()
-        # The first may have been answered late by a machine under load; never that late.
+        # A machine under load may answer the first request late, but not this late.
         assert wait - 0.1 < seconds < wait + SLACK
 
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
-def test_a_server_that_hangs_while_one_of_several_is_held(
+def test_a_wait_for_several_names_is_exact_when_the_server_hangs_later(
     through_proxy: Proxy, witness: Witness, kind: str
 ) -> None:
     """The first name is given back in the background."""

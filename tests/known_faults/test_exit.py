@@ -1,4 +1,4 @@
-"""At the end of a process, a hold of which a thread still runs is lost before it is another's."""
+"""Holds of threads that still run at the end of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.processes import Workers, context, wait_until
 
 
 @pytest.mark.parametrize("ends_by", ["exit", "SIGTERM"])
-def test_who_still_runs_has_lost_it(
+def test_the_hold_of_a_running_thread_is_lost_before_it_is_anothers(
     workers: Workers, place: Place, witness: Witness, ends_by: str
 ) -> None:
     checked = context.Value("d", 0.0)

@@ -1,4 +1,4 @@
-"""Tests that freeze or travel time change nothing here, in no backend."""
+"""Frozen or shifted time in tests, which affects no backend."""
 
 from __future__ import annotations
 
@@ -14,5 +14,7 @@ pytest.importorskip("time_machine")
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 @pytest.mark.parametrize("freeze", ["freezegun", "time_machine"])
-def test_frozen_time(workers: Workers, place: Place, freeze: str, using: str) -> None:
+def test_frozen_time_does_not_affect_locks(
+    workers: Workers, place: Place, freeze: str, using: str
+) -> None:
     assert workers.start(processes.live_in_frozen_time, place, freeze, using).result(40) == []

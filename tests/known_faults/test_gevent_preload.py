@@ -1,4 +1,4 @@
-"""`gunicorn -k gevent --preload`: what was made before the fork works in its worker."""
+"""Locks in workers of `gunicorn -k gevent --preload`, which loads the site before it forks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytest.importorskip("gunicorn")
 
 
 def get(port: int, path: str) -> str:
-    """The answer, or what the server did instead of an answer."""
+    """The answer, or the error if there is none."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=20) as answer:
             return str(answer.read().decode())
@@ -61,6 +61,6 @@ def port(place: Place) -> Iterator[int]:
     server.stderr.close()
 
 
-def test_requests_hold_and_renew(port: int) -> None:
+def test_requests_in_a_forked_gevent_worker_hold_and_renew(port: int) -> None:
     answers = [get(port, path) for path in ("a", "b", "a")]
     assert answers == ["held"] * 3

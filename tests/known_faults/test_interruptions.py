@@ -1,4 +1,4 @@
-"""An interruption at any place of a caller leaves nothing behind, and nobody else notices."""
+"""Interruptions at any place of a caller, which leave nothing behind."""
 
 from __future__ import annotations
 
@@ -16,32 +16,42 @@ def run(workers: Workers, place: Place, operation: str, every: int, second: int 
 
 
 @pytest.mark.parametrize("operation", ["acquiring", "with_block", "releasing", "extending"])
-def test_nothing_is_left(workers: Workers, place: Place, operation: str) -> None:
+def test_an_interruption_anywhere_leaves_nothing_behind(
+    workers: Workers, place: Place, operation: str
+) -> None:
     run(workers, place, operation, 1, None)
 
 
-def test_nothing_is_left_of_a_task(workers: Workers, place: Place) -> None:
+def test_an_interruption_anywhere_in_a_task_leaves_nothing_behind(
+    workers: Workers, place: Place
+) -> None:
     run(workers, place, "async_with_block", 9, None)
 
 
 @pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting"])
-def test_nothing_is_left_of_a_waiter(workers: Workers, place: Place, operation: str) -> None:
+def test_an_interruption_anywhere_in_a_wait_leaves_nothing_behind(
+    workers: Workers, place: Place, operation: str
+) -> None:
     run(workers, place, operation, 19, None)
 
 
-def test_acquiring_after_an_interrupted_release_reports_the_truth(
+def test_an_acquire_after_an_interrupted_release_reports_the_truth(
     workers: Workers, place: Place
 ) -> None:
     assert workers.start(sweeps.take_again, place).result(WITHIN) == []
 
 
 @pytest.mark.parametrize("operation", ["aacquire", "arelease", "with"])
-def test_a_cancelled_task_leaves_nothing(workers: Workers, place: Place, operation: str) -> None:
+def test_a_cancelled_task_leaves_nothing_behind(
+    workers: Workers, place: Place, operation: str
+) -> None:
     assert workers.start(sweeps.cancel, place, operation).result(WITHIN) == []
 
 
 @pytest.mark.parametrize("second", [0, 4, 12])
 @pytest.mark.parametrize("operation", ["acquiring", "releasing"])
-def test_two_in_a_row(workers: Workers, place: Place, operation: str, second: int) -> None:
-    """The second comes while what the first has left is being put right."""
+def test_two_interruptions_in_a_row_leave_nothing_behind(
+    workers: Workers, place: Place, operation: str, second: int
+) -> None:
+    """The second comes during the clean-up after the first."""
     run(workers, place, operation, 3, second)

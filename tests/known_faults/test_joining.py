@@ -1,4 +1,4 @@
-"""A handle joins a hold only while somebody still needs it; else it asks the server."""
+"""Joins of holds, which succeed only while the hold is still needed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SOON = 0.2
 
 
 @pytest.mark.parametrize("options", [{}, {"reentrant": True}], ids=["plain", "reentrant"])
-def test_a_thread_does_not_join_what_another_releases(
+def test_a_thread_does_not_join_a_hold_during_its_release(
     through_proxy: Proxy, witness: Witness, options: dict[str, Any]
 ) -> None:
-    """The server has released it, and the answer is on its way."""
+    """The server has released the lock, and the reply is on its way."""
     first, mine, others = lock("a"), lock("a", **options), witness.lock("a")
     first.acquire()
     through_proxy.hold()
@@ -38,7 +38,7 @@ def test_a_thread_does_not_join_what_another_releases(
 
 
 @pytest.mark.parametrize("options", [{}, {"reentrant": True}], ids=["plain", "reentrant"])
-async def test_a_task_does_not_join_what_another_releases(
+async def test_a_task_does_not_join_a_hold_during_its_release(
     through_proxy: Proxy, witness: Witness, options: dict[str, Any]
 ) -> None:
     first, mine, others = lock("a"), lock("a", **options), witness.lock("a")
@@ -59,15 +59,15 @@ async def test_a_task_does_not_join_what_another_releases(
 
 
 def wrong_about(witness: Witness, mine: Lock, got: bool, place: int) -> str:
-    """What is wrong with the answer to an acquire beside a release, when both are over."""
+    """Return the error in the answer to an acquire during a release, after both."""
     held = mine.token in witness.tokens(mine.name)
     give_up(mine)
     free = not witness.tokens(mine.name)
     return "" if (got, free) == (held, True) else f"place {place}: {got=}, {held=}, {free=}"
 
 
-def test_a_release_at_any_moment_of_a_join(witness: Witness) -> None:
-    """Either the join comes first, and the hold stays; or it asks the server."""
+def test_a_release_at_any_moment_of_a_join_leaves_a_correct_answer(witness: Witness) -> None:
+    """Either the join comes first and the hold stays, or the join asks the server."""
 
     def join() -> None:
         got.append(mine.acquire(wait=0))
@@ -88,8 +88,10 @@ def test_a_release_at_any_moment_of_a_join(witness: Witness) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"reentrant": True}], ids=["plain", "reentrant"])
-def test_a_join_at_any_moment_of_a_release(witness: Witness, options: dict[str, Any]) -> None:
-    """The release is in another thread, as only who has the hold can join it."""
+def test_a_join_at_any_moment_of_a_release_leaves_a_correct_answer(
+    witness: Witness, options: dict[str, Any]
+) -> None:
+    """The release is in another thread, since only the owner of the hold can join it."""
 
     def release() -> None:
         if not pause(first.release, lambda: (reached.set(), joined.wait(SOON)), at=place):
@@ -111,8 +113,8 @@ def test_a_join_at_any_moment_of_a_release(witness: Witness, options: dict[str, 
     assert [one for one in wrong if one] == []
 
 
-def test_a_sweep_at_any_moment_of_a_release(witness: Witness) -> None:
-    """The thread that puts right what was interrupted takes no release under way for one."""
+def test_a_sweep_at_any_moment_of_a_release_leaves_nothing_held(witness: Witness) -> None:
+    """The sweep must not mistake a release under way for an interrupted one."""
     warm = lock("warm")
     warm.acquire()
     left = []

@@ -1,4 +1,4 @@
-"""Whoever waits looks again when the present lease should have ended: each, not the first only."""
+"""Lapsing leases, after each of which the waiters look again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.known_faults.witness import Witness
 
 WAITERS = 3
 LATE = 0.3
-# What is wrong is wrong each time; what a machine under load has spoilt is not.
+# A real error shows in every try, unlike a delay by a machine under load.
 TRIES = 3
 
 
 @pytest.mark.parametrize("lease", [0.1, 0.3, 0.6])
 def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> None:
-    """Those who wait take the name one after another, and none of them releases it."""
+    """Waiters take the name one after another, and none of them releases it."""
 
     def take(name: str, granted: list[float]) -> None:
         handle = lock(name, lease=lease, renew=False)
@@ -44,7 +44,7 @@ def test_each_lease_that_lapses_is_noticed(witness: Witness, lease: float) -> No
     assert min(latest(attempt) for attempt in range(TRIES)) < LATE
 
 
-def test_a_wait_that_is_longer_than_what_is_left_gets_the_name(witness: Witness) -> None:
+def test_a_wait_longer_than_the_remaining_lease_gets_the_name(witness: Witness) -> None:
     """The name is free for half a second before the wait is over."""
 
     def missed(attempt: int) -> int:

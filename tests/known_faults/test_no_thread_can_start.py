@@ -1,4 +1,4 @@
-"""Where no thread can be started, the caller itself takes its claim back, and is told."""
+"""Acquires in a process in which no thread can start."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from tests.support.processes import Workers
 
 
 @pytest.mark.parametrize("kind", ["thread", "task", "waiting thread", "waiting task"])
-def test_nothing_is_left(workers: Workers, place: Place, kind: str) -> None:
+def test_an_acquire_leaves_nothing_behind_when_no_thread_can_start(
+    workers: Workers, place: Place, kind: str
+) -> None:
     _, held, queued = workers.start(processes.act_without_threads, place, kind).result()
     assert (held, queued) == ([], [])
 
 
 @pytest.mark.parametrize("kind", ["thread", "task", "waiting thread", "waiting task"])
-def test_the_answer_is_one_of_ours(workers: Workers, place: Place, kind: str) -> None:
+def test_an_acquire_returns_or_raises_a_lock_error_when_no_thread_can_start(
+    workers: Workers, place: Place, kind: str
+) -> None:
     said, _, _ = workers.start(processes.act_without_threads, place, kind).result()
     assert said in ("True", "False", "LockError")

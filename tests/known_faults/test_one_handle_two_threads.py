@@ -19,7 +19,7 @@ def attempt(handle: Lock | MultiLock, said: list[object]) -> None:
 
 
 def wrong_about(handle: Lock, said: list[object], witness: Witness) -> str:
-    """What is wrong with the handle after its two attempts."""
+    """Return the error in the state of the handle after its two attempts."""
     held = True in said
     released = True
     try:
@@ -33,8 +33,8 @@ def wrong_about(handle: Lock, said: list[object], witness: Witness) -> str:
     return "" if right else f"{handle.name}: {said=}, {released=}, {left=}"
 
 
-def test_the_second_acquire_is_refused(through_proxy: Proxy, witness: Witness) -> None:
-    """The first is on its way when it comes."""
+def test_the_second_of_two_acquires_is_refused(through_proxy: Proxy, witness: Witness) -> None:
+    """The first is under way when the second begins."""
     with lock("warm"):
         pass
     handle = lock("a")
@@ -52,7 +52,7 @@ def test_the_second_acquire_is_refused(through_proxy: Proxy, witness: Witness) -
     assert wrong_about(handle, said, witness) == ""
 
 
-def test_an_acquire_at_any_moment_of_another(witness: Witness) -> None:
+def test_an_acquire_at_any_moment_of_another_is_refused_or_alone(witness: Witness) -> None:
     wrong = []
     warm = lock("warm")
     number = steps_of(warm.acquire)

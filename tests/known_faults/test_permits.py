@@ -1,4 +1,4 @@
-"""No interruption takes away a part of what a process may have at once."""
+"""Limit of connections in use, of which interruptions take nothing away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tests.support.processes import Workers
 
 
 @pytest.mark.parametrize("rounds", [10, pytest.param(40, marks=pytest.mark.long)])
-def test_interrupted_again_and_again(workers: Workers, place: Place, rounds: int) -> None:
-    """A small pool keeps no connection apart, so that each exchange comes to the limit."""
+def test_interruptions_at_the_limit_of_connections_lose_none(
+    workers: Workers, place: Place, rounds: int
+) -> None:
+    """With a small pool, each exchange reaches the limit."""
     small = place.pool(max_connections=3)
     assert workers.start(processes.lose_permits, small, rounds).result(50) == []

@@ -1,4 +1,4 @@
-"""A signal handler may take a lock, wherever it has come between what its thread was doing."""
+"""Signal handlers that take a lock."""
 
 from __future__ import annotations
 
@@ -10,5 +10,7 @@ from tests.support.processes import Workers
 
 
 @pytest.mark.parametrize("kind", ["with", "extend", "wait"])
-def test_a_handler_takes_a_lock(workers: Workers, place: Place, kind: str) -> None:
+def test_a_signal_handler_may_take_a_lock_at_any_place(
+    workers: Workers, place: Place, kind: str
+) -> None:
     assert workers.start(processes.take_locks_in_a_handler, place, kind).result(50) == []

@@ -1,4 +1,4 @@
-"""A token with another claim is granted only where there is room for that claim."""
+"""Claims with a token that already holds, which are granted only if there is room for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARED: dict[str, Any] = {"shared": True}
 def test_a_stricter_claim_is_no_retry(
     using: str, held: dict[str, Any], claimed: dict[str, Any]
 ) -> None:
-    """Three hold; one of them says that no more than one or two may."""
+    """Three hold, and one of them claims the name again with a lower limit."""
     holders = [lock("a", using=using, **held) for _ in range(3)]
     assert [one.acquire(wait=0) for one in holders] == [True] * 3
     mine = lock("a", using=using, token=holders[0].token, **claimed)

@@ -1,4 +1,4 @@
-"""An exception that comes while one of our own threads is being started."""
+"""Exceptions while one of our own threads is being started."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tests.support.processes import Workers, wait_until
 from tests.support.proxy import Proxy
 
 
-def test_wake_ups_are_heard_once(workers: Workers, own_server: EmbeddedServer) -> None:
-    """Otherwise a turn is heard twice, and the second time it is given back although it is held."""
+def test_one_thread_listens_after_an_interrupted_start(
+    workers: Workers, own_server: EmbeddedServer
+) -> None:
+    """With two, a turn would arrive twice, and the second time it would be given back."""
     place = Place(own_server.url)
     said = workers.start(processes.wait_after_an_interrupted_start, place, 0).result(40)
     assert said["wrong"] == []
@@ -26,10 +28,10 @@ def test_wake_ups_are_heard_once(workers: Workers, own_server: EmbeddedServer) -
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_could_not_be_released_is_released_later(
+def test_a_failed_release_is_done_later_after_an_interrupted_start(
     through_proxy: Proxy, witness: Witness
 ) -> None:
-    """The first is interrupted while whoever does it later is started; the second is not."""
+    """The first release is interrupted while the background thread starts; the second is not."""
     holds = [lock(name, lease=600) for name in "ab"]
     for held in holds:
         assert held.acquire(wait=0)

@@ -1,4 +1,4 @@
-"""What another process would see of the locks under test."""
+"""Witness: the view that another process has of the locks under test."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ALIAS = "witness"
 
 
 class Witness:
-    """A second alias over the same locks, with connections, waiters and handles of its own."""
+    """A second alias for the same locks, with its own connections, waiters and handles."""
 
     def teach(self) -> Witness:
-        """Let the server know the scripts: what it has to ask for takes another round trip."""
+        """Send all scripts to the server, since an unknown one costs another round trip."""
         with self.lock("taught") as held:
             held.extend()
             self.lock("taught").acquire(wait=0.01)
@@ -29,7 +29,7 @@ class Witness:
 
     @staticmethod
     def settings(place: Place, default: Place | None = None) -> dict[str, Any]:
-        """CACHES and LOCKS with the witness at the place; `default` may reach it in another way."""
+        """CACHES and LOCKS with the witness at the place. `default` may take another way there."""
         both = (default or place).settings()
         own = Place(f"{place.url}?client_name={ALIAS}", place.prefix).settings()
         both["CACHES"][ALIAS] = own["CACHES"]["default"]
@@ -49,7 +49,7 @@ class Witness:
         return [one.token for one in lock_backends[ALIAS].inspect(name)[1]]
 
     def names(self) -> set[str]:
-        """All names that anybody holds."""
+        """All names that are held."""
         return {entry.name for entry in lock_backends[ALIAS].entries(0, 100_000).entries}
 
     def wait_until_free(self, name: str, within: float = WITHIN) -> None:
@@ -60,19 +60,19 @@ class Witness:
 
 
 def put(settings: Any, values: dict[str, Any]) -> None:
-    """Change settings until the end of the test, whose fixture they are."""
+    """Change settings of the fixture until the end of the test."""
     for setting, value in values.items():
         setattr(settings, setting, value)
 
 
 def give_up(handle: Lock) -> None:
-    """Let a handle go, whatever has become of it."""
+    """Release a handle, ignoring errors."""
     with contextlib.suppress(LockError):
         handle.release()
 
 
 def in_thread(target: Any, *args: Any) -> threading.Thread:
-    """Start a thread that does not keep a failed test from its end."""
+    """Start a thread that does not keep a failed test from ending."""
     thread = threading.Thread(target=target, args=args, daemon=True)
     thread.start()
     return thread

@@ -1,4 +1,4 @@
-"""Background jobs: each is run, in its order, or nothing is left of it."""
+"""Background jobs: each one runs, in its order, or leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def background(monkeypatch: pytest.MonkeyPatch) -> Iterator[Background]:
     made.end(30)
 
 
-def test_what_is_due_first_runs_first(background: Background, server: Server) -> None:
+def test_the_job_that_is_due_first_runs_first(background: Background, server: Server) -> None:
     ran: list[int] = []
 
     def first() -> None:
-        # All of these are there when it ends.
+        # All of these are pending when it ends.
         background.later(server, lambda: ran.append(3), 0.002)
         background.until_done(server, lambda: ran.append(2), time.monotonic() + 60)
         background.now(server, lambda: ran.append(1))
@@ -46,7 +46,7 @@ def test_what_is_due_first_runs_first(background: Background, server: Server) ->
     assert ran == [1, 2, 3]
 
 
-def test_new_jobs_that_can_wait_do_not_have_the_others_sorted_anew(
+def test_new_jobs_that_can_wait_do_not_cause_another_pass(
     background: Background, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes, run = [], Worker._run_what_is_due
@@ -88,7 +88,9 @@ def test_a_job_that_was_refused_is_not_run_later(background: Background, server:
     assert ran == ["taken"]
 
 
-def test_nothing_is_left_of_an_interrupted_caller(background: Background, server: Server) -> None:
+def test_an_interrupted_caller_leaves_no_thread_running(
+    background: Background, server: Server
+) -> None:
     """The thread ends when the jobs are done, wherever a caller was interrupted."""
 
     def put() -> None:
@@ -100,7 +102,7 @@ def test_nothing_is_left_of_an_interrupted_caller(background: Background, server
     wait_until(lambda: NAME not in our_threads(), what="the thread has ended")
 
 
-def test_the_end_runs_what_waits_for_its_time(background: Background, server: Server) -> None:
+def test_the_end_runs_jobs_that_are_not_due_yet(background: Background, server: Server) -> None:
     ran: list[str] = []
     background.later(server, lambda: ran.append("worth it"), 60)
     background.later(server, lambda: ran.append("not worth it"), 60, at_end=False)

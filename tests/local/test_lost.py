@@ -15,7 +15,7 @@ from tests.support.interruptions import Interruption, handle_signal, places_in
 from tests.support.processes import wait_until
 
 
-def test_an_interrupted_caller_leaves_no_waiter_asleep() -> None:
+def test_an_interrupted_caller_still_wakes_all_waiters() -> None:
     held = lock("a", lease=60)
     held.acquire()
     woken: list[bool] = []
@@ -89,7 +89,7 @@ def test_a_handle_whose_hold_was_lost_is_not_kept() -> None:
     wait_until(lambda: gc.collect() >= 0 and dropped() is None)
 
 
-def test_a_waiter_that_comes_too_late_does_not_sleep() -> None:
+def test_waiting_after_the_loss_returns_at_once() -> None:
     lost = Lost()
     lost.set("a reason")
     assert lost.wait(60)

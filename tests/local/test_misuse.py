@@ -1,4 +1,4 @@
-"""Mistakes that only show under load are named while the code is being written."""
+"""Warnings of mistakes that otherwise only show under load."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def _debug(settings: Any) -> None:
     settings.DEBUG = True
 
 
-def test_the_same_name_twice_in_one_context() -> None:
+def test_waiting_for_a_name_held_by_the_same_thread_warns() -> None:
     with lock("twice"), pytest.warns(LockMisuse, match="waits for itself.*reentrant=True"):
         assert not lock("twice").acquire(wait=0.01)
 
 
-def test_to_ask_without_waiting_is_no_mistake() -> None:
+def test_asking_without_a_wait_does_not_warn() -> None:
     with lock("twice"):
         assert not lock("twice").acquire(wait=0)
 
 
-def test_two_names_in_opposite_orders_with_both_places() -> None:
+def test_opposite_orders_warn_with_both_lines() -> None:
     with lock("one"), lock("other"):
         pass
-    with pytest.warns(LockMisuse, match="opposite order") as told, lock("other"), lock("one"):
+    with pytest.warns(LockMisuse, match="opposite order") as caught, lock("other"), lock("one"):
         pass
-    (warning,) = told
+    (warning,) = caught
     assert str(warning.message).count("test_misuse.py:") == 2
     assert warning.filename == __file__
 
 
-def test_the_same_order_and_one_list_are_no_mistake() -> None:
+def test_the_same_order_and_a_list_of_names_do_not_warn() -> None:
     for _ in range(2):
         with lock("a"), lock("b"):
             pass
@@ -54,19 +54,19 @@ def test_the_same_order_and_one_list_are_no_mistake() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_wait_inside_atomic() -> None:
+def test_a_wait_inside_atomic_warns() -> None:
     with transaction.atomic(), pytest.warns(LockMisuse, match=r"open atomic\(\).*'default'"):
         with lock("row"):
             pass
 
 
 @pytest.mark.django_db
-def test_the_transaction_of_testcase_is_no_mistake() -> None:
+def test_the_transaction_of_testcase_does_not_warn() -> None:
     with lock("row"):
         pass
 
 
-def test_it_is_off_without_debug_and_on_by_choice(settings: Any) -> None:
+def test_warnings_need_debug_or_the_setting(settings: Any) -> None:
     settings.DEBUG = False
     with warnings.catch_warnings(), lock("twice"):
         warnings.simplefilter("error")
@@ -78,7 +78,7 @@ def test_it_is_off_without_debug_and_on_by_choice(settings: Any) -> None:
         assert not lock("twice").acquire(wait=0.01)
 
 
-def test_a_blocking_acquire_in_a_coroutine() -> None:
+def test_a_blocking_acquire_in_a_coroutine_warns() -> None:
     async def work() -> None:
         with lock("blocks"):
             pass
@@ -89,12 +89,12 @@ def test_a_blocking_acquire_in_a_coroutine() -> None:
         handle.release()
 
     for coroutine in (work, without_waiting):
-        with pytest.warns(LockMisuse, match="event loop.*async with lock.*aacquire") as told:
+        with pytest.warns(LockMisuse, match="event loop.*async with lock.*aacquire") as caught:
             asyncio.run(coroutine())
-        assert {warning.filename for warning in told} == {__file__}
+        assert {warning.filename for warning in caught} == {__file__}
 
 
-def test_what_does_not_block_an_event_loop_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_that_do_not_block_an_event_loop_do_not_warn(monkeypatch: pytest.MonkeyPatch) -> None:
     def block() -> None:
         with lock("in a thread"):
             pass
@@ -106,7 +106,7 @@ def test_what_does_not_block_an_event_loop_is_no_mistake(monkeypatch: pytest.Mon
 
     asyncio.run(work())
     async_to_sync(work)()
-    # Who works in a notebook, where a loop is always running, has said so to Django.
+    # In a notebook, where a loop is always running, this is set for Django anyway.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
     async def notebook() -> None:
@@ -115,7 +115,9 @@ def test_what_does_not_block_an_event_loop_is_no_mistake(monkeypatch: pytest.Mon
     asyncio.run(notebook())
 
 
-def test_many_locks_held_do_not_make_the_next_one_dearer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_an_acquire_does_not_grow_with_the_locks_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Counted in lines of Python, which no other process disturbs."""
     lines = 0
 
@@ -146,7 +148,7 @@ def test_many_locks_held_do_not_make_the_next_one_dearer(monkeypatch: pytest.Mon
     assert costs[-1] < 1500
 
 
-def test_what_was_released_long_ago_does_not_hide_what_is_held() -> None:
+def test_earlier_releases_do_not_hide_a_held_lock() -> None:
     with lock("outer", using="memory"):
         for number in range(200):
             with lock(f"passing:{number}", using="memory"):
@@ -161,7 +163,7 @@ def test_what_was_released_long_ago_does_not_hide_what_is_held() -> None:
         pass
 
 
-def test_a_signal_handler_may_take_a_lock_at_any_line_of_this() -> None:
+def test_a_signal_handler_may_take_a_lock_at_any_line_of_the_module() -> None:
     lines = 0
     is_handling = False
 
@@ -186,7 +188,7 @@ def test_a_signal_handler_may_take_a_lock_at_any_line_of_this() -> None:
             finally:
                 sys.settrace(None)
 
-    # One that waits for itself does so in a thread that nobody waits for.
+    # A deadlock must not keep the test from ending, hence the daemon thread.
     thread = threading.Thread(target=take, daemon=True)
     thread.start()
     thread.join(30)
@@ -195,14 +197,14 @@ def test_a_signal_handler_may_take_a_lock_at_any_line_of_this() -> None:
 
 
 @pytest.mark.parametrize("name", ["x", ["x", "y"]])
-def test_a_handle_that_was_never_acquired_is_not_asked_whether_it_holds(name: Any) -> None:
-    with pytest.warns(LockMisuse, match=r"always true.*acquire\(wait=0\).*\.held") as told:
+def test_the_truth_value_of_a_handle_that_was_never_acquired_warns(name: Any) -> None:
+    with pytest.warns(LockMisuse, match=r"always true.*acquire\(wait=0\).*\.held") as caught:
         assert lock(name)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("name", ["x", ["x", "y"]])
-def test_a_handle_that_was_granted_may_be_asked_whether_it_is_there(name: Any) -> None:
+def test_the_truth_value_of_an_acquired_handle_does_not_warn(name: Any) -> None:
     with lock(name) as held:
         assert held
     assert held
@@ -210,13 +212,13 @@ def test_a_handle_that_was_granted_may_be_asked_whether_it_is_there(name: Any) -
     locked_view("v", using="memory")(lambda request: HttpResponse(bool(request.lock)))(request)
 
 
-def test_a_lock_on_several_names_that_was_refused_does_not_ask_itself_for_its_truth() -> None:
+def test_a_refused_lock_on_several_names_does_not_warn() -> None:
     with lock("x"), pytest.raises(LockNotAcquired), lock(["x", "y"], wait=0):
         pass
 
 
 @pytest.mark.parametrize("text", ["feed:{feed_id}", "feed:{0}", "feed:%s", "feed:%(id)d"])
-def test_a_name_whose_fields_nobody_fills(text: str) -> None:
+def test_a_name_with_fields_that_are_not_filled_warns(text: str) -> None:
     with pytest.warns(LockMisuse, match="used literally.*f-string"), lock(text, using="memory"):
         pass
 
@@ -225,14 +227,14 @@ def test_a_name_whose_fields_nobody_fills(text: str) -> None:
 def named_after(text: str) -> None: ...
 
 
-def test_names_that_were_filled_and_percent_signs_are_no_mistake() -> None:
+def test_filled_names_and_percent_signs_do_not_warn() -> None:
     named_after("{feed}")
     for text in ("discount:10%", "100%sure", "%D0%B0", "a:%", "{}", "json:{1,2}"):
         with lock(text, using="memory"):
             pass
 
 
-def test_to_take_over_the_own_hold_by_its_token_is_no_mistake() -> None:
+def test_taking_over_ones_own_hold_by_its_token_does_not_warn() -> None:
     held = lock("twice")
     held.acquire()
     other = lock("twice", token=held.token)
@@ -240,7 +242,7 @@ def test_to_take_over_the_own_hold_by_its_token_is_no_mistake() -> None:
     other.release()
 
 
-def test_opposite_orders_at_two_backends_are_no_mistake() -> None:
+def test_opposite_orders_in_two_backends_do_not_warn() -> None:
     with lock("one"), lock("other"):
         pass
     with lock("other", using="memory"), lock("one", using="memory"):

@@ -1,4 +1,4 @@
-"""The place that a ``LockMisuse`` names is the line of the project that takes the lock."""
+"""Lines that a ``LockMisuse`` names: those of the project that take the lock."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def _line() -> int:
         through_asgiref,
     ],
 )
-def test_the_line_that_is_named_is_the_callers(take: Any) -> None:
-    with pytest.warns(LockMisuse, match="used literally") as told:
+def test_a_warning_names_the_line_of_the_caller(take: Any) -> None:
+    with pytest.warns(LockMisuse, match="used literally") as caught:
         line = take()
-    (warning,) = told
+    (warning,) = caught
     assert (warning.filename, warning.lineno) == (__file__, line)
 
 
@@ -112,8 +112,8 @@ def run(thread: threading.Thread) -> None:
 
 
 @pytest.mark.urls(__name__)
-def test_where_nobody_of_the_project_called_the_message_says_what_it_is() -> None:
-    # As in a server: what calls a view is Django, and what calls that is a thread.
+def test_a_warning_without_a_calling_line_names_the_function() -> None:
+    # As in a server, where Django calls the view in a thread.
     server = threading.Thread(target=partial(Client().get, "/"))
     with pytest.warns(LockMisuse, match=rf"used literally.*\({__name__}\.view\)"):
         run(server)

@@ -1,4 +1,4 @@
-"""The end of a process, as far as it can be had without ending one."""
+"""Shutdown of a process, as far as it can be tested without ending one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_redislock.local.shutdown import release_all
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_what_is_held_is_released(using: str) -> None:
+def test_held_locks_are_released(using: str) -> None:
     held: Any = lock("a", using=using)
     held.acquire()
     release_all()
@@ -24,10 +24,10 @@ def test_what_is_held_is_released(using: str) -> None:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_what_a_task_acquired_for_another_that_still_runs_is_lost_and_not_given_away(
+def test_a_hold_that_a_helper_task_acquired_for_a_running_task_is_lost(
     using: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to Python 3.11 ``wait_for()`` makes such a task, ``gather()`` always does."""
+    """Such tasks are made by ``gather()``, and up to Python 3.11 by ``wait_for()``."""
     monkeypatch.setattr(shutdown, "LAST_LEASE", 60.0)
     held: Any = lock("a", using=using, lease=600)
 
@@ -42,7 +42,7 @@ def test_what_a_task_acquired_for_another_that_still_runs_is_lost_and_not_given_
     asyncio.run(work())
 
 
-def test_what_is_left_of_an_event_loop_that_has_ended_is_released() -> None:
+def test_holds_of_an_ended_event_loop_are_released() -> None:
     held: Any = lock("a")
     asyncio.run(held.aacquire())
     release_all()
@@ -50,7 +50,7 @@ def test_what_is_left_of_an_event_loop_that_has_ended_is_released() -> None:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_min_hold_lasts_all_the_same(using: str) -> None:
+def test_a_min_hold_outlasts_the_shutdown(using: str) -> None:
     held: Any = lock("a", using=using, lease=5, min_hold=60)
     held.acquire()
     release_all()
@@ -60,10 +60,10 @@ def test_a_min_hold_lasts_all_the_same(using: str) -> None:
     assert hold.remaining > 40
 
 
-def test_a_child_that_forgot_what_its_parent_had_registered_registers_it(
+def test_a_child_without_its_parents_exit_handlers_registers_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a child of multiprocessing does, from Python 3.13 on."""
+    """Children of multiprocessing have none, from Python 3.13 on."""
     registered: list[Any] = []
     monkeypatch.setattr(shutdown, "_registered_pid", 1)
     monkeypatch.setattr(atexit, "unregister", lambda function: None)

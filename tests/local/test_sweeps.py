@@ -1,4 +1,4 @@
-"""The sweep beside calls in progress: it finishes what was interrupted, and nothing else."""
+"""Sweeps beside calls in progress, which finish interrupted calls and no others."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 
-def test_a_release_that_begins_at_any_moment_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has registered its attempt and ended its need, and the sweep goes on."""
+def test_a_release_that_begins_at_any_moment_of_a_sweep_frees_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The release has registered its attempt and ended its need when the sweep goes on."""
     leave, left = LocalHold.leave, []
 
     def leave_late(self: LocalHold, need: Any) -> bool:
@@ -58,7 +60,9 @@ def test_a_release_that_begins_at_any_moment_of_a_sweep(monkeypatch: pytest.Monk
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sweep_before_the_release_at_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_before_the_release_at_a_commit_does_not_prevent_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     perform = transactions.perform
 
     def sweep_first(*args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Live holds for the tests of what shows and clears them, and a Redis that is down."""
+"""Live holds for tests that show and clear them, and a Redis that is down."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def is_held(name: str, token: str, using: str = "memory") -> bool:
 
 
 def aged(monkeypatch: pytest.MonkeyPatch, using: str, ages: dict[str, float], **shown: Any) -> None:
-    """Let the holds of these names have begun so many seconds ago, and be ``shown`` like this.
+    """Let the holds of these names seem to have begun this many seconds ago, with these fields.
 
-    What a test would have to wait for, and then to catch before its lease is over.
+    Otherwise a test would have to wait, and then to look before the lease is over.
     """
     backend = lock_backends[using]
     original = backend.look_up
@@ -70,19 +70,19 @@ def fall_silent(monkeypatch: pytest.MonkeyPatch, using: str, *names: str) -> Non
 
 
 def add_alias(settings: Any, alias: str, **entry: Any) -> None:
-    """A further backend. The locks in memory end by this."""
+    """Add a backend. This ends all locks in memory."""
     locks = copy.deepcopy(settings.LOCKS)
     locks[alias] = {"KEY_PREFIX": locks["default"]["KEY_PREFIX"], **entry}
     settings.LOCKS = locks
 
 
 def without_redis(settings: Any, alias: str) -> None:
-    """The Redis of this alias does not run: nobody listens on its port."""
+    """Add an alias whose Redis does not run."""
     settings.CACHES = {
         **settings.CACHES,
         "nowhere": {
             "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": "redis://127.0.0.1:1/0",  # a port that is nobody's at any time
+            "LOCATION": "redis://127.0.0.1:1/0",  # a port on which nothing listens
             "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
         },
     }

@@ -18,7 +18,7 @@ from tests.support.processes import wait_until
 
 Answer = Callable[[Callable[[str], str]], None]
 
-# As it is where no test has put another in its place.
+# The real input(), which tests replace.
 ASK = input
 
 
@@ -28,8 +28,8 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_is_asked(answer: Answer) -> None:
-    """Unless the test says what the answer is."""
+def _no_question_is_expected(answer: Answer) -> None:
+    """Fail at a question, unless the test gives the answer."""
     answer(lambda question: pytest.fail(f"asked: {question}"))
 
 
@@ -47,21 +47,21 @@ def test_all_locks_of_all_backends_are_released() -> None:
     assert first not in output
 
 
-def test_only_the_names_that_match_are_released() -> None:
+def test_only_matching_names_are_released() -> None:
     chosen, other = hold("order:1"), hold("Order:1")
     assert cleared(name="order:*").endswith("1 lock was released.\n")
     assert not is_held("order:1", chosen)
     assert is_held("Order:1", other)
 
 
-def test_only_the_backend_that_was_named_is_cleared() -> None:
+def test_only_the_given_backend_is_cleared() -> None:
     chosen, other = hold("a", "memory"), hold("a", "default")
     cleared(all=True, using="memory")
     assert not is_held("a", chosen, "memory")
     assert is_held("a", other, "default")
 
 
-def test_the_arguments_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_accepts_several_names(capsys: pytest.CaptureFixture[str]) -> None:
     tokens = {name: hold(name) for name in ("a1", "b1", "c1", "d1")}
     arguments = ["--name", "a*", "b*", "--name", "c1", "--backend", "memory", "--noinput"]
     execute_from_command_line(["manage.py", "clearlocks", *arguments])
@@ -78,14 +78,14 @@ def test_a_dry_run_shows_and_releases_nothing() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"all": True, "name": "a"}])
-def test_it_must_be_said_what_to_clear(options: dict[str, Any]) -> None:
+def test_a_selection_is_required(options: dict[str, Any]) -> None:
     token = hold("a")
     with pytest.raises(CommandError, match="either --all, or some of --name"):
         cleared(**options)
     assert is_held("a", token)
 
 
-def test_a_hold_that_was_taken_meanwhile_survives(answer: Answer) -> None:
+def test_a_hold_acquired_during_the_question_survives(answer: Answer) -> None:
     seen = hold("a")
     taken = []
 
@@ -102,7 +102,7 @@ def test_a_hold_that_was_taken_meanwhile_survives(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_the_first_who_waits_becomes_the_holder(using: str) -> None:
+def test_the_first_waiter_becomes_the_holder(using: str) -> None:
     hold("a", using)
     waiter = lock("a", using=using)
     with ThreadPoolExecutor(1) as pool:
@@ -119,13 +119,13 @@ def test_the_holder_is_notified_no_later_than_by_its_renewal(using: str) -> None
     held.acquire()
     cleared(all=True)
     try:
-        wait_until(lambda: held.lost, within=20, what="the holder to be told")
+        wait_until(lambda: held.lost, within=20, what="the holder is notified")
     finally:
         with pytest.raises(LockLost):
             held.release()
 
 
-def test_what_is_asked_is_what_was_shown(answer: Answer) -> None:
+def test_the_question_is_about_the_locks_shown(answer: Answer) -> None:
     tokens = [hold("a"), hold("b")]
     questions = []
     answer(lambda question: questions.append(question) or "yes")  # type: ignore[func-returns-value]
@@ -172,7 +172,7 @@ def test_nothing_is_released_without_a_yes(
     assert is_held("a", token)
 
 
-def test_without_a_terminal_the_error_has_a_line_of_its_own(key_prefix: str) -> None:
+def test_without_a_terminal_the_error_is_on_a_separate_line(key_prefix: str) -> None:
     manage = CommandLine(key_prefix)
     hold("a", "default")
     done = subprocess.run(
@@ -191,7 +191,7 @@ def test_without_a_terminal_the_error_has_a_line_of_its_own(key_prefix: str) -> 
     ]
 
 
-def test_where_the_standard_input_is_closed_there_is_nobody_either(
+def test_nothing_is_released_with_a_closed_standard_input(
     answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = hold("a")
@@ -202,7 +202,7 @@ def test_where_the_standard_input_is_closed_there_is_nobody_either(
     assert is_held("a", token)
 
 
-def test_ctrl_c_is_no_yes_and_has_an_exit_code_of_its_own(answer: Answer) -> None:
+def test_ctrl_c_releases_nothing_and_has_its_own_exit_code(answer: Answer) -> None:
     token = hold("a")
     answer(interrupt)
     with pytest.raises(CommandError, match="No lock was released") as caught:
@@ -213,7 +213,7 @@ def test_ctrl_c_is_no_yes_and_has_an_exit_code_of_its_own(answer: Answer) -> Non
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 @pytest.mark.parametrize("waited", [False, True])
-def test_what_is_shown_is_as_it_is(using: str, waited: bool) -> None:
+def test_the_remaining_lease_is_shown(using: str, waited: bool) -> None:
     hold("a", using, lease=110)
     if waited:
         queue("a", using)
@@ -225,7 +225,7 @@ def test_nothing_to_clear_is_no_error() -> None:
     assert cleared(all=True, interactive=True) == message
 
 
-def test_it_can_be_silent() -> None:
+def test_the_command_can_be_silent() -> None:
     token = hold("a")
     assert cleared(all=True, verbosity=0) == ""
     assert not is_held("a", token)
@@ -241,7 +241,9 @@ def test_nothing_is_released_unless_all_backends_answer(settings: Any) -> None:
     assert not is_held("a", token)
 
 
-def test_a_backend_that_goes_down_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_goes_down_during_the_release_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tokens = {name: hold(name, lease=lease) for name, lease in (("a", 100), ("b", 200), ("c", 300))}
     original = lock_backends["memory"].force_release
 
@@ -271,7 +273,9 @@ def test_only_locks_of_our_own_prefix_are_touched(redis_url: str, key_prefix: st
     ("arguments", "code"),
     [(["--all", "--using", "absent"], 1), ([], 2), (["--al", "--nonsense"], 2)],
 )
-def test_exit_codes(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_have_their_own_exit_code(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         execute_from_command_line(["manage.py", "clearlocks", *arguments])
     assert caught.value.code == code

@@ -1,4 +1,4 @@
-"""Commands that nobody reads: they do their work, and end in silence."""
+"""Closed pipes: commands whose output is not read do their work and end in silence."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RUN = (
     "run(['manage.py', *sys.argv[3:], '--using', 'default'])"
 )
 
-# What is written goes out at once, or when the command ends.
+# Output is written at once, or when the command ends.
 BOTH = pytest.mark.parametrize("unbuffered", ["1", ""])
 
 
 @pytest.fixture
 def closed_pipe() -> int:
-    """The end to write to of a pipe that nobody reads."""
+    """The writing end of a pipe whose other end is closed."""
     reader, writer = os.pipe()
     os.close(reader)
     return writer
@@ -33,7 +33,7 @@ def closed_pipe() -> int:
 def ended(
     stdout: int, redis_url: str, key_prefix: str, unbuffered: str, *arguments: str
 ) -> tuple[int, str]:
-    """The exit code, and what was written to the standard error."""
+    """The exit code, and the text of the standard error."""
     environment = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(
         [sys.executable, "-c", RUN, redis_url, key_prefix, *arguments],
@@ -52,7 +52,7 @@ def ended(
 @pytest.mark.parametrize(
     "arguments", [["listlocks"], ["listlocks", "--waits"], ["clearlocks", "--all", "--dry-run"]]
 )
-def test_a_command_that_shows_something_ends_in_silence(
+def test_a_listing_to_a_closed_pipe_ends_in_silence(
     closed_pipe: int, redis_url: str, key_prefix: str, unbuffered: str, arguments: list[str]
 ) -> None:
     hold("a", "default")
@@ -60,7 +60,7 @@ def test_a_command_that_shows_something_ends_in_silence(
 
 
 @BOTH
-def test_what_was_to_be_released_is_released(
+def test_locks_are_released_even_if_the_pipe_is_closed(
     closed_pipe: int, redis_url: str, key_prefix: str, unbuffered: str
 ) -> None:
     token = hold("a", "default")
@@ -83,7 +83,7 @@ def test_what_was_to_be_released_is_released(
 def test_standard_streams_may_be_closed(
     redis_url: str, key_prefix: str, arguments: list[str], code: int
 ) -> None:
-    """As cron jobs of some systems and daemons have them: Python has None in their place."""
+    """As in cron jobs of some systems and in daemons, where Python has None instead."""
     token = hold("a", "default")
     program = f"import os; os.close(1); os.close(2); os.execv({sys.executable!r}, {{}})"
     command = [sys.executable, "-c", RUN, redis_url, key_prefix, *arguments]

@@ -1,4 +1,4 @@
-"""A hold that cannot be read is shown as damaged, and can be cleared; the others do not notice."""
+"""Damaged holds in the commands: they are listed, and can be cleared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.places import Place
 
 
 def spoil(place: Place, name: str) -> None:
-    """Put something else in the place of a hold."""
+    """Replace the data of a hold."""
     with place.client() as client:
         client.set(name_keys(place.prefix, name).hold, b"\xffjunk", px=60_000)
 
@@ -33,7 +33,7 @@ def damaged(place: Place) -> str:
     return "order 42"
 
 
-def test_it_is_listed_as_damaged(damaged: str) -> None:
+def test_a_damaged_hold_is_listed_as_damaged(damaged: str) -> None:
     hold("another", "default", what="shop.sell")
     line = next(line for line in listlocks().splitlines() if damaged in line)
     assert line.split()[-1] == "damaged"
@@ -42,7 +42,7 @@ def test_it_is_listed_as_damaged(damaged: str) -> None:
     assert "shop.sell" in listlocks()
 
 
-def test_programs_get_nothing_that_is_not_known(damaged: str) -> None:
+def test_unknown_fields_are_left_out_for_programs(damaged: str) -> None:
     (found,) = json.loads(listlocks(format="json"))
     assert (found["name"], found["state"]) == (damaged, "damaged")
     assert 0 < found["remaining"] <= 60
@@ -53,7 +53,7 @@ def test_programs_get_nothing_that_is_not_known(damaged: str) -> None:
     assert (row["name"], row["state"], row["since"], row["host"]) == (damaged, "damaged", "", "")
 
 
-def test_it_can_be_chosen_and_cleared(damaged: str) -> None:
+def test_damaged_holds_can_be_selected_and_cleared(damaged: str) -> None:
     other = hold("another", "default")
     assert "another" not in listlocks(state="damaged")
     for options in ({"orphaned": True}, {"older_than": "1h"}, {"state": "silent"}):

@@ -44,7 +44,7 @@ def test_json_has_all_fields_but_the_token() -> None:
     ] == [one | {"remaining": 0, "held_for": 0}]
 
 
-def test_csv_is_one_line_for_each() -> None:
+def test_csv_has_one_line_for_each_hold() -> None:
     token = hold('a,"b"\n', what="x", limit=3)
     text = output("csv")
     (row,) = csv.DictReader(io.StringIO(text))
@@ -56,14 +56,14 @@ def test_csv_is_one_line_for_each() -> None:
     assert set(row) == {*fields, *fields["holder"]} - {"holder"}
 
 
-def test_nothing_is_still_something_to_read() -> None:
+def test_every_format_of_an_empty_list_can_be_parsed() -> None:
     assert json.loads(output("json")) == []
     assert output("jsonl") == ""
     assert len(output("csv").splitlines()) == 1
 
 
 def watching(monkeypatch: pytest.MonkeyPatch, between: list[Callable[[], object]]) -> None:
-    """What happens between two looks; then Ctrl-C."""
+    """Let these things happen between the looks of a watch, and then interrupt it."""
     steps = iter(between)
 
     def sleep(seconds: float) -> None:
@@ -97,7 +97,9 @@ def test_watch_sleeps_no_longer_than_the_platform_can(monkeypatch: pytest.Monkey
     assert sleeping[0].is_alive()
 
 
-def test_an_interrupted_listing_ends_as_shells_expect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_listing_has_the_exit_code_of_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
@@ -109,7 +111,7 @@ def test_an_interrupted_listing_ends_as_shells_expect(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_watch_says_the_time_with_and_without_time_zones(
+def test_watch_shows_the_time_with_and_without_time_zones(
     monkeypatch: pytest.MonkeyPatch, settings: Any, use_tz: bool
 ) -> None:
     settings.USE_TZ = use_tz
@@ -120,7 +122,7 @@ def test_watch_says_the_time_with_and_without_time_zones(
     assert output("table", watch=1).startswith("17:45:00; ")
 
 
-def test_watch_for_programs_says_what_did_not_answer(
+def test_watch_in_jsonl_reports_silent_backends(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     without_redis(settings, "down")
@@ -130,7 +132,7 @@ def test_watch_for_programs_says_what_did_not_answer(
     assert errors.getvalue().count("LOCKS['down']") == 2
 
 
-def test_watch_marks_what_is_new_and_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_marks_new_and_changed_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("a")
     hold("b")
     watching(monkeypatch, [lambda: hold("c"), lambda: queue("a"), lambda: None])
@@ -145,9 +147,7 @@ def test_watch_marks_what_is_new_and_what_has_changed(monkeypatch: pytest.Monkey
     ]
 
 
-def test_watch_marks_each_name_by_itself_where_one_token_holds_several(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_watch_marks_names_with_the_same_token_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     token = hold("a")
     watching(monkeypatch, [lambda: claim("b", token, "memory"), lambda: queue("a"), lambda: None])
     looks = output("table", watch=1).split("press Ctrl-C to stop")[1:]
@@ -168,9 +168,7 @@ def test_watch_has_colours_for_its_marks(monkeypatch: pytest.MonkeyPatch) -> Non
     assert re.search(r"\x1b\[[\d;]+m\*\x1b\[0m a ", stream.getvalue())
 
 
-def test_watch_marks_no_hold_that_only_moves_up_among_those_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_watch_does_not_mark_a_hold_that_only_moves_up(monkeypatch: pytest.MonkeyPatch) -> None:
     first = hold("a", lease=30)
     hold("b", lease=60)
     aged(monkeypatch, "memory", {"b": 500.0})
@@ -201,7 +199,7 @@ def test_watch_goes_on_when_redis_is_down(monkeypatch: pytest.MonkeyPatch, setti
     assert output("table", watch=1, using="down").count("refused") == 2
 
 
-def test_watch_in_a_terminal_writes_over_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_in_a_terminal_overwrites_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     watching(monkeypatch, [lambda: None])
     stream = Terminal()
     call_command("listlocks", stdout=stream, no_color=True, watch=1)
@@ -210,7 +208,7 @@ def test_watch_in_a_terminal_writes_over_what_was_there(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("format_", ["json", "csv"])
-def test_watch_needs_a_format_that_has_no_end(format_: str) -> None:
+def test_watch_requires_a_format_without_an_end(format_: str) -> None:
     with pytest.raises(CommandError, match="--format table or jsonl") as caught:
         output(format_, watch=1)
     assert caught.value.returncode == 2
@@ -238,7 +236,7 @@ def test_an_interrupt_ends_a_watch_without_a_stack() -> None:
 
 
 @pytest.mark.parametrize("sign", "=+-@")
-def test_no_cell_is_a_formula(sign: str) -> None:
+def test_no_csv_cell_is_a_formula(sign: str) -> None:
     text = f"{sign}1+cmd|' /C calc'!A0"
     hold(text, what=text, label=text, host=text, thread=text)
     (row,) = csv.DictReader(io.StringIO(output("csv", using="memory")))
@@ -248,7 +246,7 @@ def test_no_cell_is_a_formula(sign: str) -> None:
     assert found["name"] == text
 
 
-def test_a_watch_fits_the_screen_also_with_several_silent_backends(
+def test_watch_fits_the_screen_with_several_silent_backends(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     without_redis(settings, "down")

@@ -1,4 +1,4 @@
-"""Ctrl-C while a crowd is cleared: what was done is told, and nothing is left half done."""
+"""Interrupted clearlocks: it reports the releases, and leaves nothing half done."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def clear(redis_url: str, key_prefix: str) -> subprocess.Popen[str]:
 def interrupted(
     redis_url: str, key_prefix: str, number: int = signal.SIGINT
 ) -> tuple[int, str, str]:
-    """Clear a crowd, and interrupt that in the middle."""
+    """Clear many locks, and interrupt the command in the middle."""
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(CROWD))
     with clear(redis_url, key_prefix) as process:
@@ -56,7 +56,7 @@ def test_ctrl_c_reports_how_many_were_released(redis_url: str, key_prefix: str) 
     backend = lock_backends["default"]
     for _ in range(5):
         code, output, errors = interrupted(redis_url, key_prefix)
-        if code != 0:  # it is when this process stood still until all was done
+        if code != 0:  # 0 if this process was suspended until all was done
             break
     assert code == 130
     assert "Traceback" not in errors
@@ -65,7 +65,7 @@ def test_ctrl_c_reports_how_many_were_released(redis_url: str, key_prefix: str) 
     released, left, total = map(int, found.groups())
     assert released + left == total == CROWD
     assert released > 0
-    # What was under way is counted among those that may be held.
+    # Releases under way count as locks that may still be held.
     assert left - BATCH <= backend.entries(0, 0).total <= left
     assert f"clearlocks released {released} of {CROWD} lock(s) by force (--all" in errors
     with clear(redis_url, key_prefix) as process:
@@ -76,13 +76,13 @@ def test_ctrl_c_reports_how_many_were_released(redis_url: str, key_prefix: str) 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_was_released_is_on_record_whatever_signal_ends_it(
+def test_released_locks_are_logged_whichever_signal_ends_the_command(
     redis_url: str, key_prefix: str, number: signal.Signals
 ) -> None:
-    """As the end of a connection over SSH, or of the time that a job has."""
+    """As by the end of an SSH connection, or of the time limit of a job."""
     for _ in range(5):
         code, _output, errors = interrupted(redis_url, key_prefix, number)
-        if code != 0:  # it is when this process stood still until all was done
+        if code != 0:  # 0 if this process was suspended until all was done
             break
     assert code == 128 + number
     assert "Traceback" not in errors

@@ -17,7 +17,7 @@ from django_redislock.backends.base import SHARED
 from tests.management.holds import hold, queue, without_redis
 from tests.support.commands import Terminal
 
-# What an operator looks for first.
+# The columns that operators need first.
 ALWAYS = ["NAME", "LEFT", "HOLDER", "WAITERS", "STATE"]
 
 
@@ -31,7 +31,7 @@ def cells(line: str) -> int:
     return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line)
 
 
-def test_it_says_who_holds_what() -> None:
+def test_each_line_shows_the_lock_and_its_holder() -> None:
     token = hold("order:42", what="shop.checkout", label="alice", host="web-9", pid=4242)
     queue("order:42")
     heading, line = listed()
@@ -46,12 +46,12 @@ def test_it_says_who_holds_what() -> None:
     assert token[:8] not in line
 
 
-def test_the_limit_of_a_read_lock_is_called_shared() -> None:
+def test_the_limit_of_a_read_lock_is_shown_as_shared() -> None:
     hold("catalogue", limit=SHARED)
     assert " shared, 1 held " in listed()[1]
 
 
-def test_the_backend_is_named_where_there_are_several() -> None:
+def test_the_backend_is_shown_if_there_are_several() -> None:
     hold("a", "default")
     hold("b", "memory")
     heading, *lines = listed()
@@ -76,7 +76,7 @@ def test_no_line_is_wider_than_the_terminal(columns: int, monkeypatch: pytest.Mo
     ("name", "places"),
     [("नमस्ते", 4), ("👩\u200d👩", 4), ("❤\ufe0f", 1), ("e\u0301", 1), ("注文", 4)],
 )
-def test_columns_stand_below_each_other_whatever_the_name(name: str, places: int) -> None:
+def test_columns_are_aligned_with_any_name(name: str, places: int) -> None:
     hold(name)
     heading, line = listed()
     ends = line.index(" s ") + len(" s") - len(name) + places
@@ -91,7 +91,9 @@ def test_columns_stand_below_each_other_whatever_the_name(name: str, places: int
         ("clearlocks", {"all": True, "dry_run": True}),
     ],
 )
-def test_what_a_stream_cannot_encode_is_escaped(command: str, options: dict[str, Any]) -> None:
+def test_characters_that_a_stream_cannot_encode_are_escaped(
+    command: str, options: dict[str, Any]
+) -> None:
     hold("注文:é")
     stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     call_command(command, stdout=stream, no_color=True, **options)
@@ -99,7 +101,7 @@ def test_what_a_stream_cannot_encode_is_escaped(command: str, options: dict[str,
     assert r"\u6ce8\u6587:é" in stream.read()
 
 
-def test_a_terminal_shows_as_much_as_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_as_many_columns_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("order:42", what="shop.checkout")
     headings = []
     for columns in (20, 60, 80, 200):
@@ -110,13 +112,13 @@ def test_a_terminal_shows_as_much_as_fits(monkeypatch: pytest.MonkeyPatch) -> No
     assert ["HOLDER" in heading for heading in headings] == [False, True, True, True]
 
 
-# A holder for whom these columns are as wide as they get.
+# A holder with which these columns have their greatest width.
 LONGEST = {"lease": 3600 * 24 * 300, "host": socket.gethostname(), "pid": 2**22 + 1}
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
 @pytest.mark.parametrize("holder", [{}, LONGEST], ids=["held", "ended"])
-def test_state_and_what_is_left_and_who_waits_stay_where_it_is_narrow(
+def test_a_narrow_terminal_still_shows_the_important_columns(
     columns: int, holder: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -131,7 +133,7 @@ def test_state_and_what_is_left_and_who_waits_stay_where_it_is_narrow(
     assert len(line) <= columns
 
 
-def test_a_holder_whose_process_has_ended_on_this_host_is_said_to_have() -> None:
+def test_a_holder_whose_process_has_ended_on_this_host_is_marked() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     hold("killed", host=socket.gethostname(), pid=process.pid)
@@ -162,7 +164,7 @@ def test_columns_stay_aligned_in_a_pipe() -> None:
     ("value", "force", "coloured"), [("", False, True), ("1", False, False), ("1", True, True)]
 )
 @pytest.mark.parametrize("command", ["listlocks", "clearlocks"])
-def test_no_color(
+def test_colours_can_be_switched_off(
     command: str, value: str, force: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", value)
@@ -176,7 +178,7 @@ def test_no_color(
     assert ("\x1b" in stream.getvalue()) == coloured
 
 
-def test_a_file_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_to_a_file_is_not_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     hold("x" * 1000)
     assert "x" * 1000 in listed()[1]
@@ -188,7 +190,7 @@ def test_a_name_stays_on_its_line() -> None:
     assert line.startswith(r"a\nb\x1b[31m\r ")
 
 
-def test_only_that_many_are_listed() -> None:
+def test_max_limits_the_number_of_locks() -> None:
     for number in range(5):
         hold(f"a{number}", lease=100 + number)
     lines = listed(max=2)
@@ -198,7 +200,7 @@ def test_only_that_many_are_listed() -> None:
     assert len(listed(max=0)) == 6
 
 
-def test_names_and_backends_can_be_chosen() -> None:
+def test_names_and_backends_can_be_selected() -> None:
     hold("a", "default")
     hold("a", "memory")
     hold("b", "memory")
@@ -206,12 +208,12 @@ def test_names_and_backends_can_be_chosen() -> None:
     assert len(listed(name=["b"])) == 2
 
 
-def test_it_says_that_there_is_nothing() -> None:
+def test_an_empty_list_says_so() -> None:
     assert listed() == ["No lock is held."]
     assert listed(name="a*") == ["No live lock matches."]
 
 
-def test_what_is_down_is_reported_after_what_is_not(settings: Any) -> None:
+def test_backends_that_are_down_are_reported_after_the_list(settings: Any) -> None:
     without_redis(settings, "down")
     hold("a")
     stream = io.StringIO()
@@ -221,7 +223,7 @@ def test_what_is_down_is_reported_after_what_is_not(settings: Any) -> None:
     assert "\na " in stream.getvalue()
 
 
-def test_nothing_is_not_said_where_nobody_answers(settings: Any) -> None:
+def test_without_an_answer_the_list_is_not_said_to_be_empty(settings: Any) -> None:
     without_redis(settings, "down")
     stream = io.StringIO()
     with pytest.raises(CommandError):

@@ -1,4 +1,4 @@
-"""``listlocks --waits``: who waits for whom, in a terminal."""
+"""Tree of the waits: ``listlocks --waits``."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_a_deadlock_comes_first() -> None:
     assert tree[-1].endswith("(see above)")
 
 
-def test_nobody_waits() -> None:
+def test_an_empty_tree_says_that_there_are_no_waiters() -> None:
     hold("a")
     assert listed() == ["There are no waiters at the moment."]
 
 
-def test_what_did_not_answer_is_an_error_and_the_rest_is_listed(settings: Any) -> None:
+def test_a_silent_backend_is_an_error_and_the_others_are_listed(settings: Any) -> None:
     without_redis(settings, "down")
     take("a", "x")
     take("b", "x", stay=60)

@@ -37,7 +37,9 @@ def test_ranks_run_through_all_backends_without_a_gap() -> None:
     ]
 
 
-def test_ranks_ask_each_backend_for_no_more_than_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_read_no_more_than_the_page_from_each_backend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for number in range(5):
         hold(f"a{number}", "default")
         hold(f"b{number}", "memory")
@@ -50,7 +52,7 @@ def test_ranks_ask_each_backend_for_no_more_than_the_page(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(lock_backends["default"], "entries", recorded)
     ranks(BOTH, 2, 4)
-    assert asked == [(0, 0), (2, 4)]  # first how many each of them has
+    assert asked == [(0, 0), (2, 4)]  # first the number of locks of each backend
     asked.clear()
     ranks(["default"], 2, 4)
     assert asked == [(2, 4)]
@@ -93,7 +95,7 @@ def test_a_backend_that_is_wrongly_configured_does_not_hide_the_others(settings:
     ],
 )
 @pytest.mark.parametrize("using", BOTH)
-def test_names_are_chosen_by_glob(globs: list[str], expected: set[str], using: str) -> None:
+def test_names_are_selected_by_glob(globs: list[str], expected: set[str], using: str) -> None:
     for name in ("order:1", "order:2", "Order:1", "a[b]", "заказ:1"):
         hold(name, using)
     chosen = select(BOTH, globs)
@@ -121,7 +123,7 @@ def test_no_hold_is_overlooked_while_others_are_renewed(monkeypatch: pytest.Monk
     assert (search.seen, search.total, search.matched) == (60, 60, 60)
 
 
-def test_by_name_alone_no_record_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_selection_by_name_reads_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a1", "a2", "b1"):
         hold(name, "default")
     monkeypatch.setattr(lock_backends["default"], "look_up", None)
@@ -129,7 +131,9 @@ def test_by_name_alone_no_record_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sorted(one.entry.name for one in found) == ["a1", "a2"]
 
 
-def test_a_backend_that_goes_down_meanwhile_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_goes_down_during_the_walk_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hold("a")
     hold("b", "default")
 
@@ -149,7 +153,7 @@ def test_two_ways_to_the_same_locks_find_each_hold_once(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("using", BOTH)
-def test_a_name_is_found_by_what_is_shown_of_it(using: str) -> None:
+def test_a_name_is_found_by_the_form_in_which_it_is_shown(using: str) -> None:
     for name in ("line1\nline2", "line1 line2", "tab\there"):
         hold(name, using)
     for globs in ((r"line1\nline2",), (r"*1\nl*",), ("line1\nline2",)):

@@ -38,7 +38,7 @@ def cleared(**options: Any) -> str:
 
 
 def dead_process() -> Holder:
-    """Who held something, and has ended; its pid is not in use yet."""
+    """A holder whose process has ended; its pid is not in use again."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return Holder(host=HERE, pid=process.pid, started=1)
@@ -62,7 +62,7 @@ def dead_process() -> Holder:
     ],
 )
 @BOTH
-def test_what_is_chosen_is_listed_and_cleared(
+def test_selected_holds_are_listed_and_cleared(
     options: dict[str, Any], expected: list[str], using: str
 ) -> None:
     hold("a", using, lease=20, host="web-1")
@@ -75,12 +75,12 @@ def test_what_is_chosen_is_listed_and_cleared(
     assert listed(**options) == expected
     cleared(**options)
     left = [name for name in "abcd" if lock_backends[using].inspect(name)[0]]
-    if not options.get("waiters"):  # who waited is nobody that could be told, or holds it now
+    if not options.get("waiters"):  # waiters cannot be notified here
         assert left == [name for name in "abcd" if name not in expected]
 
 
 def test_older_than_counts_from_the_grant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not from the last renewal: both have most of their lease before them."""
+    """It does not count from the last renewal: most of both leases is still left."""
     hold("old", lease=100)
     hold("young", lease=200)
     aged(monkeypatch, "memory", {"old": 301, "young": 299})
@@ -99,7 +99,7 @@ def test_older_than_counts_from_the_grant(monkeypatch: pytest.MonkeyPatch) -> No
         ([], {"older_than": timedelta(microseconds=10)}, ["a"]),
     ],
 )
-def test_older_than_takes_very_short_and_very_long_times(
+def test_older_than_accepts_very_short_and_very_long_times(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], options: Any, names: list[str]
 ) -> None:
     hold("a")
@@ -121,8 +121,8 @@ def test_names_may_be_given_without_an_option() -> None:
 
 @pytest.mark.parametrize("command", ["listlocks", "clearlocks"])
 @BOTH
-def test_bytes_that_are_no_utf_8_are_refused_as_a_name(command: str, using: str) -> None:
-    """Python hands them on as lone surrogates."""
+def test_bytes_that_are_not_utf_8_are_refused_as_a_name(command: str, using: str) -> None:
+    """Python passes them on as lone surrogates."""
     hold("menu\u00e9", using)
     for arguments in (["menu\udce9"], ["--name", "menu\udce9"], ["menu\udce9*"]):
         with pytest.raises(CommandError, match=r"'menu\\udce9\*?'.* Unicode") as caught:
@@ -131,7 +131,7 @@ def test_bytes_that_are_no_utf_8_are_refused_as_a_name(command: str, using: str)
 
 
 @pytest.mark.parametrize("text", ["", "x", "10 minutes", "-5m", "1w"])
-def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(SystemExit) as caught:
         execute_from_command_line(["manage.py", "listlocks", f"--older-than={text}"])
     assert caught.value.code == 2
@@ -147,20 +147,20 @@ def test_what_makes_no_sense_in_a_call_is_refused_too(options: Any) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--max", "-1"], ["--max", "few"], ["--holder", ""]])
-def test_what_would_list_everything_by_mistake_is_refused(arguments: list[str]) -> None:
+def test_options_that_would_list_everything_by_mistake_are_refused(arguments: list[str]) -> None:
     with pytest.raises(CommandError, match="whole number|--holder"):
         call_command("listlocks", *arguments)
 
 
 @BOTH
-def test_orphans_are_what_ended_processes_of_this_host_held(using: str) -> None:
+def test_orphaned_holds_are_those_of_ended_processes_of_this_host(using: str) -> None:
     dead = dead_process()
     mine = Holder.unpack(packed_holder("", "", None, "MainThread", "thread-1"))
     tokens = {
         "orphan": hold("orphan", using, host=HERE, pid=dead.pid, started=dead.started),
         "mine": hold("mine", using, host=HERE, pid=mine.pid, started=mine.started),
         "elsewhere": hold("elsewhere", using, host="elsewhere", pid=dead.pid),
-        # The pid of a process that has ended, which another has now.
+        # The pid of an ended process, which another process has now.
         "reused": hold("reused", using, host=HERE, pid=os.getpid(), started=1),
     }
     assert sorted(listed(orphaned=True)) == ["orphan", "reused"]
@@ -175,7 +175,7 @@ def test_a_zombie_has_ended() -> None:
     assert runs(holder) is True
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert runs(holder) is False, "nobody has asked for its exit code yet"
+    assert runs(holder) is False, "its exit code has not been read yet"
     process.communicate()
     assert runs(holder) is False
 
@@ -190,11 +190,13 @@ def test_a_zombie_has_ended() -> None:
         Holder(),
     ],
 )
-def test_what_cannot_be_known_is_not_called_ended(holder: Holder) -> None:
+def test_an_unknown_process_does_not_count_as_ended(holder: Holder) -> None:
     assert runs(holder) is None
 
 
-def test_without_proc_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_proc_no_process_counts_as_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("django_redislock.operations.liveness.PROCESSES", tmp_path)
     assert runs(Holder(host=HERE, pid=2**22 + 1)) is None
 
@@ -211,7 +213,7 @@ def test_the_user_the_locks_and_the_reason_are_logged(caplog: pytest.LogCaptureF
     assert f"on {HERE}, reason: hung" in summary
 
 
-def test_ctrl_c_stops_cleanly_and_says_what_is_left(
+def test_ctrl_c_reports_how_many_locks_may_still_be_held(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens = {name: hold(name, lease=lease) for lease, name in enumerate("abc", 100)}
@@ -230,7 +232,7 @@ def test_ctrl_c_stops_cleanly_and_says_what_is_left(
     assert "released 1 of 3 lock(s)" in caplog.text
 
 
-def test_ctrl_c_while_it_looks_releases_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_the_search_releases_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     token = hold("a")
 
     def interrupted() -> None:
@@ -243,7 +245,7 @@ def test_ctrl_c_while_it_looks_releases_nothing(monkeypatch: pytest.MonkeyPatch)
     assert is_held("a", token)
 
 
-def test_of_many_only_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_of_many_locks_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clearlocks, "SHOWN", 2)
     for number in range(5):
         hold(f"a{number}", lease=100 + number)
@@ -253,9 +255,7 @@ def test_of_many_only_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "and 3 more\n5 locks were released." in output
 
 
-def test_progress_is_shown_in_a_terminal_once_it_takes_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_progress_is_shown_in_a_terminal_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("django_redislock.management.progress.monotonic", lambda: now[0])
     for stream in (Terminal(), io.StringIO()):

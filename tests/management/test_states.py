@@ -1,4 +1,4 @@
-"""In which state a hold seems to be, from what is stored of it."""
+"""States of holds, as determined from the stored data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLAIN = Hold(
         (None, 0.0, 30.0, 30.0, "held", False),
         (None, 9.0, 30.0, 21.0, "held", False),
         (None, 11.0, 30.0, 29.0, "renewing", False),
-        # It was renewed last 19 seconds ago: one renewal is overdue, and may yet come.
+        # Last renewed 19 seconds ago: one renewal is overdue, but may still come.
         (None, 60.0, 30.0, 11.0, "renewing", False),
         (None, 60.0, 30.0, 9.0, "silent", True),
         # Not renewed once.
@@ -39,18 +39,18 @@ PLAIN = Hold(
         # A long lease is renewed every ten seconds all the same.
         (None, 300.0, 600.0, 590.0, "renewing", False),
         (None, 300.0, 600.0, 570.0, "silent", True),
-        # Handed over just now, and not confirmed yet.
+        # Just handed over, and not confirmed yet.
         (None, 0.3, 30.0, 1.7, "held", False),
         (None, 5.0, 30.0, 600.0, "renewing", False),
         (60.0, 59.0, 30.0, 29.0, "renewing", False),
         (60.0, 61.0, 30.0, 29.0, "overdue", False),
         (60.0, 85.0, 30.0, 5.0, "overdue", True),
-        # It is not renewed at all, and that is as it should be.
+        # Not renewed at all, as intended.
         (0.0, 29.0, 30.0, 1.0, "held", False),
         (0.0, 50.0, 30.0, 1.0, "renewing", False),
     ],
 )
-def test_states(
+def test_states_are_determined_from_stored_data(
     renews_for: float | None,
     age: float,
     lease: float,
@@ -70,7 +70,7 @@ def test_states(
 
 
 @pytest.mark.parametrize(("age", "remaining"), [(0.0, 3600.0), (50.0, 3550.0), (3500.0, 100.0)])
-def test_a_hold_that_nobody_needs_any_more_has_a_state_of_its_own(
+def test_a_detached_hold_has_its_own_state_and_is_not_orphaned(
     age: float, remaining: float
 ) -> None:
     ended = replace(PLAIN.holder, host=socket.gethostname(), pid=2**22 + 1, renews_for=60.0)
@@ -84,7 +84,7 @@ def test_a_hold_that_nobody_needs_any_more_has_a_state_of_its_own(
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_what_was_detached_or_is_kept_after_the_work_is_detached(using: str) -> None:
+def test_detached_holds_and_minimum_holds_are_shown_as_detached(using: str) -> None:
     @locked("kept", using=using, min_hold=60)
     def work() -> None: ...
 
@@ -101,7 +101,7 @@ def test_what_was_detached_or_is_kept_after_the_work_is_detached(using: str) -> 
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_for_how_long_it_renews_is_stored(using: str) -> None:
+def test_the_time_for_which_a_hold_is_renewed_is_stored(using: str) -> None:
     options: dict[str, dict[str, Any]] = {
         "a": {},
         "b": {"max_hold": 5},
@@ -131,9 +131,7 @@ def listed(**options: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_a_hold_that_renews_itself_is_distinguished_from_one_that_does_not(
-    using: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_renewed_hold_is_shown_as_renewing(using: str, monkeypatch: pytest.MonkeyPatch) -> None:
     extend_all, may_renew = lock_backends[using].extend_all, threading.Event()
 
     def extend_late(extensions: Sequence[Extension]) -> Sequence[Extended]:
@@ -150,7 +148,7 @@ def test_a_hold_that_renews_itself_is_distinguished_from_one_that_does_not(
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_what_was_renewed_and_is_not_any_more_is_orphaned(using: str) -> None:
+def test_a_hold_that_is_no_longer_renewed_is_orphaned(using: str) -> None:
     frozen = hold("frozen", using, lease=7)
     lively = hold("lively", using, lease=60)
     time.sleep(0.3)

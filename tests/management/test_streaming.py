@@ -1,4 +1,4 @@
-"""A million locks are listed in the memory of a thousand, and only as far as somebody reads."""
+"""Streaming of lists: many locks take no more memory than few."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def crowd(redis_url: str, key_prefix: str) -> int:
 
 
 class Sink(io.StringIO):
-    """Remembers how much was written, and not what."""
+    """A stream that counts the written characters and discards them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def listed(format_: str, **options: Any) -> str:
     return output_of("listlocks", format=format_, max=0, **options)
 
 
-def test_every_format_has_all_of_a_crowd(crowd: int) -> None:
+def test_every_format_lists_all_of_many_locks(crowd: int) -> None:
     everyone = {f"order:{number}" for number in range(crowd)}
     as_json, as_csv = json.loads(listed("json")), csv.DictReader(io.StringIO(listed("csv")))
     assert [len(as_json), {one["name"] for one in as_json}] == [crowd, everyone]
@@ -65,7 +65,7 @@ def test_every_format_has_all_of_a_crowd(crowd: int) -> None:
     "format_",
     ["table", "jsonl", *(pytest.param(one, marks=pytest.mark.long) for one in ("json", "csv"))],
 )
-def test_no_more_memory_is_taken_for_more_locks(
+def test_more_locks_take_no_more_memory(
     format_: str, redis_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listlocks, "FEW", 50)
@@ -73,12 +73,10 @@ def test_no_more_memory_is_taken_for_more_locks(
     few, many = 300, 3000
     with Redis.from_url(redis_url) as client:
         fill(client, key_prefix, range(many))
-        listed(
-            format_, using="default"
-        )  # what is kept of names for the next time is there from now on
+        listed(format_, using="default")  # fills the caches of names
         client.delete(*client.scan_iter(match=f"*{key_prefix}*", count=1000))
         fill(client, key_prefix, range(few))
-        # Other threads may take memory, too. Where all locks are kept, it is seven times as much.
+        # Other threads may allocate memory, too. Keeping all locks would take seven times as much.
         enough = 4 * _peak(format_, few)
         fill(client, key_prefix, range(few, many))
         assert best_of(lambda _: _peak(format_, many), enough) < enough
@@ -96,7 +94,7 @@ def _peak(format_: str, lines: int) -> int:
     return sink.peak
 
 
-def test_few_are_in_order_and_many_as_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_locks_are_listed_in_order_and_many_unordered(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         hold(f"a{number}", "default", lease=50 - number)
     names = ["a3", "a2", "a1", "a0"]
@@ -106,7 +104,9 @@ def test_few_are_in_order_and_many_as_they_are_found(monkeypatch: pytest.MonkeyP
 
 
 @FORMATS
-def test_who_reads_may_leave(format_: str, crowd: int, redis_url: str, key_prefix: str) -> None:
+def test_the_reader_may_close_the_pipe(
+    format_: str, crowd: int, redis_url: str, key_prefix: str
+) -> None:
     code = (
         "import django, sys; from django.conf import settings;"
         "settings.CACHES['default']['LOCATION'] = sys.argv[1];"
@@ -147,7 +147,7 @@ def test_a_watch_is_no_higher_than_its_terminal(monkeypatch: pytest.MonkeyPatch)
         assert "6 of 20 locks; there is no room for more." in stream.getvalue()
 
 
-def test_a_terminal_has_colours_for_what_somebody_should_look_at(
+def test_a_terminal_shows_states_that_need_attention_in_colour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hold("fine")

@@ -31,7 +31,7 @@ def manage(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_traffic_of_several_processes_ends_and_leaves_nothing() -> None:
+def test_traffic_of_several_processes_ends_and_leaves_nothing_behind() -> None:
     with EmbeddedServer() as server:
         done = manage(
             server.url, "traffic", "--processes", "2", "--threads", "3", "--seconds", "1.5"
@@ -72,9 +72,9 @@ def runs(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_traffic_that_is_ended_takes_its_processes_with_it(number: signal.Signals) -> None:
+def test_ending_the_traffic_ends_its_processes(number: signal.Signals) -> None:
     with EmbeddedServer() as server, started(server.url) as traffic:
-        # They hold nothing for a moment now and then, each at another time.
+        # Now and then each of them holds nothing for a moment.
         seen: set[int] = set()
         wait_until(lambda: seen.update(holders(server.url)) or len(seen) == 2)
         (child,) = seen - {traffic.pid}
@@ -86,7 +86,7 @@ def test_traffic_that_is_ended_takes_its_processes_with_it(number: signal.Signal
             assert holders(server.url) == set()
 
 
-def test_traffic_without_redis_says_so() -> None:
+def test_traffic_without_redis_is_an_error() -> None:
     url = "redis://127.0.0.1:1/0"
     done = manage(url, "traffic", "--processes", "1", "--threads", "2", "--seconds", "20")
     assert done.returncode == 1

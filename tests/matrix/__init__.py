@@ -1,1 +1,1 @@
-"""Matrix of the releases that are claimed to work: where they come from, and what was run."""
+"""Matrix of supported releases: their sources, and the results of the tests."""

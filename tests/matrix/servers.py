@@ -91,9 +91,9 @@ SERVERS: dict[str, Callable[[Path], Path]] = {
 
 
 def path_of(name: str) -> Path:
-    """The path of a server, which is fetched if it is not there yet.
+    """The path of a server, which is downloaded if necessary.
 
-    Raises ``subprocess.CalledProcessError`` where it cannot be had.
+    Raises ``subprocess.CalledProcessError`` if that fails.
     """
     known = FOLDER / name / "path"
     if known.exists() and Path(known.read_text()).exists():
@@ -106,7 +106,7 @@ def path_of(name: str) -> Path:
 
 
 def _mirror() -> str:
-    """Where apt has the packages of Debian itself from."""
+    """The mirror from which apt gets the packages of Debian."""
     lines = _run("apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(SITE)").split("\n")
     return next(line.split()[2] for line in lines if line.startswith("Debian Debian "))
 

@@ -1,4 +1,4 @@
-"""Table of what was run: python -m tests.matrix.table FOLDER writes it into docs/platforms.md.
+"""Table of the results: python -m tests.matrix.table FOLDER writes it into docs/platforms.md.
 
 The folder has two files of each session of nox: the versions, and the results in JUnit's format.
 """

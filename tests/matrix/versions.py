@@ -1,4 +1,4 @@
-"""Versions of what this environment has: python -m tests.matrix.versions FILE writes them there."""
+"""Versions in this environment: python -m tests.matrix.versions FILE writes them to a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("django", "django-redis", "redis", "hiredis")
 
 
 def versions() -> dict[str, str]:
-    """The version of each thing, or an empty text where it is not installed."""
+    """The version of each package, or an empty string if it is not installed."""
     found = {"python": platform.python_version(), "server": _server()}
     for package in PACKAGES:
         try:

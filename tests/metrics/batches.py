@@ -1,4 +1,4 @@
-"""What a process tells of its counts."""
+"""Batches of counts, which a process reports."""
 
 from __future__ import annotations
 

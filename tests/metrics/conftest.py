@@ -1,4 +1,4 @@
-"""What a process has counted, and what all have, on either backend."""
+"""Fixtures for tests of figures on both backends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def using(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def backend(using: str, place: Place, settings: Any) -> BaseLockBackend:
-    """One that keeps its figures at a place of the test's own."""
+    """A backend that keeps its figures at the place of the test."""
     settings.LOCKS = {
         **settings.LOCKS,
         "memory": {"BACKEND": "django_redislock.backends.memory.MemoryLockBackend"},
@@ -29,6 +29,6 @@ def backend(using: str, place: Place, settings: Any) -> BaseLockBackend:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_to_tell() -> None:
-    """What other tests have counted is not told in the middle of this one."""
+def _nothing_left_to_report() -> None:
+    """Report the counts of other tests now, and not in the middle of this one."""
     background.end(30)

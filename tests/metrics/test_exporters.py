@@ -1,4 +1,4 @@
-"""The same figures for Prometheus and for OpenTelemetry, of this process alone."""
+"""Exporters for Prometheus and OpenTelemetry, with the figures of this process."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def use_locks() -> None:
     with lock("order:1", using="memory"):
         assert not lock("order:1", using="memory").acquire(wait=0)
     lost = lock("order:2", using="memory", renew=False)
-    told = Event()
-    receiver = partial(_set, told)
-    lock_lost.connect(receiver)  # comes after those that are there
+    reported = Event()
+    receiver = partial(_set, reported)
+    lock_lost.connect(receiver)  # comes after the existing ones
     lost.acquire()
     lost.extend(0.05)
-    assert told.wait(30)
+    assert reported.wait(30)
     lock_lost.disconnect(receiver)
 
 
-def _set(told: Event, lock: Lock, **kwargs: object) -> None:
+def _set(reported: Event, lock: Lock, **kwargs: object) -> None:
     if lock.name == "order:2":
-        told.set()
+        reported.set()
 
 
 def test_prometheus_gets_all_events(registry: Any) -> None:
@@ -136,14 +136,14 @@ def test_families_are_bounded_whatever_the_names(registry: Any, first: str) -> N
     assert (counts[first], counts[""]) == (1, 30)
 
 
-def test_a_hold_of_another_handle_has_no_length(registry: Any) -> None:
+def test_a_hold_released_by_another_handle_has_no_length(registry: Any) -> None:
     held = lock("order:1", using="memory")
     held.acquire()
     lock("order:1", using="memory", token=held.detach()).release()
     assert registry.get_sample_value("django_redislock_hold_seconds_count", ORDERS) is None
 
 
-def test_an_attempt_that_waited_and_got_it_was_not_busy(registry: Any) -> None:
+def test_an_attempt_granted_after_a_wait_does_not_count_as_busy(registry: Any) -> None:
     def wait() -> None:
         with lock("order:1", using="memory", wait=20):
             pass
@@ -158,7 +158,9 @@ def test_an_attempt_that_waited_and_got_it_was_not_busy(registry: Any) -> None:
 
 
 @pytest.mark.parametrize("in_a_task", [False, True], ids=["thread", "task"])
-def test_those_who_wait_now_are_a_gauge(registry: Any, reader: Any, in_a_task: Any) -> None:
+def test_the_number_of_current_waiters_is_a_gauge(
+    registry: Any, reader: Any, in_a_task: Any
+) -> None:
     def wait() -> None:
         handle = lock("order:1", using="memory", wait=60)
         if in_a_task:
@@ -179,7 +181,7 @@ def test_those_who_wait_now_are_a_gauge(registry: Any, reader: Any, in_a_task: A
 
 
 def waiting(registry: Any, reader: Any) -> Any:
-    """What both gauges say."""
+    """The values of both gauges."""
     found = points(reader).get("django_redislock.waiting", [])
     return (
         registry.get_sample_value("django_redislock_waiting", ORDERS),

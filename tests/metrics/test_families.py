@@ -1,4 +1,4 @@
-"""Many names are counted under few families."""
+"""Families, under which names are counted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.rows.bank.models import Account
         ("x" * (LONGEST_FAMILY + 1), "x" * (LONGEST_FAMILY - 1) + "…"),
     ],
 )
-def test_the_family_of_a_plain_name_is_the_name_without_what_is_its_own(
+def test_the_family_of_a_plain_name_is_the_name_without_its_individual_parts(
     name: str, family: Any
 ) -> None:
     assert family_of(name) == family
@@ -47,7 +47,7 @@ def test_the_family_of_a_name_from_a_template_is_the_template() -> None:
     assert {family_of(name) for name in names} == {"feed:{slug}"}
 
 
-def test_a_name_from_a_template_is_a_name_like_any_other() -> None:
+def test_a_name_from_a_template_behaves_like_any_string() -> None:
     name = NameTemplate("feed:{number}").fill({"number": 7})
     assert pickle.loads(pickle.dumps(name)) == "feed:7"  # noqa: S301 - pickled here
     assert {name: 1}["feed:7"] == 1

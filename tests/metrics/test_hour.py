@@ -1,4 +1,4 @@
-"""The figures of the last hour: what both backends keep, and for how long."""
+"""Figures of the last hour, as both backends keep them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def short_slots(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "SLOTS", 3)
 
 
-def test_an_hour_is_the_present_slot_and_all_before_it(backend: Any) -> None:
+def test_an_hour_has_the_current_slot_and_all_earlier_ones(backend: Any) -> None:
     slots = backend.tallies()
     assert len(slots) == SLOTS
     assert all(slot.tallies == {} for slot in slots)
@@ -52,7 +52,7 @@ def test_an_hour_is_the_present_slot_and_all_before_it(backend: Any) -> None:
     assert slots[-1].start - slots[0].start == 3600
 
 
-def test_what_is_reported_adds_up(backend: Any) -> None:
+def test_reported_figures_add_up(backend: Any) -> None:
     first, second = Tally(), Tally(busy=2, lost=1)
     for wait, hold in ((0.0001, 0.5), (3.0, 4000.0)):
         first.was_acquired(wait)
@@ -67,19 +67,19 @@ def test_what_is_reported_adds_up(backend: Any) -> None:
     assert found == {"a": whole, "b": first}
 
 
-def test_names_of_all_kinds_are_kept_apart(backend: Any) -> None:
+def test_families_of_any_characters_are_counted_separately(backend: Any) -> None:
     families = ["größe", 'a"b', "a:b", "slot", "line\nbreak", "zero\0", "%s", "\U0001f512", "{}"]
     backend.add_tallies(Batch("1", {family: Tally(acquired=1) for family in families}))
     assert counted(backend) == dict.fromkeys(families, 1)
 
 
-def test_what_was_added_can_be_changed_by_nobody_who_reads_it(backend: Any) -> None:
+def test_changing_figures_that_were_read_does_not_change_the_stored_ones(backend: Any) -> None:
     backend.add_tallies(batch(a=1))
     backend.tallies()[-1].tallies.get("a", Tally()).acquired += 5
     assert counted(backend) == {"a": 1}
 
 
-def test_families_beyond_the_bound_are_counted_together(backend: Any) -> None:
+def test_families_beyond_the_limit_are_counted_together(backend: Any) -> None:
     names = [f"family {number}" for number in range(MOST_FAMILIES + 60)]
     for part in (names[:150], names[150:]):
         backend.add_tallies(Batch(part[0], {name: Tally(acquired=1) for name in part}))
@@ -91,33 +91,33 @@ def test_families_beyond_the_bound_are_counted_together(backend: Any) -> None:
     assert sum(found.values()) == len(names) + 9
 
 
-def test_the_process_bounds_what_it_counts_before_it_reports() -> None:
+def test_the_process_limits_the_families_that_it_reports() -> None:
     meter = Meter()
     for number in range(MOST_FAMILIES + 60):
         meter.note(Tally.was_acquired, f"family {'x' * (number % 20)} {'y' * (number // 20)}", 0.0)
-    told = meter.take().tallies
-    assert len(told) == MOST_FAMILIES + 1
-    assert told[OTHER].acquired == 60
+    reported = meter.take().tallies
+    assert len(reported) == MOST_FAMILIES + 1
+    assert reported[OTHER].acquired == 60
 
 
-def test_slots_end(backend: Any, short_slots: Any) -> None:
+def test_figures_of_a_slot_are_forgotten_after_an_hour(backend: Any, short_slots: Any) -> None:
     backend.add_tallies(batch(a=1))
     assert len(backend.tallies()) == 3
     wait_until(lambda: counted(backend) == {})
-    # Whatever was in the place of the new slot before is gone.
+    # Earlier figures in the place of the new slot are gone.
     backend.add_tallies(batch("2", b=1))
     assert counted(backend) == {"b": 1}
 
 
-def test_time_goes_by_slots(backend: Any, short_slots: Any) -> None:
-    def told_in_two() -> bool:
+def test_figures_are_counted_in_the_slot_of_their_time(backend: Any, short_slots: Any) -> None:
+    def reported_in_two() -> bool:
         backend.add_tallies(batch(str(time.monotonic()), a=1))
         return sum("a" in slot.tallies for slot in backend.tallies()) == 2
 
-    wait_until(told_in_two)
+    wait_until(reported_in_two)
 
 
-def test_memory_is_given_back(short_slots: Any) -> None:
+def test_memory_of_old_slots_is_freed(short_slots: Any) -> None:
     known = hour.Hour()
     known.add(batch(a=1))
     wait_until(lambda: not any(slot.tallies for slot in known.slots()))
@@ -145,7 +145,7 @@ class Server:
 
 @pytest.mark.parametrize("order", [1, -1], ids=["number first", "number last"])
 def test_the_number_of_a_slot_is_no_family(order: Any) -> None:
-    """A hash comes in any order, and a family may be called like the field beside it."""
+    """A hash has any order, and a family may have the name of another field."""
     figures = json.dumps(Tally(acquired=3).figures()).encode()
     fields = [(b"slot", b"1000"), (b":slot", figures)][::order]
     slots = redis_hour.slots(Server(1000, fields), "prefix")
@@ -179,8 +179,8 @@ def test_every_key_is_ours_and_expires(place: Place) -> None:
     assert 0 < seen <= 60
 
 
-def test_a_place_that_was_not_emptied_in_time_is_emptied(place: Place) -> None:
-    """Its expiry and the clock of the script need not agree to the millisecond."""
+def test_outdated_figures_in_the_place_of_a_slot_are_removed(place: Place) -> None:
+    """The expiry and the clock of the script need not agree to the millisecond."""
     backend = lock_backends["default"]
     backend.add_tallies(batch(old=1))
     with place.client() as client:
@@ -203,7 +203,7 @@ def test_figures_that_no_script_has_added_are_overwritten(place: Place, figure: 
     assert counted(backend) == {"a": 2}
 
 
-def test_an_hour_never_grows_beyond_its_bound(place: Place) -> None:
+def test_the_memory_for_an_hour_is_limited(place: Place) -> None:
     """Families as long and as many as can be: the memory that the docs speak of."""
     full = {f"{number:03}".ljust(100, "x"): Tally.of([10**5] * 53) for number in range(300)}
     lock_backends["default"].add_tallies(Batch("1", full))

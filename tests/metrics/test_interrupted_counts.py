@@ -1,4 +1,4 @@
-"""Counts of a caller that was interrupted before they had a job that sends them."""
+"""Counts of a caller that was interrupted before it had scheduled their report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 
-def test_they_are_sent_with_the_next(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_of_an_interrupted_caller_are_sent_with_the_next_ones(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(counting, "SEND_EVERY", 0.01)
     with lock("kept", lease=600):
         wait_until(lambda: "kept" in figures())

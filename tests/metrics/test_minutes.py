@@ -1,4 +1,4 @@
-"""The figures of the last minutes, of all families together."""
+"""Figures of the last minutes, of all families together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "MINUTES", 3)
 
 
-def test_the_last_minutes_are_those_of_the_begun_slot_and_the_one_before_it(backend: Any) -> None:
+def test_the_last_minutes_are_those_of_the_current_slot_and_the_one_before(backend: Any) -> None:
     minutes = backend.minutes()
     assert len(minutes) == MINUTES == 2 * SLOT // MINUTE
     assert all(minute.tally == Tally() for minute in minutes)
@@ -52,7 +52,7 @@ def test_a_minute_has_the_sum_of_all_families(backend: Any) -> None:
     second.was_released(3.0)
     for number in range(30):
         backend.add_tallies(Batch(str(number), {"a": first, "b": second}))
-    # More than are told in one go.
+    # More than are reported at once.
     backend.add_tallies(batch("many", **{f"family {number}": 1 for number in range(50)}))
     whole = Tally()
     for minute in backend.minutes():
@@ -62,11 +62,11 @@ def test_a_minute_has_the_sum_of_all_families(backend: Any) -> None:
     assert (sum(whole.waits), sum(whole.holds)) == (60, 30)
 
 
-def test_minutes_end(backend: Any, short_minutes: Any) -> None:
+def test_figures_of_a_minute_are_forgotten_after_a_while(backend: Any, short_minutes: Any) -> None:
     backend.add_tallies(batch(a=1))
     assert sum(in_minutes(backend)) == 1
     wait_until(lambda: in_minutes(backend) == [0, 0, 0])
-    # Whatever was in the place of a new minute before is gone, whichever place that is.
+    # Earlier figures in the place of a new minute are gone, in each place.
     for number in range(4):
         present = backend.minutes()[-1].start
         backend.add_tallies(batch(f"b{number}", b=1))
@@ -74,20 +74,18 @@ def test_minutes_end(backend: Any, short_minutes: Any) -> None:
         assert max(in_minutes(backend)) <= 1
 
 
-def test_time_goes_by_minutes(backend: Any, short_minutes: Any) -> None:
-    def told_in_two() -> bool:
+def test_figures_are_counted_in_the_minute_of_their_time(backend: Any, short_minutes: Any) -> None:
+    def reported_in_two() -> bool:
         backend.add_tallies(batch(str(time.monotonic()), a=1))
         return sum(map(bool, in_minutes(backend))) == 2
 
-    wait_until(told_in_two)
+    wait_until(reported_in_two)
 
 
 @pytest.mark.parametrize(
     "damage", ["[]", "x", "[1,2,3]", "[" * 100, "{}", '[{},"a"]', "", json.dumps(["a"] * 54)]
 )
-def test_a_minute_that_cannot_be_read_is_nothing_and_is_overwritten(
-    place: Place, damage: Any
-) -> None:
+def test_a_damaged_minute_counts_as_empty_and_is_overwritten(place: Place, damage: Any) -> None:
     backend = lock_backends["default"]
     key = minutes_key(place.prefix)
     with place.client() as client:
@@ -101,7 +99,7 @@ def test_a_minute_that_cannot_be_read_is_nothing_and_is_overwritten(
         assert sum(in_minutes(backend)) == 1
 
 
-def test_memory_is_given_back(short_minutes: Any) -> None:
+def test_memory_of_old_minutes_is_freed(short_minutes: Any) -> None:
     known = hour.Hour()
     known.add(batch(a=1))
     wait_until(lambda: not any(minute.tally.acquired for minute in known.minutes()))
@@ -116,8 +114,8 @@ def test_the_same_batch_counts_once(place: Place) -> None:
     assert sum(in_minutes(backend)) == 1
 
 
-def test_their_key_expires_and_is_small(place: Place) -> None:
-    """However many families there are, and however large their figures."""
+def test_the_key_of_the_minutes_expires_and_is_small(place: Place) -> None:
+    """Its size does not depend on the number of families or the size of their figures."""
     full = {f"{number:03}".ljust(100, "x"): Tally.of([10**9] * 53) for number in range(300)}
     lock_backends["default"].add_tallies(Batch("1", full))
     key = minutes_key(place.prefix)

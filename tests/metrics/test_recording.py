@@ -1,4 +1,4 @@
-"""What handles do is counted, told in the background, and never in anybody's way."""
+"""Recording of figures, which are reported in the background."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.threads import end_our_threads, no_thread_can_start, our_thre
 
 
 def figures(using: str = "default") -> dict[str, Tally]:
-    """What all have told, by family."""
+    """The figures reported by all processes, by family."""
     whole: dict[str, Tally] = {}
     for slot in lock_backends[using].tallies():
         for family, tally in slot.tallies.items():
@@ -32,8 +32,8 @@ def figures(using: str = "default") -> dict[str, Tally]:
     return whole
 
 
-def told(using: str = "default") -> dict[str, Tally]:
-    """The same when this process, too, has told all."""
+def all_reported(using: str = "default") -> dict[str, Tally]:
+    """The same after this process has reported everything."""
     background.end(30)
     return figures(using)
 
@@ -42,7 +42,7 @@ def test_acquisitions_busy_answers_and_times_are_counted(using: str) -> None:
     for number in range(3):
         with lock(f"order:{number}", using=using):
             assert not lock(f"order:{number}", using=using).acquire(wait=0)
-    found = told(using)["order:*"]
+    found = all_reported(using)["order:*"]
     assert (found.acquired, found.busy, found.lost) == (3, 3, 0)
     assert sum(found.waits) == sum(found.holds) == 3
     assert found.longest_wait > 0
@@ -55,10 +55,10 @@ def test_coroutines_are_counted_too(using: str) -> None:
             assert not await lock("a", using=using).aacquire(wait=0)
 
     asyncio.run(hold())
-    assert (told(using)["a"].acquired, told(using)["a"].busy) == (1, 1)
+    assert (all_reported(using)["a"].acquired, all_reported(using)["a"].busy) == (1, 1)
 
 
-def test_wait_and_hold_are_what_they_were(using: str) -> None:
+def test_waits_and_holds_are_measured(using: str) -> None:
     def wait() -> None:
         with lock("a", using=using, wait=20):
             pass
@@ -69,18 +69,18 @@ def test_wait_and_hold_are_what_they_were(using: str) -> None:
         wait_until(lambda: lock_backends[using].inspect("a")[1], what="it waits")
         time.sleep(0.3)  # time is the subject
     waiting.join()
-    found = told(using)["a"]
+    found = all_reported(using)["a"]
     assert 0.2 < found.longest_wait < 20
     assert 0.3 <= found.longest_hold < 20
 
 
-def test_what_was_lost_is_counted_once(using: str) -> None:
+def test_a_loss_is_counted_once(using: str) -> None:
     held = lock("a", using=using, renew=False)
     held.acquire()
     held.extend(0.1)
     assert held.lost.wait(30)
-    wait_until(lambda: told(using)["a"].lost == 1)
-    assert sum(told(using)["a"].holds) == 0
+    wait_until(lambda: all_reported(using)["a"].lost == 1)
+    assert sum(all_reported(using)["a"].holds) == 0
 
 
 def test_a_decorated_function_is_counted_under_its_template(using: str) -> None:
@@ -90,7 +90,7 @@ def test_a_decorated_function_is_counted_under_its_template(using: str) -> None:
 
     for slug in ("a", "b"):
         work(slug)
-    assert told(using)["feed:{slug}"].acquired == 2
+    assert all_reported(using)["feed:{slug}"].acquired == 2
 
 
 def test_a_hold_that_another_handle_releases_has_no_known_length(place: Place) -> None:
@@ -98,10 +98,10 @@ def test_a_hold_that_another_handle_releases_has_no_known_length(place: Place) -
     held.acquire()
     token = held.detach()
     lock("a", token=token).release()
-    assert (told()["a"].acquired, sum(told()["a"].holds)) == (1, 0)
+    assert (all_reported()["a"].acquired, sum(all_reported()["a"].holds)) == (1, 0)
 
 
-def test_it_is_reported_in_the_background_while_something_is_held(
+def test_counts_are_reported_in_the_background_during_a_hold(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "SEND_EVERY", 0.1)
@@ -109,7 +109,7 @@ def test_it_is_reported_in_the_background_while_something_is_held(
         wait_until(lambda: "a" in figures())
 
 
-def test_it_is_reported_when_nothing_is_held_any_more_and_then_nothing_runs(
+def test_counts_are_reported_after_the_last_hold_and_then_all_threads_end(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch)
@@ -120,7 +120,7 @@ def test_it_is_reported_when_nothing_is_held_any_more_and_then_nothing_runs(
     wait_until(lambda: our_threads() == [])
 
 
-def test_a_process_that_only_finds_it_busy_reports_that_too(
+def test_a_process_with_only_busy_answers_reports_them(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_our_threads(monkeypatch)
@@ -137,7 +137,9 @@ def count(index: int, place: Place, times: int) -> None:
             pass
 
 
-def test_processes_add_up_and_report_when_they_end(place: Place, workers: Workers) -> None:
+def test_counts_of_processes_add_up_and_are_reported_at_their_end(
+    place: Place, workers: Workers
+) -> None:
     for index in range(2):
         workers.start_afresh(count, index, place, 7)
     workers.results()
@@ -155,13 +157,13 @@ def fork_and_count(place: Place) -> list[str]:
             pass
         return []
 
-    with lock("kept", lease=600):  # or else it would be told soon that nothing is held
+    with lock("kept", lease=600):  # otherwise it would soon be reported, as nothing is held
         wrong = in_child(child)
         found = figures()
     return wrong + failures(
         child_told_its_own=found.get("child's") is not None,
         child_left_the_rest_to_its_parent="parent's" not in found,
-        parent_tells_its_own=told()["parent's"].acquired == 1,
+        parent_tells_its_own=all_reported()["parent's"].acquired == 1,
     )
 
 
@@ -172,30 +174,30 @@ def test_a_forked_child_counts_from_zero(place: Place, workers: Workers) -> None
 # Off.
 
 
-def test_off_there_is_no_figure_and_no_key(use: UsePlace, redis_url: str) -> None:
+def test_without_metrics_there_are_no_figures_and_no_keys(use: UsePlace, redis_url: str) -> None:
     place = use(redis_url, entry={"OPTIONS": {"metrics": False}})
     with lock("a"):
         assert not lock("a").acquire(wait=0)
-    assert told() == {}
+    assert all_reported() == {}
     with place.client() as client:
         assert list(client.scan_iter(f"{place.prefix}:*metrics*")) == []
 
 
 @pytest.mark.parametrize("value", [None, 1, "off"])
 @pytest.mark.parametrize("backend", ["memory.MemoryLockBackend", "redis.RedisLockBackend"])
-def test_off_is_spelled_false(settings: Any, backend: Any, value: Any) -> None:
+def test_metrics_must_be_true_or_false(settings: Any, backend: Any, value: Any) -> None:
     path = f"django_redislock.backends.{backend}"
     settings.LOCKS = {"default": {"BACKEND": path, "OPTIONS": {"metrics": value}}}
     with pytest.raises(InvalidLockBackend, match=r"\['metrics'\] must be True or False, not"):
         lock_backends["default"]
 
 
-# When the server fails.
+# A server that fails.
 
 
 @pytest.fixture
 def refusing(place: Place, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The backend refuses to be told, as often as this list is long."""
+    """A list; the backend refuses as many reports as it has items."""
     backend = lock_backends["default"]
     refusals: list[str] = []
     add = backend.add_tallies
@@ -210,15 +212,15 @@ def refusing(place: Place, monkeypatch: pytest.MonkeyPatch) -> Any:
     return refusals
 
 
-def test_what_could_not_be_reported_is_reported_again(refusing: Any) -> None:
+def test_counts_that_could_not_be_reported_are_reported_again(refusing: Any) -> None:
     refusing += ["down"]
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
     assert refusing == []
-    assert told()["a"].acquired == 1
+    assert all_reported()["a"].acquired == 1
 
 
-def test_what_could_not_be_reported_twice_is_dropped(refusing: Any) -> None:
+def test_counts_that_could_not_be_reported_twice_are_dropped(refusing: Any) -> None:
     refusing += ["down", "down"]
     with lock("a", lease=600):
         wait_until(lambda: refusing == [])
@@ -228,7 +230,9 @@ def test_what_could_not_be_reported_twice_is_dropped(refusing: Any) -> None:
         assert "a" not in figures()
 
 
-def test_a_process_that_ends_tries_once(refusing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ending_process_tries_to_report_once(
+    refusing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(counting, "SEND_EVERY", 600.0)
     refusing += ["down", "down"]
     with lock("a"):
@@ -238,7 +242,7 @@ def test_a_process_that_ends_tries_once(refusing: Any, monkeypatch: pytest.Monke
     assert refusing == ["down"]
 
 
-def test_a_server_that_is_gone_harms_nobody(
+def test_a_server_that_is_down_causes_no_errors(
     own_server: EmbeddedServer,
     use: UsePlace,
     monkeypatch: pytest.MonkeyPatch,
@@ -258,27 +262,25 @@ def test_a_server_that_is_gone_harms_nobody(
         held.release()
 
 
-def test_a_server_that_is_slow_to_be_told_delays_no_acquire(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told_at_last = threading.Event()
-    being_told = threading.Event()
+def test_a_slow_report_delays_no_acquire(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_be_sent = threading.Event()
+    being_sent = threading.Event()
 
     def add_tallies(batch: Any) -> None:
-        being_told.set()
-        assert told_at_last.wait(30)
+        being_sent.set()
+        assert may_be_sent.wait(30)
 
     monkeypatch.setattr(lock_backends["default"], "add_tallies", add_tallies)
     monkeypatch.setattr(counting, "SEND_EVERY", 0.01)
     with lock("a", lease=600):
-        assert being_told.wait(30)
+        assert being_sent.wait(30)
         with lock("b"):
             pass
-        assert not told_at_last.is_set()
-        told_at_last.set()
+        assert not may_be_sent.is_set()
+        may_be_sent.set()
 
 
-def test_where_no_thread_can_be_started_it_is_reported_when_one_can(
+def test_counts_are_reported_as_soon_as_a_thread_can_start_again(
     place: Place, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.LOCKS = {**settings.LOCKS, "memory": {"BACKEND": MEMORY}}

@@ -1,4 +1,4 @@
-"""What the buckets say about the durations that fell into them."""
+"""Tallies: percentiles and sums of durations in buckets."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def test_percentiles_are_in_order_and_end_with_the_longest() -> None:
     assert ordered[-1] == tally.longest_wait == 3.0
 
 
-def test_where_there_was_nothing_all_is_zero() -> None:
+def test_percentiles_of_an_empty_tally_are_zero() -> None:
     assert Tally().wait(0.99) == Tally().hold(0.5) == 0.0
 
 
 @given(st.lists(DURATIONS, max_size=20), st.lists(DURATIONS, max_size=20))
-def test_two_added_are_as_if_one_had_counted_all(first: Any, second: Any) -> None:
+def test_the_sum_of_two_tallies_is_that_of_all_durations(first: Any, second: Any) -> None:
     apart = tally_of(first, second)
     apart.add(tally_of(second, first))
     assert apart == tally_of(first + second, second + first)
 
 
 @given(st.lists(DURATIONS, max_size=20))
-def test_what_is_written_reads_the_same(durations: Any) -> None:
+def test_a_tally_reads_the_same_figures_that_it_has_written(durations: Any) -> None:
     tally = tally_of(durations, durations)
     tally.busy, tally.lost = 3, 4
     again = Tally.of(tally.figures())

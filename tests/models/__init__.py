@@ -1,1 +1,1 @@
-"""Models of the lock, explored exhaustively, and the real thing compared with them."""
+"""Models of the lock, explored exhaustively and compared with the real code."""

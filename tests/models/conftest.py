@@ -1,4 +1,4 @@
-"""The server whose clock the replay sets; and the adapter's asserts say what they have found."""
+"""Server with a clock for the replay, and assertion details for its adapter."""
 
 from __future__ import annotations
 

@@ -13,16 +13,16 @@ Step: TypeAlias = "tuple[Label, Callable[[], Model]]"
 
 
 class Violation(Exception):
-    """Something that must always hold does not."""
+    """An invariant is broken."""
 
 
 class Model(Protocol):
     """A state of a model."""
 
     def steps(self) -> Iterator[Step]:
-        """What may happen next: a label, and a function that returns the state after it.
+        """The possible next steps: a label, and a function that returns the state after it.
 
-        The function raises ``Violation`` where a step breaks what must hold.
+        The function raises ``Violation`` if the step breaks an invariant.
         """
 
     def key(self) -> Hashable:
@@ -30,7 +30,7 @@ class Model(Protocol):
 
 
 class Exploration(NamedTuple):
-    """What a search has found. ``trace`` is a shortest way to the violation, if there is one."""
+    """The result of a search. ``trace`` is a shortest way to the violation, if there is one."""
 
     states: int
     transitions: int
@@ -49,7 +49,7 @@ class Exploration(NamedTuple):
 
 
 def explore(start: Model, most: int = 5_000_000) -> Exploration:
-    """Visit every state that can be reached, nearest first; stop at the first violation."""
+    """Visit every reachable state, nearest first; stop at the first violation."""
     began = time.monotonic()
     # A state is remembered by the hash of its key. At a million states, the chance that any two
     # of them share one of 64 bits is one in thirty million.

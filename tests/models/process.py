@@ -1,7 +1,7 @@
-"""Model of what a process holds, and of who finishes what was interrupted.
+"""Model of a process: its holds, and the clean-up after interruptions.
 
 The code below is the design of `django_redislock.local` and of the verbs of a handle. A `yield`
-stands before each atomic step. It names the step, and what follows up to the next `yield` is it.
+stands before each atomic step and names it. The code up to the next `yield` is the step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Process(Surroundings):
     # The verbs of a handle
 
     def drive(self, attempt: Attempt, steps: Program) -> Program:
-        """Run the steps of an attempt; it is over when they are, however they ended."""
+        """Run the steps of an attempt, which is over when they have ended in any way."""
         attempt.steps.append(steps)
         return (yield from steps)
 
@@ -66,7 +66,7 @@ class Process(Surroundings):
         return granted
 
     def join(self, attempt: Attempt) -> Program:
-        """Share a hold of the same owner that somebody needs and nobody ends."""
+        """Share a hold of the same owner that is needed and not being ended."""
         yield "list(holds)"
         found = [one for one in self.holds if one.owner == attempt.hold.owner and one.needed]
         if not found:
@@ -159,7 +159,7 @@ class Process(Surroundings):
     # Extension and renewal
 
     def extend(self, who: str, hold: Hold, lease: int) -> Program:
-        """A lease that may be the last is believed if it is shorter, and until it is replaced."""
+        """A lease without a reply yet counts if it is shorter, until a later one replaces it."""
         yield "list(claims)"
         older = [key for key, (_, replied) in hold.claims.items() if replied]
         if not self.guard("extensions side by side only shorten belief"):
@@ -179,7 +179,7 @@ class Process(Surroundings):
             hold.claims.pop(older.pop(), None)
 
     def renew(self) -> Program:
-        """Our own thread extends what it finds."""
+        """Our own thread extends the hold that it finds."""
         yield Wait("list(holds)", lambda: bool(self.holds))
         for hold in list(self.holds)[:1]:
             yield from self.extend("renewal", hold, LEASE)
@@ -187,7 +187,7 @@ class Process(Surroundings):
     # How a hold ends
 
     def leave(self, leaver: str, hold: Hold, need: str, how: str) -> Program:
-        """This need is over, and the hold with it if nobody else needs it."""
+        """End this need, and the hold too if no other need is left."""
         yield f"needs.pop({need})"
         hold.needs.pop(need, None)
         yield "look: needs"
@@ -205,12 +205,12 @@ class Process(Surroundings):
             yield "look: needs"
 
     def end(self, leaver: str, hold: Hold, how: str) -> Program:
-        """End it once. Whoever does sends what there is to send."""
+        """End the hold once; the actor that ends it also sends the release."""
         yield f"how.setdefault(how, {how})"
         mine = (leaver, how)
         first = hold.how.setdefault("how", mine) is mine
         if first or not self.guard("one end for each hold"):
-            hold.told.append(how)
+            hold.reported.append(how)
             yield "holds.pop(hold)"
             self.holds.pop(hold, None)
             if how == "released":
@@ -218,7 +218,7 @@ class Process(Surroundings):
                 if not ended and not self.forced and hold.ends > self.now:
                     hold.told.append("lost")
 
-    # What our own thread does
+    # The thread of our own
 
     def interrupted(self, attempt: Attempt) -> Program:
         """An exception left the outermost call: our own thread finishes the attempt.
@@ -229,7 +229,7 @@ class Process(Surroundings):
         if self.parted:
             yield "attempt.failed = True"
         attempt.failed = True
-        if self.guard("what failed is written down again at once"):
+        if self.guard("a failed attempt is written down again at once"):
             self.attempts[attempt] = None
         yield "wake.put(None)"
         if not self.guard("our own thread alone finishes attempts"):

@@ -1,4 +1,4 @@
-"""What the model of a process remembers, and the server that it talks to."""
+"""Records of the model of a process, and its server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Hold:
     needs: dict[str, Handle] = field(default_factory=dict)
     leavers: dict[str, int] = field(default_factory=dict)
     how: dict[str, tuple[str, str]] = field(default_factory=dict)  # how it ended, and by whom
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     @property
     def needed(self) -> bool:
@@ -41,7 +41,7 @@ class Hold:
 
     @property
     def ends(self) -> int:
-        """When the lease ends at the earliest, whatever was answered last."""
+        """The earliest time at which the lease may end, whichever request came last."""
         return min(ends for ends, _ in self.claims.values())
 
 
@@ -67,7 +67,7 @@ class Attempt:
 
 @dataclass(eq=False)
 class Request:
-    """What was sent to the server: in flight until the network delivers it."""
+    """A request to the server, which is in flight until the network delivers it."""
 
     verb: str
     token: str

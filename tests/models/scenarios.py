@@ -23,7 +23,7 @@ def block(process: Process, owner: str, handle: Handle, until: int = 0) -> Progr
 
 
 def sweep(process: Process, *, late: bool = False) -> None:
-    """Our own thread looks once; ``late``: not before there is something to do."""
+    """Our own thread sweeps once; with ``late``, only when there is something to do."""
 
     def program() -> Program:
         if late:
@@ -75,7 +75,7 @@ def joined_while_released(without: str = "") -> Process:
 
 
 def joined_while_swept(without: str = "") -> Process:
-    """What an interrupted release left is swept while its owner joins it."""
+    """The hold of an interrupted release is swept while its owner joins it."""
     process = Process(without)
     process.interruptions = 1
     first, second = acquired(process, "h1"), process.handle("h2")

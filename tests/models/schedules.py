@@ -1,7 +1,7 @@
 """Explorer of schedules: every order in which the steps of several generators can run.
 
-A program is a generator that yields before each atomic step; what it does between two yields is
-one step. It yields the name of the step, or ``Wait(name, until)`` if the step may have to wait.
+A program is a generator that yields before each atomic step. The code between two yields is one
+step. It yields the name of the step, or ``Wait(name, until)`` if the step may have to wait.
 An interruption is thrown in at such a yield, so `except` and `finally` mean what they mean in
 Python. Generators cannot be copied: a state is reached again by running its schedule again.
 """
@@ -18,11 +18,11 @@ __all__ = ["Actor", "Explored", "Interruption", "Program", "Violation", "Wait", 
 
 
 class Interruption(BaseException):
-    """What a signal handler or another thread raises in a caller."""
+    """Raised in a caller by a signal handler or another thread."""
 
 
 class Violation(Exception):
-    """Something that must always hold does not."""
+    """An invariant is broken."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Actor:
         self.nest(program)
 
     def nest(self, program: Program) -> None:
-        """Run ``program`` to its end before what runs now goes on, as a signal handler does."""
+        """Run ``program`` to its end before the current program goes on, like a signal handler."""
         self.stack.append(program)
         self.next.append("")
         self.step()
@@ -85,16 +85,16 @@ class Actor:
 
 
 class World:
-    """What the programs share. A model adds to it; its attributes are the state."""
+    """The shared state of the programs. A model adds attributes to it."""
 
     def __init__(self) -> None:
         self.actors: list[Actor] = []
-        self.interruptions = 0  # how many may still come
-        self.spared: set[str] = set()  # the callers to which none comes
-        self.nested: dict[str, Callable[[], Program]] = {}  # what may run within an actor's step
+        self.interruptions = 0  # how many interruptions may still come
+        self.spared: set[str] = set()  # the callers that are not interrupted
+        self.nested: dict[str, Callable[[], Program]] = {}  # programs that may run within a step
 
     def choices(self) -> list[str]:
-        """What can happen next."""
+        """The possible next choices."""
         found = []
         for actor in self.actors:
             if actor.ready:
@@ -107,7 +107,7 @@ class World:
         return found
 
     def choose(self, choice: str) -> str:
-        """Let it happen, and describe it."""
+        """Carry out the choice, and describe it."""
         verb, _, name = choice.partition(" ")
         actor = next(actor for actor in self.actors if actor.name == name)
         described = f"{name}: {actor.step_name}"
@@ -122,10 +122,10 @@ class World:
         return f"{name}: another program runs before: {described.partition(': ')[2]}"
 
     def check(self) -> None:
-        """Raise ``Violation`` if something is wrong in this state."""
+        """Raise ``Violation`` if this state breaks an invariant."""
 
     def settle(self) -> None:
-        """Called in a state where every caller is done: finish, and check what is left."""
+        """Called when every caller is done: finish, and check the end state."""
 
     @property
     def callers_are_done(self) -> bool:
@@ -134,7 +134,7 @@ class World:
 
 @dataclass
 class Explored:
-    """What an exploration found."""
+    """The result of an exploration."""
 
     states: int = 0
     steps: int = 0

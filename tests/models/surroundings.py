@@ -1,4 +1,4 @@
-"""Where the model of a process runs: network, clock, guards, and what must always hold."""
+"""Surroundings of the model of a process: network, clock, guards and invariants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["GUARDS", "Surroundings"]
 
 GUARDS = [
     "over first, then still registered",
-    "what failed is written down again at once",
+    "a failed attempt is written down again at once",
     "an attempt is written down before it sends",
     "a join writes its need before it looks",
     "a hold is needed before others see it",
@@ -26,22 +26,22 @@ GUARDS = [
     "a mark stops joins and not belief",
     "only an attempt that is over is swept",
     "the sweep leaves a hold that others need",
-    "the sweep releases what an interrupted end did not",
+    "the sweep completes the release of an interrupted end",
     "a cancel is remembered for requests that come late",
 ]
 
 
 class Surroundings(World):
-    """The state of a process, its network and its clock, and what must always hold of them."""
+    """The state of a process, its network and its clock, and its invariants."""
 
     def __init__(self, without: str = "") -> None:
         super().__init__()
-        self.without = without  # the guard that this exploration goes without
+        self.without = without  # the guard that is left out in this exploration
         self.now = 0
-        # Python 3.10: the handler's stores can be interrupted. Then two interruptions, before an
-        # attempt is written down or after it was taken off, are more than is mended: left out.
+        # Python 3.10: the handler's stores can be interrupted, too. A second interruption before an
+        # attempt is written down, or after it was taken off, is then not mended: left out.
         self.parted = False
-        self.apart = False  # whether a request is answered apart from the step that reads the reply
+        self.apart = False  # whether the answer to a request is a step of its own
         self.ticks = 0  # how often the clock may still move
         self.server = Server()
         self.flight: list[Request] = []
@@ -49,7 +49,7 @@ class Surroundings(World):
         self.holds: dict[Hold, None] = {}
         self.handles: list[Handle] = []
         self.counts: dict[str, int] = {}
-        self.forced = False  # whether an administrator released it by force
+        self.forced = False  # whether the hold was released by force
 
     def guard(self, name: str) -> bool:
         assert name in GUARDS, name
@@ -102,7 +102,7 @@ class Surroundings(World):
     def sweep(self) -> Program:
         raise NotImplementedError
 
-    # What must always hold
+    # Invariants
 
     def believes(self, handle: Handle) -> bool:
         """Whether the handle says held."""
@@ -121,8 +121,8 @@ class Surroundings(World):
                     raise Violation(f"{handle.name} says held, and the server gave it away")
             elif handle.granted and hold and hold.ends > self.now and not self.forced:
                 raise Violation(f"{handle.name} was granted, and its hold ended without reason")
-            if hold and len(hold.told) > 1:
-                raise Violation(f"one hold ended twice: {hold.told}")
+            if hold and len(hold.reported) > 1:
+                raise Violation(f"one hold ended twice: {hold.reported}")
 
     def settle(self) -> None:
         """All callers are done: our own thread sweeps once more, and the network delivers."""
@@ -157,7 +157,7 @@ class Surroundings(World):
         kept = {hold.token for hold in self.holds} | {h.token for h in self.dropped_holds()}
         for token in [self.server.token, *self.server.queue]:
             if token and token not in kept:
-                raise Violation(f"{token} is held or queued on the server, and nobody knows")
+                raise Violation(f"{token} is held or queued on the server, unknown to the process")
 
     def dropped_holds(self) -> list[Hold]:
         found = [handle.held[0] for handle in self.handles if handle.held and handle.dropped]

@@ -1,4 +1,4 @@
-"""The model of a process keeps its promises in every schedule, and each of its guards is needed."""
+"""Model of a process: every schedule keeps the invariants, and each guard is needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .scenarios import SCENARIOS
 from .schedules import explore
 from .surroundings import GUARDS
 
-# For each guard the program that goes wrong without it.
+# For each guard, the program that breaks an invariant without it.
 NEEDED = {
     "over first, then still registered": "one_block",
-    "what failed is written down again at once": "one_block",
+    "a failed attempt is written down again at once": "one_block",
     "an attempt is written down before it sends": "one_block_on_python_310",
     "a join writes its need before it looks": "joined_while_swept",
     "a hold is needed before others see it": "one_block",
@@ -28,7 +28,7 @@ NEEDED = {
     "a mark stops joins and not belief": "joined_while_swept",
     "only an attempt that is over is swept": "one_block",
     "the sweep leaves a hold that others need": "joined_while_swept",
-    "the sweep releases what an interrupted end did not": "one_block",
+    "the sweep completes the release of an interrupted end": "one_block",
     "a cancel is remembered for requests that come late": "one_block",
 }
 

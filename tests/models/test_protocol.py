@@ -1,4 +1,4 @@
-"""The lock protocol, explored exhaustively: what must hold does, and each guard is needed."""
+"""Model of the lock protocol: no state breaks an invariant, and each guard is needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LARGE = {
     "three": Terms(),
     "three with limits": Terms(limits=(1, 2, 2)),
     "three, two names, both ways": Terms(names=2, lease=1, wait=1),
-    "three, a process ends or stands still": Terms(wait=1, kinds=("crash", "pause"), faults=1),
+    "three, a process ends or freezes": Terms(wait=1, kinds=("crash", "pause"), faults=1),
     "a pair that extends, messages fail": PAIR._replace(kinds=LOSSES, faults=1, extensions=(1,)),
     "a pair, two attempts": PAIR._replace(attempts=2),
     "one that extends, three faults": EXTENDING._replace(kinds=FAULTS, faults=3),
@@ -40,25 +40,25 @@ def fault(kind: str, **changes: Any) -> Terms:
     return PAIR._replace(kinds=(kind,), faults=1, **changes)
 
 
-# Where the loss of each guard shows soonest. A guard beside it stands in the way of the fault, too,
-# and is taken out with it; the last test tells them apart.
+# The configuration in which the loss of each guard shows soonest. Where another guard prevents the
+# same fault, it is taken out, too; the last test shows that its loss alone does no harm.
 KEPT = "a turn of a present hold is kept"
 NEEDED: dict[str, tuple[Terms, str]] = {
     "room is counted before a grant": (PAIR, ""),
     "the lowest limit of all holders counts": (PAIR._replace(limits=(2, 1)), ""),
-    "newcomers queue behind those who wait": (
+    "new claims queue behind waiters": (
         Terms(limits=(2, 1, 2), lease=1, wait=1, ways=("wait", "once")), ""
     ),
-    "who asks again keeps its place": (Terms(ways=("wait",)), ""),
+    "a claim that asks again keeps its position": (Terms(ways=("wait",)), ""),
     "an own hold is found again": (PAIR, ""),
     "an acquire never shortens the own hold": (
         EXTENDING._replace(kinds=LOSSES, faults=1), ""
     ),
     "expired holds are dropped before a grant": (PAIR, ""),
-    "who has given up is passed over": (PAIR, ""),
-    "who does not listen is passed over": (fault("crash"), ""),
+    "a claim whose wait is over is passed over": (PAIR, ""),
+    "a silent waiter is passed over": (fault("crash"), ""),
     "a hand-over holds for the grant lease only": (fault("pause"), ""),
-    "those of a silent process queue behind the others": (TWO_IN_ONE_PROCESS, ""),
+    "waiters of a silent process queue behind others": (TWO_IN_ONE_PROCESS, ""),
     "release compares the token": (fault("lost"), ""),
     "release hands over": (PAIR, ""),
     "extend compares the token": (fault("slow"), ""),
@@ -98,7 +98,7 @@ def explored(terms: Terms) -> Exploration:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_what_must_hold_does(name: str) -> None:
+def test_no_reachable_state_breaks_an_invariant(name: str) -> None:
     found = explored(CONFIGURATIONS[name])
     assert not found.violation, found
     assert found.states > 1000
@@ -107,7 +107,7 @@ def test_what_must_hold_does(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", LARGE)
-def test_what_must_hold_does_with_more(name: str) -> None:
+def test_no_reachable_state_of_large_configurations_breaks_an_invariant(name: str) -> None:
     found = explored(LARGE[name])
     assert not found.violation, found
 
@@ -124,6 +124,6 @@ def test_each_guard_is_needed(guard: str) -> None:
     assert len(found.trace) > 1
 
 
-def test_the_guard_beside_others_was_not_to_blame() -> None:
+def test_the_other_guard_alone_is_not_needed() -> None:
     for terms, beside in {needed for needed in NEEDED.values() if needed[1]}:
         assert not explored(terms._replace(without=frozenset({beside}))).violation

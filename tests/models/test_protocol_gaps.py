@@ -1,4 +1,4 @@
-"""Faults that the model of the protocol has found in the real thing, each where it can be seen."""
+"""Faults that the model of the protocol has found in the real code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def backend(place: Place) -> BaseLockBackend:
 
 
 class Unanswered:
-    """The first acquire that queues is not answered in time; it arrives when it is let go."""
+    """The first acquire that queues gets no answer in time. It arrives at `arrive()`."""
 
     def __init__(self, backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch) -> None:
         self.acquire, self.late = backend.acquire, list[tuple[Claim, float]]()
@@ -52,7 +52,7 @@ class Unanswered:
         return self.acquire(*late)
 
 
-def test_a_late_claim_of_an_attempt_that_gave_up(
+def test_a_late_claim_of_an_attempt_whose_wait_is_over_is_refused(
     backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unanswered = Unanswered(backend, monkeypatch)
@@ -64,11 +64,11 @@ def test_a_late_claim_of_an_attempt_that_gave_up(
     assert backend.inspect("gap") == ([], [])
 
 
-def test_a_late_claim_of_a_hold_that_was_released(
+def test_a_late_claim_of_a_released_hold_is_refused(
     backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unanswered = Unanswered(backend, monkeypatch)
-    backend.listen("gap", WITHIN)  # so that the first question queues already
+    backend.listen("gap", WITHIN)  # so that the first request already queues
     held = lock("gap")
     assert held.acquire(wait=WITHIN)
     held.release()
@@ -86,7 +86,7 @@ def test_a_late_claim_does_not_shorten_a_hold(backend: BaseLockBackend) -> None:
     assert hold.remaining > 30
 
 
-def test_a_shorter_lease_that_goes_unanswered(
+def test_a_shorter_lease_without_an_answer_counts_at_once(
     backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extend = backend.extend
@@ -130,7 +130,7 @@ class Overtaken:
         self._extended.set()
 
 
-def test_a_renewal_that_an_extension_overtakes(
+def test_a_renewal_overtaken_by_an_extension_is_ignored(
     backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with contextlib.suppress(LockLost), lock("gap", lease=3) as held:
@@ -142,13 +142,13 @@ def test_a_renewal_that_an_extension_overtakes(
         assert not held.held
 
 
-def test_a_turn_that_is_heard_twice(
+def test_a_turn_that_arrives_twice_is_kept(
     backend: RedisLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deliver, heard = backend.wakeups._deliver, list[Any]()
+    deliver, received = backend.wakeups._deliver, list[Any]()
 
     def deliver_and_note(message: Any) -> None:
-        heard.append(message)
+        received.append(message)
         deliver(message)
 
     monkeypatch.setattr(backend.wakeups, "_deliver", deliver_and_note)
@@ -159,12 +159,12 @@ def test_a_turn_that_is_heard_twice(
     thread.start()
     while not backend.inspect("gap")[1]:
         assert thread.is_alive()
-    # Another process releases: its reply does not bring our waiter the turn, a message does.
+    # Released by another process, so that the turn arrives in a message, not with the reply.
     stranger = RedisLockBackend(backend.config)
     stranger.release("gap", claim.token)
     stranger.close()
     thread.join(WITHIN)
-    (turn,) = [one for one in heard if isinstance(one[2], bytes) and b"turn" in one[2]]
+    (turn,) = [one for one in received if isinstance(one[2], bytes) and b"turn" in one[2]]
     deliver(turn)
     holds, _ = backend.inspect("gap")
     with contextlib.suppress(LockLost):

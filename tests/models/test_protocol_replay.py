@@ -1,4 +1,4 @@
-"""The real scripts do what the model of the protocol says, step by step."""
+"""Replay of the protocol model on a real server, step by step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stage(
 
 
 def replay(stage: Stage, traces: Iterable[Trace]) -> int:
-    """Replay each trace, and say where the two part. Returns the number of steps."""
+    """Replay each trace, and report where the two differ. Returns the number of steps."""
     steps = 0
     for trace in traces:
         stage.begin()
@@ -52,27 +52,27 @@ def replay(stage: Stage, traces: Iterable[Trace]) -> int:
                 raise AssertionError(f"the server does otherwise after\n{way}\n{error}") from error
             state, steps = after, steps + 1
         for process in stage.processes:
-            assert process.ears.heard.empty(), "a turn that the model does not know"
+            assert process.recorder.received.empty(), "a turn that the model does not know"
     print(f"{steps:,} steps")  # noqa: T201 - the size of the replay
     return steps
 
 
 @pytest.mark.timeout(300)
-def test_all_short_traces(stage: Stage) -> None:
+def test_all_short_traces_replay_alike(stage: Stage) -> None:
     traces = short_traces(stage.terms._replace(faults=1), depth=4)
     assert replay(stage, traces) > len(traces) > 50
 
 
 @pytest.mark.timeout(300)
-def test_long_traces(stage: Stage) -> None:
+def test_long_random_traces_replay_alike(stage: Stage) -> None:
     assert replay(stage, random_traces(stage.terms, 30, 60, seed=8)) > 1000
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("stage", ["two in one process"], indirect=True)
-def test_a_silent_process(stage: Stage) -> None:
-    """Random traces hardly ever come there: this is the one that shows why the guard is needed."""
-    guard = "those of a silent process queue behind the others"
+def test_the_trace_of_a_silent_process_replays_alike(stage: Stage) -> None:
+    """Random traces hardly ever reach it. This trace shows why its guard is needed."""
+    guard = "waiters of a silent process queue behind others"
     found = explore(Model(stage.terms._replace(without=frozenset({guard}))))
     assert found.violation
     assert replay(stage, [found.trace]) == len(found.trace)
@@ -80,7 +80,7 @@ def test_a_silent_process(stage: Stage) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_more_traces(stage: Stage) -> None:
+def test_more_traces_replay_alike(stage: Stage) -> None:
     replay(stage, short_traces(stage.terms, depth=5))
     replay(stage, random_traces(stage.terms, 500, 80, seed=16))
 
@@ -94,7 +94,7 @@ def test_more_traces(stage: Stage) -> None:
     ],
 )
 @pytest.mark.parametrize("stage", ["mutex"], indirect=True)
-def test_a_model_that_differs_is_noticed(stage: Stage, guard: str) -> None:
+def test_a_model_that_differs_from_the_server_is_noticed(stage: Stage, guard: str) -> None:
     stage.terms = MUTEX._replace(without=frozenset({guard}), clients=2, names=1, faults=4)
     with pytest.raises(AssertionError, match="the server does otherwise"):
         replay(stage, random_traces(stage.terms, 500, 60, seed=8))

@@ -1,4 +1,4 @@
-"""Several backends are asked at once, so that a page waits for one time-out at the most."""
+"""Requests to several backends at once, so that a page waits for one time-out at most."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Hang:
     return hang
 
 
-def test_the_answers_and_the_silent_come_in_their_order(hang: Hang) -> None:
+def test_answers_and_silent_backends_are_in_order(hang: Hang) -> None:
     answers, silent = ask_all(ALIASES, lambda alias, _backend: alias.upper())
     assert answers == {"default": "DEFAULT", "memory": "MEMORY"}
     assert silent == []
@@ -47,14 +47,14 @@ def test_the_answers_and_the_silent_come_in_their_order(hang: Hang) -> None:
     assert [one.alias for one in silent] == [*ALIASES, "absent"]
 
 
-def test_what_goes_wrong_otherwise_is_raised() -> None:
+def test_other_errors_are_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         ask_all(ALIASES, lambda _alias, _backend: 1 // 0)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["", "?q=a", "?o=-age", "?o=-ttl", "hot/"])
-def test_a_page_waits_for_all_that_hang_at_once(
+def test_a_page_waits_for_all_hanging_backends_at_once(
     admin_client: Client, hang: Hang, path: str
 ) -> None:
     html = text_of(page(admin_client, f"{PAGE}{path}"))
@@ -63,7 +63,9 @@ def test_a_page_waits_for_all_that_hang_at_once(
 
 
 @pytest.mark.django_db
-def test_so_does_a_release(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_waits_for_all_hanging_backends_at_once(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for alias in ALIASES:
         hold(f"on {alias}", alias)
     chosen: Sequence[str] = references(page(admin_client))

@@ -1,4 +1,4 @@
-"""Whatever is stored, the pages and the commands show the rest, and can clear it."""
+"""Damaged data: pages and commands show the rest, and can clear it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.places import Place
 
 
 def look(client: Client, *, index_is_whole: bool) -> None:
-    """Look at everything in every way."""
+    """Open all pages, and run all listings."""
     for query in ({}, {"state": "damaged"}, {"o": "-age"}, {"q": "order"}, {"state": "orphaned"}):
         assert "cannot be shown" not in page(client, **query)
     address = f"{PAGE}default_3A{NAME.replace(' ', '%20')}/change/"
@@ -31,7 +31,7 @@ def look(client: Client, *, index_is_whole: bool) -> None:
 @pytest.mark.django_db
 @settings(max_examples=examples(15))
 @given(state=st.sampled_from(STATES), seed=st.integers(0, 2**64))
-def test_pages_and_commands_go_on(
+def test_pages_and_commands_show_the_rest_of_damaged_data(
     place: Place, admin_client: Client, state: Callable[[Verbs], None], seed: int
 ) -> None:
     chance = Chance(seed)

@@ -1,4 +1,4 @@
-"""Who waits for whom, and the circles in it, across processes."""
+"""Waits between parties, and circles of them, across processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOTH = pytest.mark.parametrize("using", ["default", "memory"])
 
 
 class Scene:
-    """Parties by one letter; each is a task of a process of its own."""
+    """Parties named by one letter, each a task of its own process."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def circles(self) -> list[list[tuple[str, str]]]:
-        """Who waits for which name, each beginning with the first party of the alphabet."""
+        """The circles as parties and wanted names, each from its first party in the alphabet."""
         waits = waits_of([self.using])
         circles = []
         for circle in waits.circles:
@@ -78,7 +78,7 @@ def test_a_chain_is_no_circle(scene: Scene) -> None:
     assert [queue.name for queue in waits_of([scene.using]).roots] == ["x"]
 
 
-def test_two_that_wait_for_each_other_are_a_circle(scene: Scene) -> None:
+def test_two_parties_that_wait_for_each_other_are_a_circle(scene: Scene) -> None:
     scene.hold("a", "x")
     scene.hold("b", "y")
     scene.wait("a", "y")
@@ -88,7 +88,7 @@ def test_two_that_wait_for_each_other_are_a_circle(scene: Scene) -> None:
     assert waits_of([scene.using]).roots == []
 
 
-def test_circles_are_found_with_all_that_stands_behind_them(scene: Scene) -> None:
+def test_circles_are_found_with_all_waiters_behind_them(scene: Scene) -> None:
     for party in "abc":
         scene.hold(party, f"of {party}")
     for party, wanted in ("ab", "bc", "ca"):
@@ -107,7 +107,7 @@ def test_circles_are_found_with_all_that_stands_behind_them(scene: Scene) -> Non
     assert scene.stuck == "abcdexy"
 
 
-def test_who_waits_for_what_it_holds_itself_is_a_circle(scene: Scene) -> None:
+def test_a_party_that_waits_for_its_own_hold_is_a_circle(scene: Scene) -> None:
     scene.hold("a", "x")
     scene.wait("a", "x")
     assert scene.circles == [[("a", "x")]]
@@ -135,7 +135,7 @@ def test_a_writer_is_stuck_when_one_reader_is(scene: Scene) -> None:
 
 
 def test_queues_are_in_order_so_a_circle_may_go_through_a_queue() -> None:
-    # Redis passes over waiters whose processes do not listen, as those of these scenes.
+    # Redis would pass over these waiters, whose processes do not listen.
     scene = Scene("memory")
     scene.hold("a", "r", limit=SHARED)
     scene.hold("b", "x")
@@ -143,11 +143,11 @@ def test_queues_are_in_order_so_a_circle_may_go_through_a_queue() -> None:
     scene.wait("b", "r", limit=SHARED)
     assert scene.circles == []
     scene.wait("a", "x")
-    # The writer waits for a, who waits for b, who stands behind the writer.
+    # The writer waits for a, a waits for b, and b is behind the writer.
     assert scene.circles == [[("a", "x"), ("b", "r"), ("w", "r")]]
 
 
-def test_a_thread_is_known_by_more_than_its_number(scene: Scene) -> None:
+def test_threads_of_different_hosts_are_distinguished(scene: Scene) -> None:
     scene.hold("a", "x")
     scene.hold("b", "y")
     for name, host in (("x", "host-b"), ("y", "host-a")):
@@ -157,7 +157,7 @@ def test_a_thread_is_known_by_more_than_its_number(scene: Scene) -> None:
 
 
 @BOTH
-def test_real_threads_are_distinguished(using: str) -> None:
+def test_threads_of_a_process_are_distinguished(using: str) -> None:
     ready = threading.Barrier(2)
 
     def take(first: str, second: str) -> None:
@@ -174,11 +174,11 @@ def test_real_threads_are_distinguished(using: str) -> None:
         hold = circle[0].queue.holds[0]
         lock_backends[using].force_release(hold.name, hold.token)
         wait_until(lambda: all(job.done() for job in jobs))
-        # The one that lost its lock is told so; the other has got both.
+        # The loss was reported to one thread, and the other got both names.
         assert sorted(type(job.exception()).__name__ for job in jobs) == ["LockLost", "NoneType"]
 
 
-def test_no_more_is_looked_at_than_is_said(scene: Scene) -> None:
+def test_no_more_names_are_examined_than_requested(scene: Scene) -> None:
     for number in range(5):
         scene.hold("a", f"n{number}")
         scene.wait("b", f"n{number}")
@@ -193,7 +193,7 @@ def test_a_silent_backend_is_reported(settings: Any) -> None:
     assert waits.queues == []
 
 
-def test_a_long_chain_takes_no_time() -> None:
+def test_a_long_chain_is_examined_quickly() -> None:
     scene = Scene("memory")
     for number in range(300):
         scene.hold(chr(1000 + number), f"n{number}")

@@ -1,4 +1,4 @@
-"""The tree of the waits, line by line."""
+"""Tree of the waits, line by line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def drawn() -> list[str]:
     return lines
 
 
-def test_what_waiters_hold_hangs_on_them() -> None:
+def test_names_held_by_a_waiter_are_below_it() -> None:
     scene(a="x>", b="y>x", c="z>y", d=">z", e=">x")
     assert drawn() == ["0x", "1b", "2y", "3c", "4z", "5d", "1e"]
 
@@ -51,12 +51,12 @@ def test_a_circle_comes_first_and_ends_where_it_began() -> None:
     assert drawn() == ["0y", "1a", "2x", "3b", "4y!", "3c", "0q", "1g"]
 
 
-def test_a_name_that_two_lead_to_is_drawn_once() -> None:
+def test_a_name_reached_twice_is_drawn_once() -> None:
     scene(a="xy>", b="z>xy", c=">z")
     assert drawn() == ["0x", "1b", "2z", "3c", "0y", "1b", "2z!"]
 
 
-def test_of_a_long_queue_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_some_waiters_of_a_long_queue_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waits_tree, "MOST_WAITERS", 2)
     scene(a="x>", b=">x", c=">x", d="y>x", e=">y")
     assert drawn() == ["0x", "1b", "1c", "1+1", "0y", "1e"]
@@ -75,7 +75,7 @@ def test_a_chain_may_be_longer_than_the_stack() -> None:
     assert depth == 2 * (count - 2) + 1 > sys.getrecursionlimit()
 
 
-def test_in_words() -> None:
+def test_the_tree_is_described_in_words() -> None:
     scene(a="x>y", b="y>x")
     waits = waits_of(["memory"])
     place_a, place_b = "a, web, pid 97, main", "b, web, pid 98, main"

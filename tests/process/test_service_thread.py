@@ -1,4 +1,4 @@
-"""A service thread: one at a time, started by whoever has work, safe from interruptions."""
+"""Service threads, which callers start when there is work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.threads import no_thread_can_start
 
 
 class Worker:
-    """Jobs that a service thread does; `running` tells how many threads are at it."""
+    """Jobs for a service thread; `running` counts the threads at work."""
 
     def __init__(self) -> None:
         self.jobs: deque[Callable[[], object]] = deque()
@@ -37,7 +37,7 @@ class Worker:
         self.thread.ensure()
 
 
-def test_it_works_and_ends() -> None:
+def test_a_service_thread_does_its_work_and_ends() -> None:
     worker, done, names = Worker(), threading.Event(), deque[str]()
     worker.do(lambda: names.append(threading.current_thread().name))
     worker.do(done.set)
@@ -47,7 +47,7 @@ def test_it_works_and_ends() -> None:
     assert not worker.thread.is_running()
 
 
-def test_no_job_is_left_and_never_do_two_threads_work() -> None:
+def test_all_jobs_are_done_and_two_threads_never_work_at_once() -> None:
     worker, done = Worker(), deque[int]()
 
     def bring(count: int) -> None:
@@ -63,13 +63,13 @@ def test_no_job_is_left_and_never_do_two_threads_work() -> None:
     assert worker.most == 1
 
 
-def test_work_that_comes_as_the_thread_ends_is_done() -> None:
+def test_work_added_while_the_thread_ends_is_done() -> None:
     done = threading.Event()
     worker = Worker()
     looks = iter([True, False])
 
     def has_work() -> bool:
-        # Written down after the last look of `serve`, while the role is still taken.
+        # Added after the last look of `serve`, while the thread still counts as running.
         if next(looks, False):
             worker.jobs.append(done.set)
             return True
@@ -80,7 +80,7 @@ def test_work_that_comes_as_the_thread_ends_is_done() -> None:
     assert done.wait(10)
 
 
-def test_it_goes_on_after_an_error(
+def test_a_service_thread_goes_on_after_an_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(process_module, "PAUSE_AFTER_ERROR", 0.01)
@@ -95,7 +95,7 @@ def test_it_goes_on_after_an_error(
     assert "a-worker failed" in caplog.text
 
 
-def test_without_a_thread_the_caller_that_brings_work_is_notified() -> None:
+def test_the_caller_that_adds_work_gets_the_error_if_no_thread_can_start() -> None:
     worker, done = Worker(), threading.Event()
     with no_thread_can_start():
         with pytest.raises(RuntimeError, match="new thread"):
@@ -104,9 +104,7 @@ def test_without_a_thread_the_caller_that_brings_work_is_notified() -> None:
     assert done.wait(10)
 
 
-def test_where_only_one_thread_more_can_be_started_it_does_the_work(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_work_is_done_if_only_one_more_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -116,7 +114,7 @@ def test_where_only_one_thread_more_can_be_started_it_does_the_work(
     assert done.wait(10)
 
 
-def test_a_child_starts_a_thread_of_its_own() -> None:
+def test_a_child_starts_its_own_thread() -> None:
     worker, stop, done = Worker(), threading.Event(), threading.Event()
     worker.do(stop.wait)
     wait_until(lambda: worker.running)
@@ -128,7 +126,7 @@ def test_a_child_starts_a_thread_of_its_own() -> None:
     assert worker.thread.wait(10)
 
 
-def test_it_sleeps_until_it_is_woken() -> None:
+def test_a_service_thread_sleeps_until_it_is_woken() -> None:
     worker, slept = Worker(), deque[bool]()
     worker.do(lambda: slept.append(worker.thread.sleep(60)))
     worker.thread.wake()
@@ -136,7 +134,7 @@ def test_it_sleeps_until_it_is_woken() -> None:
     assert [*slept] == [True]
 
 
-def test_a_wake_that_comes_before_is_not_lost_and_many_count_once() -> None:
+def test_earlier_wakes_are_not_lost_and_count_once() -> None:
     thread = Worker().thread
     thread.wake()
     thread.wake()
@@ -146,7 +144,7 @@ def test_a_wake_that_comes_before_is_not_lost_and_many_count_once() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_knows_no_threads_of_its_parent() -> None:
-    """Its own threads may get the same ids."""
+    """Threads of the child may get the same ids."""
     worker, ended = Worker(), threading.Event()
     worker.do(lambda: ended.wait(30))
     wait_until(lambda: worker.thread in ServiceThread.own.values())

@@ -1,7 +1,7 @@
-"""The memory backend and Redis give the same answers to the same steps.
+"""Agreement of the memory backend and Redis: the same steps get the same answers.
 
-Nothing here depends on speed. All leases are long; one that is to end is made as short as may be,
-and then the test waits until both backends have seen its end.
+Nothing here depends on speed. All leases are long. A lease that is to end is made very short, and
+then the test waits until it has ended in both backends.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.support.processes import wait_until
 LONG = 600.0
 LONGER = 1200.0
 SHORT = 0.02
-# Seconds by which the two may differ in what they say of time.
+# Seconds by which times of the two may differ.
 TOLERANCE = 60.0
 NAMES = ("a", "b")
 TOKENS = tuple(f"token-{number}" for number in range(6))
@@ -48,7 +48,7 @@ leases = st.sampled_from((LONG, LONGER))
 
 
 class Recorder(Waiter):
-    """A waiter that remembers its turns, and what it is told of looking again does not count."""
+    """A waiter that records its turns, but not the requests to look again."""
 
     def __init__(self, token: str) -> None:
         self.token = token
@@ -61,7 +61,7 @@ class Recorder(Waiter):
 
 
 class Side:
-    """One of the two backends, its fences by order, and who waits at it."""
+    """One of the two backends, with its fences in order and its waiters."""
 
     def __init__(self, backend: BaseLockBackend) -> None:
         self.backend = backend
@@ -69,7 +69,7 @@ class Side:
         self.waiters: dict[tuple[str, str], Recorder] = {}
 
     def rank(self, name: str, fence: int) -> int:
-        """The place of a fence among all that this name has had so far."""
+        """The rank of a fence among all fences of the name so far."""
         known = self.fences[name]
         if fence not in known:
             assert not known or fence > known[-1], "fences rise"
@@ -97,7 +97,7 @@ class Side:
         return "busy", holder is not None, round(answer.retry_in / TOLERANCE / 2), answer.position
 
     def seen(self, name: str) -> object:
-        """Who holds and waits, in whatever order the backend shows the holders."""
+        """The holders, sorted, and the queue."""
         holds, queue = self.backend.inspect(name)
         # One step may have granted several.
         by_fence = sorted(holds, key=lambda hold: hold.fence)
@@ -128,7 +128,7 @@ class Side:
         assert [len(self.backend.entries(1, 2).entries)] == [max(0, min(1, entries.total - 1))]
         return sorted(self.shown(hold) for hold in page.holds)
 
-    def told(self) -> dict[tuple[str, str], int]:
+    def notified(self) -> dict[tuple[str, str], int]:
         return {key: len(one.turns) for key, one in self.waiters.items() if one.turns}
 
 
@@ -137,7 +137,7 @@ class BackendsAgree(RuleBasedStateMachine):
     def begin(self) -> None:
         place = Place(django_settings.REDIS_URL, f"test-{uuid.uuid4().hex[:12]}")
         both = place.settings()
-        # The memory backend has none: whoever it tells is in the same process.
+        # The memory backend ignores it, since all its waiters are in the same process.
         options = {"OPTIONS": {"grant_lease": LONGER}}
         both["LOCKS"]["default"] |= options
         both["LOCKS"]["memory"] = {"BACKEND": MEMORY, **options}
@@ -153,7 +153,7 @@ class BackendsAgree(RuleBasedStateMachine):
             self.settings.disable()
 
     def both(self, act: Any) -> Any:
-        """Let both do it, and compare what they answer and what can be seen afterwards."""
+        """Let both act, and compare their answers and their states afterwards."""
         redis, memory = (act(side) for side in self.sides)
         assert redis == memory, f"redis: {redis!r}, memory: {memory!r}"
         self.compare()
@@ -161,9 +161,9 @@ class BackendsAgree(RuleBasedStateMachine):
 
     def compare(self) -> None:
         redis, memory = self.sides
-        # A turn travels over another connection than the reply to the command that caused it, and
-        # one that nobody waits for any more is given back by the thread that receives it.
-        self.agree("turns", redis.told, memory.told)
+        # A turn arrives on another connection than the reply to the command that caused it. Without
+        # a waiter, the thread that receives it gives it back.
+        self.agree("turns", redis.notified, memory.notified)
         for name in NAMES:
             self.agree(name, partial(redis.seen, name), partial(memory.seen, name))
 
@@ -174,7 +174,7 @@ class BackendsAgree(RuleBasedStateMachine):
             raise AssertionError(f"{what}: redis {redis()!r}, memory {memory()!r}") from None
 
     def answer(self, side: Side, claim: Claim, stay: float) -> object:
-        """Whoever was refused for having been cancelled is not told by whom the name is held."""
+        """A claim that is refused because it was cancelled does not get the holder of the name."""
         answer = side.acquire(claim, stay)
         return answer[0] if (claim.name, claim.token) in self.refused else answer
 
@@ -242,7 +242,7 @@ class BackendsAgree(RuleBasedStateMachine):
 
     @rule(name=names, token=tokens)
     def leave(self, name: str, token: str) -> None:
-        """Its attempt is over, and it does not hear any more; it has not been cancelled."""
+        """The attempt is over and receives no more messages, but has not been cancelled."""
 
         def act(side: Side) -> None:
             if (name, token) in side.waiters:
@@ -253,7 +253,7 @@ class BackendsAgree(RuleBasedStateMachine):
 
     @rule(name=names, token=tokens)
     def lapse(self, name: str, token: str) -> None:
-        """A lease ends, and nobody does anything."""
+        """A lease ends by itself."""
 
         def act(side: Side) -> bool:
             extension = Extension(name, token, SHORT)
@@ -285,7 +285,7 @@ class TestBackendsAgree(BackendsAgree.TestCase):
 
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_a_release_by_a_token_that_waits_changes_nothing(using: str) -> None:
-    """It has nothing to release, and its place in the queue is its own."""
+    """The claim has no hold to release, and keeps its position in the queue."""
     backend = lock_backends[using]
     holder, waiter = (Claim("a", token, 1, LONG, Holder(what=token).pack()) for token in TOKENS[:2])
     backend.acquire(holder)

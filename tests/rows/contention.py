@@ -1,4 +1,4 @@
-"""What a process does that shares rows with others."""
+"""Jobs of processes that share rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .bank.models import Account, Vault
 
 
 def use(place: Place, database: dict[str, object]) -> None:
-    """Keep the locks where the test does, and the rows in its database."""
+    """Use the locks and the database of the test."""
     place.use()
     connections.databases["postgresql"] |= database
 
@@ -25,7 +25,7 @@ def withdraw(
     locked: bool,
     together: Barrier | None = None,
 ) -> None:
-    """`together`: whom to wait for, so that all are at it at once."""
+    """Withdraw again and again. With `together`, all processes start at the same time."""
     use(place, database)
     account = Account.objects.using("postgresql").get(pk=pk)
     if together is not None:
@@ -40,7 +40,7 @@ def withdraw(
 
 
 def move(place: Place, database: dict[str, object], source: int, target: int, times: int) -> None:
-    """One piece of gold at a time, in a transaction."""
+    """Move gold, one piece per transaction."""
     use(place, database)
     for _ in range(times):
         with Vault.objects.using("postgresql").locked([source, target], wait=60) as vaults:

@@ -1,4 +1,4 @@
-"""The databases that rows are tested on."""
+"""Databases on which rows are tested."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ ON_EACH = pytest.mark.parametrize(
     "database",
     [pytest.param("default", marks=pytest.mark.django_db(transaction=True)), *SERVERS],
 )
-# Where the database locks single rows, too.
+# Databases that lock single rows.
 ON_SERVERS = pytest.mark.parametrize("database", SERVERS)

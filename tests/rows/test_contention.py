@@ -1,4 +1,4 @@
-"""Processes that read, change and write the same rows: nothing is lost."""
+"""Contention: processes that read, change and write the same rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture
 def database() -> dict[str, object]:
-    """What another process has to know to find the test's database."""
+    """The connection settings of the test's database, for other processes."""
     return {"NAME": connections["postgresql"].settings_dict["NAME"]}
 
 
@@ -50,10 +50,10 @@ def test_locked_methods_lose_no_update(
 
 
 @pytest.mark.long
-def test_and_without_them_some_are_lost(
+def test_methods_without_a_lock_lose_updates(
     account: Account, place: Place, database: Any, workers: Workers
 ) -> None:
-    """Or else the test above proves nothing."""
+    """Otherwise the test above would prove nothing."""
     together = context.Barrier(PROCESSES)
     arguments = (account.pk, 100, False, together)
     for _ in range(PROCESSES):
@@ -64,7 +64,7 @@ def test_and_without_them_some_are_lost(
 
 
 @EACH_WRITES
-def test_threads_with_instances_of_their_own(account: Account, times: int) -> None:
+def test_threads_with_separate_instances_lose_no_update(account: Account, times: int) -> None:
     def work() -> None:
         own = Account.objects.using("postgresql").get(pk=account.pk)
         for _ in range(times // 4):
@@ -89,7 +89,7 @@ def test_rows_held_together_keep_their_sum(
     assert list(rows.order_by("pk").values_list("gold", flat=True)) == [1000, 1000]
 
 
-def test_two_who_want_the_same_rows_never_wait_for_each_other() -> None:
+def test_holders_of_several_rows_do_not_deadlock() -> None:
     rows = Account.objects.using("postgresql")
     one, two = rows.create(), rows.create()
 
@@ -130,7 +130,7 @@ def test_the_lock_is_kept_until_the_commit(account: Account) -> None:
     assert two.result(60) == BALANCE - 2
 
 
-def test_repeatable_read_sees_what_was_true_when_the_transaction_began(account: Account) -> None:
+def test_repeatable_read_refuses_a_write_based_on_an_old_snapshot(account: Account) -> None:
     def write() -> None:
         Account.objects.using("postgresql").get(pk=account.pk).withdraw(1)
 

@@ -1,4 +1,4 @@
-"""A row with a fence refuses what a stale holder saves or deletes."""
+"""Fenced rows, which refuse writes of stale holders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def vault(database: str) -> Vault:
 
 
 @ON_EACH
-def test_what_is_saved_has_the_fence_of_the_hold(vault: Vault) -> None:
+def test_a_saved_row_has_the_fence_of_the_hold(vault: Vault) -> None:
     with vault.locked() as held:
         vault.gold = 7
         vault.save()
@@ -74,7 +74,7 @@ def test_a_lease_that_has_run_out_is_refused(
 
 
 @ON_EACH
-def test_the_statement_itself_compares(
+def test_the_update_statement_compares_the_fence(
     vault: Vault, django_assert_num_queries: Any, database: Any
 ) -> None:
     with vault.locked():
@@ -84,14 +84,14 @@ def test_the_statement_itself_compares(
     assert re.search(r"\Wfence\W <= ", update["sql"].partition("WHERE")[2])
 
 
-def test_expressions(vault: Vault) -> None:
+def test_expressions_can_be_saved(vault: Vault) -> None:
     with vault.locked():
         vault.gold = F("gold") + 5
         vault.save()
     assert stored(vault).gold == 105
 
 
-def test_deferred_fields(vault: Vault) -> None:
+def test_an_instance_with_deferred_fields_is_fenced(vault: Vault) -> None:
     partly = Vault.objects.only("gold").get(pk=vault.pk)
     with pytest.raises(LockLost), partly.locked() as held:
         partly.gold = 7
@@ -102,7 +102,7 @@ def test_deferred_fields(vault: Vault) -> None:
     assert stored(vault).gold == 2
 
 
-def test_async(vault: Vault) -> None:
+def test_coroutines_are_fenced(vault: Vault) -> None:
     async def scenario() -> None:
         async with vault.locked() as held:
             vault.gold = 7
@@ -120,7 +120,7 @@ def test_async(vault: Vault) -> None:
 
 
 @ON_EACH
-def test_without_a_hold_nothing_is_slower_and_the_fence_stays(
+def test_without_a_hold_no_query_is_added_and_the_fence_stays(
     vault: Vault, django_assert_num_queries: Any, database: Any
 ) -> None:
     with stored(vault).locked() as held:
@@ -141,7 +141,7 @@ def test_without_a_hold_nothing_is_slower_and_the_fence_stays(
     assert len(ours) == len(djangos)
 
 
-def test_a_row_that_is_gone_is_djangos_business(vault: Vault) -> None:
+def test_a_deleted_row_is_handled_as_in_django(vault: Vault) -> None:
     with vault.locked() as held:
         Vault.objects.all().delete()
         with pytest.raises(DatabaseError, match="did not affect any rows"):
@@ -155,7 +155,7 @@ def test_a_row_that_is_gone_is_djangos_business(vault: Vault) -> None:
 
 
 @ON_EACH
-def test_delete(vault: Vault) -> None:
+def test_a_stale_holder_cannot_delete(vault: Vault) -> None:
     Coin.objects.using(vault._state.db).create(vault=vault)
     with pytest.raises(LockLost, match="a later holder has written"):
         with vault.locked() as held:
@@ -169,7 +169,7 @@ def test_delete(vault: Vault) -> None:
 
 
 @ON_EACH
-def test_a_delete_that_fails_leaves_no_trace(vault: Vault, database: Any) -> None:
+def test_a_failed_delete_leaves_the_fence_unchanged(vault: Vault, database: Any) -> None:
     def refuse_delete(execute: Any, sql: Any, params: Any, many: int, context: Any) -> Any:
         if sql.startswith("DELETE") and "bank_vault" in sql:
             raise InterruptedError
@@ -181,12 +181,12 @@ def test_a_delete_that_fails_leaves_no_trace(vault: Vault, database: Any) -> Non
     assert stored(vault).fence == 0
 
 
-def test_delete_stays_out_of_reach_of_templates() -> None:
+def test_templates_cannot_call_delete() -> None:
     assert Vault.delete.alters_data
 
 
 @isolate_apps("tests.rows.bank")
-def test_select_on_save(vault: Vault) -> None:
+def test_a_model_with_select_on_save_is_fenced(vault: Vault) -> None:
     class Slow(Vault):
         class Meta:
             proxy = True
@@ -205,7 +205,7 @@ def test_select_on_save(vault: Vault) -> None:
 
 
 @ON_EACH
-def test_in_a_transaction_nothing_is_kept(vault: Vault, database: Any) -> None:
+def test_a_refused_write_rolls_the_transaction_back(vault: Vault, database: Any) -> None:
     with pytest.raises(LockLost):
         with vault.locked() as held, transaction.atomic(using=database):
             Vault.objects.using(database).create(gold=55)
@@ -216,7 +216,9 @@ def test_in_a_transaction_nothing_is_kept(vault: Vault, database: Any) -> None:
 
 
 @ON_EACH
-def test_taken_inside_a_transaction(vault: Vault, database: Any) -> None:
+def test_two_blocks_in_a_transaction_share_the_hold_and_its_fence(
+    vault: Vault, database: Any
+) -> None:
     with transaction.atomic(using=database):
         with vault.locked() as first:
             vault.gold = 7
@@ -236,14 +238,14 @@ def test_a_fence_cannot_order_several_holders(vault: Vault, option: Any) -> None
             vault.save()
 
 
-def test_released_in_the_block(vault: Vault) -> None:
+def test_a_save_after_the_release_is_refused(vault: Vault) -> None:
     with vault.locked() as held:
         held.release()
         with pytest.raises(LockError, match="not held"):
             vault.save()
 
 
-def test_another_row_is_not_fenced_by_this_ones_hold(vault: Vault) -> None:
+def test_a_hold_does_not_fence_another_row(vault: Vault) -> None:
     with vault.locked() as held:
         clone = copy.copy(vault)
         clone.pk, clone._state.adding = None, True
@@ -256,7 +258,7 @@ def test_another_row_is_not_fenced_by_this_ones_hold(vault: Vault) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
-def test_another_database_is_not_fenced_by_this_ones_hold(vault: Vault) -> None:
+def test_a_hold_does_not_fence_a_row_in_another_database(vault: Vault) -> None:
     with vault.locked():
         vault.save(using="postgresql")
     assert Vault.objects.using("postgresql").get().fence == 0
@@ -279,12 +281,12 @@ class Guarded(Vault):
         return inner
 
 
-def test_a_lock_of_another_name_fences_as_well(vault: Vault) -> None:
+def test_a_lock_with_another_name_fences_the_row(vault: Vault) -> None:
     guarded = Guarded.objects.get(pk=vault.pk)
     assert stored(vault).fence < guarded.guard().fence == stored(vault).fence
 
 
-def test_within_each_other_the_outer_lock_is_what_fences(vault: Vault) -> None:
+def test_the_outer_of_two_nested_locks_fences_the_row(vault: Vault) -> None:
     guarded = Guarded.objects.get(pk=vault.pk)
     inner = guarded.outer()
     assert inner.name == f"guard:{vault.pk}"

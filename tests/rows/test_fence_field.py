@@ -1,6 +1,6 @@
-"""The fence field: its checks, its migrations, its column."""
+"""Fence field: its checks, its migrations, its column."""
 
-# ruff: noqa: DJ008 - the models of one test are shown to nobody
+# ruff: noqa: DJ008 - the models of single tests are never shown
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def ids(model: type[models.Model]) -> list[str]:
     return [message.id for message in model.check() if message.id.startswith("locks")]
 
 
-def test_ours_are_in_order() -> None:
+def test_the_models_of_the_tests_pass_the_checks() -> None:
     assert [name for model in apps.get_app_config("bank").get_models() for name in ids(model)] == []
 
 
 @isolate_apps("tests.rows.bank")
-def test_one_fence_for_a_row() -> None:
+def test_a_row_may_have_only_one_fence() -> None:
     class Two(LockableMixin, models.Model):
         one = FenceField()
         other = FenceField()
@@ -60,7 +60,7 @@ def test_one_fence_for_a_row() -> None:
 
 
 @isolate_apps("tests.rows.bank")
-def test_only_on_lockable_models() -> None:
+def test_a_fence_requires_a_lockable_model() -> None:
     class Plain(models.Model):
         fence = FenceField()
 
@@ -74,7 +74,7 @@ def test_only_on_lockable_models() -> None:
 
 @pytest.mark.parametrize("option", [{"null": True}, {"unique": True}])
 @isolate_apps("tests.rows.bank")
-def test_neither_null_nor_unique(option: Any) -> None:
+def test_a_fence_may_be_neither_null_nor_unique(option: Any) -> None:
     class Odd(LockableMixin, models.Model):
         fence = FenceField(**option)
 
@@ -86,7 +86,7 @@ def test_neither_null_nor_unique(option: Any) -> None:
 
 @pytest.mark.parametrize("name", ["locked", "lock_name", "lock_held", "get_lock_name"])
 @isolate_apps("tests.rows.bank")
-def test_no_field_hides_what_rows_are_locked_by(name: str) -> None:
+def test_a_field_that_hides_an_attribute_of_the_mixin_is_refused(name: str) -> None:
     class Meta:
         app_label = "bank"
 
@@ -98,7 +98,7 @@ def test_no_field_hides_what_rows_are_locked_by(name: str) -> None:
 
 
 @isolate_apps("tests.rows.bank")
-def test_nor_does_what_points_to_a_row() -> None:
+def test_a_reverse_relation_that_hides_an_attribute_is_refused() -> None:
     class Door(LockableMixin, models.Model):
         name = models.CharField(max_length=9)
 
@@ -116,7 +116,7 @@ def test_nor_does_what_points_to_a_row() -> None:
 
 
 @isolate_apps("tests.rows.bank")
-def test_from_an_abstract_model_each_child_has_its_own() -> None:
+def test_each_child_of_an_abstract_model_has_its_own_fence() -> None:
     class Base(LockableMixin, models.Model):
         fence = FenceField()
 
@@ -139,20 +139,20 @@ def test_from_an_abstract_model_each_child_has_its_own() -> None:
         assert field.model is model
 
 
-def test_it_is_not_in_forms_and_begins_at_zero() -> None:
+def test_a_fence_is_not_in_forms_and_begins_at_zero() -> None:
     field = Vault._meta.get_field("fence")
     assert not field.editable
     assert Vault().fence == 0
 
 
-def test_a_migration_finds_it_and_nothing_more_to_do() -> None:
+def test_a_migration_imports_the_field_by_its_public_path() -> None:
     text, imports = MigrationWriter.serialize(FenceField())
     assert text.startswith("django_redislock.FenceField(")
     assert imports == {"import django_redislock"}
     assert django_redislock.FenceField is FenceField
 
 
-def test_a_migration_names_the_mixin_by_its_public_place() -> None:
+def test_a_migration_imports_the_mixin_by_its_public_path() -> None:
     mixin, _ = ModelState.from_model(Vault).bases
     assert MigrationWriter.serialize(mixin) == (
         "django_redislock.LockableMixin",
@@ -162,8 +162,8 @@ def test_a_migration_names_the_mixin_by_its_public_place() -> None:
 
 
 @ON_EACH
-def test_added_to_a_table_with_rows_it_begins_at_zero(database: Any) -> None:
-    """And whoever does not know of it yet, an older release, may go on inserting."""
+def test_a_fence_added_to_a_table_begins_at_zero(database: Any) -> None:
+    """An older release, which does not know the column, may go on inserting."""
     connection = connections[database]
     without, with_it = ProjectState(), ProjectState()
     table = [

@@ -1,4 +1,4 @@
-"""A fence in the table of a parent or of a child: either refuses both."""
+"""Fences in the table of a parent or of a child."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @ON_EACH
 @pytest.mark.parametrize("model", [Restaurant, Kiosk, Shop])
-def test_both_tables_are_refused(model: Any, database: Any) -> None:
+def test_a_fence_in_either_table_refuses_both(model: Any, database: Any) -> None:
     column = {Restaurant: "tables", Kiosk: "number", Shop: "stock"}[model]
     row = model.objects.using(database).create(name="new")
     with row.locked() as held:

@@ -1,4 +1,4 @@
-"""``queryset.fenced()`` and ``bulk_update()``: many rows are written, or none."""
+"""Fenced querysets and ``bulk_update()``, which write all rows or none."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def update_under(name: str, database: str, **values: object) -> None:
 
 
 @ON_EACH
-def test_one_lock_for_all(vaults: Any, database: Any) -> None:
+def test_many_rows_are_fenced_by_one_lock(vaults: Any, database: Any) -> None:
     rows = Vault.objects.using(database)
     with pytest.raises(LockLost, match="a later holder has written"):
         with lock("vaults") as held:
@@ -54,16 +54,16 @@ def test_one_lock_for_all(vaults: Any, database: Any) -> None:
     assert amounts(database) == [1, 20, 30]
 
 
-def test_the_fence_itself_is_not_among_what_is_written(vaults: Any) -> None:
-    """It would be lowered by the very statement that compares it."""
+def test_an_update_cannot_set_the_fence(vaults: Any) -> None:
+    """The statement that compares the fence would lower it."""
     with lock("vaults") as held, pytest.raises(ValueError, match="sets fence by itself"):
         Vault.objects.fenced(held).update(gold=0, fence=0)
     assert amounts("default") == [1, 2, 3]
 
 
 @ON_EACH
-def test_all_or_nothing(vaults: Any, database: Any) -> None:
-    """One of three is later: the two others are not written either."""
+def test_a_later_fence_of_one_row_refuses_all_writes(vaults: Any, database: Any) -> None:
+    """If one of three is later, the two others are not written either."""
     rows = Vault.objects.using(database)
     with lock("vaults") as held:
         rows.filter(pk=vaults[2].pk).update(fence=held.fence + 1)
@@ -79,7 +79,7 @@ def test_all_or_nothing(vaults: Any, database: Any) -> None:
 
 
 @ON_EACH
-def test_inside_a_transaction_all_of_it_is_undone(vaults: Any, database: Any) -> None:
+def test_a_refused_update_rolls_the_transaction_back(vaults: Any, database: Any) -> None:
     rows = Vault.objects.using(database)
     with lock("vaults") as held:
         rows.filter(pk=vaults[2].pk).update(fence=held.fence + 1)
@@ -90,7 +90,7 @@ def test_inside_a_transaction_all_of_it_is_undone(vaults: Any, database: Any) ->
 
 
 @ON_EACH
-def test_each_row_by_its_own_lock(vaults: Any, database: Any) -> None:
+def test_each_row_is_fenced_by_its_own_lock(vaults: Any, database: Any) -> None:
     one, two, _ = vaults
     rows = Vault.objects.using(database)
     with rows.locked([two, one]) as held:
@@ -108,7 +108,7 @@ def test_each_row_by_its_own_lock(vaults: Any, database: Any) -> None:
 
 
 @ON_EACH
-def test_delete_by_each_ones_own_lock(vaults: Any, database: Any) -> None:
+def test_deleted_rows_are_fenced_by_their_own_locks(vaults: Any, database: Any) -> None:
     rows = Vault.objects.using(database)
     Coin.objects.using(database).create(vault=vaults[0])
     with pytest.raises(LockLost):
@@ -124,7 +124,7 @@ def test_delete_by_each_ones_own_lock(vaults: Any, database: Any) -> None:
 
 @ON_EACH
 @pytest.mark.parametrize("together", [1, 100])
-def test_bulk_update_compares_those_that_are_held(
+def test_bulk_update_compares_the_fences_of_held_rows(
     vaults: Any, database: Any, together: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("django_redislock.rows.fencing.ROWS_AT_ONCE", together)
@@ -161,7 +161,7 @@ def test_bulk_update_never_lowers_a_fence(vaults: Any) -> None:
     assert Vault.objects.get(pk=two.pk).fence == 0
 
 
-def test_bulk_update_without_a_hold_or_a_fence_is_djangos(
+def test_bulk_update_without_a_hold_or_a_fence_is_that_of_django(
     vaults: Any, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(3):  # BEGIN, UPDATE, COMMIT
@@ -172,8 +172,8 @@ def test_bulk_update_without_a_hold_or_a_fence_is_djangos(
 
 
 @ON_EACH
-def test_what_comes_to_match_in_between_is_not_written(vaults: Any, database: Any) -> None:
-    """Rows are claimed first: one that changes after the claim belongs to somebody else."""
+def test_rows_that_match_only_after_the_claim_are_not_written(vaults: Any, database: Any) -> None:
+    """Rows are claimed first. A row that changes after the claim belongs to another writer."""
     rows = Vault.objects.using(database)
 
     def insert_after_claim(execute: Any, sql: Any, params: Any, many: int, context: Any) -> Any:
@@ -189,7 +189,7 @@ def test_what_comes_to_match_in_between_is_not_written(vaults: Any, database: An
 
 @ON_EACH
 @pytest.mark.parametrize("model", [Restaurant, Kiosk])
-def test_the_fence_of_a_parent(model: Any, database: Any) -> None:
+def test_rows_with_the_fence_of_a_parent_are_fenced(model: Any, database: Any) -> None:
     rows = model.objects.using(database)
     Place.objects.using(database).create()
     one, two = (rows.create(name="new") for _ in range(2))
@@ -216,7 +216,7 @@ def test_the_fence_of_a_parent(model: Any, database: Any) -> None:
 
 
 @ON_EACH
-def test_composite_primary_keys(database: Any) -> None:
+def test_rows_with_composite_primary_keys_are_fenced(database: Any) -> None:
     rows = Seat.objects.using(database)
     seats = [rows.create(row="A", number=number) for number in (1, 2)]
     with rows.locked(seats) as held:
@@ -228,7 +228,7 @@ def test_composite_primary_keys(database: Any) -> None:
         assert rows.fenced(held).delete()[0] == 2
 
 
-def test_async(vaults: Any) -> None:
+def test_coroutines_write_fenced_rows(vaults: Any) -> None:
     async def scenario() -> None:
         async with lock("vaults") as held:
             assert await Vault.objects.fenced(held).aupdate(gold=7) == 3
@@ -237,7 +237,7 @@ def test_async(vaults: Any) -> None:
     async_to_sync(scenario)()
 
 
-def test_without_fenced_nothing_is_slower(vaults: Any, django_assert_num_queries: Any) -> None:
+def test_without_fenced_no_query_is_added(vaults: Any, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
         Vault.objects.update(gold=1)
     with CaptureQueriesContext(connections["default"]) as djangos:
@@ -247,7 +247,7 @@ def test_without_fenced_nothing_is_slower(vaults: Any, django_assert_num_queries
     assert len(ours) == len(djangos)
 
 
-def test_what_is_known_to_be_lost_writes_nothing(
+def test_a_hold_known_to_be_lost_writes_nothing(
     vaults: Any, django_assert_num_queries: Any
 ) -> None:
     with pytest.raises(LockLost):
@@ -259,7 +259,7 @@ def test_what_is_known_to_be_lost_writes_nothing(
     assert amounts("default") == [1, 2, 3]
 
 
-def test_what_makes_no_sense_is_refused(vaults: Any) -> None:
+def test_wrong_arguments_of_fenced_are_refused(vaults: Any) -> None:
     with lock("vaults") as held, pytest.raises(TypeError, match="Account has no FenceField"):
         Account.objects.fenced(held)
     for wrong in (7, vaults[0]):

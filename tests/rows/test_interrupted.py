@@ -1,4 +1,4 @@
-"""A block that is interrupted leaves no row held, however long its instances are kept."""
+"""Interrupted blocks, which leave no row held."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ ONE_OR_SEVERAL = pytest.mark.parametrize("made_by", [one, several])
 
 @ONE_OR_SEVERAL
 @pytest.mark.parametrize("place", ["begin", "end"])
-def test_it_is_released_at_once(made_by: Callable[[Vault], Any], place: str) -> None:
+def test_an_interrupted_block_releases_its_rows_at_once(
+    made_by: Callable[[Vault], Any], place: str
+) -> None:
     vault = Vault.objects.create()
     block = made_by(vault)
     with ctrl_c_in((RowHold, place)):
@@ -47,11 +49,11 @@ def test_it_is_released_at_once(made_by: Callable[[Vault], Any], place: str) -> 
 
 @ONE_OR_SEVERAL
 @pytest.mark.filterwarnings("ignore:.*was dropped without release:ResourceWarning")
-def test_an_instance_does_not_keep_its_row_held(made_by: Callable[[Vault], Any]) -> None:
+def test_a_kept_instance_does_not_keep_its_row_held(made_by: Callable[[Vault], Any]) -> None:
     vault = Vault.objects.create()
     with ctrl_c_in((RowBlock, "_leave")):
         enter_and_leave(made_by(vault))
-    gc.collect()  # the exception goes, and the block with it; the instance stays
+    gc.collect()  # the exception and the block are dropped; the instance stays
     assert vault.lock_held is None
     vault.save()
     backend = lock("any").backend
@@ -62,17 +64,17 @@ def test_an_instance_does_not_keep_its_row_held(made_by: Callable[[Vault], Any])
 
 
 class Forever:
-    """Something to await that never comes."""
+    """An awaitable that never ends."""
 
     def __await__(self) -> Any:
         yield
 
 
 @pytest.mark.filterwarnings("ignore:.*was dropped without release:ResourceWarning")
-async def test_a_coroutine_that_is_closed_while_it_reads_the_row(
+async def test_a_coroutine_closed_while_it_reads_the_row_leaves_no_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing can be awaited then: the hold is left to the sweep."""
+    """A closed coroutine cannot await anything, so the sweep releases the hold."""
 
     async def forever(*arguments: Any) -> Any:
         await Forever()

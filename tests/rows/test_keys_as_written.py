@@ -1,4 +1,4 @@
-"""A primary key that was written otherwise than the database gives it: as text, or in a list."""
+"""Primary keys in other forms than those of the database: as strings, or in lists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def seat() -> Seat:
 
 
 @pytest.mark.parametrize("refresh", [True, False, ["guest"]], ids=str)
-def test_what_is_saved_has_the_fence_of_the_hold(seat: Seat, refresh: bool | list[str]) -> None:
+def test_a_saved_row_has_the_fence_of_the_hold(seat: Seat, refresh: bool | list[str]) -> None:
     with seat.locked(refresh=refresh) as held:
         if not refresh:
             seat.refresh_from_db()
@@ -46,7 +46,7 @@ def test_a_stale_holder_is_refused_in_bulk(seat: Seat) -> None:
 
 
 @pytest.mark.parametrize("pk", [("A", 1), ("A", "1"), ["A", 1]], ids=str)
-def test_a_row_is_found_by_its_key_however_it_is_written(seat: Seat, pk: object) -> None:
+def test_a_row_is_found_by_any_form_of_its_key(seat: Seat, pk: object) -> None:
     with Seat.objects.locked([pk]) as (found,):
         assert found == stored(seat)
 
@@ -54,7 +54,7 @@ def test_a_row_is_found_by_its_key_however_it_is_written(seat: Seat, pk: object)
 @pytest.mark.mariadb
 @pytest.mark.django_db(transaction=True, databases=["default", "mariadb"])
 @pytest.mark.parametrize("pk", ["HOME", "home "])
-def test_the_database_says_which_keys_are_equal(pk: str) -> None:
+def test_the_database_decides_which_keys_are_equal(pk: str) -> None:
     home = Page.objects.using("mariadb").create(path="home")
     rows = LockableQuerySet(Page, using="mariadb")
     assert rows.get(pk=pk) == home
@@ -65,14 +65,14 @@ def test_the_database_says_which_keys_are_equal(pk: str) -> None:
         rows.locked([pk, "nowhere"]).__enter__()
 
 
-def test_an_instance_that_is_given_twice_is_one_row(seat: Seat) -> None:
+def test_an_instance_given_twice_is_one_row(seat: Seat) -> None:
     with Seat.objects.locked([seat, seat]) as (one, other):
         assert one is other is seat
     assert seat.number == 1
 
 
 @pytest.mark.parametrize("stranger", [Branch, Page], ids=lambda model: model.__name__)
-def test_an_instance_of_another_model_is_no_row_of_this_one(stranger: type) -> None:
+def test_an_instance_of_another_model_is_refused(stranger: type) -> None:
     row = stranger.objects.create()
     with pytest.raises(TypeError, match="is not a row of Account"):
         Account.objects.locked([row]).__enter__()

@@ -1,6 +1,6 @@
-"""``instance.locked()``: one row is held, and the instance is what the database has then."""
+"""Locked instances: ``instance.locked()`` holds one row and refreshes the instance."""
 
-# ruff: noqa: DJ008 - the models of one test are shown to nobody
+# ruff: noqa: DJ008 - the models of single tests are never shown
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def account() -> Account:
 
 
 def change(account: Account, **values: object) -> None:
-    """Somebody else writes the row."""
+    """Write the row without the lock, as another program would."""
     Account.objects.filter(pk=account.pk).update(**values)
 
 
-def test_it_is_fresh_within_and_the_same_object(account: Account) -> None:
+def test_the_instance_is_refreshed_and_stays_the_same_object(account: Account) -> None:
     change(account, balance=7)
     with account.locked() as held:
         assert held.name == f"bank.account:{account.pk}"
@@ -42,7 +42,7 @@ def test_it_is_fresh_within_and_the_same_object(account: Account) -> None:
     assert not held.owned()
 
 
-def test_it_is_read_when_it_is_held_and_not_before(account: Account) -> None:
+def test_the_row_is_read_only_when_it_is_held(account: Account) -> None:
     with lock(account.get_lock_name()) as held:
         other = Account.objects.get(pk=account.pk)
         reading = start(lambda: _balance_under_lock(other))
@@ -56,7 +56,7 @@ def _balance_under_lock(account: Account) -> int:
         return account.balance
 
 
-def test_async(account: Account) -> None:
+def test_a_coroutine_holds_and_refreshes_the_row(account: Account) -> None:
     async def scenario() -> None:
         await Account.objects.filter(pk=account.pk).aupdate(balance=7)
         async with account.locked() as held:
@@ -69,7 +69,7 @@ def test_async(account: Account) -> None:
     async_to_sync(scenario)()
 
 
-def test_busy_is_reported_and_leaves_no_trace(account: Account) -> None:
+def test_a_busy_row_raises_and_leaves_no_trace(account: Account) -> None:
     with account.locked():
         other = Account.objects.get(pk=account.pk)
         with pytest.raises(LockNotAcquired) as busy:
@@ -78,7 +78,7 @@ def test_busy_is_reported_and_leaves_no_trace(account: Account) -> None:
         assert other.lock_held is None
 
 
-def test_a_row_that_was_deleted_meanwhile(account: Account) -> None:
+def test_a_row_deleted_before_the_grant_does_not_exist(account: Account) -> None:
     Account.objects.filter(pk=account.pk).delete()
     with pytest.raises(Account.DoesNotExist):
         with account.locked():
@@ -89,24 +89,24 @@ def test_a_row_that_was_deleted_meanwhile(account: Account) -> None:
 
 
 @pytest.mark.parametrize("new", [Account(balance=1), Account(pk=5), Ticket()])
-def test_what_was_not_saved_has_no_row(new: Any) -> None:
+def test_an_unsaved_instance_cannot_be_locked(new: Any) -> None:
     with pytest.raises(ValueError, match="neither saved nor fetched"):
         new.locked()
 
 
-def test_nor_what_was_deleted(account: Account) -> None:
+def test_a_deleted_instance_cannot_be_locked(account: Account) -> None:
     account.delete()
     with pytest.raises(ValueError, match="no row to lock"):
         account.locked()
 
 
-def test_named_fields_alone_are_refreshed(account: Account) -> None:
+def test_only_the_given_fields_are_refreshed(account: Account) -> None:
     change(account, balance=7, note="changed")
     with account.locked(refresh=["balance"]):
         assert (account.balance, account.note) == (7, "new")
 
 
-def test_one_field_is_a_list_too(account: Account) -> None:
+def test_a_string_instead_of_a_list_of_fields_is_refused(account: Account) -> None:
     with pytest.raises(TypeError, match="a list of names, not 'balance'"):
         with account.locked(refresh="balance"):
             pass
@@ -138,7 +138,7 @@ def test_relations_are_read_again(account: Account) -> None:
         assert account.branch.name == "moved"
 
 
-def test_a_block_within_shares_the_hold_and_keeps_what_is_not_saved(account: Account) -> None:
+def test_a_nested_block_shares_the_hold_and_keeps_unsaved_changes(account: Account) -> None:
     with account.locked() as outer:
         account.balance = 55
         with account.locked() as inner:
@@ -149,7 +149,7 @@ def test_a_block_within_shares_the_hold_and_keeps_what_is_not_saved(account: Acc
         assert outer.owned()
 
 
-def test_a_block_within_reads_what_the_outer_one_did_not(account: Account) -> None:
+def test_a_nested_block_reads_fields_that_the_outer_one_did_not(account: Account) -> None:
     change(account, balance=7, note="changed")
     with account.locked(refresh=["balance"]):
         account.balance = 55
@@ -163,7 +163,7 @@ def test_a_block_within_reads_what_the_outer_one_did_not(account: Account) -> No
             assert account.balance == 7
 
 
-def test_another_instance_of_the_row_is_not_fresh_by_itself(account: Account) -> None:
+def test_another_instance_of_the_row_is_refreshed_by_its_own_block(account: Account) -> None:
     other = Account.objects.get(pk=account.pk)
     with account.locked():
         change(account, balance=7)
@@ -172,13 +172,13 @@ def test_another_instance_of_the_row_is_not_fresh_by_itself(account: Account) ->
             assert other.balance == 7
 
 
-def test_not_reentrant_by_choice(account: Account) -> None:
+def test_a_block_may_be_not_reentrant(account: Account) -> None:
     with account.locked(), pytest.raises(LockNotAcquired):
         with account.locked(wait=0.01, reentrant=False):
             pass
 
 
-def test_two_tasks_with_one_instance_each_end_their_own_block(account: Account) -> None:
+def test_two_tasks_with_one_instance_end_their_own_blocks(account: Account) -> None:
     async def scenario() -> None:
         first, second = account.locked(shared=True), account.locked(shared=True)
         first_hold = await first.__aenter__()
@@ -208,7 +208,7 @@ def test_the_holder_is_the_caller(account: Account, options: Any) -> None:
     assert hold.holder.label == "audit"
 
 
-def test_options_of_the_model_and_of_the_call() -> None:
+def test_options_of_the_call_override_those_of_the_model() -> None:
     card = Card.objects.create(number="4:2")
     with card.locked(label=None) as held:
         assert held.name == "card:4%3A2"
@@ -228,7 +228,7 @@ def test_a_block_can_be_entered_again(account: Account) -> None:
         assert second.fence > fence
 
 
-def test_the_error_of_the_body_goes_on(account: Account) -> None:
+def test_the_error_of_the_body_is_raised(account: Account) -> None:
     with pytest.raises(ZeroDivisionError), account.locked() as held:
         raise ZeroDivisionError
     assert not held.owned()

@@ -1,4 +1,4 @@
-"""``@locked_method``: the row is held, and the instance fresh, while the method runs."""
+"""Locked methods: ``@locked_method`` holds the row and refreshes the instance."""
 
 from __future__ import annotations
 
@@ -111,34 +111,34 @@ def till() -> Till:
 
 @pytest.fixture
 def changed(till: Till) -> Till:
-    """Somebody else has written the row since it was read."""
+    """An instance whose row was written by another program since."""
     Account.objects.filter(pk=till.pk).update(balance=7, note="changed")
     return till
 
 
-def test_without_parentheses(changed: Any) -> None:
+def test_the_decorator_works_without_parentheses(changed: Any) -> None:
     assert changed.bare() == 7
     assert (Till.bare.__name__, Till.bare.__doc__) == ("bare", "What it does.")
 
 
-def test_the_row_is_held_while_it_runs_and_free_after(till: Any) -> None:
+def test_the_row_is_held_only_while_the_method_runs(till: Any) -> None:
     assert till.held_by() == till.get_lock_name()
     assert till.lock_held is None
     with lock(till.get_lock_name(), wait=0):
         pass
 
 
-def test_another_name(till: Any) -> None:
+def test_a_method_may_use_another_name(till: Any) -> None:
     assert till.named("a:b") == f"own:{till.pk}:a%3Ab"
 
 
-def test_another_lock_within_reads_again(till: Any) -> None:
+def test_a_method_with_another_lock_reads_the_row_again(till: Any) -> None:
     with till.locked():
         Account.objects.filter(pk=till.pk).update(balance=7)
         assert till.under_another_lock() == 7
 
 
-def test_refresh(changed: Any) -> None:
+def test_a_method_may_refresh_some_fields_or_none(changed: Any) -> None:
     assert changed.unread() == 100
     assert changed.read_in_part() == (100, "changed")
 
@@ -148,24 +148,24 @@ def busy(till: Till, method: str, *args: object) -> object:
         return elsewhere(lambda: getattr(till, method)(*args))
 
 
-def test_busy_raises(till: Any) -> None:
+def test_a_busy_row_raises(till: Any) -> None:
     with pytest.raises(LockNotAcquired):
         busy(till, "refused")
 
 
-def test_busy_is_skipped_or_answered_by_choice(till: Any) -> None:
+def test_a_busy_row_may_be_skipped_or_answered(till: Any) -> None:
     assert busy(till, "skipped") == -1
     assert till.skipped() == 100
     assert busy(till, "answered", 5) == (till.get_lock_name(), till.pk, 5)
 
 
-def test_a_locked_method_within_another_keeps_what_is_not_saved(till: Any) -> None:
+def test_a_nested_locked_method_keeps_unsaved_changes(till: Any) -> None:
     till.spend(30)
     till.refresh_from_db()
     assert (till.balance, till.note) == (70, "spent 30")
 
 
-def test_within_a_block_and_within_a_plain_lock_it_shares_the_hold(till: Any) -> None:
+def test_a_method_shares_the_hold_of_a_block_or_a_plain_lock(till: Any) -> None:
     with till.locked() as held:
         assert till.spend(30) == held.token
     with lock(till.get_lock_name()) as held:
@@ -174,7 +174,7 @@ def test_within_a_block_and_within_a_plain_lock_it_shares_the_hold(till: Any) ->
     assert till.balance == 40
 
 
-def test_coroutines(till: Any) -> None:
+def test_coroutine_methods_hold_the_row(till: Any) -> None:
     async def scenario() -> None:
         await Account.objects.filter(pk=till.pk).aupdate(balance=7)
         await till.aspend(3)
@@ -187,7 +187,7 @@ def test_coroutines(till: Any) -> None:
     assert (till.balance, till.note) == (1, "spent 3")
 
 
-def test_generators_hold_from_first_to_last(till: Any) -> None:
+def test_generator_methods_hold_the_row_until_their_end(till: Any) -> None:
     tokens = set()
     for token in till.each():
         tokens.add(token)
@@ -218,7 +218,7 @@ def test_the_holder_is_the_method(till: Any) -> None:
     assert holder.label == "audit"
 
 
-def test_options_of_the_model_and_of_the_method() -> None:
+def test_options_of_the_method_override_those_of_the_model() -> None:
     class Own(Card):
         class Meta:
             proxy = True
@@ -237,7 +237,7 @@ def test_options_of_the_model_and_of_the_method() -> None:
     assert card.patient() == (5, "cards")
 
 
-def test_a_row_that_was_deleted_meanwhile(till: Any) -> None:
+def test_a_row_deleted_before_the_grant_does_not_exist(till: Any) -> None:
     Account.objects.all().delete()
     with pytest.raises(Till.DoesNotExist):
         till.bare()
@@ -245,12 +245,12 @@ def test_a_row_that_was_deleted_meanwhile(till: Any) -> None:
         pass
 
 
-def test_what_was_not_saved_has_no_row() -> None:
+def test_a_method_of_an_unsaved_instance_is_refused() -> None:
     with pytest.raises(ValueError, match="neither saved nor fetched"):
         Till().bare()
 
 
-def test_it_is_for_lockable_models() -> None:
+def test_a_method_of_another_class_is_refused() -> None:
     class Thing:
         @locked_method()
         def do(self) -> None: ...
@@ -271,7 +271,7 @@ def test_it_is_for_lockable_models() -> None:
         (lambda: locked_method("own:{nobody}")(lambda self: None), "nobody"),
     ],
 )
-def test_what_makes_no_sense_is_refused_when_decorating(arguments: Any, message: Any) -> None:
+def test_invalid_options_are_refused_when_decorating(arguments: Any, message: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         arguments()
 

@@ -1,4 +1,4 @@
-"""``Model.objects.locked()``: several rows are held together."""
+"""Several rows, held together by ``Model.objects.locked()``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def held_names() -> set[str]:
     return {hold.name for hold in lock("any").backend.list().holds}
 
 
-def test_in_the_order_given_and_fresh(accounts: Any) -> None:
+def test_rows_are_returned_in_the_given_order_and_refreshed(accounts: Any) -> None:
     one, _, three = accounts
     with Account.objects.locked([three.pk, one.pk]) as rows:
         assert [row.pk for row in rows] == [three.pk, one.pk]
@@ -50,14 +50,14 @@ def test_instances_keep_their_identity(accounts: Any) -> None:
         assert two.lock_held is not None
 
 
-def test_refresh_is_for_what_was_given(accounts: Any) -> None:
+def test_refresh_false_applies_to_the_given_instances(accounts: Any) -> None:
     one, two, _ = accounts
     Account.objects.update(balance=7)
     with Account.objects.locked([one, two.pk], refresh=False) as rows:
         assert [row.balance for row in rows] == [1, 7]
 
 
-def test_the_rows_of_a_queryset(accounts: Any, django_assert_num_queries: Any) -> None:
+def test_the_rows_of_a_queryset_are_held(accounts: Any, django_assert_num_queries: Any) -> None:
     few = Account.objects.filter(balance__gt=1).order_by("-balance")
     with django_assert_num_queries(2), few.locked() as rows:
         assert [row.balance for row in rows] == [3, 2]
@@ -72,7 +72,7 @@ def test_the_rows_of_a_queryset(accounts: Any, django_assert_num_queries: Any) -
         Account.objects.locked()
 
 
-def test_of_a_related_manager() -> None:
+def test_the_rows_of_a_related_manager_are_held() -> None:
     branch = Branch.objects.create()
     account = Account.objects.create(branch=branch)
     Account.objects.create()
@@ -80,7 +80,7 @@ def test_of_a_related_manager() -> None:
         assert rows == [account]
 
 
-def test_what_no_longer_matches_is_left_out(accounts: Any) -> None:
+def test_rows_that_no_longer_match_are_left_out(accounts: Any) -> None:
     name = accounts[2].get_lock_name()
     with lock(name) as held:
         waiting = start(lambda: _balances(Account.objects.filter(balance__gt=1)))
@@ -97,7 +97,7 @@ def _balances(rows: models.QuerySet[Account]) -> list[int]:
 @ON_SERVERS
 @pytest.mark.parametrize("by_key", [True, False])
 def test_the_database_locks_no_row_for_a_waiter(database: str, by_key: bool) -> None:
-    """The holder writes it, and would wait for the one who waits for it."""
+    """Otherwise the holder, who writes the row, and the waiter would wait for each other."""
     account = Account.objects.using(database).create()
     wanted = [account.pk] if by_key else None
     with account.locked() as held:
@@ -118,7 +118,7 @@ def _for_update(database: str, wanted: list[int] | None) -> tuple[list[int], lis
                 return [row.balance for row in found], [query["sql"] for query in queries]
 
 
-def test_what_was_asked_for_must_be_there(accounts: Any) -> None:
+def test_rows_given_by_key_or_instance_must_exist(accounts: Any) -> None:
     with pytest.raises(Account.DoesNotExist, match="primary key 0"):
         with Account.objects.locked([accounts[0].pk, 0]):
             pass
@@ -146,8 +146,8 @@ def test_a_block_can_be_entered_again(accounts: Any) -> None:
         assert first[0].lock_held is None
 
 
-def test_a_block_is_not_entered_within_itself(accounts: Any) -> None:
-    """Its outer hold would be forgotten, and last until its lease ends."""
+def test_a_block_cannot_be_entered_within_itself(accounts: Any) -> None:
+    """The outer hold would be forgotten, and last until its lease ends."""
     block = Account.objects.locked(accounts)
     with block as rows:
         names = held_names()
@@ -166,7 +166,7 @@ def test_no_rows_need_no_lock() -> None:
         assert rows == []
 
 
-def test_busy_holds_none(accounts: Any) -> None:
+def test_one_busy_row_leaves_none_held(accounts: Any) -> None:
     one, two, _ = accounts
     with lock(two.get_lock_name()):
         with pytest.raises(LockNotAcquired) as busy:
@@ -175,12 +175,12 @@ def test_busy_holds_none(accounts: Any) -> None:
     assert busy.value.name == two.get_lock_name()
 
 
-def test_a_locked_method_within_shares_the_hold(accounts: Any) -> None:
+def test_a_locked_method_within_the_block_shares_the_hold(accounts: Any) -> None:
     with Account.objects.locked([accounts[0].pk]) as (account,):
         assert account.withdraw(5) == -4
 
 
-def test_async(accounts: Any) -> None:
+def test_a_coroutine_holds_several_rows(accounts: Any) -> None:
     async def scenario() -> None:
         one, two, _ = accounts
         await Account.objects.aupdate(balance=7)
@@ -194,7 +194,7 @@ def test_async(accounts: Any) -> None:
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_name_may_need_a_query_in_a_coroutine_too() -> None:
+def test_a_name_may_need_a_query_in_a_coroutine() -> None:
     class Named(Account):
         lock_name = "at:{self.branch.name}"
 
@@ -211,7 +211,7 @@ def test_a_name_may_need_a_query_in_a_coroutine_too() -> None:
     async_to_sync(scenario)()
 
 
-def test_primary_keys_of_all_kinds() -> None:
+def test_rows_with_any_kind_of_primary_key_are_held() -> None:
     seat = Seat.objects.create(row="A", number=7)
     with Seat.objects.locked([("A", 7)]) as rows:
         assert rows == [seat]
@@ -227,7 +227,7 @@ def test_parent_and_child_are_held_once() -> None:
         assert {row.lock_held.fence for row in rows} == {rows[0].lock_held.fence}
 
 
-def test_options_of_the_model_and_the_caller(accounts: Any) -> None:
+def test_options_of_the_call_extend_those_of_the_model(accounts: Any) -> None:
     Card.objects.create(pk=1, number="7")
     for block in (
         Card.objects.all().locked(label="me"),
@@ -239,10 +239,10 @@ def test_options_of_the_model_and_the_caller(accounts: Any) -> None:
             assert card.lock_held.wait == 0
             (hold,), _ = card.lock_held.backend.inspect("card:7")
         assert hold.holder.label == "me"
-        assert hold.holder.what.endswith("test_options_of_the_model_and_the_caller")
+        assert hold.holder.what.endswith("test_options_of_the_call_extend_those_of_the_model")
 
 
-def test_what_cannot_be_held_is_refused() -> None:
+def test_rows_that_cannot_be_held_are_refused() -> None:
     with pytest.raises(TypeError, match="without values"):
         Account.objects.values("pk").locked()
     with pytest.raises(TypeError, match=r"Write class Branch\(LockableMixin, "):
@@ -260,7 +260,7 @@ def test_what_cannot_be_held_is_refused() -> None:
 
 
 @isolate_apps("tests.rows.bank")
-def test_the_queryset_in_a_manager_of_ones_own() -> None:
+def test_the_queryset_works_in_a_custom_manager() -> None:
     class Rich(LockableQuerySet):
         def rich(self) -> Any:
             return self.filter(balance__gt=1)
@@ -278,7 +278,7 @@ def test_the_queryset_in_a_manager_of_ones_own() -> None:
         assert [row.balance for row in rows] == [5]
     with Own.objects.locked([rows[0].pk]) as (row,):
         (hold,), _ = row.lock_held.backend.inspect(row.get_lock_name())
-    assert hold.holder.what.endswith("test_the_queryset_in_a_manager_of_ones_own")
+    assert hold.holder.what.endswith("test_the_queryset_works_in_a_custom_manager")
 
     class More(Account):
         objects = LockableManager.from_queryset(Rich)()
@@ -292,5 +292,5 @@ def test_the_queryset_in_a_manager_of_ones_own() -> None:
         with manager.locked(manager.rich()) as rows:
             assert [row.balance for row in rows] == [5]
         with pytest.raises(TypeError, match="rows"):
-            manager.locked()  # nobody holds all by mistake
+            manager.locked()  # so that no caller holds all rows by mistake
     assert More.others.deconstruct()[:2] == (True, None)

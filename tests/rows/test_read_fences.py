@@ -1,4 +1,4 @@
-"""After ``fenced()`` the fence of a row is no longer what it was: nothing may depend on it."""
+"""Reads of the fence in fenced writes, which are refused because they would see the new fence."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def vaults() -> list[Vault]:
     ],
     ids=str,
 )
-def test_rows_that_are_chosen_by_their_fence_are_refused(vaults: Any, condition: Q) -> None:
-    """It is raised before they are written, and then they would be found no more."""
+def test_fenced_rows_cannot_be_filtered_by_their_fence(vaults: Any, condition: Q) -> None:
+    """The fence is raised before the write, which would then not find the rows any more."""
     chosen = Vault.objects.filter(condition)
     with lock("vaults") as held:
         for write in (chosen.fenced(held).delete, lambda: chosen.fenced(held).update(gold=0)):
@@ -63,8 +63,8 @@ def test_rows_that_are_chosen_by_their_fence_are_refused(vaults: Any, condition:
         Kiosk.objects.filter(pk__in=Kiosk.objects.filter(fence=0).values("pk")),
     ],
 )
-def test_nor_by_a_fence_in_a_subquery(vaults: Any, chosen: Any) -> None:
-    """It would write nothing, but raise the fence."""
+def test_fenced_rows_cannot_be_filtered_by_a_fence_in_a_subquery(vaults: Any, chosen: Any) -> None:
+    """Such a write would change nothing but the fence."""
     with lock("vaults") as held:
         for write in (chosen.fenced(held).delete, lambda: chosen.fenced(held).update(note="x")):
             with pytest.raises(ValueError, match="cannot be filtered by their fence"):
@@ -88,7 +88,7 @@ def test_nor_by_a_fence_in_a_subquery(vaults: Any, chosen: Any) -> None:
         Vault.objects.filter(gold=1).exclude(pk__in=Coin.objects.values("vault")),
     ],
 )
-def test_rows_that_are_chosen_by_anything_else_are_written(vaults: Any, chosen: Any) -> None:
+def test_fenced_rows_can_be_filtered_by_anything_else(vaults: Any, chosen: Any) -> None:
     with lock("vaults") as held:
         assert chosen.fenced(held).update(note="x") == 1
     assert set(Vault.objects.values_list("gold", "note")) == {(1, "x"), (2, ""), (3, "")}
@@ -105,8 +105,8 @@ def test_rows_that_are_chosen_by_anything_else_are_written(vaults: Any, chosen: 
         SAME.values("fence")[:1],
     ],
 )
-def test_nor_is_a_fence_written_to_another_field(vaults: Any, value: Any) -> None:
-    """It would be the writer's own, not that of the one before."""
+def test_an_update_cannot_copy_the_fence_to_another_field(vaults: Any, value: Any) -> None:
+    """It would be the fence of this writer, not that of the one before."""
     rows = Vault.objects.annotate(known=F("fence"))
     with lock("vaults") as held, pytest.raises(ValueError, match="gold cannot be set from"):
         rows.fenced(held).update(note="x", gold=value)
@@ -117,14 +117,14 @@ def test_nor_is_a_fence_written_to_another_field(vaults: Any, value: Any) -> Non
     }
 
 
-def test_nor_in_bulk(vaults: Any) -> None:
+def test_bulk_update_cannot_copy_the_fence_to_another_field(vaults: Any) -> None:
     with Vault.objects.locked(vaults) as held:
         held[0].gold = F("fence")
         with pytest.raises(ValueError, match="gold cannot be set from"):
             Vault.objects.bulk_update(held, ["gold"])
 
 
-def test_a_value_from_other_fields_is_written(vaults: Any) -> None:
+def test_an_update_can_use_other_fields(vaults: Any) -> None:
     Restaurant.objects.create(name="inn")
     with lock("vaults") as held:
         assert Vault.objects.fenced(held).update(gold=F("gold") * 2) == 3

@@ -1,6 +1,6 @@
-"""One row, one name; two rows, two names."""
+"""Names of rows: one name for a row, and different names for different rows."""
 
-# ruff: noqa: DJ008 - the models of one test are shown to nobody
+# ruff: noqa: DJ008 - the models of single tests are never shown
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from .bank.models import (
 from .threads import elsewhere
 
 
-def test_model_and_primary_key() -> None:
+def test_a_row_is_named_after_its_model_and_primary_key() -> None:
     assert Account(pk=5).get_lock_name() == "bank.account:5"
     assert Account(pk="5").get_lock_name() == "bank.account:5"
 
 
-def test_a_proxy_names_the_same_row() -> None:
+def test_a_proxy_has_the_name_of_its_model() -> None:
     assert Savings(pk=5).get_lock_name() == Account(pk=5).get_lock_name()
 
 
 @pytest.mark.django_db
-def test_parent_and_child_are_one_row() -> None:
+def test_a_parent_and_its_child_have_one_name() -> None:
     restaurant = Restaurant.objects.create()
     assert restaurant.get_lock_name() == f"bank.place:{restaurant.pk}"
     assert Place.objects.get(pk=restaurant.pk).get_lock_name() == restaurant.get_lock_name()
 
 
 @pytest.mark.django_db
-def test_a_child_with_a_key_of_its_own_is_one_row_with_its_parent() -> None:
+def test_a_child_with_its_own_key_has_the_name_of_its_parent() -> None:
     Place.objects.create()
     kiosk = Kiosk.objects.create()
     assert kiosk.pk != kiosk.place_id
@@ -59,13 +59,13 @@ def test_a_child_with_a_key_of_its_own_is_one_row_with_its_parent() -> None:
 
 
 @pytest.mark.django_db
-def test_a_child_is_named_after_a_parent_that_knows_nothing_of_locks() -> None:
+def test_a_child_is_named_after_a_parent_without_the_mixin() -> None:
     shop = Shop.objects.create()
     assert shop.get_lock_name() == f"bank.building:{shop.pk}"
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_grandchild_is_named_after_the_topmost() -> None:
+def test_a_grandchild_is_named_after_the_topmost_parent() -> None:
     class Diner(Restaurant):
         class Meta:
             app_label = "bank"
@@ -81,7 +81,7 @@ def test_parent_and_child_exclude_each_other() -> None:
         elsewhere(lambda: place.locked(wait=0).__enter__())
 
 
-def test_uuids() -> None:
+def test_equal_uuids_have_one_name() -> None:
     text = "12345678-1234-5678-1234-567812345678"
     assert Ticket(id=UUID(text)).get_lock_name() == f"bank.ticket:{text}"
     assert Ticket(id=text.upper().replace("-", "")).get_lock_name() == f"bank.ticket:{text}"
@@ -96,14 +96,14 @@ def test_composite_keys_do_not_collide() -> None:
     assert len(names) == 6
 
 
-def test_texts_do_not_collide() -> None:
+def test_string_keys_do_not_collide() -> None:
     paths = ["a", "a:b", "a%3Ab", "{a}", "a@b", "@archive:a", "a\n", "a%0A", "ä", " "]
     names = {Page(path=path).get_lock_name() for path in paths}
     assert len(names) == len(paths)
     assert all(name.isprintable() for name in names)
 
 
-def test_equal_keys_have_one_name_however_they_are_written() -> None:
+def test_equal_keys_in_different_forms_have_one_name() -> None:
     there = timezone(timedelta(hours=5))
     noon = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
     assert Moment(at=noon).get_lock_name() == Moment(at=noon.astimezone(there)).get_lock_name()
@@ -114,11 +114,11 @@ def test_equal_keys_have_one_name_however_they_are_written() -> None:
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_key_that_is_a_number_is_written_in_digits() -> None:
+def test_a_numeric_key_is_written_in_digits() -> None:
     assert Price(amount=Decimal("100.00")).get_lock_name().endswith(":100")
 
 
-def test_bytes_have_a_name_and_no_address() -> None:
+def test_binary_keys_are_written_in_hexadecimal_digits() -> None:
     class Blob(LockableMixin, models.Model):
         digest = models.BinaryField(primary_key=True)
 
@@ -136,7 +136,7 @@ def test_the_same_key_in_another_database_is_another_row() -> None:
 
 
 class Replica:
-    """Reads from another database than it writes to."""
+    """A router that reads from another database than it writes to."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return "postgresql"
@@ -146,7 +146,7 @@ class Replica:
 
 
 @pytest.mark.django_db
-def test_what_was_read_from_a_replica_is_the_row_that_is_written(settings: Any) -> None:
+def test_a_row_read_from_a_replica_has_the_name_of_the_written_row(settings: Any) -> None:
     account = Account.objects.create(balance=7)
     stale = Account.objects.get(pk=account.pk)
     stale.balance, stale._state.db = 1, "postgresql"
@@ -159,14 +159,14 @@ def test_what_was_read_from_a_replica_is_the_row_that_is_written(settings: Any) 
         assert fresh.balance == 7
 
 
-def test_templates() -> None:
+def test_a_template_makes_the_name() -> None:
     assert Card(number="a b:c").get_lock_name() == "card:a b%3Ac"
     with pytest.raises(ValueError, match=r"\{self.number\} is None"):
         Card(number=None).get_lock_name()
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_method_names_it_too() -> None:
+def test_a_method_makes_the_name() -> None:
     class Own(LockableMixin, models.Model):
         class Meta:
             app_label = "bank"
@@ -189,7 +189,7 @@ def test_a_method_names_it_too() -> None:
     ],
 )
 @isolate_apps("tests.rows.bank")
-def test_a_template_that_follows_what_the_model_does_not_have(
+def test_a_template_with_missing_attributes_is_a_warning(
     lock_name: str | None, missing: str | None
 ) -> None:
     name = lock_name
@@ -219,7 +219,7 @@ def test_a_template_that_follows_what_the_model_does_not_have(
 
 
 @isolate_apps("tests.rows.bank")
-def test_a_template_may_follow_what_an_instance_makes_up() -> None:
+def test_a_template_may_use_dynamic_attributes() -> None:
     class Door(LockableMixin, models.Model):
         lock_name = "door:{self.anything}"
 

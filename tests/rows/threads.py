@@ -1,4 +1,4 @@
-"""Someone else: another thread, with database connections of its own."""
+"""Threads with their own database connections, as other users of a row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def start(function: Callable[..., T], *args: Any) -> Future[T]:
 
 
 def elsewhere(function: Callable[..., T], *args: Any) -> T:
-    """Call the function in another thread, and wait for what it returns."""
+    """Call the function in another thread, and return its result."""
     return start(function, *args).result(30)
 
 
@@ -47,7 +47,7 @@ def take_over(held: Lock, write: Callable[[], object]) -> None:
 
     The holder cannot know: its lease goes on by its own clock.
     """
-    # Nor may its next renewal tell it, which on a slow machine comes before the write is done.
+    # On a slow machine, its next renewal could notice the loss before the write is done.
     for hold in registry.find((held.backend.place, held.name), held.token):
         registry.holds.pop(hold)
         hold.answered("the test", monotonic() + 600, hold.expect("the test", monotonic() + 600))
@@ -62,7 +62,7 @@ def stored(row: Any) -> Any:
 
 
 def next_holder_writes(row: Any, **values: object) -> None:
-    """What the one does who holds the row after us."""
+    """Write the row as its next holder."""
     later = stored(row)
     with later.locked(wait=20):
         for name, value in values.items():

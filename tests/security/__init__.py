@@ -1,1 +1,1 @@
-"""What SECURITY.md says, as tests: hostile texts, tokens, access, what is stored, memory."""
+"""Promises of SECURITY.md: hostile texts, tokens, access, stored data, memory."""

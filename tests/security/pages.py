@@ -1,4 +1,4 @@
-"""Every page of the admin, found in its URLs: one that is added is tested, too."""
+"""Pages of the admin, found in its URLs, so that new pages are tested, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django_redislock.models import Lock
 from tests.admin.pages import page, references
 
 PREFIX = "django_redislock_lock_"
-# What a page takes besides nothing: the first changes something, the other asks for much.
+# Pages that take a POST: the first changes something, the other sends much data.
 RELEASE, REFRESH = "release", "refresh"
 POSTED = (RELEASE, REFRESH)
 
@@ -26,13 +26,13 @@ def views() -> list[str]:
 
 
 def address(view: str, name: str, using: str = "memory") -> str:
-    """The address of a page; `name` is the lock that it is about, if it is about one."""
+    """The address of a page, which may be about the lock `name`."""
     arguments = [quote(f"{using}:{name}")] if view == "change" else []
     return reverse(f"admin:{PREFIX}{view}", args=arguments)
 
 
 def ask(client: Client, view: str, name: str, holds: list[str] | None = None) -> Any:
-    """Ask for a page as pages do. `holds` are references, as the list has them."""
+    """Request a page as other pages do. `holds` are references, as in the list."""
     path, holds = address(view, name), holds or []
     if view == RELEASE:
         return client.post(path, {"hold": holds})
@@ -42,5 +42,5 @@ def ask(client: Client, view: str, name: str, holds: list[str] | None = None) ->
 
 
 def held(client: Client) -> list[str]:
-    """References of all holds, as the list has them for who may release."""
+    """References of all holds, as in the list for users who may release."""
     return references(page(client))

@@ -1,4 +1,4 @@
-"""Who may see and do what in the admin: every page, with each right and without a CSRF token."""
+"""Access to every page of the admin, with each permission and without a CSRF token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_user_who_is_not_logged_in_sees_and_does_nothing(admin_client: Client,
 
 
 @pytest.mark.parametrize("view", views())
-def test_a_user_who_is_not_staff_does_not_even_with_all_rights(
+def test_a_user_who_is_not_staff_does_nothing_even_with_all_rights(
     admin_client: Client, view: str
 ) -> None:
     token = hold("a")
@@ -43,7 +43,7 @@ def test_a_user_who_is_not_staff_does_not_even_with_all_rights(
 
 @pytest.mark.parametrize("rights", [(), ("release_lock",)])
 @pytest.mark.parametrize("view", views())
-def test_staff_without_the_right_to_look_does_not(
+def test_staff_without_the_permission_to_view_sees_and_does_nothing(
     admin_client: Client, view: str, rights: tuple[str, ...]
 ) -> None:
     token = hold("a")
@@ -53,7 +53,7 @@ def test_staff_without_the_right_to_look_does_not(
 
 
 @pytest.mark.parametrize("view", LOOKING)
-def test_a_user_who_may_look_sees_every_page_and_is_offered_no_release(
+def test_a_user_who_may_view_sees_every_page_without_a_release(
     admin_client: Client, view: str
 ) -> None:
     hold("a")
@@ -66,7 +66,7 @@ def test_a_user_who_may_look_sees_every_page_and_is_offered_no_release(
 
 
 @pytest.mark.parametrize("confirmed", ["", "yes"])
-def test_a_user_who_may_only_look_releases_nothing(admin_client: Client, confirmed: str) -> None:
+def test_a_user_who_may_only_view_releases_nothing(admin_client: Client, confirmed: str) -> None:
     token = hold("a")
     data = {"hold": held(admin_client), "confirmed": confirmed}
     response = client_of("view_lock").post(address(RELEASE, "a"), data)
@@ -75,7 +75,7 @@ def test_a_user_who_may_only_look_releases_nothing(admin_client: Client, confirm
 
 
 @pytest.mark.parametrize("view", views())
-def test_no_post_is_taken_without_a_csrf_token(admin_user: User, view: str) -> None:
+def test_a_post_without_a_csrf_token_is_refused(admin_user: User, view: str) -> None:
     token = hold("a")
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
@@ -86,7 +86,7 @@ def test_no_post_is_taken_without_a_csrf_token(admin_user: User, view: str) -> N
 
 @pytest.mark.parametrize("view", views())
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
-def test_nothing_but_a_post_releases_anything(admin_client: Client, view: str, method: str) -> None:
+def test_only_a_post_releases_a_lock(admin_client: Client, view: str, method: str) -> None:
     token = hold("a")
     data = {"hold": held(admin_client), "confirmed": "yes"}
     ask_by = getattr(admin_client, method)

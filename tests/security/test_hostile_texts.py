@@ -1,4 +1,4 @@
-"""Names, labels and what else comes from visitors do no harm where it is shown."""
+"""Hostile texts in names, labels and other data from visitors."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TEXTS = {
     "bidi": f"\u202e{MARKER}\u2066\u200f\u061c\u2028",
     "formula": f"=HYPERLINK({MARKER})",
 }
-# Nothing that is shown may have these: control characters, and those that turn or hide text.
+# Characters that must not be shown: controls, and those that reverse or hide text.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @pytest.fixture(params=list(TEXTS))
 def text(request: pytest.FixtureRequest, admin_client: Client) -> str:
-    """A text that is everywhere: name, label, holder, waiter, family, and what was released."""
+    """A text that is used everywhere: name, label, holder, waiter, family, and release."""
     text = TEXTS[request.param]
     fields = {"what": text, "label": text, "host": text, "thread": text}
     hold(text, **fields)
@@ -54,12 +54,12 @@ def text(request: pytest.FixtureRequest, admin_client: Client) -> str:
 
 
 def seen(html: str) -> list[str]:
-    """Each place where something stands that nobody sees."""
+    """The places with invisible characters."""
     return [html[max(0, one.start() - 60) : one.end() + 20] for one in UNSEEN.finditer(html)]
 
 
 class Elements(HTMLParser):
-    """The elements of a page, and those parts of them that could do something."""
+    """The elements of a page, and their active parts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -85,17 +85,17 @@ def _runs(link: str) -> bool:
 
 
 @pytest.mark.parametrize("view", [view for view in views() if view != "export"])
-def test_no_page_is_changed_by_it(admin_client: Client, text: str, view: str) -> None:
+def test_hostile_texts_change_no_page(admin_client: Client, text: str, view: str) -> None:
     response = ask(admin_client, view, text, held(admin_client))
     assert response.status_code == 200
     html = response.content.decode()
     assert Elements(html).active == []
     assert seen(html) == []
-    assert MARKER in html or view == "summary", "it is shown, or else this tests nothing"
+    assert MARKER in html or view == "summary", "it must be shown, otherwise this tests nothing"
 
 
 @pytest.mark.parametrize("format_", ["csv", "json"])
-def test_no_file_is_changed_by_it(admin_client: Client, text: str, format_: str) -> None:
+def test_hostile_texts_change_no_file(admin_client: Client, text: str, format_: str) -> None:
     response = admin_client.get(address("export", text), {"format": format_})
     content = response.content.decode()
     assert MARKER in content
@@ -104,13 +104,15 @@ def test_no_file_is_changed_by_it(admin_client: Client, text: str, format_: str)
 
 
 @pytest.mark.parametrize("options", [{}, {"waits": True}])
-def test_no_terminal_obeys_it(text: str, options: dict[str, Any]) -> None:
+def test_hostile_texts_do_not_control_a_terminal(text: str, options: dict[str, Any]) -> None:
     output = output_of("listlocks", backend="memory", **options)
     assert MARKER in output
     assert UNSEEN.search(output) is None
 
 
-def test_no_line_of_the_log_is_forged_by_it(text: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_hostile_texts_forge_no_line_of_the_log(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "django_redislock")
     output_of("clearlocks", backend="memory", all=True, interactive=False)
     shown = [record.getMessage() for record in caplog.records]
@@ -118,7 +120,7 @@ def test_no_line_of_the_log_is_forged_by_it(text: str, caplog: pytest.LogCapture
     assert [line for line in shown if "\n" in line or UNSEEN.search(line)] == []
 
 
-def test_no_message_of_an_error_is_forged_by_it(text: str) -> None:
+def test_hostile_texts_forge_no_error_message(text: str) -> None:
     handle = lock(text, using="memory", wait=0)
     with pytest.raises(Exception, match=MARKER) as error, handle:
         pass

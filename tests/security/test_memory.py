@@ -1,4 +1,4 @@
-"""Names that nobody knows in advance take no memory for ever."""
+"""Memory: names that are not known in advance are forgotten."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.settled import settle
 
 PACKAGE = Path(__file__).parents[2] / "django_redislock"
 NAMES = 1100
-# More than twice as many as are remembered. So many rebuild the table of their cache, which counts
-# only if it was built while memory is traced: else the second round seems to add what was there.
+# More than twice as many as are cached. That many rebuild the table of the cache, which only counts
+# if it was built while memory is traced. Otherwise the second round would seem to add memory.
 FAMILIES = 4200
 # Bytes; a leak of one name of this length for each use would take five times as much.
 MOST = NAMES * LONGEST_NAME // 5
@@ -88,6 +88,6 @@ def test_values_in_a_template_are_forgotten() -> None:
     assert growth(work) < MOST
 
 
-def test_a_leak_would_be_seen() -> None:
+def test_a_leak_is_noticed() -> None:
     kept = []
     assert growth(lambda name: kept.append(f"{name}!")) > MOST

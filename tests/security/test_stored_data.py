@@ -1,4 +1,4 @@
-"""What is read from Redis, or from a visitor, is never run."""
+"""Stored data and data of visitors, which are never executed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.backends.test_access_rules import LUA
 from tests.test_structure import MODULES
 
-# They run what they read, or build objects of it.
+# These execute the data that they read, or build objects from it.
 MODULES_THAT_RUN = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle"}
 FUNCTIONS_THAT_RUN = {"eval", "exec", "compile", "__import__"}
 SAFE_ONLY_BY_CARE = {"yaml", "xml", "lxml"}
@@ -34,13 +34,13 @@ def used(source: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_module_runs_what_it_reads(module: str) -> None:
+def test_no_module_executes_data(module: str) -> None:
     forbidden = MODULES_THAT_RUN | FUNCTIONS_THAT_RUN | SAFE_ONLY_BY_CARE | {"shell"}
     assert forbidden & set(used(MODULES[module].read_text())) == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_module_takes_a_text_for_safe_html(module: str) -> None:
+def test_no_module_marks_text_as_safe_html(module: str) -> None:
     assert MARKS_AS_SAFE & set(used(MODULES[module].read_text())) == set()
 
 
@@ -52,7 +52,7 @@ def test_no_template_switches_escaping_off() -> None:
     assert [name for name, text in texts.items() for word in unsafe if word in text] == []
 
 
-def test_no_script_runs_what_it_reads() -> None:
+def test_no_script_executes_data() -> None:
     texts = {path.name: path.read_text() for path in LUA.glob("*.lua")}
     assert len(texts) > 5
     for name, text in texts.items():
@@ -60,6 +60,6 @@ def test_no_script_runs_what_it_reads() -> None:
         assert "cmsgpack" not in text, name
 
 
-def test_what_is_forbidden_is_found() -> None:
+def test_forbidden_names_are_found() -> None:
     source = "import pickle\nfrom marshal import loads\neval('1')\nrun('x', shell=True)\n"
     assert {"pickle", "marshal", "eval", "shell"} <= set(used(source))

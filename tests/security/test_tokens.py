@@ -1,4 +1,4 @@
-"""Whoever knows a token can end its hold: none is shown, logged or told."""
+"""Tokens, which end holds and are therefore never shown or logged."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ SIGNALS = {
     "lost": lock_lost,
     "released": lock_released,
 }
-# The log and the pages tell holds apart by so much of a token.
+# The number of characters of a token by which the log and the pages distinguish holds.
 SHOWN = 8
 
 
 def shows(text: str, token: str) -> bool:
-    """Whether more of a token is in a text than what tells it from others."""
+    """Whether a text has more of a token than these characters."""
     return token[: SHOWN + 4] in text or token[SHOWN:] in text
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("view", views())
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_in_no_page(admin_client: Client, view: str, using: str) -> None:
+def test_no_page_has_a_token(admin_client: Client, view: str, using: str) -> None:
     tokens = [hold("a", using), hold("b", using)]
     queue("a", using)
     response = ask(admin_client, view, "a", held(admin_client))
@@ -62,7 +62,7 @@ def test_in_no_page(admin_client: Client, view: str, using: str) -> None:
 
 
 @pytest.mark.django_db
-def test_in_no_page_of_what_was_released(admin_client: Client) -> None:
+def test_no_page_has_the_token_of_a_released_hold(admin_client: Client) -> None:
     token = hold("a")
     said = release(admin_client, page(admin_client))
     assert "1 lock was released" in said
@@ -86,7 +86,7 @@ def own_holds(using: str) -> list[Lock]:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_in_no_line_of_the_log(using: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_line_of_the_log_has_a_token(using: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     handles = own_holds(using)
     token = hold("b", using)
@@ -102,11 +102,11 @@ def test_in_no_line_of_the_log(using: str, caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_in_nothing_that_a_signal_tells(using: str) -> None:
-    told: list[str] = []
+def test_no_argument_of_a_signal_has_a_token(using: str) -> None:
+    received: list[str] = []
 
     def receive(sender: Any, **named: Any) -> None:
-        told.append(f"{sender!r} {named!r}")
+        received.append(f"{sender!r} {named!r}")
 
     for signal in SIGNALS.values():
         signal.connect(receive)
@@ -115,11 +115,11 @@ def test_in_nothing_that_a_signal_tells(using: str) -> None:
     finally:
         for signal in SIGNALS.values():
             signal.disconnect(receive)
-    assert len(told) >= len(SIGNALS)
-    assert [one for one in told for handle in handles if shows(one, handle.token)] == []
+    assert len(received) >= len(SIGNALS)
+    assert [one for one in received for handle in handles if shows(one, handle.token)] == []
 
 
-def test_in_no_repr() -> None:
+def test_no_repr_has_a_token() -> None:
     several = lock(["a", "b"], using="memory")
     with several, lock("c", using="memory") as held:
         (found,) = lock_backends["memory"].inspect("c")[0]
@@ -154,13 +154,15 @@ def errors_of(using: str) -> list[tuple[LockError, str]]:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
-def test_in_no_error(using: str) -> None:
+def test_no_error_has_a_token(using: str) -> None:
     for error, token in errors_of(using):
         shown = "".join(traceback.format_exception(error))
         assert not shows(f"{shown} {error!r} {error.args!r} {vars(error)!r}", token)
 
 
-def test_in_no_error_of_a_server_that_is_away(own_server: EmbeddedServer, use: UsePlace) -> None:
+def test_no_error_of_an_unreachable_server_has_a_token(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
     use(own_server.url)
     held, other = lock("a", lease=60), lock("b", wait=0)
     held.acquire()
@@ -174,7 +176,7 @@ def test_in_no_error_of_a_server_that_is_away(own_server: EmbeddedServer, use: U
     own_server.restart()
 
 
-def test_in_no_warning() -> None:
+def test_no_warning_has_a_token() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         dropped = lock("a", using="memory", lease=60)
@@ -186,7 +188,7 @@ def test_in_no_warning() -> None:
     lock_backends["memory"].release("a", token)
 
 
-def test_in_no_metric() -> None:
+def test_no_metric_has_a_token() -> None:
     registry = CollectorRegistry()
     exporter = prometheus.connect(registry)
     try:

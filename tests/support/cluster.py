@@ -152,7 +152,7 @@ class ClusterSet:
             wait_until(lambda: client.role()[0] == "master", within=WITHIN, what="promoted")
 
     @contextlib.contextmanager
-    def standing_still(self, server: EmbeddedServer) -> Iterator[None]:
+    def frozen(self, server: EmbeddedServer) -> Iterator[None]:
         """Freeze a server during the block, so that it neither answers nor ends."""
         server.kill(signal.SIGSTOP)
         try:
@@ -271,7 +271,7 @@ class ClusterSet:
             with contextlib.suppress(RedisError), self.client(server) as client:
                 if client.role()[0] == "master" and self._has(client, slot):
                     return server
-        raise AssertionError(f"nobody has the slot {slot}")
+        raise AssertionError(f"no server has the slot {slot}")
 
     def _has(self, client: Redis, slot: int) -> bool:
         (own,) = [one for one in self._nodes(client).values() if "myself" in one["flags"]]

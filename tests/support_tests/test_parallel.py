@@ -1,4 +1,4 @@
-"""What a developer types, and how many processes then run which tests."""
+"""Parallel runs: how many processes run which tests."""
 
 from __future__ import annotations
 
@@ -65,24 +65,24 @@ def run(project: Path, *arguments: str, xdist: bool = True, code: int = 0) -> tu
     return int(processes[1]) if processes else 0, int(passed[1]), done.stdout
 
 
-def test_all_run_in_several_processes_but_for_the_long_ones(project: Path) -> None:
+def test_all_tests_but_the_long_ones_run_in_several_processes(project: Path) -> None:
     processes, passed, output = run(project)
     assert (processes, passed) == (2, FILES)
     assert f"{FILES} long tests were left out. --long runs them, too" in output
 
 
-def test_the_long_ones_too(project: Path) -> None:
+def test_long_tests_run_with_the_option_long(project: Path) -> None:
     processes, passed, output = run(project, "--long")
     assert (processes, passed) == (2, 2 * FILES)
     assert "left out" not in output
 
 
 @pytest.mark.parametrize("argument", ["-n0", "-s", "--pdb", "--setup-show"])
-def test_in_one_process(project: Path, argument: str) -> None:
+def test_tests_run_in_one_process_on_request(project: Path, argument: str) -> None:
     assert run(project, argument)[:2] == (0, FILES)
 
 
-def test_without_xdist(project: Path) -> None:
+def test_tests_run_in_one_process_without_xdist(project: Path) -> None:
     processes, passed, output = run(project, xdist=False)
     assert (processes, passed) == (0, FILES)
     assert f"{FILES} long tests were left out" in output
@@ -98,22 +98,22 @@ def test_without_xdist(project: Path) -> None:
     ],
     ids=["a file", "a test", "its long ones", "two files"],
 )
-def test_few_run_in_one_process(project: Path, arguments: list[str], number: int) -> None:
+def test_few_tests_run_in_one_process(project: Path, arguments: list[str], number: int) -> None:
     assert run(project, *arguments)[:2] == (0, number)
 
 
-def test_a_test_that_crashes_its_process_fails_and_holds_up_no_other(project: Path) -> None:
-    """The process has run some by then, and was given more."""
+def test_a_test_that_crashes_its_process_fails_and_the_others_run(project: Path) -> None:
+    """By then the process has run some tests, and was given more."""
     (project / "test_0.py").write_text(MANY_AND_A_CRASH)
     _, passed, output = run(project, "-p", "no:faulthandler", code=1)
     assert (passed, "1 failed" in output) == (MANY + FILES - 1, True)
 
 
-def test_as_many_processes_as_are_asked_for(project: Path) -> None:
+def test_the_number_of_processes_can_be_given(project: Path) -> None:
     assert run(project, "-n", "1", "test_0.py")[:2] == (1, 1)
 
 
-def test_what_stays_together_is_there() -> None:
+def test_the_paths_that_stay_together_exist() -> None:
     assert [path for path in TOGETHER if not (ROOT / path).exists()] == []
 
 

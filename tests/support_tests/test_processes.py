@@ -1,4 +1,4 @@
-"""Workers are real processes, and end with the test."""
+"""Workers, which are real processes and end with the test."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_failure_holds_the_traceback() -> None:
 
 
 def test_deadline_is_a_failure_and_leaves_no_process() -> None:
-    ready = context.Event()  # it has to be there yet when the child looks for it
+    ready = context.Event()  # it must still exist when the child looks for it
     with Workers() as workers:
         worker = workers.start(stay, ready)
         pid = worker.pid
@@ -97,7 +97,7 @@ def test_frozen_worker_does_nothing_until_it_thaws(tmp_path: Path) -> None:
         worker.freeze()
         assert process_state(worker.pid) == "T"
         size = path.stat().st_size
-        time.sleep(0.05)  # long enough to write more, if it could; too short a sleep hides a fault
+        time.sleep(0.05)  # long enough to write more, if it could; less would hide a fault
         assert path.stat().st_size == size
         worker.thaw()
         wait_until(lambda: path.stat().st_size > size)

@@ -1,4 +1,4 @@
-"""The proxy fails when it is told to, and only then."""
+"""Proxy, which fails on demand and only then."""
 
 from __future__ import annotations
 

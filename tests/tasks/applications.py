@@ -1,4 +1,4 @@
-"""What the servers of the tests are started with."""
+"""Applications with which the servers of the tests are started."""
 
 from __future__ import annotations
 

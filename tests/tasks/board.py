@@ -1,4 +1,4 @@
-"""Where the work of a server or a worker says that it has begun, and is told to go on."""
+"""Board of notes between a test and the work in a server or a worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Board:
         self._client.close()
 
     def put(self, note: str) -> None:
-        """Leave a note for whoever takes it."""
+        """Leave a note, which one process can take."""
         self._client.rpush(f"{self._prefix}:{note}", "1")
         self._client.expire(f"{self._prefix}:{note}", 600)
 
@@ -32,7 +32,7 @@ class Board:
         return bool(self._client.exists(f"{self._prefix}:{note}"))
 
     def work(self, what: str) -> str:
-        """What stands for the work under a lock: lasts until the test says `go on`."""
+        """Work under a lock, which lasts until the test leaves the note that it may end."""
         self.put(f"{what} began")
         self.take(f"{what} may end")
         return f"{what} done"

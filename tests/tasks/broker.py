@@ -1,4 +1,4 @@
-"""Celery over the suite's Redis, apart from everybody else's by a key prefix."""
+"""Celery with the suite's Redis as broker, under a separate key prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Celery workers of the tests load: the tasks of docs/tasks.md."""
+"""Tasks of docs/tasks.md for the Celery workers of the tests."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ load("celery", globals())
 
 @app.task
 def queue(feed_id: int) -> bool:
-    """What a view does that queues a task."""
+    """Queue a task as a view does."""
     done: bool = globals()["queue_feed"](feed_id)
     return done

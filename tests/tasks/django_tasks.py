@@ -1,4 +1,4 @@
-"""The tasks of docs/tasks.md for Django's own task framework."""
+"""Tasks of docs/tasks.md for Django's own task framework."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def main() -> None:
         waiting.append(gevent.spawn(wait, number))
         while len(lock_backends["default"].inspect("a")[1]) <= number:
             gevent.sleep(0.001)
-    # Longer than the lease: the renewal is a greenlet, too.
+    # Longer than the lease, since the renewal is a greenlet, too.
     gevent.sleep(3)
     held.check()
     held.release()

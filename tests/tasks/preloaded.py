@@ -1,6 +1,6 @@
-"""An application that has used a lock while it was loaded, before the server forks its workers.
+"""Application that uses a lock while it is loaded, before the server forks its workers.
 
-What it has got by that (connections, threads, handlers) no worker must use.
+No worker must use the connections, threads and handlers of that time.
 """
 
 from __future__ import annotations

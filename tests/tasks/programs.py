@@ -1,4 +1,4 @@
-"""Servers and workers as processes of their own, which end with their test."""
+"""Programs: servers and workers as processes, which end with their test."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Program:
         wait_until(said, within=WITHIN, what=f"it says {text!r}")
 
     def terminate(self) -> None:
-        """Ask it to end, as a deployment does."""
+        """Send SIGTERM, as a deployment does."""
         self.process.send_signal(signal.SIGTERM)
 
     def kill_all(self) -> None:
-        """End it, and what it has started, as `kill -9` does."""
+        """Kill it and its children, as `kill -9` does."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""The recipes of docs/tasks.md, as they stand there: what is documented is what is tested."""
+"""Recipes of docs/tasks.md, executed unchanged."""
 
 from __future__ import annotations
 

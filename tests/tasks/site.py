@@ -1,4 +1,4 @@
-"""The site that the servers of the tests serve."""
+"""Site that the servers of the tests serve."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def awork(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def keep(request: HttpRequest, name: str) -> HttpResponse:
-    """What the process holds from now on, beyond the request."""
+    """Hold a lock for longer than the request."""
     held = lock(name)
     kept.append(held)
     return HttpResponse(held.acquire(wait=0))

@@ -1,4 +1,4 @@
-"""The recipes for Celery, by a real worker over a real broker, in both of the usual pools."""
+"""Recipes for Celery, with a real worker and a real broker, in both of the usual pools."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def feed() -> int:
 
 
 @pytest.mark.usefixtures("pool")
-def test_skip(send: Send, board: Board, feed: int) -> None:
+def test_a_busy_task_is_skipped(send: Send, board: Board, feed: int) -> None:
     first = send("import_feed", feed)
     board.take(f"feed {feed} began")
     (hold,) = assert_locked(f"feed:{feed}")
@@ -98,14 +98,14 @@ def test_skip(send: Send, board: Board, feed: int) -> None:
 
 
 def seen_busy(result: Any) -> bool:
-    """Whether the task was seen to try again, and did not come when all was over already."""
+    """Whether the task found the lock busy, and did not arrive too late for that."""
     wait_until(lambda: result.state in ("RETRY", "SUCCESS"), what="it was busy")
     return bool(result.state == "RETRY")
 
 
 @pytest.mark.usefixtures("pool")
 @pytest.mark.parametrize("task", ["import_feed_later", "import_feed_in_the_end"])
-def test_try_again(send: Send, board: Board, feed: int, task: str) -> None:
+def test_a_busy_task_is_retried(send: Send, board: Board, feed: int, task: str) -> None:
     for _ in range(TRIES):
         board.put(f"feed {feed} may end")
         with held_elsewhere(f"feed:{feed}", lease=2):
@@ -119,7 +119,9 @@ def test_try_again(send: Send, board: Board, feed: int, task: str) -> None:
 
 
 @pytest.mark.usefixtures("pool")
-def test_try_again_when_the_hold_should_have_ended(send: Send, board: Board, feed: int) -> None:
+def test_a_busy_task_is_retried_when_the_hold_should_have_ended(
+    send: Send, board: Board, feed: int
+) -> None:
     for _ in range(TRIES):
         board.put(f"feed {feed} may end")
         with held_elsewhere(f"feed:{feed}", lease=3) as other:
@@ -129,15 +131,15 @@ def test_try_again_when_the_hold_should_have_ended(send: Send, board: Board, fee
             other.release()
             result.get(2 * TASK)
         if was_busy:
-            # Retried when the lease would have ended, or after a second where the worker has seen
-            # how short such holds are; Celery's default is after three minutes.
+            # Retried when the lease would have ended, or after a second if the worker knows that
+            # such holds are short. By default Celery retries after three minutes.
             assert 0.9 < time.monotonic() - began < 2 * TASK
             return
     pytest.fail("it was never busy")
 
 
 @pytest.mark.usefixtures("pool")
-def test_a_task_that_is_revoked_or_too_late_gives_its_hold_back(
+def test_a_revoked_or_expired_task_gives_its_hold_back(
     prefix: str, redis_url: str, feed: int
 ) -> None:
     with celery(redis_url, prefix) as app:
@@ -153,14 +155,14 @@ def test_a_task_that_is_revoked_or_too_late_gives_its_hold_back(
 
 
 @pytest.mark.usefixtures("pool")
-def test_a_hold_travels_with_its_task(send: Send, board: Board, feed: int) -> None:
+def test_a_hold_is_passed_to_its_task(send: Send, board: Board, feed: int) -> None:
     assert send("queue", feed).get(TASK) is True
     (queued,) = assert_locked(f"feed:{feed}")
     assert send("queue", feed).get(TASK) is False
     board.take(f"feed {feed} began")
     (running,) = assert_locked(f"feed:{feed}")
     assert (running.token, running.fence) == (queued.token, queued.fence)
-    assert running.remaining < 61  # by the task's own lease, and not for the hour any more
+    assert running.remaining < 61  # the task's own lease, not the hour any more
     board.put(f"feed {feed} may end")
     wait_until(lambda: send("queue", feed).get(TASK), what="the first one is done")
     board.put(f"feed {feed} may end")
@@ -168,11 +170,13 @@ def test_a_hold_travels_with_its_task(send: Send, board: Board, feed: int) -> No
 
 
 @pytest.mark.usefixtures("pool")
-def test_a_task_that_comes_when_its_hold_is_over(send: Send, board: Board, feed: int) -> None:
+def test_a_task_whose_hold_has_ended_acquires_the_lock_again(
+    send: Send, board: Board, feed: int
+) -> None:
     job = lock(f"feed:{feed}")
     assert job.acquire(wait=0)
     token = job.detach(0.2)
-    wait_until(lambda: not _is_locked(f"feed:{feed}"), what="nobody fetched it from the queue")
+    wait_until(lambda: not _is_locked(f"feed:{feed}"), what="the hold has ended before the task")
     with held_elsewhere(f"feed:{feed}"):
         with pytest.raises(LockNotAcquired):
             send("import_queued_feed", feed, token).get(TASK)
@@ -191,7 +195,7 @@ def _is_locked(name: str) -> bool:
 
 @pytest.mark.usefixtures("pool")
 @pytest.mark.parametrize("pool", ["prefork"], indirect=True)
-def test_a_task_that_is_terminated_frees_its_lock(send: Send, board: Board, feed: int) -> None:
+def test_a_terminated_task_frees_its_lock(send: Send, board: Board, feed: int) -> None:
     result = send("import_feed", feed)
     board.take(f"feed {feed} began")
     assert_locked(f"feed:{feed}")
@@ -200,7 +204,7 @@ def test_a_task_that_is_terminated_frees_its_lock(send: Send, board: Board, feed
 
 
 @pytest.mark.parametrize("pool_of_its_own", ["prefork", "threads"])
-def test_a_worker_that_ends_frees_its_locks(
+def test_an_ending_worker_frees_its_locks(
     pool_of_its_own: str, send: Send, board: Board, feed: int, prefix: str
 ) -> None:
     with worker(prefix, pool_of_its_own) as program:
@@ -215,7 +219,7 @@ def test_a_worker_that_ends_frees_its_locks(
 
 
 class TestRetryWithoutAWorker:
-    """What `on_busy="retry"` does where no worker can try again."""
+    """Use of `on_busy="retry"` without a worker that can retry."""
 
     @pytest.fixture
     def task(self) -> Any:
@@ -228,7 +232,7 @@ class TestRetryWithoutAWorker:
 
         return import_feed
 
-    def test_called_as_a_function_it_raises(self, task: Any, feed: int) -> None:
+    def test_a_task_called_as_a_function_raises(self, task: Any, feed: int) -> None:
         with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
             task(feed)
         assert task(feed) == f"feed {feed} done"
@@ -237,7 +241,7 @@ class TestRetryWithoutAWorker:
         with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
             locked(f"feed:{feed}", wait=0, on_busy="retry")(print)()
 
-    def test_after_the_last_retry_it_fails_with_the_error_of_the_lock(
+    def test_a_task_fails_with_the_error_of_the_lock_after_the_last_retry(
         self, task: Any, feed: int
     ) -> None:
         with held_elsewhere(f"feed:{feed}"):

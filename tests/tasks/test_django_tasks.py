@@ -1,4 +1,4 @@
-"""The recipes for Django's tasks, from Django 6.0 on."""
+"""Recipes for Django's tasks, from Django 6.0 on."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_the_lock_is_held_while_the_task_runs(tasks: Any, monkeypatch: Any) -> N
     assert_not_locked("feed:7")
 
 
-def test_skip(tasks: Any) -> None:
+def test_a_busy_task_is_skipped(tasks: Any) -> None:
     with held_elsewhere("feed:7"):
         result = tasks.fetch_feed.enqueue(7)
     assert (result.status, result.return_value, tasks.imported) == ("SUCCESSFUL", None, [])
     assert tasks.fetch_feed.enqueue(7).return_value == "feed 7 done"
 
 
-def test_try_again(tasks: Any, settings: Any) -> None:
+def test_a_busy_task_is_queued_again(tasks: Any, settings: Any) -> None:
     from django.tasks import default_task_backend
 
     settings.TASKS = {"default": {"BACKEND": f"{BACKENDS}.dummy.DummyBackend"}}
@@ -60,7 +60,7 @@ def test_try_again(tasks: Any, settings: Any) -> None:
     assert tasks.fetch_feed_later.call(7) == "feed 7 done"
 
 
-def test_a_hold_travels_with_its_task(tasks: Any) -> None:
+def test_a_hold_is_passed_to_its_task(tasks: Any) -> None:
     job = lock("feed:7")
     assert job.acquire(wait=0)
     token = job.detach(3600)
@@ -69,7 +69,7 @@ def test_a_hold_travels_with_its_task(tasks: Any) -> None:
     assert_not_locked("feed:7")
 
 
-def test_a_task_that_never_comes_leaves_the_lock_to_its_lease(tasks: Any, settings: Any) -> None:
+def test_the_hold_of_a_task_that_never_runs_ends_with_its_lease(tasks: Any, settings: Any) -> None:
     settings.TASKS = {"default": {"BACKEND": f"{BACKENDS}.dummy.DummyBackend"}}
     job = lock("feed:7")
     assert job.acquire(wait=0)
@@ -79,7 +79,7 @@ def test_a_task_that_never_comes_leaves_the_lock_to_its_lease(tasks: Any, settin
         assert tasks.imported == []
 
 
-def test_a_task_that_comes_when_its_hold_is_over(tasks: Any) -> None:
+def test_a_task_whose_hold_has_ended_acquires_the_lock_again(tasks: Any) -> None:
     job = lock("feed:7")
     assert job.acquire(wait=0)
     token = job.detach(0.2)

@@ -17,5 +17,5 @@ def test_greenlets_are_served_in_their_order(key_prefix: str) -> None:
         assert program.process.returncode == 0, program.said
         result = json.loads(program.said)
     assert result["served"] == list(range(50))
-    # While all of them waited, another one went on ticking.
+    # While all of them waited, another greenlet went on.
     assert result["longest_pause"] < 5

@@ -1,4 +1,4 @@
-"""A server that is asked to end leaves no lock behind: real servers, and a lease of a minute."""
+"""Ends of real servers, which leave no lock behind. The lease is a minute."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SERVERS = {
     "uvicorn with lifespan": (*LIFESPAN, "--port"),
     "uvicorn with lifespan --workers": (*LIFESPAN, "--workers", "2", "--port"),
 }
-# What they write when they have been asked to end.
+# The messages that they write after SIGTERM.
 ENDING = {"gunicorn": "Handling signal: term", "uvicorn": "Shutting down"}
 
 
@@ -49,7 +49,7 @@ class Site:
             return text
 
     def terminate(self) -> None:
-        """Ask it to end; return when it has heard."""
+        """Send SIGTERM; return when it has reacted."""
         self.program.terminate()
         self.program.says(ENDING[self._name])
 
@@ -110,7 +110,7 @@ def test_a_request_is_finished_and_releases_its_lock(
 
 
 @pytest.mark.parametrize("server", [one for one in SERVERS if one != "uvicorn"])
-def test_what_the_process_holds_is_released(server: str, key_prefix: str) -> None:
+def test_locks_of_an_ending_process_are_released(server: str, key_prefix: str) -> None:
     with served(server, key_prefix) as site:
         assert site.get("keep/a") == "True"
         (hold,) = assert_locked("a")
@@ -120,8 +120,8 @@ def test_what_the_process_holds_is_released(server: str, key_prefix: str) -> Non
         assert_not_locked("a")
 
 
-def test_uvicorn_ends_by_the_signal_itself(key_prefix: str) -> None:
-    """Nothing can run after that: what is held beyond a request is left to its lease."""
+def test_uvicorn_ends_without_releasing_locks(key_prefix: str) -> None:
+    """It ends by the signal itself, so holds beyond a request last until their leases end."""
     with served("uvicorn", key_prefix) as site:
         assert site.get("keep/a") == "True"
         site.terminate()
@@ -129,8 +129,8 @@ def test_uvicorn_ends_by_the_signal_itself(key_prefix: str) -> None:
         assert_locked("a")
 
 
-def test_without_an_end_the_lease_is_what_is_left(key_prefix: str) -> None:
-    """What the others are measured against: a process that is killed releases nothing."""
+def test_a_killed_process_releases_nothing(key_prefix: str) -> None:
+    """This shows that the other tests can fail."""
     with served("gunicorn", key_prefix) as site:
         site.get("keep/a")
         (hold,) = assert_locked("a")

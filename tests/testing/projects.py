@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = "django_redislock.testing.plugin"
 WITHIN = 50.0  # seconds; a deadline for a machine under load, not an expectation
 
-# Where the package is installed, pytest finds the plugin by itself.
+# If the package is installed, pytest finds the plugin by itself.
 INSTALLED = any(one.value == PLUGIN for one in entry_points(group="pytest11"))
 LOADED = [] if INSTALLED else ["-p", PLUGIN]
 
@@ -72,7 +72,7 @@ class Project:
 
 
 class Outcome:
-    """What pytest said: the names of the tests by their outcome, and all of its text."""
+    """The output of pytest: the names of the tests by their outcome, and the whole text."""
 
     def __init__(self, code: int, text: str) -> None:
         self.code = code

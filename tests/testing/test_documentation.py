@@ -1,4 +1,4 @@
-"""The examples of some pages are tests: they run as they stand there."""
+"""Examples of some pages, which are tests and run unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.testing.projects import Project
 
 
 @pytest.mark.parametrize(("page", "at_least"), [("testing", 6), ("frozen-time", 2)])
-def test_the_examples_pass(tmp_path: Path, page: str, at_least: int) -> None:
+def test_the_examples_of_the_pages_pass(tmp_path: Path, page: str, at_least: int) -> None:
     project = Project(tmp_path)
     examples = [
         block.code

@@ -1,4 +1,4 @@
-"""The fixtures, in projects as their users have them."""
+"""Fixtures for users, in projects like theirs."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def as_configured():
 """
 
 
-def test_settings_come_back_whatever_the_order(tmp_path: Path) -> None:
-    """Also those that another fixture changes in the course of the test."""
+def test_settings_are_restored_in_any_order(tmp_path: Path) -> None:
+    """This includes settings that another fixture changes during the test."""
     project = Project(tmp_path)
     project.write("test_orders.py", ORDERS)
     outcome = project.pytest()
@@ -162,8 +162,8 @@ def test_settings_come_back_whatever_the_order(tmp_path: Path) -> None:
     assert "now released: 'dropped' (by test_orders.test_dropped" in outcome.text
 
 
-def test_nothing_happens_in_a_project_without_settings(tmp_path: Path) -> None:
-    """Nor with pytest-django away: only who asks for locks needs Django's settings."""
+def test_the_plugin_needs_no_settings_in_a_project_without_locks(tmp_path: Path) -> None:
+    """It does not need pytest-django either. Only tests that use locks need Django's settings."""
     project = Project(tmp_path, settings=None)
     project.write(
         "test_some.py",

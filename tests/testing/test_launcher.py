@@ -1,4 +1,4 @@
-"""Child processes end with the process that started them, and leave nothing behind."""
+"""Launcher: child processes end with their owner, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def owner(tmp_path: Path) -> Iterator[Callable[..., Owner]]:
 
 
 class Owner:
-    """Another process, with a server of its own: what is left when it ends?"""
+    """Another process with its own server, and checks of what is left when it ends."""
 
     def __init__(self, body: str, folder: Path) -> None:
         script = """
@@ -102,7 +102,7 @@ def test_nothing_is_left_when_the_owner_ends(owner: Callable[..., Owner], how: s
     ends = {"returns": "pass", "raises": "raise ValueError", "sys.exit": "sys.exit(3)"}
     started = owner(ends[how])
     started.process.wait()
-    # Not wait_until(): it has been tidied up before the owner's end.
+    # Without wait_until(), since everything is tidied up before the owner ends.
     assert process_gone(started.server)
     started.assert_nothing_is_left()
 
@@ -126,7 +126,7 @@ def test_nothing_is_left_when_a_killed_owner_has_forked(owner: Callable[..., Own
     fork = int(started.process.stdout.readline())
     os.kill(started.process.pid, signal.SIGKILL)
     try:
-        # The fork lives on, and does not keep its parent's server alive.
+        # The fork goes on, but does not keep its parent's server alive.
         started.assert_nothing_is_left()
         assert not process_gone(fork)
     finally:
@@ -152,7 +152,7 @@ def test_ctrl_c_ends_the_server_after_its_owner(owner: Callable[..., Owner]) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
-def test_supervisors_death_is_the_servers_and_its_owner_tidies_up(
+def test_server_ends_with_its_supervisor_and_the_owner_tidies_up(
     owner: Callable[..., Owner],
 ) -> None:
     started = owner("sys.stdin.read()")
@@ -191,7 +191,7 @@ def test_grandchildren_end_with_the_child(tmp_path: Path) -> None:
     wait_until(lambda: process_gone(grandchild))
 
 
-def test_deaf_child_is_killed(tmp_path: Path) -> None:
+def test_child_that_ignores_signals_is_killed(tmp_path: Path) -> None:
     script = f"trap '' TERM; touch {tmp_path}/ready; while :; do sleep 1000; done"
     process = SupervisedProcess(["sh", "-c", script], grace=0.05)
     wait_until((tmp_path / "ready").exists)

@@ -29,7 +29,7 @@ NAME = "an override"
 
 @pytest.fixture
 def aliases(settings: Any) -> None:
-    """What a project may have, with its locks where no test should look for them."""
+    """Settings of a project whose locks no test should reach."""
     settings.LOCKS = {
         "default": {"LEASE": 33, "CACHE": "default", "OPTIONS": {"grant_lease": 1}},
         "jobs": {"WAIT": 5, "CACHE": "default", "KEY_PREFIX": "jobs"},
@@ -37,7 +37,7 @@ def aliases(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("wrong", [print, int, "localhost", 6379])
-def test_without_parentheses_it_says_so(wrong: Any) -> None:
+def test_override_locks_without_parentheses_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"the address of .* parentheses: @override_locks\(\)"):
         override_locks(wrong)
 
@@ -52,7 +52,7 @@ def test_all_aliases_are_in_memory_and_keep_their_times() -> None:
 
 
 @pytest.mark.usefixtures("aliases")
-def test_what_is_given_goes_for_all_aliases() -> None:
+def test_given_values_apply_to_all_aliases() -> None:
     with override_locks(LEASE=7, OPTIONS={"grant_lease": 3}):
         assert {lock_backends[alias].config.lease for alias in lock_backends} == {7}
         assert lock_backends["jobs"].grant_lease == 3
@@ -66,7 +66,7 @@ def test_without_settings_there_is_the_default_alias(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("aliases")
-def test_locks_in_redis_have_prefixes_of_their_own(redis_url: str) -> None:
+def test_locks_in_redis_have_separate_prefixes(redis_url: str) -> None:
     caches = django_settings.CACHES
     with override_locks(redis_url), held_elsewhere("feed:7"):
         assert type(lock_backends["jobs"]) is RedisLockBackend
@@ -92,7 +92,7 @@ async def decorated_coroutine() -> type:
     return type(lock_backends["default"])
 
 
-async def test_it_decorates_functions() -> None:
+async def test_override_locks_decorates_functions() -> None:
     assert type(lock_backends["default"]) is RedisLockBackend
     assert decorated() is MemoryLockBackend
     assert await decorated_coroutine() is MemoryLockBackend
@@ -128,20 +128,20 @@ _kept: list[Lock] = []
 
 
 def keep(handle: Lock) -> Lock:
-    """As a module-level name would: a handle that is dropped is complained of by itself."""
+    """Keep the handle, since a dropped handle has a warning of its own."""
     _kept.append(handle)
     return handle
 
 
 @pytest.fixture(params=["memory", "redis"])
 def place(request: pytest.FixtureRequest, redis_url: str) -> Callable[[], Any]:
-    """Makes an override of either kind, with the same locks each time."""
+    """A function that makes an override of either kind, with the same locks each time."""
     arguments = () if request.param == "memory" else (redis_url,)
-    prefix = f"test-override-{secrets.token_hex(6)}"  # another process may run this test, too
+    prefix = f"test-override-{secrets.token_hex(6)}"  # other processes may run this test, too
     return lambda: override_locks(*arguments, KEY_PREFIX=prefix)
 
 
-def test_what_is_left_is_named_and_released(place: Callable[[], Any]) -> None:
+def test_locks_left_by_a_test_are_named_and_released(place: Callable[[], Any]) -> None:
     with pytest.raises(LocksLeft, match=r"'an override' \(by a\.b \(.*, pid \d+, MainThread\)\)\."):
         with place():
             handle = keep(lock(NAME, what="a.b", lease=60))
@@ -151,7 +151,7 @@ def test_what_is_left_is_named_and_released(place: Callable[[], Any]) -> None:
         assert_not_locked(NAME)
 
 
-def test_what_the_test_raised_is_not_hidden(place: Callable[[], Any]) -> None:
+def test_an_error_of_the_test_is_not_hidden(place: Callable[[], Any]) -> None:
     with pytest.raises(ZeroDivisionError):
         with place():
             keep(lock(NAME, lease=60)).acquire()
@@ -160,7 +160,7 @@ def test_what_the_test_raised_is_not_hidden(place: Callable[[], Any]) -> None:
         assert_not_locked(NAME)
 
 
-def test_what_goes_on_by_intention_is_no_fault() -> None:
+def test_detached_and_minimum_holds_may_be_left() -> None:
     @locked(NAME, min_hold=60)
     def work() -> None:
         pass
@@ -173,7 +173,7 @@ def test_what_goes_on_by_intention_is_no_fault() -> None:
         assert_locked(NAME)
 
 
-def test_what_was_held_before_stays() -> None:
+def test_earlier_holds_are_kept() -> None:
     with lock(NAME) as held:
         with override_locks():
             assert_not_locked(NAME)
@@ -181,7 +181,7 @@ def test_what_was_held_before_stays() -> None:
         assert_locked(NAME)
 
 
-def test_a_server_that_has_gone_does_not_matter() -> None:
+def test_a_server_that_is_gone_does_not_matter() -> None:
     from django_redislock.testing import EmbeddedServer
 
     with pytest.raises(LocksLeft, match=f"'{NAME}'"):
@@ -190,7 +190,7 @@ def test_a_server_that_has_gone_does_not_matter() -> None:
             server.kill()
 
 
-def test_a_handle_that_was_dropped_has_left_its_lock(place: Callable[[], Any]) -> None:
+def test_the_lock_of_a_dropped_handle_counts_as_left(place: Callable[[], Any]) -> None:
     def drop() -> None:
         lock(NAME, lease=60).acquire()
         gc.collect()
@@ -199,14 +199,14 @@ def test_a_handle_that_was_dropped_has_left_its_lock(place: Callable[[], Any]) -
         with place():
             with pytest.warns(ResourceWarning, match="dropped"):
                 drop()
-            # It is not renewed any more, and nobody in this process knows of it.
+            # It is not renewed any more, and this process does not know of it.
             wait_until(lambda: not registry.holds)
     assert str(left.value).count(NAME) == 1
     with place():
         assert_not_locked(NAME)
 
 
-def test_a_mistake_is_reported_at_once() -> None:
+def test_a_wrong_entry_is_reported_at_once() -> None:
     for entry in ({"LEAS": 5}, {"LEASE": -5}, {"OPTIONS": {"grant_leas": 3}}):
         with pytest.raises(InvalidLockBackend):
             override_locks(**entry).enable()
@@ -216,7 +216,7 @@ def test_a_mistake_is_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize("entry", [{"LOCATION": "redis://127.0.0.1:1/0"}, {"CACHE": "absent"}])
-def test_where_the_locks_live_otherwise_does_not_matter(
+def test_the_original_location_of_the_locks_does_not_matter(
     settings: Any, redis_url: str, entry: dict[str, Any]
 ) -> None:
     settings.LOCKS = {"default": {**entry, "WAIT": 3, "OPTIONS": {"grant_lease": 3}}}
@@ -227,7 +227,7 @@ def test_where_the_locks_live_otherwise_does_not_matter(
 
 @pytest.mark.parametrize("first", ["locks", "settings"])
 def test_settings_may_end_before_or_after_the_locks(first: str) -> None:
-    """As fixtures do that change settings in the course of a test."""
+    """Fixtures may change settings in any order during a test."""
     plain = django_settings.LOCKS
     locks, more = override_locks(LEASE=7), override_locks(LEASE=8)
     other = override_settings(SOMETHING=1)

@@ -1,4 +1,4 @@
-"""The embedded server: it starts, it stays with its owner, and it leaves nothing behind."""
+"""Embedded server: it starts, ends with its owner, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_password_is_part_of_the_url() -> None:
 
 def test_taken_port_is_given_up_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     with EmbeddedServer() as stranger, EmbeddedServer() as server:
-        # The stranger answers a PING on the port as well as ours would.
+        # The other server answers a PING on the port as ours would.
         offered = iter([stranger.port, servers.free_port()])
         monkeypatch.setattr(servers, "free_port", lambda: next(offered))
         server.stop()
@@ -182,8 +182,8 @@ def test_both_kinds_of_server() -> None:
             assert ping(server)
 
 
-def test_thread_that_started_it_may_end(server: EmbeddedServer) -> None:
-    # The kernel's parent-death signal counts threads, so a server must not hang on one.
+def test_server_outlives_the_thread_that_started_it(server: EmbeddedServer) -> None:
+    # The kernel's parent-death signal is bound to a thread, so a server must not depend on one.
     other = EmbeddedServer()
     thread = threading.Thread(target=other.start)
     thread.start()

@@ -1,4 +1,4 @@
-"""What a test can let happen to a lock: on both backends."""
+"""Simulations of events for tests of users, on both backends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def using(request: pytest.FixtureRequest) -> str:
 
 @contextmanager
 def waiting(name: str, using: str) -> Iterator[Future[float]]:
-    """Somebody in this process waits for the name; the result is when it was granted."""
+    """Let a thread of this process wait for the name; the result is the time of its grant."""
 
     def wait() -> float:
         with lock(name, using=using, wait=WITHIN):
@@ -39,11 +39,11 @@ def waiting(name: str, using: str) -> Iterator[Future[float]]:
 
     with ThreadPoolExecutor() as pool:
         granted = pool.submit(wait)
-        wait_until(lambda: lock_backends[using].inspect(name)[1], what="somebody waits")
+        wait_until(lambda: lock_backends[using].inspect(name)[1], what="the thread waits")
         yield granted
 
 
-def test_held_elsewhere_is_busy_for_everybody_here(using: str) -> None:
+def test_a_lock_held_elsewhere_is_busy_here(using: str) -> None:
     with held_elsewhere("feed:7", using=using, lease=40) as other:
         with pytest.raises(LockNotAcquired, match="for elsewhere") as caught:
             lock("feed:7", using=using, wait=0).__enter__()
@@ -53,7 +53,7 @@ def test_held_elsewhere_is_busy_for_everybody_here(using: str) -> None:
     assert_not_locked("feed:7", using=using)
 
 
-def test_a_lock_that_was_held_elsewhere_goes_to_the_waiter(using: str) -> None:
+def test_a_lock_held_elsewhere_is_handed_over_to_the_waiter(using: str) -> None:
     with held_elsewhere("feed:7", using=using) as other:
         with waiting("feed:7", using) as granted:
             released_at = time.monotonic()
@@ -61,13 +61,13 @@ def test_a_lock_that_was_held_elsewhere_goes_to_the_waiter(using: str) -> None:
             assert granted.result(WITHIN) - released_at < 20
 
 
-def test_held_elsewhere_ends_with_its_lease(using: str) -> None:
+def test_a_lock_held_elsewhere_ends_with_its_lease(using: str) -> None:
     with held_elsewhere("feed:7", using=using, lease=0.2):
         with lock("feed:7", using=using, wait=WITHIN):
             pass
 
 
-def test_held_elsewhere_by_several(using: str) -> None:
+def test_a_lock_may_be_held_elsewhere_several_times(using: str) -> None:
     with held_elsewhere("api", using=using, limit=2), held_elsewhere("api", using=using, limit=2):
         assert len(assert_locked("api", using=using)) == 2
         assert not lock("api", using=using, limit=2).acquire(wait=0)
@@ -76,7 +76,7 @@ def test_held_elsewhere_by_several(using: str) -> None:
             assert not lock("api", using=using).acquire(wait=0)
 
 
-def test_what_is_held_cannot_be_held_elsewhere(using: str) -> None:
+def test_a_held_lock_cannot_be_held_elsewhere(using: str) -> None:
     with lock("feed:7", using=using, what="shop.views.buy"):
         with pytest.raises(AssertionError, match=r"held already, by shop\.views\.buy"):
             held_elsewhere("feed:7", using=using).acquire()
@@ -91,7 +91,7 @@ def test_what_makes_no_sense_cannot_be_held_elsewhere(options: Any, says: str) -
         held_elsewhere("feed:7", **options)
 
 
-def test_assertions_name_what_there_is(using: str) -> None:
+def test_failed_assertions_name_the_locks_that_are_held(using: str) -> None:
     with pytest.raises(AssertionError, match="'feed:7' is not locked; nothing is"):
         assert_locked("feed:7", using=using)
     with held_elsewhere("feed:8", using=using, what="shop.views.buy"):
@@ -107,21 +107,21 @@ def test_assertions_name_what_there_is(using: str) -> None:
 @pytest.mark.parametrize(
     ("end", "reason"), [(expire, "its lease ran out"), (lose, "it was released by force")]
 )
-def test_the_holder_sees_that_it_was_lost(using: str, end: Any, reason: str) -> None:
-    told: list[Lock] = []
-    held = lock("feed:7", using=using, on_lost=told.append)
+def test_a_simulated_loss_is_reported_to_the_holder(using: str, end: Any, reason: str) -> None:
+    reported: list[Lock] = []
+    held = lock("feed:7", using=using, on_lost=reported.append)
     held.acquire()
     assert not held.lost
     end("feed:7", using=using)
     assert not held.held
     assert held.lost.reason == reason
-    assert told == [held]
+    assert reported == [held]
     with pytest.raises(LockLost, match=reason):
         held.release()
     assert_not_locked("feed:7", using=using)
 
 
-def test_what_has_expired_has_no_time_left(using: str) -> None:
+def test_an_expired_hold_has_no_time_left(using: str) -> None:
     held = lock("feed:7", using=using)
     held.acquire()
     assert held.remaining() > 1
@@ -130,7 +130,7 @@ def test_what_has_expired_has_no_time_left(using: str) -> None:
 
 
 @pytest.mark.parametrize("end", [expire, lose])
-def test_who_waits_gets_it(using: str, end: Any) -> None:
+def test_a_waiter_gets_the_lost_lock(using: str, end: Any) -> None:
     held = lock("feed:7", using=using, lease=60)
     held.acquire()
     with waiting("feed:7", using) as granted:
@@ -141,7 +141,7 @@ def test_who_waits_gets_it(using: str, end: Any) -> None:
 
 
 @pytest.mark.parametrize("end", [expire, lose])
-def test_all_who_hold_it_lose_it(using: str, end: Any) -> None:
+def test_all_holders_lose_the_lock(using: str, end: Any) -> None:
     with held_elsewhere("api", using=using, limit=2):
         held = lock("api", using=using, limit=2)
         held.acquire()
@@ -151,7 +151,7 @@ def test_all_who_hold_it_lose_it(using: str, end: Any) -> None:
 
 
 @pytest.mark.parametrize("end", [expire, lose])
-def test_what_nobody_holds_cannot_end(using: str, end: Any) -> None:
+def test_a_free_lock_cannot_be_lost(using: str, end: Any) -> None:
     with pytest.raises(AssertionError, match="is not locked"):
         end("feed:7", using=using)
 
@@ -168,7 +168,7 @@ def hold_until_lost(prefix: str, held: Any) -> str:
 
 
 @pytest.mark.parametrize("end", [expire, lose])
-def test_a_holder_in_another_process_sees_it(key_prefix: str, end: Any) -> None:
+def test_a_loss_is_reported_to_a_holder_in_another_process(key_prefix: str, end: Any) -> None:
     held = context.Event()
     with Workers() as workers:
         other = workers.start(hold_until_lost, key_prefix, held)
@@ -177,7 +177,7 @@ def test_a_holder_in_another_process_sees_it(key_prefix: str, end: Any) -> None:
         assert "released by force" in other.result()
 
 
-def test_a_thread_that_holds_it_sees_it(using: str) -> None:
+def test_a_loss_is_reported_to_a_thread_that_holds_the_lock(using: str) -> None:
     held, seen = threading.Event(), []
 
     def work() -> None:
@@ -193,7 +193,7 @@ def test_a_thread_that_holds_it_sees_it(using: str) -> None:
     assert seen == [True]
 
 
-def test_somebody_else_may_hold_it_again(alias: str) -> None:
+def test_a_lost_lock_may_be_held_elsewhere(alias: str) -> None:
     other = held_elsewhere("feed:7", using=alias)
     for _ in range(2):
         with other:

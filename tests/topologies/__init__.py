@@ -1,1 +1,1 @@
-"""Servers that fail over."""
+"""Tests with a Cluster, with replicas, and with Sentinel."""

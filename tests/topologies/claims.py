@@ -1,4 +1,4 @@
-"""Locks that a thread or a task takes, where replicas may have to acknowledge that."""
+"""Attempts of threads and tasks, whose grants replicas may have to acknowledge."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def attempt(kind: str, name: str, wait: float = 0.0) -> None:
 
 
 def taking(kind: str, name: str, wait: float = 0.0) -> tuple[threading.Thread, list[str]]:
-    """A thread that takes a lock, and the list to which it adds the name then."""
+    """A thread that takes a lock, and a list to which it then adds the name."""
     taken: list[str] = []
 
     def take() -> None:
         while not taken:
-            # This machine may stand still for too long. What is given back then may not have been
-            # at the next attempt.
+            # This machine may be suspended for too long. The grant is then given back, but perhaps
+            # only after the next attempt.
             with suppress(LockUnavailable, LockNotAcquired):
                 attempt(kind, name, wait)
                 taken.append(name)
@@ -51,7 +51,7 @@ def fails(kind: str, name: str, wait: float = 0.0) -> None:
 
 
 def failing(kind: str, name: str) -> tuple[threading.Thread, list[str]]:
-    """A thread that tries to take a lock, and the list to which it adds the name if it cannot."""
+    """A thread whose attempt must fail, and a list to which it then adds the name."""
     refused: list[str] = []
 
     def try_() -> None:
@@ -62,5 +62,5 @@ def failing(kind: str, name: str) -> tuple[threading.Thread, list[str]]:
 
 
 def is_held(name: str) -> bool:
-    """Whether the server knows of a hold, by the alias that asks no replicas."""
+    """Whether the server has a hold of the name, by the alias that asks no replicas."""
     return bool(lock_backends["plain"].inspect(name)[0])

@@ -1,4 +1,4 @@
-"""Fixtures of these tests."""
+"""Clusters, which are started once for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def servers(cluster: ClusterSet, use: Callable[..., Any]) -> Iterator[ClusterSet
 
 @pytest.fixture
 def failing(replicated: ClusterSet, use: Callable[..., Any]) -> Iterator[ClusterSet]:
-    # A hand-over outlives the time that a busy machine takes for a failover.
+    # A grant lease that is longer than a failover on a busy machine.
     use("", entry=replicated.entry | {"OPTIONS": {"grant_lease": 60}})
     yield replicated
     lock_backends["default"].close()

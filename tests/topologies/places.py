@@ -1,4 +1,4 @@
-"""The nodes of a Cluster, as these tests see them."""
+"""Nodes of a Cluster, and names on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["NAMES", "another", "backend", "key_of", "nodes", "slot_of", "sure", 
 
 T = TypeVar("T")
 
-# One for each bucket, and so some for each node.
+# One name for each bucket, and so several for each node.
 NAMES = [
     next(name for name in map(str, range(1000)) if bucket_of(name) == bucket)
     for bucket in range(BUCKETS)
@@ -56,14 +56,14 @@ def another(servers: ClusterSet, name: str) -> Any:
 
 
 def sure(question: Callable[[], T]) -> T:
-    """The answer, once there is somebody to ask."""
+    """Repeat the question until the server is available; return the answer."""
     while True:
         with suppress(LockUnavailable):
             return question()
 
 
 def waiting(name: str, **options: Any) -> tuple[Any, threading.Thread]:
-    """A handle that queues in a thread, and is known to."""
+    """A handle that is in the queue, and the thread in which it waits."""
     queue_length = jobs.queue_length(name)
     waiter = lock(name, wait=60, **options)
     thread = threading.Thread(target=waiter.acquire)

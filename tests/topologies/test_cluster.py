@@ -26,14 +26,14 @@ def test_every_bucket_has_a_lock_on_some_node(servers: Any) -> None:
             assert one.owned()
             one.extend(30)
         owners = {nodes().topology.owners[bucket] for bucket in range(BUCKETS)}
-        # Other tests may have added some.
+        # Other tests may have added primaries.
         assert len(owners) >= 3
         with servers.client(servers.owner(key_of(NAMES[0]))) as client:
             assert client.exists(key_of(NAMES[0]))
     assert backend().list().total == 0
 
 
-async def test_coroutines_find_each_bucket_too(servers: Any) -> None:
+async def test_coroutines_find_every_bucket(servers: Any) -> None:
     async def use_lock(name: str) -> int:
         async with lock(name, wait=10) as held:
             assert not await lock(name).aacquire(wait=0)
@@ -62,7 +62,7 @@ def test_listing_walking_and_clearing_go_over_all_nodes(servers: Any) -> None:
             handle.release()
 
 
-def test_what_goes_to_several_nodes_travels_in_one_go_to_each(
+def test_a_batch_for_several_nodes_is_sent_to_each_node_at_once(
     servers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ExitStack() as stack:
@@ -78,7 +78,7 @@ def test_what_goes_to_several_nodes_travels_in_one_go_to_each(
 
 
 def counting(exchange: Any, sent: list[int]) -> Any:
-    """The same, which notes the threads that call it: figures are told by another."""
+    """Wrap it to note the calling threads, since another one sends figures."""
 
     def count(*arguments: Any, **options: Any) -> Any:
         sent.append(get_ident())
@@ -104,7 +104,7 @@ def test_the_queue_is_handed_over_on_every_node(servers: Any) -> None:
 
 def test_a_forced_release_is_reported_on_every_node(servers: Any) -> None:
     for name in NAMES[::5]:
-        # Only a process that waits, or has waited, in the bucket hears of it.
+        # Only a process that waits, or has waited, in the bucket gets the message.
         backend().listen(name, 30)
         held = lock(name, lease=60)
         assert held.acquire()
@@ -112,7 +112,7 @@ def test_a_forced_release_is_reported_on_every_node(servers: Any) -> None:
         wait_until(lambda: not held.held)  # noqa: B023 - called at once
 
 
-def test_what_an_interruption_has_left_unknown_is_asked_for(servers: Any) -> None:
+def test_buckets_without_a_known_owner_are_looked_up(servers: Any) -> None:
     with lock(NAMES[0], wait=20):
         pass
     topology = nodes().topology
@@ -128,7 +128,9 @@ def test_nodes_that_have_left_are_forgotten(servers: Any, monkeypatch: pytest.Mo
     backend().listen(NAMES[0], 30)
     topology, wakeups = nodes().topology, backend().wakeups
     owner = topology.owner(0)
-    wait_until(lambda: not wakeups._nodes[owner].thread.is_running(), what="nobody waits there")
+    wait_until(
+        lambda: not wakeups._nodes[owner].thread.is_running(), what="the wake-up thread has ended"
+    )
     # As the reply of a Cluster without it would do.
     address = next(address for address, node in topology.nodes.items() if node is owner)
     del topology.nodes[address]

@@ -25,7 +25,7 @@ from tests.topologies.places import (
 pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
 
-def test_a_hold_lives_through_the_loss_of_its_primary(failing: Any) -> None:
+def test_a_hold_survives_the_loss_of_its_primary(failing: Any) -> None:
     name = NAMES[7]
     with lock(name, lease=20) as held:
         failing.copied()
@@ -58,7 +58,7 @@ def test_a_waiter_is_notified_of_its_turn_by_the_promoted_replica(failing: Any) 
     failing.wait_until_agreed()
 
 
-def test_nothing_is_lost_in_a_failover_by_hand(failing: Any) -> None:
+def test_nothing_is_lost_in_a_manual_failover(failing: Any) -> None:
     name = NAMES[9]
     with lock(name, lease=20) as held:
         waiter, thread = waiting(name)
@@ -70,11 +70,11 @@ def test_nothing_is_lost_in_a_failover_by_hand(failing: Any) -> None:
     waiter.release()
 
 
-def test_a_waiter_listens_elsewhere_when_its_primary_is_frozen(
+def test_a_waiter_listens_to_the_new_primary_when_the_old_one_is_frozen(
     failing: Any, use: UsePlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing comes from there, not even that the connection is closed."""
-    # The thread of a node without names ends after that time, and would tell it then.
+    """A frozen primary sends nothing, and does not close its connections either."""
+    # The thread of a node without names ends after that time, which would end the wait, too.
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 60)
     options = {"grant_lease": 500, "socket_timeout": 1, "metrics": False}
     use("", entry=failing.entry | {"OPTIONS": options})
@@ -85,11 +85,11 @@ def test_a_waiter_listens_elsewhere_when_its_primary_is_frozen(
     failing.copied()
     owner = failing.owner(key_of(name))
     replica = failing.replica_of(owner)
-    with failing.standing_still(owner):
+    with failing.frozen(owner):
         failing.wait_for_promotion(replica)
-        # Somebody of this process finds out.
+        # Another attempt of this process finds out.
         assert not sure(lambda: lock(name).acquire(wait=0))
-        # Sooner than a PING that is not answered would tell it.
+        # Sooner than an unanswered PING would show it.
         wait_until(lambda: backend().listening(name), within=6)
         assert sure(lambda: stranger.release(name, "0" * 32))
         thread.join(15)

@@ -55,7 +55,7 @@ def test_one_that_waits_for_the_answer_of_a_primary_that_is_frozen(
     backend().listen(beside, WITHIN)
     assert backend().listening(beside)
     replica = failing.replica_of(owner)
-    with failing.standing_still(owner):
+    with failing.frozen(owner):
         thread = threading.Thread(target=backend().listen, args=(name, WITHIN))
         thread.start()
         failing.wait_for_promotion(replica)

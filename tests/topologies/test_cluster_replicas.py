@@ -34,7 +34,7 @@ def trio(replicated: ClusterSet, settings: Any) -> Iterator[ClusterSet]:
     settings.LOCKS = {"default": {**location, "OPTIONS": options}, "plain": location}
     for name in {replicated.owner(key_of(name)): name for name in NAMES}.values():
         grants("thread", name)
-        # So that both know the nodes before one of them stands still.
+        # So that both aliases know the nodes before one of them is frozen.
         sure(partial(is_held, name))
     yield replicated
     for alias in ("default", "plain"):
@@ -66,7 +66,7 @@ def node_of(name: str) -> Node:
 
 
 def refusal(kind: str, name: str) -> str:
-    """Why a lock cannot be had; empty if it can."""
+    """The error of an attempt; empty if it is granted."""
     try:
         attempt(kind, name)
     except (LockUnavailable, LockNotAcquired) as error:
@@ -98,7 +98,9 @@ def test_a_grant_waits_for_a_replica_of_its_node(trio: ClusterSet, kind: str) ->
 
 
 @kinds
-def test_without_it_that_node_grants_nothing_and_the_others_do(trio: ClusterSet, kind: str) -> None:
+def test_without_its_replica_a_node_grants_nothing_but_the_others_do(
+    trio: ClusterSet, kind: str
+) -> None:
     name, elsewhere = NAMES[0], another_node(trio, NAMES[0])
     with frozen(replica_for(trio, name).pid):
         began = time.monotonic()
@@ -110,7 +112,7 @@ def test_without_it_that_node_grants_nothing_and_the_others_do(trio: ClusterSet,
     grants(kind, name)
 
 
-def test_what_is_held_goes_on_without_it(trio: ClusterSet) -> None:
+def test_a_hold_goes_on_without_the_replica(trio: ClusterSet) -> None:
     held = lock(NAMES[0], wait=20, lease=60)
     assert held.acquire()
     with frozen(replica_for(trio, NAMES[0]).pid):
@@ -122,7 +124,7 @@ def test_what_is_held_goes_on_without_it(trio: ClusterSet) -> None:
 
 
 @kinds
-def test_a_replica_that_is_killed_acknowledges_nothing_until_it_is_back(
+def test_a_killed_replica_acknowledges_nothing_until_it_is_back(
     trio: ClusterSet, kind: str
 ) -> None:
     elsewhere, replica = another_node(trio, NAMES[0]), replica_for(trio, NAMES[0])
@@ -134,7 +136,9 @@ def test_a_replica_that_is_killed_acknowledges_nothing_until_it_is_back(
 
 
 @kinds
-def test_a_promoted_replica_has_none_itself(trio: ClusterSet, kind: str) -> None:
+def test_a_promoted_replica_grants_nothing_without_a_replica_of_its_own(
+    trio: ClusterSet, kind: str
+) -> None:
     name, elsewhere = NAMES[2], another_node(trio, NAMES[2])
     lost = trio.owner(key_of(name))
     trio.lose(lost)
@@ -147,8 +151,8 @@ def test_a_promoted_replica_has_none_itself(trio: ClusterSet, kind: str) -> None
 
 
 @kinds
-def test_a_node_that_has_become_the_replica_redirects_claims(trio: ClusterSet, kind: str) -> None:
-    """It refuses the WAIT that came along."""
+def test_a_demoted_node_redirects_claims(trio: ClusterSet, kind: str) -> None:
+    """It refuses the WAIT that is sent along."""
     name = NAMES[4]
     grants(kind, name)
     new = trio.fail_over(trio.owner(key_of(name)))
@@ -160,7 +164,7 @@ def test_a_node_that_has_become_the_replica_redirects_claims(trio: ClusterSet, k
 
 
 @kinds
-def test_a_claim_that_is_redirected_is_acknowledged_where_it_ends(
+def test_a_redirected_claim_is_acknowledged_by_the_replica_of_its_new_node(
     trio: ClusterSet, kind: str
 ) -> None:
     name = NAMES[5]
@@ -172,7 +176,7 @@ def test_a_claim_that_is_redirected_is_acknowledged_where_it_ends(
 
 
 @kinds
-def test_a_claim_in_a_slot_that_moves_is_granted_when_it_has(trio: ClusterSet, kind: str) -> None:
+def test_a_claim_in_a_moving_slot_is_granted_after_the_move(trio: ClusterSet, kind: str) -> None:
     name = NAMES[9]
     to = trio.owner(key_of(another_node(trio, name)))
     thread, taken = taking(kind, name, wait=20)
@@ -183,7 +187,7 @@ def test_a_claim_in_a_slot_that_moves_is_granted_when_it_has(trio: ClusterSet, k
 
 
 @kinds
-def test_a_turn_is_acknowledged_before_it_is_believed(trio: ClusterSet, kind: str) -> None:
+def test_a_turn_counts_only_after_its_acknowledgement(trio: ClusterSet, kind: str) -> None:
     name = NAMES[6]
     holder = lock(name, using="plain", lease=60)
     assert holder.acquire()
@@ -193,13 +197,13 @@ def test_a_turn_is_acknowledged_before_it_is_believed(trio: ClusterSet, kind: st
     with frozen(replica_for(trio, name).pid):
         holder.release()
         wait_until(lambda: not lock_backends["plain"].inspect(name)[1], what="it has its turn")
-        time.sleep(1.5)  # longer than a question for it may take
+        time.sleep(1.5)  # longer than a request for the acknowledgement may take
         assert taken == []
     thread.join()
     assert taken == [name]
 
 
-async def test_claims_hold_up_no_other_tasks(trio: ClusterSet) -> None:
+async def test_unacknowledged_claims_do_not_hold_up_other_tasks(trio: ClusterSet) -> None:
     name = NAMES[7]
     elsewhere = await asyncio.to_thread(another_node, trio, name)
     replica = await asyncio.to_thread(replica_for, trio, name)
@@ -210,7 +214,7 @@ async def test_claims_hold_up_no_other_tasks(trio: ClusterSet) -> None:
             await asyncio.to_thread(wait_until, lambda: is_held(beside(name)[0]))
             began = time.monotonic()
             await asyncio.gather(held.aextend(), other.aextend())
-            # Behind one another, the claims would take half a second each.
+            # One after the other, the claims would take half a second each.
             assert time.monotonic() - began < 5
             refusals = await asyncio.gather(*claims)
     assert any(NONE_HAS in one for one in refusals)
@@ -222,7 +226,7 @@ async def arefusal(name: str) -> str:
     return str(raised.value)
 
 
-def test_the_check_names_the_node_that_has_too_few_replicas(trio: ClusterSet) -> None:
+def test_the_check_names_a_node_with_too_few_replicas(trio: ClusterSet) -> None:
     def warned() -> list[str]:
         return [one.msg for one in check_backends(deploy=True) if one.id == "locks.W008"]
 

@@ -47,8 +47,8 @@ def test_a_slot_that_moves_in_one_step_is_found_again(servers: Any) -> None:
     waiter.release()
 
 
-def test_a_redirection_is_no_second_attempt(servers: Any) -> None:
-    """The release of a hold that is lost says so, though it went to the wrong node first."""
+def test_a_redirected_release_still_reports_the_loss(servers: Any) -> None:
+    """A repeated release would count as successful, but a redirected one is no repetition."""
     name = NAMES[12]
     held = lock(name, lease=60, renew=False)
     assert held.acquire()
@@ -67,17 +67,17 @@ async def test_a_moved_slot_is_found_again_by_coroutines(servers: Any) -> None:
         assert not await lock(name).aacquire(wait=0)
 
 
-def test_a_waiter_in_a_slot_that_moves_keeps_its_place_and_gets_its_turn(
+def test_a_waiter_in_a_moving_slot_keeps_its_position_and_gets_its_turn(
     servers: Any, use: UsePlace
 ) -> None:
-    # Nobody looks by the clock.
+    # No waiter looks again by the clock.
     use("", entry=servers.entry | {"OPTIONS": {"grant_lease": 500, "metrics": False}})
     name = NAMES[2]
     holder = lock(name, lease=600)
     assert holder.acquire()
     (first, one), (second, other) = waiting(name), waiting(name)
     servers.move(slot_of(name), another(servers, name))
-    # Sooner than whatever else this process asks about the name would tell it.
+    # Sooner than other requests of this process for the name would show it.
     wait_until(lambda: backend().listening(name), within=6, what="they listen on the other node")
     holder.release()
     one.join(30)
@@ -88,13 +88,13 @@ def test_a_waiter_in_a_slot_that_moves_keeps_its_place_and_gets_its_turn(
     second.release()
 
 
-def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers: Any) -> None:
-    """Its keys are then on two nodes, and no script may run on either."""
+def test_requests_during_a_move_of_a_slot_are_carried_out_afterwards(servers: Any) -> None:
+    """During a move the keys are on two nodes, and no script may run on either."""
     name = NAMES[3]
     holder = lock(name, lease=60, renew=False)
     assert holder.acquire()
     with servers.moving(slot_of(name), another(servers, name)):
-        # Commands of one key find it wherever it is.
+        # Commands with one key find it on either node.
         assert [hold.name for hold in backend().list().holds] == [name]
         extending = threading.Thread(target=holder.extend, args=(50,))
         extending.start()
@@ -107,10 +107,10 @@ def test_what_is_asked_while_a_slot_moves_is_done_when_it_has(servers: Any) -> N
 
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
-def test_what_is_asked_when_all_keys_have_moved_waits_for_the_end_of_it(
+def test_requests_after_the_move_of_all_keys_wait_for_the_end_of_the_move(
     servers: Any, kind: str
 ) -> None:
-    """The old owner sends it on to the new one, which may not run it yet."""
+    """The old owner redirects them to the new one, which may not run scripts yet."""
     name = NAMES[3]
     with lock(name, wait=20):
         pass
@@ -142,9 +142,9 @@ def test_a_slot_that_stays_between_two_nodes_is_reported_as_an_outage(servers: A
             lock(name).acquire(wait=0)
 
 
-def test_what_its_node_has_in_other_slots_is_renewed_all_the_same(servers: Any) -> None:
+def test_holds_in_other_slots_of_the_node_are_renewed_during_a_move(servers: Any) -> None:
     node_of, name = backend().node_of, NAMES[4]
-    with lock(name, wait=20):  # by which its node is known
+    with lock(name, wait=20):  # so that its node is known
         beside = next(one for one in NAMES if one != name and node_of(one) is node_of(name))
     stuck, held = lock(name, wait=20, lease=6), lock(beside, wait=20, lease=6)
     stuck.acquire()
@@ -153,7 +153,7 @@ def test_what_its_node_has_in_other_slots_is_renewed_all_the_same(servers: Any) 
         assert not held.lost.wait(6), held.lost.reason
 
 
-def test_a_new_node_learns_the_scripts(servers: Any) -> None:
+def test_a_new_node_gets_the_scripts(servers: Any) -> None:
     name = NAMES[5]
     with lock(name, wait=20):
         pass
@@ -164,7 +164,7 @@ def test_a_new_node_learns_the_scripts(servers: Any) -> None:
             assert client.exists(key_of(name))
 
 
-async def test_a_new_node_learns_the_scripts_of_coroutines(servers: Any) -> None:
+async def test_a_new_node_gets_the_scripts_from_coroutines(servers: Any) -> None:
     name = NAMES[6]
     async with lock(name, wait=20):
         pass

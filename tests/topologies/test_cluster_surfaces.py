@@ -1,4 +1,4 @@
-"""What an operator sees of locks on a Cluster, and processes that fork."""
+"""Admin, commands and checks for locks on a Cluster, and processes that fork."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def held(servers: Any) -> Iterator[Any]:
 
 
 @pytest.mark.django_db
-def test_the_page_of_the_admin_is_in_order(held: Any, admin_client: Any) -> None:
+def test_the_page_of_the_admin_lists_all_nodes_in_order(held: Any, admin_client: Any) -> None:
     assert names(page(admin_client)) == NAMES
 
 
 @pytest.mark.django_db
-def test_the_page_of_the_admin_says_so_while_a_node_is_away(
+def test_the_page_of_the_admin_reports_a_node_that_is_away(
     held: Any, admin_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(commands: Any, within: float | None = None, *, urgent: Any = False) -> None:
         raise RedisConnectionError("Error 111 connecting to h:1. Connection refused.")
 
-    # The one that is asked first in a listing is another one.
+    # A listing asks another node first.
     with monkeypatch.context() as patched:
         patched.setattr(nodes().topology.owners[-1], "exchange", away)
         html = page(admin_client)
     assert "does not answer at 127.0.0.1:" in html
 
 
-def test_the_commands_list_and_clear_what_all_nodes_have(held: Any) -> None:
+def test_the_commands_list_and_clear_the_locks_of_all_nodes(held: Any) -> None:
     out = StringIO()
     call_command("listlocks", stdout=out)
     found = [line.split()[0] for line in out.getvalue().splitlines()]
@@ -87,7 +87,7 @@ def test_a_forked_child_has_connections_of_its_own(
     assert workers.start(attempt, Place("", entry=cluster.entry)).result() == []
 
 
-def test_what_is_closed_can_be_used_again(servers: Any) -> None:
+def test_a_closed_backend_can_be_used_again(servers: Any) -> None:
     for _ in range(2):
         for name in NAMES:
             with lock(name, wait=20):

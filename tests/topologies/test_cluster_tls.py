@@ -34,7 +34,7 @@ def encrypted(certificates: Any) -> Iterator[Any]:
 def servers(encrypted: Any, use: UsePlace, tls_options: Any) -> Iterator[Any]:
     use("", entry={"LOCATION": encrypted.location, "OPTIONS": {"ssl": True, **tls_options}})
     yield encrypted
-    # The last servers of this kind end soon.
+    # The connections to the last servers of this kind end soon.
     settle()
     lock_backends["default"].close()
 
@@ -49,7 +49,7 @@ def test_every_bucket_has_a_lock_on_some_node(servers: Any) -> None:
         assert ports == set(servers._ports.values())
 
 
-def test_a_waiter_is_woken_on_each_node(servers: Any) -> None:
+def test_a_waiter_on_each_node_is_woken(servers: Any) -> None:
     for name in NAMES:
         held = lock(name)
         assert held.acquire()
@@ -60,14 +60,14 @@ def test_a_waiter_is_woken_on_each_node(servers: Any) -> None:
         waiter.release()
 
 
-async def test_coroutines_find_each_bucket_too(servers: Any) -> None:
+async def test_coroutines_find_every_bucket(servers: Any) -> None:
     for name in NAMES:
         async with lock(name, wait=20) as held:
             assert not await lock(name).aacquire(wait=0)
             await held.aextend(30)
 
 
-def test_a_certificate_that_is_not_trusted(encrypted: Any, use: UsePlace) -> None:
+def test_an_untrusted_certificate_is_refused(encrypted: Any, use: UsePlace) -> None:
     use("", entry={"LOCATION": encrypted.location, "OPTIONS": {"ssl": True}})
     with pytest.raises(LockUnavailable, match="(?i)certificate"):
         lock("a").acquire(wait=0)

@@ -1,5 +1,4 @@
-"""An address behind which another server is the primary now, while the old one lives on as its
-replica, and answers."""
+"""Address whose server is replaced, while the old server still answers, as its replica."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 class Address:
-    """Leads to the one server, and after `fail_over()` to the other."""
+    """A proxy that leads to one server, and after `fail_over()` to the other."""
 
     def __init__(self, stack: ExitStack) -> None:
         at_once = ("--repl-diskless-sync-delay", "0")
@@ -45,11 +44,11 @@ class Address:
 def address(
     request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Address]:
-    # The connection lives on while there is no waiter, however long the failover takes.
+    # The connection stays open without a waiter, however long the failover takes.
     monkeypatch.setattr(connection, "LINGER", 600.0)
     with ExitStack() as stack:
         address = Address(stack)
-        if request.param:  # what is claimed before has to be acknowledged too
+        if request.param:  # grants of the old server have to be acknowledged, too
             follow = ("--replicaof", HOST, str(address.old.port))
             replica = stack.enter_context(EmbeddedServer(args=follow))
             with Redis(port=replica.port) as client:
@@ -64,7 +63,7 @@ def address(
             lock_backends[alias].close()
 
 
-def listens_anew(before: object) -> None:
+def listens_again(before: object) -> None:
     def does() -> bool:
         return backend().listening("a") and backend().wakeups._subscriber.sock is not before
 
@@ -73,7 +72,7 @@ def listens_anew(before: object) -> None:
 
 
 def test_a_waiter_listens_to_the_new_primary(address: Address) -> None:
-    with lock("a", wait=20):  # on a connection that leads to the old one from now on
+    with lock("a", wait=20):  # on a connection that keeps leading to the old server
         backend().listen("a", WITHIN)
     before = backend().wakeups._subscriber.sock
     address.fail_over()
@@ -81,13 +80,13 @@ def test_a_waiter_listens_to_the_new_primary(address: Address) -> None:
     holder.acquire()
     thread, taken = taking("thread", "a", wait=40)
     thread.start()
-    listens_anew(before)
+    listens_again(before)
     holder.release()
     thread.join()
     assert taken == ["a"]
 
 
-async def test_so_does_a_coroutine(address: Address) -> None:
+async def test_a_coroutine_listens_to_the_new_primary(address: Address) -> None:
     async with lock("a", wait=20):
         await backend().alisten("a", WITHIN)
     before = backend().wakeups._subscriber.sock
@@ -95,7 +94,7 @@ async def test_so_does_a_coroutine(address: Address) -> None:
     holder, waiter = lock("a", lease=60, using="new"), lock("a", wait=40)
     await asyncio.to_thread(holder.acquire)
     waiting = asyncio.create_task(waiter.aacquire())
-    await asyncio.to_thread(listens_anew, before)
+    await asyncio.to_thread(listens_again, before)
     await asyncio.to_thread(holder.release)
     assert await waiting
     await waiter.arelease()

@@ -1,4 +1,4 @@
-"""Servers that locks cannot be kept on, and what the errors and the checks say of them."""
+"""Unusable servers, and their errors and check messages."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _closed_at_the_end(use: UsePlace) -> Iterator[None]:
 
 
 @pytest.mark.redis_server("7.0")
-def test_a_cluster_without_sharded_messages_is_refused_by_name(use: UsePlace) -> None:
-    """As one of Redis 6.2 is: PUBLISH counts those who listen on one node, and passes others by."""
+def test_a_cluster_without_sharded_messages_is_refused(use: UsePlace) -> None:
+    """Like one of Redis 6.2, where PUBLISH counts only the subscribers of one node."""
     with ClusterSet(1, args=("--rename-command", "SPUBLISH", "")) as servers:
         use("", entry=servers.entry)
         with pytest.raises(LockUnavailable, match=r"older than Redis 7\.0.*or newer, or Valkey"):
@@ -48,7 +48,7 @@ async def test_a_cluster_without_sharded_messages_is_refused_by_coroutines_too(
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(1, 1), (0, 0)])
-def test_the_check_knows_that_a_cluster_has_to_be_newer(mode: Any, refused: Any) -> None:
+def test_the_check_requires_a_newer_version_for_a_cluster(mode: Any, refused: Any) -> None:
     server = {"redis_version": "6.2.14", "cluster_enabled": mode}
     messages = list(_check_version(LockConfig(), server))
     assert [message.id for message in messages] == ["locks.E002"] * refused
@@ -56,7 +56,9 @@ def test_the_check_knows_that_a_cluster_has_to_be_newer(mode: Any, refused: Any)
 
 
 @pytest.mark.redis_server("7.0")
-def test_one_node_of_a_cluster_is_no_server_of_its_own(use: UsePlace, cluster: Any) -> None:
+def test_one_node_of_a_cluster_is_refused_as_a_standalone_server(
+    use: UsePlace, cluster: Any
+) -> None:
     use("", entry={"LOCATION": cluster.primaries[0].url})
     with pytest.raises(LockUnavailable, match="is a node of a Cluster.*cluster://host"):
         for number in range(50):
@@ -65,7 +67,7 @@ def test_one_node_of_a_cluster_is_no_server_of_its_own(use: UsePlace, cluster: A
     assert "locks.E005" in ids
 
 
-def test_a_server_of_its_own_is_no_cluster(use: UsePlace, redis_url: str) -> None:
+def test_a_standalone_server_is_refused_as_a_cluster(use: UsePlace, redis_url: str) -> None:
     use("", entry={"LOCATION": redis_url.replace("redis://", "cluster://").removesuffix("/0")})
     with pytest.raises(LockUnavailable, match="It is not a Cluster. Write redis:// in LOCATION"):
         lock("a").acquire(wait=0)
@@ -74,7 +76,7 @@ def test_a_server_of_its_own_is_no_cluster(use: UsePlace, redis_url: str) -> Non
     assert "not a node of a Cluster" in message.msg
 
 
-def test_a_replica_is_named_with_its_primary(use: UsePlace) -> None:
+def test_the_check_for_a_replica_names_its_primary(use: UsePlace) -> None:
     with (
         EmbeddedServer() as primary,
         EmbeddedServer(args=("--replicaof", HOST, str(primary.port))) as replica,
@@ -94,9 +96,7 @@ def test_a_replica_is_named_with_its_primary(use: UsePlace) -> None:
         ("SUBSCRIBE", "refuses SUBSCRIBE"),
     ],
 )
-def test_a_proxy_that_leaves_commands_out_is_an_error(
-    use: UsePlace, missing: Any, words: str
-) -> None:
+def test_a_proxy_without_some_commands_is_an_error(use: UsePlace, missing: Any, words: str) -> None:
     with EmbeddedServer(args=("--rename-command", missing, "")) as server:
         use("", entry={"LOCATION": server.url})
         (message,) = check_backends(deploy=True)
@@ -104,10 +104,10 @@ def test_a_proxy_that_leaves_commands_out_is_an_error(
         assert words in message.msg
 
 
-def test_a_proxy_that_does_not_count_all_who_hear_is_an_error(
+def test_a_proxy_that_does_not_count_all_receivers_is_an_error(
     use: UsePlace, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one does whose connections lead to several servers."""
+    """Like one whose connections lead to several servers."""
     with EmbeddedServer() as other:
         elsewhere = Source(ConnectionPool.from_url(other.url), "elsewhere")
         monkeypatch.setattr(server_checks, "Subscriber", lambda source: Subscriber(elsewhere))

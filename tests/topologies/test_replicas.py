@@ -85,7 +85,7 @@ def test_a_grant_waits_for_the_replica(pair: Pair, kind: str) -> None:
 
 
 @kinds
-def test_one_that_is_not_acknowledged_in_time_is_given_back(pair: Pair, kind: str) -> None:
+def test_a_grant_without_an_acknowledgement_in_time_is_given_back(pair: Pair, kind: str) -> None:
     with frozen(pair.replica.pid):
         began = time.monotonic()
         with pytest.raises(LockUnavailable, match="0 of 1 replicas acknowledged it in time"):
@@ -99,8 +99,8 @@ def test_one_that_is_not_acknowledged_in_time_is_given_back(pair: Pair, kind: st
 
 
 @kinds
-def test_so_is_one_for_which_the_script_had_to_be_sent(pair: Pair, kind: str) -> None:
-    """A WAIT before the script ran has acknowledged nothing, and may have taken its time."""
+def test_a_grant_for_which_the_script_was_sent_is_given_back_too(pair: Pair, kind: str) -> None:
+    """A WAIT before the script ran has acknowledged nothing, and may have used up time."""
     with lock("warm"), Redis(port=pair.primary.port) as client:
         client.script_flush()
         with frozen(pair.replica.pid), pytest.raises(LockUnavailable, match="0 of 1"):
@@ -108,7 +108,7 @@ def test_so_is_one_for_which_the_script_had_to_be_sent(pair: Pair, kind: str) ->
 
 
 @kinds
-def test_a_primary_that_is_demoted_meanwhile_has_granted_nothing(settings: Any, kind: str) -> None:
+def test_a_grant_of_a_primary_that_is_demoted_does_not_count(settings: Any, kind: str) -> None:
     with started() as pair:
         use(settings, pair)
         with lock("warm"):
@@ -124,7 +124,7 @@ def test_a_primary_that_is_demoted_meanwhile_has_granted_nothing(settings: Any, 
 
 
 @kinds
-def test_a_turn_is_acknowledged_before_it_is_believed(pair: Pair, kind: str) -> None:
+def test_a_turn_counts_only_after_its_acknowledgement(pair: Pair, kind: str) -> None:
     holder = lock("a", using="plain", lease=60)
     holder.acquire()
     thread, taken = taking(kind, "a", wait=40)
@@ -134,7 +134,7 @@ def test_a_turn_is_acknowledged_before_it_is_believed(pair: Pair, kind: str) -> 
     try:
         holder.release()
         wait_until(lambda: not lock_backends["plain"].inspect("a")[1], what="it has its turn")
-        time.sleep(1.5)  # longer than a question for it may take
+        time.sleep(1.5)  # longer than a request for the acknowledgement may take
         assert taken == []
     finally:
         thaw(pair.replica.pid)
@@ -143,7 +143,7 @@ def test_a_turn_is_acknowledged_before_it_is_believed(pair: Pair, kind: str) -> 
 
 
 @kinds
-def test_one_that_is_not_is_given_up_when_the_wait_is_over(pair: Pair, kind: str) -> None:
+def test_a_turn_without_acknowledgement_ends_at_the_deadline(pair: Pair, kind: str) -> None:
     holder = lock("a", using="plain", lease=60)
     holder.acquire()
     thread = threading.Thread(target=fails, args=(kind, "a", 3))
@@ -158,7 +158,7 @@ def test_one_that_is_not_is_given_up_when_the_wait_is_over(pair: Pair, kind: str
         assert not is_held("a")
 
 
-def test_threads_that_do_not_claim_are_not_held_up(pair: Pair) -> None:
+def test_unacknowledged_claims_do_not_hold_up_other_threads(pair: Pair) -> None:
     with lock("warm") as held:
         threads = [
             threading.Thread(target=lambda number=number: fails("thread", f"a{number}"))
@@ -177,7 +177,7 @@ def test_threads_that_do_not_claim_are_not_held_up(pair: Pair) -> None:
                 thread.join()
 
 
-async def test_nor_are_tasks(pair: Pair) -> None:
+async def test_unacknowledged_claims_do_not_hold_up_other_tasks(pair: Pair) -> None:
     async with lock("warm") as held:
         with frozen(pair.replica.pid):
             tasks = [asyncio.create_task(afails(f"a{number}")) for number in range(50)]
@@ -185,10 +185,10 @@ async def test_nor_are_tasks(pair: Pair) -> None:
             began = time.monotonic()
             assert await held.aowned()
             await held.aextend()
-            # Behind one another, the claims would take half a second each.
+            # One after the other, the claims would take half a second each.
             assert time.monotonic() - began < 5
             await asyncio.gather(*tasks)
-    # Those for which there was no connection came to theirs when others gave them back.
+    # Claims that waited for a connection got one when others gave theirs back.
     async with lock("again", wait=20):
         pass
 
@@ -198,15 +198,15 @@ async def afails(name: str) -> None:
         await lock(name).aacquire(wait=0)
 
 
-def test_busy_is_an_answer_that_needs_no_replica(pair: Pair, settings: Any) -> None:
+def test_a_busy_answer_needs_no_replica(pair: Pair, settings: Any) -> None:
     use(settings, pair, patience=0)
     with frozen(pair.replica.pid), lock("a", using="plain"):
         assert lock("a").acquire(wait=0) is False
-        # Who queues has written something, which is not acknowledged either.
+        # A waiter is written to the queue, which is not acknowledged either.
         assert lock("a").acquire(wait=1.5) is False
 
 
-async def test_one_that_is_cancelled_holds_up_nobody(pair: Pair) -> None:
+async def test_a_cancelled_claim_does_not_hold_up_others(pair: Pair) -> None:
     async with lock("warm"):
         pass
     with frozen(pair.replica.pid):
@@ -234,10 +234,10 @@ async def test_more_tasks_than_connections_take_turns(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("within", "milliseconds"), [(None, 1000), (1.0, 380), (0.2, 50), (0.15, 30), (0.1, 1)]
 )
-def test_the_server_has_time_to_say_how_many_there_are(
+def test_the_time_limit_of_wait_leaves_time_for_its_answer(
     monkeypatch: pytest.MonkeyPatch, within: float | None, milliseconds: int
 ) -> None:
-    """It looks ten times a second which WAITs are over."""
+    """A server checks only ten times a second which WAITs are over."""
     node = ReplicatedNode(Source(ConnectionPool(host=HOST, port=1), "a test"), 1)
     sent: list[bytes] = []
 
@@ -258,12 +258,12 @@ def test_the_server_has_time_to_say_how_many_there_are(
         ([b"OK", b"7", 0], [b"OK", "0 of 1 replicas acknowledged it in time"]),
         ([b"busy 5 1000 1 line", 0], [b"busy 5 1000 1 line"]),
         ([b"7", ResponseError("NOPERM")], ["NOPERM"]),
-        # A node of a Cluster that is a replica now.
+        # A node of a Cluster that has become a replica.
         ([MovedError("511 h:1"), ResponseError("cannot wait")], ["511 h:1"]),
         ([b"OK", TryAgainError("later"), 0], [b"OK", "later"]),
     ],
 )
-def test_a_grant_is_what_has_to_be_acknowledged(
+def test_only_a_grant_has_to_be_acknowledged(
     monkeypatch: pytest.MonkeyPatch, answers: list[Any], kept: list[Any]
 ) -> None:
     node = ReplicatedNode(Source(ConnectionPool(host=HOST, port=1), "a test"), 1)
@@ -273,7 +273,7 @@ def test_a_grant_is_what_has_to_be_acknowledged(
     assert all(str(one).startswith(str(start)) for one, start in zip(texts, kept, strict=True))
 
 
-def test_two_are_more_than_there_are(pair: Pair, settings: Any) -> None:
+def test_more_replicas_than_there_are_never_acknowledge(pair: Pair, settings: Any) -> None:
     use(settings, pair, replicas=2)
     with pytest.raises(LockUnavailable, match="1 of 2 replicas"):
         lock("a").acquire(wait=0)
@@ -293,7 +293,7 @@ def test_the_check_warns_of_a_server_with_too_few_replicas(pair: Pair, settings:
 
 
 @pytest.mark.parametrize("replicas", [-1, 1.5, "1", True, None])
-def test_what_is_no_number_is_refused(settings: Any, replicas: Any) -> None:
+def test_replicas_must_be_a_whole_number(settings: Any, replicas: Any) -> None:
     entry = {"LOCATION": f"redis://{HOST}:1", "OPTIONS": {"replicas": replicas}}
     settings.LOCKS = {"default": entry}
     with pytest.raises(InvalidLockBackend, match=r"\['replicas'\] must be a whole number"):

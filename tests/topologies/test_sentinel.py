@@ -31,14 +31,14 @@ def servers(use: UsePlace) -> Iterator[SentinelSet]:
 
 
 def sure(question: Callable[[], T]) -> T:
-    """The answer, once there is somebody to ask."""
+    """Repeat the question until the server is available; return the answer."""
     while True:
         with suppress(LockUnavailable):
             return question()
 
 
 def take(name: str, **options: object) -> int:
-    """Its fence."""
+    """Take and release the lock; return the fence."""
 
     def taken() -> int:
         with lock(name, **options) as held:
@@ -47,8 +47,8 @@ def take(name: str, **options: object) -> int:
     return sure(taken)
 
 
-def test_a_hold_lives_through_a_failover(servers: Any) -> None:
-    """It was copied before, and so it is renewed on the other server."""
+def test_a_hold_survives_a_failover(servers: Any) -> None:
+    """The hold was copied before, so it is renewed on the other server."""
     with lock("a", lease=60) as held:
         servers.copied()
         servers.lose_primary()
@@ -59,7 +59,7 @@ def test_a_hold_lives_through_a_failover(servers: Any) -> None:
     assert take("a") > held.fence
 
 
-def test_fences_rise_though_the_last_one_was_never_copied(servers: Any) -> None:
+def test_fences_rise_when_the_last_one_was_never_copied(servers: Any) -> None:
     assert take("a")
     servers.copied()
     servers.replica.kill(signal.SIGSTOP)

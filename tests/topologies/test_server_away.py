@@ -1,4 +1,4 @@
-"""A server of several hangs, and nobody pays for it twice."""
+"""Outages of one server among several."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def partial(use: Any) -> Iterator[ClusterSet]:
-    """Primaries without replicas, which serve their slots also when another one is away."""
+    """Primaries without replicas, which serve their slots even if another one is away."""
     with ClusterSet(args=("--cluster-require-full-coverage", "no")) as cluster:
         use("", entry=cluster.entry | {"PATIENCE": 25})
         yield cluster
@@ -29,7 +29,7 @@ def partial(use: Any) -> Iterator[ClusterSet]:
 
 
 def refused(name: str) -> float:
-    """Ask until it is not sent any more; return how long (seconds) an attempt takes then."""
+    """Ask until requests are refused unsent; return how long (seconds) an attempt then takes."""
     while True:
         began = time.monotonic()
         with pytest.raises(LockUnavailable) as error:
@@ -39,7 +39,7 @@ def refused(name: str) -> float:
 
 
 @pytest.mark.redis_server("7.0")
-def test_the_other_nodes_of_a_cluster_are_not_touched(partial: ClusterSet) -> None:
+def test_a_hanging_node_does_not_affect_the_other_nodes(partial: ClusterSet) -> None:
     for name in NAMES:
         with lock(name, wait=20):
             pass
@@ -68,14 +68,14 @@ def test_the_other_nodes_of_a_cluster_are_not_touched(partial: ClusterSet) -> No
         wait_until(lambda: name in backend().waiters)
     began = time.monotonic()
     thread.join()
-    # Sooner than it would look by itself.
+    # Sooner than the waiter would look by itself.
     assert time.monotonic() - began < 8
     assert waiter.held
     waiter.release()
 
 
 @pytest.mark.redis_server("7.0")
-def test_a_waiter_goes_on_when_a_replica_has_the_slots_of_a_node_that_hangs(
+def test_a_waiter_goes_on_when_a_replica_replaces_a_hanging_node(
     failing: ClusterSet, use: Any
 ) -> None:
     use("", entry=failing.entry | {"PATIENCE": 60})
@@ -97,7 +97,7 @@ def test_a_waiter_goes_on_when_a_replica_has_the_slots_of_a_node_that_hangs(
     failing.wait_until_agreed()
 
 
-def test_a_primary_of_sentinels_that_hangs_and_comes_back(use: Any) -> None:
+def test_a_waiter_goes_on_when_a_primary_of_sentinels_is_back(use: Any) -> None:
     with SentinelSet() as servers:
         use("", cache=servers.cache, entry={"PATIENCE": 25})
         with lock("a"):
@@ -115,7 +115,7 @@ def test_a_primary_of_sentinels_that_hangs_and_comes_back(use: Any) -> None:
         lock_backends["default"].close()
 
 
-def test_a_failover_ends_it(use: Any) -> None:
+def test_a_waiter_goes_on_after_a_failover_of_sentinels(use: Any) -> None:
     with SentinelSet() as servers:
         use("", cache=servers.cache, entry={"PATIENCE": 60})
         with lock("a"):

@@ -1,4 +1,4 @@
-"""The two SDKs, each with what it would send kept in memory, and seen alike."""
+"""SDKs of both kinds, which keep their spans in memory, with one interface."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SeenSpan(NamedTuple):
 
 
 class Sdk:
-    """What a test does with either of them."""
+    """The interface of both SDKs for the tests."""
 
     def trace(self) -> AbstractContextManager[str]:
         """A span of the application, current in the block, which gets its id."""
@@ -91,7 +91,7 @@ class OpenTelemetrySdk(Sdk):
 
 
 class Collector(Transport):
-    """Keeps what would be sent."""
+    """A transport that keeps the data instead of sending it."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options)

@@ -36,7 +36,7 @@ def attributes(outcome: str, family: str = "order:*", wait: float | None = None)
     }
 
 
-def test_a_wait_and_a_hold_are_children_of_where_the_lock_was_acquired(sdk: Any) -> None:
+def test_a_wait_and_a_hold_are_children_of_the_acquiring_span(sdk: Any) -> None:
     before = time.time()
     with sdk.trace() as parent, lock("order:42", using="memory"):
         pass
@@ -71,7 +71,7 @@ def test_times_are_those_of_the_wait_and_of_the_hold(sdk: Any) -> None:
     assert 0.19 < held.end - held.start < 20
 
 
-def test_a_hold_that_outlives_its_handle_is_shown_until_that_let_go(sdk: Any) -> None:
+def test_the_span_of_a_hold_ends_when_its_handle_releases(sdk: Any) -> None:
     with sdk.trace(), lock("order:1", using="memory", min_hold=600):
         pass
     _wait, held = sdk.spans()
@@ -79,7 +79,7 @@ def test_a_hold_that_outlives_its_handle_is_shown_until_that_let_go(sdk: Any) ->
     assert held.end <= time.time() + 0.01
 
 
-def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk: Any) -> None:
+def test_a_refused_attempt_is_a_busy_wait(sdk: Any) -> None:
     hold("order:1")
     with sdk.trace() as parent:
         assert not lock("order:1", using="memory").acquire(wait=0.1)
@@ -89,16 +89,16 @@ def test_an_attempt_in_vain_is_a_wait_that_found_it_busy(sdk: Any) -> None:
     assert wait.end - wait.start >= 0.1 - 0.001
 
 
-def test_a_lost_hold_says_so(sdk: Any) -> None:
+def test_the_span_of_a_lost_hold_is_marked_as_lost(sdk: Any) -> None:
     with sdk.trace() as parent:
         handle = lock("order:1", using="memory", renew=False)
         handle.acquire()
-        told = threading.Event()
-        lock_lost.connect(receiver := lambda **named: told.set())  # after the tracer
+        reported = threading.Event()
+        lock_lost.connect(receiver := lambda **named: reported.set())  # after the tracer
         handle.extend(0.05)
-        assert told.wait(30)
+        assert reported.wait(30)
         lock_lost.disconnect(receiver)
-        # The handle has another hold by now, which is not the one that was lost.
+        # By now the handle has another hold, which was not lost.
         with handle:
             pass
     lost, *others = [span for span in sdk.spans() if span.name == "lock.hold"]
@@ -137,7 +137,7 @@ async def test_coroutines_are_children_of_their_own_spans(sdk: Any) -> None:
     assert found == set(parents.items())
 
 
-def test_nothing_of_ours_becomes_current(sdk: Any) -> None:
+def test_no_span_of_ours_becomes_current(sdk: Any) -> None:
     with sdk.trace() as parent:
         assert sdk.current() == parent
         with lock("a", using="memory"):
@@ -158,7 +158,7 @@ def test_a_hold_may_end_in_another_thread(sdk: Any) -> None:
     ]
 
 
-def test_where_no_trace_is_under_way_none_is_begun(sdk: Any) -> None:
+def test_without_a_current_trace_none_is_begun(sdk: Any) -> None:
     with lock("order:1", using="memory"):
         assert not lock("order:1", using="memory").acquire(wait=0)
     with sdk.trace():
@@ -166,13 +166,13 @@ def test_where_no_trace_is_under_way_none_is_begun(sdk: Any) -> None:
     assert sdk.spans() == []
 
 
-def test_what_joins_a_hold_has_no_span_of_its_own(sdk: Any) -> None:
+def test_a_joining_handle_has_no_span_of_its_own(sdk: Any) -> None:
     with sdk.trace(), lock("a", using="memory"), lock("a", using="memory", reentrant=True):
         pass
     assert [span.name for span in sdk.spans()] == ["lock.wait", "lock.hold"]
 
 
-def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk: Any) -> None:
+def test_no_data_of_a_detached_hold_is_kept(sdk: Any) -> None:
     kept: list[int] = []
 
     def give_away() -> None:
@@ -182,7 +182,7 @@ def test_nothing_is_kept_of_a_hold_that_was_given_away(sdk: Any) -> None:
             kept.append(len(sdk.tracer._holds))
             lock("order:1", using="memory", token=handle.detach()).release()
 
-    # A thread knows what it took until it ends.
+    # A thread keeps a list of its holds until it ends.
     thread = threading.Thread(target=give_away)
     thread.start()
     thread.join()
@@ -204,8 +204,8 @@ def test_a_receiver_that_disconnects_gets_no_more_signals(sdk: Any) -> None:
     assert sdk.spans() == []
 
 
-def test_without_a_tracer_nobody_listens() -> None:
-    """A lock asks each signal for its receivers, and does no more than that."""
+def test_without_a_tracer_no_receiver_is_connected() -> None:
+    """A lock then only checks whether each signal has receivers."""
     receivers = [lock_acquired, lock_contended, lock_released]
     sdk = OpenTelemetrySdk()
     connected = [len(signal.receivers) for signal in receivers]

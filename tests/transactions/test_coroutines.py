@@ -1,4 +1,4 @@
-"""A coroutine that a thread waits for writes in the transaction of that thread."""
+"""Coroutines in the transaction of a thread that waits for them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.settled import settle
 
 
 async def write(database: str, **options: Any) -> None:
-    """What the ORM does for a coroutine, it does by ``sync_to_async``."""
+    """Write a row as the ORM does for a coroutine, with ``sync_to_async``."""
     async with lock("row", **options):
         assert await sync_to_async(lambda: connections[database].in_atomic_block)()
 
 
 @ON_EACH
-def test_its_lock_is_released_after_the_commit(database: str) -> None:
+def test_the_lock_of_a_coroutine_is_released_after_the_commit(database: str) -> None:
     with transaction.atomic(database):
         async_to_sync(write)(database)
         assert not is_free("row")
@@ -32,12 +32,14 @@ def test_its_lock_is_released_after_the_commit(database: str) -> None:
 
 
 @ON_EACH
-def test_and_after_that_of_a_thread_that_a_task_waits_for(database: str) -> None:
-    """As a view that is no coroutine has it under ASGI."""
+def test_the_lock_of_a_coroutine_under_a_threaded_view_is_released_after_the_commit(
+    database: str,
+) -> None:
+    """As in a synchronous view under ASGI."""
 
     def view() -> None:
         try:
-            test_its_lock_is_released_after_the_commit(database)
+            test_the_lock_of_a_coroutine_is_released_after_the_commit(database)
         finally:
             connections[database].close()
 
@@ -45,7 +47,9 @@ def test_and_after_that_of_a_thread_that_a_task_waits_for(database: str) -> None
 
 
 @ON_EACH
-def test_and_at_once_where_its_savepoint_is_rolled_back(database: str) -> None:
+def test_the_lock_of_a_coroutine_is_released_when_its_savepoint_is_rolled_back(
+    database: str,
+) -> None:
     with transaction.atomic(database):
         with transaction.atomic(database):
             async_to_sync(write)(database)
@@ -54,7 +58,7 @@ def test_and_at_once_where_its_savepoint_is_rolled_back(database: str) -> None:
 
 
 @ON_EACH
-def test_whoever_takes_it_again_in_the_transaction_shares_it(database: str) -> None:
+def test_another_acquire_in_the_transaction_shares_the_hold(database: str) -> None:
     async def twice() -> None:
         await write(database, wait=0)
         await asyncio.create_task(write(database, wait=0))
@@ -69,7 +73,7 @@ def test_whoever_takes_it_again_in_the_transaction_shares_it(database: str) -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_but_not_while_another_task_holds_it() -> None:
+def test_another_acquire_does_not_share_a_hold_that_another_task_has() -> None:
     async def both() -> None:
         async with lock("row"):
             with pytest.raises(LockNotAcquired):
@@ -81,7 +85,7 @@ def test_but_not_while_another_task_holds_it() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_hold_from_before_the_transaction_that_a_coroutine_releases_in_it() -> None:
+def test_an_earlier_hold_released_by_a_coroutine_lasts_until_the_commit() -> None:
     held = lock("row")
     held.acquire()
     with transaction.atomic():
@@ -91,7 +95,7 @@ def test_a_hold_from_before_the_transaction_that_a_coroutine_releases_in_it() ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cancelled_while_it_is_notified_to_wait_for_the_transaction(
+def test_a_cancellation_while_the_hold_is_tied_leaves_nothing_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def cancelled(*args: Any, **kwargs: Any) -> None:
@@ -114,7 +118,7 @@ def test_cancelled_while_it_is_notified_to_wait_for_the_transaction(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_task_that_the_thread_does_not_wait_for_any_more() -> None:
+def test_a_task_that_outlives_its_thread_is_not_in_a_transaction() -> None:
     async def main() -> None:
         async def begin() -> None:
             tasks.append(asyncio.create_task(late()))
@@ -135,9 +139,9 @@ def test_a_task_that_the_thread_does_not_wait_for_any_more() -> None:
 
 
 class Coroutines(TestCase):
-    """A ``TestCase`` runs them by ``async_to_sync``, in a transaction that is nobody's."""
+    """A ``TestCase`` runs coroutines with ``async_to_sync``, in its own transaction."""
 
-    async def test_are_not_kept_by_the_transaction_around_a_test(self) -> None:
+    async def test_coroutines_are_not_in_the_transaction_around_a_test(self) -> None:
         async with lock("row"):
             pass
         assert is_free("row")

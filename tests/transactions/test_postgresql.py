@@ -1,4 +1,4 @@
-"""Read, change, write and commit in PostgreSQL: the next holder sees what was committed.
+"""Updates in PostgreSQL, each of which must see the commit of the previous holder.
 
 The naive guard, a lock that is released inside the transaction, is run beside ours: it loses
 updates, because the next one reads before the first has committed.
@@ -42,7 +42,7 @@ def increments(guard: Callable[[], AbstractContextManager[object]], rounds: int)
                         mine = Group.objects.using("postgresql").get(pk=row.pk)
                         mine.name = str(int(mine.name) + 1)
                         mine.save()
-                    # What a transaction does after the guarded part: here, one more round trip.
+                    # The rest of the transaction after the guarded part: here, one more round trip.
                     Group.objects.using("postgresql").count()
         except BaseException as error:  # noqa: BLE001 - it fails the test below
             failures.append(error)

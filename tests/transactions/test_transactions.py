@@ -1,4 +1,4 @@
-"""The database commits before the lock is released."""
+"""Transactions, which commit before their locks are released."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_release_inside_atomic_waits_for_the_commit(database: Any) -> None:
 
 
 @ON_EACH
-def test_a_transaction_that_a_task_has_opened(
+def test_a_release_inside_atomic_of_a_task_waits_for_the_commit(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
@@ -54,7 +54,7 @@ def test_a_transaction_that_a_task_has_opened(
 
 
 @ON_EACH
-def test_and_for_the_rollback_at_once(database: Any) -> None:
+def test_a_release_inside_atomic_is_done_at_a_rollback(database: Any) -> None:
     with pytest.raises(Fails), transaction.atomic(database):
         with lock("row"):
             pass
@@ -64,7 +64,7 @@ def test_and_for_the_rollback_at_once(database: Any) -> None:
 
 
 @ON_EACH
-def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once(database: Any) -> None:
+def test_a_rollback_to_the_savepoint_of_the_acquire_ends_the_hold_at_once(database: Any) -> None:
     with transaction.atomic(database):
         with pytest.raises(Fails), transaction.atomic(database):
             with lock("row"):
@@ -75,7 +75,7 @@ def test_a_rollback_to_the_savepoint_in_which_it_was_taken_ends_it_at_once(datab
 
 
 @ON_EACH
-def test_a_savepoint_that_is_kept_does_not_end_it(database: Any) -> None:
+def test_a_committed_savepoint_does_not_end_the_hold(database: Any) -> None:
     with transaction.atomic(database):
         with transaction.atomic(database), lock("row"):
             pass
@@ -84,7 +84,7 @@ def test_a_savepoint_that_is_kept_does_not_end_it(database: Any) -> None:
 
 
 @ON_EACH
-def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole(
+def test_an_earlier_hold_released_inside_atomic_waits_for_the_outermost_commit(
     database: Any,
 ) -> None:
     held = lock("row")
@@ -98,7 +98,7 @@ def test_taken_before_and_released_within_a_transaction_it_waits_for_the_whole(
 
 
 @ON_EACH
-def test_taken_around_a_transaction_it_is_released_when_it_is_released(database: Any) -> None:
+def test_a_hold_around_a_transaction_ends_with_its_block(database: Any) -> None:
     with lock("row"):
         with transaction.atomic(database):
             pass
@@ -118,7 +118,7 @@ def test_the_next_use_in_the_same_transaction_shares_the_hold(database: Any) -> 
 
 
 @ON_EACH
-def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database: Any) -> None:
+def test_a_kept_hold_is_renewed_without_its_handle(database: Any) -> None:
     def use() -> None:
         with lock("row", lease=2):
             pass
@@ -151,7 +151,7 @@ def test_it_is_kept_and_renewed_when_nobody_has_the_handle_any_more(database: An
         ),
     ],
 )
-def test_a_connection_that_breaks_ends_it(database: Any, kill: Any) -> None:
+def test_a_broken_connection_ends_the_hold(database: Any, kill: Any) -> None:
     with pytest.raises(OperationalError), transaction.atomic(database):
         with lock("row"):
             pass
@@ -162,7 +162,7 @@ def test_a_connection_that_breaks_ends_it(database: Any, kill: Any) -> None:
 
 
 @ON_EACH
-def test_a_savepoint_within_a_savepoint(database: Any) -> None:
+def test_a_rollback_of_the_outer_savepoint_ends_holds_of_the_inner_one(database: Any) -> None:
     with transaction.atomic(database):
         with pytest.raises(Fails), transaction.atomic(database):
             with transaction.atomic(database), lock("inner"):
@@ -179,7 +179,7 @@ def test_a_savepoint_within_a_savepoint(database: Any) -> None:
 
 
 @ON_EACH
-def test_without_a_savepoint_the_rollback_of_the_whole_ends_it(database: Any) -> None:
+def test_without_a_savepoint_the_rollback_of_the_transaction_ends_the_hold(database: Any) -> None:
     with pytest.raises(Fails), transaction.atomic(database):
         with pytest.raises(Fails), transaction.atomic(database, savepoint=False):
             with lock("row"):
@@ -192,7 +192,7 @@ def test_without_a_savepoint_the_rollback_of_the_whole_ends_it(database: Any) ->
 
 @IN_POSTGRESQL
 @pytest.mark.postgresql
-def test_a_rollback_in_one_database_leaves_it_to_the_other() -> None:
+def test_a_rollback_in_one_of_two_databases_does_not_end_the_hold() -> None:
     with transaction.atomic("default"):
         with pytest.raises(Fails), transaction.atomic("postgresql"):
             with lock("row"):
@@ -203,7 +203,7 @@ def test_a_rollback_in_one_database_leaves_it_to_the_other() -> None:
 
 
 @ON_EACH
-def test_on_commit_callbacks_of_others_run_as_ever(database: Any) -> None:
+def test_other_on_commit_callbacks_run_as_usual(database: Any) -> None:
     order: list[str] = []
     with transaction.atomic(database):
         transaction.on_commit(
@@ -218,7 +218,7 @@ def test_on_commit_callbacks_of_others_run_as_ever(database: Any) -> None:
 
 
 @ON_EACH
-def test_a_callback_of_others_that_fails_does_not_keep_it(database: Any) -> None:
+def test_a_failing_on_commit_callback_does_not_keep_the_hold(database: Any) -> None:
     def fail() -> None:
         raise Fails
 
@@ -243,7 +243,7 @@ def test_the_transaction_of_testcase_does_not_count(
 
 
 class InTestCase(TestCase):
-    """With Django's own test case."""
+    """Locks inside Django's own TestCase."""
 
     def test_callbacks_are_captured_and_run_as_without_a_lock(self) -> None:
         ran: list[str] = []
@@ -262,11 +262,11 @@ class InTestCase(TestCase):
                 Group.objects.create(name="written in a block that is never committed")
             assert is_free("row")
 
-    def test_nothing_is_warned_of(self) -> None:
+    def test_the_transaction_of_the_test_causes_no_warning(self) -> None:
         with self.settings(DEBUG=True), lock("row", wait=1):
             Group.objects.create(name="written under the lock")
 
-    def test_a_wait_in_a_transaction_of_its_own_is_warned_of(self) -> None:
+    def test_a_wait_in_a_separate_transaction_warns(self) -> None:
         with self.settings(DEBUG=True), transaction.atomic():
             with pytest.warns(LockMisuse, match="Take the lock around atomic"), lock("row", wait=1):
                 pass
@@ -274,7 +274,7 @@ class InTestCase(TestCase):
 
 @IN_POSTGRESQL
 @pytest.mark.postgresql
-def test_with_transactions_in_two_databases_it_waits_for_both() -> None:
+def test_a_release_inside_two_transactions_waits_for_both() -> None:
     with transaction.atomic("default"):
         with transaction.atomic("postgresql"), lock("row"):
             pass
@@ -283,7 +283,7 @@ def test_with_transactions_in_two_databases_it_waits_for_both() -> None:
 
 
 @ON_EACH
-def test_lost_before_the_commit_it_is_reported(
+def test_a_loss_before_the_commit_is_reported(
     database: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with transaction.atomic(database):

@@ -1,4 +1,4 @@
-"""A hold that several databases keep: until the last of their transactions is over."""
+"""Holds that transactions in several databases keep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.another_thread import is_free
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
 
 
-def test_a_transaction_that_is_opened_while_it_is_held() -> None:
+def test_a_transaction_opened_during_the_hold_keeps_it() -> None:
     with transaction.atomic("postgresql"):
         with transaction.atomic("default"):
             held = lock("row")
@@ -32,7 +32,7 @@ def test_a_transaction_that_is_opened_while_it_is_held() -> None:
     assert is_free("row")
 
 
-def test_the_later_of_two_keeps_it() -> None:
+def test_the_later_of_two_transactions_keeps_the_hold() -> None:
     first, second = transaction.atomic("default"), transaction.atomic("postgresql")
     first.__enter__()
     held = lock("row")
@@ -45,7 +45,7 @@ def test_the_later_of_two_keeps_it() -> None:
     assert is_free("row")
 
 
-def test_a_savepoint_that_is_rolled_back_still_ends_it() -> None:
+def test_a_rolled_back_savepoint_still_ends_the_hold() -> None:
     with transaction.atomic("default"):
         with suppress(LookupError), transaction.atomic("default"):
             with lock("row"):

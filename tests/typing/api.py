@@ -1,4 +1,4 @@
-"""Never run: mypy reads this file, and with it the types that users of the package rely on."""
+"""Public types, which mypy checks. This file is never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the decorators make of the types of functions and views; only type-checked."""
+"""Types of decorated functions and views; only type-checked."""
 
 from collections.abc import AsyncIterator, Generator
 

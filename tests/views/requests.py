@@ -1,4 +1,4 @@
-"""Requests, and what came of them."""
+"""Requests and the contents of their responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project gives to REST framework: its users, and a format of its own."""
+"""Authentication and renderer of a project that uses REST framework."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rest_framework import authentication, renderers
 
 
 class Header(authentication.BaseAuthentication):
-    """Whoever says so is that user."""
+    """A request is authenticated as the user whose id is in its header."""
 
     def authenticate(self, request: Any) -> tuple[User, None] | None:
         pk = request.headers.get("X-User")

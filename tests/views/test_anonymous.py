@@ -1,4 +1,4 @@
-"""Visitors who are not logged in: each has a lock of their own, by the recipe of docs/views.md."""
+"""Locks for visitors who are not logged in, by the recipe of docs/views.md."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_each_visitor_has_a_lock_and_keeps_it() -> None:
         assert other.get("/vote/").status_code == 200
 
 
-def test_who_is_logged_in_has_one_for_all_sessions() -> None:
+def test_a_user_has_one_lock_for_all_sessions() -> None:
     user = User.objects.create_user("ada")
     names = set()
     for _ in range(2):
@@ -150,12 +150,12 @@ def test_who_is_logged_in_has_one_for_all_sessions() -> None:
         *("by-another-word", "by-another-word-in-a-coroutine"),
     ],
 )
-def test_visitors_never_share_the_lock_of_nobody(url: str) -> None:
+def test_visitors_never_share_a_lock_of_no_user(url: str) -> None:
     with pytest.raises(ValueError, match="No user is logged in"):
         Client().get(f"/{url}/")
 
 
-def test_a_coroutine_may_call_the_request_as_it_likes() -> None:
+def test_a_coroutine_view_may_name_its_request_argument_freely() -> None:
     user = User.objects.create_user("ada")
     browser = Client()
     browser.force_login(user)
@@ -163,14 +163,14 @@ def test_a_coroutine_may_call_the_request_as_it_likes() -> None:
 
 
 @pytest.mark.parametrize("url", ["page", "page-in-a-coroutine", "page-of-rest"])
-def test_a_name_that_a_visitor_makes_too_long_is_the_visitors_mistake(url: str) -> None:
+def test_a_visitor_who_makes_the_name_too_long_gets_a_bad_request(url: str) -> None:
     assert Client().get(f"/{url}/{'x' * 1000}/").status_code == 200
     assert Client().get(f"/{url}/{'x' * 1020}/").status_code == 400
 
 
 @pytest.mark.parametrize("url", ["search", "search-in-a-coroutine"])
 @pytest.mark.parametrize("sent", [{"q": "x"}, {"q": ""}, {}])
-def test_a_name_that_a_visitor_leaves_empty_is_the_visitors_mistake(url: str, sent: Any) -> None:
+def test_a_visitor_who_leaves_the_name_empty_gets_a_bad_request(url: str, sent: Any) -> None:
     response = Client().get(f"/{url}/", sent)
     assert response.status_code == (200 if sent.get("q") else 400)
 
@@ -191,6 +191,6 @@ def test_a_field_that_no_request_has_is_a_mistake_of_the_site() -> None:
         misspelt(RequestFactory().get("/", {"q": "x"}))
 
 
-def test_nor_where_rest_framework_says_none_for_nobody() -> None:
+def test_a_request_of_rest_framework_without_a_user_is_refused() -> None:
     with pytest.raises(ValueError, match="No user is logged in"):
         vote_of(SimpleNamespace(user=None, method="POST"))

@@ -46,7 +46,9 @@ async def test_a_coroutine_view_runs_under_the_lock_to_its_end(alias: str) -> No
 
 
 @pytest.mark.parametrize("accept", [None, BROWSER])
-async def test_a_busy_coroutine_view_does_not_run(alias: str, accept: str | None) -> None:
+async def test_a_coroutine_view_does_not_run_while_its_lock_is_busy(
+    alias: str, accept: str | None
+) -> None:
     view = locked_async("event", alias)
     async with lock("event", using=alias, lease=40):
         response = await view(request(accept=accept))
@@ -82,7 +84,7 @@ async def test_a_client_that_goes_away_leaves_no_lock_behind(alias: str) -> None
     assert holds("event", alias) == 0
 
 
-async def test_names_and_answers_may_come_from_callables_of_either_kind() -> None:
+async def test_names_and_answers_may_come_from_functions_and_coroutine_functions() -> None:
     async def name(request: HttpRequest, event_id: int) -> str:
         return f"event:{event_id}"
 
@@ -131,7 +133,7 @@ async def test_without_redis_a_coroutine_view_is_refused_or_proceeds(
     assert "runs without its lock: no answer" in caplog.text
 
 
-async def test_an_answer_is_not_sent_for_work_that_lost_its_lock() -> None:
+async def test_a_coroutine_view_that_lost_its_lock_sends_no_answer() -> None:
     @locked_view("event", using="memory")
     async def view(request: Any) -> HttpResponse:
         assert lock_backends["memory"].force_release("event", request.lock.token)
@@ -233,7 +235,7 @@ async def test_every_kind_of_async_view_knows_the_user_of_the_session(name: str)
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db(transaction=True)
-async def test_a_label_may_say_who_it_is() -> None:
+async def test_a_label_may_name_the_user() -> None:
     client = AsyncClient()
     await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
     assert content(await client.get("/labelled/")) == "ada"
@@ -241,7 +243,7 @@ async def test_a_label_may_say_who_it_is() -> None:
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db(transaction=True)
-async def test_a_function_that_makes_the_name_may_ask_the_database() -> None:
+async def test_a_function_for_the_name_may_query_the_database() -> None:
     client = AsyncClient()
     await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
     assert content(await client.get("/named_by_function/")) == "basket:ada"
@@ -249,7 +251,7 @@ async def test_a_function_that_makes_the_name_may_ask_the_database() -> None:
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db(transaction=True)
-async def test_the_projects_own_page_may_ask_the_database(settings: Any, tmp_path: Path) -> None:
+async def test_a_custom_busy_page_may_query_the_database(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "423.html").write_text("{{ user.username }}, {{ detail }}")
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
     client = AsyncClient()
@@ -261,7 +263,7 @@ async def test_the_projects_own_page_may_ask_the_database(settings: Any, tmp_pat
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db(transaction=True)
-async def test_a_template_may_look_into_the_session() -> None:
+async def test_a_template_of_a_name_may_read_the_session() -> None:
     client = AsyncClient()
     session = await client.asession()
     await session.aset("basket", 5)

@@ -1,4 +1,4 @@
-"""Whose transaction a class view with ``LockedViewMixin`` runs in, and who is asked about it."""
+"""Transactions and permissions of class views with ``LockedViewMixin``."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def at_acquire() -> Iterator[Any]:
     lock_acquired.disconnect(note)
 
 
-def test_what_is_marked_non_atomic_is_that_view_and_no_other() -> None:
+def test_only_the_view_marked_non_atomic_is_non_atomic() -> None:
     answers = {
         url: Client().post(f"/{url}/").content.decode()
         for url in ("not-atomic", "not-atomic-class", "sale", "another")
@@ -101,6 +101,6 @@ def test_permissions_are_checked_before_the_lock_and_the_transaction(at_acquire:
     assert at_acquire == [False]
 
 
-def test_what_a_dispatch_of_ones_own_writes_is_in_the_transaction(at_acquire: Any) -> None:
+def test_writes_of_a_custom_dispatch_are_in_the_transaction(at_acquire: Any) -> None:
     assert Client().post("/writes-before/").content == b"in 1, and True before"
     assert at_acquire == [True]

@@ -1,4 +1,4 @@
-"""``locked_view`` takes over ATOMIC_REQUESTS: lock, atomic, view, last check, commit, release."""
+"""ATOMIC_REQUESTS in ``locked_view``: lock, atomic, view, last check, commit, release."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_the_view_runs_in_one_transaction(url: str) -> None:
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize("url", ["sale", "mixed", "decorated", "rest", "hidden"])
-def test_and_the_lock_is_released_after_the_commit(url: str, at_release: Any) -> None:
+def test_the_lock_is_released_after_the_commit(url: str, at_release: Any) -> None:
     Client().post(f"/{url}/")
     assert at_release == [False]
 
@@ -220,14 +220,16 @@ def test_without_the_setting_there_is_no_transaction(url: str) -> None:
 
 @pytest.mark.usefixtures("_atomic_requests")
 @pytest.mark.parametrize("url", ["coroutine", "coroutine-class"])
-async def test_coroutine_views_are_refused_as_django_refuses_them(url: str) -> None:
+async def test_coroutine_views_are_refused_as_in_django(url: str) -> None:
     with pytest.raises(RuntimeError, match="ATOMIC_REQUESTS with async views"):
         await AsyncClient().post(f"/{url}/")
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
-def test_every_database_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_runs_in_a_transaction_of_every_database_with_atomic_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     inside: list[bool] = []
 
     @locked_view("sale")

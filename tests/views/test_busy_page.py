@@ -1,4 +1,4 @@
-"""The page that a person gets who finds a view busy: what it offers, with and without script."""
+"""The page for people whose request found the view busy, with and without scripts."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ def links(text: str) -> dict[str, str]:
     return Links(text).found
 
 
-def test_what_was_looked_at_can_be_looked_at_again_and_the_page_before_it() -> None:
+def test_a_read_request_gets_links_to_itself_and_to_the_page_before() -> None:
     text = page(referer="http://testserver/events/?page=2")
     assert links(text) == {
         "Try again": "/events/4/?day=2&x=%C3%A4",
         "Go back": "http://testserver/events/?page=2",
     }
     assert re.search(r'data-retry-after="1[2-5]"', text)
-    # Without script the page comes again by itself.
+    # Without scripts the browser reloads the page by itself.
     assert re.search(r'<noscript><meta http-equiv="refresh" content="1[2-5]"></noscript>', text)
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_what_was_sent_is_sent_again_from_where_it_was_filled_in(method: str) -> None:
+def test_a_form_gets_a_link_to_the_page_where_it_was_filled_in(method: str) -> None:
     text = page(method, referer="http://testserver/events/4/book/")
     assert links(text) == {"Go back and try again": "http://testserver/events/4/book/"}
-    # A link would ask for the page and send nothing, and what was sent is not sent by itself.
+    # A link would request the page without the data of the form. That is never sent by itself.
     assert "refresh" not in text
     assert links(page(method)) == {"Go back and try again": "/events/4/?day=2&x=%C3%A4"}
 
@@ -81,11 +81,11 @@ def test_what_was_sent_is_sent_again_from_where_it_was_filled_in(method: str) ->
         "",
     ],
 )
-def test_the_way_back_leads_to_another_page_of_this_site(referer: str) -> None:
+def test_the_link_back_leads_only_to_another_page_of_this_site(referer: str) -> None:
     assert list(links(page(referer=referer))) == ["Try again"]
 
 
-def test_a_host_that_is_not_allowed_is_no_reason_to_fail(settings: Any) -> None:
+def test_a_host_that_is_not_allowed_gets_no_link_back(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["shop.example"]
     text = page(referer="http://testserver/events/")
     assert list(links(text)) == ["Try again"]
@@ -100,7 +100,7 @@ def test_a_path_cannot_break_out_of_its_link() -> None:
         assert links(content(view(made))) == {"Try again": "/%2Fevil.example/"}
 
 
-def test_a_strict_content_security_policy_lets_all_of_it_through() -> None:
+def test_a_strict_content_security_policy_allows_the_whole_page() -> None:
     tags = Links(page()).tags
     assert [tag for tag, _ in tags if tag == "style"] == []
     assert [attrs for tag, attrs in tags if tag == "script" and not attrs.get("src")] == []
@@ -122,7 +122,7 @@ MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
         {"INSTALLED_APPS": ["django.contrib.auth", "django.contrib.contenttypes"]},
     ],
 )
-def test_it_is_a_page_also_where_no_static_files_are_served(
+def test_the_page_needs_no_static_files(
     settings: Any, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     settings.STATIC_ROOT = tmp_path
@@ -135,7 +135,7 @@ def test_it_is_a_page_also_where_no_static_files_are_served(
     assert list(links(text)) == ["Try again"]
 
 
-def test_the_projects_own_page_gets_all_that_this_one_has(settings: Any, tmp_path: Path) -> None:
+def test_a_custom_page_gets_the_same_context(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "423.html").write_text("{{ try_again_url }}|{{ back_url }}|{{ retry_after }}")
     settings.TEMPLATES = [
         {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [tmp_path]}

@@ -95,7 +95,7 @@ def test_every_kind_of_class_view_runs_under_the_lock(client: Client, name: str)
         assert client.get(f"/{name}/4/").status_code == (200 if name == "Handler" else 423)
 
 
-def test_defaults_of_a_handler_are_arguments_too() -> None:
+def test_defaults_of_a_handlers_arguments_can_be_in_the_name() -> None:
     assert content(Handler.as_view()(request())).startswith("event:4 1")
 
 
@@ -178,7 +178,7 @@ def test_a_wrong_attribute_is_refused_before_any_request(
         MixedIn.as_view(**attributes)
 
 
-def test_an_answer_for_busy_requests_that_cannot_be_called_says_how_it_is_written() -> None:
+def test_the_error_for_an_uncallable_busy_answer_says_what_to_write() -> None:
     with pytest.raises(TypeError, match=r"lock_on_busy takes other.* say_busy\(self, request, err"):
         type("Wrong", (MixedIn,), {"lock_on_busy": say_busy})
     with pytest.raises(TypeError, match=r"lock_on_busy takes other.* write len\(request, error\)"):
@@ -199,7 +199,7 @@ def of_any(request: HttpRequest, **kwargs: int) -> str:
 
 
 @pytest.mark.parametrize("name", [lambda request: "visitors", of_any])
-def test_a_function_that_is_taken_for_a_method_says_how_it_is_written(name: Any) -> None:
+def test_the_error_for_a_function_that_becomes_a_method_says_what_to_write(name: Any) -> None:
     with pytest.raises(TypeError, match=r"Wrong: lock_name is a method here.*staticmethod\("):
         type("Wrong", (MixedIn,), {"lock_name": name})
     for view in (
@@ -227,7 +227,7 @@ class ByRequest(MixedIn):
         self.lock_name = f"{request.method}:{{event_id}}"
 
 
-def test_what_differs_from_request_to_request_is_read_for_each() -> None:
+def test_attributes_that_depend_on_the_request_are_read_for_each() -> None:
     view = ByRequest.as_view()
     assert content(view(request(), event_id=4)).startswith("POST:4 1")
     with lock("POST:4", using="memory"), lock("GET:4", using="memory"):
@@ -235,7 +235,7 @@ def test_what_differs_from_request_to_request_is_read_for_each() -> None:
         assert view(request("GET"), event_id=4).status_code == 429
 
 
-def test_a_mixin_without_a_name_says_so() -> None:
+def test_a_mixin_without_a_name_is_refused() -> None:
     class Nameless(LockedViewMixin, View):
         pass
 
@@ -254,7 +254,7 @@ def test_a_user_without_permission_never_takes_the_lock(client: Client) -> None:
         assert Members.as_view()(made, event_id=4).status_code == 302
 
 
-def test_a_class_and_a_bare_method_say_what_to_write_instead() -> None:
+def test_the_errors_for_a_class_and_a_plain_method_say_what_to_write() -> None:
     with pytest.raises(
         TypeError, match=r"class Sale: write @method_decorator\(locked_view\(\.\.\."
     ):

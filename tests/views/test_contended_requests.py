@@ -40,7 +40,7 @@ def naive(request: HttpRequest, database: str, pk: int) -> HttpResponse:
     with Redis.from_url(django_settings.REDIS_URL) as client:
         with client.lock(f"naive:{database}:{pk}", timeout=60, sleep=0.001):
             response = count_up(database, pk)
-    # What a view does after the guarded part: here, one more round trip.
+    # The rest of the view after the guarded part: here, one more round trip.
     Group.objects.using(database).count()
     return response
 

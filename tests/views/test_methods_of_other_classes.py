@@ -1,4 +1,4 @@
-"""``method_decorator(locked_view(...))`` on classes that are no ``View``: the admin's, and any."""
+"""Methods under ``method_decorator(locked_view(...))`` of the admin's and other classes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_any_method_that_gets_a_request_runs_under_the_lock(name: str) -> None:
     assert holds("desk:4", "memory") == 0
 
 
-def test_a_coroutine_method_does_so_without_blocking() -> None:
+def test_a_coroutine_method_runs_under_the_lock_without_blocking() -> None:
     desk: Any = Desk()
     assert content(asyncio.run(desk.aserve(request()))) == f"desk:4 1 {__name__}.Desk.aserve"
     with lock("desk:4", using="memory"):
@@ -104,7 +104,7 @@ urlpatterns = [path("admin/", site.urls)]
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db
-def test_a_page_of_the_admin(client: Client) -> None:
+def test_a_page_of_the_admin_runs_under_the_lock(client: Client) -> None:
     client.force_login(User.objects.create_superuser("admin"))
     group = Group.objects.create(name="a")
     url = f"/admin/auth/group/{group.pk}/change/"
@@ -122,7 +122,7 @@ def test_a_page_of_the_admin(client: Client) -> None:
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db
-def test_an_action_of_the_admin(client: Client) -> None:
+def test_an_action_of_the_admin_runs_under_the_lock(client: Client) -> None:
     client.force_login(User.objects.create_superuser("admin"))
     group = Group.objects.create(name="a")
     data = {"action": "close", "_selected_action": [group.pk]}
@@ -138,7 +138,7 @@ def action(modeladmin: Any, request: HttpRequest, queryset: Any) -> None:
     raise AssertionError("it ran, with the lock of nothing")
 
 
-def test_what_gets_no_request_first_is_refused() -> None:
+def test_a_method_whose_first_argument_is_no_request_is_refused() -> None:
     class Admin:
         pass
 

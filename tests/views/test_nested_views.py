@@ -1,4 +1,4 @@
-"""A view under a lock that calls, or is, another one."""
+"""Views under a lock that call, or wrap, another view under a lock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django_redislock import locked_view
 
 from .requests import content, holds, request
 
-pytestmark = pytest.mark.django_db  # Django looks after its connections when a response is closed
+pytestmark = pytest.mark.django_db  # Django closes old connections when a response is closed
 
 OPTIONS: dict[str, Any] = {"using": "memory"}
 
@@ -31,7 +31,7 @@ def fails(request: HttpRequest) -> HttpResponse:
     raise ZeroDivisionError
 
 
-def test_each_finds_its_own_lock() -> None:
+def test_each_of_two_nested_views_finds_its_own_lock() -> None:
     @locked_view("outer", **OPTIONS)
     def outer(request: Any) -> HttpResponse:
         mine = request.lock
@@ -46,7 +46,7 @@ def test_each_finds_its_own_lock() -> None:
     assert content(inner(made)) == "inner"
 
 
-async def test_each_coroutine_finds_its_own_lock() -> None:
+async def test_each_of_two_nested_coroutine_views_finds_its_own_lock() -> None:
     @locked_view("inner", **OPTIONS)
     async def inner(request: Any) -> HttpResponse:
         return HttpResponse(request.lock.name)
@@ -59,7 +59,7 @@ async def test_each_coroutine_finds_its_own_lock() -> None:
     assert content(await outer(request())) == "inner in outer"
 
 
-def test_one_that_needs_no_lock_leaves_the_other_its_own() -> None:
+def test_a_nested_view_without_a_lock_keeps_that_of_the_other() -> None:
     @locked_view("outer", **OPTIONS)
     @locked_view("inner", methods=["DELETE"], **OPTIONS)
     def view(request: Any) -> HttpResponse:
@@ -68,7 +68,7 @@ def test_one_that_needs_no_lock_leaves_the_other_its_own() -> None:
     assert content(view(request())) == "outer"
 
 
-def test_a_stream_keeps_the_locks_of_both() -> None:
+def test_a_stream_keeps_the_locks_of_both_views() -> None:
     def rows() -> Iterator[str]:
         yield held()
 
@@ -83,7 +83,7 @@ def test_a_stream_keeps_the_locks_of_both() -> None:
     response.close()
 
 
-async def test_an_async_stream_keeps_the_locks_of_both() -> None:
+async def test_an_async_stream_keeps_the_locks_of_both_views() -> None:
     async def rows() -> AsyncIterator[str]:
         yield held()
 

@@ -38,7 +38,7 @@ def visitor(client: Client) -> Client:
     return client
 
 
-def test_an_action_of_the_admin(visitor: Client) -> None:
+def test_the_recipe_for_an_action_of_the_admin(visitor: Client) -> None:
     data = {"action": "send_invoices", "_selected_action": [Group.objects.create(name="a").pk]}
     assert "1 sent." in text(visitor.post("/admin/auth/group/", data, follow=True))
     with lock("invoices", label="Grace"):
@@ -47,7 +47,7 @@ def test_an_action_of_the_admin(visitor: Client) -> None:
     assert "1 sent." not in page
 
 
-def test_a_page_of_the_admin(visitor: Client) -> None:
+def test_the_recipe_for_a_page_of_the_admin(visitor: Client) -> None:
     group = Group.objects.create(name="a")
     url = f"/admin/auth/group/{group.pk}/change/"
     with lock(f"invoice:{group.pk}"):
@@ -56,11 +56,11 @@ def test_a_page_of_the_admin(visitor: Client) -> None:
     assert visitor.post(url, {"name": "b"}).status_code == 302
 
 
-def test_an_action_of_rest_framework(visitor: Client) -> None:
+def test_the_recipe_for_an_action_of_rest_framework(visitor: Client) -> None:
     user = User.objects.get()
     visitor.force_login(user)
     with lock("order:7", lease=600):
-        # It waits for the two seconds that it says.
+        # The recipe waits for two seconds.
         busy = visitor.post("/orders/7/charge/")
         assert busy.status_code == 423
         assert 60 <= int(busy["Retry-After"]) <= 72

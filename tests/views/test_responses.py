@@ -1,4 +1,4 @@
-"""What a client is told that finds a view busy."""
+"""Responses to requests that found the view busy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_program_gets_the_details_of_the_problem(accept: str | None) -> None:
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json;q=0.5, text/html"])
-def test_a_person_gets_a_page(accept: str) -> None:
+def test_a_browser_gets_a_page(accept: str) -> None:
     response = busy(accept)
     assert response.status_code == 423
     assert 60 <= int(response["Retry-After"]) <= 72
@@ -79,7 +79,7 @@ def templates(folder: Path) -> list[dict[str, Any]]:
     return [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [folder]}]
 
 
-def test_the_page_may_be_the_projects_own(settings: Any, tmp_path: Path) -> None:
+def test_the_page_may_be_a_template_of_the_project(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "423.html").write_text(
         "{{ title }}|{{ detail }}|{{ status }}|{{ retry_after }}|{{ request.method }}"
     )
@@ -94,7 +94,9 @@ def test_the_page_may_be_the_projects_own(settings: Any, tmp_path: Path) -> None
     assert 60 <= int(rest[1]) <= 72
 
 
-def test_a_mistake_in_the_projects_own_page_is_not_hidden(settings: Any, tmp_path: Path) -> None:
+def test_a_mistake_in_the_template_of_the_project_is_not_hidden(
+    settings: Any, tmp_path: Path
+) -> None:
     (tmp_path / "423.html").write_text("{% extends 'bse.html' %}")
     settings.TEMPLATES = templates(tmp_path)
     with pytest.raises(TemplateDoesNotExist, match="bse.html"):
@@ -102,7 +104,7 @@ def test_a_mistake_in_the_projects_own_page_is_not_hidden(settings: Any, tmp_pat
 
 
 @pytest.mark.parametrize("none", [[], "without loaders"])
-def test_the_page_is_there_whatever_templates_the_project_has(
+def test_the_page_does_not_depend_on_the_setting_templates(
     settings: Any, tmp_path: Path, none: Any
 ) -> None:
     settings.TEMPLATES = none if none == [] else templates(tmp_path)
@@ -124,7 +126,7 @@ def refused(**known: Any) -> LockNotAcquired:
         (None, None, ""),
     ],
 )
-def test_a_person_sees_how_many_were_waiting_and_how_long_it_takes(
+def test_the_page_shows_how_many_requests_wait_and_how_long_it_takes(
     position: int | None, estimate: float | None, text: str
 ) -> None:
     error = refused(position=position, estimated_wait=estimate, retry_after=41.0)
@@ -133,13 +135,15 @@ def test_a_person_sees_how_many_were_waiting_and_how_long_it_takes(
     assert found == ([text] if text else [])
 
 
-def test_a_program_gets_it_in_numbers() -> None:
+def test_a_program_gets_the_position_and_the_estimate_as_numbers() -> None:
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
-    told = problem(busy_response(request(), 423, error))
-    assert (told["position"], told["estimated_wait"], told["retry_after"]) == (3, 39, 41)
+    details = problem(busy_response(request(), 423, error))
+    assert (details["position"], details["estimated_wait"], details["retry_after"]) == (3, 39, 41)
 
 
-def test_the_projects_own_page_gets_it_both_ways(settings: Any, tmp_path: Path) -> None:
+def test_a_template_of_the_project_gets_the_numbers_and_the_text(
+    settings: Any, tmp_path: Path
+) -> None:
     (tmp_path / "423.html").write_text("{{ position }}|{{ estimated_wait }}|{{ queue_text }}")
     settings.TEMPLATES = templates(tmp_path)
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
@@ -154,8 +158,8 @@ def test_a_long_time_is_shown_in_minutes() -> None:
     assert 'data-retry-after="1210"' in page
 
 
-def test_the_script_is_told_a_long_time_as_a_number_in_all_languages(settings: Any) -> None:
-    """With "1,210" it would ask again at once, and again; with "1.210" after a second."""
+def test_the_script_gets_a_long_time_as_a_plain_number_in_all_languages(settings: Any) -> None:
+    """With "1,210" it would retry at once, again and again; with "1.210" after a second."""
     settings.USE_THOUSAND_SEPARATOR = True
     error = refused(position=1, estimated_wait=1200.0, retry_after=1210.0)
     page = content(busy_response(request("GET", accept=BROWSER), 423, error))
@@ -163,7 +167,7 @@ def test_the_script_is_told_a_long_time_as_a_number_in_all_languages(settings: A
 
 
 @pytest.mark.parametrize("accept", ["application/json", BROWSER])
-def test_only_while_developing_an_answer_says_why_the_lock_cannot_be_had(
+def test_an_answer_says_why_the_lock_is_unavailable_only_with_debug(
     settings: Any, accept: str
 ) -> None:
     error = LockUnavailable("Redis does not answer")

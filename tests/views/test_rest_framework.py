@@ -45,7 +45,7 @@ RENDERERS = [renderers.JSONRenderer, Shouting]
 
 
 def fill(request: Any, pk: int) -> Response:
-    """``request.data`` and ``request.user`` are REST framework's."""
+    """Use ``request.data`` and ``request.user``, which only REST framework provides."""
     held = request.lock
     if request.data.get("fail"):
         raise exceptions.ValidationError({"held": holds(held.name, "memory")})
@@ -165,7 +165,7 @@ def post(name: str, user: int | None = 7, accept: str = "*/*", **data: Any) -> A
 
 
 @every_view
-def test_it_runs_under_the_lock_of_its_own_user(name: str) -> None:
+def test_a_view_runs_under_the_lock_of_the_frameworks_user(name: str) -> None:
     assert post(name).json() == {
         "name": "basket:7:4",
         "held": 1,
@@ -191,7 +191,7 @@ def test_a_user_without_permission_never_takes_the_lock(name: str) -> None:
 
 
 @every_view
-def test_an_exception_of_the_handler_is_handled_as_ever(name: str) -> None:
+def test_the_framework_handles_exceptions_of_the_view(name: str) -> None:
     response = post(name, fail=True)
     assert response.status_code == 400
     assert response.json() == {"held": "1"}
@@ -211,7 +211,7 @@ def test_only_the_actions_that_are_decorated_are_locked() -> None:
 
 
 @every_view
-def test_without_redis_it_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_a_view_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def acquire(*args: Any) -> Any:
         raise LockUnavailable("no answer")
 
@@ -223,7 +223,7 @@ def test_without_redis_it_is_refused(name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("status", "code"), [(423, "locked"), (429, "too_many_requests")])
-def test_the_exception_has_a_code_and_knows_what_happened(status: int, code: str) -> None:
+def test_the_exception_has_a_code_and_its_cause(status: int, code: str) -> None:
     caught = []
 
     class Telling(MixedIn):
@@ -251,13 +251,13 @@ def test_a_stream_keeps_the_lock() -> None:
     assert holds("basket:7:4", "memory") == 0
 
 
-def test_an_answer_is_not_sent_for_work_that_lost_its_lock() -> None:
+def test_a_view_that_lost_its_lock_sends_no_answer() -> None:
     with pytest.raises(LockLost):
         post("Losing")
 
 
 @pytest.mark.parametrize("view", [Handler.as_view(), function])
-def test_around_the_framework_it_would_know_no_user(view: Any) -> None:
+def test_locked_view_around_a_view_of_the_framework_is_refused(view: Any) -> None:
     with pytest.raises(TypeError, match=r"must be inside REST framework.*below @api_view, or"):
         locked_view("basket")(view)
 
@@ -276,6 +276,6 @@ assert not [name for name in sys.modules if name.startswith("rest_framework")]
 """
 
 
-def test_the_framework_is_not_imported_for_those_who_do_not_use_it() -> None:
+def test_the_framework_is_not_imported_by_projects_without_it() -> None:
     backend = "django_redislock.backends.memory.MemoryLockBackend"
     subprocess.run([sys.executable, "-c", WITHOUT_THE_FRAMEWORK, backend], check=True, timeout=50)

@@ -1,4 +1,4 @@
-"""A response that is made while it is sent keeps the lock until then."""
+"""Streaming responses, which keep the lock until they have been sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django_redislock import LockLost, lock_backends, locked_view
 
 from .requests import holds, request
 
-pytestmark = pytest.mark.django_db  # Django looks after its connections when a response is closed
+pytestmark = pytest.mark.django_db  # Django closes old connections when a response is closed
 
 
 def streaming(alias: str, error: Exception | None = None) -> Any:
@@ -60,7 +60,7 @@ def streaming_async(alias: str) -> Any:
     return view
 
 
-def test_the_lock_is_held_to_the_last_of_a_stream(alias: str) -> None:
+def test_the_lock_is_held_until_the_end_of_a_stream(alias: str) -> None:
     view = streaming(alias)
     response = view(request())
     assert holds("export", alias) == 1
@@ -70,7 +70,7 @@ def test_the_lock_is_held_to_the_last_of_a_stream(alias: str) -> None:
     response.close()
 
 
-def test_a_stream_that_is_not_read_to_its_end_releases_when_it_is_closed(alias: str) -> None:
+def test_a_partly_read_stream_releases_the_lock_when_it_is_closed(alias: str) -> None:
     view = streaming(alias)
     response = view(request())
     assert next(iter(response)) == b"1 "
@@ -96,20 +96,20 @@ def lose(name: str) -> None:
     assert lock_backends["memory"].force_release(name, hold.token)
 
 
-def test_a_stream_that_lost_its_lock_does_not_end_well() -> None:
+def test_a_stream_that_lost_its_lock_raises_at_its_end() -> None:
     response = streaming("memory")(request())
     lose("export")
     with pytest.raises(LockLost):
         response.getvalue()
 
 
-def test_a_stream_that_lost_its_lock_when_nobody_listens_any_more_is_just_closed() -> None:
+def test_closing_an_unread_stream_that_lost_its_lock_raises_nothing() -> None:
     response = streaming("memory")(request())
     lose("export")
     response.close()
 
 
-async def test_the_lock_is_held_to_the_last_of_an_async_stream(alias: str) -> None:
+async def test_the_lock_is_held_until_the_end_of_an_async_stream(alias: str) -> None:
     response = await streaming_async(alias)(request())
     assert holds("export", alias) == 1
     assert [part async for part in response] == [b"1 ", b"1 "]
@@ -117,9 +117,7 @@ async def test_the_lock_is_held_to_the_last_of_an_async_stream(alias: str) -> No
     await sync_to_async(response.close)()  # as Django does
 
 
-async def test_an_async_stream_that_is_not_read_to_its_end_releases_when_it_is_closed(
-    alias: str,
-) -> None:
+async def test_a_partly_read_async_stream_releases_the_lock_when_it_is_closed(alias: str) -> None:
     view = streaming_async(alias)
     response = await view(request())
     assert await anext(aiter(response)) == b"1 "
@@ -134,7 +132,7 @@ async def test_an_async_stream_that_is_not_read_to_its_end_releases_when_it_is_c
 
 
 class Rows:
-    """Can be read by either kind of loop, and has no ``close`` of its own."""
+    """An iterable without a ``close`` of its own, for `for` loops."""
 
     def __init__(self) -> None:
         self.closed: list[int] = []
@@ -148,7 +146,7 @@ class Rows:
 
 
 class AsyncRows(Rows):
-    # Django takes whatever can be iterated over for no asynchronous one.
+    # Django treats everything with ``__iter__`` as synchronous.
     __iter__ = None  # type: ignore[assignment]
 
     async def __aiter__(self) -> AsyncIterator[str]:
@@ -156,7 +154,7 @@ class AsyncRows(Rows):
             yield row
 
 
-async def test_the_lock_is_held_to_the_end_of_what_cannot_be_sent() -> None:
+async def test_a_stream_that_cannot_be_encoded_releases_the_lock() -> None:
     @locked_view("export", using="memory")
     def view(request: HttpRequest, rows: Rows) -> StreamingHttpResponse:
         return StreamingHttpResponse(rows, content_type="text/plain; charset=ascii")
@@ -172,14 +170,14 @@ async def test_the_lock_is_held_to_the_end_of_what_cannot_be_sent() -> None:
     assert holds("export", "memory") == 0
 
 
-async def test_an_async_stream_that_lost_its_lock_does_not_end_well() -> None:
+async def test_an_async_stream_that_lost_its_lock_raises_at_its_end() -> None:
     response = await streaming_async("memory")(request())
     lose("export")
     with pytest.raises(LockLost):
         [part async for part in response]
 
 
-def test_a_file_is_there_already_so_that_sending_it_needs_no_lock() -> None:
+def test_a_file_is_sent_without_the_lock() -> None:
     @locked_view("export", using="memory")
     def view(request: HttpRequest) -> FileResponse:
         return FileResponse(BytesIO(b"rows"))
@@ -191,7 +189,7 @@ def test_a_file_is_there_already_so_that_sending_it_needs_no_lock() -> None:
     response.close()
 
 
-def test_but_a_file_response_may_have_a_generator_instead_of_a_file() -> None:
+def test_a_file_response_with_a_generator_keeps_the_lock() -> None:
     def rows() -> Iterator[bytes]:
         yield str(holds("export", "memory")).encode()
 
@@ -205,7 +203,7 @@ def test_but_a_file_response_may_have_a_generator_instead_of_a_file() -> None:
     response.close()
 
 
-def test_a_stream_of_a_view_that_needed_no_lock_is_left_alone() -> None:
+def test_a_stream_of_a_view_that_needed_no_lock_is_not_changed() -> None:
     @locked_view("export", using="memory", methods=["POST"])
     def view(request: HttpRequest) -> StreamingHttpResponse:
         return StreamingHttpResponse(["rows"])
@@ -236,7 +234,7 @@ urlpatterns = [
 
 
 @pytest.mark.urls(__name__)
-def test_through_the_handlers_of_django(client: Client) -> None:
+def test_a_stream_keeps_the_lock_in_the_handlers_of_django(client: Client) -> None:
     response: Any = client.get("/sync/")
     assert holds("export", "default") == 1
     assert response.getvalue() == b"1 1 "
@@ -244,7 +242,7 @@ def test_through_the_handlers_of_django(client: Client) -> None:
 
 
 @pytest.mark.urls(__name__)
-async def test_through_the_async_handlers_of_django() -> None:
+async def test_a_stream_keeps_the_lock_in_the_async_handlers_of_django() -> None:
     response: Any = await AsyncClient().get("/async/")
     assert holds("export", "default") == 1
     assert [part async for part in response] == [b"1 ", b"1 "]
@@ -281,14 +279,14 @@ async def test_a_stream_that_is_dropped_needs_no_garbage_collector(make: Any, al
     assert holds("export", alias) == 0
 
 
-def test_a_stream_that_is_dropped_and_has_lost_its_lock_is_just_dropped() -> None:
+def test_dropping_a_stream_that_lost_its_lock_raises_nothing() -> None:
     response = streaming("memory")(request())
     lose("export")
     del response
     gc.collect()
 
 
-def test_a_stream_that_is_dropped_within_a_cycle_releases_the_lock() -> None:
+def test_a_stream_dropped_within_a_cycle_releases_the_lock() -> None:
     response = streaming("memory")(request())
     response.itself = response
     del response

@@ -38,13 +38,13 @@ def test_a_view_runs_under_the_lock_of_its_request(alias: str) -> None:
 
 
 @pytest.mark.parametrize(("args", "kwargs"), [((), {"event_id": 4}), ((4,), {})])
-def test_a_view_is_named_after_what_the_url_says(args: Any, kwargs: Any) -> None:
+def test_a_lock_is_named_after_the_arguments_of_the_url(args: Any, kwargs: Any) -> None:
     view = says_what_it_holds("event:{event_id}", "memory")
     assert content(view(request(), *args, **kwargs)) == "event:4 True 1"
     assert content(view(request())) == "event:0 True 1"
 
 
-def test_the_first_argument_is_the_request_whatever_it_is_called() -> None:
+def test_the_first_argument_is_the_request_under_any_name() -> None:
     @locked_view("{request.method}:{req.method}", using="memory")
     def view(req: Any) -> HttpResponse:
         return HttpResponse(req.lock.name)
@@ -52,7 +52,7 @@ def test_the_first_argument_is_the_request_whatever_it_is_called() -> None:
     assert content(view(request())) == "POST:POST"
 
 
-def test_a_callable_names_the_lock_and_gets_what_the_view_gets() -> None:
+def test_a_callable_for_the_name_gets_the_arguments_of_the_view() -> None:
     def name(request: HttpRequest, event_id: int) -> str:
         return f"{request.method}/{event_id}"
 
@@ -138,7 +138,7 @@ def test_a_name_with_a_user_needs_a_logged_in_user(template: str) -> None:
         view(request(user=None))
 
 
-def test_other_values_that_are_missing_are_no_matter_of_logging_in() -> None:
+def test_the_error_for_other_missing_values_does_not_mention_logging_in() -> None:
     view = says_what_it_holds("event:{event_id}", "memory")
     with pytest.raises(ValueError, match=r"for all without one\.$"):
         view(request(), event_id=None)
@@ -147,7 +147,7 @@ def test_other_values_that_are_missing_are_no_matter_of_logging_in() -> None:
         view(request())
 
 
-def test_errors_of_the_view_are_its_own_and_release_the_lock(alias: str) -> None:
+def test_an_error_of_the_view_is_raised_and_the_lock_released(alias: str) -> None:
     @locked_view("event", using=alias, on_unavailable="proceed")
     def view(request: HttpRequest, error: Exception) -> HttpResponse:
         raise error
@@ -159,7 +159,7 @@ def test_errors_of_the_view_are_its_own_and_release_the_lock(alias: str) -> None
         assert holds("event", alias) == 0
 
 
-def test_an_answer_is_not_sent_for_work_that_lost_its_lock() -> None:
+def test_a_view_that_lost_its_lock_sends_no_answer() -> None:
     backend = lock_backends["memory"]
 
     @locked_view("event", using="memory")
@@ -226,7 +226,7 @@ def test_without_redis_a_view_is_refused(caplog: pytest.LogCaptureFixture) -> No
 
 
 @pytest.mark.usefixtures("redis_is_down")
-def test_without_redis_a_view_proceeds_if_it_was_told_to(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_view_may_proceed_without_redis_by_choice(caplog: pytest.LogCaptureFixture) -> None:
     @locked_view("event", on_unavailable="proceed")
     def view(request: Any) -> HttpResponse:
         return HttpResponse(f"{request.lock}")
@@ -237,7 +237,7 @@ def test_without_redis_a_view_proceeds_if_it_was_told_to(caplog: pytest.LogCaptu
     assert "runs without its lock" in record.message
 
 
-def test_decorated_without_a_name_it_says_what_to_write() -> None:
+def test_the_error_for_a_missing_name_says_what_to_write() -> None:
     @locked_view
     def view(request: HttpRequest) -> HttpResponse: ...
 

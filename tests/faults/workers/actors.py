@@ -51,8 +51,8 @@ class Crew:
         self.writing_tasks = [
             self._actor(f"aw{i}", Awaiting) for i in range(orders.writers if self.tasks else 0)
         ]
-        everybody = (self.main, *self.others, *self.tasks, *self.writers, *self.writing_tasks)
-        self._idle = {one.name: threading.Event() for one in everybody}
+        everyone = (self.main, *self.others, *self.tasks, *self.writers, *self.writing_tasks)
+        self._idle = {one.name: threading.Event() for one in everyone}
         self._loop = asyncio.new_event_loop() if self.tasks else None
 
     def work(self) -> None:

@@ -67,7 +67,7 @@ class Worker:
         """Work, become idle, check, and return, each on the supervisor's signal."""
         self._watch_for_errors()
         threading.Thread(target=self._obey, daemon=True, name="obey").start()
-        self._tell("ready")
+        self._answer("ready")
         self.crew.work()
         while not self._ended:
             time.sleep(POLL_EVERY)
@@ -78,10 +78,10 @@ class Worker:
         self.crew.stopping = True
         if stuck := self.crew.wait_until_idle(OPERATION_TAKES):
             self.history.record("error", error=f"{stuck} did not end: {self._stacks()}")
-        self._tell("idle")
+        self._answer("idle")
         self._wait_for("check")
         self.crew.check()
-        self._tell("checked")
+        self._answer("checked")
         self._wait_for("end")
         self._ended = True
         self._wait_for("never")
@@ -99,7 +99,7 @@ class Worker:
             stacks.seek(0)
             return stacks.read()
 
-    def _tell(self, what: str) -> None:
+    def _answer(self, what: str) -> None:
         (self.folder / f"{os.getpid()}.{what}").touch()
 
     def _watch_for_errors(self) -> None:

@@ -1,1 +1,1 @@
-"""Model of the lock protocol: one bucket of a server, its clients and what is under way."""
+"""Model of the lock protocol: one bucket of a server, its clients and their messages."""

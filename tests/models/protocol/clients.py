@@ -1,4 +1,4 @@
-"""What the clients of the model do: they ask, queue, hear of their turn, renew and release."""
+"""Clients of the model: they ask, queue, receive their turns, renew and release."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["Clients"]
 
 
 class Clients(World):
-    """The steps of clients, and how they take what they hear."""
+    """The steps of clients, and their reactions to messages."""
 
     __slots__ = ()
 
-    # What they begin.
+    # What clients send.
 
     def ask(self, number: int, name: int, wait: int) -> None:
         attempt = self.clients[number].attempt + 1
@@ -59,7 +59,7 @@ class Clients(World):
         self.send("release", client.token, client.name, self._mark(number))
 
     def finish(self, number: int) -> None:
-        """The attempt or the hold is over, and its server need not be told."""
+        """The attempt or the hold is over, and the server need not know."""
         client = self.clients[number]
         if mark := self._mark(number):
             self.send("cancel", client.token, client.name, mark, mute=True)
@@ -77,7 +77,7 @@ class Clients(World):
         self._stop(number)
 
     def fail(self, number: int) -> None:
-        """No reply comes to what the client has asked."""
+        """The request of the client gets no reply."""
         client = self.clients[number]
         self._stop_listening(client.token, "acquire", "granted", "busy", "extend", "extended")
         self._stop_listening(client.token, "release", "released")
@@ -128,22 +128,22 @@ class Clients(World):
                 kept.append(one._replace(mute=True))
         self.net = tuple(kept)
 
-    # What they hear.
+    # What clients receive.
 
-    def hear(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         number = self.terms.client_of(message.token)
         is_present = self.clients[number].token == message.token
         if message.kind == "turn":
-            self._hear_turn(number, message, is_present)
+            self._receive_turn(number, message, is_present)
         elif is_present and self.clients[number].phase != "idle":
-            getattr(self, f"_hear_{message.kind}")(number, message)
+            getattr(self, f"_receive_{message.kind}")(number, message)
 
     def _ends(self, message: Message) -> int:
         if self.terms.has("a lease counts from before the request"):
             return message.value - message.age
         return message.whole
 
-    def _hear_granted(self, number: int, message: Message) -> None:
+    def _receive_granted(self, number: int, message: Message) -> None:
         ends = self._ends(message)
         if ends > 0:
             self.put(number, phase="holding", ends=ends, waits=False, left=0, look=0, turn=None)
@@ -151,7 +151,7 @@ class Clients(World):
         else:
             self.interrupt(number)
 
-    def _hear_busy(self, number: int, message: Message) -> None:
+    def _receive_busy(self, number: int, message: Message) -> None:
         client = self.clients[number]
         look = TICK
         if self.terms.has("a waiter looks again by itself"):
@@ -162,7 +162,7 @@ class Clients(World):
         elif client.turn is not None:
             self._take_turn(number, client.turn)
 
-    def _hear_turn(self, number: int, message: Message, is_present: bool) -> None:
+    def _receive_turn(self, number: int, message: Message, is_present: bool) -> None:
         client, has = self.clients[number], self.terms.has
         if is_present and client.waits and client.phase == "queued":
             self._take_turn(number, message.value)
@@ -189,7 +189,7 @@ class Clients(World):
         else:
             self.give_up(number)
 
-    def _hear_renewed(self, number: int, message: Message) -> None:
+    def _receive_renewed(self, number: int, message: Message) -> None:
         if self.clients[number].phase != "holding":
             return
         if message.value <= 0 and message.whole <= 0:
@@ -197,13 +197,13 @@ class Clients(World):
         elif not message.stale:
             self.put(number, ends=max(self._ends(message), 0))
 
-    def _hear_extended(self, number: int, message: Message) -> None:
+    def _receive_extended(self, number: int, message: Message) -> None:
         if message.whole <= 0:
             self.finish(number)
         else:
             self.put(number, asked=0, ends=max(self._ends(message), 0))
 
-    def _hear_released(self, number: int, message: Message) -> None:
+    def _receive_released(self, number: int, message: Message) -> None:
         self._stop(number)
         if not message.whole:
             # It may have been done by a command whose reply was lost with a turn in it.
@@ -212,6 +212,6 @@ class Clients(World):
                 if beside and client.phase == "queued" and client.name == message.name:
                     self.put(other, look=0)
 
-    def _hear_lost(self, number: int, message: Message) -> None:
+    def _receive_lost(self, number: int, message: Message) -> None:
         if self.clients[number].phase == "holding":
             self.finish(number)

@@ -1,4 +1,4 @@
-"""What goes wrong in the model, each a step that is counted."""
+"""Faults of the model, each a counted step."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Faults(Clients):
         self.take(message, message._replace(slow=self.terms.slow))
 
     def twice(self, message: Message) -> None:
-        """A turn is heard twice, or a request is sent again and the first is still under way."""
+        """A turn arrives twice, or a request is sent again while the first is still under way."""
         if message.kind == "turn":
             self.take(message, message, message)
             return
@@ -86,7 +86,7 @@ class Faults(Clients):
         self._set_state(process, UP)
 
     def unlink(self, process: int) -> None:
-        """What was published on the way is lost, and all waiters are asked to look again."""
+        """Published messages on the way are lost, and all waiters are asked to look again."""
         self.server.links -= {process}
         self.net = tuple(
             one for one in self.net
@@ -108,7 +108,7 @@ class Faults(Clients):
         self.server.flush()
 
     def jump(self) -> None:
-        """The server's clock is set forward: what clients know of it is too late."""
+        """The server's clock is set forward, so that the clients' estimates of it are behind."""
         ticks = self.terms.jump
         self.server.jump(ticks)
         self.clients = tuple(

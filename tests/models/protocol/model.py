@@ -1,4 +1,4 @@
-"""Steps of the model: what the server runs, what clients do, and time."""
+"""Steps of the model, by the server, by clients and by time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Model"]
 
 
 class Model(Faults):
-    """A state of the model, and what may follow it."""
+    """A state of the model, and its possible next steps."""
 
     __slots__ = ()
 
     def steps(self) -> Iterator[tuple[Label, Callable[[], Model]]]:
-        """What may happen next, each with a function that returns the state after it."""
+        """The possible next steps, each with a function that returns the state after it."""
         for label in (*self._of_messages(), *self._of_clients(), *self._of_time()):
             yield label, partial(self.after, label)
         if self.faults:
@@ -37,7 +37,7 @@ class Model(Faults):
         following.settle()
         return following
 
-    # Which steps there are.
+    # The possible steps.
 
     def _of_messages(self) -> Iterator[Label]:
         for message in dict.fromkeys(self.net):
@@ -61,8 +61,8 @@ class Model(Faults):
     def _when_idle(self, number: int, client: Client) -> Iterator[Label]:
         if client.attempt + 1 == self.terms.attempts:
             return
-        # Clients that are alike begin in their order, and names are used in theirs: whatever can
-        # happen otherwise is the same with other numbers.
+        # Clients that are alike begin in their order, and names are used in theirs. Any other order
+        # is the same with other numbers.
         before = self.clients[number - 1] if number else None
         limits, processes = self.terms.limits, self.terms.processes
         alike = before and limits[number] == limits[number - 1] and len(set(processes)) == 3
@@ -112,7 +112,7 @@ class Model(Faults):
         )
 
     def _of_time(self) -> Iterator[Label]:
-        """Time passes when all have done what they do at once."""
+        """Time passes when all immediate steps are done."""
         for message in self.net:
             is_read = self.state_of(self.terms.client_of(message.token)) == UP
             if not message.slow and (message.kind in REQUESTS or is_read):
@@ -139,10 +139,10 @@ class Model(Faults):
             one.token == client.token and one.kind in kinds and not one.mute for one in self.net
         )
 
-    # What the server does.
+    # The server.
 
     def run(self, message: Message) -> None:
-        """The script of a request is run."""
+        """Run the script of a request."""
         self.take(message)
         kind, token, name, value = message[:4]
         server, number = self.server, self.terms.client_of(token)
@@ -177,10 +177,10 @@ class Model(Faults):
     def arrive(self, message: Message) -> None:
         """A reply or a turn arrives at its process."""
         self.take(message)
-        self.hear(message)
+        self.receive(message)
 
     def force(self) -> None:
-        """The operator releases what was seen."""
+        """The operator releases the hold that was seen."""
         assert self.seen is not None
         name, token = self.seen
         self.seen, self.server.handed = None, ()

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 __all__ = ["LAST", "TICK", "Hold", "Waiting", "replaced", "without"]
 
-# How much the clock rises in a tick, in numbers: more than can be given within one.
+# How much the clock rises in a tick, in numbers: more than can be granted within one.
 TICK = 1_000_000
 # The arrival of a claim that has not queued.
 LAST = 1_000_000

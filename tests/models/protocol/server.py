@@ -17,7 +17,7 @@ class Server(Store):
     # The scripts.
 
     def acquire(self, name: int, token: int, stay: int) -> tuple[Hold | None, int]:
-        """The claim's hold, or how long a present one lasts."""
+        """The claim's hold, or how long a current one lasts."""
         terms, limit = self.terms, self.terms.limits[self.terms.client_of(token)]
         if any(token == one for one, _ in self.gone):
             return None, 0
@@ -30,9 +30,7 @@ class Server(Store):
             self._join(name, token, limit, stay)
         self.silent -= {self.process_of(token)}
         granted = self._hand_over(name, token, limit)
-        may_be_next = not self.queues[name] or not terms.has(
-            "newcomers queue behind those who wait"
-        )
+        may_be_next = not self.queues[name] or not terms.has("new claims queue behind waiters")
         if granted is None and not stay and may_be_next and self._room(name, limit):
             newcomer = Waiting(token, 0, limit, LAST)
             granted = self._grant(name, newcomer, terms.lease, answered=True, confirmed=True)
@@ -57,7 +55,7 @@ class Server(Store):
         return hold is not None and hold.ends > 0
 
     def extend(self, name: int, token: int, lease: int, at_least: bool) -> int:
-        """When the lease ends, or 0."""
+        """The end of the lease, or 0."""
         terms, hold = self.terms, self.hold(name, token)
         if hold is None and not terms.has("extend compares the token"):
             hold = next(iter(self.holds[name]), None)
@@ -71,7 +69,7 @@ class Server(Store):
         return lease
 
     def cancel(self, name: int, token: int, mark: int, unless_answered: bool) -> None:
-        """Take a claim back, whether it waits, holds or has not come yet."""
+        """Cancel a claim, whether it waits, holds or has not arrived yet."""
         terms, hold = self.terms, self.hold(name, token)
         spared = terms.has("giving a turn back spares an answered hold")
         if unless_answered and spared and hold is not None and hold.answered:
@@ -98,7 +96,7 @@ class Server(Store):
         self._pass_on(name, "force-release hands over")
         return hold.token
 
-    # What the scripts have in common.
+    # Parts that the scripts share.
 
     def _found_again(self, name: int, own: Hold) -> Hold:
         ends = self.terms.lease
@@ -118,7 +116,7 @@ class Server(Store):
         claim = Waiting(token, stay, limit, present.arrival if present else last + 1)
         if present is None:
             queue = (*queue, claim)
-        elif self.terms.has("who asks again keeps its place"):
+        elif self.terms.has("a claim that asks again keeps its position"):
             queue = tuple(claim if one is present else one for one in queue)
         else:
             queue = (*without(queue, token), claim)
@@ -127,15 +125,15 @@ class Server(Store):
         self.queues = replaced(self.queues, name, queue)
 
     def _hand_over(self, name: int, me: int = -1, my_limit: int = 0) -> Hold | None:
-        """Give the name to those who wait, in their order, as far as there is room."""
+        """Hand the name over to waiters, in their order, as far as there is room."""
         terms, mine = self.terms, None
-        if terms.has("those of a silent process queue behind the others"):
+        if terms.has("waiters of a silent process queue behind others"):
             self._put_silent_behind(name)
         while self.queues[name]:
             first, *rest = self.queues[name]
             room = self._room(name, first.limit)
             waits = first.token == me or first.deadline > 0
-            waits = waits or not terms.has("who has given up is passed over")
+            waits = waits or not terms.has("a claim whose wait is over is passed over")
             if waits and not room and my_limit > first.limit and self._room(name, my_limit):
                 waits = self._listens(first.token)
             if waits and not room:
@@ -146,7 +144,7 @@ class Server(Store):
             if first.token == me:
                 answered = terms.has("an answer is noted in the record")
                 mine = self._grant(name, first, terms.lease, answered=answered, confirmed=True)
-            elif self._listens(first.token) or not terms.has("who does not listen is passed over"):
+            elif self._listens(first.token) or not terms.has("a silent waiter is passed over"):
                 self._give_turn(name, first)
         return mine
 

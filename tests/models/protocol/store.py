@@ -1,4 +1,4 @@
-"""What the model's server stores, how time passes for it, and what must hold of it.
+"""Store of the model's server, with the passing of time and its invariants.
 
 Times are in ticks from now, so that states which differ only in the date are one. Numbers count
 from the server's clock: those above 0 were given since the clock last moved.
@@ -19,7 +19,7 @@ __all__ = ["Store"]
 
 
 class Store:
-    """What the server stores, and what it is to be judged by."""
+    """The stored data, and records for the checks."""
 
     __slots__ = (
         "counter", "done", "exempt", "gone", "handed", "here", "holds", "last", "links", "queues",
@@ -34,10 +34,10 @@ class Store:
         self.counter: int | None = None
         # Which processes listen for their turns.
         self.links: frozenset[int] = frozenset(terms.processes[: terms.clients])
-        # The turns of the present script: token, end of the lease.
+        # The turns given by the current script: token, end of the lease.
         self.handed: tuple[tuple[int, int], ...] = ()
         self.here = -1  # the process that gets them with the reply
-        # The processes that let a hand-over end without a sign of life, as this script finds out.
+        # The silent processes: this script finds that they let a hand-over end unconfirmed.
         self.silent: frozenset[int] = frozenset()
         # For the checks alone: the last fence of each name, claims that were taken back or
         # released, and claims to which the server need not keep its word any more.
@@ -75,13 +75,13 @@ class Store:
         )
 
     def jump(self, ticks: int) -> None:
-        """The clock is set forward: leases end early, to no fault of the protocol's."""
+        """The clock is set forward. That leases end early is no fault of the protocol."""
         self._excuse_all()
         for _ in range(ticks):
             self.tick()
 
     def flush(self) -> None:
-        """Everything is forgotten, to no fault of the protocol's."""
+        """All data is lost, which is no fault of the protocol."""
         self._excuse_all()
         names = self.terms.names
         self.holds, self.queues, self.gone, self.counter = ((),) * names, ((),) * names, (), None
@@ -109,7 +109,7 @@ class Store:
                 raise Violation("a script leaves a name free although a live claim waits for it")
 
     def compress(self) -> None:
-        """Numbers matter by their order alone, and by which of them the clock has passed."""
+        """Renumber: only the order of numbers matters, and which of them the clock has passed."""
         fences = {hold.fence for holds in self.holds for hold in holds}
         known = sorted({0, *self.last, *fences, *([] if self.counter is None else [self.counter])})
         rank = {number: place - known.index(0) for place, number in enumerate(known)}

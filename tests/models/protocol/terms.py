@@ -1,4 +1,4 @@
-"""Configuration of the model: who takes part, what may go wrong, and which guards are in place."""
+"""Configuration of the model: its clients, its possible faults, and its guards."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 __all__ = ["FAULTS", "GUARDS", "TWO_IN_ONE_PROCESS", "Terms"]
 
-# What may go wrong, each a step of the model that is counted against ``Terms.faults``.
+# The possible faults. Each is a step of the model that counts against ``Terms.faults``.
 FAULTS = (
-    "lost",  # a message is lost; whoever waits for a reply learns that none will come
+    "lost",  # a message is lost; a client that waits for the reply learns that none will come
     "slow",  # a message takes longer than a client waits for its reply
-    "twice",  # a request is sent again after its connection broke, or a message is heard twice
+    "twice",  # a request is sent again after its connection broke, or a message arrives twice
     "crash",  # a process ends at once; the server notices
-    "pause",  # a process stands still, and may go on later
+    "pause",  # a process freezes, and may go on later
     "unlink",  # the wake-up connection of a process breaks
     "interrupt",  # an exception ends an attempt between two steps
     "force",  # an operator looks at a hold, and later releases it by force
-    "flush",  # the server forgets everything
+    "flush",  # the server loses all data
     "jump",  # the server's clock is set forward
 )
 
@@ -25,15 +25,15 @@ GUARDS = (
     # The scripts.
     "room is counted before a grant",
     "the lowest limit of all holders counts",
-    "newcomers queue behind those who wait",
-    "who asks again keeps its place",
+    "new claims queue behind waiters",
+    "a claim that asks again keeps its position",
     "an own hold is found again",
     "an acquire never shortens the own hold",
     "expired holds are dropped before a grant",
-    "who has given up is passed over",
-    "who does not listen is passed over",
+    "a claim whose wait is over is passed over",
+    "a silent waiter is passed over",
     "a hand-over holds for the grant lease only",
-    "those of a silent process queue behind the others",
+    "waiters of a silent process queue behind others",
     "release compares the token",
     "release hands over",
     "extend compares the token",
@@ -81,7 +81,7 @@ class Terms(NamedTuple):
     extensions: tuple[int, ...] = ()  # leases that a holder may ask for beside renewals
     slow: int = 1  # how long a slow message may still be under way
     jump: int = 1  # how far the server's clock is set
-    without: frozenset[str] = frozenset()  # guards that are taken out
+    without: frozenset[str] = frozenset()  # the guards that are left out
 
     @property
     def mark(self) -> int:
@@ -94,7 +94,7 @@ class Terms(NamedTuple):
         return guard not in self.without
 
     def client_of(self, token: int) -> int:
-        """Each attempt of each client has a token of its own."""
+        """The client of a token: each attempt of each client has its own token."""
         return token // self.attempts
 
 

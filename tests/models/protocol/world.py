@@ -1,4 +1,4 @@
-"""State of the whole model: the server, its clients, the messages under way; and what must hold."""
+"""State of the whole model: the server, its clients, their messages, and the invariants."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ REQUESTS = {"acquire", "renew", "extend", "release", "cancel", "give_back"}
 
 
 class Message(NamedTuple):
-    """A request, a reply, or what a process hears of by its wake-up connection.
+    """A request, a reply, or a message on the wake-up connection of a process.
 
-    ``value`` is a length of time: of a request what it asks for, of a reply or a turn when the
+    ``value`` is a length of time: the requested one, or in a reply or a turn the time until the
     lease ends. ``age``: how long a request was under way. ``slow``: how long the message may still
-    take; others arrive before time passes. ``mute``: nobody reads the reply. ``whole``: the value
+    take; others arrive before time passes. ``mute``: the reply is not read. ``whole``: the value
     before time passed. ``stale``: the holder has extended its lease since.
     """
 
@@ -54,7 +54,7 @@ class Client(NamedTuple):
     unanswered: bool = False  # an acquire may still be under way
     asked: int = 0  # the lease that it has asked for, beside renewals
     extended: bool = False
-    doubtful: bool = False  # a shorter lease may come into force late: it is not renewed
+    doubtful: bool = False  # a shorter lease may take effect late, so it is not renewed
 
 
 class World:
@@ -80,8 +80,8 @@ class World:
         self.net: tuple[Message, ...] = ()
         self.faults = terms.faults
         self.seen: tuple[int, int] | None = None  # what an operator has seen: name, token
-        # For the checks: for how long a live waiter has got nothing, and whether a message was
-        # lost or came late, so that a turn may have come to nothing.
+        # For the checks: how long a live waiter has not been served, and whether a message was
+        # lost or came late, so that a turn may have been missed.
         self.stuck = (0,) * terms.names
         self.unlucky = False
 
@@ -104,12 +104,12 @@ class World:
         self.clients = (*self.clients[:number], client, *self.clients[number + 1 :])
 
     def send(self, kind: str, token: int, name: int, value: int = 0, **more: Any) -> None:
-        """A message sets out. Nothing is on its way to a process that has ended."""
+        """Send a message, unless it is for a process that has ended."""
         if kind in REQUESTS or self.state_of(self.terms.client_of(token)) != DEAD:
             self.net = (*self.net, Message(kind, token, name, value, **more))
 
     def take(self, message: Message, *instead: Message) -> None:
-        """A message has arrived, or becomes others."""
+        """Remove a message that has arrived, or replace it by others."""
         place = self.net.index(message)
         self.net = (*self.net[:place], *self.net[place + 1 :], *instead)
 
@@ -119,7 +119,7 @@ class World:
     def is_linked(self, number: int) -> bool:
         return self.terms.processes[number] in self.server.links
 
-    # What must hold.
+    # Invariants.
 
     def settle(self) -> None:
         """Check the state after a step, and bring it into its normal form."""
@@ -142,7 +142,7 @@ class World:
                 raise Violation(f"clients {number} and {other} both believe that they hold")
 
     def check_progress(self) -> None:
-        """Before time passes: no live waiter has got nothing for longer than a hand-over holds."""
+        """Before time passes: every live waiter is served within the grant lease."""
         stuck = list(self.stuck)
         for name in range(self.terms.names):
             holds = [hold for hold in self.server.holds[name] if hold.ends > 0]
@@ -168,4 +168,4 @@ class World:
         if excused or not self.is_linked(number) or token in self.server.exempt:
             return
         if client.token != token or client.phase == "idle":
-            raise Violation(f"the turn of token {token} is left with nobody")
+            raise Violation(f"no client takes the turn of token {token}")

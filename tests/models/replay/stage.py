@@ -1,7 +1,7 @@
 """Adapter: the steps of the model, taken by the real backend on the real server.
 
-This is the only place that knows both. It speaks the backend's verbs and hears its wake-ups, and
-knows nothing of what is stored.
+This is the only place that knows both. It calls the verbs of the backend and receives its
+wake-ups, and does not know the stored data.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = ["Stage"]
 
 TICK = 10.0  # seconds; far more than any step takes on our own clock
 # A server's clock goes on while it runs a command. A tick is a little longer than the tick of a
-# lease, so that what ends with it has ended.
+# lease, so that leases that end with the tick have ended.
 LITTLE = 0.1
-HEARD_WITHIN = 20.0  # seconds; a deadline for a machine under load
+RECEIVED_WITHIN = 20.0  # seconds; a deadline for a machine under load
 HOLDER = Holder(host="model").pack()
 
 
-class Heard(NamedTuple):
-    """What a process was told: a turn with its fence and end, or that a hold was lost."""
+class Notification(NamedTuple):
+    """A message to a process: a turn with its fence and end, or the loss of a hold."""
 
     verb: str
     name: str
@@ -45,18 +45,18 @@ class Heard(NamedTuple):
     expires: float = 0.0
 
 
-class Ears(Waiters):
-    """Writes down every turn, for whomever it is, and keeps listening."""
+class Recorder(Waiters):
+    """Waiters that record the turns of all tokens, and keep listening."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self.received: queue.SimpleQueue[Notification] = queue.SimpleQueue()
 
     def __bool__(self) -> bool:
         return True
 
     def notify(self, name: str, token: str, turn: Turn) -> bool:
-        self.heard.put(Heard("turn", name, token, turn.fence, turn.expires))
+        self.received.put(Notification("turn", name, token, turn.fence, turn.expires))
         return True
 
     def nudge(self, *names: str) -> Collection[str]:
@@ -68,13 +68,13 @@ class Process(RedisLockBackend):
 
     def __init__(self, prefix: str, grant_lease: float) -> None:
         super().__init__(LockConfig(key_prefix=prefix), grant_lease=grant_lease, metrics=False)
-        self.ears = self.waiters = self.wakeups._waiters = Ears()
+        self.recorder = self.waiters = self.wakeups._waiters = Recorder()
 
     def _force_released(self, name: str, token: str) -> None:
-        self.ears.heard.put(Heard("lost", name, token))
+        self.recorder.received.put(Notification("lost", name, token))
 
     def give_back(self, name: str, token: str) -> None:
-        """What the process does with the turn of an attempt that is over."""
+        """Give the turn of an ended attempt back, as a process does."""
         self._return_turn(name, token)
 
 
@@ -102,11 +102,11 @@ class Stage:
         self.granted.clear()
         for number, process in enumerate(self.processes):
             self.relink(number)
-            while not process.ears.heard.empty():
-                process.ears.heard.get()
+            while not process.recorder.received.empty():
+                process.recorder.received.get()
 
     def step(self, label: tuple[Any, ...], before: Model, after: Model) -> None:
-        """Take a step of the model, and compare what comes of it."""
+        """Take a step of the model, and compare the results."""
         verb, *arguments = label
         if verb == "tick":
             self._advance(TICK + LITTLE)
@@ -137,18 +137,18 @@ class Stage:
     def _advance(self, seconds: float) -> None:
         """Set the clock; the server reads its own only once in a millisecond."""
         now = self.clock.advance(seconds)
-        wait_until(lambda: self._server_time() >= now, within=HEARD_WITHIN)
+        wait_until(lambda: self._server_time() >= now, within=RECEIVED_WITHIN)
 
     def unlink(self, number: int) -> None:
         process = self.processes[number]
         if process.listening(self.names[0]):
             links = self._links()
             process.wakeups.close()
-            wait_until(lambda: self._links() < links, within=HEARD_WITHIN)
+            wait_until(lambda: self._links() < links, within=RECEIVED_WITHIN)
 
     def relink(self, number: int) -> None:
         for name in self.names:
-            self.processes[number].listen(name, HEARD_WITHIN)
+            self.processes[number].listen(name, RECEIVED_WITHIN)
             assert self.processes[number].listening(name)
 
     def _links(self) -> int:
@@ -206,32 +206,32 @@ class Stage:
             assert ticks_until(answer.ends) == self.terms.lease <= hold.ends
             self.granted.append((name, token, answer.fence))
 
-    # What is compared.
+    # Comparisons.
 
     def _compare_wakeups(self, before: Model, after: Model) -> None:
-        """Each process hears what it must, in any order: a script may tell it several things."""
-        told = [("turn", token, ends) for token, ends in after.server.handed]
+        """Each process receives the expected messages; those of one script come in any order."""
+        messages = [("turn", token, ends) for token, ends in after.server.handed]
         sent = set(after.net) - set(before.net)
-        told += [("lost", one.token, 0) for one in sent if one.kind == "lost"]
+        messages += [("lost", one.token, 0) for one in sent if one.kind == "lost"]
         for process in self.processes:
             due = [
                 (verb, self.tokens[token], ends)
-                for verb, token, ends in told
+                for verb, token, ends in messages
                 if self._process_of(token) is process
             ]
-            heard = [process.ears.heard.get(timeout=HEARD_WITHIN) for _ in due]
-            assert sorted(map(self._as_told, heard)) == sorted(due)
+            received = [process.recorder.received.get(timeout=RECEIVED_WITHIN) for _ in due]
+            assert sorted(map(self._described, received)) == sorted(due)
             self.granted += [
-                (one.name, one.token, one.fence) for one in heard if one.verb == "turn"
+                (one.name, one.token, one.fence) for one in received if one.verb == "turn"
             ]
 
-    def _as_told(self, heard: Heard) -> tuple[str, str, int]:
-        is_turn = heard.verb == "turn"
-        ends = round((heard.expires - self._server_time()) / TICK) if is_turn else 0
-        return heard.verb, heard.token, ends
+    def _described(self, received: Notification) -> tuple[str, str, int]:
+        is_turn = received.verb == "turn"
+        ends = round((received.expires - self._server_time()) / TICK) if is_turn else 0
+        return received.verb, received.token, ends
 
     def _compare_fences(self) -> None:
-        """A script may grant several claims, and the first one heard of need not be the first."""
+        """A script may grant several claims, whose messages may arrive in another order."""
         new: dict[str, dict[str, int]] = {}
         for name, token, fence in self.granted:
             known = new.setdefault(name, {}).setdefault(token, self.fences.get(token, fence))
@@ -245,7 +245,7 @@ class Stage:
             self.fences.update(fences)
 
     def _forget_ended(self, before: Model) -> None:
-        """A claim that does not hold any more may be handed the name again, with another fence."""
+        """Forget fences of ended holds: such a claim may get the name again, with another fence."""
         live = {one.token for holds in before.server.holds for one in holds if one.ends > 0}
         for number, token in enumerate(self.tokens):
             if number not in live:

@@ -13,12 +13,12 @@ __all__ = ["Trace", "random_traces", "short_traces"]
 
 Trace = tuple[Label, ...]
 
-# The steps that a server or its clock notices.
+# The steps that affect the server or its clock.
 SEEN_BY_SERVER = {"run", "force", "tick", "jump", "flush", "crash", "unlink", "relink"}
 
 
 def short_traces(terms: Terms, depth: int) -> list[Trace]:
-    """A way to each state within ``depth`` steps, but for those that are the same to a server."""
+    """A way to each state within ``depth`` steps, without those that are alike to a server."""
     seen = {Model(terms).key()}
     layer: list[tuple[Trace, Model]] = [((), Model(terms))]
     ways: dict[Trace, Trace] = {}
@@ -34,7 +34,7 @@ def short_traces(terms: Terms, depth: int) -> list[Trace]:
                     seen.add(key)
                     following.append((longer, after))
         layer = following
-    # What another begins with is replayed with that.
+    # A trace with which another one begins is replayed as part of that.
     beginnings = {seen_way[:-1] for seen_way in ways}
     return [way for seen_way, way in ways.items() if seen_way not in beginnings]
 
@@ -44,7 +44,7 @@ def _as_seen(way: Trace) -> Trace:
 
 
 def random_traces(terms: Terms, number: int, length: int, seed: int) -> Iterator[Trace]:
-    """Random walks; one ends before what the model forbids."""
+    """Random walks, each of which ends before a step that the model forbids."""
     chance = random.Random(seed)
     for _ in range(number):
         state, way = Model(terms), list[Label]()

@@ -20,7 +20,7 @@ class Branch(models.Model):
 
 
 class Account(LockableMixin, models.Model):
-    """Not fenced: what `locked()` alone does."""
+    """A row without a fence, guarded by `locked()` alone."""
 
     balance = models.IntegerField(default=0)
     note = models.CharField(max_length=50, default="")
@@ -46,7 +46,7 @@ class Savings(Account):
 
 
 class Vault(LockableMixin, models.Model):
-    """Fenced."""
+    """A fenced row."""
 
     gold = models.IntegerField(default=0)
     note = models.CharField(max_length=50, default="")
@@ -59,7 +59,7 @@ class Vault(LockableMixin, models.Model):
 
 
 class Coin(models.Model):
-    """Goes when its vault goes."""
+    """Deleted together with its vault."""
 
     vault = models.ForeignKey(Vault, on_delete=models.CASCADE)
 
@@ -93,7 +93,7 @@ class Kiosk(Place):
 
 
 class Building(models.Model):
-    """A parent that knows nothing of locks."""
+    """A parent without LockableMixin."""
 
     name = models.CharField(max_length=50, default="")
 
@@ -122,7 +122,7 @@ class Fenced(LockableMixin, models.Model):
 
 
 class Tent(Fenced):
-    """A child that does without the fence."""
+    """A child that removes the fence."""
 
     poles = models.IntegerField(default=0)
     fence = None

@@ -1,4 +1,4 @@
-"""A waiter that stands still, or has gone without a word, does not hold up others."""
+"""Blocked or vanished waiters, which must not hold up others."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.processes import wait_until
 from tests.support.threads import no_thread_can_start
 
 
-class StillLoop:
-    """An event loop in which a task waits for `a`, and which does not run any more."""
+class BlockedLoop:
+    """An event loop that is blocked while a task in it waits for `a`."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -41,7 +41,7 @@ class StillLoop:
     def end(self) -> None:
         if self.loop.is_closed():
             self.task._log_destroy_pending = False
-            with suppress(RuntimeError):  # asyncio's own, which finds its loop closed
+            with suppress(RuntimeError):  # raised by asyncio, whose loop is closed
                 self.task.get_coro().close()
             return
         self.task.cancel()
@@ -51,39 +51,41 @@ class StillLoop:
 
 
 @pytest.fixture
-def still_loop(place: Place, request: pytest.FixtureRequest, use: UsePlace) -> Iterator[Any]:
-    """It is the first who waits for `a`; `lock("a")` is held."""
+def blocked_loop(place: Place, request: pytest.FixtureRequest, use: UsePlace) -> Iterator[Any]:
+    """A blocked loop with the first waiter for `a`, the held lock, and the second waiter."""
     use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": request.param}})
     held = lock("a", lease=60)
     held.acquire()
-    still = StillLoop()
+    blocked = BlockedLoop()
     waiter = lock("a", lease=60)
     thread = threading.Thread(target=waiter.acquire, args=(60,))
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 2)
-    yield still, held, thread
+    yield blocked, held, thread
     thread.join()
     waiter.release()
-    still.end()
+    blocked.end()
 
 
-@pytest.mark.parametrize("still_loop", [1.0], indirect=True)
-def test_a_waiter_whose_loop_is_blocked_costs_the_others_the_grant_lease(still_loop: Any) -> None:
-    _, held, thread = still_loop
+@pytest.mark.parametrize("blocked_loop", [1.0], indirect=True)
+def test_a_waiter_with_a_blocked_loop_delays_others_by_the_grant_lease(blocked_loop: Any) -> None:
+    _, held, thread = blocked_loop
     held.release()
     thread.join(30)
     assert not thread.is_alive()
 
 
-def test_five_whose_loop_is_blocked_cost_no_more_than_one(use: UsePlace, place: Place) -> None:
-    """Their turns are taken back, the later ones at once."""
+def test_five_waiters_with_a_blocked_loop_delay_others_no_longer_than_one(
+    use: UsePlace, place: Place
+) -> None:
+    """After the first turn was taken back, the other turns are taken back at once."""
     use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": 20.0}})
     held, waiter = lock("a", lease=60), lock("a", lease=60)
     held.acquire()
-    still = [StillLoop()]
-    loop = still[0].loop
+    blocked = [BlockedLoop()]
+    loop = blocked[0].loop
     others = [loop.create_task(lock("a").aacquire(wait=60)) for _ in range(4)]
-    loop.run_until_complete(still[0]._until_queued(5))
+    loop.run_until_complete(blocked[0]._until_queued(5))
     thread = threading.Thread(target=waiter.acquire, args=(60,))
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 6)
@@ -93,17 +95,17 @@ def test_five_whose_loop_is_blocked_cost_no_more_than_one(use: UsePlace, place: 
     took = time.monotonic() - began
     try:
         assert waiter.held
-        assert took < 15, "each of them has cost a grant lease"
+        assert took < 15, "each of them has taken a grant lease"
     finally:
         for task in others:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*others, return_exceptions=True))
-        still[0].end()
+        blocked[0].end()
         waiter.release()
 
 
-def test_the_next_look_is_due_when_the_lease_ends_that_a_look_was_granted(place: Place) -> None:
-    """Whoever got it may leave it to its end, and the server tells nobody of that."""
+def test_the_next_look_is_due_when_the_granted_lease_ends(place: Place) -> None:
+    """The holder may let the lease end, of which the server sends no message."""
     backend = lock_backends["default"]
     before = time.monotonic()
     granted = backend.acquire(Claim("a", "0" * 32, 1, 0.5, ""), 10)
@@ -112,10 +114,8 @@ def test_the_next_look_is_due_when_the_lease_ends_that_a_look_was_granted(place:
     backend.release("a", "0" * 32)
 
 
-def test_another_hold_of_a_semaphore_may_end_before_the_one_that_a_look_was_granted(
-    place: Place,
-) -> None:
-    """Both holders were killed, and the second lease ends soon after the first."""
+def test_waiters_notice_when_another_hold_of_the_semaphore_ends_first(place: Place) -> None:
+    """As if both holders were killed: the second lease ends soon after the first."""
     backend = lock_backends["default"]
     for token, lease in (("1" * 32, 1.0), ("2" * 32, 1.5)):
         assert isinstance(backend.acquire(Claim("a", token, 2, lease, "")), Grant)
@@ -133,7 +133,7 @@ def test_another_hold_of_a_semaphore_may_end_before_the_one_that_a_look_was_gran
     assert took < 20, "the second has waited for the lease of the first"
 
 
-def test_leases_that_end_by_themselves_follow_each_other(place: Place) -> None:
+def test_leases_that_end_by_themselves_are_all_noticed(place: Place) -> None:
     def take() -> None:
         handle = lock("a", lease=0.2, renew=False)
         assert handle.acquire(wait=40)
@@ -150,16 +150,18 @@ def test_leases_that_end_by_themselves_follow_each_other(place: Place) -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
-@pytest.mark.parametrize("still_loop", [40.0], indirect=True)
-def test_a_waiter_whose_loop_was_closed_costs_the_others_nothing(still_loop: Any) -> None:
-    still, held, thread = still_loop
-    still.close()
+@pytest.mark.parametrize("blocked_loop", [40.0], indirect=True)
+def test_a_waiter_with_a_closed_loop_does_not_delay_others(blocked_loop: Any) -> None:
+    blocked, held, thread = blocked_loop
+    blocked.close()
     held.release()
     thread.join(30)
     assert not thread.is_alive()
 
 
-def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(place: Place) -> None:
+def test_a_listening_thread_that_failed_to_start_is_started_for_the_next_waiter(
+    place: Place,
+) -> None:
     with lock("a", lease=60):
         with no_thread_can_start():
             with pytest.raises(LockError, match="thread"):
@@ -172,10 +174,8 @@ def test_a_thread_that_could_not_be_started_to_listen_is_started_for_the_next(pl
     waiter.release()
 
 
-def test_a_hand_over_holds_for_no_more_than_its_lease_whatever_the_server_says_of_the_time(
-    place: Place,
-) -> None:
-    """Its clock was set forward between what the waiter asked and its turn."""
+def test_a_turn_is_never_held_for_longer_than_the_grant_lease(place: Place) -> None:
+    """The server's clock may be set forward between the acquire and the turn."""
     backend = lock_backends["default"]
     with lock("a", lease=60):
         waiter = lock("a", lease=60)
