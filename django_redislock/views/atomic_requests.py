@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from django.db import connections, transaction
 
-__all__ = ["atomic_requests", "refuse_atomic_requests", "take_over_atomic_requests"]
+__all__ = [
+    "atomic_requests",
+    "excluded_databases",
+    "refuse_atomic_requests",
+    "take_over_atomic_requests",
+]
 
 
-class TakenOver(set[str]):
+class TakenOver(frozenset[str]):
     """Keeps Django from opening a transaction around a view, for any database.
 
     Its members are the databases that the user excluded with ``non_atomic_requests``. For the other
     databases with ``ATOMIC_REQUESTS`` the view opens the transaction itself, inside the lock.
+
+    It never changes, because ``functools.wraps()`` and ``as_view()`` have several views share it.
+    Where there is nothing to add to, ``non_atomic_requests`` gives the view a set of its own.
     """
 
     def __contains__(self, alias: object) -> bool:
         return True
 
-    def asked_for(self, alias: str) -> bool:
-        return super().__contains__(alias)
-
 
 def take_over_atomic_requests(wrapper: Any) -> None:
     """Mark ``wrapper``, a locked view, as the one that opens ``ATOMIC_REQUESTS`` transactions."""
-    wrapper._non_atomic_requests = TakenOver(getattr(wrapper, "_non_atomic_requests", ()))
+    wrapper._non_atomic_requests = TakenOver(excluded_databases(wrapper))
 
 
-def atomic_requests(request: Any) -> AbstractContextManager[None]:
+def atomic_requests(request: Any, view: Any) -> AbstractContextManager[None]:
     """Return the transactions that Django would have opened around the view of this request."""
-    aliases = _taken_over_for(request)
+    aliases = _taken_over_for(request, view)
     # Most requests have none. An empty stack would work as well, but takes longer.
     return _atomic(aliases) if aliases else nullcontext()
 
@@ -45,21 +50,30 @@ def _atomic(aliases: Sequence[str]) -> Iterator[None]:
         yield
 
 
-def refuse_atomic_requests(request: Any) -> None:
+def refuse_atomic_requests(request: Any, view: Any) -> None:
     """Raise the error with which Django would have refused this coroutine view."""
-    if _taken_over_for(request):
+    if _taken_over_for(request, view):
         raise RuntimeError("You cannot use ATOMIC_REQUESTS with async views.")
 
 
-def _taken_over_for(request: Any) -> list[str]:
+def _taken_over_for(request: Any, view: Any) -> list[str]:
     # There are none if Django has opened them itself or would not open any: outside of a request
     # that it dispatched, or if another decorator hides the mark of this one.
     match = getattr(request, "resolver_match", None)
     taken_over = getattr(match and match.func, "_non_atomic_requests", None)
     if not isinstance(taken_over, TakenOver):
         return []
+    # method_decorator() may lose the mark of one of its decorators, but not what the next one got.
+    owner = getattr(view, "__self__", None)
+    excluded = {*taken_over, *excluded_databases(view), *excluded_databases(owner)}
     return [
         alias
         for alias, database in connections.settings.items()
-        if database["ATOMIC_REQUESTS"] and not taken_over.asked_for(alias)
+        if database["ATOMIC_REQUESTS"] and alias not in excluded
     ]
+
+
+def excluded_databases(view: Any) -> Iterable[str]:
+    """Return the databases that ``non_atomic_requests`` has excluded for a view."""
+    marks: Iterable[str] = getattr(view, "_non_atomic_requests", ())
+    return marks

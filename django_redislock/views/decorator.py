@@ -9,7 +9,8 @@ from django.views.generic import View
 
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
-from .viewlock import ViewLock, refuse_class
+from .inspection import refuse_class
+from .viewlock import ViewLock
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

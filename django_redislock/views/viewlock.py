@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from functools import lru_cache, partial, wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -21,16 +20,27 @@ from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, InvalidName, NameSource, dotted_path
 from ..signatures import check_takes
-from .atomic_requests import atomic_requests, refuse_atomic_requests, take_over_atomic_requests
+from .atomic_requests import (
+    atomic_requests,
+    excluded_databases,
+    refuse_atomic_requests,
+    take_over_atomic_requests,
+)
+from .inspection import (
+    NAME_IT,
+    bound_method,
+    is_rest_framework_view,
+    path_of_method,
+    signature_of_function,
+    signature_of_method,
+)
 from .naming import name_of_call
 from .responses import busy_response, unavailable_response
 from .streaming import hold_while_streaming, is_streamed
 
-__all__ = ["ViewLock", "refuse_class"]
+__all__ = ["ViewLock"]
 
 logger = logging.getLogger("django_redislock")
-
-NAME_IT = 'It needs the name of the lock: @locked_view("event:{event_id}").'
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -51,16 +61,16 @@ class ViewLock:
             # ``@locked_view`` without parentheses is called with the arguments of the view.
             raise TypeError(f"@locked_view was written without parentheses. {NAME_IT}")
         refuse_decorated(view, "@locked_view")
-        method, is_async = _bound_method(view), iscoroutinefunction(view)
+        method, is_async = bound_method(view), iscoroutinefunction(view)
         if method is None:
-            signature = _signature_of_function(view)
+            signature = signature_of_function(view)
             what = dotted_path(getattr(view, "view_class", view))
             self._check_callables(signature)
         else:
-            signature = _signature_of_method(method.__func__)
-            what = _path_of_method(method)
+            signature = signature_of_method(method.__func__)
+            what = path_of_method(method)
             if method.__name__ == "dispatch" and isinstance(method.__self__, View):
-                if _is_rest_framework_view(type(method.__self__)):
+                if is_rest_framework_view(type(method.__self__)):
                     return self._inside_rest_framework(view, method.__self__)
                 # dispatch() is a plain function, even if the handlers are coroutine functions.
                 is_async = method.__self__.view_is_async
@@ -121,7 +131,7 @@ class ViewLock:
         kwargs: Mapping[str, Any],
         held: Lock | MultiLock | None = None,
     ) -> Any:
-        with atomic_requests(request):
+        with atomic_requests(request, view):
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
                 # The last moment to roll back writes that were made after the lock was lost.
@@ -142,7 +152,7 @@ class ViewLock:
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
             outer = request.lock = _outer_lock(request, what)
-            refuse_atomic_requests(request)
+            refuse_atomic_requests(request, view)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
             name = await _awaited(make_name(names, (request, *args), kwargs))
@@ -188,6 +198,7 @@ class ViewLock:
 
             # A view object serves one request.
             view.initial = initial_then_lock
+            view._non_atomic_requests = excluded_databases(dispatch)
             return dispatch(request, *args, **kwargs)
 
         take_over_atomic_requests(dispatch_to_locked)
@@ -237,64 +248,3 @@ def _outer_lock(request: Any, what: str) -> Lock | MultiLock | None:
 
 async def _awaited(result: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
-
-
-def _bound_method(view: Any) -> Any:
-    """Return the bound method inside the wrappers of ``method_decorator``, or None."""
-    while view is not None:
-        method = view.func if isinstance(view, partial) else view
-        if inspect.ismethod(method):
-            return method
-        view = getattr(view, "__wrapped__", None)
-    return None
-
-
-def _path_of_method(method: Any) -> str:
-    owner = method.__self__ if isinstance(method.__self__, type) else type(method.__self__)
-    # A class view is shown by its class, whichever of its handlers is locked.
-    is_handler = issubclass(owner, View)
-    return dotted_path(owner) if is_handler else f"{dotted_path(owner)}.{method.__name__}"
-
-
-@lru_cache(maxsize=512)
-def _signature_of_method(function: Callable[..., Any]) -> inspect.Signature:
-    signature = inspect.signature(function)
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def _signature_of_function(view: Any) -> inspect.Signature:
-    if not callable(view):
-        raise TypeError(f"@locked_view decorates a view, not {view!r}. {NAME_IT}")
-    refuse_class(view)
-    if _is_rest_framework_view(getattr(view, "cls", None)):
-        raise TypeError(
-            "@locked_view must be inside REST framework, which authenticates the user and "
-            "renders the response: write it below @api_view, or on the class as "
-            '@method_decorator(locked_view(...), name="dispatch").'
-        )
-    # as_view() copies the attributes of dispatch() to its function, even ``__wrapped__``, which
-    # leads to a method.
-    signature = inspect.signature(view, follow_wrapped=not hasattr(view, "view_class"))
-    if next(iter(signature.parameters), "") == "self":
-        raise TypeError(
-            f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."
-        )
-    return signature
-
-
-def refuse_class(view: Any) -> None:
-    """Raise ``TypeError`` for a class, which has to be decorated in another way."""
-    if isinstance(view, type):
-        raise TypeError(
-            f"@locked_view decorates a function, not the class {view.__name__}: write "
-            '@method_decorator(locked_view(...), name="dispatch"), or use LockedViewMixin.'
-        )
-
-
-def _is_rest_framework_view(view_class: Any) -> bool:
-    module = sys.modules.get("rest_framework.views")
-    return (
-        module is not None
-        and isinstance(view_class, type)
-        and issubclass(view_class, module.APIView)
-    )

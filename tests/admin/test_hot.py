@@ -165,7 +165,7 @@ def test_the_page_says_that_counting_is_off(admin_client: Client, settings: Any)
     settings.LOCKS = {"default": entry}
     html = page(admin_client, HOT)
     assert "Nothing is counted for the backend “default”" in html
-    assert "No lock was asked for" not in html
+    assert "No lock was requested" not in html
 
 
 def test_redis_down_is_reported_and_the_rest_is_shown(admin_client: Client, settings: Any) -> None:
@@ -180,7 +180,7 @@ def test_redis_down_is_not_shown_as_nothing_counted(admin_client: Client, settin
     without_redis(settings, "default")
     html = page(admin_client, HOT)
     assert "The locks of the backend “default” cannot be shown." in html
-    assert "No lock was asked for" not in html
+    assert "No lock was requested" not in html
 
 
 def test_the_page_requires_the_permission_to_view() -> None:

@@ -58,7 +58,7 @@ class StableRowTests(BrowserTestCase):
         assert self.text("#redislock-selected") == "20 selected"
         assert self.one("#result_list").rect["y"] == stood_at, "selecting a row moves none"
         backend = lock_backends["memory"]
-        backend.extend([Extension(name, token, 500) for name, token in tokens.items()])
+        backend.extend_all([Extension(name, token, 500) for name, token in tokens.items()])
         self.until(lambda: set(self.states()) == {"renewing"})
         assert self.text("#redislock-selected") == "20 selected"
         self.one(".redislock-actions button").click()

@@ -88,8 +88,20 @@ class Decorated(View):
         return write(request)
 
 
+@method_decorator([transaction.non_atomic_requests, locked_view("sale")], name="dispatch")
+class NotAtomicAbove(View):
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return write(request)
+
+
+@method_decorator([locked_view("sale"), transaction.non_atomic_requests], name="dispatch")
+class NotAtomicBelow(View):
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return write(request)
+
+
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
-class NotAtomicClass(Decorated):
+class MarkedChild(Decorated):
     pass
 
 
@@ -104,6 +116,15 @@ class Rest(APIView):
     def put(self, request: Any) -> Response:
         write(request)
         raise ZeroDivisionError
+
+
+@method_decorator([locked_view("sale"), transaction.non_atomic_requests], name="dispatch")
+class NotAtomicRest(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Any) -> Response:
+        return Response(write(request).content.decode())
 
 
 @locked_view("sale")
@@ -127,7 +148,11 @@ urlpatterns = [
     path("unlocked/", unlocked),
     path("mixed/", Mixed.as_view()),
     path("decorated/", Decorated.as_view()),
-    path("not-atomic-class/", NotAtomicClass.as_view()),
+    path("not-atomic-above/", NotAtomicAbove.as_view()),
+    path("not-atomic-below/", NotAtomicBelow.as_view()),
+    path("not-atomic-rest/", NotAtomicRest.as_view()),
+    path("not-atomic-use/", transaction.non_atomic_requests(Decorated.as_view())),
+    path("marked-child/", MarkedChild.as_view()),
     path("rest/", Rest.as_view()),
     path("coroutine/", coroutine),
     path("coroutine-class/", CoroutineClass.as_view()),
@@ -207,10 +232,25 @@ def test_a_lock_that_was_lost_rolls_back() -> None:
 
 
 @pytest.mark.usefixtures("_atomic_requests")
-@pytest.mark.parametrize("url", ["above", "below", "not-atomic-class"])
-def test_a_view_that_is_marked_non_atomic_stays_so(url: str) -> None:
-    assert Client().post(f"/{url}/").content == b"in 0"
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("above", "below"),
+        *("not-atomic-above", "not-atomic-below", "not-atomic-rest", "not-atomic-use"),
+    ],
+)
+def test_a_view_marked_non_atomic_stays_non_atomic(url: str) -> None:
+    assert "in 0" in Client().post(f"/{url}/").content.decode()
     assert count() == 1
+
+
+@pytest.mark.usefixtures("_atomic_requests")
+@pytest.mark.parametrize("marked", ["not-atomic-use", "marked-child"])
+def test_the_mark_of_one_view_is_not_that_of_another(marked: str) -> None:
+    """The view of a parent class, or of another path, keeps its transaction."""
+    Client().post(f"/{marked}/")
+    Group.objects.all().delete()
+    assert Client().post("/decorated/").content == b"in 1"
 
 
 @pytest.mark.parametrize("url", ["sale", "mixed", "decorated"])
