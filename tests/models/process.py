@@ -216,7 +216,7 @@ class Process(Surroundings):
             if how == "released":
                 ended = yield from self.exchange("release", hold.token)
                 if not ended and not self.forced and hold.ends > self.now:
-                    hold.told.append("lost")
+                    hold.reported.append("lost")
 
     # The thread of our own
 
@@ -280,7 +280,7 @@ class Process(Surroundings):
         if me == "sweep" and self.guard("the sweep takes off the mark of what is over"):
             yield f"leavers.pop({attempt.name})"
             hold.leavers.pop(attempt.name, None)
-        if hold.how and self.guard("the sweep releases what an interrupted end did not"):
+        if hold.how and self.guard("the sweep completes the release of an interrupted end"):
             yield "look: attempts"
             if self.used(hold, attempt.steps) and self.guard("the sweep waits for other calls"):
                 return  # one of them may be ending it
