@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import _get_running_loop
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -75,7 +75,7 @@ async def tie_in_caller(handle: Any, hold: LocalHold, end_need: EndNeed, *, whol
 
 
 def _owner_in_transaction() -> Owner | None:
-    return this_owner() if any(_in_transaction()) else None
+    return this_owner() if _in_transaction() else None
 
 
 def _tie_here(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
@@ -83,8 +83,9 @@ def _tie_here(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -
     this_owner().take(hold)
 
 
-def _in_transaction() -> Iterator[Any]:
-    """Yield the connections of this thread or task that have a transaction open."""
+def _in_transaction() -> list[Any]:
+    """Return the connections of this thread or task that have a transaction open."""
+    found: list[Any] = []
     # The same as connections.all(initialized_only=True), but in a fraction of its time.
     opened: Any = connections._connections  # type: ignore[attr-defined]
     if isinstance(opened._storage, threading.local):
@@ -92,7 +93,7 @@ def _in_transaction() -> Iterator[Any]:
             # asgiref itself looks into this storage when no event loop is running.
             opened = opened._storage
         elif not opened._storage.__dict__:
-            return  # neither this thread nor any of its tasks has ever had a connection
+            return found  # neither this thread nor any of its tasks has ever had a connection
     for alias in connections.settings:
         connection: Any = getattr(opened, alias, None)
         if connection is None:
@@ -100,9 +101,10 @@ def _in_transaction() -> Iterator[Any]:
         if connection.in_atomic_block and connection.commit_on_exit:
             # Nothing is ever committed in the transaction that TestCase wraps around a test.
             if not any(getattr(one, "_from_testcase", False) for one in connection.atomic_blocks):
-                yield connection
+                found.append(connection)
         elif connection.connection is not None and not connection.autocommit:
-            yield connection
+            found.append(connection)
+    return found
 
 
 class Tie:

@@ -153,7 +153,7 @@ class OneNameHandle(Handle[T]):
         self, call: Call, owner: Owner, caller: Owner | None, wait: float, began: float | None
     ) -> bool:
         # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
-        hold = self._new_hold() if self._tried or self._hold.inherited else self._hold
+        hold = self._new_hold() if self._tried or self._hold.pid != os.getpid() else self._hold
         need = HandleNeed(self, hold, call)
         self._hold, self._need, self._tried = hold, None, True
         # False for a token given by the user, which another attempt may use again.
@@ -205,7 +205,7 @@ class OneNameHandle(Handle[T]):
             ) from error
 
     def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, need: HandleNeed) -> None:
-        if hold.inherited:
+        if hold.pid != os.getpid():
             # A signal handler may have forked while the answer was awaited.
             raise LockError.of(self.name, FORKED.format("was granted to"))
         self._need = need
