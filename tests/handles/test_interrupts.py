@@ -77,6 +77,7 @@ async def aexit(handle: Any) -> None:
     await handle.__aexit__(None, None, None)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
 @pytest.mark.parametrize("names", ["a", ["a", "b"]], ids=["one", "several"])
 @pytest.mark.parametrize(
     "end",
