@@ -20,7 +20,7 @@ WITHIN = 12.0
 
 
 @pytest.mark.parametrize("kind", ["thread", "task"])
-def test_one_that_comes_to_a_node_which_has_just_lost_all_buckets(
+def test_a_caller_at_a_node_that_lost_its_buckets_follows_them(
     failing: Any, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     name, moved = NAMES[3], list[Any]()
@@ -44,7 +44,7 @@ def test_one_that_comes_to_a_node_which_has_just_lost_all_buckets(
     wait_until(lambda: not moved[0].thread.is_running(), what="it has nothing more to do there")
 
 
-def test_one_that_waits_for_the_answer_of_a_primary_that_is_frozen(
+def test_a_caller_at_a_frozen_primary_follows_its_bucket(
     failing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The thread of a node without buckets ends after that time, and would answer it then.
@@ -60,7 +60,7 @@ def test_one_that_waits_for_the_answer_of_a_primary_that_is_frozen(
         thread.start()
         failing.wait_for_promotion(replica)
         nodes().ask_topology(WITHIN)  # as another thread does
-        wait_until(lambda: backend().listening(name), within=WITHIN / 2)
-        thread.join(WITHIN / 2)
+        wait_until(lambda: backend().listening(name), within=WITHIN)
+        thread.join(WITHIN)
         assert not thread.is_alive()
     failing.wait_until_agreed()
