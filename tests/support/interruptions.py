@@ -82,6 +82,9 @@ class _Places:
         name = frame.f_code.co_filename
         if name == __file__ or not name.startswith(self._inside):
             return
+        if event == "call" and sys.version_info < (3, 11) and frame.f_lasti >= 0:
+            # An exception here would end the generator without its `finally`, as no signal does.
+            return
         blocks = event == "c_call" and getattr(argument, "__name__", "") in BLOCKING
         if event in ("call", "c_return") or blocks:
             self.passed += 1
