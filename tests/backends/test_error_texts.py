@@ -60,7 +60,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         ("redis://127.0.0.1:1/0", "does not answer at 127.0.0.1:1; is it running? Connection ref"),
         ("unix:///nowhere.sock", "does not answer at /nowhere.sock; is it running? No such file"),
         ("redis://nowhere.invalid/0", "cannot be found at nowhere.invalid:6379: "),
-        ("redis://no..where/0", "cannot be found at no..where:6379: encoding with 'idna' codec fa"),
+        ("redis://no..where/0", "cannot be found at no..where:6379: "),
         ("sentinel://127.0.0.1:1/main", "does not answer at the Sentinels 127.0.0.1:1; is it run"),
     ],
 )
