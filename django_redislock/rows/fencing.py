@@ -259,6 +259,11 @@ class FencedQuerySet(models.QuerySet[M]):
         clone._fences = self._fences
         return clone
 
+    def _merge_sanity_check(self, other: Any) -> None:
+        super()._merge_sanity_check(other)  # type: ignore[misc]
+        if self._fences is not None or getattr(other, "_fences", None) is not None:
+            raise TypeError("Combine the querysets first: (one & other).fenced(...).")
+
     def _unfenced(self) -> Any:
         """Return the same rows without fences, in the database where they are written."""
         rows = in_writing_database(self)

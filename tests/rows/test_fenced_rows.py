@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from contextlib import nullcontext
 from typing import Any
 
@@ -257,6 +258,18 @@ def test_a_hold_known_to_be_lost_writes_nothing(
                 held.extend()
             Vault.objects.fenced(held).update(gold=0)
     assert amounts("default") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("combine", [operator.and_, operator.or_, operator.xor])
+def test_a_fenced_queryset_is_combined_with_no_other(vaults: Any, combine: Any) -> None:
+    """Django keeps what belongs to the left one only."""
+    plain = Vault.objects.filter(gold=1)
+    with lock("vaults") as held:
+        fenced = Vault.objects.fenced(held)
+        for left, right in ((plain, fenced), (fenced, plain)):
+            with pytest.raises(TypeError, match="Combine the querysets first"):
+                combine(left, right)
+        assert combine(plain, Vault.objects.all()).fenced(held).update(gold=4)
 
 
 def test_wrong_arguments_of_fenced_are_refused(vaults: Any) -> None:
