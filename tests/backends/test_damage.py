@@ -152,8 +152,7 @@ def test_no_verb_fails_and_the_name_can_be_cleared(
 def test_a_damaged_hold_is_cleared_by_the_token_that_is_shown(
     backend: BaseLockBackend, client: Redis, key_prefix: str
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     held = verbs.claim(NAME)
     verbs.hold(held)
     client.set(name_keys(key_prefix, NAME).hold, b"\xffjunk")
@@ -168,13 +167,19 @@ def test_a_damaged_hold_is_cleared_by_the_token_that_is_shown(
 def test_damaged_keys_without_an_expiry_do_not_stay_for_ever(
     backend: BaseLockBackend, client: Redis, key_prefix: str
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     key = name_keys(key_prefix, NAME).hold
     client.rpush(key, "garbage")
     assert verbs.is_busy(verbs.claim(NAME))
     assert 0 < client.pttl(key) <= 60_000
     assert [hold.name for hold in backend.list().holds] == [NAME], "it is listed from now on"
+
+
+def verbs_under(backend: RedisLockBackend, prefix: str) -> Verbs:
+    """The verbs of a backend that uses this key prefix from now on."""
+    backend.config = LockConfig(key_prefix=prefix)
+    backend.wakeups._prefix = prefix
+    return Verbs(backend, None)
 
 
 @pytest.mark.parametrize("queued", [1, 2])
@@ -188,9 +193,7 @@ def test_a_waiter_with_an_impossible_lease_is_passed_over(
     milliseconds: str,
     queued: int,
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    backend.wakeups._prefix = key_prefix
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     held = verbs.claim(NAME)
     verbs.hold(held)
     tokens = [f"w{number}" for number in range(queued)]
@@ -213,8 +216,7 @@ def test_a_waiter_with_an_impossible_lease_is_passed_over(
 def test_a_hold_with_an_impossible_start_is_damaged(
     backend: BaseLockBackend, client: Redis, key_prefix: str, milliseconds: str
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     verbs.hold(verbs.claim(NAME))
     verbs.queue_up(verbs.claim(NAME, token="w1"))
     key = name_keys(key_prefix, NAME).hold
@@ -230,8 +232,7 @@ def test_a_hold_with_an_impossible_start_is_damaged(
 def test_a_waiter_with_an_impossible_token_gets_no_turn(
     backend: BaseLockBackend, client: Redis, key_prefix: str, others: int
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     held = verbs.claim(NAME, limit=1 + others)
     verbs.hold(held)
     keys = name_keys(key_prefix, NAME)
@@ -246,8 +247,7 @@ def test_a_waiter_with_an_impossible_token_gets_no_turn(
 def test_a_damaged_counter_makes_no_fence_negative_or_smaller(
     backend: BaseLockBackend, client: Redis, key_prefix: str, counter: bytes
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     before = verbs.hold(verbs.claim(NEIGHBOUR)).fence
     client.set(bucket_keys(key_prefix, bucket_of(NAME)).fence, counter)
     assert before < verbs.hold(verbs.claim(NAME)).fence < HIGHEST_FENCE

@@ -8,9 +8,7 @@ from redis import Redis
 from django_redislock.backends.base import Busy, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
-from django_redislock.conf import LockConfig
-from django_redislock.testing.driver import Verbs
-from tests.backends.test_damage import NAME, NEIGHBOUR, backend, client
+from tests.backends.test_damage import NAME, NEIGHBOUR, backend, client, verbs_under
 
 __all__ = ["backend", "client"]  # fixtures
 
@@ -18,8 +16,7 @@ __all__ = ["backend", "client"]  # fixtures
 def test_a_foreign_value_beside_a_hold_does_not_end_it(
     backend: RedisLockBackend, client: Redis, key_prefix: str
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     first = verbs.claim(NAME, limit=2)
     verbs.hold(first)
     client.set(name_keys(key_prefix, NAME).holds, "foreign")
@@ -32,8 +29,7 @@ def test_a_foreign_value_beside_a_hold_does_not_end_it(
 def test_fractions_of_a_millisecond_make_no_verb_fail(
     backend: RedisLockBackend, client: Redis, key_prefix: str, milliseconds: float
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     claims = [verbs.claim(NAME, limit=3) for _ in range(2)]
     for claim in claims:
         verbs.hold(claim)
@@ -57,9 +53,7 @@ def test_a_foreign_value_gives_no_turn_twice(
     backend: RedisLockBackend, client: Redis, key_prefix: str, verb: str
 ) -> None:
     """A turn cannot be taken back, so what stands in the way is found before the first is sent."""
-    backend.config = LockConfig(key_prefix=key_prefix)
-    backend.wakeups._prefix = key_prefix
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     held = verbs.claim(NAME)
     verbs.hold(held)
     tokens = ["w1", "w2", "w3"]
@@ -81,8 +75,7 @@ def test_a_foreign_value_gives_no_turn_twice(
 def test_a_damaged_hold_is_shown_with_the_token_that_releases_it(
     backend: RedisLockBackend, client: Redis, key_prefix: str, field: int, number: str
 ) -> None:
-    backend.config = LockConfig(key_prefix=key_prefix)
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     verbs.hold(verbs.claim(NAME))
     key = name_keys(key_prefix, NAME).hold
     fields = client.get(key).decode().split(" ")
@@ -101,9 +94,7 @@ def test_a_waiter_whose_channel_is_of_another_kind_is_passed_over(
     backend: RedisLockBackend, client: Redis, key_prefix: str, kind: str
 ) -> None:
     """Redis 6.2 does not even know the question who listens on a sharded channel."""
-    backend.config = LockConfig(key_prefix=key_prefix)
-    backend.wakeups._prefix = key_prefix
-    verbs = Verbs(backend, None)
+    verbs = verbs_under(backend, key_prefix)
     held = verbs.claim(NAME)
     verbs.hold(held)
     recorder = verbs.queue_up(verbs.claim(NAME, token="w1"))
