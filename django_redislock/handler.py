@@ -54,9 +54,8 @@ class LockBackendHandler(_Handler):
         return read_settings(settings)
 
     def __getitem__(self, alias: str) -> BaseLockBackend:
-        try:
-            backend: BaseLockBackend = getattr(self._connections, alias)
-        except (AttributeError, TypeError):
+        backend: BaseLockBackend | None = self._connections.__dict__.get(alias)
+        if backend is None:
             with self._creating:
                 backend = super().__getitem__(self._known(alias))
         return backend
