@@ -100,3 +100,23 @@ async def test_a_request_that_may_have_arrived_is_cancelled(
     guarded.accept()
     wait_until(lambda: jobs() == 0, what="it is cancelled")
     lock_backends["default"].close()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@pytest.mark.parametrize(
+    ("credentials", "words"),
+    [("", "asks for a password: give it one"), (":wrong@", "refuses the user or password of")],
+)
+def test_the_error_of_a_refused_login_says_what_is_wrong(
+    settings: Any,
+    guarded: Proxy,
+    act: Callable[[], None],
+    protocol: int,
+    credentials: str,
+    words: str,
+) -> None:
+    location = guarded.url.replace(":secret@", credentials)
+    settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": {"protocol": protocol}}}
+    with pytest.raises(LockUnavailable, match=words):
+        act()

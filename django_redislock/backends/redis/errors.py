@@ -67,6 +67,12 @@ SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
 # Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
 _ASKS_FOR_NONE = re.compile("called without any password configured")
+_REFUSALS = {
+    _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
+    re.compile("Authentication required|HELLO must be"): "asks for a password: give it one",
+    re.compile("invalid username-password pair"): "refuses the user or password of the settings",
+    re.compile("DB index is out of range"): "has no database of the number in the settings",
+}
 
 
 class ServerAway(RedisConnectionError):
@@ -147,11 +153,9 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     ``where`` names the entry of the settings, ``at`` the address of the server.
     """
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
-    why = (
-        str(error)
-        if isinstance(error, NotAcknowledged)
-        else f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
-    )
+    why = str(error)
+    if not isinstance(error, NotAcknowledged):
+        why = f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
     return LockUnavailable(
         f"{what} cannot be had: {why.removesuffix('.')}.",
         name=name,
@@ -201,9 +205,8 @@ def _absent(at: str, error: Exception, said: str) -> str:
             said = os.strerror(int(number))
     if _is_of_tls(error):
         return f"cannot be connected to at {at}: {said}"
-    asked = "is it running?"
-    if _timed_out(error) and not said.startswith("Timeout connecting"):
-        asked = "is it running, or does it hang?"
+    may_hang = _timed_out(error) and not said.startswith("Timeout connecting")
+    asked = "is it running, or does it hang?" if may_hang else "is it running?"
     return f"does not answer at {at}; {asked} {said}"
 
 
@@ -233,8 +236,9 @@ def _refused(at: str, error: Exception, said: str) -> str:
         return f"at {at} gave no answer of a Redis server: {said}"
     if _SENTINEL_UNKNOWN.search(said):
         return "is no Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
-    if _ASKS_FOR_NONE.search(said):
-        return f"at {at} asks for no password, and the settings give one: leave it out"
+    for reply, meaning in _REFUSALS.items():
+        if reply.search(said):
+            return f"at {at} {meaning}"
     return f"did not do what it was asked: {said}"
 
 
