@@ -38,6 +38,7 @@ WRONG = [
     ("redis://h/0?socket_timeout=soon", {}, "socket_timeout"),
     ("redis://h/0?colour=red", {}, "colour"),
     ("unix://", {}, "names no path"),
+    ("unix://run/redis.sock", {}, "path begins with a slash: unix:///run/redis.sock"),
     ("sentinel://h:26379", {}, "names no Sentinel service"),
     ("sentinel:///main", {}, "names no host of a Sentinel"),
     ("sentinel://h/main/x", {}, "'x' is not a database number"),

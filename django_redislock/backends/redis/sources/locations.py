@@ -161,6 +161,8 @@ def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
 
 def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:
     if address.scheme == "unix":
+        if address.hostname:
+            raise ValueError(f"a path begins with a slash: unix:///{address.netloc}{address.path}")
         if not address.path:
             raise ValueError("it names no path")
     elif not address.hostname:
