@@ -36,7 +36,6 @@ __all__ = [
     "copy_of",
     "happened",
     "is_absence",
-    "is_busy",
     "is_worth_a_retry",
     "marked",
     "naming",
@@ -70,7 +69,7 @@ _ASKS_FOR_NONE = re.compile("called without any password configured")
 _REFUSALS = {
     _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
     re.compile("Authentication required|HELLO must be"): "asks for a password: give it one",
-    re.compile("invalid username-password pair"): "refuses the user or password of the settings",
+    re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
     re.compile("DB index is out of range"): "has no database of the number in the settings",
 }
 
@@ -225,9 +224,14 @@ def _met(error: Exception) -> BaseException | None:
 
 
 def _has_answered(error: Exception) -> bool:
-    absent = (RedisConnectionError, RedisTimeoutError)
-    answers = (AuthenticationError, BusyLoadingError)
-    return isinstance(error, answers) or not isinstance(error, absent)
+    if isinstance(error, BusyLoadingError) or _is_of_login(error):
+        return True
+    return not isinstance(error, (RedisConnectionError, RedisTimeoutError))
+
+
+def _is_of_login(error: Exception) -> bool:
+    # redis-py puts the errors of Sentinels into the text of its own.
+    return isinstance(error, AuthenticationError) or "AuthenticationError" in str(error)
 
 
 def _refused(at: str, error: Exception, said: str) -> str:
@@ -237,7 +241,7 @@ def _refused(at: str, error: Exception, said: str) -> str:
     if _SENTINEL_UNKNOWN.search(said):
         return "is no Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
     for reply, meaning in _REFUSALS.items():
-        if reply.search(said):
+        if reply.search(str(error)):
             return f"at {at} {meaning}"
     return f"did not do what it was asked: {said}"
 
@@ -253,11 +257,6 @@ def advice(where: str, error: Exception) -> str:
     return ""
 
 
-def is_busy(error: Exception) -> bool:
-    """Whether a server refuses all commands while it loads its data or runs a script."""
-    return isinstance(error, BusyLoadingError) or str(error).startswith("BUSY ")
-
-
 def remedy(error: Exception) -> str:
     """Return what to correct in the settings if the server answers but refuses; else empty."""
     said = str(error)
@@ -267,7 +266,7 @@ def remedy(error: Exception) -> str:
         return "leave the password out of"
     if isinstance(error, NoPermissionError):
         return "give the rights that the documentation of the backend lists to the user of"
-    if isinstance(error, (AuthenticationError, ResponseError)):
+    if isinstance(error, ResponseError) or _is_of_login(error):
         return "correct user, password and database number in"
     return ""
 
