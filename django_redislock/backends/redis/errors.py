@@ -295,5 +295,6 @@ def naming(where: str, at: str, name: str) -> Iterator[None]:
         raise unavailable(where, at, name, error) from error
     except NoThread as error:
         raise LockError.of(
-            name, f"cannot be waited for: the thread that hears of its turn cannot start ({error})"
+            name,
+            f"cannot be waited for: the thread that receives hand-overs cannot start ({error})",
         ) from error
