@@ -1,5 +1,6 @@
 -- Join the queue of a name with a single hold of limit 1 and others in the queue already: the
--- common case under contention. Unusual cases are left to the functions below.
+-- common case under contention. Unusual cases are left to the functions below. 3.2e12 is LONGEST,
+-- which records.lua defines later.
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
@@ -16,7 +17,7 @@ if line and #line > 0 then -- an error has no length
     local known, kept, cancelled = unpack(redis.pcall('HMGET', records, token, 'kept until',
       'cancelled claims'))
     kept = not known and not cancelled and tonumber(kept or '')
-    -- RPUSHX, since a queue created here would have no expiry. 3.2e12 is LONGEST in records.lua.
+    -- RPUSHX, since a queue created here would have no expiry.
     local position = kept and kept >= until_ and kept < now + 3.2e12 and ends > now
       and ends < now + 3.2e12 and tonumber(redis.pcall('RPUSHX', queue, token)) or 0
     if position > 0 then
