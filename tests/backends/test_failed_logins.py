@@ -107,7 +107,7 @@ async def test_a_request_that_may_have_arrived_is_cancelled(
 @pytest.mark.parametrize("act", [in_thread, in_coroutine])
 @pytest.mark.parametrize(
     ("credentials", "words"),
-    [("", "asks for a password: give it one"), (":wrong@", "refuses the user or password")],
+    [("", "asks for a password: add it"), (":wrong@", "refuses the user or password")],
 )
 def test_the_error_of_a_refused_login_says_what_is_wrong(
     settings: Any,

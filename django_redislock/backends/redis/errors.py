@@ -68,7 +68,7 @@ _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
 _ASKS_FOR_NONE = re.compile("called without any password configured")
 _REFUSALS = {
     _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
-    re.compile("Authentication required|HELLO must be"): "asks for a password: give it one",
+    re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
     re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
     re.compile("DB index is out of range"): "has no database of the number in the settings",
 }
