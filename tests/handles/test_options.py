@@ -175,6 +175,14 @@ def test_an_alias_that_is_not_a_string_is_unknown() -> None:
         lock("a", using=None)
 
 
+@pytest.mark.parametrize("entry", [{"LEAS": 1}, {"BACKEND": "django.core.cache.cache"}])
+def test_a_traceback_of_wrong_settings_shows_no_other_error(settings: Any, entry: Any) -> None:
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(InvalidLockBackend) as caught:
+        lock("a")
+    assert caught.value.__context__ is None
+
+
 def test_making_a_handle_does_not_connect(settings: Any) -> None:
     settings.CACHES = {
         "default": {

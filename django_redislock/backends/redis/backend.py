@@ -216,7 +216,7 @@ class RedisLockBackend(TransportBackend):
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
-        lease = -int(-length * 1000 // 1)
+        lease = -int(-length * 1000 // 1)  # as ms(), without the call
         grant = min(lease, self._grant_lease_ms)
         terms = f"{limit} {lease} {grant} {self.wakeups.process} {holder}"
         args = str(lease), str(ms(stay)) if stay else "0", terms

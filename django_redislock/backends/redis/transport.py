@@ -80,6 +80,11 @@ class TransportBackend(Overview):
     def _run(
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
     ) -> tuple[Any, bool]:
+        """Send a command about a name. Return its reply, and whether it was sent again.
+
+        ``claim``: it grants a lock, which replicas may have to acknowledge. Raises
+        ``LockUnavailable``.
+        """
         exchange = self.node.exchange_claim if claim else self.node.exchange
         try:
             (reply,), again = exchange((command,), within)
@@ -92,6 +97,7 @@ class TransportBackend(Overview):
     async def _arun(
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
     ) -> tuple[Any, bool]:
+        """The twin of ``_run``."""
         exchange = self.node.aexchange_claim if claim else self.node.aexchange
         # Repeated from above: a context manager would take as long as the whole body.
         try:
