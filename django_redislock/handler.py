@@ -53,7 +53,7 @@ class LockBackendHandler(_Handler):
 
     def __getitem__(self, alias: str) -> BaseLockBackend:
         backends: dict[str, BaseLockBackend] = vars(self._connections)
-        backend = backends.get(alias)
+        backend = backends.get(alias) if isinstance(alias, str) else None
         if backend is None:
             made = self.create_connection(self._known(alias))
             # There is no mutex: another thread or a signal handler may have made one meanwhile.
@@ -89,6 +89,8 @@ class LockBackendHandler(_Handler):
             ) from error
 
     def _known(self, alias: str) -> str:
+        if not isinstance(alias, str):
+            raise InvalidLockBackend(f"The alias of a lock backend is a text, not {alias!r}.")
         if alias not in self.settings:
             raise InvalidLockBackend(
                 f"There is no lock backend {alias!r}. Add LOCKS[{alias!r}] to the settings, or use "
