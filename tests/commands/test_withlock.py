@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,20 @@ def test_a_command_that_cannot_be_run_has_its_own_exit_code(
     assert done.returncode == 126
     assert "Exec format error" in done.stderr
     assert_not_locked("a")
+
+
+def test_the_exit_code_of_such_a_command_needs_no_standard_error(
+    manage: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "command"
+    path.write_bytes(b"\x00no program")
+    path.chmod(0o755)
+    arguments = manage.arguments("withlock", "a", "--", path)
+    without = "import os, sys; os.close(2); os.execv(sys.executable, sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", without, *arguments], env=manage.environment, timeout=50, check=False
+    )
+    assert done.returncode == 126
 
 
 @pytest.mark.parametrize(
