@@ -278,13 +278,15 @@ def test_signals_that_python_ignores_are_not_ignored_by_the_command(manage: Comm
     assert not int(done.stdout.split()[1], 16) & (1 << signal.SIGPIPE - 1)
 
 
-def test_a_signal_ends_the_wait(manage: CommandLine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_wait(manage: CommandLine, number: signal.Signals) -> None:
+    backend = lock_backends["default"]
     with held_elsewhere("a"):
-        with manage.started("withlock", "a", "--wait", 60, "--", "echo", "never") as process:
-            wait_until(lambda: lock_backends["default"].inspect("a")[1], what="it waits")
-            process.send_signal(signal.SIGINT)
-            assert ended(process) == (130, "")
-        assert wait_until(lambda: not lock_backends["default"].inspect("a")[1])
+        with manage.started("withlock", "a", "--wait", 50, "--", "true") as process:
+            wait_until(lambda: backend.inspect("a")[1])
+            process.send_signal(number)
+            assert ended(process) == (128 + number, "")
+        wait_until(lambda: not backend.inspect("a")[1])
 
 
 @linux

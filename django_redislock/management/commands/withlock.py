@@ -4,7 +4,6 @@ import argparse
 import os
 import shlex
 import shutil
-import signal
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUna
 from ...handles import Lock, lock
 from ...log import leave_losses_to_the_program
 from ..children import CANNOT_BE_RUN, Child
+from ..stopping import stopped_by_signals
 from ..terminal import TerminalCommand
 
 # The same exit codes as those of shells and flock(1).
@@ -58,7 +58,7 @@ class Command(TerminalCommand):
             "--max-hold",
             type=float,
             metavar="S",
-            help="how long the lock may be held before it is lost",
+            help="stop renewing the lock after this long; inf: never. It is then lost within a lease",
         )
         parser.add_argument(
             "--min-hold",
@@ -126,6 +126,9 @@ class Command(TerminalCommand):
         code: int | None = None
         try:
             with ExitStack() as stack:
+                if self._is_on_the_command_line:
+                    # Until the command runs and gets the signals itself.
+                    stack.enter_context(stopped_by_signals())
                 self._enter(stack, held, options)
                 code = child.run(
                     {
@@ -185,8 +188,6 @@ class Command(TerminalCommand):
             raise CommandError(text, returncode=options["conflict_exit_code"]) from error
         except LockUnavailable as error:
             raise CommandError(str(error), returncode=UNAVAILABLE) from error
-        except KeyboardInterrupt:
-            self._end(128 + signal.SIGINT)
 
     def _say(self, message: str) -> None:
         """Write a message, unless this or another thread has already written it.
