@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -159,21 +158,6 @@ def test_the_exit_code_of_such_a_command_needs_no_standard_error(
         [sys.executable, "-c", without, *arguments], env=manage.environment, timeout=50, check=False
     )
     assert done.returncode == 126
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("a",),
-        ("a", "--lease", "0", "--", "true"),
-        ("a", "--using", "nope", "--", "true"),
-        # Of a greater number a shell sees the lowest byte, here 0.
-        ("a", "--conflict-exit-code", "256", "--", "true"),
-        ("a", "--conflict-exit-code=-1", "--", "true"),
-    ],
-)
-def test_invalid_arguments_are_refused(manage: CommandLine, arguments: Any) -> None:
-    assert manage.run("withlock", *arguments).returncode == 2
 
 
 def test_withlock_can_be_called_from_code(key_prefix: str) -> None:

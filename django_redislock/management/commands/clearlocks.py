@@ -56,8 +56,7 @@ class Command(TerminalCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        on_the_command_line = getattr(self, "_called_from_command_line", False)
-        with stopped_by_signals() if on_the_command_line else nullcontext():
+        with stopped_by_signals() if self.is_on_the_command_line else nullcontext():
             self._clear(options)
 
     def _clear(self, options: Mapping[str, Any]) -> None:
