@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from .stopping import exit_code_of
 
-__all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of"]
+__all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of", "written"]
 
 
 class TerminalCommand(BaseCommand):
@@ -96,17 +96,29 @@ def can_write_all(stream: OutputWrapper) -> None:
 
 
 @contextmanager
-def until_closed(stream: OutputWrapper) -> Iterator[None]:
-    """Write to a stream until its reader closes it, as ``head`` does; then stop silently."""
+def written(stream: OutputWrapper) -> Iterator[None]:
+    """Raise ``CommandError`` if what the block writes to a stream cannot be written."""
     try:
         yield
-        # Otherwise Python flushes at exit, and prints an error if the reader is gone.
+        # Otherwise Python flushes at exit, and prints an error if that fails.
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         # So that the rest of the buffer is discarded, too.
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+        raise CommandError(f"The output cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def until_closed(stream: OutputWrapper) -> Iterator[None]:
+    """Write to a stream until its reader closes it, as ``head`` does; then stop silently."""
+    try:
+        with written(stream):
+            yield
+    except CommandError as error:
+        if not isinstance(error.__cause__, BrokenPipeError):
+            raise
 
 
 def height_of(stream: OutputWrapper) -> int | None:
