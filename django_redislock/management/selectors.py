@@ -6,12 +6,11 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ..conf import Duration
+from ..conf import Duration, seconds
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
 from ..operations.asking import Silent
@@ -107,7 +106,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         globs=globs,
         host=host,
         pid=pid,
-        older_than=None if older_than is None else seconds_of(older_than),
+        older_than=None if older_than is None else seconds_of(older_than, "--older-than"),
         states=tuple(state for state, wanted in states if wanted),
     )
 
@@ -134,11 +133,12 @@ def length_of_time(text: str) -> float:
     return float(match[1]) * UNITS[match[2]]
 
 
-def seconds_of(time: str | Duration) -> float:
-    """Return a length of time in seconds, which ``call_command`` may pass in any of these types."""
-    number = time.total_seconds() if isinstance(time, timedelta) else time
-    # Not str(), which writes some numbers with an exponent.
-    return length_of_time(number if isinstance(number, str) else f"{number:f}")
+def seconds_of(time: Duration, flag: str) -> float:
+    """Return the value of an option in seconds; ``call_command`` may pass any duration."""
+    try:
+        return seconds(time, flag, endless=True)
+    except ValueError as error:
+        raise CommandError(str(error), returncode=2) from None
 
 
 def whole_number(text: str, least: int = 0) -> int:
