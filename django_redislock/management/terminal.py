@@ -68,7 +68,7 @@ class TerminalCommand(BaseCommand):
 def _value_of(action: argparse.Action, value: Any) -> Any:
     if isinstance(value, str):
         value = action.type(value) if callable(action.type) else value
-    elif action.type is action.nargs is None:
+    elif action.type is None and action.nargs is None:
         raise argparse.ArgumentTypeError(f"{value!r} is not a string")
     if action.choices is not None and value not in action.choices:
         known = ", ".join(map(str, action.choices))
