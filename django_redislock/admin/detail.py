@@ -129,7 +129,6 @@ class Detail:
     queue: Sequence[Place]
     waiting: int
     own: Sequence[Own]
-    listening: bool
     silent: Sequence[Silent] = ()
 
     @classmethod
@@ -149,7 +148,6 @@ class Detail:
             queue=queue,
             waiting=len(waiting),
             own=[Own.of(hold) for hold in own],
-            listening=name in backend.waiters,
             silent=waits.silent,
         )
 

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import PAGE_VAR
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -56,7 +57,7 @@ class ReleaseView:
         self.references = self._chosen()
         self.seen: list[tuple[Reference, Found]] = []
         self.changed: list[Reference] = []
-        self.unknown: list[tuple[Reference, Exception]] = []
+        self.unknown: list[tuple[Reference, Exception | str]] = []
         self._mute: set[str] = set()
 
     def _chosen(self) -> list[Reference]:
@@ -125,25 +126,17 @@ class ReleaseView:
 
     def _release(self, reason: str) -> None:
         released = 0
-        for reference, found in self.seen:
-            hold, backend = found.hold, lock_backends[reference.alias]
-
-            def release() -> bool:
-                return backend.force_release(hold.name, hold.token)  # noqa: B023 - called at once
-
+        for place, (reference, found) in enumerate(self.seen):
             try:
-                with self._asking(reference.alias):
-                    done = recorded(
-                        release,
-                        user=self.request.user,
-                        alias=reference.alias,
-                        address=address_of(reference.alias, reference.name),
-                        hold=hold,
-                        reason=reason,
-                    )
+                done = self._recorded(reference, found, reason)
             except LockUnavailable as error:
                 self.unknown.append((reference, error))
                 continue
+            except DatabaseError as error:
+                # Those that follow could not be recorded either, so they are not released.
+                text = _("The release cannot be recorded: %(error)s") % {"error": error}
+                self.unknown += [(one, text) for one, _found in self.seen[place:]]
+                break
             released += done
             if not done:
                 self.changed.append(reference)
@@ -154,6 +147,18 @@ class ReleaseView:
                 released,
             )
             messages.success(self.request, text % {"count": released})
+
+    def _recorded(self, reference: Reference, found: Found, reason: str) -> bool:
+        hold, backend = found.hold, lock_backends[reference.alias]
+        with self._asking(reference.alias):
+            return recorded(
+                lambda: backend.force_release(hold.name, hold.token),
+                user=self.request.user,
+                alias=reference.alias,
+                address=address_of(reference.alias, reference.name),
+                hold=hold,
+                reason=reason,
+            )
 
     def _report_changed(self) -> None:
         if not self.changed:

@@ -157,9 +157,6 @@ class Waiters:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def __contains__(self, name: str) -> bool:
-        return any(waited == name for waited, _ in list(self._waiting))
-
     @property
     def names(self) -> list[str]:
         """The name of each waiting attempt. A name appears once for each of its attempts."""

@@ -62,8 +62,10 @@ class Child:
                 self._process = self._start(environment)
             for number in self._early:
                 self._process.send_signal(number)
-            while wait_for_signal is not None and self._process.poll() is None:
-                wait_for_signal()
+            if wait_for_signal is not None:
+                with _unblocked(signal.SIGCHLD):
+                    while self._process.poll() is None:
+                        wait_for_signal()
             code = self._process.wait()
         if self._killer is not None:
             self._killer.cancel()
@@ -132,6 +134,16 @@ class Child:
             self._early.append(number)
         elif not (signal.Signals(number).name in FROM_TERMINAL and _in_foreground(process.pid)):
             process.send_signal(number)
+
+
+@contextmanager
+def _unblocked(number: int) -> Iterator[None]:
+    """Let a signal through that is blocked in the program that started this process."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_foreground(child: int) -> bool:

@@ -29,8 +29,10 @@ def main(parent: int, executable: str, command: list[str]) -> None:
     try:
         os.execv(executable, command)  # noqa: S606 - the command that was asked for, and no shell
     except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-    sys.exit(CANNOT_BE_RUN)
+        try:
+            os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        finally:  # also if the standard error is closed
+            sys.exit(CANNOT_BE_RUN)
 
 
 if __name__ == "__main__":

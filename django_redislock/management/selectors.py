@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ..conf import Duration
+from ..conf import Duration, seconds
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
 from ..operations.asking import Silent
@@ -34,7 +34,9 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_selectors(parser: CommandParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="GLOB", help="names to select, like --name")
+    parser.add_argument(
+        "names", nargs="*", default=[], metavar="GLOB", help="names to select, like --name"
+    )
     parser.add_argument(
         "--name",
         nargs="+",
@@ -91,11 +93,9 @@ def chosen_aliases(using: str | None) -> list[str]:
 
 def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
     """Return the criteria of the arguments. ``call_command`` may also pass times as numbers."""
-    if options["holder"] == "":
-        raise CommandError("--holder is empty. Write HOST or HOST:PID.", returncode=2)
     globs = _globs(options)
     _check_globs(globs)
-    host, pid = _host_and_pid(options["holder"] or "")
+    host, pid = _host_and_pid(options["holder"])
     older_than = options["older_than"]
     states = [
         ("waited", options["waiters"]),
@@ -106,7 +106,7 @@ def chosen_criteria(options: Mapping[str, Any]) -> Criteria:
         globs=globs,
         host=host,
         pid=pid,
-        older_than=None if older_than is None else seconds_of(older_than),
+        older_than=None if older_than is None else seconds_of(older_than, "--older-than"),
         states=tuple(state for state, wanted in states if wanted),
     )
 
@@ -133,18 +133,20 @@ def length_of_time(text: str) -> float:
     return float(match[1]) * UNITS[match[2]]
 
 
-def seconds_of(time: str | Duration) -> float:
-    """Return a length of time in seconds, which ``call_command`` may pass in any of these types."""
-    number = time.total_seconds() if isinstance(time, timedelta) else time
-    # Not str(), which writes some numbers with an exponent.
-    return length_of_time(number if isinstance(number, str) else f"{number:f}")
+def seconds_of(time: Duration, flag: str) -> float:
+    """Return the value of an option in seconds; ``call_command`` may pass any duration."""
+    try:
+        return seconds(time, flag, endless=True)
+    except ValueError as error:
+        raise CommandError(str(error), returncode=2) from None
 
 
-def whole_number(text: str) -> int:
-    """Parse a whole number of 0 or more."""
-    if not text.strip().isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
+def whole_number(text: str, least: int = 0) -> int:
+    """Parse a whole number of ``least`` or more."""
+    with suppress(ValueError):  # of thousands of digits, too
+        if text.strip().isdecimal() and (number := int(text)) >= least:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
 
 
 def complain(silent: Sequence[Silent], consequence: str) -> None:
@@ -165,12 +167,17 @@ def reasons(silent: Sequence[Silent]) -> list[str]:
 
 def _globs(options: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names. ``call_command`` may also pass a single string."""
-    given = options["name"]
-    return (*options["names"], *((given,) if isinstance(given, str) else given or ()))
+    return (*_each(options["names"]), *_each(options["name"]))
 
 
-def _check_globs(globs: Sequence[str]) -> None:
+def _each(given: str | Sequence[str] | None) -> Sequence[str]:
+    return (given,) if isinstance(given, str) else given or ()
+
+
+def _check_globs(globs: Sequence[Any]) -> None:
     for glob in globs:
+        if not isinstance(glob, str):
+            raise CommandError(f"{glob!r} is not a string, as a name is.", returncode=2)
         try:
             glob.encode()
         except UnicodeEncodeError:
@@ -178,8 +185,14 @@ def _check_globs(globs: Sequence[str]) -> None:
             raise CommandError(text, returncode=2) from None
 
 
-def _host_and_pid(holder: str) -> tuple[str, int | None]:
+def _host_and_pid(holder: str | None) -> tuple[str, int | None]:
+    if holder is None:
+        return "", None
     host, colon, pid = holder.rpartition(":")
+    if not (host and pid if colon else pid):
+        # A script has passed an empty variable: the other part alone would select other locks.
+        text = f"--holder lacks the host or the pid: {holder!r}. Write HOST or HOST:PID."
+        raise CommandError(text, returncode=2)
     if colon and pid.isdecimal():
-        return host, int(pid)
+        return host, whole_number(pid)
     return holder, None

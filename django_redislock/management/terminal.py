@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from .stopping import exit_code_of
 
-__all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of"]
+__all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of", "written"]
 
 
 class TerminalCommand(BaseCommand):
@@ -30,17 +30,50 @@ class TerminalCommand(BaseCommand):
     ) -> None:
         super().__init__(_open(stdout or sys.stdout), _open(stderr or sys.stderr), **options)
 
+    @property
+    def is_on_the_command_line(self) -> bool:
+        return getattr(self, "_called_from_command_line", False)
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         if os.environ.get("NO_COLOR") and not options.get("force_color"):
             options["no_color"] = True
         try:
+            if not self.is_on_the_command_line:
+                options |= self._read(options)
             return super().execute(*args, **options)
-        except argparse.ArgumentTypeError as error:  # from ``call_command``, which parses no values
+        except argparse.ArgumentTypeError as error:
             raise CommandError(str(error), returncode=2) from None
         except KeyboardInterrupt as interrupt:
-            if getattr(self, "_called_from_command_line", False):
+            if self.is_on_the_command_line:
                 sys.exit(exit_code_of(interrupt))
             raise
+
+    def _read(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the options that ``call_command`` passes unchecked.
+
+        A string is read as it is on the command line.
+        """
+        read = {}
+        # Django's ``call_command`` uses this list, too.
+        for action in self.create_parser("", "")._actions:
+            if options.get(action.dest) is not None:
+                try:
+                    read[action.dest] = _value_of(action, options[action.dest])
+                except argparse.ArgumentTypeError as error:
+                    flag = max(action.option_strings, key=len, default=action.dest)
+                    raise argparse.ArgumentTypeError(f"{flag}: {error}") from None
+        return read
+
+
+def _value_of(action: argparse.Action, value: Any) -> Any:
+    if isinstance(value, str):
+        value = action.type(value) if callable(action.type) else value
+    elif action.type is None and action.nargs is None:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a string")
+    if action.choices is not None and value not in action.choices:
+        known = ", ".join(map(str, action.choices))
+        raise argparse.ArgumentTypeError(f"{value!r} is not one of {known}")
+    return value
 
 
 class _Nowhere(io.TextIOBase):
@@ -63,17 +96,29 @@ def can_write_all(stream: OutputWrapper) -> None:
 
 
 @contextmanager
-def until_closed(stream: OutputWrapper) -> Iterator[None]:
-    """Write to a stream until its reader closes it, as ``head`` does; then stop silently."""
+def written(stream: OutputWrapper) -> Iterator[None]:
+    """Raise ``CommandError`` if what the block writes to a stream cannot be written."""
     try:
         yield
-        # Otherwise Python flushes at exit, and prints an error if the reader is gone.
+        # Otherwise Python flushes at exit, and prints an error if that fails.
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         # So that the rest of the buffer is discarded, too.
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+        raise CommandError(f"The output cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def until_closed(stream: OutputWrapper) -> Iterator[None]:
+    """Write to a stream until its reader closes it, as ``head`` does; then stop silently."""
+    try:
+        with written(stream):
+            yield
+    except CommandError as error:
+        if not isinstance(error.__cause__, BrokenPipeError):
+            raise
 
 
 def height_of(stream: OutputWrapper) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import router, transaction
+from django.db import DatabaseError, router, transaction
 from django.utils.translation import gettext as _, override
 
 from ..backends.base import Hold
@@ -118,6 +118,9 @@ def recorded(
     except LockUnavailable as error:
         if error.asked:
             log_unanswered(hold, by, reason)
+        raise
+    except DatabaseError:
+        logger.exception("The release of %r by force cannot be recorded", readable(hold.name))
         raise
     return released
 

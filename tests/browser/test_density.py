@@ -74,6 +74,17 @@ class DensityTests(BrowserTestCase):
         assert self.browser.execute_script(script, f"{holder} .redislock-leading") != "0px"
         assert self.text(holder) == "shop.views.checkout"
 
+    def test_no_state_needs_a_third_line(self) -> None:
+        hold("overdue", lease=1794, renews_for=1e-6)
+        self.size(1280, 800)
+        self.log_in()
+        states = {"en": "past MAX_HOLD", "de": "über MAX_HOLD", "es": "MAX_HOLD superado"}
+        for language, state in states.items():
+            self.browser.add_cookie({"name": "django_language", "value": language, "path": "/"})
+            self.visit(PAGE)
+            assert self.text("#result_list .redislock-remark") == state
+            assert self.one("#result_list tbody tr").rect["height"] <= 40, "two lines"
+
     def test_a_long_lease_keeps_to_its_column(self) -> None:
         hold("report", lease=1794, what="shop.views.checkout")
         self.size(1280, 800)

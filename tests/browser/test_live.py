@@ -169,7 +169,7 @@ class LivePageTests(BrowserTestCase):
             queue(name)
             self.until(lambda: "Queue (1)" in self.text())
             self.picture("detail")
-        self.until(lambda: "It does not hold the name." in self.text())
+        self.until(lambda: "It holds the name itself" not in self.text())
         assert not self.was_reloaded
 
     def test_a_name_can_be_copied_unchanged(self) -> None:

@@ -49,6 +49,17 @@ def test_a_signal_to_another_thread_is_passed_on(tmp_path: Path) -> None:
     interrupting.join()
 
 
+def test_the_end_of_the_child_is_noticed_even_if_its_signal_is_blocked() -> None:
+    """A program that starts this one may have blocked the signal, and a process inherits that."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        child = Child("/bin/sh", ["sh", "-c", "sleep 0.3; exit 3"], dies_with_us=False)
+        assert child.run(dict(os.environ)) == 3
+        assert signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_child_that_was_ended_before_its_start_does_not_start() -> None:
     child = Child(sys.executable, [sys.executable, "-c", "raise SystemExit(3)"], dies_with_us=False)
     child.end(grace=0)

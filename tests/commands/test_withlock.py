@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import stat
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -146,19 +146,18 @@ def test_a_command_that_cannot_be_run_has_its_own_exit_code(
     assert_not_locked("a")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("a",),
-        ("a", "--lease", "0", "--", "true"),
-        ("a", "--using", "nope", "--", "true"),
-        # Of a greater number a shell sees the lowest byte, here 0.
-        ("a", "--conflict-exit-code", "256", "--", "true"),
-        ("a", "--conflict-exit-code=-1", "--", "true"),
-    ],
-)
-def test_invalid_arguments_are_refused(manage: CommandLine, arguments: Any) -> None:
-    assert manage.run("withlock", *arguments).returncode == 2
+def test_the_exit_code_of_such_a_command_needs_no_standard_error(
+    manage: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "command"
+    path.write_bytes(b"\x00no program")
+    path.chmod(0o755)
+    arguments = manage.arguments("withlock", "a", "--", path)
+    without = "import os, sys; os.close(2); os.execv(sys.executable, sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", without, *arguments], env=manage.environment, timeout=50, check=False
+    )
+    assert done.returncode == 126
 
 
 def test_withlock_can_be_called_from_code(key_prefix: str) -> None:
@@ -263,13 +262,15 @@ def test_signals_that_python_ignores_are_not_ignored_by_the_command(manage: Comm
     assert not int(done.stdout.split()[1], 16) & (1 << signal.SIGPIPE - 1)
 
 
-def test_a_signal_ends_the_wait(manage: CommandLine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_wait(manage: CommandLine, number: signal.Signals) -> None:
+    backend = lock_backends["default"]
     with held_elsewhere("a"):
-        with manage.started("withlock", "a", "--wait", 60, "--", "echo", "never") as process:
-            wait_until(lambda: lock_backends["default"].inspect("a")[1], what="it waits")
-            process.send_signal(signal.SIGINT)
-            assert ended(process) == (130, "")
-        assert wait_until(lambda: not lock_backends["default"].inspect("a")[1])
+        with manage.started("withlock", "a", "--wait", 50, "--", "true") as process:
+            wait_until(lambda: backend.inspect("a")[1])
+            process.send_signal(number)
+            assert ended(process) == (128 + number, "")
+        wait_until(lambda: not backend.inspect("a")[1])
 
 
 @linux

@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from tests.faults import page
 from tests.faults.catalogue import FAULTS
@@ -51,11 +52,21 @@ def _runs(name: str, seconds: float, seed: int) -> Iterator[Report]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m tests.faults", description=__doc__)
-    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="one of them, again")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each fault")
+    parser = argparse.ArgumentParser(
+        "python -m tests.faults",
+        description=__doc__,
+        epilog=fill(f"Faults: {', '.join(FAULTS)}.", break_on_hyphens=False),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--fault", action="append", choices=list(FAULTS), metavar="FAULT",
+        help="run this fault, and not all of them; may be given several times",
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each fault; default: 10")
     parser.add_argument("--minutes", type=float, help="for all faults together")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(1_000_000), help="default: random"
+    )
     where = page.PAGE.relative_to(Path.cwd()) if page.PAGE.is_relative_to(Path.cwd()) else page.PAGE
     parser.add_argument(
         "--write", type=Path, nargs="?", const=page.PAGE, metavar="PAGE",

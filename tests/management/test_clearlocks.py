@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 from collections.abc import Callable
@@ -191,12 +192,15 @@ def test_without_a_terminal_the_error_is_on_a_separate_line(key_prefix: str) -> 
     ]
 
 
-def test_nothing_is_released_with_a_closed_standard_input(
-    answer: Answer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("given", [None, b"\xff\n"], ids=["closed", "no text"])
+def test_nothing_is_released_if_the_standard_input_cannot_be_read(
+    given: bytes | None, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = hold("a")
     answer(ASK)
-    monkeypatch.setattr("sys.stdin", None)  # as Python has it after `<&-`
+    # Python has None after `<&-`.
+    stdin = None if given is None else io.TextIOWrapper(io.BytesIO(given), "utf-8")
+    monkeypatch.setattr("sys.stdin", stdin)
     with pytest.raises(CommandError, match="No answer can be read"):
         cleared(all=True, interactive=True)
     assert is_held("a", token)

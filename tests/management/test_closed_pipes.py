@@ -1,10 +1,11 @@
-"""Closed pipes: commands whose output is not read do their work and end in silence."""
+"""Output that cannot be written: closed pipes, full disks and closed streams."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ RUN = (
 
 # Output is written at once, or when the command ends.
 BOTH = pytest.mark.parametrize("unbuffered", ["1", ""])
+OUTPUTS = pytest.mark.parametrize("output", ["closed_pipe", "full_disk"])
 
 
 @pytest.fixture
@@ -28,6 +30,13 @@ def closed_pipe() -> int:
     reader, writer = os.pipe()
     os.close(reader)
     return writer
+
+
+@pytest.fixture
+def full_disk() -> int:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no file that is always full")
+    return os.open("/dev/full", os.O_WRONLY)
 
 
 def ended(
@@ -60,15 +69,42 @@ def test_a_listing_to_a_closed_pipe_ends_in_silence(
 
 
 @BOTH
-def test_locks_are_released_even_if_the_pipe_is_closed(
-    closed_pipe: int, redis_url: str, key_prefix: str, unbuffered: str
+@OUTPUTS
+def test_locks_are_released_even_if_the_output_cannot_be_written(
+    request: pytest.FixtureRequest, redis_url: str, key_prefix: str, unbuffered: str, output: str
 ) -> None:
     token = hold("a", "default")
+    stdout = request.getfixturevalue(output)
     arguments = ("clearlocks", "--all", "--no-input")
-    code, errors = ended(closed_pipe, redis_url, key_prefix, unbuffered, *arguments)
+    code, errors = ended(stdout, redis_url, key_prefix, unbuffered, *arguments)
     assert not is_held("a", token, "default")
     assert (code, errors.count("\n")) == (0, 1)
     assert "clearlocks released 1 of 1" in errors
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "arguments", [["listlocks"], ["listlocks", "--waits"], ["clearlocks", "--all", "--dry-run"]]
+)
+def test_a_listing_to_a_full_disk_is_an_error(
+    full_disk: int, redis_url: str, key_prefix: str, unbuffered: str, arguments: list[str]
+) -> None:
+    hold("a", "default")
+    error = "CommandError: The output cannot be written: No space left on device.\n"
+    assert ended(full_disk, redis_url, key_prefix, unbuffered, *arguments) == (1, error)
+
+
+@BOTH
+@OUTPUTS
+def test_locks_that_cannot_be_shown_are_not_released_without_an_answer(
+    request: pytest.FixtureRequest, redis_url: str, key_prefix: str, unbuffered: str, output: str
+) -> None:
+    token = hold("a", "default")
+    stdout = request.getfixturevalue(output)
+    code, errors = ended(stdout, redis_url, key_prefix, unbuffered, "clearlocks", "--all")
+    assert is_held("a", token, "default")
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "The output cannot be written" in errors
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
@@ -17,7 +17,7 @@ from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain
 from ..stopping import exit_code_of, stopped_by_signals
 from ..table import Table
 from ..targets import Targets
-from ..terminal import TerminalCommand, can_write_all, until_closed, width_of
+from ..terminal import TerminalCommand, can_write_all, until_closed, width_of, written
 
 # How many locks are listed; a longer list would not be read before answering yes.
 SHOWN = 100
@@ -56,8 +56,7 @@ class Command(TerminalCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        on_the_command_line = getattr(self, "_called_from_command_line", False)
-        with stopped_by_signals() if on_the_command_line else nullcontext():
+        with stopped_by_signals() if self.is_on_the_command_line else nullcontext():
             self._clear(options)
 
     def _clear(self, options: Mapping[str, Any]) -> None:
@@ -74,6 +73,7 @@ class Command(TerminalCommand):
         self._asks = options["interactive"] and not options["dry_run"]
         # Locks are always shown before the question about them.
         self._verbose = options["verbosity"] > 0 or self._asks
+        self._goes_on = not (self._asks or options["dry_run"])
         self._reason = options["reason"]
         self._chosen = said(options)
         try:
@@ -112,11 +112,12 @@ class Command(TerminalCommand):
         return targets
 
     def _say(self, text: str) -> None:
-        if self._asks:
+        """Write a text. A release that nobody is asked about goes on if it cannot be written."""
+        if not self._verbose:
+            return
+        kept = written if self._asks else until_closed
+        with suppress(CommandError) if self._goes_on else nullcontext(), kept(self.stdout):
             self.stdout.write(text)
-        elif self._verbose:
-            with until_closed(self.stdout):
-                self.stdout.write(text)
 
     def _ask(self, count: int) -> None:
         question = ngettext(
@@ -126,7 +127,8 @@ class Command(TerminalCommand):
         ) % {"count": count}
         try:
             answer = input(f"{question} {_('Type yes to release:')} ")
-        except (EOFError, RuntimeError):  # RuntimeError: the standard input is closed
+        # RuntimeError: the standard input is closed. UnicodeDecodeError: it is not a text.
+        except (EOFError, RuntimeError, UnicodeDecodeError):
             self.stdout.write("")  # ends the line of the question
             self.stdout.flush()
             raise CommandError(

@@ -114,7 +114,7 @@ class Command(TerminalCommand):
             if options["waits"]:
                 self._list_waits()
             elif every is not None:
-                self._watch(min(max(seconds_of(every), SHORTEST), LONGEST))
+                self._watch(min(max(seconds_of(every, "--watch"), SHORTEST), LONGEST))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
                 complain(silent, _("The locks of backends that did not answer are not listed."))

@@ -4,9 +4,10 @@ import argparse
 import os
 import shlex
 import shutil
-import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,11 +15,21 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
-from ...conf import DEFAULT_LOCK_ALIAS, exit_code
+from ...conf import (
+    DEFAULT_LOCK_ALIAS,
+    SHORTEST_LEASE,
+    Duration,
+    exit_code,
+    lease_seconds,
+    seconds,
+    wait_seconds,
+)
 from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
 from ...handles import Lock, lock
 from ...log import leave_losses_to_the_program
 from ..children import CANNOT_BE_RUN, Child
+from ..selectors import whole_number
+from ..stopping import stopped_by_signals
 from ..terminal import TerminalCommand
 
 # The same exit codes as those of shells and flock(1).
@@ -52,13 +63,16 @@ class Command(TerminalCommand):
             help="how long to wait for the lock; inf: for ever. Default: 0",
         )
         parser.add_argument(
-            "--lease", type=float, metavar="S", help="how long the lock outlives a kill -9"
+            "--lease",
+            type=lease_option,
+            metavar="S",
+            help="how long the lock outlives a kill -9",
         )
         parser.add_argument(
             "--max-hold",
-            type=float,
+            type=max_hold_option,
             metavar="S",
-            help="how long the lock may be held before it is lost",
+            help="stop renewing the lock after this long, so that it is lost; inf: never",
         )
         parser.add_argument(
             "--min-hold",
@@ -75,7 +89,7 @@ class Command(TerminalCommand):
         )
         parser.add_argument(
             "--limit",
-            type=int,
+            type=partial(whole_number, least=1),
             default=1,
             metavar="N",
             help="how many may hold it at once. Default: 1",
@@ -121,11 +135,14 @@ class Command(TerminalCommand):
         )
         held = self._handle(name, command, child, options)
         self._said: dict[str, object] = {}
-        if self._is_on_the_command_line:
+        if self.is_on_the_command_line:
             leave_losses_to_the_program()
         code: int | None = None
         try:
             with ExitStack() as stack:
+                if self.is_on_the_command_line:
+                    # Until the command runs and gets the signals itself.
+                    stack.enter_context(stopped_by_signals())
                 self._enter(stack, held, options)
                 code = child.run(
                     {
@@ -144,19 +161,17 @@ class Command(TerminalCommand):
         if code:
             self._end(code)
 
-    @property
-    def _is_on_the_command_line(self) -> bool:
-        return getattr(self, "_called_from_command_line", False)
-
     def _handle(self, name: str, command: list[str], child: Child, options: dict[str, Any]) -> Lock:
         def on_lost(held: Lock) -> None:
             # Before the message: writing it may block.
             if options["on_lost"] == "kill":
-                child.end(options["kill_after"])
+                child.end(kill_after)
             self._say(str(LockLost.of(name, f"was lost: {held.lost.reason}")))
 
         what = shlex.join(command)
         try:
+            exit_code(options["conflict_exit_code"], "conflict_exit_code")
+            kill_after = wait_seconds(options["kill_after"], "kill_after")
             return lock(
                 name,
                 using=options["using"],
@@ -185,8 +200,6 @@ class Command(TerminalCommand):
             raise CommandError(text, returncode=options["conflict_exit_code"]) from error
         except LockUnavailable as error:
             raise CommandError(str(error), returncode=UNAVAILABLE) from error
-        except KeyboardInterrupt:
-            self._end(128 + signal.SIGINT)
 
     def _say(self, message: str) -> None:
         """Write a message, unless this or another thread has already written it.
@@ -200,11 +213,33 @@ class Command(TerminalCommand):
 
     def _end(self, code: int) -> NoReturn:
         """Exit with this code and without a message; outside a command line, raise instead."""
-        if self._is_on_the_command_line:
+        if self.is_on_the_command_line:
             sys.exit(code)
         raise CommandError(
             _("The command ended with the exit code %(code)d.") % {"code": code}, returncode=code
         )
+
+
+def lease_option(text: str) -> float:
+    """Read a lease from the command line."""
+    return _seconds(text, lease_seconds)
+
+
+def max_hold_option(text: str) -> float:
+    """Read a max_hold from the command line: seconds, or ``inf`` for no end."""
+    check = partial(seconds, least=SHORTEST_LEASE, endless=True)
+    return _seconds(text, check, " Write inf to renew it without end.")
+
+
+def _seconds(text: str, check: Callable[[Duration, str], float], advice: str = "") -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    try:
+        return check(number, "it")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}{advice}") from None
 
 
 def exit_code_option(text: str) -> int:

@@ -1,0 +1,64 @@
+"""Arguments of `withlock`, on a command line and from code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command, execute_from_command_line
+
+from tests.commands.command_line import CommandLine
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("a",),
+        ("a", "--lease", "0", "--", "true"),
+        ("a", "--using", "nope", "--", "true"),
+        # Of a greater number a shell sees the lowest byte, here 0.
+        ("a", "--conflict-exit-code", "256", "--", "true"),
+        ("a", "--conflict-exit-code=-1", "--", "true"),
+    ],
+)
+def test_invalid_arguments_are_refused(manage: CommandLine, arguments: Any) -> None:
+    assert manage.run("withlock", *arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--max-hold", "0"), "at least 0.02 seconds, not 0.0. Write inf to renew it without end."),
+        (("--max-hold", "long"), "'long' is not a number of seconds"),
+        (("--lease", "inf"), "must be finite"),
+        (("--lease", "long"), "'long' is not a number of seconds"),
+        (("--limit", "2.5"), "'2.5' is not a whole number of 1 or more"),
+    ],
+)
+def test_the_error_says_what_to_write_in_a_shell(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, str], error: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        execute_from_command_line(["manage.py", "withlock", "a", *arguments, "--", "true"])
+    assert caught.value.code == 2
+    written = capsys.readouterr().err
+    assert f"argument {arguments[0]}: " in written
+    assert error in written
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kill_after": "soon"},
+        {"kill_after": -1},
+        {"on_lost": "stop"},
+        {"on_death": "stop"},
+        {"conflict_exit_code": 256},
+        {"max_hold": 0},
+        {"label": 5},
+    ],
+)
+def test_invalid_values_of_a_call_are_refused(key_prefix: str, options: Any) -> None:
+    with pytest.raises(CommandError) as caught:
+        call_command("withlock", "a", "true", **options)
+    assert caught.value.returncode == 2
