@@ -4,9 +4,9 @@
 -- ARGV  1 as in keys.lua    2 lease (ms)    3 stay in the queue (ms), or 0
 --       4 terms: "limit lease grant process holder", see records.lua
 -- Returns a text: the fence when granted, now or by an earlier call;
---         "busy left now position token record" when busy: left (ms) until the hold that ends first
---         does, now (ms), the position in the queue (after the last if the claim does not stay),
---         and the record of that hold;
+--         "busy at term now position token record" when busy: the hold that ends first does so at
+--         this time (ms), after this term (ms); now (ms); the position in the queue (after the last
+--         if the claim does not stay); and the record of that hold;
 --         "looser" when the token holds the name with a looser limit, beside other holders
 
 lease, stay = tonumber(lease), tonumber(stay)
@@ -87,13 +87,16 @@ local function position()
   return (before_it or redis.call('LLEN', queue)) + 1
 end
 
+local function busy_until(ends, line)
+  return 'busy ' .. ends .. ' 0 ' .. millis .. ' ' .. position() .. ' ' .. line
+end
+
 local function busy()
   local first = only
   if not only and count > 0 then
     first = hold_of(redis.call('ZRANGE', holds, '0', '0')[1])
   end
-  local line = first and first.token .. ' ' .. first.text or ''
-  return busy_until(first and first.ends or now, position(), line)
+  return busy_until(first and first.ends or now, first and first.token .. ' ' .. first.text or '')
 end
 
 local function verb()
@@ -102,7 +105,7 @@ local function verb()
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
     'cancelled claims'))
   if refused and is_cancelled(refused) then
-    return busy_until(now, position(), '')
+    return busy_until(now, '')
   end
   local mine = hold_of(token)
   if mine then

@@ -122,7 +122,7 @@ local function hand_over(mine)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
       if not mine or mine.limit <= claim.limit or not room_for(mine.limit)
-          or is_there(claim.process) then
+          or notify(claim.process) > 0 then
         break
       end
       waits = false
