@@ -24,7 +24,7 @@ local function take_over(mine)
   -- A request that was delayed on its way must not take back what an extension granted since.
   -- Nothing has extended a detached hold since, and the handle that takes it over renews it.
   local detached = string.byte(mine.flags, 3) == 49
-  local lease = detached and lease or math.max(lease, mine.ends - now)
+  local lease = detached and lease or math.max(lease, left_of(mine))
   local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
   local text = write_record(flags, lease, fence, mine.since, mine.began, terms)
   if only then
