@@ -109,8 +109,9 @@ class Side:
         assert 0 <= hold.age < TOLERANCE
         return (
             hold.name, hold.token, self.rank(hold.name, hold.fence), hold.limit, hold.lease,
-            hold.waiters, hold.held, hold.shared, hold.holder.what,
+            hold.waiters, hold.held, hold.shared, hold.holder.what, hold.detached,
             round(hold.remaining / TOLERANCE / 2),
+            hold.term and round(hold.term / TOLERANCE / 2),
         )  # fmt: skip
 
     def listed(self) -> object:
@@ -126,7 +127,12 @@ class Side:
             (one.name, one.token) for one in entries.entries
         }
         assert [len(self.backend.entries(1, 2).entries)] == [max(0, min(1, entries.total - 1))]
-        return sorted(self.shown(hold) for hold in page.holds)
+        waited = self.backend.waited_for()
+        assert waited.total == len(waited.names)
+        return (
+            sorted(self.shown(hold) for hold in page.holds),
+            sorted((one.name, one.waiters) for one in waited.names),
+        )
 
     def notified(self) -> dict[tuple[str, str], int]:
         return {key: len(one.turns) for key, one in self.waiters.items() if one.turns}
@@ -235,9 +241,11 @@ class BackendsAgree(RuleBasedStateMachine):
         self.both(lambda side: side.backend.cancel(name, token, late))
 
     @rule(holds=st.lists(st.tuples(names, tokens), min_size=1, max_size=3), lease=leases,
-          renewal=st.booleans())  # fmt: skip
-    def extend(self, holds: list[tuple[str, str]], lease: float, renewal: bool) -> None:
-        extensions = [Extension(name, token, lease, renewal) for name, token in holds]
+          renewal=st.booleans(), detached=st.booleans())  # fmt: skip
+    def extend(
+        self, holds: list[tuple[str, str]], lease: float, renewal: bool, detached: bool
+    ) -> None:
+        extensions = [Extension(name, token, lease, renewal, detached) for name, token in holds]
         self.both(lambda side: [end is not None for end in side.backend.extend_all(extensions)])
 
     @rule(name=names, token=tokens)
