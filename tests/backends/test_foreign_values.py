@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from django_redislock.backends.base import Busy, Extension, Grant
+from django_redislock.backends.base import SHARED, Busy, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
+from django_redislock.exceptions import LockError
 from django_redislock.testing.driver import Verbs
 from tests.backends.test_damage import NAME, NEIGHBOUR, backend, client, verbs_under
 
@@ -24,6 +25,20 @@ def test_a_foreign_value_beside_a_hold_does_not_end_it(
     granted = [isinstance(verbs.acquire(verbs.claim(NAME, limit=2)), Grant) for _ in range(2)]
     assert granted == [True, False]
     assert first.token in verbs.holders(NAME)
+
+
+def test_a_stricter_claim_is_no_repeat_of_a_hold_whose_record_was_lost(
+    backend: RedisLockBackend, client: Redis, key_prefix: str
+) -> None:
+    """The hold counts as one of limit 1, but there is another beside it."""
+    verbs = verbs_under(backend, key_prefix)
+    tokens = ["t1", "t2"]
+    for token in tokens:
+        verbs.hold(verbs.claim(NAME, token=token, limit=SHARED))
+    client.hdel(name_keys(key_prefix, NAME).records, "t1")
+    with pytest.raises(LockError, match="looser"):
+        verbs.acquire(verbs.claim(NAME, token="t1"))
+    assert sorted(verbs.holders(NAME)) == tokens
 
 
 @pytest.mark.parametrize("here", [True, False], ids=["this process", "another process"])

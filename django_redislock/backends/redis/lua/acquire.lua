@@ -17,7 +17,7 @@ asking = string.match(terms, '^%d+ %d+ %d+ (%S+)')
 
 -- The acquire is a repeat, or it takes over the hold of another handle by using its token.
 local function take_over(mine)
-  if limit < mine.limit and count > limit then
+  if count > limit then
     return 'looser'
   end
   local fence = mine.fence or next_fence()
