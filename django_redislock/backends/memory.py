@@ -266,7 +266,7 @@ class MemoryLockBackend(BaseLockBackend):
         return held.until
 
     def _take_over(self, known: MemoryName, held: MemoryEntry, claim: Claim, now: float) -> Grant:
-        if claim.limit < min(held.claim.limit, len(known.holds)):
+        if claim.limit < len(known.holds):
             raise LockError.of(claim.name, HELD_LOOSER)
         looser = claim.limit > held.claim.limit
         # A delayed request must not shorten a lease that was extended since it was sent. A detached

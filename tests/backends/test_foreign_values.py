@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from django_redislock.backends.base import Busy, Extension, Grant
+from django_redislock.backends.base import SHARED, Busy, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
+from django_redislock.exceptions import LockError
+from django_redislock.testing.driver import Verbs
 from tests.backends.test_damage import NAME, NEIGHBOUR, backend, client, verbs_under
 
 __all__ = ["backend", "client"]  # fixtures
@@ -23,6 +25,37 @@ def test_a_foreign_value_beside_a_hold_does_not_end_it(
     granted = [isinstance(verbs.acquire(verbs.claim(NAME, limit=2)), Grant) for _ in range(2)]
     assert granted == [True, False]
     assert first.token in verbs.holders(NAME)
+
+
+def test_a_stricter_claim_is_no_repeat_of_a_hold_whose_record_was_lost(
+    backend: RedisLockBackend, client: Redis, key_prefix: str
+) -> None:
+    """The hold counts as one of limit 1, but there is another beside it."""
+    verbs = verbs_under(backend, key_prefix)
+    tokens = ["t1", "t2"]
+    for token in tokens:
+        verbs.hold(verbs.claim(NAME, token=token, limit=SHARED))
+    client.hdel(name_keys(key_prefix, NAME).records, "t1")
+    with pytest.raises(LockError, match="looser"):
+        verbs.acquire(verbs.claim(NAME, token="t1"))
+    assert sorted(verbs.holders(NAME)) == tokens
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["this process", "another process"])
+def test_a_foreign_value_in_place_of_the_index_is_replaced_by_a_hand_over(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, here: bool
+) -> None:
+    verbs = verbs_under(backend, key_prefix)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    turn = verbs.queue_up(verbs.claim(NAME, token="w1"))
+    verbs.queue_up(verbs.claim(NAME, token="w2"))
+    client.set(name_keys(key_prefix, NAME).listed, "foreign")
+    other = RedisLockBackend(backend.config)
+    assert Verbs(backend if here else other, None).release(held)
+    other.close()
+    turn.turn()
+    assert [hold.token for hold in backend.list().holds] == ["w1"]
 
 
 @pytest.mark.parametrize("milliseconds", [15_000.5, 90_000_000.5])

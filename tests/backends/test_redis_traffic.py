@@ -107,3 +107,25 @@ def test_a_turn_travels_in_the_message_itself(use: UsePlace, redis_url: str) -> 
     token, _flags, granted, term, _record = line.split(b" ", 4)
     assert token.decode() == waiting.token
     assert int(granted) + int(term) == turn.expires * 1000
+
+
+def test_a_cancelled_claim_makes_no_other_claim_cost_more(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
+    backend = lock_backends["default"]
+    verbs = Verbs(backend, None)
+    with place.client() as client:
+
+        def commands() -> dict[str, int]:
+            client.config_resetstat()
+            verbs.queue_up(verbs.claim())
+            stats = client.info("commandstats")
+            return {name: stat["calls"] for name, stat in stats.items()}
+
+        verbs.hold(verbs.claim())
+        verbs.queue_up(verbs.claim())
+        before = commands()
+        verbs.cancel(verbs.claim(token="late"), late=LONG)
+        assert commands() == before
+    backend.close()

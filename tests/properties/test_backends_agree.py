@@ -109,8 +109,8 @@ class Side:
         assert 0 <= hold.age < TOLERANCE
         return (
             hold.name, hold.token, self.rank(hold.name, hold.fence), hold.limit, hold.lease,
-            hold.waiters, hold.held, hold.shared, hold.holder.what,
-            round(hold.remaining / TOLERANCE / 2),
+            hold.waiters, hold.held, hold.shared, hold.holder.what, hold.detached,
+            round(hold.remaining / TOLERANCE / 2), hold.term and round(hold.term / TOLERANCE / 2),
         )  # fmt: skip
 
     def listed(self) -> object:
@@ -122,11 +122,12 @@ class Side:
         assert remaining == sorted(remaining), "soonest end first"
         found = self.backend.look_up(entries.entries)
         assert [one.token for one in found] == [one.token for one in page.holds]
-        assert {(one.name, one.token) for one in walked} == {
-            (one.name, one.token) for one in entries.entries
-        }
+        assert {one[:2] for one in walked} == {one[:2] for one in entries.entries}
         assert [len(self.backend.entries(1, 2).entries)] == [max(0, min(1, entries.total - 1))]
-        return sorted(self.shown(hold) for hold in page.holds)
+        waited, total = self.backend.waited_for()
+        assert total == len(waited)
+        names = sorted((one.name, one.waiters) for one in waited)
+        return sorted(self.shown(hold) for hold in page.holds), names
 
     def notified(self) -> dict[tuple[str, str], int]:
         return {key: len(one.turns) for key, one in self.waiters.items() if one.turns}
@@ -235,9 +236,9 @@ class BackendsAgree(RuleBasedStateMachine):
         self.both(lambda side: side.backend.cancel(name, token, late))
 
     @rule(holds=st.lists(st.tuples(names, tokens), min_size=1, max_size=3), lease=leases,
-          renewal=st.booleans())  # fmt: skip
-    def extend(self, holds: list[tuple[str, str]], lease: float, renewal: bool) -> None:
-        extensions = [Extension(name, token, lease, renewal) for name, token in holds]
+          flags=st.tuples(st.booleans(), st.booleans()))  # fmt: skip
+    def extend(self, holds: list[tuple[str, str]], lease: float, flags: tuple[bool, bool]) -> None:
+        extensions = [Extension(name, token, lease, *flags) for name, token in holds]
         self.both(lambda side: [end is not None for end in side.backend.extend_all(extensions)])
 
     @rule(name=names, token=tokens)
@@ -256,16 +257,14 @@ class BackendsAgree(RuleBasedStateMachine):
         """A lease ends by itself."""
 
         def act(side: Side) -> bool:
-            extension = Extension(name, token, SHORT)
-            return side.backend.extend(extension) is not None
+            return side.backend.extend(Extension(name, token, SHORT)) is not None
+
+        def ended(side: Side) -> bool:
+            return token not in [hold.token for hold in side.backend.inspect(name)[0]]
 
         if [act(side) for side in self.sides] == [True, True]:
-            for side in self.sides:
-                wait_until(lambda side=side: self.ended(side, name, token))
+            wait_until(lambda: all(map(ended, self.sides)))
         self.compare()
-
-    def ended(self, side: Side, name: str, token: str) -> bool:
-        return token not in [hold.token for hold in side.backend.inspect(name)[0]]
 
     @rule()
     def list(self) -> None:
@@ -295,6 +294,6 @@ def test_a_release_by_a_token_that_waits_changes_nothing(using: str) -> None:
     assert not backend.release("a", waiter.token)
     queue = [one.token for one in backend.inspect("a")[1]]
     backend.cancel("a", waiter.token)
-    backend.dismiss(waiter.name, waiter.token)
+    backend.dismiss("a", waiter.token)
     backend.release("a", holder.token)
     assert queue == [waiter.token]

@@ -256,7 +256,7 @@ def test_the_time_limit_of_wait_leaves_time_for_its_answer(
         ([b"7", 1], [b"7"]),
         ([b"7", 0], ["0 of 1 replicas acknowledged it in time"]),
         ([b"OK", b"7", 0], [b"OK", "0 of 1 replicas acknowledged it in time"]),
-        ([b"busy 5 1000 1 line", 0], [b"busy 5 1000 1 line"]),
+        ([b"busy 1000 5 1000 1 line", 0], [b"busy 1000 5 1000 1 line"]),
         ([b"7", ResponseError("NOPERM")], ["NOPERM"]),
         # A node of a Cluster that has become a replica.
         ([MovedError("511 h:1"), ResponseError("cannot wait")], ["511 h:1"]),

@@ -219,8 +219,8 @@ def busy(reply: bytes) -> tuple[int, int, int, bytes]:
     Return the time left (ms), the server's clock (ms), the position in the queue, and the hold in
     the way.
     """
-    _, left, now, position, line = reply.split(b" ", 4)
-    return int(left), int(now), int(position), line
+    _, at, term, now, position, line = reply.split(b" ", 5)
+    return int(at) + int(term) - int(now), int(now), int(position), line
 
 
 def extended(sent_at: float, reply: Any) -> float | None:

@@ -46,7 +46,7 @@ class Script(NamedTuple):
 # not need.
 _HAND_OVER = ("bucket", "records", "holders", "hand_over")
 ACQUIRE = Script.read(
-    *("keys", "clock", "acquire_fast", "queue_fast"),
+    *("keys", "clock", "queue_fast", "acquire_fast"),
     *("notify", *_HAND_OVER, "acquire", "run"),
 )
 RELEASE = Script.read(

@@ -4,9 +4,9 @@
 -- ARGV  1 as in keys.lua    2 lease (ms)    3 stay in the queue (ms), or 0
 --       4 terms: "limit lease grant process holder", see records.lua
 -- Returns a text: the fence when granted, now or by an earlier call;
---         "busy left now position token record" when busy: left (ms) until the hold that ends first
---         does, now (ms), the position in the queue (after the last if the claim does not stay),
---         and the record of that hold;
+--         "busy at term now position token record" when busy: the hold that ends first does so at
+--         this time (ms), after this term (ms); now (ms); the position in the queue (after the last
+--         if the claim does not stay); and the record of that hold;
 --         "looser" when the token holds the name with a looser limit, beside other holders
 
 -- The fast parts have read the arguments, and perhaps `line`, the value under `hold`.
@@ -18,14 +18,14 @@ asking = string.match(terms, '^%d+ %d+ %d+ (%S+)')
 
 -- The acquire is a repeat, or it takes over the hold of another handle by using its token.
 local function take_over(mine)
-  if limit < mine.limit and count > limit then
+  if count > limit then
     return 'looser'
   end
   local fence = mine.fence or next_fence()
   -- A request that was delayed on its way must not take back what an extension granted since.
   -- Nothing has extended a detached hold since, and the handle that takes it over renews it.
   local detached = string.byte(mine.flags, 3) == 49
-  local lease = detached and lease or math.max(lease, mine.ends - now)
+  local lease = detached and lease or math.max(lease, left_of(mine))
   local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
   local text = write_record(flags, lease, fence, mine.since, mine.began, terms)
   if only then
@@ -88,13 +88,16 @@ local function position()
   return (before_it or redis.call('LLEN', queue)) + 1
 end
 
+local function busy_until(ends, line)
+  return 'busy ' .. ends .. ' 0 ' .. millis .. ' ' .. position() .. ' ' .. line
+end
+
 local function busy()
   local first = only
   if not only and count > 0 then
     first = hold_of(redis.call('ZRANGE', holds, '0', '0')[1])
   end
-  local line = first and first.token .. ' ' .. first.text or ''
-  return busy_until(first and first.ends or now, position(), line)
+  return busy_until(first and first.ends or now, first and first.token .. ' ' .. first.text or '')
 end
 
 local function verb()
@@ -103,7 +106,7 @@ local function verb()
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
     'cancelled claims'))
   if refused and is_cancelled(refused) then
-    return busy_until(now, position(), '')
+    return busy_until(now, '')
   end
   local mine = hold_of(token)
   if mine then

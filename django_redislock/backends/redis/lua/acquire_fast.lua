@@ -2,7 +2,7 @@
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
-local _, lease, stay, terms = unpack(ARGV)
+local lease = ARGV[2]
 
 -- Expired holds leave their entries in the index. About every thirtieth grant sweeps some of them,
 -- more than can have been added since the last sweep.
@@ -19,8 +19,6 @@ local function sweep()
   end
 end
 
--- A caller that is ready to wait has most likely found the name busy.
-local line = stay ~= '0' and redis.pcall('GET', hold)
 if not line and redis.call('EXISTS', hold, records) == 0 then
   local last = redis.pcall('SET', counter, micros, 'GET')
   if not last or (#last == #micros and last < micros) then

@@ -6,7 +6,7 @@
 local function renewed(record)
   local lease, flags = tonumber(ARGV[2]), record.flags
   if ARGV[3] == '1' then
-    lease = math.max(lease, record.ends - now)
+    lease = math.max(lease, left_of(record))
   end
   -- A holder that extends its hold knows of its turn.
   if ARGV[4] == '1' or string.byte(flags, 2) == 49 then

@@ -28,10 +28,10 @@ local function verb()
     unlist(token)
     forget(who)
     local message = 'lost 1 ' .. who .. ' ' .. name
-    if not seen.damaged and notify(seen.process, message) == 0 and not is_sharded(seen.process) then
+    if not seen.damaged and notify(seen.process, message) == 0 then
       -- The process may have opened its connection since, and found that the server has sharded
-      -- channels. Servers without them return an error.
-      redis.pcall('SPUBLISH', channel_of(seen.process), message)
+      -- channels.
+      notify('s' .. string.sub(seen.process, 2), message)
     end
   end
   pass_on()

@@ -123,7 +123,7 @@ local function hand_over(mine)
     if waits and not lowest then
       -- The others wait behind it, unless its process has ended and the caller has room.
       if not mine or mine.limit <= claim.limit or not room_for(mine.limit)
-          or is_there(claim.process) then
+          or notify(claim.process) > 0 then
         break
       end
       waits = false

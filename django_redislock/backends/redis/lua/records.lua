@@ -25,8 +25,14 @@ local function read_record(text)
       or math.min(limit, lease, grant) < 1 then
     return nil
   end
-  return {text = text, flags = flags, ends = at + term, fence = fence, since = since,
+  return {text = text, flags = flags, ends = at + term, term = term, fence = fence, since = since,
     began = began, terms = terms, limit = limit, lease = lease, grant = grant, process = process}
+end
+
+-- How long the lease of a hold lasts (ms). If the clock was set back since it began, a renewal must
+-- not keep the additional time.
+local function left_of(record)
+  return math.min(record.ends - now, record.term or LONGEST)
 end
 
 -- The three flags: whether the name has waiters, whether the hold was handed over and its waiter

@@ -3,10 +3,11 @@
 -- KEYS, ARGV and the reply as in release.lua
 
 local line = redis.pcall('GET', hold)
--- The token and two flags: whether the name has waiters, and whether this is an unconfirmed
--- hand-over. An error has no length.
-local start = line and #line > 0 and string.sub(line, 1, #token + 3)
-if start == token .. ' 00' then
+-- Two flags: whether the name has waiters, and whether this is an unconfirmed hand-over. An error
+-- has no length.
+local flags = line and #line > 0 and string.sub(line, 1, #token) == token
+  and string.sub(line, #token + 1, #token + 3)
+if flags == ' 00' then
   redis.call('DEL', hold)
   redis.pcall('ZREM', index, token .. ' ' .. name)
   return 1
