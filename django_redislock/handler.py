@@ -54,12 +54,16 @@ class LockBackendHandler(_Handler):
         return read_settings(settings)
 
     def __getitem__(self, alias: str) -> BaseLockBackend:
+        # Not getattr(), which Django uses: an alias may be the name of an attribute of any object.
+        backends: dict[str, BaseLockBackend] = vars(self._connections)
         try:
-            backend: BaseLockBackend = getattr(self._connections, alias)
-        except (AttributeError, TypeError):
+            return backends[alias]
+        except (KeyError, TypeError):
             with self._creating:
-                backend = super().__getitem__(self._known(alias))
-        return backend
+                backends = vars(self._connections)
+                if self._known(alias) not in backends:
+                    backends[alias] = self.create_connection(alias)
+                return backends[alias]
 
     def create_connection(self, alias: str) -> BaseLockBackend:
         config = self.settings[alias]
