@@ -20,25 +20,38 @@ __all__ = ["left_behind"]
 INSIDE = (PACKAGE, contextlib.__file__)
 
 
-def left_behind(call: Callable[[int], object], name: str, alias: str = "default") -> list[str]:
+def left_behind(
+    call: Callable[[int], object],
+    name: str,
+    alias: str = "default",
+    *,
+    afterwards: Callable[[], object] | None = None,
+) -> list[str]:
     """Interrupt a call at each of its places, and return where holds have outlived it.
 
     Call number 5 has to use the lock `{name}:5`. Each interruption is kept with its traceback, and
-    so with the handles.
+    so with the handles; unless `afterwards`, which is called after each call, drops the handles.
     """
     call(-1)
-    errors = []
-    for place in range(2 * places_in(lambda: call(-1), inside=INSIDE)):
-        at_place = partial(call, place)
-        errors.append(interrupt(at_place, at=place, inside=INSIDE))
+    if afterwards is not None:
+        afterwards()
+    errors, places = [], []
+    for place in range(2 * places_in(partial(call, -2), inside=INSIDE)):
+        error = interrupt(partial(call, place), at=place, inside=INSIDE)
+        places.append(_interrupted_in(error))
+        if afterwards is None:
+            errors.append(error)
+        else:
+            del error
+            afterwards()
         with lock("another", using=alias):
             pass  # so that the next call finds a connection
     settle()
     left = []
-    for place, error in enumerate(errors):
+    for place, interrupted_in in enumerate(places):
         for hold in lock_backends[alias].inspect(f"{name}:{place}")[0]:
             lock(hold.name, token=hold.token, using=alias).release()
-            left.append(_interrupted_in(error))
+            left.append(interrupted_in)
     return left
 
 
