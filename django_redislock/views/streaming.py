@@ -6,7 +6,9 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
+from weakref import ref
 
 from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
@@ -41,8 +43,9 @@ class ViewBlock(Block[Any]):
         made: Any = response
         content = kind(made._iterator, made.charset, self._handle)
         made._iterator = content
-        # Django calls it even if the content was not sent completely.
-        made._resource_closers.append(content.close)
+        # Django calls it even if the content was not sent completely. Content that is replaced by
+        # another is dropped at once.
+        made._resource_closers.append(partial(_close, ref(content)))
         self._is_kept = True
 
     async def _enter(self, call: Call) -> Any:
@@ -94,6 +97,11 @@ class _Held(ABC):
     def _forget(self) -> None:
         handle, self._handle = self._handle, None
         _streaming.discard(handle)
+
+
+def _close(content: ref[_Content | _AsyncContent]) -> None:
+    if (alive := content()) is not None:
+        alive.close()
 
 
 class _Content(_Held, Iterator[bytes]):

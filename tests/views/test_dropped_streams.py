@@ -65,6 +65,16 @@ def _no_garbage_collector() -> Iterator[None]:
 
 @pytest.mark.urls(__name__)
 @pytest.mark.usefixtures("_no_garbage_collector")
+@pytest.mark.parametrize("url", ["unchanged", "unchanged-async"])
+async def test_a_stream_whose_content_is_replaced_releases_the_lock(url: str) -> None:
+    """Django's test clients do so after a HEAD request, and then do not close the response."""
+    response = await AsyncClient().head(f"/{url}/")
+    await until_released("default")
+    assert response.status_code == 200
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.usefixtures("_no_garbage_collector")
 @pytest.mark.parametrize("url", ["unchanged", "unchanged-async", "unchanged-rest"])
 async def test_a_stream_that_a_middleware_drops_releases_the_lock(settings: Any, url: str) -> None:
     settings.MIDDLEWARE = ["django.middleware.http.ConditionalGetMiddleware"]
