@@ -96,7 +96,7 @@ class FencedQuerySet(models.QuerySet[M]):
         held: list[M] = []
         rest: list[M] = []
         for one in objs:
-            (rest if one.fencing_lock(rows.db) is None else held).append(one)
+            (rest if one._fencing_lock(rows.db) is None else held).append(one)
         if not held:
             return super().bulk_update(rest, fields, batch_size=batch_size)
         with transaction.atomic(using=rows.db, savepoint=False):
@@ -164,7 +164,7 @@ class FencedQuerySet(models.QuerySet[M]):
 def _lock_of(instance: FencedModel, field: FenceField, database: str) -> Lock:
     if not isinstance(instance, field.model):
         raise TypeError(f"fenced() takes instances of {field.model.__name__}, not {instance!r}.")
-    lock = instance.fencing_lock(database)
+    lock = instance._fencing_lock(database)
     if lock is None:
         raise LockError(f"The row of {instance!r} is not held: enter its locked() block first.")
     return lock

@@ -84,7 +84,7 @@ class FencedModel(Model):
         if field is None or base_qs.model._meta.concrete_model is not field.model:
             return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         values = [value for value in values if value[0] != field]
-        lock = self.fencing_lock(using)
+        lock = self._fencing_lock(using)
         if lock is None:
             return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         fence = fence_of(lock)
@@ -103,7 +103,7 @@ class FencedModel(Model):
         if field is None or not self._row_holds:
             return super().delete(using=using, keep_parents=keep_parents)
         using = using or router.db_for_write(type(self), instance=self)
-        lock = self.fencing_lock(using)
+        lock = self._fencing_lock(using)
         if lock is None:
             return super().delete(using=using, keep_parents=keep_parents)
         with transaction.atomic(using=using, savepoint=False):
@@ -129,7 +129,7 @@ class FencedModel(Model):
             )
         return [*errors, *_hidden(cls)]
 
-    def fencing_lock(self, using: str | None) -> Lock | None:
+    def _fencing_lock(self, using: str | None) -> Lock | None:
         """Return the lock under which the row in this database is held.
 
         If blocks are nested, it is the lock of the outermost: the fences of different names cannot
