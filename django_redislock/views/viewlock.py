@@ -13,7 +13,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import BadRequest
 from django.views.generic import View
 
-from ..exceptions import LockNotAcquired, LockUnavailable
+from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_unstarted
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
@@ -136,8 +136,13 @@ class ViewLock:
         with atomic_requests(request, view):
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
-                # The last moment to roll back writes that were made after the lock was lost.
-                held.check()
+                try:
+                    # The last moment to roll back writes that were made after the lock was lost.
+                    held.check()
+                except LockLost:
+                    raise
+                except LockError:
+                    pass  # the view has released it, or handed it to another process
             return response
 
     def _around_coroutine(
