@@ -11,6 +11,7 @@ from django_redislock import lock, lock_backends, locked_view
 
 from .requests import content, holds, request
 
+
 @pytest.mark.parametrize("name", ["event", ["event", "sale"]], ids=["one", "several"])
 def test_a_view_may_release_its_lock(name: Any, alias: str) -> None:
     @locked_view(name, using=alias)
