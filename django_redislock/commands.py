@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
@@ -85,22 +84,24 @@ class LockedCommand(BaseCommand):
         if no_lock:
             return super().execute(*args, **options)
         names = self._names(options)
+        handle = self._handle(names, self.lock_wait if wait is None else wait)
         try:
-            with ExitStack() as stack:
-                try:
-                    self.held = self._enter(stack, names, self.lock_wait if wait is None else wait)
-                except LockNotAcquired as error:
-                    self._busy(error, options)
-                    return None
-                except LockUnavailable as error:
-                    raise CommandError(str(error), returncode=UNAVAILABLE) from error
-                except InvalidName as error:
-                    raise CommandError(str(error)) from error
+            with handle:
+                self.held = handle
                 return super().execute(*args, **options)
         except LockLost as error:
             if error.name not in names:
                 raise
             raise CommandError(str(error), returncode=self.lost_exit_code) from error
+        except LockNotAcquired as error:
+            if self.held is not None:
+                raise
+            self._busy(error, options)
+            return None
+        except LockUnavailable as error:
+            if self.held is not None:
+                raise
+            raise CommandError(str(error), returncode=UNAVAILABLE) from error
         finally:
             self.held = None
 
@@ -113,12 +114,14 @@ class LockedCommand(BaseCommand):
             raise TypeError(f"get_lock_name() returns a name or a list of them, not {names!r}.")
         return [names] if isinstance(names, str) else list(names)
 
-    def _enter(self, stack: ExitStack, names: list[str], wait: Duration) -> Lock | MultiLock:
+    def _handle(self, names: list[str], wait: Duration) -> Lock | MultiLock:
         what = f"manage.py {self._command_name()}"
-        handle: Lock | MultiLock = lock(
-            names[0] if len(names) == 1 else names, what=what, wait=wait, **self.lock_options
-        )
-        stack.enter_context(handle)
+        try:
+            handle: Lock | MultiLock = lock(
+                names[0] if len(names) == 1 else names, what=what, wait=wait, **self.lock_options
+            )
+        except InvalidName as error:
+            raise CommandError(str(error)) from error
         return handle
 
     def _busy(self, error: LockNotAcquired, options: Mapping[str, Any]) -> None:

@@ -219,6 +219,10 @@ def _prefix(value: Any, what: str) -> str:
     # Braces would move the hash tag, and so spread the keys of one name over several Cluster slots.
     if "{" in _filled_text(value, what) or "}" in value:
         raise ValueError(f"{what} must not contain braces, not {value!r}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} must be valid Unicode, not {value!r}.") from None
     return str(value)
 
 

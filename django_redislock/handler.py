@@ -52,6 +52,7 @@ class LockBackendHandler(_Handler):
         return read_settings(settings)
 
     def __getitem__(self, alias: str) -> BaseLockBackend:
+        # Not getattr(), which Django uses: an alias may be the name of an attribute of any object.
         backends: dict[str, BaseLockBackend] = vars(self._connections)
         backend = backends.get(alias) if isinstance(alias, str) else None
         if backend is None:

@@ -245,7 +245,7 @@ def _callback(value: Any, what: str) -> Callable[[Any], object]:
 
 def _limit(value: Any, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < SHARED:
-        raise ValueError(f"{what} must be a whole number of 1 or more, not {value!r}.")
+        raise ValueError(f"{what} must be a whole number from 1 to {SHARED - 1}, not {value!r}.")
     return value
 
 

@@ -73,6 +73,10 @@ def test_changed_caches_take_effect(settings: Any, redis_url: str) -> None:
         ({"MAX_HOLD": "1"}, r"LOCKS\['default'\]\['MAX_HOLD'\] must be a number .* no end"),
         ({"RENEW": "yes"}, r"LOCKS\['default'\]\['RENEW'\] must be True or False"),
         ({"KEY_PREFIX": "a{b}"}, r"LOCKS\['default'\]\['KEY_PREFIX'\] must not contain braces"),
+        (
+            {"KEY_PREFIX": "a\udc80"},
+            r"LOCKS\['default'\]\['KEY_PREFIX'\] must be valid Unicode, not 'a\\udc80'",
+        ),
         ({"WARN_OF_MISUSE": 1}, r"LOCKS\['default'\]\['WARN_OF_MISUSE'\] must be True or False"),
         (
             {"KEY_PREFIX": ""},
@@ -108,6 +112,14 @@ def test_an_alias_is_a_string(settings: Any) -> None:
     settings.LOCKS = {"default": {"BACKEND": MEMORY}, 1: {"BACKEND": MEMORY}}
     (message,) = check_settings()
     assert message.msg == "LOCKS has the alias 1, which is not a string. Write '1', say."
+
+
+def test_an_alias_may_be_the_name_of_an_attribute(settings: Any) -> None:
+    settings.LOCKS = {"__class__": {"BACKEND": MEMORY}}
+    with lock("a", using="__class__") as held:
+        assert held.backend.config.alias == "__class__"
+    with pytest.raises(InvalidLockBackend, match="There is no lock backend '__dict__'"):
+        lock("a", using="__dict__")
 
 
 @pytest.mark.parametrize("endless", [None, math.inf])

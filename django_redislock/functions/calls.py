@@ -15,7 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from functools import wraps
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Literal, TypeAlias
@@ -191,29 +191,32 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
     @wraps(function)
     async def locked_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         handle = use.handle(await use.aname(args, kwargs), args, kwargs)
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(handle)
-            except LockNotAcquired as error:
-                generator = _as_generator(use.when_busy.answer(error, args, kwargs))
-            else:
-                generator = function(*args, **kwargs)
-            await stack.enter_async_context(aclosing(generator))
-            # There is no ``yield from`` for async generators.
-            step = anext(generator)
-            while True:
-                try:
-                    item = await step
-                except StopAsyncIteration:
-                    return
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the generator decides
-                    step = generator.athrow(error)
-                else:
-                    step = generator.asend(sent)
+        entered = False
+        try:
+            async with handle, aclosing(function(*args, **kwargs)) as generator:
+                entered = True
+                # There is no ``yield from`` for async generators.
+                step = anext(generator)
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - the generator decides
+                        step = generator.athrow(error)
+                    else:
+                        step = generator.asend(sent)
+        except LockNotAcquired as error:
+            if entered:
+                raise
+            instead = use.when_busy.answer(error, args, kwargs)
+            async with aclosing(_as_generator(instead)) as generator:
+                async for item in generator:
+                    yield item
 
     return locked_generator
 

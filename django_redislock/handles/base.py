@@ -136,7 +136,7 @@ class Handle(Block[T]):
 
     async def _enter(self, call: Call) -> T:
         if not await self._acquire(call, None):
-            raise self.busy_error(self.wait)
+            raise self._busy_error(self.wait)
         handle: Any = self
         entered: T = handle
         return entered
@@ -151,5 +151,5 @@ class Handle(Block[T]):
     async def _extend(self, call: Call, lease: Duration | None) -> None: ...
 
     @abstractmethod
-    def busy_error(self, wait: float) -> LockNotAcquired:
+    def _busy_error(self, wait: float) -> LockNotAcquired:
         """Return the error for an attempt that waited ``wait`` seconds without success."""

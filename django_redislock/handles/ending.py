@@ -141,7 +141,7 @@ def _notify_lost(hold: LocalHold) -> None:
     for handle in handles[:1]:
         events.lost(handle, hold.lost_reason)
     for handle in handles:
-        handle.call_on_lost()
+        handle._call_on_lost()
 
 
 renewal.notify_lost = _notify_lost

@@ -172,8 +172,8 @@ class MultiLock(Handle["MultiLock"]):
         # A statement, not a call: no asynchronous exception can come between it and the return.
         del registry.attempts[attempt]
 
-    def busy_error(self, wait: float) -> LockNotAcquired:
-        return self._asked.busy_error(wait)
+    def _busy_error(self, wait: float) -> LockNotAcquired:
+        return self._asked._busy_error(wait)
 
 
 async def _each(locks: Iterable[Lock], do: Callable[[Lock], Coroutine[Any, Any, None]]) -> None:

@@ -123,14 +123,14 @@ class Lock(OneNameHandle["Lock"]):
             return None
         return estimated_wait(self.backend, self.family, position, self.limit)
 
-    def busy_error(self, wait: float) -> LockNotAcquired:
+    def _busy_error(self, wait: float) -> LockNotAcquired:
         error = LockNotAcquired.after(self.name, wait, self._busy and self._busy.holder)
         if self._busy is not None:
             error.position, error.estimated_wait = self.position, self.estimated_wait
             error.retry_after = retry_in(self._busy, error.estimated_wait)
         return error
 
-    def call_on_lost(self) -> None:
+    def _call_on_lost(self) -> None:
         """Call ``on_lost``, if there is one."""
         if self._terms.on_lost is not None:
             try:

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.core import checks
 from django.db import models, router, transaction
 from django.db.models.fields.reverse_related import ForeignObjectRel
 
-from ..exceptions import LockError
 from ..handles import Lock
 from .fences import Fences, fence_of, overtaken
-from .holds import RowHold, in_writing_database, pk_as_read
+from .holds import RowHold, pk_as_read
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     BigIntegerField = models.BigIntegerField[int, int]
     Model = models.Model
 else:
     BigIntegerField = models.BigIntegerField
     Model = object  # a mixin must not be a model itself
 
-__all__ = ["FenceField", "FencedModel", "FencedQuerySet", "fence_field"]
-
-M = TypeVar("M", bound="FencedModel")
-
-# How many rows one statement compares with their fences; it has a case for each of them.
-ROWS_AT_ONCE = 100
+__all__ = ["FenceField", "FencedModel", "fence_field", "key_of"]
 
 
 class FenceField(BigIntegerField):
@@ -92,7 +84,7 @@ class FencedModel(Model):
         if field is None or base_qs.model._meta.concrete_model is not field.model:
             return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         values = [value for value in values if value[0] != field]
-        lock = self.fencing_lock(using)
+        lock = self._fencing_lock(using)
         if lock is None:
             return super()._do_update(base_qs, using, pk_val, values, *args, **kwargs)
         fence = fence_of(lock)
@@ -111,13 +103,13 @@ class FencedModel(Model):
         if field is None or not self._row_holds:
             return super().delete(using=using, keep_parents=keep_parents)
         using = using or router.db_for_write(type(self), instance=self)
-        lock = self.fencing_lock(using)
+        lock = self._fencing_lock(using)
         if lock is None:
             return super().delete(using=using, keep_parents=keep_parents)
         with transaction.atomic(using=using, savepoint=False):
             # Related rows are deleted before this one, and must not be if this one is refused.
             table = field.model._base_manager.using(using)
-            Fences(field, lock).claim(table.filter(pk=_key(field, self)))
+            Fences(field, lock).claim(table.filter(pk=key_of(field, self)))
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -137,7 +129,7 @@ class FencedModel(Model):
             )
         return [*errors, *_hidden(cls)]
 
-    def fencing_lock(self, using: str | None) -> Lock | None:
+    def _fencing_lock(self, using: str | None) -> Lock | None:
         """Return the lock under which the row in this database is held.
 
         If blocks are nested, it is the lock of the outermost: the fences of different names cannot
@@ -172,126 +164,6 @@ def _hidden(model: type[FencedModel]) -> Iterator[checks.CheckMessage]:
             )
 
 
-class FencedQuerySet(models.QuerySet[M]):
-    """A queryset that compares fences when it writes in bulk, after ``fenced()``."""
-
-    _fences: Fences | None = None
-
-    def fenced(self, held: Lock | Iterable[FencedModel]) -> Self:
-        """Return these rows as a queryset whose ``update()`` and ``delete()`` write all or none.
-
-        ``held`` is the lock that all writers of the rows take, or instances whose rows are held. In
-        the second case only their rows are written, each compared with the fence of its own lock.
-
-        A write raises ``LockLost`` and changes nothing if a later holder has written one of the
-        rows, or if a lock is known to be lost.
-        """
-        field = fence_field(self.model)
-        if field is None:
-            raise TypeError(f"{self.model.__name__} has no FenceField.")
-        if not isinstance(held, (Lock, Iterable)):
-            raise TypeError(
-                "fenced() takes the handle of a lock, or a list of instances whose rows are held, "
-                f"not {held!r}."
-            )
-        if not isinstance(held, Lock):
-            database = in_writing_database(self).db
-            locks = [(one, _lock_of(one, field, database)) for one in held]
-            held = {_key(field, one): lock for one, lock in locks}
-        clone: Self = self.all()
-        clone._fences = Fences(field, held)
-        return clone
-
-    def update(self, **kwargs: Any) -> int:
-        if self._fences is None:
-            return super().update(**kwargs)
-        name = self._fences.field.name
-        if name in kwargs:
-            raise ValueError(f"After fenced(), update() sets {name} by itself. Leave it out.")
-        rows = self._unfenced()
-        self._fences.refuse_values(rows, kwargs)
-        with transaction.atomic(using=rows.db, savepoint=False):
-            written: int = rows._claimed(self._fences).update(**kwargs)
-        return written
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        if self._fences is None:
-            return super().delete()
-        rows = self._unfenced()
-        with transaction.atomic(using=rows.db, savepoint=False):
-            deleted: tuple[int, dict[str, int]] = rows._claimed(self._fences).delete()
-        return deleted
-
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-    def bulk_update(
-        self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
-    ) -> int:
-        """Like Django's, but compare instances whose rows are held with their fences.
-
-        As in ``save()``, the fence in memory is not written.
-        """
-        field = fence_field(self.model)
-        if field is not None:
-            fields = [one for one in fields if one not in (field.name, field.attname)]
-            if not fields:
-                raise ValueError(
-                    "bulk_update() does not write the fence, which locks raise. Name other fields."
-                )
-        if self._fences is not None or field is None:
-            return super().bulk_update(objs, fields, batch_size=batch_size)
-        rows = self._unfenced()
-        held: list[M] = []
-        rest: list[M] = []
-        for one in objs:
-            (rest if one.fencing_lock(rows.db) is None else held).append(one)
-        if not held:
-            return super().bulk_update(rest, fields, batch_size=batch_size)
-        with transaction.atomic(using=rows.db, savepoint=False):
-            written = super().bulk_update(rest, fields, batch_size=batch_size)
-            for start in range(0, len(held), ROWS_AT_ONCE):
-                some = held[start : start + ROWS_AT_ONCE]
-                written += rows.fenced(some).bulk_update(some, fields, batch_size=batch_size)
-        return written
-
-    def _clone(self) -> Any:
-        clone: Any = super()._clone()  # type: ignore[misc]
-        clone._fences = self._fences
-        return clone
-
-    def _merge_sanity_check(self, other: Any) -> None:
-        super()._merge_sanity_check(other)  # type: ignore[misc]
-        if self._fences is not None or getattr(other, "_fences", None) is not None:
-            raise TypeError("Combine the querysets first: (one & other).fenced(...).")
-
-    def _unfenced(self) -> Any:
-        """Return the same rows without fences, in the database where they are written."""
-        rows = in_writing_database(self)
-        rows._fences = None
-        return rows
-
-    def _claimed(self, fences: Fences) -> Any:
-        """Raise the fences, in an open transaction, and return the rows for which this was done."""
-        fences.refuse_filter(self)
-        rows = fences.of_these(self)
-        table = rows
-        if fences.owner is not self.model._meta.concrete_model:
-            pks = rows.values_list(fences.pk, flat=True)
-            table = fences.owner._base_manager.using(self.db).filter(pk__in=list(pks))
-        fences.claim(table)
-        # Rows that have come to match in the meantime were not claimed.
-        return rows.filter((fences.field.name, fences.mine()))
-
-
-def _key(field: FenceField, instance: FencedModel) -> Any:
+def key_of(field: FenceField, instance: FencedModel) -> Any:
     """Return the primary key of the instance's row in the table that has the fence."""
     return pk_as_read(field.model, instance._get_pk_val(field.model._meta))
-
-
-def _lock_of(instance: FencedModel, field: FenceField, database: str) -> Lock:
-    if not isinstance(instance, field.model):
-        raise TypeError(f"fenced() takes instances of {field.model.__name__}, not {instance!r}.")
-    lock = instance.fencing_lock(database)
-    if lock is None:
-        raise LockError(f"The row of {instance!r} is not held: enter its locked() block first.")
-    return lock

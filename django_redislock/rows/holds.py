@@ -163,7 +163,7 @@ class RowBlock(Block[T], Generic[H, T]):
 
     async def _hold(self, call: Call, handle: H) -> T:
         if not await handle._acquire(call, None):
-            raise handle.busy_error(handle.wait)
+            raise handle._busy_error(handle.wait)
         self._handle = handle
         try:
             gets = await self._read(call, handle)

@@ -12,7 +12,8 @@ from ..exceptions import LockError
 from ..handles import Lock, MultiLock
 from ..options import RowOptions
 from ..twins import Call, both
-from .fencing import FencedModel, FencedQuerySet
+from .fenced_querysets import FencedQuerySet
+from .fencing import FencedModel
 from .holds import (
     Refresh,
     RowBlock,

@@ -55,7 +55,7 @@ def locked_view(
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
     refuse_class(name)  # the decorator was written without its name
-    if status not in STATUSES:
+    if not isinstance(status, int) or status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(map(str, STATUSES))}, not {status!r}.")
     if on_unavailable not in ("refuse", "proceed"):
         raise ValueError(f"on_unavailable must be 'refuse' or 'proceed', not {on_unavailable!r}.")

@@ -1,62 +1,107 @@
-"""Holds of streamed responses, which last until the response is sent or closed."""
+"""Holds of views, which last until a streamed response is sent or closed."""
 
 from __future__ import annotations
 
-import weakref
+import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
+from weakref import ref
 
 from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from ..exceptions import LockError
-from ..handles.base import Handle
+from ..handles.base import Block, Handle
+from ..twins import Call
 
-__all__ = ["hold_while_streaming", "is_streamed"]
+__all__ = ["ViewBlock"]
 
+# How long (seconds) a half-read stream without a reader keeps the lock for the next reader.
+UNTIL_NEXT_READER = 1.0
 
-def is_streamed(response: object) -> bool:
-    """Whether code of the view runs while the response is sent. This is not so for a file."""
-    # A FileResponse usually has a file, but may also have a generator.
-    is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
-    return isinstance(response, StreamingHttpResponse) and not is_file
-
-
-def hold_while_streaming(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
-    """Make the response release the lock when it is sent or when the client disconnects."""
-    kind = _AsyncContent if response.is_async else _Content
-    made: Any = response
-    # Django closes content that has a ``close`` method, even if it was not sent completely.
-    made.streaming_content = kind(made._iterator, made.charset, handle)
+# The handles of streams. A stream may be garbage in a cycle; its handle has to outlive it.
+_streaming: set[Handle[Any] | None] = set()
 
 
-class _Held:
+class ViewBlock(Block[Any]):
+    """A block in which a view runs. Its streamed response may keep the lock."""
+
+    def __init__(self, handle: Handle[Any]) -> None:
+        self._handle = handle
+        self._is_kept = False
+
+    def keep_for(self, response: Any) -> None:
+        """Keep the lock until the response is sent or closed, if code of the view runs then."""
+        # A FileResponse usually has a file, but may also have a generator.
+        is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
+        if not isinstance(response, StreamingHttpResponse) or is_file:
+            return
+        kind = _AsyncContent if response.is_async else _Content
+        made: Any = response
+        content = kind(made._iterator, made.charset, self._handle)
+        made._iterator = content
+        # Django calls it even if the content was not sent completely. Content that is replaced by
+        # another is dropped at once.
+        made._resource_closers.append(partial(_close, ref(content)))
+        self._is_kept = True
+
+    async def _enter(self, call: Call) -> Any:
+        return await self._handle._enter(call)
+
+    async def _leave(self, call: Call, error: BaseException | None) -> None:
+        if not self._is_kept:
+            await self._handle._leave(call, error)
+
+    def _end_later(self, error: BaseException) -> None:
+        self._handle._end_later(error)
+
+
+class _Held(ABC):
     """Content of a response, with the handle to release at its end.
 
     It is made from ``source``, the view's generator. This has to be closed before the lock is
     released, even if it was not finished.
     """
 
+    # A class attribute, because ``__del__`` reads it even if ``__init__`` was interrupted.
+    _handle: Handle[Any] | None = None
+
     def __init__(self, source: Any, charset: str, handle: Handle[Any]) -> None:
         self._source = source
         # That of another response: a response that its own content refers to is a cycle. If it is
         # dropped, it keeps the lock until the garbage collector runs, which may take hours.
         self._make_bytes = HttpResponse(charset=charset).make_bytes
-        self._handle: Handle[Any] | None = handle
+        self._handle = handle
+        _streaming.add(handle)
+
+    def __del__(self) -> None:
         # A middleware that sends another response (304, say) may drop this one without closing it.
-        self._dropping = weakref.finalize(self, _release, handle)
-        self._dropping.atexit = False
+        try:
+            with suppress(LockError):
+                self._drop()
+        finally:
+            self._forget()
 
-    def _take_handle(self) -> Handle[Any] | None:
-        self._dropping.detach()
+    @abstractmethod
+    def _drop(self) -> None: ...
+
+    def _release(self, error: BaseException | None) -> None:
+        if self._handle is not None:
+            self._handle.__exit__(type(error) if error else None, error, None)
+            # Only now: interrupted before, the lock is still to be released.
+            self._forget()
+
+    def _forget(self) -> None:
         handle, self._handle = self._handle, None
-        return handle
+        _streaming.discard(handle)
 
 
-def _release(handle: Handle[Any]) -> None:
-    with suppress(LockError):
-        handle.__exit__(None, None, None)
+def _close(content: ref[_Content | _AsyncContent]) -> None:
+    if (alive := content()) is not None:
+        alive.close()
 
 
 class _Content(_Held, Iterator[bytes]):
@@ -71,25 +116,31 @@ class _Content(_Held, Iterator[bytes]):
         """End the response before all of it was sent. Django ignores what this raises."""
         self._leave(None)
 
+    _drop = close
+
     def _leave(self, error: BaseException | None) -> None:
         try:
-            self._end_source()
+            if self._handle is not None and hasattr(self._source, "close"):
+                self._source.close()
         finally:
-            if (handle := self._take_handle()) is not None:
-                handle.__exit__(type(error) if error else None, error, None)
-
-    def _end_source(self) -> None:
-        if (close := getattr(self._source, "close", None)) is not None:
-            close()
+            self._release(error)
 
 
-class _AsyncContent(_Held, AsyncIterator[bytes]):
-    async def __anext__(self) -> bytes:
+class _AsyncContent(_Held):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._reader = reader = object()
         try:
-            return self._make_bytes(await anext(self._source))
-        except BaseException as error:
-            await self._leave(None if isinstance(error, StopAsyncIteration) else error)
+            async for part in self._source:
+                yield self._make_bytes(part)
+        except GeneratorExit:
+            # If an ASGI server raises an exception, Django does not close the response.
+            loop = asyncio.get_running_loop()
+            loop.call_later(UNTIL_NEXT_READER, self._end_unread, loop, reader)
             raise
+        except BaseException as error:
+            await self._leave(error)
+            raise
+        await self._leave(None)
 
     def close(self) -> None:
         """Like ``_Content.close()``. Django calls it in a thread."""
@@ -97,15 +148,31 @@ class _AsyncContent(_Held, AsyncIterator[bytes]):
             if self._handle is not None:
                 async_to_sync(self._end_source)()
         finally:
-            if (handle := self._take_handle()) is not None:
-                handle.__exit__(None, None, None)
+            self._release(None)
+
+    async def aclose(self) -> None:
+        """The twin of ``close``, which another view's stream of this response calls."""
+        await self._leave(None)
+
+    def _end_unread(self, loop: asyncio.AbstractEventLoop, reader: object) -> None:
+        async def end() -> None:
+            with suppress(LockError):
+                await self.aclose()
+
+        if self._reader is reader and self._handle is not None:
+            self._ending = loop.create_task(end())  # the loop itself has a weak reference only
+
+    def _drop(self) -> None:
+        # The source was not read, or its event loop is closed.
+        self._release(None)
 
     async def _leave(self, error: BaseException | None) -> None:
         try:
             await self._end_source()
         finally:
-            if (handle := self._take_handle()) is not None:
+            if (handle := self._handle) is not None:
                 await handle.__aexit__(type(error) if error else None, error, None)
+                self._forget()
 
     async def _end_source(self) -> None:
         if (aclose := getattr(self._source, "aclose", None)) is not None:

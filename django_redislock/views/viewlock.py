@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import BadRequest
 from django.views.generic import View
 
-from ..exceptions import LockNotAcquired, LockUnavailable
+from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
 from ..functions.calls import refuse_unstarted
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
@@ -36,7 +35,7 @@ from .inspection import (
 )
 from .naming import name_of_call
 from .responses import busy_response, unavailable_response
-from .streaming import hold_while_streaming, is_streamed
+from .streaming import ViewBlock
 
 __all__ = ["ViewLock"]
 
@@ -98,26 +97,29 @@ class ViewLock:
                 name_of_call(names, (request, *args), kwargs), f"The name of {what}"
             )
             handle = self._handle(name, what, self._label((request, *args), kwargs))
-            held = None
-            with ExitStack() as stack:
-                try:
-                    stack.enter_context(handle)
+            block, held = ViewBlock(handle), None
+            # Not an ExitStack: an interruption in it might come between the lock and its release.
+            try:
+                with block:
                     held = request.lock = handle
-                except LockNotAcquired as error:
-                    if self.on_busy is None:
-                        return busy_response(request, self.status, error)
-                    return refuse_unstarted(self.on_busy(request, error), f"on_busy of {what}")
-                except LockUnavailable as error:
-                    if not self._proceeds(error, what):
-                        return unavailable_response(request, error)
-                try:
-                    response = run(held)
-                finally:
-                    request.lock = outer or held
-                if held is not None and is_streamed(response):
-                    stack.pop_all()
-                    hold_while_streaming(response, handle)
-                return response
+                    try:
+                        response = run(held)
+                    finally:
+                        request.lock = outer or held
+                    block.keep_for(response)
+                    return response
+            except LockNotAcquired as error:
+                if held is not None:
+                    raise
+                if self.on_busy is None:
+                    return busy_response(request, self.status, error)
+                return refuse_unstarted(self.on_busy(request, error), f"on_busy of {what}")
+            except LockUnavailable as error:
+                if held is not None:
+                    raise
+                if not self._proceeds(error, what):
+                    return unavailable_response(request, error)
+            return run()
 
         take_over_atomic_requests(locked)
         return locked
@@ -134,8 +136,13 @@ class ViewLock:
         with atomic_requests(request, view):
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
-                # The last moment to roll back writes that were made after the lock was lost.
-                held.check()
+                try:
+                    # The last moment to roll back writes that were made after the lock was lost.
+                    held.check()
+                except LockLost:
+                    raise
+                except LockError:
+                    pass  # the view has released it, or handed it to another process
             return response
 
     def _around_coroutine(
@@ -159,27 +166,30 @@ class ViewLock:
             name = await _awaited(name)  # what a callable returned may be a coroutine
             label = await _awaited(make_label((request, *args), kwargs))
             handle = self._handle(name, what, label)
-            held = None
-            async with AsyncExitStack() as stack:
-                try:
-                    held = request.lock = await stack.enter_async_context(handle)
-                except LockNotAcquired as error:
-                    # A template of the project may also query the database.
-                    respond = sync_to_async(busy_response)
-                    if self.on_busy is None:
-                        return await respond(request, self.status, error)
-                    return await self._answer(request, error)
-                except LockUnavailable as error:
-                    if not self._proceeds(error, what):
-                        return await sync_to_async(unavailable_response)(request, error)
-                try:
-                    response = await _awaited(view(request, *args, **kwargs))
-                finally:
-                    request.lock = outer or held
-                if held is not None and is_streamed(response):
-                    stack.pop_all()
-                    hold_while_streaming(response, handle)
-                return response
+            block, held = ViewBlock(handle), None
+            try:
+                async with block:
+                    held = request.lock = handle
+                    try:
+                        response = await _awaited(view(request, *args, **kwargs))
+                    finally:
+                        request.lock = outer or held
+                    block.keep_for(response)
+                    return response
+            except LockNotAcquired as error:
+                if held is not None:
+                    raise
+                # A template of the project may also query the database.
+                respond = sync_to_async(busy_response)
+                if self.on_busy is None:
+                    return await respond(request, self.status, error)
+                return await self._answer(request, error)
+            except LockUnavailable as error:
+                if held is not None:
+                    raise
+                if not self._proceeds(error, what):
+                    return await sync_to_async(unavailable_response)(request, error)
+            return await _awaited(view(request, *args, **kwargs))
 
         return locked
 
@@ -206,7 +216,12 @@ class ViewLock:
             # A view object serves one request.
             view.initial = initial_then_lock
             view._non_atomic_requests = excluded_databases(dispatch)
-            return dispatch(request, *args, **kwargs)
+            response = dispatch(request, *args, **kwargs)
+            if response.streaming:
+                # The view and its request form a cycle. If a middleware drops the stream, the cycle
+                # would keep it, and so the lock, until the garbage collector runs.
+                vars(view).pop("response", None)
+            return response
 
         take_over_atomic_requests(dispatch_to_locked)
         return dispatch_to_locked  # type: ignore[return-value]

@@ -14,6 +14,7 @@ from django_redislock.testing import assert_locked, assert_not_locked, expire, h
 from tests.docs.pages import BLOCKS, name_of
 from tests.management.holds import without_redis
 from tests.support.commands import output_of
+from tests.support.left_behind import left_behind
 
 pytestmark = pytest.mark.usefixtures("_in_memory")
 
@@ -278,3 +279,16 @@ def test_the_example_of_the_documentation_runs() -> None:
     exec(code, namespace)  # noqa: S102 - the code is our own documentation
     assert output_of(namespace["Command"](), 7, skip_checks=True) == "page 1\npage 2\n"
     assert holders == ["manage.py import_feed"]
+
+
+class Interrupted(Import):
+    lock_options = {"lease": 60}
+
+
+# Some places are in the __del__() of a handle, whose exceptions Python only reports.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_nothing_is_held_after_an_interruption() -> None:
+    left = left_behind(lambda number: run(Interrupted(), feed=str(number)), "import")
+    # At its beginning, no code of ours runs yet.
+    assert set(left) <= {"__exit__"}
+    assert len(left) <= 1

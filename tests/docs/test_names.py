@@ -11,10 +11,19 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.core.management import load_command_class
 from django.core.management.base import CommandParser
+from django.db.models import Model
 from django.dispatch import Signal
 
 import django_redislock
-from django_redislock import LockedViewMixin, LockError, lock, locked, locked_view, signals
+from django_redislock import (
+    LockableMixin,
+    LockedViewMixin,
+    LockError,
+    lock,
+    locked,
+    locked_view,
+    signals,
+)
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.commands import LockedCommand
 from django_redislock.conf import LockConfig
@@ -129,9 +138,16 @@ def test_the_usage_of_withlock_is_that_of_the_command() -> None:
 def test_the_table_of_the_attributes_of_a_handle_is_complete() -> None:
     described = {name.split("(")[0] for name in first_column(section("locks").split("## Opt")[0])}
     twins = {"aacquire", "arelease", "aextend", "aowned", "adetach"}
-    for_other_rooms = {"backend", "busy_error", "call_on_lost", "wait"}
+    for_other_rooms = {"backend", "wait"}
     public = {name for name in dir(lock("a")) if not name.startswith("_")}
     assert public == described | twins | for_other_rooms
+
+
+def test_the_attributes_of_a_lockable_model_are_on_its_page() -> None:
+    """A public name that nobody is told of would only keep projects from using it."""
+    ours = {name for one in LockableMixin.__mro__[:-1] for name in vars(one).keys() - dir(Model)}
+    text = section("models")
+    assert [name for name in ours if name[0] != "_" and name not in text] == []
 
 
 def test_the_table_of_the_signals_is_complete() -> None:

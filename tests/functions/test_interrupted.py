@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from django_redislock import lock, lock_backends
 from django_redislock.functions.decorator import locked
-from tests.support.interruptions import Interruption, interrupt, places_in
-from tests.support.settled import settle
+from tests.support.left_behind import left_behind
 
 
 @locked("function:{number}", lease=60)
@@ -24,11 +21,24 @@ def generator(number: int) -> Iterator[int]:
     yield number
 
 
-def interrupted_in(error: Interruption | None) -> str:
-    """The innermost function that was interrupted, but for those that interrupted it."""
-    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    names = [frame.name for frame in frames if "/support/" not in frame.filename]
-    return names[-1] if names else ""
+@locked("coroutine:{number}", lease=60, using="memory")
+async def coroutine(number: int) -> None:
+    pass
+
+
+@locked("async_generator:{number}", lease=60, using="memory")
+async def async_generator(number: int) -> AsyncIterator[int]:
+    yield number
+
+
+async def items(number: int) -> None:
+    async for _ in async_generator(number):
+        pass
+
+
+def run(steps: Any) -> None:
+    """Run a coroutine that never suspends, with no place in the event loop itself."""
+    assert not list(steps.__await__())
 
 
 # Some places are in the __del__() of a handle, whose exceptions Python only reports.
@@ -39,18 +49,24 @@ def interrupted_in(error: Interruption | None) -> str:
     ids=["function", "generator"],
 )
 def test_nothing_is_held_after_an_interruption(call: Callable[[int], Any], name: str) -> None:
-    call(-1)
-    errors = []  # with their tracebacks, and so with the handles
-    for place in range(2 * places_in(lambda: call(-1))):
-        errors.append(interrupt(lambda: call(place), at=place))  # noqa: B023 - called at once
-        with lock("another"):
-            pass  # so that the next call finds a connection
-    settle()
-    left = []
-    for place, error in enumerate(errors):
-        for hold in lock_backends["default"].inspect(f"{name}:{place}")[0]:
-            lock(hold.name, token=hold.token).release()
-            left.append(interrupted_in(error))
+    left = left_behind(call, name)
     # At its beginning, no code of ours runs yet.
     assert set(left) <= {"__exit__"}
+    assert len(left) <= 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda number: run(coroutine(number)), "coroutine"),
+        (lambda number: run(items(number)), "async_generator"),
+    ],
+    ids=["coroutine", "async_generator"],
+)
+async def test_nothing_is_held_after_an_interruption_of_a_coroutine(
+    call: Callable[[int], Any], name: str
+) -> None:
+    left = left_behind(call, name, "memory")
+    assert set(left) <= {"__aexit__"}
     assert len(left) <= 1

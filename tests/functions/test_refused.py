@@ -87,7 +87,7 @@ async def name_later() -> str:
         ({"wait": -1}, "wait must be 0 or more seconds, not -1"),
         ({"lease": 0}, "lease must be"),
         ({"max_hold": "1"}, "max_hold must be"),
-        ({"limit": 0}, "limit must be a whole number of 1 or more, not 0"),
+        ({"limit": 0}, "limit must be a whole number from 1 to 2147483646, not 0"),
         ({"limit": 2, "shared": True}, "limit and shared exclude each other"),
         ({"on_lost": "tell"}, "on_lost must be a callable that gets the handle, not 'tell'"),
         ({"min_hold": "5"}, "min_hold must be a number of seconds or a timedelta, not '5'"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -12,12 +10,11 @@ from django.db import connections, models, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from django_redislock import LockError, LockLost, lock
-from django_redislock.rows.querysets import LockableQuerySet
+from django_redislock import LockLost, lock
 
-from .bank.models import Account, Branch, Card, Coin, Kiosk, Place, Restaurant, Seat, Vault
+from .bank.models import Account, Coin, Kiosk, Place, Restaurant, Seat, Vault
 from .databases import ON_EACH
-from .threads import elsewhere, next_holder_writes, take_over
+from .threads import next_holder_writes, take_over
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,7 +125,7 @@ def test_deleted_rows_are_fenced_by_their_own_locks(vaults: Any, database: Any) 
 def test_bulk_update_compares_the_fences_of_held_rows(
     vaults: Any, database: Any, together: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_redislock.rows.fencing.ROWS_AT_ONCE", together)
+    monkeypatch.setattr("django_redislock.rows.fenced_querysets.ROWS_AT_ONCE", together)
     one, two, three = vaults
     rows = Vault.objects.using(database)
     with rows.locked([one, two]):
@@ -258,36 +255,3 @@ def test_a_hold_known_to_be_lost_writes_nothing(
                 held.extend()
             Vault.objects.fenced(held).update(gold=0)
     assert amounts("default") == [1, 2, 3]
-
-
-@pytest.mark.parametrize("combine", [operator.and_, operator.or_, operator.xor])
-def test_a_fenced_queryset_is_combined_with_no_other(vaults: Any, combine: Any) -> None:
-    """Django keeps what belongs to the left one only."""
-    plain = Vault.objects.filter(gold=1)
-    with lock("vaults") as held:
-        fenced = Vault.objects.fenced(held)
-        for left, right in ((plain, fenced), (fenced, plain)):
-            with pytest.raises(TypeError, match="Combine the querysets first"):
-                combine(left, right)
-        assert combine(plain, Vault.objects.all()).fenced(held).update(gold=4)
-
-
-def test_wrong_arguments_of_fenced_are_refused(vaults: Any) -> None:
-    with lock("vaults") as held, pytest.raises(TypeError, match="Account has no FenceField"):
-        Account.objects.fenced(held)
-    for wrong in (7, vaults[0]):
-        with pytest.raises(TypeError, match="fenced.. takes the handle of a lock, or a list of"):
-            Vault.objects.fenced(wrong)
-    with pytest.raises(LockError, match="is not held: enter its locked"):
-        Vault.objects.fenced(vaults)
-    # The first card has the primary key of a vault, and a lock of another name.
-    for stranger in (Card.objects.create(pk=vaults[0].pk), Branch.objects.create(), vaults[0].pk):
-        block = stranger.locked() if isinstance(stranger, Card) else nullcontext()
-        with block, pytest.raises(TypeError, match=r"fenced.. takes instances of Vault, not"):
-            Vault.objects.fenced([stranger])
-    with vaults[0].locked(), pytest.raises(LockError, match="is not held"):
-        elsewhere(lambda: Vault.objects.using("postgresql").fenced(vaults[:1]))
-    with lock("vaults", limit=2) as held, pytest.raises(LockError, match="several holders"):
-        Vault.objects.fenced(held).update(gold=0)
-    for manager in (Vault.objects, models.Manager.from_queryset(LockableQuerySet)()):
-        assert not hasattr(manager, "delete")

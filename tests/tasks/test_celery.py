@@ -239,7 +239,7 @@ class TestRetryWithoutAWorker:
 
     def test_a_function_that_is_no_task_raises(self, feed: int) -> None:
         with held_elsewhere(f"feed:{feed}"), pytest.raises(LockNotAcquired):
-            locked(f"feed:{feed}", wait=0, on_busy="retry")(print)()
+            locked(f"feed:{feed}", wait=0, on_busy="retry")(lambda: None)()
 
     def test_a_task_fails_with_the_error_of_the_lock_after_the_last_retry(
         self, task: Any, feed: int

@@ -250,6 +250,7 @@ def test_the_error_for_a_missing_name_says_what_to_write() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"status": 423.0}, ValueError, "status must be one of 423, 409, 429, 503, not 423.0"),
         ({"status": 200}, ValueError, "status must be one of 423, 409, 429, 503, not 200"),
         ({"on_unavailable": "run"}, ValueError, "must be 'refuse' or 'proceed', not 'run'"),
         ({"wait": -1}, ValueError, "wait must be 0 or more seconds, not -1"),
