@@ -71,7 +71,6 @@ class TransportBackend(Overview):
 
     def after_fork(self) -> None:
         super().after_fork()
-        self.source.after_fork()
         self.node.after_fork()
         self.wakeups.forget()
 

@@ -50,8 +50,9 @@ class Subscriber:
     def open(self) -> None:
         """Connect with RESP2, in which messages arrive as replies."""
         self.is_outdated = False
-        connection = self._source.connection(protocol=2, health_check_interval=0)
-        open_socket(connection, self._source.timeout, self._keep)
+        deadline = monotonic() + self._source.timeout
+        connection = self._source.connection(deadline, protocol=2, health_check_interval=0)
+        open_socket(connection, self._keep)
         self._parser, self.received_at = Parser(), monotonic()
         self._opened_at = self.received_at
 
