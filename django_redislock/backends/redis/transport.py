@@ -50,6 +50,7 @@ def make_transport(
         waiters.nudge_all()
 
     node.on_back = is_back
+    node.on_late = lambda _: wakeups.doubt()
     source.on_demoted = lambda _: wakeups.reopen()
     return node, wakeups
 
