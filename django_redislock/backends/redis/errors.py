@@ -104,7 +104,7 @@ class NotAcknowledged(RedisError):
 
 def is_absence(error: Exception) -> bool:
     """Whether the server did not answer. A refusal, e.g. of credentials, is an answer."""
-    if isinstance(error, (AuthenticationError, AuthorizationError, BusyLoadingError, ServerAway)):
+    if isinstance(error, (AuthenticationError, AuthorizationError, ServerAway)) or is_busy(error):
         return False
     return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not _is_of_tls(error)
 
@@ -223,8 +223,8 @@ def _met(error: Exception) -> BaseException | None:
 
 def _has_answered(error: Exception) -> bool:
     absent = (RedisConnectionError, RedisTimeoutError)
-    answers = (AuthenticationError, BusyLoadingError)
-    return isinstance(error, answers) or not isinstance(error, absent)
+    answered = isinstance(error, AuthenticationError) or is_busy(error)
+    return answered or not isinstance(error, absent)
 
 
 def _refused(at: str, error: Exception, said: str) -> str:
@@ -250,8 +250,9 @@ def advice(where: str, error: Exception) -> str:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether a server refuses all commands while it loads its data or runs a script."""
-    return isinstance(error, BusyLoadingError) or str(error).startswith("BUSY ")
+    """Whether a server refuses all commands: it loads its data, runs a script, or is full."""
+    busy = ("BUSY ", "max number of clients reached")
+    return isinstance(error, BusyLoadingError) or str(error).startswith(busy)
 
 
 def remedy(error: Exception) -> str:
