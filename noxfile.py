@@ -24,7 +24,13 @@ TESTED = ("-e", ".[example]", *nox.project.dependency_groups(nox.project.load_to
 # What differs between releases of Python, Django, redis-py and django-redis.
 SURFACES = [
     *("tests/admin", "tests/backends", "tests/checks", "tests/functions", "tests/handles"),
-    *("tests/management", "tests/rows", "tests/views", "tests/tasks/test_django_tasks.py"),
+    *(
+        "tests/management",
+        "tests/rows",
+        "tests/transactions",
+        "tests/views",
+        "tests/tasks/test_django_tasks.py",
+    ),
 ]
 # Where coverage is measured: with these, little that a project uses is left out.
 MEASURED = [*SURFACES, "tests/commands", "tests/metrics", "tests/traces"]
@@ -34,7 +40,7 @@ PROTOCOL = [
     *("tests/properties", "tests/topologies"),
 ]
 
-OLDEST = ["django==5.2.*", "django-redis==6.0.*", "redis==5.3.*"]
+OLDEST = ["django==5.2.*", "asgiref==3.8.1", "django-redis==6.0.*", "redis==5.3.*"]
 NEWEST = ["django>=6", "django-redis>=7", "redis>=8", "hiredis"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,6 @@ class LockBackendHandler(_Handler):
     def __init__(self, settings: Any = None) -> None:
         super().__init__(settings)
         self._connections = SimpleNamespace()
-        self._creating = threading.RLock()
 
     def configure_settings(self, settings: Any) -> dict[str, LockConfig]:
         if settings is None:
@@ -54,11 +52,12 @@ class LockBackendHandler(_Handler):
         return read_settings(settings)
 
     def __getitem__(self, alias: str) -> BaseLockBackend:
-        try:
-            backend: BaseLockBackend = getattr(self._connections, alias)
-        except (AttributeError, TypeError):
-            with self._creating:
-                backend = super().__getitem__(self._known(alias))
+        backends: dict[str, BaseLockBackend] = vars(self._connections)
+        backend = backends.get(alias) if isinstance(alias, str) else None
+        if backend is None:
+            made = self.create_connection(self._known(alias))
+            # There is no mutex: another thread or a signal handler may have made one meanwhile.
+            backend = backends.setdefault(alias, made)
         return backend
 
     def create_connection(self, alias: str) -> BaseLockBackend:
@@ -90,6 +89,8 @@ class LockBackendHandler(_Handler):
             ) from error
 
     def _known(self, alias: str) -> str:
+        if not isinstance(alias, str):
+            raise InvalidLockBackend(f"The alias of a lock backend is a text, not {alias!r}.")
         if alias not in self.settings:
             raise InvalidLockBackend(
                 f"There is no lock backend {alias!r}. Add LOCKS[{alias!r}] to the settings, or use "
@@ -99,22 +100,20 @@ class LockBackendHandler(_Handler):
 
     def reset(self) -> None:
         """Close the backends, and read the settings again at the next use."""
-        with self._creating:
-            for backend in vars(self._connections).values():
-                backend.close()
-            self._connections = SimpleNamespace()
-            self._settings = None
-            self.__dict__.pop("settings", None)
+        for backend in list(vars(self._connections).values()):
+            backend.close()
+        self._connections = SimpleNamespace()
+        self._settings = None
+        self.__dict__.pop("settings", None)
 
     def look_at_debug(self) -> None:
         """Update whether misuse is warned of, after a test has changed ``DEBUG``."""
-        for backend in vars(self._connections).values():
+        for backend in list(vars(self._connections).values()):
             backend.warns = backend.config.warn
 
     def after_fork(self) -> None:
         """In a forked child, drop what belongs to the parent."""
-        self._creating = threading.RLock()
-        for backend in vars(self._connections).values():
+        for backend in list(vars(self._connections).values()):
             backend.after_fork()
 
 

@@ -192,6 +192,10 @@ _ELSEWHERE = {
     "auto_renewal": "renew=",
     "blocking": "wait=0 for a lock that does not wait",
     "blocking_timeout": "wait=",
+    "context_manager_timeout": "wait=",
+    "nowait": "wait=0",
+    "sleep": "nothing in its place, since waiters are woken and do not ask again",
+    "thread_local": "nothing in its place, since each handle has a token of its own",
     "id": "lock(name, token=...) to act on another handle's hold, or label= to show who holds it",
 }
 

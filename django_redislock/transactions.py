@@ -92,8 +92,11 @@ def _in_transaction() -> list[Any]:
         if _get_running_loop() is None:
             # asgiref itself looks into this storage when no event loop is running.
             opened = opened._storage
-        elif not opened._storage.__dict__:
-            return found  # neither this thread nor any of its tasks has ever had a connection
+        else:
+            # asgiref keeps the connections of tasks in a context variable of their thread.
+            opened = opened._storage.__dict__.get("cvar")
+            if opened is None:
+                return found  # no task of this thread has ever had a connection
     for alias in connections.settings:
         connection: Any = getattr(opened, alias, None)
         if connection is None:

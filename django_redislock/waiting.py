@@ -132,6 +132,7 @@ async def _queue_for(
                 return None, asked_again
             given_up_at = absent_since + backend.config.patience
             if now >= min(deadline, given_up_at):
+                # The error is about all requests of this attempt, of which one may have arrived.
                 error.asked = asked_again or busy is not None
                 error.sent = sent or busy is not None
                 raise

@@ -57,9 +57,8 @@ __all__ = [
 # Lease (seconds) of a hand-over to another process until its new holder confirms it.
 GRANT_LEASE = 2.0
 
-
 # Servers count leases in whole milliseconds, starting after we read our clock. A hold is therefore
-# treated as ended one millisecond early (in seconds).
+# treated as ended this much (seconds) early.
 TICK = 0.001
 
 # Seconds within which the server must answer, if shorter than the connection's time-out.

@@ -44,7 +44,7 @@ class Grant(NamedTuple):
     """The claim holds. ``ends`` is when the lease ends, on this process's monotonic clock.
 
     ``confirmed`` is False after a hand-over: until it is extended, the hold has only the grant
-    lease.
+    lease. ``asked_again``: the request was repeated, so the first one may still arrive.
     """
 
     fence: int

@@ -66,9 +66,10 @@ class OneNameHandle(Handle[T]):
         self.wait = terms.wait
         self.limit = SHARED if terms.shared else terms.limit
         self._terms = terms
-        # The same for all handles of one ``MultiLock``.
+        # The same for all handles of one ``MultiLock``; stored with the holder, for listings.
         self._group = ""
         self._busy: Busy | None = None
+        # Whether an attempt has used the token of ``_hold``: the next one needs a token of its own.
         self._tried = False
         self._hold = self._new_hold()
         # Marks the acquire in progress, so that a second one, of another thread or of a signal
@@ -96,9 +97,11 @@ class OneNameHandle(Handle[T]):
                     self.name,
                     "is already held by this handle. Release it first, or make another handle",
                 )
+            # A hold of this thread or task, which a reentrant handle or a transaction shares.
             taken = owner.taken.get(self._hold.lock_id)
             if taken is not None and taken.undecided and await self._join(call, taken):
                 return True
+            # Likewise one of the thread that waits for this coroutine, as in ``async_to_sync``.
             caller = None if call.blocking else await caller_in_transaction()
             kept = caller.taken.get(self._hold.lock_id) if caller is not None else None
             if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
@@ -283,13 +286,9 @@ class OneNameHandle(Handle[T]):
 
     def _packed_holder(self, owner: Owner) -> str:
         terms = self._terms
+        renews_for = terms.max_hold if terms.renew else 0.0
         return packed_holder(
-            terms.what or "",
-            terms.label,
-            terms.max_hold if terms.renew else 0.0,
-            owner.thread_name,
-            owner.id,
-            self._group,
+            terms.what or "", terms.label, renews_for, owner.thread_name, owner.id, self._group
         )
 
     def _not_held(self) -> LockError:

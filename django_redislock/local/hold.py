@@ -24,7 +24,7 @@ RENEW_AT = 1 / 3
 # A long lease is renewed at least this often (seconds), to notice a forced release.
 LONGEST_PAUSE = 10.0
 
-# The first end of a lease comes with the grant: its key among those of the requests.
+# Stands for the grant among the requests that have set the end of the lease.
 _GRANT = "grant"
 
 
@@ -102,10 +102,12 @@ class LocalHold:
         self.keep_until = 0.0
         self.needs: dict[Need, None] = {}
         self._leavers: dict[Any, None] = {}
-        # It has one item: the caller that takes it decides how the hold ends.
+        # A list of one item, since taking it is a single operation. The caller that takes it
+        # decides how the hold ends.
         self.undecided = [True]
         self._confirmed = True
-        # When the lease ends, by the request for that end; and the requests that were answered.
+        # The end of the lease that each request has asked for: the grant, and each extension that
+        # has not been replaced by a later answer. ``_answered``: those with an answer.
         self._ends: dict[object, float] = {}
         self._answered: dict[object, None] = {}
 

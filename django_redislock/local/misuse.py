@@ -73,8 +73,8 @@ def _look_for_event_loop(lock: Any) -> None:
     _warn(
         lock,
         f"The lock {readable(lock.name)!r} is acquired by blocking code in a coroutine: the event "
-        "loop and all its tasks are blocked until it is granted. Write `async with lock(...)` or "
-        "`await handle.aacquire()`.",
+        "loop and all its tasks are blocked until it is granted. Write `async with` in place of "
+        "`with`, or `await handle.aacquire()`.",
     )
 
 

@@ -190,7 +190,8 @@ class Registry:
         for hold in list(self.holds):
             # The need first: a release registers its attempt before it ends its need.
             if not hold.is_needed() and hold not in self.used_by_others(None):
-                # Its handle was dropped: the lease ends it. Or it ended while it was registered.
+                # Its handle was dropped: the lease ends it. Or it ended while it was registered. No
+                # need is left to name, so the registry leaves in its place.
                 hold.leave(self)
                 if not hold.undecided:
                     self.holds.pop(hold, None)

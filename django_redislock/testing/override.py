@@ -56,9 +56,13 @@ class override_locks(override_settings):
     def __init__(self, redis_url: str | None = None, /, **entry: Any) -> None:
         if redis_url is not None and not (isinstance(redis_url, str) and "://" in redis_url):
             # Used without parentheses, this would replace the decorated test, which never ran.
+            advice = (
+                "Write redis://host:6379/0."
+                if isinstance(redis_url, str)
+                else "As a decorator it needs its parentheses: @override_locks()."
+            )
             raise TypeError(
-                f"override_locks() takes the address of a Redis server, not {redis_url!r}. As a "
-                "decorator it needs its parentheses: @override_locks()."
+                f"override_locks() takes the address of a Redis server, not {redis_url!r}. {advice}"
             )
         super().__init__()
         self._redis_url = redis_url

@@ -168,7 +168,7 @@ class ViewLock:
                     respond = sync_to_async(busy_response)
                     if self.on_busy is None:
                         return await respond(request, self.status, error)
-                    return await _awaited(self.on_busy(request, error))
+                    return await self._answer(request, error)
                 except LockUnavailable as error:
                     if not self._proceeds(error, what):
                         return await sync_to_async(unavailable_response)(request, error)
@@ -182,6 +182,13 @@ class ViewLock:
                 return response
 
         return locked
+
+    async def _answer(self, request: Any, error: LockNotAcquired) -> Any:
+        """Return what ``on_busy`` answers. An ordinary function may query the database."""
+        on_busy: Any = self.on_busy
+        if iscoroutinefunction(on_busy):
+            return await on_busy(request, error)
+        return await _awaited(await sync_to_async(lambda: on_busy(request, error))())
 
     def _inside_rest_framework(self, dispatch: V, view: Any) -> V:
         """Lock the handler, where the user is authenticated and exceptions are handled."""

@@ -11,6 +11,7 @@ from redis.exceptions import AuthenticationError
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.commands import pack
+from django_redislock.checks import check_backends
 from django_redislock.local.background import background
 from django_redislock.local.registry import registry
 from django_redislock.testing.servers import EmbeddedServer
@@ -100,3 +101,37 @@ async def test_a_request_that_may_have_arrived_is_cancelled(
     guarded.accept()
     wait_until(lambda: jobs() == 0, what="it is cancelled")
     lock_backends["default"].close()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@pytest.mark.parametrize(
+    ("credentials", "words"),
+    [("", "asks for a password: add it"), (":wrong@", "refuses the user or password")],
+)
+def test_the_error_of_a_refused_login_says_what_is_wrong(
+    settings: Any,
+    guarded: Proxy,
+    act: Callable[[], None],
+    protocol: int,
+    credentials: str,
+    words: str,
+) -> None:
+    location = guarded.url.replace(":secret@", credentials)
+    settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": {"protocol": protocol}}}
+    with pytest.raises(LockUnavailable, match=words):
+        act()
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+def test_the_error_of_sentinels_that_refuse_the_login_says_so(
+    settings: Any, guarded: Proxy, act: Callable[[], None]
+) -> None:
+    address = guarded.url.partition("@")[2].partition("/")[0]
+    settings.LOCKS = {"default": {"LOCATION": f"sentinel://{address}/main"}}
+    with pytest.raises(
+        LockUnavailable, match=f"at the Sentinels {address} refuses the user or password"
+    ):
+        act()
+    (message,) = check_backends(deploy=True)
+    assert "correct user, password" in str(message.hint)

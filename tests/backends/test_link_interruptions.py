@@ -30,7 +30,7 @@ def _collected() -> Iterator[None]:
 @pytest.fixture(params=["fresh", "idle", "new", "cut"])
 def state(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The state of the connection that is used next."""
-    monkeypatch.setattr(links, "FRESH", -1.0 if request.param == "idle" else 60.0)
+    monkeypatch.setattr(links, "ASSUMED_OPEN", -1.0 if request.param == "idle" else 60.0)
     monkeypatch.setattr(node_module, "LOST_AFTER", -60.0)
     return str(request.param)
 

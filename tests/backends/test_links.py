@@ -151,7 +151,7 @@ def test_a_link_over_tls(
         assert echo(node, large) == large
         (link,) = [link for link in node._links if link.sock is not None]
         first = link.sock
-        time.sleep(2 * links.FRESH)
+        time.sleep(2 * links.ASSUMED_OPEN)
         assert echo(node, "after a while") == "after a while"
         assert link.sock is first
         link.retire()
@@ -199,7 +199,7 @@ class TestErrors:
         node = node_at(proxy.url)
         assert echo(node, "warm") == "warm"
         proxy.cut()
-        time.sleep(links.FRESH)
+        time.sleep(links.ASSUMED_OPEN)
         assert node.exchange([PING]) == ([b"PONG"], False)
 
     def test_a_request_cut_on_the_way_is_sent_again(
@@ -207,7 +207,7 @@ class TestErrors:
     ) -> None:
         node = node_at(proxy.url)
         assert echo(node, "warm") == "warm"
-        monkeypatch.setattr(links, "FRESH", 60.0)
+        monkeypatch.setattr(links, "ASSUMED_OPEN", 60.0)
         proxy.cut()
         assert node.exchange([PING]) == ([b"PONG"], True)
 
@@ -215,7 +215,7 @@ class TestErrors:
     def test_a_number_with_too_many_digits_ends_the_connection(
         self, node: Node, reply: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(links, "FRESH", 60.0)
+        monkeypatch.setattr(links, "ASSUMED_OPEN", 60.0)
         assert echo(node, "warm") == "warm"
         link = node._free[-1]
         ours, theirs = socket.socketpair()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,7 +23,13 @@ WRONG = [
     ("127.0.0.1:6379", {}, "must begin with redis://, rediss://"),
     ("http://127.0.0.1", {}, "must begin with"),
     ("redis://", {}, "names no host"),
+    ("redis://h:1#/0", {}, "it has a #, which is written %23"),
     ("redis:///1", {}, "names no host"),
+    ("redis://:wo#rd@h/0", {}, "%23 for a #"),
+    ("redis://ann:wo/rd@h/0", {}, "%2F for a /"),
+    ("redis://:wo?rd@h/0", {}, "%3F for a [?]"),
+    ("sentinel://:wo#rd@h/main", {}, "%23 for a #"),
+    ("cluster://:wo#rd@h", {}, "%23 for a #"),
     ("redis://h:port/0", {}, "(?i)port"),
     ("redis://h:99999/0", {}, "(?i)port"),
     ("redis://h/zero", {}, "'zero' is not a database number"),
@@ -31,6 +38,7 @@ WRONG = [
     ("redis://h/0?socket_timeout=soon", {}, "socket_timeout"),
     ("redis://h/0?colour=red", {}, "colour"),
     ("unix://", {}, "names no path"),
+    ("unix://run/redis.sock", {}, "path begins with a slash: unix:///run/redis.sock"),
     ("sentinel://h:26379", {}, "names no Sentinel service"),
     ("sentinel:///main", {}, "names no host of a Sentinel"),
     ("sentinel://h/main/x", {}, "'x' is not a database number"),
@@ -113,6 +121,16 @@ def test_no_password_is_shown(settings: LazySettings) -> None:
         lock("a").acquire(wait=0)
     assert "redis://127.0.0.1:1/0" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["redis://ann:secret/0@h/0", "redis://ann:12/secret@h/0", "redis://ann:12#secret@h/0"],
+)
+def test_no_part_of_an_unescaped_password_is_shown(location: str) -> None:
+    with pytest.raises(InvalidLockBackend) as caught:
+        locations.pool_at(location, {}, "here")
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_cache_and_location_exclude_each_other(settings: LazySettings) -> None:

@@ -158,6 +158,10 @@ HINTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"blocking": False}, ["wait=0"]),
     ({"blocking_timeout": 5}, ["wait="]),
     ({"id": "x"}, ["token=", "label="]),
+    ({"nowait": True}, ["wait=0"]),
+    ({"sleep": 0.1}, ["nothing in its place", "woken"]),
+    ({"thread_local": False}, ["nothing in its place", "handle"]),
+    ({"context_manager_timeout": 5}, ["wait="]),
 ]
 
 

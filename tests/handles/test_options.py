@@ -116,11 +116,11 @@ def test_a_coroutine_function_as_on_lost_is_refused() -> None:
 def test_a_value_equal_to_an_earlier_one_is_checked_again() -> None:
     assert lock("a", shared=True, lease=1).limit > 1
     with pytest.raises(TypeError, match="shared must be True or False, not 1"):
-        lock("a", shared=1, lease=1)  # type: ignore[call-overload]
+        lock("a", shared=1, lease=1)
     with pytest.raises(ValueError, match="lease must be a number of seconds or a timedelta"):
         lock("a", shared=True, lease=True)
     with pytest.raises(ValueError, match="lease must be a number of seconds or a timedelta"):
-        lock("a", lease=[1])  # type: ignore[call-overload]
+        lock("a", lease=[1])
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,18 @@ def test_the_error_for_an_unknown_alias_names_the_known_ones() -> None:
 
 
 def test_an_alias_that_is_not_a_string_is_unknown() -> None:
-    with pytest.raises(InvalidLockBackend, match="There is no lock backend None"):
+    with pytest.raises(InvalidLockBackend, match="is a text, not None"):
         lock("a", using=None)
+    with pytest.raises(InvalidLockBackend, match=r"is a text, not \['other'\]"):
+        lock("a", using=["other"])
+
+
+@pytest.mark.parametrize("entry", [{"LEAS": 1}, {"BACKEND": "django.core.cache.cache"}])
+def test_a_traceback_of_wrong_settings_shows_no_other_error(settings: Any, entry: Any) -> None:
+    settings.LOCKS = {"default": entry}
+    with pytest.raises(InvalidLockBackend) as caught:
+        lock("a")
+    assert caught.value.__context__ is None
 
 
 def test_making_a_handle_does_not_connect(settings: Any) -> None:

@@ -36,9 +36,15 @@ def aliases(settings: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("wrong", [print, int, "localhost", 6379])
+@pytest.mark.parametrize("wrong", [print, int, 6379])
 def test_override_locks_without_parentheses_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"the address of .* parentheses: @override_locks\(\)"):
+        override_locks(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["127.0.0.1:6379", "localhost", ""])
+def test_an_address_without_a_scheme_is_refused(wrong: str) -> None:
+    with pytest.raises(TypeError, match=r"not '.*'\. Write redis://host:6379/0\.$"):
         override_locks(wrong)
 
 

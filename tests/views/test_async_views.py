@@ -209,7 +209,16 @@ async def named_by_function(request: Any) -> HttpResponse:
     return HttpResponse(request.lock.name)
 
 
+def say_busy(request: Any, error: LockNotAcquired) -> HttpResponse:
+    return HttpResponse(f"{request.user.get_username()} finds {error.name} busy")
+
+
+@locked_view("event", using="memory", on_busy=say_busy)
+async def answered_by_function(request: Any) -> HttpResponse: ...
+
+
 urlpatterns = [
+    path("answered_by_function/", answered_by_function),
     path("named_by_function/", named_by_function),
     path("open_to_all/", open_to_all),
     path("basket/", basket),
@@ -247,6 +256,15 @@ async def test_a_function_for_the_name_may_query_the_database() -> None:
     client = AsyncClient()
     await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
     assert content(await client.get("/named_by_function/")) == "basket:ada"
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.django_db(transaction=True)
+async def test_a_function_for_the_busy_answer_may_query_the_database() -> None:
+    client = AsyncClient()
+    await client.aforce_login(await get_user_model().objects.acreate_user("ada"))
+    async with lock("event", using="memory"):
+        assert content(await client.get("/answered_by_function/")) == "ada finds event busy"
 
 
 @pytest.mark.urls(__name__)

@@ -30,7 +30,7 @@ from ..base import (
 )
 from . import server_checks
 from .commands import call, tag_of
-from .errors import naming, unavailable
+from .errors import unavailable
 from .keys import bucket_of
 from .records import (
     LOOSER,
@@ -45,7 +45,7 @@ from .records import (
 )
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
-from .transport import TransportBackend, make_transport
+from .transport import TransportBackend, make_transport, naming
 
 __all__ = ["RedisLockBackend"]
 
@@ -216,7 +216,7 @@ class RedisLockBackend(TransportBackend):
 
     def _acquire(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
-        lease = -int(-length * 1000 // 1)
+        lease = -int(-length * 1000 // 1)  # as ms(), without the call
         grant = min(lease, self._grant_lease_ms)
         terms = f"{limit} {lease} {grant} {self.wakeups.process} {holder}"
         args = str(lease), str(ms(stay)) if stay else "0", terms

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from redis.exceptions import (
     AuthenticationError,
@@ -23,8 +21,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ...exceptions import LockError, LockUnavailable, readable
-from ...process import NoThread
+from ...exceptions import LockUnavailable, readable
 
 __all__ = [
     "NoAnswer",
@@ -39,7 +36,6 @@ __all__ = [
     "is_busy",
     "is_worth_a_retry",
     "marked",
-    "naming",
     "of_node",
     "remedy",
     "unavailable",
@@ -67,6 +63,12 @@ SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
 # Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
 _ASKS_FOR_NONE = re.compile("called without any password configured")
+_REFUSALS = {
+    _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
+    re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
+    re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
+    re.compile("DB index is out of range"): "has no database of the number in the settings",
+}
 
 
 class ServerAway(RedisConnectionError):
@@ -147,11 +149,9 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     ``where`` names the entry of the settings, ``at`` the address of the server.
     """
     what = f"The lock {readable(name)!r}" if name else "The list of locks"
-    why = (
-        str(error)
-        if isinstance(error, NotAcknowledged)
-        else f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
-    )
+    why = str(error)
+    if not isinstance(error, NotAcknowledged):
+        why = f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
     return LockUnavailable(
         f"{what} cannot be had: {why.removesuffix('.')}.",
         name=name,
@@ -201,9 +201,8 @@ def _absent(at: str, error: Exception, said: str) -> str:
             said = os.strerror(int(number))
     if _is_of_tls(error):
         return f"cannot be connected to at {at}: {said}"
-    asked = "is it running?"
-    if _timed_out(error) and not said.startswith("Timeout connecting"):
-        asked = "is it running, or does it hang?"
+    may_hang = _timed_out(error) and not said.startswith("Timeout connecting")
+    asked = "is it running, or does it hang?" if may_hang else "is it running?"
     return f"does not answer at {at}; {asked} {said}"
 
 
@@ -222,9 +221,14 @@ def _met(error: Exception) -> BaseException | None:
 
 
 def _has_answered(error: Exception) -> bool:
-    absent = (RedisConnectionError, RedisTimeoutError)
-    answered = isinstance(error, AuthenticationError) or is_busy(error)
-    return answered or not isinstance(error, absent)
+    if is_busy(error) or _is_of_login(error):
+        return True
+    return not isinstance(error, (RedisConnectionError, RedisTimeoutError))
+
+
+def _is_of_login(error: Exception) -> bool:
+    # redis-py puts the errors of Sentinels into the text of its own.
+    return isinstance(error, AuthenticationError) or "AuthenticationError" in str(error)
 
 
 def _refused(at: str, error: Exception, said: str) -> str:
@@ -233,8 +237,9 @@ def _refused(at: str, error: Exception, said: str) -> str:
         return f"at {at} gave no answer of a Redis server: {said}"
     if _SENTINEL_UNKNOWN.search(said):
         return "is no Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
-    if _ASKS_FOR_NONE.search(said):
-        return f"at {at} asks for no password, and the settings give one: leave it out"
+    for reply, meaning in _REFUSALS.items():
+        if reply.search(str(error)):
+            return f"at {at} {meaning}"
     return f"did not do what it was asked: {said}"
 
 
@@ -264,7 +269,7 @@ def remedy(error: Exception) -> str:
         return "leave the password out of"
     if isinstance(error, NoPermissionError):
         return "give the rights that the documentation of the backend lists to the user of"
-    if isinstance(error, (AuthenticationError, ResponseError)):
+    if isinstance(error, ResponseError) or _is_of_login(error):
         return "correct user, password and database number in"
     return ""
 
@@ -282,16 +287,3 @@ def copy_of(error: Exception) -> Exception:
         return error
     twin.__cause__ = error.__cause__
     return twin
-
-
-@contextmanager
-def naming(where: str, at: str, name: str) -> Iterator[None]:
-    """Turn errors inside the block into those of a command for this name."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise unavailable(where, at, name, error) from error
-    except NoThread as error:
-        raise LockError.of(
-            name, f"cannot be waited for: the thread that hears of its turn cannot start ({error})"
-        ) from error

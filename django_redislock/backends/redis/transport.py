@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
 from redis.exceptions import RedisError
 
 from ...conf import LockConfig
+from ...exceptions import LockError
+from ...process import NoThread
 from ..base import Within
 from ..waiters import Waiters
 from .cluster.nodes import Cluster
@@ -19,7 +23,7 @@ from .wakeups.connection import Wakeups
 from .wire.node import Node
 from .wire.replicated import ReplicatedNode
 
-__all__ = ["Sender", "TransportBackend", "Waker", "make_transport"]
+__all__ = ["Sender", "TransportBackend", "Waker", "make_transport", "naming"]
 
 # The sender of commands, and the object that wakes waiters.
 Sender: TypeAlias = Node | Cluster
@@ -80,6 +84,11 @@ class TransportBackend(Overview):
     def _run(
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
     ) -> tuple[Any, bool]:
+        """Send a command about a name. Return its reply, and whether it was sent again.
+
+        ``claim``: it grants a lock, which replicas may have to acknowledge. Raises
+        ``LockUnavailable``.
+        """
         exchange = self.node.exchange_claim if claim else self.node.exchange
         try:
             (reply,), again = exchange((command,), within)
@@ -92,6 +101,7 @@ class TransportBackend(Overview):
     async def _arun(
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
     ) -> tuple[Any, bool]:
+        """The twin of ``_run``."""
         exchange = self.node.aexchange_claim if claim else self.node.aexchange
         # Repeated from above: a context manager would take as long as the whole body.
         try:
@@ -101,3 +111,17 @@ class TransportBackend(Overview):
         except (RedisError, OSError) as error:
             raise unavailable(self.source.where, self.source.at, name, error) from error
         return reply, again
+
+
+@contextmanager
+def naming(where: str, at: str, name: str) -> Iterator[None]:
+    """Turn errors inside the block into those of a command for this name."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise unavailable(where, at, name, error) from error
+    except NoThread as error:
+        raise LockError.of(
+            name,
+            f"cannot be waited for: the thread that receives hand-overs cannot start ({error})",
+        ) from error

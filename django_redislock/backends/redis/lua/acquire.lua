@@ -9,6 +9,7 @@
 --         and the record of that hold;
 --         "looser" when the token holds the name with a looser limit, beside other holders
 
+-- The fast parts have read the arguments, and perhaps `line`, the value under `hold`.
 lease, stay = tonumber(lease), tonumber(stay)
 local limit = tonumber(string.match(terms, '^%d+'))
 -- The queue's 'kept until' in `records`.

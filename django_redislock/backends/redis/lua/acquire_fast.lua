@@ -15,7 +15,7 @@ local function sweep()
     for _, member in ipairs(over) do
       redis.call('ZREM', set, member)
     end
-    redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf')
+    redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf') -- LONGEST in records.lua
   end
 end
 
@@ -32,7 +32,7 @@ if not line and redis.call('EXISTS', hold, records) == 0 then
       return micros
     end
   elseif type(last) == 'string' then
-    -- The clock is behind the counter, or the counter is damaged.
+    -- The clock is behind the counter, or the counter is damaged: put back what next_fence() reads.
     redis.call('SET', counter, last)
   end
 end

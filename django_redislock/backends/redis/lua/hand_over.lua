@@ -121,6 +121,7 @@ local function hand_over(mine)
     local waits = is_mine or claim and claim.ends > now and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
+      -- The others wait behind it, unless its process has ended and the caller has room.
       if not mine or mine.limit <= claim.limit or not room_for(mine.limit)
           or is_there(claim.process) then
         break

@@ -1,5 +1,6 @@
 -- Join the queue of a name with a single hold of limit 1 and others in the queue already: the
--- common case under contention. Unusual cases are left to the functions below.
+-- common case under contention. Unusual cases are left to the functions below. 3.2e12 is LONGEST,
+-- which records.lua defines later.
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 

@@ -10,6 +10,7 @@
 here = ARGV[2]
 asking = here
 
+-- `line` is the value under `hold`, which release_fast.lua has read.
 local function verb()
   find_holds(line)
   local mine = hold_of(token)

@@ -35,6 +35,13 @@ CLUSTER_PORT = 6379
 
 _HOSTS = re.compile(r"(?<=://)[^/?#]*")
 
+# A / ? or # that ends the host, followed by an @: most likely a part of the password.
+_UNESCAPED = re.compile(r"(?!unix:)\w+://[^/?#]*[/?#].*@")
+_ESCAPE = (
+    "it has one of / ? # before an @. In a user or a password write %2F for a /, %3F for a ? and "
+    "%23 for a #"
+)
+
 CLASSES: dict[str, type] = {
     "redis": Connection,
     "rediss": SSLConnection,
@@ -65,16 +72,20 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         address = _split(location)
         if address.scheme not in CLASSES:
             raise ValueError("it must begin with " + ", ".join(f"{one}://" for one in CLASSES))
+        if address.fragment:
+            raise ValueError("it has a #, which is written %23")
         if address.scheme == "sentinel":
             return _sentinel_pool(address, options)
         if address.scheme == "cluster":
             return _cluster_pool(location, address, options)
         return _pool(location, address, options)
     except (TypeError, ValueError, ImportError, RedisError) as error:
+        # An error of a part of the password would show it.
+        hidden = _UNESCAPED.match(location) is not None
         raise InvalidLockBackend(
-            f"{where}['LOCATION'] cannot be used: {error}. Write {FORMS}; other settings of the "
-            f"connection go into {where}['OPTIONS']."
-        ) from error
+            f"{where}['LOCATION'] cannot be used: {_ESCAPE if hidden else error}. Write {FORMS}; "
+            f"other settings of the connection go into {where}['OPTIONS']."
+        ) from (None if hidden else error)
 
 
 def start_nodes(location: str) -> list[tuple[str, int]]:
@@ -150,6 +161,8 @@ def _advice(name: str, scheme: str, known: list[str], where: str) -> str:
 
 def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> ConnectionPool:
     if address.scheme == "unix":
+        if address.hostname:
+            raise ValueError(f"a path begins with a slash: unix:///{address.netloc}{address.path}")
         if not address.path:
             raise ValueError("it names no path")
     elif not address.hostname:

@@ -85,6 +85,7 @@ class Source:
     """A server and database, and the way to connect to them.
 
     ``where`` and ``at`` are for messages: the entry of the settings, and the address of the server.
+    ``of``: what ``where`` calls the server, if not by its address, such as "cache 'default'".
     ``place`` is equal for two sources of the same database. ``without_async`` says why coroutines
     cannot connect, and is empty if they can.
     """

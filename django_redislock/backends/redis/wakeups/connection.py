@@ -31,7 +31,7 @@ logger = logging.getLogger("django_redislock")
 
 # The thread ends after this time (seconds) without a waiter; closing waits this long for its end.
 LINGER = ENDS_WITHIN = 5.0
-# Pauses (seconds) after failures in a row. A connection that lasted for the longest was none.
+# Pauses (seconds) after failures in a row. One that comes later than the longest begins a new row.
 RECONNECT_AFTER = (0.05, 0.1, 0.2, 0.5)
 
 

@@ -7,7 +7,9 @@ import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from os import getpid
 
+from ....clock import monotonic
 from ....process import process
 from ..sources.source import Source
 from .exclusive import Exclusive
@@ -35,7 +37,8 @@ class AsyncWire:
         Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
         or the connection's time-out; ``ServerAway`` at once if the server is known to be away.
         """
-        process.look()
+        if getpid() != process.pid:
+            process.look()
         failures = self._failures
         if failures:
             self._breaker.refuse()
@@ -59,10 +62,10 @@ class AsyncWire:
         self._breaker.refuse()
         loop = asyncio.get_running_loop()
         connections = self._loops.get(loop) or await self._begin(loop)
-        deadline = loop.time() + min(math.inf if within is None else within, self.source.timeout)
-        alone = await connections.alone.take(deadline - loop.time())
+        deadline = monotonic() + min(math.inf if within is None else within, self.source.timeout)
+        alone = await connections.alone.take(deadline - monotonic())
         try:
-            left = deadline - loop.time()
+            left = deadline - monotonic()
             replies = await alone.exchange(prepare(left), left)
         except BaseException:
             # The next request would have to wait for the replies to this one.

@@ -23,8 +23,8 @@ from .parser import ONE_REPLY, Parser
 
 __all__ = ["Link"]
 
-# A connection used within this time (seconds) is assumed to be still open.
-FRESH = 0.05
+# A connection used within this time (seconds) is assumed to be still open, and not checked.
+ASSUMED_OPEN = 0.05
 
 CHUNK = 65536
 
@@ -70,7 +70,7 @@ class Link:
         sock, clean, idle = self.sock, self.clean, now - self.used_at
         self.used_at, self.clean = now, False
         try:
-            if sock is None or idle > FRESH or not clean:
+            if sock is None or idle > ASSUMED_OPEN or not clean:
                 sock = self._opened(clean)
             elif within != self._timeout:
                 sock.settimeout(within)

@@ -59,7 +59,7 @@ class Parser:
     def feed(self, data: bytes) -> list[Any]:
         """Return the replies that are complete with these bytes."""
         found = ONE_REPLY.fullmatch(data)
-        if found and self.is_idle:
+        if found and not (self._rest or self._outer or self._replies):
             if found[1]:
                 return [int(found[1])]
             if len(found[3]) == int(found[2]):

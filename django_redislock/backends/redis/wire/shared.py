@@ -13,6 +13,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from ....clock import monotonic
 from ..errors import NoAnswer, copy_of, marked
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
@@ -47,10 +48,9 @@ class SharedConnection:
 
     async def exchange(self, commands: Sequence[bytes], within: float | None) -> Replies:
         """Send commands and return their replies. Resend scripts that the server has forgotten."""
-        loop = self._loop
-        now = loop.time()
+        now = monotonic()
         limit = self._timeout if within is None or within > self._timeout else within
-        request = Request(commands, loop.create_future(), now + limit)
+        request = Request(commands, self._loop.create_future(), now + limit)
         self._requests[request] = None
         try:
             if self._link is not None:
@@ -61,7 +61,7 @@ class SharedConnection:
                 self._ring_at(request.deadline)
             await request.future
         except RedisError as error:
-            took, fresh = loop.time() - now, request.link is None
+            took, fresh = monotonic() - now, request.link is None
             self._source.breaker.failed(error, took, self._timeout, fresh=fresh)
             marked(error, sent=not fresh)
             raise
@@ -75,7 +75,7 @@ class SharedConnection:
 
     async def _send_texts(self, request: Request) -> None:
         places, again = to_be_sent_again(request.commands, request.replies)
-        replies, twice = await self.exchange(again, request.deadline - self._loop.time())
+        replies, twice = await self.exchange(again, request.deadline - monotonic())
         for place, reply in zip(places, replies, strict=True):
             request.replies[place] = reply
         request.again |= twice
@@ -106,7 +106,7 @@ class SharedConnection:
                 request.fail(copy_of(error))
             return
         self._link, self._opening = link, None
-        now, pending = self._loop.time(), self._pending()
+        now, pending = monotonic(), self._pending()
         for request in pending:
             # Tokens make it safe to resend commands that the old connection may have delivered.
             request.again = request.link is not None
@@ -135,12 +135,12 @@ class SharedConnection:
     def _ring_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._ring)
+        self._timer = self._loop.call_later(when - monotonic(), self._ring)
         self._rings_at = when
 
     def _ring(self) -> None:
         self._timer, self._rings_at = None, math.inf
-        now, next_at = self._loop.time(), math.inf
+        now, next_at = monotonic(), math.inf
         for request in self._pending():
             if request.deadline <= now:
                 timed_out = RedisTimeoutError("The server did not answer in time.")
