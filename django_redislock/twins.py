@@ -12,6 +12,7 @@ If the fork were noticed later, on the way to the server, this very call would b
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from itertools import starmap
@@ -41,12 +42,15 @@ class Call:
     """
 
     steps: CoroutineType[Any, Any, Any]
+    # The event loop of the task, if any.
+    loop: asyncio.AbstractEventLoop | None = None
     blocking = False
 
     @property
     def is_over(self) -> bool:
-        """Whether the coroutine has ended in any way, even if a traceback keeps it alive."""
-        return self.steps.cr_frame is None
+        """Whether the coroutine has ended, even if a traceback keeps it alive, or cannot go on."""
+        is_stranded = self.loop is not None and self.loop.is_closed()
+        return is_stranded or self.steps.cr_frame is None
 
 
 class BlockingCall(Call):
@@ -83,6 +87,7 @@ async def aperform(
     if getpid() != process.pid:
         process.look()
     call = Call()
+    call.loop = asyncio.get_running_loop()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
         begin = partial(function, **kwargs) if kwargs else function

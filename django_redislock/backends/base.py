@@ -97,7 +97,7 @@ class BaseLockBackend(ABC):
         self.meter = Meter() if flag(metrics, f"{options}['metrics']") else None
         # A copy of the figures of all processes, used to estimate waits.
         self.medians = Medians()
-        self.waiters = Waiters()
+        self.waiters = Waiters(self.grant_lease)
         self.on_force_release: Callable[[Hashable, str, str], None] | None = None
         # Equal for two aliases that lead to the same locks.
         self.place: Hashable = config.alias

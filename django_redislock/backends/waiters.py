@@ -18,8 +18,6 @@ __all__ = ["TaskWaiter", "ThreadWaiter", "Turn", "Waiter", "Waiters"]
 # blocked when it has not answered for STILL_AFTER more.
 ASK_AFTER = 0.1
 STILL_AFTER = 0.4
-# Number of recent turns remembered, to recognize duplicates.
-MOST_SEEN = 100
 # How often (seconds) the wake-up thread checks whether another thread has notified a coroutine.
 CHECK_EVERY = 0.25
 
@@ -139,7 +137,9 @@ class Waiters:
     garbage collector may run anywhere, which can hand over held locks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grant_lease: float) -> None:
+        # An unconfirmed turn ends after this time (seconds).
+        self._grant_lease = grant_lease
         self.forget()
 
     def forget(self) -> None:
@@ -150,9 +150,10 @@ class Waiters:
         self._tasks: dict[tuple[str, str], None] = {}
         # The event loops that were probed and have not answered yet.
         self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
-        # The tokens and fences of the latest turns, and their order.
-        self._seen: dict[tuple[str, int], object] = {}
-        self._order: deque[tuple[str, int]] = deque()
+        # The tokens and fences of recent turns, with the times when they came, and when those that
+        # are over are forgotten (monotonic).
+        self._seen: dict[tuple[str, int], float] = {}
+        self._forget_at = 0.0
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -185,13 +186,17 @@ class Waiters:
         return not self._is_news(token, turn) or self._notify((name, token), waiter, turn)
 
     def _is_news(self, token: str, turn: Turn) -> bool:
-        seen, mark = (token, turn.fence), object()
-        if self._seen.setdefault(seen, mark) is not mark:
-            return False
-        self._order.append(seen)
-        if len(self._order) > MOST_SEEN:
-            self._seen.pop(self._order.popleft(), None)
-        return True
+        now = monotonic()
+        if now >= self._forget_at:
+            self.forget_turns(now)
+        return self._seen.setdefault((token, turn.fence), now) is now
+
+    def forget_turns(self, now: float) -> None:
+        """Forget the turns that are over or confirmed: giving these back would change nothing."""
+        self._forget_at = now + self._grant_lease
+        for seen, came_at in list(self._seen.items()):
+            if came_at + self._grant_lease <= now:
+                self._seen.pop(seen, None)
 
     def nudge(self, *names: str) -> None:
         """Ask one waiter of each name to look again, if the name has a waiter.

@@ -47,15 +47,6 @@ async def test_tasks_do_not_wait_for_each_others_replies(wire: AsyncWire, proxy:
     assert proxy.opened == 1
 
 
-async def test_large_batches_use_another_connection(wire: AsyncWire, proxy: Proxy) -> None:
-    await echo(wire, "warm")
-    replies, _ = await wire.aexchange([pack("ECHO", "x" * 1000)] * 100)
-    assert replies == [b"x" * 1000] * 100
-    assert await echo(wire, "y" * 100_000) == b"y" * 100_000
-    assert await echo(wire, "short") == b"short"
-    assert proxy.opened == 2
-
-
 async def test_cancellations_do_not_affect_other_requests(wire: AsyncWire, proxy: Proxy) -> None:
     """The other requests get their own replies, and the connection stays."""
     rolls = random.Random(20)

@@ -168,14 +168,14 @@ def refusing() -> Iterator[Refusing]:
     [
         (b"-LOADING Redis is loading the dataset in memory\r\n", "Redis is loading"),
         (b"-BUSY Redis is busy running a script.\r\n", "BUSY Redis is busy running"),
+        (b"-ERR max number of clients reached\r\n", "max number of clients reached"),
     ],
 )
 def test_the_error_of_a_busy_server(
     settings: Any, act: Callable[[], None], refusing: Refusing, error: bytes, words: str
 ) -> None:
     refusing.error = error
-    port = refusing.server_address[1]
-    settings.LOCKS = {"default": {"LOCATION": f"redis://{HOST}:{port}/0"}}
+    settings.LOCKS = {"default": {"LOCATION": f"redis://{HOST}:{refusing.server_address[1]}/0"}}
     with pytest.raises(LockUnavailable, match=f"did not do what it was asked: {words}"):
         act()
     (message,) = check_backends(deploy=True)

@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.errors import copy_of, is_absence
+from django_redislock.backends.redis.sources import hooks as hooks_module
 from django_redislock.checks import check_backends
 
 
@@ -173,3 +174,25 @@ async def test_what_the_server_refuses_in_a_function_is_its_own_error(
 def test_an_error_that_cannot_be_copied_is_shared() -> None:
     error = Peculiar(Peculiar)
     assert copy_of(error) is error
+
+
+async def test_a_provider_that_hangs_once_is_asked_again(
+    settings: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks_module, "PROVIDER_WITHIN", 0.5)
+    asked: list[object] = []
+
+    class Provider(CredentialProvider):
+        async def get_credentials_async(self) -> tuple[str, str]:
+            asked.append(self)
+            if len(asked) == 1:
+                await asyncio.Event().wait()
+            return "default", ""
+
+    options = {"credential_provider": Provider(), "metrics": False}
+    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
+    with pytest.raises(LockUnavailable, match=r"credential_provider gave no answer within 0\.5 s"):
+        await lock("a").aacquire(wait=0)
+    async with lock("a"):
+        assert len(asked) == 2
+    lock_backends["default"].close()

@@ -8,7 +8,7 @@ from django_redislock.backends.waiters import ThreadWaiter, Waiters
 
 def test_looks_for_names_without_waiters_are_removed_all_at_once() -> None:
     """Each granted attempt leaves one, and they must not come due one by one."""
-    looks, waiters = Looks(), Waiters()
+    looks, waiters = Looks(), Waiters(60.0)
     waiters.enter("a", "token", ThreadWaiter())
     looks.set("a", 2000.0)
     for number in range(1000):
@@ -30,5 +30,5 @@ def test_an_attempt_that_begins_during_a_look_is_asked_too() -> None:
     looks = Looks()
     looks.set("a", 1.0)
     looks.set("b", 60.0)
-    looks.ask(Forgetful(), 2.0)
+    looks.ask(Forgetful(60.0), 2.0)
     assert looks.earliest() == 2.0

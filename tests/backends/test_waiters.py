@@ -6,14 +6,14 @@ import math
 import threading
 from typing import Any
 
-from django_redislock.backends.waiters import MOST_SEEN, TaskWaiter, ThreadWaiter, Turn, Waiters
+from django_redislock.backends.waiters import TaskWaiter, ThreadWaiter, Turn, Waiters
 from django_redislock.clock import monotonic
 
 TURN = Turn(7, 60.0)
 
 
 def test_a_turn_that_arrives_on_two_connections_is_delivered_once() -> None:
-    waiters, waiter, start = Waiters(), ThreadWaiter(), threading.Barrier(2)
+    waiters, waiter, start = Waiters(60.0), ThreadWaiter(), threading.Barrier(2)
     waiters.enter("a", "token", waiter)
     notified: list[bool] = []
 
@@ -31,22 +31,24 @@ def test_a_turn_that_arrives_on_two_connections_is_delivered_once() -> None:
     assert waiter.wait_for_turn(0.01) is None
 
 
-def test_a_turn_that_was_taken_is_recognized_for_a_while() -> None:
-    waiters = Waiters()
+def test_a_turn_that_was_taken_is_recognized_while_it_may_be_unconfirmed() -> None:
+    """Giving it back would end the hold."""
+    waiters = Waiters(grant_lease := 60.0)
     waiters.enter("a", "token", ThreadWaiter())
     assert waiters.notify("a", "token", TURN)
+    for fence in range(100, 1100):
+        assert waiters.notify("a", "token", Turn(fence, 60.0))
     waiters.leave("a", "token")
     assert waiters.notify("a", "token", TURN)
     assert not waiters.notify("a", "token", Turn(8, 60.0)), "this turn has no waiter"
-    waiters.enter("a", "token", ThreadWaiter())
-    for fence in range(100, 100 + MOST_SEEN):
-        assert waiters.notify("a", "token", Turn(fence, 60.0))
-    waiters.leave("a", "token")
+    assert len(waiters._seen) == 1001
+    waiters.forget_turns(monotonic() + grant_lease)
     assert not waiters.notify("a", "token", TURN)
+    assert not waiters._seen
 
 
 def test_only_waiters_for_matching_names_are_asked_to_look() -> None:
-    waiters, one, other = Waiters(), ThreadWaiter(), ThreadWaiter()
+    waiters, one, other = Waiters(60.0), ThreadWaiter(), ThreadWaiter()
     waiters.enter("a", "1", one)
     waiters.enter("b", "2", other)
     waiters.nudge_all(lambda name: name == "a")
@@ -56,7 +58,7 @@ def test_only_waiters_for_matching_names_are_asked_to_look() -> None:
 
 
 async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() -> None:
-    waiters = Waiters()
+    waiters = Waiters(60.0)
 
     class Leaving(TaskWaiter):
         def __setattr__(self, name: str, value: Any) -> None:

@@ -18,6 +18,7 @@ import pytest
 from django_redislock import lock, lock_backends
 from django_redislock.local.registry import registry
 from tests.support.places import Place
+from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 
@@ -194,6 +195,43 @@ def test_ended_event_loops_are_not_kept(place: Place) -> None:
     gc.collect()
     assert len(backend.node.async_wire._loops) == 1
     assert sum(loop() is not None for loop in loops) == 1
+
+
+@pytest.mark.parametrize("what", ["a", ["a", "b"]])
+def test_an_acquire_whose_event_loop_was_closed_leaves_the_queue(place: Place, what: Any) -> None:
+    backend = lock_backends["default"]
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> asyncio.Task[bool]:
+        task = asyncio.create_task(lock(what).aacquire(wait=60))
+        while not backend.inspect("a")[1]:
+            await asyncio.sleep(0.001)
+        return task
+
+    with lock("a"):
+        # While something refers to the task, its coroutine is not closed.
+        task = loop.run_until_complete(begin())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        wait_until(lambda: not backend.inspect("a")[1])
+        assert not task.done()
+        wait_until(lambda: not registry.attempts)
+        assert not backend.waiters
+    with lock(what):
+        pass
+
+
+def test_a_release_whose_event_loop_was_closed_is_done_in_the_background(place: Place) -> None:
+    backend = lock_backends["default"]
+    loop = asyncio.new_event_loop()
+    held = lock("a", lease=300)
+    loop.run_until_complete(held.aacquire())
+    task = loop.create_task(held.arelease())
+    loop.run_until_complete(asyncio.sleep(0))  # it begins, and has not sent anything yet
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    wait_until(lambda: not backend.inspect("a")[0])
+    del task
 
 
 PROGRAM = """

@@ -7,9 +7,11 @@ import threading
 from typing import Any
 
 import pytest
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from django_redislock.backends.redis.cluster.wakeups import _NodeWakeups
+from django_redislock.backends.redis.cluster.wakeups import ClusterWakeups, _NodeWakeups
 from django_redislock.backends.redis.wakeups import connection
+from django_redislock.backends.redis.wakeups.subscriber import Subscriber
 from tests.support.processes import wait_until
 from tests.topologies.places import NAMES, backend, key_of, nodes
 
@@ -64,3 +66,24 @@ def test_a_caller_at_a_frozen_primary_follows_its_bucket(
         thread.join(WITHIN)
         assert not thread.is_alive()
     failing.wait_until_agreed()
+
+
+def test_a_node_whose_answer_is_late_is_asked_whether_it_still_sends_messages(
+    servers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinged, send = list[Subscriber](), Subscriber.send
+
+    def note(subscriber: Subscriber, *words: str) -> None:
+        if words == ("PING",):
+            pinged.append(subscriber)
+        send(subscriber, *words)
+
+    monkeypatch.setattr(Subscriber, "send", note)
+    for name in NAMES[:2]:
+        backend().listen(name, WITHIN)
+    node = nodes().topology.owner(0)
+    node.breaker.failed(RedisTimeoutError(), 1.0, 1.0, fresh=False)
+    wait_until(lambda: pinged, within=WITHIN)
+    wakeups = backend().wakeups
+    assert isinstance(wakeups, ClusterWakeups)
+    assert pinged == [wakeups._nodes[node]._subscriber]

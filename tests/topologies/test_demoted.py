@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from django_redislock import lock, lock_backends
+from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.wakeups import connection, subscriber
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import WITHIN, frozen, wait_until
@@ -100,8 +100,28 @@ async def test_a_coroutine_listens_to_the_new_primary(address: Address) -> None:
     await waiter.arelease()
 
 
-def test_a_waiter_leaves_a_frozen_server_that_another_has_replaced(settings: Any) -> None:
-    """Its connection there stays open, and only a PING that is not answered would show it."""
+def open_breaker() -> None:
+    breaker = backend().source.breaker
+    breaker.failed(RedisTimeoutError(), 1.0, 1.0, fresh=True)
+    wait_until(lambda: not breaker.is_open(), what="the other server answers")
+
+
+def time_out_once() -> None:
+    """The next request is sent on a new connection, which leads to the other server."""
+    with pytest.raises(LockUnavailable):
+        lock("b").acquire(wait=0)
+    assert not backend().source.breaker.is_open()
+    with lock("b", wait=0):
+        pass
+
+
+@pytest.mark.parametrize("find_out", [open_breaker, time_out_once])
+def test_a_waiter_leaves_a_frozen_server_that_another_has_replaced(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, find_out: Callable[[], None]
+) -> None:
+    """Its connection there stays open, and only a PING that is not answered shows it."""
+    monkeypatch.setattr(subscriber, "PING_AFTER", 600.0)
+    monkeypatch.setattr(subscriber, "PONG_WITHIN", 1.0)
     with ExitStack() as stack:
         address = Address(stack)
         options = {"socket_timeout": 1, "grant_lease": 600, "metrics": False}
@@ -118,12 +138,10 @@ def test_a_waiter_leaves_a_frozen_server_that_another_has_replaced(settings: Any
             wait_until(lambda: lock_backends["old"].inspect("a")[1], what="it queues")
             address.proxy.upstream = (HOST, address.new.port)
             with frozen(address.old.pid):
-                breaker = backend().source.breaker
-                breaker.failed(RedisTimeoutError(), 1.0, 1.0, fresh=True)
-                wait_until(lambda: not breaker.is_open(), what="the other server answers")
+                find_out()
                 wait_until(lambda: lock_backends["new"].inspect("a")[1], what="it queues there")
                 holder.release()
-                thread.join(subscriber.PING_AFTER - 5)
+                thread.join(WITHIN)
                 assert taken == ["a"]
         for alias in settings.LOCKS:
             lock_backends[alias].close()

@@ -88,10 +88,13 @@ def test_a_waiter_goes_on_when_a_replica_replaces_a_hanging_node(
     waiter = lock(name, wait=60)
     thread = threading.Thread(target=waiter.acquire)
     with frozen(owner.pid):
-        refused(name)
-        thread.start()
+        # It must not be promoted before the owner is known to be away.
+        with frozen(replica.pid):
+            refused(name)
+            thread.start()
+            wait_until(lambda: name in backend().waiters)
         failing.wait_for_promotion(replica)
-        thread.join(30)
+        thread.join(60)
         assert waiter.held
         waiter.release()
     failing.wait_until_agreed()

@@ -30,7 +30,7 @@ from ..base import (
 )
 from . import server_checks
 from .commands import call, tag_of
-from .errors import naming, unavailable
+from .errors import unavailable
 from .keys import bucket_of
 from .records import (
     LOOSER,
@@ -45,7 +45,7 @@ from .records import (
 )
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
-from .transport import TransportBackend, make_transport
+from .transport import TransportBackend, make_transport, naming
 
 __all__ = ["RedisLockBackend"]
 

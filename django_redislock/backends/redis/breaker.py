@@ -39,6 +39,7 @@ class ProbedNode(Protocol):
     at: str
     on_back: Callable[[Any], object]
     on_absent: Callable[[Any], object]
+    on_late: Callable[[Any], object]
 
     def ping(self, within: float) -> None:
         """Return when the server has answered. Raises ``RedisError``."""
@@ -104,6 +105,8 @@ class Breaker:
         self._wanted_at = now = monotonic()
         # A copy, since the traceback would keep the caller's variables alive.
         self.failures.extend([copy_of(error)] * (OPENS_AT if fresh else 1))
+        for node in self._living():
+            node.on_late(node)
         if self.is_open():
             self._opened_at = now
             with suppress(NoThread):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from redis.exceptions import (
     AuthenticationError,
@@ -23,8 +21,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ...exceptions import LockError, LockUnavailable, readable
-from ...process import NoThread
+from ...exceptions import LockUnavailable, readable
 
 __all__ = [
     "NoAnswer",
@@ -36,9 +33,9 @@ __all__ = [
     "copy_of",
     "happened",
     "is_absence",
+    "is_busy",
     "is_worth_a_retry",
     "marked",
-    "naming",
     "of_node",
     "remedy",
     "unavailable",
@@ -109,7 +106,7 @@ class NotAcknowledged(RedisError):
 
 def is_absence(error: Exception) -> bool:
     """Whether the server did not answer. A refusal, e.g. of credentials, is an answer."""
-    if isinstance(error, (AuthenticationError, AuthorizationError, BusyLoadingError, ServerAway)):
+    if isinstance(error, (AuthenticationError, AuthorizationError, ServerAway)) or is_busy(error):
         return False
     return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not _is_of_tls(error)
 
@@ -224,7 +221,7 @@ def _met(error: Exception) -> BaseException | None:
 
 
 def _has_answered(error: Exception) -> bool:
-    if isinstance(error, BusyLoadingError) or _is_of_login(error):
+    if is_busy(error) or _is_of_login(error):
         return True
     return not isinstance(error, (RedisConnectionError, RedisTimeoutError))
 
@@ -257,6 +254,12 @@ def advice(where: str, error: Exception) -> str:
     return ""
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether a server refuses all commands: it loads its data, runs a script, or is full."""
+    busy = ("BUSY ", "max number of clients reached")
+    return isinstance(error, BusyLoadingError) or str(error).startswith(busy)
+
+
 def remedy(error: Exception) -> str:
     """Return what to correct in the settings if the server answers but refuses; else empty."""
     said = str(error)
@@ -284,17 +287,3 @@ def copy_of(error: Exception) -> Exception:
         return error
     twin.__cause__ = error.__cause__
     return twin
-
-
-@contextmanager
-def naming(where: str, at: str, name: str) -> Iterator[None]:
-    """Turn errors inside the block into those of a command for this name."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise unavailable(where, at, name, error) from error
-    except NoThread as error:
-        raise LockError.of(
-            name,
-            f"cannot be waited for: the thread that receives hand-overs cannot start ({error})",
-        ) from error

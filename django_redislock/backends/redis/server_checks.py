@@ -10,12 +10,12 @@ from typing import Any
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.redis import RedisCache
 from django.core.checks import CheckMessage, Error, Warning
-from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .errors import advice, happened, remedy
+from .errors import advice, happened, is_busy, remedy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
@@ -65,7 +65,7 @@ def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[Check
 
 def _what_to_do(config: LockConfig, error: Exception) -> str:
     """Return the hint for a server that could not be checked."""
-    if isinstance(error, BusyLoadingError) or str(error).startswith("BUSY "):
+    if is_busy(error):
         return "The server answers, but is busy: run this check again later."
     if correct := remedy(error):
         named = (

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
 from redis.exceptions import RedisError
 
 from ...conf import LockConfig
+from ...exceptions import LockError
+from ...process import NoThread
 from ..base import Within
 from ..waiters import Waiters
 from .cluster.nodes import Cluster
@@ -19,7 +23,7 @@ from .wakeups.connection import Wakeups
 from .wire.node import Node
 from .wire.replicated import ReplicatedNode
 
-__all__ = ["Sender", "TransportBackend", "Waker", "make_transport"]
+__all__ = ["Sender", "TransportBackend", "Waker", "make_transport", "naming"]
 
 # The sender of commands, and the object that wakes waiters.
 Sender: TypeAlias = Node | Cluster
@@ -50,6 +54,7 @@ def make_transport(
         waiters.nudge_all()
 
     node.on_back = is_back
+    node.on_late = lambda _: wakeups.doubt()
     source.on_demoted = lambda _: wakeups.reopen()
     return node, wakeups
 
@@ -71,7 +76,6 @@ class TransportBackend(Overview):
 
     def after_fork(self) -> None:
         super().after_fork()
-        self.source.after_fork()
         self.node.after_fork()
         self.wakeups.forget()
 
@@ -107,3 +111,17 @@ class TransportBackend(Overview):
         except (RedisError, OSError) as error:
             raise unavailable(self.source.where, self.source.at, name, error) from error
         return reply, again
+
+
+@contextmanager
+def naming(where: str, at: str, name: str) -> Iterator[None]:
+    """Turn errors inside the block into those of a command for this name."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise unavailable(where, at, name, error) from error
+    except NoThread as error:
+        raise LockError.of(
+            name,
+            f"cannot be waited for: the thread that receives hand-overs cannot start ({error})",
+        ) from error

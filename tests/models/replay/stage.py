@@ -48,8 +48,8 @@ class Notification(NamedTuple):
 class Recorder(Waiters):
     """Waiters that record the turns of all tokens, and keep listening."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, grant_lease: float) -> None:
+        super().__init__(grant_lease)
         self.received: queue.SimpleQueue[Notification] = queue.SimpleQueue()
 
     def __bool__(self) -> bool:
@@ -68,7 +68,7 @@ class Process(RedisLockBackend):
 
     def __init__(self, prefix: str, grant_lease: float) -> None:
         super().__init__(LockConfig(key_prefix=prefix), grant_lease=grant_lease, metrics=False)
-        self.recorder = self.waiters = self.wakeups._waiters = Recorder()
+        self.recorder = self.waiters = self.wakeups._waiters = Recorder(grant_lease)
 
     def _force_released(self, name: str, token: str) -> None:
         self.recorder.received.put(Notification("lost", name, token))

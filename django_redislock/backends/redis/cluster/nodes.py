@@ -17,7 +17,7 @@ from ..slots import buckets_of
 from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
 from ..wire.replies import Replies
-from .dispatch import Dispatch, Part
+from .dispatch import Dispatch
 from .topology import QUESTIONS, Topology
 
 __all__ = ["Cluster"]
@@ -125,18 +125,15 @@ class Cluster:
                 except RedisError as error:
                     raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
-            parts, left = dispatch.parts(), dispatch.left()
-            if len(parts) == 1:
-                answers = [await _answer(parts[0], left, claim=claim)]
-            else:
-                answers = await asyncio.gather(
-                    *(_answer(part, left, claim=claim) for part in parts)
-                )
-            for part, answer in zip(parts, answers, strict=True):
-                if isinstance(answer, RedisError):
-                    dispatch.failed(part, answer)
+            for part in dispatch.parts():
+                exchange = part.node.aexchange_claim if claim else part.node.aexchange
+                left = dispatch.left()
+                try:
+                    replies = await exchange(part.commands, left)
+                except RedisError as error:
+                    dispatch.failed(part, error)
                 else:
-                    dispatch.answered(part, answer)
+                    dispatch.answered(part, replies)
             if dispatch.pause:
                 await asyncio.sleep(dispatch.pause)
         return dispatch.result()
@@ -233,11 +230,3 @@ class Cluster:
     ) -> Dispatch:
         limit = self._timeout if within is None or within > self._timeout else within
         return Dispatch(self.topology, commands, began + limit, again=again, urgent=urgent)
-
-
-async def _answer(part: Part, within: float, *, claim: bool) -> Replies | RedisError:
-    exchange = part.node.aexchange_claim if claim else part.node.aexchange
-    try:
-        return await exchange(part.commands, within)
-    except RedisError as error:
-        return error

@@ -27,7 +27,8 @@ class Topology:
 
     Each step is one atomic operation, so any thread may take it, and be interrupted.
     ``on_look_again`` is called with a bucket when its waiters should look again, since another node
-    has it or its node is back. ``on_absent`` is called repeatedly with a node while it is away.
+    has it or its node is back. ``on_absent`` is called repeatedly with a node while it is away, and
+    ``on_late`` when an answer of it has not come in time.
     """
 
     def __init__(self, source: ClusterSource, make: Callable[[Source], Node] = Node) -> None:
@@ -35,6 +36,7 @@ class Topology:
         self._make = make
         self.on_look_again: Callable[[int], object] = ignore
         self.on_absent: Callable[[Node], object] = ignore
+        self.on_late: Callable[[Node], object] = ignore
         self.forget()
 
     def forget(self) -> None:
@@ -59,6 +61,7 @@ class Topology:
         if node is None:
             made = self._make(self.source.node_at(*address))
             made.on_back, made.on_absent = self._is_back, self._is_absent
+            made.on_late = self._is_late
             node = self.nodes.setdefault(address, made)
         return node
 
@@ -120,6 +123,9 @@ class Topology:
 
     def _is_absent(self, node: Node) -> None:
         self.on_absent(node)
+
+    def _is_late(self, node: Node) -> None:
+        self.on_late(node)
 
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs

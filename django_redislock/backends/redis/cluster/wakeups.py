@@ -57,6 +57,7 @@ class ClusterWakeups:
             on_lost=on_lost,
         )
         cluster.topology.on_look_again = self.look_again
+        cluster.topology.on_late = self._doubt
         self._nodes: dict[Node, _NodeWakeups] = {}
         # The tags of the buckets whose messages the process receives.
         self.ready = _Ready(self._nodes, cluster.topology, self._buckets)
@@ -125,6 +126,10 @@ class ClusterWakeups:
         for wakeups in self._all():
             wakeups.ring()
         self._waiters.nudge_all(lambda name: bucket_of(name) == bucket)
+
+    def _doubt(self, node: Node) -> None:
+        if (wakeups := self._nodes.get(node)) is not None:
+            wakeups.doubt()
 
     def close(self) -> None:
         """End the threads and their connections."""
@@ -199,9 +204,13 @@ class _NodeWakeups(Wakeups):
     def _choose_verb(self) -> None:
         self._verb, self.process = "SSUBSCRIBE", f"s{self._id}"
 
-    def _refused(self, error: Exception) -> None:
-        if not isinstance(error, MovedError):
-            raise error
+    def _deliver(self, pushed: Any) -> None:
+        if isinstance(pushed, MovedError):
+            self._redirected(pushed)
+        else:
+            super()._deliver(pushed)
+
+    def _redirected(self, error: MovedError) -> None:
         tag = bucket_keys(self._prefix, SLOTS.index(error.slot_id)).tag
         if tag not in self._asked:
             # Redis 8 refuses to end a subscription in a slot that it no longer has. Reconnect: the

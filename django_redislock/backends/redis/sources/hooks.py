@@ -18,6 +18,10 @@ from ..errors import NotAsked
 
 __all__ = ["with_hooks"]
 
+# How long (seconds) a provider for coroutines may take. While it is asked, no task of its event
+# loop has a connection.
+PROVIDER_WITHIN = 30.0
+
 
 class _Provider(CredentialProvider):
     """A provider that runs in a thread if it would otherwise block the event loop."""
@@ -36,7 +40,14 @@ class _Provider(CredentialProvider):
         if self._blocks:
             return await asyncio.to_thread(self.get_credentials)
         with _reported("credential_provider"):
-            return await self._provider.get_credentials_async()
+            asked = asyncio.ensure_future(self._provider.get_credentials_async())
+            try:
+                await asyncio.wait([asked], timeout=PROVIDER_WITHIN)
+            finally:
+                is_late = asked.cancel()
+            if not is_late:
+                return asked.result()
+        raise NotAsked(f"its credential_provider gave no answer within {PROVIDER_WITHIN:g} s")
 
 
 def _function(function: Callable[[Any], Any]) -> Callable[[Any], None]:

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import (
+    MasterNotFoundError as AsyncMasterNotFoundError,
     Sentinel as AsyncSentinel,
     SentinelManagedConnection as AsyncManaged,
     SentinelManagedSSLConnection as AsyncManagedSSL,
 )
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool
 from redis.retry import Retry
 from redis.sentinel import (
+    MasterNotFoundError,
     Sentinel,
     SentinelConnectionPool,
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
 
+from ....clock import monotonic
+from .deadlines import limit
 from .hooks import with_hooks
 
-__all__ = ["AsyncPrimary", "pool_that_asks_once", "sentinel_classes", "timeout_of"]
+__all__ = ["Sentinels", "sentinel_classes", "timeout_of"]
+
+Address: TypeAlias = "tuple[str, int]"
+
+TIMES = ("socket_timeout", "socket_connect_timeout")
 
 # Objects of the blocking client for which the asyncio client has its own.
 _BLOCKING = frozenset(("connection_pool", "event_dispatcher", "parser_class", "retry"))
+# The settings that both clients take.
+_OF_CLIENT = inspect.signature(AsyncRedis.__init__).parameters.keys() - _BLOCKING
 
 
 def sentinel_classes() -> dict[Any, type]:
@@ -38,26 +48,6 @@ def sentinel_classes() -> dict[Any, type]:
         SentinelManagedConnection: AsyncManaged,
         SentinelManagedSSLConnection: AsyncManagedSSL,
     }
-
-
-def pool_that_asks_once(pool: ConnectionPool, timeout: float) -> SentinelConnectionPool | None:
-    """Return a copy of a pool that asks each Sentinel once; None if it uses no Sentinels.
-
-    redis-py would ask a Sentinel that is down repeatedly, with pauses of several seconds in total.
-    """
-    if not isinstance(pool, SentinelConnectionPool):
-        return None
-    manager = pool.sentinel_manager
-    if type(manager) is not Sentinel:
-        return pool
-    asked_once = Sentinel(
-        _addresses(pool),
-        min_other_sentinels=manager.min_other_sentinels,
-        sentinel_kwargs=_times(manager, timeout) | {"retry": Retry(NoBackoff(), 0)},
-        **_address_of_primary(manager),
-    )
-    # Ask for the primary even if the pool is for reading: a replica is too far behind for locks.
-    return SentinelConnectionPool(pool.service_name, asked_once)
 
 
 def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:
@@ -69,52 +59,109 @@ def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:
     return timeout
 
 
-class AsyncPrimary:
-    """Used as the pool of redis-py's asyncio connection to a primary."""
+class Primary:
+    """Used as the pool of redis-py's connection to a primary, also in coroutines."""
 
     is_master = True
     check_connection = False
 
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
-        self._pool: Any = pool
-        self._timeout = timeout
-        self._answered_last: tuple[str, int] | None = None
-
-    async def get_master_address(self) -> tuple[str, int]:
-        """Ask the Sentinels, beginning with the one that answered last."""
-        manager = self._pool.sentinel_manager
-        known = inspect.signature(AsyncRedis.__init__).parameters.keys() - _BLOCKING
-        kwargs = {k: v for k, v in _times(manager, self._timeout).items() if k in known}
-        addresses = _addresses(self._pool)
-        sentinel = AsyncSentinel(
-            sorted(addresses, key=lambda address: address != self._answered_last),
-            min_other_sentinels=manager.min_other_sentinels,
-            sentinel_kwargs=kwargs | {"retry": AsyncRetry(NoBackoff(), 0)},
-            **_address_of_primary(manager),
-        )
-        try:
-            primary: tuple[str, int] = await sentinel.discover_master(self._pool.service_name)
-            answered = sentinel.sentinels[0].connection_pool.connection_kwargs
-            self._answered_last = (answered["host"], answered["port"])
-            return primary
-        finally:
-            for client in sentinel.sentinels:
-                await client.connection_pool.disconnect()
+    def __init__(self, service_name: str, get_master_address: Callable[[], Any]) -> None:
+        self.service_name = service_name
+        self.get_master_address = get_master_address
 
 
-def _addresses(pool: SentinelConnectionPool) -> list[tuple[str, int]]:
-    known = [one.connection_pool.connection_kwargs for one in pool.sentinel_manager.sentinels]
-    return [(one["host"], one["port"]) for one in known]
+class Sentinels:
+    """The Sentinels of a pool, which are asked for the primary even if the pool is for reading.
+
+    A replica is too far behind for locks. Each Sentinel is asked once: redis-py would ask one that
+    is down repeatedly, with pauses of several seconds in total.
+    """
+
+    def __init__(self, pool: SentinelConnectionPool, timeout: float) -> None:
+        self._pool = pool
+        self._manager: Any = pool.sentinel_manager
+        self._kwargs = with_hooks(self._manager.sentinel_kwargs)
+        self._times = {name: timeout_of(self._kwargs, name, timeout) for name in TIMES}
+        known = [one.connection_pool.connection_kwargs for one in self._manager.sentinels]
+        # In the order in which they are asked: the one that answered last is the first.
+        self._addresses = [(one["host"], one["port"]) for one in known]
+
+    def primary(self, deadline: float) -> Any:
+        """Return what a connection asks for the address of the primary by ``deadline``."""
+        if type(self._manager) is not Sentinel:
+            return self._pool.connection_kwargs["connection_pool"]
+        return Primary(self._pool.service_name, partial(self._ask, deadline))
+
+    def aprimary(self, deadline: float) -> Any:
+        """The twin of ``primary``, for coroutines."""
+        return Primary(self._pool.service_name, partial(self._aask, deadline))
+
+    def _ask(self, deadline: float) -> Address:
+        failure: Exception = self._not_found()
+        for address, until in self._in_turn(deadline):
+            kwargs = self._kwargs | self._times | {"retry": Retry(NoBackoff(), 0)}
+            sentinel = Sentinel([address], sentinel_kwargs=kwargs, **self._conditions())
+            pool: Any = sentinel.sentinels[0].connection_pool
+            pool.connection_class = _limited(pool.connection_class, until)
+            try:
+                primary: Address = sentinel.discover_master(self._pool.service_name)
+            except (MasterNotFoundError, OSError) as error:
+                failure = error
+            else:
+                self._has_answered(address)
+                return primary
+            finally:
+                pool.disconnect()
+        raise failure
+
+    async def _aask(self, deadline: float) -> Address:
+        failure: Exception = self._not_found()
+        for address, until in self._in_turn(deadline):
+            left = max(until - monotonic(), 0.001)
+            kwargs = {name: value for name, value in self._kwargs.items() if name in _OF_CLIENT}
+            kwargs |= {name: min(left, value) for name, value in self._times.items()}
+            kwargs |= {"retry": AsyncRetry(NoBackoff(), 0)}
+            sentinel = AsyncSentinel([address], sentinel_kwargs=kwargs, **self._conditions())
+            try:
+                primary: Address = await sentinel.discover_master(self._pool.service_name)
+            except (AsyncMasterNotFoundError, OSError) as error:
+                failure = error
+            else:
+                self._has_answered(address)
+                return primary
+            finally:
+                await sentinel.sentinels[0].connection_pool.disconnect()
+        raise failure
+
+    def _in_turn(self, deadline: float) -> Iterator[tuple[Address, float]]:
+        """Yield each address, and when its time is over (monotonic).
+
+        One that hangs takes half of the time that is left, so that others can still answer.
+        """
+        addresses = self._addresses
+        for address in addresses:
+            is_last = address == addresses[-1]
+            yield address, deadline if is_last else (deadline + monotonic()) / 2
+
+    def _has_answered(self, address: Address) -> None:
+        self._addresses = sorted(self._addresses, key=lambda one: one != address)
+
+    def _not_found(self) -> Exception:
+        return MasterNotFoundError(f"No master found for {self._pool.service_name!r}")
+
+    def _conditions(self) -> dict[str, Any]:
+        conditions = {"min_other_sentinels": self._manager.min_other_sentinels}
+        # An address that replaces the one from the Sentinels. Older releases of redis-py lack it.
+        forced = getattr(self._manager, "_force_master_ip", None)
+        return conditions | ({"force_master_ip": forced} if forced else {})
 
 
-def _times(manager: Sentinel, timeout: float) -> dict[str, Any]:
-    kwargs = with_hooks(manager.sentinel_kwargs)
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        kwargs[name] = timeout_of(kwargs, name, timeout)
-    return kwargs
+def _limited(made_by: Any, deadline: float) -> Callable[..., Any]:
+    """Return what makes a pool's connections, with a deadline."""
 
+    def make(**kwargs: Any) -> Any:
+        connection = made_by(**kwargs)
+        limit(connection, deadline)
+        return connection
 
-def _address_of_primary(manager: Sentinel) -> dict[str, Any]:
-    # An address that replaces the one from the Sentinels. Older releases of redis-py lack it.
-    forced = getattr(manager, "_force_master_ip", None)
-    return {"force_master_ip": forced} if forced else {}
+    return make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,15 +21,17 @@ from redis.connection import (
 from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
+from ....clock import monotonic
 from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
 from ....names import dotted_path
 from ..breaker import breaker_of, ignore
 from ..slots import Address, owners
 from .caches import pool_of_cache
+from .deadlines import limit
 from .hooks import with_hooks
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
-from .sentinels import AsyncPrimary, pool_that_asks_once, sentinel_classes, timeout_of
+from .sentinels import Sentinels, sentinel_classes, timeout_of
 
 __all__ = ["ClusterSource", "Source", "source_of"]
 
@@ -109,19 +112,22 @@ class Source:
         self._refuse_unusable(kwargs)
         self._async_class = self._twin(kwargs)
         self.without_async = "" if self._async_class else self._obstacle()
-        self.after_fork()
+        self._sentinels = (
+            Sentinels(pool, self.timeout) if isinstance(pool, SentinelConnectionPool) else None
+        )
 
-    def after_fork(self) -> None:
-        """Replace the Sentinel clients: a thread of the parent may have locked the old ones."""
-        self._sentinels = pool_that_asks_once(self.pool, self.timeout)
-        self._primary = AsyncPrimary(self.pool, self.timeout)
+    def connection(self, deadline: float = math.inf, **other: Any) -> AbstractConnection:
+        """Return a new connection, not connected yet. ``other`` overrides the settings.
 
-    def connection(self, **other: Any) -> AbstractConnection:
-        """Return a new connection, not connected yet. ``other`` overrides the settings."""
+        Whatever it does ends by ``deadline`` (monotonic), so one with a deadline is only to be
+        opened: take over its socket then.
+        """
         kwargs = self._kwargs() | other
         if self._sentinels is not None:
-            kwargs["connection_pool"] = self._sentinels.connection_kwargs["connection_pool"]
+            kwargs["connection_pool"] = self._sentinels.primary(deadline)
         connection: AbstractConnection = self.pool.connection_class(**kwargs)
+        if deadline < math.inf:
+            limit(connection, deadline)
         return connection
 
     def async_connection(self) -> AsyncConnection | AbstractConnection:
@@ -139,8 +145,8 @@ class Source:
             for name, value in self._set().items()
             if value or name in parameters(self._async_class)
         }
-        if isinstance(self.pool, SentinelConnectionPool):
-            kwargs["connection_pool"] = self._primary
+        if self._sentinels is not None:
+            kwargs["connection_pool"] = self._sentinels.aprimary(monotonic() + self.timeout)
         connection: AsyncConnection = self._async_class(**kwargs)
         return connection
 

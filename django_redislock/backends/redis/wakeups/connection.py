@@ -56,8 +56,7 @@ class Wakeups:
         identity: str = "",
     ) -> None:
         self._subscriber = Subscriber(source)
-        self._timeout = source.timeout
-        self._breaker = source.breaker
+        self._source = source
         # Identifies the process to other processes. If empty, a random one is made.
         self._identity = identity
         self._waiters = waiters
@@ -99,13 +98,13 @@ class Wakeups:
         ``NoThread`` if no thread can be started.
         """
         if tag not in self.ready:
-            self._breaker.refuse()
+            self._source.breaker.refuse()
             self.channels.wait(tag, timeout, self._start)
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
         if tag not in self.ready:
-            self._breaker.refuse()
+            self._source.breaker.refuse()
             await self.channels.await_(tag, timeout, self._start)
 
     def _start(self) -> None:
@@ -126,6 +125,11 @@ class Wakeups:
     def reopen(self) -> None:
         """Connect again: another server may be the primary now, and give the turns."""
         self._subscriber.is_outdated = True
+        self.ring()
+
+    def doubt(self) -> None:
+        """Find out soon whether the server still answers on this connection."""
+        self._subscriber.is_doubted = True
         self.ring()
 
     def close(self) -> None:
@@ -191,7 +195,7 @@ class Wakeups:
             self._waiters.nudge_all()
 
     def _connect(self) -> None:
-        self._breaker.refuse()
+        self._source.breaker.refuse()
         began = monotonic()
         try:
             self._subscriber.open()
@@ -199,9 +203,9 @@ class Wakeups:
             self._choose_verb()
         except (RedisError, OSError) as error:
             met = as_redis_error(error) if isinstance(error, OSError) else error
-            self._breaker.failed(met, monotonic() - began, self._timeout, fresh=True)
+            self._source.breaker.failed(met, monotonic() - began, self._source.timeout, fresh=True)
             raise
-        self._breaker.answered()
+        self._source.breaker.answered()
 
     def _choose_verb(self) -> None:
         # On a single node a sharded message costs no more; servers before 7 do not have them.
@@ -242,14 +246,14 @@ class Wakeups:
         A waiter that gets a turn continues only when this thread sleeps again, so sleep at once.
         Return whether there were any messages.
         """
-        pause, had_any = self._wake_at - monotonic(), False
+        had_any = False
         while True:
-            rung, has_arrived = bell.wait(max(0.0, pause) + 0.001)  # a selector rounds down
+            left = max(0.0, self._wake_at - monotonic())
+            rung, has_arrived = bell.wait(left + 0.001)  # a selector rounds down
             for pushed in self._subscriber.messages() if has_arrived else ():
                 self._deliver(pushed)
                 had_any = True
-            pause = self._wake_at - monotonic()
-            if rung or pause <= 0:
+            if rung or self._wake_at <= monotonic():
                 return had_any
 
     def _subscribe(self) -> None:
@@ -262,7 +266,7 @@ class Wakeups:
 
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, Exception):
-            self._refused(pushed)
+            raise pushed
         if not isinstance(pushed, list):
             return  # a PONG, which is a plain string in some protocols
         kind, channel, *rest = pushed
@@ -279,10 +283,6 @@ class Wakeups:
             self.channels.answer(None, tag)
         elif kind == b"sunsubscribe":
             self._unsubscribed(tag)
-
-    def _refused(self, error: Exception) -> None:
-        """Handle the server's refusal of a channel."""
-        raise error
 
     def _unsubscribed(self, tag: str) -> None:
         """Handle a subscription ended by the server, e.g. because it gives the bucket away."""

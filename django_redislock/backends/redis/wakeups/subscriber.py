@@ -46,12 +46,15 @@ class Subscriber:
         self._opened_at = 0.0
         # Whether another server may have become the primary since the connection was opened.
         self.is_outdated = False
+        # Whether the server has failed to answer on another connection.
+        self.is_doubted = False
 
     def open(self) -> None:
         """Connect with RESP2, in which messages arrive as replies."""
-        self.is_outdated = False
-        connection = self._source.connection(protocol=2, health_check_interval=0)
-        open_socket(connection, self._source.timeout, self._keep)
+        self.is_outdated = self.is_doubted = False
+        deadline = monotonic() + self._source.timeout
+        connection = self._source.connection(deadline, protocol=2, health_check_interval=0)
+        open_socket(connection, self._keep)
         self._parser, self.received_at = Parser(), monotonic()
         self._opened_at = self.received_at
 
@@ -74,8 +77,9 @@ class Subscriber:
         return reply
 
     def probe(self, now: float) -> float:
-        """Send a PING if no data has come for a while. Return when to call again (monotonic).
+        """Send a PING in doubt, or if no data has come for a while.
 
+        Return when to call again (monotonic).
         Raises ``OSError`` if the last PING was not answered, or the connection is outdated.
         """
         if self.is_outdated:
@@ -84,8 +88,9 @@ class Subscriber:
             return self._opened_at + OUTDATED_AFTER
         ping_at = self.received_at + PING_AFTER
         if self._pinged_at <= self.received_at:
-            if now <= ping_at:
+            if now <= ping_at and not self.is_doubted:
                 return ping_at
+            self.is_doubted = False
             self.send("PING")
             self._pinged_at = now
         elif now > self._pinged_at + PONG_WITHIN:

@@ -142,4 +142,5 @@ class AsyncLink(asyncio.Protocol):
         drop_streams(self._connection)
         if not self.closed.done():
             self.closed.set_result(None)
-        self._on_end(self, RedisConnectionError(f"Connection closed by server. {error or ''}"))
+        why = f"Connection closed by server. {error or ''}".rstrip()
+        self._on_end(self, RedisConnectionError(why))

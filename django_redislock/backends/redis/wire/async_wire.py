@@ -18,9 +18,6 @@ from .shared import SharedConnection
 
 __all__ = ["AsyncWire"]
 
-# Larger batches (bytes) would hold up the short commands behind them.
-BATCH = 65536
-
 # Connections that a forked child must neither use nor close: the parent shares their selector.
 _left_to_parent: list[object] = []
 
@@ -49,11 +46,7 @@ class AsyncWire:
         connections = self._loops.get(loop)
         if connections is None:
             connections = await self._begin(loop)
-        first = commands[0]
-        if len(first) > BATCH or (len(commands) > 1 and sum(map(len, commands)) > BATCH):
-            replies = await connections.for_batches.exchange(commands, within)
-        else:
-            replies = await connections.for_all.exchange(commands, within)
+        replies = await connections.for_all.exchange(commands, within)
         if failures:
             self._breaker.answered()
         return replies
@@ -109,7 +102,6 @@ class _LoopConnections:
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.for_all = SharedConnection(source, loop)
-        self.for_batches = SharedConnection(source, loop)
         self.alone = Exclusive(loop, partial(SharedConnection, source, loop))
         self.closer = self._close_with_loop()
 
@@ -126,4 +118,4 @@ class _LoopConnections:
             connection.close()
 
     def _all(self) -> list[SharedConnection]:
-        return [self.for_all, self.for_batches, *self.alone.made]
+        return [self.for_all, *self.alone.made]

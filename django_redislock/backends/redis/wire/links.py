@@ -136,7 +136,7 @@ class Link:
             self.close()
             self.opened_at = monotonic()
             self._parser = Parser()
-            open_socket(self._source.connection(), self._left(), self._keep)
+            open_socket(self._source.connection(self._deadline), self._keep)
             sock = self._connected()
         if self.retired:
             self.close()

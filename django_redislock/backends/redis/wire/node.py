@@ -66,9 +66,11 @@ class Node:
         self._timeout = source.timeout
         self.breaker = source.breaker
         self._failures = self.breaker.failures
-        # Called with the node when its server answers again, and after each failed probe.
+        # Called with the node when its server answers again, after each failed probe, and when an
+        # answer has not come in time.
         self.on_back: Callable[[Node], object] = ignore
         self.on_absent: Callable[[Node], object] = ignore
+        self.on_late: Callable[[Node], object] = ignore
         self.async_wire = AsyncWire(source)
         self.aexchange = self.aexchange_claim = self.async_wire.aexchange
         self._begin()

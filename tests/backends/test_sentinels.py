@@ -1,0 +1,87 @@
+"""Sentinels that hang, and others that answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis.exceptions import RedisError
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from django_redislock.backends.redis.sources.source import Source
+from django_redislock.backends.redis.wire.node import Node
+from tests.backends.nodes import PING
+from tests.support.sentinel import HOST, SentinelSet
+
+# The time-out (seconds) of the connections. A test that ran into it would not pass.
+TIMEOUT = 30.0
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[SentinelSet]:
+    with SentinelSet() as servers:
+        yield servers
+
+
+@pytest.fixture
+def hanging() -> Iterator[int]:
+    """The port of a Sentinel that accepts connections and never answers."""
+    with socket.create_server((HOST, 0), backlog=32) as silent:
+        yield silent.getsockname()[1]
+
+
+def node_of(service: str, *ports: int, timeout: float = TIMEOUT) -> Node:
+    times = {"socket_timeout": timeout}
+    sentinel = Sentinel([(HOST, port) for port in ports], sentinel_kwargs=dict(times), **times)
+    return Node(Source(SentinelConnectionPool(service, sentinel, **times), "here"))
+
+
+def in_thread(node: Node, within: float) -> None:
+    assert node.exchange((PING,), within).replies == [b"PONG"]
+
+
+def in_coroutine(node: Node, within: float) -> None:
+    async def act() -> None:
+        assert (await node.aexchange((PING,), within)).replies == [b"PONG"]
+
+    asyncio.run(act())
+
+
+ways = pytest.mark.parametrize("act", [in_thread, in_coroutine])
+
+
+@ways
+def test_the_answer_of_a_sentinel_is_part_of_the_time_limit(
+    hanging: int, act: Callable[[Node, float], None]
+) -> None:
+    node = node_of("main", hanging)
+    began = time.monotonic()
+    with pytest.raises(RedisError):
+        act(node, 0.3)
+    assert time.monotonic() - began < TIMEOUT / 3
+    node.close()
+
+
+@ways
+def test_one_that_hangs_leaves_time_for_the_others(
+    servers: SentinelSet, hanging: int, act: Callable[[Node, float], None]
+) -> None:
+    node = node_of(servers.service, hanging, servers.port, timeout=6.0)
+    act(node, 6.0)
+    node.close()
+
+
+@ways
+def test_the_one_that_answered_last_is_asked_first(
+    servers: SentinelSet, hanging: int, act: Callable[[Node, float], None]
+) -> None:
+    node = node_of(servers.service, hanging, servers.port)
+    in_thread(node, 6.0)
+    node.close()
+    began = time.monotonic()
+    act(node, TIMEOUT)
+    assert time.monotonic() - began < TIMEOUT / 3
+    node.close()
