@@ -244,13 +244,11 @@ class OneNameHandle(Handle[T]):
         need = self._need
         if need is None or isinstance(error, LockError) or not need.hold.alive:
             return
-        try:
-            tie_to_transactions(self, need.hold, end_transaction_need, whole=True)
-        finally:
-            self._need = None
-            attempt = Attempt(need.call, need.hold, need, releases=True)
-            registry.attempts[attempt] = None
-            renewal.finish(attempt)
+        tie_to_transactions(self, need.hold, end_transaction_need, whole=True)
+        attempt = Attempt(need.call, need.hold, need, releases=True)
+        registry.attempts[attempt] = None
+        self._need = None
+        renewal.finish(attempt)
 
     async def _release_others(self, call: Call) -> None:
         """Release another handle's hold by the token that was given to this handle."""
