@@ -111,6 +111,9 @@ class MultiLock(Handle["MultiLock"]):
                 acquired = await lock._acquire(call, wait, began if wait > 0 else None)
                 if not acquired:
                     break
+            else:
+                # A name may have been lost, or released by another thread, during a later wait.
+                self.check()
         except GeneratorExit:
             raise  # a coroutine that is being closed must not await anything
         except BaseException:
