@@ -15,6 +15,7 @@ from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
 from ..local.registry import registry
+from ..process import process
 from ..transactions import forget_transactions
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
@@ -207,7 +208,7 @@ class Lock(OneNameHandle["Lock"]):
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         # Released inside the block, or this is a forked child, which does not hold it.
-        if self._need is None or self._hold.inherited:
+        if self._need is None or self._hold.pid != process.pid:
             return
         try:
             await self._release(call)
