@@ -22,6 +22,7 @@ from .attempts import OneNameHandle
 from .ending import end_need, extend_hold
 
 if TYPE_CHECKING:
+    from ..local.hold import LocalHold, Need
     from ..local.lost import Lost
 
 __all__ = ["Lock"]
@@ -205,6 +206,15 @@ class Lock(OneNameHandle["Lock"]):
         # A loss does no harm here, and an unanswered release is retried in the background.
         with suppress(LockError):
             await end_need(call, self, hold, need, within)
+
+    async def _end_transaction_need(self, call: Call, hold: LocalHold, need: Need) -> None:
+        """End the need of a transaction that is over, in which this handle was used."""
+        if hold.inherited:
+            return
+        try:
+            await end_need(call, self, hold, need)
+        except LockError as error:
+            logger.warning("At the end of a transaction: %s", error)
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         # Released inside the block, or this is a forked child, which does not hold it.
