@@ -46,7 +46,6 @@ class Process(Surroundings):
             granted = yield from self.drive(attempt, self.acquiring(attempt, until))
         except Interruption:
             yield from self.interrupted(attempt)
-            handle.outcomes.append("acquire raised")
             raise
         if granted:
             handle.granted = True
@@ -142,13 +141,11 @@ class Process(Surroundings):
         try:
             yield from self.drive(attempt, self.releasing(attempt))
         except Interruption:
-            handle.outcomes.append("release raised")
             try:
                 yield from self.end_later(attempt)
             except Interruption:
                 if self.guard("a second interruption is answered like the first"):
                     yield from self.end_later(attempt)
-                raise
             raise
 
     def releasing(self, attempt: Attempt) -> Program:
