@@ -223,6 +223,8 @@ class OneNameHandle(Handle[T]):
             owner.is_new = False
         if hold.due < renewal.wake_at:
             renewal.wake()
+        if not renewal.is_running():  # an exception set in this thread may have killed it at birth
+            self._start_service()
         tie_to_transactions(self, hold, whole=False)
 
     async def _release(self, call: Call) -> None:

@@ -83,7 +83,7 @@ def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
     hold.handles_at_loss = hold.handles_at_loss or [handle]
     hold.lose(hold.why_over)
     registry.holds.pop(hold, None)
-    renewal.report([hold])
+    renewal.report(hold)
     return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
 
 

@@ -185,6 +185,8 @@ class Registry:
         """Start empty. A forked child holds nothing that its parent holds."""
         self.holds: dict[LocalHold, None] = {}
         self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
+        # Lost holds whose handles have to be notified.
+        self.lost: dict[LocalHold, None] = {}
         # Holds that were acquired with a token given by the user.
         self.given: dict[LocalHold, None] = {}
 
@@ -237,7 +239,7 @@ class Registry:
         return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 
     def __bool__(self) -> bool:
-        return bool(self.holds or self.attempts)
+        return bool(self.holds or self.attempts or self.lost)
 
 
 def cancel_in_background(hold: LocalHold, late: float) -> None:

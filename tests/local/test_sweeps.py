@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,7 @@ from tests.support.another_thread import in_thread, is_free
 from tests.support.interruptions import Interruption, handle_signal, pause, places_in, steps_of
 from tests.support.processes import wait_until
 from tests.support.settled import settle
+from tests.support.threads import end_our_threads
 
 
 def test_a_release_that_begins_at_any_moment_of_a_sweep_frees_the_name(
@@ -147,3 +149,24 @@ def test_a_sweep_at_any_moment_of_the_last_of_two_releases(monkeypatch: pytest.M
         if lock_backends["default"].inspect(last.name)[0]:
             left.append(place)
     assert left == []
+
+
+def test_a_hold_whose_renewal_thread_died_at_its_start_is_renewed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Up to Python 3.11 an exception that is set in a thread may kill one that it is starting."""
+    end_our_threads(monkeypatch)
+    start, killed = _thread.start_new_thread, []
+
+    def kill_the_first(function: Any, args: Any) -> int:
+        if threading.current_thread() is not threading.main_thread() or killed:
+            return start(function, args)
+        killed.append(function)
+        return 0
+
+    held = lock("a", lease=2)
+    monkeypatch.setattr(_thread, "start_new_thread", kill_the_first)
+    held.acquire()
+    assert killed
+    assert not held.lost.wait(4)
+    held.release()
