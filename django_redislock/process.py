@@ -41,13 +41,10 @@ class Process:
         """Return the id of this process. A fork that Python did not notice is handled first."""
         pid = os.getpid()
         if pid != self.pid:
-            self._forked()
+            for forget in self._forgetting:
+                forget()
+            self.pid = pid  # at last: if the child is interrupted, it has to start again
         return pid
-
-    def _forked(self) -> None:
-        self.pid = os.getpid()
-        for forget in self._forgetting:
-            forget()
 
 
 class NoThread(RuntimeError):
