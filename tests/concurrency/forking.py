@@ -10,16 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django_redislock import LockError, lock, lock_backends
 from django_redislock.backends.base import Claim
 from django_redislock.backends.redis.commands import pack
 from django_redislock.local.registry import registry
-from django_redislock.process import process
 from tests.concurrency.jobs import queue_length
-from tests.support.interruptions import PACKAGE, interrupt
 from tests.support.places import MEMORY, Place
 from tests.support.processes import stay, wait_until
 
@@ -125,24 +122,6 @@ def child_of_a_fork_during_an_acquire(place: Place) -> list[str]:
         os._exit(2)
     status = os.waitpid(pids[0], 0)[1]
     return failures(the_child_is_refused=status == 0, the_parent_holds=handle.owned())
-
-
-def child_that_is_interrupted_while_it_forgets(place: Place) -> list[str]:
-    """A signal may reach the child at any place of its first look at its process."""
-    place.use()
-    forgotten: list[int] = []
-    process.in_child(lambda: forgotten.append(os.getpid()))
-
-    def child(at: int) -> list[str]:
-        interrupt(process.look, at=at, inside=PACKAGE)
-        process.look()
-        return failures(
-            nothing_is_inherited=not registry.holds, all_is_forgotten=os.getpid() in forgotten
-        )
-
-    with lock("a", lease=60):
-        silent_fork = ctypes.PyDLL(None).fork
-        return [what for at in range(40) for what in in_child(partial(child, at), silent_fork)]
 
 
 def child_of_a_silent_fork(place: Place) -> list[str]:

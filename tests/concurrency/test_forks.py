@@ -16,7 +16,6 @@ from tests.support.processes import Workers, context, kill_hard
     "attempt",
     [
         forking.child_holds_nothing,
-        forking.child_that_is_interrupted_while_it_forgets,
         forking.child_of_a_silent_fork,
         forking.first_in_a_silent_fork,
         forking.child_with_an_unused_handle,
