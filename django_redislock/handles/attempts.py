@@ -23,7 +23,7 @@ from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transact
 from ..twins import Call, both
 from ..waiting import wait_for_grant
 from .base import Handle, T
-from .ending import GONE, end_need, lost_error
+from .ending import GONE, end_need, end_need_later, lost_error
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -247,10 +247,8 @@ class OneNameHandle(Handle[T]):
         if need is None or isinstance(error, LockError) or not need.hold.alive:
             return
         tie_to_transactions(self, need.hold, whole=True)
-        attempt = Attempt(need.call, need.hold, need, releases=True)
-        registry.attempts[attempt] = None
+        end_need_later(need.call, need.hold, need)
         self._need = None
-        renewal.finish(attempt)
 
     async def _release_others(self, call: Call) -> None:
         """Release another handle's hold by the token that was given to this handle."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from ..backends.base import Holder
@@ -15,11 +16,11 @@ from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
 from ..local.registry import registry
-from ..process import process
+from ..process import ServiceThread, process
 from ..transactions import forget_transactions
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import end_need, extend_hold
+from .ending import end_need, end_need_later, extend_hold
 
 if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
@@ -210,6 +211,10 @@ class Lock(OneNameHandle["Lock"]):
     async def _end_transaction_need(self, call: Call, hold: LocalHold, need: Need) -> None:
         """End the need of a transaction that is over, in which this handle was used."""
         if hold.inherited:
+            return
+        if get_ident() in ServiceThread.own:
+            # A connection was collected in a thread of ours, which must not wait for a server.
+            end_need_later(call, hold, need)
             return
         try:
             await end_need(call, self, hold, need)
