@@ -31,8 +31,9 @@ class MultiLock(Handle["MultiLock"]):
     It is acquired, extended and released as a ``Lock`` is. ``locks`` are the handles of the single
     names.
 
-    The names are taken in sorted order and released in reverse; ``wait`` is for all together. An
-    error with one name does not keep the others from being released.
+    The names are taken in sorted order and released in reverse; ``wait`` is for all together. If
+    one is lost while a later one is waited for, ``acquire()`` raises ``LockLost``. An error with
+    one name does not keep the others from being released.
     """
 
     def __init__(self, locks: Sequence[Lock], wait: float) -> None:
