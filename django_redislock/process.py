@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from .clock import monotonic
 from .queues import take_within
@@ -21,8 +21,6 @@ from .queues import take_within
 __all__ = ["NoThread", "Process", "ServiceThread", "process"]
 
 logger = logging.getLogger("django_redislock")
-
-F = TypeVar("F", bound=Callable[[], object])
 
 # After an unexpected error a service thread pauses this long (seconds) before it goes on.
 PAUSE_AFTER_ERROR = 0.5
@@ -35,22 +33,18 @@ class Process:
         self._forgetting: list[Callable[[], object]] = []
         self.pid = os.getpid()
 
-    def in_child(self, forget: F) -> F:
+    def in_child(self, forget: Callable[[], object]) -> None:
         """Call ``forget`` in a forked child, before it does anything with locks."""
         self._forgetting.append(forget)
-        return forget
 
     def look(self) -> int:
         """Return the id of this process. A fork that Python did not notice is handled first."""
         pid = os.getpid()
         if pid != self.pid:
-            self._forked()
+            for forget in self._forgetting:
+                forget()
+            self.pid = pid  # at last: if the child is interrupted, it has to start again
         return pid
-
-    def _forked(self) -> None:
-        self.pid = os.getpid()
-        for forget in self._forgetting:
-            forget()
 
 
 class NoThread(RuntimeError):

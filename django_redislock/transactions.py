@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import _get_running_loop
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import connections
@@ -33,11 +33,7 @@ __all__ = [
 ]
 
 
-# Ends a transaction's need: a coroutine function that gets a call, a handle, a hold and the need.
-EndNeed: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
-
-
-def tie_to_transactions(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
+def tie_to_transactions(handle: Any, hold: LocalHold, *, whole: bool) -> None:
     """Make the hold last until the transactions that are open now are over, in all databases.
 
     A rollback to the current savepoint ends it too, unless it is tied to ``whole`` transactions.
@@ -46,7 +42,7 @@ def tie_to_transactions(handle: Any, hold: LocalHold, end_need: EndNeed, *, whol
     for connection in _in_transaction():
         if whole and _is_tied(hold, connection):
             continue
-        tie = Tie(handle, hold, end_need, connection)
+        tie = Tie(handle, hold, connection)
         if connection.in_atomic_block and connection.commit_on_exit:
             savepoints = set() if whole else set(connection.savepoint_ids)
             # Like connection.on_commit(), whose callbacks cannot outlive a savepoint. It goes
@@ -68,18 +64,18 @@ async def caller_in_transaction() -> Owner | None:
     return None
 
 
-async def tie_in_caller(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
+async def tie_in_caller(handle: Any, hold: LocalHold, *, whole: bool) -> None:
     """Call ``tie_to_transactions`` in the thread that waits, which may share the hold then."""
     with suppress(RuntimeError):
-        await sync_to_async(_tie_here)(handle, hold, end_need, whole=whole)
+        await sync_to_async(_tie_here)(handle, hold, whole=whole)
 
 
 def _owner_in_transaction() -> Owner | None:
     return this_owner() if _in_transaction() else None
 
 
-def _tie_here(handle: Any, hold: LocalHold, end_need: EndNeed, *, whole: bool) -> None:
-    tie_to_transactions(handle, hold, end_need, whole=whole)
+def _tie_here(handle: Any, hold: LocalHold, *, whole: bool) -> None:
+    tie_to_transactions(handle, hold, whole=whole)
     this_owner().take(hold)
 
 
@@ -120,15 +116,15 @@ class Tie:
 
     __qualname__ = "django_redislock.release_after_commit"
 
-    def __init__(self, handle: Any, hold: LocalHold, end_need: EndNeed, connection: Any) -> None:
-        self.kept = [(handle, hold, end_need)]
+    def __init__(self, handle: Any, hold: LocalHold, connection: Any) -> None:
+        self.kept = [(handle, hold)]
         self._need = TransactionNeed(self, connection)
         hold.needs[self._need] = None
 
     def __call__(self) -> None:
         # The need lasts until the release is registered: the sweep drops holds that none needs.
-        for handle, hold, end_need in self.kept[:1]:
-            perform(end_need, handle, hold, self._need)
+        for handle, hold in self.kept[:1]:
+            perform(handle._end_transaction_need, hold, self._need)
         self.kept.clear()
 
     __del__ = __call__

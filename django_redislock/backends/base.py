@@ -140,10 +140,11 @@ class BaseLockBackend(ABC):
             return error
 
     @abstractmethod
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+    def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
         """Take a claim back, whether it waits or holds.
 
         ``late``: for this many seconds, an acquire of this claim that arrives late is refused.
+        ``keep_hold``: a hold that a reply to an acquire has reported stays.
         """
 
     @abstractmethod

@@ -89,12 +89,13 @@ class MemoryLockBackend(BaseLockBackend):
         with self._mutex:
             return self._extend(extension)
 
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
+    def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
             self._gone = {late: until for late, until in self._gone.items() if until > now}
             if late:
                 self._gone[name, token] = now + late
-            known.holds.pop(token, None)
+            if not keep_hold:
+                known.holds.pop(token, None)
             known.queue.pop(token, None)
 
     def force_release(self, name: str, token: str) -> bool:

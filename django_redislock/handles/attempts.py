@@ -23,7 +23,7 @@ from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transact
 from ..twins import Call, both
 from ..waiting import wait_for_grant
 from .base import Handle, T
-from .ending import GONE, end_need, end_transaction_need, lost_error
+from .ending import GONE, end_need, end_need_later, lost_error
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -178,7 +178,7 @@ class OneNameHandle(Handle[T]):
                 hold.asked_again = is_ours and (asked_again or grant.asked_again)
                 self._begin(hold, grant, owner, need)
                 if caller is not None:
-                    await tie_in_caller(self, hold, end_transaction_need, whole=False)
+                    await tie_in_caller(self, hold, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and wait > 0 and is_ours:
                 cancel_in_background(hold, LATE if asked_again else 0.0)
@@ -226,7 +226,9 @@ class OneNameHandle(Handle[T]):
             owner.is_new = False
         if hold.due < renewal.wake_at:
             renewal.wake()
-        tie_to_transactions(self, hold, end_transaction_need, whole=False)
+        if not renewal.is_running():  # an exception set in this thread may have killed it at birth
+            self._start_service()
+        tie_to_transactions(self, hold, whole=False)
 
     async def _release(self, call: Call) -> None:
         need = self._need
@@ -236,24 +238,20 @@ class OneNameHandle(Handle[T]):
         if need is None or not need.hold.alive or need not in need.hold.needs:
             raise self._not_held()
         hold = need.hold
-        tie_to_transactions(self, hold, end_transaction_need, whole=True)
+        tie_to_transactions(self, hold, whole=True)
         # A hold of another thread or task may be older than the transaction.
         is_anothers = not call.blocking and hold.owner is not this_owner()
         if is_anothers and await caller_in_transaction() is not None:
-            await tie_in_caller(self, hold, end_transaction_need, whole=True)
+            await tie_in_caller(self, hold, whole=True)
         await end_need(call, self, hold, need)
 
     def _end_later(self, error: BaseException) -> None:
         need = self._need
         if need is None or isinstance(error, LockError) or not need.hold.alive:
             return
-        try:
-            tie_to_transactions(self, need.hold, end_transaction_need, whole=True)
-        finally:
-            self._need = None
-            attempt = Attempt(need.call, need.hold, need, releases=True)
-            registry.attempts[attempt] = None
-            renewal.finish(attempt)
+        tie_to_transactions(self, need.hold, whole=True)
+        end_need_later(need.call, need.hold, need)
+        self._need = None
 
     async def _release_others(self, call: Call) -> None:
         """Release another handle's hold by the token that was given to this handle."""

@@ -33,7 +33,11 @@ class Block(ABC, Generic[T]):
         try:
             perform(self._leave, exc)
         except BaseException as error:
-            self._end_later(error)
+            try:
+                self._end_later(error)
+            except BaseException:  # a second interruption
+                self._end_later(error)
+                raise
             raise
 
     async def __aenter__(self) -> T:
@@ -48,7 +52,11 @@ class Block(ABC, Generic[T]):
         try:
             await aperform(self._leave, exc)
         except BaseException as error:
-            self._end_later(error)
+            try:
+                self._end_later(error)
+            except BaseException:  # a second interruption
+                self._end_later(error)
+                raise
             raise
 
     # The implementations, which threads and tasks share.
@@ -63,7 +71,10 @@ class Block(ABC, Generic[T]):
 
     @abstractmethod
     def _end_later(self, error: BaseException) -> None:
-        """If an interruption kept the end from beginning, have it done in the background."""
+        """If an interruption kept the end from beginning, have it done in the background.
+
+        It may be called again if it was interrupted itself.
+        """
 
 
 class Handle(Block[T]):
@@ -99,7 +110,11 @@ class Handle(Block[T]):
         try:
             perform(self._release)
         except BaseException as error:
-            self._end_later(error)
+            try:
+                self._end_later(error)
+            except BaseException:  # a second interruption
+                self._end_later(error)
+                raise
             raise
 
     async def arelease(self) -> None:
@@ -107,7 +122,11 @@ class Handle(Block[T]):
         try:
             await aperform(self._release)
         except BaseException as error:
-            self._end_later(error)
+            try:
+                self._end_later(error)
+            except BaseException:  # a second interruption
+                self._end_later(error)
+                raise
             raise
 
     def extend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:

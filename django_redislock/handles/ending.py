@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from .. import events
 from ..backends.base import TICK, Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
-from ..exceptions import LockError, LockLost, LockUnavailable
+from ..exceptions import LockLost, LockUnavailable
 from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, cancel_in_background, registry
 from ..local.renewal import renewal
 from ..twins import both
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "end_need", "end_transaction_need", "extend_hold", "lost_error"]
-
-logger = logging.getLogger("django_redislock")
+__all__ = ["GONE", "end_need", "end_need_later", "extend_hold", "lost_error"]
 
 GONE = "its lease ran out, or it was released by force"
 
@@ -51,6 +48,13 @@ async def end_need(
         raise
     # A statement, not a call: no asynchronous exception can come between it and the return.
     del registry.attempts[attempt]
+
+
+def end_need_later(call: Call, hold: LocalHold, need: Need) -> None:
+    """Have ``need`` ended in the background, and the hold if it is its last need."""
+    attempt = Attempt(call, hold, need, releases=True)
+    registry.attempts[attempt] = None
+    renewal.finish(attempt)
 
 
 async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -> None:
@@ -86,7 +90,7 @@ def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
     hold.handles_at_loss = hold.handles_at_loss or [handle]
     hold.lose(hold.why_over)
     registry.holds.pop(hold, None)
-    renewal.report([hold])
+    renewal.report(hold)
     return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
 
 
@@ -145,13 +149,3 @@ def _notify_lost(hold: LocalHold) -> None:
 
 
 renewal.notify_lost = _notify_lost
-
-
-async def end_transaction_need(call: Call, handle: Any, hold: LocalHold, need: Need) -> None:
-    """End the need of a transaction that is over. ``handle`` was used in the transaction."""
-    if hold.inherited:
-        return
-    try:
-        await end_need(call, handle, hold, need)
-    except LockError as error:
-        logger.warning("At the end of a transaction: %s", error)

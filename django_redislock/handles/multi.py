@@ -31,8 +31,9 @@ class MultiLock(Handle["MultiLock"]):
     It is acquired, extended and released as a ``Lock`` is. ``locks`` are the handles of the single
     names.
 
-    The names are taken in sorted order and released in reverse; ``wait`` is for all together. An
-    error with one name does not keep the others from being released.
+    The names are taken in sorted order and released in reverse; ``wait`` is for all together. If
+    one is lost while a later one is waited for, ``acquire()`` raises ``LockLost``. An error with
+    one name does not keep the others from being released.
     """
 
     def __init__(self, locks: Sequence[Lock], wait: float) -> None:
@@ -111,6 +112,9 @@ class MultiLock(Handle["MultiLock"]):
                 acquired = await lock._acquire(call, wait, began if wait > 0 else None)
                 if not acquired:
                     break
+            else:
+                # A name may have been lost, or released by another thread, during a later wait.
+                self.check()
         except GeneratorExit:
             raise  # a coroutine that is being closed must not await anything
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from ..backends.base import Holder
@@ -15,12 +16,14 @@ from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
 from ..local.registry import registry
+from ..process import ServiceThread, process
 from ..transactions import forget_transactions
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import end_need, extend_hold
+from .ending import end_need, end_need_later, extend_hold
 
 if TYPE_CHECKING:
+    from ..local.hold import LocalHold, Need
     from ..local.lost import Lost
 
 __all__ = ["Lock"]
@@ -205,9 +208,22 @@ class Lock(OneNameHandle["Lock"]):
         with suppress(LockError):
             await end_need(call, self, hold, need, within)
 
+    async def _end_transaction_need(self, call: Call, hold: LocalHold, need: Need) -> None:
+        """End the need of a transaction that is over, in which this handle was used."""
+        if hold.inherited:
+            return
+        if get_ident() in ServiceThread.own:
+            # A connection was collected in a thread of ours, which must not wait for a server.
+            end_need_later(call, hold, need)
+            return
+        try:
+            await end_need(call, self, hold, need)
+        except LockError as error:
+            logger.warning("At the end of a transaction: %s", error)
+
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         # Released inside the block, or this is a forked child, which does not hold it.
-        if self._need is None or self._hold.inherited:
+        if self._need is None or self._hold.pid != process.pid:
             return
         try:
             await self._release(call)

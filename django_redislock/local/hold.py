@@ -154,7 +154,7 @@ class LocalHold:
         self.needs[need] = None
         self._ends[_GRANT] = grant.ends
         self._answered[_GRANT] = None
-        self._set_due()
+        self._set_due(grant.ends)
         self.began = True
         return grant.ends > self.since
 
@@ -247,7 +247,7 @@ class LocalHold:
         for one in older:
             self._answered.pop(one, None)
             self._ends.pop(one, None)
-        self._set_due()
+        self._set_due(self.ends)
 
     def not_answered(self, request: object, length: float) -> None:
         """Note that it is unknown whether ``request``, for ``length`` seconds, was granted."""
@@ -260,15 +260,15 @@ class LocalHold:
             self._answered[request] = None
         else:
             self._ends.pop(request, None)
-        self._set_due()
+        self._set_due(self.ends)
 
     def not_sent(self, request: object) -> None:
         """Forget ``request``: it was never sent, and changes nothing."""
         self._ends.pop(request, None)
-        self._set_due()
+        self._set_due(self.ends)
 
-    def _set_due(self) -> None:
-        now, ends = monotonic(), self.ends
+    def _set_due(self, ends: float) -> None:
+        now = monotonic()
         if ends == -math.inf:
             return  # it never began: another handle's hold was extended, by its token
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):

@@ -15,6 +15,7 @@ import warnings
 from collections import OrderedDict
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -122,23 +123,10 @@ def _look_for_order(lock: Any, owner: Owner) -> None:
 
 
 def _held_last(owner: Owner) -> list[LocalHold]:
-    """Return the owner's latest live holds. Ended holds that are found on the way are dropped."""
-    held: list[LocalHold] = []
-    over: list[LockId] = []
-    # A signal handler may change the dictionary during the loop: use what was found by then.
-    with suppress(RuntimeError):
-        for hold in reversed(owner.taken.values()):
-            if hold.is_over:
-                over.append(hold.lock_id)
-            elif hold.alive:
-                held.append(hold)
-                if len(held) == MOST_HOLDS:
-                    break
-    for lock_id in over:
-        taken = owner.taken.get(lock_id)
-        if taken is not None and taken.is_over:
-            owner.taken.pop(lock_id, None)
-    return held
+    """Return the owner's latest live holds."""
+    # A copy, because a signal handler may change the dictionary during the loop.
+    latest = reversed(list(owner.taken.values()))
+    return list(islice((hold for hold in latest if hold.alive), MOST_HOLDS))
 
 
 def _look_for_transaction(lock: Any, wait: float) -> None:

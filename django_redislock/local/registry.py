@@ -83,11 +83,14 @@ class Attempt:
             hold.keep_until = 0.0  # nothing was done under it
             is_done = _leave(hold, self.need, self.call, release=self.is_ours)
         else:
-            hold.backend.dismiss(hold.name, hold.token)
             hold.decide()
             if self.is_ours and not hold.inherited:
+                hold.backend.dismiss(hold.name, hold.token)
                 # It is unknown whether it was granted; a cancel by token is right in both cases.
                 cancel_in_background(hold, LATE)
+            elif not hold.inherited:
+                leave = partial(_leave_queue, hold, self.call)
+                until_done(hold, leave, monotonic() + hold.length)
         if is_done:
             registry.attempts.pop(self, None)
 
@@ -154,6 +157,15 @@ def _leave(hold: LocalHold, need: Need | None, call: Call, *, release: bool = Tr
     return True
 
 
+def _leave_queue(hold: LocalHold, call: Call) -> None:
+    """Give up the place in the queue of a token that the user has given."""
+    others = registry.used_by_others(call)
+    # Another attempt with the same token may need the place by now.
+    if not any((one.lock_id, one.token) == (hold.lock_id, hold.token) for one in others):
+        hold.backend.dismiss(hold.name, hold.token)
+        hold.backend.cancel(hold.name, hold.token, keep_hold=True)
+
+
 def end(hold: LocalHold) -> None:
     """End the hold at its backend: by a release, or an extension up to its ``min_hold``."""
     kept = hold.keep_until - monotonic()
@@ -173,6 +185,8 @@ class Registry:
         """Start empty. A forked child holds nothing that its parent holds."""
         self.holds: dict[LocalHold, None] = {}
         self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
+        # Lost holds whose handles have to be notified.
+        self.lost: dict[LocalHold, None] = {}
         # Holds that were acquired with a token given by the user.
         self.given: dict[LocalHold, None] = {}
 
@@ -226,7 +240,7 @@ class Registry:
         return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 
     def __bool__(self) -> bool:
-        return bool(self.holds or self.attempts)
+        return bool(self.holds or self.attempts or self.lost)
 
 
 def cancel_in_background(hold: LocalHold, late: float) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,9 +110,12 @@ class Renewal:
         for hold in registry.find((place, name), token):
             self.mark_lost(hold, "it was released by force")
 
-    def report(self, holds: list[LocalHold]) -> None:
-        """Notify the handles of lost holds, in other threads: user callbacks may take long."""
-        _in_thread(partial(self._notify, holds))
+    def report(self, hold: LocalHold) -> None:
+        """Have the handles of a lost hold notified, in another thread: callbacks may take long."""
+        registry.lost[hold] = None
+        self.wake()
+        with suppress(NoThread):
+            self.ensure()
 
     # The methods below run in the thread.
 
@@ -161,22 +165,25 @@ class Renewal:
         if any(hold.due <= now for hold in due):
             self._renew(due, now)
         wake_at = min([wake_at, *(hold.due for hold in due)])
-        self._notify_lost(lost)
+        self._report(lost)
         return wake_at
 
-    def _notify_lost(self, holds: list[LocalHold]) -> None:
-        over = []
-        for hold in holds:
+    def _report(self, lost: list[LocalHold]) -> None:
+        for hold in lost:
             if hold.decide():
-                over.append(hold)
+                registry.lost[hold] = None
             registry.holds.pop(hold, None)
-        if over:
-            self.report(over)
+        holds = list(registry.lost)
+        # If no thread can be started, the next look tries again.
+        if holds and _starts(partial(self._notify, holds)):
+            for hold in holds:
+                registry.lost.pop(hold, None)
 
     def _notify(self, holds: list[LocalHold]) -> None:
         # A callback that hangs must not keep those of other holds from being called.
         for hold in holds[1:]:
-            _in_thread(partial(self.notify_lost, hold))
+            if not _starts(partial(self.notify_lost, hold)):
+                registry.lost[hold] = None
         self.notify_lost(holds[0])
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
@@ -234,12 +241,13 @@ class Renewal:
         self.wake()
 
 
-def _in_thread(notify: Callable[[], object]) -> None:
+def _starts(notify: Callable[[], object]) -> bool:
+    """Run this in a new thread, and return whether it could be started."""
     notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
-    try:
+    with suppress(RuntimeError):
         notifying.start()
-    except RuntimeError:
-        notify()
+        return True
+    return False
 
 
 renewal = Renewal()

@@ -277,6 +277,14 @@ class BackendContract(SharingContract):
         verbs.cancel(held)
         recorder.turn()
 
+    def test_cancel_may_end_a_wait_and_no_hold(self, verbs: Verbs) -> None:
+        held, first = verbs.claim(), verbs.claim()
+        verbs.hold(held)
+        verbs.queue_up(first)
+        verbs.cancel(first, keep_hold=True)
+        verbs.cancel(held, keep_hold=True)
+        assert (verbs.waiting(), verbs.holders()) == ([], [held.token])
+
     def test_an_acquire_that_comes_after_its_cancel_is_refused(self, verbs: Verbs) -> None:
         claim = verbs.claim()
         verbs.cancel(claim, late=LONG)

@@ -87,8 +87,8 @@ class Verbs:
     def extend(self, extension: Extension) -> float | None:
         return self._call(self.backend.extend, self.backend.aextend, extension)
 
-    def cancel(self, claim: Claim, late: float = 0.0) -> None:
-        self.backend.cancel(claim.name, claim.token, late)
+    def cancel(self, claim: Claim, late: float = 0.0, *, keep_hold: bool = False) -> None:
+        self.backend.cancel(claim.name, claim.token, late, keep_hold=keep_hold)
 
     def hold(self, claim: Claim) -> Grant:
         """Acquire a name that is free."""

@@ -9,7 +9,6 @@ import threading
 from django.db import connections
 
 from django_redislock import lock
-from django_redislock.handles.ending import end_transaction_need
 from django_redislock.transactions import Tie
 
 
@@ -68,7 +67,7 @@ def test_a_held_handle_may_be_garbage_collected_during_an_acquire(using: str) ->
     def take() -> None:
         left, taken = lock("left", using=using), lock("a", using=using)
         left.acquire()
-        cycle: list[object] = [Tie(left, left._hold, end_transaction_need, connection)]
+        cycle: list[object] = [Tie(left, left._hold, connection)]
         cycle.append(cycle)
         left.release()
         del left, cycle

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -69,6 +72,15 @@ def test_an_interrupted_release_still_frees_the_name(
     assert backend_is_empty(handle)
 
 
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No handle of an earlier test is collected, which would count as a place."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 async def arelease(handle: Any) -> None:
     await handle.arelease()
 
@@ -77,18 +89,18 @@ async def aexit(handle: Any) -> None:
     await handle.__aexit__(None, None, None)
 
 
+ENDS = {
+    "release": lambda handle: handle.release(),
+    "exit": lambda handle: handle.__exit__(None, None, None),
+    "arelease": lambda handle: asyncio.run(arelease(handle)),
+    "aexit": lambda handle: asyncio.run(aexit(handle)),
+}
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("names", ["a", ["a", "b"]], ids=["one", "several"])
-@pytest.mark.parametrize(
-    "end",
-    [
-        lambda handle: handle.release(),
-        lambda handle: handle.__exit__(None, None, None),
-        lambda handle: asyncio.run(arelease(handle)),
-        lambda handle: asyncio.run(aexit(handle)),
-    ],
-    ids=["release", "exit", "arelease", "aexit"],
-)
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_an_interrupt_before_an_end_begins_frees_it_all_the_same(
     names: Any, end: Any, make: Any
 ) -> None:
@@ -103,16 +115,38 @@ def test_an_interrupt_before_an_end_begins_frees_it_all_the_same(
     assert backend_is_empty(handle.locks[0] if len(names) > 1 else handle)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a __del__
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_second_interrupt_while_the_first_is_handled_frees_it_all_the_same(
+    several: bool, end: Any, make: Any
+) -> None:
+    """The first comes before the end begins."""
+    kept = []
+    for second in range(24):
+        handle = make([f"{second}", f"{second} too"]) if several else make(f"{second}")
+        handle.acquire()
+        interrupt(partial(end, handle), at=1, again_after=second, inside=PACKAGE)
+        kept.append(handle)
+    settle()
+    assert [handle for handle in kept if handle.held] == []
+    assert backend_is_empty(kept[0].locks[0] if several else kept[0])
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("second", [None, *range(0, 24, 3)])
 def test_an_interrupt_before_an_end_begins_waits_for_the_transaction(
-    make: Any, transactional_db: None
+    make: Any, transactional_db: None, second: int | None
 ) -> None:
     handle = make()
     handle.acquire()
     with transaction.atomic():
-        interrupt(handle.release, at=1, inside=PACKAGE)
+        interrupt(handle.release, at=1, again_after=second, inside=PACKAGE)
         settle()
         assert not handle.held
         assert not in_thread(make().acquire, 0)
+    settle()
     assert backend_is_empty(handle)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from threading import current_thread
+from threading import Thread, current_thread
 from typing import Any
 
 import pytest
@@ -69,3 +69,25 @@ async def test_a_release_by_a_task_reports_the_loss_once(
     with pytest.raises(LockLost, match="released by force"):
         await lost.handle.arelease()
     await asyncio.to_thread(lost.judge, received)
+
+
+def test_a_release_that_finds_the_loss_starts_no_thread(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to Python 3.11 an exception that is set in a thread may kill one that it is starting.
+
+    ``Thread.start()`` then waits for ever.
+    """
+    start, started_by = Thread.start, []
+
+    def note(thread: Thread) -> None:
+        started_by.append(current_thread())
+        start(thread)
+
+    lost = Lost(make)
+    monkeypatch.setattr(Thread, "start", note)
+    with pytest.raises(LockLost, match="released by force"):
+        lost.handle.release()
+    wait_until(lambda: lost.threads)
+    assert started_by
+    assert current_thread() not in started_by

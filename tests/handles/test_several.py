@@ -12,7 +12,9 @@ from django.db import transaction
 from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
 from django_redislock.local.renewal import renewal
 from django_redislock.testing.driver import SHORT, outlive
+from tests.support.another_thread import in_thread
 from tests.support.interruptions import ctrl_c_in
+from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 
@@ -213,12 +215,44 @@ def test_a_hold_joined_within_a_transaction_stays_when_the_second_name_is_busy(m
 def test_losing_the_first_name_while_the_second_is_busy_is_no_error(make: Any) -> None:
     with make("b"):
         several = make(["a", "b"])
-        first, second = several.locks
-        acquire = second._acquire
-
-        async def lose_the_first(*arguments: Any) -> bool:
-            assert first.backend.force_release("a", first.token)
-            return bool(await acquire(*arguments))
-
-        second._acquire = lose_the_first
+        first = several.locks[0]
+        while_acquiring_the_second(several, lambda: first.backend.force_release("a", first.token))
         assert several.acquire(wait=0) is False
+
+
+def while_acquiring_the_second(several: MultiLock, do: Any) -> None:
+    """Call `do` before the second name is acquired."""
+    acquire = several.locks[1]._acquire
+
+    async def do_and_acquire(*arguments: Any) -> bool:
+        do()
+        return bool(await acquire(*arguments))
+
+    several.locks[1]._acquire = do_and_acquire  # type: ignore[method-assign]
+
+
+def test_a_release_by_another_thread_during_an_acquire_ends_the_acquire(make: Any) -> None:
+    several = make(["a", "b"])
+
+    def release() -> None:
+        with pytest.raises(LockError, match="not held"):
+            several.release()
+
+    while_acquiring_the_second(several, lambda: in_thread(release))
+    with pytest.raises(LockError, match="not held"):
+        several.acquire()
+    assert held_names(several.locks[0]) == []
+
+
+def test_losing_the_first_name_while_the_second_is_acquired_is_reported(make: Any) -> None:
+    several = make(["a", "b"], lease=2)
+    first = several.locks[0]
+
+    def lose_the_first() -> None:
+        assert first.backend.force_release("a", first.token)
+        wait_until(lambda: first.lost)
+
+    while_acquiring_the_second(several, lose_the_first)
+    with pytest.raises(LockLost, match="released by force"):
+        several.acquire()
+    assert held_names(first) == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from django_redislock import LockError, LockLost, LockUnavailable
+from django_redislock.backends.waiters import ThreadWaiter
+from django_redislock.local.background import background
+from django_redislock.local.registry import registry
 from tests.support.interruptions import ctrl_c_in
 from tests.support.processes import wait_until
 from tests.support.settled import settle
@@ -130,6 +134,35 @@ def test_an_interrupted_acquire_by_token_does_not_end_the_hold(make: Any) -> Non
     settle()
     assert other.owned()
     other.release()
+
+
+def test_an_interrupted_wait_by_token_leaves_the_queue(make: Any) -> None:
+    with make() as held:
+        with ctrl_c_in((ThreadWaiter, "wait_for_turn")):
+            make(token="ab" * 16).acquire(wait=30)
+        settle()
+        assert held.backend.inspect("a")[1] == []
+
+
+def test_an_interrupted_wait_by_token_does_not_disturb_the_next(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clean-up of the first comes while the second waits."""
+    sweep, mine = registry.sweep, make(token="cd" * 16)
+    with make(lease=60) as held:
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "sweep", lambda: None)
+            with ctrl_c_in((ThreadWaiter, "wait_for_turn")):
+                mine.acquire(wait=60)
+            waiting = threading.Thread(target=mine.acquire, kwargs={"wait": 60})
+            waiting.start()
+            wait_until(lambda: mine.backend.waiters)
+        sweep()
+        assert background.flush(30)
+        wait_until(lambda: held.backend.inspect("a")[1])
+    waiting.join(30)
+    assert mine.held
+    mine.release()
 
 
 def test_a_release_by_force_is_reported_to_a_handle_that_acquired_by_token(make: Any) -> None:

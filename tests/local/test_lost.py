@@ -9,10 +9,12 @@ import weakref
 import pytest
 
 from django_redislock import Lock, LockLost, lock
+from django_redislock.local.background import background
 from django_redislock.local.lost import Lost
 from django_redislock.local.renewal import renewal
 from tests.support.interruptions import Interruption, handle_signal, places_in
 from tests.support.processes import wait_until
+from tests.support.threads import no_thread_can_start
 
 
 def test_an_interrupted_caller_still_wakes_all_waiters() -> None:
@@ -72,6 +74,30 @@ def test_on_lost_that_hangs_keeps_no_other_from_being_called() -> None:
         go_on.set()
     for handle in handles:
         handle.backend.release(handle.name, handle.token)
+
+
+def test_on_lost_that_hangs_keeps_no_hold_from_being_renewed_when_no_thread_can_start() -> None:
+    called, go_on = threading.Event(), threading.Event()
+
+    def hang(handle: Lock) -> None:
+        called.set()
+        go_on.wait(30)
+
+    lost, renewed = lock("a", lease=60, on_lost=hang), lock("b", lease=2)
+    lost.acquire()
+    renewed.acquire()
+    background.now(renewed._hold.server, threading.Event)
+    assert background.flush(30)  # the thread that sends renewals is running
+    try:
+        with no_thread_can_start():
+            lost._hold.lose("a reason")
+            renewal.wake()
+            assert not renewed.lost.wait(3)
+        assert called.wait(30)
+    finally:
+        go_on.set()
+    renewed.release()
+    lost.backend.release("a", lost.token)
 
 
 def test_a_handle_whose_hold_was_lost_is_not_kept() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
+import gc
 import threading
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
 from django_redislock import (
     Lock,
@@ -19,11 +21,13 @@ from django_redislock import (
 )
 from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
-from django_redislock.local.registry import registry
+from django_redislock.local.registry import Registry, registry
+from django_redislock.transactions import Tie
 from tests.support.another_thread import in_thread, is_free
 from tests.support.interruptions import Interruption, handle_signal, pause, places_in, steps_of
 from tests.support.processes import wait_until
 from tests.support.settled import settle
+from tests.support.threads import end_our_threads
 
 
 def test_a_release_that_begins_at_any_moment_of_a_sweep_frees_the_name(
@@ -147,3 +151,53 @@ def test_a_sweep_at_any_moment_of_the_last_of_two_releases(monkeypatch: pytest.M
         if lock_backends["default"].inspect(last.name)[0]:
             left.append(place)
     assert left == []
+
+
+def test_a_hold_whose_renewal_thread_died_at_its_start_is_renewed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Up to Python 3.11 an exception that is set in a thread may kill one that it is starting."""
+    end_our_threads(monkeypatch)
+    start, killed = _thread.start_new_thread, []
+
+    def kill_the_first(function: Any, args: Any) -> int:
+        if threading.current_thread() is not threading.main_thread() or killed:
+            return start(function, args)
+        killed.append(function)
+        return 0
+
+    held = lock("a", lease=2)
+    monkeypatch.setattr(_thread, "start_new_thread", kill_the_first)
+    held.acquire()
+    assert killed
+    assert not held.lost.wait(4)
+    held.release()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_is_collected_in_the_renewal_thread_sends_nothing_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that hangs must not keep it from its work."""
+
+    def note(*args: Any) -> bool:
+        released_by.append(threading.current_thread().name)
+        return bool(release(*args))
+
+    released_by: list[str] = []
+    held, release = lock("a", lease=60), lock_backends["default"].release
+    monkeypatch.setattr(lock_backends["default"], "release", note)
+    held.acquire()
+    gc.disable()
+    try:
+        cycle: list[object] = [Tie(held, held._hold, connections["default"])]
+        cycle.append(cycle)
+        held.release()
+        del cycle
+        monkeypatch.setattr(registry, "sweep", lambda: gc.collect() and sweep())
+        sweep = Registry.sweep.__get__(registry)
+        wait_until(lambda: released_by)
+    finally:
+        gc.enable()
+    assert "django_redislock-renewal" not in released_by
+    assert is_free("a")

@@ -44,11 +44,8 @@ class Process(Surroundings):
         attempt = Attempt(self.name(f"acquire.{handle.name}"), "acquire", handle, hold, hold.token)
         try:
             granted = yield from self.drive(attempt, self.acquiring(attempt, until))
-            if not self.parted:
-                yield "return from acquire"
         except Interruption:
             yield from self.interrupted(attempt)
-            handle.outcomes.append("acquire raised")
             raise
         if granted:
             handle.granted = True
@@ -144,17 +141,28 @@ class Process(Surroundings):
         try:
             yield from self.drive(attempt, self.releasing(attempt))
         except Interruption:
-            yield from self.interrupted(attempt)
-            handle.outcomes.append("release raised")
+            try:
+                yield from self.end_later(attempt)
+            except Interruption:
+                if self.guard("a second interruption is answered like the first"):
+                    yield from self.end_later(attempt)
             raise
 
     def releasing(self, attempt: Attempt) -> Program:
-        if not self.parted:
-            yield "attempts[attempt] = None"
+        yield "attempts[attempt] = None"
         self.attempts[attempt] = None
         yield from self.leave(attempt.name, attempt.hold, attempt.need, "released")
         yield "attempts.pop(attempt)"
         self.attempts.pop(attempt, None)
+
+    def end_later(self, attempt: Attempt) -> Program:
+        """Write down a release that was interrupted before it did so itself."""
+        yield "look: has it begun"
+        begun = attempt in self.attempts or attempt.need not in attempt.hold.needs
+        if not begun and self.guard("a release that has not begun is written down"):
+            yield "attempts[attempt] = None"
+            self.attempts[attempt] = None
+        yield from self.interrupted(attempt)
 
     # Extension and renewal
 
@@ -221,16 +229,13 @@ class Process(Surroundings):
     # The thread of our own
 
     def interrupted(self, attempt: Attempt) -> Program:
-        """An exception left the outermost call: our own thread finishes the attempt.
+        """An exception has left the call: our own thread finishes the attempt.
 
-        CPython looks for signals after calls, not after stores: the first act of an `except` block
-        is part of the interruption, if it is a store. Python 3.10 looks before each instruction.
+        CPython looks for signals when a function begins and after calls, so none comes between the
+        `del` of an attempt and the return. Python 3.10 also looks elsewhere; this is left out here.
         """
-        if self.parted:
-            yield "attempt.failed = True"
+        yield "attempt.failed = True"
         attempt.failed = True
-        if self.guard("a failed attempt is written down again at once"):
-            self.attempts[attempt] = None
         yield "wake.put(None)"
         if not self.guard("our own thread alone finishes attempts"):
             yield from self.finish(attempt, attempt.name)

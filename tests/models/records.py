@@ -20,7 +20,6 @@ class Handle:
     held: tuple[Hold, str] | None = None  # the hold and this handle's need of it, in one store
     granted: bool = False  # what the user knows: acquired, and no release begun
     dropped: bool = False  # no program refers to it any more
-    outcomes: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False)

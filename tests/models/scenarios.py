@@ -51,13 +51,6 @@ def one_block(without: str = "") -> Process:
     return process
 
 
-def one_block_on_python_310(without: str = "") -> Process:
-    """The same where the stores of an `except` block can be interrupted."""
-    process = one_block(without)
-    process.parted = True
-    return process
-
-
 def joined_while_released(without: str = "") -> Process:
     """Another thread releases what its owner joins; one interruption."""
     process = Process(without)
@@ -243,7 +236,6 @@ SCENARIOS: dict[str, Callable[[str], Process]] = {
     scenario.__name__: scenario
     for scenario in (
         one_block,
-        one_block_on_python_310,
         joined_while_released,
         joined_while_swept,
         joined_beside_sweep,

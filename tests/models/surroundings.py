@@ -9,7 +9,8 @@ __all__ = ["GUARDS", "Surroundings"]
 
 GUARDS = [
     "over first, then still registered",
-    "a failed attempt is written down again at once",
+    "a release that has not begun is written down",
+    "a second interruption is answered like the first",
     "an attempt is written down before it sends",
     "a join writes its need before it looks",
     "a hold is needed before others see it",
@@ -38,9 +39,6 @@ class Surroundings(World):
         super().__init__()
         self.without = without  # the guard that is left out in this exploration
         self.now = 0
-        # Python 3.10: the handler's stores can be interrupted, too. A second interruption before an
-        # attempt is written down, or after it was taken off, is then not mended: left out.
-        self.parted = False
         self.apart = False  # whether the answer to a request is a step of its own
         self.ticks = 0  # how often the clock may still move
         self.server = Server()

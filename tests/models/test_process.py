@@ -11,8 +11,9 @@ from .surroundings import GUARDS
 # For each guard, the program that breaks an invariant without it.
 NEEDED = {
     "over first, then still registered": "one_block",
-    "a failed attempt is written down again at once": "one_block",
-    "an attempt is written down before it sends": "one_block_on_python_310",
+    "a release that has not begun is written down": "one_block",
+    "a second interruption is answered like the first": "one_block",
+    "an attempt is written down before it sends": "one_block",
     "a join writes its need before it looks": "joined_while_swept",
     "a hold is needed before others see it": "one_block",
     "each leaver has a mark of its own": "joined_beside_sweep",

@@ -116,7 +116,7 @@ class RedisLockBackend(TransportBackend):
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
             with suppress(LockUnavailable):  # the turn then expires
-                await self._arun(name, self._cancel(name, one, unless_answered=True))
+                await self._arun(name, self._cancel(name, one, keep_hold=True))
         return ended
 
     def extend(self, extension: Extension) -> float | None:
@@ -145,8 +145,8 @@ class RedisLockBackend(TransportBackend):
                 results += map(partial(self._extended_as, sent_at), some, replies)
         return results
 
-    def cancel(self, name: str, token: str, late: float = 0.0) -> None:
-        self._run(name, self._cancel(name, token, late))
+    def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
+        self._run(name, self._cancel(name, token, late, keep_hold=keep_hold))
 
     def force_release(self, name: str, token: str) -> bool:
         return bool(self._run(name, self._force_release(name, token))[0])
@@ -200,7 +200,7 @@ class RedisLockBackend(TransportBackend):
     def _return_turn(self, name: str, token: str) -> None:
         # If the waiter asked again and was granted the lock by that reply, its hold must stay.
         try:
-            self._run(name, self._cancel(name, token, unless_answered=True))
+            self.cancel(name, token, keep_hold=True)
         except LockUnavailable:
             logger.debug("Could not give back a turn of %r. It expires by itself.", name)
 
@@ -269,9 +269,9 @@ class RedisLockBackend(TransportBackend):
         return ended or sent_again, undelivered
 
     def _cancel(
-        self, name: str, token: str, late: float = 0.0, *, unless_answered: bool = False
+        self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False
     ) -> bytes:
-        return self._call(CANCEL, name, token, ms(late), int(unless_answered))
+        return self._call(CANCEL, name, token, ms(late), int(keep_hold))
 
     def _extended_as(self, sent_at: float, one: Extension, reply: Any) -> Extended:
         if isinstance(reply, Exception):
