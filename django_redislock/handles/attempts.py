@@ -156,7 +156,7 @@ class OneNameHandle(Handle[T]):
         self, call: Call, owner: Owner, caller: Owner | None, wait: float, began: float | None
     ) -> bool:
         # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
-        hold = self._new_hold() if self._tried or self._hold.pid != os.getpid() else self._hold
+        hold = self._new_hold() if self._tried or self._hold.pid != process.pid else self._hold
         need = HandleNeed(self, hold, call)
         self._hold, self._need, self._tried = hold, None, True
         # False for a token given by the user, which another attempt may use again.

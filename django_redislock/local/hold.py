@@ -90,7 +90,7 @@ class LocalHold:
         self.owner: Owner | None = None
         # The process whose token it is. Children that are forked from it need tokens of their own,
         # because the backend grants a name to the same token as often as it asks.
-        self.pid = getpid()
+        self.pid = process.pid
         self.began = False
         self.fence = 0
         # Whether a request for it was repeated, so that the first one may still arrive.

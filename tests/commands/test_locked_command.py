@@ -291,4 +291,3 @@ def test_nothing_is_held_after_an_interruption() -> None:
     left = left_behind(lambda number: run(Interrupted(), feed=str(number)), "import")
     # At its beginning, no code of ours runs yet.
     assert set(left) <= {"__exit__"}
-    assert len(left) <= 1
