@@ -21,7 +21,8 @@ from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
 from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.cluster.topology import Topology
 from django_redislock.backends.redis.commands import call, pack
-from django_redislock.backends.redis.errors import NoAnswer, ServerAway, happened, marked
+from django_redislock.backends.redis.error_texts import happened
+from django_redislock.backends.redis.errors import NoAnswer, ServerAway, marked
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
 from django_redislock.backends.redis.scripts import ACQUIRE, ADD_TALLIES, with_text
 from django_redislock.backends.redis.slots import SLOTS, Address, buckets_of, owners

@@ -17,7 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.cluster.nodes import Cluster
-from django_redislock.backends.redis.errors import NotAsked, is_absence, unavailable
+from django_redislock.backends.redis.error_texts import unavailable
+from django_redislock.backends.redis.errors import NotAsked, is_absence
 from django_redislock.backends.redis.keys import bucket_of
 from django_redislock.backends.redis.slots import Address
 from django_redislock.backends.redis.wire.node import AT_ONCE

@@ -90,7 +90,7 @@ def test_each_script_is_sent_once_for_many_commands(
 
 
 async def exchanged(backend: RedisLockBackend, extensions: Sequence[Extension]) -> Replies:
-    return await backend.node.aexchange([*map(backend._extend, extensions)])
+    return await backend.node.aexchange([*map(backend._extend_command, extensions)])
 
 
 def test_a_turn_travels_in_the_message_itself(use: UsePlace, redis_url: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from django_redislock.backends.redis.errors import is_absence, unavailable
+from django_redislock.backends.redis.error_texts import unavailable
+from django_redislock.backends.redis.errors import is_absence
 
 
 @pytest.mark.parametrize(

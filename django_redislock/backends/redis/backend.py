@@ -30,7 +30,7 @@ from ..base import (
 )
 from . import server_checks
 from .commands import call, tag_of
-from .errors import unavailable
+from .error_texts import naming, unavailable
 from .keys import bucket_of
 from .records import (
     LOOSER,
@@ -45,7 +45,7 @@ from .records import (
 )
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
 from .sources.source import source_of
-from .transport import TransportBackend, make_transport, naming
+from .transport import TransportBackend, make_transport
 
 __all__ = ["RedisLockBackend"]
 
@@ -93,40 +93,40 @@ class RedisLockBackend(TransportBackend):
 
     def acquire(self, claim: Claim, stay: float = 0.0, within: Within = None) -> Grant | Busy:
         sent_at = monotonic()
-        reply, again = self._run(claim.name, self._acquire(claim, stay), within, claim=True)
+        reply, again = self._run(claim.name, self._acquire_command(claim, stay), within, claim=True)
         return self._acquired(claim, stay, sent_at, reply, again)
 
     async def aacquire(
         self, claim: Claim, stay: float = 0.0, within: Within = None
     ) -> Grant | Busy:
         sent_at = monotonic()
-        command = self._acquire(claim, stay)
+        command = self._acquire_command(claim, stay)
         reply, again = await self._arun(claim.name, command, within, claim=True)
         return self._acquired(claim, stay, sent_at, reply, again)
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
-        reply, again = self._run(name, self._release(name, token), within)
+        reply, again = self._run(name, self._release_command(name, token), within)
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
             self._return_turn(name, one)
         return ended
 
     async def arelease(self, name: str, token: str, within: Within = None) -> bool:
-        reply, again = await self._arun(name, self._release(name, token), within)
+        reply, again = await self._arun(name, self._release_command(name, token), within)
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
             with suppress(LockUnavailable):  # the turn then expires
-                await self._arun(name, self._cancel(name, one, keep_hold=True))
+                await self._arun(name, self._cancel_command(name, one, keep_hold=True))
         return ended
 
     def extend(self, extension: Extension) -> float | None:
         sent_at = monotonic()
-        reply, _ = self._run(extension.name, self._extend(extension))
+        reply, _ = self._run(extension.name, self._extend_command(extension))
         return extended(sent_at, reply)
 
     async def aextend(self, extension: Extension) -> float | None:
         sent_at = monotonic()
-        reply, _ = await self._arun(extension.name, self._extend(extension))
+        reply, _ = await self._arun(extension.name, self._extend_command(extension))
         return extended(sent_at, reply)
 
     def extend_all(self, extensions: Sequence[Extension]) -> Sequence[Extended]:
@@ -134,11 +134,12 @@ class RedisLockBackend(TransportBackend):
         for start in range(0, len(extensions), BATCH):
             sent_at = monotonic()
             some = extensions[start : start + BATCH]
+            commands = [*map(self._extend_command, some)]
             # Renewals, and commands sent along with them, are never refused.
             urgent = any(one.renewal for one in some)
             try:
                 with self._naming(some[0].name):
-                    replies, _ = self.node.exchange([*map(self._extend, some)], urgent=urgent)
+                    replies, _ = self.node.exchange(commands, urgent=urgent)
             except LockUnavailable as error:
                 results += [error] * len(some)
             else:
@@ -146,16 +147,16 @@ class RedisLockBackend(TransportBackend):
         return results
 
     def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
-        self._run(name, self._cancel(name, token, late, keep_hold=keep_hold))
+        self._run(name, self._cancel_command(name, token, late, keep_hold=keep_hold))
 
     def force_release(self, name: str, token: str) -> bool:
-        return bool(self._run(name, self._force_release(name, token))[0])
+        return bool(self._run(name, self._force_release_command(name, token))[0])
 
     def force_release_all(self, holds: Iterable[tuple[str, str]]) -> Iterator[bool]:
         holds = iter(holds)
         while some := list(islice(holds, BATCH)):
             with self._naming(some[0][0]):
-                calls = [self._force_release(*one) for one in some]
+                calls = [self._force_release_command(*one) for one in some]
                 replies, _ = self.node.exchange(calls)
             for (name, _token), reply in zip(some, replies, strict=True):
                 with self._naming(name):
@@ -214,7 +215,7 @@ class RedisLockBackend(TransportBackend):
     def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
         return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
-    def _acquire(self, claim: Claim, stay: float) -> bytes:
+    def _acquire_command(self, claim: Claim, stay: float) -> bytes:
         name, token, limit, length, holder = claim
         lease = -int(-length * 1000 // 1)  # as ms(), without the call
         grant = min(lease, self._grant_lease_ms)
@@ -243,11 +244,11 @@ class RedisLockBackend(TransportBackend):
             self.wakeups.watch(claim.name, look_at, clock)
         return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now))
 
-    def _release(self, name: str, token: str) -> bytes:
+    def _release_command(self, name: str, token: str) -> bytes:
         args = (self.wakeups.process,)
         return call(RELEASE, self.config.key_prefix, name, token, args)
 
-    def _force_release(self, name: str, token: str) -> bytes:
+    def _force_release_command(self, name: str, token: str) -> bytes:
         return self._call(FORCE_RELEASE, name, token)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
@@ -268,7 +269,7 @@ class RedisLockBackend(TransportBackend):
         # the token. The handle's own clock decides whether the lease had expired.
         return ended or sent_again, undelivered
 
-    def _cancel(
+    def _cancel_command(
         self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False
     ) -> bytes:
         return self._call(CANCEL, name, token, ms(late), int(keep_hold))
@@ -278,6 +279,6 @@ class RedisLockBackend(TransportBackend):
             return unavailable(self.source.where, self.source.at, one.name, reply)
         return extended(sent_at, reply)
 
-    def _extend(self, one: Extension) -> bytes:
+    def _extend_command(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.renewal), int(one.detached)
         return self._call(EXTEND, one.name, one.token, *args)

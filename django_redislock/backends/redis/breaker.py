@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from ...clock import monotonic
 from ...process import NoThread, ServiceThread
-from .errors import ServerAway, copy_of, happened, is_absence
+from .error_texts import happened
+from .errors import ServerAway, copy_of, is_absence
 
 __all__ = ["PROBE_WITHIN", "Breaker", "ProbedNode", "breaker_of", "ignore"]
 

@@ -1,9 +1,8 @@
-"""Errors of connections and servers, and their messages."""
+"""Errors of connections and servers, and what they mean for a request."""
 
 from __future__ import annotations
 
 import copy
-import os
 import re
 
 from redis.exceptions import (
@@ -11,64 +10,32 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     ConnectionError as RedisConnectionError,
-    InvalidResponse,
-    MovedError,
-    NoPermissionError,
     ReadOnlyError,
     RedisError,
-    ResponseError,
     TimeoutError as RedisTimeoutError,
-    TryAgainError,
 )
-
-from ...exceptions import LockUnavailable, readable
 
 __all__ = [
     "NoAnswer",
     "NotAcknowledged",
     "NotAsked",
     "ServerAway",
-    "advice",
     "as_redis_error",
     "copy_of",
-    "happened",
     "is_absence",
     "is_busy",
+    "is_of_tls",
     "is_worth_a_retry",
     "marked",
     "of_node",
-    "remedy",
-    "unavailable",
     "was_sent",
 ]
-
-# redis-py's message when it could not connect.
-_NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
-
-# redis-py's messages when it had connected, and then got no data, or the connection was closed.
-_NO_ANSWER = re.compile("Timeout (reading|writing)")
-_CLOSED = re.compile("Connection closed by server|Error while reading from")
 
 # What redis-py's messages call a server or a service. Words in these names mean nothing.
 _NAMES = re.compile(
     r"(?:connecting to|while reading from) \S+?(?=[.:]? |\.$)"
     r"|No master found for '.*?'|<redis\..*?> - "
 )
-
-# OpenSSL's messages when the other side does not speak TLS.
-_WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
-
-SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
-
-# Replies of servers for which the settings are wrong.
-_SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
-_ASKS_FOR_NONE = re.compile("called without any password configured")
-_REFUSALS = {
-    _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
-    re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
-    re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
-    re.compile("DB index is out of range"): "has no database of the number in the settings",
-}
 
 
 class ServerAway(RedisConnectionError):
@@ -108,7 +75,7 @@ def is_absence(error: Exception) -> bool:
     """Whether the server did not answer. A refusal, e.g. of credentials, is an answer."""
     if isinstance(error, (AuthenticationError, AuthorizationError, ServerAway)) or is_busy(error):
         return False
-    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not _is_of_tls(error)
+    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not is_of_tls(error)
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -143,138 +110,14 @@ def marked(error: RedisError, *, sent: bool) -> RedisError:
     return error
 
 
-def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavailable:
-    """Return the error for a failed command about a name, or about all names if it is empty.
-
-    ``where`` names the entry of the settings, ``at`` the address of the server.
-    """
-    what = f"The lock {readable(name)!r}" if name else "The list of locks"
-    why = str(error)
-    if not isinstance(error, NotAcknowledged):
-        why = f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
-    return LockUnavailable(
-        f"{what} cannot be had: {why.removesuffix('.')}.",
-        name=name,
-        asked=not isinstance(error, ServerAway) or was_sent(error),
-        sent=was_sent(error),
-    )
-
-
-def happened(at: str, error: Exception) -> str:
-    """Describe what a server did, as the predicate of a sentence that begins with the server."""
-    at = vars(error).get("at", at)
-    # For a Sentinel that does not answer, redis-py's message contains the whole client.
-    said = str(error).partition(" : <")[0]
-    if isinstance(error, NotAsked):
-        return f"at {at} was not asked: {said}"
-    if isinstance(error, MovedError):
-        return (
-            f"at {at} is a node of a Cluster, where other nodes have other locks. Name some of "
-            "them in LOCATION: cluster://host:6379,host:6379"
-        )
-    if isinstance(error, TryAgainError):
-        return f"is moving these locks from one node to another, and has not finished: {said}"
-    if isinstance(error, UnicodeError) or isinstance(error.__cause__, UnicodeError):
-        return f"cannot be found at {at}: {said}"
-    if _has_answered(error):
-        return _refused(at, error, said)
-    return _absent(at, error, said)
-
-
-def _absent(at: str, error: Exception, said: str) -> str:
-    """Describe what a server did that has not answered."""
-    if _hangs(error):
-        return (
-            f"at {at} accepted the connection and gave no answer in time: it hangs, is overloaded "
-            f"or cut off. {said}"
-        )
-    if _CLOSED.match(said) and not _is_of_tls(error):
-        return (
-            f"at {at} accepted the connection and closed it: is it a Redis server? One that wants "
-            f"TLS needs rediss://. {said}"
-        )
-    if failed := _NOT_CONNECTED.match(said):
-        number, said = failed[1], failed[2].removesuffix(".")
-        if number.startswith("-"):
-            return f"cannot be found at {at}: {said}"
-        if said.startswith("Connect call failed"):
-            said = os.strerror(int(number))
-    if _is_of_tls(error):
-        return f"cannot be connected to at {at}: {said}"
-    may_hang = _timed_out(error) and not said.startswith("Timeout connecting")
-    asked = "is it running, or does it hang?" if may_hang else "is it running?"
-    return f"does not answer at {at}; {asked} {said}"
-
-
-def _hangs(error: Exception) -> bool:
-    """Whether the server is known to have accepted the connection that timed out."""
-    return isinstance(_met(error), NoAnswer) or _NO_ANSWER.match(str(error)) is not None
-
-
-def _timed_out(error: Exception) -> bool:
-    return isinstance(_met(error), RedisTimeoutError)
-
-
-def _met(error: Exception) -> BaseException | None:
-    """Return the original error, of this request or of the earlier one that opened the breaker."""
-    return error.__cause__ if isinstance(error, ServerAway) else error
-
-
-def _has_answered(error: Exception) -> bool:
-    if is_busy(error) or _is_of_login(error):
-        return True
-    return not isinstance(error, (RedisConnectionError, RedisTimeoutError))
-
-
-def _is_of_login(error: Exception) -> bool:
-    # redis-py puts the errors of Sentinels into the text of its own.
-    return isinstance(error, AuthenticationError) or "AuthenticationError" in str(error)
-
-
-def _refused(at: str, error: Exception, said: str) -> str:
-    """Describe what a server did that has answered."""
-    if isinstance(error, InvalidResponse):
-        return f"at {at} gave no answer of a Redis server: {said}"
-    if _SENTINEL_UNKNOWN.search(said):
-        return "is no Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
-    for reply, meaning in _REFUSALS.items():
-        if reply.search(str(error)):
-            return f"at {at} {meaning}"
-    return f"did not do what it was asked: {said}"
-
-
-def advice(where: str, error: Exception) -> str:
-    """Return a hint if the server may not speak the TLS that the location asks for; else empty.
-
-    A server without TLS waits for more data, so the handshake ends with a time-out.
-    """
-    may_wait = "rediss://" in where and _timed_out(error) and not _hangs(error)
-    if may_wait or _WITHOUT_TLS.search(str(error)):
-        return f"{'' if str(error).endswith('.') else '.'} {SPEAKS_TLS}"
-    return ""
-
-
 def is_busy(error: Exception) -> bool:
     """Whether a server refuses all commands: it loads its data, runs a script, or is full."""
     busy = ("BUSY ", "max number of clients reached")
     return isinstance(error, BusyLoadingError) or str(error).startswith(busy)
 
 
-def remedy(error: Exception) -> str:
-    """Return what to correct in the settings if the server answers but refuses; else empty."""
-    said = str(error)
-    if _SENTINEL_UNKNOWN.search(said):
-        return "correct the scheme or the addresses of the Sentinels in"
-    if _ASKS_FOR_NONE.search(said):
-        return "leave the password out of"
-    if isinstance(error, NoPermissionError):
-        return "give the rights that the documentation of the backend lists to the user of"
-    if isinstance(error, ResponseError) or _is_of_login(error):
-        return "correct user, password and database number in"
-    return ""
-
-
-def _is_of_tls(error: Exception) -> bool:
+def is_of_tls(error: Exception) -> bool:
+    """Whether TLS failed, so that a server may be there."""
     said = _NAMES.sub("", str(error))
     return "SSL" in said or "certificate" in said
 

@@ -15,7 +15,8 @@ from redis.exceptions import RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .errors import advice, happened, is_busy, remedy
+from .error_texts import advice, happened, remedy
+from .errors import is_busy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
 from redis.exceptions import RedisError
 
 from ...conf import LockConfig
-from ...exceptions import LockError
-from ...process import NoThread
 from ..base import Within
 from ..waiters import Waiters
 from .cluster.nodes import Cluster
 from .cluster.wakeups import ClusterWakeups
-from .errors import unavailable
+from .error_texts import unavailable
 from .overview.verbs import Overview
 from .sources.source import ClusterSource, Source
 from .wakeups.connection import Wakeups
 from .wire.node import Node
 from .wire.replicated import ReplicatedNode
 
-__all__ = ["Sender", "TransportBackend", "Waker", "make_transport", "naming"]
+__all__ = ["Sender", "TransportBackend", "Waker", "make_transport"]
 
 # The sender of commands, and the object that wakes waiters.
 Sender: TypeAlias = Node | Cluster
@@ -111,17 +107,3 @@ class TransportBackend(Overview):
         except (RedisError, OSError) as error:
             raise unavailable(self.source.where, self.source.at, name, error) from error
         return reply, again
-
-
-@contextmanager
-def naming(where: str, at: str, name: str) -> Iterator[None]:
-    """Turn errors inside the block into those of a command for this name."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise unavailable(where, at, name, error) from error
-    except NoThread as error:
-        raise LockError.of(
-            name,
-            f"cannot be waited for: the thread that receives hand-overs cannot start ({error})",
-        ) from error
