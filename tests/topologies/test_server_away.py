@@ -65,7 +65,7 @@ def test_a_hanging_node_does_not_affect_the_other_nodes(partial: ClusterSet) -> 
 
         asyncio.run(in_tasks())
         thread.start()
-        wait_until(lambda: name in backend().waiters)
+        wait_until(lambda: name in backend().waiters.names)
     began = time.monotonic()
     thread.join()
     # Sooner than the waiter would look by itself.
@@ -92,7 +92,7 @@ def test_a_waiter_goes_on_when_a_replica_replaces_a_hanging_node(
         with frozen(replica.pid):
             refused(name)
             thread.start()
-            wait_until(lambda: name in backend().waiters)
+            wait_until(lambda: name in backend().waiters.names)
         failing.wait_for_promotion(replica)
         thread.join(60)
         assert waiter.held
@@ -110,7 +110,7 @@ def test_a_waiter_goes_on_when_a_primary_of_sentinels_is_back(use: Any) -> None:
         with frozen(servers.primary.pid):
             assert min(refused("a") for _ in range(5)) < 0.5
             thread.start()
-            wait_until(lambda: "a" in backend().waiters)
+            wait_until(lambda: "a" in backend().waiters.names)
         began = time.monotonic()
         thread.join()
         assert time.monotonic() - began < 8
