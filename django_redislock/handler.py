@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class LockBackendHandler(_Handler):
     def __init__(self, settings: Any = None) -> None:
         super().__init__(settings)
         self._connections = SimpleNamespace()
+        self._creating = threading.RLock()
 
     def configure_settings(self, settings: Any) -> dict[str, LockConfig]:
         if settings is None:
@@ -56,10 +58,16 @@ class LockBackendHandler(_Handler):
         backends: dict[str, BaseLockBackend] = vars(self._connections)
         backend = backends.get(alias) if isinstance(alias, str) else None
         if backend is None:
-            made = self.create_connection(self._known(alias))
-            # There is no mutex: another thread or a signal handler may have made one meanwhile.
-            backend = backends.setdefault(alias, made)
+            # One thread at a time: the first use imports modules, and Python leaves its import lock
+            # locked if a thread that waits for it is interrupted. Reentrant for signal handlers.
+            with self._creating:
+                backend = backends.get(self._known(alias)) or self._create(backends, alias)
         return backend
+
+    def _create(self, backends: dict[str, BaseLockBackend], alias: str) -> BaseLockBackend:
+        made = self.create_connection(alias)
+        # A signal handler may have made one meanwhile.
+        return backends.setdefault(alias, made)
 
     def create_connection(self, alias: str) -> BaseLockBackend:
         config = self.settings[alias]
@@ -114,6 +122,7 @@ class LockBackendHandler(_Handler):
 
     def after_fork(self) -> None:
         """In a forked child, drop what belongs to the parent."""
+        self._creating = threading.RLock()
         for backend in list(vars(self._connections).values()):
             backend.after_fork()
 

@@ -29,18 +29,30 @@ def test_a_lock_taken_while_its_backend_is_made_excludes_others(settings: Any) -
     Interrupted.taken[0].release()
 
 
-class Simultaneous(MemoryLockBackend):
-    """Is made by two threads at once."""
+class Counted(MemoryLockBackend):
+    """Takes long to make, as the import of its modules does."""
 
-    both = threading.Barrier(2, timeout=20)
+    under_way: ClassVar[list[None]] = []
+    made_at_once: ClassVar[list[int]] = []
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.both.wait()
+        self.under_way.append(None)
+        self.made_at_once.append(len(self.under_way))
+        threading.Event().wait(0.1)
+        self.under_way.pop()
 
 
-def test_threads_that_make_a_backend_at_once_use_one_and_wait_for_no_mutex(settings: Any) -> None:
-    settings.LOCKS = {"default": {"BACKEND": f"{__name__}.Simultaneous"}}
-    with ThreadPoolExecutor(2) as threads:
-        found = set(threads.map(lambda _: lock_backends["default"], range(2)))
+def test_threads_that_need_a_backend_at_once_make_one(settings: Any) -> None:
+    # Each would import modules, and an interrupted wait for an import blocks all imports for good.
+    settings.LOCKS = {"default": {"BACKEND": f"{__name__}.Counted"}}
+    begin = threading.Barrier(4, timeout=20)
+
+    def use(_: int) -> Any:
+        begin.wait()
+        return lock_backends["default"]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(use, range(4)))
     assert found == {lock_backends["default"]}
+    assert Counted.made_at_once == [1]
