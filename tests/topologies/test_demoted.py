@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.wakeups import connection, subscriber
+from django_redislock.backends.redis.wire.node import AT_ONCE
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import WITHIN, frozen, wait_until
 from tests.support.proxy import Proxy
@@ -136,6 +137,8 @@ def test_a_waiter_leaves_a_frozen_server_that_another_has_replaced(
             thread, taken = taking("thread", "a", wait=60)
             thread.start()
             wait_until(lambda: lock_backends["old"].inspect("a")[1], what="it queues")
+            free = backend().node._free
+            wait_until(lambda: len(free) == AT_ONCE, what="its connection is free")
             address.proxy.upstream = (HOST, address.new.port)
             with frozen(address.old.pid):
                 find_out()
