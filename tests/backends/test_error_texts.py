@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,7 +24,7 @@ from django_redislock.backends.redis.wire.node import AT_ONCE
 from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import frozen
-from tests.support.resp import take_commands
+from tests.support.refusing import Refusing
 
 
 def in_thread() -> None:
@@ -133,34 +132,6 @@ def test_the_error_of_a_server_of_another_kind(
     assert words in str(caught.value)
     (message,) = check_backends(deploy=True)
     assert words in message.msg
-
-
-class Refusing(socketserver.ThreadingTCPServer):
-    """A server that answers each command with the same error."""
-
-    daemon_threads = True
-    error = b""
-
-
-class Connection(socketserver.BaseRequestHandler):
-    server: Refusing
-
-    def handle(self) -> None:
-        received = b""
-        with suppress(OSError):
-            while data := self.request.recv(65536):
-                commands, received = take_commands(received + data)
-                self.request.sendall(self.server.error * len(commands))
-
-
-@pytest.fixture
-def refusing() -> Iterator[Refusing]:
-    with Refusing((HOST, 0), Connection) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("act", [in_thread, in_coroutine, listed])

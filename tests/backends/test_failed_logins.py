@@ -11,13 +11,13 @@ from redis.exceptions import AuthenticationError
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.commands import pack
-from django_redislock.checks import check_backends
 from django_redislock.local.background import background
 from django_redislock.local.registry import registry
-from django_redislock.testing.servers import EmbeddedServer
+from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.backends.nodes import PING, node_at, opened
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
+from tests.support.refusing import Refusing
 
 
 @pytest.fixture
@@ -123,15 +123,14 @@ def test_the_error_of_a_refused_login_says_what_is_wrong(
         act()
 
 
-@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@ways
 def test_the_error_of_sentinels_that_refuse_the_login_says_so(
-    settings: Any, guarded: Proxy, act: Callable[[], None]
+    settings: Any, refusing: Refusing, act: Callable[[], None]
 ) -> None:
-    address = guarded.url.partition("@")[2].partition("/")[0]
+    refusing.error = b"-NOAUTH Authentication required.\r\n"
+    address = f"{HOST}:{refusing.server_address[1]}"
     settings.LOCKS = {"default": {"LOCATION": f"sentinel://{address}/main"}}
-    with pytest.raises(
-        LockUnavailable, match=f"at the Sentinels {address} refuses the user or password"
-    ):
+    # Some releases of redis-py drop the words of the Sentinel.
+    refused = f"at the Sentinels {address} (asks for a password|refuses the user or password)"
+    with pytest.raises(LockUnavailable, match=refused):
         act()
-    (message,) = check_backends(deploy=True)
-    assert "correct user, password" in str(message.hint)
