@@ -49,6 +49,8 @@ def test_a_release_inside_atomic_of_a_task_waits_for_the_commit(
             assert is_free("row")
         finally:
             connections[database].close()
+            if (kept := connections[database].connection) is not None:
+                kept.close()  # Django does not close a database in memory
 
     asyncio.run(write())
 
