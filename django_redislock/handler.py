@@ -55,19 +55,19 @@ class LockBackendHandler(_Handler):
 
     def __getitem__(self, alias: str) -> BaseLockBackend:
         # Not getattr(), which Django uses: an alias may be the name of an attribute of any object.
-        backends: dict[str, BaseLockBackend] = vars(self._connections)
-        backend = backends.get(alias) if isinstance(alias, str) else None
-        if backend is None:
-            # One thread at a time: the first use imports modules, and Python leaves its import lock
-            # locked if a thread that waits for it is interrupted. Reentrant for signal handlers.
-            with self._creating:
-                backend = backends.get(self._known(alias)) or self._create(backends, alias)
-        return backend
+        backend = vars(self._connections).get(alias) if isinstance(alias, str) else None
+        return self._created(alias) if backend is None else backend
 
-    def _create(self, backends: dict[str, BaseLockBackend], alias: str) -> BaseLockBackend:
-        made = self.create_connection(alias)
-        # A signal handler may have made one meanwhile.
-        return backends.setdefault(alias, made)
+    def _created(self, alias: str) -> BaseLockBackend:
+        # One thread at a time: the first use imports modules, and Python leaves its import lock
+        # locked if a thread that waits for it is interrupted. Reentrant for signal handlers.
+        with self._creating:
+            backends: dict[str, BaseLockBackend] = vars(self._connections)
+            if self._known(alias) not in backends:
+                made = self.create_connection(alias)
+                # A signal handler may have made one meanwhile.
+                backends.setdefault(alias, made)
+            return backends[alias]
 
     def create_connection(self, alias: str) -> BaseLockBackend:
         config = self.settings[alias]
@@ -109,11 +109,12 @@ class LockBackendHandler(_Handler):
 
     def reset(self) -> None:
         """Close the backends, and read the settings again at the next use."""
-        for backend in list(vars(self._connections).values()):
-            backend.close()
-        self._connections = SimpleNamespace()
-        self._settings = None
-        self.__dict__.pop("settings", None)
+        with self._creating:
+            for backend in list(vars(self._connections).values()):
+                backend.close()
+            self._connections = SimpleNamespace()
+            self._settings = None
+            self.__dict__.pop("settings", None)
 
     def look_at_debug(self) -> None:
         """Update whether misuse is warned of, after a test has changed ``DEBUG``."""

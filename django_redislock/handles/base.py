@@ -21,6 +21,9 @@ T = TypeVar("T")
 class Block(ABC, Generic[T]):
     """Base of everything that holds a lock during a ``with`` or ``async with`` block."""
 
+    # What follows a second interruption is written out in each method: a function for it could be
+    # interrupted at its beginning, before it has done anything.
+
     def __enter__(self) -> T:
         return perform(self._enter)
 

@@ -22,6 +22,9 @@ RUN = (
 # Output is written at once, or when the command ends.
 BOTH = pytest.mark.parametrize("unbuffered", ["1", ""])
 OUTPUTS = pytest.mark.parametrize("output", ["closed_pipe", "full_disk"])
+LISTINGS = pytest.mark.parametrize(
+    "arguments", [["listlocks"], ["listlocks", "--waits"], ["clearlocks", "--all", "--dry-run"]]
+)
 
 
 @pytest.fixture
@@ -58,9 +61,7 @@ def ended(
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "arguments", [["listlocks"], ["listlocks", "--waits"], ["clearlocks", "--all", "--dry-run"]]
-)
+@LISTINGS
 def test_a_listing_to_a_closed_pipe_ends_in_silence(
     closed_pipe: int, redis_url: str, key_prefix: str, unbuffered: str, arguments: list[str]
 ) -> None:
@@ -83,9 +84,7 @@ def test_locks_are_released_even_if_the_output_cannot_be_written(
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "arguments", [["listlocks"], ["listlocks", "--waits"], ["clearlocks", "--all", "--dry-run"]]
-)
+@LISTINGS
 def test_a_listing_to_a_full_disk_is_an_error(
     full_disk: int, redis_url: str, key_prefix: str, unbuffered: str, arguments: list[str]
 ) -> None:

@@ -102,7 +102,7 @@ class Sentinels:
             kwargs = self._kwargs | self._times | {"retry": Retry(NoBackoff(), 0)}
             sentinel = Sentinel([address], sentinel_kwargs=kwargs, **self._conditions())
             pool: Any = sentinel.sentinels[0].connection_pool
-            pool.connection_class = _limited(pool.connection_class, until)
+            pool.connection_class = _with_deadline(pool.connection_class, until)
             try:
                 primary: Address = sentinel.discover_master(self._pool.service_name)
             except (MasterNotFoundError, OSError) as error:
@@ -156,7 +156,7 @@ class Sentinels:
         return conditions | ({"force_master_ip": forced} if forced else {})
 
 
-def _limited(made_by: Any, deadline: float) -> Callable[..., Any]:
+def _with_deadline(made_by: Any, deadline: float) -> Callable[..., Any]:
     """Return what makes a pool's connections, with a deadline."""
 
     def make(**kwargs: Any) -> Any:
