@@ -209,4 +209,5 @@ def freeze_generator(generator: Any, seen: dict[int, int]) -> Any:
     if frame is None:
         return "over"
     inside = freeze(generator.gi_yieldfrom, seen)
-    return (generator.__name__, frame.f_lasti, freeze(frame.f_locals, seen), inside)
+    # A copy: from Python 3.13 on it is no dictionary, but a view of the frame.
+    return (generator.__name__, frame.f_lasti, freeze(dict(frame.f_locals), seen), inside)
