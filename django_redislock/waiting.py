@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeAlias
 
 from .backends.base import Busy, Grant
@@ -96,78 +97,129 @@ async def wait_for_grant(
             if monotonic() >= deadline:
                 return None, False
             busy = reply
-    waiter = ThreadWaiter() if call.blocking else TaskWaiter()
-    backend.enlist(claim, waiter)
+    queued = _Queued(call, backend, claim, began, deadline, busy, found_busy)
+    backend.enlist(claim, queued.waiter)
     try:
-        return await _queue_for(call, backend, claim, began, deadline, waiter, busy, found_busy)
+        return await queued.until_granted()
     finally:
         backend.dismiss(claim.name, claim.token)
 
 
-async def _queue_for(
-    call: Call,
-    backend: BaseLockBackend,
-    claim: Claim,
-    began: float,
-    deadline: float,
-    waiter: ThreadWaiter | TaskWaiter,
-    busy: Busy | None,
-    found_busy: Callable[[Busy], object],
-) -> Outcome:
-    absent_since: float | None = None
-    asked_again = sent = False
-    last_look = deadline - LAST_LOOK
-    answer_by = max(deadline + TOLERANCE, began + FIRST_ANSWER)
-    while True:
-        asked_at = monotonic()
-        try:
-            reply = await _ask(call, backend, claim, deadline, answer_by)
-        except LockUnavailable as error:
-            asked_again |= error.asked
-            sent |= error.sent
-            absent_since = absent_since or asked_at
-            now = monotonic()
-            is_first = absent_since == asked_at
-            if is_first and now >= deadline and _was_late(asked_at, answer_by):
-                return None, asked_again
-            given_up_at = absent_since + backend.config.patience
-            if now >= min(deadline, given_up_at):
-                # The error is about all requests of this attempt, of which one may have arrived.
-                error.asked = asked_again or busy is not None
-                error.sent = sent or busy is not None
-                raise
-            pause = ASK_ABSENT_EVERY if error.asked else LOOK_AT_ABSENT_EVERY
-            look_at = min(now + pause, given_up_at)
-        else:
-            if isinstance(reply, Grant):
-                return reply, asked_again
-            busy, absent_since = reply, None
-            found_busy(busy)
-            look_at = _next_look(busy, asked_at, last_look, deadline)
-        turn = await _notified(call, waiter, min(look_at, deadline) - monotonic())
-        answer_by = deadline + TOLERANCE
-        if turn is None and asked_at >= last_look and deadline - monotonic() < TOO_LATE:
-            turn = await _notified(call, waiter, deadline - monotonic())
-        grant = _as_grant(backend, claim, turn, busy)
-        if grant is not None:
-            return grant, asked_again
-        if monotonic() >= deadline and absent_since is None:
-            return None, asked_again
+class _Queued:
+    """An attempt that queues: it asks, sleeps, and asks again until its deadline (monotonic)."""
 
+    def __init__(
+        self,
+        call: Call,
+        backend: BaseLockBackend,
+        claim: Claim,
+        began: float,
+        deadline: float,
+        busy: Busy | None,
+        found_busy: Callable[[Busy], object],
+    ) -> None:
+        self.call = call
+        self.backend = backend
+        self.claim = claim
+        self.deadline = deadline
+        self.last_look = deadline - LAST_LOOK
+        # When the next answer must have come.
+        self.answer_by = max(deadline + TOLERANCE, began + FIRST_ANSWER)
+        # What was in the way according to the latest answer, and who wants to know.
+        self.busy = busy
+        self.found_busy = found_busy
+        self.waiter = ThreadWaiter() if call.blocking else TaskWaiter()
+        # Of the requests without an answer: whether one was repeated, and whether one was sent.
+        self.asked_again = self.sent = False
+        # Since when the server gives no answer (monotonic); infinite while it does.
+        self.absent_since = math.inf
 
-async def _ask(
-    call: Call, backend: BaseLockBackend, claim: Claim, deadline: float, answer_by: float
-) -> Grant | Busy:
-    """Get the grant, or else a place in the queue until the deadline."""
-    if not backend.listening(claim.name):
-        left = max(deadline - monotonic(), SHORTEST_STAY)
-        await both(call, backend.listen, backend.alisten, claim.name, min(left, LONGEST_STAY))
-    now = monotonic()
-    stay = min(max(deadline - now, SHORTEST_STAY), LONGEST_STAY)
-    within = max(answer_by - now, SHORTEST_STAY + TOLERANCE)
-    if call.blocking:
-        return backend.acquire(claim, stay, within)
-    return await backend.aacquire(claim, stay, within)
+    async def until_granted(self) -> Outcome:
+        while True:
+            asked_at = monotonic()
+            try:
+                reply = await self._ask()
+            except LockUnavailable as error:
+                if self._has_ended(error, asked_at):
+                    return None, self.asked_again
+                look_at = self._look_after(error)
+                if look_at is None:
+                    raise
+            else:
+                if isinstance(reply, Grant):
+                    return reply, self.asked_again
+                self.busy, self.absent_since = reply, math.inf
+                self.found_busy(reply)
+                look_at = self._next_look(reply, asked_at)
+            turn = await self._turn(min(look_at, self.deadline))
+            self.answer_by = self.deadline + TOLERANCE
+            is_last = asked_at >= self.last_look and self.deadline - monotonic() < TOO_LATE
+            if turn is None and is_last:
+                turn = await self._turn(self.deadline)
+            grant = self._as_grant(turn)
+            if grant is not None:
+                return grant, self.asked_again
+            if monotonic() >= self.deadline and self.absent_since == math.inf:
+                return None, self.asked_again
+
+    async def _ask(self) -> Grant | Busy:
+        """Get the grant, or else a place in the queue until the deadline."""
+        backend, claim = self.backend, self.claim
+        if not backend.listening(claim.name):
+            left = max(self.deadline - monotonic(), SHORTEST_STAY)
+            within = min(left, LONGEST_STAY)
+            await both(self.call, backend.listen, backend.alisten, claim.name, within)
+        now = monotonic()
+        stay = min(max(self.deadline - now, SHORTEST_STAY), LONGEST_STAY)
+        within = max(self.answer_by - now, SHORTEST_STAY + TOLERANCE)
+        return await both(self.call, backend.acquire, backend.aacquire, claim, stay, within)
+
+    def _has_ended(self, error: LockUnavailable, asked_at: float) -> bool:
+        """Note the error, and return whether it only means that the wait is over."""
+        self.asked_again |= error.asked
+        self.sent |= error.sent
+        is_first = self.absent_since == math.inf
+        self.absent_since = min(self.absent_since, asked_at)
+        is_late = monotonic() >= self.deadline and _was_late(asked_at, self.answer_by)
+        return is_first and is_late
+
+    def _look_after(self, error: LockUnavailable) -> float | None:
+        """When to ask again after the error, or None to give up."""
+        now, given_up_at = monotonic(), self.absent_since + self.backend.config.patience
+        if now >= min(self.deadline, given_up_at):
+            # The error is about all requests of this attempt, of which one may have arrived.
+            error.asked = self.asked_again or self.busy is not None
+            error.sent = self.sent or self.busy is not None
+            return None
+        pause = ASK_ABSENT_EVERY if error.asked else LOOK_AT_ABSENT_EVERY
+        return min(now + pause, given_up_at)
+
+    def _next_look(self, busy: Busy, asked_at: float) -> float:
+        """When to ask again, unless the turn comes before."""
+        now = monotonic()
+        if asked_at < self.last_look:
+            return min(now + busy.look_in, now + LONGEST_STAY / 2, self.last_look)
+        # After the last request, only a lease that runs out is worth another one.
+        lease_ends = now + busy.retry_in + JUST_AFTER
+        return lease_ends if now < lease_ends < self.deadline else self.deadline
+
+    async def _turn(self, until: float) -> Turn | None:
+        """Sleep until the turn is notified, or until a time (monotonic)."""
+        timeout = until - monotonic()
+        if isinstance(self.waiter, ThreadWaiter):
+            return self.waiter.wait_for_turn(timeout)
+        return await self.waiter.await_turn(max(0.0, timeout))
+
+    def _as_grant(self, turn: Turn | None) -> Grant | None:
+        """Return the turn as a grant, or None if it has ended while the process was frozen."""
+        backend, busy = self.backend, self.busy
+        if turn is None or busy is None or not backend.believes_turns:
+            return None
+        # The backend's clock may have been set since it was read: a turn is never trusted for
+        # longer than the lease of a hand-over.
+        now = monotonic()
+        ends = min(busy.clock + turn.expires, now + min(self.claim.lease, backend.grant_lease))
+        return Grant(turn.fence, ends, confirmed=False) if ends > now else None
 
 
 def _was_late(asked_at: float, answer_by: float) -> bool:
@@ -177,33 +229,3 @@ def _was_late(asked_at: float, answer_by: float) -> bool:
     count as unavailable if it now misses the deadline.
     """
     return asked_at > answer_by - TOLERANCE - LAST_LOOK / 2
-
-
-def _next_look(busy: Busy, asked_at: float, last_look: float, deadline: float) -> float:
-    """When to ask again, unless the turn comes before."""
-    now = monotonic()
-    if asked_at < last_look:
-        return min(now + busy.look_in, now + LONGEST_STAY / 2, last_look)
-    # After the last request, only a lease that runs out is worth another one.
-    lease_ends = now + busy.retry_in + JUST_AFTER
-    return lease_ends if now < lease_ends < deadline else deadline
-
-
-async def _notified(call: Call, waiter: ThreadWaiter | TaskWaiter, timeout: float) -> Turn | None:
-    """Sleep until the waiter is notified, at most ``timeout`` seconds."""
-    if isinstance(waiter, ThreadWaiter):
-        return waiter.wait_for_turn(timeout)
-    return await waiter.await_turn(max(0.0, timeout))
-
-
-def _as_grant(
-    backend: BaseLockBackend, claim: Claim, turn: Turn | None, busy: Busy | None
-) -> Grant | None:
-    """Return the turn as a grant, or None if this process was frozen for longer than it lasts."""
-    if turn is None or busy is None or not backend.believes_turns:
-        return None
-    # The backend's clock may have been set since it was read: a turn is never trusted for longer
-    # than the lease of a hand-over.
-    now = monotonic()
-    ends = min(busy.clock + turn.expires, now + min(claim.lease, backend.grant_lease))
-    return Grant(turn.fence, ends, confirmed=False) if ends > now else None
