@@ -31,6 +31,8 @@ class Process:
 
     def __init__(self) -> None:
         self._forgetting: list[Callable[[], object]] = []
+        # By process id, since a mutex of the parent may be locked in its child for ever.
+        self._mutexes: dict[int, threading.RLock] = {}
         self.pid = os.getpid()
 
     def in_child(self, forget: Callable[[], object]) -> None:
@@ -41,9 +43,13 @@ class Process:
         """Return the id of this process. A fork that Python did not notice is handled first."""
         pid = os.getpid()
         if pid != self.pid:
-            for forget in self._forgetting:
-                forget()
-            self.pid = pid  # at last: if the child is interrupted, it has to start again
+            # One thread at a time: the second must not forget what the first has begun by then.
+            # Reentrant for signal handlers.
+            with self._mutexes.setdefault(pid, threading.RLock()):
+                if pid != self.pid:
+                    for forget in self._forgetting:
+                        forget()
+                    self.pid = pid  # at last: if the child is interrupted, it has to start again
         return pid
 
 

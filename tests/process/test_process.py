@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from functools import partial
+from threading import current_thread
 
 from django_redislock import lock
 from django_redislock.local.registry import registry
-from django_redislock.process import process
+from django_redislock.process import Process, process
 from tests.concurrency.forking import failures, in_child
-from tests.support.interruptions import PACKAGE, interrupt
+from tests.support.interruptions import PACKAGE, interrupt, steps_of, stop
 from tests.support.places import Place
 from tests.support.processes import Workers
 
@@ -39,3 +41,27 @@ def test_a_child_that_is_interrupted_while_it_forgets_starts_again(
     place: Place, workers: Workers
 ) -> None:
     assert workers.start(child_that_is_interrupted_while_it_forgets, place).result() == []
+
+
+def first_look() -> tuple[Callable[[], None], list[str]]:
+    """A thread's first look in a child whose fork went unnoticed, and what it takes then."""
+    child = Process()
+    child.pid = -1
+    taken: list[str] = []
+    child.in_child(taken.clear)
+
+    def look_and_take() -> None:
+        child.look()
+        taken.append(current_thread().name)
+
+    return look_and_take, taken
+
+
+def test_no_thread_of_a_child_forgets_what_another_has_taken() -> None:
+    wrong = []
+    for place in range(steps_of(first_look()[0])):
+        look_and_take, taken = first_look()
+        stop(look_and_take, look_and_take, at=place)
+        if len(taken) != 2:
+            wrong.append((place, taken))
+    assert wrong == []
