@@ -179,13 +179,21 @@ class Background:
         while monotonic() < deadline and any(worker.has_jobs() for worker in workers):
             time.sleep(0.005)
 
+    def look(self) -> None:
+        """Make the threads look for jobs that are due.
+
+        An interrupted caller may not have woken the thread, or it was killed at its start.
+        """
+        now = monotonic()
+        for worker in list(self._workers.values()):
+            if worker.has_jobs(now):
+                with suppress(NoThread):
+                    worker.look()
+
     def flush(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds until no job is due; return whether none is."""
         deadline = monotonic() + timeout
-        for worker in list(self._workers.values()):
-            if worker.has_jobs():  # an interrupted caller may not have woken the thread
-                with suppress(NoThread):
-                    worker.look()
+        self.look()
         while any(worker.has_jobs(monotonic()) for worker in list(self._workers.values())):
             if monotonic() > deadline:
                 return False

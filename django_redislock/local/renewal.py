@@ -139,6 +139,7 @@ class Renewal:
         for attempt in list(registry.attempts):
             self._used.update((hold.backend, now) for hold in attempt.holds)
         registry.sweep()
+        background.look()
         for backend, used_at in list(self._used.items()):
             backend.mend()
             if now > used_at + LINGER:

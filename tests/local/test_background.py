@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import math
 import threading
 import time
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_redislock import LockUnavailable, lock_backends
-from django_redislock.local.background import Background, Server, Worker
+from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.local.background import Background, Server, Worker, background as all_jobs
 from django_redislock.process import NoThread
 from tests.support.interruptions import PACKAGE, interrupt, places_in
 from tests.support.processes import wait_until
@@ -108,3 +109,14 @@ def test_the_end_runs_jobs_that_are_not_due_yet(background: Background, server: 
     background.later(server, lambda: ran.append("not worth it"), 60, at_end=False)
     background.end(30)
     assert ran == ["worth it"]
+
+
+def test_a_job_whose_thread_died_at_its_start_is_run_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to Python 3.11 an exception that is set in a thread may kill one that it is starting."""
+    end_our_threads(monkeypatch, linger=30)
+    ran = threading.Event()
+    with lock("a") as held:  # now the renewal thread is running
+        with monkeypatch.context() as patch:
+            patch.setattr(_thread, "start_new_thread", lambda *args: 0)
+            all_jobs.now((held.backend, "a test's"), ran.set)
+        assert ran.wait(10)
