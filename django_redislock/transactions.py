@@ -17,6 +17,7 @@ from asgiref.sync import AsyncToSync, sync_to_async
 from django.db import connections
 
 from .local.owners import this_owner
+from .local.renewal import renewal
 from .twins import perform
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def tie_to_transactions(handle: Any, hold: LocalHold, *, whole: bool) -> None:
     for connection in _in_transaction():
         if whole and _is_tied(hold, connection):
             continue
-        tie = Tie(handle, hold, connection)
+        # The tie is no local variable, which the traceback of an interruption would keep.
         if connection.in_atomic_block and connection.commit_on_exit:
             savepoints = set() if whole else set(connection.savepoint_ids)
             # Like connection.on_commit(), whose callbacks cannot outlive a savepoint. It goes
             # first, because callbacks after a failing one live as long as its traceback.
-            connection.run_on_commit.insert(0, (savepoints, tie, True))
+            connection.run_on_commit.insert(0, (savepoints, Tie(handle, hold, connection), True))
         else:
-            ManualTransaction.of(connection).ties.append(tie)
+            ManualTransaction.of(connection).ties.append(Tie(handle, hold, connection))
 
 
 async def caller_in_transaction() -> Owner | None:
@@ -124,8 +125,14 @@ class Tie:
     def __call__(self) -> None:
         # The need lasts until the release is registered: the sweep drops holds that none needs.
         for handle, hold in self.kept[:1]:
-            perform(handle._end_transaction_need, hold, self._need)
-        self.kept.clear()
+            try:
+                perform(handle._end_transaction_need, hold, self._need)
+            except BaseException:
+                # The traceback of an interruption may keep this object, and so the hold.
+                renewal.end_later(hold, self._need)
+                raise
+            finally:
+                self.kept.clear()
 
     __del__ = __call__
 
@@ -192,10 +199,11 @@ class ManualTransaction:
             goes_on = by == "set_autocommit" and not connection.autocommit
             # Closing the connection inside atomic() already ends the transaction.
             if by == "close" or not (goes_on or connection.in_atomic_block):
-                for verb in self.VERBS:
-                    vars(connection).pop(verb, None)
+                # First the ties: if interrupted, the next end of a transaction goes on here.
                 while self.ties:
                     self.ties.pop(0)()
+                for verb in self.VERBS:
+                    vars(connection).pop(verb, None)
 
 
 def _is_tied(hold: LocalHold, connection: Any) -> bool:

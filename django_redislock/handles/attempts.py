@@ -23,7 +23,7 @@ from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transact
 from ..twins import Call, both
 from ..waiting import wait_for_grant
 from .base import Handle, T
-from .ending import GONE, end_need, end_need_later, lost_error
+from .ending import GONE, end_need, lost_error
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -250,7 +250,7 @@ class OneNameHandle(Handle[T]):
         if need is None or isinstance(error, LockError) or not need.hold.alive:
             return
         tie_to_transactions(self, need.hold, whole=True)
-        end_need_later(need.call, need.hold, need)
+        renewal.end_later(need.hold, need)
         self._need = None
 
     async def _release_others(self, call: Call) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "end_need", "end_need_later", "extend_hold", "lost_error"]
+__all__ = ["GONE", "end_need", "extend_hold", "lost_error"]
 
 GONE = "its lease ran out, or it was released by force"
 
@@ -48,13 +48,6 @@ async def end_need(
         raise
     # A statement, not a call: no asynchronous exception can come between it and the return.
     del registry.attempts[attempt]
-
-
-def end_need_later(call: Call, hold: LocalHold, need: Need) -> None:
-    """Have ``need`` ended in the background, and the hold if it is its last need."""
-    attempt = Attempt(call, hold, need, releases=True)
-    registry.attempts[attempt] = None
-    renewal.finish(attempt)
 
 
 async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -> None:

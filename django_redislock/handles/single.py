@@ -16,11 +16,12 @@ from ..figures.families import family_of
 from ..local import misuse
 from ..local.owners import this_owner
 from ..local.registry import registry
+from ..local.renewal import renewal
 from ..process import ServiceThread, process
 from ..transactions import forget_transactions
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .ending import end_need, end_need_later, extend_hold
+from .ending import end_need, extend_hold
 
 if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
@@ -214,7 +215,7 @@ class Lock(OneNameHandle["Lock"]):
             return
         if get_ident() in ServiceThread.own:
             # A connection was collected in a thread of ours, which must not wait for a server.
-            end_need_later(call, hold, need)
+            renewal.end_later(hold, need)
             return
         try:
             await end_need(call, self, hold, need)

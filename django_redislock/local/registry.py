@@ -43,14 +43,15 @@ class Attempt:
 
     It is registered before anything is sent, and removed as its last step. An attempt that is over
     and still registered was interrupted, perhaps more than once. Only our own thread, which is
-    never interrupted, finishes it then: a caller might be interrupted once more.
+    never interrupted, finishes it then: a caller might be interrupted once more. One without a
+    ``call`` is over from the beginning.
     """
 
     __slots__ = ("call", "failed", "hold", "is_ours", "need", "releases")
 
     def __init__(
         self,
-        call: Call,
+        call: Call | None,
         hold: LocalHold,
         need: Need | None,
         *,
@@ -67,7 +68,7 @@ class Attempt:
 
     @property
     def is_over(self) -> bool:
-        return self.failed or self.call.is_over
+        return self.failed or self.call is None or self.call.is_over
 
     @property
     def holds(self) -> list[LocalHold]:
@@ -134,7 +135,7 @@ class AttemptOnSeveral:
             registry.attempts.pop(self, None)
 
 
-def _leave(hold: LocalHold, need: Need | None, call: Call, *, release: bool = True) -> bool:
+def _leave(hold: LocalHold, need: Need | None, call: Call | None, *, release: bool = True) -> bool:
     """End the need of an interrupted ``call``, and the hold unless it is needed.
 
     Return False if another call in progress may be ending the hold. It is not known whether that
@@ -157,7 +158,7 @@ def _leave(hold: LocalHold, need: Need | None, call: Call, *, release: bool = Tr
     return True
 
 
-def _leave_queue(hold: LocalHold, call: Call) -> None:
+def _leave_queue(hold: LocalHold, call: Call | None) -> None:
     """Give up the place in the queue of a token that the user has given."""
     others = registry.used_by_others(call)
     # Another attempt with the same token may need the place by now.

@@ -16,13 +16,12 @@ from ..backends.base import Extension
 from ..clock import monotonic
 from ..process import NoThread, ServiceThread, process
 from .background import RETRY_EVERY, background
-from .registry import registry
+from .registry import Attempt, registry
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend
     from .background import Server
-    from .hold import LocalHold
-    from .registry import Attempt
+    from .hold import LocalHold, Need
 
 __all__ = ["Renewal", "renewal"]
 
@@ -87,6 +86,12 @@ class Renewal:
         attempt.failed = True
         self._swept_at = 0.0
         self.wake()
+
+    def end_later(self, hold: LocalHold, need: Need) -> None:
+        """Let the thread end ``need``, and the hold if it is its last need."""
+        attempt = Attempt(None, hold, need, releases=True)
+        registry.attempts[attempt] = None
+        self.finish(attempt)
 
     def settle(self, timeout: float) -> None:
         """Wait at most ``timeout`` seconds until interrupted attempts are finished."""

@@ -86,6 +86,7 @@ class _Places:
             # An exception here would end the generator without its `finally`, as no signal does.
             return
         blocks = event == "c_call" and getattr(argument, "__name__", "") in BLOCKING
+        del argument  # a traceback would keep it, and what it is a method of
         if event in ("call", "c_return") or blocks:
             self.passed += 1
             if self.passed == self._at + 1:

@@ -15,6 +15,8 @@ from tests.support.settled import settle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.interruptions import Files
+
 __all__ = ["left_behind"]
 
 # Its functions run between those of the package.
@@ -27,6 +29,7 @@ def left_behind(
     alias: str = "default",
     *,
     afterwards: Callable[[], object] | None = None,
+    inside: Files = INSIDE,
 ) -> list[str]:
     """Interrupt a call at each of its places, and return where holds have outlived it.
 
@@ -37,8 +40,8 @@ def left_behind(
     if afterwards is not None:
         afterwards()
     errors, places = [], []
-    for place in range(2 * places_in(partial(call, -2), inside=INSIDE)):
-        error = interrupt(partial(call, place), at=place, inside=INSIDE)
+    for place in range(2 * places_in(partial(call, -2), inside=inside)):
+        error = interrupt(partial(call, place), at=place, inside=inside)
         places.append(_interrupted_in(error))
         if afterwards is None:
             errors.append(error)

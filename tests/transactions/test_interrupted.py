@@ -1,0 +1,39 @@
+"""Interruptions of a transaction that keeps a hold until its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+
+from django_redislock import lock
+from tests.support.interruptions import PACKAGE
+from tests.support.left_behind import left_behind
+
+
+def in_atomic(number: int) -> None:
+    with transaction.atomic(), lock(f"kept:{number}", lease=60):
+        pass
+
+
+def without_autocommit(number: int) -> None:
+    connection.set_autocommit(False)
+    try:
+        with lock(f"kept:{number}", lease=60):
+            pass
+        connection.commit()
+    finally:
+        connection.set_autocommit(True)
+
+
+# Some places are in the __del__() of a tie, whose exceptions Python only reports.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("work", [in_atomic, without_autocommit])
+def test_nothing_is_held_after_an_interruption(work: Callable[[int], None]) -> None:
+    """The traceback of the interruption is kept, and with it what the transaction has kept."""
+    # Only in the package: Django itself does not survive every interruption of a commit. At their
+    # beginnings, no code of ours runs yet.
+    left = left_behind(work, "kept", inside=PACKAGE)
+    assert set(left) <= {"__exit__", "__call__"}
