@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import events
@@ -72,9 +73,8 @@ class OneNameHandle(Handle[T]):
         # Whether an attempt has used the token of ``_hold``: the next one needs a token of its own.
         self._tried = False
         self._hold = self._new_hold()
-        # Marks the acquire in progress, so that a second one, of another thread or of a signal
-        # handler, is refused.
-        self._acquiring: dict[str, tuple[Owner, Call, int]] = {}
+        # The acquire in progress; meanwhile one of a thread or of a signal handler is refused.
+        self._acquiring: dict[Call, tuple[Owner, int]] = {}
 
     @property
     def held(self) -> bool:
@@ -86,12 +86,10 @@ class OneNameHandle(Handle[T]):
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
         wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
-        mark = owner, call, process.pid
-        other = self._acquiring.setdefault("now", mark)
-        if other is not mark:
-            self._refuse_another(other)
-            self._acquiring["now"] = mark
+        self._acquiring[call] = owner, process.pid
         try:
+            if len(self._acquiring) > 1:
+                self._refuse_second(call)
             if self._need is not None and self.held:
                 raise LockError.of(
                     self.name,
@@ -109,19 +107,23 @@ class OneNameHandle(Handle[T]):
             if self.backend.warns:
                 misuse.warn_of_misuse(self, wait, blocking=call.blocking)
         except BaseException:
-            self._acquiring.pop("now", None)
+            self._acquiring.pop(call, None)
             raise
         return await self._try(call, owner, caller, wait, began)
 
-    def _refuse_another(self, mark: tuple[Owner, Call, int]) -> None:
-        owner, call, pid = mark
-        # In a forked child the call of a thread of its parent never ends.
-        if not call.is_over and pid == process.pid:
-            raise LockError.of(
-                self.name,
-                f"is being acquired with this handle by {owner}. Make a separate handle for "
-                "each thread, task and signal handler",
-            )
+    def _refuse_second(self, call: Call) -> None:
+        # Each has added itself before it looks, so all agree which one is the first.
+        for other, (owner, pid) in list(self._acquiring.items()):
+            if other is call:
+                return
+            # In a forked child the call of a thread of its parent never ends.
+            if not other.is_over and pid == process.pid:
+                raise LockError.of(
+                    self.name,
+                    f"is being acquired with this handle by {owner}. Make a separate handle for "
+                    "each thread, task and signal handler",
+                )
+            self._acquiring.pop(other, None)
 
     async def _join(self, call: Call, hold: LocalHold) -> bool:
         """Share a hold that exists for this name, if it is suitable."""
@@ -140,15 +142,16 @@ class OneNameHandle(Handle[T]):
             if joined:
                 if self._terms.min_hold:
                     hold.keep_until = max(hold.keep_until, monotonic() + self._terms.min_hold)
-                self._acquiring.pop("now", None)
+                self._acquiring.pop(call, None)
         except BaseException:
             self._need = None
             renewal.finish(attempt)
             raise
         if not joined:
-            # The hold is just being released, so ask the backend for a hold of our own.
+            # The hold is just being released or lost, so ask the backend for a hold of our own.
             self._hold, self._need, self._tried = before, None, tried
-            await end_need(call, self, hold, need)
+            with suppress(LockLost):
+                await end_need(call, self, hold, need)
         del registry.attempts[attempt]
         return joined
 
@@ -182,10 +185,10 @@ class OneNameHandle(Handle[T]):
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
             if grant is None and wait > 0 and is_ours:
                 cancel_in_background(hold, LATE if asked_again else 0.0)
-            self._acquiring.pop("now", None)
+            self._acquiring.pop(call, None)
         except BaseException as error:
             self._need = None
-            self._acquiring.pop("now", None)
+            self._acquiring.pop(call, None)
             if isinstance(error, LockUnavailable) and not error.sent:
                 registry.attempts.pop(attempt, None)
             else:

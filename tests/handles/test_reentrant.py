@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from django_redislock import LockLost, LockNotAcquired, lock
-from django_redislock.local.hold import LocalHold
+from django_redislock.local.hold import LocalHold, Need
 from tests.support.processes import wait_until
 
 
@@ -126,3 +126,23 @@ def test_a_handle_that_joined_a_transactions_hold_may_acquire_afterwards() -> No
             pass
     with handle:
         assert handle.owned()
+
+
+def test_a_hold_that_is_lost_while_it_is_joined_is_not_the_loss_of_the_acquire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other handle leaves, and the lock is released by force, before the join can look."""
+    outer, inner = lock("again", lease=60), lock("again", reentrant=True)
+    outer.acquire()
+
+    def join(hold: LocalHold, need: Need) -> bool:
+        hold.needs[need] = None
+        outer.release()
+        outer.backend.force_release("again", outer.token)
+        hold.lose("it was released by force")
+        return not hold.is_over
+
+    monkeypatch.setattr(LocalHold, "join", join)
+    assert inner.acquire(wait=0)
+    assert inner.owned()
+    inner.release()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread, current_thread, main_thread
+from typing import Any
+
 import pytest
 
 from django_redislock import Lock, LockError, MultiLock, lock
+from django_redislock.handles.attempts import OneNameHandle
+from django_redislock.twins import Call
 from tests.known_faults.witness import Witness, in_thread
-from tests.support.interruptions import handle_signal, places_in, steps_of, stop
+from tests.support.interruptions import handle_signal, pause, places_in, steps_of, stop
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 
@@ -112,3 +117,60 @@ def test_a_refused_acquire_of_several_names_gives_back_none_of_another() -> None
             if handle.held:
                 handle.release()
     assert wrong == []
+
+
+class Kept(dict[Any, Any]):
+    """Marks that nobody takes back, as if each caller was interrupted before it could."""
+
+    def pop(self, *args: Any) -> None:
+        return None
+
+
+def with_an_old_mark(name: str) -> Lock:
+    handle = lock(name)
+    handle._acquiring = Kept()
+    attempt(handle, [])
+    handle._acquiring = dict(handle._acquiring)
+    assert handle._acquiring
+    return handle
+
+
+def test_one_of_two_acquires_is_refused_after_an_interrupted_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second begins at any moment before the first asks the server, and asks for a while."""
+
+    async def ask(self: OneNameHandle[Any], call: Call, *args: Any) -> bool:
+        if current_thread() is main_thread():
+            asked.set()
+        else:
+            begun.set()
+            ended.wait(30)
+        return True
+
+    def second() -> None:
+        attempt(handle, said)
+        begun.set()
+
+    def let_it_begin() -> None:
+        if not asked.is_set():
+            seconds.append(in_thread(second))
+            begun.wait(30)
+
+    asked, begun, ended = Event(), Event(), Event()
+    monkeypatch.setattr(OneNameHandle, "_try", ask)
+    results: list[list[str]] = []
+    seconds: list[Thread] = []
+    while not asked.is_set() or seconds:
+        handle = with_an_old_mark(f"{len(results)}")
+        said: list[object] = []
+        seconds.clear()
+        for event in (asked, begun, ended):
+            event.clear()
+        pause(lambda: attempt(handle, said), let_it_begin, at=len(results))  # noqa: B023
+        ended.set()
+        for thread in seconds:
+            thread.join()
+        results.append(sorted(type(one).__name__ for one in said))
+    assert len(results) > 10
+    assert [one for one in results[:-1] if one != ["LockError", "bool"]] == []
