@@ -116,7 +116,11 @@ local function hand_over(mine)
       break
     end
     local is_mine = mine and who == mine.token
-    local claim = is_mine and mine or read_record(redis.call('HGET', records, who))
+    -- Should a damaged queue have it twice, it holds by the second time, and keeps its record. To
+    -- look for it with LREM would take seconds if there are thousands of dead waiters.
+    local holds_already = hold_of(who)
+    local claim = is_mine and mine
+      or not holds_already and read_record(redis.call('HGET', records, who))
     -- A token with a blank is damaged: the message with its turn could not be parsed.
     local waits = is_mine or claim and claim.ends > now and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
@@ -128,10 +132,10 @@ local function hand_over(mine)
       end
       waits = false
     end
-    -- Should a damaged queue have it twice, it is without a record the second time. To look for it
-    -- with LREM would take seconds if there are thousands of dead waiters.
     redis.call('LPOP', queue)
-    redis.call('HDEL', records, who)
+    if not holds_already then
+      redis.call('HDEL', records, who)
+    end
     if not next_one then
       end_queue()
     end
