@@ -15,7 +15,7 @@ local function sweep()
     for _, member in ipairs(over) do
       redis.call('ZREM', set, member)
     end
-    redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf') -- LONGEST in records.lua
+    redis.pcall('ZREMRANGEBYSCORE', set, now + LONGEST, '+inf')
   end
 end
 

@@ -50,7 +50,7 @@ local function grant(who, flags, claim, fence, lease, lowest)
   local ends = now + lease
   if count == 0 then
     -- An unconfirmed hand-over stays stored after its end, so that its silent process is known.
-    local kept = string.byte(flags, 2) == 49 and lease * 10 or lease
+    local kept = string.sub(flags, 2, 2) == '1' and lease * 10 or lease
     redis.call('SET', hold, who .. ' ' .. text, 'PX', kept)
     only = {token = who, text = text, ends = ends, limit = claim.limit}
   else
