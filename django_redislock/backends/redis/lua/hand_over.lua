@@ -94,6 +94,9 @@ local function put_silent_behind()
   end
 end
 
+-- The processes found to have ended. Each is asked only once: it may have left thousands of waiters.
+local gone = {}
+
 -- Whether the turn reaches its waiter. A process that has ended has no subscriber.
 local function give_turn(who, process, fence, ends)
   if process == here then
@@ -122,7 +125,8 @@ local function hand_over(mine)
     local claim = is_mine and mine
       or not holds_already and read_record(redis.call('HGET', records, who))
     -- A token with a blank is damaged: the message with its turn could not be parsed.
-    local waits = is_mine or claim and claim.ends > now and not string.find(who, ' ', 1, true)
+    local waits = is_mine or claim and claim.ends > now and not gone[claim.process]
+      and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
       -- The others wait behind it, unless its process has ended and the caller has room.
@@ -147,6 +151,8 @@ local function hand_over(mine)
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
       elseif give_turn(who, claim.process, fence, now + claim.grant) then
         grant(who, flags .. '10', claim, fence, claim.grant, lowest)
+      else
+        gone[claim.process] = true
       end
     end
   end
