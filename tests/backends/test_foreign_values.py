@@ -156,3 +156,20 @@ def test_a_waiter_that_is_twice_in_the_queue_gets_one_turn(
     fences = [recorder.turn().fence for recorder in recorders]
     assert not any(recorder.notified for recorder in recorders)
     assert sorted(hold.fence for hold in backend.inspect(NAME)[0]) == fences
+
+
+@pytest.mark.parametrize("damage", ["foreign", "deleted"])
+def test_holds_whose_records_were_lost_exclude_others(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, damage: str
+) -> None:
+    """Each counts as a hold of limit 1 until its lease is over."""
+    verbs = verbs_under(backend, key_prefix)
+    tokens = ["t1", "t2"]
+    for token in tokens:
+        verbs.hold(verbs.claim(NAME, token=token, limit=SHARED))
+    records = name_keys(key_prefix, NAME).records
+    client.delete(records)
+    if damage == "foreign":
+        client.set(records, "foreign")
+    assert [verbs.is_busy(verbs.claim(NAME, limit=limit)) for limit in (1, SHARED, 1)] == [True] * 3
+    assert sorted(verbs.holders(NAME)) == tokens

@@ -19,7 +19,7 @@ local function sweep()
   end
 end
 
-if not line and redis.call('EXISTS', hold, records) == 0 then
+if not line and redis.call('EXISTS', hold, holds, records) == 0 then
   local last = redis.pcall('SET', counter, micros, 'GET')
   if not last or (#last == #micros and last < micros) then
     redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. micros .. ' '
