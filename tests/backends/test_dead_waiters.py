@@ -6,7 +6,9 @@ from typing import Any
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Claim, Grant
+from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
+from django_redislock.conf import LockConfig
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
@@ -54,3 +56,26 @@ def test_each_of_them_is_passed_over_without_a_search_through_the_others(use: Us
         # fifty times as long.
         assert best_of(measure, 5.0) < 5.0
         lock_backends["default"].close()
+
+
+def test_the_server_looks_only_once_for_a_process_that_has_ended(
+    use: UsePlace, own_server: EmbeddedServer
+) -> None:
+    place = use(own_server.url)
+    backend, other = lock_backends["default"], RedisLockBackend(LockConfig(key_prefix=place.prefix))
+    assert isinstance(backend.acquire(claim("holder")), Grant)
+    for number in range(20):
+        other.acquire(claim(f"w{number}"), 600.0)
+    with place.client() as client:
+        client.config_resetstat()
+        assert backend.release("a", "holder")
+        looked = [
+            figures["calls"]
+            for command, figures in client.info("commandstats").items()
+            if command.startswith("cmdstat_pubsub")
+        ]
+        assert not client.exists(name_keys(place.prefix, "a").queue)
+    # Once by the fast path, and once by the usual one.
+    assert sum(looked) <= 2
+    other.close()
+    backend.close()

@@ -9,7 +9,7 @@ from django_redislock.backends.base import SHARED, Busy, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
 from django_redislock.exceptions import LockError
-from django_redislock.testing.driver import Verbs
+from django_redislock.testing.driver import LONG, Verbs
 from tests.backends.test_damage import NAME, NEIGHBOUR, backend, client, verbs_under
 
 __all__ = ["backend", "client"]  # fixtures
@@ -138,3 +138,38 @@ def test_a_waiter_whose_channel_is_of_another_kind_is_passed_over(
     assert verbs.release(held)
     assert not verbs.holders(NAME)
     assert not recorder.notified
+
+
+def test_a_waiter_that_is_twice_in_the_queue_gets_one_turn(
+    backend: RedisLockBackend, client: Redis, key_prefix: str
+) -> None:
+    """Eviction of the records lets a waiter that asks again join the queue once more."""
+    verbs = verbs_under(backend, key_prefix)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    readers = [verbs.claim(NAME, token=token, limit=SHARED) for token in ("w1", "w2")]
+    recorders = [verbs.queue_up(claim) for claim in readers]
+    client.delete(name_keys(key_prefix, NAME).records)
+    for claim in reversed(readers):
+        verbs.acquire(claim, LONG)
+    verbs.release(held)
+    fences = [recorder.turn().fence for recorder in recorders]
+    assert not any(recorder.notified for recorder in recorders)
+    assert sorted(hold.fence for hold in backend.inspect(NAME)[0]) == fences
+
+
+@pytest.mark.parametrize("damage", ["foreign", "deleted"])
+def test_holds_whose_records_were_lost_exclude_others(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, damage: str
+) -> None:
+    """Each counts as a hold of limit 1 until its lease is over."""
+    verbs = verbs_under(backend, key_prefix)
+    tokens = ["t1", "t2"]
+    for token in tokens:
+        verbs.hold(verbs.claim(NAME, token=token, limit=SHARED))
+    records = name_keys(key_prefix, NAME).records
+    client.delete(records)
+    if damage == "foreign":
+        client.set(records, "foreign")
+    assert [verbs.is_busy(verbs.claim(NAME, limit=limit)) for limit in (1, SHARED, 1)] == [True] * 3
+    assert sorted(verbs.holders(NAME)) == tokens

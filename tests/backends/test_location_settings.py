@@ -125,7 +125,10 @@ def test_no_password_is_shown(settings: LazySettings) -> None:
 
 @pytest.mark.parametrize(
     "location",
-    ["redis://ann:secret/0@h/0", "redis://ann:12/secret@h/0", "redis://ann:12#secret@h/0"],
+    [
+        *("redis://ann:secret/0@h/0", "redis://ann:12/secret@h/0", "redis://ann:12#secret@h/0"),
+        *("redis://ann:12?secret@h/0", "cluster://ann:12?secret@h"),
+    ],
 )
 def test_no_part_of_an_unescaped_password_is_shown(location: str) -> None:
     with pytest.raises(InvalidLockBackend) as caught:

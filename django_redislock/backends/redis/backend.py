@@ -38,7 +38,6 @@ from .records import (
     extended,
     hold_of,
     inspected,
-    is_grant,
     ms,
     not_an_error,
     released,
@@ -106,6 +105,8 @@ class RedisLockBackend(TransportBackend):
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = self._run(name, self._release_command(name, token), within)
+        if reply == 1:
+            return True
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
             self._return_turn(name, one)
@@ -113,6 +114,8 @@ class RedisLockBackend(TransportBackend):
 
     async def arelease(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = await self._arun(name, self._release_command(name, token), within)
+        if reply == 1:
+            return True
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
             with suppress(LockUnavailable):  # the turn then expires
@@ -226,7 +229,7 @@ class RedisLockBackend(TransportBackend):
     def _acquired(
         self, claim: Claim, stay: float, sent_at: float, reply: Any, again: bool
     ) -> Grant | Busy:
-        if is_grant(reply):
+        if reply.isdigit():
             if stay:
                 # The server sends no notice when a lease expires, neither this one nor that of
                 # another hold of a semaphore, which the reply does not mention.
@@ -253,8 +256,6 @@ class RedisLockBackend(TransportBackend):
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and the tokens with a turn whose waiters have left."""
-        if reply == 1:
-            return True, ()
         ended, turns = released(reply)
         undelivered = [token for token, turn in turns if not self.waiters.notify(name, token, turn)]
         if not ended and sent_again:

@@ -22,7 +22,6 @@ __all__ = [
     "extended",
     "hold_of",
     "inspected",
-    "is_grant",
     "message",
     "ms",
     "not_an_error",
@@ -50,7 +49,7 @@ _TURN = re.compile(r"turn 3 (\S+) (\d{1,16}) (\d{1,16}) (.*)", re.ASCII | re.DOT
 # The reply of acquire.lua if the token holds the name with a looser limit.
 LOOSER = b"looser"
 
-# The longest lease or wait (ms), as in records.lua. A later end means damage.
+# The longest lease or wait (ms), as in clock.lua. A later end means damage.
 LONGEST = 3_200_000_000_000
 
 # The beginning of 1970, for damaged holds, which have no time of their own.
@@ -206,11 +205,6 @@ def not_an_error(reply: Any) -> Any:
     if isinstance(reply, Exception):
         raise reply
     return reply
-
-
-def is_grant(reply: Any) -> bool:
-    """Whether the reply of ``acquire.lua`` is the fence of a grant."""
-    return isinstance(reply, bytes) and reply.isdigit()
 
 
 def busy(reply: bytes) -> tuple[int, int, int, bytes]:

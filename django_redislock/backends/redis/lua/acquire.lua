@@ -24,7 +24,7 @@ local function take_over(mine)
   local fence = mine.fence or next_fence()
   -- A request that was delayed on its way must not take back what an extension granted since.
   -- Nothing has extended a detached hold since, and the handle that takes it over renews it.
-  local detached = string.byte(mine.flags, 3) == 49
+  local detached = string.sub(mine.flags, 3, 3) == '1'
   local lease = detached and lease or math.max(lease, left_of(mine))
   local flags = with_flags(mine, string.sub(mine.flags, 1, 1), '0', '0')
   local text = write_record(flags, lease, fence, mine.since, mine.began, terms)
@@ -64,7 +64,7 @@ local function enter_queue(claim)
     keep(records, kept - now, 0)
     put(waited, kept, name)
   end
-  if only and not only.damaged and string.byte(only.flags) == 48 then
+  if only and not only.damaged and string.sub(only.flags, 1, 1) == '0' then
     only.text = '1' .. string.sub(only.text, 2)
     redis.call('SET', hold, only.token .. ' ' .. only.text, 'KEEPTTL')
   end

@@ -15,11 +15,11 @@ local function sweep()
     for _, member in ipairs(over) do
       redis.call('ZREM', set, member)
     end
-    redis.pcall('ZREMRANGEBYSCORE', set, now + 3.2e12, '+inf') -- LONGEST in records.lua
+    redis.pcall('ZREMRANGEBYSCORE', set, now + LONGEST, '+inf')
   end
 end
 
-if not line and redis.call('EXISTS', hold, records) == 0 then
+if not line and redis.call('EXISTS', hold, holds, records) == 0 then
   local last = redis.pcall('SET', counter, micros, 'GET')
   if not last or (#last == #micros and last < micros) then
     redis.call('SET', hold, token .. ' 000 ' .. millis .. ' ' .. lease .. ' ' .. micros .. ' '

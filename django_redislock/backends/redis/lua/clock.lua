@@ -5,3 +5,6 @@ local seconds, fraction = unpack(redis.call('TIME'))
 local micros = seconds .. (#fraction == 6 and fraction or string.sub('00000' .. fraction, -6))
 local millis = string.sub(micros, 1, -4)
 local now = millis + 0
+
+-- More than a century (ms): no script writes a later end.
+local LONGEST = 3.2e12

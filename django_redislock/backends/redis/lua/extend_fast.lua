@@ -9,7 +9,7 @@ local function renewed(record)
     lease = math.max(lease, left_of(record))
   end
   -- A holder that extends its hold knows of its turn.
-  if ARGV[4] == '1' or string.byte(flags, 2) == 49 then
+  if ARGV[4] == '1' or string.sub(flags, 2, 2) == '1' then
     flags = with_flags(record, string.sub(flags, 1, 1), '0', ARGV[4] == '1' and '1'
       or string.sub(flags, 3, 3))
   end

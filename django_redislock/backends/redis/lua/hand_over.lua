@@ -50,7 +50,7 @@ local function grant(who, flags, claim, fence, lease, lowest)
   local ends = now + lease
   if count == 0 then
     -- An unconfirmed hand-over stays stored after its end, so that its silent process is known.
-    local kept = string.byte(flags, 2) == 49 and lease * 10 or lease
+    local kept = string.sub(flags, 2, 2) == '1' and lease * 10 or lease
     redis.call('SET', hold, who .. ' ' .. text, 'PX', kept)
     only = {token = who, text = text, ends = ends, limit = claim.limit}
   else
@@ -94,6 +94,9 @@ local function put_silent_behind()
   end
 end
 
+-- The processes found to have ended. Each is asked only once: it may have left thousands of waiters.
+local gone = {}
+
 -- Whether the turn reaches its waiter. A process that has ended has no subscriber.
 local function give_turn(who, process, fence, ends)
   if process == here then
@@ -116,9 +119,14 @@ local function hand_over(mine)
       break
     end
     local is_mine = mine and who == mine.token
-    local claim = is_mine and mine or read_record(redis.call('HGET', records, who))
+    -- Should a damaged queue have it twice, it holds by the second time, and keeps its record. To
+    -- look for it with LREM would take seconds if there are thousands of dead waiters.
+    local holds_already = hold_of(who)
+    local claim = is_mine and mine
+      or not holds_already and read_record(redis.call('HGET', records, who))
     -- A token with a blank is damaged: the message with its turn could not be parsed.
-    local waits = is_mine or claim and claim.ends > now and not string.find(who, ' ', 1, true)
+    local waits = is_mine or claim and claim.ends > now and not gone[claim.process]
+      and not string.find(who, ' ', 1, true)
     local lowest = waits and room_for(claim.limit)
     if waits and not lowest then
       -- The others wait behind it, unless its process has ended and the caller has room.
@@ -128,10 +136,10 @@ local function hand_over(mine)
       end
       waits = false
     end
-    -- Should a damaged queue have it twice, it is without a record the second time. To look for it
-    -- with LREM would take seconds if there are thousands of dead waiters.
     redis.call('LPOP', queue)
-    redis.call('HDEL', records, who)
+    if not holds_already then
+      redis.call('HDEL', records, who)
+    end
     if not next_one then
       end_queue()
     end
@@ -143,6 +151,8 @@ local function hand_over(mine)
         grant(who, flags .. '00', claim, fence, claim.lease, lowest)
       elseif give_turn(who, claim.process, fence, now + claim.grant) then
         grant(who, flags .. '10', claim, fence, claim.grant, lowest)
+      else
+        gone[claim.process] = true
       end
     end
   end

@@ -65,7 +65,7 @@ end
 local silent = {}
 
 local function note_silence(record)
-  if record and string.byte(record.flags, 2) == 49 then
+  if record and string.sub(record.flags, 2, 2) == '1' then
     silent[record.process] = true
   end
 end

@@ -18,8 +18,7 @@
 -- ARGV  1 token
 
 -- Arguments are written as text ('0', not 0): the server would take a fifth of the command's time
--- to convert a number. string.byte() compares a character without making a string of it: 48 is '0',
--- 49 is '1', 115 is 's'.
+-- to convert a number.
 
 local hold, holds, records, queue, index, waited, counter = unpack(KEYS)
 local token = ARGV[1]

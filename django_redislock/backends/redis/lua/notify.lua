@@ -6,7 +6,7 @@
 -- nothing is sent: after a failover a process may still be subscribed to the old primary, which is
 -- a replica now and would pass the message on, so it would take a turn that counts as not given.
 local function notify(process, message)
-  local sharded = string.byte(process) == 115
+  local sharded = string.sub(process, 1, 1) == 's'
   local channel = string.sub(counter, 1, -6) .. 'wake:' .. string.sub(process, 2)
   local found = redis.pcall('PUBSUB', sharded and 'SHARDNUMSUB' or 'NUMSUB', channel)
   if found.err then

@@ -1,6 +1,5 @@
 -- Join the queue of a name with a single hold of limit 1 and others in the queue already: the
--- common case under contention. Unusual cases are left to the functions below. 3.2e12 is LONGEST,
--- which records.lua defines later.
+-- common case under contention. Unusual cases are left to the functions below.
 --
 -- KEYS, ARGV and the reply as in acquire.lua
 
@@ -17,7 +16,7 @@ if line and #line > 0 then -- an error has no length
     local kept, cancelled = unpack(redis.pcall('HMGET', records, 'kept until', 'cancelled claims'))
     -- There may be thousands of cancelled claims, most likely without this token.
     kept = not (cancelled and string.find(cancelled, token, 1, true)) and tonumber(kept or '')
-    if kept and kept >= until_ and kept < now + 3.2e12 and ends > now and ends < now + 3.2e12
+    if kept and kept >= until_ and kept < now + LONGEST and ends > now and ends < now + LONGEST
         and redis.call('HSETNX', records, token,
           '000 ' .. millis .. ' ' .. stay .. ' 0 0 ' .. millis .. ' ' .. terms) == 1 then
       -- RPUSHX, since a queue created here would have no expiry.

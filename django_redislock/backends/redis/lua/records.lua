@@ -4,9 +4,6 @@
 -- were sent. Times are in milliseconds: the lease, or the stay in the queue, ends `term` after
 -- `at`; `grant` is how long a hand-over is valid until it is confirmed.
 
--- More than a century: no script writes a later end.
-local LONGEST = 3.2e12
-
 -- A record as a table, or nil if it is damaged. records.py reads the same records: a hold that one
 -- of the two cannot read would be shown with a token by which it cannot be released.
 local function read_record(text)

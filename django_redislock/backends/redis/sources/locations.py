@@ -74,6 +74,8 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
             raise ValueError("it must begin with " + ", ".join(f"{one}://" for one in CLASSES))
         if address.fragment:
             raise ValueError("it has a #, which is written %23")
+        if not all("=" in part for part in address.query.split("&") if part):
+            raise ValueError("what follows the ? is not name=value")
         if address.scheme == "sentinel":
             return _sentinel_pool(address, options)
         if address.scheme == "cluster":

@@ -7,7 +7,6 @@ from functools import partial
 
 from ..commands import pack
 from ..errors import NotAcknowledged
-from ..records import is_grant
 from ..sources.source import Source
 from .node import Node
 from .replies import Replies
@@ -72,7 +71,7 @@ class ReplicatedNode(Node):
         if not isinstance(replies[-1], Exception):
             if isinstance(number, Exception):
                 replies[-1] = number
-            elif number < self._apart.replicas and is_grant(replies[-1]):
+            elif number < self._apart.replicas and replies[-1].isdigit():  # the fence of a grant
                 replies[-1] = NotAcknowledged(number, self._apart.replicas)
         return Replies(replies, again)
 
