@@ -83,7 +83,8 @@ def chosen_aliases(using: str | None) -> list[str]:
         return aliases
     if using not in aliases:
         known = ", ".join(map(repr, aliases))
-        raise CommandError(f"LOCKS has no backend {using!r}. Choose one of {known}.")
+        text = f"LOCKS has no backend {using!r}. Choose one of {known}."
+        raise CommandError(text, returncode=2)
     return [using]
 
 
