@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.utils.translation import gettext as _
 
 from .classes import check_attributes, check_reached
 from .conf import Duration, wait_seconds
@@ -15,12 +16,22 @@ from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock
 from .names import InvalidName, UnusableName, name_templates
 
-__all__ = ["BUSY", "LOST", "UNAVAILABLE", "LockedCommand", "wait_option"]
+__all__ = [
+    "BUSY",
+    "LOST",
+    "UNAVAILABLE",
+    "LockedCommand",
+    "busy_text",
+    "seconds_of",
+    "seconds_option",
+]
 
 # As in sysexits.h: try again later, a service is unavailable, an internal error.
 BUSY = 75
 UNAVAILABLE = 69
 LOST = 70
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class LockedCommand(BaseCommand):
@@ -73,7 +84,7 @@ class LockedCommand(BaseCommand):
         )
         group.add_argument(
             "--lock-wait",
-            type=wait_option,
+            type=seconds_option,
             metavar="S",
             help=f"how long to wait for the lock; inf: for ever. Default: {self.lock_wait}",
         )
@@ -84,7 +95,8 @@ class LockedCommand(BaseCommand):
         if no_lock:
             return super().execute(*args, **options)
         names = self._names(options)
-        handle = self._handle(names, self.lock_wait if wait is None else wait)
+        wait = self.lock_wait if wait is None else seconds_of(wait, "--lock-wait")
+        handle = self._handle(names, wait)
         try:
             with handle:
                 self.held = handle
@@ -96,7 +108,7 @@ class LockedCommand(BaseCommand):
         except LockNotAcquired as error:
             if self.held is not None:
                 raise
-            self._busy(error, options)
+            self._busy(error, options, busy_text(error, wait, "--lock-wait"))
             return None
         except LockUnavailable as error:
             if self.held is not None:
@@ -124,7 +136,7 @@ class LockedCommand(BaseCommand):
             raise CommandError(str(error)) from error
         return handle
 
-    def _busy(self, error: LockNotAcquired, options: Mapping[str, Any]) -> None:
+    def _busy(self, error: LockNotAcquired, options: Mapping[str, Any], text: str) -> None:
         quiet = self.quiet or options.get("verbosity", 1) == 0
         if self.busy_exit_code == 0:
             if not quiet:
@@ -133,17 +145,41 @@ class LockedCommand(BaseCommand):
             return
         if quiet and getattr(self, "_called_from_command_line", False):
             sys.exit(self.busy_exit_code)
-        raise CommandError(str(error), returncode=self.busy_exit_code) from error
+        raise CommandError(text, returncode=self.busy_exit_code) from error
 
     def _command_name(self) -> str:
         return self._subcommand or type(self).__module__.rpartition(".")[2]
 
 
-def wait_option(text: str) -> float:
-    """Read a wait from the command line: seconds, or ``inf`` to wait for ever."""
+def seconds_option(text: str, check: Callable[[float, str], object] = wait_seconds) -> float:
+    """Read a time from the command line, such as 90, 90s, 10m or ``inf``, as seconds."""
+    number = text.strip()
+    unit = UNITS.get(number[-1:], 0)
     try:
-        return wait_seconds(float(text), "a wait")
+        value = float(number[:-1]) * unit if unit else float(number)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds, 0 or more"
+            f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d"
         ) from None
+    try:
+        check(value, "it")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return value
+
+
+def seconds_of(time: Duration | str, flag: str) -> float:
+    """Return the value of an option in seconds; ``call_command`` may pass any duration."""
+    try:
+        return seconds_option(time) if isinstance(time, str) else wait_seconds(time, flag)
+    except argparse.ArgumentTypeError as error:
+        raise CommandError(f"{flag}: {error}", returncode=2) from None
+    except ValueError as error:
+        raise CommandError(str(error), returncode=2) from None
+
+
+def busy_text(error: LockNotAcquired, wait: Duration, flag: str) -> str:
+    """Say that the lock is busy, and how to wait for it if the command did not."""
+    if wait:
+        return str(error)
+    return f"{error} {_('Write %(option)s to wait for it.') % {'option': f'{flag} 30'}}"

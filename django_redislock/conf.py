@@ -69,7 +69,11 @@ lease_seconds = partial(seconds, least=SHORTEST_LEASE)
 wait_seconds = partial(seconds, endless=True)
 
 
-def max_hold_seconds(value: Duration, what: str) -> float | None:
+def max_hold_seconds(
+    value: Duration,
+    what: str,
+    advice: str = 'Write float("inf") for no end, or switch renewal off.',
+) -> float | None:
     """Like ``lease_seconds``, but return None for ``float("inf")``, which means no end.
 
     0 is refused, because other libraries read it as "no limit".
@@ -77,7 +81,7 @@ def max_hold_seconds(value: Duration, what: str) -> float | None:
     try:
         longest = seconds(value, what, least=SHORTEST_LEASE, endless=True)
     except ValueError as error:
-        raise ValueError(f'{error} Write float("inf") for no end, or switch renewal off.') from None
+        raise ValueError(f"{error} {advice}") from None
     return None if math.isinf(longest) else longest
 
 

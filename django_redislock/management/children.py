@@ -38,7 +38,8 @@ class Child:
     def __init__(self, executable: str, command: Sequence[str], *, dies_with_us: bool) -> None:
         self._executable = executable
         self._command = list(command)
-        if dies_with_us and sys.platform.startswith("linux"):
+        self._is_guarded = dies_with_us and sys.platform.startswith("linux")
+        if self._is_guarded:
             # Isolated and without site-packages, so that it starts in a third of the time.
             guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid())]
             self._command = [*guard, executable, *command]
@@ -63,7 +64,8 @@ class Child:
             for number in self._early:
                 self._process.send_signal(number)
             if wait_for_signal is not None:
-                with _unblocked(signal.SIGCHLD):
+                # It may be blocked in the program that started this process.
+                with _masked(signal.SIG_UNBLOCK, signal.SIGCHLD):
                     while self._process.poll() is None:
                         wait_for_signal()
             code = self._process.wait()
@@ -87,13 +89,15 @@ class Child:
         self._killer.start()
 
     def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - the command that was asked for, and no shell
-            self._command,
-            executable=self._executable,
-            env=dict(environment),
-            # The command may need files that our own parent has opened for it.
-            close_fds=False,
-        )
+        # A Ctrl-C waits until the guard is ready to exec: the start of Python would print errors.
+        with _masked(signal.SIG_BLOCK, signal.SIGINT) if self._is_guarded else nullcontext():
+            return subprocess.Popen(  # noqa: S603 - the command that was asked for, and no shell
+                self._command,
+                executable=self._executable,
+                env=dict(environment),
+                # The command may need files that our own parent has opened for it.
+                close_fds=False,
+            )
 
     @contextmanager
     def _forwarded_signals(self) -> Iterator[Callable[[], None]]:
@@ -137,9 +141,9 @@ class Child:
 
 
 @contextmanager
-def _unblocked(number: int) -> Iterator[None]:
-    """Let a signal through that is blocked in the program that started this process."""
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+def _masked(how: int, number: int) -> Iterator[None]:
+    """Block or unblock a signal in this thread."""
+    before = signal.pthread_sigmask(how, [number])
     try:
         yield
     finally:

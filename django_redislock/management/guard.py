@@ -26,6 +26,10 @@ def main(parent: int, executable: str, command: list[str]) -> None:
     # Python ignores these signals, and an exec would pass that on to the command.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    # SIGINT is blocked until here, where Python no longer has to handle it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     try:
         os.execv(executable, command)  # noqa: S606 - the command that was asked for, and no shell
     except OSError as error:

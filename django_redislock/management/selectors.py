@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ..conf import Duration, seconds
+from ..commands import seconds_of, seconds_option
 from ..exceptions import InvalidLockBackend
 from ..handler import lock_backends
 from ..operations.asking import Silent
@@ -22,15 +21,12 @@ __all__ = [
     "chosen_aliases",
     "chosen_criteria",
     "complain",
-    "length_of_time",
     "reasons",
     "said",
-    "seconds_of",
     "whole_number",
 ]
 
 FLAGS = ("all", "waiters", "orphaned")
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_selectors(parser: CommandParser) -> None:
@@ -52,7 +48,7 @@ def add_selectors(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--older-than",
-        type=length_of_time,
+        type=seconds_option,
         metavar="TIME",
         help="only locks held for longer than this: 90, 90s, 10m, 2h or 1d",
     )
@@ -87,7 +83,8 @@ def chosen_aliases(using: str | None) -> list[str]:
         return aliases
     if using not in aliases:
         known = ", ".join(map(repr, aliases))
-        raise CommandError(f"LOCKS has no backend {using!r}. Choose one of {known}.")
+        text = f"LOCKS has no backend {using!r}. Choose one of {known}."
+        raise CommandError(text, returncode=2)
     return [using]
 
 
@@ -123,22 +120,6 @@ def said(options: Mapping[str, Any]) -> str:
         ),
     ]
     return " ".join(given)
-
-
-def length_of_time(text: str) -> float:
-    """Parse a number with an optional unit (s, m, h or d) as seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90, 90s, 10m, 2h or 1d")
-    return float(match[1]) * UNITS[match[2]]
-
-
-def seconds_of(time: Duration, flag: str) -> float:
-    """Return the value of an option in seconds; ``call_command`` may pass any duration."""
-    try:
-        return seconds(time, flag, endless=True)
-    except ValueError as error:
-        raise CommandError(str(error), returncode=2) from None
 
 
 def whole_number(text: str, least: int = 0) -> int:

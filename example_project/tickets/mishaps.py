@@ -12,7 +12,7 @@ import time
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.admin.references import address_of
@@ -20,10 +20,12 @@ from django_redislock.backends.base import Hold
 from django_redislock.operations.audit import recorded
 
 from .answers import short_fence
+from .models import Event
 from .news import report
 
 MOMENT_WITHIN = 2.0  # seconds to wait for a holder that is charging a card
 FREE_FOR = 1.0  # seconds without holders and waiters after which the lock counts as free
+NOT_OURS = gettext_lazy("The holder is not a process of the demo: start “manage.py demo”.")
 
 _killed: set[str] = set()  # tokens of holders
 _frozen: set[int] = set()  # processes
@@ -33,9 +35,9 @@ class Impossible(Exception):
     """There is no process to harm; the message is for the visitor."""
 
 
-def kill(name: str) -> None:
+def kill(event: Event) -> None:
     """Kill the process that holds the lock. Raises Impossible and LockUnavailable."""
-    hold = _frozen_holder(name) or _stopped(name)
+    hold = _frozen_holder(event) or _stopped(event)
     _frozen.discard(hold.holder.pid)
     _killed.add(hold.token)
     _signal(hold.holder.pid, signal.SIGKILL)
@@ -43,14 +45,14 @@ def kill(name: str) -> None:
     _report_mishap(text, hold)
 
 
-def freeze(name: str) -> None:
+def freeze(event: Event) -> None:
     """Stop the process that holds the lock. Raises Impossible and LockUnavailable."""
-    hold = _stopped(name)
+    hold = _stopped(event)
     _frozen.add(hold.holder.pid)
     _report_mishap(_("%(holder)s was frozen. Its lease is no longer renewed."), hold)
 
 
-def thaw(name: str) -> None:
+def thaw(event: Event) -> None:
     """Resume all frozen processes. Raises Impossible if there are none."""
     if not _frozen:
         raise Impossible(_("No process is frozen."))
@@ -60,12 +62,12 @@ def thaw(name: str) -> None:
         _signal(pid, signal.SIGCONT)
 
 
-def release(name: str) -> None:
+def release(event: Event) -> None:
     """Take the lock from its holder, which goes on unless it is frozen.
 
     Raises Impossible and LockUnavailable.
     """
-    hold = _frozen_holder(name) or _charging(name)
+    hold = _frozen_holder(event) or _charging(event)
     if not _release_by_force(hold):
         raise Impossible(_("The lock has a new holder now. Try again."))
     if hold.holder.pid in _frozen:
@@ -102,58 +104,79 @@ def state_of(hold: Hold) -> str:
     return "frozen" if hold.holder.pid in _frozen else ""
 
 
-def _holder(name: str) -> Hold | None:
-    holds, _queue = lock_backends["default"].inspect(name)
+def _holder(event: Event) -> Hold | None:
+    holds, _queue = lock_backends["default"].inspect(event.get_lock_name())
     return holds[0] if holds else None
 
 
-def _frozen_holder(name: str) -> Hold | None:
-    hold = _holder(name)
+def _frozen_holder(event: Event) -> Hold | None:
+    hold = _holder(event)
     return hold if hold is not None and hold.holder.pid in _frozen else None
 
 
-def _charging(name: str) -> Hold:
+def _charging(event: Event) -> Hold:
     """Wait until the holder is charging a card with some time left, and return its hold.
 
     At that moment it is not writing. Stopped during a write, it would block the database for all.
     """
+    hold = None
     deadline = time.monotonic() + MOMENT_WITHIN
     while time.monotonic() < deadline:
-        hold = _holder(name)
-        if hold is not None and 0.2 < hold.age / settings.CHARGE_SECONDS < 0.5:
+        hold = _holder(event)
+        if (
+            hold is not None
+            and 0.2 < hold.age / settings.CHARGE_SECONDS < 0.7
+            and _has_taken_over(event, hold)
+        ):
             return hold
         time.sleep(settings.CHARGE_SECONDS / 20)
     if _frozen:
         raise Impossible(_("A process is frozen: thaw it first."))
+    if hold is not None and not _is_ours(hold.holder.pid):
+        raise Impossible(NOT_OURS)
     raise Impossible(_("The lock is not held at the moment: send the buyers first."))
 
 
-def _stopped(name: str) -> Hold:
+def _has_taken_over(event: Event, hold: Hold) -> bool:
+    """Whether the holder has written its fence to the row.
+
+    On a busy machine a waiter that the lock was handed to may not know it yet. Stopped then, it
+    would lose its turn, but no lock, and wait for another turn.
+    """
+    return Event.objects.filter(pk=event.pk, fence=hold.fence).exists()
+
+
+def _stopped(event: Event) -> Hold:
     """Stop the process of the holder, so that it cannot release the lock, and return the hold."""
     while True:
-        hold = _charging(name)
+        hold = _charging(event)
         _signal(hold.holder.pid, signal.SIGSTOP)
         now = None
         try:
-            now = _holder(name)
+            now = _holder(event)
+            # After a longer time it may be writing.
+            if now and (now.token != hold.token or now.age > settings.CHARGE_SECONDS):
+                now = None
         finally:
-            if now is None or now.token != hold.token:
+            if now is None:
                 _signal(hold.holder.pid, signal.SIGCONT)
-        if now is not None and now.token == hold.token:
+        if now is not None:
             return now
 
 
 def _signal(pid: int, number: int) -> None:
     """Send a signal. Raises Impossible if the process is not one of the demo's server processes."""
+    if not _is_ours(pid):
+        raise Impossible(NOT_OURS)
+    os.kill(pid, number)
+
+
+def _is_ours(pid: int) -> bool:
     try:
         # They were all forked from one process, and share its process group.
-        is_ours = pid != os.getpid() and os.getpgid(pid) == os.getpgrp()
-        if is_ours:
-            os.kill(pid, number)
+        return pid != os.getpid() and os.getpgid(pid) == os.getpgrp()
     except ProcessLookupError:
-        is_ours = False
-    if not is_ours:
-        raise Impossible(_("The holder is not a process of the demo: start “manage.py demo”."))
+        return False
 
 
 def _report_mishap(text: str, hold: Hold) -> None:

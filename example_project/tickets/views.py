@@ -93,7 +93,7 @@ def mishap(request: HttpRequest) -> HttpResponse:
         raise BadRequest("There is no such mishap.")
     event = get_object_or_404(Event, pk=number(request, "event"))
     try:
-        happen(event.get_lock_name())
+        happen(event)
     except mishaps.Impossible as impossible:
         return answer(request, 409, "impossible", str(impossible))
     return answer(request, 200, "done", _("Done: see what happens."))

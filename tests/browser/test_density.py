@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
-from tests.management.holds import hold, queue
+from tests.management.holds import aged, hold, queue
 
 # The rows that are wholly visible without scrolling.
 SEEN = """
@@ -84,6 +86,19 @@ class DensityTests(BrowserTestCase):
             self.visit(PAGE)
             assert self.text("#result_list .redislock-remark") == state
             assert self.one("#result_list tbody tr").rect["height"] <= 40, "two lines"
+
+    def test_no_wait_needs_a_third_line(self) -> None:
+        hold("a", lease=1794)
+        queue("a")
+        self.size(1280, 800)
+        self.log_in()
+        with pytest.MonkeyPatch.context() as patch:
+            aged(patch, "memory", {"a": 91}, longest_wait=91.0)
+            for language in ("en", "de", "es", "zh-hans"):
+                self.browser.add_cookie({"name": "django_language", "value": language, "path": "/"})
+                self.visit(PAGE)
+                assert self.text("#result_list .redislock-waiters").startswith("1")
+                assert self.one("#result_list tbody tr").rect["height"] <= 40, language
 
     def test_a_long_lease_keeps_to_its_column(self) -> None:
         hold("report", lease=1794, what="shop.views.checkout")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from django_redislock.management import children
 from django_redislock.management.children import Child
 from tests.support.processes import wait_until
 
@@ -71,3 +72,20 @@ def test_an_error_of_the_start_restores_the_signal_handlers() -> None:
     with pytest.raises(FileNotFoundError):
         Child("/no/such/command", ["command"], dies_with_us=False).run({})
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no guard elsewhere")
+def test_ctrl_c_while_the_guard_starts_ends_the_command_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    guard = tmp_path / "guard.py"
+    text = children.GUARD.read_text()
+    ours = "from __future__ import annotations\n"
+    assert ours in text
+    interrupted = f"{ours}import os as _os\n_os.kill(_os.getpid(), {int(signal.SIGINT)})\n"
+    guard.write_text(text.replace(ours, interrupted))
+    monkeypatch.setattr(children, "GUARD", guard)
+    child = Child("/bin/sh", ["sh", "-c", "exit 3"], dies_with_us=True)
+    assert child.run(dict(os.environ)) == 128 + signal.SIGINT
+    assert capfd.readouterr().err == ""
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command, execute_from_command_line
+from django.core.management import (
+    CommandError,
+    call_command,
+    execute_from_command_line,
+    load_command_class,
+)
 
 from tests.commands.command_line import CommandLine
 
@@ -29,9 +35,11 @@ def test_invalid_arguments_are_refused(manage: CommandLine, arguments: Any) -> N
     ("arguments", "error"),
     [
         (("--max-hold", "0"), "at least 0.02 seconds, not 0.0. Write inf to renew it without end."),
-        (("--max-hold", "long"), "'long' is not a number of seconds"),
+        (("--max-hold", "long"), "'long' is not a time such as 90, 90s, 10m, 2h or 1d"),
         (("--lease", "inf"), "must be finite"),
-        (("--lease", "long"), "'long' is not a number of seconds"),
+        (("--lease", "long"), "'long' is not a time such as 90, 90s, 10m, 2h or 1d"),
+        (("--wait", "-1"), "must be 0 or more seconds, not -1.0"),
+        (("--wait", "nan"), "must be a number of seconds"),
         (("--limit", "2.5"), "'2.5' is not a whole number of 1 or more"),
     ],
 )
@@ -39,7 +47,7 @@ def test_the_error_says_what_to_write_in_a_shell(
     capsys: pytest.CaptureFixture[str], arguments: tuple[str, str], error: str
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        execute_from_command_line(["manage.py", "withlock", "a", *arguments, "--", "true"])
+        execute_from_command_line(["manage.py", "withlock", "a", "=".join(arguments), "--", "true"])
     assert caught.value.code == 2
     written = capsys.readouterr().err
     assert f"argument {arguments[0]}: " in written
@@ -62,3 +70,20 @@ def test_invalid_values_of_a_call_are_refused(key_prefix: str, options: Any) -> 
     with pytest.raises(CommandError) as caught:
         call_command("withlock", "a", "true", **options)
     assert caught.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), (" 1.5s ", 1.5), ("10m", 600), ("2h", 7200), ("1d", 86400), ("inf", math.inf)],
+)
+def test_times_may_have_a_unit(text: str, seconds: float) -> None:
+    parser = load_command_class("django_redislock", "withlock").create_parser("", "")
+    times = [f"{flag}={text}" for flag in ("--wait", "--max-hold", "--kill-after")]
+    read = parser.parse_args(["a", *times, "true"])
+    assert (read.wait, read.max_hold, read.kill_after) == (seconds, seconds, seconds)
+
+
+def test_an_empty_command_is_visible_in_its_error(key_prefix: str) -> None:
+    with pytest.raises(CommandError, match="^'': not found$") as caught:
+        call_command("withlock", "a", "")
+    assert caught.value.returncode == 127

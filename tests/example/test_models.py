@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from django_redislock import LockLost, lock_backends
+from django_redislock.backends.base import Hold
+from example_project.tickets import mishaps
 from example_project.tickets.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,3 +44,24 @@ def test_no_more_tickets_are_sold_than_are_left(event: Event, settings: Any) -> 
     assert [bool(event.sell_guarded("Ada")) for _ in range(3)] == [True, True, False]
     event.refresh_from_db()
     assert (event.ticket_set.count(), event.stock) == (2, 0)
+
+
+def test_a_mishap_waits_until_the_holder_has_taken_over(
+    event: Event, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a waiter may hold the lock for a while before it knows."""
+    settings.CHARGE_SECONDS = 0.1
+    monkeypatch.setattr(mishaps, "MOMENT_WITHIN", 0.2)
+    find = mishaps._holder
+
+    def a_moment_later(event: Event) -> Hold | None:
+        hold = find(event)
+        return hold and replace(hold, age=0.03)
+
+    monkeypatch.setattr(mishaps, "_holder", a_moment_later)
+    with event.locked() as held:
+        with pytest.raises(mishaps.Impossible):
+            mishaps._charging(event)
+        event.take_over()
+        monkeypatch.setattr(mishaps, "MOMENT_WITHIN", 60)
+        assert mishaps._charging(event).token == held.token

@@ -232,5 +232,6 @@ def test_without_an_answer_the_list_is_not_said_to_be_empty(settings: Any) -> No
 
 
 def test_an_unknown_backend_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(CommandError, match=r"no backend 'absent'.*'default', 'memory'"):
+    with pytest.raises(CommandError, match=r"no backend 'absent'.*'default', 'memory'") as caught:
         listed(using="absent")
+    assert caught.value.returncode == 2, "as with other invalid arguments"

@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ...clock import monotonic, utc_now
+from ...commands import seconds_of, seconds_option
 from ...operations.asking import Silent
 from ...operations.filters import Criteria
 from ...operations.formatting import Line
@@ -25,9 +26,7 @@ from ..selectors import (
     chosen_aliases,
     chosen_criteria,
     complain,
-    length_of_time,
     reasons,
-    seconds_of,
     whole_number,
 )
 from ..table import Table
@@ -89,7 +88,7 @@ class Command(TerminalCommand):
         parser.add_argument(
             "--watch",
             nargs="?",
-            type=length_of_time,
+            type=seconds_option,
             const=2.0,
             metavar="TIME",
             help="list again every 2 seconds, or at this interval, until Ctrl-C",

@@ -5,7 +5,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -14,14 +13,12 @@ from typing import Any, NoReturn
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from ...commands import BUSY, LOST, UNAVAILABLE, wait_option
+from ...commands import BUSY, LOST, UNAVAILABLE, busy_text, seconds_option
 from ...conf import (
     DEFAULT_LOCK_ALIAS,
-    SHORTEST_LEASE,
-    Duration,
     exit_code,
     lease_seconds,
-    seconds,
+    max_hold_seconds,
     wait_seconds,
 )
 from ...exceptions import InvalidLockBackend, LockLost, LockNotAcquired, LockUnavailable
@@ -38,6 +35,8 @@ NOT_FOUND = 127
 
 # Maximum length of the command line that is shown as the holder.
 SHOWN = 200
+
+max_hold_check = partial(max_hold_seconds, advice="Write inf to renew it without end.")
 
 
 class Command(TerminalCommand):
@@ -57,26 +56,26 @@ class Command(TerminalCommand):
         )
         parser.add_argument(
             "--wait",
-            type=wait_option,
+            type=seconds_option,
             default=0.0,
             metavar="S",
             help="how long to wait for the lock; inf: for ever. Default: 0",
         )
         parser.add_argument(
             "--lease",
-            type=lease_option,
+            type=partial(seconds_option, check=lease_seconds),
             metavar="S",
             help="how long the lock outlives a kill -9",
         )
         parser.add_argument(
             "--max-hold",
-            type=max_hold_option,
+            type=partial(seconds_option, check=max_hold_check),
             metavar="S",
             help="stop renewing the lock after this long, so that it is lost; inf: never",
         )
         parser.add_argument(
             "--min-hold",
-            type=wait_option,
+            type=seconds_option,
             default=0.0,
             metavar="S",
             help="hold the lock at least this long, even if the command ends earlier",
@@ -116,7 +115,7 @@ class Command(TerminalCommand):
         )
         parser.add_argument(
             "--kill-after",
-            type=wait_option,
+            type=seconds_option,
             default=5.0,
             metavar="S",
             help="if the lock is lost, send SIGKILL this long after SIGTERM. Default: 5",
@@ -194,9 +193,7 @@ class Command(TerminalCommand):
         except LockNotAcquired as error:
             if options["verbosity"] == 0:
                 self._end(options["conflict_exit_code"])
-            text = str(error)
-            if not options["wait"]:
-                text = f"{text} {_('Write --wait 30 to wait for it.')}"
+            text = busy_text(error, options["wait"], "--wait")
             raise CommandError(text, returncode=options["conflict_exit_code"]) from error
         except LockUnavailable as error:
             raise CommandError(str(error), returncode=UNAVAILABLE) from error
@@ -218,28 +215,6 @@ class Command(TerminalCommand):
         raise CommandError(
             _("The command ended with the exit code %(code)d.") % {"code": code}, returncode=code
         )
-
-
-def lease_option(text: str) -> float:
-    """Read a lease from the command line."""
-    return _seconds(text, lease_seconds)
-
-
-def max_hold_option(text: str) -> float:
-    """Read a max_hold from the command line: seconds, or ``inf`` for no end."""
-    check = partial(seconds, least=SHORTEST_LEASE, endless=True)
-    return _seconds(text, check, " Write inf to renew it without end.")
-
-
-def _seconds(text: str, check: Callable[[Duration, str], float], advice: str = "") -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    try:
-        return check(number, "it")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}{advice}") from None
 
 
 def exit_code_option(text: str) -> int:
@@ -267,7 +242,7 @@ def _executable(command: list[str], name: str) -> str:
         else:
             text = _("%(command)s: not found")
         raise CommandError(
-            text % {"command": command[0], "name": name},
+            text % {"command": command[0] or "''", "name": name},
             returncode=CANNOT_BE_RUN if is_there else NOT_FOUND,
         )
     return found
