@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
-from .classes import check_attributes, check_reached
+from .attributes import check_attributes, check_reached
 from .conf import Duration, wait_seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock

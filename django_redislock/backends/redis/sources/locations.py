@@ -73,14 +73,14 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         if not separator or scheme not in CLASSES:
             raise ValueError("it must begin with " + ", ".join(f"{one}://" for one in CLASSES))
         address = _split(location)
-        if address.fragment:
-            raise ValueError("it has a #, which is written %23")
         known = option_names(scheme, options.get("connection_class"))
         for name in dict(parse_qsl(address.query)).keys() - known:
             advice = _advice(name, scheme, [*known], where)
             raise ValueError(
                 f"its query has no option {name!r}.{advice} It takes {', '.join(sorted(known))}"
             )
+        if address.fragment:
+            raise ValueError("it has a #, which is written %23")
         if address.scheme == "sentinel":
             return _sentinel_pool(address, options)
         if address.scheme == "cluster":
