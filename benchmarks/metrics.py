@@ -105,12 +105,12 @@ def _hour() -> int:
     from django_redis import get_redis_connection
 
     from django_redislock import lock_backends
-    from django_redislock.backends.redis.keys import slot_keys
+    from django_redislock.backends.redis.keys import figure_keys
     from django_redislock.figures.tallies import SLOTS
 
     lock_backends["default"].add_tallies(_full(5))
     client = get_redis_connection()
-    keys = slot_keys("lock", SLOTS)
+    keys = figure_keys("lock", SLOTS)
     return SLOTS * max(int(client.memory_usage(key, samples=0) or 0) for key in keys)
 
 

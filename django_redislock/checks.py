@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.urls import get_resolver
 
-from .classes import unknown_attributes
+from .attributes import unknown_attributes
 from .exceptions import InvalidLockBackend
 from .handler import lock_backends
 from .names import dotted_path

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.utils.translation import gettext as _
 
-from .classes import check_attributes, check_reached
+from .attributes import check_attributes, check_reached
 from .conf import Duration, wait_seconds
 from .exceptions import LockLost, LockNotAcquired, LockUnavailable
 from .handles import Lock, MultiLock, lock

@@ -99,7 +99,9 @@ class LockBackendHandler(_Handler):
 
     def _known(self, alias: str) -> str:
         if not isinstance(alias, str):
-            raise InvalidLockBackend(f"The alias of a lock backend is a text, not {alias!r}.")
+            raise InvalidLockBackend(
+                f"The alias of a lock backend must be a string, not {alias!r}."
+            )
         if alias not in self.settings:
             raise InvalidLockBackend(
                 f"There is no lock backend {alias!r}. Add LOCKS[{alias!r}] to the settings, or use "

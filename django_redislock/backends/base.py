@@ -18,7 +18,7 @@ from ..figures.medians import Medians
 from ..figures.meter import Batch, Meter
 from ..figures.tallies import Minute, Slot
 from ..holder import Holder
-from .holds import (
+from .answers import (
     SHARED,
     Busy,
     Claim,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..clock import utc_now
 from ..holder import Holder
-from .holds import Claim, Hold
+from .answers import Claim, Hold
 
 __all__ = ["MemoryEntry", "MemoryName"]
 

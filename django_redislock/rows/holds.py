@@ -96,9 +96,9 @@ def check_saved(instance: Any) -> None:
 
 
 def check_refresh(refresh: Refresh) -> None:
-    """Raise ``TypeError`` for a single string, whose letters would be taken for field names."""
-    if isinstance(refresh, str):
-        raise TypeError(f"refresh takes a list of names, not {refresh!r}.")
+    """Raise ``TypeError`` for anything else, also for a string: its letters are no field names."""
+    if isinstance(refresh, str) or not isinstance(refresh, (bool, Collection)):
+        raise TypeError(f"refresh must be True, False or a list of names, not {refresh!r}.")
 
 
 class RowHold:
@@ -109,7 +109,6 @@ class RowHold:
     """
 
     def __init__(self, instance: Any, lock: Lock, refresh: Refresh) -> None:
-        check_refresh(refresh)
         self.instance = instance
         self._lock = ref(lock)
         self.token = lock.token
@@ -153,7 +152,9 @@ class RowHold:
 class RowBlock(Block[T], Generic[H, T]):
     """A block, ``with`` or ``async with``, that holds rows and refreshes their instances."""
 
-    def __init__(self) -> None:
+    def __init__(self, refresh: Refresh) -> None:
+        check_refresh(refresh)
+        self._refresh = refresh
         self._handle: H | None = None
         self._holds: list[RowHold] = []
 
@@ -193,10 +194,9 @@ class LockedRow(RowBlock[Lock, Lock]):
     """A block that holds the row of one instance."""
 
     def __init__(self, handle: Lock, instance: Any, refresh: Refresh) -> None:
-        super().__init__()
+        super().__init__(refresh)
         self._lock = handle
         self._instance = instance
-        self._refresh = refresh
 
     async def _enter(self, call: Call) -> Lock:
         return await self._hold(call, self._lock)

@@ -10,7 +10,7 @@ from django.core import checks
 from django.db import models
 from django.db.models.manager import BaseManager
 
-from ..classes import check_attributes
+from ..attributes import check_attributes
 from ..handles import Lock, lock
 from ..holder import caller
 from ..names import dotted_path, name_template

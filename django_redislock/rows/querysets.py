@@ -129,7 +129,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         refresh: Refresh,
         options: Mapping[str, Any],
     ) -> None:
-        super().__init__()
+        super().__init__(refresh)
         if not issubclass(rows.model, LockableMixin):
             model = rows.model.__name__
             raise TypeError(
@@ -147,7 +147,6 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         self._rows = in_writing_database(rows)
         self._wanted = wanted
         self._given = {id(one) for one in wanted or () if isinstance(one, models.Model)}
-        self._refresh = refresh
         self._options = options
         self._names: dict[tuple[type[models.Model], Any], str] = {}
 

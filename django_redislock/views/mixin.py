@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import classonlymethod
 from django.views.generic import View
 
-from ..classes import check_attributes, check_lock_options, check_reached, is_known_later
+from ..attributes import check_attributes, check_lock_options, check_reached, is_known_later
 from ..conf import Duration
 from ..names import NameSource, dotted_path, name_templates
 from ..signatures import check_takes

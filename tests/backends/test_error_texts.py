@@ -84,7 +84,7 @@ def test_the_check_of_a_host_that_cannot_exist(settings: Any) -> None:
 
 def test_the_error_of_a_server_that_has_fewer_databases(settings: Any, redis_url: str) -> None:
     settings.LOCKS = {"default": {"LOCATION": redis_url.removesuffix("/0") + "/9999"}}
-    with pytest.raises(LockUnavailable, match="has no database of the number in the settings"):
+    with pytest.raises(LockUnavailable, match="has no database with the number in the settings"):
         in_thread()
 
 
@@ -115,7 +115,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
     ("port", "scheme", "words"),
     [
         (b"", "redis", "accepted the connection and closed it: is it a Redis server?"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "redis", "gave no answer of a Redis server: "),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "redis", "did not answer as a Redis server does: "),
         (b"-ERR unknown\r\n", "rediss", "if this port does not, write redis://."),
         # As Redis does, which waits for the end of the supposed line.
         (None, "rediss", "if this port does not, write redis://."),
@@ -148,10 +148,10 @@ def test_the_error_of_a_busy_server(
 ) -> None:
     refusing.error = error
     settings.LOCKS = {"default": {"LOCATION": f"redis://{HOST}:{refusing.server_address[1]}/0"}}
-    with pytest.raises(LockUnavailable, match=f"did not do what it was asked: {words}"):
+    with pytest.raises(LockUnavailable, match=f"did not carry out the request: {words}"):
         act()
     (message,) = check_backends(deploy=True)
-    assert f"did not do what it was asked: {words}" in message.msg
+    assert f"did not carry out the request: {words}" in message.msg
     assert message.hint == "The server answers, but is busy: run this check again later."
 
 
@@ -221,10 +221,10 @@ def test_the_error_of_a_server_that_is_no_sentinel(
 ) -> None:
     address = redis_url.removeprefix("redis://").rpartition("/")[0]
     settings.LOCKS = {"default": {"LOCATION": f"sentinel://{address}/main/1"}}
-    with pytest.raises(LockUnavailable, match=r"is no Sentinel\. Name the Sentinels"):
+    with pytest.raises(LockUnavailable, match=r"is not a Sentinel\. Name the Sentinels"):
         act()
     (message,) = check_backends(deploy=True)
-    assert "is no Sentinel" in message.msg
+    assert "is not a Sentinel" in message.msg
     assert "password" not in str(message.hint)
 
 

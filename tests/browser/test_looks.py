@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import Extension
-from django_redislock.backends.redis.keys import minutes_key, slot_keys
+from django_redislock.backends.redis.keys import figure_keys, minutes_key
 from django_redislock.figures.tallies import MINUTE, MINUTES, SLOT, SLOTS, Tally
 from django_redislock.testing.servers import EmbeddedServer
 from tests.browser.axe import violations
@@ -75,7 +75,7 @@ class LookTests(BrowserTestCase):
         now = int(time.time()) // SLOT
         with client:
             for age, tally in slots.items():
-                key = slot_keys(backend.config.key_prefix, SLOTS)[(now - age) % SLOTS]
+                key = figure_keys(backend.config.key_prefix, SLOTS)[(now - age) % SLOTS]
                 client.hset(key, "slot", now - age)
                 client.hset(key, f":{family}", json.dumps(tally.figures()))
                 client.expire(key, 600)

@@ -13,8 +13,8 @@ from django.views.generic import DetailView, View
 from rest_framework.views import APIView
 
 from django_redislock import LockableMixin, LockedViewMixin
+from django_redislock.attributes import unknown_attributes
 from django_redislock.checks import check_classes
-from django_redislock.classes import unknown_attributes
 from django_redislock.commands import LockedCommand
 
 

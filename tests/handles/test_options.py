@@ -172,9 +172,9 @@ def test_the_error_for_an_unknown_alias_names_the_known_ones() -> None:
 
 
 def test_an_alias_that_is_not_a_string_is_unknown() -> None:
-    with pytest.raises(InvalidLockBackend, match="is a text, not None"):
+    with pytest.raises(InvalidLockBackend, match="must be a string, not None"):
         lock("a", using=None)
-    with pytest.raises(InvalidLockBackend, match=r"is a text, not \['other'\]"):
+    with pytest.raises(InvalidLockBackend, match=r"must be a string, not \['other'\]"):
         lock("a", using=["other"])
 
 
@@ -195,7 +195,7 @@ def test_making_a_handle_does_not_connect(settings: Any) -> None:
     }
     handle = lock("a")
     assert not handle.held
-    with pytest.raises(LockUnavailable, match="The lock 'a' cannot be had: Redis") as caught:
+    with pytest.raises(LockUnavailable, match="The lock 'a' is unavailable: Redis") as caught:
         handle.acquire(wait=0)
     assert isinstance(caught.value.__cause__, Exception)
     assert not handle.held

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from django_redislock import lock_backends
-from django_redislock.backends.redis.keys import minutes_key, slot_keys
+from django_redislock.backends.redis.keys import figure_keys, minutes_key
 from django_redislock.backends.redis.overview import hour as redis_hour
 from django_redislock.figures import hour, tallies
 from django_redislock.figures.families import OTHER
@@ -171,7 +171,7 @@ def test_every_key_is_ours_and_expires(place: Place) -> None:
     lock_backends["default"].add_tallies(batch(a=1))
     with place.client() as client:
         keys = {key.decode(): client.ttl(key) for key in client.scan_iter(f"{place.prefix}:*")}
-    slots = slot_keys(place.prefix, SLOTS)
+    slots = figure_keys(place.prefix, SLOTS)
     (slot,) = set(keys) & set(slots)
     assert SLOT * (SLOTS - 1) - 30 <= keys.pop(slot) <= SLOT * SLOTS
     assert keys.pop(minutes_key(place.prefix)) > 0
@@ -184,7 +184,7 @@ def test_outdated_figures_in_the_place_of_a_slot_are_removed(place: Place) -> No
     backend = lock_backends["default"]
     backend.add_tallies(batch(old=1))
     with place.client() as client:
-        (key,) = filter(client.exists, slot_keys(place.prefix, SLOTS))
+        (key,) = filter(client.exists, figure_keys(place.prefix, SLOTS))
         client.hset(key, "slot", 1)
     backend.add_tallies(batch("2", new=1))
     assert counted(backend) == {"new": 1}
@@ -196,7 +196,7 @@ def test_figures_that_no_script_has_added_are_overwritten(place: Place, figure: 
     backend = lock_backends["default"]
     backend.add_tallies(batch(a=1))
     with place.client() as client:
-        (key,) = filter(client.exists, slot_keys(place.prefix, SLOTS))
+        (key,) = filter(client.exists, figure_keys(place.prefix, SLOTS))
         figures = json.loads(client.hget(key, ":a") or "")
         client.hset(key, ":a", json.dumps([*figures[:2], figure, *figures[3:]]))
     backend.add_tallies(batch("2", a=2))
@@ -208,7 +208,7 @@ def test_the_memory_for_an_hour_is_limited(place: Place) -> None:
     full = {f"{number:03}".ljust(100, "x"): Tally.of([10**5] * 53) for number in range(300)}
     lock_backends["default"].add_tallies(Batch("1", full))
     with place.client() as client:
-        (key,) = filter(client.exists, slot_keys(place.prefix, SLOTS))
+        (key,) = filter(client.exists, figure_keys(place.prefix, SLOTS))
         assert client.hlen(key) == MOST_FAMILIES + 2
         assert client.memory_usage(key, samples=0) * SLOTS < 2_000_000
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 
-from django_redislock import LockNotAcquired, lock
+from django_redislock import LockableQuerySet, LockNotAcquired, lock
 from django_redislock.rows.methods import locked_method
 
 from .bank.models import Account, Card
@@ -276,9 +277,11 @@ def test_invalid_options_are_refused_when_decorating(arguments: Any, message: An
         arguments()
 
 
-def test_a_single_name_to_refresh_is_refused_when_decorating() -> None:
-    with pytest.raises(TypeError, match=r"refresh takes a list of names, not 'balance'"):
-        locked_method(refresh="balance")
+@pytest.mark.parametrize("refresh", ["balance", 5, None])
+def test_a_wrong_refresh_is_refused_before_anything_is_locked(till: Till, refresh: Any) -> None:
+    for make in (locked_method, till.locked, partial(LockableQuerySet(Till).locked, [till])):
+        with pytest.raises(TypeError, match=rf"True, False or a list of names, not {refresh!r}"):
+            make(refresh=refresh)
 
 
 def test_a_method_may_run_once_in_a_period(till: Till) -> None:

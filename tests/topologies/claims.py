@@ -45,7 +45,7 @@ def taking(kind: str, name: str, wait: float = 0.0) -> tuple[threading.Thread, l
 
 
 def fails(kind: str, name: str, wait: float = 0.0) -> None:
-    """Try to take a lock that cannot be had."""
+    """Try to take a lock that is unavailable."""
     with pytest.raises(LockUnavailable):
         attempt(kind, name, wait)
 

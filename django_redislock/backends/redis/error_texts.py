@@ -52,7 +52,7 @@ _REFUSALS = {
     _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
     re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
     re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
-    re.compile("DB index is out of range"): "has no database of the number in the settings",
+    re.compile("DB index is out of range"): "has no database with the number in the settings",
 }
 
 
@@ -66,7 +66,7 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     if not isinstance(error, NotAcknowledged):
         why = f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
     return LockUnavailable(
-        f"{what} cannot be had: {why.removesuffix('.')}.",
+        f"{what} is unavailable: {why.removesuffix('.')}.",
         name=name,
         asked=not isinstance(error, ServerAway) or was_sent(error),
         sent=was_sent(error),
@@ -186,10 +186,10 @@ def _is_of_login(error: Exception) -> bool:
 def _refused(at: str, error: Exception, said: str) -> str:
     """Describe what a server did that has answered."""
     if isinstance(error, InvalidResponse):
-        return f"at {at} gave no answer of a Redis server: {said}"
+        return f"at {at} did not answer as a Redis server does: {said}"
     if _SENTINEL_UNKNOWN.search(said):
-        return "is no Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
+        return "is not a Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
     for reply, meaning in _REFUSALS.items():
         if reply.search(str(error)):
             return f"at {at} {meaning}"
-    return f"did not do what it was asked: {said}"
+    return f"did not carry out the request: {said}"

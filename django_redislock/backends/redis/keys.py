@@ -18,9 +18,9 @@ __all__ = [
     "NameKeys",
     "bucket_keys",
     "bucket_of",
+    "figure_keys",
     "minutes_key",
     "name_keys",
-    "slot_keys",
 ]
 
 # The smallest number whose slot (CRC16 mod 16384) falls into the middle of each sixteenth of the
@@ -71,7 +71,7 @@ def name_keys(prefix: str, name: str) -> NameKeys:
     )
 
 
-def slot_keys(prefix: str, slots: int) -> list[str]:
+def figure_keys(prefix: str, slots: int) -> list[str]:
     """The keys of the figures, one for each time slot, used in rotation."""
     tag = bucket_keys(prefix, 0).tag
     return [f"{tag}:metrics:{turn}" for turn in range(slots)]

@@ -20,7 +20,7 @@ from ....figures.tallies import (
     last_hour,
     last_minutes,
 )
-from ..keys import minutes_key, slot_keys
+from ..keys import figure_keys, minutes_key
 from ..records import text
 from ..scripts import ADD_TALLIES
 from ..wire.replies import Exchanger
@@ -33,7 +33,7 @@ CHUNK = 20
 
 
 def add(node: Exchanger, prefix: str, batch: Batch) -> None:
-    keys = [minutes_key(prefix), *slot_keys(prefix, SLOTS)]
+    keys = [minutes_key(prefix), *figure_keys(prefix, SLOTS)]
     families = iter(batch.tallies.items())
     for number in count():
         chunk = list(islice(families, CHUNK))
@@ -59,7 +59,7 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
 
 
 def slots(node: Exchanger, prefix: str, families: Collection[str] | None = None) -> list[Slot]:
-    keys = slot_keys(prefix, SLOTS)
+    keys = figure_keys(prefix, SLOTS)
     if families is None:
         (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
     else:

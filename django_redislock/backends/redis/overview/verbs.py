@@ -9,7 +9,7 @@ from ....figures.meter import Batch
 from ....figures.tallies import Minute, Slot
 from ...base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
 from ..wire.replies import Exchanger
-from . import hour, listing, lookups, of_names
+from . import hour, listing, lookups
 
 __all__ = ["Overview"]
 
@@ -34,7 +34,7 @@ class Overview(BaseLockBackend):
 
     def entries_of(self, names: Sequence[str]) -> Sequence[Entry]:
         with self._naming(""):
-            return of_names.entries_of(self.node, self.config.key_prefix, names)
+            return listing.entries_of(self.node, self.config.key_prefix, names)
 
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         with self._naming(""):

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.utils.module_loading import import_string
 from redis.connection import (
@@ -69,9 +69,16 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
     Raises ``InvalidLockBackend``. Its message uses ``where`` to name the entry of ``LOCKS``.
     """
     try:
-        address = _split(location)
-        if address.scheme not in CLASSES:
+        scheme, separator, _ = location.partition("://")
+        if not separator or scheme not in CLASSES:
             raise ValueError("it must begin with " + ", ".join(f"{one}://" for one in CLASSES))
+        address = _split(location)
+        known = option_names(scheme, options.get("connection_class"))
+        for name in dict(parse_qsl(address.query)).keys() - known:
+            advice = _advice(name, scheme, [*known], where)
+            raise ValueError(
+                f"its query has no option {name!r}.{advice} It takes {', '.join(sorted(known))}"
+            )
         if address.fragment:
             raise ValueError("it has a #, which is written %23")
         if not all("=" in part for part in address.query.split("&") if part):
@@ -81,11 +88,17 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
         if address.scheme == "cluster":
             return _cluster_pool(location, address, options)
         return _pool(location, address, options)
-    except (TypeError, ValueError, ImportError, RedisError) as error:
+    except ImportError as error:
+        raise InvalidLockBackend(
+            f"{where}['OPTIONS']['connection_class'] cannot be imported: {error}. Write the dotted "
+            "path of a connection class, or the class itself."
+        ) from error
+    except (TypeError, ValueError, RedisError) as error:
         # An error of a part of the password would show it.
         hidden = _UNESCAPED.match(location) is not None
+        why = _ESCAPE if hidden else str(error).removesuffix(".")
         raise InvalidLockBackend(
-            f"{where}['LOCATION'] cannot be used: {_ESCAPE if hidden else error}. Write {FORMS}; "
+            f"{where}['LOCATION'] cannot be used: {why}. Write {FORMS}; "
             f"other settings of the connection go into {where}['OPTIONS']."
         ) from (None if hidden else error)
 
@@ -167,6 +180,8 @@ def _pool(location: str, address: SplitResult, options: Mapping[str, Any]) -> Co
             raise ValueError(f"a path begins with a slash: unix:///{address.netloc}{address.path}")
         if not address.path:
             raise ValueError("it names no path")
+    elif "," in address.netloc.rpartition("@")[2]:
+        raise ValueError("it names several hosts, which need sentinel:// or cluster://")
     elif not address.hostname:
         raise ValueError("it names no host")
     elif address.path not in {"", "/"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -51,12 +52,13 @@ def sentinel_classes() -> dict[Any, type]:
 
 
 def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:
-    """Return a time-out of the settings (seconds). Raises ``ValueError`` or ``TypeError``."""
+    """Return a time-out of the settings (seconds). Raises ``ValueError``."""
     value = kwargs.get(name)
-    timeout = float(default if value is None else value)
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"{name} must be more than 0 seconds, not {timeout:g}")
-    return timeout
+    with suppress(TypeError, ValueError):
+        timeout = float(default if value is None else value)
+        if 0 < timeout < math.inf:
+            return timeout
+    raise ValueError(f"{name} must be a number of seconds above 0, not {value!r}")
 
 
 class Primary:

@@ -1,4 +1,4 @@
-"""Checks of classes that configure their lock by attributes, made when the class is created."""
+"""Attributes by which classes configure their lock, checked when the class is created."""
 
 from __future__ import annotations
 
