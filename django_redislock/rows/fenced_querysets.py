@@ -153,7 +153,10 @@ class FencedQuerySet(models.QuerySet[M]):
         fences.refuse_filter(self)
         rows = fences.of_these(self)
         table = rows
-        if fences.owner is not self.model._meta.concrete_model:
+        is_parents = fences.owner is not self.model._meta.concrete_model
+        # With joins, the UPDATE would find its rows by a subquery. PostgreSQL does not repeat that
+        # for a row which another transaction has changed meanwhile, and would lower its fence.
+        if is_parents or rows.query.count_active_tables() > 1:
             pks = rows.values_list(fences.pk, flat=True)
             table = fences.owner._base_manager.using(self.db).filter(pk__in=list(pks))
         fences.claim(table)
