@@ -10,7 +10,6 @@ from functools import partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.core.exceptions import BadRequest
 from django.views.generic import View
 
 from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
@@ -34,7 +33,7 @@ from .inspection import (
     signature_of_method,
 )
 from .naming import name_of_call
-from .responses import busy_response, unavailable_response
+from .responses import bad_request, busy_response, unavailable_response
 from .streaming import ViewBlock
 
 __all__ = ["ViewLock"]
@@ -96,7 +95,7 @@ class ViewLock:
             name = refuse_unstarted(
                 name_of_call(names, (request, *args), kwargs), f"The name of {what}"
             )
-            handle = self._handle(name, what, self._label((request, *args), kwargs))
+            handle = self._handle(request, name, what, self._label((request, *args), kwargs))
             block, held = ViewBlock(handle), None
             # Not an ExitStack: an interruption in it might come between the lock and its release.
             try:
@@ -165,7 +164,7 @@ class ViewLock:
             name = await _awaited(make_name(names, (request, *args), kwargs))
             name = await _awaited(name)  # what a callable returned may be a coroutine
             label = await _awaited(make_label((request, *args), kwargs))
-            handle = self._handle(name, what, label)
+            handle = self._handle(request, name, what, label)
             block, held = ViewBlock(handle), None
             try:
                 async with block:
@@ -235,7 +234,7 @@ class ViewLock:
         label = self.options.get("label")
         return label(*args, **kwargs) if callable(label) else label
 
-    def _handle(self, name: Any, what: str, label: Any) -> Lock | MultiLock:
+    def _handle(self, request: Any, name: Any, what: str, label: Any) -> Lock | MultiLock:
         options = {"what": what, **self.options}
         if "label" in options:
             options["label"] = label  # None, as from a callable, is no label
@@ -243,7 +242,7 @@ class ViewLock:
             handle: Lock | MultiLock = lock(name, **options)
         except InvalidName as error:
             # The name contains what a visitor has sent, so this is not an error of the site.
-            raise BadRequest(str(error)) from error
+            raise bad_request(request, str(error)) from error
         return handle
 
     def _proceeds(self, error: LockUnavailable, what: str) -> bool:
