@@ -26,7 +26,7 @@ UNAVAILABLE_RETRY_AFTER = 5
 PROBLEM = "application/problem+json"
 
 
-def busy_response(request: HttpRequest, status: int, error: LockNotAcquired) -> HttpResponse:
+def busy_response(request: HttpRequest, error: LockNotAcquired, *, status: int) -> HttpResponse:
     """Return the response for a busy lock, with the time after which to try again.
 
     If Django REST Framework handles the request, it is raised as an ``APIException`` instead.

@@ -33,7 +33,7 @@ from .inspection import (
     signature_of_method,
 )
 from .naming import name_of_call
-from .responses import bad_request, busy_response, unavailable_response
+from .responses import bad_request, unavailable_response
 from .streaming import ViewBlock
 
 __all__ = ["ViewLock"]
@@ -49,8 +49,7 @@ class ViewLock:
 
     name: NameSource
     methods: frozenset[str] | None
-    status: int
-    on_busy: Callable[..., Any] | None
+    on_busy: Callable[..., Any]
     proceeds: bool
     options: Mapping[str, Any]
 
@@ -110,8 +109,6 @@ class ViewLock:
             except LockNotAcquired as error:
                 if held is not None:
                     raise
-                if self.on_busy is None:
-                    return busy_response(request, self.status, error)
                 return refuse_unstarted(self.on_busy(request, error), f"on_busy of {what}")
             except LockUnavailable as error:
                 if held is not None:
@@ -178,10 +175,6 @@ class ViewLock:
             except LockNotAcquired as error:
                 if held is not None:
                     raise
-                # A template of the project may also query the database.
-                respond = sync_to_async(busy_response)
-                if self.on_busy is None:
-                    return await respond(request, self.status, error)
                 return await self._answer(request, error)
             except LockUnavailable as error:
                 if held is not None:
@@ -193,7 +186,10 @@ class ViewLock:
         return locked
 
     async def _answer(self, request: Any, error: LockNotAcquired) -> Any:
-        """Return what ``on_busy`` answers. An ordinary function may query the database."""
+        """Return what ``on_busy`` answers. An ordinary function may query the database.
+
+        So may a template of the project, which ``busy_response`` renders.
+        """
         on_busy: Any = self.on_busy
         if iscoroutinefunction(on_busy):
             return await on_busy(request, error)
