@@ -22,6 +22,8 @@ M = TypeVar("M", bound=FencedModel)
 
 # How many rows one statement compares with their fences; it has a case for each of them.
 ROWS_AT_ONCE = 100
+# How many primary keys one statement may have; databases limit its parameters.
+KEYS_AT_ONCE = 300
 
 
 class FencedQuerySet(models.QuerySet[M]):
@@ -152,11 +154,16 @@ class FencedQuerySet(models.QuerySet[M]):
         """Raise the fences, in an open transaction, and return the rows for which this was done."""
         fences.refuse_filter(self)
         rows = fences.of_these(self)
-        table = rows
-        if fences.owner is not self.model._meta.concrete_model:
-            pks = rows.values_list(fences.pk, flat=True)
-            table = fences.owner._base_manager.using(self.db).filter(pk__in=list(pks))
-        fences.claim(table)
+        is_parents = fences.owner is not self.model._meta.concrete_model
+        # With joins, the UPDATE would find its rows by a subquery. PostgreSQL does not repeat that
+        # for a row which another transaction has changed meanwhile, and would lower its fence.
+        if is_parents or rows.query.count_active_tables() > 1:
+            table = fences.owner._base_manager.using(self.db)
+            pks = list(rows.values_list(fences.pk, flat=True))
+            for start in range(0, len(pks), KEYS_AT_ONCE):
+                fences.claim(table.filter(pk__in=pks[start : start + KEYS_AT_ONCE]))
+        else:
+            fences.claim(rows)
         # Rows that have come to match in the meantime were not claimed.
         return rows.filter((fences.field.name, fences.mine()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.sql import Query
 
@@ -84,8 +84,12 @@ class Fences:
         """
         mine, name = self.mine(), self.field.name
         rows.filter((f"{name}__lte", mine)).update(**{name: mine})
-        higher = rows.filter((f"{name}__gt", mine)).order_by().values_list("pk", flat=True)[:1]
-        for pk in higher:
+        higher = rows.filter((f"{name}__gt", mine)).order_by().values_list("pk", flat=True)
+        if connections[rows.db].vendor == "mysql":
+            # Under REPEATABLE READ it updates the latest rows, but reads those of the transaction's
+            # snapshot, unless it locks them.
+            higher = higher.select_for_update()
+        for pk in higher[:1]:
             raise overtaken(self.locks if isinstance(self.locks, Lock) else self.locks[pk])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.views.generic import View
@@ -10,6 +11,7 @@ from django.views.generic import View
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
 from .inspection import refuse_class
+from .responses import busy_response
 from .viewlock import ViewLock
 
 if TYPE_CHECKING:
@@ -66,8 +68,9 @@ def locked_view(
         )
     options.setdefault("wait", 0)
     check_options(options, others=("status", "methods", "on_busy", "on_unavailable"))
+    answer = partial(busy_response, status=status) if on_busy is None else on_busy
     proceeds = on_unavailable == "proceed"
-    return ViewLock(name, _checked_methods(methods), status, on_busy, proceeds, options)
+    return ViewLock(name, _checked_methods(methods), answer, proceeds, options)
 
 
 def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:

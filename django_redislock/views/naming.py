@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.core.exceptions import BadRequest
-
 from ..fields import leads_into
 from ..names import CallNames, UnusableName
+from .responses import bad_request
 
 __all__ = ["name_of_call"]
 
@@ -34,8 +33,8 @@ SENT = tuple(
 def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Return the name or names for a call of the view, whose first argument is the request.
 
-    Raises an ``UnusableName`` that says what the request lacks, or ``BadRequest`` if a visitor has
-    not sent it, or has sent what no name can have.
+    Raises an ``UnusableName`` that says what the request lacks, or a ``bad_request`` if a visitor
+    has not sent it, or has sent what no name can have.
     """
     request = args[0]
     if names.mention("request.user") and _is_anonymous(request):
@@ -51,7 +50,7 @@ def name_of_call(names: CallNames, args: Sequence[Any], kwargs: Mapping[str, Any
                     error.__cause__
                 )
         if field.startswith(SENT):
-            raise BadRequest(str(error)) from error
+            raise bad_request(request, str(error)) from error
         if error.is_missing and leads_into(field, "request.user"):
             raise UnusableName(f"{error} {LOG_IN}", error.field) from None
         raise

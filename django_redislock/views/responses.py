@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from ..estimates import retry_after
 from ..exceptions import LockNotAcquired, LockUnavailable
 from .page import try_later_page
 
-__all__ = ["busy_response", "unavailable_response"]
+__all__ = ["bad_request", "busy_response", "unavailable_response"]
 
 # Clients are asked to try again after this long (seconds) when the server is unavailable.
 UNAVAILABLE_RETRY_AFTER = 5
@@ -25,7 +26,7 @@ UNAVAILABLE_RETRY_AFTER = 5
 PROBLEM = "application/problem+json"
 
 
-def busy_response(request: HttpRequest, status: int, error: LockNotAcquired) -> HttpResponse:
+def busy_response(request: HttpRequest, error: LockNotAcquired, *, status: int) -> HttpResponse:
     """Return the response for a busy lock, with the time after which to try again.
 
     If Django REST Framework handles the request, it is raised as an ``APIException`` instead.
@@ -49,6 +50,16 @@ def unavailable_response(request: HttpRequest, error: LockUnavailable) -> HttpRe
         detail,
         UNAVAILABLE_RETRY_AFTER,
     )
+
+
+def bad_request(request: HttpRequest, why: str) -> Exception:
+    """Return the exception for a request with a value that no name can have."""
+    if not _uses_rest_framework(request):
+        return BadRequest(why)
+    from rest_framework.exceptions import ParseError
+
+    error: Exception = ParseError(why if settings.DEBUG else None)
+    return error
 
 
 def _uses_rest_framework(request: object) -> bool:

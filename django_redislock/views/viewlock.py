@@ -10,7 +10,6 @@ from functools import partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.core.exceptions import BadRequest
 from django.views.generic import View
 
 from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
@@ -34,7 +33,7 @@ from .inspection import (
     signature_of_method,
 )
 from .naming import name_of_call
-from .responses import busy_response, unavailable_response
+from .responses import bad_request, unavailable_response
 from .streaming import ViewBlock
 
 __all__ = ["ViewLock"]
@@ -50,8 +49,7 @@ class ViewLock:
 
     name: NameSource
     methods: frozenset[str] | None
-    status: int
-    on_busy: Callable[..., Any] | None
+    on_busy: Callable[..., Any]
     proceeds: bool
     options: Mapping[str, Any]
 
@@ -96,7 +94,7 @@ class ViewLock:
             name = refuse_unstarted(
                 name_of_call(names, (request, *args), kwargs), f"The name of {what}"
             )
-            handle = self._handle(name, what, self._label((request, *args), kwargs))
+            handle = self._handle(request, name, what, self._label((request, *args), kwargs))
             block, held = ViewBlock(handle), None
             # Not an ExitStack: an interruption in it might come between the lock and its release.
             try:
@@ -111,8 +109,6 @@ class ViewLock:
             except LockNotAcquired as error:
                 if held is not None:
                     raise
-                if self.on_busy is None:
-                    return busy_response(request, self.status, error)
                 return refuse_unstarted(self.on_busy(request, error), f"on_busy of {what}")
             except LockUnavailable as error:
                 if held is not None:
@@ -165,7 +161,7 @@ class ViewLock:
             name = await _awaited(make_name(names, (request, *args), kwargs))
             name = await _awaited(name)  # what a callable returned may be a coroutine
             label = await _awaited(make_label((request, *args), kwargs))
-            handle = self._handle(name, what, label)
+            handle = self._handle(request, name, what, label)
             block, held = ViewBlock(handle), None
             try:
                 async with block:
@@ -179,10 +175,6 @@ class ViewLock:
             except LockNotAcquired as error:
                 if held is not None:
                     raise
-                # A template of the project may also query the database.
-                respond = sync_to_async(busy_response)
-                if self.on_busy is None:
-                    return await respond(request, self.status, error)
                 return await self._answer(request, error)
             except LockUnavailable as error:
                 if held is not None:
@@ -194,7 +186,10 @@ class ViewLock:
         return locked
 
     async def _answer(self, request: Any, error: LockNotAcquired) -> Any:
-        """Return what ``on_busy`` answers. An ordinary function may query the database."""
+        """Return what ``on_busy`` answers. An ordinary function may query the database.
+
+        So may a template of the project, which ``busy_response`` renders.
+        """
         on_busy: Any = self.on_busy
         if iscoroutinefunction(on_busy):
             return await on_busy(request, error)
@@ -235,7 +230,7 @@ class ViewLock:
         label = self.options.get("label")
         return label(*args, **kwargs) if callable(label) else label
 
-    def _handle(self, name: Any, what: str, label: Any) -> Lock | MultiLock:
+    def _handle(self, request: Any, name: Any, what: str, label: Any) -> Lock | MultiLock:
         options = {"what": what, **self.options}
         if "label" in options:
             options["label"] = label  # None, as from a callable, is no label
@@ -243,7 +238,7 @@ class ViewLock:
             handle: Lock | MultiLock = lock(name, **options)
         except InvalidName as error:
             # The name contains what a visitor has sent, so this is not an error of the site.
-            raise BadRequest(str(error)) from error
+            raise bad_request(request, str(error)) from error
         return handle
 
     def _proceeds(self, error: LockUnavailable, what: str) -> bool:

@@ -130,14 +130,14 @@ def test_the_page_shows_how_many_requests_wait_and_how_long_it_takes(
     position: int | None, estimate: float | None, text: str
 ) -> None:
     error = refused(position=position, estimated_wait=estimate, retry_after=41.0)
-    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    page = content(busy_response(request("GET", accept=BROWSER), error, status=423))
     found = re.findall(r'<p id="queue">(.*)</p>', page)
     assert found == ([text] if text else [])
 
 
 def test_a_program_gets_the_position_and_the_estimate_as_numbers() -> None:
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
-    details = problem(busy_response(request(), 423, error))
+    details = problem(busy_response(request(), error, status=423))
     assert (details["position"], details["estimated_wait"], details["retry_after"]) == (3, 39, 41)
 
 
@@ -147,13 +147,13 @@ def test_a_template_of_the_project_gets_the_numbers_and_the_text(
     (tmp_path / "423.html").write_text("{{ position }}|{{ estimated_wait }}|{{ queue_text }}")
     settings.TEMPLATES = templates(tmp_path)
     error = refused(position=3, estimated_wait=38.2, retry_after=41.0)
-    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    page = content(busy_response(request("GET", accept=BROWSER), error, status=423))
     assert page == "3|38.2|2 others were waiting already; it usually takes about 39 s."
 
 
 def test_a_long_time_is_shown_in_minutes() -> None:
     error = refused(position=1, estimated_wait=1200.0, retry_after=1210.0)
-    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    page = content(busy_response(request("GET", accept=BROWSER), error, status=423))
     assert "<strong>21 min</strong>" in page
     assert 'data-retry-after="1210"' in page
 
@@ -162,7 +162,7 @@ def test_the_script_gets_a_long_time_as_a_plain_number_in_all_languages(settings
     """With "1,210" it would retry at once, again and again; with "1.210" after a second."""
     settings.USE_THOUSAND_SEPARATOR = True
     error = refused(position=1, estimated_wait=1200.0, retry_after=1210.0)
-    page = content(busy_response(request("GET", accept=BROWSER), 423, error))
+    page = content(busy_response(request("GET", accept=BROWSER), error, status=423))
     assert re.findall(r' (?:content|data-retry-after|max)="([\d.,]+)"', page) == ["1210"] * 3
 
 

@@ -132,6 +132,12 @@ class Losing(Basket, LockedViewMixin, APIView):
         return Response({})
 
 
+@api_view(["POST"])
+@locked_view("note:{request.data[title]}", **OPTIONS)
+def note(request: Any) -> Response:
+    return Response(request.lock.name)
+
+
 router = SimpleRouter()
 for viewset in (DecoratedSet, MixedInSet, ActionSet):
     router.register(viewset.__name__, viewset, basename=viewset.__name__)
@@ -143,6 +149,7 @@ urlpatterns = [
     path("function/<int:pk>/", function),
     path("Exporting/<int:pk>/", Exporting.as_view()),
     path("Losing/<int:pk>/", Losing.as_view()),
+    path("note/", note),
     path("", include(router.urls)),
 ]
 VIEWS = {
@@ -279,3 +286,12 @@ assert not [name for name in sys.modules if name.startswith("rest_framework")]
 def test_the_framework_is_not_imported_by_projects_without_it() -> None:
     backend = "django_redislock.backends.memory.MemoryLockBackend"
     subprocess.run([sys.executable, "-c", WITHOUT_THE_FRAMEWORK, backend], check=True, timeout=50)
+
+
+@pytest.mark.parametrize("sent", [{}, {"title": None}, {"title": "x" * 1024}])
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_framework_answers_what_no_name_can_have(sent: Any, debug: bool, settings: Any) -> None:
+    settings.DEBUG = debug
+    answer = Client().post("/note/", sent, content_type="application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
+    assert ("note:" in answer.json()["detail"]) is debug
