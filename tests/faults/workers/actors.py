@@ -14,15 +14,19 @@ from tests.faults.history import History
 from tests.faults.workers import workload
 from tests.faults.workers.claims import Refused
 from tests.faults.workers.forks import fork, fork_storm
+from tests.faults.workers.handing import hand_over
 from tests.faults.workers.injections import INJECTIONS
 from tests.faults.workers.modes import Awaiting, Blocking, drive
+from tests.faults.workers.operator import clear, force
 from tests.faults.workers.probes import probe_loop, start_probe
 from tests.faults.workers.workload import Actor, Operation
-from tests.faults.workers.writing import write_fenced, write_unfenced
+from tests.faults.workers.writing import write_fenced, write_in_transaction, write_unfenced
 
 if TYPE_CHECKING:
     from tests.faults.workers.worker import Orders
 
+USUAL: dict[Operation, int] = {**workload.WEIGHTS, hand_over: 6, force: 3, clear: 1}
+WRITES: list[Operation] = [write_fenced, write_unfenced, write_in_transaction]
 FURTHER: dict[str, dict[Operation, int]] = {
     "": {},
     "fork": {fork: 15},
@@ -41,7 +45,7 @@ class Crew:
         self.random = random
         self.stopping = False
         self.injection = INJECTIONS[orders.injection](random)
-        weights = {**workload.WEIGHTS, **FURTHER[orders.operation]}
+        weights = {**USUAL, **FURTHER[orders.operation]}
         # A forked copy of an event loop is useless.
         of_tasks = {one: weight for one, weight in weights.items() if one not in (fork, fork_storm)}
         self._weights = {Blocking: weights, Awaiting: of_tasks}
@@ -128,7 +132,7 @@ class Crew:
     async def _write_until_stopped(self, actor: Actor) -> None:
         """Write rows. Writers get no injections: the reaction of database drivers is not tested."""
         while not self.stopping:
-            await actor.act(actor.random.choice((write_fenced, write_unfenced)))
+            await actor.act(actor.random.choice(WRITES))
         self._idle[actor.name].set()
 
     def _run_loop(self) -> None:
