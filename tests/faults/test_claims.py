@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from django_redislock import LockLost
+from django_redislock.local.lost import Lost
 from tests.faults.history import History
 from tests.faults.workers.claims import Claim
 from tests.faults.workers.modes import Blocking, drive
@@ -18,8 +19,10 @@ class Lapsed:
 
     name, held = "order:42", False
 
-    def __init__(self, lost: str = "", error: Exception | None = None) -> None:
-        self.lost = lost
+    def __init__(self, reason: str = "", error: Exception | None = None) -> None:
+        self.lost = Lost()
+        if reason:
+            self.lost.set(reason)
         self._error = error
 
     def release(self) -> None:

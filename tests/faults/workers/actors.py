@@ -137,6 +137,9 @@ class Crew:
 
     def _run_loop(self) -> None:
         assert self._loop is not None
+        # From Python 3.12 on, tasks may run inside the call that creates them.
+        if (eager := getattr(asyncio, "eager_task_factory", None)) and self.random.random() < 0.5:
+            self._loop.set_task_factory(eager)
         self._loop.set_exception_handler(
             lambda _, context: self.history.record("error", error=f"in the event loop: {context}")
         )

@@ -13,6 +13,7 @@ from django_redislock import (
     LockUnavailable,
     MultiLock,
 )
+from django_redislock.local.lost import Lost
 from tests.faults.history import TOGETHER, History, now
 from tests.faults.workers.modes import Handle, Mode
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # How a release reports a lost hold. Of several names, one may also be unreachable.
 REPORTED = (LockLost.__name__, LockUnavailable.__name__)
+# Why a hold is lost whose process ends.
+AT_END = "the process ends"
 
 
 class Refused(Exception):
@@ -127,7 +130,7 @@ class Claim:
         """Release the hold, and return whether this succeeded; a lost hold must be reported."""
         held = self.witness("released")
         if not held:
-            self.note("lost", lease=None if self.may_be_forced else self._lease)
+            self.note("lost", lease=None if self._may_be_lost else self._lease)
         return await self._release(held, as_block)
 
     async def detach(self, lease: float) -> bool:
@@ -176,7 +179,7 @@ class Claim:
                     self.note("over", error=described(error))
 
     async def _release(self, held: bool, as_block: bool) -> bool:
-        remaining = self.handle.remaining() if held and not self.may_be_forced else None
+        remaining = self.handle.remaining() if held else None
         error = ""
         try:
             await (self.mode.leave if as_block else self.mode.release)(self.handle)
@@ -184,7 +187,7 @@ class Claim:
             raise
         except Exception as raised:  # noqa: BLE001 (judged by the checker)
             error = described(raised)
-        self.note("over", error=error, lease=remaining)
+        self.note("over", error=error, lease=None if error and self._may_be_lost else remaining)
         if self.handle.held:
             self.note("error", error="a handle that was released says that it is held")
         if not held and error not in REPORTED and not self._was_renewed(error):
@@ -196,10 +199,16 @@ class Claim:
 
         The server had the hold all along, so nothing was lost.
         """
-        if error or self._lease is None:
-            return False
+        return not error and self._lease is not None and not any(self._losses)
+
+    @property
+    def _may_be_lost(self) -> bool:
+        return self.may_be_forced or any(lost.reason == AT_END for lost in self._losses)
+
+    @property
+    def _losses(self) -> list[Lost]:
         handles = self.handle.locks if isinstance(self.handle, MultiLock) else [self.handle]
-        return not any(one.lost for one in handles)
+        return [one.lost for one in handles]
 
     async def _ask(self, as_block: bool) -> bool:
         if as_block:
