@@ -10,6 +10,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from django_redislock.local.registry import registry
 from tests.faults.history import History
 from tests.faults.workers import workload
 from tests.faults.workers.claims import Refused
@@ -34,6 +35,7 @@ FURTHER: dict[str, dict[Operation, int]] = {
     "release_elsewhere": {workload.release_elsewhere: 90},
     "share_token": {workload.share_token: 90},
 }
+FORGOTTEN_WITHIN = 5.0  # seconds; interrupted attempts are cleaned up twice a second
 CHECK_WAIT = 15.0  # seconds; all processes check at once, and are served one by one
 
 
@@ -79,7 +81,14 @@ class Crew:
         return [name for name, idle in self._idle.items() if not idle.is_set()]
 
     def check(self) -> None:
-        """Check that a thread and a task of this process can still acquire each name."""
+        """Check that this process has forgotten its holds, and can still acquire each name, in a
+        thread and in a task.
+        """
+        deadline = time.monotonic() + FORGOTTEN_WITHIN
+        while registry and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for left in (*registry.holds, *registry.attempts, *registry.lost):
+            self.history.record("error", error=f"left in the registry: {state_of(left)}")
         checking = [self._start(self._check_all, "check")]
         if self._loop is not None:
             of_task = asyncio.run_coroutine_threadsafe(self._acheck_all(), self._loop)
@@ -182,3 +191,9 @@ class Crew:
                 await claim.release()
             except Refused:
                 claim.note("error", error=f"{actor.name}: {name} cannot be acquired any more")
+
+
+def state_of(left: Any) -> dict[str, object]:
+    """Return the attributes of a hold or an attempt."""
+    names = (name for name in type(left).__slots__ if name != "__weakref__")
+    return {name: getattr(left, name, None) for name in names}
