@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django_redislock.local.registry import registry
 from tests.faults.history import History
 from tests.faults.workers import workload
-from tests.faults.workers.claims import Refused
+from tests.faults.workers.claims import Refused, described
 from tests.faults.workers.forks import fork, fork_storm
 from tests.faults.workers.handing import hand_over
 from tests.faults.workers.injections import INJECTIONS
@@ -185,12 +185,16 @@ class Crew:
 
     async def _check(self, actor: Actor) -> None:
         for name in workload.NAMES:
-            claim = actor.claim(name, wait=CHECK_WAIT)
+            # The fault may go on within the process, but it stops for no lease as long as this.
+            claim = actor.claim(name, wait=CHECK_WAIT, lease=CHECK_WAIT)
             try:
                 await claim.acquire()
                 await claim.release()
-            except Refused:
-                claim.note("error", error=f"{actor.name}: {name} cannot be acquired any more")
+            except Refused as refused:
+                why = described(refused.__cause__) if refused.__cause__ else "it is busy"
+                claim.note(
+                    "error", error=f"{actor.name}: {name} cannot be acquired any more: {why}"
+                )
 
 
 def state_of(left: Any) -> dict[str, object]:
