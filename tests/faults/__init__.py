@@ -8,6 +8,8 @@
     scene.py        the parts of a run: servers, database, workers, history
     workers/        the processes that use locks
         workload.py     the random operations of their threads and tasks
+        handing.py      ... hand-overs of holds by their tokens
+        operator.py     ... releases by force, and `clearlocks`
         writing.py      their writes to rows
         injections.py   interruptions from within
     history.py      the events that they record: one line per event, with a shared clock

@@ -36,6 +36,12 @@ class Attempt:
         if event.kind in ANSWERS and self.answer is None:
             self.answer = event
 
+    def end(self, at: int) -> None:
+        """Note that the hold was not certain any more from then on, whatever its handle said."""
+        self.held_to = min(self.held_to, at)
+        if self.held_to <= self.held_from:
+            self.acquired = None
+
 
 def attempts_of(events: list[Event]) -> list[Attempt]:
     """Return the attempts for one name, in the order of their first events.
@@ -44,6 +50,7 @@ def attempts_of(events: list[Event]) -> list[Attempt]:
     """
     attempts: list[Attempt] = []
     of_token: dict[str, Attempt] = {}
+    forced = {event.fence: event.at for event in reversed(events) if event.kind == "forced"}
     for event in events:
         if not event.token:
             continue
@@ -52,6 +59,9 @@ def attempts_of(events: list[Event]) -> list[Attempt]:
             attempt = of_token[event.token] = Attempt()
             attempts.append(attempt)
         attempt.add(event)
+    for attempt in attempts:
+        if attempt.acquired and attempt.acquired.fence in forced:
+            attempt.end(forced[attempt.acquired.fence])
     return attempts
 
 

@@ -15,8 +15,8 @@ from tests.faults.causes.fault import Fault
 
 ALL: list[type[Fault]] = [
     Fault,
-    processes.Kill, processes.Freeze, processes.Starve, processes.Fork, processes.ForkStorm,
-    processes.UsedUpPool, processes.ReleaseElsewhere,
+    processes.Kill, processes.Terminate, processes.Freeze, processes.Starve, processes.Fork,
+    processes.ForkStorm, processes.UsedUpPool, processes.ReleaseElsewhere,
     interruptions.Cancel, interruptions.CancelStorm, interruptions.Alarm,
     interruptions.AsynchronousExceptions, interruptions.GeventTimeouts,
     network.LoseRequests, network.LoseReplies, network.Delay, network.Split, network.Swallow,

@@ -32,6 +32,7 @@ KINDS = {
     "released": "the release is about to begin",
     "over": "the release ended, perhaps with an error",
     "lost": "the handle knows that its hold is lost",
+    "forced": "the hold with this fence may be released by force from now on",
     "gone": "the process was killed",
     "stall": "the process, its event loop or the server did not run for `wait` seconds",
     "error": "something went wrong that no attempt explains",

@@ -72,7 +72,7 @@ def _of_rows(scene: Scene, events: list[Event]) -> Iterator[Violation]:
     writes = scene.database.writes()
     for text in stale_writes(writes, workload.FENCED):
         yield Violation(STALE, text)
-    for kind, text in lost_updates(writes, workload.UNFENCED, events):
+    for kind, text in lost_updates(writes, (*workload.UNFENCED, *workload.COMMITTED), events):
         yield Violation(kind, text)
 
 

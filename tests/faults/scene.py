@@ -98,6 +98,18 @@ class Scene:
         self.history.record("gone", pid=worker.pid)
         self.workers.remove(worker)
 
+    def terminate_worker(self) -> None:
+        """Ask a worker that uses locks to end, and wait until it has."""
+        worker = self.workers.pop(0)
+        worker.terminate()
+        try:
+            worker.wait(WITHIN / 3)
+        except subprocess.TimeoutExpired:
+            self.history.record("error", error=f"worker {worker.pid} does not end at SIGTERM")
+            worker.kill()
+            worker.wait()
+        self.history.record("gone", pid=worker.pid)
+
     @contextmanager
     def frozen_worker(self) -> Iterator[None]:
         """Freeze a worker during the block."""

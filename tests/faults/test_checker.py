@@ -76,6 +76,15 @@ def test_readers_share_and_writers_do_not() -> None:
     assert len(found(events)) == 1
 
 
+def test_hold_that_is_released_by_force_is_not_certain_any_more() -> None:
+    lines = ["a acquired 1", "b forced 1", "c acquired 2", "a held", "c held"]
+    assert found(history(*lines)) == []
+    others = [line.replace("forced 1", "forced 7") for line in lines]
+    assert [kind for kind, _ in found(history(*others))] == ["overlap"]
+    # It may be over before its holder has noted that it began.
+    assert found(history("b forced 1", "c acquired 2", "a acquired 1", "c held", "a held")) == []
+
+
 @pytest.mark.parametrize("end", ["a lost", "a gone", "a interrupted", "a over"])
 def test_hold_is_certain_only_while_its_handle_says_so(end: str) -> None:
     lines = ["a acquired 1", "a held", end, "b acquired 2", "b held"]

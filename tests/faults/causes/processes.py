@@ -25,6 +25,17 @@ class Kill(Fault):
         time.sleep(0.5)
 
 
+class Terminate(Kill):
+    """Workers are asked to end by SIGTERM, as in every deployment, and replaced."""
+
+    name = "terminate"
+
+    def once(self, scene: Scene) -> None:
+        time.sleep(scene.random.uniform(0.2, 1.0))
+        scene.start_worker()
+        scene.terminate_worker()
+
+
 class Freeze(Fault):
     """Workers are frozen, for longer or shorter than their leases, and then go on."""
 

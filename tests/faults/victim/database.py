@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.utils import ConnectionHandler
 
 from tests.faults.victim.models import FencedCounter, UnfencedCounter, Write
-from tests.faults.workers.workload import FENCED, UNFENCED
+from tests.faults.workers.workload import COMMITTED, FENCED, UNFENCED
 from tests.faults.writes import Written
 
 
@@ -72,7 +72,8 @@ class Database:
             for model in (FencedCounter, UnfencedCounter, Write):
                 editor.create_model(model)
         with self._connection.cursor() as cursor:
-            for model, names in ((FencedCounter, FENCED), (UnfencedCounter, UNFENCED)):
+            unfenced = (*UNFENCED, *COMMITTED)
+            for model, names in ((FencedCounter, FENCED), (UnfencedCounter, unfenced)):
                 statement = (
                     f"INSERT INTO {model._meta.db_table} (name, value, writer) VALUES (%s, 0, '')"  # noqa: S608 - our own table
                 )

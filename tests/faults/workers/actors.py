@@ -10,19 +10,24 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from django_redislock.local.registry import registry
 from tests.faults.history import History
 from tests.faults.workers import workload
-from tests.faults.workers.claims import Refused
+from tests.faults.workers.claims import Refused, described
 from tests.faults.workers.forks import fork, fork_storm
+from tests.faults.workers.handing import hand_over
 from tests.faults.workers.injections import INJECTIONS
 from tests.faults.workers.modes import Awaiting, Blocking, drive
+from tests.faults.workers.operator import clear, force
 from tests.faults.workers.probes import probe_loop, start_probe
 from tests.faults.workers.workload import Actor, Operation
-from tests.faults.workers.writing import write_fenced, write_unfenced
+from tests.faults.workers.writing import write_fenced, write_in_transaction, write_unfenced
 
 if TYPE_CHECKING:
     from tests.faults.workers.worker import Orders
 
+USUAL: dict[Operation, int] = {**workload.WEIGHTS, hand_over: 6, force: 3, clear: 1}
+WRITES: list[Operation] = [write_fenced, write_unfenced, write_in_transaction]
 FURTHER: dict[str, dict[Operation, int]] = {
     "": {},
     "fork": {fork: 15},
@@ -30,6 +35,7 @@ FURTHER: dict[str, dict[Operation, int]] = {
     "release_elsewhere": {workload.release_elsewhere: 90},
     "share_token": {workload.share_token: 90},
 }
+FORGOTTEN_WITHIN = 5.0  # seconds; interrupted attempts are cleaned up twice a second
 CHECK_WAIT = 15.0  # seconds; all processes check at once, and are served one by one
 
 
@@ -41,7 +47,7 @@ class Crew:
         self.random = random
         self.stopping = False
         self.injection = INJECTIONS[orders.injection](random)
-        weights = {**workload.WEIGHTS, **FURTHER[orders.operation]}
+        weights = {**USUAL, **FURTHER[orders.operation]}
         # A forked copy of an event loop is useless.
         of_tasks = {one: weight for one, weight in weights.items() if one not in (fork, fork_storm)}
         self._weights = {Blocking: weights, Awaiting: of_tasks}
@@ -75,7 +81,14 @@ class Crew:
         return [name for name, idle in self._idle.items() if not idle.is_set()]
 
     def check(self) -> None:
-        """Check that a thread and a task of this process can still acquire each name."""
+        """Check that this process has forgotten its holds, and can still acquire each name, in a
+        thread and in a task.
+        """
+        deadline = time.monotonic() + FORGOTTEN_WITHIN
+        while registry and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for left in (*registry.holds, *registry.attempts, *registry.lost):
+            self.history.record("error", error=f"left in the registry: {state_of(left)}")
         checking = [self._start(self._check_all, "check")]
         if self._loop is not None:
             of_task = asyncio.run_coroutine_threadsafe(self._acheck_all(), self._loop)
@@ -128,11 +141,14 @@ class Crew:
     async def _write_until_stopped(self, actor: Actor) -> None:
         """Write rows. Writers get no injections: the reaction of database drivers is not tested."""
         while not self.stopping:
-            await actor.act(actor.random.choice((write_fenced, write_unfenced)))
+            await actor.act(actor.random.choice(WRITES))
         self._idle[actor.name].set()
 
     def _run_loop(self) -> None:
         assert self._loop is not None
+        # From Python 3.12 on, tasks may run inside the call that creates them.
+        if (eager := getattr(asyncio, "eager_task_factory", None)) and self.random.random() < 0.5:
+            self._loop.set_task_factory(eager)
         self._loop.set_exception_handler(
             lambda _, context: self.history.record("error", error=f"in the event loop: {context}")
         )
@@ -169,9 +185,19 @@ class Crew:
 
     async def _check(self, actor: Actor) -> None:
         for name in workload.NAMES:
-            claim = actor.claim(name, wait=CHECK_WAIT)
+            # The fault may go on within the process, but it stops for no lease as long as this.
+            claim = actor.claim(name, wait=CHECK_WAIT, lease=CHECK_WAIT)
             try:
                 await claim.acquire()
                 await claim.release()
-            except Refused:
-                claim.note("error", error=f"{actor.name}: {name} cannot be acquired any more")
+            except Refused as refused:
+                why = described(refused.__cause__) if refused.__cause__ else "it is busy"
+                claim.note(
+                    "error", error=f"{actor.name}: {name} cannot be acquired any more: {why}"
+                )
+
+
+def state_of(left: Any) -> dict[str, object]:
+    """Return the attributes of a hold or an attempt."""
+    names = (name for name in type(left).__slots__ if name != "__weakref__")
+    return {name: getattr(left, name, None) for name in names}

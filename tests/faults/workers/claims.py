@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
+from django_redislock import (
+    Lock,
+    LockError,
+    LockLost,
+    LockNotAcquired,
+    LockUnavailable,
+    MultiLock,
+)
+from django_redislock.local.lost import Lost
 from tests.faults.history import TOGETHER, History, now
 from tests.faults.workers.modes import Handle, Mode
 
@@ -15,6 +23,8 @@ if TYPE_CHECKING:
 
 # How a release reports a lost hold. Of several names, one may also be unreachable.
 REPORTED = (LockLost.__name__, LockUnavailable.__name__)
+# Why a hold is lost whose process ends.
+AT_END = "the process ends"
 
 
 class Refused(Exception):
@@ -37,6 +47,8 @@ class Claim:
         self.token = token
         self.mode = mode
         self.answered = self.begun = False
+        # Whether an operator may release it by force, so that its loss has a reason.
+        self.may_be_forced = False
         # Holds of this actor that are being released elsewhere: joining one is not a grant.
         self.joinable: Collection[str] = ()
         self._history = history
@@ -65,6 +77,18 @@ class Claim:
     def hold(self) -> str:
         """The token of the hold of one name, which handles may share."""
         return "" if isinstance(self.handle, MultiLock) else self.handle.token
+
+    @property
+    def since(self) -> float:
+        """When the hold of one name began (seconds on the clock of the history)."""
+        assert isinstance(self.handle, Lock)
+        return self.handle._hold.since
+
+    @property
+    def ends(self) -> float:
+        """When its lease ends, or has ended, on the same clock."""
+        assert isinstance(self.handle, Lock)
+        return self.handle._hold.ends
 
     async def acquire(self, *, as_block: bool = False) -> None:
         """Acquire the claim, or raise Refused."""
@@ -102,12 +126,26 @@ class Claim:
         else:
             self.witness()
 
-    async def release(self, *, as_block: bool = False) -> None:
-        """Release the hold; a lost hold must be reported."""
+    async def release(self, *, as_block: bool = False) -> bool:
+        """Release the hold, and return whether this succeeded; a lost hold must be reported."""
         held = self.witness("released")
         if not held:
-            self.note("lost", lease=self._lease)
-        await self._release(held, as_block)
+            self.note("lost", lease=None if self._may_be_lost else self._lease)
+        return await self._release(held, as_block)
+
+    async def detach(self, lease: float) -> bool:
+        """Leave the hold to whoever has its token, and return whether this succeeded."""
+        if not self.witness("released"):
+            await self.release()
+            return False
+        try:
+            await self.mode.detach(self.handle, lease)
+        except self._interruptions:
+            raise
+        except Exception as error:  # noqa: BLE001 (judged by the checker)
+            self.note("over", error=described(error), lease=self.handle.remaining())
+            return False
+        return True
 
     async def join(self, inner: Claim) -> None:
         """Acquire and release another handle of the same thread or task, which joins the hold."""
@@ -140,7 +178,7 @@ class Claim:
                 if type(error) is not LockError:
                     self.note("over", error=described(error))
 
-    async def _release(self, held: bool, as_block: bool) -> None:
+    async def _release(self, held: bool, as_block: bool) -> bool:
         remaining = self.handle.remaining() if held else None
         error = ""
         try:
@@ -149,11 +187,28 @@ class Claim:
             raise
         except Exception as raised:  # noqa: BLE001 (judged by the checker)
             error = described(raised)
-        self.note("over", error=error, lease=remaining)
+        self.note("over", error=error, lease=None if error and self._may_be_lost else remaining)
         if self.handle.held:
             self.note("error", error="a handle that was released says that it is held")
-        if not held and error not in REPORTED:
+        if not held and error not in REPORTED and not self._was_renewed(error):
             self.note("error", error=f"the release of a lost hold was answered with {error!r}")
+        return not error
+
+    def _was_renewed(self, error: str) -> bool:
+        """Return whether a renewal was answered just after the lease had ended by the local clock.
+
+        The server had the hold all along, so nothing was lost.
+        """
+        return not error and self._lease is not None and not any(self._losses)
+
+    @property
+    def _may_be_lost(self) -> bool:
+        return self.may_be_forced or any(lost.reason == AT_END for lost in self._losses)
+
+    @property
+    def _losses(self) -> list[Lost]:
+        handles = self.handle.locks if isinstance(self.handle, MultiLock) else [self.handle]
+        return [one.lost for one in handles]
 
     async def _ask(self, as_block: bool) -> bool:
         if as_block:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +16,7 @@ from django_redislock import Lock, MultiLock
 
 T = TypeVar("T")
 Handle = Lock | MultiLock
-Work = Coroutine[Any, Any, None]
+Work = Coroutine[Any, Any, object]
 
 
 class Mode(Protocol):
@@ -38,6 +39,12 @@ class Mode(Protocol):
 
     async def elsewhere(self, work: Work) -> None:
         """Start work in another thread or task."""
+
+    async def detach(self, handle: Lock, lease: float) -> str:
+        """Leave the hold to whoever gets its token."""
+
+    async def apart(self, work: Work) -> None:
+        """Do work in a thread or task of its own, which ends with it."""
 
     async def call(self, function: Callable[[], None]) -> None:
         """Call a function that blocks."""
@@ -73,6 +80,13 @@ class Blocking:
             self._helper = threading.Thread(target=self._help, daemon=True, name="helper")
             self._helper.start()
         self._to_do.put(work)
+
+    async def detach(self, handle: Lock, lease: float) -> str:
+        return handle.detach(lease)
+
+    async def apart(self, work: Work) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(drive, work).result()
 
     async def call(self, function: Callable[[], None]) -> None:
         function()
@@ -111,6 +125,12 @@ class Awaiting:
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
         await asyncio.sleep(0)  # lets the other task begin
+
+    async def detach(self, handle: Lock, lease: float) -> str:
+        return await handle.adetach(lease)
+
+    async def apart(self, work: Work) -> None:
+        await asyncio.get_running_loop().create_task(work)
 
     async def call(self, function: Callable[[], None]) -> None:
         await sync_to_async(function)()

@@ -22,15 +22,19 @@ MUTEXES = ("mutex-0", "mutex-1", "mutex-2")
 SEMAPHORE, CATALOGUE, NESTED = "semaphore", "catalogue", "nested"
 ACCOUNTS = ("account-0", "account-1", "account-2")
 LONG, OUTLIVED, EXTENDED = "long", "outlived", "extended"
+HANDED, KEPT, DROPPED, FORCED, CLEARED = "handed", "kept", "dropped", "forced", "cleared"
 FENCED, UNFENCED = ("fenced-0", "fenced-1"), ("unfenced-0", "unfenced-1")
+COMMITTED = ("committed-0",)
 NAMES = (
     *(*MUTEXES, SEMAPHORE, CATALOGUE, NESTED, *ACCOUNTS, LONG, OUTLIVED, EXTENDED),
-    *(*FENCED, *UNFENCED),
+    *(HANDED, KEPT, DROPPED, FORCED, CLEARED, *FENCED, *UNFENCED, *COMMITTED),
 )
 
 WAITS = (0.0, 0.02, 0.1, 0.5, 1.0)  # seconds
 LEASE = 0.8  # seconds; the longest of all
 LIMIT = 3
+MIN_HOLD = 0.1  # seconds
+ROUNDED = 0.002  # seconds; leases are whole milliseconds
 LONGEST = max(LEASE, *WAITS)
 
 
@@ -139,6 +143,32 @@ async def outlive(actor: Actor) -> None:
     await claim.release()
 
 
+async def keep(actor: Actor) -> None:
+    """A hold that lasts for a minimum time, however soon it is released."""
+    claim = actor.claim(KEPT, min_hold=MIN_HOLD)
+    await claim.acquire()
+    since = claim.since
+    if await claim.release():
+        claim.note("held", at=int(1e9 * (since + MIN_HOLD - ROUNDED)))
+
+
+async def drop(actor: Actor) -> None:
+    """A hold that the program forgets to release: it is not renewed, and its lease ends it."""
+    await actor.claim(DROPPED, lease=0.2, renew=True).acquire()
+
+
+async def outlast(actor: Actor) -> None:
+    """A hold of a thread or task that ends, and leaves its handle to another."""
+    claim = actor.claim(LONG, lease=0.3, renew=True)
+    # Whoever waits for another thread and is interrupted does not know what that one acquires.
+    await (claim.acquire() if actor.interruptions else actor.mode.apart(claim.acquire()))
+    for _ in range(8):
+        await actor.mode.sleep(0.05)
+        if not claim.witness():
+            break
+    await claim.release()
+
+
 async def extend(actor: Actor) -> None:
     """A hold whose user extends it."""
     claim = actor.claim(EXTENDED, lease=0.1, renew=False)
@@ -181,4 +211,7 @@ WEIGHTS: dict[Operation, int] = {
     hold_long: 2,
     outlive: 2,
     extend: 2,
+    keep: 2,
+    drop: 1,
+    outlast: 1,
 }

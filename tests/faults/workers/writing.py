@@ -11,7 +11,9 @@ from django.db import transaction
 
 from django_redislock import Lock, LockLost
 from tests.faults.victim.models import FencedCounter, UnfencedCounter, Write
-from tests.faults.workers.workload import FENCED, LEASE, UNFENCED
+from tests.faults.workers.claims import Claim, Refused
+from tests.faults.workers.modes import Blocking, drive
+from tests.faults.workers.workload import COMMITTED, FENCED, LEASE, UNFENCED
 
 if TYPE_CHECKING:
     from tests.faults.workers.workload import Actor
@@ -27,6 +29,26 @@ async def write_fenced(actor: Actor) -> None:
 async def write_unfenced(actor: Actor) -> None:
     """Add one to a row without a fence."""
     await _count(actor, actor.random.choice(UNFENCED))
+
+
+async def write_in_transaction(actor: Actor) -> None:
+    """Add one to a row, with a lock that is released in a transaction, and so at its end."""
+    claim = actor.claim(actor.random.choice(COMMITTED), lease=LEASE, renew=True)
+    claim.mode = Blocking()
+    await actor.mode.call(partial(_count_in_transaction, claim, actor.random.choice(THINKING)))
+
+
+def _count_in_transaction(claim: Claim, thinking: float) -> None:
+    try:
+        with transaction.atomic():
+            drive(claim.acquire())
+            assert isinstance(claim.handle, Lock)
+            _add_unfenced(claim.handle.name, claim.handle, claim.token, thinking)
+            drive(claim.release())
+    except Refused:
+        return
+    if time.monotonic() > claim.ends:
+        claim.note("lost")  # perhaps before the commit, and nobody asks after that
 
 
 async def _count(actor: Actor, name: str) -> None:

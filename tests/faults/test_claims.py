@@ -1,0 +1,57 @@
+"""Claims of a worker: what they write into the history when a hold is lost, and when it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_redislock import LockLost
+from django_redislock.local.lost import Lost
+from tests.faults.history import History
+from tests.faults.workers.claims import Claim
+from tests.faults.workers.modes import Blocking, drive
+
+
+class Lapsed:
+    """A handle whose lease has ended by its own clock."""
+
+    name, held = "order:42", False
+
+    def __init__(self, reason: str = "", error: Exception | None = None) -> None:
+        self.lost = Lost()
+        if reason:
+            self.lost.set(reason)
+        self._error = error
+
+    def release(self) -> None:
+        if self._error:
+            raise self._error
+
+
+def errors_of(handle: Any, history: History, lease: float | None) -> list[str]:
+    claim = Claim(handle, "a", history, Blocking(), (), lease=lease)
+    drive(claim.release())
+    return [event.error for event in history.events() if event.kind == "error"]
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+def test_a_loss_that_the_release_reports_is_no_error(history: History) -> None:
+    assert errors_of(Lapsed("its lease ran out", LockLost("a")), history, 0.8) == []
+
+
+def test_a_loss_that_the_release_hides_is_an_error(history: History) -> None:
+    assert len(errors_of(Lapsed("its lease ran out"), history, 0.8)) == 1
+
+
+def test_a_lease_that_nothing_renews_stays_over(history: History) -> None:
+    assert len(errors_of(Lapsed(), history, None)) == 1
+
+
+def test_a_renewal_may_be_answered_just_after_the_lease_has_ended(history: History) -> None:
+    assert errors_of(Lapsed(), history, 0.8) == []
