@@ -44,7 +44,7 @@ _VISIBLE = re.compile(r"[!-~]+")
 
 
 class _Options(TypedDict, total=False):
-    using: str
+    using: str | None
     lease: Duration | None
     wait: Duration | None
     renew: bool | None

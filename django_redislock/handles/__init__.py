@@ -41,7 +41,8 @@ def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Loc
             "lock() takes a name or a list of names, and options as keywords: "
             'lock("feed:7", wait=5).'
         )
-    backend = lock_backends[options.pop("using", DEFAULT_LOCK_ALIAS)]
+    using = options.pop("using", None)
+    backend = lock_backends[DEFAULT_LOCK_ALIAS if using is None else using]
     what = caller(1) if options.get("what") is None else None
     terms = Terms.of(backend.config, options, what)
     if isinstance(name, str):

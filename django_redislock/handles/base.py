@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from ..options import OPTIONS
 from ..twins import Call, aperform, perform
-from .arguments import refuse_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..conf import Duration
     from ..exceptions import LockNotAcquired
 
@@ -94,13 +96,13 @@ class Handle(Block[T]):
         call that raises has acquired nothing.
         """
         if unknown or isinstance(wait, bool):
-            refuse_arguments("acquire", wait, unknown)
+            _refuse_arguments("acquire", wait, unknown)
         return perform(self._acquire, wait)
 
     async def aacquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
         """The twin of ``acquire``."""
         if unknown or isinstance(wait, bool):
-            refuse_arguments("aacquire", wait, unknown)
+            _refuse_arguments("aacquire", wait, unknown)
         return await aperform(self._acquire, wait)
 
     def release(self) -> None:
@@ -138,13 +140,13 @@ class Handle(Block[T]):
         Raises ``LockLost`` or ``LockUnavailable``, and ``LockError`` if nothing was acquired.
         """
         if unknown:
-            refuse_arguments("extend", lease, unknown)
+            _refuse_arguments("extend", lease, unknown)
         perform(self._extend, lease)
 
     async def aextend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
         """The twin of ``extend``."""
         if unknown:
-            refuse_arguments("aextend", lease, unknown)
+            _refuse_arguments("aextend", lease, unknown)
         await aperform(self._extend, lease)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -175,3 +177,24 @@ class Handle(Block[T]):
     @abstractmethod
     def _busy_error(self, wait: float) -> LockNotAcquired:
         """Return the error for an attempt that waited ``wait`` seconds without success."""
+
+
+def _refuse_arguments(verb: str, seconds: object, unknown: Mapping[str, object]) -> NoReturn:
+    """Raise ``TypeError`` for unknown arguments, or for a flag instead of seconds.
+
+    Other lock libraries take both; the error says what to write here.
+    """
+    own = "wait" if verb.endswith("acquire") else "lease"
+    if not unknown:
+        raise TypeError(
+            f"{own} must be a number of seconds, not {seconds!r}; wait=0 makes an attempt that "
+            "does not wait."
+        )
+    name = next(iter(unknown))
+    if name in OPTIONS:
+        hint = f"it is an option of the handle, lock(..., {name}=...)"
+    elif name == "blocking":
+        hint = "write wait=0 for an attempt that does not wait"
+    else:
+        hint = f"write {own}= and a number of seconds"
+    raise TypeError(f"{verb}() has no argument {name!r}: {hint}.")

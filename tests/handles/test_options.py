@@ -172,8 +172,6 @@ def test_the_error_for_an_unknown_alias_names_the_known_ones() -> None:
 
 
 def test_an_alias_that_is_not_a_string_is_unknown() -> None:
-    with pytest.raises(InvalidLockBackend, match="must be a string, not None"):
-        lock("a", using=None)
     with pytest.raises(InvalidLockBackend, match=r"must be a string, not \['other'\]"):
         lock("a", using=["other"])
 
@@ -232,3 +230,15 @@ def test_a_name_with_control_characters_does_not_forge_a_line_of_the_log() -> No
         with pytest.raises(LockNotAcquired) as caught, lock("a\nINFO all is well", wait=0):
             pass
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", inspect.signature(lock).parameters.keys() - {"name"})
+def test_an_option_that_is_none_has_its_default(option: str) -> None:
+    options: Any = {option: None}
+
+    given, left_out = lock("a", **options), lock("a")
+
+    assert (given.backend, given._terms._replace(what=None)) == (
+        left_out.backend,
+        left_out._terms._replace(what=None),
+    )
