@@ -7,10 +7,12 @@ import atexit
 import ctypes
 import multiprocessing
 import os
+import select
+import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from django_redislock import LockError, lock, lock_backends
 from django_redislock.backends.base import Claim
@@ -20,9 +22,41 @@ from tests.concurrency.jobs import queue_length
 from tests.support.places import MEMORY, Place
 from tests.support.processes import stay, wait_until
 
+# How many children of silent forks are tried, and how long (seconds) one may take to answer.
+SILENT_CHILDREN = 4
+SILENT_WITHIN = 8.0
 
-def in_child(work: Callable[[], list[str]], fork: Callable[[], int] = os.fork) -> list[str]:
+
+def in_child(work: Callable[[], list[str]]) -> list[str]:
     """Run `work` and then the exit handlers in a forked child; return the result of `work`."""
+    pid, answer = _child(work, os.fork)
+    with answer:
+        wrong = answer.read().splitlines()
+    os.waitpid(pid, 0)
+    return wrong
+
+
+def in_silent_child(work: Callable[[], list[str]]) -> list[str]:
+    """Like `in_child`, by a fork that Python does not notice.
+
+    If a thread of the parent waits for the GIL at that moment, Python lets the child wait for ever
+    for this thread, which it does not have. So a child without an answer is replaced by another.
+    """
+    for _ in range(SILENT_CHILDREN):
+        pid, answer = _child(work, ctypes.PyDLL(None).fork)
+        with answer:
+            answered, _, _ = select.select([answer], [], [], SILENT_WITHIN)
+            if not answered:
+                os.kill(pid, signal.SIGKILL)
+            wrong = answer.read().splitlines()
+        os.waitpid(pid, 0)
+        if answered:
+            return wrong
+    return [f"none of {SILENT_CHILDREN} children has answered"]
+
+
+def _child(work: Callable[[], list[str]], fork: Callable[[], int]) -> tuple[int, TextIO]:
+    """Fork, and return the child's process id and the file that its answer comes from."""
     reader, writer = os.pipe()
     pid = fork()
     if pid == 0:
@@ -34,10 +68,7 @@ def in_child(work: Callable[[], list[str]], fork: Callable[[], int] = os.fork) -
         os.write(writer, "\n".join(wrong).encode())
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as answer:
-        wrong = answer.read().splitlines()
-    os.waitpid(pid, 0)
-    return wrong
+    return pid, os.fdopen(reader)
 
 
 def failures(**checks: Any) -> list[str]:
@@ -127,7 +158,6 @@ def child_of_a_fork_during_an_acquire(place: Place) -> list[str]:
 def child_of_a_silent_fork(place: Place) -> list[str]:
     """Some servers, uWSGI for one, fork without telling Python."""
     place.use()
-    silent_fork = ctypes.PyDLL(None).fork
 
     def connection() -> int:
         (number,), _ = lock_backends["default"].node.exchange([pack("CLIENT", "ID")])
@@ -142,7 +172,7 @@ def child_of_a_silent_fork(place: Place) -> list[str]:
                 its_connection_is_its_own=connection() != before, it_holds_nothing=not held.held
             )
 
-        wrong = [one for _ in range(3) for one in in_child(child, silent_fork)]
+        wrong = [one for _ in range(3) for one in in_silent_child(child)]
         lost = held.lost.wait(3)
         return wrong + failures(the_parent_goes_on=not lost and held.owned())
 
@@ -175,9 +205,8 @@ def first_in_a_silent_fork(place: Place) -> list[str]:
 
         return failures(it_holds=asyncio.run(take()))
 
-    silent_fork = ctypes.PyDLL(None).fork
     works = (one_name, several_names, by_token, in_a_task)
-    return [one for work in works for one in in_child(work, silent_fork)]
+    return [one for work in works for one in in_silent_child(work)]
 
 
 def child_waits(place: Place) -> list[str]:

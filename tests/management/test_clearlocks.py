@@ -275,7 +275,7 @@ def test_only_locks_of_our_own_prefix_are_touched(redis_url: str, key_prefix: st
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--all", "--using", "absent"], 1), ([], 2), (["--al", "--nonsense"], 2)],
+    [(["--all", "--using", "absent"], 2), ([], 2), (["--al", "--nonsense"], 2)],
 )
 def test_wrong_arguments_have_their_own_exit_code(
     arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]

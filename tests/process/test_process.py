@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +10,7 @@ from threading import current_thread
 from django_redislock import lock
 from django_redislock.local.registry import registry
 from django_redislock.process import Process, process
-from tests.concurrency.forking import failures, in_child
+from tests.concurrency.forking import failures, in_silent_child
 from tests.support.interruptions import PACKAGE, interrupt, steps_of, stop
 from tests.support.places import Place
 from tests.support.processes import Workers
@@ -31,10 +30,7 @@ def child_that_is_interrupted_while_it_forgets(place: Place) -> list[str]:
         )
 
     with lock("a", lease=60):
-        silent_fork = ctypes.PyDLL(None).fork
-        return [
-            what for at in range(0, 30, 2) for what in in_child(partial(child, at), silent_fork)
-        ]
+        return [what for at in range(0, 30, 2) for what in in_silent_child(partial(child, at))]
 
 
 def test_a_child_that_is_interrupted_while_it_forgets_starts_again(
