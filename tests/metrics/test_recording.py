@@ -15,9 +15,10 @@ from django_redislock.figures.tallies import Tally
 from django_redislock.local.background import background
 from django_redislock.local.renewal import renewal
 from django_redislock.testing.servers import EmbeddedServer
-from tests.concurrency.forking import failures, in_child
+from tests.concurrency.forking import failures
 from tests.management.holds import hold
 from tests.support.fixtures import UsePlace
+from tests.support.forks import in_child
 from tests.support.places import MEMORY, Place
 from tests.support.processes import Workers, wait_until
 from tests.support.threads import end_our_threads, no_thread_can_start, our_threads

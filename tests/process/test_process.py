@@ -10,7 +10,8 @@ from threading import current_thread
 from django_redislock import lock
 from django_redislock.local.registry import registry
 from django_redislock.process import Process, process
-from tests.concurrency.forking import failures, in_silent_child
+from tests.concurrency.forking import failures
+from tests.support.forks import in_silent_child
 from tests.support.interruptions import PACKAGE, interrupt, steps_of, stop
 from tests.support.places import Place
 from tests.support.processes import Workers
