@@ -228,7 +228,7 @@ def test_the_index_is_swept_of_holds_that_ended_by_themselves(
     assert verbs.backend.list().total == 0
     if records:
         verbs.cancel(verbs.claim(first), late=LONG)
-    # A grant sweeps if the clock's milliseconds are a multiple of 32, so chance is in it.
+    # A grant sweeps if the clock's milliseconds are a multiple of 128, so chance is in it.
     for _ in range(2000):
         claim = verbs.claim(first)
         verbs.hold(claim)

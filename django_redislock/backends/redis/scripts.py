@@ -47,7 +47,7 @@ class Script(NamedTuple):
 _HAND_OVER = ("bucket", "records", "holders", "hand_over")
 ACQUIRE = Script.read(
     *("keys", "clock", "queue_fast", "acquire_fast"),
-    *("notify", *_HAND_OVER, "acquire", "run"),
+    *("notify", *_HAND_OVER, "sweep", "acquire", "run"),
 )
 RELEASE = Script.read(
     *("keys", "release_fast", "clock", "notify", "hand_over_fast"), *_HAND_OVER, "release", "run"

@@ -101,6 +101,10 @@ local function busy()
 end
 
 local function verb()
+  if granted then
+    sweep()
+    return granted
+  end
   find_holds(line)
   local known, refused
   known, kept, refused = unpack(redis.call('HMGET', records, token, 'kept until',
@@ -130,6 +134,8 @@ local function verb()
   if not fence then
     return busy()
   end
-  sweep()
+  if sweeps then
+    sweep()
+  end
   return fence
 end
