@@ -176,12 +176,14 @@ class ManualTransaction:
     commits, too.
     """
 
+    # ``commit``, by which ``of`` finds this object, is replaced last and restored first: otherwise
+    # an interruption in between would leave an object that is found, but misses a rollback.
     VERBS = ("commit", "rollback", "close", "set_autocommit")
 
     def __init__(self, connection: Any) -> None:
         self.ties: list[Tie] = []
         self._connection = connection
-        for verb in self.VERBS:
+        for verb in reversed(self.VERBS):
             setattr(connection, verb, partial(self._then_untie, verb, getattr(connection, verb)))
 
     @classmethod

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
-from django_redislock import lock
-from tests.support.interruptions import PACKAGE
+from django_redislock import lock, lock_backends
+from django_redislock.transactions import ManualTransaction
+from tests.support.interruptions import PACKAGE, interrupt, places_in
 from tests.support.left_behind import left_behind
 
 
@@ -37,3 +38,38 @@ def test_nothing_is_held_after_an_interruption(work: Callable[[int], None]) -> N
     # beginnings, no code of ours runs yet.
     left = left_behind(work, "kept", inside=PACKAGE)
     assert set(left) <= {"__exit__", "__call__"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", ["commit", "rollback", "set_autocommit"])
+@pytest.mark.parametrize("interrupted", ["the beginning", "the end"])
+def test_a_connection_is_watched_again_after_an_interruption(verb: str, interrupted: str) -> None:
+    """The next hold of its transaction ends with it all the same."""
+    real = connections["default"]
+
+    def end() -> None:
+        getattr(connection, verb)(*[True] * (verb == "set_autocommit"))
+
+    def watched() -> None:
+        connection.set_autocommit(False)
+        if interrupted == "the end":
+            ManualTransaction(real)
+
+    def watch() -> None:
+        ManualTransaction(real)
+
+    work = watch if interrupted == "the beginning" else end
+    watched()
+    try:
+        places = places_in(work, inside=PACKAGE)
+        end()
+        for place in range(places):
+            watched()
+            interrupt(work, at=place, inside=PACKAGE)
+            connection.set_autocommit(False)
+            with lock("a", lease=60):
+                pass
+            end()
+            assert not lock_backends["default"].inspect("a")[0], place
+    finally:
+        connection.set_autocommit(True)
