@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from django_redislock import lock_backends
-from django_redislock.backends.base import Claim, Grant
+from django_redislock.backends.base import SHARED, Claim, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
 from django_redislock.conf import LockConfig
@@ -17,8 +19,8 @@ from tests.support.tries import best_of
 WAITERS = 5000
 
 
-def claim(token: str) -> Claim:
-    return Claim("a", token, 1, 60.0, "{}")
+def claim(token: str, limit: int = 1) -> Claim:
+    return Claim("a", token, limit, 60.0, "{}")
 
 
 def pass_over_dead_waiters(place: Place) -> None:
@@ -58,17 +60,23 @@ def test_each_of_them_is_passed_over_without_a_search_through_the_others(use: Us
         lock_backends["default"].close()
 
 
+@pytest.mark.parametrize("is_stricter", [False, True])
 def test_the_server_looks_only_once_for_a_process_that_has_ended(
-    use: UsePlace, own_server: EmbeddedServer
+    use: UsePlace, own_server: EmbeddedServer, is_stricter: bool
 ) -> None:
+    """Also if its waiters have no room, and stand before a caller that has."""
     place = use(own_server.url)
     backend, other = lock_backends["default"], RedisLockBackend(LockConfig(key_prefix=place.prefix))
-    assert isinstance(backend.acquire(claim("holder")), Grant)
+    limit = SHARED if is_stricter else 1
+    assert isinstance(backend.acquire(claim("holder", limit)), Grant)
     for number in range(20):
         other.acquire(claim(f"w{number}"), 600.0)
     with place.client() as client:
         client.config_resetstat()
-        assert backend.release("a", "holder")
+        if is_stricter:
+            assert isinstance(backend.acquire(claim("reader", limit)), Grant)
+        else:
+            assert backend.release("a", "holder")
         looked = [
             figures["calls"]
             for command, figures in client.info("commandstats").items()

@@ -134,6 +134,7 @@ local function hand_over(mine)
           or notify(claim.process) > 0 then
         break
       end
+      gone[claim.process] = true
       waits = false
     end
     redis.call('LPOP', queue)
