@@ -167,7 +167,11 @@ def test_one_of_two_acquires_is_refused_after_an_interrupted_one(
         seconds.clear()
         for event in (asked, begun, ended):
             event.clear()
-        pause(lambda: attempt(handle, said), let_it_begin, at=len(results))  # noqa: B023
+        pause(
+            lambda: attempt(handle, said),  # noqa: B023 - it has ended before the next round
+            let_it_begin,
+            at=len(results),
+        )
         ended.set()
         for thread in seconds:
             thread.join()

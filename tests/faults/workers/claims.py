@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from django_redislock import (
@@ -59,6 +59,17 @@ class Claim:
         self._together = (
             TOGETHER.join(handle.names) if isinstance(handle, MultiLock) else handle.name
         )
+
+    async def answer_of(
+        self, verb: Callable[..., Awaitable[Any]], *arguments: Any
+    ) -> tuple[Any, str]:
+        """Return what a verb of the mode returns for the handle, and a description of its error."""
+        try:
+            return await verb(self.handle, *arguments), ""
+        except self._interruptions:
+            raise
+        except Exception as error:  # noqa: BLE001 (judged by the checker)
+            return None, described(error)
 
     def note(self, kind: str, **fields: Any) -> None:
         """Write an event of the whole claim into the history."""
@@ -117,12 +128,9 @@ class Claim:
         """Extend the hold, if it is still held."""
         if not self.witness():
             return
-        try:
-            await self.mode.extend(self.handle, lease)
-        except self._interruptions:
-            raise
-        except Exception as error:  # noqa: BLE001 (judged by the checker)
-            self.note("over", error=described(error))
+        _, error = await self.answer_of(self.mode.extend, lease)
+        if error:
+            self.note("over", error=error)
         else:
             self.witness()
 
@@ -138,14 +146,10 @@ class Claim:
         if not self.witness("released"):
             await self.release()
             return False
-        try:
-            await self.mode.detach(self.handle, lease)
-        except self._interruptions:
-            raise
-        except Exception as error:  # noqa: BLE001 (judged by the checker)
-            self.note("over", error=described(error), lease=self.handle.remaining())
-            return False
-        return True
+        _, error = await self.answer_of(self.mode.detach, lease)
+        if error:
+            self.note("over", error=error, lease=self.handle.remaining())
+        return not error
 
     async def join(self, inner: Claim) -> None:
         """Acquire and release another handle of the same thread or task, which joins the hold."""
@@ -180,13 +184,7 @@ class Claim:
 
     async def _release(self, held: bool, as_block: bool) -> bool:
         remaining = self.handle.remaining() if held else None
-        error = ""
-        try:
-            await (self.mode.leave if as_block else self.mode.release)(self.handle)
-        except self._interruptions:
-            raise
-        except Exception as raised:  # noqa: BLE001 (judged by the checker)
-            error = described(raised)
+        _, error = await self.answer_of(self.mode.leave if as_block else self.mode.release)
         self.note("over", error=error, lease=None if error and self._may_be_lost else remaining)
         if self.handle.held:
             self.note("error", error="a handle that was released says that it is held")

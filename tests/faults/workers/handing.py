@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django_redislock import Lock
 from tests.faults.history import now
-from tests.faults.workers.claims import REPORTED, described
+from tests.faults.workers.claims import REPORTED
 from tests.faults.workers.workload import HANDED
 
 if TYPE_CHECKING:
@@ -60,13 +60,8 @@ async def _leave(actor: Actor) -> None:
 async def _release(actor: Actor, handed: Handed) -> None:
     """End the hold by its token, without acquiring it."""
     claim = actor.claim(HANDED, token=handed.token, wait=0)
-    left, error = _left(handed), ""
-    try:
-        await actor.mode.release(claim.handle)
-    except actor.interruptions:
-        raise
-    except Exception as raised:  # noqa: BLE001 (judged by the checker)
-        error = described(raised)
+    left = _left(handed)
+    _, error = await claim.answer_of(actor.mode.release)
     _note(claim, handed, left, error)
 
 
@@ -74,13 +69,8 @@ async def _take_over(actor: Actor, handed: Handed) -> None:
     """Go on with the hold: it is the same one, with the same fence."""
     claim = actor.claim(HANDED, token=handed.token, wait=0)
     assert isinstance(claim.handle, Lock)
-    left, error = _left(handed), ""
-    try:
-        acquired = await actor.mode.acquire(claim.handle)
-    except actor.interruptions:
-        raise
-    except Exception as raised:  # noqa: BLE001 (judged by the checker)
-        acquired, error = False, described(raised)
+    left = _left(handed)
+    acquired, error = await claim.answer_of(actor.mode.acquire)
     is_same = acquired and claim.handle.fence == handed.fence
     _note(claim, handed, left, error if error or is_same else REPORTED[0])
     if is_same:
