@@ -3,8 +3,8 @@
 The rule: each operation of a handle is written once, as an ordinary ``async def`` whose first
 argument is the ``Call``. A thread runs it to its end with ``perform``; a task awaits it through
 ``aperform``. Where the two differ, ``both`` calls a blocking function or its awaiting twin. (To
-save that call, acquire and release check ``call.blocking`` themselves.) A blocking call never
-suspends. Nothing here asks whether an event loop is running.
+save that call, a first acquire and a release check ``call.blocking`` themselves.) A blocking call
+never suspends. Nothing here asks whether an event loop is running.
 
 Each call first checks whether this is a forked child, which has to forget the calls of its parent.
 If the fork were noticed later, on the way to the server, this very call would be forgotten as well.

@@ -105,7 +105,7 @@ class RedisLockBackend(TransportBackend):
 
     def release(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = self._run(name, self._release_command(name, token), within)
-        if reply == 1:
+        if reply == 1:  # released, and no waiter of this process has the turn
             return True
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:
@@ -114,7 +114,7 @@ class RedisLockBackend(TransportBackend):
 
     async def arelease(self, name: str, token: str, within: Within = None) -> bool:
         reply, again = await self._arun(name, self._release_command(name, token), within)
-        if reply == 1:
+        if reply == 1:  # as in release()
             return True
         ended, undelivered = self._released(name, reply, again)
         for one in undelivered:

@@ -74,11 +74,12 @@ def pool_at(location: str, options: Mapping[str, Any], where: str) -> Connection
             raise ValueError("it must begin with " + ", ".join(f"{one}://" for one in CLASSES))
         address = _split(location)
         known = option_names(scheme, options.get("connection_class"))
-        for name in dict(parse_qsl(address.query)).keys() - known:
-            advice = _advice(name, scheme, [*known], where)
-            raise ValueError(
-                f"its query has no option {name!r}.{advice} It takes {', '.join(sorted(known))}"
-            )
+        for name, _ in parse_qsl(address.query):
+            if name not in known:
+                advice = _advice(name, scheme, [*known], where)
+                raise ValueError(
+                    f"its query has no option {name!r}.{advice} It takes {', '.join(sorted(known))}"
+                )
         if address.fragment:
             raise ValueError("it has a #, which is written %23")
         if not all("=" in part for part in address.query.split("&") if part):
