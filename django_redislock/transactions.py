@@ -11,6 +11,7 @@ from asyncio import _get_running_loop
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import AsyncToSync, sync_to_async
@@ -32,6 +33,8 @@ __all__ = [
     "tie_in_caller",
     "tie_to_transactions",
 ]
+
+_is_from_testcase = attrgetter("_from_testcase")
 
 
 def tie_to_transactions(handle: Any, hold: LocalHold, *, whole: bool) -> None:
@@ -100,7 +103,7 @@ def _in_transaction() -> list[Any]:
             continue
         if connection.in_atomic_block and connection.commit_on_exit:
             # Nothing is ever committed in the transaction that TestCase wraps around a test.
-            if not any(getattr(one, "_from_testcase", False) for one in connection.atomic_blocks):
+            if True not in map(_is_from_testcase, connection.atomic_blocks):
                 found.append(connection)
         elif connection.connection is not None and not connection.autocommit:
             found.append(connection)

@@ -101,11 +101,12 @@ def test_an_interrupted_wait_for_a_connection_loses_none(redis_url: str) -> None
     place, error = 0, None
     while place == 0 or error is not None:
         taken = [node._free.pop() for _ in range(AT_ONCE)]
-        # They are given back while the request waits.
-        timer = threading.Timer(0.001, lambda taken=taken: _give_back(node, taken))
-        timer.start()
+        is_over = threading.Event()
+        giver = threading.Thread(target=_give_back, args=(node, taken, is_over))
+        giver.start()
         error = interrupt(lambda: echo(node, "interrupted"), at=place, inside=node_module.__file__)
-        timer.join()
+        is_over.set()
+        giver.join()
         assert len(node._free) == len({*node._free}) <= AT_ONCE
         began = time.monotonic()
         assert echo(node, "after") == "after"
@@ -118,6 +119,9 @@ def test_an_interrupted_wait_for_a_connection_loses_none(redis_url: str) -> None
     node.close()
 
 
-def _give_back(node: Node, taken: list[Link]) -> None:
+def _give_back(node: Node, taken: list[Link], is_over: threading.Event) -> None:
+    """Give the links back while the request waits for one, or when it has been interrupted."""
+    while not (node._line or is_over.wait(0.001)):
+        pass
     node._free.extend(taken)
     node._ring()
