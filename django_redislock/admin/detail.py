@@ -17,8 +17,7 @@ from ..local.registry import registry
 from ..operations.asking import Silent
 from ..operations.formatting import duration, limit_of, place_of
 from ..operations.liveness import runs
-from ..operations.selection import distinct
-from ..operations.states import Found
+from ..operations.selection import Found, distinct
 from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
 from .rows import Row, counting, for_whom, rows_of
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..clock import monotonic
 from ..operations.formatting import Line
-from ..operations.states import Found
+from ..operations.selection import Found
 
 __all__ = ["CHANGED", "NEW", "SAME", "Changes"]
 

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .states import TROUBLE, Found, has_ended, state_of
+from .selection import Found
+from .states import TROUBLE, has_ended, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -67,9 +68,9 @@ class Line:
 
     @classmethod
     def of(cls, found: Found) -> Line:
-        hold, state = found.hold, state_of(found)
+        hold, state = found.hold, state_of(found.hold)
         known = not hold.damaged
-        ended = str(STATE_NAMES["gone"]) if has_ended(found) else ""
+        ended = str(STATE_NAMES["gone"]) if has_ended(hold) else ""
         return cls(
             alias=found.alias,
             name=readable(hold.name),

@@ -15,9 +15,8 @@ from ...commands import seconds_of, seconds_option
 from ...operations.asking import Silent
 from ...operations.filters import Criteria
 from ...operations.formatting import Line
-from ...operations.selection import Search, Selection, distinct, ranks
+from ...operations.selection import Found, Search, Selection, distinct, ranks
 from ...operations.serializers import as_csv, as_json, as_jsonl
-from ...operations.states import Found
 from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words, left_out_of
 from ..changes import CHANGED, NEW, Changes
