@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
@@ -20,7 +19,7 @@ from ..operations.states import urgency
 from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
-from .query import Query
+from .query import Heading, Query
 from .rows import MissingRow, Row, rows_of
 
 __all__ = ["LiveLocks"]
@@ -32,16 +31,6 @@ SORTED_BY: dict[str, Callable[[Hold], Any]] = {
     "waiters": lambda hold: hold.waiters,
     "attention": urgency,
 }
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The heading of a column. ``sorted`` is its ``aria-sort``; empty if it cannot be sorted."""
-
-    column: str
-    text: str
-    link: str = ""
-    sorted: str = ""
 
 
 class LiveLocks:
