@@ -44,7 +44,7 @@ class Row:
     def __init__(self, found: Found) -> None:
         hold = found.hold
         self.hold = hold
-        self.line = line = Line.of(found)
+        self.line = line = Line(found)
         self.of_lease = _("of %(lease)s") % {"lease": line.lease} if line.lease else ""
         self.select = _("Select %(name)s") % {"name": line.name}
         self.leading, self.what = _split(line.what)

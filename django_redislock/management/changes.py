@@ -51,5 +51,5 @@ def _identity(one: Found) -> tuple[str, str, str]:
 
 
 def _shown(one: Found) -> tuple[str, int]:
-    line = Line.of(one)
+    line = Line(one)
     return line.ended or line.state, line.waiters
