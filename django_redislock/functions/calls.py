@@ -18,9 +18,10 @@ from collections.abc import (
 from contextlib import aclosing
 from functools import wraps
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
 
 from ..exceptions import LockNotAcquired
 from ..handles import Lock, MultiLock, lock
@@ -28,7 +29,9 @@ from ..names import CallNames, NameSource, dotted_path
 from ..signatures import check_takes
 from .celery_retry import retry_task
 
-__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_unstarted"]
+__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "in_thread_if_refused", "refuse_unstarted"]
+
+T = TypeVar("T")
 
 OnBusy: TypeAlias = 'Literal["raise", "skip", "retry"] | Callable[..., Any]'
 
@@ -128,9 +131,12 @@ class LockedCalls:
         label = self.label(*args, **kwargs) if callable(self.label) else self.label
         return {**self.options, "label": label} if label else self.options
 
-    async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        name = self.names.of(args, kwargs)
-        return await name if self.names.is_async else name
+    async def ahandle(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Lock | MultiLock:
+        """Return the handle for a call of a coroutine function, whose name may need a query."""
+        name = await in_thread_if_refused(self.names.of, args, kwargs)
+        if self.names.is_async:
+            name = await name
+        return await in_thread_if_refused(self.handle, name, args, kwargs)
 
 
 def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,7 +160,7 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
 def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def locked_coroutine(*args: Any, **kwargs: Any) -> Any:
-        handle = use.handle(await use.aname(args, kwargs), args, kwargs)
+        handle = await use.ahandle(args, kwargs)
         entered = False
         try:
             async with handle:
@@ -190,7 +196,7 @@ def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callabl
 def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def locked_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        handle = use.handle(await use.aname(args, kwargs), args, kwargs)
+        handle = await use.ahandle(args, kwargs)
         entered = False
         try:
             async with handle, aclosing(function(*args, **kwargs)) as generator:
@@ -238,6 +244,14 @@ async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
     else:
         for item in answer or ():
             yield item
+
+
+async def in_thread_if_refused(function: Callable[..., T], *args: Any) -> T:
+    """Call the function, in a thread if Django refuses it a query of the database here."""
+    try:
+        return function(*args)
+    except SynchronousOnlyOperation:
+        return await sync_to_async(function)(*args)
 
 
 _UNSTARTED = {

@@ -13,7 +13,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.views.generic import View
 
 from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
-from ..functions.calls import refuse_unstarted
+from ..functions.calls import in_thread_if_refused, refuse_unstarted
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, InvalidName, NameSource, dotted_path
@@ -148,7 +148,11 @@ class ViewLock:
         # function that makes the name or the label usually looks at the user as well.
         asks = names.mention("request.user") or names.mention("request.session")
         ask_in_thread = asks or names.are_made_by_function
-        make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
+        make_name: Any = (
+            sync_to_async(name_of_call)
+            if ask_in_thread
+            else partial(in_thread_if_refused, name_of_call)
+        )
         label = self.options.get("label")
         make_label = sync_to_async(self._label) if callable(label) else self._label
 
@@ -158,7 +162,7 @@ class ViewLock:
             refuse_atomic_requests(request, view)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
-            name = await _awaited(make_name(names, (request, *args), kwargs))
+            name = await make_name(names, (request, *args), kwargs)
             name = await _awaited(name)  # what a callable returned may be a coroutine
             label = await _awaited(make_label((request, *args), kwargs))
             handle = self._handle(request, name, what, label)
