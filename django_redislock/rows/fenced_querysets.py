@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models, transaction
@@ -87,7 +87,7 @@ class FencedQuerySet(models.QuerySet[M]):
         """
         field = fence_field(self.model)
         if field is not None:
-            fields = [one for one in fields if one not in (field.name, field.attname)]
+            fields = [one for one in fields if one != field.name]
             if not fields:
                 raise ValueError(
                     "bulk_update() does not write the fence, which locks raise. Name other fields."
@@ -118,13 +118,17 @@ class FencedQuerySet(models.QuerySet[M]):
         batch_size: int | None = None,
         ignore_conflicts: bool = False,
         update_conflicts: bool = False,
-        *args: Any,
-        **kwargs: Any,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
     ) -> list[M]:
+        """Like Django's, but the fence of a row that exists already is not among what it writes."""
         if update_conflicts:
             self._refuse_fenced("bulk_create(update_conflicts=True)")
+        field = fence_field(self.model)
+        if field is not None and update_fields is not None:
+            update_fields = [one for one in update_fields if one != field.name]
         return super().bulk_create(
-            objs, batch_size, ignore_conflicts, update_conflicts, *args, **kwargs
+            objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
         )
 
     def _refuse_fenced(self, method: str) -> None:
