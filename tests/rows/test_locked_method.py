@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from django_redislock import LockableQuerySet, LockNotAcquired, lock, locked
+from django_redislock import LockableQuerySet, LockNotAcquired, lock
 from django_redislock.rows.methods import locked_method
 
-from .bank.models import Account, Branch, Card
+from .bank.models import Account, Card
 from .threads import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,12 +91,6 @@ class Till(Account):
     @locked_method(wait=0)
     async def alog(self, note: str) -> None:
         self.note = note
-
-    @locked_method("branch:{self.branch.name}", label=lambda self: self.branch.name)
-    async def of_branch(self) -> tuple[str, str]:
-        assert self.lock_held is not None
-        assert self.lock_held.holder is not None
-        return self.lock_held.name, self.lock_held.holder.label
 
     @locked_method()
     def each(self) -> Iterator[str]:
@@ -192,23 +186,6 @@ def test_coroutine_methods_hold_the_row(till: Any) -> None:
     async_to_sync(scenario)()
     till.refresh_from_db()
     assert (till.balance, till.note) == (1, "spent 3")
-
-
-def test_the_name_and_the_label_of_a_coroutine_may_need_a_query(till: Any) -> None:
-    """Django refuses to follow a relation in a coroutine if it is not loaded yet."""
-    till.branch = Branch.objects.create(name="west")
-    till.save()
-    unloaded = Till.objects.get(pk=till.pk)
-    assert async_to_sync(unloaded.of_branch)() == ("branch:west", "west")
-
-    @locked(["till:{till.branch.name}"], wait=0)
-    async def names(till: Till) -> AsyncIterator[bool]:
-        yield lock("till:west").acquire(wait=0)
-
-    async def scenario() -> list[bool]:
-        return [got async for got in names(await Till.objects.aget(pk=till.pk))]
-
-    assert async_to_sync(scenario)() == [False]
 
 
 def test_generator_methods_hold_the_row_until_their_end(till: Any) -> None:

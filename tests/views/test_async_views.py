@@ -26,7 +26,6 @@ from django_redislock import (
     locked_view,
 )
 
-from ..rows.bank.models import Account, Branch
 from .requests import BROWSER, content, holds, problem, request
 
 
@@ -289,13 +288,3 @@ async def test_a_template_of_a_name_may_read_the_session() -> None:
     await session.asave()
     client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     assert content(await client.post("/basket/")) == "basket:5"
-
-
-@pytest.mark.django_db(transaction=True)
-async def test_a_template_of_a_name_may_follow_a_relation_that_is_not_loaded() -> None:
-    branch = await Branch.objects.acreate(name="west")
-    account = await Account.objects.acreate(branch=branch)
-    asked = request()
-    asked.account = await Account.objects.aget(pk=account.pk)
-    view = locked_async("branch:{request.account.branch.name}", "memory")
-    assert content(await view(asked)) == "branch:west 1"
