@@ -9,7 +9,7 @@ from django.db import models, transaction
 
 from ..exceptions import LockError
 from ..handles import Lock
-from .fences import Fences
+from .fences import Fences, deletion
 from .fencing import FencedModel, FenceField, fence_field, key_of
 from .holds import in_writing_database
 
@@ -72,7 +72,7 @@ class FencedQuerySet(models.QuerySet[M]):
         if self._fences is None:
             return super().delete()
         rows = self._unfenced()
-        with transaction.atomic(using=rows.db, savepoint=False):
+        with deletion(rows.db):
             deleted: tuple[int, dict[str, int]] = rows._claimed(self._fences).delete()
         return deleted
 
