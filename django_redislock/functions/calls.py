@@ -26,6 +26,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from ..exceptions import LockNotAcquired
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
+from ..options import options_of_call
 from ..signatures import check_takes
 from .celery_retry import retry_task
 
@@ -97,11 +98,10 @@ class LockedCalls:
         self.when_busy = when_busy
         self.what = dotted_path(function)
         self.options = {"what": self.what, **options}
-        self.label: str | Callable[..., str] | None = self.options.pop("label", None)
         signature = inspect.signature(function)
         self.names = CallNames(name, signature, self.what)
         check_takes(name, signature, "The callable that makes the name")
-        check_takes(self.label, signature, "label")
+        check_takes(options.get("label"), signature, "label")
         when_busy.check(signature)
 
     def wrapper(self) -> Callable[..., Any]:
@@ -123,13 +123,8 @@ class LockedCalls:
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        handle: Lock | MultiLock = lock(name, **self.options_of(args, kwargs))
+        handle: Lock | MultiLock = lock(name, **options_of_call(self.options, args, kwargs))
         return handle
-
-    def options_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of one call's handle."""
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        return {**self.options, "label": label} if label else self.options
 
     async def ahandle(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Lock | MultiLock:
         """Return the handle for a call of a coroutine function, whose name may need a query."""
