@@ -150,13 +150,15 @@ def test_the_function_keeps_its_name_its_signature_and_its_attributes() -> None:
 
 
 def test_the_holder_is_the_function_and_its_label() -> None:
-    @locked("feed:{feed_id}", using="memory", label=lambda feed_id: f"feed {feed_id}")
     def import_feed(feed_id: int) -> Any:
         return lock_backends["memory"].inspect(f"feed:{feed_id}")[0][0].holder
 
-    holder = import_feed(7)
-    assert holder.what == f"{__name__}.{import_feed.__qualname__}"
-    assert holder.label == "feed 7"
+    name = f"{__name__}.{import_feed.__qualname__}"
+    options: Any = {"using": "memory", "label": lambda *args: f"feed {args}"}
+    holder = locked("feed:{feed_id}", **options)(import_feed)(7)
+    assert (holder.what, holder.label) == (name, "feed (7,)")
+    holder = locked("feed:7", **options)(partial(import_feed, 7))()
+    assert (holder.what, holder.label) == (name, "feed ()")
 
 
 def test_options_reach_the_lock() -> None:
