@@ -165,6 +165,17 @@ def test_the_class_can_set_the_wait() -> None:
         run(Patient(), lock_wait=0)
 
 
+def test_the_wait_may_be_that_of_the_alias(locks: Any) -> None:
+    class Patient(Import):
+        lock_wait = None
+
+    locks.override(WAIT=0.01)
+    with held_elsewhere("import:7"), pytest.raises(CommandError, match=r"wait of 0\.01 s\.$"):
+        run(Patient())
+    text = Patient().create_parser("manage.py", "import").format_help()
+    assert "Default: WAIT of the alias" in " ".join(text.split())
+
+
 def test_the_lock_can_be_left_out() -> None:
     command = at_work(lambda command: (command.held, command.check_lock()))
     with held_elsewhere("import:7"):
