@@ -16,7 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from functools import wraps
+from functools import partial, wraps
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -106,16 +106,17 @@ class LockedCalls:
 
     def wrapper(self) -> Callable[..., Any]:
         """Return the function's replacement, which is of the same kind: sync, async, generator."""
-        if inspect.isasyncgenfunction(self.function):
+        called = _called(self.function)
+        if inspect.isasyncgenfunction(called):
             self.when_busy.check_default(self.what, is_async=True)
             return _around_async_generator(self, self.function)
-        if iscoroutinefunction(self.function):
+        if iscoroutinefunction(called):
             return _around_coroutine(self, self.function)
         if self.names.is_async or self.when_busy.is_async:
             raise TypeError(
                 f"{self.what} is not a coroutine function: its name and on_busy cannot be either."
             )
-        if inspect.isgeneratorfunction(self.function):
+        if inspect.isgeneratorfunction(called):
             self.when_busy.check_default(self.what, is_async=False)
             return _around_generator(self, self.function)
         return _around_function(self, self.function)
@@ -132,6 +133,12 @@ class LockedCalls:
         if self.names.is_async:
             name = await name
         return await in_thread_if_refused(self.handle, name, args, kwargs)
+
+
+def _called(function: Any) -> Any:
+    """Return what says of which kind the calls are: of an object, its ``__call__``."""
+    is_function = inspect.isroutine(function) or isinstance(function, partial)
+    return function if is_function or iscoroutinefunction(function) else function.__call__
 
 
 def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any
@@ -122,6 +123,31 @@ def test_methods_of_all_kinds_can_be_locked() -> None:
     assert Feed.load_all("new") == Feed(7).load_all(kind="new") == 1
     assert Feed.count() == Feed(7).count() == 1
     assert Feed.below(1) == Feed(7).below(1) == Feed.above(1) == Feed(7).above(1) == 1
+
+
+class Importer:
+    """Its objects are called."""
+
+    async def __call__(self, feed_id: int) -> int:
+        await asyncio.sleep(0)
+        return holds(f"feed:{feed_id}", "memory")
+
+
+class Lines:
+    def __call__(self, feed_id: int) -> Iterator[int]:
+        yield holds(f"feed:{feed_id}", "memory")
+
+
+class Pages:
+    async def __call__(self, feed_id: int) -> AsyncIterator[int]:
+        yield holds(f"feed:{feed_id}", "memory")
+
+
+async def test_the_calls_of_objects_are_of_any_kind() -> None:
+    decorate = locked("feed:{feed_id}", using="memory")
+    assert await decorate(Importer())(7) == 1
+    assert list(decorate(Lines())(7)) == [1]
+    assert [page async for page in decorate(Pages())(7)] == [1]
 
 
 def test_wrapped_and_partial_functions_keep_the_names_of_their_arguments() -> None:
