@@ -46,7 +46,10 @@ def deletion(database: str) -> Iterator[None]:
         except (models.ProtectedError, models.RestrictedError) as error:
             protected = error
     if protected is not None:
-        raise protected
+        try:
+            raise protected
+        finally:
+            del protected  # its traceback has this frame, and would keep those of the callers
 
 
 class Fences:
