@@ -56,7 +56,7 @@ class HandleNeed:
 
 
 class OneNameHandle(Handle[T]):
-    """The internals of ``Lock``."""
+    """Acquire and release, without what ``Lock`` adds for its users."""
 
     # A class attribute, because ``__del__`` reads it even if ``__init__`` failed.
     _need: HandleNeed | None = None
@@ -126,7 +126,7 @@ class OneNameHandle(Handle[T]):
             self._acquiring.pop(other, None)
 
     async def _join(self, call: Call, hold: LocalHold) -> bool:
-        """Share a hold that exists for this name, if it is suitable."""
+        """Share this hold of the same name. Return False if the handle needs one of its own."""
         if not hold.alive or hold.limit > self.limit:
             return False
         # Nothing needs a hold that an interrupted release has left behind.

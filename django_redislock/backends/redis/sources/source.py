@@ -67,7 +67,7 @@ def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) ->
         pool = pool_at(config.location, options, where)
         entry = f"{where}['LOCATION'] with {where}['OPTIONS']"
     else:
-        pool = pool_of_cache(config.cache, where)
+        pool = pool_of_cache(config)
         entry = f"CACHES[{config.cache!r}], which {where} uses,"
     try:
         of = "" if config.location else f"cache {config.cache!r}"
