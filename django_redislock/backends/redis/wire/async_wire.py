@@ -31,8 +31,10 @@ class AsyncWire:
         self._failures = self._breaker.failures
         self._loops: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
 
-    async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
-        """Send commands in one go; return their replies.
+    async def aexchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, claim: bool = False
+    ) -> Replies:
+        """Send commands in one go; return their replies. ``claim`` is as in ``Node.exchange``.
 
         Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
         or the connection's time-out; ``ServerAway`` at once if the server is known to be away.
