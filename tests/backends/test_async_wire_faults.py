@@ -179,7 +179,7 @@ async def test_a_connection_to_a_demoted_primary_is_replaced(own_server: Embedde
 async def test_an_unexpected_reply_ends_the_connection(wire: AsyncWire, proxy: Proxy) -> None:
     """Replies can then no longer be matched with requests."""
     await echo(wire, "warm")
-    (connections,) = wire._loops.values()
+    (connections,) = wire._all()
     link = connections.for_all._link
     assert link is not None
     link.data_received(b"+OK\r\n")
@@ -204,7 +204,7 @@ async def test_an_interruption_within_a_request_ends_the_connection(
         raise Interrupted
 
     await echo(wire, "warm")
-    (connections,) = wire._loops.values()
+    (connections,) = wire._all()
     link = connections.for_all._link
     assert link is not None
     transport = link._transport
