@@ -91,7 +91,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
-            self._gone = {late: until for late, until in self._gone.items() if until > now}
+            self._gone = {claim: until for claim, until in self._gone.items() if until > now}
             if late:
                 self._gone[name, token] = now + late
             if not keep_hold:
