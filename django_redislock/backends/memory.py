@@ -214,7 +214,7 @@ class MemoryLockBackend(BaseLockBackend):
         """Forget names whose holds have expired, whenever the number of names has doubled."""
         if len(self._names) < self._sweep_at:
             return
-        for name, known in list(self._names.items()):
+        for name, known in self._names.copy().items():
             self._drop_expired(known, now)
             if not known.holds and not known.queue:
                 del self._names[name]

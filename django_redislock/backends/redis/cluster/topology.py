@@ -103,7 +103,7 @@ class Topology:
         for bucket, address in enumerate(found):
             self._give(bucket, None if address is None else self.node_at(address))
         start = {Address(*one) for one in self.source.start}
-        for address, node in list(self.nodes.items()):
+        for address, node in self.nodes.copy().items():
             if node not in self.owners and address not in start:
                 self.nodes.pop(address, None)
                 self.doubted.pop(node, None)

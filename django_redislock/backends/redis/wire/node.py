@@ -247,7 +247,7 @@ class Node:
 
     def _close_spares(self, unused_since: float) -> None:
         """Close the links of those threads of our own that have ended."""
-        for me, spare in list(self._spares.items()):
+        for me, spare in self._spares.copy().items():
             if me not in ServiceThread.own and spare.used_at <= unused_since:
                 self._spares.pop(me, None)
                 spare.close()
