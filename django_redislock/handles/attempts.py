@@ -113,7 +113,7 @@ class OneNameHandle(Handle[T]):
 
     def _refuse_second(self, call: Call) -> None:
         # Each has added itself before it looks, so all agree which one is the first.
-        for other, (owner, pid) in list(self._acquiring.items()):
+        for other, (owner, pid) in self._acquiring.copy().items():
             if other is call:
                 return
             # In a forked child the call of a thread of its parent never ends.

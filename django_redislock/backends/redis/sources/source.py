@@ -31,7 +31,7 @@ from .caches import pool_of_cache
 from .deadlines import limit
 from .hooks import with_hooks
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
-from .sentinels import Sentinels, sentinel_classes, timeout_of
+from .sentinels import SENTINEL_TWINS, Sentinels, timeout_of
 
 __all__ = ["ClusterSource", "Source", "source_of"]
 
@@ -43,7 +43,7 @@ TWINS: dict[Any, type] = {
     Connection: aio.Connection,
     SSLConnection: aio.SSLConnection,
     UnixDomainSocketConnection: aio.UnixDomainSocketConnection,
-    **sentinel_classes(),
+    **SENTINEL_TWINS,
 }
 
 # We retry requests, check connections and decode replies ourselves.
