@@ -273,4 +273,4 @@ class OneNameHandle(Handle[T]):
             return LockError.of(self.name, "is not held by this handle. Acquire it first")
         if self._hold.inherited:
             return LockError.of(self.name, FORKED.format("is held by"))
-        return lost_error(self._hold, self._hold.why_over)
+        return lost_error(self._hold)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["end_need", "extend_hold", "lost_error"]
 
-GONE = "its lease ran out, or it was released by force"
-
 
 async def end_need(
     call: Call, handle: Any, hold: LocalHold, need: Need | None, within: float | None = None
@@ -63,11 +61,16 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         ended = hold.backend.release(hold.name, hold.token, within)
     else:
         ended = await hold.backend.arelease(hold.name, hold.token, within)
+    registry.holds.pop(hold, None)
     if not ended:
-        raise _lost_at_end(handle, hold) if hold.began else lost_error(hold, GONE)
+        # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
+        hold.handles_at_loss = hold.handles_at_loss or [handle]
+        error = lost_error(hold)
+        if hold.began:
+            renewal.report(hold)
+        raise error
     if registry.given or hold.is_given:
         _mark_linked_lost(hold)  # also handles that acquired it during the release
-    registry.holds.pop(hold, None)
     if hold.asked_again and not kept:
         cancel_in_background(hold, LATE)
     await events.released(call, handle, now + kept - hold.since if hold.began else None)
@@ -79,15 +82,6 @@ def _mark_linked_lost(hold: LocalHold) -> None:
             renewal.mark_lost(other, RELEASED_BY_ANOTHER)
 
 
-def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
-    # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
-    hold.handles_at_loss = hold.handles_at_loss or [handle]
-    hold.lose(hold.why_over)
-    registry.holds.pop(hold, None)
-    renewal.report(hold)
-    return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
-
-
 async def extend_hold(
     call: Call, hold: LocalHold, length: float, *, detached: bool = False
 ) -> None:
@@ -96,7 +90,7 @@ async def extend_hold(
     ``detached``: no handle needs the hold any more; listings show this.
     """
     if not await _extended(call, hold, length, detached=detached):
-        raise lost_error(hold, hold.why_over if hold.began else GONE)
+        raise lost_error(hold)
 
 
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
@@ -122,8 +116,9 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
     return True
 
 
-def lost_error(hold: LocalHold, reason: str) -> LockLost:
+def lost_error(hold: LocalHold, reason: str = "") -> LockLost:
     """Return the error for a hold that was found to be over, and notify its handles."""
+    reason = reason or hold.why_over
     if not hold.began:
         return LockLost.of(hold.name, f"is not held with this token: {reason}")
     if not hold.inherited:

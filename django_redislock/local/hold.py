@@ -216,6 +216,8 @@ class LocalHold:
     @property
     def why_over(self) -> str:
         """Why it is not held any more, judging by the local clock."""
+        if not self.began:
+            return "its lease ran out, or it was released by force"
         now = monotonic()
         if now < self.ends:
             return "it was released by force, or its server lost it"
