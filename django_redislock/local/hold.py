@@ -238,7 +238,7 @@ class LocalHold:
         Return the requests whose answers the answer to this one is going to replace. Requests sent
         at the same time do not replace each other: it is unknown which one arrives last.
         """
-        older = [one for one, (_, is_answered) in list(self._claims.items()) if is_answered]
+        older = [one for one, (_, is_answered) in self._claims.copy().items() if is_answered]
         self._claims[request] = ends, False
         return older
 

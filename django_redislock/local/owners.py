@@ -46,10 +46,14 @@ class Owner:
         """Record this hold as the latest one of its lock."""
         self.taken[hold.lock_id] = hold
         if len(self.taken) > self.most_taken:
-            for lock_id, one in list(self.taken.items()):
-                if one.is_over:
-                    self.taken.pop(lock_id, None)
-            self.most_taken = 2 * len(self.taken) + SLACK
+            self.forget_released()
+
+    def forget_released(self) -> None:
+        """Drop the holds that are over. The owner calls this when it has taken many."""
+        for lock_id, hold in list(self.taken.items()):
+            if hold.is_over:
+                self.taken.pop(lock_id, None)
+        self.most_taken = 2 * len(self.taken) + SLACK
 
     def is_running(self) -> bool:
         """Whether code that uses its holds may still be running."""
