@@ -71,8 +71,8 @@ class OneNameHandle(Handle[T]):
         self._busy: Busy | None = None
         # The hold of the latest attempt, or of the next one.
         self._hold = self._new_hold()
-        # The acquire in progress; meanwhile one of a thread or of a signal handler is refused. The
-        # next acquire drops it if it is over.
+        # The acquires in progress, of any thread or signal handler: all but the first are refused.
+        # One that is over is dropped by the next.
         self._acquiring: dict[Call, tuple[Owner, int]] = {}
 
     @property
@@ -154,6 +154,7 @@ class OneNameHandle(Handle[T]):
     async def _try(
         self, call: Call, owner: Owner, caller: Owner | None, wait: float, began: float | None
     ) -> bool:
+        """Ask the backend for a hold, until it is granted or the wait is over."""
         # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
         hold = self._hold
         if hold.owner is not None or hold.pid != process.pid:

@@ -252,13 +252,14 @@ class LocalHold:
 
     def not_answered(self, request: object, length: float) -> None:
         """Note that it is unknown whether ``request``, for ``length`` seconds, was granted."""
+        asked = self._claims.get(request, _NEVER)[0]
         if length < self.length:
             # It may arrive after any renewal, so the hold ends at that time at the latest.
             self.renew = False
-        elif self._claims.get(request, _NEVER)[0] == self.ends:
-            # Granted, it has made a longer lease shorter. The next renewal replaces it: arriving
-            # late, it makes the lease no shorter than that does.
-            self._claims[request] = self.ends, True
+        elif asked == self.ends > -math.inf:
+            # If it was granted, it has made a longer lease shorter. Count it as answered, so that
+            # the next renewal replaces it: arriving late, it asks for no less than that does.
+            self._claims[request] = asked, True
         else:
             self._claims.pop(request, None)
         self._set_due(self.ends)
