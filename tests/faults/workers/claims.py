@@ -16,6 +16,7 @@ from django_redislock import (
 from django_redislock.local.lost import Lost
 from tests.faults.history import TOGETHER, History, now
 from tests.faults.workers.modes import Handle, Mode
+from tests.faults.workers.probes import processor_delay
 
 if TYPE_CHECKING:
     from tests.faults.workers.injections import Interruptions
@@ -104,7 +105,7 @@ class Claim:
     async def acquire(self, *, as_block: bool = False) -> None:
         """Acquire the claim, or raise Refused."""
         self.begun = True
-        self.note("asked", wait=self.handle.wait)
+        self.note("asked", wait=self.handle.wait, delay=processor_delay())
         try:
             acquired = await self._ask(as_block)
         except self._interruptions:
@@ -215,15 +216,16 @@ class Claim:
         return await self.mode.acquire(self.handle)
 
     def _answer(self, kind: str, **fields: Any) -> None:
-        self.note(kind, **fields)
+        self.note(kind, delay=processor_delay(), **fields)
         self.answered = True
 
     def _note_each(self, kind: str, at: int) -> None:
+        delay = processor_delay() if kind == "acquired" else 0.0
         if not isinstance(self.handle, MultiLock):
             joined = self.hold in self.joinable
-            self.note(kind, at=at, fence=None if joined else self.handle.fence)
+            self.note(kind, at=at, fence=None if joined else self.handle.fence, delay=delay)
             return
-        self.note(kind, at=at)
+        self.note(kind, at=at, delay=delay)
         for name, fence in self.handle.fences.items():
             self._history.record(kind, name, self.token, at=at, fence=fence)
 
