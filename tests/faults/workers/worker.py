@@ -12,6 +12,7 @@ import dataclasses
 import faulthandler
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -27,6 +28,8 @@ from tests.support.places import Place
 # How long (seconds) an operation may take at most, on a slow machine and a server that hangs.
 OPERATION_TAKES = 15.0
 POLL_EVERY = 0.02  # seconds
+# Makes a worker write the stacks of its threads to its standard error.
+SHOWS_STACKS = signal.SIGUSR1
 
 
 @dataclasses.dataclass
@@ -119,6 +122,7 @@ class Worker:
 
 def main() -> None:
     """Run one worker."""
+    faulthandler.register(SHOWS_STACKS)
     django.setup()
     # Python never releases the import lock of a codec if an exception comes there.
     "localhost".encode("idna")
