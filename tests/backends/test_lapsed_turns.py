@@ -34,9 +34,16 @@ def other_process(quick: Place) -> Any:
     backend.close()
 
 
+@pytest.fixture(params=["release", "cancel"])
+def end(request: pytest.FixtureRequest) -> str:
+    """The verb that hands over: a script of its own for the common case, or the general one."""
+    return str(request.param)
+
+
 @pytest.fixture(params=["nobody behind it", "others behind it"])
 def lapsed(
     quick: Place,
+    end: str,
     other_process: BaseLockBackend,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -51,7 +58,7 @@ def lapsed(
         other_process.listen("a", 10)
         other_process.acquire(claim(LAST), 60.0)
     monkeypatch.setattr(backend.waiters, "notify", lambda *turn: True)
-    backend.release("a", HOLDER)
+    getattr(backend, end)("a", HOLDER)
     wait_until(lambda: not backend.inspect("a")[0])
     with quick.client() as client:
         assert client.get(name_keys(quick.prefix, "a").hold), "it is kept, to know whose it was"

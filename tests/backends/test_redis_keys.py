@@ -87,9 +87,10 @@ def test_an_invalid_name_is_a_value_error(name: str) -> None:
 
 
 def test_every_key_expires_but_those_of_a_bucket(place: Place, client: Any, verbs: Any) -> None:
-    held, waiting = verbs.claim("a", lease=3600), verbs.claim("a")
+    held, waiting, longer = verbs.claim("a", lease=3600), verbs.claim("a"), verbs.claim("a")
     verbs.hold(held)
-    verbs.queue_up(waiting, stay=7200)
+    verbs.queue_up(waiting, stay=60)
+    verbs.queue_up(longer, stay=7200)
     verbs.cancel(verbs.claim("b"), late=LONG)
     for key in without_expiry(client, place.prefix):
         assert key.endswith(WITHOUT_EXPIRY)
@@ -213,6 +214,17 @@ def test_a_released_lock_leaves_only_the_keys_of_its_bucket(
     left = keys_of(client, place.prefix)
     assert {key for key in left if not key.endswith(WITHOUT_EXPIRY)} == set()
     assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).listed) == 0
+
+
+def test_a_wait_that_ends_leaves_only_the_hold(place: Place, client: Any, verbs: Any) -> None:
+    waiting = verbs.claim("a")
+    verbs.hold(verbs.claim("a"))
+    verbs.queue_up(waiting)
+    verbs.cancel(waiting)
+    left = keys_of(client, place.prefix)
+    own = {key for key in left if not key.endswith(WITHOUT_EXPIRY)}
+    assert own == {name_keys(place.prefix, "a").hold.encode()}
+    assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).waited) == 0
 
 
 @pytest.mark.parametrize("records", [False, True], ids=["of a free name", "of a contended name"])
