@@ -18,8 +18,8 @@ from tests.support.processes import wait_until
 HOLDER, LAPSED, NEXT, LAST = (digit * 32 for digit in "1234")
 
 
-def claim(token: str) -> Claim:
-    return Claim("a", token, 1, 60.0, "{}")
+def claim(token: str, limit: int = 1) -> Claim:
+    return Claim("a", token, limit, 60.0, "{}")
 
 
 @pytest.fixture
@@ -98,3 +98,19 @@ def test_other_processes_pass_over_its_waiters_which_still_expire(
     assert [waiting.token for waiting in lapsed.inspect("a")[1]] == [NEXT]
     with quick.client() as client:
         assert 0 < client.pttl(name_keys(quick.prefix, "a").queue) <= 2 * 60_000
+
+
+def test_other_processes_pass_over_its_waiters_also_for_a_permit(
+    quick: Place, other_process: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = lock_backends["default"]
+    for token in (HOLDER, "5" * 32):
+        assert isinstance(backend.acquire(claim(token, limit=2)), Grant)
+    backend.listen("a", 10)
+    for token in (LAPSED, NEXT):
+        backend.acquire(claim(token, limit=2), 60.0)
+    monkeypatch.setattr(backend.waiters, "notify", lambda *turn: True)
+    backend.release("a", HOLDER)
+    wait_until(lambda: len(backend.entries(0, 10).entries) == 1)
+    assert isinstance(other_process.acquire(claim(LAST, limit=2), 60.0), Grant)
+    backend.close()

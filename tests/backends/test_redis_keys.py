@@ -129,15 +129,19 @@ def test_a_hold_that_ends_during_a_script_leaves_no_key_for_ever(
     assert verbs.hold(verbs.claim("a")).fence > grant.fence
 
 
-def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(
+def test_the_keys_last_as_long_as_the_longest_of_several_holds(
     place: Place, client: Any, verbs: Any
 ) -> None:
     long, short = verbs.claim(limit=2, lease=3600), verbs.claim(limit=2, lease=1)
     verbs.hold(long)
     verbs.hold(short)
     _, holds, records, *_ = name_keys(place.prefix, "a")
+    verbs.extend(Extension("a", short.token, 2))
     assert client.pttl(holds) > 3_500_000
     assert client.pttl(records) > 3_500_000
+    verbs.extend(Extension("a", short.token, 7200))
+    assert client.pttl(holds) > 7_100_000
+    assert client.pttl(records) > 7_100_000
 
 
 @pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
