@@ -23,7 +23,8 @@ from django_redislock import lock_backends
 from tests.faults.history import History, now
 from tests.faults.sites import client_of
 from tests.faults.victim.database import Database
-from tests.faults.workers.worker import SHOWS_STACKS, Orders
+from tests.faults.workers.probes import SHOWN_WITHIN, SHOWS_STACKS
+from tests.faults.workers.worker import Orders
 from tests.support.places import Place
 from tests.support.processes import freeze, kill_hard, thaw, wait_until
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
 STARTED_WITHIN = 5 * WITHIN  # many runs at once may begin together
-SHOWN_WITHIN = 2.0  # seconds; how long a worker may take to show its stacks
 SAID = 4000  # characters at the end of what a worker has written
 PING_EVERY, SLOW = 0.02, 0.005  # seconds
 

@@ -12,7 +12,6 @@ import dataclasses
 import faulthandler
 import json
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -23,13 +22,12 @@ from typing import Any
 
 import django
 
+from tests.faults.workers.probes import SHOWS_STACKS
 from tests.support.places import Place
 
 # How long (seconds) an operation may take at most, on a slow machine and a server that hangs.
 OPERATION_TAKES = 15.0
 POLL_EVERY = 0.02  # seconds
-# Makes a worker write the stacks of its threads to its standard error.
-SHOWS_STACKS = signal.SIGUSR1
 
 
 @dataclasses.dataclass
