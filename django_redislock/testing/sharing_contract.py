@@ -37,6 +37,8 @@ class SharingContract:
         verbs.release(strict)
         verbs.hold(verbs.claim(limit=9))
         verbs.hold(verbs.claim(limit=9))
+        verbs.hold(verbs.claim("b"))
+        assert verbs.is_busy(verbs.claim("b", limit=9))
 
     def test_readers_share_and_a_writer_waits_for_them_all(self, verbs: Verbs) -> None:
         readers = [verbs.claim(limit=SHARED) for _ in range(3)]
