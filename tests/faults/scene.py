@@ -60,7 +60,7 @@ class Scene:
             stack.callback(self._end_all)
             for _ in range(self.fault.processes):
                 self.start_worker()
-            self._wait_for("ready", STARTED_WITHIN)
+            self.wait_until_ready()
             self._stack = stack.pop_all()
         self._start_probe()
         return self
@@ -92,6 +92,10 @@ class Scene:
         worker.args = output.name
         self._started += 1
         self.workers.append(worker)
+
+    def wait_until_ready(self) -> None:
+        """Wait until all workers use locks, which takes long on a machine under load."""
+        self._wait_for("ready", STARTED_WITHIN)
 
     def kill_worker(self) -> None:
         """Kill a worker as `kill -9` does."""
