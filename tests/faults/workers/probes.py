@@ -15,7 +15,8 @@ from tests.faults.history import History, now
 if TYPE_CHECKING:
     from typing import NoReturn
 
-TICK, LATE = 0.01, 0.005  # seconds
+# Seconds. A thread that shares its process with busy ones has to wait a little again and again.
+TICK, LATE = 0.01, 0.002
 # Makes a worker, or a child of it, write the stacks of its threads to its standard error.
 SHOWS_STACKS = signal.SIGUSR1
 SHOWN_WITHIN = 2.0  # seconds
