@@ -39,7 +39,7 @@ class LockedCommand(BaseCommand):
 
     ``lock_name``: a template filled from the command's options, such as ``"import:{feed}"``, or a
     list of templates; by default the name of the command. ``lock_wait``: seconds to wait for the
-    lock. ``lock_options``: options of ``lock()``.
+    lock; None is the alias's. ``lock_options``: options of ``lock()``.
 
     If the lock is busy, the command ends with ``busy_exit_code`` and prints the holder, unless it
     is ``quiet`` or called with ``--verbosity 0``. With a code of 0 it counts as done. If the lock
@@ -47,7 +47,7 @@ class LockedCommand(BaseCommand):
     """
 
     lock_name: str | Sequence[str] = ""
-    lock_wait: Duration = 0
+    lock_wait: Duration | None = 0
     lock_options: Mapping[str, Any] = {}
     busy_exit_code = BUSY
     lost_exit_code = LOST
@@ -79,6 +79,7 @@ class LockedCommand(BaseCommand):
         self._subcommand = subcommand
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         group = parser.add_argument_group("lock")
+        default = "WAIT of the alias" if self.lock_wait is None else self.lock_wait
         group.add_argument(
             "--no-lock", action="store_true", help="run without the lock, even if it is held"
         )
@@ -86,7 +87,7 @@ class LockedCommand(BaseCommand):
             "--lock-wait",
             type=seconds_option,
             metavar="S",
-            help=f"how long to wait for the lock; inf: for ever. Default: {self.lock_wait}",
+            help=f"how long to wait for the lock; inf: for ever. Default: {default}",
         )
         return parser
 
@@ -108,7 +109,7 @@ class LockedCommand(BaseCommand):
         except LockNotAcquired as error:
             if self.held is not None:
                 raise
-            self._busy(error, options, busy_text(error, wait, "--lock-wait"))
+            self._busy(error, options, busy_text(error, handle.wait, "--lock-wait"))
             return None
         except LockUnavailable as error:
             if self.held is not None:
@@ -126,7 +127,7 @@ class LockedCommand(BaseCommand):
             raise TypeError(f"get_lock_name() returns a name or a list of them, not {names!r}.")
         return [names] if isinstance(names, str) else list(names)
 
-    def _handle(self, names: list[str], wait: Duration) -> Lock | MultiLock:
+    def _handle(self, names: list[str], wait: Duration | None) -> Lock | MultiLock:
         what = f"manage.py {self._command_name()}"
         try:
             handle: Lock | MultiLock = lock(

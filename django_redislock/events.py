@@ -1,20 +1,35 @@
-"""Events of a lock, one function each, which counts the event and sends its signal."""
+"""Events of a lock, one function each, which counts the event and sends its signal.
+
+Counting does not use the signals, because sending one costs several times as much.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .counting import count
+from .exceptions import LockUnavailable
 from .figures.tallies import Tally
+from .local.background import background
+from .process import NoThread
 from .signals import lock_acquired, lock_contended, lock_lost, lock_released
 
 if TYPE_CHECKING:
     from django.dispatch import Signal
 
-    from .backends.base import Busy
+    from .backends.base import BaseLockBackend, Busy
+    from .figures.meter import Batch
     from .twins import Call
 
-__all__ = ["attempted", "lost", "released"]
+__all__ = ["attempted", "count", "lost", "released"]
+
+logger = logging.getLogger("django_redislock")
+
+# Counts are sent to the backend this long (seconds) after the first of them, or at shutdown.
+SEND_EVERY = 10.0
 
 _ATTEMPTED = {True: Tally.was_acquired, False: Tally.was_busy}
 
@@ -23,7 +38,7 @@ async def attempted(
     call: Call, handle: Any, waited: float, busy: Busy | None, *, acquired: bool
 ) -> None:
     """An attempt ended after ``waited`` seconds; ``busy``: what was in its way, if anything."""
-    count(handle.backend, _ATTEMPTED[acquired], handle.name, waited)
+    count(handle, _ATTEMPTED[acquired], waited)
     if busy is not None and lock_contended.receivers:
         named = {"holder": busy.holder, "waited": waited, "acquired": acquired}
         await _send(call, lock_contended, handle, named)
@@ -37,14 +52,14 @@ async def released(call: Call, handle: Any, held: float | None) -> None:
     None for a release of another handle's hold by its token.
     """
     if held is not None:
-        count(handle.backend, Tally.was_released, handle.name, held)
+        count(handle, Tally.was_released, held)
     if lock_released.receivers:
         await _send(call, lock_released, handle, {"held": held})
 
 
 def lost(handle: Any, reason: str) -> None:
     """A hold was lost while a handle needed it. The signal is sent in the calling thread."""
-    count(handle.backend, Tally.was_lost, handle.name, 0.0)
+    count(handle, Tally.was_lost, 0.0)
     lock_lost.send_robust(type(handle), lock=handle, reason=reason)
 
 
@@ -55,3 +70,37 @@ async def _send(call: Call, signal: Signal, handle: Any, named: dict[str, Any]) 
         signal.send_robust(type(handle), lock=handle, **named)
     else:
         await signal.asend_robust(type(handle), lock=handle, **named)
+
+
+def count(handle: Any, method: Callable[[Tally, float], None], seconds: float) -> None:
+    """Count an event of the handle by a method of ``Tally``; ``seconds``: the time it took."""
+    backend: BaseLockBackend = handle.backend
+    meter = backend.meter
+    if meter is not None:
+        meter.note(method, handle.name, seconds)
+        if not meter.is_scheduled:
+            # If no thread can be started, the figures wait for the next event.
+            with suppress(NoThread):
+                background.later((backend, None), partial(_send_counts, backend), SEND_EVERY)
+                meter.is_scheduled = True
+
+
+# The function below runs in the thread of the background jobs.
+
+
+def _send_counts(backend: BaseLockBackend, refused: Batch | None = None) -> None:
+    """Send what was counted, or ``refused`` once more, which the backend did not answer."""
+    batch = refused or (backend.meter.take() if backend.meter is not None else None)
+    if batch is None or not batch.tallies:
+        return
+    try:
+        backend.add_tallies(batch)
+    except LockUnavailable as error:
+        if refused:
+            logger.debug("Counts of %d families are dropped: %s", len(batch.tallies), error)
+            return
+        logger.debug("Counts will be sent later: %s", error)
+        # Shutdown does not wait for a server that has just failed to answer.
+        with suppress(NoThread):
+            again = partial(_send_counts, backend, batch)
+            background.later((backend, None), again, SEND_EVERY, at_end=False)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from string import Formatter
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -275,7 +275,9 @@ def _names_of_positions(signature: inspect.Signature) -> list[str]:
 
 
 def dotted_path(thing: Any) -> str:
-    """``module.qualified_name`` of a function, a method or a class."""
+    """``module.qualified_name`` of a function, also of a partial one, a method or a class."""
+    while isinstance(thing, partial):
+        thing = thing.func
     name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
     return f"{getattr(thing, '__module__', None) or '?'}.{name}"
 

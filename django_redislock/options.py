@@ -34,6 +34,7 @@ __all__ = [
     "Terms",
     "check_options",
     "documented",
+    "options_of_call",
     "options_of_calls",
 ]
 
@@ -150,6 +151,12 @@ def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> N
         if not (value is None or (name == "label" and callable(value))):
             OPTIONS[name].check(value, name)
     _check_together(options)
+
+
+def options_of_call(options: Mapping[str, Any], args: Any, kwargs: Any) -> Mapping[str, Any]:
+    """Return the options for a call with these arguments, from which a callable makes the label."""
+    label = options.get("label")
+    return {**options, "label": label(*args, **kwargs)} if callable(label) else options
 
 
 def documented(**changed: Any) -> Callable[[F], F]:

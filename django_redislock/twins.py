@@ -42,21 +42,17 @@ class Call:
     """
 
     steps: CoroutineType[Any, Any, Any]
+    blocking = True
     # The event loop of the task, if any.
     loop: asyncio.AbstractEventLoop | None = None
-    blocking = False
+    # What it has acquired so far, if it acquires several names: the holds, and their needs.
+    taken: list[tuple[Any, Any]] | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the coroutine has ended, even if a traceback keeps it alive, or cannot go on."""
         is_stranded = self.loop is not None and self.loop.is_closed()
         return is_stranded or self.steps.cr_frame is None
-
-
-class BlockingCall(Call):
-    """A call of a thread."""
-
-    blocking = True
 
 
 def perform(
@@ -67,7 +63,7 @@ def perform(
     """Run the coroutine function to its end in this thread."""
     if getpid() != process.pid:
         process.look()
-    call = BlockingCall()
+    call = Call()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
         begin = partial(function, **kwargs) if kwargs else function
@@ -87,7 +83,7 @@ async def aperform(
     if getpid() != process.pid:
         process.look()
     call = Call()
-    call.loop = asyncio.get_running_loop()
+    call.blocking, call.loop = False, asyncio.get_running_loop()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
         begin = partial(function, **kwargs) if kwargs else function

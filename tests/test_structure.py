@@ -262,3 +262,17 @@ def test_no_import_reads_the_settings() -> None:
         "without settings",
         [name for name in MODULES if not any(fnmatchcase(name, part) for part in needs_apps)],
     )
+
+
+def test_the_items_of_a_shared_dictionary_are_copied_in_one_step() -> None:
+    """`list(it.items())` makes a tuple for each item.
+
+    Up to Python 3.11 the garbage collector may run at any of them, and then other threads.
+    """
+    listing = [
+        f"{module}: {found[0]}"
+        for module, path in MODULES.items()
+        for found in re.finditer(r"list\(\w+\.[\w.]*\bitems\(\)\)", path.read_text())
+        if not found[0].startswith(("list(STATE_NAMES.", "list(KIND_NAMES."))
+    ]
+    assert listing == [], "write it.copy().items()"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -17,8 +16,7 @@ from ..local.registry import registry
 from ..operations.asking import Silent
 from ..operations.formatting import duration, limit_of, place_of
 from ..operations.liveness import runs
-from ..operations.selection import distinct
-from ..operations.states import Found
+from ..operations.selection import Found, distinct
 from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
 from .rows import Row, counting, for_whom, rows_of
 
@@ -62,59 +60,35 @@ def _group(queue: NameQueue, party: Party) -> str:
     return queue.holds[queue.holders.index(party)].holder.group
 
 
-@dataclass(frozen=True)
 class Place:
     """A waiter's place in the queue, as text."""
 
-    number: int
-    what: str
-    for_whom: str
-    place: str
-    limit: str
-    since: datetime
-    waiting_for: str
-    runs: bool | None
-    also_holds: str
-
-    @classmethod
-    def of(cls, number: int, waiting: Waiting, also_holds: str) -> Place:
-        return cls(
-            number=number,
-            what=readable(waiting.holder.what),
-            for_whom=for_whom(readable(waiting.holder.label)),
-            place=place_of(waiting.holder),
-            limit=limit_of(waiting.limit),
-            since=localtime(waiting.since),
-            waiting_for=counting(waiting.age),
-            runs=runs(waiting.holder),
-            also_holds=also_holds,
-        )
+    def __init__(self, number: int, waiting: Waiting, also_holds: str) -> None:
+        holder = waiting.holder
+        self.number = number
+        self.what = readable(holder.what)
+        self.for_whom = for_whom(readable(holder.label))
+        self.place = place_of(holder)
+        self.limit = limit_of(waiting.limit)
+        self.since = localtime(waiting.since)
+        self.waiting_for = counting(waiting.age)
+        self.runs = runs(holder)
+        self.also_holds = also_holds
 
 
-@dataclass(frozen=True)
 class Own:
     """A hold of this very process, from its local state."""
 
-    token: str
-    handles: int
-    transactions: int
-    remaining: str
-    renewed_in: str
-    renews: bool
-
-    @classmethod
-    def of(cls, hold: LocalHold) -> Own:
+    def __init__(self, hold: LocalHold) -> None:
         remaining = hold.remaining()
         due = max(0.0, remaining - (hold.ends - hold.due))
         needs = [need for need in list(hold.needs) if need.handle is not None]
-        return cls(
-            token=f"{hold.token[:8]}…",
-            handles=sum(not need.is_transaction for need in needs),
-            transactions=sum(need.is_transaction for need in needs),
-            remaining=duration(remaining),
-            renewed_in=duration(due),
-            renews=due < remaining,
-        )
+        self.token = f"{hold.token[:8]}…"
+        self.handles = sum(not need.is_transaction for need in needs)
+        self.transactions = sum(need.is_transaction for need in needs)
+        self.remaining = duration(remaining)
+        self.renewed_in = duration(due)
+        self.renews = due < remaining
 
 
 @dataclass(frozen=True)
@@ -139,7 +113,7 @@ class Detail:
         waits = waits_of(distinct([alias, *lock_backends]), LOOK_AT)
         own = [hold for hold in list(registry.holds) if hold.lock_id == (backend.place, name)]
         queue = [
-            Place.of(number, one, Elsewhere.of(waits, alias, one, name).also_holds)
+            Place(number, one, Elsewhere.of(waits, alias, one, name).also_holds)
             for number, one in enumerate(waiting[:MOST_WAITING], start=1)
         ]
         rows = rows_of(Found(alias, hold) for hold in holds)
@@ -147,7 +121,7 @@ class Detail:
             rows=[(row, Elsewhere.of(waits, alias, row.hold, name)) for row in rows],
             queue=queue,
             waiting=len(waiting),
-            own=[Own.of(hold) for hold in own],
+            own=[Own(hold) for hold in own],
             silent=waits.silent,
         )
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import readable
 from ..operations.formatting import STATE_NAMES
-from ..operations.states import Found
+from ..operations.selection import Found
 from .query import Query
 from .rows import KIND_NAMES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TypeAlias
 
 from django.http import HttpRequest
 from django.utils.formats import number_format
@@ -21,30 +21,32 @@ from ..operations.formatting import brief
 from ..operations.selection import distinct
 from .charts import Bar, bars, spans
 from .hot_charts import Charts, time_of
-from .query import ORDER_VAR, Query
+from .query import ORDER_VAR, Heading, Query
 
 __all__ = ["HotNames"]
 
-SHARES = (0.5, 0.95, 0.99)
+Figures: TypeAlias = "dict[str, Callable[[Tally], float]]"
 
 # Figures by which rows can be sorted, highest first: the counts, and the percentiles and maxima of
 # waits and holds.
-COUNTS: dict[str, Callable[[Tally], float]] = {
+COUNTS: Figures = {
     "acquired": lambda tally: tally.acquired,
     "busy": lambda tally: tally.busy,
     "lost": lambda tally: tally.lost,
 }
-PERCENTILES: dict[str, Callable[[Tally], float]] = {
+WAITS: Figures = {
     "wait50": lambda tally: tally.wait(0.5),
     "wait": lambda tally: tally.wait(0.95),
     "wait99": lambda tally: tally.wait(0.99),
     "longest_wait": lambda tally: tally.longest_wait,
+}
+HOLDS: Figures = {
     "hold50": lambda tally: tally.hold(0.5),
     "hold": lambda tally: tally.hold(0.95),
     "hold99": lambda tally: tally.hold(0.99),
     "longest_hold": lambda tally: tally.longest_hold,
 }
-FIGURES = COUNTS | PERCENTILES
+FIGURES = COUNTS | WAITS | HOLDS
 
 # Texts by which rows can be sorted, in alphabetical order.
 TEXTS: dict[str, Callable[[Row], tuple[str, str]]] = {
@@ -90,31 +92,16 @@ class Row:
         self.tally.add(tally)
 
     @property
-    def acquired(self) -> str:
-        return number_format(self.tally.acquired)
-
-    @property
-    def busy(self) -> str:
-        return number_format(self.tally.busy)
-
-    @property
-    def lost(self) -> str:
-        return number_format(self.tally.lost)
-
-    @property
     def waits(self) -> list[str]:
-        """The percentiles of the waits, and the longest wait."""
-        if not any(self.tally.waits):
-            return []
-        shares = [self.tally.wait(share) for share in SHARES]
-        return [brief(seconds) for seconds in (*shares, self.tally.longest_wait)]
+        """The percentiles of the waits, and the longest wait; none if there were no waits."""
+        return self._percentiles(WAITS) if any(self.tally.waits) else []
 
     @property
     def holds(self) -> list[str]:
-        if not any(self.tally.holds):
-            return []
-        shares = [self.tally.hold(share) for share in SHARES]
-        return [brief(seconds) for seconds in (*shares, self.tally.longest_hold)]
+        return self._percentiles(HOLDS) if any(self.tally.holds) else []
+
+    def _percentiles(self, figures: Figures) -> list[str]:
+        return [brief(figure(self.tally)) for figure in figures.values()]
 
     @property
     def bars(self) -> list[Bar]:
@@ -136,17 +123,9 @@ class Row:
     def refused(self) -> str:
         """How many of the attempts found the lock busy."""
         return _("%(busy)s of %(attempts)s attempts") % {
-            "busy": self.busy,
+            "busy": number_format(self.tally.busy),
             "attempts": number_format(self.tally.acquired + self.tally.busy),
         }
-
-
-class Sorting(NamedTuple):
-    """A heading that sorts: its link, the value of ``aria-sort``, and its text."""
-
-    link: str
-    sorted: str
-    text: str = ""
 
 
 class HotNames:
@@ -190,12 +169,13 @@ class HotNames:
         by = FIGURES[self.order]
         return sorted(rows, key=lambda row: by(row.tally), reverse=True)
 
-    def _sorting(self, order: str, text: str) -> Sorting:
+    def _heading(self, order: str, text: str) -> Heading:
         is_sorted = "ascending" if order in TEXTS else "descending"
-        return Sorting(f"?{ORDER_VAR}={order}", is_sorted if order == self.order else "none", text)
+        link = f"?{ORDER_VAR}={order}"
+        return Heading(order, text, link, is_sorted if order == self.order else "none")
 
     @property
-    def sorting(self) -> dict[str, Sorting]:
+    def headings(self) -> dict[str, Heading]:
         """The headings of the texts and of the counts."""
         texts = {
             "name": _("Names"),
@@ -204,12 +184,12 @@ class HotNames:
             "busy": _("Busy"),
             "lost": _("Lost"),
         }
-        return {order: self._sorting(order, text) for order, text in texts.items()}
+        return {order: self._heading(order, text) for order, text in texts.items()}
 
     @property
-    def percentiles(self) -> list[Sorting]:
+    def percentiles(self) -> list[Heading]:
         """The headings of the waits, followed by those of the holds."""
-        return list(map(self._sorting, PERCENTILES, TITLES * 2))
+        return list(map(self._heading, WAITS | HOLDS, TITLES * 2))
 
     @property
     def longest_waits(self) -> list[tuple[Row, str]]:

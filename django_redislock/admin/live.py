@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.core.paginator import Paginator
@@ -11,36 +10,27 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from ..backends.base import Hold
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from ..operations.asking import Silent
-from ..operations.selection import Listed, Selection, distinct, listing, look_up, ranks
-from ..operations.states import Found, urgency
+from ..operations.selection import Found, Listed, Selection, distinct, listing, look_up, ranks
+from ..operations.states import urgency
 from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
-from .query import Query
+from .query import Heading, Query
 from .rows import MissingRow, Row, rows_of
 
 __all__ = ["LiveLocks"]
 
 T = TypeVar("T")
 
-SORTED_BY: dict[str, Callable[[Found], Any]] = {
-    "age": lambda one: one.hold.age,
-    "waiters": lambda one: one.hold.waiters,
+SORTED_BY: dict[str, Callable[[Hold], Any]] = {
+    "age": lambda hold: hold.age,
+    "waiters": lambda hold: hold.waiters,
     "attention": urgency,
 }
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The heading of a column. ``sorted`` is its ``aria-sort``; empty if it cannot be sorted."""
-
-    column: str
-    text: str
-    link: str = ""
-    sorted: str = ""
 
 
 class LiveLocks:
@@ -125,7 +115,7 @@ class LiveLocks:
         if self.query.by_index:
             page = self._page_of(chosen)
             return Selection(look_up(page, lines.silent), len(chosen), lines.silent)
-        found = [one for one in look_up(chosen, lines.silent) if criteria.match(one)]
+        found = [one for one in look_up(chosen, lines.silent) if criteria.match(one.hold)]
         return Selection(self._page_of(self._sorted(found)), len(found), lines.silent)
 
     def _page_of(self, chosen: list[T]) -> list[T]:
@@ -152,10 +142,11 @@ class LiveLocks:
         return found
 
     def _sorted(self, found: list[Found]) -> list[Found]:
-        by = self.query.order.lstrip("-")
-        if by == "ttl":
+        order = self.query.order
+        if order.lstrip("-") == "ttl":
             return found
-        return sorted(found, key=SORTED_BY[by], reverse=self.query.order.startswith("-"))
+        by = SORTED_BY[order.lstrip("-")]
+        return sorted(found, key=lambda one: by(one.hold), reverse=order.startswith("-"))
 
     def _paginate(self, total: int, wanted: int) -> None:
         self.paginator = Paginator(range(total), self.per_page)

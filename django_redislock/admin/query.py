@@ -1,9 +1,9 @@
-"""Query of the list, read from and written to its URL."""
+"""Query of the list, read from and written to its URL, and headings that link to others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
 from django.http import QueryDict
@@ -13,7 +13,7 @@ from ..names import LONGEST_NAME
 from ..operations.filters import Criteria, is_glob
 from ..operations.states import KINDS, STATES
 
-__all__ = ["ORDERS", "Query", "number"]
+__all__ = ["ORDERS", "Heading", "Query", "number"]
 
 ORDERS = ("ttl", "-ttl", "waiters", "-waiters", "age", "-age", "attention")
 
@@ -108,6 +108,15 @@ class Query:
 
     def __str__(self) -> str:
         return f"?{urlencode(self.params())}"
+
+
+class Heading(NamedTuple):
+    """The heading of a column. ``sorted`` is its ``aria-sort``; empty if it cannot be sorted."""
+
+    column: str
+    text: str
+    link: str = ""
+    sorted: str = ""
 
 
 def number(text: str | None, *, least: int) -> int:

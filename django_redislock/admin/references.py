@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from django.utils.crypto import salted_hmac
@@ -41,13 +42,12 @@ def name_at(address: str) -> tuple[str, str]:
     return alias, name
 
 
-class Reference:
+class Reference(NamedTuple):
     """The hold that a page showed."""
 
-    def __init__(self, alias: str, name: str, mark: str) -> None:
-        self.alias = alias
-        self.name = name
-        self.mark = mark
+    alias: str
+    name: str
+    mark: str
 
     @classmethod
     def to(cls, alias: str, hold: Hold) -> Reference:
@@ -78,7 +78,7 @@ class Reference:
         return references
 
     def __str__(self) -> str:
-        return json.dumps([self.alias, self.name, self.mark])
+        return json.dumps(self)
 
     @property
     def place(self) -> tuple[str, str]:

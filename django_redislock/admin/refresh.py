@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from django.http import QueryDict
 from django.utils.translation import gettext as _, ngettext
 
-from ..operations.selection import Selection, listing
-from ..operations.states import Found
+from ..operations.selection import Found, Selection, listing
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .query import number

@@ -20,7 +20,7 @@ from ..clock import monotonic
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
-from ..operations.states import Found
+from ..operations.selection import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .references import Reference, address_of, find_all

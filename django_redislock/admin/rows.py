@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _, gettext_lazy
 from ..local.hold import pause_of
 from ..operations.formatting import Line, duration
 from ..operations.liveness import runs
-from ..operations.states import Found, kind_of, state_of
+from ..operations.selection import Found
+from ..operations.states import kind_of, state_of
 from .references import Reference, address_of
 
 __all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
@@ -43,7 +44,7 @@ class Row:
     def __init__(self, found: Found) -> None:
         hold = found.hold
         self.hold = hold
-        self.line = line = Line.of(found)
+        self.line = line = Line(found)
         self.of_lease = _("of %(lease)s") % {"lease": line.lease} if line.lease else ""
         self.select = _("Select %(name)s") % {"name": line.name}
         self.leading, self.what = _split(line.what)
@@ -59,7 +60,7 @@ class Row:
         self.remaining = f"{max(hold.remaining, 0.0):.2f}"
         self.lease = f"{hold.term or hold.lease:.2f}"
         self.held_for = counting(hold.age) if line.since else ""
-        self.state = state_of(found)
+        self.state = state_of(hold)
         self.longest_wait = format_html(
             _("longest {duration}"), duration=_ticking(hold.longest_wait)
         )

@@ -91,7 +91,7 @@ class MemoryLockBackend(BaseLockBackend):
 
     def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
-            self._gone = {late: until for late, until in self._gone.items() if until > now}
+            self._gone = {claim: until for claim, until in self._gone.items() if until > now}
             if late:
                 self._gone[name, token] = now + late
             if not keep_hold:
@@ -214,7 +214,7 @@ class MemoryLockBackend(BaseLockBackend):
         """Forget names whose holds have expired, whenever the number of names has doubled."""
         if len(self._names) < self._sweep_at:
             return
-        for name, known in list(self._names.items()):
+        for name, known in self._names.copy().items():
             self._drop_expired(known, now)
             if not known.holds and not known.queue:
                 del self._names[name]

@@ -134,7 +134,8 @@ class Waiters:
     """The waiters of one backend in this process, by name and token.
 
     Each step is one atomic operation: an exception may be raised between any two steps, and the
-    garbage collector may run anywhere, which can hand over held locks.
+    garbage collector may run anywhere, which can hand over held locks. So items are read from a
+    ``copy()``, which is one step; ``list(items())`` is not.
     """
 
     def __init__(self, grant_lease: float) -> None:
@@ -194,7 +195,7 @@ class Waiters:
     def forget_turns(self, now: float) -> None:
         """Forget the turns that are over or confirmed: giving these back would change nothing."""
         self._forget_at = now + self._grant_lease
-        for seen, came_at in list(self._seen.items()):
+        for seen, came_at in self._seen.copy().items():
             if came_at + self._grant_lease <= now:
                 self._seen.pop(seen, None)
 
@@ -207,7 +208,7 @@ class Waiters:
         now = monotonic()
         wanted = frozenset(names)
         best: dict[str, tuple[tuple[bool, float], str, Waiter]] = {}
-        for (name, token), waiter in list(self._waiting.items()):
+        for (name, token), waiter in self._waiting.copy().items():
             if name in wanted:
                 rank = self._is_frozen(waiter, now), waiter.notified_at
                 if name not in best or rank < best[name][0]:
@@ -223,7 +224,7 @@ class Waiters:
 
     def nudge_all(self, concerns: Callable[[str], bool] | None = None) -> None:
         """Ask every waiter to look again, or only those whose name ``concerns`` accepts."""
-        for key, waiter in list(self._waiting.items()):
+        for key, waiter in self._waiting.copy().items():
             if concerns is None or concerns(key[0]):
                 self._notify(key, waiter, None)
 
@@ -239,7 +240,7 @@ class Waiters:
         Return their names and tokens. The caller must give these turns up.
         """
         taken = []
-        for key, waiter in list(self._notified.items()):
+        for key, waiter in self._notified.copy().items():
             if self._waiting.get(key) is not waiter:
                 self._notified.pop(key, None)  # it left while being notified
             elif waiter.has_seen_all():
@@ -251,7 +252,7 @@ class Waiters:
                     taken.append(key)
             elif now - waiter.notified_at >= ASK_AFTER:
                 self._pulses.setdefault(waiter.loop, _Pulse(waiter.loop)).ask(now)
-        for loop, pulse in list(self._pulses.items()):
+        for loop, pulse in self._pulses.copy().items():
             if pulse.has_answered or loop.is_closed():
                 self._pulses.pop(loop, None)
         return taken

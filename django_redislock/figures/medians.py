@@ -50,7 +50,7 @@ class Medians:
 
     def _forget(self, before: float) -> None:
         """Make room: forget the families that nobody has asked for since."""
-        for family, asked_at in list(self._families.items()):
+        for family, asked_at in self._families.copy().items():
             if asked_at < before:
                 self._families.pop(family, None)
 

@@ -16,19 +16,23 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from functools import wraps
+from functools import partial, wraps
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
 
 from ..exceptions import LockNotAcquired
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
+from ..options import options_of_call
 from ..signatures import check_takes
 from .celery_retry import retry_task
 
-__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "refuse_unstarted"]
+__all__ = ["LockedCalls", "OnBusy", "WhenBusy", "in_thread_if_refused", "refuse_unstarted"]
+
+T = TypeVar("T")
 
 OnBusy: TypeAlias = 'Literal["raise", "skip", "retry"] | Callable[..., Any]'
 
@@ -94,25 +98,25 @@ class LockedCalls:
         self.when_busy = when_busy
         self.what = dotted_path(function)
         self.options = {"what": self.what, **options}
-        self.label: str | Callable[..., str] | None = self.options.pop("label", None)
         signature = inspect.signature(function)
         self.names = CallNames(name, signature, self.what)
         check_takes(name, signature, "The callable that makes the name")
-        check_takes(self.label, signature, "label")
+        check_takes(options.get("label"), signature, "label")
         when_busy.check(signature)
 
     def wrapper(self) -> Callable[..., Any]:
         """Return the function's replacement, which is of the same kind: sync, async, generator."""
-        if inspect.isasyncgenfunction(self.function):
+        called = _called(self.function)
+        if inspect.isasyncgenfunction(called):
             self.when_busy.check_default(self.what, is_async=True)
             return _around_async_generator(self, self.function)
-        if iscoroutinefunction(self.function):
+        if iscoroutinefunction(called):
             return _around_coroutine(self, self.function)
         if self.names.is_async or self.when_busy.is_async:
             raise TypeError(
                 f"{self.what} is not a coroutine function: its name and on_busy cannot be either."
             )
-        if inspect.isgeneratorfunction(self.function):
+        if inspect.isgeneratorfunction(called):
             self.when_busy.check_default(self.what, is_async=False)
             return _around_generator(self, self.function)
         return _around_function(self, self.function)
@@ -120,17 +124,21 @@ class LockedCalls:
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Lock | MultiLock:
-        handle: Lock | MultiLock = lock(name, **self.options_of(args, kwargs))
+        handle: Lock | MultiLock = lock(name, **options_of_call(self.options, args, kwargs))
         return handle
 
-    def options_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of one call's handle."""
-        label = self.label(*args, **kwargs) if callable(self.label) else self.label
-        return {**self.options, "label": label} if label else self.options
+    async def ahandle(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Lock | MultiLock:
+        """Return the handle for a call of a coroutine function, whose name may need a query."""
+        name = await in_thread_if_refused(self.names.of, args, kwargs)
+        if self.names.is_async:
+            name = await name
+        return await in_thread_if_refused(self.handle, name, args, kwargs)
 
-    async def aname(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        name = self.names.of(args, kwargs)
-        return await name if self.names.is_async else name
+
+def _called(function: Any) -> Any:
+    """Return what says of which kind the calls are: of an object, its ``__call__``."""
+    is_function = inspect.isroutine(function) or isinstance(function, partial)
+    return function if is_function or iscoroutinefunction(function) else function.__call__
 
 
 def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,7 +162,7 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
 def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def locked_coroutine(*args: Any, **kwargs: Any) -> Any:
-        handle = use.handle(await use.aname(args, kwargs), args, kwargs)
+        handle = await use.ahandle(args, kwargs)
         entered = False
         try:
             async with handle:
@@ -190,7 +198,7 @@ def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callabl
 def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def locked_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        handle = use.handle(await use.aname(args, kwargs), args, kwargs)
+        handle = await use.ahandle(args, kwargs)
         entered = False
         try:
             async with handle, aclosing(function(*args, **kwargs)) as generator:
@@ -238,6 +246,14 @@ async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
     else:
         for item in answer or ():
             yield item
+
+
+async def in_thread_if_refused(function: Callable[..., T], *args: Any) -> T:
+    """Call the function, in a thread if Django refuses it a query of the database here."""
+    try:
+        return function(*args)
+    except SynchronousOnlyOperation:
+        return await sync_to_async(function)(*args)
 
 
 _UNSTARTED = {

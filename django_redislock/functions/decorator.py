@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from ..names import NameSource
@@ -22,6 +22,7 @@ NAME_IT = (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+G = TypeVar("G", bound=Iterator[Any] | AsyncIterator[Any])
 D = TypeVar("D")
 D_co = TypeVar("D_co", covariant=True)
 
@@ -33,12 +34,17 @@ class Raising(Protocol):
 
 
 class Yielding(Protocol, Generic[D_co]):
-    """A decorator whose function may also return what ``on_busy`` says."""
+    """A decorator whose function may also return what ``on_busy`` says.
+
+    A generator keeps its type, because it yields the items of that.
+    """
 
     @overload
     def __call__(
         self, function: Callable[P, Coroutine[Any, Any, R]], /
     ) -> Callable[P, Coroutine[Any, Any, R | D_co]]: ...
+    @overload
+    def __call__(self, function: Callable[P, G], /) -> Callable[P, G]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R | D_co]: ...
 

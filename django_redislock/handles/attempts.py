@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from contextlib import suppress
@@ -16,15 +17,15 @@ from ..holder import packed_holder
 from ..local import misuse
 from ..local.hold import LocalHold
 from ..local.owners import this_owner
-from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, cancel_in_background, registry
+from ..local.registry import LATE, Attempt, cancel_in_background, registry
 from ..local.renewal import renewal
 from ..local.shutdown import release_at_end
 from ..process import NoThread, process
 from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transactions
-from ..twins import Call, both
+from ..twins import Call
 from ..waiting import wait_for_grant
 from .base import Handle, T
-from .ending import GONE, end_need, lost_error
+from .ending import end_need, lost_error
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -39,15 +40,13 @@ FORKED = "{} the parent process, not this forked child of it"
 class HandleNeed:
     """A handle's need for a hold. It is over when the handle is gone or has another need."""
 
-    __slots__ = ("_handle", "call", "hold")
+    __slots__ = ("_handle", "hold")
 
     is_transaction = False
 
-    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold, call: Call) -> None:
+    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold) -> None:
         self._handle = weakref.ref(handle)
         self.hold = hold
-        # The call that acquired the hold, or is about to.
-        self.call = call
 
     @property
     def handle(self) -> OneNameHandle[Any] | None:
@@ -56,7 +55,7 @@ class HandleNeed:
 
 
 class OneNameHandle(Handle[T]):
-    """The internals of ``Lock``."""
+    """Acquire and release, without what ``Lock`` adds for its users."""
 
     # A class attribute, because ``__del__`` reads it even if ``__init__`` failed.
     _need: HandleNeed | None = None
@@ -70,10 +69,10 @@ class OneNameHandle(Handle[T]):
         # The same for all handles of one ``MultiLock``; stored with the holder, for listings.
         self._group = ""
         self._busy: Busy | None = None
-        # Whether an attempt has used the token of ``_hold``: the next one needs a token of its own.
-        self._tried = False
+        # The hold of the latest attempt, or of the next one.
         self._hold = self._new_hold()
-        # The acquire in progress; meanwhile one of a thread or of a signal handler is refused.
+        # The acquire in progress; meanwhile one of a thread or of a signal handler is refused. The
+        # next acquire drops it if it is over.
         self._acquiring: dict[Call, tuple[Owner, int]] = {}
 
     @property
@@ -87,33 +86,29 @@ class OneNameHandle(Handle[T]):
         wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         self._acquiring[call] = owner, process.pid
-        try:
-            if len(self._acquiring) > 1:
-                self._refuse_second(call)
-            if self._need is not None and self.held:
-                raise LockError.of(
-                    self.name,
-                    "is already held by this handle. Release it first, or make another handle",
-                )
-            # A hold of this thread or task, which a reentrant handle or a transaction shares.
-            taken = owner.taken.get(self._hold.lock_id)
-            if taken is not None and taken.undecided and await self._join(call, taken):
-                return True
-            # Likewise one of the thread that waits for this coroutine, as in ``async_to_sync``.
-            caller = None if call.blocking else await caller_in_transaction()
-            kept = caller.taken.get(self._hold.lock_id) if caller is not None else None
-            if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
-                return True
-            if self.backend.warns:
-                misuse.warn_of_misuse(self, wait, blocking=call.blocking)
-        except BaseException:
-            self._acquiring.pop(call, None)
-            raise
+        if len(self._acquiring) > 1:
+            self._refuse_second(call)
+        if self._need is not None and self.held:
+            raise LockError.of(
+                self.name,
+                "is already held by this handle. Release it first, or make another handle",
+            )
+        # A hold of this thread or task, which a reentrant handle or a transaction shares.
+        taken = owner.taken.get(self._hold.lock_id)
+        if taken is not None and taken.undecided and await self._join(call, taken):
+            return True
+        # Likewise one of the thread that waits for this coroutine, as in ``async_to_sync``.
+        caller = None if call.blocking else await caller_in_transaction()
+        kept = caller.taken.get(self._hold.lock_id) if caller is not None else None
+        if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
+            return True
+        if self.backend.warns:
+            misuse.warn_of_misuse(self, wait, blocking=call.blocking)
         return await self._try(call, owner, caller, wait, began)
 
     def _refuse_second(self, call: Call) -> None:
         # Each has added itself before it looks, so all agree which one is the first.
-        for other, (owner, pid) in list(self._acquiring.items()):
+        for other, (owner, pid) in self._acquiring.copy().items():
             if other is call:
                 return
             # In a forked child the call of a thread of its parent never ends.
@@ -126,30 +121,31 @@ class OneNameHandle(Handle[T]):
             self._acquiring.pop(other, None)
 
     async def _join(self, call: Call, hold: LocalHold) -> bool:
-        """Share a hold that exists for this name, if it is suitable."""
+        """Share this hold of the same name. Return False if the handle needs one of its own."""
         if not hold.alive or hold.limit > self.limit:
             return False
         # Nothing needs a hold that an interrupted release has left behind.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        before, tried, need = self._hold, self._tried, HandleNeed(self, hold, call)
+        need = HandleNeed(self, hold)
         # Interrupted, it has nothing to cancel, only its need to end, as a release has.
-        attempt = Attempt(call, hold, need, releases=True)
+        attempt = Attempt(call, [(hold, need)])
         registry.attempts[attempt] = None
         try:
-            self._hold, self._need, self._tried = hold, need, True
+            self._hold, self._need = hold, need
             joined = hold.join(need)
             if joined:
                 if self._terms.min_hold:
                     hold.keep_until = max(hold.keep_until, monotonic() + self._terms.min_hold)
-                self._acquiring.pop(call, None)
+                if call.taken is not None:
+                    call.taken.append((hold, need))
         except BaseException:
             self._need = None
             renewal.finish(attempt)
             raise
         if not joined:
             # The hold is just being released or lost, so ask the backend for a hold of our own.
-            self._hold, self._need, self._tried = before, None, tried
+            self._need = None
             with suppress(LockLost):
                 await end_need(call, self, hold, need)
         del registry.attempts[attempt]
@@ -159,12 +155,12 @@ class OneNameHandle(Handle[T]):
         self, call: Call, owner: Owner, caller: Owner | None, wait: float, began: float | None
     ) -> bool:
         # Each attempt has a token of its own, also in processes that inherit the handle by a fork.
-        hold = self._new_hold() if self._tried or self._hold.pid != process.pid else self._hold
-        need = HandleNeed(self, hold, call)
-        self._hold, self._need, self._tried = hold, None, True
-        # False for a token given by the user, which another attempt may use again.
-        is_ours = self._terms.token is None
-        attempt = Attempt(call, hold, need, releases=False, is_ours=is_ours)
+        hold = self._hold
+        if hold.owner is not None or hold.pid != process.pid:
+            hold = self._new_hold()
+        hold.owner, need = owner, HandleNeed(self, hold)
+        self._hold, self._need = hold, None
+        attempt = Attempt(call, [(hold, need)], new_since=-math.inf)
         registry.attempts[attempt] = None
         try:
             if not renewal.is_running():
@@ -178,17 +174,15 @@ class OneNameHandle(Handle[T]):
             )
             waited = monotonic() - asked_at
             if grant is not None:
-                hold.asked_again = is_ours and asked_again
-                self._begin(hold, grant, owner, need)
+                hold.asked_again = not hold.is_given and asked_again
+                self._begin(call, grant, owner, need)
                 if caller is not None:
                     await tie_in_caller(self, hold, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
-            if grant is None and is_ours and (wait > 0 or asked_again):
+            if grant is None and not hold.is_given and (wait > 0 or asked_again):
                 cancel_in_background(hold, LATE if asked_again else 0.0)
-            self._acquiring.pop(call, None)
         except BaseException as error:
             self._need = None
-            self._acquiring.pop(call, None)
             if isinstance(error, LockUnavailable) and not error.sent:
                 registry.attempts.pop(attempt, None)
             else:
@@ -210,20 +204,23 @@ class OneNameHandle(Handle[T]):
                 self.name, f"cannot be held: the thread that looks after it cannot start ({error})"
             ) from error
 
-    def _begin(self, hold: LocalHold, grant: Grant, owner: Owner, need: HandleNeed) -> None:
+    def _begin(self, call: Call, grant: Grant, owner: Owner, need: HandleNeed) -> None:
+        hold = need.hold
         if hold.pid != os.getpid():
             # A signal handler may have forked while the answer was awaited.
             raise LockError.of(self.name, FORKED.format("was granted to"))
         self._need = need
-        if not hold.begin(grant, owner, need):
+        if not hold.begin(grant, need):
             raise lost_error(hold, "its lease ran out before the reply came")
         if self._terms.min_hold:
             hold.keep_until = hold.since + self._terms.min_hold
         owner.take(hold)
         self.backend.on_force_release = renewal.lost_by_force
+        if hold.is_given:
+            registry.given[hold] = None
         registry.holds[hold] = None
-        if registry.given or self._terms.token is not None:
-            registry.link(hold, given=self._terms.token is not None)
+        if call.taken is not None:
+            call.taken.append((hold, need))
         if owner.is_new:
             release_at_end()
             owner.is_new = False
@@ -236,7 +233,8 @@ class OneNameHandle(Handle[T]):
     async def _release(self, call: Call) -> None:
         need = self._need
         if need is None and self._terms.token is not None:
-            await self._release_others(call)
+            # A hold that stands for another handle's, of which nothing is kept here.
+            await end_need(call, self, self._new_hold(), None)
             return
         if need is None or not need.hold.alive or need not in need.hold.needs:
             raise self._not_held()
@@ -256,32 +254,10 @@ class OneNameHandle(Handle[T]):
         renewal.end_later(need.hold, need)
         self._need = None
 
-    async def _release_others(self, call: Call) -> None:
-        """Release another handle's hold by the token that was given to this handle."""
-        hold = self._hold
-        attempt = Attempt(call, hold, None, releases=True)
-        registry.attempts[attempt] = None
-        try:
-            for ours in registry.find(hold.lock_id, hold.token):
-                renewal.mark_lost(ours, RELEASED_BY_ANOTHER)
-            released = await both(
-                call, self.backend.release, self.backend.arelease, self.name, hold.token
-            )
-            if not released:
-                raise lost_error(hold, GONE)
-            await events.released(call, self, None)
-        except LockLost:
-            registry.attempts.pop(attempt, None)
-            raise
-        except BaseException:
-            renewal.finish(attempt)
-            raise
-        del registry.attempts[attempt]
-
     def _new_hold(self) -> LocalHold:
         terms = self._terms
         return LocalHold(
-            self.backend, self.name, terms.token or os.urandom(16).hex(), self.limit,
+            self.backend, self.name, terms.token, self.limit,
             lease=terms.lease, renew=terms.renew, max_hold=terms.max_hold,
         )  # fmt: skip
 
@@ -297,4 +273,4 @@ class OneNameHandle(Handle[T]):
             return LockError.of(self.name, "is not held by this handle. Acquire it first")
         if self._hold.inherited:
             return LockError.of(self.name, FORKED.format("is held by"))
-        return lost_error(self._hold, self._hold.why_over)
+        return lost_error(self._hold)

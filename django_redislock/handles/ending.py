@@ -18,22 +18,21 @@ if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["GONE", "end_need", "extend_hold", "lost_error"]
-
-GONE = "its lease ran out, or it was released by force"
+__all__ = ["end_need", "extend_hold", "lost_error"]
 
 
 async def end_need(
-    call: Call, handle: Any, hold: LocalHold, need: Need, within: float | None = None
+    call: Call, handle: Any, hold: LocalHold, need: Need | None, within: float | None = None
 ) -> None:
     """End ``need``, and the hold if this was its last need.
 
+    ``need``: None if the hold stands for one of another handle, which has its token.
     ``within``: how many seconds the answer may take; by default the socket's time-out.
 
     Raises ``LockLost`` or ``LockUnavailable``. Whatever it raises, ``need`` is over; if it was the
     last one, the background finishes the release.
     """
-    attempt = Attempt(call, hold, need, releases=True)
+    attempt = Attempt(call, [(hold, need)])
     registry.attempts[attempt] = None
     try:
         # Only once the attempt is registered: the sweep drops holds that no handle needs.
@@ -55,7 +54,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     now = monotonic()
     # How many seconds ``min_hold`` keeps the name held after the release.
     kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
-    if hold.is_linked:
+    if registry.given or hold.is_given:
         # Whatever their fences: the release ends what the token holds by then.
         _mark_lost(registry.linked(hold))
     if kept:
@@ -64,29 +63,26 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         ended = hold.backend.release(hold.name, hold.token, within)
     else:
         ended = await hold.backend.arelease(hold.name, hold.token, within)
-    if not ended:
-        raise _lost_at_end(handle, hold)
-    if hold.is_linked:
-        # Also handles that acquired it during the release, but not after it.
-        _mark_lost(one for one in registry.linked(hold) if one.fence == hold.fence)
     registry.holds.pop(hold, None)
+    if not ended:
+        # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
+        hold.handles_at_loss = hold.handles_at_loss or [handle]
+        error = lost_error(hold)
+        if hold.began:
+            renewal.report(hold)
+        raise error
+    if registry.given or hold.is_given:
+        # Also handles that acquired it during the release, but not after it.
+        linked = registry.linked(hold)
+        _mark_lost(one for one in linked if one.fence == hold.fence or not hold.began)
     if hold.asked_again and not kept:
         cancel_in_background(hold, LATE)
-    await events.released(call, handle, now + kept - hold.since)
+    await events.released(call, handle, now + kept - hold.since if hold.began else None)
 
 
 def _mark_lost(holds: Iterable[LocalHold]) -> None:
     for hold in holds:
         renewal.mark_lost(hold, RELEASED_BY_ANOTHER)
-
-
-def _lost_at_end(handle: Any, hold: LocalHold) -> LockLost:
-    # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
-    hold.handles_at_loss = hold.handles_at_loss or [handle]
-    hold.lose(hold.why_over)
-    registry.holds.pop(hold, None)
-    renewal.report(hold)
-    return LockLost.of(hold.name, f"was lost: {hold.lost_reason}")
 
 
 async def extend_hold(
@@ -97,7 +93,7 @@ async def extend_hold(
     ``detached``: no handle needs the hold any more; listings show this.
     """
     if not await _extended(call, hold, length, detached=detached):
-        raise lost_error(hold, hold.why_over if hold.began else GONE)
+        raise lost_error(hold)
 
 
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
@@ -123,8 +119,9 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
     return True
 
 
-def lost_error(hold: LocalHold, reason: str) -> LockLost:
+def lost_error(hold: LocalHold, reason: str = "") -> LockLost:
     """Return the error for a hold that was found to be over, and notify its handles."""
+    reason = reason or hold.why_over
     if not hold.began:
         return LockLost.of(hold.name, f"is not held with this token: {reason}")
     if not hold.inherited:

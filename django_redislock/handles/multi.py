@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..clock import monotonic
 from ..conf import Duration, wait_seconds
 from ..exceptions import LockError, LockNotAcquired
-from ..local.registry import AttemptOnSeveral, registry
+from ..local.registry import Attempt, registry
 from ..waiting import FIRST_ANSWER, SHORTEST_STAY, TOLERANCE
 from .base import Handle
 from .single import Lock
 
 if TYPE_CHECKING:
     from ..backends.base import Holder
-    from ..local.hold import LocalHold, Need
     from ..twins import Call
-    from .attempts import HandleNeed
 
 __all__ = ["MultiLock"]
 
@@ -102,8 +98,10 @@ class MultiLock(Handle["MultiLock"]):
         until = began + (wait + TOLERANCE if wait > 0 else FIRST_ANSWER)
         if any(lock.held for lock in self.locks):
             raise LockError(f"{self!r} is held already. Release it first.", name=self.names[0])
-        # Each name has an attempt of its own; this one covers the names acquired so far.
-        attempt = AttemptOnSeveral(call, partial(self._acquired_by, call), began)
+        # Each name has an attempt of its own; this one covers the names acquired so far, until they
+        # are given back.
+        call.taken = []
+        attempt = Attempt(call, call.taken, new_since=began)
         registry.attempts[attempt] = None
         try:
             for lock in self.locks:
@@ -128,23 +126,14 @@ class MultiLock(Handle["MultiLock"]):
         del registry.attempts[attempt]
         return acquired
 
-    def _acquired_by(self, call: Call) -> Sequence[tuple[LocalHold, Need]]:
-        # Only those of this call: another may begin before an interrupted one is finished, or may
-        # be acquiring in another thread.
-        return [part for part in self._parts() if part[1].call is call]
-
-    def _parts(self) -> Sequence[tuple[LocalHold, HandleNeed]]:
-        needs = [lock._need for lock in self.locks]
-        return [(need.hold, need) for need in needs if need is not None]
-
     async def _release(self, call: Call) -> None:
-        await self._release_all(call, lambda lock: lock._release(call), self._parts())
+        await self._release_all(call, lambda lock: lock._release(call))
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         await _each(self.locks, lambda lock: lock._extend(call, lease))
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        await self._release_all(call, lambda lock: lock._leave(call, error), self._parts())
+        await self._release_all(call, lambda lock: lock._leave(call, error))
 
     def _end_later(self, error: BaseException) -> None:
         for lock in self.locks:
@@ -156,17 +145,14 @@ class MultiLock(Handle["MultiLock"]):
         def give_back(lock: Lock) -> Coroutine[Any, Any, None]:
             return lock._give_back(call, began, max(SHORTEST_STAY, until - monotonic()))
 
-        await self._release_all(call, give_back, self._acquired_by(call), began)
+        await _each(reversed(self.locks), give_back)
 
     async def _release_all(
-        self,
-        call: Call,
-        do: Callable[[Lock], Coroutine[Any, Any, None]],
-        parts: Sequence[tuple[LocalHold, Need]],
-        began: float = math.inf,
+        self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]]
     ) -> None:
         # Each name has an attempt of its own; this one covers the names not reached yet.
-        attempt = AttemptOnSeveral(call, lambda: parts, began)
+        needs = [lock._need for lock in self.locks]
+        attempt = Attempt(call, [(need.hold, need) for need in needs if need is not None])
         registry.attempts[attempt] = None
         try:
             await _each(reversed(self.locks), do)

@@ -200,7 +200,7 @@ class Lock(OneNameHandle["Lock"]):
         keeps it.
         """
         hold, need = self._hold, self._need
-        if need is None or need.call is not call or hold.inherited:
+        if need is None or (hold, need) not in (call.taken or ()) or hold.inherited:
             return
         if hold.since >= began:  # otherwise an older hold was joined
             hold.keep_until = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from os import getpid
+from os import getpid, urandom
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import monotonic
@@ -26,6 +26,8 @@ LONGEST_PAUSE = 10.0
 
 # Stands for the grant among the requests that have set the end of the lease.
 _GRANT = "grant"
+# The end of a lease that no request has asked for.
+_NEVER = (-math.inf, False)
 
 
 def pause_of(lease: float) -> float:
@@ -58,8 +60,8 @@ class LocalHold:
     """
 
     __slots__ = (
-        *("__weakref__", "_answered", "asked_again", "_confirmed", "_ends", "_leavers", "_lost"),
-        *("backend", "began", "due", "fence", "handles_at_loss", "is_linked", "keep_until"),
+        *("__weakref__", "_claims", "_confirmed", "_leavers", "_lost", "asked_again"),
+        *("backend", "began", "due", "fence", "handles_at_loss", "is_given", "keep_until"),
         *("length", "limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
         *("owner", "pid", "renew", "since", "token", "undecided"),
     )
@@ -68,7 +70,7 @@ class LocalHold:
         self,
         backend: BaseLockBackend,
         name: str,
-        token: str,
+        token: str | None,
         limit: int,
         *,
         lease: float,
@@ -77,7 +79,10 @@ class LocalHold:
     ) -> None:
         self.backend = backend
         self.name = name
-        self.token = token
+        # Whether the user gave the token: then other holds here may have it too, see the registry,
+        # and another attempt may use it again.
+        self.is_given = token is not None
+        self.token = token or urandom(16).hex()
         self.limit = limit
         self.length = lease
         self.renew = renew
@@ -87,6 +92,7 @@ class LocalHold:
         self.lost_reason = ""
         self._lost: dict[str, Lost] = {}
         self.handles_at_loss: Sequence[Any] = ()
+        # The thread or task that has attempted it. The next attempt needs another token.
         self.owner: Owner | None = None
         # The process whose token it is. Children that are forked from it need tokens of their own,
         # because the backend grants a name to the same token as often as it asks.
@@ -95,8 +101,6 @@ class LocalHold:
         self.fence = 0
         # Whether a request for it was repeated, so that the first one may still arrive.
         self.asked_again = False
-        # Whether other holds of this process may have the same token; see the registry.
-        self.is_linked = False
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0
@@ -106,10 +110,9 @@ class LocalHold:
         # decides how the hold ends.
         self.undecided = [True]
         self._confirmed = True
-        # The end of the lease that each request has asked for: the grant, and each extension that
-        # has not been replaced by a later answer. ``_answered``: those with an answer.
-        self._ends: dict[object, float] = {}
-        self._answered: dict[object, None] = {}
+        # The end of the lease that each request has asked for, and whether it was answered: the
+        # grant, and each extension that has not been replaced by a later answer.
+        self._claims: dict[object, tuple[float, bool]] = {}
 
     @property
     def server(self) -> Server:
@@ -129,7 +132,7 @@ class LocalHold:
             and self.undecided
             and not self.lost_reason
             and self.pid == getpid()
-            and min(list(self._ends.values()), default=-math.inf) > monotonic()
+            and min(list(self._claims.values()), default=_NEVER)[0] > monotonic()
         )
 
     @property
@@ -145,15 +148,13 @@ class LocalHold:
             lost.set(self.lost_reason)
         return lost
 
-    def begin(self, grant: Grant, owner: Owner, need: Need) -> bool:
+    def begin(self, grant: Grant, need: Need) -> bool:
         """Start the hold that was granted. Return False if the answer came too late."""
         self.fence = grant.fence
-        self.owner = owner
         self.since = monotonic()
         self._confirmed = grant.confirmed
         self.needs[need] = None
-        self._ends[_GRANT] = grant.ends
-        self._answered[_GRANT] = None
+        self._claims[_GRANT] = grant.ends, True
         self._set_due(grant.ends)
         self.began = True
         return grant.ends > self.since
@@ -215,6 +216,8 @@ class LocalHold:
     @property
     def why_over(self) -> str:
         """Why it is not held any more, judging by the local clock."""
+        if not self.began:
+            return "its lease ran out, or it was released by force"
         now = monotonic()
         if now < self.ends:
             return "it was released by force, or its server lost it"
@@ -227,7 +230,7 @@ class LocalHold:
     @property
     def ends(self) -> float:
         """The earliest end that was asked for: until then the lease certainly lasts."""
-        return min(list(self._ends.values()), default=-math.inf)
+        return min(list(self._claims.values()), default=_NEVER)[0]
 
     def expect(self, request: object, ends: float) -> list[object]:
         """Note that ``request`` asks for this end of the lease: no later one is certain any more.
@@ -235,18 +238,16 @@ class LocalHold:
         Return the requests whose answers the answer to this one is going to replace. Requests sent
         at the same time do not replace each other: it is unknown which one arrives last.
         """
-        older = list(self._answered)
-        self._ends[request] = ends
+        older = [one for one, (_, is_answered) in self._claims.copy().items() if is_answered]
+        self._claims[request] = ends, False
         return older
 
     def answered(self, request: object, ends: float, older: list[object]) -> None:
         """Note that the backend granted ``request``, and when the lease ends now."""
-        self._ends[request] = ends
-        self._answered[request] = None
+        self._claims[request] = ends, True
         self._confirmed = True
         for one in older:
-            self._answered.pop(one, None)
-            self._ends.pop(one, None)
+            self._claims.pop(one, None)
         self._set_due(self.ends)
 
     def not_answered(self, request: object, length: float) -> None:
@@ -254,17 +255,17 @@ class LocalHold:
         if length < self.length:
             # It may arrive after any renewal, so the hold ends at that time at the latest.
             self.renew = False
-        elif self._ends.get(request) == self.ends:
+        elif self._claims.get(request, _NEVER)[0] == self.ends:
             # Granted, it has made a longer lease shorter. The next renewal replaces it: arriving
             # late, it makes the lease no shorter than that does.
-            self._answered[request] = None
+            self._claims[request] = self.ends, True
         else:
-            self._ends.pop(request, None)
+            self._claims.pop(request, None)
         self._set_due(self.ends)
 
     def not_sent(self, request: object) -> None:
         """Forget ``request``: it was never sent, and changes nothing."""
-        self._ends.pop(request, None)
+        self._claims.pop(request, None)
         self._set_due(self.ends)
 
     def _set_due(self, ends: float) -> None:

@@ -35,6 +35,9 @@ class Lost:
     def __bool__(self) -> bool:
         return bool(self.reason)
 
+    def __repr__(self) -> str:
+        return f"<Lost: {self.reason or 'not lost'}>"
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the hold is lost, at most ``timeout`` seconds; return whether it is."""
         # Not a threading.Event: its mutex may be in the hand of a thread that a signal handler has

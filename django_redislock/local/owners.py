@@ -50,7 +50,7 @@ class Owner:
 
     def forget_released(self) -> None:
         """Drop the holds that are over. The owner calls this when it has taken many."""
-        for lock_id, hold in list(self.taken.items()):
+        for lock_id, hold in self.taken.copy().items():
             if hold.is_over:
                 self.taken.pop(lock_id, None)
         self.most_taken = 2 * len(self.taken) + SLACK

@@ -24,7 +24,6 @@ __all__ = [
     "LATE",
     "RELEASED_BY_ANOTHER",
     "Attempt",
-    "AttemptOnSeveral",
     "Registry",
     "cancel_in_background",
     "end",
@@ -45,25 +44,23 @@ class Attempt:
     and still registered was interrupted, perhaps more than once. Only our own thread, which is
     never interrupted, finishes it then: a caller might be interrupted once more. One without a
     ``call`` is over from the beginning.
+
+    ``parts``: the holds that it acquires, shares or releases, and their needs. Several names have
+    an attempt in common, beside one for each. ``new_since``: holds that began since then
+    (monotonic) are its own, and nothing was done under them; infinite unless it acquires.
     """
 
-    __slots__ = ("call", "failed", "hold", "is_ours", "need", "releases")
+    __slots__ = ("call", "failed", "new_since", "parts")
 
     def __init__(
         self,
         call: Call | None,
-        hold: LocalHold,
-        need: Need | None,
-        *,
-        releases: bool,
-        is_ours: bool = True,
+        parts: Sequence[tuple[LocalHold, Need | None]],
+        new_since: float = math.inf,
     ) -> None:
         self.call = call
-        self.hold = hold
-        self.need = need
-        self.releases = releases
-        # False for a token given by the user, whose hold may not be ours to end.
-        self.is_ours = is_ours
+        self.parts = parts
+        self.new_since = new_since
         self.failed = False
 
     @property
@@ -72,70 +69,33 @@ class Attempt:
 
     @property
     def holds(self) -> list[LocalHold]:
-        """The hold that it acquires, shares or releases."""
-        return [self.hold]
+        return [hold for hold, _ in list(self.parts)]
 
     def finish(self) -> None:
         """Clean up after the interruption. Doing so twice is harmless."""
-        hold, is_done = self.hold, True
-        if self.releases:
-            is_done = _leave(hold, self.need, self.call)
-        elif hold.began:
-            hold.keep_until = 0.0  # nothing was done under it
-            is_done = _leave(hold, self.need, self.call, release=self.is_ours)
-        else:
-            hold.decide()
-            if self.is_ours and not hold.inherited:
-                hold.backend.dismiss(hold.name, hold.token)
-                # It is unknown whether it was granted; a cancel by token is right in both cases.
-                cancel_in_background(hold, LATE)
-            elif not hold.inherited:
-                leave = partial(_leave_queue, hold, self.call)
-                until_done(hold, leave, monotonic() + hold.length)
-        if is_done:
+        done = [self._finish(hold, need) for hold, need in list(self.parts)]
+        if all(done):
             registry.attempts.pop(self, None)
 
-
-class AttemptOnSeveral:
-    """An acquire or release of several names, each of which also has an attempt of its own.
-
-    ``parts()``: the holds to leave after an interruption, and their needs. Nothing was done under
-    the holds acquired since ``began`` (monotonic).
-    """
-
-    __slots__ = ("began", "call", "parts")
-
-    def __init__(
-        self,
-        call: Call,
-        parts: Callable[[], Sequence[tuple[LocalHold, Need]]],
-        began: float = math.inf,
-    ) -> None:
-        self.call = call
-        self.parts = parts
-        self.began = began
-
-    @property
-    def is_over(self) -> bool:
-        return self.call.is_over
-
-    @property
-    def holds(self) -> list[LocalHold]:
-        """The holds to leave after an interruption."""
-        return [hold for hold, _ in self.parts()]
-
-    def finish(self) -> None:
-        """Leave them all."""
-        is_done = True
-        for hold, need in self.parts():
-            if hold.since >= self.began:
-                hold.keep_until = 0.0
-            is_done &= _leave(hold, need, self.call)
-        if is_done:
-            registry.attempts.pop(self, None)
+    def _finish(self, hold: LocalHold, need: Need | None) -> bool:
+        is_acquired = self.new_since < math.inf
+        if hold.since >= self.new_since:
+            hold.keep_until = 0.0
+        if hold.began or not is_acquired:
+            # A hold with a token that the user has given may not be ours to end.
+            return _leave(hold, need, self.call, release=not (is_acquired and hold.is_given))
+        hold.decide()
+        if not hold.is_given and not hold.inherited:
+            hold.backend.dismiss(hold.name, hold.token)
+            # It is unknown whether it was granted; a cancel by token is right in both cases.
+            cancel_in_background(hold, LATE)
+        elif not hold.inherited:
+            leave = partial(_leave_queue, hold, self.call)
+            until_done(hold, leave, monotonic() + hold.length)
+        return True
 
 
-def _leave(hold: LocalHold, need: Need | None, call: Call | None, *, release: bool = True) -> bool:
+def _leave(hold: LocalHold, need: Need | None, call: Call | None, *, release: bool) -> bool:
     """End the need of an interrupted ``call``, and the hold unless it is needed.
 
     Return False if another call in progress may be ending the hold. It is not known whether that
@@ -185,10 +145,10 @@ class Registry:
     def reset(self) -> None:
         """Start empty. A forked child holds nothing that its parent holds."""
         self.holds: dict[LocalHold, None] = {}
-        self.attempts: dict[Attempt | AttemptOnSeveral, None] = {}
+        self.attempts: dict[Attempt, None] = {}
         # Lost holds whose handles have to be notified.
         self.lost: dict[LocalHold, None] = {}
-        # Holds that were acquired with a token given by the user.
+        # Holds that were acquired with a token given by the user: other holds may have it too.
         self.given: dict[LocalHold, None] = {}
 
     @property
@@ -210,6 +170,9 @@ class Registry:
                 hold.leave(self)
                 if not hold.undecided:
                     self.holds.pop(hold, None)
+        for hold in list(self.given):
+            if hold.is_over:
+                self.given.pop(hold, None)
 
     def used_by_others(self, call: Call | None) -> set[LocalHold]:
         """The holds that calls in progress, except this one, acquire, share or release."""
@@ -222,21 +185,9 @@ class Registry:
             hold for hold in list(self.holds) if hold.token == token and hold.lock_id == lock_id
         ]
 
-    def link(self, hold: LocalHold, *, given: bool) -> None:
-        """Mark the holds with the same token: when one is released, the others end as well."""
-        if given:
-            self.given[hold] = None
-        for one in list(self.given):
-            if one not in self.holds:
-                self.given.pop(one, None)
-        found = self.find(hold.lock_id, hold.token)
-        if len(found) > 1:
-            for one in found:
-                one.is_linked = True
-
     def linked(self, hold: LocalHold) -> list[LocalHold]:
-        """The other holds of this lock with the same token."""
-        if hold.began and not hold.is_linked:
+        """The other holds of this lock with the same token. If one is released, all end."""
+        if not (self.given or hold.is_given):
             return []
         return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
 

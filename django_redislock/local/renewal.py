@@ -89,7 +89,7 @@ class Renewal:
 
     def end_later(self, hold: LocalHold, need: Need) -> None:
         """Let the thread end ``need``, and the hold if it is its last need."""
-        attempt = Attempt(None, hold, need, releases=True)
+        attempt = Attempt(None, [(hold, need)])
         registry.attempts[attempt] = None
         self.finish(attempt)
 
@@ -145,7 +145,7 @@ class Renewal:
             self._used.update((hold.backend, now) for hold in attempt.holds)
         registry.sweep()
         background.look()
-        for backend, used_at in list(self._used.items()):
+        for backend, used_at in self._used.copy().items():
             backend.mend()
             if now > used_at + LINGER:
                 del self._used[backend]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..clock import monotonic
 from ..operations.formatting import Line
-from ..operations.states import Found
+from ..operations.selection import Found
 
 __all__ = ["CHANGED", "NEW", "SAME", "Changes"]
 
@@ -51,5 +51,5 @@ def _identity(one: Found) -> tuple[str, str, str]:
 
 
 def _shown(one: Found) -> tuple[str, int]:
-    line = Line.of(one)
+    line = Line(one)
     return line.ended or line.state, line.waiters

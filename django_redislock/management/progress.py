@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
-from django.core.management.base import OutputWrapper
+from django.core.management.base import CommandError, OutputWrapper
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from ..clock import monotonic
+from .terminal import written
 
 __all__ = ["Progress"]
 
@@ -54,6 +56,7 @@ class Progress:
 
     def _write(self, text: str) -> None:
         text = text[: shutil.get_terminal_size().columns - 1]
-        self._stream.write(f"\r{text.ljust(self._written)}", str, ending="" if text else "\r")
-        self._stream.flush()
+        # The work goes on if its terminal is gone.
+        with suppress(CommandError), written(self._stream):
+            self._stream.write(f"\r{text.ljust(self._written)}", str, ending="" if text else "\r")
         self._written = len(text)

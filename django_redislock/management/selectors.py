@@ -159,6 +159,8 @@ def _check_globs(globs: Sequence[Any]) -> None:
     for glob in globs:
         if not isinstance(glob, str):
             raise CommandError(f"{glob!r} is not a string, as a name is.", returncode=2)
+        if not glob:  # a script has passed an empty variable
+            raise CommandError("The name '' is empty. Write a name or a pattern.", returncode=2)
         try:
             glob.encode()
         except UnicodeEncodeError:

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from ..backends.base import Hold
 from ..exceptions import readable
-from .states import STATES, Found, kind_of
+from .states import STATES, kind_of
 
 __all__ = ["Criteria", "is_glob"]
 
@@ -55,15 +56,14 @@ class Criteria:
     def by_name_alone(self) -> bool:
         return self == Criteria(globs=self.globs, text=self.text)
 
-    def match(self, found: Found) -> bool:
+    def match(self, hold: Hold) -> bool:
         """Whether the hold meets all criteria except the name; for that see ``match_name``."""
-        hold = found.hold
         return (
             (not self.host or fnmatchcase(str(hold.holder.host), self.host))
             and self.pid in (None, hold.holder.pid)
             and (self.older_than is None or hold.age > self.older_than)
             and self.kind in ("", kind_of(hold))
-            and all(STATES[state](found) for state in self.states)
+            and all(STATES[state](hold) for state in self.states)
         )
 
     def match_name(self, name: str) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils.formats import number_format
 from django.utils.timezone import localtime
@@ -12,7 +10,8 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
-from .states import TROUBLE, Found, has_ended, state_of
+from .selection import Found
+from .states import TROUBLE, has_ended, state_of
 
 __all__ = [
     "STATE_NAMES",
@@ -40,7 +39,6 @@ STATE_NAMES = {
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-@dataclass(frozen=True)
 class Line:
     """A hold as text. It leaves out the token, because anyone who knows it can release the lock.
 
@@ -48,46 +46,25 @@ class Line:
     process and that process is known on this host to have ended.
     """
 
-    alias: str
-    name: str
-    state: str
-    ended: str
-    in_trouble: bool
-    remaining: str
-    lease: str
-    what: str
-    label: str
-    place: str
-    waiters: int
-    longest_wait: str
-    fence: str
-    limit: str
-    since: datetime | None
-    held_for: str
-
-    @classmethod
-    def of(cls, found: Found) -> Line:
-        hold, state = found.hold, state_of(found)
+    def __init__(self, found: Found) -> None:
+        hold, state = found.hold, state_of(found.hold)
         known = not hold.damaged
-        ended = str(STATE_NAMES["gone"]) if has_ended(found) else ""
-        return cls(
-            alias=found.alias,
-            name=readable(hold.name),
-            state=str(STATE_NAMES[state]),
-            ended=ended,
-            in_trouble=state in TROUBLE or bool(ended),
-            remaining=duration(hold.remaining),
-            lease=duration(hold.term or hold.lease) if known else "",
-            what=readable(hold.holder.what) if known else _("not readable"),
-            label=readable(hold.holder.label),
-            place=place_of(hold.holder),
-            waiters=hold.waiters,
-            longest_wait=duration(hold.longest_wait) if hold.waiters else "",
-            fence=str(hold.fence) if known else "",
-            limit=occupancy_of(hold) if known else "",
-            since=localtime(hold.since) if known else None,
-            held_for=duration(hold.age) if known else "",
-        )
+        self.alias = found.alias
+        self.name = readable(hold.name)
+        self.state = str(STATE_NAMES[state])
+        self.ended = str(STATE_NAMES["gone"]) if has_ended(hold) else ""
+        self.in_trouble = state in TROUBLE or bool(self.ended)
+        self.remaining = duration(hold.remaining)
+        self.lease = duration(hold.term or hold.lease) if known else ""
+        self.what = readable(hold.holder.what) if known else _("not readable")
+        self.label = readable(hold.holder.label)
+        self.place = place_of(hold.holder)
+        self.waiters = hold.waiters
+        self.longest_wait = duration(hold.longest_wait) if hold.waiters else ""
+        self.fence = str(hold.fence) if known else ""
+        self.limit = occupancy_of(hold) if known else ""
+        self.since = localtime(hold.since) if known else None
+        self.held_for = duration(hold.age) if known else ""
 
     @property
     def who(self) -> str:

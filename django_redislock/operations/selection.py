@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
-from ..backends.base import BaseLockBackend, Entry
+from ..backends.base import BaseLockBackend, Entry, Hold
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 from .asking import Silent, ask_all
 from .filters import Criteria
-from .states import Found
 
 __all__ = [
+    "Found",
     "Listed",
     "Listing",
     "Search",
@@ -27,6 +27,13 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+class Found(NamedTuple):
+    """A live hold, and the alias of its backend."""
+
+    alias: str
+    hold: Hold
 
 
 class Listed(NamedTuple):
@@ -154,8 +161,8 @@ class Search:
                 self.silent.append(Silent(alias, error))
 
     def _holds(self, alias: str, entries: Sequence[Entry]) -> Iterator[Found]:
-        found = (Found(alias, hold) for hold in lock_backends[alias].look_up(entries))
-        return (one for one in found if self.criteria.match(one))
+        holds = lock_backends[alias].look_up(entries)
+        return (Found(alias, hold) for hold in holds if self.criteria.match(hold))
 
     def _lines(self, alias: str, entries: Sequence[Entry]) -> Iterator[Listed]:
         if self.criteria.by_name_alone:

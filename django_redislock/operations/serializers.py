@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..exceptions import readable
-from .states import Found, kind_of, state_of
+from .selection import Found
+from .states import kind_of, state_of
 
 __all__ = ["as_csv", "as_json", "as_jsonl"]
 
@@ -87,7 +88,7 @@ def _all_fields(found: Found) -> dict[str, Any]:
         "kind": kind_of(hold),
         "limit": hold.limit if not hold.shared else None,
         "held": hold.held,
-        "state": state_of(found),
+        "state": state_of(hold),
         "remaining": round(hold.remaining, 3),
         "lease": hold.lease,
         "since": hold.since.isoformat(),

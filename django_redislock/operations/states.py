@@ -1,9 +1,8 @@
-"""States of live holds as an operator sees them, and the backend that each hold belongs to."""
+"""States of live holds as an operator sees them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from ..backends.base import Hold
@@ -15,7 +14,6 @@ __all__ = [
     "KINDS",
     "STATES",
     "TROUBLE",
-    "Found",
     "has_ended",
     "kind_of",
     "state_of",
@@ -30,14 +28,6 @@ TROUBLE = ("overdue", "silent", "damaged")
 
 # A lease counts as renewed if it restarted at least this long (seconds) after its grant.
 RENEWED = 0.1
-
-
-@dataclass(frozen=True)
-class Found:
-    """A live hold, and the alias of the backend that keeps it."""
-
-    alias: str
-    hold: Hold
 
 
 def kind_of(hold: Hold) -> str:
@@ -72,58 +62,57 @@ def _is_silent(hold: Hold) -> bool:
     return min(hold.age, _age_of_lease(hold)) > 2 * pause_of(hold.lease)
 
 
-def state_of(found: Found) -> str:
+def state_of(hold: Hold) -> str:
     """Return the state of a hold: ``held``, ``renewing``, ``overdue`` (past MAX_HOLD), ``silent``
     (lost contact), ``detached`` (no handle needs it, and it ends with its lease) or ``damaged``
     (its record cannot be read).
 
     The record says when it was granted, when its lease ends, and for how long it is renewed.
     """
-    if found.hold.damaged:
+    if hold.damaged:
         return "damaged"
-    if found.hold.detached:
+    if hold.detached:
         return "detached"
-    longest = found.hold.holder.renews_for
-    if longest and found.hold.age > longest:
+    longest = hold.holder.renews_for
+    if longest and hold.age > longest:
         return "overdue"
-    if _is_silent(found.hold):
+    if _is_silent(hold):
         return "silent"
-    return "renewing" if _is_renewed(found.hold) else "held"
+    return "renewing" if _is_renewed(hold) else "held"
 
 
-def _is_in(state: str, found: Found) -> bool:
-    return state_of(found) == state
+def _is_in(state: str, hold: Hold) -> bool:
+    return state_of(hold) == state
 
 
-def _is_orphaned(found: Found) -> bool:
+def _is_orphaned(hold: Hold) -> bool:
     """Whether its process has ended, or its renewals have stopped.
 
     A detached hold needs no process, and the process of a damaged one is unknown.
     """
-    hold = found.hold
     if hold.detached or hold.damaged:
         return False
     return runs(hold.holder) is False or (_is_renewed(hold) and _is_silent(hold))
 
 
 # Tests that a filter can name: the exclusive states, and conditions that may hold besides.
-STATES: dict[str, Callable[[Found], bool]] = {
+STATES: dict[str, Callable[[Hold], bool]] = {
     **{state: partial(_is_in, state) for state in EXCLUSIVE},
-    "waited": lambda found: found.hold.waiters > 0,
-    "gone": lambda found: runs(found.hold.holder) is False,
+    "waited": lambda hold: hold.waiters > 0,
+    "gone": lambda hold: runs(hold.holder) is False,
     "orphaned": _is_orphaned,
 }
 
 
-def has_ended(found: Found) -> bool:
+def has_ended(hold: Hold) -> bool:
     """Whether the hold needs its process and that process is known here to have ended."""
-    return STATES["gone"](found) and state_of(found) not in ("detached", "damaged")
+    return STATES["gone"](hold) and state_of(hold) not in ("detached", "damaged")
 
 
-def urgency(found: Found) -> tuple[int, float]:
+def urgency(hold: Hold) -> tuple[int, float]:
     """Return a sort key: first holds in trouble or without a process, then holds with waiters,
     and in each group the longest wait first.
     """
-    if state_of(found) in TROUBLE or has_ended(found):
-        return 0, -found.hold.longest_wait
-    return 1 if found.hold.waiters else 2, -found.hold.longest_wait
+    if state_of(hold) in TROUBLE or has_ended(hold):
+        return 0, -hold.longest_wait
+    return 1 if hold.waiters else 2, -hold.longest_wait

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ..backends.base import BaseLockBackend
 from ..figures.tallies import Minute
 from .asking import ask_all
-from .states import Found, state_of
+from .states import state_of
 
 __all__ = ["Summary", "counts_of", "summary_of"]
 
@@ -77,7 +77,7 @@ def _summary(alias: str, backend: BaseLockBackend) -> Summary:
     entries, held = backend.entries(0, LOOK_AT)
     names, waited = backend.waited_for(0, LOOK_AT)
     rate = _rate(backend.minutes())
-    states = [state_of(Found(alias, hold)) for hold in backend.look_up(entries)]
+    states = [state_of(hold) for hold in backend.look_up(entries)]
     return Summary(
         held,
         waited,

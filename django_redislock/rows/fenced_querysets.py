@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models, transaction
 
 from ..exceptions import LockError
 from ..handles import Lock
-from .fences import Fences
+from .fences import Fences, deletion
 from .fencing import FencedModel, FenceField, fence_field, key_of
 from .holds import in_writing_database
 
@@ -72,7 +72,7 @@ class FencedQuerySet(models.QuerySet[M]):
         if self._fences is None:
             return super().delete()
         rows = self._unfenced()
-        with transaction.atomic(using=rows.db, savepoint=False):
+        with deletion(rows.db):
             deleted: tuple[int, dict[str, int]] = rows._claimed(self._fences).delete()
         return deleted
 
@@ -87,7 +87,7 @@ class FencedQuerySet(models.QuerySet[M]):
         """
         field = fence_field(self.model)
         if field is not None:
-            fields = [one for one in fields if one not in (field.name, field.attname)]
+            fields = [one for one in fields if one != field.name]
             if not fields:
                 raise ValueError(
                     "bulk_update() does not write the fence, which locks raise. Name other fields."
@@ -118,13 +118,17 @@ class FencedQuerySet(models.QuerySet[M]):
         batch_size: int | None = None,
         ignore_conflicts: bool = False,
         update_conflicts: bool = False,
-        *args: Any,
-        **kwargs: Any,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
     ) -> list[M]:
+        """Like Django's, but the fence of a row that exists already is not among what it writes."""
         if update_conflicts:
             self._refuse_fenced("bulk_create(update_conflicts=True)")
+        field = fence_field(self.model)
+        if field is not None and update_fields is not None:
+            update_fields = [one for one in update_fields if one != field.name]
         return super().bulk_create(
-            objs, batch_size, ignore_conflicts, update_conflicts, *args, **kwargs
+            objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
         )
 
     def _refuse_fenced(self, method: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.sql import Query
 
 from ..exceptions import LockError, LockLost
 from ..handles import Lock
 
-__all__ = ["Fences", "fence_of", "overtaken"]
+__all__ = ["Fences", "deletion", "fence_of", "overtaken"]
 
 
 def fence_of(lock: Lock) -> int:
@@ -29,6 +30,26 @@ def fence_of(lock: Lock) -> int:
 
 def overtaken(lock: Lock) -> LockLost:
     return LockLost.of(lock.name, "was lost: a later holder has written the row")
+
+
+@contextmanager
+def deletion(database: str) -> Iterator[None]:
+    """The transaction of a deletion that is all or nothing.
+
+    If other rows protect those to be deleted, an outer transaction may go on, as without a fence:
+    nothing was written but fences.
+    """
+    protected = None
+    with transaction.atomic(using=database, savepoint=False):
+        try:
+            yield
+        except (models.ProtectedError, models.RestrictedError) as error:
+            protected = error
+    if protected is not None:
+        try:
+            raise protected
+        finally:
+            del protected  # its traceback has this frame, and would keep those of the callers
 
 
 class Fences:

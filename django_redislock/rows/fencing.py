@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core import checks
-from django.db import models, router, transaction
+from django.db import models, router
 from django.db.models.fields.reverse_related import ForeignObjectRel
 
 from ..handles import Lock
-from .fences import Fences, fence_of, overtaken
+from .fences import Fences, deletion, fence_of, overtaken
 from .holds import RowHold, pk_as_read
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class FencedModel(Model):
         lock = self._fencing_lock(using)
         if lock is None:
             return super().delete(using=using, keep_parents=keep_parents)
-        with transaction.atomic(using=using, savepoint=False):
+        with deletion(using):
             # Related rows are deleted before this one, and must not be if this one is refused.
             table = field.model._base_manager.using(using)
             Fences(field, lock).claim(table.filter(pk=key_of(field, self)))

@@ -137,9 +137,10 @@ class RowHold:
         """
         if not self.refresh or any(self._was_refreshed_by(o) for o in self.instance._row_holds):
             return
-        fields = None if self.refresh is True else list(self.refresh)
+        # By keywords, as Django does: a model may override this method.
+        read = {"using": self.database, "fields": None if self.refresh is True else [*self.refresh]}
         instance = self.instance
-        await both(call, instance.refresh_from_db, instance.arefresh_from_db, self.database, fields)
+        await both(call, instance.refresh_from_db, instance.arefresh_from_db, **read)
 
     def _was_refreshed_by(self, outer: RowHold) -> bool:
         if outer.lock is None or outer.token != self.token:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from ..functions.calls import LockedCalls, OnBusy, WhenBusy
 from ..functions.refused import refuse_decorated
-from ..options import CallOptions, check_options, documented
+from ..options import CallOptions, check_options, documented, options_of_call
 from .holds import LockedRow, Refresh, check_refresh, check_saved
 from .lockable import LockableMixin, lock_of
 
@@ -42,7 +42,7 @@ class LockedMethodCalls(LockedCalls):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> LockedRow:
         row = self._row(args)
-        handle = lock_of(row, name, self.options_of(args, kwargs))
+        handle = lock_of(row, name, options_of_call(self.options, args, kwargs))
         return LockedRow(handle, row, self.refresh)
 
     def _own_name(self, *args: Any, **kwargs: Any) -> str:

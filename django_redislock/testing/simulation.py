@@ -103,7 +103,7 @@ def held_elsewhere(
 
 def assert_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> Sequence[Hold]:
     """Raise ``AssertionError`` unless the name is held. Return its holds."""
-    holds = lock_backends[using].inspect(name)[0]
+    holds = _holds(name, using)
     if not holds:
         raise AssertionError(f"{readable(name)!r} is not locked; {_held_instead(using)}.")
     return holds
@@ -111,7 +111,7 @@ def assert_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> Sequence[Hol
 
 def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     """Raise ``AssertionError`` if the name is held."""
-    holds = lock_backends[using].inspect(name)[0]
+    holds = _holds(name, using)
     if holds:
         by = ", and by ".join(readable(hold.holder) for hold in holds)
         raise AssertionError(f"{readable(name)!r} is locked, by {by}.")
@@ -136,6 +136,10 @@ def lose(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     ``AssertionError`` if the name is not held.
     """
     _end(name, using, "it was released by force")
+
+
+def _holds(name: str, using: str) -> Sequence[Hold]:
+    return lock_backends[using].inspect(check_name(name))[0]
 
 
 def _end(name: str, using: str, reason: str) -> None:

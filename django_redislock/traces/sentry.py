@@ -6,12 +6,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 try:
-    from sentry_sdk import get_current_span
+    from sentry_sdk import get_client, get_current_span
+    from sentry_sdk.integrations.django import DjangoIntegration
 except ImportError as error:
     raise ImportError(
         "django_redislock.traces.sentry needs sentry-sdk: pip install django-redislock[sentry]"
     ) from error
 
+from ..signals import lock_acquired, lock_contended, lock_lost, lock_released
 from .spans import Span, Tracer
 
 __all__ = ["SentryTracer", "connect"]
@@ -26,7 +28,10 @@ STATUS = {
 
 
 def connect() -> SentryTracer:
-    """Create spans of the locks in the transactions of Sentry."""
+    """Create spans of the locks in the transactions of Sentry. Call it after ``sentry_sdk.init``.
+
+    Sentry then creates no spans of its own for the receivers of the signals of locks.
+    """
     tracer = SentryTracer()
     tracer.connect()
     return tracer
@@ -37,6 +42,15 @@ class SentryTracer(Tracer):
 
     Sentry sends a transaction when it finishes, so it does not contain holds that end later.
     """
+
+    def connect(self) -> None:
+        super().connect()
+        if integration := get_client().get_integration(DjangoIntegration):
+            # Sentry creates a span for each call of a receiver, which would be the parent of ours.
+            integration.signals_denylist = [
+                *integration.signals_denylist,
+                *(lock_acquired, lock_contended, lock_released, lock_lost),
+            ]
 
     def current(self) -> Any:
         return get_current_span()

@@ -13,10 +13,11 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.views.generic import View
 
 from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
-from ..functions.calls import refuse_unstarted
+from ..functions.calls import in_thread_if_refused, refuse_unstarted
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, InvalidName, NameSource, dotted_path
+from ..options import options_of_call
 from ..signatures import check_takes
 from .atomic_requests import (
     atomic_requests,
@@ -94,7 +95,7 @@ class ViewLock:
             name = refuse_unstarted(
                 name_of_call(names, (request, *args), kwargs), f"The name of {what}"
             )
-            handle = self._handle(request, name, what, self._label((request, *args), kwargs))
+            handle = self._handle(what, name, (request, *args), kwargs)
             block, held = ViewBlock(handle), None
             # Not an ExitStack: an interruption in it might come between the lock and its release.
             try:
@@ -148,9 +149,13 @@ class ViewLock:
         # function that makes the name or the label usually looks at the user as well.
         asks = names.mention("request.user") or names.mention("request.session")
         ask_in_thread = asks or names.are_made_by_function
-        make_name = sync_to_async(name_of_call) if ask_in_thread else name_of_call
-        label = self.options.get("label")
-        make_label = sync_to_async(self._label) if callable(label) else self._label
+        make_name: Any = (
+            sync_to_async(name_of_call)
+            if ask_in_thread
+            else partial(in_thread_if_refused, name_of_call)
+        )
+        asks_for_label = callable(self.options.get("label"))
+        make_handle = sync_to_async(self._handle) if asks_for_label else self._handle
 
         @wraps(view)
         async def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -158,10 +163,9 @@ class ViewLock:
             refuse_atomic_requests(request, view)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
-            name = await _awaited(make_name(names, (request, *args), kwargs))
+            name = await make_name(names, (request, *args), kwargs)
             name = await _awaited(name)  # what a callable returned may be a coroutine
-            label = await _awaited(make_label((request, *args), kwargs))
-            handle = self._handle(request, name, what, label)
+            handle = await _awaited(make_handle(what, name, (request, *args), kwargs))
             block, held = ViewBlock(handle), None
             try:
                 async with block:
@@ -226,19 +230,15 @@ class ViewLock:
         # By default not OPTIONS, which browsers send ahead of a request to another site.
         return method in self.methods if self.methods is not None else method != "OPTIONS"
 
-    def _label(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        label = self.options.get("label")
-        return label(*args, **kwargs) if callable(label) else label
-
-    def _handle(self, request: Any, name: Any, what: str, label: Any) -> Lock | MultiLock:
-        options = {"what": what, **self.options}
-        if "label" in options:
-            options["label"] = label  # None, as from a callable, is no label
+    def _handle(
+        self, what: str, name: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Lock | MultiLock:
+        options = {"what": what, **options_of_call(self.options, args, kwargs)}
         try:
             handle: Lock | MultiLock = lock(name, **options)
         except InvalidName as error:
             # The name contains what a visitor has sent, so this is not an error of the site.
-            raise bad_request(request, str(error)) from error
+            raise bad_request(args[0], str(error)) from error
         return handle
 
     def _proceeds(self, error: LockUnavailable, what: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.counting import _send
+from django_redislock.events import _send_counts
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.cluster import ClusterSet
@@ -100,7 +100,7 @@ def test_the_access_rules_suffice_for_threads(backend: Any) -> None:
     assert [len(entries) for entries in backend.walk() if entries] == [1]
     assert list(backend.force_release_all([("a", waiter.token)])) == [True]
     assert waiter.lost.wait(20)
-    _send(backend)
+    _send_counts(backend)
     assert sum(slot.tallies["a"].acquired for slot in backend.tallies() if slot.tallies) == 2
     assert sum(minute.tally.acquired for minute in backend.minutes()) == 2
     assert backend.check(deploy=True) == []

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 from redis.connection import Connection
@@ -108,8 +109,26 @@ def test_each_loop_has_a_connection_that_ends_with_it(proxy: Proxy) -> None:
     wire = wire_to(proxy.url)
     for number in range(3):
         assert asyncio.run(echo(wire, str(number))) == str(number).encode()
-        assert len(wire._loops) == 1
+        gc.collect()
+        assert not wire._all()
     assert proxy.opened == 3
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_nobody_closes_is_not_kept(proxy: Proxy) -> None:
+    wire = wire_to(proxy.url)
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(echo(wire, "a")) == b"a"
+    left = weakref.ref(loop)
+    del loop
+
+    def is_gone() -> bool:
+        gc.collect()
+        return left() is None and not proxy.connections
+
+    wait_until(is_gone, within=SOON)
+    assert not wire._all()
 
 
 def test_loops_run_side_by_side(proxy: Proxy) -> None:
@@ -198,13 +217,12 @@ async def test_a_forked_child_uses_no_connection_of_its_parent(
     wire: AsyncWire, proxy: Proxy
 ) -> None:
     assert await echo(wire, "parent") == b"parent"
-    inherited = wire._loops
+    (inherited,) = wire._all()
     wire.forget()  # as in a child
     assert await echo(wire, "child") == b"child"
     assert proxy.opened == 2
-    (connections,) = inherited.values()
-    assert connections.for_all._link is not None, "it is left open, for the parent"
-    connections.close()
+    assert inherited.for_all._link is not None, "it is left open, for the parent"
+    inherited.close()
 
 
 async def test_a_request_at_the_end_of_its_loop_has_a_time_limit(
@@ -212,7 +230,7 @@ async def test_a_request_at_the_end_of_its_loop_has_a_time_limit(
 ) -> None:
     """Its timer must not be the one that was cancelled with the connection."""
     await echo(wire, "before", within=2)
-    (connections,) = wire._loops.values()
+    (connections,) = wire._all()
     await connections.closer.aclose()
     proxy.hold()
     with pytest.raises(RedisTimeoutError):

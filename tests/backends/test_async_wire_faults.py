@@ -17,8 +17,9 @@ from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.testing.servers import EmbeddedServer
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
-from tests.support.wires import SOON, echo, key, reached, wire_to
+from tests.support.wires import SOON, TIMEOUT, echo, key, reached, wire_to
 
 
 @pytest.fixture
@@ -139,6 +140,31 @@ async def test_a_script_unknown_to_the_server_is_sent(own_server: EmbeddedServer
         assert client.script_exists(INSPECT.sha.decode()) == [True]
 
 
+async def test_a_script_that_another_client_loads_before_the_request_is_repeated(
+    own_server: EmbeddedServer,
+) -> None:
+    """Its first reply must not be remembered when the connection is lost before the last one."""
+    name = key()
+    commands = [pack("EVALSHA", INSPECT.sha, 0), pack("BLPOP", name, int(TIMEOUT))]
+    with Proxy(own_server.url) as proxy, Redis.from_url(own_server.url) as client:
+        wire = wire_to(proxy.url)
+        request = asyncio.create_task(wire.aexchange(commands))
+
+        def blocked() -> bool:
+            return client.info("clients")["blocked_clients"] == 1
+
+        await asyncio.to_thread(wait_until, blocked, within=SOON)
+        client.script_load(INSPECT.text.decode())
+        proxy.cut()
+        client.rpush(name, "pushed", "pushed")
+        done, _ = await asyncio.wait([request], timeout=SOON)
+        assert done
+        replies, again = await request
+        assert replies[1] == [name.encode(), b"pushed"]
+        assert again
+        assert await echo(wire, "next") == b"next"
+
+
 async def test_a_connection_to_a_demoted_primary_is_replaced(own_server: EmbeddedServer) -> None:
     wire = wire_to(own_server.url)
     await echo(wire, "warm")
@@ -153,7 +179,7 @@ async def test_a_connection_to_a_demoted_primary_is_replaced(own_server: Embedde
 async def test_an_unexpected_reply_ends_the_connection(wire: AsyncWire, proxy: Proxy) -> None:
     """Replies can then no longer be matched with requests."""
     await echo(wire, "warm")
-    (connections,) = wire._loops.values()
+    (connections,) = wire._all()
     link = connections.for_all._link
     assert link is not None
     link.data_received(b"+OK\r\n")
@@ -178,7 +204,7 @@ async def test_an_interruption_within_a_request_ends_the_connection(
         raise Interrupted
 
     await echo(wire, "warm")
-    (connections,) = wire._loops.values()
+    (connections,) = wire._all()
     link = connections.for_all._link
     assert link is not None
     transport = link._transport

@@ -58,16 +58,17 @@ def test_a_command_without_a_key_goes_with_the_next_one() -> None:
     assert buckets_of([time, index, time, time]) == [5, 5, 0, 0]
 
 
-def test_callbacks_may_be_set_after_the_nodes() -> None:
+def test_a_node_reports_to_the_topology() -> None:
     source = ClusterSource(ConnectionPool(host="here", port=7000), [ASKED], "a test")
     topology = Topology(source)
+    called: list[object] = []
+    topology.on_look_again = topology.on_absent = topology.on_late = called.append
     node = topology.node_at(ASKED)
     topology.owners[3] = node
-    called: list[object] = []
-    topology.on_look_again = topology.on_absent = called.append
     node.on_absent(node)
     node.on_back(node)
-    assert called == [node, 3]
+    node.on_late(node)
+    assert called == [node, 3, node]
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,27 @@ def test_a_cancelled_claim_makes_no_other_claim_cost_more(
         verbs.cancel(verbs.claim(token="late"), late=LONG)
         assert commands() == before
     backend.close()
+
+
+def test_a_long_queue_is_read_in_few_commands(own_server: EmbeddedServer, use: UsePlace) -> None:
+    place = use(own_server.url, entry={"OPTIONS": {"metrics": False}})
+    verbs = Verbs(lock_backends["default"], None)
+    held = verbs.hold(verbs.claim())
+    waiting = [verbs.claim() for _ in range(1_100)]
+    for claim in waiting:
+        verbs.queue_up(claim)
+    with place.client() as client:
+        # One is damaged, one has no record, and one says that it stays for ever.
+        records = name_keys(place.prefix, "a").records
+        late = client.hget(records, waiting[3].token).split()
+        late[2] = b"3199999999999"
+        client.hset(records, waiting[1].token, "damaged")
+        client.hdel(records, waiting[2].token)
+        client.hset(records, waiting[3].token, b" ".join([late[0], b"9" * 14, *late[2:]]))
+        client.config_resetstat()
+        holds, queue = verbs.backend.inspect("a")
+        calls = sum(stat["calls"] for stat in client.info("commandstats").values())
+    assert [hold.fence for hold in holds] == [held.fence]
+    tokens = [claim.token for claim in waiting]
+    assert [one.token for one in queue] == [tokens[0], *tokens[4:]]
+    assert calls < 20

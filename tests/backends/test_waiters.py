@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import math
 import threading
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from django_redislock.backends.waiters import TaskWaiter, ThreadWaiter, Turn, Waiters
 from django_redislock.clock import monotonic
@@ -70,3 +75,45 @@ async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() ->
     waiters.nudge_all()
     assert waiters.reclaim_turns(monotonic()) == []
     assert waiters.check_in() == math.inf
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda waiters: waiters.forget_turns(0.0),
+        lambda waiters: waiters.nudge("a"),
+        lambda waiters: waiters.nudge_all(),
+        lambda waiters: waiters.reclaim_turns(0.0),
+    ],
+    ids=["forget_turns", "nudge", "nudge_all", "reclaim_turns"],
+)
+def test_another_thread_may_add_waiters_and_turns_at_any_time(
+    look: Callable[[Waiters], object],
+) -> None:
+    """Up to Python 3.11 the garbage collector may run between two items, and threads with it."""
+    waiters = Waiters(2.0)
+    new = itertools.count()
+
+    def add(*_: object) -> None:
+        key = ("a", str(next(new)))
+        waiters._waiting[key] = waiters._notified[key] = Task()
+        waiters._seen[key[1], 1] = math.inf
+
+    class Task(TaskWaiter):
+        def __init__(self) -> None:
+            pass
+
+        def has_seen_all(self) -> bool:
+            return True
+
+        def notify(self, turn: Turn | None) -> bool:
+            return True
+
+    # More of them than the garbage collector lets pass by default.
+    for _ in range(2_000):
+        add()
+    gc.callbacks.append(add)
+    try:
+        look(waiters)
+    finally:
+        gc.callbacks.remove(add)

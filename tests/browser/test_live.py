@@ -49,6 +49,16 @@ class LivePageTests(BrowserTestCase):
         self.until(look)
         assert [one for one in seen if one and not one.endswith(" s")] == []
 
+    def test_a_duration_is_cut_as_the_server_cuts_it(self) -> None:
+        hold("a")
+        self.log_in()
+        show = (
+            "const left = document.querySelector('.redislock-left'); if (!left) return '';"
+            "performance.now = () => 0; left.dataset.remaining = 59.97; return left.innerText"
+        )
+        self.browser.execute_script("performance.now = () => 0")
+        self.until(lambda: self.browser.execute_script(show) == "59.9 s")
+
     def test_a_renewal_and_new_waiters_are_shown(self) -> None:
         token = hold("a", lease=30)
         self.log_in()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -98,6 +100,18 @@ def test_a_wrong_entry_is_an_error_that_names_it(
     assert words in message.msg
     assert "secret" not in message.msg
     assert ids(deploy=True) == [], "what the settings check has said is not said twice"
+
+
+def test_a_new_project_is_told_what_to_write(settings: Any, server: Any) -> None:
+    """It has no ``LOCKS``, and Django's default cache: the message shows settings that work."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.LOCKS = {}
+    (message,) = check_backends(deploy=False)
+    (shown,) = re.findall(r"LOCKS = (\{.*?\}\})", message.msg)
+    assert shown == '{"default": {"LOCATION": "redis://127.0.0.1:6379/1"}}'
+    settings.LOCKS = json.loads(shown.replace("redis://127.0.0.1:6379/1", server.url))
+    with lock("a") as held:
+        assert held.owned()
 
 
 URL = "redis://127.0.0.1:1/0"

@@ -136,35 +136,6 @@ def test_a_busy_lock_can_count_as_success() -> None:
     assert not hasattr(command, "seen")
 
 
-def test_the_command_waits_as_long_as_requested() -> None:
-    with held_elsewhere("import:7"):
-        with pytest.raises(CommandError, match=r"did not wait\. Write --lock-wait 30 to wait"):
-            run()
-        with pytest.raises(CommandError, match=r"(?<!--lock-wait 30 to wait for it\.)$"):
-            run(lock_wait=0.01)
-    with held_elsewhere("import:7", lease=0.3):
-        assert "worked" in run(lock_wait="1m")
-    with pytest.raises(CommandError, match="--lock-wait must be 0 or more seconds"):
-        run(lock_wait=-1)
-    with pytest.raises(CommandError, match="--lock-wait: 'soon' is not a time"):
-        run(lock_wait="soon")
-
-
-def test_the_help_for_the_wait_is_that_of_withlock() -> None:
-    text = " ".join(Import().create_parser("manage.py", "import").format_help().split())
-    assert "--lock-wait S how long to wait for the lock; inf: for ever. Default: 0" in text
-
-
-def test_the_class_can_set_the_wait() -> None:
-    class Patient(Import):
-        lock_wait = 40
-
-    with held_elsewhere("import:7", lease=0.3):
-        assert "worked" in run(Patient())
-    with held_elsewhere("import:7"), pytest.raises(CommandError, match="did not wait"):
-        run(Patient(), lock_wait=0)
-
-
 def test_the_lock_can_be_left_out() -> None:
     command = at_work(lambda command: (command.held, command.check_lock()))
     with held_elsewhere("import:7"):

@@ -24,7 +24,7 @@ def test_no_thread_and_no_wake_up_connection_stay_when_nothing_is_held(
 ) -> None:
     monkeypatch.setattr("django_redislock.local.renewal.LINGER", 0.2)
     monkeypatch.setattr("django_redislock.local.background.LINGER", 0.2)
-    monkeypatch.setattr("django_redislock.counting.SEND_EVERY", 0.2)
+    monkeypatch.setattr("django_redislock.events.SEND_EVERY", 0.2)
     monkeypatch.setattr("django_redislock.backends.redis.wakeups.connection.LINGER", 0.2)
     place = use(own_server.url)
     # Threads of other tests in this process may still be waiting for a server that is away.

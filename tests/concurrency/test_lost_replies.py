@@ -275,21 +275,6 @@ def test_an_acquire_that_arrives_after_its_cancel_is_refused(behind: Any) -> Non
     assert nothing_is_left()
 
 
-@pytest.mark.parametrize("wait", [0, 0.3])
-def test_the_first_of_two_requests_is_refused_after_a_busy_reply_to_the_second(
-    behind: Any, do: Any, wait: float
-) -> None:
-    backend = lock_backends["default"]
-    handle = lock("a", lease=30)
-    with lock("a", lease=30):
-        behind.drop_next_request(ACQUIRE.sha)
-        assert not do(handle, "acquire", wait)
-        settle()
-    late = Claim("a", handle.token, 1, 30, Holder().pack())
-    assert not isinstance(backend.acquire(late), Grant)
-    assert nothing_is_left()
-
-
 def test_a_failed_attempt_with_a_given_token_may_be_repeated(behind: Any) -> None:
     handle = lock("a", token="a-task", lease=30)
     for _ in range(2):

@@ -134,10 +134,10 @@ def test_many_holds_are_renewed_by_one_thread_in_few_round_trips(
     exchange = backend.node.exchange
     trips: list[int] = []
 
-    def counting(commands: Any, within: float | None = None, *, urgent: Any = False) -> Any:
+    def counting(commands: Any, within: float | None = None, **options: Any) -> Any:
         if EXTEND.sha in commands[0]:
             trips.append(len(commands))
-        return exchange(commands, within, urgent=urgent)
+        return exchange(commands, within, **options)
 
     monkeypatch.setattr(backend.node, "exchange", counting)
     before = our_threads()

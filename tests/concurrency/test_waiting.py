@@ -36,7 +36,7 @@ def commands(client: Redis) -> int:
 def pooled(backend: Any) -> int:
     """How many connections threads and coroutines have opened."""
     links = sum(link.sock is not None for link in backend.node._links)
-    return links + len(backend.node.async_wire._loops)
+    return links + len(backend.node.async_wire._all())
 
 
 @pytest.mark.timeout(240)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any
@@ -124,6 +125,31 @@ def test_methods_of_all_kinds_can_be_locked() -> None:
     assert Feed.below(1) == Feed(7).below(1) == Feed.above(1) == Feed(7).above(1) == 1
 
 
+class Importer:
+    """Its objects are called."""
+
+    async def __call__(self, feed_id: int) -> int:
+        await asyncio.sleep(0)
+        return holds(f"feed:{feed_id}", "memory")
+
+
+class Lines:
+    def __call__(self, feed_id: int) -> Iterator[int]:
+        yield holds(f"feed:{feed_id}", "memory")
+
+
+class Pages:
+    async def __call__(self, feed_id: int) -> AsyncIterator[int]:
+        yield holds(f"feed:{feed_id}", "memory")
+
+
+async def test_the_calls_of_objects_are_of_any_kind() -> None:
+    decorate = locked("feed:{feed_id}", using="memory")
+    assert await decorate(Importer())(7) == 1
+    assert list(decorate(Lines())(7)) == [1]
+    assert [page async for page in decorate(Pages())(7)] == [1]
+
+
 def test_wrapped_and_partial_functions_keep_the_names_of_their_arguments() -> None:
     def import_feed(feed_id: int, source: str) -> int:
         return holds(f"{source}:{feed_id}", "memory")
@@ -150,13 +176,15 @@ def test_the_function_keeps_its_name_its_signature_and_its_attributes() -> None:
 
 
 def test_the_holder_is_the_function_and_its_label() -> None:
-    @locked("feed:{feed_id}", using="memory", label=lambda feed_id: f"feed {feed_id}")
     def import_feed(feed_id: int) -> Any:
         return lock_backends["memory"].inspect(f"feed:{feed_id}")[0][0].holder
 
-    holder = import_feed(7)
-    assert holder.what == f"{__name__}.{import_feed.__qualname__}"
-    assert holder.label == "feed 7"
+    name = f"{__name__}.{import_feed.__qualname__}"
+    options: Any = {"using": "memory", "label": lambda *args: f"feed {args}"}
+    holder = locked("feed:{feed_id}", **options)(import_feed)(7)
+    assert (holder.what, holder.label) == (name, "feed (7,)")
+    holder = locked("feed:7", **options)(partial(import_feed, 7))()
+    assert (holder.what, holder.label) == (name, "feed ()")
 
 
 def test_options_reach_the_lock() -> None:

@@ -29,6 +29,20 @@ def test_another_handle_releases_by_token(make: Any) -> None:
         make(token=token).release()
 
 
+def test_a_second_release_by_token_does_not_lose_the_hold_that_the_first_has_ended(
+    make: Any,
+) -> None:
+    called: list[Any] = []
+    held = make(token=make().token, on_lost=called.append)
+    held.acquire()
+    held.release()
+    with pytest.raises(LockLost, match="not held with this token"):
+        held.release()
+    settle()
+    assert not held.lost
+    assert called == []
+
+
 async def test_another_handle_extends_and_releases_by_token_in_a_coroutine(make: Any) -> None:
     held = make()
     await held.aacquire()

@@ -119,18 +119,9 @@ def test_a_refused_acquire_of_several_names_gives_back_none_of_another() -> None
     assert wrong == []
 
 
-class Kept(dict[Any, Any]):
-    """Marks that nobody takes back, as if each caller was interrupted before it could."""
-
-    def pop(self, *args: Any) -> None:
-        return None
-
-
 def with_an_old_mark(name: str) -> Lock:
     handle = lock(name)
-    handle._acquiring = Kept()
     attempt(handle, [])
-    handle._acquiring = dict(handle._acquiring)
     assert handle._acquiring
     return handle
 

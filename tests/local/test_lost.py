@@ -121,3 +121,10 @@ def test_waiting_after_the_loss_returns_at_once() -> None:
     assert lost.wait(60)
     lost.set("another")
     assert lost.reason == "a reason"
+
+
+def test_the_event_shows_why_the_hold_was_lost() -> None:
+    lost = Lost()
+    assert repr(lost) == "<Lost: not lost>"
+    lost.set("its lease ran out")
+    assert repr(lost) == "<Lost: its lease ran out>"

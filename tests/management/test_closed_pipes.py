@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.core.management.base import OutputWrapper
 
+from django_redislock.management.progress import Progress
 from tests.management.holds import hold, is_held
 
 RUN = (
@@ -130,3 +133,12 @@ def test_standard_streams_may_be_closed(
     )
     assert done.returncode == code
     assert is_held("a", token, "default") == ("--no-input" not in arguments)
+
+
+def test_progress_goes_on_without_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_redislock.management.progress.QUIET", 0.0)
+    master, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as stream, Progress(OutputWrapper(stream), "Releasing") as shown:
+        os.close(master)
+        shown.show(1, 2)
+        assert not stream.isatty()  # so that nothing else fails, not even at exit

@@ -7,8 +7,7 @@ import pytest
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.backends.base import Entries, Extension
 from django_redislock.operations.filters import Criteria
-from django_redislock.operations.selection import Search, Selection, ranks
-from django_redislock.operations.states import Found
+from django_redislock.operations.selection import Found, Search, Selection, ranks
 from tests.management.holds import add_alias, hold, without_redis
 
 BOTH = ["default", "memory"]

@@ -149,10 +149,13 @@ def test_an_invalid_time_is_refused(text: str) -> None:
         ["--holder", ":77"],
         ["--holder", "web-1:"],
         ["--holder", "web-1:" + "7" * 5000],
+        [""],
+        ["--name", "a", ""],
     ],
 )
-def test_options_that_would_list_everything_by_mistake_are_refused(arguments: list[str]) -> None:
-    with pytest.raises(CommandError, match=r"whole number of 0|Write HOST or HOST:PID\."):
+def test_options_that_a_script_gave_by_mistake_are_refused(arguments: list[str]) -> None:
+    expected = r"whole number of 0|Write HOST or HOST:PID\.|Write a name"
+    with pytest.raises(CommandError, match=expected):
         call_command("listlocks", *arguments)
 
 

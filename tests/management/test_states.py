@@ -15,7 +15,7 @@ import pytest
 
 from django_redislock import lock, lock_backends, locked
 from django_redislock.backends.base import Extended, Extension, Hold, Holder
-from django_redislock.operations.states import STATES, Found, state_of
+from django_redislock.operations.states import STATES, state_of
 from tests.management.holds import aged, hold, is_held
 from tests.support.commands import output_of
 from tests.support.processes import wait_until
@@ -59,14 +59,11 @@ def test_states_are_determined_from_stored_data(
     orphaned: bool,
 ) -> None:
     holder = replace(PLAIN.holder, renews_for=renews_for)
-    found = Found(
-        "memory", replace(PLAIN, age=age, lease=lease, remaining=remaining, holder=holder)
-    )
-    assert state_of(found) == state
-    assert [name for name in ("held", "renewing", "overdue", "silent") if STATES[name](found)] == [
-        state
-    ]
-    assert STATES["orphaned"](found) == orphaned
+    hold = replace(PLAIN, age=age, lease=lease, remaining=remaining, holder=holder)
+    assert state_of(hold) == state
+    states = ("held", "renewing", "overdue", "silent")
+    assert [name for name in states if STATES[name](hold)] == [state]
+    assert STATES["orphaned"](hold) == orphaned
 
 
 @pytest.mark.parametrize(("age", "remaining"), [(0.0, 3600.0), (50.0, 3550.0), (3500.0, 100.0)])
@@ -78,9 +75,8 @@ def test_a_detached_hold_has_its_own_state_and_is_not_orphaned(
         detached = replace(
             PLAIN, age=age, remaining=remaining, holder=holder, detached=True, lease=3600.0
         )
-        found = Found("memory", detached)
-        assert state_of(found) == "detached"
-        assert not STATES["orphaned"](found), "it needs no process"
+        assert state_of(detached) == "detached"
+        assert not STATES["orphaned"](detached), "it needs no process"
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import counting, lock
+from django_redislock import events, lock
 from django_redislock.local.background import background
 from tests.metrics.test_recording import figures
 from tests.support.places import Place
@@ -17,7 +17,7 @@ from tests.support.settled import settle
 def test_counts_of_an_interrupted_caller_are_sent_with_the_next_ones(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "SEND_EVERY", 0.01)
+    monkeypatch.setattr(events, "SEND_EVERY", 0.01)
     with lock("kept", lease=600):
         wait_until(lambda: "kept" in figures())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockUnavailable, counting, lock, lock_backends, locked
+from django_redislock import LockUnavailable, events, lock, lock_backends, locked
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.figures.tallies import Tally
 from django_redislock.local.background import background
@@ -105,7 +105,7 @@ def test_a_hold_that_another_handle_releases_has_no_known_length(place: Place) -
 def test_counts_are_reported_in_the_background_during_a_hold(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "SEND_EVERY", 0.1)
+    monkeypatch.setattr(events, "SEND_EVERY", 0.1)
     with lock("a", lease=600):
         wait_until(lambda: "a" in figures())
 
@@ -149,7 +149,7 @@ def test_counts_of_processes_add_up_and_are_reported_at_their_end(
 
 def fork_and_count(place: Place) -> list[str]:
     place.use()
-    counting.SEND_EVERY = 600.0
+    events.SEND_EVERY = 600.0
     with lock("parent's"):
         pass
 
@@ -209,7 +209,7 @@ def refusing(place: Place, monkeypatch: pytest.MonkeyPatch) -> Any:
         add(batch)
 
     monkeypatch.setattr(backend, "add_tallies", add_tallies)
-    monkeypatch.setattr(counting, "SEND_EVERY", 0.05)
+    monkeypatch.setattr(events, "SEND_EVERY", 0.05)
     return refusals
 
 
@@ -234,7 +234,7 @@ def test_counts_that_could_not_be_reported_twice_are_dropped(refusing: Any) -> N
 def test_an_ending_process_tries_to_report_once(
     refusing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "SEND_EVERY", 600.0)
+    monkeypatch.setattr(events, "SEND_EVERY", 600.0)
     refusing += ["down", "down"]
     with lock("a"):
         pass
@@ -249,14 +249,14 @@ def test_a_server_that_is_down_causes_no_errors(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(counting, "SEND_EVERY", 0.05)
+    monkeypatch.setattr(events, "SEND_EVERY", 0.05)
     place = use(own_server.url)
     held = lock("a", lease=60)
     held.acquire()
     with place.client() as client:
         client.script_flush()
     own_server.stop()
-    counting.count(held.backend, Tally.was_acquired, held.name, 0.1)
+    events.count(held, Tally.was_acquired, 0.1)
     wait_until(lambda: background.flush(0.1))
     assert [one for one in caplog.records if one.levelname not in ("DEBUG", "WARNING")] == []
     with pytest.raises(LockUnavailable):
@@ -272,7 +272,7 @@ def test_a_slow_report_delays_no_acquire(place: Place, monkeypatch: pytest.Monke
         assert may_be_sent.wait(30)
 
     monkeypatch.setattr(lock_backends["default"], "add_tallies", add_tallies)
-    monkeypatch.setattr(counting, "SEND_EVERY", 0.01)
+    monkeypatch.setattr(events, "SEND_EVERY", 0.01)
     with lock("a", lease=600):
         assert being_sent.wait(30)
         with lock("b"):

@@ -159,6 +159,17 @@ def test_bulk_update_never_lowers_a_fence(vaults: Any) -> None:
     assert Vault.objects.get(pk=two.pk).fence == 0
 
 
+def test_bulk_create_never_lowers_a_fence(vaults: Any) -> None:
+    one, two, _ = vaults
+    conflicts = {"update_conflicts": True, "unique_fields": ["id"]}
+    with one.locked() as held:
+        one.save()
+    stale = [Vault(pk=one.pk, gold=7), Vault(pk=two.pk, gold=7, fence=9)]
+    Vault.objects.bulk_create(stale, update_fields=["gold", "fence"], **conflicts)
+    rows = Vault.objects.filter(pk__in=[one.pk, two.pk]).order_by("pk")
+    assert list(rows.values_list("gold", "fence")) == [(7, held.fence), (7, 0)]
+
+
 def test_bulk_update_without_a_hold_or_a_fence_is_that_of_django(
     vaults: Any, django_assert_num_queries: Any
 ) -> None:

@@ -106,6 +106,30 @@ def test_only_the_given_fields_are_refreshed(account: Account) -> None:
         assert (account.balance, account.note) == (7, "new")
 
 
+class Tracked(Account):
+    """Looks for the names of the fields among the keywords, as model trackers do."""
+
+    class Meta:
+        proxy = True
+        app_label = "bank"
+
+    def refresh_from_db(self, **kwargs: Any) -> None:
+        self.read = kwargs["fields"]
+        super().refresh_from_db(**kwargs)
+
+
+def test_a_model_may_override_how_it_is_refreshed(account: Account) -> None:
+    tracked: Any = Tracked.objects.get(pk=account.pk)
+    with tracked.locked(refresh=["balance"]):
+        assert tracked.read == ["balance"]
+
+    async def scenario() -> None:
+        async with tracked.locked():
+            assert tracked.read is None
+
+    async_to_sync(scenario)()
+
+
 def test_a_string_instead_of_a_list_of_fields_is_refused(account: Account) -> None:
     with pytest.raises(TypeError, match="a list of names, not 'balance'"):
         with account.locked(refresh="balance"):

@@ -1,4 +1,4 @@
-"""Uses of ``fenced()`` that are refused."""
+"""Uses of ``fenced()`` that are refused, and deletions that the database's relations forbid."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import models
+from django.db import models, transaction
+from django.db.models import ProtectedError
 
 from django_redislock import LockError, lock
 from django_redislock.rows.querysets import LockableQuerySet
 
-from .bank.models import Account, Branch, Card, Vault
+from .bank.models import Account, Branch, Card, Guard, Vault
 from .threads import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,6 +58,18 @@ def test_writes_that_compare_no_fences_are_refused(vaults: Any) -> None:
         Vault.objects.update_or_create(pk=vault.pk, defaults={"gold": 4})
         rows.bulk_create([Vault(gold=5)])
     assert amounts() == [4, 2, 3, 5]
+
+
+def test_a_transaction_may_go_on_after_a_protected_row_was_not_deleted(vaults: Any) -> None:
+    """As without a fence: Django looks for protected rows before it writes."""
+    Guard.objects.create(vault=vaults[0])
+    with transaction.atomic(), vaults[0].locked() as held:
+        for delete in (vaults[0].delete, Vault.objects.fenced(held).delete):
+            with pytest.raises(ProtectedError):
+                delete()
+            vaults[0].gold += 3
+            vaults[0].save()
+    assert amounts() == [7, 2, 3]
 
 
 def test_wrong_arguments_of_fenced_are_refused(vaults: Any) -> None:

@@ -22,7 +22,7 @@ __all__ = ["end_our_threads", "no_thread_can_start", "our_threads"]
 # How many seconds a thread of each kind stays when idle, and how many seconds counted figures wait
 # in one.
 LINGERING = (
-    "django_redislock.counting.SEND_EVERY",
+    "django_redislock.events.SEND_EVERY",
     "django_redislock.local.renewal.LINGER",
     "django_redislock.local.background.LINGER",
     "django_redislock.backends.redis.breaker.LINGER",

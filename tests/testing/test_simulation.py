@@ -104,6 +104,16 @@ def test_failed_assertions_name_the_locks_that_are_held(using: str) -> None:
         assert_not_locked("feed:7", using=using)
 
 
+@pytest.mark.parametrize("call", [assert_locked, assert_not_locked, expire, lose, held_elsewhere])
+def test_what_is_no_name_is_refused(using: str, call: Any) -> None:
+    """An assertion that looked at no lock would pass for ever."""
+    for wrong in (None, 7, ["feed:7"]):
+        with pytest.raises(TypeError, match="A lock's name must be a string"):
+            call(wrong, using=using)
+    with pytest.raises(ValueError, match="must not be empty"):
+        call("", using=using)
+
+
 @pytest.mark.parametrize(
     ("end", "reason"), [(expire, "its lease ran out"), (lose, "it was released by force")]
 )

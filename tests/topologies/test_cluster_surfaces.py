@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockLost, lock, lock_backends
 from django_redislock.checks import check_backends
-from django_redislock.counting import _send
+from django_redislock.events import _send_counts
 from tests.admin.pages import names, page
 from tests.concurrency import forking
 from tests.support.places import Place
@@ -44,7 +44,7 @@ def test_the_page_of_the_admin_lists_all_nodes_in_order(held: Any, admin_client:
 def test_the_page_of_the_admin_reports_a_node_that_is_away(
     held: Any, admin_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(commands: Any, within: float | None = None, *, urgent: Any = False) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
         raise RedisConnectionError("Error 111 connecting to h:1. Connection refused.")
 
     # A listing asks another node first.
@@ -67,7 +67,7 @@ def test_the_commands_list_and_clear_the_locks_of_all_nodes(held: Any) -> None:
 
 
 def test_figures_are_kept_once_for_all_nodes(held: Any) -> None:
-    _send(backend())
+    _send_counts(backend())
     slots = [slot.tallies for slot in backend().tallies() if slot.tallies]
     assert sum(tally.acquired for tallies in slots for tally in tallies.values()) == len(NAMES)
 

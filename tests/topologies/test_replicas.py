@@ -246,7 +246,7 @@ def test_the_time_limit_of_wait_leaves_time_for_its_answer(
         return Replies([1, 1], False)
 
     monkeypatch.setattr(node._apart, "exchange", exchange)
-    node.exchange_claim([PING], within)
+    node.exchange([PING], within, claim=True)
     assert sent == [pack("WAIT", 1, milliseconds)]
 
 
@@ -268,7 +268,7 @@ def test_only_a_grant_has_to_be_acknowledged(
 ) -> None:
     node = ReplicatedNode(Source(ConnectionPool(host=HOST, port=1), "a test"), 1)
     monkeypatch.setattr(node._apart, "exchange", lambda *args, **kwargs: Replies(answers, False))
-    replies, _ = node.exchange_claim([PING] * (len(answers) - 1))
+    replies, _ = node.exchange([PING] * (len(answers) - 1), claim=True)
     texts = [str(one) if isinstance(one, Exception) else one for one in replies]
     assert all(str(one).startswith(str(start)) for one, start in zip(texts, kept, strict=True))
 

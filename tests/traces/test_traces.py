@@ -213,6 +213,50 @@ def test_without_a_tracer_no_receiver_is_connected() -> None:
     assert [len(signal.receivers) + 1 for signal in receivers] == connected
 
 
+BESIDE_DJANGOS_SPANS = """
+import sentry_sdk
+from sentry_sdk.integrations.django import DjangoIntegration
+from django.dispatch import Signal
+import django
+from django.conf import settings
+memory = "django_redislock.backends.memory.MemoryLockBackend"
+settings.configure(
+    INSTALLED_APPS=["django_redislock"], LOCKS={"default": {"BACKEND": memory}}, USE_TZ=True
+)
+django.setup()
+from django_redislock import lock
+from django_redislock.traces import sentry
+
+def sent(event, hint):
+    for span in event["spans"]:
+        print(span["op"], span["parent_span_id"] == event["contexts"]["trace"]["span_id"])
+
+other = Signal()
+sentry_sdk.init(
+    dsn="http://key@localhost/1",
+    before_send_transaction=sent,
+    traces_sample_rate=1.0,
+    default_integrations=False,
+    integrations=[DjangoIntegration(signals_denylist=[other])],
+)
+sentry.connect()
+with sentry_sdk.start_transaction(name="request"), lock("a"):
+    pass
+assert other in sentry_sdk.get_client().get_integration(DjangoIntegration).signals_denylist
+"""
+
+
+def test_spans_are_no_children_of_those_that_sentry_creates_for_signals() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE_DJANGOS_SPANS],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.stderr, done.stdout) == ("", "lock.wait True\nlock.hold True\n")
+
+
 WITHOUT = """
 import sys
 sys.modules[{missing!r}] = None

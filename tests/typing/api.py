@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -103,6 +104,16 @@ async def import_feed_async_or_zero(feed_id: int) -> str:
     return str(feed_id)
 
 
+@locked("feed:{feed_id}", wait=0, on_busy="skip", default=["none"])
+def entries(feed_id: int) -> Iterator[str]:
+    yield str(feed_id)
+
+
+@locked("feed:{feed_id}", wait=0, on_busy=lambda error, feed_id: [])
+async def entries_async(feed_id: int) -> AsyncIterator[str]:
+    yield str(feed_id)
+
+
 @locked_view("checkout:{request.user.pk}", status=409, methods=["POST"])
 def checkout(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponse(str(pk))
@@ -113,6 +124,8 @@ async def decorated_functions_keep_their_types(request: HttpRequest) -> None:
     assert_type(await import_feed_async(7), str)
     assert_type(import_feed_or_skip(7), str | None)
     assert_type(await import_feed_async_or_zero(7), str | int)
+    assert_type(entries(7), Iterator[str])
+    assert_type(entries_async(7), AsyncIterator[str])
     assert_type(checkout(request, 1), HttpResponse)
     import_feed("seven")  # type: ignore[arg-type]
 

@@ -153,17 +153,11 @@ class RedisLockBackend(TransportBackend):
         self._run(name, self._cancel_command(name, token, late, keep_hold=keep_hold))
 
     def force_release(self, name: str, token: str) -> bool:
-        return bool(self._run(name, self._force_release_command(name, token))[0])
+        return bool(self._run(name, self._call(FORCE_RELEASE, name, token))[0])
 
     def force_release_all(self, holds: Iterable[tuple[str, str]]) -> Iterator[bool]:
-        holds = iter(holds)
-        while some := list(islice(holds, BATCH)):
-            with self._naming(some[0][0]):
-                calls = [self._force_release_command(*one) for one in some]
-                replies, _ = self.node.exchange(calls)
-            for (name, _token), reply in zip(some, replies, strict=True):
-                with self._naming(name):
-                    yield bool(not_an_error(reply))
+        for _, reply in self._run_all(FORCE_RELEASE, holds):
+            yield bool(reply)
 
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         return inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
@@ -171,13 +165,8 @@ class RedisLockBackend(TransportBackend):
     def inspect_all(
         self, names: Sequence[str]
     ) -> Iterator[tuple[Sequence[Hold], Sequence[Waiting]]]:
-        for start in range(0, len(names), BATCH):
-            some = names[start : start + BATCH]
-            with self._naming(some[0]):
-                replies, _ = self.node.exchange([self._call(INSPECT, name, "") for name in some])
-            for name, reply in zip(some, replies, strict=True):
-                with self._naming(name):
-                    yield inspected(name, not_an_error(reply))
+        for name, reply in self._run_all(INSPECT, ((name, "") for name in names)):
+            yield inspected(name, reply)
 
     async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         reply, _ = await self._arun(name, self._call(INSPECT, name, ""))
@@ -215,6 +204,18 @@ class RedisLockBackend(TransportBackend):
 
     # Building commands and reading replies.
 
+    def _run_all(
+        self, script: Script, holds: Iterable[tuple[str, str]]
+    ) -> Iterator[tuple[str, Any]]:
+        """Run a script for each name and token, in batches. Yield each name and its reply."""
+        holds = iter(holds)
+        while some := list(islice(holds, BATCH)):
+            with self._naming(some[0][0]):
+                replies, _ = self.node.exchange([self._call(script, *one) for one in some])
+            for (name, _), reply in zip(some, replies, strict=True):
+                with self._naming(name):
+                    yield name, not_an_error(reply)
+
     def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
         return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
@@ -250,9 +251,6 @@ class RedisLockBackend(TransportBackend):
     def _release_command(self, name: str, token: str) -> bytes:
         args = (self.wakeups.process,)
         return call(RELEASE, self.config.key_prefix, name, token, args)
-
-    def _force_release_command(self, name: str, token: str) -> bytes:
-        return self._call(FORCE_RELEASE, name, token)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
         """Whether it was released, and the tokens with a turn whose waiters have left."""

@@ -232,11 +232,11 @@ def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
 
 def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
     """The holds and the queue in the reply of ``inspect.lua``."""
-    now, holding, waiting = reply
+    now, holding, waiting, claims = reply
     queue = [
         record.as_waiting(readable_token(token))
-        for token, line in zip(waiting[::2], waiting[1::2], strict=True)
-        if (record := Record.read(line))
+        for token, line in zip(waiting, claims, strict=True)
+        if (record := Record.read(line or b"")) and now < record.ends <= now + LONGEST
     ]
     longest = max(0.0, now / 1000 - queue[0].since.timestamp()) if queue else 0.0
     held = len(holding) // 3

@@ -85,9 +85,8 @@ class TransportBackend(Overview):
         ``claim``: it grants a lock, which replicas may have to acknowledge. Raises
         ``LockUnavailable``.
         """
-        exchange = self.node.exchange_claim if claim else self.node.exchange
         try:
-            (reply,), again = exchange((command,), within)
+            (reply,), again = self.node.exchange((command,), within, claim=claim)
             if isinstance(reply, Exception):
                 raise reply
         except (RedisError, OSError) as error:
@@ -98,10 +97,9 @@ class TransportBackend(Overview):
         self, name: str, command: bytes, within: Within = None, *, claim: bool = False
     ) -> tuple[Any, bool]:
         """The twin of ``_run``."""
-        exchange = self.node.aexchange_claim if claim else self.node.aexchange
         # Repeated from above: a context manager would take as long as the whole body.
         try:
-            (reply,), again = await exchange((command,), within)
+            (reply,), again = await self.node.aexchange((command,), within, claim=claim)
             if isinstance(reply, Exception):
                 raise reply
         except (RedisError, OSError) as error:

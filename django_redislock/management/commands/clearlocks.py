@@ -104,7 +104,7 @@ class Command(TerminalCommand):
         shown = look_up(targets.first(SHOWN), search.silent) if self._verbose else []
         complain(search.silent, _("No lock was released."))
         if shown:
-            lines = list(map(Line.of, shown))
+            lines = list(map(Line, shown))
             self._say("\n".join(Table(lines, width_of(self.stdout), self.style).lines(lines)))
             if (more := len(targets) - SHOWN) > 0:
                 text = ngettext("and %(count)d more", "and %(count)d more", more)

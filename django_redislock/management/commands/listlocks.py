@@ -15,9 +15,8 @@ from ...commands import seconds_of, seconds_option
 from ...operations.asking import Silent
 from ...operations.filters import Criteria
 from ...operations.formatting import Line
-from ...operations.selection import Search, Selection, distinct, ranks
+from ...operations.selection import Found, Search, Selection, distinct, ranks
 from ...operations.serializers import as_csv, as_json, as_jsonl
-from ...operations.states import Found
 from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words, left_out_of
 from ..changes import CHANGED, NEW, Changes
@@ -144,10 +143,10 @@ class Command(TerminalCommand):
             return self._list(Selection(first, len(first), search.silent))
         if self._format == "table":
             several = len(search.aliases) > 1
-            sample = list(map(Line.of, first))
+            sample = list(map(Line, first))
             width = width_of(self.stdout)
             form = Table(sample, width, self.style, with_alias=several, is_all=False)
-            self._write_all(form.lines(chain(sample, map(Line.of, found))))
+            self._write_all(form.lines(chain(sample, map(Line, found))))
         else:
             self._write_all(FORMATS[self._format](chain(first, found)))
         return search.silent
@@ -213,7 +212,7 @@ class Command(TerminalCommand):
     def _lines(self, selection: Selection, marks: Sequence[str] = ()) -> list[str]:
         found = selection.found
         if found:
-            lines = self._table(list(map(Line.of, found)), marks)
+            lines = self._table(list(map(Line, found)), marks)
             if len(found) < selection.total:
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
                 if self._most != self._max:

@@ -241,7 +241,10 @@
     class Duration {
         constructor(formats) {
             this.formats = formats;
-            const options = {minimumFractionDigits: 1, maximumFractionDigits: 1};
+            // The server cuts digits off, so that 59.97 s are never 60.0 s.
+            const options = {
+                minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "trunc",
+            };
             try {
                 this.number = new Intl.NumberFormat(document.documentElement.lang, options);
             } catch {

@@ -67,6 +67,15 @@ class Coin(models.Model):
         return f"coin {self.pk}"
 
 
+class Guard(models.Model):
+    """Keeps its vault from being deleted."""
+
+    vault = models.ForeignKey(Vault, on_delete=models.PROTECT)
+
+    def __str__(self) -> str:
+        return f"guard {self.pk}"
+
+
 class Place(LockableMixin, models.Model):
     """A parent with a fence, and the table of all who inherit from it."""
 

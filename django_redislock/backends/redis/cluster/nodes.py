@@ -59,9 +59,8 @@ class Cluster:
             process.look()
         began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
-            exchange = node.exchange_claim if claim else node.exchange
             try:
-                replies = exchange(commands, within, urgent=urgent)
+                replies = node.exchange(commands, within, urgent=urgent, claim=claim)
             except RedisError as error:
                 failure = error
             else:
@@ -83,10 +82,9 @@ class Cluster:
                     raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
             for part in dispatch.parts():
-                exchange = part.node.exchange_claim if claim else part.node.exchange
                 left = dispatch.left()
                 try:
-                    replies = exchange(part.commands, left, urgent=urgent)
+                    replies = part.node.exchange(part.commands, left, urgent=urgent, claim=claim)
                 except RedisError as error:
                     dispatch.failed(part, error)
                 else:
@@ -102,9 +100,8 @@ class Cluster:
         process.look()
         began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
-            exchange = node.aexchange_claim if claim else node.aexchange
             try:
-                replies = await exchange(commands, within)
+                replies = await node.aexchange(commands, within, claim=claim)
             except RedisError as error:
                 failure = error
             else:
@@ -126,10 +123,9 @@ class Cluster:
                     raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
             for part in dispatch.parts():
-                exchange = part.node.aexchange_claim if claim else part.node.aexchange
                 left = dispatch.left()
                 try:
-                    replies = await exchange(part.commands, left)
+                    replies = await part.node.aexchange(part.commands, left, claim=claim)
                 except RedisError as error:
                     dispatch.failed(part, error)
                 else:
@@ -138,25 +134,11 @@ class Cluster:
                 await asyncio.sleep(dispatch.pause)
         return dispatch.result()
 
-    def exchange_claim(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
-        """Like ``exchange``, for commands that grant a lock."""
-        return self.exchange(commands, within, claim=True)
-
-    async def aexchange_claim(
-        self, commands: Sequence[bytes], within: float | None = None
-    ) -> Replies:
-        """The twin of ``exchange_claim``."""
-        return await self.aexchange(commands, within, claim=True)
-
     def ask_topology(self, within: float) -> None:
         """Ask one node after another which node has which slots. Raises ``RedisError``."""
-        deadline = monotonic() + within
-        *nodes, last = self.topology.nodes_to_ask()
-        failure: RedisError = ClusterDownError("No node of the Cluster was asked in time.")
-        for node in (*nodes, last):
-            left = max(deadline - monotonic(), 0.001)
+        for node, left in self.topology.nodes_to_ask(within):
             try:
-                replies, _ = node.exchange(QUESTIONS, left if node is last else left / 2)
+                replies, _ = node.exchange(QUESTIONS, left)
                 self.topology.learn(replies, node)
             except RedisError as error:
                 self.topology.doubt(node, error)
@@ -167,13 +149,9 @@ class Cluster:
 
     async def aask_topology(self, within: float) -> None:
         """The twin of ``ask_topology``."""
-        deadline = monotonic() + within
-        *nodes, last = self.topology.nodes_to_ask()
-        failure: RedisError = ClusterDownError("No node of the Cluster was asked in time.")
-        for node in (*nodes, last):
-            left = max(deadline - monotonic(), 0.001)
+        for node, left in self.topology.nodes_to_ask(within):
             try:
-                replies, _ = await node.aexchange(QUESTIONS, left if node is last else left / 2)
+                replies, _ = await node.aexchange(QUESTIONS, left)
                 self.topology.learn(replies, node)
             except RedisError as error:
                 self.topology.doubt(node, error)

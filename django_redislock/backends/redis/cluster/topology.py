@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import shuffle
 from typing import Any
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError
 
+from ....clock import monotonic
 from ..breaker import ignore
 from ..commands import pack
 from ..errors import NotAsked
@@ -28,7 +29,7 @@ class Topology:
     Each step is one atomic operation, so any thread may take it, and be interrupted.
     ``on_look_again`` is called with a bucket when its waiters should look again, since another node
     has it or its node is back. ``on_absent`` is called repeatedly with a node while it is away, and
-    ``on_late`` when an answer of it has not come in time.
+    ``on_late`` when an answer of it has not come in time. Set these before the first request.
     """
 
     def __init__(self, source: ClusterSource, make: Callable[[Source], Node] = Node) -> None:
@@ -60,8 +61,8 @@ class Topology:
         node = self.nodes.get(address)
         if node is None:
             made = self._make(self.source.node_at(*address))
-            made.on_back, made.on_absent = self._is_back, self._is_absent
-            made.on_late = self._is_late
+            made.on_back = self._is_back
+            made.on_absent, made.on_late = self.on_absent, self.on_late
             node = self.nodes.setdefault(address, made)
         return node
 
@@ -74,12 +75,19 @@ class Topology:
         if not isinstance(error, NotAsked):
             self.doubted[node] = None
 
-    def nodes_to_ask(self) -> list[Node]:
-        """Return all nodes that may know the topology, nodes in doubt last."""
+    def nodes_to_ask(self, within: float) -> Iterator[tuple[Node, float]]:
+        """Yield all nodes that may know the topology, nodes in doubt last, each with its time.
+
+        A node may take half of the seconds that are left, and the last one all of them.
+        """
+        deadline = monotonic() + within
         known = [node for node in dict.fromkeys(self.owners) if node is not None]
         start = [self.node_at(Address(*one)) for one in self.source.start]
         shuffle(known)
-        return sorted(dict.fromkeys([*known, *start]), key=self.doubted.__contains__)
+        *others, last = sorted(dict.fromkeys([*known, *start]), key=self.doubted.__contains__)
+        for node in others:
+            yield node, max(deadline - monotonic(), 0.001) / 2
+        yield last, max(deadline - monotonic(), 0.001)
 
     def learn(self, replies: list[Any], asked: Node) -> None:
         """Take over a node's replies to ``QUESTIONS``. Raises ``RedisError``."""
@@ -95,7 +103,7 @@ class Topology:
         for bucket, address in enumerate(found):
             self._give(bucket, None if address is None else self.node_at(address))
         start = {Address(*one) for one in self.source.start}
-        for address, node in list(self.nodes.items()):
+        for address, node in self.nodes.copy().items():
             if node not in self.owners and address not in start:
                 self.nodes.pop(address, None)
                 self.doubted.pop(node, None)
@@ -120,12 +128,6 @@ class Topology:
         for bucket, owner in enumerate(self.owners):
             if owner is node:
                 self.on_look_again(bucket)
-
-    def _is_absent(self, node: Node) -> None:
-        self.on_absent(node)
-
-    def _is_late(self, node: Node) -> None:
-        self.on_late(node)
 
     def _address_of(self, node: Node) -> Address:
         kwargs = node.source.pool.connection_kwargs

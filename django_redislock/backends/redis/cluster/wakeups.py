@@ -172,7 +172,7 @@ class ClusterWakeups:
     def _forget_gone(self) -> None:
         """Forget the nodes that have left the Cluster, when their threads have ended."""
         present = set(self._cluster.topology.nodes.values())
-        for node, wakeups in list(self._nodes.items()):
+        for node, wakeups in self._nodes.copy().items():
             if node not in present and not wakeups.thread.is_running():
                 self._nodes.pop(node, None)
 

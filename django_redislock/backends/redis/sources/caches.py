@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from redis.connection import ConnectionPool
 from redis.exceptions import RedisClusterException, RedisError
 
+from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
 from .valkey_pools import as_redis_pool, is_of_valkey
 
@@ -29,8 +30,9 @@ _UNUSABLE = (
 )
 
 
-def pool_of_cache(alias: str, where: str) -> ConnectionPool:
+def pool_of_cache(config: LockConfig) -> ConnectionPool:
     """The connection pool of a Redis cache. Raises ``InvalidLockBackend``."""
+    alias, where = config.cache, f"LOCKS[{config.alias!r}]"
     if alias not in list(caches):
         raise InvalidLockBackend(
             f"{where} uses the cache {alias!r}, which CACHES does not have. Add it with "
@@ -54,8 +56,9 @@ def pool_of_cache(alias: str, where: str) -> ConnectionPool:
     if client is None:
         raise InvalidLockBackend(
             f"{where} uses the cache {alias!r}, which is a {_path(cache)} and has no connection "
-            f"that threads can use to one Redis server. Set its BACKEND to {WORKING}, name another "
-            f"cache in {where}['CACHE'], or an address in {where}['LOCATION']."
+            "that threads can use to one Redis server. Write the address of a server, "
+            f'LOCKS = {{"{config.alias}": {{"LOCATION": "redis://127.0.0.1:6379/1"}}}}, or name a '
+            f"cache in {where}['CACHE'] whose BACKEND is {WORKING}."
         )
     if not isinstance(pool, ConnectionPool):
         raise InvalidLockBackend(

@@ -31,24 +31,22 @@ from ....clock import monotonic
 from .deadlines import limit
 from .hooks import with_hooks
 
-__all__ = ["Sentinels", "sentinel_classes", "timeout_of"]
+__all__ = ["SENTINEL_TWINS", "Sentinels", "timeout_of"]
 
 Address: TypeAlias = "tuple[str, int]"
 
 TIMES = ("socket_timeout", "socket_connect_timeout")
 
+# The asyncio counterparts of the blocking classes that connect to a primary.
+SENTINEL_TWINS: dict[Any, type] = {
+    SentinelManagedConnection: AsyncManaged,
+    SentinelManagedSSLConnection: AsyncManagedSSL,
+}
+
 # Objects of the blocking client for which the asyncio client has its own.
 _BLOCKING = frozenset(("connection_pool", "event_dispatcher", "parser_class", "retry"))
 # The settings that both clients take.
 _OF_CLIENT = inspect.signature(AsyncRedis.__init__).parameters.keys() - _BLOCKING
-
-
-def sentinel_classes() -> dict[Any, type]:
-    """Map the blocking classes that connect to a primary to their asyncio counterparts."""
-    return {
-        SentinelManagedConnection: AsyncManaged,
-        SentinelManagedSSLConnection: AsyncManagedSSL,
-    }
 
 
 def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:

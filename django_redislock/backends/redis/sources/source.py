@@ -31,7 +31,7 @@ from .caches import pool_of_cache
 from .deadlines import limit
 from .hooks import with_hooks
 from .locations import check_options, is_internal, parameters, pool_at, start_nodes
-from .sentinels import Sentinels, sentinel_classes, timeout_of
+from .sentinels import SENTINEL_TWINS, Sentinels, timeout_of
 
 __all__ = ["ClusterSource", "Source", "source_of"]
 
@@ -43,7 +43,7 @@ TWINS: dict[Any, type] = {
     Connection: aio.Connection,
     SSLConnection: aio.SSLConnection,
     UnixDomainSocketConnection: aio.UnixDomainSocketConnection,
-    **sentinel_classes(),
+    **SENTINEL_TWINS,
 }
 
 # We retry requests, check connections and decode replies ourselves.
@@ -67,7 +67,7 @@ def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) ->
         pool = pool_at(config.location, options, where)
         entry = f"{where}['LOCATION'] with {where}['OPTIONS']"
     else:
-        pool = pool_of_cache(config.cache, where)
+        pool = pool_of_cache(config)
         entry = f"CACHES[{config.cache!r}], which {where} uses,"
     try:
         of = "" if config.location else f"cache {config.cache!r}"

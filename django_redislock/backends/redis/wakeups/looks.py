@@ -32,7 +32,7 @@ class Looks:
 
     def ask(self, waiters: Waiters, now: float) -> None:
         """Ask one waiter of each name that is due to look again."""
-        due = [name for name, look_at in list(self._at.items()) if look_at <= now]
+        due = [name for name, look_at in self._at.copy().items() if look_at <= now]
         if not due:
             return
         # Set the time first, since the waiter that is asked may set a better one at once.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
+import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,6 +23,8 @@ __all__ = ["AsyncWire"]
 # Connections that a forked child must neither use nor close: the parent shares their selector.
 _left_to_parent: list[object] = []
 
+_numbers = itertools.count()
+
 
 class AsyncWire:
     """Exchanges commands and replies with a server, for the tasks of all event loops."""
@@ -29,10 +33,18 @@ class AsyncWire:
         self.source = source
         self._breaker = source.breaker
         self._failures = self._breaker.failures
-        self._loops: dict[asyncio.AbstractEventLoop, _LoopConnections] = {}
+        self._begin()
 
-    async def aexchange(self, commands: Sequence[bytes], within: float | None = None) -> Replies:
-        """Send commands in one go; return their replies.
+    def _begin(self) -> None:
+        # The attribute under which a loop keeps its connections. They refer to their loop, so that
+        # in any other place they would keep a loop for ever that nobody closes.
+        self._attribute = f"_django_redislock_{next(_numbers)}"
+        self._made: dict[weakref.ref[_LoopConnections], None] = {}
+
+    async def aexchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, claim: bool = False
+    ) -> Replies:
+        """Send commands in one go; return their replies. ``claim`` is as in ``Node.exchange``.
 
         Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
         or the connection's time-out; ``ServerAway`` at once if the server is known to be away.
@@ -43,10 +55,10 @@ class AsyncWire:
         if failures:
             self._breaker.refuse()
         loop = asyncio.get_running_loop()
-        connections = self._loops.get(loop)
+        connections = vars(loop).get(self._attribute)
         if connections is None:
-            connections = await self._begin(loop)
-        replies = await connections.for_all.exchange(commands, within)
+            connections = await self._connections_of(loop)
+        replies: Replies = await connections.for_all.exchange(commands, within)
         if failures:
             self._breaker.answered()
         return replies
@@ -60,8 +72,7 @@ class AsyncWire:
         """
         process.look()
         self._breaker.refuse()
-        loop = asyncio.get_running_loop()
-        connections = self._loops.get(loop) or await self._begin(loop)
+        connections = await self._connections_of(asyncio.get_running_loop())
         deadline = monotonic() + min(math.inf if within is None else within, self.source.timeout)
         alone = await connections.alone.take(deadline - monotonic())
         try:
@@ -76,31 +87,35 @@ class AsyncWire:
         self._breaker.answered()
         return replies
 
-    async def _begin(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
-        # The connections refer to their loop, so a weak-keyed dictionary would keep both for ever.
-        for other in list(self._loops):
-            if other.is_closed():
-                self._loops.pop(other, None)
-        connections = self._loops[loop] = _LoopConnections(self.source, loop)
-        await anext(connections.closer)
+    async def _connections_of(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
+        connections: _LoopConnections | None = vars(loop).get(self._attribute)
+        if connections is None:
+            connections = vars(loop)[self._attribute] = _LoopConnections(self.source, loop)
+            made = self._made
+            made[weakref.ref(connections, lambda gone: made.pop(gone, None))] = None
+            await anext(connections.closer)
         return connections
+
+    def _all(self) -> list[_LoopConnections]:
+        return [found for ref in list(self._made) if (found := ref()) is not None]
 
     def close(self) -> None:
         """Close the connections. Each event loop closes its own as soon as it gets to it."""
-        for loop, connections in list(self._loops.items()):
+        for connections in self._all():
             with suppress(RuntimeError):  # the loop is closed, and its connections too
-                loop.call_soon_threadsafe(connections.close)
+                connections.loop.call_soon_threadsafe(connections.close)
 
     def forget(self) -> None:
         """Leave all connections to the parent after a fork."""
-        _left_to_parent.append(self._loops)
-        self._loops = {}
+        _left_to_parent.append(self._all())
+        self._begin()
 
 
 class _LoopConnections:
     """The connections of one event loop, which are closed when it ends."""
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.for_all = SharedConnection(source, loop)
         self.alone = Exclusive(loop, partial(SharedConnection, source, loop))
         self.closer = self._close_with_loop()

@@ -72,7 +72,7 @@ class Node:
         self.on_absent: Callable[[Node], object] = ignore
         self.on_late: Callable[[Node], object] = ignore
         self.async_wire = AsyncWire(source)
-        self.aexchange = self.aexchange_claim = self.async_wire.aexchange
+        self.aexchange = self.async_wire.aexchange
         self._begin()
         self.breaker.add(self)
 
@@ -88,9 +88,16 @@ class Node:
         self._missed: dict[Link, tuple[float, float, int]] = {}
 
     def exchange(
-        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+        self,
+        commands: Sequence[bytes],
+        within: float | None = None,
+        *,
+        urgent: bool = False,
+        claim: bool = False,
     ) -> Replies:
         """Send commands in one go; return their replies.
+
+        ``claim``: the last one grants a lock, which makes a difference only to ``ReplicatedNode``.
 
         Raises ``redis.exceptions.TimeoutError`` if the replies take longer than ``within`` seconds
         or the connection's time-out; ``NotAsked`` if no connection is free in that time;
@@ -130,9 +137,6 @@ class Node:
     def _in_less_time(self, commands: Sequence[bytes], limit: float) -> Sequence[bytes]:
         """What to send instead when the wait for a connection has left ``limit`` seconds."""
         return commands
-
-    # For commands that grant a lock. It differs only where replicas must acknowledge a grant.
-    exchange_claim = exchange
 
     def ping(self, within: float) -> None:
         """Return when the server has answered, on a new connection. Raises ``RedisError``."""
@@ -243,7 +247,7 @@ class Node:
 
     def _close_spares(self, unused_since: float) -> None:
         """Close the links of those threads of our own that have ended."""
-        for me, spare in list(self._spares.items()):
+        for me, spare in self._spares.copy().items():
             if me not in ServiceThread.own and spare.used_at <= unused_since:
                 self._spares.pop(me, None)
                 spare.close()

@@ -48,18 +48,27 @@ class ReplicatedNode(Node):
     def __init__(self, source: Source, replicas: int) -> None:
         super().__init__(source)
         self._apart = _ClaimNode(source, replicas)
-        self.aexchange_claim = self._aexchange_claim
+        self.aexchange = self._aexchange
 
-    def exchange_claim(
-        self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
+    def exchange(
+        self,
+        commands: Sequence[bytes],
+        within: float | None = None,
+        *,
+        urgent: bool = False,
+        claim: bool = False,
     ) -> Replies:
-        """Like ``exchange``, with ``NotAcknowledged`` in place of a grant that may get lost."""
+        """As in ``Node``, with ``NotAcknowledged`` in place of a grant that may get lost."""
+        if not claim:
+            return super().exchange(commands, within, urgent=urgent)
         sent = self._apart.with_wait(commands, self._timeout if within is None else within)
         return self._checked(self._apart.exchange(sent, within, urgent=urgent))
 
-    async def _aexchange_claim(
-        self, commands: Sequence[bytes], within: float | None = None
+    async def _aexchange(
+        self, commands: Sequence[bytes], within: float | None = None, *, claim: bool = False
     ) -> Replies:
+        if not claim:
+            return await self.async_wire.aexchange(commands, within)
         prepare = partial(self._apart.with_wait, commands)
         return self._checked(await self._apart.async_wire.aexchange_alone(prepare, within))
 

@@ -110,7 +110,7 @@ class SharedConnection:
         for request in pending:
             # Tokens make it safe to resend commands that the old connection may have delivered.
             request.again = request.link is not None
-            request.replies = []
+            request.replies, request.unknown_script = [], False
             link.send(request, now)
         if self._closes and not pending:
             self.close()
