@@ -92,10 +92,10 @@ async def wait_for_grant(
                 raise
         else:
             if isinstance(reply, Grant):
-                return reply, False
+                return reply, reply.asked_again
             found_busy(reply)
             if monotonic() >= deadline:
-                return None, False
+                return None, reply.asked_again
             busy = reply
     queued = _Queued(call, backend, claim, began, deadline, busy, found_busy)
     backend.enlist(claim, queued.waiter)
@@ -130,7 +130,8 @@ class _Queued:
         self.found_busy = found_busy
         self.waiter = ThreadWaiter() if call.blocking else TaskWaiter()
         # Of the requests without an answer: whether one was repeated, and whether one was sent.
-        self.asked_again = self.sent = False
+        self.asked_again = busy is not None and busy.asked_again
+        self.sent = False
         # Since when the server gives no answer (monotonic); infinite while it does.
         self.absent_since = math.inf
 
@@ -146,6 +147,7 @@ class _Queued:
                 if look_at is None:
                     raise
             else:
+                self.asked_again |= reply.asked_again
                 if isinstance(reply, Grant):
                     return reply, self.asked_again
                 self.busy, self.absent_since = reply, math.inf

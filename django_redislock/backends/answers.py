@@ -61,6 +61,7 @@ class Busy(NamedTuple):
     the backend's own clock can have read zero. ``position``: the attempt's place in the queue, from
     1 on; for an attempt that does not stay, the place after the last. Most waiters never ask about
     the hold in their way, so ``find_hold`` reads its holder and age (seconds) only on demand.
+    ``asked_again``: as for a ``Grant``.
     """
 
     retry_in: float
@@ -68,6 +69,7 @@ class Busy(NamedTuple):
     clock: float
     position: int
     find_hold: Callable[[], tuple[Holder | None, float]]
+    asked_again: bool = False
 
     @property
     def holder(self) -> Holder | None:

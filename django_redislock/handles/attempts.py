@@ -175,12 +175,12 @@ class OneNameHandle(Handle[T]):
             )
             waited = monotonic() - asked_at
             if grant is not None:
-                hold.asked_again = not hold.is_given and (asked_again or grant.asked_again)
+                hold.asked_again = not hold.is_given and asked_again
                 self._begin(call, grant, owner, need)
                 if caller is not None:
                     await tie_in_caller(self, hold, whole=False)
             await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
-            if grant is None and wait > 0 and not hold.is_given:
+            if grant is None and not hold.is_given and (wait > 0 or asked_again):
                 cancel_in_background(hold, LATE if asked_again else 0.0)
         except BaseException as error:
             self._need = None

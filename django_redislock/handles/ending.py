@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .. import events
@@ -54,7 +55,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     # How many seconds ``min_hold`` keeps the name held after the release.
     kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
     if registry.given or hold.is_given:
-        _mark_linked_lost(hold)
+        # Whatever their fences: the release ends what the token holds by then.
+        _mark_lost(registry.linked(hold))
     if kept:
         ended = await _extended(call, hold, kept, detached=True)
     elif call.blocking:
@@ -70,16 +72,17 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
             renewal.report(hold)
         raise error
     if registry.given or hold.is_given:
-        _mark_linked_lost(hold)  # also handles that acquired it during the release
+        # Also handles that acquired it during the release, but not after it.
+        linked = registry.linked(hold)
+        _mark_lost(one for one in linked if one.fence == hold.fence or not hold.began)
     if hold.asked_again and not kept:
         cancel_in_background(hold, LATE)
     await events.released(call, handle, now + kept - hold.since if hold.began else None)
 
 
-def _mark_linked_lost(hold: LocalHold) -> None:
-    for other in registry.linked(hold):
-        if other.fence == hold.fence or not hold.began:
-            renewal.mark_lost(other, RELEASED_BY_ANOTHER)
+def _mark_lost(holds: Iterable[LocalHold]) -> None:
+    for hold in holds:
+        renewal.mark_lost(hold, RELEASED_BY_ANOTHER)
 
 
 async def extend_hold(

@@ -37,6 +37,8 @@ class SharingContract:
         verbs.release(strict)
         verbs.hold(verbs.claim(limit=9))
         verbs.hold(verbs.claim(limit=9))
+        verbs.hold(verbs.claim("b"))
+        assert verbs.is_busy(verbs.claim("b", limit=9))
 
     def test_readers_share_and_a_writer_waits_for_them_all(self, verbs: Verbs) -> None:
         readers = [verbs.claim(limit=SHARED) for _ in range(3)]
@@ -84,6 +86,19 @@ class SharingContract:
         verbs.hold(mine._replace(limit=SHARED))
         recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
+
+    def test_a_repeated_claim_shortens_the_lease_of_a_detached_hold_only(
+        self, verbs: Verbs
+    ) -> None:
+        for name, limit in (("a", 1), ("b", 2)):
+            claims = [verbs.claim(name, limit=limit, lease=LONG) for _ in range(limit)]
+            for claim in claims:
+                verbs.hold(claim)
+            for detached in (False, True):
+                verbs.extend(Extension(name, claims[0].token, 3 * LONG, detached=detached))
+                verbs.hold(claims[0])
+                left = {hold.token: hold.remaining for hold in verbs.backend.inspect(name)[0]}
+                assert (left[claims[0].token] <= LONG) == detached
 
     def test_a_waiter_that_asks_again_gets_what_it_asks_for_now(self, verbs: Verbs) -> None:
         # It asks once more without staying, as another handle with its token may do.

@@ -58,6 +58,16 @@ def test_a_foreign_value_in_place_of_the_index_is_replaced_by_a_hand_over(
     assert [hold.token for hold in backend.list().holds] == ["w1"]
 
 
+def test_a_foreign_value_in_place_of_the_index_is_replaced_by_a_grant(
+    backend: RedisLockBackend, client: Redis, key_prefix: str
+) -> None:
+    verbs = verbs_under(backend, key_prefix)
+    client.set(name_keys(key_prefix, NAME).listed, "foreign")
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    assert [hold.token for hold in backend.list().holds] == [held.token]
+
+
 @pytest.mark.parametrize("milliseconds", [15_000.5, 90_000_000.5])
 def test_fractions_of_a_millisecond_make_no_verb_fail(
     backend: RedisLockBackend, client: Redis, key_prefix: str, milliseconds: float

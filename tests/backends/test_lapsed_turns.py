@@ -8,34 +8,60 @@ import pytest
 
 from django_redislock import lock_backends
 from django_redislock.backends.base import BaseLockBackend, Claim, Extension, Grant
+from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import name_keys
+from django_redislock.conf import LockConfig
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
 from tests.support.processes import wait_until
 
-HOLDER, LAPSED, NEXT = (digit * 32 for digit in "123")
+HOLDER, LAPSED, NEXT, LAST = (digit * 32 for digit in "1234")
 
 
-def claim(token: str) -> Claim:
-    return Claim("a", token, 1, 60.0, "{}")
+def claim(token: str, limit: int = 1) -> Claim:
+    return Claim("a", token, limit, 60.0, "{}")
 
 
-@pytest.fixture(params=["nobody behind it", "another behind it"])
+@pytest.fixture
+def quick(use: UsePlace, redis_url: str) -> Place:
+    return use(redis_url, entry={"OPTIONS": {"grant_lease": 0.05}})
+
+
+@pytest.fixture
+def other_process(quick: Place) -> Any:
+    backend = RedisLockBackend(LockConfig(key_prefix=quick.prefix))
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(params=["release", "cancel"])
+def end(request: pytest.FixtureRequest) -> str:
+    """The verb that hands over: a script of its own for the common case, or the general one."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["nobody behind it", "others behind it"])
 def lapsed(
-    use: UsePlace, redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    quick: Place,
+    end: str,
+    other_process: BaseLockBackend,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
     """A backend where ``LAPSED`` had its turn, but its process did not notice."""
-    place = use(redis_url, entry={"OPTIONS": {"grant_lease": 0.05}})
     backend = lock_backends["default"]
     assert isinstance(backend.acquire(claim(HOLDER)), Grant)
     backend.listen("a", 10)
-    for token in [LAPSED, NEXT][: 1 + (request.param == "another behind it")]:
-        backend.acquire(claim(token), 60.0)
+    backend.acquire(claim(LAPSED), 60.0)
+    if request.param == "others behind it":
+        backend.acquire(claim(NEXT), 60.0)
+        other_process.listen("a", 10)
+        other_process.acquire(claim(LAST), 60.0)
     monkeypatch.setattr(backend.waiters, "notify", lambda *turn: True)
-    backend.release("a", HOLDER)
+    getattr(backend, end)("a", HOLDER)
     wait_until(lambda: not backend.inspect("a")[0])
-    with place.client() as client:
-        assert client.get(name_keys(place.prefix, "a").hold), "it is kept, to know whose it was"
+    with quick.client() as client:
+        assert client.get(name_keys(quick.prefix, "a").hold), "it is kept, to know whose it was"
     yield backend
     backend.close()
 
@@ -56,10 +82,35 @@ def test_the_token_of_a_lapsed_turn_holds_nothing(lapsed: BaseLockBackend, verb:
     assert not acts[verb]()
 
 
-def test_the_name_of_a_lapsed_turn_is_free_for_the_next(
-    lapsed: BaseLockBackend, place: Place
-) -> None:
+def test_the_name_of_a_lapsed_turn_is_free_for_the_next(lapsed: BaseLockBackend) -> None:
+    # The process that asks is not frozen, so those of others do not pass it.
     queue = [one.token for one in lapsed.inspect("a")[1]]
     token = queue[0] if queue else NEXT
     assert isinstance(lapsed.acquire(claim(token), 60.0), Grant)
     assert [hold.token for hold in lapsed.inspect("a")[0]] == [token]
+
+
+@pytest.mark.parametrize("lapsed", ["others behind it"], indirect=True)
+def test_other_processes_pass_over_its_waiters_which_still_expire(
+    lapsed: BaseLockBackend, other_process: BaseLockBackend, quick: Place
+) -> None:
+    assert isinstance(other_process.acquire(claim(LAST), 60.0), Grant)
+    assert [waiting.token for waiting in lapsed.inspect("a")[1]] == [NEXT]
+    with quick.client() as client:
+        assert 0 < client.pttl(name_keys(quick.prefix, "a").queue) <= 2 * 60_000
+
+
+def test_other_processes_pass_over_its_waiters_also_for_a_permit(
+    quick: Place, other_process: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = lock_backends["default"]
+    for token in (HOLDER, "5" * 32):
+        assert isinstance(backend.acquire(claim(token, limit=2)), Grant)
+    backend.listen("a", 10)
+    for token in (LAPSED, NEXT):
+        backend.acquire(claim(token, limit=2), 60.0)
+    monkeypatch.setattr(backend.waiters, "notify", lambda *turn: True)
+    backend.release("a", HOLDER)
+    wait_until(lambda: len(backend.entries(0, 10).entries) == 1)
+    assert isinstance(other_process.acquire(claim(LAST, limit=2), 60.0), Grant)
+    backend.close()

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.crc import key_slot
 
 from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Busy, Claim, Extension, Holder
-from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
-from django_redislock.names import check_name
+from django_redislock.backends.redis.keys import bucket_keys, bucket_of, name_keys
 from django_redislock.testing.driver import LONG, SHORT, Recorder, Verbs, outlive
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
@@ -52,44 +50,11 @@ def names_of_bucket(bucket: int, number: int) -> list[str]:
     return found
 
 
-def test_the_keys_of_a_name_never_change() -> None:
-    """Two releases that disagree would lock different keys."""
-    assert name_keys("lock", "order:42") == (
-        "lock:{49}:hold:order:42",
-        "lock:{49}:holds:order:42",
-        "lock:{49}:records:order:42",
-        "lock:{49}:queue:order:42",
-        "lock:{49}:index",
-        "lock:{49}:waited",
-        "lock:{49}:fence",
-    )
-    assert bucket_of("größe") == 9
-
-
-def test_all_keys_of_a_name_share_a_slot_and_buckets_share_the_cluster() -> None:
-    for name in ("order:42", "{a}", "}", "a{b}c"):
-        assert len({key_slot(key.encode()) for key in name_keys("lock", name)}) == 1
-    slots = [key_slot(bucket_keys("lock", bucket).fence.encode()) for bucket in range(BUCKETS)]
-    assert sorted(slot * BUCKETS // 16384 for slot in slots) == list(range(BUCKETS))
-
-
-def test_names_spread_over_all_buckets() -> None:
-    counts = [0] * BUCKETS
-    for number in range(1600):
-        counts[bucket_of(f"order:{number}")] += 1
-    assert 60 < min(counts) <= max(counts) < 140
-
-
-@pytest.mark.parametrize("name", ["", "\ud800"])
-def test_an_invalid_name_is_a_value_error(name: str) -> None:
-    with pytest.raises(ValueError, match="A lock's name must"):
-        check_name(name)
-
-
 def test_every_key_expires_but_those_of_a_bucket(place: Place, client: Any, verbs: Any) -> None:
-    held, waiting = verbs.claim("a", lease=3600), verbs.claim("a")
+    held, waiting, longer = verbs.claim("a", lease=3600), verbs.claim("a"), verbs.claim("a")
     verbs.hold(held)
-    verbs.queue_up(waiting, stay=7200)
+    verbs.queue_up(waiting, stay=60)
+    verbs.queue_up(longer, stay=7200)
     verbs.cancel(verbs.claim("b"), late=LONG)
     for key in without_expiry(client, place.prefix):
         assert key.endswith(WITHOUT_EXPIRY)
@@ -128,15 +93,19 @@ def test_a_hold_that_ends_during_a_script_leaves_no_key_for_ever(
     assert verbs.hold(verbs.claim("a")).fence > grant.fence
 
 
-def test_a_shorter_extension_and_a_longer_hold_beside_it_keep_the_keys(
+def test_the_keys_last_as_long_as_the_longest_of_several_holds(
     place: Place, client: Any, verbs: Any
 ) -> None:
     long, short = verbs.claim(limit=2, lease=3600), verbs.claim(limit=2, lease=1)
     verbs.hold(long)
     verbs.hold(short)
     _, holds, records, *_ = name_keys(place.prefix, "a")
+    verbs.extend(Extension("a", short.token, 2))
     assert client.pttl(holds) > 3_500_000
     assert client.pttl(records) > 3_500_000
+    verbs.extend(Extension("a", short.token, 7200))
+    assert client.pttl(holds) > 7_100_000
+    assert client.pttl(records) > 7_100_000
 
 
 @pytest.mark.parametrize("token", ["cancelled", "slot", "lowest", "kept", "claims"])
@@ -213,6 +182,17 @@ def test_a_released_lock_leaves_only_the_keys_of_its_bucket(
     left = keys_of(client, place.prefix)
     assert {key for key in left if not key.endswith(WITHOUT_EXPIRY)} == set()
     assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).listed) == 0
+
+
+def test_a_wait_that_ends_leaves_only_the_hold(place: Place, client: Any, verbs: Any) -> None:
+    waiting = verbs.claim("a")
+    verbs.hold(verbs.claim("a"))
+    verbs.queue_up(waiting)
+    verbs.cancel(waiting)
+    left = keys_of(client, place.prefix)
+    own = {key for key in left if not key.endswith(WITHOUT_EXPIRY)}
+    assert own == {name_keys(place.prefix, "a").hold.encode()}
+    assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).waited) == 0
 
 
 @pytest.mark.parametrize("records", [False, True], ids=["of a free name", "of a contended name"])

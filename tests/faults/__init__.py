@@ -24,5 +24,5 @@
 A run starts a site and workers, causes its fault again and again, ends it, and waits until all
 leases have ended. Then it checks that nothing is left, that every process can still acquire every
 name, and that the history is correct. Only the exactness of waits depends on speed; it is judged
-against the stalls that probes have measured.
+against the stalls that probes have measured, and the time for which its thread had no processor.
 """

@@ -21,12 +21,14 @@ Span = tuple[int, int]  # nanoseconds
 def longest_unavailability(events: list[Event], until: int) -> float:
     """Return the longest time (seconds) for which a name was wanted but not held.
 
-    It ends with a grant. Only exclusive locks are judged, and only events before `until`.
+    It ends with a grant. Only names that are always exclusive are judged, and only events before
+    `until`.
     """
     of_name: dict[str, list[Event]] = defaultdict(list)
+    not_exclusive = {event.name for event in events if event.limit > 1 or event.shared}
     for event in events:
         # Of several names together, one may be held on its own.
-        if event.limit == 1 and not event.shared and TOGETHER not in event.name:
+        if event.name not in not_exclusive and TOGETHER not in event.name:
             of_name[event.name].append(event)
     return max((_longest(attempts_of(own), until) for own in of_name.values()), default=0) / 1e9
 

@@ -22,7 +22,7 @@ from tests.faults.report import Report, table
 from tests.faults.run import run
 
 # A longer run is split into several, each with its own history and seed.
-LONGEST_RUN = 60.0  # seconds
+LONGEST_RUN = 60.0  # seconds, unless the command line says otherwise
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     seconds = options.minutes * 60 / len(names) if options.minutes else options.seconds
     reports: list[Report] = []
     for name in names:
-        for report in _runs(name, seconds, options.seed):
+        for report in _runs(name, seconds, options.longest, options.seed):
             reports.append(report)
             _say("\n".join([f"| {' | '.join(report.cells())} |", *report.examples()]))
     left_out = [f"{name} was left out: {reason}." for name, reason in missing.items()]
@@ -45,10 +45,10 @@ def main() -> int:
     return int(any(report.wrong for report in reports))
 
 
-def _runs(name: str, seconds: float, seed: int) -> Iterator[Report]:
+def _runs(name: str, seconds: float, longest: float, seed: int) -> Iterator[Report]:
     while seconds > 0:
-        yield run(FAULTS[name](), min(seconds, LONGEST_RUN), seed)
-        seconds, seed = seconds - LONGEST_RUN, seed + 1
+        yield run(FAULTS[name](), min(seconds, longest), seed)
+        seconds, seed = seconds - longest, seed + 1
 
 
 def _options() -> argparse.Namespace:
@@ -64,6 +64,10 @@ def _options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=10.0, help="for each fault; default: 10")
     parser.add_argument("--minutes", type=float, help="for all faults together")
+    parser.add_argument(
+        "--longest", type=float, default=LONGEST_RUN, metavar="SECONDS",
+        help="split longer runs into several, which start anew; default: 60",
+    )  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=random.randrange(1_000_000), help="default: random"
     )

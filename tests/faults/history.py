@@ -56,6 +56,7 @@ class Event(NamedTuple):
     wait: float | None = None
     lease: float | None = None  # of a renewed hold; at its release, the time left
     error: str = ""
+    delay: float = 0.0  # seconds that its thread has waited for a processor so far
 
 
 def now() -> int:

@@ -23,6 +23,7 @@ from django_redislock import lock_backends
 from tests.faults.history import History, now
 from tests.faults.sites import client_of
 from tests.faults.victim.database import Database
+from tests.faults.workers.probes import SHOWN_WITHIN, SHOWS_STACKS
 from tests.faults.workers.worker import Orders
 from tests.support.places import Place
 from tests.support.processes import freeze, kill_hard, thaw, wait_until
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 60.0  # seconds; a deadline for a machine under load, not an expectation
+STARTED_WITHIN = 5 * WITHIN  # many runs at once may begin together
+SAID = 4000  # characters at the end of what a worker has written
 PING_EVERY, SLOW = 0.02, 0.005  # seconds
 
 
@@ -57,7 +60,7 @@ class Scene:
             stack.callback(self._end_all)
             for _ in range(self.fault.processes):
                 self.start_worker()
-            self._wait_for("ready")
+            self.wait_until_ready()
             self._stack = stack.pop_all()
         self._start_probe()
         return self
@@ -90,6 +93,10 @@ class Scene:
         self._started += 1
         self.workers.append(worker)
 
+    def wait_until_ready(self) -> None:
+        """Wait until all workers use locks, which takes long on a machine under load."""
+        self._wait_for("ready", STARTED_WITHIN)
+
     def kill_worker(self) -> None:
         """Kill a worker as `kill -9` does."""
         worker = self.random.choice(self.workers)
@@ -102,10 +109,8 @@ class Scene:
         """Ask a worker that uses locks to end, and wait until it has."""
         worker = self.workers.pop(0)
         worker.terminate()
-        try:
-            worker.wait(WITHIN / 3)
-        except subprocess.TimeoutExpired:
-            self.history.record("error", error=f"worker {worker.pid} does not end at SIGTERM")
+        self._wait_for_end(worker, "does not end at SIGTERM")
+        if worker.returncode is None:
             worker.kill()
             worker.wait()
         self.history.record("gone", pid=worker.pid)
@@ -144,14 +149,10 @@ class Scene:
         """Let the workers end by themselves. It is an error if one does not."""
         (self.folder / "end").touch()
         for worker in self.workers:
-            try:
-                status = worker.wait(WITHIN / 3)
-            except subprocess.TimeoutExpired:
-                self.history.record("error", error=f"worker {worker.pid} does not end")
-                continue
-            if status:
-                said = Path(str(worker.args)).read_text(errors="replace")[-2000:]
-                self.history.record("error", error=f"a worker has ended with {status}: {said}")
+            self._wait_for_end(worker, "does not end")
+            if worker.returncode:
+                what = f"a worker has ended with {worker.returncode}: {_said_by(worker)}"
+                self.history.record("error", error=what)
 
     def left_behind(self, names: Iterable[str]) -> Iterator[str]:
         """Yield holds and queues that are left, and keys of these names that never expire."""
@@ -182,14 +183,24 @@ class Scene:
             operation=fault.operation,
         ).write(self.folder)
 
-    def _wait_for(self, answer: str) -> None:
+    def _wait_for(self, answer: str, within: float = WITHIN) -> None:
         def have_answered() -> bool:
             return all(
                 (self.folder / f"{worker.pid}.{answer}").exists() or worker.poll() is not None
                 for worker in self.workers
             )
 
-        wait_until(have_answered, within=WITHIN, what=f"the workers are {answer}")
+        wait_until(have_answered, within=within, what=f"the workers are {answer}")
+
+    def _wait_for_end(self, worker: subprocess.Popen[bytes], otherwise: str) -> None:
+        try:
+            worker.wait(WITHIN)
+        except subprocess.TimeoutExpired:
+            worker.send_signal(SHOWS_STACKS)
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(SHOWN_WITHIN)
+            what = f"worker {worker.pid} {otherwise}: {_said_by(worker)}"
+            self.history.record("error", error=what)
 
     def _start_probe(self) -> None:
         probe = threading.Thread(target=self._probe, daemon=True, name="probe")
@@ -216,3 +227,7 @@ class Scene:
                 worker.kill()
                 worker.wait()
         self.history.close()
+
+
+def _said_by(worker: subprocess.Popen[bytes]) -> str:
+    return Path(str(worker.args)).read_text(errors="replace")[-SAID:]

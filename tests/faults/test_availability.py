@@ -56,6 +56,7 @@ def test_the_wait_of_an_interrupted_attempt_does_not_count() -> None:
 
 def test_names_that_several_may_hold_are_not_judged() -> None:
     assert longest([one._replace(limit=3) for one in HISTORY]) == 0
+    assert longest([*HISTORY, HISTORY[0]._replace(token="c", limit=3)]) == 0
 
 
 def test_each_name_counts_for_itself() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,19 +20,24 @@ class Lapsed:
 
     name, held = "order:42", False
 
-    def __init__(self, reason: str = "", error: Exception | None = None) -> None:
+    def __init__(
+        self, reason: str = "", error: Exception | None = None, extended: float = 0
+    ) -> None:
         self.lost = Lost()
+        self._hold = SimpleNamespace(ends=1.0)
+        self._extended = extended
         if reason:
             self.lost.set(reason)
         self._error = error
 
     def release(self) -> None:
+        self._hold.ends += self._extended
         if self._error:
             raise self._error
 
 
-def errors_of(handle: Any, history: History, lease: float | None) -> list[str]:
-    claim = Claim(handle, "a", history, Blocking(), (), lease=lease)
+def errors_of(handle: Any, history: History) -> list[str]:
+    claim = Claim(handle, "a", history, Blocking(), (), lease=0.8)
     drive(claim.release())
     return [event.error for event in history.events() if event.kind == "error"]
 
@@ -42,16 +48,16 @@ def history(tmp_path: Path) -> History:
 
 
 def test_a_loss_that_the_release_reports_is_no_error(history: History) -> None:
-    assert errors_of(Lapsed("its lease ran out", LockLost("a")), history, 0.8) == []
+    assert errors_of(Lapsed("its lease ran out", LockLost("a")), history) == []
 
 
 def test_a_loss_that_the_release_hides_is_an_error(history: History) -> None:
-    assert len(errors_of(Lapsed("its lease ran out"), history, 0.8)) == 1
+    assert len(errors_of(Lapsed("its lease ran out", extended=1), history)) == 1
 
 
-def test_a_lease_that_nothing_renews_stays_over(history: History) -> None:
-    assert len(errors_of(Lapsed(), history, None)) == 1
+def test_a_lease_that_nothing_extends_stays_over(history: History) -> None:
+    assert len(errors_of(Lapsed(), history)) == 1
 
 
-def test_a_renewal_may_be_answered_just_after_the_lease_has_ended(history: History) -> None:
-    assert errors_of(Lapsed(), history, 0.8) == []
+def test_an_extension_may_be_answered_just_after_the_lease_has_ended(history: History) -> None:
+    assert errors_of(Lapsed(extended=1), history) == []

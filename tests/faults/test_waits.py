@@ -43,6 +43,13 @@ def test_late_answer_is_excused_by_a_stall_of_its_process_or_the_server() -> Non
     assert kinds([*late, before], EXACT) == ["inexact"]
 
 
+def test_late_answer_is_excused_while_its_thread_waits_for_a_processor() -> None:
+    late = [event("asked", "a", 10, wait=1, delay=3.0), event("gave_up", "a", 11.2, delay=3.16)]
+    assert kinds(late, EXACT) == []
+    assert kinds([late[0], late[1]._replace(delay=3.14)], EXACT) == ["inexact"]
+    assert kinds([late[0], late[1]._replace(who="another thread")], EXACT) == ["inexact"]
+
+
 def test_first_answer_may_take_longer_than_the_wait() -> None:
     slow = [event("asked", "a", 10, wait=0), event("failed", "a", 11)]
     assert kinds(slow, EXACT) == ["inexact"]

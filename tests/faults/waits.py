@@ -64,10 +64,16 @@ def inexact_waits(
         took = (answer.at - asked.at) / 1e9
         limit = max(asked.wait, first_answer)
         since = asked.at + int(1e9 * max(0.0, limit - BEFORE_DEADLINE))
-        if took > limit + exact + stalls.seconds(asked.pid, since, answer.at):
+        excused = stalls.seconds(asked.pid, since, answer.at) + _delay(asked, answer)
+        if took > limit + exact + excused:
             yield f"{who(asked)}: {answer.kind} after {took:.3f} s of a wait of {asked.wait:g} s"
         elif answer.kind == "gave_up" and took < asked.wait - EARLY:
             yield f"{who(asked)} gave up after {took:.3f} s of a wait of {asked.wait:g} s"
+
+
+def _delay(asked: Event, answer: Event) -> float:
+    """Return for how long (seconds) the thread of an attempt had to wait for a processor."""
+    return max(0.0, answer.delay - asked.delay) if asked.who == answer.who else 0.0
 
 
 def starved(attempts: list[Attempt], stalls: Stalls, overtakings: int) -> Iterator[str]:

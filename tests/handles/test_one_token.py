@@ -67,6 +67,39 @@ def test_acquiring_while_the_other_releases_is_reported(
     assert not second.held
 
 
+def test_a_release_ends_also_a_later_hold_of_its_token(make: Any) -> None:
+    first = make()
+    first.acquire()
+    first.backend.release(first.name, first.token)  # as a server that loses its data does
+    second = make(token=first.token)
+    second.acquire()
+    assert second.fence > first.fence
+    first.release()
+    with make(wait=0):
+        assert not second.held
+
+
+def test_a_hold_that_begins_after_the_release_of_its_token_is_not_lost(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make()
+    first.acquire()
+    second, third, release = make(token=first.token), make(token=first.token), first.backend.release
+    second.acquire()
+
+    def release_and_acquire(name: str, token: str, within: float | None = None) -> Any:
+        monkeypatch.undo()
+        released = release(name, token, within)
+        third.acquire()
+        return released
+
+    monkeypatch.setattr(first.backend, "release", release_and_acquire)
+    first.release()
+    assert not second.held
+    assert third.held
+    third.release()
+
+
 def test_a_shorter_lease_is_shorter_for_all_handles(make: Any) -> None:
     first = make(lease=60)
     first.acquire()

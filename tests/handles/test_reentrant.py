@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -32,6 +33,14 @@ def test_the_inner_block_does_not_release_the_hold() -> None:
 def test_a_plain_lock_may_be_joined() -> None:
     with lock("again") as outer, lock("again", reentrant=True) as inner:
         assert inner.token == outer.token
+
+
+@pytest.mark.parametrize("looser", [{"limit": 3}, {"shared": True}], ids=["limit", "shared"])
+def test_a_stricter_handle_does_not_join(looser: Any) -> None:
+    with lock("again", **looser):
+        assert not lock("again", reentrant=True).acquire(wait=0)
+    with lock("again"), lock("again", reentrant=True, **looser) as inner:
+        assert inner.backend.inspect("again")[0][0].limit == 1
 
 
 def test_a_shared_hold_ends_with_the_last_handle_in_any_order() -> None:

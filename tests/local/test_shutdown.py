@@ -24,12 +24,13 @@ def test_held_locks_are_released(using: str) -> None:
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
+@pytest.mark.parametrize("min_hold", [None, 90])
 def test_a_hold_that_a_helper_task_acquired_for_a_running_task_is_lost(
-    using: str, monkeypatch: pytest.MonkeyPatch
+    using: str, min_hold: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such tasks are made by ``gather()``, and up to Python 3.11 by ``wait_for()``."""
     monkeypatch.setattr(shutdown, "LAST_LEASE", 60.0)
-    held: Any = lock("a", using=using, lease=600)
+    held: Any = lock("a", using=using, lease=600, min_hold=min_hold)
 
     async def work() -> None:
         await asyncio.gather(held.aacquire())
@@ -37,7 +38,8 @@ def test_a_hold_that_a_helper_task_acquired_for_a_running_task_is_lost(
         assert held.lost
         (hold,), _ = held.backend.inspect("a")
         assert hold.token == held.token
-        assert hold.remaining <= 60
+        assert hold.remaining <= (min_hold or 60)
+        assert hold.remaining > (min_hold or 60) - 30
 
     asyncio.run(work())
 

@@ -246,7 +246,7 @@ class RedisLockBackend(TransportBackend):
             # gets a turn may be frozen, and only the clock shows that a hand-over has failed.
             look_at = monotonic() + min(retry_in, self.grant_lease)
             self.wakeups.watch(claim.name, look_at, clock)
-        return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now))
+        return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now), again)
 
     def _release_command(self, name: str, token: str) -> bytes:
         args = (self.wakeups.process,)

@@ -22,7 +22,7 @@ class Kill(Fault):
         time.sleep(scene.random.uniform(0.2, 1.0))
         scene.kill_worker()
         scene.start_worker()
-        time.sleep(0.5)
+        scene.wait_until_ready()
 
 
 class Terminate(Kill):
@@ -33,6 +33,7 @@ class Terminate(Kill):
     def once(self, scene: Scene) -> None:
         time.sleep(scene.random.uniform(0.2, 1.0))
         scene.start_worker()
+        scene.wait_until_ready()
         scene.terminate_worker()
 
 

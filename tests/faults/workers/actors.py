@@ -1,4 +1,4 @@
-"""Actors of one process: threads, and tasks of one event loop, with probes of their stalls."""
+"""Actors of one process: threads, and tasks of event loops, with probes of their stalls."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ FURTHER: dict[str, dict[Operation, int]] = {
     "release_elsewhere": {workload.release_elsewhere: 90},
     "share_token": {workload.share_token: 90},
 }
+LOOPS = 2  # event loops, each with some of the tasks
 FORGOTTEN_WITHIN = 5.0  # seconds; interrupted attempts are cleaned up twice a second
 CHECK_WAIT = 15.0  # seconds; all processes check at once, and are served one by one
 
@@ -59,7 +60,9 @@ class Crew:
         ]
         everyone = (self.main, *self.others, *self.tasks, *self.writers, *self.writing_tasks)
         self._idle = {one.name: threading.Event() for one in everyone}
-        self._loop = asyncio.new_event_loop() if self.tasks else None
+        self._loops = [asyncio.new_event_loop() for _ in self.tasks[:LOOPS]]
+        # A loop keeps only weak references to its tasks.
+        self._working: list[asyncio.Task[None]] = []
 
     def work(self) -> None:
         """Work until `stopping`; the main thread returns when its own last operation has ended."""
@@ -69,8 +72,8 @@ class Crew:
             self._start(partial(self._survive, actor), actor.name)
         for actor in self.writers:
             self._start(partial(self._write, actor), actor.name)
-        if self._loop is not None:
-            self._start(self._run_loop, "loop")
+        for number in range(len(self._loops)):
+            self._start(partial(self._run_loop, number), "loop")
         self._survive(self.main)
 
     def wait_until_idle(self, within: float) -> list[str]:
@@ -90,8 +93,8 @@ class Crew:
         for left in (*registry.holds, *registry.attempts, *registry.lost):
             self.history.record("error", error=f"left in the registry: {state_of(left)}")
         checking = [self._start(self._check_all, "check")]
-        if self._loop is not None:
-            of_task = asyncio.run_coroutine_threadsafe(self._acheck_all(), self._loop)
+        for number, loop in enumerate(self._loops):
+            of_task = asyncio.run_coroutine_threadsafe(self._acheck_all(number), loop)
             checking.append(self._start(of_task.result, "check in a task"))
         for thread in checking:
             thread.join(2 * CHECK_WAIT)
@@ -144,21 +147,21 @@ class Crew:
             await actor.act(actor.random.choice(WRITES))
         self._idle[actor.name].set()
 
-    def _run_loop(self) -> None:
-        assert self._loop is not None
+    def _run_loop(self, number: int) -> None:
+        loop, loops = self._loops[number], len(self._loops)
         # From Python 3.12 on, tasks may run inside the call that creates them.
         if (eager := getattr(asyncio, "eager_task_factory", None)) and self.random.random() < 0.5:
-            self._loop.set_task_factory(eager)
-        self._loop.set_exception_handler(
+            loop.set_task_factory(eager)
+        loop.set_exception_handler(
             lambda _, context: self.history.record("error", error=f"in the event loop: {context}")
         )
-        self._probing = self._loop.create_task(probe_loop(self.history))
-        # A loop keeps only weak references to its tasks.
-        self._working = [
-            *(self._loop.create_task(self._awork(actor)) for actor in self.tasks),
-            *map(self._loop.create_task, map(self._write_until_stopped, self.writing_tasks)),
+        writing = self.writing_tasks[number::loops]
+        self._working += [
+            loop.create_task(probe_loop(self.history)),
+            *(loop.create_task(self._awork(actor)) for actor in self.tasks[number::loops]),
+            *map(loop.create_task, map(self._write_until_stopped, writing)),
         ]
-        self._loop.run_forever()
+        loop.run_forever()
 
     async def _awork(self, actor: Actor) -> None:
         loop = asyncio.get_running_loop()
@@ -180,8 +183,8 @@ class Crew:
     def _check_all(self) -> None:
         drive(self._check(self._actor("check", Blocking)))
 
-    async def _acheck_all(self) -> None:
-        await self._check(self._actor("acheck", Awaiting))
+    async def _acheck_all(self, number: int) -> None:
+        await self._check(self._actor(f"acheck{number}", Awaiting))
 
     async def _check(self, actor: Actor) -> None:
         for name in workload.NAMES:

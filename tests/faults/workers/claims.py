@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from django_redislock import (
 from django_redislock.local.lost import Lost
 from tests.faults.history import TOGETHER, History, now
 from tests.faults.workers.modes import Handle, Mode
+from tests.faults.workers.probes import processor_delay
 
 if TYPE_CHECKING:
     from tests.faults.workers.injections import Interruptions
@@ -97,14 +99,14 @@ class Claim:
 
     @property
     def ends(self) -> float:
-        """When its lease ends, or has ended, on the same clock."""
-        assert isinstance(self.handle, Lock)
-        return self.handle._hold.ends
+        """When its lease, or the first of several, ends or has ended, on the same clock."""
+        locks = self.handle.locks if isinstance(self.handle, MultiLock) else [self.handle]
+        return min(one._hold.ends for one in locks)
 
     async def acquire(self, *, as_block: bool = False) -> None:
         """Acquire the claim, or raise Refused."""
         self.begun = True
-        self.note("asked", wait=self.handle.wait)
+        self.note("asked", wait=self.handle.wait, delay=processor_delay())
         try:
             acquired = await self._ask(as_block)
         except self._interruptions:
@@ -136,10 +138,11 @@ class Claim:
 
     async def release(self, *, as_block: bool = False) -> bool:
         """Release the hold, and return whether this succeeded; a lost hold must be reported."""
+        ends = self.ends
         held = self.witness("released")
         if not held:
             self.note("lost", lease=None if self._may_be_lost else self._lease)
-        return await self._release(held, as_block)
+        return await self._release(held, as_block, ends)
 
     async def detach(self, lease: float) -> bool:
         """Leave the hold to whoever has its token, and return whether this succeeded."""
@@ -153,10 +156,13 @@ class Claim:
 
     async def join(self, inner: Claim) -> None:
         """Acquire and release another handle of the same thread or task, which joins the hold."""
+        ends = self.ends
         held = self.witness()
         try:
             joined = await self.mode.acquire(inner.handle)
-            if self.witness() and not joined:
+            # A hold that is over by the local clock cannot be joined; a renewal may be answered
+            # after that.
+            if self.witness() and not joined and time.monotonic() < ends:
                 self.note("error", error="a reentrant handle was refused by its own thread's hold")
             if held and joined and inner.hold != self.hold and self.handle.held:
                 self.note("error", error="a reentrant handle holds beside its own thread's hold")
@@ -168,7 +174,7 @@ class Claim:
     async def release_elsewhere(self) -> None:
         """Let another thread or task release the hold."""
         if self.witness("released"):
-            await self.mode.elsewhere(self._release(held=True, as_block=False))
+            await self.mode.elsewhere(self._release(held=True, as_block=False, ends=self.ends))
 
     async def mend(self) -> None:
         """Release what an interruption has left held, as a `finally` would."""
@@ -182,22 +188,25 @@ class Claim:
                 if type(error) is not LockError:
                     self.note("over", error=described(error))
 
-    async def _release(self, held: bool, as_block: bool) -> bool:
+    async def _release(self, held: bool, as_block: bool, ends: float) -> bool:
         remaining = self.handle.remaining() if held else None
         _, error = await self.answer_of(self.mode.leave if as_block else self.mode.release)
         self.note("over", error=error, lease=None if error and self._may_be_lost else remaining)
         if self.handle.held:
             self.note("error", error="a handle that was released says that it is held")
-        if not held and error not in REPORTED and not self._was_renewed(error):
+        was_extended = not error and self._was_extended(ends)
+        if not held and error not in REPORTED and not was_extended:
             self.note("error", error=f"the release of a lost hold was answered with {error!r}")
         return not error
 
-    def _was_renewed(self, error: str) -> bool:
-        """Return whether a renewal was answered just after the lease had ended by the local clock.
+    def _was_extended(self, ends: float) -> bool:
+        """Return whether an extension was answered just after the lease had ended at `ends`, by the
+        local clock.
 
-        The server had the hold all along, so nothing was lost.
+        The server had the hold all along, so nothing was lost. Holds that are not renewed are
+        extended once, after a hand-over.
         """
-        return not error and self._lease is not None and not any(self._losses)
+        return self.ends > ends and not any(self._losses)
 
     @property
     def _may_be_lost(self) -> bool:
@@ -215,15 +224,16 @@ class Claim:
         return await self.mode.acquire(self.handle)
 
     def _answer(self, kind: str, **fields: Any) -> None:
-        self.note(kind, **fields)
+        self.note(kind, delay=processor_delay(), **fields)
         self.answered = True
 
     def _note_each(self, kind: str, at: int) -> None:
+        delay = processor_delay() if kind == "acquired" else 0.0
         if not isinstance(self.handle, MultiLock):
             joined = self.hold in self.joinable
-            self.note(kind, at=at, fence=None if joined else self.handle.fence)
+            self.note(kind, at=at, fence=None if joined else self.handle.fence, delay=delay)
             return
-        self.note(kind, at=at)
+        self.note(kind, at=at, delay=delay)
         for name, fence in self.handle.fences.items():
             self._history.record(kind, name, self.token, at=at, fence=fence)
 

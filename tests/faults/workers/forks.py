@@ -6,17 +6,18 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.workers.claims import Claim, Refused
 from tests.faults.workers.modes import Blocking, drive
-from tests.faults.workers.probes import start_probe
+from tests.faults.workers.probes import SHOWN_WITHIN, SHOWS_STACKS, processor_delay, start_probe
 from tests.faults.workers.workload import MUTEXES, Actor, brief, permit, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How long (seconds) a child may take for its few operations.
+# How long (seconds) a child that gets a processor may take for its few operations.
 CHILD_TAKES = 15.0
 AT_ONCE = 4  # children
 
@@ -39,8 +40,9 @@ async def _fork(actor: Actor, children: int) -> None:
     await claim.release()
     for pid in pids:
         if not _has_ended(pid):
+            what = f"the forked child {pid} did not end: {_stacks_of(pid)}"
+            actor.history.record("error", error=what)
             os.kill(pid, signal.SIGKILL)
-            actor.history.record("error", error=f"the forked child {pid} did not end")
             actor.history.record("gone", pid=pid)
 
 
@@ -76,8 +78,14 @@ def _in_child(parent: Actor, inherited: Claim) -> Iterator[str]:
 
 def _has_ended(pid: int) -> bool:
     deadline = time.monotonic() + CHILD_TAKES
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline + processor_delay(pid):
         if os.waitpid(pid, os.WNOHANG)[0]:
             return True
         time.sleep(0.005)
     return False
+
+
+def _stacks_of(pid: int) -> str:
+    os.kill(pid, SHOWS_STACKS)
+    time.sleep(SHOWN_WITHIN)
+    return Path("/proc/self/fd/2").resolve().read_text(errors="replace")[-4000:]

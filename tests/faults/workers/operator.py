@@ -20,16 +20,17 @@ MISUSED = 2  # status of a command that was called with wrong arguments
 async def force(actor: Actor) -> None:
     """A hold that an operator may release at any time, or an operator who does."""
     if actor.random.random() < 0.3:
-        await actor.mode.call(partial(_force, actor))
+        await actor.mode.call(partial(_force, actor, actor.random.choice([*FORCED])))
         return
-    claim = actor.claim(FORCED)
+    name, limit = actor.random.choice([*FORCED.items()])
+    claim = actor.claim(name, limit=limit)
     claim.may_be_forced = True
     await claim.acquire()
     for _ in range(3):
         await actor.mode.sleep(0.005)
         claim.witness()
     if await claim.release():
-        await actor.mode.call(partial(_force_again, actor, claim.hold))
+        await actor.mode.call(partial(_force_again, actor, name, claim.hold))
 
 
 async def clear(actor: Actor) -> None:
@@ -47,19 +48,19 @@ async def clear(actor: Actor) -> None:
     await claim.release()
 
 
-def _force(actor: Actor) -> None:
+def _force(actor: Actor, name: str) -> None:
     backend = lock_backends["default"]
     with suppress(LockUnavailable):
-        for hold in backend.inspect(FORCED)[0]:
-            actor.history.record("forced", FORCED, fence=hold.fence)
-            backend.force_release(FORCED, hold.token)
+        for hold in backend.inspect(name)[0]:
+            actor.history.record("forced", name, fence=hold.fence)
+            backend.force_release(name, hold.token)
 
 
-def _force_again(actor: Actor, token: str) -> None:
+def _force_again(actor: Actor, name: str, token: str) -> None:
     """Release by a token that has ended, as a page may that was not refreshed: nothing happens."""
     with suppress(LockUnavailable):
-        if lock_backends["default"].force_release(FORCED, token):
-            actor.history.record("error", FORCED, error="a hold was forced that had been released")
+        if lock_backends["default"].force_release(name, token):
+            actor.history.record("error", name, error="a hold was forced that had been released")
 
 
 def _clear(actor: Actor) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import django
 
+from tests.faults.workers.probes import SHOWS_STACKS
 from tests.support.places import Place
 
 # How long (seconds) an operation may take at most, on a slow machine and a server that hangs.
@@ -119,6 +120,7 @@ class Worker:
 
 def main() -> None:
     """Run one worker."""
+    faulthandler.register(SHOWS_STACKS)
     django.setup()
     # Python never releases the import lock of a codec if an exception comes there.
     "localhost".encode("idna")

@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from tests.faults.workers.injections import Interruptions
 
 MUTEXES = ("mutex-0", "mutex-1", "mutex-2")
-SEMAPHORE, CATALOGUE, NESTED = "semaphore", "catalogue", "nested"
+SEMAPHORE, MIXED, CATALOGUE, NESTED = "semaphore", "mixed", "catalogue", "nested"
 ACCOUNTS = ("account-0", "account-1", "account-2")
 LONG, OUTLIVED, EXTENDED = "long", "outlived", "extended"
-HANDED, KEPT, DROPPED, FORCED, CLEARED = "handed", "kept", "dropped", "forced", "cleared"
+HANDED, KEPT, DROPPED, CLEARED = "handed", "kept", "dropped", "cleared"
+FORCED = {"forced": 1, "forced-permits": 2}  # and their limits
 FENCED, UNFENCED = ("fenced-0", "fenced-1"), ("unfenced-0", "unfenced-1")
 COMMITTED = ("committed-0",)
 NAMES = (
-    *(*MUTEXES, SEMAPHORE, CATALOGUE, NESTED, *ACCOUNTS, LONG, OUTLIVED, EXTENDED),
-    *(HANDED, KEPT, DROPPED, FORCED, CLEARED, *FENCED, *UNFENCED, *COMMITTED),
+    *(*MUTEXES, SEMAPHORE, MIXED, CATALOGUE, NESTED, *ACCOUNTS, LONG, OUTLIVED, EXTENDED),
+    *(HANDED, KEPT, DROPPED, *FORCED, CLEARED, *FENCED, *UNFENCED, *COMMITTED),
 )
 
 WAITS = (0.0, 0.02, 0.1, 0.5, 1.0)  # seconds
@@ -100,6 +101,11 @@ async def brief(actor: Actor) -> None:
 async def permit(actor: Actor) -> None:
     """One permit of a semaphore."""
     await _hold(actor, actor.claim(SEMAPHORE, limit=LIMIT), most=0.02)
+
+
+async def mix(actor: Actor) -> None:
+    """A permit of a name that others claim with other limits: the strictest counts."""
+    await _hold(actor, actor.claim(MIXED, limit=actor.random.randint(1, LIMIT)), most=0.01)
 
 
 async def read_or_write(actor: Actor) -> None:
@@ -205,6 +211,7 @@ async def _hold(actor: Actor, claim: Claim, most: float = 0.003) -> None:
 WEIGHTS: dict[Operation, int] = {
     brief: 40,
     permit: 12,
+    mix: 6,
     read_or_write: 12,
     transfer: 12,
     nest: 8,
