@@ -13,6 +13,7 @@ If the fork were noticed later, on the way to the server, this very call would b
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from itertools import starmap
@@ -43,16 +44,18 @@ class Call:
 
     steps: CoroutineType[Any, Any, Any]
     blocking = True
-    # The event loop of the task, if any.
-    loop: asyncio.AbstractEventLoop | None = None
+    # The event loop of the task, if any. Weak: a handle keeps its last acquire, which is over.
+    loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
     # What it has acquired so far, if it acquires several names: the holds, and their needs.
     taken: list[tuple[Any, Any]] | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the coroutine has ended, even if a traceback keeps it alive, or cannot go on."""
-        is_stranded = self.loop is not None and self.loop.is_closed()
-        return is_stranded or self.steps.cr_frame is None
+        if self.loop is None or self.steps.cr_frame is None:
+            return self.steps.cr_frame is None
+        loop = self.loop()
+        return loop is None or loop.is_closed()
 
 
 def perform(
@@ -83,7 +86,7 @@ async def aperform(
     if getpid() != process.pid:
         process.look()
     call = Call()
-    call.blocking, call.loop = False, asyncio.get_running_loop()
+    call.blocking, call.loop = False, weakref.ref(asyncio.get_running_loop())
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
         begin = partial(function, **kwargs) if kwargs else function

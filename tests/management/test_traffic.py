@@ -4,15 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import pytest
+from django.core.management import call_command
 
 from django_redislock import lock_backends
 from django_redislock.testing.override import override_locks
 from django_redislock.testing.servers import EmbeddedServer
+from example_project.tickets.management.commands.traffic import Command
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,6 +89,28 @@ def test_ending_the_traffic_ends_its_processes(number: signal.Signals) -> None:
         if number != signal.SIGKILL:
             assert traffic.communicate()[1] == "Stopping; the held locks are released.\n"
             assert holders(server.url) == set()
+
+
+def test_a_signal_may_come_while_the_command_uses_a_mutex(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python calls the handler in the main thread, between any two bytecodes of it."""
+    handlers: dict[int, Callable[[int, None], object]] = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+
+    def interrupt(frame: FrameType, event: str, function: object) -> None:
+        has_mutex = event == "call" and frame.f_code is threading.Condition.wait.__code__
+        if has_mutex and frame.f_back is not None and frame.f_back.f_back is not None:
+            has_mutex = frame.f_back.f_back.f_code is Command.handle.__code__
+        if has_mutex or (event == "c_call" and function is time.sleep):
+            handlers[signal.SIGTERM](signal.SIGTERM, None)
+
+    def command() -> None:
+        sys.setprofile(interrupt)
+        call_command("traffic", "--processes", "1", "--threads", "1", "--verbosity", "0")
+
+    thread = threading.Thread(target=command, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_traffic_without_redis_is_an_error() -> None:

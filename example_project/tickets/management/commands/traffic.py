@@ -42,9 +42,11 @@ class Command(BaseCommand):
     ) -> None:
         ends = time.monotonic() + seconds if seconds is not None else float("inf")
         stopped = threading.Event()
+        # Not ``stopped.set``: the main thread may have the mutex of the event at that moment.
+        signals: list[int] = []
         # A shell starts background jobs with SIGINT ignored, but it must work there, too.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopped.set())
+            signal.signal(number, lambda number, _frame: signals.append(number))
         others = [_another(threads) for _number in range(processes - 1)]
         failures: list[LockUnavailable] = []
         workers = [
@@ -53,9 +55,9 @@ class Command(BaseCommand):
         ]
         for worker in workers:
             worker.start()
-        while time.monotonic() < ends and not failures and not stopped.wait(0.1):
-            pass
-        if verbosity and stopped.is_set():
+        while time.monotonic() < ends and not failures and not signals:
+            time.sleep(0.1)
+        if verbosity and signals:
             self.stderr.write("Stopping; the held locks are released.")
         stopped.set()
         for other in others:
