@@ -104,6 +104,19 @@ def child_of_a_fork_during_an_acquire(place: Place) -> list[str]:
     return failures(the_child_is_refused=status == 0, the_parent_holds=handle.owned())
 
 
+def child_of_a_fork_beside_an_acquire(place: Place) -> list[str]:
+    """The child does not have the thread that waits with the handle, and may use the handle."""
+    place.use()
+    handle = lock("a", wait=30)
+    with lock("a"):
+        thread = threading.Thread(target=handle.acquire)
+        thread.start()
+        wait_until(lambda: queue_length("a") == 1)
+        wrong = in_child(lambda: failures(it_asks_and_is_answered=not handle.acquire(wait=0)))
+    thread.join()
+    return wrong + failures(the_parent_holds=handle.owned())
+
+
 def child_of_a_silent_fork(place: Place) -> list[str]:
     """Some servers, uWSGI for one, fork without telling Python."""
     place.use()

@@ -32,6 +32,17 @@ def test_a_detached_hold_is_released_by_its_token(alias: str) -> None:
     assert tokens("feed", alias) == []
 
 
+def test_a_hold_that_another_handle_here_has_by_its_token_is_not_detached(alias: str) -> None:
+    held = lock("feed", using=alias)
+    held.acquire()
+    other = lock("feed", using=alias, token=held.token)
+    other.acquire()
+    for one in (held, other):
+        with pytest.raises(LockError, match="other handles here"):
+            one.detach()
+    other.release()
+
+
 async def test_a_coroutine_can_detach_a_hold(alias: str) -> None:
     async with lock("feed", using=alias) as held:
         token = await held.adetach(30)

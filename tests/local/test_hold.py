@@ -1,0 +1,91 @@
+"""A hold by itself, and as the renewal thread looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_redislock import Lock, lock
+from django_redislock.backends.base import Grant
+from django_redislock.clock import monotonic
+from django_redislock.handles.attempts import HandleNeed
+from django_redislock.local.background import background
+from django_redislock.local.hold import LocalHold
+from django_redislock.local.registry import registry
+from django_redislock.local.renewal import Renewal
+
+
+@pytest.fixture
+def begun() -> Iterator[Callable[..., tuple[LocalHold, Lock]]]:
+    """Makes a hold of 10 s that no backend knows of, and the handle that needs it."""
+    handles: list[Lock] = []
+
+    def begin(*, renew: bool = True, confirmed: bool = True) -> tuple[LocalHold, Lock]:
+        handle = lock("a", using="memory", renew=renew, lease=10)
+        handles.append(handle)
+        handle._need = HandleNeed(handle, handle._hold)
+        assert handle._hold.begin(Grant(1, monotonic() + 2, confirmed=confirmed), handle._need)
+        return handle._hold, handle
+
+    yield begin
+    for handle in handles:
+        handle._need = None
+
+
+@pytest.fixture
+def extended(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The servers to which renewals were sent."""
+    servers: list[Any] = []
+    monkeypatch.setattr(background, "now", lambda server, job: servers.append(server))
+    return servers
+
+
+def look_at(hold: LocalHold, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what the renewal thread does, for this hold alone."""
+    monkeypatch.setattr(registry, "holds", {hold: None})
+    Renewal()._look_at_holds(monotonic())
+
+
+def test_a_hand_over_is_confirmed_up_to_its_lease_even_if_it_is_not_renewed(begun: Any) -> None:
+    hold, _handle = begun(renew=False, confirmed=False)
+    assert hold.next_length(hold.since + 1) == pytest.approx(9)
+    hold.answered("confirmation", hold.since + 10, [])
+    assert hold.next_length(hold.since + 1) is None
+
+
+def test_the_mark_of_an_interrupted_leave_does_not_keep_others_from_joining(begun: Any) -> None:
+    hold, handle = begun()
+    other = HandleNeed(handle, hold)
+    hold._leavers[other] = None  # its call was interrupted here, and is finished now
+    assert not hold.leave(other)
+    third = HandleNeed(handle, hold)
+    assert hold.join(third)
+
+
+def test_a_hold_is_renewed_while_a_handle_needs_it(
+    begun: Any, monkeypatch: pytest.MonkeyPatch, extended: list[Any]
+) -> None:
+    hold, handle = begun()
+    hold.due = monotonic()
+    look_at(hold, monkeypatch)
+    assert extended == [hold.server]
+    handle._need = None
+    hold.due = monotonic()
+    look_at(hold, monkeypatch)
+    assert extended == [hold.server]
+
+
+def test_a_loss_that_was_interrupted_is_reported(
+    begun: Any, monkeypatch: pytest.MonkeyPatch, extended: list[Any]
+) -> None:
+    """The reason was noted, but the waiters were not woken."""
+    hold, _handle = begun()
+    lost = hold.lost
+    hold.lost_reason = "it was released by force"
+    hold.decide()  # the caller that ends it reports nothing of this
+    look_at(hold, monkeypatch)
+    assert lost.wait(0)
+    assert lost.reason == "it was released by force"
+    assert extended == []
