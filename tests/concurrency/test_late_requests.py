@@ -31,3 +31,15 @@ def test_the_first_of_two_requests_is_refused_after_a_busy_reply_to_the_second(
         settle()
     late = Claim("a", handle.token, 1, 30, Holder().pack())
     assert not isinstance(backend.acquire(late), Grant)
+
+
+@pytest.mark.parametrize("alias", ["default", "memory"])
+def test_a_hold_kept_by_its_min_hold_is_not_cancelled_because_of_its_first_request(
+    alias: str,
+) -> None:
+    held = lock("a", using=alias, min_hold=60)
+    held.acquire()
+    held._hold.asked_again = True
+    held.release()
+    settle()
+    assert len(held.backend.inspect("a")[0]) == 1

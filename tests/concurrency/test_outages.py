@@ -144,6 +144,21 @@ def test_a_long_outage_is_reported_to_waiters(own_server: EmbeddedServer, use: U
         held.release()
 
 
+def test_waiters_that_give_up_on_their_server_leave_its_queue(proxy: Proxy, use: UsePlace) -> None:
+    """Their last request was not sent, but an earlier one has queued."""
+    use(proxy.url, entry={"PATIENCE": 0.2})
+    held = lock("a", lease=60)
+    held.acquire()
+    crowd = Crowd("a", 2, 2)
+    proxy.refuse()
+    proxy.cut()
+    crowd.join()
+    assert len(crowd.errors) == crowd.size
+    proxy.accept()
+    wait_until(lambda: lock_backends["default"].inspect("a")[1] == [], within=20)
+    held.release()
+
+
 def test_a_wait_shorter_than_the_patience_ends_in_time(
     own_server: EmbeddedServer, use: UsePlace
 ) -> None:
