@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from django_redislock.local.registry import registry
 from django_redislock.local.renewal import renewal
 from django_redislock.local.shutdown import release_all
 from django_redislock.testing.servers import EmbeddedServer
-from tests.concurrency import jobs
+from tests.concurrency.crowd import Crowd
 from tests.support.fixtures import UsePlace
 from tests.support.places import Place
 from tests.support.processes import wait_until
@@ -26,49 +25,6 @@ from tests.support.threads import end_our_threads, no_thread_can_start
 
 # How long (seconds) waiters wait for an unreachable server.
 PATIENCE = 25.0
-
-
-class Crowd:
-    """Threads and tasks that wait for one name."""
-
-    def __init__(self, name: str, threads: int, tasks: int, wait: float = 50.0) -> None:
-        self.size = threads + tasks
-        self.name = name
-        self.wait = wait
-        self.fences: list[int] = []
-        self.errors: list[Exception] = []
-        self.threads = [threading.Thread(target=self.wait_in_thread) for _ in range(threads)]
-        self.threads.append(threading.Thread(target=lambda: asyncio.run(self.wait_in_tasks(tasks))))
-        for thread in self.threads:
-            thread.start()
-        wait_until(lambda: jobs.queue_length(name) == self.size)
-
-    def wait_in_thread(self) -> None:
-        try:
-            with lock(self.name, wait=self.wait) as held:
-                self.fences.append(held.fence)
-        except LockUnavailable as error:
-            self.errors.append(error)
-
-    async def wait_in_task(self) -> None:
-        try:
-            async with lock(self.name, wait=self.wait) as held:
-                self.fences.append(held.fence)
-        except LockUnavailable as error:
-            self.errors.append(error)
-
-    async def wait_in_tasks(self, tasks: int) -> None:
-        await asyncio.gather(*(self.wait_in_task() for _ in range(tasks)))
-
-    def join(self) -> None:
-        for thread in self.threads:
-            thread.join()
-
-    def assert_served(self) -> None:
-        self.join()
-        assert self.errors == []
-        assert len(set(self.fences)) == self.size
-        assert lock_backends["default"].inspect(self.name) == ([], [])
 
 
 def test_all_waiters_are_served_after_a_restart(own_server: EmbeddedServer, use: UsePlace) -> None:
