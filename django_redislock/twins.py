@@ -52,8 +52,10 @@ class Call:
     @property
     def is_over(self) -> bool:
         """Whether the coroutine has ended, even if a traceback keeps it alive, or cannot go on."""
-        if self.loop is None or self.steps.cr_frame is None:
-            return self.steps.cr_frame is None
+        if self.steps.cr_frame is None:
+            return True
+        if self.loop is None:
+            return False
         loop = self.loop()
         return loop is None or loop.is_closed()
 

@@ -54,6 +54,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
     now = monotonic()
     # How many seconds ``min_hold`` keeps the name held after the release.
     kept = max(hold.keep_until - now, SHORTEST_LEASE) if hold.keep_until > now else 0.0
+    # The condition is that of linked(), which most releases need not call.
     if registry.given or hold.is_given:
         # Whatever their fences: the release ends what the token holds by then.
         _mark_lost(registry.linked(hold))
@@ -72,7 +73,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
             renewal.report(hold)
         raise error
     if registry.given or hold.is_given:
-        # Also handles that acquired it during the release, but not after it.
+        # Also handles that acquired it during the release, but not after it. Without a fence of its
+        # own, a release by token cannot tell these apart.
         linked = registry.linked(hold)
         _mark_lost(one for one in linked if one.fence == hold.fence or not hold.began)
     if hold.asked_again and not kept:

@@ -85,13 +85,15 @@ class Attempt:
             # A hold with a token that the user has given may not be ours to end.
             return _leave(hold, need, self.call, release=not (is_acquired and hold.is_given))
         hold.decide()
-        if not hold.is_given and not hold.inherited:
+        if hold.inherited:
+            return True
+        if hold.is_given:
+            leave = partial(_leave_queue, hold, self.call)
+            until_done(hold, leave, monotonic() + hold.length)
+        else:
             hold.backend.dismiss(hold.name, hold.token)
             # It is unknown whether it was granted; a cancel by token is right in both cases.
             cancel_in_background(hold, LATE)
-        elif not hold.inherited:
-            leave = partial(_leave_queue, hold, self.call)
-            until_done(hold, leave, monotonic() + hold.length)
         return True
 
 
