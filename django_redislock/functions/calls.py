@@ -83,6 +83,14 @@ class WhenBusy:
             retry_task(error)
         raise error
 
+    async def aanswer(
+        self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """The twin of ``answer``. An ordinary function may query the database, so not here."""
+        if callable(self._on_busy) and not self.is_async:
+            return await sync_to_async(lambda: self.answer(error, args, kwargs))()
+        return self.answer(error, args, kwargs)
+
 
 class LockedCalls:
     """One function under a lock: how its calls take it, and what they do when it is busy."""
@@ -171,7 +179,7 @@ def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callabl
         except LockNotAcquired as error:
             if entered:
                 raise
-            instead = use.when_busy.answer(error, args, kwargs)
+            instead = await use.when_busy.aanswer(error, args, kwargs)
             return await instead if isinstance(instead, Awaitable) else instead
 
     return locked_coroutine
@@ -221,7 +229,7 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
         except LockNotAcquired as error:
             if entered:
                 raise
-            instead = use.when_busy.answer(error, args, kwargs)
+            instead = await use.when_busy.aanswer(error, args, kwargs)
             async with aclosing(_as_generator(instead)) as generator:
                 async for item in generator:
                     yield item

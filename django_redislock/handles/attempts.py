@@ -83,6 +83,7 @@ class OneNameHandle(Handle[T]):
 
     async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
+        asked = wait is not None
         wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
         self._acquiring[call] = owner, process.pid
@@ -103,7 +104,9 @@ class OneNameHandle(Handle[T]):
         if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
             return True
         if self.backend.warns:
-            misuse.warn_of_misuse(self, wait, blocking=call.blocking)
+            # A block needs the lock, while acquire(wait=0) only asks for it.
+            needs = wait > 0 or not asked
+            misuse.warn_of_misuse(self, wait, blocking=call.blocking, needs=needs)
         return await self._try(call, owner, caller, wait, began)
 
     def _refuse_second(self, call: Call) -> None:
