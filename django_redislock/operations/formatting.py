@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from django.utils.formats import number_format
+from django.utils.formats import get_format, number_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _, gettext_lazy
 
@@ -103,6 +103,7 @@ def formats() -> str:
     """Return, as JSON, the texts with which the pages' script formats durations itself."""
     return json.dumps(
         {
+            "point": get_format("DECIMAL_SEPARATOR"),
             "seconds": _("%(seconds)s s"),
             "s": _("%(count)d s"),
             "min": _("%(count)d min"),
