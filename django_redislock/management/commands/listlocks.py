@@ -119,7 +119,11 @@ class Command(TerminalCommand):
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
-            return ranks(self._aliases, 0, self._most)
+            selection = ranks(self._aliases, 0, self._most)
+            if selection.total <= self._most:
+                # The index also has holds that have ended since, and may have a damaged one twice.
+                selection.total = len(selection.found)
+            return selection
         search = Search(self._aliases, self._criteria)
         # Even if a million match, no more than the shown holds are kept in memory.
         found = (
