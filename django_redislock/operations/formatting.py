@@ -21,6 +21,7 @@ __all__ = [
     "formats",
     "limit_of",
     "place_of",
+    "quoted",
     "who",
 ]
 
@@ -111,6 +112,11 @@ def formats() -> str:
             "d": _("%(count)d d"),
         }
     )
+
+
+def quoted(name: str) -> str:
+    """Put a name in the quotation marks of the language."""
+    return _("“%(name)s”") % {"name": name}
 
 
 def place_of(holder: Holder) -> str:
