@@ -89,9 +89,7 @@ class Renewal:
 
     def end_later(self, hold: LocalHold, need: Need) -> None:
         """Let the thread end ``need``, and the hold if it is its last need."""
-        attempt = Attempt(None, [(hold, need)])
-        registry.attempts[attempt] = None
-        self.finish(attempt)
+        self.finish(Attempt(None, [(hold, need)]))
 
     def settle(self, timeout: float) -> None:
         """Wait at most ``timeout`` seconds until interrupted attempts are finished."""
