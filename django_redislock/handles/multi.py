@@ -132,7 +132,8 @@ class MultiLock(Handle["MultiLock"]):
         await _each(self.locks, lambda lock: lock._extend(call, lease))
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        await self._release_all(call, lambda lock: lock._leave(call, error))
+        if not self._outlives_block:
+            await self._release_all(call, lambda lock: lock._leave(call, error))
 
     def _end_later(self, error: BaseException) -> None:
         for lock in self.locks:

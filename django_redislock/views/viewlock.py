@@ -35,7 +35,7 @@ from .inspection import (
 )
 from .naming import ViewNames
 from .responses import bad_request, unavailable_response
-from .streaming import ViewBlock
+from .streaming import keep_for
 
 __all__ = ["ViewLock"]
 
@@ -94,16 +94,16 @@ class ViewLock:
                 return run()
             name = refuse_unstarted(names.of((request, *args), kwargs), f"The name of {what}")
             handle = self._handle(what, name, (request, *args), kwargs)
-            block, held = ViewBlock(handle), None
+            held = None
             # Not an ExitStack: an interruption in it might come between the lock and its release.
             try:
-                with block:
+                with handle:
                     held = request.lock = handle
                     try:
                         response = run(held)
                     finally:
                         request.lock = outer or held
-                    block.keep_for(response)
+                    keep_for(response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
@@ -159,15 +159,15 @@ class ViewLock:
             name = await make_name((request, *args), kwargs)
             name = await _awaited(name)  # what a callable returned may be a coroutine
             handle = await _awaited(make_handle(what, name, (request, *args), kwargs))
-            block, held = ViewBlock(handle), None
+            held = None
             try:
-                async with block:
+                async with handle:
                     held = request.lock = handle
                     try:
                         response = await _awaited(view(request, *args, **kwargs))
                     finally:
                         request.lock = outer or held
-                    block.keep_for(response)
+                    keep_for(response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
