@@ -136,7 +136,7 @@ class NameTemplate:
                 "have the same text"
             )
             raise self._unusable(field, f"is of the type {type(value).__name__}: {advice}")
-        return _text_of(value)
+        return _text_of(value) if isinstance(value, (Decimal, datetime)) else str(value)
 
     def _unusable(self, field: str, why: str) -> UnusableName:
         return UnusableName(
@@ -152,15 +152,14 @@ class NameTemplate:
         )
 
 
-def _text_of(value: Any) -> str:
-    """Return ``str(value)``, in a form that is the same for equal decimals and equal moments."""
-    text = str(value)
+def _text_of(value: Decimal | datetime) -> str:
+    """Return a text that is the same for equal decimals and for equal moments."""
     if isinstance(value, Decimal):
-        return _digits(Decimal(text))
-    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return _digits(Decimal(str(value)))
+    if value.utcoffset() is not None:
         with suppress(OverflowError):  # within a day of the first or last year
             return str(value.astimezone(timezone.utc))
-    return text
+    return str(value)
 
 
 def _digits(number: Decimal) -> str:

@@ -71,7 +71,7 @@ class OneNameHandle(Handle[T]):
         self._hold = self._new_hold()
         # The acquires in progress, of any thread or signal handler: all but the first are refused.
         # One that is over is dropped by the next.
-        self._acquiring: dict[Call, tuple[Owner, int]] = {}
+        self._acquiring: dict[Call, Owner] = {}
 
     @property
     def held(self) -> bool:
@@ -83,7 +83,7 @@ class OneNameHandle(Handle[T]):
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
         wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
-        self._acquiring[call] = owner, process.pid
+        self._acquiring[call] = owner
         if len(self._acquiring) > 1:
             self._refuse_second(call)
         if self._need is not None and self.held:
@@ -106,11 +106,11 @@ class OneNameHandle(Handle[T]):
 
     def _refuse_second(self, call: Call) -> None:
         # Each has added itself before it looks, so all agree which one is the first.
-        for other, (owner, pid) in self._acquiring.copy().items():
+        for other, owner in self._acquiring.copy().items():
             if other is call:
                 return
             # In a forked child the call of a thread of its parent never ends.
-            if not other.is_over and pid == process.pid:
+            if not other.is_over and owner.pid == process.pid:
                 raise LockError.of(
                     self.name,
                     f"is being acquired with this handle by {owner}. Make a separate handle for "
