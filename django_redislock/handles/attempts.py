@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import weakref
 from contextlib import suppress
-from os import getpid
 from typing import TYPE_CHECKING, Any
 
 from .. import events
@@ -169,7 +168,7 @@ class OneNameHandle(Handle[T]):
             grant, asked_again = await wait_for_grant(
                 call, self.backend, claim, began or asked_at, wait, self._found_busy
             )
-            if hold.pid != getpid():
+            if hold.pid != process.pid:
                 raise LockError.of(self.name, FORKED.format("is being acquired by"))
             waited = monotonic() - asked_at
             if grant is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os import getpid
 from typing import TYPE_CHECKING, Any
 
 from .. import events
@@ -13,6 +12,7 @@ from ..conf import SHORTEST_LEASE
 from ..exceptions import LockError, LockLost, LockUnavailable
 from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, cancel_in_background, registry
 from ..local.renewal import renewal
+from ..process import process
 from ..twins import both
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         ended = hold.backend.release(hold.name, hold.token, within)
     else:
         ended = await hold.backend.arelease(hold.name, hold.token, within)
-    if hold.pid != getpid():
+    if hold.pid != process.pid:
         raise LockError.of(hold.name, FORKED.format("is released by"))
     registry.holds.pop(hold, None)
     if not ended:
@@ -100,7 +100,7 @@ async def extend_hold(
     ``detached``: no handle needs the hold any more; listings show this.
     """
     extended = await _extended(call, hold, length, detached=detached)
-    if hold.pid != getpid():
+    if hold.pid != process.pid:
         raise LockError.of(hold.name, FORKED.format("is held by"))
     if not extended:
         raise lost_error(hold)
