@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import Lock, lock
+from django_redislock import Lock, LockLost, lock
 from django_redislock.backends.base import Grant
 from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
@@ -89,3 +89,15 @@ def test_a_loss_that_was_interrupted_is_reported(
     assert lost.wait(0)
     assert lost.reason == "it was released by force"
     assert extended == []
+
+
+def test_a_loss_that_was_seen_stays_whatever_a_renewal_in_flight_answers(begun: Any) -> None:
+    hold, handle = begun()
+    renewed = "renewal", hold.since + 10, hold.expect("renewal", hold.since + 10)
+    hold._claims["grant"] = hold.since, True  # its lease ends before the answer comes
+    with pytest.raises(LockLost, match="its lease ran out"):
+        handle.check()
+    hold.answered(*renewed)
+    assert hold.ends > monotonic()
+    with pytest.raises(LockLost, match="its lease ran out"):
+        handle.check()
