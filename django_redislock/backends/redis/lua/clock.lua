@@ -8,3 +8,7 @@ local now = millis + 0
 
 -- More than a century (ms): no script writes a later end.
 local LONGEST = 3.2e12
+
+-- The keys of a name outlive its holds and waiters a little (ms), so that expired ones are found and
+-- cleaned up.
+local GRACE = 60000

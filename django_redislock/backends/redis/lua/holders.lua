@@ -1,8 +1,5 @@
 -- The holds of the name: none, one under `hold`, or several in `holds`.
 
--- The keys of a name outlive its holds a little, so that expired holds are found and cleaned up.
-local GRACE = 60000
-
 -- The record of the only hold, with its token; the number of holds; and whether `hold` contains a
 -- hold that has ended.
 local only, count, stale = nil, 0, false
