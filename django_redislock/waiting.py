@@ -98,11 +98,11 @@ async def wait_for_grant(
                 return None, reply.asked_again
             busy = reply
     queued = _Queued(call, backend, claim, began, deadline, busy, found_busy)
-    backend.enlist(claim, queued.waiter)
+    backend.waiters.enter(claim.name, claim.token, queued.waiter)
     try:
         return await queued.until_granted()
     finally:
-        backend.dismiss(claim.name, claim.token)
+        backend.waiters.leave(claim.name, claim.token)
 
 
 class _Queued:

@@ -180,7 +180,7 @@ class Waiters:
         if waiter is None:
             # A turn that was delivered before is not given back when a duplicate arrives.
             return (token, turn.fence) in self._seen
-        if self._is_frozen(waiter, monotonic()):
+        if self._pulses and self._is_frozen(waiter, monotonic()):
             self._notify((name, token), waiter, None)  # if it resumes, it must queue again
             return False
         # In a Cluster, a replica may pass a turn on, so two connections may deliver the same one.

@@ -118,7 +118,7 @@ class Wakeups:
         """
         if clock is not None:
             self.clock = clock
-        self._looks.set(name, look_at)
+        self._looks[name] = look_at
         if look_at < self._wake_at:
             self.ring()
 
@@ -296,5 +296,5 @@ class Wakeups:
         # The next waiter looks when this turn should have ended: perhaps no message reports it.
         now = monotonic()
         look_at = max(now, min(self.clock + turn.expires, now + self._grant_lease))
-        self._looks.set(name, look_at)
+        self._looks[name] = look_at
         self._wake_at = min(self._wake_at, look_at, now + self._waiters.check_in())
