@@ -12,7 +12,9 @@ import pytest
 from redis import Redis
 
 from django_redislock import lock, lock_backends
+from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.waiters import TaskWaiter, Turn
+from django_redislock.conf import LockConfig
 from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.fixtures import UsePlace
@@ -171,17 +173,21 @@ async def test_a_wait_cancelled_before_it_listens_leaves_no_unretrieved_error(
 
 def test_a_waiter_looks_again_when_the_backend_is_closed(place: Place) -> None:
     """For example by `setting_changed` in a test, when the old backend still has waiters."""
-    backend = lock_backends["default"]
+    backend, stranger = (
+        lock_backends["default"],
+        RedisLockBackend(LockConfig(key_prefix=place.prefix)),
+    )
     held, waiter = lock("a", lease=60), lock("a", wait=40)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
     backend.close()
-    held.release()
+    stranger.release("a", held.detach())
     deadline = time.monotonic() + 25
     thread.join()
     waiter.release()
+    stranger.close()
     assert time.monotonic() < deadline, "the waiter was not asked to look again"
 
 

@@ -17,6 +17,7 @@ from ....clock import monotonic
 from ...waiters import Turn, Waiters
 from ..errors import ServerAway
 from ..keys import BUCKETS, bucket_keys, bucket_of
+from ..records import text
 from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
 from ..wire.node import Node
@@ -207,6 +208,8 @@ class _NodeWakeups(Wakeups):
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, MovedError):
             self._redirected(pushed)
+        elif isinstance(pushed, list) and pushed[0] == b"sunsubscribe":
+            self._unsubscribed(text(pushed[1]).removesuffix(self._channel("")))
         else:
             super()._deliver(pushed)
 
@@ -225,7 +228,7 @@ class _NodeWakeups(Wakeups):
             if not self._has(self._buckets[tag]):
                 # If the node is a replica now, it would deliver messages a second time.
                 self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
-                super()._unsubscribed(tag)
+                self._forget(tag)
         super()._subscribe()
 
     def _end(self) -> None:
@@ -242,9 +245,13 @@ class _NodeWakeups(Wakeups):
                 self.channels.answer(ClusterDownError("The slot has moved to another node."), tag)
 
     def _unsubscribed(self, tag: str) -> None:
-        if tag in self.ready:
-            super()._unsubscribed(tag)
+        if tag in self.ready:  # ended by the server, because it gives the bucket away
+            self._forget(tag)
             self._on_unsubscribed(tag)
+
+    def _forget(self, tag: str) -> None:
+        self._asked.discard(tag)
+        self.ready.pop(tag, None)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if self._has(bucket_of(name)):
