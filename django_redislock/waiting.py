@@ -33,6 +33,8 @@ FIRST_ANSWER = 1.0
 LAST_LOOK = 0.25
 # An answer may come this long (seconds) after the deadline: a wait is exact to about 50 ms.
 TOLERANCE = 0.04
+# This close (seconds) to the deadline, no request is sent any more.
+TOO_LATE = 0.02
 
 # How often (seconds) queued attempts try a server that cannot be reached, for as long as PATIENCE
 # says. An attempt that has not queued yet raises the error instead, unless its request was refused
@@ -148,12 +150,11 @@ class _Queued:
                 self.busy, self.absent_since = reply, math.inf
                 self.found_busy(reply)
                 look_at = self._next_look(reply, asked_at)
-            timeout = min(look_at, self.deadline) - monotonic()
-            if isinstance(self.waiter, ThreadWaiter):
-                turn = self.waiter.wait_for_turn(timeout)
-            else:
-                turn = await self.waiter.await_turn(timeout)
+            turn = await self._turn(min(look_at, self.deadline))
             self.answer_by = self.deadline + TOLERANCE
+            is_last = asked_at >= self.last_look and self.deadline - monotonic() < TOO_LATE
+            if turn is None and is_last:
+                turn = await self._turn(self.deadline)
             grant = self._as_grant(turn)
             if grant is not None:
                 return grant, self.asked_again
@@ -197,6 +198,13 @@ class _Queued:
         now = monotonic()
         until = self.last_look if asked_at < self.last_look else self.deadline
         return min(now + busy.look_in, now + LONGEST_STAY / 2, until)
+
+    async def _turn(self, until: float) -> Turn | None:
+        """Sleep until the turn is notified, or until a time (monotonic)."""
+        timeout = until - monotonic()
+        if isinstance(self.waiter, ThreadWaiter):
+            return self.waiter.wait_for_turn(timeout)
+        return await self.waiter.await_turn(max(0.0, timeout))
 
     def _as_grant(self, turn: Turn | None) -> Grant | None:
         """Return the turn as a grant, or None if it has ended while the process was frozen."""
