@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -114,13 +115,9 @@ class ClusterWakeups:
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
         """Ask one waiter of the name to look again at that time (monotonic)."""
-        try:
-            wakeups = self._of_bucket(bucket_of(name))
-        except ClusterDownError:
-            # No node has the bucket any more. Its waiters look at once, and get that error.
-            self._waiters.nudge_all(lambda waited: waited == name)
-        else:
-            wakeups.watch(name, look_at, clock)
+        # If no node has the bucket any more, its waiters were asked to look when that was learned.
+        with suppress(ClusterDownError):
+            self._of_bucket(bucket_of(name)).watch(name, look_at, clock)
 
     def look_again(self, bucket: int) -> None:
         """Make the waiters in a bucket look again, and listen to the node that has it now."""
