@@ -36,9 +36,6 @@ TOLERANCE = 0.04
 # This close (seconds) to the deadline, no request is sent any more.
 TOO_LATE = 0.02
 
-# This long (seconds) after its expected end, a lease has certainly ended.
-JUST_AFTER = 0.002
-
 # How often (seconds) queued attempts try a server that cannot be reached, for as long as PATIENCE
 # says. An attempt that has not queued yet raises the error instead, unless its request was refused
 # because the server is known to be unreachable: then it waits as well.
@@ -98,11 +95,11 @@ async def wait_for_grant(
                 return None, reply.asked_again
             busy = reply
     queued = _Queued(call, backend, claim, began, deadline, busy, found_busy)
-    backend.enlist(claim, queued.waiter)
+    backend.waiters.enter(claim.name, claim.token, queued.waiter)
     try:
         return await queued.until_granted()
     finally:
-        backend.dismiss(claim.name, claim.token)
+        backend.waiters.leave(claim.name, claim.token)
 
 
 class _Queued:
@@ -199,11 +196,8 @@ class _Queued:
     def _next_look(self, busy: Busy, asked_at: float) -> float:
         """When to ask again, unless the turn comes before."""
         now = monotonic()
-        if asked_at < self.last_look:
-            return min(now + busy.look_in, now + LONGEST_STAY / 2, self.last_look)
-        # After the last request, only a lease that runs out is worth another one.
-        lease_ends = now + busy.retry_in + JUST_AFTER
-        return lease_ends if now < lease_ends < self.deadline else self.deadline
+        until = self.last_look if asked_at < self.last_look else self.deadline
+        return min(now + busy.look_in, now + LONGEST_STAY / 2, until)
 
     async def _turn(self, until: float) -> Turn | None:
         """Sleep until the turn is notified, or until a time (monotonic)."""

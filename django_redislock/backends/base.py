@@ -32,7 +32,7 @@ from .answers import (
     WaitedNames,
     Waiting,
 )
-from .waiters import Waiter, Waiters
+from .waiters import Waiters
 
 __all__ = [
     "SHARED",
@@ -225,14 +225,6 @@ class BaseLockBackend(ABC):
 
     async def alisten(self, name: str, timeout: float) -> None:
         """The twin of ``listen``."""
-
-    def enlist(self, claim: Claim, waiter: Waiter) -> None:
-        """Register ``waiter`` to be notified of the claim's turn."""
-        self.waiters.enter(claim.name, claim.token, waiter)
-
-    def dismiss(self, name: str, token: str) -> None:
-        """Stop notifying the waiter of an attempt that is over."""
-        self.waiters.leave(name, token)
 
     def mend(self) -> None:
         """Repair what interrupted callers left half done. A background thread calls this."""

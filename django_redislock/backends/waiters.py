@@ -7,6 +7,7 @@ import math
 import queue
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..clock import monotonic
@@ -113,10 +114,8 @@ class _Pulse:
     def ask(self, now: float) -> None:
         if self._asked_at is None:
             self._asked_at = now
-            try:
+            with suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(self._answer)
-            except RuntimeError:
-                self._asked_at = now - STILL_AFTER  # the loop was closed
 
     def _answer(self) -> None:
         self._asked_at = None
@@ -180,7 +179,7 @@ class Waiters:
         if waiter is None:
             # A turn that was delivered before is not given back when a duplicate arrives.
             return (token, turn.fence) in self._seen
-        if self._is_frozen(waiter, monotonic()):
+        if self._pulses and self._is_frozen(waiter, monotonic()):
             self._notify((name, token), waiter, None)  # if it resumes, it must queue again
             return False
         # In a Cluster, a replica may pass a turn on, so two connections may deliver the same one.

@@ -94,7 +94,7 @@ class Attempt:
             leave = partial(_leave_queue, hold, self.call)
             until_done(hold, leave, monotonic() + hold.length)
         else:
-            hold.backend.dismiss(hold.name, hold.token)
+            hold.backend.waiters.leave(hold.name, hold.token)
             # It is unknown whether it was granted; a cancel by token is right in both cases.
             cancel_in_background(hold, LATE)
         return True
@@ -128,7 +128,7 @@ def _leave_queue(hold: LocalHold, call: Call | None) -> None:
     others = registry.used_by_others(call)
     # Another attempt with the same token may need the place by now.
     if not any((one.lock_id, one.token) == (hold.lock_id, hold.token) for one in others):
-        hold.backend.dismiss(hold.name, hold.token)
+        hold.backend.waiters.leave(hold.name, hold.token)
         hold.backend.cancel(hold.name, hold.token, keep_hold=True)
 
 

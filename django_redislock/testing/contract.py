@@ -262,7 +262,7 @@ class BackendContract(SharingContract):
         held, first, second = verbs.claim(), verbs.claim(), verbs.claim()
         verbs.hold(held)
         gone, recorder = verbs.queue_up(first), verbs.queue_up(second)
-        verbs.backend.dismiss(first.name, first.token)
+        verbs.backend.waiters.leave(first.name, first.token)
         verbs.release(held)
         recorder.turn()
         wait_until(lambda: verbs.holders() == [second.token])

@@ -120,7 +120,7 @@ class Verbs:
     def position(self, claim: Claim, stay: float = 0.0) -> int:
         """Try to acquire a busy name, and return the place in its queue."""
         if stay:
-            self.backend.enlist(claim, Recorder())
+            self.backend.waiters.enter(claim.name, claim.token, Recorder())
         busy = self.acquire(claim, stay)
         assert isinstance(busy, Busy)
         return busy.position
@@ -128,7 +128,7 @@ class Verbs:
     def queue_up(self, claim: Claim, stay: float = LONG) -> Recorder:
         """Add the claim to the queue of a busy name."""
         recorder = Recorder()
-        self.backend.enlist(claim, recorder)
+        self.backend.waiters.enter(claim.name, claim.token, recorder)
         self._call(self.backend.listen, self.backend.alisten, claim.name, WITHIN)
         assert isinstance(self.acquire(claim, stay), Busy)
         return recorder

@@ -24,7 +24,8 @@ def claim(token: str, limit: int = 1) -> Claim:
 
 @pytest.fixture
 def quick(use: UsePlace, redis_url: str) -> Place:
-    return use(redis_url, entry={"OPTIONS": {"grant_lease": 0.05}})
+    # Redis keeps a lapsed turn for ten times as long, in which each test has to look.
+    return use(redis_url, entry={"OPTIONS": {"grant_lease": 0.3}})
 
 
 @pytest.fixture

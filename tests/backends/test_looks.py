@@ -10,9 +10,9 @@ def test_looks_for_names_without_waiters_are_removed_all_at_once() -> None:
     """Each granted attempt leaves one, and they must not come due one by one."""
     looks, waiters = Looks(), Waiters(60.0)
     waiters.enter("a", "token", ThreadWaiter())
-    looks.set("a", 2000.0)
+    looks["a"] = 2000.0
     for number in range(1000):
-        looks.set(f"name:{number}", float(number))
+        looks[f"name:{number}"] = float(number)
     looks.ask(waiters, 0.0)
     assert looks.earliest() == 2000.0
 
@@ -28,7 +28,7 @@ def test_an_attempt_that_begins_during_a_look_is_asked_too() -> None:
             return before
 
     looks = Looks()
-    looks.set("a", 1.0)
-    looks.set("b", 60.0)
+    looks["a"] = 1.0
+    looks["b"] = 60.0
     looks.ask(Forgetful(60.0), 2.0)
     assert looks.earliest() == 2.0

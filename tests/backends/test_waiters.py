@@ -62,6 +62,16 @@ def test_only_waiters_for_matching_names_are_asked_to_look() -> None:
     assert (one._notified.qsize(), other._notified.qsize()) == (2, 1)
 
 
+def test_waiters_are_asked_to_look_in_turn() -> None:
+    """One that does not look, as its thread is stuck, must not keep all others from it."""
+    waiters, some = Waiters(60.0), [ThreadWaiter() for _ in range(3)]
+    for token, waiter in enumerate(some):
+        waiters.enter("a", str(token), waiter)
+    for _ in some:
+        waiters.nudge("a")
+    assert [waiter._notified.qsize() for waiter in some] == [1, 1, 1]
+
+
 async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() -> None:
     waiters = Waiters(60.0)
 

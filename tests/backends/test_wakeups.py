@@ -10,7 +10,6 @@ import pytest
 from redis.connection import ConnectionPool
 
 from django_redislock import lock_backends
-from django_redislock.backends.base import Claim
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.commands import tag_of
 from django_redislock.backends.redis.sources.source import Source
@@ -82,7 +81,7 @@ def test_a_waiter_that_comes_while_the_connection_closes_is_subscribed(
     def close_as_a_waiter_comes(self: Subscriber) -> None:
         close(self)
         if backend.wakeups.thread.is_current and not closed.is_set():
-            backend.enlist(Claim("a", "0" * 32, 1, 60.0, "{}"), ThreadWaiter())
+            backend.waiters.enter("a", "0" * 32, ThreadWaiter())
             closed.set()
 
     backend = listening()
@@ -97,7 +96,7 @@ def test_a_waiter_that_comes_while_the_connection_closes_is_subscribed(
             return bool(client.execute_command("PUBSUB", count, channel)[1])
 
     wait_until(is_subscribed)
-    backend.dismiss("a", "0" * 32)
+    backend.waiters.leave("a", "0" * 32)
     backend.close()
 
 

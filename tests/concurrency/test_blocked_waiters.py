@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from django_redislock import LockError, lock, lock_backends
-from django_redislock.backends.base import Claim, Grant
+from django_redislock.backends.base import Claim, Extension, Grant
+from django_redislock.backends.redis.wakeups import connection
 from django_redislock.backends.waiters import Turn
 from tests.concurrency import jobs
 from tests.support.fixtures import UsePlace
@@ -34,10 +35,6 @@ class BlockedLoop:
         while jobs.queue_length("a") < number:
             await asyncio.sleep(0.001)
 
-    def close(self) -> None:
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
-
     def end(self) -> None:
         if self.loop.is_closed():
             self.task._log_destroy_pending = False
@@ -47,7 +44,8 @@ class BlockedLoop:
         self.task.cancel()
         with suppress(asyncio.CancelledError):
             self.loop.run_until_complete(self.task)
-        self.close()
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
 
 
 @pytest.fixture
@@ -76,9 +74,10 @@ def test_a_waiter_with_a_blocked_loop_delays_others_by_the_grant_lease(blocked_l
 
 
 def test_five_waiters_with_a_blocked_loop_delay_others_no_longer_than_one(
-    use: UsePlace, place: Place
+    use: UsePlace, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the first turn was taken back, the other turns are taken back at once."""
+    monkeypatch.setattr(connection, "LINGER", 60.0)  # or the thread would look that often anyway
     use(place.url, prefix=place.prefix, entry={"OPTIONS": {"grant_lease": 20.0}})
     held, waiter = lock("a", lease=60), lock("a", lease=60)
     held.acquire()
@@ -150,11 +149,38 @@ def test_leases_that_end_by_themselves_are_all_noticed(place: Place) -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
+def test_many_waiters_with_a_blocked_loop_are_not_asked_to_look_one_by_one(place: Place) -> None:
+    """No message reports the end of the lease, so one waiter has to look for all."""
+    backend, waiter = lock_backends["default"], lock("a", lease=60)
+    assert isinstance(backend.acquire(Claim("a", "0" * 32, 1, 60.0, "")), Grant)
+    blocked = BlockedLoop()
+    others = [blocked.loop.create_task(lock("a").aacquire(wait=60)) for _ in range(79)]
+    blocked.loop.run_until_complete(blocked._until_queued(80))
+    thread = threading.Thread(target=waiter.acquire, args=(60,))
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 81)
+    assert backend.extend(Extension("a", "0" * 32, 0.1))
+    thread.join(20)
+    was_asked = not thread.is_alive()
+    for task in others:
+        task.cancel()
+    blocked.loop.run_until_complete(asyncio.gather(*others, return_exceptions=True))
+    blocked.end()
+    thread.join()
+    waiter.release()
+    assert was_asked
+
+
 @pytest.mark.parametrize("blocked_loop", [40.0], indirect=True)
-def test_a_waiter_with_a_closed_loop_does_not_delay_others(blocked_loop: Any) -> None:
+@pytest.mark.parametrize("closed", ["before its turn", "with its turn"])
+def test_a_waiter_with_a_closed_loop_does_not_delay_others(blocked_loop: Any, closed: str) -> None:
     blocked, held, thread = blocked_loop
-    blocked.close()
+    blocked.loop.run_until_complete(blocked.loop.shutdown_asyncgens())
+    if closed == "before its turn":
+        blocked.loop.close()
     held.release()
+    if closed == "with its turn":
+        blocked.loop.close()
     thread.join(30)
     assert not thread.is_alive()
 

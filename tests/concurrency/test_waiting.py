@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_redislock import lock, lock_backends
+from django_redislock import lock, lock_backends, waiting
+from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.waiters import TaskWaiter, Turn
+from django_redislock.conf import LockConfig
 from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.fixtures import UsePlace
@@ -171,18 +173,54 @@ async def test_a_wait_cancelled_before_it_listens_leaves_no_unretrieved_error(
 
 def test_a_waiter_looks_again_when_the_backend_is_closed(place: Place) -> None:
     """For example by `setting_changed` in a test, when the old backend still has waiters."""
-    backend = lock_backends["default"]
+    backend, stranger = (
+        lock_backends["default"],
+        RedisLockBackend(LockConfig(key_prefix=place.prefix)),
+    )
     held, waiter = lock("a", lease=60), lock("a", wait=40)
     held.acquire()
     thread = threading.Thread(target=waiter.acquire)
     thread.start()
     wait_until(lambda: jobs.queue_length("a") == 1)
     backend.close()
-    held.release()
+    stranger.release("a", held.detach())
     deadline = time.monotonic() + 25
     thread.join()
     waiter.release()
+    stranger.close()
     assert time.monotonic() < deadline, "the waiter was not asked to look again"
+
+
+@pytest.mark.parametrize("kind", ["thread", "task"])
+def test_a_waiter_that_is_notified_right_before_its_end_only_waits_for_its_turn(
+    place: Place, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """If all waiters are notified then, answers to all of them would come too late."""
+    monkeypatch.setattr(waiting, "LAST_LOOK", 60.0)
+    monkeypatch.setattr(waiting, "TOO_LATE", 60.0)
+    backend, asked = lock_backends["default"], list[float]()
+    for verb in ("acquire", "aacquire"):
+        ask = getattr(backend, verb)
+        monkeypatch.setattr(
+            backend,
+            verb,
+            lambda claim, stay, *args, ask=ask: asked.append(stay) or ask(claim, stay, *args),
+        )
+    held, waiter = lock("a", lease=60), lock("a", lease=60)
+    held.acquire()
+    acquire = (
+        waiter.acquire if kind == "thread" else lambda wait: asyncio.run(waiter.aacquire(wait))
+    )
+    thread = threading.Thread(target=acquire, args=(50,))
+    thread.start()
+    wait_until(lambda: jobs.queue_length("a") == 1)
+    requests = len(asked)
+    backend.waiters.nudge_all()
+    held.release()
+    thread.join()
+    assert waiter.held
+    assert len(asked) == requests
+    waiter.release()
 
 
 def test_a_hand_over_within_the_process_needs_no_message(

@@ -154,6 +154,6 @@ def test_figures_are_read(verbs: Verbs, client: Redis, place: Any) -> None:
 
 @pytest.mark.parametrize("line", GOLDEN["messages"])
 def test_a_message_is_read(line: str) -> None:
-    read = message(line)
+    read = message(line.encode())
     fence = read.turn.fence if read and read.turn else None
     assert (read and [read.name, read.token, fence]) == GOLDEN["messages"][line]

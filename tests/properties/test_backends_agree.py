@@ -81,7 +81,7 @@ class Side:
         if key not in self.waiters:
             self.waiters[key] = Recorder(claim.token)
             self.backend.listen(claim.name, LONG)
-            self.backend.enlist(claim, self.waiters[key])
+            self.backend.waiters.enter(*key, self.waiters[key])
 
     def acquire(self, claim: Claim, stay: float) -> tuple[object, ...]:
         try:
@@ -248,7 +248,7 @@ class BackendsAgree(RuleBasedStateMachine):
         def act(side: Side) -> None:
             if (name, token) in side.waiters:
                 del side.waiters[name, token]
-                side.backend.dismiss(name, token)
+                side.backend.waiters.leave(name, token)
 
         self.both(act)
 
@@ -289,11 +289,11 @@ def test_a_release_by_a_token_that_waits_changes_nothing(using: str) -> None:
     holder, waiter = (Claim("a", token, 1, LONG, Holder(what=token).pack()) for token in TOKENS[:2])
     backend.acquire(holder)
     backend.listen("a", LONG)
-    backend.enlist(waiter, Recorder(waiter.token))
+    backend.waiters.enter("a", waiter.token, Recorder(waiter.token))
     backend.acquire(waiter, LONG)
     assert not backend.release("a", waiter.token)
     queue = [one.token for one in backend.inspect("a")[1]]
     backend.cancel("a", waiter.token)
-    backend.dismiss("a", waiter.token)
+    backend.waiters.leave("a", waiter.token)
     backend.release("a", holder.token)
     assert queue == [waiter.token]

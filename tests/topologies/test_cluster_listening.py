@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from django_redislock import lock
 from django_redislock.backends.redis.cluster.wakeups import ClusterWakeups, _NodeWakeups
+from django_redislock.backends.redis.keys import bucket_of
 from django_redislock.backends.redis.wakeups import connection
 from django_redislock.backends.redis.wakeups.subscriber import Subscriber
+from django_redislock.backends.waiters import Turn
 from tests.support.processes import wait_until
-from tests.topologies.places import NAMES, backend, key_of, nodes
+from tests.topologies.places import NAMES, backend, key_of, nodes, waiting
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.redis_server("7.0")]
 
@@ -66,6 +70,24 @@ def test_a_caller_at_a_frozen_primary_follows_its_bucket(
         thread.join(WITHIN)
         assert not thread.is_alive()
     failing.wait_until_agreed()
+
+
+def test_a_turn_from_a_node_that_does_not_have_the_bucket_is_not_believed(servers: Any) -> None:
+    """It was demoted, perhaps without having noticed, and hands over what others hold."""
+    name = NAMES[5]
+    holder = lock(name, lease=60)
+    assert holder.acquire()
+    waiter, thread = waiting(name)
+    owner = nodes().topology.owner(bucket_of(name))
+    demoted = next(node for node in nodes().topology.nodes.values() if node is not owner)
+    wakeups = backend().wakeups
+    assert isinstance(wakeups, ClusterWakeups)
+    (queued,) = backend().inspect(name)[1]
+    wakeups._make(demoted)._deliver_turn(name, queued.token, Turn(1, time.time() + 60))
+    holder.release()
+    thread.join()
+    assert waiter.fence > holder.fence
+    waiter.release()
 
 
 def test_a_node_whose_answer_is_late_is_asked_whether_it_still_sends_messages(

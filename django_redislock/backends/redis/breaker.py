@@ -82,14 +82,11 @@ class Breaker:
 
     def refuse(self) -> None:
         """Raise ``ServerAway`` if the server is away. It never is without ``failures``."""
-        now, failures = monotonic(), list(self.failures)
+        failures = list(self.failures)
         if len(failures) < OPENS_AT:
             return
-        if now - self._wanted_at > LINGER:
-            self.failures.clear()  # probing has ended
-            return
         if get_ident() not in ServiceThread.own:
-            self._wanted_at = now
+            self._wanted_at = monotonic()
         try:
             self._thread.ensure()
         except NoThread:

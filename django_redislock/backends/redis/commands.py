@@ -35,6 +35,7 @@ def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]
     return b"%b$%d\r\n%b\r\n%b" % (begin, len(word), word, end.encode("ascii"))
 
 
+@lru_cache(maxsize=1024)
 def tag_of(prefix: str, name: str) -> str:
     """The common prefix of all keys in the bucket of a name."""
     return bucket_keys(prefix, bucket_of(name)).tag

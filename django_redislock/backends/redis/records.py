@@ -167,9 +167,9 @@ class Message(NamedTuple):
     turn: Turn | None
 
 
-def message(line: bytes | str) -> Message | None:
+def message(line: bytes) -> Message | None:
     """Read ``"verb number-of-fields field ... name"``; None for a verb of a later release."""
-    said = text(line)
+    said = line.decode(errors="replace")
     if found := _TURN.fullmatch(said):  # the usual case, in a quarter of the time
         return Message(found[4], found[1], Turn(int(found[2]), int(found[3]) / 1000))
     verb, _, rest = said.partition(" ")

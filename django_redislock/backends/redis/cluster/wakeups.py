@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from ....clock import monotonic
 from ...waiters import Turn, Waiters
 from ..errors import ServerAway
 from ..keys import BUCKETS, bucket_keys, bucket_of
+from ..records import text
 from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
 from ..wire.node import Node
@@ -113,13 +115,9 @@ class ClusterWakeups:
 
     def watch(self, name: str, look_at: float, clock: float | None = None) -> None:
         """Ask one waiter of the name to look again at that time (monotonic)."""
-        try:
-            wakeups = self._of_bucket(bucket_of(name))
-        except ClusterDownError:
-            # No node has the bucket any more. Its waiters look at once, and get that error.
-            self._waiters.nudge_all(lambda waited: waited == name)
-        else:
-            wakeups.watch(name, look_at, clock)
+        # If no node has the bucket any more, its waiters were asked to look when that was learned.
+        with suppress(ClusterDownError):
+            self._of_bucket(bucket_of(name)).watch(name, look_at, clock)
 
     def look_again(self, bucket: int) -> None:
         """Make the waiters in a bucket look again, and listen to the node that has it now."""
@@ -207,6 +205,8 @@ class _NodeWakeups(Wakeups):
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, MovedError):
             self._redirected(pushed)
+        elif isinstance(pushed, list) and pushed[0] == b"sunsubscribe":
+            self._unsubscribed(text(pushed[1]).removesuffix(self._channel("")))
         else:
             super()._deliver(pushed)
 
@@ -225,7 +225,7 @@ class _NodeWakeups(Wakeups):
             if not self._has(self._buckets[tag]):
                 # If the node is a replica now, it would deliver messages a second time.
                 self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
-                super()._unsubscribed(tag)
+                self._forget(tag)
         super()._subscribe()
 
     def _end(self) -> None:
@@ -242,9 +242,13 @@ class _NodeWakeups(Wakeups):
                 self.channels.answer(ClusterDownError("The slot has moved to another node."), tag)
 
     def _unsubscribed(self, tag: str) -> None:
-        if tag in self.ready:
-            super()._unsubscribed(tag)
+        if tag in self.ready:  # ended by the server, because it gives the bucket away
+            self._forget(tag)
             self._on_unsubscribed(tag)
+
+    def _forget(self, tag: str) -> None:
+        self._asked.discard(tag)
+        self.ready.pop(tag, None)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if self._has(bucket_of(name)):

@@ -1,4 +1,4 @@
-"""The channels that this process is subscribed to, and callers waiting for a subscription."""
+"""Callers that wait until this process is subscribed to a channel."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ Listener: TypeAlias = "Callable[[Exception | None], object]"
 
 
 class Channels:
-    """One thread reads the channels; any thread and any event loop may wait for one.
+    """Callers in any thread and any event loop, which one thread answers.
 
     Each step is one atomic operation, so that an interrupted caller leaves nothing half done.
     """
 
     def __init__(self) -> None:
-        # The tags whose channels the server has confirmed.
-        self.ready: dict[str, None] = {}
         self._listeners: dict[tuple[str, Listener], None] = {}
 
     @property
@@ -43,13 +41,14 @@ class Channels:
                     listener[1](error and copy_of(error))
 
     def wait(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
-        """Return when the tag is ready, or after a time-out. Raises the error that is reported."""
+        """Call ``start()``, and return when the tag is answered, or after a time-out.
+
+        Raises the error that is reported.
+        """
         answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         listener = tag, answers.put
         try:
             self._listeners[listener] = None
-            if tag in self.ready:  # became ready just before the listener was added
-                return
             start()
             error = take_within(answers, timeout)
         except queue.Empty:
@@ -66,8 +65,6 @@ class Channels:
         listener = tag, partial(_settle, loop, answer)
         try:
             self._listeners[listener] = None
-            if tag in self.ready:  # became ready just before the listener was added
-                return
             start()
             await asyncio.wait([answer], timeout=timeout)
         finally:

@@ -85,9 +85,9 @@ class Wakeups:
         # When the thread wakes up by itself. Until that is decided, every caller rings.
         self._wake_at = math.inf
         self._looks = Looks()
-        self.channels = Channels()
         # The tags of the buckets whose messages it receives.
-        self.ready = self.channels.ready
+        self.ready: dict[str, None] = {}
+        self.channels = Channels()
         # The tags that it has asked the server for on this connection.
         self._asked: set[str] = set()
 
@@ -118,7 +118,7 @@ class Wakeups:
         """
         if clock is not None:
             self.clock = clock
-        self._looks.set(name, look_at)
+        self._looks[name] = look_at
         if look_at < self._wake_at:
             self.ring()
 
@@ -281,13 +281,6 @@ class Wakeups:
         if kind in {b"ssubscribe", b"subscribe"}:
             self.ready[tag] = None
             self.channels.answer(None, tag)
-        elif kind == b"sunsubscribe":
-            self._unsubscribed(tag)
-
-    def _unsubscribed(self, tag: str) -> None:
-        """Handle a subscription ended by the server, e.g. because it gives the bucket away."""
-        self._asked.discard(tag)
-        self.ready.pop(tag, None)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if not self._waiters.notify(name, token, turn):
@@ -296,5 +289,5 @@ class Wakeups:
         # The next waiter looks when this turn should have ended: perhaps no message reports it.
         now = monotonic()
         look_at = max(now, min(self.clock + turn.expires, now + self._grant_lease))
-        self._looks.set(name, look_at)
+        self._looks[name] = look_at
         self._wake_at = min(self._wake_at, look_at, now + self._waiters.check_in())

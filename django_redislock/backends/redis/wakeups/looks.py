@@ -12,32 +12,23 @@ __all__ = ["Looks"]
 ASK_AGAIN = 0.5
 
 
-class Looks:
+class Looks(dict[str, float]):
     """The time (monotonic) of the next look at each name. One waiter per process looks for all.
 
     Any thread may set a time. Only the wake-up thread asks waiters to look.
     """
 
-    def __init__(self) -> None:
-        self._at: dict[str, float] = {}
-
-    def set(self, name: str, look_at: float) -> None:
-        self._at[name] = look_at
-
-    def clear(self) -> None:
-        self._at.clear()
-
     def earliest(self) -> float:
-        return min(list(self._at.values()), default=math.inf)
+        return min(list(self.values()), default=math.inf)
 
     def ask(self, waiters: Waiters, now: float) -> None:
         """Ask one waiter of each name that is due to look again."""
-        due = [name for name, look_at in self._at.copy().items() if look_at <= now]
+        due = [name for name, look_at in self.copy().items() if look_at <= now]
         if not due:
             return
         # Set the time first, since the waiter that is asked may set a better one at once.
         for name in due:
-            self._at[name] = now + ASK_AGAIN
+            self[name] = now + ASK_AGAIN
         waiters.nudge(*due)
         self._forget_the_rest(waiters, now)
 
@@ -48,8 +39,8 @@ class Looks:
         would wake up and go through all of them as often as this process acquires a lock.
         """
         waited_for = set(waiters.names)
-        forgotten = [name for name in list(self._at) if name not in waited_for]
+        forgotten = [name for name in list(self) if name not in waited_for]
         for name in forgotten:
-            self._at.pop(name, None)
+            self.pop(name, None)
         for name in set(waiters.names).intersection(forgotten):
-            self._at[name] = now  # a waiter has just arrived
+            self[name] = now  # a waiter has just arrived
