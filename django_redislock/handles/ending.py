@@ -40,6 +40,8 @@ async def end_need(
             handle._need = None
         if hold.leave(need):
             await _end(call, handle, hold, within)
+        elif hold.lost_reason:
+            raise lost_error(hold)
     except LockLost:
         registry.attempts.pop(attempt, None)
         raise
