@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from django_redislock import Lock, lock
-from django_redislock.backends.base import Grant
+from django_redislock.backends.base import Extension, Grant
 from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
 from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
+from django_redislock.local.owners import SLACK, this_owner
 from django_redislock.local.registry import registry
-from django_redislock.local.renewal import Renewal
+from django_redislock.local.renewal import Renewal, _Renewed
 
 
 @pytest.fixture
@@ -89,3 +90,21 @@ def test_a_loss_that_was_interrupted_is_reported(
     assert lost.wait(0)
     assert lost.reason == "it was released by force"
     assert extended == []
+
+
+def test_a_renewal_that_arrives_after_the_release_reports_no_loss() -> None:
+    handle = lock("a", using="memory")
+    handle.acquire()
+    handle.release()
+    late = Extension("a", handle.token, 10, renewal=True)
+    Renewal()._extend(handle.backend, [_Renewed(handle._hold, late, object(), [])])
+    assert not handle.lost
+
+
+def test_a_process_forgets_the_holds_that_it_has_released() -> None:
+    for number in range(SLACK + 2):
+        with lock(f"forgotten:{number}", using="memory", token=f"{number:032x}"):
+            pass
+    assert len(this_owner().taken) <= SLACK
+    registry.sweep()
+    assert not [hold for hold in registry.given if hold.name.startswith("forgotten")]
