@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from django_redislock import Lock, lock
+from django_redislock import Lock, LockUnavailable, lock
 from django_redislock.backends.base import Extension, Grant
 from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
@@ -54,6 +55,15 @@ def test_a_hand_over_is_confirmed_up_to_its_lease_even_if_it_is_not_renewed(begu
     assert hold.next_length(hold.since + 1) == pytest.approx(9)
     hold.answered("confirmation", hold.since + 10, [])
     assert hold.next_length(hold.since + 1) is None
+
+
+def test_a_third_of_the_lease_passes_before_it_is_renewed(begun: Any) -> None:
+    """Even if a hand-over has made it shorter, or an extension longer."""
+    hold, _handle = begun(confirmed=False)
+    assert hold.since <= hold.due < hold.ends
+    older = hold.expect("extension", math.inf)
+    hold.answered("extension", hold.since + 60, older)
+    assert hold.due == pytest.approx(hold.since + 60 - 10 * 2 / 3)
 
 
 def test_the_mark_of_an_interrupted_leave_does_not_keep_others_from_joining(begun: Any) -> None:
@@ -108,3 +118,19 @@ def test_a_process_forgets_the_holds_that_it_has_released() -> None:
     assert len(this_owner().taken) <= SLACK
     registry.sweep()
     assert not [hold for hold in registry.given if hold.name.startswith("forgotten")]
+
+
+def test_renewals_that_fail_are_logged_once_in_a_while(
+    begun: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(extensions: Any) -> Any:
+        raise LockUnavailable("the server is away")
+
+    hold, handle = begun()
+    monkeypatch.setattr(handle.backend, "extend_all", fail)
+    renewal, again = Renewal(), Extension("a", hold.token, 10, renewal=True)
+    for _ in range(3):
+        renewal._extend(handle.backend, [_Renewed(hold, again, object(), [])])
+    (record,) = caplog.records
+    assert record.getMessage() == "1 lock(s) could not be renewed yet: the server is away"
+    assert hold.alive
