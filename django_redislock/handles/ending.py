@@ -40,7 +40,7 @@ async def end_need(
             handle._need = None
         if hold.leave(need):
             await _end(call, handle, hold, within)
-        elif hold.lost_reason:
+        elif hold.lost_reason and need is not None and not need.is_transaction:
             raise lost_error(hold)
     except LockLost:
         registry.attempts.pop(attempt, None)

@@ -8,6 +8,7 @@ from threading import Thread, current_thread
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_redislock import LockLost
 from django_redislock.handles import attempts
@@ -90,6 +91,18 @@ def test_a_loss_is_raised_if_another_thread_notices_it_during_the_release(
     assert handle.lost
     wait_until(lambda: handle in [lock for lock, _ in received])
     assert [reason for lock, reason in received if lock is handle] == ["its lease ran out"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_loss_is_not_logged_again_at_the_end_of_the_transaction(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = make(renew=False)
+    with transaction.atomic():
+        handle.acquire()
+        handle.extend(0.3)
+        wait_until(lambda: [record for record in caplog.records if "Lost 'a'" in record.message])
+    assert not [record for record in caplog.records if "At the end" in record.message]
 
 
 def test_a_release_that_finds_the_loss_starts_no_thread(
