@@ -52,6 +52,7 @@ def look_at(hold: LocalHold, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_hand_over_is_confirmed_up_to_its_lease_even_if_it_is_not_renewed(begun: Any) -> None:
     hold, _handle = begun(renew=False, confirmed=False)
+    assert hold.due < hold.ends
     assert hold.next_length(hold.since + 1) == pytest.approx(9)
     hold.answered("confirmation", hold.since + 10, [])
     assert hold.next_length(hold.since + 1) is None
