@@ -45,7 +45,7 @@ def test_without_a_thread_that_can_start_losses_are_reported_and_renewals_retrie
         assert not held.lost.wait(4)
 
 
-def test_a_lease_that_is_made_shorter_is_renewed_before_its_end(
+def test_a_short_lease_is_renewed_before_its_end(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread that renews sleeps for longer than that."""
@@ -57,6 +57,11 @@ def test_a_lease_that_is_made_shorter_is_renewed_before_its_end(
         held.extend(LEASE)
         wait_until(lambda: held.lost or held.remaining() > LEASE)
         assert not held.lost
+        wait_until(lambda: renewal.wake_at > monotonic() + 2 * LEASE)
+        with lock("b", lease=LEASE) as short:
+            ends = short._hold.ends
+            wait_until(lambda: short._hold.ends > ends or not short.held)
+            assert short.held
     renewal.wake()
 
 
