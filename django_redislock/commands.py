@@ -41,8 +41,8 @@ class LockedCommand(BaseCommand):
     list of templates; by default the name of the command. ``lock_wait``: seconds to wait for the
     lock; None is the alias's. ``lock_options``: options of ``lock()``.
 
-    If the lock is busy, the command ends with ``busy_exit_code`` and prints the holder, unless it
-    is ``quiet`` or called with ``--verbosity 0``. With a code of 0 it counts as done. If the lock
+    If the lock is busy, the command ends with ``busy_exit_code`` and prints the holder, unless
+    ``busy_quiet`` is True or ``--verbosity`` is 0. With a code of 0 it counts as done. If the lock
     is lost, the command goes on and ends with ``lost_exit_code``, unless it fails itself.
     """
 
@@ -51,7 +51,7 @@ class LockedCommand(BaseCommand):
     lock_options: Mapping[str, Any] = {}
     busy_exit_code = BUSY
     lost_exit_code = LOST
-    quiet = False
+    busy_quiet = False
 
     held: Lock | MultiLock | None = None
     """The handle, while the command runs; None with ``--no-lock``."""
@@ -138,7 +138,7 @@ class LockedCommand(BaseCommand):
         return handle
 
     def _busy(self, error: LockNotAcquired, options: Mapping[str, Any], text: str) -> None:
-        quiet = self.quiet or options.get("verbosity", 1) == 0
+        quiet = self.busy_quiet or options.get("verbosity", 1) == 0
         if self.busy_exit_code == 0:
             if not quiet:
                 given = options.get("stdout")

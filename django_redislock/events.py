@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import LockUnavailable
+from .figures.meter import BATCH
 from .figures.tallies import Tally
 from .local.background import background
 from .process import NoThread
@@ -77,7 +78,9 @@ def count(handle: Any, method: Callable[[Tally, float], None], seconds: float) -
     backend: BaseLockBackend = handle.backend
     meter = backend.meter
     if meter is not None:
-        meter.note(method, handle.name, seconds)
+        meter.events.append((method, handle.name, seconds))
+        if len(meter.events) >= BATCH:
+            meter.count()
         if not meter.is_scheduled:
             # If no thread can be started, the figures wait for the next event.
             with suppress(NoThread):

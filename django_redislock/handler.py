@@ -109,10 +109,14 @@ class LockBackendHandler(_Handler):
             )
         return alias
 
+    def created(self) -> list[BaseLockBackend]:
+        """Return the backends that have been used."""
+        return list(vars(self._connections).values())
+
     def reset(self) -> None:
         """Close the backends, and read the settings again at the next use."""
         with self._creating:
-            for backend in list(vars(self._connections).values()):
+            for backend in self.created():
                 backend.close()
             self._connections = SimpleNamespace()
             self._settings = None
@@ -120,13 +124,13 @@ class LockBackendHandler(_Handler):
 
     def look_at_debug(self) -> None:
         """Update whether misuse is warned of, after a test has changed ``DEBUG``."""
-        for backend in list(vars(self._connections).values()):
+        for backend in self.created():
             backend.warns = backend.config.warn
 
     def after_fork(self) -> None:
         """In a forked child, drop what belongs to the parent."""
         self._creating = threading.RLock()
-        for backend in list(vars(self._connections).values()):
+        for backend in self.created():
             backend.after_fork()
 
 

@@ -13,9 +13,8 @@ from string import Formatter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from .fields import Part, leads_into, parse, refuse_other_fields, root, separators
+from .fields import Part, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
-from .signatures import ANY_NUMBER
 
 __all__ = [
     "LONGEST_NAME",
@@ -102,8 +101,11 @@ class NameTemplate:
         for part in self.parts:
             name.append(part.literal)
             if part.field is not None:
-                name.append(self._encode(self._text(part, part.field, values)))
-        return TemplatedName.of("".join(name), self.text)
+                text = self._text(part, part.field, values)
+                name.append(text if text.isalnum() else self._encode(text))
+        filled = TemplatedName("".join(name))
+        filled.template = self.text
+        return filled
 
     def _text(self, part: Part, field: str, values: Mapping[str, Any]) -> str:
         try:
@@ -134,7 +136,7 @@ class NameTemplate:
                 "have the same text"
             )
             raise self._unusable(field, f"is of the type {type(value).__name__}: {advice}")
-        return _text_of(value)
+        return _text_of(value) if isinstance(value, (Decimal, datetime)) else str(value)
 
     def _unusable(self, field: str, why: str) -> UnusableName:
         return UnusableName(
@@ -142,8 +144,6 @@ class NameTemplate:
         )
 
     def _encode(self, text: str) -> str:
-        if text.isalnum():
-            return text
         return "".join(
             "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
             if char in self._encoded or not char.isprintable()
@@ -152,15 +152,14 @@ class NameTemplate:
         )
 
 
-def _text_of(value: Any) -> str:
-    """Return ``str(value)``, in a form that is the same for equal decimals and equal moments."""
-    text = str(value)
+def _text_of(value: Decimal | datetime) -> str:
+    """Return a text that is the same for equal decimals and for equal moments."""
     if isinstance(value, Decimal):
-        return _digits(Decimal(text))
-    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return _digits(Decimal(str(value)))
+    if value.utcoffset() is not None:
         with suppress(OverflowError):  # within a day of the first or last year
             return str(value.astimezone(timezone.utc))
-    return text
+    return str(value)
 
 
 def _digits(number: Decimal) -> str:
@@ -186,54 +185,37 @@ class CallNames:
         self._signature = signature
         self._where = where
         self._first = first
-        self._made_by = source if callable(source) else None
+        self.made_by = source if callable(source) else None
         self._several = not isinstance(source, str)
         self.templates = [] if callable(source) else name_templates(source)
-        fields = [field for template in self.templates for field in template.fields]
-        self._fields = [self.canonical(field) for field in fields]
+        self.fields = [field for template in self.templates for field in template.fields]
         # The arguments of a call that the fields need.
-        self._roots = {root(field) for field in fields} - {first}
+        self._roots = {root(field) for field in self.fields} - {first}
         self._positions = _names_of_positions(signature)
         self._check_fields()
 
     @property
     def is_async(self) -> bool:
         """Whether ``of`` returns an awaitable."""
-        return inspect.iscoroutinefunction(self._made_by)
-
-    @property
-    def are_made_by_function(self) -> bool:
-        """Whether a callable makes them that is no coroutine function."""
-        return self._made_by is not None and not self.is_async
-
-    def mention(self, field: str) -> bool:
-        """Whether a template uses ``field``, such as ``request.user``, or something inside it."""
-        return any(leads_into(used, field) for used in self._fields)
-
-    def canonical(self, field: str) -> str:
-        """Return the field, with the first argument called by its common name, ``first``."""
-        own = next(iter(self._signature.parameters.values()), None)
-        if not self._first or own is None or own.kind in ANY_NUMBER or root(field) != own.name:
-            return field
-        return self._first + field[len(own.name) :]
+        return inspect.iscoroutinefunction(self.made_by)
 
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return the name, or the list of names, for a call with these arguments."""
-        if self._made_by is not None:
-            return self._made_by(*args, **kwargs)
-        values = self._values(args, kwargs) if self._fields else {}
-        names = [template.fill(values) for template in self.templates]
-        return names if self._several else names[0]
-
-    def _values(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        # Binding the arguments takes as long as a fifth of an acquire and release. It is skipped if
-        # the fields are found without; then the call itself refuses arguments that do not fit.
-        values = {**dict(zip(self._positions, args, strict=False)), **kwargs}
-        if not self._positions or not values.keys() >= self._roots:
-            values = self._bound(args, kwargs)
-        if self._first:
-            values[self._first] = args[0]
-        return values
+        if self.made_by is not None:
+            return self.made_by(*args, **kwargs)
+        values: dict[str, Any] = {}
+        if self.fields:
+            # Binding the arguments takes as long as a fifth of an acquire and release. It is
+            # skipped if the fields are found without; then the call itself refuses arguments that
+            # do not fit.
+            values = {**dict(zip(self._positions, args, strict=False)), **kwargs}
+            if not self._positions or not values.keys() >= self._roots:
+                values = self._bound(args, kwargs)
+            if self._first:
+                values[self._first] = args[0]
+        if self._several:
+            return [template.fill(values) for template in self.templates]
+        return self.templates[0].fill(values)
 
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -14,7 +14,7 @@ from ..handler import lock_backends
 from ..local.hold import LocalHold
 from ..local.registry import registry
 from ..operations.asking import Silent
-from ..operations.formatting import duration, limit_of, place_of
+from ..operations.formatting import duration, limit_of, place_of, quoted
 from ..operations.liveness import runs
 from ..operations.selection import Found, distinct
 from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
@@ -52,7 +52,7 @@ class Elsewhere:
 
     @property
     def also_holds(self) -> str:
-        names = ", ".join(f"“{name}”" for name in (*self.together, *self.holds))
+        names = ", ".join(map(quoted, (*self.together, *self.holds)))
         return _("also holds %(names)s") % {"names": names} if names else ""
 
 

@@ -20,6 +20,7 @@ from ..clock import monotonic
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
+from ..operations.formatting import quoted
 from ..operations.selection import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
@@ -163,7 +164,7 @@ class ReleaseView:
     def _report_changed(self) -> None:
         if not self.changed:
             return
-        names = [f"“{one.readable}”" for one in self.changed[:NAMED]]
+        names = [quoted(one.readable) for one in self.changed[:NAMED]]
         if len(self.changed) > NAMED:
             names.append("…")
         text = ngettext(

@@ -28,12 +28,6 @@ class TemplatedName(str):
 
     template = ""
 
-    @classmethod
-    def of(cls, name: str, template: str) -> TemplatedName:
-        templated = cls(name)
-        templated.template = template
-        return templated
-
 
 def family_of(name: str) -> str:
     """Return the name's template, or the name with ``*`` for its numbers, UUIDs and digests."""

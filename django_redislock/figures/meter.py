@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .families import OTHER, family_of
 from .tallies import MOST_FAMILIES, Tally
 
-__all__ = ["Batch", "Meter"]
+__all__ = ["BATCH", "Batch", "Meter"]
 
 # How many events are counted at a time. Counting them one by one while a lock is held costs three
 # times as much.
@@ -36,28 +36,24 @@ class Meter:
         """Count from zero. A forked child leaves the counts of its parent to the parent."""
         # Reentrant: a signal handler may use locks while its thread is in here.
         self._mutex = RLock()
-        # A deque, whose appends and pops are atomic.
-        self._events: deque[tuple[Callable[[Tally, float], None], str, float]] = deque()
+        # The events that are not counted yet: the ``Tally`` method that counts one, the name of
+        # the lock, and seconds. A deque, whose appends and pops are atomic.
+        self.events: deque[tuple[Callable[[Tally, float], None], str, float]] = deque()
         self._tallies: dict[str, Tally] = {}
         # Whether a job will send the counts. Set when there is one: an interrupted caller has none.
         self.is_scheduled = False
-
-    def note(self, count: Callable[[Tally, float], None], name: str, seconds: float) -> None:
-        """Count an event by a ``Tally`` method."""
-        self._events.append((count, name, seconds))
-        if len(self._events) >= BATCH:
-            self._count()
 
     def take(self) -> Batch:
         """Return the counts since the last call."""
         self.is_scheduled = False
         with self._mutex:
-            self._count()
+            self.count()
             taken, self._tallies = self._tallies, {}
         return Batch(secrets.token_hex(8), taken)
 
-    def _count(self) -> None:
-        events = self._events
+    def count(self) -> None:
+        """Count the events. Callers do so when there are ``BATCH`` of them."""
+        events = self.events
         # Most batches are about few names.
         known: dict[str, Tally] = {}
         with self._mutex, suppress(IndexError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -23,12 +24,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 
+from ..estimates import retry_after
 from ..exceptions import LockNotAcquired
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
 from ..options import options_of_call
 from ..signatures import check_takes
-from .celery_retry import retry_task
 
 __all__ = ["LockedCalls", "OnBusy", "WhenBusy", "in_thread_if_refused", "refuse_unstarted"]
 
@@ -80,8 +81,29 @@ class WhenBusy:
         if self._on_busy == "skip":
             return self._default
         if self._on_busy == "retry":
-            retry_task(error)
+            _retry_task(error)
         raise error
+
+    async def aanswer(
+        self, error: LockNotAcquired, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """The twin of ``answer``. An ordinary function may query the database, so not here."""
+        if callable(self._on_busy) and not self.is_async:
+            return await sync_to_async(lambda: self.answer(error, args, kwargs))()
+        return self.answer(error, args, kwargs)
+
+
+def _retry_task(error: LockNotAcquired) -> None:
+    """Retry the current Celery task when the hold in its way should have ended.
+
+    The task's own ``max_retries`` limits how often. Raises what Celery's ``retry()`` raises; does
+    nothing unless a worker is running a task.
+    """
+    # Code that runs in a task has imported Celery already; other code is spared the import.
+    module = sys.modules.get("celery")
+    task = module and module.current_task
+    if task and not task.request.called_directly:
+        task.retry(exc=error, countdown=retry_after(error))
 
 
 class LockedCalls:
@@ -171,7 +193,7 @@ def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callabl
         except LockNotAcquired as error:
             if entered:
                 raise
-            instead = use.when_busy.answer(error, args, kwargs)
+            instead = await use.when_busy.aanswer(error, args, kwargs)
             return await instead if isinstance(instead, Awaitable) else instead
 
     return locked_coroutine
@@ -221,7 +243,7 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
         except LockNotAcquired as error:
             if entered:
                 raise
-            instead = use.when_busy.answer(error, args, kwargs)
+            instead = await use.when_busy.aanswer(error, args, kwargs)
             async with aclosing(_as_generator(instead)) as generator:
                 async for item in generator:
                     yield item

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transact
 from ..twins import Call
 from ..waiting import wait_for_grant
 from .base import Handle, T
-from .ending import end_need, lost_error
+from .ending import FORKED, end_need, lost_error
 
 if TYPE_CHECKING:
     from ..backends.base import BaseLockBackend, Busy, Grant
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from ..options import Terms
 
 __all__ = ["HandleNeed", "OneNameHandle"]
-
-FORKED = "{} the parent process, not this forked child of it"
 
 
 class HandleNeed:
@@ -73,7 +70,7 @@ class OneNameHandle(Handle[T]):
         self._hold = self._new_hold()
         # The acquires in progress, of any thread or signal handler: all but the first are refused.
         # One that is over is dropped by the next.
-        self._acquiring: dict[Call, tuple[Owner, int]] = {}
+        self._acquiring: dict[Call, Owner] = {}
 
     @property
     def held(self) -> bool:
@@ -83,9 +80,10 @@ class OneNameHandle(Handle[T]):
 
     async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
+        asked = wait is not None
         wait = self.wait if wait is None else wait_seconds(wait, "wait")
         owner = this_owner()
-        self._acquiring[call] = owner, process.pid
+        self._acquiring[call] = owner
         if len(self._acquiring) > 1:
             self._refuse_second(call)
         if self._need is not None and self.held:
@@ -103,16 +101,18 @@ class OneNameHandle(Handle[T]):
         if kept is not None and kept.is_kept_by_transactions and await self._join(call, kept):
             return True
         if self.backend.warns:
-            misuse.warn_of_misuse(self, wait, blocking=call.blocking)
+            # A block needs the lock, while acquire(wait=0) only asks for it.
+            needs = wait > 0 or not asked
+            misuse.warn_of_misuse(self, wait, blocking=call.blocking, needs=needs)
         return await self._try(call, owner, caller, wait, began)
 
     def _refuse_second(self, call: Call) -> None:
         # Each has added itself before it looks, so all agree which one is the first.
-        for other, (owner, pid) in self._acquiring.copy().items():
+        for other, owner in self._acquiring.copy().items():
             if other is call:
                 return
             # In a forked child the call of a thread of its parent never ends.
-            if not other.is_over and pid == process.pid:
+            if not other.is_over and owner.pid == process.pid:
                 raise LockError.of(
                     self.name,
                     f"is being acquired with this handle by {owner}. Make a separate handle for "
@@ -130,7 +130,6 @@ class OneNameHandle(Handle[T]):
         need = HandleNeed(self, hold)
         # Interrupted, it has nothing to cancel, only its need to end, as a release has.
         attempt = Attempt(call, [(hold, need)])
-        registry.attempts[attempt] = None
         try:
             self._hold, self._need = hold, need
             joined = hold.join(need)
@@ -148,7 +147,7 @@ class OneNameHandle(Handle[T]):
             self._need = None
             with suppress(LockLost):
                 await end_need(call, self, hold, need)
-        del registry.attempts[attempt]
+        del attempt.registered[attempt]
         return joined
 
     async def _try(
@@ -162,7 +161,6 @@ class OneNameHandle(Handle[T]):
         hold.owner, need = owner, HandleNeed(self, hold)
         self._hold, self._need = hold, None
         attempt = Attempt(call, [(hold, need)], new_since=-math.inf)
-        registry.attempts[attempt] = None
         try:
             if not renewal.is_running():
                 self._start_service()
@@ -173,6 +171,8 @@ class OneNameHandle(Handle[T]):
             grant, asked_again = await wait_for_grant(
                 call, self.backend, claim, began or asked_at, wait, self._found_busy
             )
+            if hold.pid != process.pid:
+                raise LockError.of(self.name, FORKED.format("is being acquired by"))
             waited = monotonic() - asked_at
             if grant is not None:
                 hold.asked_again = not hold.is_given and asked_again
@@ -185,13 +185,13 @@ class OneNameHandle(Handle[T]):
         except BaseException as error:
             self._need = None
             if isinstance(error, LockUnavailable) and not error.sent:
-                registry.attempts.pop(attempt, None)
+                attempt.registered.pop(attempt, None)
             else:
                 # It is unknown whether the lock was granted.
                 renewal.finish(attempt)
             raise
         # A statement, not a call: no asynchronous exception can come between it and the return.
-        del registry.attempts[attempt]
+        del attempt.registered[attempt]
         return grant is not None
 
     def _found_busy(self, busy: Busy) -> None:
@@ -207,9 +207,6 @@ class OneNameHandle(Handle[T]):
 
     def _begin(self, call: Call, grant: Grant, owner: Owner, need: HandleNeed) -> None:
         hold = need.hold
-        if hold.pid != os.getpid():
-            # A signal handler may have forked while the answer was awaited.
-            raise LockError.of(self.name, FORKED.format("was granted to"))
         self._need = need
         if not hold.begin(grant, need):
             raise lost_error(hold, "its lease ran out before the reply came")

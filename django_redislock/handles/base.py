@@ -86,6 +86,8 @@ class Handle(Block[T]):
     """``acquire``, ``release``, ``extend`` and their ``a`` twins. ``with`` returns the handle."""
 
     wait: float
+    # Whether a block is left without a release, because a streamed response still needs the lock.
+    _outlives_block = False
 
     def acquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
         """Acquire the lock. Return False if it is still busy after ``wait`` seconds.

@@ -9,16 +9,20 @@ from .. import events
 from ..backends.base import TICK, Extension
 from ..clock import monotonic
 from ..conf import SHORTEST_LEASE
-from ..exceptions import LockLost, LockUnavailable
+from ..exceptions import LockError, LockLost, LockUnavailable
 from ..local.registry import LATE, RELEASED_BY_ANOTHER, Attempt, cancel_in_background, registry
 from ..local.renewal import renewal
+from ..process import process
 from ..twins import both
 
 if TYPE_CHECKING:
     from ..local.hold import LocalHold, Need
     from ..twins import Call
 
-__all__ = ["end_need", "extend_hold", "lost_error"]
+__all__ = ["FORKED", "end_need", "extend_hold", "lost_error"]
+
+# Also for a signal handler that forks while an answer is awaited, and carries on in the child.
+FORKED = "{} the parent process, not this forked child of it"
 
 
 async def end_need(
@@ -33,7 +37,6 @@ async def end_need(
     last one, the background finishes the release.
     """
     attempt = Attempt(call, [(hold, need)])
-    registry.attempts[attempt] = None
     try:
         # Only once the attempt is registered: the sweep drops holds that no handle needs.
         if handle._need is need:
@@ -43,13 +46,13 @@ async def end_need(
         elif hold.lost_reason and need is not None and not need.is_transaction:
             raise lost_error(hold)
     except LockLost:
-        registry.attempts.pop(attempt, None)
+        attempt.registered.pop(attempt, None)
         raise
     except BaseException:
         renewal.finish(attempt)
         raise
     # A statement, not a call: no asynchronous exception can come between it and the return.
-    del registry.attempts[attempt]
+    del attempt.registered[attempt]
 
 
 async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -> None:
@@ -66,6 +69,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         ended = hold.backend.release(hold.name, hold.token, within)
     else:
         ended = await hold.backend.arelease(hold.name, hold.token, within)
+    if hold.pid != process.pid:
+        raise LockError.of(hold.name, FORKED.format("is released by"))
     registry.holds.pop(hold, None)
     if not ended:
         # The caller that ends a hold has to report its loss: the renewal thread ignores it by now.
@@ -96,7 +101,10 @@ async def extend_hold(
 
     ``detached``: no handle needs the hold any more; listings show this.
     """
-    if not await _extended(call, hold, length, detached=detached):
+    extended = await _extended(call, hold, length, detached=detached)
+    if hold.pid != process.pid:
+        raise LockError.of(hold.name, FORKED.format("is held by"))
+    if not extended:
         raise lost_error(hold)
 
 

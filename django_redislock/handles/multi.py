@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..clock import monotonic
 from ..conf import Duration, wait_seconds
 from ..exceptions import LockError, LockNotAcquired
-from ..local.registry import Attempt, registry
+from ..local.registry import Attempt
 from ..waiting import FIRST_ANSWER, SHORTEST_STAY, TOLERANCE
 from .base import Handle
 from .single import Lock
@@ -102,7 +102,6 @@ class MultiLock(Handle["MultiLock"]):
         # are given back.
         call.taken = []
         attempt = Attempt(call, call.taken, new_since=began)
-        registry.attempts[attempt] = None
         try:
             for lock in self.locks:
                 self._asked = lock
@@ -118,12 +117,12 @@ class MultiLock(Handle["MultiLock"]):
         except BaseException:
             # A cancelled wait must end soon, even if the server hangs.
             await self._give_back(call, began, min(until, monotonic() + FIRST_ANSWER))
-            registry.attempts.pop(attempt, None)
+            attempt.registered.pop(attempt, None)
             raise
         if not acquired:
             await self._give_back(call, began, until)
         # A statement, not a call: no asynchronous exception can come between it and the return.
-        del registry.attempts[attempt]
+        del attempt.registered[attempt]
         return acquired
 
     async def _release(self, call: Call) -> None:
@@ -133,7 +132,8 @@ class MultiLock(Handle["MultiLock"]):
         await _each(self.locks, lambda lock: lock._extend(call, lease))
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
-        await self._release_all(call, lambda lock: lock._leave(call, error))
+        if not self._outlives_block:
+            await self._release_all(call, lambda lock: lock._leave(call, error))
 
     def _end_later(self, error: BaseException) -> None:
         for lock in self.locks:
@@ -153,14 +153,13 @@ class MultiLock(Handle["MultiLock"]):
         # Each name has an attempt of its own; this one covers the names not reached yet.
         needs = [lock._need for lock in self.locks]
         attempt = Attempt(call, [(need.hold, need) for need in needs if need is not None])
-        registry.attempts[attempt] = None
         try:
             await _each(reversed(self.locks), do)
         except LockError:
-            registry.attempts.pop(attempt, None)
+            attempt.registered.pop(attempt, None)
             raise
         # A statement, not a call: no asynchronous exception can come between it and the return.
-        del registry.attempts[attempt]
+        del attempt.registered[attempt]
 
     def _busy_error(self, wait: float) -> LockNotAcquired:
         return self._asked._busy_error(wait)

@@ -224,7 +224,7 @@ class Lock(OneNameHandle["Lock"]):
 
     async def _leave(self, call: Call, error: BaseException | None) -> None:
         # Released inside the block, or this is a forked child, which does not hold it.
-        if self._need is None or self._hold.pid != process.pid:
+        if self._outlives_block or self._need is None or self._hold.pid != process.pid:
             return
         try:
             await self._release(call)

@@ -48,13 +48,17 @@ MOST_PAIRS = 10_000
 _taken: OrderedDict[tuple[LockId, LockId], str] = OrderedDict()
 
 
-def warn_of_misuse(lock: Any, wait: float, *, blocking: bool) -> None:
-    """Warn of mistakes in acquiring ``lock`` here with a wait of ``wait`` seconds."""
+def warn_of_misuse(lock: Any, wait: float, *, blocking: bool, needs: bool) -> None:
+    """Warn of mistakes in acquiring ``lock`` here with a wait of ``wait`` seconds.
+
+    ``needs``: whether the caller cannot go on without it.
+    """
     owner = this_owner()
     if blocking:
         _look_for_event_loop(lock)
     _look_at_name(lock)
-    _look_for_itself(lock, wait, owner)
+    if needs:
+        _look_for_itself(lock, wait, owner)
     _look_for_order(lock, owner)
     _look_for_transaction(lock, wait)
 
@@ -92,11 +96,12 @@ def _look_for_itself(lock: Any, wait: float, owner: Owner) -> None:
     hold = owner.taken.get((lock.backend.place, lock.name))
     # With the token of that hold it is granted at once.
     is_other = hold is not None and hold.alive and hold.token != lock.token
-    if wait > 0 and lock.limit == 1 and is_other:
+    if lock.limit == 1 and is_other:
+        in_vain = "waits for itself" if wait > 0 else "is always busy here"
         _warn(
             lock,
-            f"The lock {readable(lock.name)!r} is taken by code that holds it already, and waits "
-            "for itself. Pass the handle on, or make it with lock(..., reentrant=True).",
+            f"The lock {readable(lock.name)!r} is taken by code that holds it already, and "
+            f"{in_vain}. Pass the handle on, or write reentrant=True.",
         )
 
 
@@ -150,7 +155,7 @@ def _place() -> str:
 
 
 def _caller() -> tuple[FrameType, bool]:
-    """Return the first caller that is not a library, and whether there is one.
+    """Return the first caller that is not a library, and whether it is the project's own code.
 
     There may be none if a server called a view, or a thread pool a function. Then it is the first
     caller outside this package.
@@ -160,7 +165,7 @@ def _caller() -> tuple[FrameType, bool]:
     while frame is not None:
         filename = frame.f_code.co_filename
         if not _is_library(filename):
-            return frame, True
+            return frame, INSTALLED not in filename
         if nearest is None and not filename.startswith(PACKAGE):
             nearest = frame
         frame = frame.f_back
@@ -175,8 +180,8 @@ def _is_library(filename: str) -> bool:
 
 
 def _warn(lock: Any, message: str) -> None:
-    frame, is_named = _caller()
-    if not is_named:
+    frame, is_own = _caller()
+    if not is_own:
         message = f"{message} ({lock._terms.what})"
     warnings.warn_explicit(
         message,

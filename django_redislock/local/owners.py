@@ -39,6 +39,8 @@ class Owner:
         # it may have been released by another thread.
         self.taken: dict[LockId, Any] = {}
         self.most_taken = SLACK
+        # A forked child does not run it.
+        self.pid = process.pid
         # True until its first hold.
         self.is_new = True
 

@@ -40,17 +40,17 @@ LATE = 60.0
 class Attempt:
     """An acquire or a release in progress, with what has to be cleaned up after an interruption.
 
-    It is registered before anything is sent, and removed as its last step. An attempt that is over
-    and still registered was interrupted, perhaps more than once. Only our own thread, which is
-    never interrupted, finishes it then: a caller might be interrupted once more. One without a
-    ``call`` is over from the beginning.
+    It registers itself before anything is sent, and is removed as the last step of its call. An
+    attempt that is over and still registered was interrupted, perhaps more than once. Only our own
+    thread, which is never interrupted, finishes it then: a caller might be interrupted once more.
+    One without a ``call`` is over from the beginning.
 
     ``parts``: the holds that it acquires, shares or releases, and their needs. Several names have
     an attempt in common, beside one for each. ``new_since``: holds that began since then
     (monotonic) are its own, and nothing was done under them; infinite unless it acquires.
     """
 
-    __slots__ = ("call", "failed", "new_since", "parts")
+    __slots__ = ("call", "failed", "new_since", "parts", "registered")
 
     def __init__(
         self,
@@ -62,6 +62,9 @@ class Attempt:
         self.parts = parts
         self.new_since = new_since
         self.failed = False
+        # Not looked up at the end: a child that was forked meanwhile has another dictionary.
+        self.registered = registry.attempts
+        self.registered[self] = None
 
     @property
     def is_over(self) -> bool:
@@ -75,7 +78,7 @@ class Attempt:
         """Clean up after the interruption. Doing so twice is harmless."""
         done = [self._finish(hold, need) for hold, need in list(self.parts)]
         if all(done):
-            registry.attempts.pop(self, None)
+            self.registered.pop(self, None)
 
     def _finish(self, hold: LocalHold, need: Need | None) -> bool:
         is_acquired = self.new_since < math.inf

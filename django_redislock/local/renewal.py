@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends.base import Extension
 from ..clock import monotonic
+from ..handler import lock_backends
 from ..process import NoThread, ServiceThread, process
 from .background import RETRY_EVERY, background
 from .registry import Attempt, registry
@@ -70,7 +71,6 @@ class Renewal:
         # When the thread looks next. A hold that is due earlier has to wake it.
         self.wake_at = 0.0
         self._swept_at = 0.0
-        self._used: dict[BaseLockBackend, float] = {}
         self._warned: dict[BaseLockBackend, float] = {}
 
     def ensure(self) -> None:
@@ -89,9 +89,7 @@ class Renewal:
 
     def end_later(self, hold: LocalHold, need: Need) -> None:
         """Let the thread end ``need``, and the hold if it is its last need."""
-        attempt = Attempt(None, [(hold, need)])
-        registry.attempts[attempt] = None
-        self.finish(attempt)
+        self.finish(Attempt(None, [(hold, need)]))
 
     def settle(self, timeout: float) -> None:
         """Wait at most ``timeout`` seconds until interrupted attempts are finished."""
@@ -132,29 +130,24 @@ class Renewal:
             self.wake_at = self._look_at_holds(now)
             if now >= self._swept_at + SOON:
                 self._swept_at = now
-                self._mend(now)
+                self._mend()
             if registry:
                 needed_at = now
             elif now > needed_at + LINGER:
                 return
             self._thread.sleep(self.wake_at - monotonic())
 
-    def _mend(self, now: float) -> None:
+    def _mend(self) -> None:
         """Clean up after interrupted callers."""
-        for attempt in list(registry.attempts):
-            self._used.update((hold.backend, now) for hold in attempt.holds)
         registry.sweep()
         background.look()
-        for backend, used_at in self._used.copy().items():
+        for backend in lock_backends.created():
             backend.mend()
-            if now > used_at + LINGER:
-                del self._used[backend]
 
     def _look_at_holds(self, now: float) -> float:
         """Renew the holds that are due, report the lost ones, and return when to look again."""
         wake_at, due, lost = now + SOON, [], []
         for hold in list(registry.holds):
-            self._used[hold.backend] = now
             if hold.lost_reason:
                 hold.lose(hold.lost_reason)  # an interrupted caller may not have woken all waiters
             if not hold.undecided:

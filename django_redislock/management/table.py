@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..operations.formatting import Line
 
-__all__ = ["Table"]
+__all__ = ["Table", "lines_of"]
 
 GAP = "  "
 
@@ -105,6 +105,11 @@ class Table:
 
     def _coloured(self, text: str, role: str) -> str:
         return str(getattr(self._style, role)(text)) if role else text
+
+
+def lines_of(text: str, width: int) -> int:
+    """Return how many lines of a terminal the text takes."""
+    return max(1, -(-_cells(text) // width))
 
 
 def _columns(*, with_alias: bool) -> list[Column]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
-from ..backends.base import Entry
 from ..handler import lock_backends
 from ..operations.audit import log_cleared_lock
 from ..operations.selection import Listed
@@ -24,12 +22,6 @@ class Targets:
 
     def __len__(self) -> int:
         return sum(map(len, self._seen.values()))
-
-    def first(self, count: int) -> list[Listed]:
-        every = ((alias, *one) for alias, seen in self._seen.items() for one in seen)
-        return [
-            Listed(alias, Entry(name, token, 0.0)) for alias, name, token in islice(every, count)
-        ]
 
     def release(self) -> Iterator[bool]:
         """Release the holds in order. Yields False for a hold that had ended or changed since."""

@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ class TerminalCommand(BaseCommand):
             raise CommandError(str(error), returncode=2) from None
         except KeyboardInterrupt as interrupt:
             if self.is_on_the_command_line:
+                # The exit waits for the server for a while; a second Ctrl-C ends it at once.
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
                 sys.exit(exit_code_of(interrupt))
             raise
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,20 +30,29 @@ def ask_all(
 ) -> tuple[dict[str, T], list[Silent]]:
     """Return the answers by alias, and the backends that gave none, in the order of the aliases."""
 
-    def answer(alias: str) -> T | Silent:
+    def answer(alias: str, future: Future[T | Silent]) -> None:
         try:
-            return ask(alias, lock_backends[alias])
+            future.set_result(ask(alias, lock_backends[alias]))
         except (LockUnavailable, InvalidLockBackend) as error:
-            return Silent(alias, error)
+            future.set_result(Silent(alias, error))
+        except BaseException as error:  # noqa: BLE001 - raised by result()
+            future.set_exception(error)
 
-    if len(aliases) > 1:
-        with ThreadPoolExecutor(len(aliases), "django_redislock.ask") as threads:
-            answers = list(threads.map(answer, aliases))
-    else:
-        answers = list(map(answer, aliases))
-    given = {
-        alias: one
-        for alias, one in zip(aliases, answers, strict=True)
-        if not isinstance(one, Silent)
-    }
-    return given, [one for one in answers if isinstance(one, Silent)]
+    asked: list[tuple[str, Future[T | Silent]]] = [(alias, Future()) for alias in aliases]
+    for one in asked:
+        if len(asked) > 1:
+            # Not a pool, whose threads would delay a Ctrl-C until a hanging backend times out.
+            threading.Thread(
+                target=answer, args=one, name="django_redislock.ask", daemon=True
+            ).start()
+        else:
+            answer(*one)
+    given: dict[str, T] = {}
+    silent: list[Silent] = []
+    for alias, future in asked:
+        result = future.result()
+        if isinstance(result, Silent):
+            silent.append(result)
+        else:
+            given[alias] = result
+    return given, silent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from django.utils.formats import number_format
+from django.utils.formats import get_format, number_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _, gettext_lazy
 
@@ -21,6 +21,7 @@ __all__ = [
     "formats",
     "limit_of",
     "place_of",
+    "quoted",
     "who",
 ]
 
@@ -103,6 +104,7 @@ def formats() -> str:
     """Return, as JSON, the texts with which the pages' script formats durations itself."""
     return json.dumps(
         {
+            "point": get_format("DECIMAL_SEPARATOR"),
             "seconds": _("%(seconds)s s"),
             "s": _("%(count)d s"),
             "min": _("%(count)d min"),
@@ -110,6 +112,11 @@ def formats() -> str:
             "d": _("%(count)d d"),
         }
     )
+
+
+def quoted(name: str) -> str:
+    """Put a name in the quotation marks of the language."""
+    return _("“%(name)s”") % {"name": name}
 
 
 def place_of(holder: Holder) -> str:

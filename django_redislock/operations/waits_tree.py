@@ -9,7 +9,7 @@ from itertools import chain
 from django.utils.translation import gettext as _
 
 from ..exceptions import readable
-from .formatting import duration, who
+from .formatting import duration, quoted, who
 from .waits import Circle, NameQueue, Waits
 
 __all__ = ["Branch", "branches", "circle_in_words", "left_out_of"]
@@ -74,7 +74,7 @@ class Branch:
 def circle_in_words(waits: Waits, circle: Circle) -> list[str]:
     return [
         _("%(who)s waits for %(name)s")
-        % {"who": who(waits.holders[link.party]), "name": f"“{readable(link.queue.name)}”"}
+        % {"who": who(waits.holders[link.party]), "name": quoted(readable(link.queue.name))}
         for link in circle
     ]
 

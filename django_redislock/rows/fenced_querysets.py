@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FencedQuerySet"]
 
-M = TypeVar("M", bound=FencedModel)
+M_co = TypeVar("M_co", bound=FencedModel, covariant=True)
 
 # How many rows one statement compares with their fences; it has a case for each of them.
 ROWS_AT_ONCE = 100
@@ -26,10 +26,15 @@ ROWS_AT_ONCE = 100
 KEYS_AT_ONCE = 300
 
 
-class FencedQuerySet(models.QuerySet[M]):
+class FencedQuerySet(models.QuerySet[M_co]):
     """A queryset that compares fences when it writes in bulk, after ``fenced()``."""
 
     _fences: Fences | None = None
+
+    if TYPE_CHECKING:  # or django-stubs declares one that does not fit LockableQuerySet's
+
+        @classmethod
+        def as_manager(cls) -> Any: ...
 
     def fenced(self, held: Lock | Iterable[FencedModel]) -> Self:
         """Return these rows as a queryset whose ``update()`` and ``delete()`` write all or none.
@@ -79,7 +84,7 @@ class FencedQuerySet(models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def bulk_update(
-        self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
+        self, objs: Iterable[M_co], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """Like Django's, but compare instances whose rows are held with their fences.
 
@@ -95,8 +100,8 @@ class FencedQuerySet(models.QuerySet[M]):
         if self._fences is not None or field is None:
             return super().bulk_update(objs, fields, batch_size=batch_size)
         rows = self._unfenced()
-        held: list[M] = []
-        rest: list[M] = []
+        held: list[M_co] = []
+        rest: list[M_co] = []
         for one in objs:
             (rest if one._fencing_lock(rows.db) is None else held).append(one)
         if not held:
@@ -114,13 +119,13 @@ class FencedQuerySet(models.QuerySet[M]):
 
     def bulk_create(
         self,
-        objs: Iterable[M],
+        objs: Iterable[M_co],
         batch_size: int | None = None,
         ignore_conflicts: bool = False,
         update_conflicts: bool = False,
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
-    ) -> list[M]:
+    ) -> list[M_co]:
         """Like Django's, but the fence of a row that exists already is not among what it writes."""
         if update_conflicts:
             self._refuse_fenced("bulk_create(update_conflicts=True)")

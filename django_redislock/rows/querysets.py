@@ -27,35 +27,20 @@ from .lockable import LockableMixin, lock_of, show_caller
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    class Manager(models.Manager[Any]):
-        """Declares the methods that begin a chain: type checkers would lose the queryset class."""
-
-        def get_queryset(self) -> LockableQuerySet[Any]: ...
-        def all(self) -> LockableQuerySet[Any]: ...
-        def filter(self, *args: Any, **kwargs: Any) -> LockableQuerySet[Any]: ...
-        def exclude(self, *args: Any, **kwargs: Any) -> LockableQuerySet[Any]: ...
-        def order_by(self, *field_names: Any) -> LockableQuerySet[Any]: ...
-        def using(self, alias: str | None) -> LockableQuerySet[Any]: ...
-        def select_related(self, *fields: Any) -> LockableQuerySet[Any]: ...
-        def prefetch_related(self, *lookups: Any) -> LockableQuerySet[Any]: ...
-
-else:
-    Manager = models.Manager
-
-
 __all__ = ["LockableManager", "LockableQuerySet"]
 
 M = TypeVar("M", bound="LockableMixin")
+M_co = TypeVar("M_co", bound="LockableMixin", covariant=True)
 
 
-class LockableQuerySet(FencedQuerySet[M]):
+class LockableQuerySet(FencedQuerySet[M_co]):
     """A queryset whose rows can be locked together, and written with a fence."""
 
     if TYPE_CHECKING:  # lets type checkers infer the class of the rows from the model
 
         def __init__(
             self,
-            model: type[M] | None = None,
+            model: type[M_co] | None = None,
             query: Any = None,
             using: str | None = None,
             hints: Any = None,
@@ -63,11 +48,11 @@ class LockableQuerySet(FencedQuerySet[M]):
 
     def locked(
         self,
-        rows: models.QuerySet[M] | Iterable[Any] | None = None,
+        rows: models.QuerySet[M_co] | Iterable[Any] | None = None,
         *,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
-    ) -> LockedRows[M]:
+    ) -> LockedRows[M_co]:
         """Return a block, ``with`` or ``async with``, that holds the rows; ``as`` gets a list.
 
         ``rows``: primary keys or instances, in any mixture, which are returned in this order; or a
@@ -88,33 +73,51 @@ class LockableQuerySet(FencedQuerySet[M]):
         return LockedRows(self, None if rows is None else list(rows), refresh, options)
 
     @classmethod
-    def as_manager(cls) -> Any:
+    def as_manager(cls) -> LockableManager[Any]:
         """Like Django's, but return a ``LockableManager``, whose ``locked()`` requires rows."""
         manager: Any = LockableManager.from_queryset(cls)()
         manager._built_with_as_manager = True  # migrations write the name of the queryset
-        return manager
+        return manager  # type: ignore[no-any-return]
 
     # As on Django's own method: managers do not get it.
     as_manager.queryset_only = True  # type: ignore[attr-defined]
 
 
-class LockableManager(Manager):
+class LockableManager(models.Manager[M_co]):
     """A manager (``objects``) of rows that are locked together, or written with a fence."""
 
     _queryset_class = LockableQuerySet
 
+    if TYPE_CHECKING:  # the methods that begin a chain: type checkers would lose its class
+
+        def get_queryset(self) -> LockableQuerySet[M_co]: ...
+        def all(self) -> LockableQuerySet[M_co]: ...
+        def none(self) -> LockableQuerySet[M_co]: ...
+        def filter(self, *args: Any, **kwargs: Any) -> LockableQuerySet[M_co]: ...
+        def exclude(self, *args: Any, **kwargs: Any) -> LockableQuerySet[M_co]: ...
+        def annotate(self, *args: Any, **kwargs: Any) -> LockableQuerySet[M_co]: ...
+        def alias(self, *args: Any, **kwargs: Any) -> LockableQuerySet[M_co]: ...
+        def order_by(self, *field_names: Any) -> LockableQuerySet[M_co]: ...
+        def distinct(self, *field_names: Any) -> LockableQuerySet[M_co]: ...
+        def using(self, alias: str | None) -> LockableQuerySet[M_co]: ...
+        def only(self, *fields: Any) -> LockableQuerySet[M_co]: ...
+        def defer(self, *fields: Any) -> LockableQuerySet[M_co]: ...
+        def select_related(self, *fields: Any) -> LockableQuerySet[M_co]: ...
+        def prefetch_related(self, *lookups: Any) -> LockableQuerySet[M_co]: ...
+        def select_for_update(self, *args: Any, **kwargs: Any) -> LockableQuerySet[M_co]: ...
+
     def locked(
         self,
-        rows: models.QuerySet[Any] | Iterable[Any],
+        rows: models.QuerySet[M_co] | Iterable[Any],
         *,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
-    ) -> LockedRows[Any]:
+    ) -> LockedRows[M_co]:
         """See ``LockableQuerySet.locked()``. ``rows`` is required, so as not to lock every row."""
         show_caller(options)
         return self.get_queryset().locked(rows, refresh=refresh, **options)
 
-    def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[Any]:
+    def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[M_co]:
         """See ``FencedQuerySet.fenced()``."""
         return self.get_queryset().fenced(held)
 

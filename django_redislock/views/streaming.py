@@ -14,10 +14,9 @@ from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from ..exceptions import LockError
-from ..handles.base import Block, Handle
-from ..twins import Call
+from ..handles.base import Handle
 
-__all__ = ["ViewBlock"]
+__all__ = ["keep_for"]
 
 # How long (seconds) a half-read stream without a reader keeps the lock for the next reader.
 UNTIL_NEXT_READER = 1.0
@@ -26,37 +25,20 @@ UNTIL_NEXT_READER = 1.0
 _streaming: set[Handle[Any] | None] = set()
 
 
-class ViewBlock(Block[Any]):
-    """A block in which a view runs. Its streamed response may keep the lock."""
-
-    def __init__(self, handle: Handle[Any]) -> None:
-        self._handle = handle
-        self._is_kept = False
-
-    def keep_for(self, response: Any) -> None:
-        """Keep the lock until the response is sent or closed, if code of the view runs then."""
-        # A FileResponse usually has a file, but may also have a generator.
-        is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
-        if not isinstance(response, StreamingHttpResponse) or is_file:
-            return
-        kind = _AsyncContent if response.is_async else _Content
-        made: Any = response
-        content = kind(made._iterator, made.charset, self._handle)
-        made._iterator = content
-        # Django calls it even if the content was not sent completely. Content that is replaced by
-        # another is dropped at once.
-        made._resource_closers.append(partial(_close, ref(content)))
-        self._is_kept = True
-
-    async def _enter(self, call: Call) -> Any:
-        return await self._handle._enter(call)
-
-    async def _leave(self, call: Call, error: BaseException | None) -> None:
-        if not self._is_kept:
-            await self._handle._leave(call, error)
-
-    def _end_later(self, error: BaseException) -> None:
-        self._handle._end_later(error)
+def keep_for(response: Any, handle: Handle[Any]) -> None:
+    """Keep the lock until the response is sent or closed, if code of the view runs then."""
+    # A FileResponse usually has a file, but may also have a generator.
+    is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
+    if not isinstance(response, StreamingHttpResponse) or is_file:
+        return
+    kind = _AsyncContent if response.is_async else _Content
+    made: Any = response
+    content = kind(made._iterator, made.charset, handle)
+    made._iterator = content
+    # Django calls it even if the content was not sent completely. Content that is replaced by
+    # another is dropped at once.
+    made._resource_closers.append(partial(_close, ref(content)))
+    handle._outlives_block = True
 
 
 class _Held(ABC):
@@ -90,6 +72,7 @@ class _Held(ABC):
 
     def _release(self, error: BaseException | None) -> None:
         if self._handle is not None:
+            self._handle._outlives_block = False
             self._handle.__exit__(type(error) if error else None, error, None)
             # Only now: interrupted before, the lock is still to be released.
             self._forget()
@@ -171,6 +154,7 @@ class _AsyncContent(_Held):
             await self._end_source()
         finally:
             if (handle := self._handle) is not None:
+                handle._outlives_block = False
                 await handle.__aexit__(type(error) if error else None, error, None)
                 self._forget()
 

@@ -16,7 +16,7 @@ from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
 from ..functions.calls import in_thread_if_refused, refuse_unstarted
 from ..functions.refused import refuse_decorated
 from ..handles import Lock, MultiLock, lock
-from ..names import CallNames, InvalidName, NameSource, dotted_path
+from ..names import InvalidName, NameSource, dotted_path
 from ..options import options_of_call
 from ..signatures import check_takes
 from .atomic_requests import (
@@ -33,9 +33,9 @@ from .inspection import (
     signature_of_function,
     signature_of_method,
 )
-from .naming import name_of_call
+from .naming import ViewNames
 from .responses import bad_request, unavailable_response
-from .streaming import ViewBlock
+from .streaming import keep_for
 
 __all__ = ["ViewLock"]
 
@@ -72,7 +72,7 @@ class ViewLock:
                     return self._inside_rest_framework(view, method.__self__)
                 # dispatch() is a plain function, even if the handlers are coroutine functions.
                 is_async = method.__self__.view_is_async
-        names = CallNames(self.name, signature, what, first="request")
+        names = ViewNames(self.name, signature, what)
         if not is_async and (names.is_async or iscoroutinefunction(self.on_busy)):
             raise TypeError(
                 f"{what} is not a coroutine function: its name and on_busy cannot be either."
@@ -85,27 +85,25 @@ class ViewLock:
         check_takes(self.options.get("label"), signature, "label")
         check_takes(self.on_busy, inspect.Signature(), "on_busy", "request", "error")
 
-    def _around(self, view: Callable[..., Any], names: CallNames, what: str) -> Callable[..., Any]:
+    def _around(self, view: Callable[..., Any], names: ViewNames, what: str) -> Callable[..., Any]:
         @wraps(view)
         def locked(request: Any, *args: Any, **kwargs: Any) -> Any:
             outer = request.lock = _outer_lock(request, what)
             run = partial(self._run, view, what, request, args, kwargs)
             if not self._guards(request):
                 return run()
-            name = refuse_unstarted(
-                name_of_call(names, (request, *args), kwargs), f"The name of {what}"
-            )
+            name = refuse_unstarted(names.of((request, *args), kwargs), f"The name of {what}")
             handle = self._handle(what, name, (request, *args), kwargs)
-            block, held = ViewBlock(handle), None
+            held = None
             # Not an ExitStack: an interruption in it might come between the lock and its release.
             try:
-                with block:
+                with handle:
                     held = request.lock = handle
                     try:
                         response = run(held)
                     finally:
                         request.lock = outer or held
-                    block.keep_for(response)
+                    keep_for(response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
@@ -143,17 +141,12 @@ class ViewLock:
             return response
 
     def _around_coroutine(
-        self, view: Callable[..., Any], names: CallNames, what: str
+        self, view: Callable[..., Any], names: ViewNames, what: str
     ) -> Callable[..., Any]:
-        # The user and the session come from the database, which a coroutine must not query. A
-        # function that makes the name or the label usually looks at the user as well.
-        asks = names.mention("request.user") or names.mention("request.session")
-        ask_in_thread = asks or names.are_made_by_function
         make_name: Any = (
-            sync_to_async(name_of_call)
-            if ask_in_thread
-            else partial(in_thread_if_refused, name_of_call)
+            sync_to_async(names.of) if names.may_query else partial(in_thread_if_refused, names.of)
         )
+        # A function that makes the label usually looks at the user, who is in the database.
         asks_for_label = callable(self.options.get("label"))
         make_handle = sync_to_async(self._handle) if asks_for_label else self._handle
 
@@ -163,18 +156,18 @@ class ViewLock:
             refuse_atomic_requests(request, view)
             if not self._guards(request):
                 return await _awaited(view(request, *args, **kwargs))
-            name = await make_name(names, (request, *args), kwargs)
+            name = await make_name((request, *args), kwargs)
             name = await _awaited(name)  # what a callable returned may be a coroutine
             handle = await _awaited(make_handle(what, name, (request, *args), kwargs))
-            block, held = ViewBlock(handle), None
+            held = None
             try:
-                async with block:
+                async with handle:
                     held = request.lock = handle
                     try:
                         response = await _awaited(view(request, *args, **kwargs))
                     finally:
                         request.lock = outer or held
-                    block.keep_for(response)
+                    keep_for(response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:

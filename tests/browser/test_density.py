@@ -76,6 +76,17 @@ class DensityTests(BrowserTestCase):
         assert self.browser.execute_script(script, f"{holder} .redislock-leading") != "0px"
         assert self.text(holder) == "shop.views.checkout"
 
+    def test_a_name_uses_both_lines_of_its_row(self) -> None:
+        hold("report:2026-11", lease=300)
+        self.size(1280, 800)
+        self.log_in()
+        fits = (
+            "const name = document.querySelector('#result_list .redislock-name a');"
+            "return name.scrollWidth <= name.clientWidth && name.scrollHeight <= name.clientHeight"
+        )
+        assert self.browser.execute_script(fits)
+        assert self.one("#result_list tbody tr").rect["height"] <= 40, "two lines"
+
     def test_no_state_needs_a_third_line(self) -> None:
         hold("overdue", lease=1794, renews_for=1e-6)
         self.size(1280, 800)

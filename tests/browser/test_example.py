@@ -23,6 +23,13 @@ from tests.example.processes import environment
 SIZES = ((1280, 800), (1920, 1080), (390, 844))
 # The others are long.
 LOOKED_AT_SOON = (((390, 844), "dark"),)
+# The dots that are not wholly visible.
+CUT_OFF = """
+return [...document.querySelectorAll(".stage .dot")].filter((dot) => {
+    const [box, stage] = [dot, dot.closest(".stage")].map((one) => one.getBoundingClientRect());
+    return box.top < stage.top || box.bottom > stage.bottom;
+}).length;
+"""
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -260,6 +267,7 @@ def test_the_page_fits_in_every_theme_and_size(
     lowest = ".pane:nth-child(2)" if width < 500 else ".below"
     assert page.bottom(lowest) <= height
     page.until(page.is_over)
+    page.until(lambda: page.browser.execute_script(CUT_OFF) == 0)
     assert violations(page.browser) == []
     colour = page.one("body").value_of_css_property("background-color")
     assert (sum(map(int, colour[5:-1].split(",")[:3])) < 384) == (theme == "dark")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from django.contrib.admin.models import LogEntry
+from django.utils.translation import override
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -12,6 +13,7 @@ from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Extension
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
+from django_redislock.operations.formatting import duration
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import hold, is_held, queue
 
@@ -58,6 +60,20 @@ class LivePageTests(BrowserTestCase):
         )
         self.browser.execute_script("performance.now = () => 0")
         self.until(lambda: self.browser.execute_script(show) == "59.9 s")
+
+    def test_a_duration_has_the_digits_that_the_server_writes(self) -> None:
+        hold("a", lease=3600)
+        self.log_in()
+        show = (
+            "const left = document.querySelector('.redislock-left');"
+            "performance.now = () => 0; left.dataset.remaining = 12.3; return left.innerText"
+        )
+        for language in ("ar", "de", "fa"):
+            self.browser.add_cookie({"name": "django_language", "value": language, "path": "/"})
+            self.visit(PAGE)
+            with override(language):
+                text = duration(12.3)
+            self.until(lambda text=text: self.browser.execute_script(show) == text)
 
     def test_a_renewal_and_new_waiters_are_shown(self) -> None:
         token = hold("a", lease=30)

@@ -51,6 +51,7 @@ def make(kind: str, **attributes: Any) -> type:
         ("command", "lock_option", "lock_options"),
         ("command", "busy_exitcode", "busy_exit_code"),
         ("command", "lost_exit_cod", "lost_exit_code"),
+        ("command", "busy_quite", "busy_quiet"),
         ("command", "get_lock_names", "get_lock_name"),
         ("model", "lock_nam", "lock_name"),
         ("model", "lock_optoins", "lock_options"),

@@ -81,27 +81,35 @@ def child_with_an_unused_handle(place: Place) -> list[str]:
     return failures(the_child_holds=child_holds, its_parent_does_not=busy)
 
 
-def child_of_a_fork_during_an_acquire(place: Place) -> list[str]:
-    """As a signal handler may do that goes on in the child: only the parent holds."""
+def children_of_forks_during_calls(place: Place) -> list[str]:
+    """As a signal handler may do that goes on in the child: the call is its parent's."""
     place.use()
-    handle = lock("a", lease=30)
-    acquire = handle.backend.acquire
+    backend: Any = lock_backends["default"]
     pids: list[int] = []
 
-    def acquire_and_fork(*args: Any) -> Any:
-        reply = acquire(*args)
-        pids.append(os.fork())
-        return reply
+    def forking(send: Callable[..., object]) -> Callable[..., object]:
+        def send_and_fork(*args: Any) -> object:
+            reply = send(*args)
+            pids.append(os.fork())
+            return reply
 
-    handle.backend.acquire = acquire_and_fork  # type: ignore[method-assign]
-    try:
-        handle.acquire()
-    except LockError as error:
-        os._exit(0 if pids == [0] and "to the parent process" in str(error) else 1)
-    if pids == [0]:
-        os._exit(2)
-    status = os.waitpid(pids[0], 0)[1]
-    return failures(the_child_is_refused=status == 0, the_parent_holds=handle.owned())
+        return send_and_fork
+
+    def refused(call: Callable[..., object]) -> bool:
+        error: BaseException | None = None
+        try:
+            call()
+        except BaseException as raised:  # noqa: BLE001 - it may be that of the child
+            error = raised
+        if pids[-1] == 0:
+            os._exit("by the parent process" not in str(error))
+        return os.waitpid(pids[-1], 0)[1] == 0 and error is None
+
+    for verb in ("acquire", "extend", "release"):
+        setattr(backend, verb, forking(getattr(backend, verb)))
+    held = lock("a", lease=30)
+    calls = [held.acquire, lambda: lock("a").acquire(wait=0), held.extend, held.release]
+    return [f"call {number}" for number, call in enumerate(calls) if not refused(call)]
 
 
 def child_of_a_fork_beside_an_acquire(place: Place) -> list[str]:

@@ -19,7 +19,7 @@ from tests.support.processes import Workers, context, kill_hard
         forking.child_of_a_silent_fork,
         forking.first_in_a_silent_fork,
         forking.child_with_an_unused_handle,
-        forking.child_of_a_fork_during_an_acquire,
+        forking.children_of_forks_during_calls,
         forking.child_of_a_fork_beside_an_acquire,
         forking.child_waits,
         forking.child_after_many_threads,

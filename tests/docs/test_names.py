@@ -103,7 +103,7 @@ def test_the_table_of_the_attributes_of_a_view_is_complete() -> None:
 
 def test_the_table_of_the_attributes_of_a_command_is_complete() -> None:
     ours = {name for name in vars(LockedCommand) if name.endswith("_exit_code")}
-    ours |= {"lock_name", "lock_wait", "lock_options", "quiet"}
+    ours |= {"lock_name", "lock_wait", "lock_options", "busy_quiet"}
     assert {*first_column(section("withlock", "LockedCommand"))} == ours
 
 

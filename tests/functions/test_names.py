@@ -265,18 +265,3 @@ def test_the_error_for_wrong_arguments_names_the_function() -> None:
     names = call_names("feed:{feed_id}", import_feed)
     with pytest.raises(TypeError, match=r"^shop\.tasks\.import_feed\(\): missing a required argum"):
         names.of((), {})
-
-
-@pytest.mark.parametrize(
-    ("template", "mentions"),
-    [
-        ("{request.user.pk}", True),
-        ("{request.user}", True),
-        ("{request.user[a]}", True),
-        ("{request.user_id}", False),
-        ("{request.username}", False),
-    ],
-)
-def test_a_template_knows_the_attributes_that_it_mentions(template: str, mentions: bool) -> None:
-    names = call_names(["a", template], lambda request: None)
-    assert names.mention("request.user") is mentions

@@ -1,4 +1,4 @@
-"""Names and labels of coroutines may follow a relation that is not loaded yet.
+"""Names, labels and busy answers of coroutines may query the database.
 
 Django refuses such a query in a coroutine.
 """
@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from django_redislock import Lock, lock, locked, locked_method, locked_view
+from django_redislock import Lock, LockNotAcquired, lock, locked, locked_method, locked_view
+from django_redislock.testing import held_elsewhere
 
 from ..rows.bank.models import Account, Branch
 from ..views.requests import content, request
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def branches(error: LockNotAcquired, *args: Any) -> list[str]:
+    return list(Branch.objects.values_list("name", flat=True))
 
 
 class Desk(Account):
@@ -28,6 +33,10 @@ class Desk(Account):
     async def held_as(self) -> tuple[str, str]:
         assert self.lock_held is not None
         return shown(self.lock_held)
+
+    @locked_method(wait=0, on_busy=branches)
+    async def close(self) -> list[str]:
+        return ["free"]
 
 
 def shown(held: Lock) -> tuple[str, str]:
@@ -70,3 +79,29 @@ async def test_of_a_view() -> None:
     asked: Any = request()
     asked.desk = await unloaded()
     assert content(await view(asked)) == "branch:west"
+
+
+async def test_of_a_busy_function() -> None:
+    @locked("desk", wait=0, on_busy=branches)
+    async def function() -> list[str]:
+        return ["free"]
+
+    await unloaded()
+    async with lock("desk"):
+        assert await function() == ["west"]
+
+
+async def test_of_a_busy_generator() -> None:
+    @locked("desk", wait=0, on_busy=branches)
+    async def generator() -> AsyncIterator[str]:
+        yield "free"
+
+    await unloaded()
+    async with lock("desk"):
+        assert [name async for name in generator()] == ["west"]
+
+
+async def test_of_a_busy_method() -> None:
+    desk = await unloaded()
+    with held_elsewhere(desk.get_lock_name()):
+        assert await desk.close() == ["west"]

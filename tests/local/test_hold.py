@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import Lock, LockUnavailable, lock
+from django_redislock import Lock, LockLost, LockUnavailable, lock
 from django_redislock.backends.base import Extension, Grant
 from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
@@ -135,3 +135,15 @@ def test_renewals_that_fail_are_logged_once_in_a_while(
     (record,) = caplog.records
     assert record.getMessage() == "1 lock(s) could not be renewed yet: the server is away"
     assert hold.alive
+
+
+def test_a_loss_that_was_seen_stays_whatever_a_renewal_in_flight_answers(begun: Any) -> None:
+    hold, handle = begun()
+    renewed = "renewal", hold.since + 10, hold.expect("renewal", hold.since + 10)
+    hold._claims["grant"] = hold.since, True  # its lease ends before the answer comes
+    with pytest.raises(LockLost, match="its lease ran out"):
+        handle.check()
+    hold.answered(*renewed)
+    assert hold.ends > monotonic()
+    with pytest.raises(LockLost, match="its lease ran out"):
+        handle.check()

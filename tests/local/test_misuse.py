@@ -35,6 +35,22 @@ def test_asking_without_a_wait_does_not_warn() -> None:
         assert not lock("twice").acquire(wait=0)
 
 
+def test_needing_a_name_held_by_the_same_thread_warns_also_without_a_wait() -> None:
+    @locked("twice", wait=0, on_busy="skip")
+    def skipped() -> None: ...
+
+    with lock("twice"), pytest.warns(LockMisuse, match="always busy here.*reentrant=True"):
+        skipped()
+
+
+def test_a_name_that_is_held_on_after_its_release_does_not_warn() -> None:
+    @locked("once", wait=0, on_busy="skip", min_hold=60)
+    def once() -> bool:
+        return True
+
+    assert [once(), once()] == [True, None]
+
+
 def test_opposite_orders_warn_with_both_lines() -> None:
     with lock("one"), lock("other"):
         pass

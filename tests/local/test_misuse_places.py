@@ -14,6 +14,10 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
+from django.utils.decorators import method_decorator
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from django_redislock import lock, locked, locked_view
 from django_redislock.exceptions import LockMisuse
@@ -104,7 +108,13 @@ def view(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-urlpatterns = [path("", view)]
+class Sale(APIView):
+    @method_decorator(locked_view(lambda request: "sale:%s", using="memory"))
+    def get(self, request: Request) -> Response:
+        return Response()
+
+
+urlpatterns = [path("", view), path("sale/", Sale.as_view())]
 
 
 def run(thread: threading.Thread) -> None:
@@ -120,3 +130,10 @@ def test_a_warning_without_a_calling_line_names_the_function() -> None:
         run(server)
     (warning,) = caught
     assert not warning.filename.startswith(PACKAGE)
+
+
+@pytest.mark.urls(__name__)
+def test_a_warning_at_a_line_of_an_installed_library_names_the_function() -> None:
+    server = threading.Thread(target=partial(Client().get, "/sale/"))
+    with pytest.warns(LockMisuse, match=rf"used literally.*\({__name__}\.Sale\)"):
+        run(server)

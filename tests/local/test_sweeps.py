@@ -201,3 +201,11 @@ def test_a_transaction_that_is_collected_in_the_renewal_thread_sends_nothing_the
         gc.enable()
     assert "django_redislock-renewal" not in released_by
     assert is_free("a")
+
+
+def test_each_backend_in_use_mends_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    mended: set[str] = set()
+    for alias in ("default", "memory"):
+        monkeypatch.setattr(lock_backends[alias], "mend", lambda alias=alias: mended.add(alias))
+    with lock("a", using="memory"):
+        wait_until(lambda: mended == {"default", "memory"})

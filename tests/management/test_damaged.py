@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
 
-from django_redislock import lock
+from django_redislock import lock, lock_backends
 from django_redislock.backends.redis.keys import name_keys
 from tests.management.holds import hold, is_held
 from tests.support.commands import output_of
@@ -40,6 +41,22 @@ def test_a_damaged_hold_is_listed_as_damaged(damaged: str) -> None:
     assert "not readable" in line
     assert "pid" not in line
     assert "shop.sell" in listlocks()
+
+
+def test_a_damaged_hold_is_listed_and_counted_once(damaged: str) -> None:
+    # From here on it is in the index with its old token, and with the token of the damage.
+    lock_backends["default"].inspect(damaged)
+    lines = listlocks().splitlines()
+    assert len(lines) == 2
+    assert damaged in lines[1]
+
+
+def test_clearlocks_shows_for_how_long_a_damaged_hold_stays(damaged: str) -> None:
+    shown = output_of("clearlocks", all=True, dry_run=True).splitlines()
+    line = next(line for line in shown if damaged in line)
+    left = re.search(r"([\d.]+) s", line)
+    assert left
+    assert 0 < float(left[1]) <= 60
 
 
 def test_unknown_fields_are_left_out_for_programs(damaged: str) -> None:

@@ -15,6 +15,7 @@ from redis import Redis
 from benchmarks.crowd import fill
 from django_redislock import lock, lock_backends
 from django_redislock.backends.redis.backend import BATCH
+from django_redislock.management.terminal import TerminalCommand
 from tests.support.processes import wait_until
 
 CROWD = 20_000
@@ -88,6 +89,23 @@ def test_released_locks_are_logged_whichever_signal_ends_the_command(
     assert "Traceback" not in errors
     assert re.search(rf"clearlocks released \d+ of {CROWD} lock\(s\) by force \(--all", errors)
     assert f"of {CROWD} locks may still be held" in errors
+
+
+def test_a_second_ctrl_c_ends_the_exit_without_a_stack() -> None:
+    """The exit may wait for a server that hangs, and Python reports an interrupt of that."""
+
+    class Interrupted(TerminalCommand):
+        def handle(self, **options: object) -> None:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            Interrupted().run_from_argv(["manage.py", "interrupted", "--skip-checks"])
+        assert ended.value.code == 130
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_waiter_in_a_crowd_is_woken(redis_url: str, key_prefix: str) -> None:

@@ -143,8 +143,8 @@ def test_a_watch_is_no_higher_than_its_terminal(monkeypatch: pytest.MonkeyPatch)
         stream = Terminal()
         call_command("listlocks", stdout=stream, no_color=True, watch=1, max=most)
         assert stream.getvalue().count("\n") <= 11
-        assert "a05 " in stream.getvalue()
-        assert "6 of 20 locks; there is no room for more." in stream.getvalue()
+        assert "a06 " in stream.getvalue()
+        assert "7 of 20 locks; there is no room for more." in stream.getvalue()
 
 
 def test_a_terminal_shows_states_that_need_attention_in_colour(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from django_redislock.exceptions import LockUnavailable
 from django_redislock.operations.asking import ask_all
 from tests.admin.pages import PAGE, RELEASE, page, references, text_of
 from tests.management.holds import hold
+from tests.support.processes import wait_until
 
 ALIASES = ["default", "memory"]
 
@@ -50,6 +52,26 @@ def test_answers_and_silent_backends_are_in_order(hang: Hang) -> None:
 def test_other_errors_are_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         ask_all(ALIASES, lambda _alias, _backend: 1 // 0)
+
+
+def test_an_interruption_ends_the_wait_for_hanging_backends() -> None:
+    hung = threading.Event()
+    answered: list[bool] = []
+    together = threading.Barrier(len(ALIASES))
+
+    def ask(alias: str, _backend: object) -> None:
+        together.wait(timeout=20)
+        if alias == ALIASES[0]:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        hung.wait(timeout=20)
+        # The end of the process must not wait for it either.
+        answered.append(threading.current_thread().daemon)
+
+    with pytest.raises(KeyboardInterrupt):
+        ask_all(ALIASES, ask)
+    assert answered == []
+    hung.set()
+    wait_until(lambda: answered == [True, True])
 
 
 @pytest.mark.django_db

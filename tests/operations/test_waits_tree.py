@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 
 from django_redislock.backends.base import Holder
 from django_redislock.operations import waits_tree
@@ -84,6 +85,8 @@ def test_the_tree_is_described_in_words() -> None:
         f"{place_a} waits for “y”",
         f"{place_b} waits for “x”",
     ]
+    with override("de"):
+        assert circle_in_words(waits, circle)[0].endswith("wartet auf „y“")
     lines = [re.sub(r"\d+\.\d s", "N s", one.in_words) for one in branches(waits)]
     assert lines[0] == f"y: held by {place_b}, for N s"
     assert lines[1] == f"{place_a}, waiting for N s"

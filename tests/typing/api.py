@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import ClassVar
 
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -147,10 +147,20 @@ class Account(LockableMixin, models.Model):  # noqa: DJ008 - never shown
     balance = models.IntegerField(default=0)
     fence = FenceField()
 
-    objects = LockableManager()
+    objects: ClassVar[LockableManager[Account]] = LockableManager()
 
     class Meta:
         app_label = "typing"
+
+
+class Accounts(LockableQuerySet[Account]):
+    def poor(self) -> Accounts:
+        return self.filter(balance=0)
+
+
+class MyManager(LockableManager[Account]):
+    def poor(self) -> LockableQuerySet[Account]:
+        return self.filter(balance=0)
 
 
 def rows(account: Account) -> None:
@@ -160,11 +170,17 @@ def rows(account: Account) -> None:
 
 def several_rows(account: Account) -> None:
     with Account.objects.locked([account, 7]) as (_, other):
-        other.balance += 1
+        assert_type(other, Account)
+    assert_type(Account.objects.get(pk=1), Account)
     with Account.objects.filter(balance=1).order_by("pk").locked(wait=2) as rows:
-        assert_type(rows, list[Any])
+        assert_type(rows, list[Account])
     with lock("interest") as held:
         Account.objects.filter(pk=1).exclude(balance=0).fenced(held).update(balance=2)
         Account.objects.fenced(held).delete()
     with LockableQuerySet(Account).locked([7]) as mine:
         assert_type(mine, list[Account])
+    with MyManager().poor().locked() as poor:
+        assert_type(poor, list[Account])
+    with Accounts.as_manager().locked([account]) as more, Accounts().poor().locked() as others:
+        assert_type(more, list[Account])
+        assert_type(others, list[Account])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from rest_framework.decorators import api_view
 
 from django_redislock import locked_view
 from django_redislock.testing import held_elsewhere
+from django_redislock.views.naming import ViewNames
 from tests.docs.pages import BLOCKS, name_of
 
 (RECIPE,) = (
@@ -194,3 +196,19 @@ def test_a_field_that_no_request_has_is_a_mistake_of_the_site() -> None:
 def test_a_request_of_rest_framework_without_a_user_is_refused() -> None:
     with pytest.raises(ValueError, match="No user is logged in"):
         vote_of(SimpleNamespace(user=None, method="POST"))
+
+
+@pytest.mark.parametrize(
+    ("template", "mentions"),
+    [
+        ("{request.user.pk}", True),
+        ("{request.user}", True),
+        ("{request.user[a]}", True),
+        ("{request.user_id}", False),
+        ("{request.username}", False),
+    ],
+)
+def test_a_template_knows_the_attributes_that_it_mentions(template: str, mentions: bool) -> None:
+    signature = inspect.signature(lambda request: None)
+    names = ViewNames(["a", template], signature, "shop.views.buy")
+    assert names.mention("request.user") is mentions

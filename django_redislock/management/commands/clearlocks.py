@@ -11,7 +11,7 @@ from ...exceptions import LockUnavailable
 from ...operations.audit import log_clearlocks_run, operator
 from ...operations.filters import Criteria
 from ...operations.formatting import Line
-from ...operations.selection import Search, look_up
+from ...operations.selection import Listed, Search, look_up
 from ..progress import Progress
 from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
 from ..stopping import exit_code_of, stopped_by_signals
@@ -97,11 +97,14 @@ class Command(TerminalCommand):
     def _look(self, aliases: list[str], criteria: Criteria) -> Targets:
         search = Search(aliases, criteria)
         targets = Targets()
+        first: list[Listed] = []
         with Progress(self.stderr, _("Looking")) as progress:
             for one in search.listed():
                 targets.add(one)
+                if len(first) < SHOWN:
+                    first.append(one)
                 progress.show(search.seen, search.total)
-        shown = look_up(targets.first(SHOWN), search.silent) if self._verbose else []
+        shown = look_up(first, search.silent) if self._verbose else []
         complain(search.silent, _("No lock was released."))
         if shown:
             lines = list(map(Line, shown))

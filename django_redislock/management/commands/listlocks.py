@@ -28,7 +28,7 @@ from ..selectors import (
     reasons,
     whole_number,
 )
-from ..table import Table
+from ..table import Table, lines_of
 from ..terminal import TerminalCommand, can_write_all, height_of, until_closed, width_of
 
 # Each redraw overwrites the previous one, since clearing the whole screen first would flicker.
@@ -40,9 +40,9 @@ FORMATS: dict[str, Callable[[Iterable[Found]], Iterator[str]]] = {
     "csv": as_csv,
 }
 
-# Lines of a watch in addition to the locks: the time, an empty line, the table's heading, the
-# number of locks, one backend that does not answer, and the line of the cursor.
-BESIDE = 6
+# Lines of a watch in addition to the locks and the backends that do not answer: the time, an empty
+# line, the table's heading, the number of locks, and the line of the cursor.
+BESIDE = 5
 
 # The indent of the heading, above the marks of a watch.
 MARK = "  "
@@ -119,7 +119,11 @@ class Command(TerminalCommand):
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
-            return ranks(self._aliases, 0, self._most)
+            selection = ranks(self._aliases, 0, self._most)
+            if selection.total <= self._most:
+                # The index also has holds that have ended since, and may have a damaged one twice.
+                selection.total = len(selection.found)
+            return selection
         search = Search(self._aliases, self._criteria)
         # Even if a million match, no more than the shown holds are kept in memory.
         found = (
@@ -167,14 +171,16 @@ class Command(TerminalCommand):
         changes = Changes()
         try:
             while True:
-                if room := height_of(self.stdout):
-                    # A longer output would scroll its first lines out of sight.
-                    room = max(1, room - BESIDE)
+                height, width = height_of(self.stdout), width_of(self.stdout)
+                # A longer output would scroll its first lines out of sight.
+                room = max(1, (height or 0) - BESIDE)
+                if height:
                     self._most = min(self._max or room, room)
                 began = monotonic()
                 selection = self._look()
-                if room and (beside := len(selection.silent) - 1) > 0:
-                    selection.found = selection.found[: max(1, self._most - beside)]
+                if width:
+                    room -= sum(lines_of(reason, width) for reason in reasons(selection.silent))
+                    selection.found = selection.found[: max(1, room)]
                 if self._format == "jsonl":
                     for reason in reasons(self._list(selection)):
                         self.stderr.write(reason)

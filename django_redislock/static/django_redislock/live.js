@@ -241,20 +241,14 @@
     class Duration {
         constructor(formats) {
             this.formats = formats;
-            // The server cuts digits off, so that 59.97 s are never 60.0 s.
-            const options = {
-                minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "trunc",
-            };
-            try {
-                this.number = new Intl.NumberFormat(document.documentElement.lang, options);
-            } catch {
-                this.number = new Intl.NumberFormat(undefined, options);
-            }
         }
 
         of(seconds) {
             if (seconds < 60) {
-                return this.formats.seconds.replace("%(seconds)s", this.number.format(seconds));
+                // The server cuts digits off, so that 59.97 s are never 60.0 s.
+                const [whole, tenths] = (Math.floor(seconds * 10) / 10).toFixed(1).split(".");
+                const number = `${whole}${this.formats.point}${tenths}`;
+                return this.formats.seconds.replace("%(seconds)s", number);
             }
             return this.whole(seconds);
         }
