@@ -43,6 +43,8 @@ async def end_need(
             handle._need = None
         if hold.leave(need):
             await _end(call, handle, hold, within)
+        elif hold.lost_reason and need is not None and not need.is_transaction:
+            raise lost_error(hold)
     except LockLost:
         attempt.registered.pop(attempt, None)
         raise

@@ -9,6 +9,9 @@ import pytest
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.commands import tag_of
+from django_redislock.clock import monotonic
+from django_redislock.local import renewal as renewal_module
+from django_redislock.local.renewal import renewal
 from django_redislock.testing.servers import EmbeddedServer
 from tests.concurrency.test_renewal import LEASE
 from tests.support.fixtures import UsePlace
@@ -40,6 +43,26 @@ def test_without_a_thread_that_can_start_losses_are_reported_and_renewals_retrie
             assert doomed.lost.wait(10)
             wait_until(lambda: len(refused) > 2)
         assert not held.lost.wait(4)
+
+
+def test_a_short_lease_is_renewed_before_its_end(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that renews sleeps for longer than that."""
+    end_our_threads(monkeypatch)
+    with monkeypatch.context() as sleepy, lock("a", lease=60) as held:
+        sleepy.setattr(renewal_module, "SOON", 30)
+        renewal.wake()
+        wait_until(lambda: renewal.wake_at > monotonic() + 2 * LEASE)
+        held.extend(LEASE)
+        wait_until(lambda: held.lost or held.remaining() > LEASE)
+        assert not held.lost
+        wait_until(lambda: renewal.wake_at > monotonic() + 2 * LEASE)
+        with lock("b", lease=LEASE) as short:
+            ends = short._hold.ends
+            wait_until(lambda: short._hold.ends > ends or not short.held)
+            assert short.held
+    renewal.wake()
 
 
 def test_a_failed_extension_during_a_renewal_does_not_end_renewal(

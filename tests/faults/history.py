@@ -54,7 +54,7 @@ class Event(NamedTuple):
     limit: int = 1
     shared: bool = False
     wait: float | None = None
-    lease: float | None = None  # of a renewed hold; at its release, the time left
+    lease: float | None = None  # of a renewed hold; after its release, the time left
     error: str = ""
     delay: float = 0.0  # seconds that its thread has waited for a processor so far
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockLost
+from django_redislock import LockLost, lock
 from django_redislock.local.lost import Lost
+from tests.faults.checker import Rules, violations
 from tests.faults.history import History
 from tests.faults.workers.claims import Claim
 from tests.faults.workers.modes import Blocking, drive
+from tests.support.processes import wait_until
 
 
 class Lapsed:
@@ -21,7 +23,11 @@ class Lapsed:
     name, held = "order:42", False
 
     def __init__(
-        self, reason: str = "", error: Exception | None = None, extended: float = 0
+        self,
+        reason: str = "",
+        error: Exception | None = None,
+        extended: float = 0,
+        reason_meanwhile: str = "",
     ) -> None:
         self.lost = Lost()
         self._hold = SimpleNamespace(ends=1.0)
@@ -29,9 +35,12 @@ class Lapsed:
         if reason:
             self.lost.set(reason)
         self._error = error
+        self._reason_meanwhile = reason_meanwhile
 
     def release(self) -> None:
         self._hold.ends += self._extended
+        if self._reason_meanwhile:
+            self.lost.set(self._reason_meanwhile)
         if self._error:
             raise self._error
 
@@ -61,3 +70,30 @@ def test_a_lease_that_nothing_extends_stays_over(history: History) -> None:
 
 def test_an_extension_may_be_answered_just_after_the_lease_has_ended(history: History) -> None:
     assert errors_of(Lapsed(extended=1), history) == []
+
+
+def test_a_thread_may_note_the_end_of_the_lease_after_its_extension(history: History) -> None:
+    """It has seen the end, and the release begins before it says so."""
+    assert errors_of(Lapsed(extended=1, reason_meanwhile="its lease ran out"), history) == []
+
+
+@pytest.mark.parametrize(("first_lease", "wrong"), [(0.1, 0), (60, 1)])
+def test_a_loss_is_judged_by_the_lease_that_is_left_after_the_release(
+    history: History, monkeypatch: pytest.MonkeyPatch, first_lease: float, wrong: int
+) -> None:
+    """While the last of two names is waited for, the lease of the first may come to its end."""
+    handle = lock(["order:42", "order:43"], using="memory", renew=False, lease=60)
+    assert handle.acquire()
+    first, last = handle.locks
+    release = first.backend.release
+
+    def release_last(name: str, *arguments: Any) -> bool:
+        if name == last.name and not wrong:
+            wait_until(lambda: not first.held)
+        return release(name, *arguments) and not wrong
+
+    monkeypatch.setattr(first.backend, "release", release_last)
+    first.extend(first_lease)
+    drive(Claim(handle, "a", history, Blocking(), ()).release())
+    found = violations(history.events(), Rules(renewal=True))
+    assert len([text for _, text in found if "for no reason" in text]) == wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -92,12 +93,36 @@ async def test_a_busy_coroutine_asks_a_function_or_coroutine_function() -> None:
         assert await sync(import_feed)(7) == 7
 
 
-def test_a_busy_lock_inside_the_function_raises_as_usual() -> None:
-    @locked("outer", using="memory", on_busy="skip")
-    def work() -> None:
-        with lock("inner", using="memory", wait=0):
-            raise AssertionError("it ran")
+def call() -> None:
+    with lock("inner", using="memory", wait=0):
+        raise AssertionError("it ran")
 
+
+async def acall() -> None:
+    call()
+
+
+def generate() -> Iterator[int]:
+    call()
+    yield 1
+
+
+async def agenerate() -> AsyncIterator[int]:
+    call()
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "run"),
+    [
+        (call, lambda work: work()),
+        (acall, lambda work: asyncio.run(work())),
+        (generate, lambda work: next(work())),
+        (agenerate, lambda work: asyncio.run(anext(work()))),
+    ],
+)
+def test_a_busy_lock_inside_the_function_raises_as_usual(function: Any, run: Any) -> None:
+    work = locked("outer", using="memory", on_busy="skip")(function)
     with lock("inner", using="memory"), pytest.raises(LockNotAcquired) as caught:
-        work()
+        run(work)
     assert caught.value.name == "inner"

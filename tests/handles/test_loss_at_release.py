@@ -8,8 +8,10 @@ from threading import Thread, current_thread
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from django_redislock import LockLost
+from django_redislock.handles import attempts
 from django_redislock.local.registry import registry
 from django_redislock.signals import lock_lost
 from tests.support.processes import wait_until
@@ -69,6 +71,38 @@ async def test_a_release_by_a_task_reports_the_loss_once(
     with pytest.raises(LockLost, match="released by force"):
         await lost.handle.arelease()
     await asyncio.to_thread(lost.judge, received)
+
+
+def test_a_loss_is_raised_if_another_thread_notices_it_during_the_release(
+    make: Any, received: list[tuple[Any, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is frozen after the release has found the lease intact."""
+
+    def pause(handle: Any, hold: Any, *, whole: bool) -> None:
+        if whole:
+            wait_until(lambda: not hold.undecided)
+
+    monkeypatch.setattr(attempts, "tie_to_transactions", pause)
+    handle = make(renew=False)
+    handle.acquire()
+    handle.extend(0.3)
+    with pytest.raises(LockLost, match="its lease ran out"):
+        handle.release()
+    assert handle.lost
+    wait_until(lambda: handle in [lock for lock, _ in received])
+    assert [reason for lock, reason in received if lock is handle] == ["its lease ran out"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_loss_is_not_logged_again_at_the_end_of_the_transaction(
+    make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = make(renew=False)
+    with transaction.atomic():
+        handle.acquire()
+        handle.extend(0.3)
+        wait_until(lambda: [record for record in caplog.records if "Lost 'a'" in record.message])
+    assert not [record for record in caplog.records if "At the end" in record.message]
 
 
 def test_a_release_that_finds_the_loss_starts_no_thread(

@@ -157,6 +157,32 @@ def test_wrong_durations_of_the_verbs() -> None:
         held.check()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named", "says"),
+    [
+        ((True,), {}, "wait must be a number of seconds, not True; wait=0 makes"),
+        ((), {"blocking": False}, "has no argument 'blocking': write wait=0"),
+        ((), {"lease": 5}, r"'lease': it is an option of the handle, lock\(..., lease="),
+        ((), {"timeout": 5}, "'timeout': write wait= and a number"),
+    ],
+)
+async def test_arguments_of_other_libraries_to_acquire(
+    arguments: Any, named: Any, says: str
+) -> None:
+    handle: Any = lock("a", using="memory")
+    with pytest.raises(TypeError, match=says):
+        handle.acquire(*arguments, **named)
+    with pytest.raises(TypeError, match=says):
+        await handle.aacquire(*arguments, **named)
+
+
+async def test_arguments_of_other_libraries_to_extend() -> None:
+    handle: Any = lock("a", using="memory")
+    for extend in (handle.extend, handle.aextend):
+        with pytest.raises(TypeError, match="'additional_time': write lease= and a number"):
+            await extend(additional_time=5)
+
+
 def test_durations_may_be_timedeltas() -> None:
     minute = datetime.timedelta(minutes=1)
     with lock("a", lease=minute, wait=minute, max_hold=minute) as held:

@@ -47,6 +47,24 @@ def test_the_job_that_is_due_first_runs_first(background: Background, server: Se
     assert ran == [1, 2, 3]
 
 
+def test_a_renewal_does_not_wait_for_the_jobs_that_were_due_before(
+    background: Background, server: Server
+) -> None:
+    ran: list[str] = []
+    ready = threading.Event()
+
+    def renew_meanwhile() -> None:
+        ran.append("release")
+        background.now(server, lambda: ran.append("renewal"))
+
+    background.now(server, lambda: ready.wait(10))
+    background.until_done(server, renew_meanwhile, math.inf)
+    background.until_done(server, lambda: ran.append("another release"), math.inf)
+    ready.set()
+    assert background.flush(30)
+    assert ran == ["release", "renewal", "another release"]
+
+
 def test_new_jobs_that_can_wait_do_not_cause_another_pass(
     background: Background, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from django_redislock import Lock, LockLost, lock
-from django_redislock.backends.base import Grant
+from django_redislock import Lock, LockLost, LockUnavailable, lock
+from django_redislock.backends.base import Extension, Grant
 from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
 from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
+from django_redislock.local.owners import SLACK, this_owner
 from django_redislock.local.registry import registry
-from django_redislock.local.renewal import Renewal
+from django_redislock.local.renewal import Renewal, _Renewed
 
 
 @pytest.fixture
@@ -50,9 +52,19 @@ def look_at(hold: LocalHold, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_hand_over_is_confirmed_up_to_its_lease_even_if_it_is_not_renewed(begun: Any) -> None:
     hold, _handle = begun(renew=False, confirmed=False)
+    assert hold.due < hold.ends
     assert hold.next_length(hold.since + 1) == pytest.approx(9)
     hold.answered("confirmation", hold.since + 10, [])
     assert hold.next_length(hold.since + 1) is None
+
+
+def test_a_third_of_the_lease_passes_before_it_is_renewed(begun: Any) -> None:
+    """Even if a hand-over has made it shorter, or an extension longer."""
+    hold, _handle = begun(confirmed=False)
+    assert hold.since <= hold.due < hold.ends
+    older = hold.expect("extension", math.inf)
+    hold.answered("extension", hold.since + 60, older)
+    assert hold.due == pytest.approx(hold.since + 60 - 10 * 2 / 3)
 
 
 def test_the_mark_of_an_interrupted_leave_does_not_keep_others_from_joining(begun: Any) -> None:
@@ -89,6 +101,40 @@ def test_a_loss_that_was_interrupted_is_reported(
     assert lost.wait(0)
     assert lost.reason == "it was released by force"
     assert extended == []
+
+
+def test_a_renewal_that_arrives_after_the_release_reports_no_loss() -> None:
+    handle = lock("a", using="memory")
+    handle.acquire()
+    handle.release()
+    late = Extension("a", handle.token, 10, renewal=True)
+    Renewal()._extend(handle.backend, [_Renewed(handle._hold, late, object(), [])])
+    assert not handle.lost
+
+
+def test_a_process_forgets_the_holds_that_it_has_released() -> None:
+    for number in range(SLACK + 2):
+        with lock(f"forgotten:{number}", using="memory", token=f"{number:032x}"):
+            pass
+    assert len(this_owner().taken) <= SLACK
+    registry.sweep()
+    assert not [hold for hold in registry.given if hold.name.startswith("forgotten")]
+
+
+def test_renewals_that_fail_are_logged_once_in_a_while(
+    begun: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(extensions: Any) -> Any:
+        raise LockUnavailable("the server is away")
+
+    hold, handle = begun()
+    monkeypatch.setattr(handle.backend, "extend_all", fail)
+    renewal, again = Renewal(), Extension("a", hold.token, 10, renewal=True)
+    for _ in range(3):
+        renewal._extend(handle.backend, [_Renewed(hold, again, object(), [])])
+    (record,) = caplog.records
+    assert record.getMessage() == "1 lock(s) could not be renewed yet: the server is away"
+    assert hold.alive
 
 
 def test_a_loss_that_was_seen_stays_whatever_a_renewal_in_flight_answers(begun: Any) -> None:

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from django_redislock import lock, locked, locked_view
 from django_redislock.exceptions import LockMisuse
+from django_redislock.local.misuse import PACKAGE
 
 
 @pytest.fixture(autouse=True)
@@ -125,8 +126,10 @@ def run(thread: threading.Thread) -> None:
 def test_a_warning_without_a_calling_line_names_the_function() -> None:
     # As in a server, where Django calls the view in a thread.
     server = threading.Thread(target=partial(Client().get, "/"))
-    with pytest.warns(LockMisuse, match=rf"used literally.*\({__name__}\.view\)"):
+    with pytest.warns(LockMisuse, match=rf"used literally.*\({__name__}\.view\)") as caught:
         run(server)
+    (warning,) = caught
+    assert not warning.filename.startswith(PACKAGE)
 
 
 @pytest.mark.urls(__name__)

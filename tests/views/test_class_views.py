@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import wraps
 from typing import Any
 
@@ -270,3 +271,9 @@ def test_a_field_that_a_handler_lacks_is_refused_at_its_first_request() -> None:
 
     with pytest.raises(ValueError, match=r"{event}, which is not an argument of .*\.Wrong\(reques"):
         Wrong.as_view()(request(), event_id=4)
+
+
+def test_the_attributes_have_the_defaults_of_the_decorator() -> None:
+    of_decorator = inspect.signature(locked_view).parameters
+    for name in ("wait", "status", "methods", "on_busy", "on_unavailable"):
+        assert getattr(LockedViewMixin, f"lock_{name}") == of_decorator[name].default, name

@@ -151,7 +151,7 @@ class Claim:
             return False
         _, error = await self.answer_of(self.mode.detach, lease)
         if error:
-            self.note("over", error=error, lease=self.handle.remaining())
+            self.note("over", error=error, lease=self._left())
         return not error
 
     async def join(self, inner: Claim) -> None:
@@ -189,24 +189,23 @@ class Claim:
                     self.note("over", error=described(error))
 
     async def _release(self, held: bool, as_block: bool, ends: float) -> bool:
-        remaining = self.handle.remaining() if held else None
+        is_lost = any(self._losses)
         _, error = await self.answer_of(self.mode.leave if as_block else self.mode.release)
-        self.note("over", error=error, lease=None if error and self._may_be_lost else remaining)
+        is_judged = held and not self._may_be_lost
+        self.note("over", error=error, lease=self._left() if is_judged else None)
         if self.handle.held:
             self.note("error", error="a handle that was released says that it is held")
-        was_extended = not error and self._was_extended(ends)
+        # An extension may be answered just after the lease has ended at `ends`, by the local clock.
+        # The server had the hold all along, so nothing was lost, even if the thread that renews
+        # says so meanwhile. Holds that are not renewed are extended once, after a hand-over.
+        was_extended = not error and not is_lost and self.ends > ends
         if not held and error not in REPORTED and not was_extended:
             self.note("error", error=f"the release of a lost hold was answered with {error!r}")
         return not error
 
-    def _was_extended(self, ends: float) -> bool:
-        """Return whether an extension was answered just after the lease had ended at `ends`, by the
-        local clock.
-
-        The server had the hold all along, so nothing was lost. Holds that are not renewed are
-        extended once, after a hand-over.
-        """
-        return self.ends > ends and not any(self._losses)
+    def _left(self) -> float:
+        """Return how long (seconds) the lease goes on: a hold is never lost before its end."""
+        return max(0.0, self.ends - time.monotonic())
 
     @property
     def _may_be_lost(self) -> bool:

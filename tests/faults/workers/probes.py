@@ -40,19 +40,26 @@ def start_probe(history: History) -> None:
 
 async def probe_loop(history: History) -> NoReturn:
     """Watch the event loop that runs this."""
+    since = now()
     while True:
-        asked, began = now(), time.monotonic()
         await asyncio.sleep(TICK)
-        _note(history, "loop", asked, time.monotonic() - began)
+        since = _note(history, "loop", since)
 
 
 def _probe(history: History) -> NoReturn:
+    since = now()
     while True:
-        asked, began = now(), time.monotonic()
         time.sleep(TICK)
-        _note(history, "thread", asked, time.monotonic() - began)
+        since = _note(history, "thread", since)
 
 
-def _note(history: History, who: str, asked: int, took: float) -> None:
+def _note(history: History, who: str, since: int) -> int:
+    """Record a stall, and return when the next one may have begun.
+
+    Writing the record may stall as well, so each measurement begins where the last one ended.
+    """
+    ended = now()
+    took = (ended - since) / 1e9
     if took > TICK + LATE:
-        history.record("stall", at=asked, who=who, wait=took)
+        history.record("stall", at=since, who=who, wait=took)
+    return ended
