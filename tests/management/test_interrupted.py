@@ -98,14 +98,10 @@ def test_a_second_ctrl_c_ends_the_exit_without_a_stack() -> None:
         def handle(self, **options: object) -> None:
             raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        with pytest.raises(SystemExit) as ended:
-            Interrupted().run_from_argv(["manage.py", "interrupted", "--skip-checks"])
-        assert ended.value.code == 130
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(SystemExit) as ended:
+        Interrupted().run_from_argv(["manage.py", "interrupted", "--skip-checks"])
+    assert ended.value.code == 130
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 
 
 def test_a_waiter_in_a_crowd_is_woken(redis_url: str, key_prefix: str) -> None:
