@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import connections, transaction
 
 __all__ = [
-    "atomic_requests",
+    "atomic_in",
     "excluded_databases",
     "refuse_atomic_requests",
     "take_over_atomic_requests",
+    "taken_over_databases",
 ]
 
 
@@ -35,15 +36,9 @@ def take_over_atomic_requests(wrapper: Any) -> None:
     wrapper._non_atomic_requests = TakenOver(excluded_databases(wrapper))
 
 
-def atomic_requests(request: Any, view: Any) -> AbstractContextManager[None]:
-    """Return the transactions that Django would have opened around the view of this request."""
-    aliases = _taken_over_for(request, view)
-    # Most requests have none. An empty stack would work as well, but takes longer.
-    return _atomic(aliases) if aliases else nullcontext()
-
-
 @contextmanager
-def _atomic(aliases: Sequence[str]) -> Iterator[None]:
+def atomic_in(aliases: Sequence[str]) -> Iterator[None]:
+    """Open a transaction in each of these databases."""
     with ExitStack() as stack:
         for alias in aliases:
             stack.enter_context(transaction.atomic(using=alias))
@@ -52,11 +47,12 @@ def _atomic(aliases: Sequence[str]) -> Iterator[None]:
 
 def refuse_atomic_requests(request: Any, view: Any) -> None:
     """Raise the error with which Django would have refused this coroutine view."""
-    if _taken_over_for(request, view):
+    if taken_over_databases(request, view):
         raise RuntimeError("You cannot use ATOMIC_REQUESTS with async views.")
 
 
-def _taken_over_for(request: Any, view: Any) -> list[str]:
+def taken_over_databases(request: Any, view: Any) -> list[str]:
+    """Return the databases in which Django would have opened a transaction around the view."""
     # There are none if Django has opened them itself or would not open any: outside of a request
     # that it dispatched, or if another decorator hides the mark of this one.
     match = getattr(request, "resolver_match", None)

@@ -25,11 +25,10 @@ UNTIL_NEXT_READER = 1.0
 _streaming: set[Handle[Any] | None] = set()
 
 
-def keep_for(response: Any, handle: Handle[Any]) -> None:
+def keep_for(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
     """Keep the lock until the response is sent or closed, if code of the view runs then."""
     # A FileResponse usually has a file, but may also have a generator.
-    is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
-    if not isinstance(response, StreamingHttpResponse) or is_file:
+    if isinstance(response, FileResponse) and response.file_to_stream is not None:
         return
     kind = _AsyncContent if response.is_async else _Content
     made: Any = response

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.http import StreamingHttpResponse
 from django.views.generic import View
 
 from ..exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
@@ -20,10 +22,11 @@ from ..names import InvalidName, NameSource, dotted_path
 from ..options import options_of_call
 from ..signatures import check_takes
 from .atomic_requests import (
-    atomic_requests,
+    atomic_in,
     excluded_databases,
     refuse_atomic_requests,
     take_over_atomic_requests,
+    taken_over_databases,
 )
 from .inspection import (
     NAME_IT,
@@ -103,7 +106,8 @@ class ViewLock:
                         response = run(held)
                     finally:
                         request.lock = outer or held
-                    keep_for(response, held)
+                    if isinstance(response, StreamingHttpResponse):
+                        keep_for(response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
@@ -128,7 +132,8 @@ class ViewLock:
         kwargs: Mapping[str, Any],
         held: Lock | MultiLock | None = None,
     ) -> Any:
-        with atomic_requests(request, view):
+        aliases = taken_over_databases(request, view)
+        with atomic_in(aliases) if aliases else nullcontext():
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
                 try:
@@ -167,7 +172,8 @@ class ViewLock:
                         response = await _awaited(view(request, *args, **kwargs))
                     finally:
                         request.lock = outer or held
-                    keep_for(response, held)
+                    if isinstance(response, StreamingHttpResponse):
+                        keep_for(response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
