@@ -164,7 +164,7 @@ async def test_a_wait_cancelled_before_it_listens_leaves_no_unretrieved_error(
         await waiting
     backend.wakeups._receive = receive
     refused.set()
-    await asyncio.to_thread(wait_until, lambda: not backend.wakeups.channels.wanted)
+    await asyncio.to_thread(wait_until, lambda: not backend.wakeups.listeners.wanted)
     gc.collect()
     await asyncio.sleep(0)
     await held.arelease()

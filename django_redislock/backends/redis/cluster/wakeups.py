@@ -217,7 +217,7 @@ class _NodeWakeups(Wakeups):
             # new connection will not have it.
             raise error
         self._asked.discard(tag)
-        self.channels.answer(error, tag)
+        self.listeners.answer(error, tag)
 
     def _subscribe(self) -> None:
         self._send_away()
@@ -237,9 +237,9 @@ class _NodeWakeups(Wakeups):
 
         This node may never answer them, and its thread does not start again for them.
         """
-        for tag in self.channels.wanted:
+        for tag in self.listeners.wanted:
             if not self._has(self._buckets[tag]):
-                self.channels.answer(ClusterDownError("The slot has moved to another node."), tag)
+                self.listeners.answer(ClusterDownError("The slot has moved to another node."), tag)
 
     def _unsubscribed(self, tag: str) -> None:
         if tag in self.ready:  # ended by the server, because it gives the bucket away

@@ -21,7 +21,7 @@ from ..errors import as_redis_error
 from ..records import message, text
 from ..sources.source import Source
 from .bell import Bell
-from .channels import Channels
+from .listeners import Listeners
 from .looks import Looks
 from .subscriber import Subscriber
 
@@ -87,7 +87,7 @@ class Wakeups:
         self._looks = Looks()
         # The tags of the buckets whose messages it receives.
         self.ready: dict[str, None] = {}
-        self.channels = Channels()
+        self.listeners = Listeners()
         # The tags that it has asked the server for on this connection.
         self._asked: set[str] = set()
 
@@ -99,13 +99,13 @@ class Wakeups:
         """
         if tag not in self.ready:
             self._source.breaker.refuse()
-            self.channels.wait(tag, timeout, self._start)
+            self.listeners.wait(tag, timeout, self._start)
 
     async def alisten(self, tag: str, timeout: float) -> None:
         """The twin of ``listen``."""
         if tag not in self.ready:
             self._source.breaker.refuse()
-            await self.channels.await_(tag, timeout, self._start)
+            await self.listeners.await_(tag, timeout, self._start)
 
     def _start(self) -> None:
         self.thread.ensure()
@@ -149,10 +149,10 @@ class Wakeups:
 
     def _has_work(self) -> bool:
         # Existing waiters have been asked to look again, and will want a channel when they do.
-        return bool(self.channels.wanted)
+        return bool(self.listeners.wanted)
 
     def _is_needed(self) -> bool:
-        return bool(self._waiters or self.channels.wanted)
+        return bool(self._waiters or self.listeners.wanted)
 
     def _serve(self) -> None:
         self._closing, failures = False, 0
@@ -182,7 +182,7 @@ class Wakeups:
     def _end(self) -> None:
         self.ready.clear()
         if self._closing:
-            self.channels.answer(ConnectionError("the lock backend was closed"))
+            self.listeners.answer(ConnectionError("the lock backend was closed"))
         self._looks.clear()
         # Any remaining or new waiter looks again, and thereby starts the thread again.
         self._waiters.nudge_all()
@@ -190,7 +190,7 @@ class Wakeups:
     def _link_broke(self, error: Exception) -> None:
         was_ready = bool(self.ready)
         self.ready.clear()
-        self.channels.answer(error)
+        self.listeners.answer(error)
         if was_ready:  # messages published from now on are missed
             self._waiters.nudge_all()
 
@@ -257,9 +257,9 @@ class Wakeups:
                 return had_any
 
     def _subscribe(self) -> None:
-        for tag in self.channels.wanted:
+        for tag in self.listeners.wanted:
             if tag in self.ready:
-                self.channels.answer(None, tag)
+                self.listeners.answer(None, tag)
             elif tag not in self._asked:
                 self._asked.add(tag)
                 self._subscriber.send(self._verb, self._channel(tag))
@@ -280,7 +280,7 @@ class Wakeups:
         tag = text(channel).removesuffix(self._channel(""))
         if kind in {b"ssubscribe", b"subscribe"}:
             self.ready[tag] = None
-            self.channels.answer(None, tag)
+            self.listeners.answer(None, tag)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if not self._waiters.notify(name, token, turn):

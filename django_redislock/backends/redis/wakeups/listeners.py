@@ -12,14 +12,14 @@ from typing import TypeAlias
 from ....queues import take_within
 from ..errors import copy_of
 
-__all__ = ["Channels"]
+__all__ = ["Listeners"]
 
 # Called with None, or with the error that makes it impossible to listen now.
 Listener: TypeAlias = "Callable[[Exception | None], object]"
 
 
-class Channels:
-    """Callers in any thread and any event loop, which one thread answers.
+class Listeners:
+    """Callers in any thread and any event loop. The wake-up thread answers them.
 
     Each step is one atomic operation, so that an interrupted caller leaves nothing half done.
     """
