@@ -89,7 +89,7 @@ class WhenBusy:
     ) -> Any:
         """The twin of ``answer``. An ordinary function may query the database, so not here."""
         if callable(self._on_busy) and not self.is_async:
-            return await sync_to_async(lambda: self.answer(error, args, kwargs))()
+            return await sync_to_async(self.answer)(error, args, kwargs)
         return self.answer(error, args, kwargs)
 
 

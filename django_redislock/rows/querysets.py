@@ -77,7 +77,8 @@ class LockableQuerySet(FencedQuerySet[M_co]):
         """Like Django's, but return a ``LockableManager``, whose ``locked()`` requires rows."""
         manager: Any = LockableManager.from_queryset(cls)()
         manager._built_with_as_manager = True  # migrations write the name of the queryset
-        return manager  # type: ignore[no-any-return]
+        made: LockableManager[Any] = manager
+        return made
 
     # As on Django's own method: managers do not get it.
     as_manager.queryset_only = True  # type: ignore[attr-defined]

@@ -18,7 +18,6 @@ from ....clock import monotonic
 from ...waiters import Turn, Waiters
 from ..errors import ServerAway
 from ..keys import BUCKETS, bucket_keys, bucket_of
-from ..records import text
 from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
 from ..wire.node import Node
@@ -206,7 +205,7 @@ class _NodeWakeups(Wakeups):
         if isinstance(pushed, MovedError):
             self._redirected(pushed)
         elif isinstance(pushed, list) and pushed[0] == b"sunsubscribe":
-            self._unsubscribed(text(pushed[1]).removesuffix(self._channel("")))
+            self._unsubscribed(self._tag(pushed[1]))
         else:
             super()._deliver(pushed)
 
@@ -225,7 +224,7 @@ class _NodeWakeups(Wakeups):
             if not self._has(self._buckets[tag]):
                 # If the node is a replica now, it would deliver messages a second time.
                 self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
-                self._forget(tag)
+                self._drop(tag)
         super()._subscribe()
 
     def _end(self) -> None:
@@ -243,10 +242,10 @@ class _NodeWakeups(Wakeups):
 
     def _unsubscribed(self, tag: str) -> None:
         if tag in self.ready:  # ended by the server, because it gives the bucket away
-            self._forget(tag)
+            self._drop(tag)
             self._on_unsubscribed(tag)
 
-    def _forget(self, tag: str) -> None:
+    def _drop(self, tag: str) -> None:
         self._asked.discard(tag)
         self.ready.pop(tag, None)
 

@@ -217,6 +217,9 @@ class Wakeups:
     def _channel(self, tag: str) -> str:
         return f"{tag}:wake:{self._id}"
 
+    def _tag(self, channel: bytes | str) -> str:
+        return text(channel).removesuffix(self._channel(""))
+
     def _receive(self, bell: Bell) -> None:
         """Deliver messages until there was no waiter for a while. Raises when the link breaks."""
         link = self._subscriber
@@ -277,7 +280,7 @@ class Wakeups:
             elif news:
                 self._on_lost(news.name, news.token)
             return
-        tag = text(channel).removesuffix(self._channel(""))
+        tag = self._tag(channel)
         if kind in {b"ssubscribe", b"subscribe"}:
             self.ready[tag] = None
             self.listeners.answer(None, tag)
