@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import selectors
+import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +19,10 @@ class Bell:
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._receiver, selectors.EVENT_READ)
-        self._other: socket.socket | None = None
+        # Not a selector: its Python code would run between a turn and the waiter that gets it.
+        self._poll = select.poll()
+        self._poll.register(self._receiver, select.POLLIN)
+        self._other: int | None = None
 
     def ring(self) -> None:
         with suppress(OSError):  # it is ringing already, or the thread no longer waits
@@ -30,10 +31,10 @@ class Bell:
     def hear_also(self, other: socket.socket | None) -> None:
         """Also wake up when data arrives at this socket."""
         if self._other is not None:
-            self._selector.unregister(self._other)
-        self._other = other
-        if other is not None:
-            self._selector.register(other, selectors.EVENT_READ)
+            self._poll.unregister(self._other)
+        self._other = other.fileno() if other is not None else None
+        if self._other is not None:
+            self._poll.register(self._other, select.POLLIN)
 
     def wait(self, timeout: float) -> tuple[bool, bool]:
         """Wait until the bell rings, data arrives at the other socket, or the time is over.
@@ -41,14 +42,14 @@ class Bell:
         Return whether the bell rang, and whether data has arrived.
         """
         rung = has_arrived = False
-        for key, _ in self._selector.select(timeout):
-            if key.fileobj is self._receiver:
+        for ready, _ in self._poll.poll(timeout * 1000):
+            if ready == self._other:
+                has_arrived = True
+            else:
                 rung = True
                 with suppress(BlockingIOError):
                     while self._receiver.recv(1024):
                         pass
-            else:
-                has_arrived = True
         return rung, has_arrived
 
     def sleep(self, seconds: float, has_ended: Callable[[], bool]) -> None:
@@ -58,6 +59,5 @@ class Bell:
             self.wait(left)
 
     def close(self) -> None:
-        self._selector.close()
         self._receiver.close()
         self._sender.close()

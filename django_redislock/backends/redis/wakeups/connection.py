@@ -252,7 +252,7 @@ class Wakeups:
         had_any = False
         while True:
             left = max(0.0, self._wake_at - monotonic())
-            rung, has_arrived = bell.wait(left + 0.001)  # a selector rounds down
+            rung, has_arrived = bell.wait(left)
             for pushed in self._subscriber.messages() if has_arrived else ():
                 self._deliver(pushed)
                 had_any = True
