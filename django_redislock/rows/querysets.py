@@ -68,9 +68,12 @@ class LockableQuerySet(FencedQuerySet[M_co]):
             raise TypeError(
                 f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
             )
-        if isinstance(rows, models.QuerySet):
-            return LockedRows(rows, None, refresh, options)
-        return LockedRows(self, None if rows is None else list(rows), refresh, options)
+        if not isinstance(rows, models.QuerySet):
+            return LockedRows(self, None if rows is None else list(rows), refresh, options)
+        if not _share_rows(self.model, rows.model):
+            mine = self.model.__name__
+            raise TypeError(f"A queryset of {rows.model.__name__} has no rows of {mine}.")
+        return LockedRows(rows, None, refresh, options)
 
     @classmethod
     def as_manager(cls) -> LockableManager[Any]:
@@ -164,7 +167,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         rows = self._rows.all()
         # Without select_for_update(): until our locks are held, their holder may write the rows.
         rows.query.select_for_update = False
-        self._names = await both(call, self._fetch_names, self._afetch_names, rows)
+        self._names = await both(call, self._fetch_names, sync_to_async(self._fetch_names), rows)
         if not self._names:
             return []
         handle = lock_of(self._rows.model, set(self._names.values()), self._options)
@@ -172,7 +175,8 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
 
     async def _read(self, call: Call, handle: MultiLock) -> list[M]:
         locks = {one.name: one for one in handle.locks}
-        found: list[M] = await both(call, self._fetch, self._afetch, self._same_rows())
+        fetch = self._fetch
+        found: list[M] = await both(call, fetch, sync_to_async(fetch), self._same_rows())
         self._holds = []
         for one in found:
             is_given = id(one) in self._given
@@ -198,22 +202,14 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
         return [self._row(one, found, rows) for one in self._wanted]
 
-    async def _afetch(self, rows: Any) -> list[M]:
-        return await sync_to_async(self._fetch)(rows)
-
     def _fetch_names(self, rows: Any) -> dict[tuple[type[models.Model], Any], str]:
         # Here and not in the coroutine, since a name may need a query.
         return {_identity(one): one.get_lock_name() for one in self._fetch(rows)}
 
-    async def _afetch_names(self, rows: Any) -> dict[tuple[type[models.Model], Any], str]:
-        return await sync_to_async(self._fetch_names)(rows)
-
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
         if id(wanted) in self._given:
-            # Instances of a parent and of its child are the same row.
-            kin = {model._meta.concrete_model, *model._meta.get_parent_list()}
-            if kin.isdisjoint(type(wanted).__mro__):
+            if not _share_rows(model, type(wanted)):
                 raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
             check_saved(wanted)
             return wanted
@@ -226,6 +222,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
                 f"There is no {model.__name__} with the primary key {wanted!r}."
             )
         return row
+
+
+def _share_rows(model: Any, other: type[models.Model]) -> bool:
+    """Whether instances of both may be the same row, as those of a parent and of its child."""
+    kin = {model._meta.concrete_model, *model._meta.get_parent_list()}
+    return not kin.isdisjoint(other.__mro__)
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:

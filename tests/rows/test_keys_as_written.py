@@ -72,7 +72,9 @@ def test_an_instance_given_twice_is_one_row(seat: Seat) -> None:
 
 
 @pytest.mark.parametrize("stranger", [Branch, Page], ids=lambda model: model.__name__)
-def test_an_instance_of_another_model_is_refused(stranger: type) -> None:
+def test_rows_of_another_model_are_refused(stranger: type) -> None:
     row = stranger.objects.create()
     with pytest.raises(TypeError, match="is not a row of Account"):
         Account.objects.locked([row]).__enter__()
+    with pytest.raises(TypeError, match=f"queryset of {stranger.__name__} has no rows of Account"):
+        Account.objects.locked(stranger.objects.all())
