@@ -48,20 +48,19 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
     to write.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, int) and not isinstance(number, bool) and number > LONGEST:
-        # The value is not shown: it may have more digits than Python prints or floats can hold.
-        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if not is_number or (isinstance(number, float) and math.isnan(number)):
         raise ValueError(f"{what} must be a number of seconds or a timedelta, not {value!r}.")
     if number < least:
         floor = "0 or more" if least == 0 else f"at least {least:g}"
         raise ValueError(f"{what} must be {floor} seconds, not {value!r}.")
-    if math.isinf(number) and not endless:
+    if number == math.inf and not endless:
         raise ValueError(
             f"{what} must be finite, so that every hold ends by itself, not {value!r}."
         )
-    if number > LONGEST and not endless:
-        raise ValueError(f"{what} must be at most {LONGEST} seconds, not {value!r}.")
+    if LONGEST < number < math.inf:
+        # The value is not shown: it may have more digits than Python prints or floats can hold.
+        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
     return float(number)
 
 
@@ -230,12 +229,8 @@ def _prefix(value: Any, what: str) -> str:
     return str(value)
 
 
-def _max_hold(value: Any, what: str) -> float | None:
-    return None if value is None else max_hold_seconds(value, what)
-
-
-def _warn_of_misuse(value: Any, what: str) -> bool | None:
-    return None if value is None else flag(value, what)
+def _or_none(read: Callable[[Any, str], object]) -> Callable[[Any, str], object]:
+    return lambda value, what: None if value is None else read(value, what)
 
 
 def _options(value: Any, what: str) -> Mapping[str, Any]:
@@ -252,8 +247,8 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "LEASE": lease_seconds,
     "WAIT": wait_seconds,
     "RENEW": flag,
-    "MAX_HOLD": _max_hold,
+    "MAX_HOLD": _or_none(max_hold_seconds),
     "PATIENCE": wait_seconds,
-    "WARN_OF_MISUSE": _warn_of_misuse,
+    "WARN_OF_MISUSE": _or_none(flag),
     "OPTIONS": _options,
 }
