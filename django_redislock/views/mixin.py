@@ -84,15 +84,8 @@ class LockedViewMixin(_View):
 
 
 def _decorator_of(view: Any) -> Callable[[V], V]:
-    return locked_view(
-        view.lock_name,
-        wait=view.lock_wait,
-        status=view.lock_status,
-        methods=view.lock_methods,
-        on_busy=view.lock_on_busy,
-        on_unavailable=view.lock_on_unavailable,
-        **view.lock_options,
-    )
+    given = {name.removeprefix("lock_"): getattr(view, name) for name in ATTRIBUTES}
+    return locked_view(**given.pop("options"), **given)
 
 
 def _check(view_class: type, initkwargs: Mapping[str, Any]) -> None:
