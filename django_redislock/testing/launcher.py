@@ -93,7 +93,7 @@ class SupervisedProcess:
 
     def poll(self) -> int | None:
         """Return the exit code (a signal as a negative number), or None while the child runs."""
-        if self.returncode is None and self._is_ours() and self._supervisor.poll() is not None:
+        if self.returncode is None and self.is_ours and self._supervisor.poll() is not None:
             self._finish()
         return self.returncode
 
@@ -104,7 +104,7 @@ class SupervisedProcess:
         copy of the process that started the child.
         """
         if self.returncode is None:
-            if not self._is_ours():
+            if not self.is_ours:
                 raise ChildProcessError(f"{self!r} belongs to process {self._owner}.")
             self._supervisor.wait(timeout)
             self._finish()
@@ -123,14 +123,16 @@ class SupervisedProcess:
         May be called more than once. Does nothing in a forked copy of the process that started
         the child.
         """
-        if self.returncode is not None or not self._is_ours():
+        if self.returncode is not None or not self.is_ours:
             return
         with contextlib.suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_WR)
         self._end_supervisor(self._supervisor)
         self._finish()
 
-    def _is_ours(self) -> bool:
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process started the child: false in a forked copy of that process."""
         return self._owner == os.getpid()
 
     def _read_pid(self) -> int:

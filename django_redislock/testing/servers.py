@@ -71,7 +71,6 @@ class EmbeddedServer:
         self.process: SupervisedProcess | None = None
         self._pinned_port = port
         self._port: int | None = port
-        self._owner = os.getpid()
 
     def __enter__(self) -> EmbeddedServer:
         return self.start()
@@ -113,7 +112,6 @@ class EmbeddedServer:
         """
         if self.process is not None and self.process.poll() is None:
             return self
-        self._owner = os.getpid()
         self._launch(self._pinned_port)
         return self
 
@@ -123,7 +121,7 @@ class EmbeddedServer:
         May be called more than once. Does nothing in a forked copy of the process that started
         the server.
         """
-        if self.process is not None and self._owner == os.getpid():
+        if self.process is not None and self.process.is_ours:
             self.process.stop()
             self.process = None
 
@@ -133,7 +131,7 @@ class EmbeddedServer:
         Raises ServerError if it does not start, and in a forked copy of the process that started
         it.
         """
-        if self._owner != os.getpid():
+        if self.process is not None and not self.process.is_ours:
             raise ServerError("Only the process that started the server can restart it.")
         port = self.port
         self.stop()
@@ -147,7 +145,7 @@ class EmbeddedServer:
         """
         process = self._started()
         process.send_signal(number)
-        if number == signal.SIGKILL and self._owner == os.getpid():
+        if number == signal.SIGKILL and process.is_ours:
             process.wait()
 
     def _started(self) -> SupervisedProcess:
