@@ -100,11 +100,8 @@ class FencedModel(Model):
         self, using: str | None = None, keep_parents: bool = False
     ) -> tuple[int, dict[str, int]]:
         field = fence_field(type(self))
-        if field is None or not self._row_holds:
-            return super().delete(using=using, keep_parents=keep_parents)
         using = using or router.db_for_write(type(self), instance=self)
-        lock = self._fencing_lock(using)
-        if lock is None:
+        if field is None or (lock := self._fencing_lock(using)) is None:
             return super().delete(using=using, keep_parents=keep_parents)
         with deletion(using):
             # Related rows are deleted before this one, and must not be if this one is refused.
