@@ -105,11 +105,8 @@ def _try_later(
 
 def _in_numbers(error: LockNotAcquired | None) -> dict[str, int]:
     """Return the place in the queue and the estimated wait (whole seconds), if known."""
-    if error is None or error.position is None:
-        return {}
-    if error.estimated_wait is None:
-        return {"position": error.position}
-    return {"position": error.position, "estimated_wait": math.ceil(error.estimated_wait)}
+    found = {name: getattr(error, name, None) for name in ("position", "estimated_wait")}
+    return {name: math.ceil(number) for name, number in found.items() if number is not None}
 
 
 def _api_exception(status: int, detail: str, seconds: int) -> Exception:
