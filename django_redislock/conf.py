@@ -60,7 +60,8 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
         )
     if LONGEST < number < math.inf:
         # The value is not shown: it may have more digits than Python prints or floats can hold.
-        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
+        instead = ", or float('inf')" if endless else ""
+        raise ValueError(f"{what} must be at most {LONGEST} seconds{instead}.")
     return float(number)
 
 
