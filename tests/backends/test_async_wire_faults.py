@@ -101,6 +101,14 @@ async def test_a_request_times_out_while_the_connect_hangs(wire: AsyncWire, prox
     assert await echo(wire, "next") == b"next"
 
 
+async def test_a_blocked_event_loop_is_not_mistaken_for_the_server(wire: AsyncWire) -> None:
+    """The loop stands still while it connects."""
+    asked = asyncio.create_task(echo(wire, "asked", within=0.1))
+    await asyncio.sleep(0)
+    time.sleep(1)  # noqa: ASYNC251 - blocks the loop on purpose
+    assert await asked == b"asked"
+
+
 async def test_a_connection_is_closed_when_its_oldest_request_is_too_old(
     slow_wire: AsyncWire, proxy: Proxy
 ) -> None:

@@ -25,6 +25,9 @@ __all__ = ["SharedConnection"]
 # How long (seconds) an ending loop waits for a connection to close.
 CLOSED_WITHIN = 1.0
 
+# A timer this late (seconds) shows that the loop was blocked, and could not read any reply.
+BLOCKED = 0.05
+
 
 class SharedConnection:
     """A connection that opens at the first request, and reopens when it has broken."""
@@ -139,8 +142,13 @@ class SharedConnection:
         self._rings_at = when
 
     def _ring(self) -> None:
-        self._timer, self._rings_at = None, math.inf
         now, next_at = monotonic(), math.inf
+        late = now - self._rings_at
+        self._timer, self._rings_at = None, math.inf
+        if late > BLOCKED:
+            # The requests get that time back, so that the loop is not mistaken for the server.
+            self._ring_at(now + min(late, self._timeout))
+            return
         for request in self._pending():
             if request.deadline <= now:
                 timed_out = RedisTimeoutError("The server did not answer in time.")
