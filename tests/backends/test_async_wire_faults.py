@@ -93,12 +93,15 @@ async def test_a_request_to_a_hanging_server_times_out_and_keeps_the_connection(
     assert proxy.opened == 1
 
 
-async def test_a_request_times_out_while_the_connect_hangs(wire: AsyncWire, proxy: Proxy) -> None:
+async def test_a_request_times_out_while_the_connect_hangs(
+    wire: AsyncWire, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
     proxy.hold()
     with pytest.raises(RedisTimeoutError):
         await echo(wire, "first", within=0.2)
     proxy.pass_through()
     assert await echo(wire, "next") == b"next"
+    assert not caplog.records, "an error in a callback"
 
 
 async def test_a_blocked_event_loop_is_not_mistaken_for_the_server(wire: AsyncWire) -> None:

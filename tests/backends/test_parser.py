@@ -34,6 +34,7 @@ REPLIES: list[tuple[bytes, Any]] = [
     (b"$-1\r\n", None),
     (b"$0\r\n\r\n", b""),
     (b"$6\r\na\r\nb\r\n\r\n", b"a\r\nb\r\n"),
+    (b"$4\r\n:1\r\n\r\n", b":1\r\n"),  # a piece of it looks like a reply
     (b"*-1\r\n", None),
     (b"*0\r\n", []),
     (b"*3\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n*0\r\n", [1, [b"a", None], []]),
@@ -60,7 +61,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("data", "value"), REPLIES, ids=lambda part: repr(part)[:30])
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
 def test_a_reply_is_read_in_pieces_of_any_size(data: bytes, value: Any, size: int) -> None:
     parser, pieces = Parser(), in_pieces(data, size)
     assert parser.read(1, lambda: pieces.pop(0)) == [value]
@@ -95,6 +96,9 @@ def test_a_message_is_no_reply() -> None:
 
 def test_replies_to_later_requests_are_kept() -> None:
     parser = Parser()
+    assert parser.read(1, list[bytes]().pop, b":1\r\n:2\r\n") == [1]
+    assert not parser.is_idle
+    assert parser.feed(b"") == [2]
     assert parser.read(2, list[bytes]().pop, b":1\r\n:2\r\n:3\r\n:4\r\n*2\r\n:5\r\n") == [1, 2]
     assert not parser.is_idle
     assert parser.read(1, list[bytes]().pop) == [3]
