@@ -21,7 +21,8 @@ from tests.support.interruptions import PACKAGE, Interruption, interrupt, places
 from tests.support.places import Place
 
 STILL = 8.0
-LEASE = 0.6
+LEASE = 2.0
+QUEUED_WITHIN = 0.3  # an interrupted attempt may never queue
 # A lease and a second, and some time for a machine under load to notice.
 AFTERWARDS = LEASE + 1.0 + 0.5
 
@@ -95,7 +96,7 @@ def waiting(name: str) -> tuple[Lock, Callable[[], object]]:
     held.acquire()
 
     def hand_over() -> None:
-        deadline = time.monotonic() + LEASE / 2
+        deadline = time.monotonic() + QUEUED_WITHIN
         while not witness.queue(name) and time.monotonic() < deadline:
             time.sleep(0.001)
         give_up(held)
