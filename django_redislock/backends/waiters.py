@@ -109,24 +109,23 @@ class _Pulse:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._asked_at: float | None = None
+        self._asked_at = math.inf
 
     def ask(self, now: float) -> None:
-        if self._asked_at is None:
+        if self.has_answered:
             self._asked_at = now
             with suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(self._answer)
 
     def _answer(self) -> None:
-        self._asked_at = None
+        self._asked_at = math.inf
 
     @property
     def has_answered(self) -> bool:
-        return self._asked_at is None
+        return self._asked_at == math.inf
 
     def is_late(self, now: float) -> bool:
-        asked_at = self._asked_at
-        return asked_at is not None and now - asked_at >= STILL_AFTER
+        return now - self._asked_at >= STILL_AFTER
 
 
 class Waiters:
