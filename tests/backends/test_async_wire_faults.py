@@ -17,6 +17,7 @@ from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.scripts import INSPECT
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.testing.servers import EmbeddedServer
+from tests.backends.nodes import node_at
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.wires import SOON, TIMEOUT, echo, key, reached, wire_to
@@ -102,6 +103,17 @@ async def test_a_request_times_out_while_the_connect_hangs(
     proxy.pass_through()
     assert await echo(wire, "next") == b"next"
     assert not caplog.records, "an error in a callback"
+
+
+@pytest.mark.parametrize("is_fresh", [False, True])
+async def test_a_time_out_is_counted_as_for_threads(proxy: Proxy, *, is_fresh: bool) -> None:
+    node = node_at(proxy.url, socket_timeout=0.5)
+    if not is_fresh:
+        await echo(node.async_wire, "warm")
+    proxy.hold()
+    with pytest.raises(RedisTimeoutError):
+        await echo(node.async_wire, "slow")
+    assert len(node.breaker.failures) == (2 if is_fresh else 1)
 
 
 async def test_a_blocked_event_loop_is_not_mistaken_for_the_server(wire: AsyncWire) -> None:
