@@ -96,6 +96,10 @@ class LiveLocks:
         reach = self.look_through if self.query.text else self.look_at
         backwards = self.query.order == "-ttl"
         lines = listing(self._chosen(), start, start + reach, backwards=backwards)
+        if start and start >= lines.total:
+            # Locks have ended since the link to this part was made.
+            self.query = self.query.but()
+            return self._by_looking()
         self.held = lines.total
         self.looked_to = start + len(lines.listed)
         named = [

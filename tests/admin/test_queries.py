@@ -164,6 +164,13 @@ def test_the_page_says_which_locks_were_not_examined(
     assert "Only locks" not in page(admin_client, backend="default")
 
 
+def test_a_link_past_the_last_lock_starts_over(admin_client: Client) -> None:
+    hold("a", "default")
+    html = page(admin_client, o="-age", **{"from": 1000})
+    assert names(html) == ["a"]
+    assert "Only locks" not in html
+
+
 def test_a_whole_name_is_found_wherever_it_is(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
