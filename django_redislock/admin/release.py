@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote
@@ -16,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
-from ..clock import monotonic
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import recorded
@@ -33,10 +29,6 @@ HOLD, ALL_FOUND, BACK, CONFIRMED = "hold", "all_found", "back", "confirmed"
 
 # How many names of each kind are listed after a release.
 NAMED = 10
-
-# A backend whose request fails after at least this long (seconds) is not asked again: every further
-# request would probably take as long.
-ANSWERS_WITHIN = 1.0
 
 
 class ReasonForm(forms.Form):
@@ -59,7 +51,6 @@ class ReleaseView:
         self.seen: list[tuple[Reference, Found]] = []
         self.changed: list[Reference] = []
         self.unknown: list[tuple[Reference, Exception | str]] = []
-        self._mute: set[str] = set()
 
     def _chosen(self) -> list[Reference]:
         if ALL_FOUND not in self.request.POST:
@@ -86,27 +77,12 @@ class ReleaseView:
         self._report_unknown()
         return HttpResponseRedirect(self._back())
 
-    @contextmanager
-    def _asking(self, alias: str) -> Iterator[None]:
-        """Raise ``LockUnavailable`` at once for a backend that has not answered before."""
-        if alias in self._mute:
-            raise _not_asked()
-        began = monotonic()
-        try:
-            yield
-        except LockUnavailable:
-            if monotonic() - began >= ANSWERS_WITHIN:
-                self._mute.add(alias)
-            raise
-
     def _look(self) -> None:
         holds, silent = find_all(self.references)
-        errors: dict[str, Exception] = {one.alias: one.error for one in silent}
-        self._mute.update(errors)
+        errors = {one.alias: one.error for one in silent}
         for reference in self.references:
             if reference.alias in errors:
                 self.unknown.append((reference, errors[reference.alias]))
-                errors[reference.alias] = _not_asked()
             elif hold := holds.get(reference.place):
                 self.seen.append((reference, Found(reference.alias, hold)))
             else:
@@ -151,15 +127,14 @@ class ReleaseView:
 
     def _recorded(self, reference: Reference, found: Found, reason: str) -> bool:
         hold, backend = found.hold, lock_backends[reference.alias]
-        with self._asking(reference.alias):
-            return recorded(
-                lambda: backend.force_release(hold.name, hold.token),
-                user=self.request.user,
-                alias=reference.alias,
-                address=address_of(reference.alias, reference.name),
-                hold=hold,
-                reason=reason,
-            )
+        return recorded(
+            lambda: backend.force_release(hold.name, hold.token),
+            user=self.request.user,
+            alias=reference.alias,
+            address=address_of(reference.alias, reference.name),
+            hold=hold,
+            reason=reason,
+        )
 
     def _report_changed(self) -> None:
         if not self.changed:
@@ -198,9 +173,3 @@ class ReleaseView:
     def _query(self) -> QueryDict:
         """Return the list's filters and order. A forged value can only change parameters."""
         return QueryDict(self.request.POST.get(BACK, "").lstrip("?"))
-
-
-def _not_asked() -> LockUnavailable:
-    return LockUnavailable(
-        _("The backend did not answer an earlier request, so this one was not sent.")
-    )
