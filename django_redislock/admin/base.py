@@ -25,6 +25,12 @@ else:
 
 __all__ = ["BaseLockAdmin", "for_viewers", "shows_wrong_settings"]
 
+# Deferred, since they need the whole page. The stubs of Django know only paths as text.
+SCRIPTS: list[Any] = [
+    forms.widgets.Script(f"django_redislock/{name}.js", defer=True)
+    for name in ("live", "selection", "copy")
+]
+
 P = ParamSpec("P")
 A = TypeVar("A", bound="BaseLockAdmin")
 R = TypeVar("R", bound=HttpResponseBase)
@@ -103,7 +109,7 @@ class BaseLockAdmin(_ModelAdmin):
             "can_release": self.has_release_permission(request),
             "media": forms.Media(
                 css={"all": ["django_redislock/admin.css"]},
-                js=[f"django_redislock/{name}.js" for name in ("live", "selection", "copy")],
+                js=SCRIPTS,
             ),
         }
         return TemplateResponse(request, template, {**base, **context})

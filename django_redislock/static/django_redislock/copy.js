@@ -1,11 +1,8 @@
 "use strict";
 // Copies the name of a lock, if the browser allows it: over HTTPS, and on localhost.
 {
-    const start = () => {
-        const button = document.getElementById("redislock-copy");
-        if (!button || !navigator.clipboard) {
-            return;
-        }
+    const button = document.getElementById("redislock-copy");
+    if (button && navigator.clipboard) {
         button.hidden = false;
         button.addEventListener("click", async () => {
             try {
@@ -15,11 +12,5 @@
                 button.hidden = true; // the browser does not allow it
             }
         });
-    };
-
-    if (document.readyState === "loading") {
-        document.addEventListener("DOMContentLoaded", start);
-    } else {
-        start();
     }
 }

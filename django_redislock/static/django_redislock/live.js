@@ -8,14 +8,6 @@
     // How many refreshes in a row may fail before the page is no longer called live.
     const MISSES = 2;
 
-    const start = () => {
-        const controls = document.getElementById("redislock-controls");
-        const live = document.getElementById("redislock-live");
-        if (controls && live) {
-            new LivePage(controls, live).run();
-        }
-    };
-
     class LivePage {
         constructor(controls, live) {
             this.texts = controls.dataset;
@@ -337,9 +329,9 @@
         }
     };
 
-    if (document.readyState === "loading") {
-        document.addEventListener("DOMContentLoaded", start);
-    } else {
-        start();
+    const controls = document.getElementById("redislock-controls");
+    const live = document.getElementById("redislock-live");
+    if (controls && live) {
+        new LivePage(controls, live).run();
     }
 }

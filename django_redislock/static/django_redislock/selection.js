@@ -1,14 +1,6 @@
 "use strict";
 // Shows how many locks are ticked, and ticks all locks of a page or of a search.
 {
-    const start = () => {
-        const bar = document.getElementById("redislock-selection");
-        const live = document.getElementById("redislock-live");
-        if (bar && live) {
-            new Selection(bar, live).run();
-        }
-    };
-
     class Selection {
         constructor(bar, live) {
             this.bar = bar;
@@ -69,9 +61,9 @@
         }
     }
 
-    if (document.readyState === "loading") {
-        document.addEventListener("DOMContentLoaded", start);
-    } else {
-        start();
+    const bar = document.getElementById("redislock-selection");
+    const live = document.getElementById("redislock-live");
+    if (bar && live) {
+        new Selection(bar, live).run();
     }
 }
