@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..operations.formatting import Line
 
-__all__ = ["Table", "lines_of"]
+__all__ = ["Table", "cut", "lines_of"]
 
 GAP = "  "
 
@@ -98,7 +98,7 @@ class Table:
 
     def _line(self, cells: list[str], roles: list[str]) -> str:
         if self._cuts:
-            cells = list(map(_cut, cells, self._widths))
+            cells = list(map(cut, cells, self._widths))
         padded = list(map(_pad, cells, self._widths, self._columns))
         padded[-1] = padded[-1].rstrip()
         return GAP.join(map(self._coloured, padded, roles)).rstrip()
@@ -169,8 +169,9 @@ def _pad(cell: str, width: int, column: Column) -> str:
     return padding + cell if column.right else cell + padding
 
 
-def _cut(text: str, width: int) -> str:
-    if _cells(text) <= width:
+def cut(text: str, width: int | None) -> str:
+    """Cut a text that a terminal of this width cannot show in one line."""
+    if width is None or _cells(text) <= width:
         return text
     kept, room = "", width - 1
     for char in text:

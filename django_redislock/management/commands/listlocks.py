@@ -28,7 +28,7 @@ from ..selectors import (
     reasons,
     whole_number,
 )
-from ..table import Table, lines_of
+from ..table import Table, cut, lines_of
 from ..terminal import TerminalCommand, can_write_all, height_of, until_closed, width_of
 
 # Each redraw overwrites the previous one, since clearing the whole screen first would flicker.
@@ -195,6 +195,7 @@ class Command(TerminalCommand):
         heading = _("%(time)s; + is new, * has changed; press Ctrl-C to stop") % {
             "time": localtime(utc_now()).strftime("%H:%M:%S")
         }
+        heading = cut(heading, width_of(self.stdout))
         lines = [heading, "", *self._lines(selection, marks), *reasons(selection.silent)]
         if self.stdout.isatty():
             self.stdout.write(
@@ -223,7 +224,8 @@ class Command(TerminalCommand):
                 text = _("%(shown)d of %(total)d locks; --max 0 lists all.")
                 if self._most != self._max:
                     text = _("%(shown)d of %(total)d locks; there is no room for more.")
-                lines.append(text % {"shown": len(found), "total": selection.total})
+                text %= {"shown": len(found), "total": selection.total}
+                lines.append(cut(text, width_of(self.stdout)))
             return lines
         if selection.silent:
             return []
