@@ -53,24 +53,19 @@ def summary_of(aliases: Sequence[str]) -> Summary | None:
     return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
 
 
-def counts_of(
-    aliases: Sequence[str], held: int | None = None, *, without: Sequence[str] = ()
-) -> Summary | None:
+def counts_of(aliases: Sequence[str], *, without: Sequence[str] = ()) -> Summary | None:
     """Return only the exact counts, which cost next to nothing.
 
-    ``held``: the number of holds, if it is known already. ``without``: backends that are known not
-    to answer, and are not asked again.
+    ``without``: backends that are known not to answer, and are not asked again.
     """
 
     def ask(_alias: str, backend: BaseLockBackend) -> Summary:
-        own = backend.entries(0, 0).total if held is None else 0
-        return Summary(own, backend.waited_for(0, 0).total)
+        return Summary(backend.entries(0, 0).total, backend.waited_for(0, 0).total)
 
     answers, silent = ask_all([alias for alias in aliases if alias not in without], ask)
     if not answers:
         return None
-    whole = replace(_sum(list(answers.values())), has_all=not silent and not without)
-    return whole if held is None else replace(whole, held=held)
+    return replace(_sum(list(answers.values())), has_all=not silent and not without)
 
 
 def _summary(alias: str, backend: BaseLockBackend) -> Summary:
