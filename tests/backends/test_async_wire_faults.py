@@ -72,6 +72,26 @@ async def test_a_connection_closed_by_the_server_is_replaced(wire: AsyncWire, pr
     assert await echo(wire, "next") == b"next"
 
 
+async def test_a_connection_that_is_cut_while_it_opens_is_opened_once_more(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    trigger = proxy.drop_next_reply(b"LIB-NAME")
+    assert await asyncio.gather(echo(wire, "a"), echo(wire, "b")) == [b"a", b"b"]
+    assert trigger.fired
+    assert proxy.opened == 2
+
+
+async def test_a_connection_that_is_cut_twice_while_it_opens_is_an_error(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    for _ in range(2):
+        proxy.drop_next_reply(b"LIB-NAME")
+    with pytest.raises(RedisConnectionError):
+        await echo(wire, "a")
+    assert proxy.opened == 2
+    assert await echo(wire, "next") == b"next"
+
+
 async def test_requests_to_a_server_that_is_down_fail() -> None:
     wire = wire_to("redis://127.0.0.1:1/0")
     errors = await asyncio.gather(*(echo(wire, "x") for _ in range(3)), return_exceptions=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from redis.exceptions import (
+    AuthenticationError,
     ConnectionError as RedisConnectionError,
     ReadOnlyError,
     RedisError,
@@ -14,7 +15,7 @@ from redis.exceptions import (
 )
 
 from ....clock import monotonic
-from ..errors import NoAnswer, copy_of, marked
+from ..errors import NoAnswer, copy_of, is_worth_a_retry, marked
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
 from .async_links import AsyncLink, Request
@@ -92,27 +93,30 @@ class SharedConnection:
             self._opening.add_done_callback(self._opened)
 
     def _opened(self, opening: asyncio.Task[None]) -> None:
-        if not opening.cancelled() and opening.exception() is None:
-            return
         # It was cancelled, or an asynchronous exception that was meant for other code has hit it.
-        if self._link is not None:
-            self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
-        elif self._pending():
+        was_interrupted = opening.cancelled() or opening.exception() is not None
+        if self._link is None and self._pending():
             self._open()
+        elif self._link is not None and was_interrupted:
+            self._link.end(RedisConnectionError("The opening of a connection was interrupted."))
 
     async def _open_link(self) -> None:
         link = AsyncLink(self._loop, self._ended)
         try:
             await link.open(self._source)
         except Exception as error:  # noqa: BLE001 - raised in every waiting task
+            # As for threads: a connection that was cut is opened once more.
+            is_final = isinstance(error, AuthenticationError) or not is_worth_a_retry(error)
             for request in self._pending():
-                request.fail(copy_of(error))
+                if is_final or request.again:
+                    request.fail(copy_of(error))
+                request.again = True
             return
         self._link, self._opening = link, None
         now, pending = monotonic(), self._pending()
         for request in pending:
             # Tokens make it safe to resend commands that the old connection may have delivered.
-            request.again = request.link is not None
+            request.again |= request.link is not None
             request.replies, request.unknown_script = [], False
             link.send(request, now)
         if self._closes and not pending:
