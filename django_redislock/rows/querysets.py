@@ -32,6 +32,9 @@ __all__ = ["LockableManager", "LockableQuerySet"]
 M = TypeVar("M", bound="LockableMixin")
 M_co = TypeVar("M_co", bound="LockableMixin", covariant=True)
 
+# Not None, which a caller may pass by mistake: it would lock every row of the table.
+_OWN_ROWS: Any = object()
+
 
 class LockableQuerySet(FencedQuerySet[M_co]):
     """A queryset whose rows can be locked together, and written with a fence."""
@@ -48,7 +51,7 @@ class LockableQuerySet(FencedQuerySet[M_co]):
 
     def locked(
         self,
-        rows: models.QuerySet[M_co] | Iterable[Any] | None = None,
+        rows: models.QuerySet[M_co] | Iterable[Any] = _OWN_ROWS,
         *,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
@@ -64,12 +67,14 @@ class LockableQuerySet(FencedQuerySet[M_co]):
         were given. A row that no longer matches the queryset once it is held is left out.
         """
         show_caller(options)
-        if isinstance(rows, (str, bytes)) or not isinstance(rows, (Iterable, type(None))):
+        if rows is _OWN_ROWS:
+            rows = self
+        if isinstance(rows, (str, bytes)) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
             )
         if not isinstance(rows, models.QuerySet):
-            return LockedRows(self, None if rows is None else list(rows), refresh, options)
+            return LockedRows(self, list(rows), refresh, options)
         if not _share_rows(self.model, rows.model):
             mine = self.model.__name__
             raise TypeError(f"A queryset of {rows.model.__name__} has no rows of {mine}.")

@@ -99,7 +99,7 @@ def _balances(rows: models.QuerySet[Account]) -> list[int]:
 def test_the_database_locks_no_row_for_a_waiter(database: str, by_key: bool) -> None:
     """Otherwise the holder, who writes the row, and the waiter would wait for each other."""
     account = Account.objects.using(database).create()
-    wanted = [account.pk] if by_key else None
+    wanted = [[account.pk]] if by_key else []
     with account.locked() as held:
         waiting = start(lambda: _for_update(database, wanted))
         wait_until(lambda: held.backend.inspect(held.name)[1], what="it waits")
@@ -110,11 +110,11 @@ def test_the_database_locks_no_row_for_a_waiter(database: str, by_key: bool) -> 
     assert sum(sql.endswith("FOR UPDATE") for sql in sent) == 1, "it is locked when it is held"
 
 
-def _for_update(database: str, wanted: list[int] | None) -> tuple[list[int], list[str]]:
+def _for_update(database: str, wanted: list[list[int]]) -> tuple[list[int], list[str]]:
     rows = LockableQuerySet(Account, using=database).select_for_update()
     with transaction.atomic(using=database):
         with CaptureQueriesContext(connections[database]) as queries:
-            with rows.locked(wanted, wait=20) as found:
+            with rows.locked(*wanted, wait=20) as found:
                 return [row.balance for row in found], [query["sql"] for query in queries]
 
 
@@ -251,9 +251,10 @@ def test_rows_that_cannot_be_held_are_refused() -> None:
     for together in (rows.union(rows), rows.difference(rows)):
         with pytest.raises(TypeError, match="Pass their primary keys"):
             Account.objects.locked(together)
-    for wrong in ("12", 12, Account(pk=12)):
-        with pytest.raises(TypeError, match="a list of primary keys or instances, .*, not .*12"):
-            Account.objects.locked(wrong)
+    for wrong in ("12", 12, Account(pk=12), None):
+        for either in (rows, Account.objects):
+            with pytest.raises(TypeError, match="a list of primary keys or ins.*, not .*(12|None)"):
+                either.locked(wrong)
     with pytest.raises(ValueError, match="neither saved nor fetched"):
         with Account.objects.locked([Account()]):
             pass
