@@ -54,7 +54,7 @@ def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Loc
 
 def _checked_names(names: Names) -> list[str]:
     if not isinstance(names, (list, tuple, set, frozenset)):
-        raise TypeError(f"lock() takes a name or a list of names, not {names!r}.")
+        raise TypeError(f"lock() takes a name or a list of names, all strings, not {names!r}.")
     if not names:
         raise ValueError("lock() needs at least one name.")
     return sorted({check_name(name) for name in names})
