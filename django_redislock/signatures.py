@@ -8,17 +8,32 @@ from inspect import Parameter, Signature
 from types import FunctionType, MethodType
 from typing import Any
 
-__all__ = ["ANY_NUMBER", "check_takes", "takes_one_argument"]
+__all__ = ["ANY_NUMBER", "check_takes", "signature_of", "takes_one_argument"]
 
 ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
+def signature_of(function: Any, *, follow_wrapped: bool = True) -> Signature:
+    """Return the signature. Raises ``TypeError`` for an object that has none."""
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except ValueError:
+        raise TypeError(
+            f"{function!r} shows no arguments: write the decorator below what made it of a "
+            "function, directly above the `def`."
+        ) from None
+
+
 def check_takes(given: Any, call: Signature, what: str, *before: str) -> None:
-    """Raise ``TypeError`` for a callable that cannot take the arguments of any such call.
+    """Raise ``TypeError`` for an exception, or what cannot take the arguments of any such call.
 
     ``what`` is the name of the option, ``before`` the arguments that come before those of the call.
     Values that are not callable or have no signature are not checked.
     """
+    if isinstance(given, type) and issubclass(given, BaseException):
+        raise TypeError(
+            f"{what} would return {given.__name__}, not raise it: write a function that raises it."
+        )
     if not callable(given) or any(one.kind in ANY_NUMBER for one in call.parameters.values()):
         return
     try:

@@ -29,7 +29,7 @@ from ..exceptions import LockNotAcquired
 from ..handles import Lock, MultiLock, lock
 from ..names import CallNames, NameSource, dotted_path
 from ..options import options_of_call
-from ..signatures import check_takes
+from ..signatures import check_takes, signature_of
 
 __all__ = ["LockedCalls", "OnBusy", "WhenBusy", "in_thread_if_refused", "refuse_unstarted"]
 
@@ -120,7 +120,7 @@ class LockedCalls:
         self.when_busy = when_busy
         self.what = dotted_path(function)
         self.options = {"what": self.what, **options}
-        signature = inspect.signature(function)
+        signature = signature_of(function)
         self.names = CallNames(name, signature, self.what)
         check_takes(name, signature, "The callable that makes the name")
         check_takes(options.get("label"), signature, "label")

@@ -1,4 +1,4 @@
-"""Refusal of tasks and context managers, which a decorator below has made of a function."""
+"""Refusal of tasks and the like, which a decorator below has made of a function."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ QUEUES = (
 
 
 def refuse_decorated(function: Any, decorator: str) -> None:
-    """Raise ``TypeError`` for a task or a context manager, which would run without the lock."""
+    """Raise ``TypeError`` for what would run without the lock: a task, a context manager."""
     if _is_task(function):
         kind = "already a task, which its queue would run without the lock"
     elif _is_context_manager(function):
         kind = "already a context manager, which would be entered without the lock"
+    elif type(function) is FunctionType and hasattr(function, "_ninja_operation"):
+        kind = "already an operation of Django Ninja, which its API would run without the lock"
     else:
         return
     raise TypeError(

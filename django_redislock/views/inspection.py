@@ -11,6 +11,7 @@ from typing import Any
 from django.views.generic import View
 
 from ..names import dotted_path
+from ..signatures import signature_of
 
 __all__ = [
     "NAME_IT",
@@ -60,7 +61,7 @@ def signature_of_function(view: Any) -> inspect.Signature:
         )
     # as_view() copies the attributes of dispatch() to its function, even ``__wrapped__``, which
     # leads to a method.
-    signature = inspect.signature(view, follow_wrapped=not hasattr(view, "view_class"))
+    signature = signature_of(view, follow_wrapped=not hasattr(view, "view_class"))
     if next(iter(signature.parameters), "") == "self":
         raise TypeError(
             f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
-from django_redislock import LockNotAcquired
-from django_redislock.functions.decorator import locked
+from django_redislock import LockNotAcquired, locked, locked_method, locked_view
 from tests.views.requests import holds
 
 
@@ -69,6 +69,37 @@ def test_the_error_for_a_missing_name_says_what_to_write() -> None:
 def test_a_class_is_refused() -> None:
     with pytest.raises(TypeError, match="@locked decorates a function, not <class"):
         locked("feed")(int)
+
+
+@pytest.mark.parametrize("decorate", [locked("feed"), locked_view("feed")])
+def test_locked_above_an_operation_of_django_ninja_is_refused(decorate: Any) -> None:
+    def get(function: Any) -> Any:
+        """Register the function and return it, marked, like Django Ninja's ``api.get()``."""
+        function._ninja_operation = object()
+        return function
+
+    with pytest.raises(TypeError, match=r"operation of .* Ninja.*below.*directly above the `def`"):
+
+        @decorate
+        @get
+        def feed(request: Any) -> None: ...
+
+
+@pytest.mark.parametrize("decorate", [locked("feed"), locked_view("feed"), locked_method("feed")])
+def test_locked_above_an_object_that_hides_its_arguments_is_refused(decorate: Any) -> None:
+    async def feed(request: Any) -> None: ...
+
+    with pytest.raises(TypeError, match=r"AsyncToSync .* shows no arguments.*directly above the"):
+        decorate(async_to_sync(feed))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_exception_in_place_of_a_callable_is_refused(error: type[BaseException]) -> None:
+    """It would be returned, as if it were what the function returns."""
+    with pytest.raises(TypeError, match=f"on_busy would return {error.__name__}, not raise it"):
+        locked("feed", on_busy=error)(plain)
+    with pytest.raises(TypeError, match="on_busy would return"):
+        locked_view("feed", on_busy=error)(lambda request: None)
 
 
 async def later(error: LockNotAcquired) -> None: ...
