@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+import socket
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError, RedisError
 
 from django_redislock.backends.redis.wire.async_links import AsyncLink, Request
-
-
-class Transport(asyncio.Transport):
-    """A transport that keeps the written data."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def abort(self) -> None:
-        self.written = b""
 
 
 class Connected:
@@ -33,7 +20,8 @@ class Connected:
         self.errors: list[Exception] = []
         self.loop = asyncio.get_running_loop()
         self.link = AsyncLink(self.loop, lambda link, error: self.errors.append(error))
-        self.link.connection_made(Transport())
+        sock, self.server = socket.socketpair()
+        self.link.take(sock)
 
     def ask(self, count: int = 1) -> Request:
         request = Request([b"PING\r\n"] * count, self.loop.create_future(), math.inf)
@@ -42,12 +30,18 @@ class Connected:
 
     def receive(self, data: bytes, size: int) -> None:
         for start in range(0, len(data), size):
-            self.link.data_received(data[start : start + size])
+            self.link.receive(data[start : start + size])
+
+    def close(self) -> None:
+        self.link.end(RedisError("The test is over."))
+        self.server.close()
 
 
 @pytest.fixture
-async def connected() -> Connected:
-    return Connected()
+async def connected() -> AsyncIterator[Connected]:
+    connected = Connected()
+    yield connected
+    connected.close()
 
 
 SIZES = pytest.mark.parametrize("size", [1, 3, 1000])
@@ -105,3 +99,16 @@ async def test_a_long_reply_is_read_in_many_pieces(connected: Connected) -> None
     connected.receive(b"*4000\r\n" + listed * 4000 + b":2\r\n", 1000)
     assert long.replies == [[[1, b"x" * 30]] * 4000]
     assert short.replies == [2]
+
+
+async def test_what_the_socket_does_not_take_at_once_is_sent_later(connected: Connected) -> None:
+    texts = [b"%d" % number * 300_000 for number in range(3)]
+    for text in texts:
+        request = Request([text], connected.loop.create_future(), math.inf)
+        connected.link.send(request, 0.0)
+    connected.server.setblocking(False)
+    arrived = b""
+    while len(arrived) < sum(map(len, texts)):
+        arrived += await connected.loop.sock_recv(connected.server, 65536)
+    assert arrived == b"".join(texts)
+    assert connected.errors == []

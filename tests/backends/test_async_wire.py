@@ -16,7 +16,7 @@ from redis.connection import Connection
 from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
-from django_redislock.backends.redis.wire.async_driver import open_transport
+from django_redislock.backends.redis.wire.async_links import AsyncLink
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
@@ -107,10 +107,14 @@ async def test_a_time_limit_of_zero_is_a_time_limit(wire: AsyncWire) -> None:
 
 def test_each_loop_has_a_connection_that_ends_with_it(proxy: Proxy) -> None:
     wire = wire_to(proxy.url)
+
+    def is_gone() -> bool:
+        gc.collect()
+        return not wire._all()
+
     for number in range(3):
         assert asyncio.run(echo(wire, str(number))) == str(number).encode()
-        gc.collect()
-        assert not wire._all()
+        wait_until(is_gone)  # the thread that has connected ends
     assert proxy.opened == 3
 
 
@@ -173,7 +177,8 @@ async def test_an_opening_that_is_cancelled_when_its_thread_has_just_connected(
             ended.append(True)
 
     source = wire_to(proxy.url, connection_class=Slow).source
-    opening = asyncio.create_task(open_transport(source.async_connection(), asyncio.Protocol()))
+    link = AsyncLink(asyncio.get_running_loop(), lambda link, error: None)
+    opening = asyncio.create_task(link.open(source))
     await asyncio.to_thread(connecting.wait, SOON)
     opening.cancel()
     go_on.set()
@@ -241,7 +246,6 @@ PROGRAM = """
 import asyncio, sys
 import django; django.setup()
 from redis.connection import ConnectionPool
-from django_redislock.backends.redis.wire.async_driver import open_transport
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.sources.source import Source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -48,7 +49,7 @@ async def test_a_request_whose_reply_was_lost_twice_fails(wire: AsyncWire, proxy
     await echo(wire, "warm")
     proxy.drop_next_reply(name.encode())
     proxy.drop_next_reply(name.encode())
-    with pytest.raises(RedisConnectionError, match=r"^Connection closed by server\.( \[.*)?$"):
+    with pytest.raises(RedisConnectionError, match=r"closed the connection\.$"):
         await wire.aexchange([pack("INCR", name)])
     assert proxy.count("INCR") == 2
     assert (await wire.aexchange([pack("DEL", name)])).replies == [1]
@@ -225,34 +226,34 @@ async def test_an_unexpected_reply_ends_the_connection(wire: AsyncWire, proxy: P
     (connections,) = wire._all()
     link = connections.for_all._link
     assert link is not None
-    link.data_received(b"+OK\r\n")
+    link.receive(b"+OK\r\n")
     assert await echo(wire, "next") == b"next"
     link = connections.for_all._link
     assert link is not None
-    link.data_received(b"HTTP/1.1 400 Bad Request\r\n")
+    link.receive(b"HTTP/1.1 400 Bad Request\r\n")
     assert await echo(wire, "last") == b"last"
     assert proxy.opened == 3
 
 
 async def test_an_interruption_within_a_request_ends_the_connection(
-    wire: AsyncWire, proxy: Proxy
+    wire: AsyncWire, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order of the replies would be in doubt."""
 
     class Interrupted(Exception):
         pass
 
-    def interrupt(data: bytes) -> None:
-        transport.write(data)
-        raise Interrupted
-
     await echo(wire, "warm")
     (connections,) = wire._all()
     link = connections.for_all._link
     assert link is not None
-    transport = link._transport
-    assert transport is not None
-    link._transport = type("", (), {"write": staticmethod(interrupt), "abort": transport.abort})()
+    write = link._write
+
+    def interrupt(sock: socket.socket) -> None:
+        write(sock)
+        raise Interrupted
+
+    monkeypatch.setattr(link, "_write", interrupt)
     with pytest.raises(Interrupted):
         await echo(wire, "interrupted")
     assert await echo(wire, "next") == b"next"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.errors import copy_of, is_absence
-from django_redislock.backends.redis.sources import hooks as hooks_module
 from django_redislock.checks import check_backends
+from tests.support.wires import SOON
 
 
 class Peculiar(Exception):
@@ -50,26 +51,18 @@ class Hooks:
     def provider(self) -> CredentialProvider:
         return type("Provider", (CredentialProvider,), {"get_credentials": self.fail})()
 
-    def provider_for_coroutines(self) -> CredentialProvider:
-        async def fail(_: Any) -> Any:
-            self.fail()
-
-        both = {"get_credentials": self.fail, "get_credentials_async": fail}
-        return type("Provider", (CredentialProvider,), both)()
-
     def function(self) -> Callable[[AbstractConnection], Any]:
         return self.fail
 
 
 HOOKS = [
     ("credential_provider", Hooks.provider),
-    ("credential_provider", Hooks.provider_for_coroutines),
     ("redis_connect_func", Hooks.function),
 ]
 CASES = [
     *((*hook, raises) for hook in HOOKS for raises in ERRORS),
     # A provider may use another server of Redis.
-    *((*hook, lambda: RedisConnectionError("no token")) for hook in HOOKS[:2]),
+    (*HOOKS[0], lambda: RedisConnectionError("no token")),
 ]
 
 
@@ -135,25 +128,24 @@ def test_the_check_of_a_server_says_so_too(settings: Any, redis_url: str) -> Non
     assert "was not asked: its credential_provider raised LookupError: no token" in message.msg
 
 
-async def test_coroutines_use_the_way_that_does_not_block(settings: Any, redis_url: str) -> None:
-    asked: list[str] = []
+async def test_a_provider_does_not_block_the_event_loop(settings: Any, redis_url: str) -> None:
+    asked = asyncio.Event()
+    goes_on, loop = threading.Event(), asyncio.get_running_loop()
 
     class Provider(CredentialProvider):
         def get_credentials(self) -> tuple[str, str]:
-            asked.append("thread")
-            return "default", ""
-
-        async def get_credentials_async(self) -> tuple[str, str]:
-            asked.append("coroutine")
+            loop.call_soon_threadsafe(asked.set)
+            assert goes_on.wait(SOON)
             return "default", ""
 
     options = {"credential_provider": Provider(), "metrics": False}
     settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
-    async with lock("a"):
-        assert asked == ["coroutine"]
-    lock_backends["default"].close()
-    with lock("a"):
-        assert asked[1:] == ["thread"]
+    held = lock("a")
+    acquiring = asyncio.create_task(held.aacquire(wait=0))
+    await asyncio.wait_for(asked.wait(), SOON)
+    goes_on.set()
+    assert await acquiring
+    await held.arelease()
     lock_backends["default"].close()
 
 
@@ -174,25 +166,3 @@ async def test_what_the_server_refuses_in_a_function_is_its_own_error(
 def test_an_error_that_cannot_be_copied_is_shared() -> None:
     error = Peculiar(Peculiar)
     assert copy_of(error) is error
-
-
-async def test_a_provider_that_hangs_once_is_asked_again(
-    settings: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hooks_module, "PROVIDER_WITHIN", 0.5)
-    asked: list[object] = []
-
-    class Provider(CredentialProvider):
-        async def get_credentials_async(self) -> tuple[str, str]:
-            asked.append(self)
-            if len(asked) == 1:
-                await asyncio.Event().wait()
-            return "default", ""
-
-    options = {"credential_provider": Provider(), "metrics": False}
-    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
-    with pytest.raises(LockUnavailable, match=r"credential_provider gave no answer within 0\.5 s"):
-        await lock("a").aacquire(wait=0)
-    async with lock("a"):
-        assert len(asked) == 2
-    lock_backends["default"].close()

@@ -217,7 +217,7 @@ def test_time_outs_and_retries_of_connections_are_set_by_the_backend(
         backend = lock_backends[alias]
         assert isinstance(backend, RedisLockBackend)
         assert backend.source.timeout == timeout
-        for connection in (backend.source.connection(), backend.source.async_connection()):
-            assert connection.socket_timeout == connection.socket_connect_timeout == timeout
-            assert connection.retry._retries == 0
-            assert connection.health_check_interval == 0
+        connection = backend.source.connection()
+        assert connection.socket_timeout == connection.socket_connect_timeout == timeout
+        assert connection.retry._retries == 0
+        assert connection.health_check_interval == 0

@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.core import checks
 from redis import Redis
 from redis.connection import Connection, SSLConnection
 from redis.credentials import CredentialProvider
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.sources.locations import parameters
 from django_redislock.checks import check_backends
-from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.sentinel import SentinelSet
 from tests.support.tls import Certificates, TlsServer
@@ -72,7 +71,6 @@ def works(backend: RedisLockBackend) -> None:
     with lock("by a thread", wait=0):
         asyncio.run(take())
     assert backend.list().total == 0
-    assert not backend.source.without_async
 
 
 def database_of(client: Redis, name: str) -> set[tuple[str, str, str]]:
@@ -239,35 +237,31 @@ def make_tls(**kwargs: Any) -> Connection:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    "options",
     [
-        ({"redis_connect_func": lambda connection: connection.on_connect()}, "redis_connect_func"),
-        ({"connection_class": OwnTls}, "OwnTls"),
-        ({"connection_class": make_tls}, "make_tls"),
+        {"redis_connect_func": lambda connection: connection.on_connect()},
+        {"connection_class": OwnTls},
+        {"connection_class": make_tls},
     ],
     ids=["a function that connects", "a class", "a callable"],
 )
-def test_the_check_names_options_that_coroutines_cannot_use(
-    at: Any, tls: TlsServer, tls_options: dict[str, Any], options: dict[str, Any], words: str
+def test_a_set_up_of_your_own_with_tls(
+    at: Any, tls: TlsServer, tls_options: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    at(f"rediss://127.0.0.1:{tls.port}/0", **tls_options, **options)
-    (message,) = check_backends(deploy=False)
-    assert (message.id, message.level) == ("locks.W005", checks.WARNING)
-    assert message.msg.startswith(f"LOCKS['default'], rediss://127.0.0.1:{tls.port}/0 cannot be ")
-    assert words in message.msg
-    with lock("a", wait=0):
-        pass
-    with pytest.raises(InvalidLockBackend) as caught:
-        asyncio.run(lock("a").aacquire(wait=0))
-    assert str(caught.value) == message.msg
+    works(at(f"rediss://127.0.0.1:{tls.port}/0", **tls_options, **options))
+    assert not check_backends(deploy=False)
 
 
-def test_settings_that_only_threads_can_use(at: Any) -> None:
-    for name in ("ssl_validate_ocsp", "ssl_validate_ocsp_stapled"):
-        assert not at("rediss://127.0.0.1:1/0", **{name: False}).source.without_async
-        at("rediss://127.0.0.1:1/0", **{name: True})
-        (message,) = check_backends(deploy=False)
-        assert f"TLS with {name}." in message.msg
+def test_coroutines_exchange_long_texts_with_tls(
+    at: Any, tls: TlsServer, tls_options: dict[str, Any]
+) -> None:
+    node = at(f"rediss://127.0.0.1:{tls.port}/0", **tls_options).node
+    texts = [str(number) * 1_000_000 for number in range(5)]
+
+    async def exchange() -> list[Any]:
+        return await asyncio.gather(*(node.aexchange([pack("ECHO", text)]) for text in texts))
+
+    assert [reply.decode() for (reply,), _ in asyncio.run(exchange())] == texts
 
 
 def test_a_url_of_sentinels(at: Any) -> None:

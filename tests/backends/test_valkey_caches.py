@@ -68,9 +68,9 @@ def test_the_settings_of_the_cache_apply_to_connections(settings: LazySettings) 
     use(settings, "valkey://ann:pw@127.0.0.1:1/3", OPTIONS=options)
     source = backend().source
     assert (source.timeout, source.database, source.at) == (2.0, 3, "127.0.0.1:1")
-    for connection in (source.connection(), source.async_connection()):
-        assert (connection.username, connection.password) == ("ann", "pw")
-        assert (connection.client_name, connection.socket_connect_timeout) == ("shop", 1)
+    connection = source.connection()
+    assert (connection.username, connection.password) == ("ann", "pw")
+    assert (connection.client_name, connection.socket_connect_timeout) == ("shop", 1)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,8 +148,6 @@ def _absent(at: str, error: Exception, said: str) -> str:
         number, said = failed[1], failed[2].removesuffix(".")
         if number.startswith("-"):
             return f"cannot be found at {at}: {said}"
-        if said.startswith("Connect call failed"):
-            said = os.strerror(int(number))
     if is_of_tls(error):
         return f"cannot be connected to at {at}: {said}"
     may_hang = _timed_out(error) and not said.startswith("Timeout connecting")

@@ -36,9 +36,9 @@ SEPARATE = (
 
 
 def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[CheckMessage]:
-    """Check only the settings, or with ``deploy`` only the server. Connects only with it."""
+    """Check the server with ``deploy``, which connects to it; else nothing."""
     if not deploy:
-        return [*_check_coroutines(source)]
+        return []
     try:
         nodes = source.servers()
         servers: list[dict[str, Any]] = [node.client().info() for node in nodes]
@@ -93,15 +93,6 @@ def _is_in_cluster(server: dict[str, Any]) -> bool:
 
 def _where(config: LockConfig) -> str:
     return f"LOCKS[{config.alias!r}]"
-
-
-def _check_coroutines(source: Source) -> Iterator[CheckMessage]:
-    if source.without_async:
-        yield Warning(
-            source.without_async,
-            hint="If no coroutine takes locks, silence this check.",
-            id="locks.W005",
-        )
 
 
 def _check_version(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:

@@ -6,7 +6,6 @@ socket, and others would not be errors of locks.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,36 +17,14 @@ from ..errors import NotAsked
 
 __all__ = ["with_hooks"]
 
-# How long (seconds) a provider for coroutines may take. While it is asked, no task of its event
-# loop has a connection.
-PROVIDER_WITHIN = 30.0
-
 
 class _Provider(CredentialProvider):
-    """A provider that runs in a thread if it would otherwise block the event loop."""
-
     def __init__(self, provider: CredentialProvider) -> None:
         self._provider = provider
-        ordinary = CredentialProvider.get_credentials_async
-        own = getattr(type(provider), "get_credentials_async", ordinary)
-        self._blocks = own is ordinary
 
     def get_credentials(self) -> Any:
         with _reported("credential_provider"):
             return self._provider.get_credentials()
-
-    async def get_credentials_async(self) -> Any:
-        if self._blocks:
-            return await asyncio.to_thread(self.get_credentials)
-        with _reported("credential_provider"):
-            asked = asyncio.ensure_future(self._provider.get_credentials_async())
-            try:
-                await asyncio.wait([asked], timeout=PROVIDER_WITHIN)
-            finally:
-                is_late = asked.cancel()
-            if not is_late:
-                return asked.result()
-        raise NotAsked(f"its credential_provider gave no answer within {PROVIDER_WITHIN:g} s")
 
 
 def _function(function: Callable[[Any], Any]) -> Callable[[Any], None]:

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
-from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.asyncio.sentinel import (
-    MasterNotFoundError as AsyncMasterNotFoundError,
-    Sentinel as AsyncSentinel,
-    SentinelManagedConnection as AsyncManaged,
-    SentinelManagedSSLConnection as AsyncManagedSSL,
-)
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import (
-    MasterNotFoundError,
-    Sentinel,
-    SentinelConnectionPool,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
-)
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from ....clock import monotonic
 from .deadlines import limit
 from .hooks import with_hooks
 
-__all__ = ["SENTINEL_TWINS", "Sentinels", "timeout_of"]
+__all__ = ["Sentinels", "timeout_of"]
 
 Address: TypeAlias = "tuple[str, int]"
 
 TIMES = ("socket_timeout", "socket_connect_timeout")
-
-# The asyncio counterparts of the blocking classes that connect to a primary.
-SENTINEL_TWINS: dict[Any, type] = {
-    SentinelManagedConnection: AsyncManaged,
-    SentinelManagedSSLConnection: AsyncManagedSSL,
-}
-
-# Objects of the blocking client for which the asyncio client has its own.
-_BLOCKING = frozenset(("connection_pool", "event_dispatcher", "parser_class", "retry"))
-# The settings that both clients take.
-_OF_CLIENT = inspect.signature(AsyncRedis.__init__).parameters.keys() - _BLOCKING
 
 
 def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:
@@ -60,7 +34,7 @@ def timeout_of(kwargs: Mapping[str, Any], name: str, default: float) -> float:
 
 
 class Primary:
-    """Used as the pool of redis-py's connection to a primary, also in coroutines."""
+    """Used as the pool of redis-py's connection to a primary."""
 
     is_master = True
     check_connection = False
@@ -92,10 +66,6 @@ class Sentinels:
             return self._pool.connection_kwargs["connection_pool"]
         return Primary(self._pool.service_name, partial(self._ask, deadline))
 
-    def aprimary(self, deadline: float) -> Any:
-        """The twin of ``primary``, for coroutines."""
-        return Primary(self._pool.service_name, partial(self._aask, deadline))
-
     def _ask(self, deadline: float) -> Address:
         failure: Exception = self._not_found()
         for address, until in self._in_turn(deadline):
@@ -112,25 +82,6 @@ class Sentinels:
                 return primary
             finally:
                 pool.disconnect()
-        raise failure
-
-    async def _aask(self, deadline: float) -> Address:
-        failure: Exception = self._not_found()
-        for address, until in self._in_turn(deadline):
-            left = max(until - monotonic(), 0.001)
-            kwargs = {name: value for name, value in self._kwargs.items() if name in _OF_CLIENT}
-            kwargs |= {name: min(left, value) for name, value in self._times.items()}
-            kwargs |= {"retry": AsyncRetry(NoBackoff(), 0)}
-            sentinel = AsyncSentinel([address], sentinel_kwargs=kwargs, **self._conditions())
-            try:
-                primary: Address = await sentinel.discover_master(self._pool.service_name)
-            except (AsyncMasterNotFoundError, OSError) as error:
-                failure = error
-            else:
-                self._has_answered(address)
-                return primary
-            finally:
-                await sentinel.sentinels[0].connection_pool.disconnect()
         raise failure
 
     def _in_turn(self, deadline: float) -> Iterator[tuple[Address, float]]:

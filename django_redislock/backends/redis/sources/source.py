@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import redis.asyncio.connection as aio
 from redis import Redis
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import (
@@ -21,7 +20,6 @@ from redis.connection import (
 from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import SentinelConnectionPool
 
-from ....clock import monotonic
 from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
 from ....names import dotted_path
@@ -30,29 +28,20 @@ from ..slots import Address, owners
 from .caches import pool_of_cache
 from .deadlines import limit
 from .hooks import with_hooks
-from .locations import check_options, is_internal, parameters, pool_at, start_nodes
-from .sentinels import SENTINEL_TWINS, Sentinels, timeout_of
+from .locations import check_options, is_internal, pool_at, start_nodes
+from .sentinels import Sentinels, timeout_of
 
 __all__ = ["ClusterSource", "Source", "source_of"]
 
 # Time-out (seconds) of a connection whose settings name none.
 TIMEOUT = 5.0
 
-# The asyncio counterparts of redis-py's blocking connection classes.
-TWINS: dict[Any, type] = {
-    Connection: aio.Connection,
-    SSLConnection: aio.SSLConnection,
-    UnixDomainSocketConnection: aio.UnixDomainSocketConnection,
-    **SENTINEL_TWINS,
-}
+# redis-py's own classes, which have an address.
+_WITH_ADDRESS = frozenset((Connection, SSLConnection, UnixDomainSocketConnection))
 
 # We retry requests, check connections and decode replies ourselves.
 _DONE_OTHERWISE = frozenset(
     ("retry", "retry_on_timeout", "retry_on_error", "health_check_interval", "decode_responses")
-)
-# Parts of the blocking client that coroutines do not use.
-_BLOCKING_PARTS = frozenset(
-    ("command_packer", "connection_pool", "event_dispatcher", "himport_registry", "parser_class")
 )
 
 
@@ -86,8 +75,7 @@ class Source:
 
     ``where`` and ``at`` are for messages: the entry of the settings, and the address of the server.
     ``of``: what ``where`` calls the server, if not by its address, such as "cache 'default'".
-    ``place`` is equal for two sources of the same database. ``without_async`` says why coroutines
-    cannot connect, and is empty if they can.
+    ``place`` is equal for two sources of the same database.
     """
 
     def __init__(self, pool: ConnectionPool, where: str, of: str = "") -> None:
@@ -110,8 +98,6 @@ class Source:
         # Called with the source when a connection is found to lead to a replica.
         self.on_demoted: Callable[[Source], object] = ignore
         self._refuse_unusable(kwargs)
-        self._async_class = self._twin(kwargs)
-        self.without_async = "" if self._async_class else self._obstacle()
         self._sentinels = (
             Sentinels(pool, self.timeout) if isinstance(pool, SentinelConnectionPool) else None
         )
@@ -128,26 +114,6 @@ class Source:
         connection: AbstractConnection = self.pool.connection_class(**kwargs)
         if deadline < math.inf:
             limit(connection, deadline)
-        return connection
-
-    def async_connection(self) -> AsyncConnection | AbstractConnection:
-        """Return a new connection for coroutines, not connected yet.
-
-        If no asyncio class takes the settings, it is a blocking connection, to be connected in a
-        thread. Raises ``InvalidLockBackend`` if that is not possible either.
-        """
-        if self.without_async:
-            raise InvalidLockBackend(self.without_async)
-        if self._async_class is None:
-            return self.connection()
-        kwargs = {
-            name: value
-            for name, value in self._set().items()
-            if value or name in parameters(self._async_class)
-        }
-        if self._sentinels is not None:
-            kwargs["connection_pool"] = self._sentinels.aprimary(monotonic() + self.timeout)
-        connection: AsyncConnection = self._async_class(**kwargs)
         return connection
 
     def client(self) -> Redis:
@@ -199,7 +165,7 @@ class Source:
             return address, f"the Sentinels {hosts}", (sentinels, service)
         if path := kwargs.get("path"):
             return f"unix://{path}?db={self.database}", str(path), str(path)
-        if "host" not in kwargs and self.pool.connection_class not in TWINS:
+        if "host" not in kwargs and self.pool.connection_class not in _WITH_ADDRESS:
             # Only the connection class knows the address.
             kind = str(self._kind)
             return kind, kind, self.pool.connection_class
@@ -218,7 +184,7 @@ class Source:
         if issubclass(self._kind, AsyncConnection):
             raise InvalidLockBackend(
                 f"{self.where}, has a connection_class for coroutines, {dotted_path(self._kind)}. "
-                "Write the one for threads; coroutines use its counterpart by themselves."
+                "Write the one for threads, which connect for coroutines too."
             )
         if any(one.__module__.partition(".")[0] == "fakeredis" for one in self._kind.__mro__):
             raise InvalidLockBackend(
@@ -226,39 +192,6 @@ class Source:
                 "in memory by the fixture locks, or override_locks() of django_redislock.testing; "
                 "the fixture redislock_server starts a real server."
             )
-
-    def _twin(self, kwargs: Mapping[str, Any]) -> type | None:
-        """Return the asyncio class that takes all the settings, or None."""
-        twin = TWINS.get(self.pool.connection_class)
-        if twin is None or kwargs.get("redis_connect_func") is not None:
-            return None
-        return None if self._only_blocking(twin) else twin
-
-    def _set(self) -> dict[str, Any]:
-        """Return the settings without the parts of the blocking client."""
-        return {
-            name: value for name, value in self._kwargs().items() if name not in _BLOCKING_PARTS
-        }
-
-    def _only_blocking(self, twin: type) -> set[str]:
-        """Return the settings in use that only the blocking connection knows."""
-        return {name for name, value in self._set().items() if value} - parameters(twin)
-
-    def _obstacle(self) -> str:
-        """Return why asyncio cannot take over a blocking connection's socket; empty if it can."""
-        made_by = self.pool.connection_class
-        secure = issubclass(self._kind, SSLConnection)
-        if issubclass(self._kind, AbstractConnection) and not secure:
-            return ""
-        if made_by in TWINS:
-            only = self._only_blocking(TWINS[made_by]) | {"redis_connect_func"} & self._set().keys()
-            what = f"TLS with {', '.join(sorted(only))}"
-        else:
-            what = f"{'TLS with ' if secure else ''}the connection_class {made_by!r}"
-        return (
-            f"{self.where} cannot be reached by coroutines, only by threads: redis-py has no "
-            f"asyncio connection for {what}. Use lock() without await, or leave that out."
-        )
 
 
 class ClusterSource(Source):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import re
 import socket
-from ssl import SSLSocket, SSLWantReadError
 from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ....clock import monotonic
 from ..commands import pack
 from ..sources.source import Source
-from ..wire.driver import open_socket
+from ..wire.driver import CHUNK, arrived, open_socket
 from ..wire.parser import Parser
 
 __all__ = ["Subscriber"]
-
-CHUNK = 65536
 
 # A single message with nothing after it. This reads it faster than the parser does.
 _message = re.compile(
@@ -99,26 +98,20 @@ class Subscriber:
 
     def messages(self) -> list[Any]:
         """The messages that have arrived, without waiting for more."""
-        sock, found, may_be_more = self.sock, list[Any](), True
+        sock, found = self.sock, list[Any]()
         if sock is not None and sock.gettimeout() != 0:
             sock.settimeout(0)
-        while may_be_more:
-            try:
-                data = self._received()
-            except (BlockingIOError, SSLWantReadError):
-                break
-            except OSError:
-                if found:
-                    break  # the next call raises it
+        try:
+            for data in arrived(sock):
+                self.received_at = monotonic()
+                one = _message(data)
+                if one and len(one[4]) == int(one[3]) and self._parser.is_idle:
+                    found.append([one[1], one[2], one[4]])
+                else:
+                    found += self._parser.feed(data)
+        except (RedisConnectionError, OSError):
+            if not found:  # else the next call raises it
                 raise
-            self.received_at = monotonic()
-            # A selector does not report data that TLS has read ahead.
-            may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
-            one = _message(data)
-            if one and len(one[4]) == int(one[3]) and self._parser.is_idle:
-                found.append([one[1], one[2], one[4]])
-            else:
-                found += self._parser.feed(data)
         return found
 
     def _received(self) -> bytes:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from ssl import SSLWantReadError, SSLWantWriteError
+from threading import Thread
+from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError, RedisError
 
-from ..errors import is_worth_a_retry
+from ....clock import monotonic
+from ..errors import NotAsked, as_redis_error, is_worth_a_retry
 from ..sources.source import Source
-from .async_driver import drop_streams, open_transport
+from .driver import arrived, open_socket
 from .parser import Parser
 
 __all__ = ["AsyncLink", "Request"]
@@ -43,7 +47,7 @@ class Request:
             self.future.set_exception(error)
 
 
-class AsyncLink(asyncio.Protocol):
+class AsyncLink:
     """A connection that ends at the first error, and then calls ``on_end(link, error)``.
 
     ``on_end`` may be called twice. A request keeps its place when its task has stopped waiting, so
@@ -54,62 +58,102 @@ class AsyncLink(asyncio.Protocol):
         self, loop: asyncio.AbstractEventLoop, on_end: Callable[[AsyncLink, Exception], None]
     ) -> None:
         self.unanswered: deque[Request] = deque()
-        self.closed: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._on_end = on_end
         self._parser = Parser()
-        self._connection: Any = None
-        self._transport: asyncio.Transport | None = None
+        self._sock: socket.socket | None = None
         self._unsent: list[bytes] = []
         # Whether a step is in progress. If an asynchronous exception has interrupted a step, the
         # order of the replies is in doubt.
         self._in_step = False
 
     async def open(self, source: Source) -> None:
-        """Connect as redis-py does. Raises what redis-py raises."""
-        self._connection = source.async_connection()
-        await open_transport(self._connection, self)
+        """Connect as redis-py does. Raises what redis-py raises, and ``NotAsked``.
+
+        A thread of its own connects: callers that block may take all those of the loop's executor.
+        """
+        opened: asyncio.Future[socket.socket] = self._loop.create_future()
+        thread = Thread(target=_connect, args=(source, self._loop, opened), daemon=True)
+        try:
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise NotAsked(f"no thread can be started that connects ({error})") from error
+            self.take(await opened)
+        except BaseException:
+            if not (opened.cancel() or opened.cancelled() or opened.exception()):
+                self._loop.remove_reader(opened.result())
+                opened.result().close()
+            raise
+
+    def take(self, sock: socket.socket) -> None:
+        """Use a connected socket."""
+        sock.setblocking(False)
+        self._loop.add_reader(sock, self._read_arrived)
+        self._sock = sock
 
     def send(self, request: Request, now: float) -> None:
         """Send the commands of a request after those of all earlier requests."""
-        if self._in_step or self._transport is None:
+        if self._in_step or self._sock is None:
             self.end(RedisConnectionError("A request was interrupted while it was sent."))
             return
         self._in_step = True
         request.link = self
         request.sent_at = now
-        commands = request.commands
-        data = commands[0] if len(commands) == 1 else b"".join(commands)
-        alone = not self.unanswered
+        alone, had_unsent = not self.unanswered, bool(self._unsent)
         self.unanswered.append(request)
-        if alone and not self._unsent:
-            self._transport.write(data)
-        else:
+        self._unsent += request.commands
+        if alone:
+            self._write(self._sock)
+        elif not had_unsent:
             # Commands that several tasks send in one iteration of the loop are written together.
-            if not self._unsent:
-                self._loop.call_soon(self._flush)
-            self._unsent.append(data)
+            self._loop.call_soon(self._flush)
         self._in_step = False
 
     def _flush(self) -> None:
-        unsent, self._unsent = self._unsent, []
-        if self._transport is not None:
-            self._transport.write(b"".join(unsent))
+        if self._sock is None:
+            return
+        if self._in_step:
+            self.end(RedisConnectionError("A request was interrupted while it was sent."))
+            return
+        self._in_step = True
+        self._loop.remove_writer(self._sock)
+        self._write(self._sock)
+        self._in_step = False
+
+    def _write(self, sock: socket.socket) -> None:
+        """Send as much as the socket takes, and the rest when it takes more."""
+        data = b"".join(self._unsent)
+        try:
+            sent = sock.send(data)
+        except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
+            sent = 0
+        except OSError as error:
+            self.end(as_redis_error(error))
+            return
+        self._unsent = [data[sent:]] if sent < len(data) else []
+        if self._unsent:
+            self._loop.add_writer(sock, self._flush)
 
     def end(self, error: Exception) -> None:
         """Close the connection, and ignore whatever arrives afterwards."""
-        if self._transport is not None:
-            transport, self._transport = self._transport, None
-            transport.abort()
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+            sock.close()
         self._on_end(self, error)
 
-    # Callbacks of asyncio.
+    def _read_arrived(self) -> None:
+        try:
+            for data in arrived(self._sock):
+                self.receive(data)
+        except (RedisError, OSError) as error:
+            self.end(as_redis_error(error) if isinstance(error, OSError) else error)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._transport is None:
+    def receive(self, data: bytes) -> None:
+        """Read the replies in this data."""
+        if self._sock is None:
             return
         if self._in_step:
             self.end(RedisConnectionError("A reply was interrupted while it was read."))
@@ -137,10 +181,29 @@ class AsyncLink(asyncio.Protocol):
                     request.future.set_result(None)
                 unanswered.popleft()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        drop_streams(self._connection)
-        if not self.closed.done():
-            self.closed.set_result(None)
-        why = f"Connection closed by server. {error or ''}".rstrip()
-        self._on_end(self, RedisConnectionError(why))
+
+def _connect(
+    source: Source, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[socket.socket]
+) -> None:
+    """Connect in a thread, and pass the socket or the error on to the loop."""
+    found: list[socket.socket] = []
+    failure: BaseException | None = None
+    try:
+        open_socket(source.connection(monotonic() + source.timeout), found.append)
+    except BaseException as error:  # noqa: BLE001 - raised in the loop
+        failure = error
+
+    def settle() -> None:
+        if opened.done():  # cancelled meanwhile
+            for sock in found:
+                sock.close()
+        elif failure is not None:
+            opened.set_exception(failure)
+        else:
+            opened.set_result(found[0])
+
+    try:
+        loop.call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop was closed
+        for sock in found:
+            sock.close()

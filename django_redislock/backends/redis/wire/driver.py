@@ -1,4 +1,4 @@
-"""Undocumented parts of redis-py that threads need.
+"""Undocumented parts of redis-py, and what arrives at a socket that it has connected.
 
 redis-py opens a connection: it resolves the primary, does the TLS handshake, authenticates and
 selects the database. This module then takes over the socket, since redis-py's own way of sending
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from ssl import SSLSocket, SSLWantReadError
 from typing import Any
 
 from redis._parsers.base import BaseParser
@@ -25,7 +26,9 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-__all__ = ["error_of", "open_socket"]
+__all__ = ["CHUNK", "arrived", "error_of", "open_socket"]
+
+CHUNK = 65536
 
 
 # In older releases of redis-py only the client for a Cluster knows these errors.
@@ -69,8 +72,26 @@ def open_socket(connection: AbstractConnection, keep: Callable[[socket.socket], 
         keep(connected)
         connection._sock = None
     except UnicodeError as error:
-        # No host can have this name. redis-py itself converts this error only for coroutines.
+        # No host can have this name.
         raise RedisConnectionError(error) from error
     except BaseException:
         connection.disconnect()
         raise
+
+
+def arrived(sock: socket.socket | None) -> Iterator[bytes]:
+    """Yield the data that has arrived at a socket that does not block.
+
+    Raises ``OSError``, and ``redis.exceptions.ConnectionError`` when the server has closed it.
+    """
+    may_be_more = sock is not None
+    while may_be_more and sock is not None:
+        try:
+            data = sock.recv(CHUNK)
+        except (BlockingIOError, SSLWantReadError):
+            return
+        if not data:
+            raise RedisConnectionError("The server closed the connection.")
+        # A selector does not report data that TLS has read ahead.
+        may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
+        yield data

@@ -18,15 +18,13 @@ from ....clock import monotonic
 from ..errors import as_redis_error, is_worth_a_retry
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
-from .driver import open_socket
+from .driver import CHUNK, open_socket
 from .parser import ONE_REPLY, Parser
 
 __all__ = ["Link"]
 
 # A connection used within this time (seconds) is assumed to be still open, and not checked.
 ASSUMED_OPEN = 0.05
-
-CHUNK = 65536
 
 _one_reply = ONE_REPLY.fullmatch
 

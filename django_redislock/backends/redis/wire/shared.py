@@ -23,7 +23,7 @@ from .replies import Replies
 
 __all__ = ["SharedConnection"]
 
-# How long (seconds) an ending loop waits for a connection to close.
+# How long (seconds) an ending loop waits for a connection that is being opened.
 CLOSED_WITHIN = 1.0
 
 # A timer this late (seconds) shows that the loop was blocked, and could not read any reply.
@@ -44,9 +44,6 @@ class SharedConnection:
         # One timer for the earliest deadline of all requests.
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
-        # Whether to close the connection that is being opened if no request waits for it any more.
-        # To cancel the opening would be no way: asyncio may have made a transport already.
-        self._closes = False
         # Whether the loop is ending. The connection then closes as soon as no request is pending.
         self._ends = False
 
@@ -88,7 +85,6 @@ class SharedConnection:
 
     def _open(self) -> None:
         if self._opening is None or self._opening.done():
-            self._closes = False
             self._opening = self._loop.create_task(self._open_link())
             self._opening.add_done_callback(self._opened)
 
@@ -113,14 +109,12 @@ class SharedConnection:
                 request.again = True
             return
         self._link, self._opening = link, None
-        now, pending = monotonic(), self._pending()
-        for request in pending:
+        now = monotonic()
+        for request in self._pending():
             # Tokens make it safe to resend commands that the old connection may have delivered.
             request.again |= request.link is not None
             request.replies, request.unknown_script = [], False
             link.send(request, now)
-        if self._closes and not pending:
-            self.close()
 
     def _ended(self, link: AsyncLink, error: Exception) -> None:
         if link is not self._link:
@@ -174,7 +168,8 @@ class SharedConnection:
         """Close the connection. Pending requests are sent again on a new one."""
         if self._link is not None:
             self._link.end(RedisConnectionError("The lock backend was closed."))
-        self._closes = True
+        elif self._opening is not None and not self._pending():
+            self._opening.cancel()
 
     async def aclose(self) -> None:
         """Close the connection at the end of the loop, and return when it is closed.
@@ -182,12 +177,10 @@ class SharedConnection:
         Other async generators that the loop closes may still have or send requests.
         """
         self._ends = True
-        opening, link = self._opening, self._link
+        opening = self._opening
         self._close_when_idle()
         if opening is not None:
             await asyncio.wait([opening], timeout=CLOSED_WITHIN)
-        if link is not None:
-            await asyncio.wait([link.closed], timeout=CLOSED_WITHIN)
 
     def _close_when_idle(self) -> None:
         if self._requests:
@@ -195,6 +188,4 @@ class SharedConnection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._rings_at = None, math.inf
-        if self._opening is not None:
-            self._opening.cancel()
         self.close()
