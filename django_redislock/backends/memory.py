@@ -87,7 +87,15 @@ class MemoryLockBackend(BaseLockBackend):
 
     def extend(self, extension: Extension) -> float | None:
         with self._mutex:
-            return self._extend(extension)
+            now = monotonic()
+            held = self._names.get(extension.name, MemoryName()).holds.get(extension.token)
+            if held is None or held.until <= now:
+                return None
+            left = held.until - now if extension.renewal else 0.0
+            held.term = max(left, extension.lease)
+            held.until = now + held.term
+            held.detached = held.detached or extension.detached
+            return held.until
 
     def cancel(self, name: str, token: str, late: float = 0.0, *, keep_hold: bool = False) -> None:
         with self._mutex, self._passing_on(name) as (known, now):
@@ -255,16 +263,6 @@ class MemoryLockBackend(BaseLockBackend):
             )
             if not notified:
                 del known.holds[token]
-
-    def _extend(self, one: Extension) -> float | None:
-        now = monotonic()
-        held = self._names.get(one.name, MemoryName()).holds.get(one.token)
-        if held is None or held.until <= now:
-            return None
-        held.term = max(held.until - now, one.lease) if one.renewal else one.lease
-        held.until = now + held.term
-        held.detached = held.detached or one.detached
-        return held.until
 
     def _take_over(self, known: MemoryName, held: MemoryEntry, claim: Claim, now: float) -> Grant:
         if claim.limit < len(known.holds):

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wire import node as node_module
+from django_redislock.backends.redis.wire.links import Link
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
 from django_redislock.backends.redis.wire.parser import Parser
-from django_redislock.clock import monotonic
-from django_redislock.local import background, renewal
 from django_redislock.process import ServiceThread
 from tests.backends.nodes import PING, echo, node_at
 from tests.support.processes import wait_until
@@ -99,45 +99,18 @@ def answers_in_our_thread(node: Node, *words: str) -> list[str]:
 
 def test_service_threads_never_wait_for_a_connection(node: Node) -> None:
     assert answers_in_our_thread(node, "first", "second") == ["first", "second"]
-    assert len(node._spares) == 1
 
 
-def test_close_closes_the_connections_of_ended_service_threads(node: Node) -> None:
-    answers_in_our_thread(node, "first")
-    (spare,) = node._spares.values()
-    assert spare.sock is not None
-    node.close()
-    assert not node._spares
-    assert spare.sock is None
-    assert answers_in_our_thread(node, "second") == ["second"]
-
-
-def test_close_keeps_the_connection_of_a_running_service_thread(node: Node) -> None:
-    taken = [node._free.pop() for _ in range(AT_ONCE)]
-    sockets: list[Any] = []
-
-    def serve() -> None:
-        echo(node, "before")
-        node.close()
-        sockets.extend(spare.sock for spare in node._spares.values())
-
-    thread = ServiceThread("ours", serve, lambda: False)
-    thread.ensure()
-    wait_until(lambda: sockets)
-    assert sockets != [None]
-    assert thread.wait(10)
-    node._free.extend(taken)
-
-
-def test_mending_closes_the_connections_of_ended_service_threads(
+def test_a_connection_beside_the_others_is_closed_after_use(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backend is mended for a while after its last use, which is longer than a thread lingers."""
-    used_at = monotonic()
-    answers_in_our_thread(node, "first")
-    (spare,) = node._spares.values()
-    last = used_at + background.LINGER + node_module.SPARES_KEPT + renewal.SOON
-    assert last < used_at + renewal.LINGER
-    monkeypatch.setattr(node_module, "monotonic", lambda: last)
-    node.mend()
-    assert spare.sock is None
+    made: list[Link] = []
+
+    class Recorded(Link):
+        def __init__(self, source: Source) -> None:
+            super().__init__(source)
+            made.append(self)
+
+    monkeypatch.setattr(node_module, "Link", Recorded)
+    answers_in_our_thread(node, "first", "second")
+    assert [link.sock for link in made] == [None, None]

@@ -8,28 +8,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from redis.connection import (
-    Connection,
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
-from redis.sentinel import (
-    Sentinel,
-    SentinelConnectionPool,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
-)
+from redis import connection, sentinel
+from redis.connection import ConnectionPool
+from redis.sentinel import Sentinel, SentinelConnectionPool, SentinelManagedSSLConnection
 
 __all__ = ["as_redis_pool", "is_of_valkey"]
 
-CLASSES = {
-    made_by.__name__: made_by
-    for made_by in (
-        *(Connection, SSLConnection, UnixDomainSocketConnection),
-        *(SentinelManagedConnection, SentinelManagedSSLConnection),
-    )
-}
+# Both packages call their classes the same.
+CLASSES = vars(connection) | vars(sentinel)
 
 # Objects of valkey-py that redis-py has its own versions of, and features that we replace.
 _OBJECTS = frozenset(
@@ -56,7 +42,7 @@ def as_redis_pool(pool: Any) -> ConnectionPool:
         return ConnectionPool(**kwargs)
     kwargs.pop("host", None)
     known = [client.connection_pool.connection_kwargs for client in manager.sentinels]
-    sentinel = Sentinel(
+    asked = Sentinel(
         [(one["host"], one["port"]) for one in known],
         min_other_sentinels=manager.min_other_sentinels,
         sentinel_kwargs={
@@ -65,4 +51,4 @@ def as_redis_pool(pool: Any) -> ConnectionPool:
     )
     # The pool chooses its connection class by this.
     kwargs["ssl"] = kwargs.pop("connection_class") is SentinelManagedSSLConnection
-    return SentinelConnectionPool(pool.service_name, sentinel, **kwargs)
+    return SentinelConnectionPool(pool.service_name, asked, **kwargs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import socket
 from typing import Any
 
@@ -16,12 +15,6 @@ from ..wire.driver import CHUNK, arrived, open_socket
 from ..wire.parser import Parser
 
 __all__ = ["Subscriber"]
-
-# A single message with nothing after it. This reads it faster than the parser does.
-_message = re.compile(
-    rb"\*3\r\n\$[78]\r\n(s?message)\r\n\$[0-9]+\r\n([^\r\n]*)\r\n\$([0-9]{1,9})\r\n(.*)\r\n",
-    re.DOTALL,
-).fullmatch
 
 # A PING without an answer reveals a connection that a firewall has silently dropped. In seconds.
 PING_AFTER = 15.0
@@ -104,11 +97,7 @@ class Subscriber:
         try:
             for data in arrived(sock):
                 self.received_at = monotonic()
-                one = _message(data)
-                if one and len(one[4]) == int(one[3]) and self._parser.is_idle:
-                    found.append([one[1], one[2], one[4]])
-                else:
-                    found += self._parser.feed(data)
+                found += self._parser.feed(data)
         except (RedisConnectionError, OSError):
             if not found:  # else the next call raises it
                 raise

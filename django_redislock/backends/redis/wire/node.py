@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -42,10 +41,6 @@ LOOK_AGAIN = 1.0
 LOST_AFTER = 2.0
 MISSED = 4
 
-# Connections of our own threads that have ended are closed when they have not been used for this
-# long (seconds). A backend is mended for 30 s after its last use, and such a thread lingers for 10.
-SPARES_KEPT = 10.0
-
 PING = pack("PING")
 
 # Faster than Replies(...): enters no Python function.
@@ -81,8 +76,6 @@ class Node:
         self._free = deque(self._links)
         # The bells of the callers that wait for a link, in order of arrival.
         self._line: deque[queue.SimpleQueue[None]] = deque()
-        # Our own threads do not wait: each may have one link more.
-        self._spares: dict[int, Link] = {}
         # For each link that is out: when its last exchange began, when the link was first missed
         # in that exchange, and how often.
         self._missed: dict[Link, tuple[float, float, int]] = {}
@@ -130,6 +123,8 @@ class Node:
                 free.append(link)
                 if self._line:
                     self._ring()
+            else:
+                link.close()
         if failures:
             self.breaker.answered()
         return result
@@ -183,11 +178,11 @@ class Node:
 
         Raises ``NotAsked``, and ``ServerAway`` if the server is found to be away before that.
         """
-        me, free, line = get_ident(), self._free, self._line
-        if me in ServiceThread.own:
+        free, line = self._free, self._line
+        if get_ident() in ServiceThread.own:
             with suppress(IndexError):
                 return free.pop()
-            return self._spares.setdefault(me, Link(self.source))
+            return Link(self.source)  # our own threads do not wait; it serves this exchange only
         # Made when it is needed: gevent may replace the module after a fork.
         bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         line.append(bell)
@@ -243,14 +238,6 @@ class Node:
             self._missed[link] = used_at, since, times + 1
             if times + 1 >= MISSED and now - since > self._timeout + LOST_AFTER:
                 self._replace(link)
-        self._close_spares(now - SPARES_KEPT)
-
-    def _close_spares(self, unused_since: float) -> None:
-        """Close the links of those threads of our own that have ended."""
-        for me, spare in self._spares.copy().items():
-            if me not in ServiceThread.own and spare.used_at <= unused_since:
-                self._spares.pop(me, None)
-                spare.close()
 
     def _replace(self, link: Link) -> None:
         link.retire()
@@ -275,11 +262,10 @@ class Node:
                 link = self._free.pop()
                 link.close()
                 self._free.appendleft(link)
-        self._close_spares(math.inf)
 
     def after_fork(self) -> None:
         """Leave all connections to the parent, and close the inherited sockets."""
-        for link in [*self._links, *self._spares.values()]:
+        for link in self._links:
             # None of the parent's threads, which may have been using the link, runs here.
             link.close()
         self.async_wire.forget()
