@@ -46,12 +46,6 @@ def redis_itself() -> Iterator[Any]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def server_without_shards() -> Iterator[Any]:
-    with EmbeddedServer(args=["--rename-command", "SSUBSCRIBE", ""]) as server:
-        yield server
-
-
 class TestContract(BackendContract):
     """On the server of the suite."""
 
@@ -78,13 +72,8 @@ class TestContractOnRedis(BackendContract):
         return {"protocol": 3}
 
 
-@pytest.mark.redis_server("7.0")
-class TestContractWithoutShardedChannels(BackendContract):
-    """As on Redis 6.2, which has no sharded channels; with one connection that decodes replies."""
-
-    @pytest.fixture
-    def server_url(self, server_without_shards: Any) -> Any:
-        return server_without_shards.url
+class TestContractWithSettingsOfCaches(BackendContract):
+    """With a pool of one connection, which decodes replies."""
 
     @pytest.fixture
     def pool_kwargs(self) -> Any:

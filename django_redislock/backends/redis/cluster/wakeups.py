@@ -39,23 +39,19 @@ class ClusterWakeups:
         waiters: Waiters,
         *,
         prefix: str,
-        grant_lease: float,
-        return_turn: Callable[[str, str], None],
-        on_lost: Callable[[str, str], None],
+        **settings: Any,
     ) -> None:
         self._cluster = cluster
         self._waiters = waiters
         self._buckets = {bucket_keys(prefix, bucket).tag: bucket for bucket in range(BUCKETS)}
-        self._make = partial(
+        self._make: Callable[..., _NodeWakeups] = partial(
             _NodeWakeups,
             topology=cluster.topology,
             buckets=self._buckets,
             unsubscribed=lambda tag: self.look_again(self._buckets[tag]),
             waiters=waiters,
             prefix=prefix,
-            grant_lease=grant_lease,
-            return_turn=return_turn,
-            on_lost=on_lost,
+            **settings,
         )
         cluster.topology.on_look_again = self.look_again
         cluster.topology.on_late = self._doubt
@@ -71,7 +67,7 @@ class ClusterWakeups:
         self._nodes.clear()
         # The address under which scripts on any node reach this process.
         self._id = os.urandom(8).hex()
-        self.process = f"s{self._id}"
+        self.process = _NodeWakeups.KIND + self._id
 
     def listen(self, tag: str, timeout: float) -> None:
         """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
@@ -180,6 +176,8 @@ class ClusterWakeups:
 class _NodeWakeups(Wakeups):
     """The connection to one node, which is needed while the node has a bucket."""
 
+    VERB, KIND = "SSUBSCRIBE", "s"
+
     def __init__(
         self,
         node: Node,
@@ -197,9 +195,6 @@ class _NodeWakeups(Wakeups):
 
     def _is_needed(self) -> bool:
         return super()._is_needed() and self.node in self._topology.owners
-
-    def _choose_verb(self) -> None:
-        self._verb, self.process = "SSUBSCRIBE", f"s{self._id}"
 
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, MovedError):

@@ -27,12 +27,8 @@ local function verb()
   if seen then
     unlist(token)
     forget(who)
-    local message = 'lost 1 ' .. who .. ' ' .. name
-    if not seen.damaged and notify(seen.process, message) == 0 then
-      -- The process may have opened its connection since, and found that the server has sharded
-      -- channels. Servers without them, or users without the right, get an error.
-      local channel = string.sub(counter, 1, -6) .. 'wake:' .. string.sub(seen.process, 2)
-      redis.pcall('SPUBLISH', channel, message)
+    if not seen.damaged then
+      notify(seen.process, 'lost 1 ' .. who .. ' ' .. name)
     end
   end
   pass_on()

@@ -1,5 +1,5 @@
--- Messages to processes. Each process listens on one channel per bucket: sharded ("s...") if its
--- server supports that, else plain ("p...").
+-- Messages to processes. Each process listens on one channel per bucket: sharded ("s...") on a
+-- Cluster, else plain ("p...").
 
 -- Send a message to a process. Returns how many connections received it; without a message, how
 -- many are subscribed to the channel of the process on this server. Without a subscriber here

@@ -44,6 +44,9 @@ class Wakeups:
     thread by atomic operations, so an interrupted caller leaves nothing that others wait for.
     """
 
+    # The verb of its channels, and their kind in the address of the process: see notify.lua.
+    VERB, KIND = "SUBSCRIBE", "p"
+
     def __init__(
         self,
         source: Source,
@@ -78,7 +81,7 @@ class Wakeups:
         self.thread.reset()
         self._id = self._identity or os.urandom(8).hex()
         # The address under which scripts reach this process.
-        self.process = f"p{self._id}"
+        self.process = self.KIND + self._id
         # When the server's clock stood at zero (monotonic), as last reported by a caller.
         self.clock = -math.inf
         self._closing = False
@@ -200,19 +203,11 @@ class Wakeups:
         try:
             self._subscriber.open()
             self._asked.clear()
-            self._choose_verb()
         except (RedisError, OSError) as error:
             met = as_redis_error(error) if isinstance(error, OSError) else error
             self._source.breaker.failed(met, monotonic() - began, self._source.timeout, fresh=True)
             raise
         self._source.breaker.answered()
-
-    def _choose_verb(self) -> None:
-        # On a single node a sharded message costs no more; servers before 7 do not have them.
-        self._subscriber.send("SSUBSCRIBE", self._channel(self._prefix))
-        plain = isinstance(self._subscriber.reply(), Exception)
-        self._verb, kind = ("SUBSCRIBE", "p") if plain else ("SSUBSCRIBE", "s")
-        self.process = kind + self._id
 
     def _channel(self, tag: str) -> str:
         return f"{tag}:wake:{self._id}"
@@ -265,7 +260,7 @@ class Wakeups:
                 self.listeners.answer(None, tag)
             elif tag not in self._asked:
                 self._asked.add(tag)
-                self._subscriber.send(self._verb, self._channel(tag))
+                self._subscriber.send(self.VERB, self._channel(tag))
 
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, Exception):
