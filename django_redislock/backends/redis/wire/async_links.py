@@ -73,7 +73,8 @@ class AsyncLink:
         A thread of its own connects: callers that block may take all those of the loop's executor.
         """
         opened: asyncio.Future[socket.socket] = self._loop.create_future()
-        thread = Thread(target=_connect, args=(source, self._loop, opened), daemon=True)
+        name, args = "django_redislock-connect", (source, self._loop, opened)
+        thread = Thread(target=_connect, args=args, name=name, daemon=True)
         try:
             try:
                 thread.start()
@@ -117,8 +118,12 @@ class AsyncLink:
             self.end(RedisConnectionError("A request was interrupted while it was sent."))
             return
         self._in_step = True
-        self._loop.remove_writer(self._sock)
-        self._write(self._sock)
+        try:
+            self._loop.remove_writer(self._sock)
+            self._write(self._sock)
+        except BaseException:
+            self.end(RedisConnectionError("A request was interrupted while it was sent."))
+            raise
         self._in_step = False
 
     def _write(self, sock: socket.socket) -> None:
@@ -150,6 +155,9 @@ class AsyncLink:
                 self.receive(data)
         except (RedisError, OSError) as error:
             self.end(as_redis_error(error) if isinstance(error, OSError) else error)
+        except BaseException:  # meant for other code, but what had arrived is lost
+            self.end(RedisConnectionError("A reply was interrupted while it was read."))
+            raise
 
     def receive(self, data: bytes) -> None:
         """Read the replies in this data."""
