@@ -60,8 +60,7 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
         )
     if LONGEST < number < math.inf:
         # The value is not shown: it may have more digits than Python prints or floats can hold.
-        instead = ", or float('inf')" if endless else ""
-        raise ValueError(f"{what} must be at most {LONGEST} seconds{instead}.")
+        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
     return float(number)
 
 

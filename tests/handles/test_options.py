@@ -48,7 +48,7 @@ def test_an_option_without_its_name_is_refused() -> None:
         ({"lease": math.nan}, "lease must be a number"),
         ({"wait": -0.1}, "wait must be 0 or more seconds"),
         ({"wait": math.nan}, "wait must be a number"),
-        ({"wait": 1e10}, r"wait must be at most 3155760000 seconds, or float\('inf'\)"),
+        ({"wait": 1e10}, "wait must be at most 3155760000 seconds"),
         ({"max_hold": -1}, "max_hold must be at least 0.02 seconds, not -1. .*no end"),
         ({"max_hold": 0}, "max_hold must be at least 0.02 seconds, not 0. .*switch renewal off"),
         ({"limit": 0}, "limit must be a whole number from 1 to 2147483646, not 0"),
