@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,7 +59,8 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
         raise ValueError(
             f"{what} must be finite, so that every hold ends by itself, not {value!r}."
         )
-    if LONGEST < number < math.inf:
+    longest = sys.float_info.max if endless else LONGEST
+    if longest < number < math.inf:
         # The value is not shown: it may have more digits than Python prints or floats can hold.
         raise ValueError(f"{what} must be at most {LONGEST} seconds.")
     return float(number)
