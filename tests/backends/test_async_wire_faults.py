@@ -145,6 +145,25 @@ async def test_a_blocked_event_loop_is_not_mistaken_for_the_server(wire: AsyncWi
     assert await asked == b"asked"
 
 
+async def test_a_server_that_hangs_is_noticed_by_a_loop_that_is_always_late(
+    wire: AsyncWire, proxy: Proxy
+) -> None:
+    await echo(wire, "before")
+
+    async def block() -> None:
+        while True:
+            time.sleep(0.1)  # noqa: ASYNC251 - blocks the loop on purpose
+            await asyncio.sleep(0)
+
+    proxy.hold()
+    blocking = asyncio.create_task(block())
+    try:
+        with pytest.raises(RedisTimeoutError):
+            await asyncio.wait_for(echo(wire, "asked", within=0.2), timeout=10)
+    finally:
+        blocking.cancel()
+
+
 async def test_a_connection_is_closed_when_its_oldest_request_is_too_old(
     slow_wire: AsyncWire, proxy: Proxy
 ) -> None:

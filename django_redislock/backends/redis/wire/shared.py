@@ -44,6 +44,8 @@ class SharedConnection:
         # One timer for the earliest deadline of all requests.
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
+        # Whether the requests were given the time back in which the loop was blocked.
+        self._was_late = False
         # Whether the loop is ending. The connection then closes as soon as no request is pending.
         self._ends = False
 
@@ -143,8 +145,9 @@ class SharedConnection:
         now, next_at = monotonic(), math.inf
         late = now - self._rings_at
         self._timer, self._rings_at = None, math.inf
-        if late > BLOCKED:
-            # The requests get that time back, so that the loop is not mistaken for the server.
+        self._was_late = late > BLOCKED and not self._was_late
+        if self._was_late:
+            # A blocked loop is not mistaken for the server. Once, since a loop may always be late.
             self._ring_at(now + min(late, self._timeout))
             return
         for request in self._pending():
