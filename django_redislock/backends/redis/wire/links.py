@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,16 +19,14 @@ from ..errors import as_redis_error, is_worth_a_retry
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
 from .driver import CHUNK, open_socket
-from .parser import Parser
+from .parser import ONE_REPLY, Parser
 
 __all__ = ["Link"]
 
 # A connection used within this time (seconds) is assumed to be still open, and not checked.
 ASSUMED_OPEN = 0.05
 
-# An integer or a bulk string, and nothing else: the reply to most commands. This reads it faster
-# than the parser does.
-_one_reply = re.compile(rb":(-?[0-9]{1,18})\r\n|\$([0-9]{1,9})\r\n(.*)\r\n", re.DOTALL).fullmatch
+_one_reply = ONE_REPLY.fullmatch
 
 
 class Link:
@@ -80,6 +77,7 @@ class Link:
             data = sock.recv(CHUNK)
             replies: list[Any]
             found = _one_reply(data) if len(commands) == 1 else None
+            # The parser does the same, but calling it would take longer.
             if found and found[1]:
                 replies, whole = [int(found[1])], True
             elif found and len(found[3]) == int(found[2]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,11 @@ from redis.exceptions import InvalidResponse
 
 from .driver import error_of
 
-__all__ = ["Parser"]
+__all__ = ["ONE_REPLY", "Parser"]
+
+# An integer or a bulk string, and nothing else: the reply to most commands. This reads it faster
+# than the parser does.
+ONE_REPLY = re.compile(rb":(-?[0-9]{1,18})\r\n|\$([0-9]{1,9})\r\n(.*)\r\n", re.DOTALL)
 
 _INTEGER, _BULK = b":$"
 _TEXTS, _LISTS, _APART = b"$=!", b"*~%>|", b">|"
@@ -53,6 +58,12 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Any]:
         """Return the replies that are complete with these bytes."""
+        found = ONE_REPLY.fullmatch(data)
+        if found and not (self._rest or self._outer or self._replies):
+            if found[1]:
+                return [int(found[1])]
+            if len(found[3]) == int(found[2]):
+                return [found[3]]
         if self._lacks:
             self._pieces.append(data)
             self._lacks -= len(data)
