@@ -126,6 +126,8 @@ class Renewal:
         needed_at = monotonic()
         while True:
             now = monotonic()
+            # A hold that begins during the look may be missed by it, so it wakes the thread.
+            self.wake_at = math.inf
             # The holds first: no error of what follows may keep them from being renewed.
             self.wake_at = self._look_at_holds(now)
             if now >= self._swept_at + SOON:

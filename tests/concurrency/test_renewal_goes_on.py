@@ -65,6 +65,32 @@ def test_a_short_lease_is_renewed_before_its_end(
     renewal.wake()
 
 
+def test_a_hold_that_begins_during_a_look_is_renewed_before_its_end(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look does not see it any more, and the thread then sleeps for longer than its lease."""
+    looked, acquired, look_at_holds = threading.Event(), threading.Event(), renewal._look_at_holds
+
+    def look(now: float) -> float:
+        wake_at = look_at_holds(now)
+        looked.set()
+        assert acquired.wait(20)
+        return wake_at
+
+    end_our_threads(monkeypatch)
+    with monkeypatch.context() as sleepy:
+        sleepy.setattr(renewal_module, "SOON", 30)
+        sleepy.setattr(renewal, "_look_at_holds", look)
+        renewal.ensure()
+        assert looked.wait(20)
+        with lock("a", lease=LEASE) as held:
+            ends = held._hold.ends
+            acquired.set()
+            wait_until(lambda: held._hold.ends > ends or not held.held)
+            assert held.held
+    renewal.wake()
+
+
 def test_a_failed_extension_during_a_renewal_does_not_end_renewal(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
