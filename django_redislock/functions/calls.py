@@ -131,17 +131,17 @@ class LockedCalls:
         called = _called(self.function)
         if inspect.isasyncgenfunction(called):
             self.when_busy.check_default(self.what, is_async=True)
-            return _around_async_generator(self, self.function)
+            return _around_async_generator(self)
         if iscoroutinefunction(called):
-            return _around_coroutine(self, self.function)
+            return _around_coroutine(self)
         if self.names.is_async or self.when_busy.is_async:
             raise TypeError(
                 f"{self.what} is not a coroutine function: its name and on_busy cannot be either."
             )
         if inspect.isgeneratorfunction(called):
             self.when_busy.check_default(self.what, is_async=False)
-            return _around_generator(self, self.function)
-        return _around_function(self, self.function)
+            return _around_generator(self)
+        return _around_function(self)
 
     def handle(
         self, name: str | list[str], args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -163,8 +163,8 @@ def _called(function: Any) -> Any:
     return function if is_function or iscoroutinefunction(function) else function.__call__
 
 
-def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
+def _around_function(use: LockedCalls) -> Callable[..., Any]:
+    @wraps(use.function)
     def locked_function(*args: Any, **kwargs: Any) -> Any:
         handle = use.handle(use.names.of(args, kwargs), args, kwargs)
         entered = False
@@ -172,7 +172,7 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
         try:
             with handle:
                 entered = True
-                return refuse_unstarted(function(*args, **kwargs), use.what)
+                return refuse_unstarted(use.function(*args, **kwargs), use.what)
         except LockNotAcquired as error:
             if entered:
                 raise
@@ -181,15 +181,15 @@ def _around_function(use: LockedCalls, function: Callable[..., Any]) -> Callable
     return locked_function
 
 
-def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
+def _around_coroutine(use: LockedCalls) -> Callable[..., Any]:
+    @wraps(use.function)
     async def locked_coroutine(*args: Any, **kwargs: Any) -> Any:
         handle = await use.ahandle(args, kwargs)
         entered = False
         try:
             async with handle:
                 entered = True
-                return refuse_unstarted(await function(*args, **kwargs), use.what)
+                return refuse_unstarted(await use.function(*args, **kwargs), use.what)
         except LockNotAcquired as error:
             if entered:
                 raise
@@ -199,15 +199,15 @@ def _around_coroutine(use: LockedCalls, function: Callable[..., Any]) -> Callabl
     return locked_coroutine
 
 
-def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
+def _around_generator(use: LockedCalls) -> Callable[..., Any]:
+    @wraps(use.function)
     def locked_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         handle = use.handle(use.names.of(args, kwargs), args, kwargs)
         entered = False
         try:
             with handle:
                 entered = True
-                return (yield from function(*args, **kwargs))
+                return (yield from use.function(*args, **kwargs))
         except LockNotAcquired as error:
             if entered:
                 raise
@@ -217,13 +217,13 @@ def _around_generator(use: LockedCalls, function: Callable[..., Any]) -> Callabl
     return locked_generator
 
 
-def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
+def _around_async_generator(use: LockedCalls) -> Callable[..., Any]:
+    @wraps(use.function)
     async def locked_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         handle = await use.ahandle(args, kwargs)
         entered = False
         try:
-            async with handle, aclosing(function(*args, **kwargs)) as generator:
+            async with handle, aclosing(use.function(*args, **kwargs)) as generator:
                 entered = True
                 # There is no ``yield from`` for async generators.
                 step = anext(generator)
@@ -244,15 +244,13 @@ def _around_async_generator(use: LockedCalls, function: Callable[..., Any]) -> C
             if entered:
                 raise
             instead = await use.when_busy.aanswer(error, args, kwargs)
-            async with aclosing(_as_generator(instead)) as generator:
+            # An async generator is closed itself, which does not wait for the garbage collector.
+            items = instead if isinstance(instead, AsyncGenerator) else _items(instead)
+            async with aclosing(items) as generator:
                 async for item in generator:
                     yield item
 
     return locked_generator
-
-
-def _as_generator(answer: Any) -> AsyncGenerator[Any, Any]:
-    return answer if isinstance(answer, AsyncGenerator) else _items(answer)
 
 
 async def _items(answer: Any) -> AsyncGenerator[Any, Any]:
