@@ -111,7 +111,8 @@ async def extend_hold(
 async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
     # Assume a shorter lease before asking for it, so that no code relies on the longer one.
     sent_at, holds = monotonic(), [hold, *registry.linked(hold)]
-    older = [one.expect(call, sent_at + length - TICK) for one in holds]
+    for one in holds:
+        one.expect(call, sent_at + length - TICK)
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
         ends = await both(call, hold.backend.extend, hold.backend.aextend, extension)
@@ -124,8 +125,8 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
         raise
     if ends is None:
         return False
-    for one, replaced in zip(holds, older, strict=True):
-        one.answered(call, ends, replaced)
+    for one in holds:
+        one.answered(call, ends)
     if any(one.due < renewal.wake_at for one in holds):
         renewal.wake()
     return True

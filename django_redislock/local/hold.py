@@ -27,7 +27,7 @@ LONGEST_PAUSE = 10.0
 # Stands for the grant among the requests that have set the end of the lease.
 _GRANT = "grant"
 # The end of a lease that no request has asked for.
-_NEVER = (-math.inf, False)
+_NEVER = (-math.inf, None)
 
 
 def pause_of(lease: float) -> float:
@@ -110,9 +110,9 @@ class LocalHold:
         # decides how the hold ends.
         self.undecided = [True]
         self._confirmed = True
-        # The end of the lease that each request has asked for, and whether it was answered: the
-        # grant, and each extension that has not been replaced by a later answer.
-        self._claims: dict[object, tuple[float, bool]] = {}
+        # The end of the lease that each request has asked for, and until it is answered, the older
+        # requests that its answer replaces: the grant, and each extension that is not replaced yet.
+        self._claims: dict[object, tuple[float, list[object] | None]] = {}
 
     @property
     def server(self) -> Server:
@@ -154,7 +154,7 @@ class LocalHold:
         self.since = monotonic()
         self._confirmed = grant.confirmed
         self.needs[need] = None
-        self._claims[_GRANT] = grant.ends, True
+        self._claims[_GRANT] = grant.ends, None
         self._set_due(grant.ends)
         self.began = True
         return grant.ends > self.since
@@ -232,21 +232,21 @@ class LocalHold:
         """The earliest end that was asked for: until then the lease certainly lasts."""
         return min(list(self._claims.values()), default=_NEVER)[0]
 
-    def expect(self, request: object, ends: float) -> list[object]:
+    def expect(self, request: object, ends: float) -> None:
         """Note that ``request`` asks for this end of the lease: no later one is certain any more.
 
-        Return the requests whose answers the answer to this one is going to replace. Requests sent
-        at the same time do not replace each other: it is unknown which one arrives last.
+        Its answer replaces those that have come by now. Requests sent at the same time do not
+        replace each other: it is unknown which one arrives last.
         """
-        older = [one for one, (_, is_answered) in self._claims.copy().items() if is_answered]
-        self._claims[request] = ends, False
-        return older
+        older = [one for one, (_, awaits) in self._claims.copy().items() if awaits is None]
+        self._claims[request] = ends, older
 
-    def answered(self, request: object, ends: float, older: list[object]) -> None:
+    def answered(self, request: object, ends: float) -> None:
         """Note that the backend granted ``request``, and when the lease ends now."""
-        self._claims[request] = ends, True
+        _, older = self._claims.get(request, _NEVER)
+        self._claims[request] = ends, None
         self._confirmed = True
-        for one in older:
+        for one in older or ():
             self._claims.pop(one, None)
         self._set_due(self.ends)
 
@@ -259,7 +259,7 @@ class LocalHold:
         elif asked == self.ends > -math.inf:
             # If it was granted, it has made a longer lease shorter. Count it as answered, so that
             # the next renewal replaces it: arriving late, it asks for no less than that does.
-            self._claims[request] = asked, True
+            self._claims[request] = asked, None
         else:
             self._claims.pop(request, None)
         self._set_due(self.ends)
@@ -278,10 +278,6 @@ class LocalHold:
         else:
             span = min(self.length, ends - now)
             self.due = ends - span + pause_of(span)
-
-    def postpone(self, delay: float) -> None:
-        """After a failed renewal, make it due again in ``delay`` seconds or when it ends."""
-        self.due = min(monotonic() + delay, self.ends)
 
     def next_length(self, now: float) -> float | None:
         """The seconds from ``now`` to extend the lease to, or None to let it run out."""

@@ -70,10 +70,6 @@ class Attempt:
     def is_over(self) -> bool:
         return self.failed or self.call is None or self.call.is_over
 
-    @property
-    def holds(self) -> list[LocalHold]:
-        return [hold for hold, _ in list(self.parts)]
-
     def finish(self) -> None:
         """Clean up after the interruption. Doing so twice is harmless."""
         done = [self._finish(hold, need) for hold, need in list(self.parts)]
@@ -182,7 +178,7 @@ class Registry:
     def used_by_others(self, call: Call | None) -> set[LocalHold]:
         """The holds that calls in progress, except this one, acquire, share or release."""
         running = [one for one in list(self.attempts) if one.call is not call and not one.is_over]
-        return {hold for one in running for hold in one.holds}
+        return {hold for one in running for hold, _ in list(one.parts)}
 
     def find(self, lock_id: LockId, token: str) -> list[LocalHold]:
         """The holds of this lock with this token; several handles may have acquired with it."""

@@ -40,12 +40,11 @@ WARN_EVERY = 10.0
 
 
 class _Renewed(NamedTuple):
-    """A renewal that was requested, and the older requests whose answers it replaces."""
+    """A renewal that was requested; ``request`` stands for it among the requests of the hold."""
 
     hold: LocalHold
     extension: Extension
     request: object
-    older: list[object]
 
 
 class Renewal:
@@ -194,8 +193,8 @@ class Renewal:
                 extension = Extension(hold.name, hold.token, length, renewal=True)
                 # A renewal never makes a lease shorter.
                 request = object()
-                older = hold.expect(request, math.inf)
-                by_server[hold.server].append(_Renewed(hold, extension, request, older))
+                hold.expect(request, math.inf)
+                by_server[hold.server].append(_Renewed(hold, extension, request))
             # There is nothing more to do until the answer comes or the lease is over.
             hold.due = hold.ends
         for server, renewals in by_server.items():
@@ -219,7 +218,7 @@ class Renewal:
             if isinstance(result, Exception):
                 failed.append(one)
             elif result is not None:
-                hold.answered(one.request, result, one.older)
+                hold.answered(one.request, result)
             elif not hold.is_over:
                 hold.lose(hold.why_over)
         if failed:
@@ -236,9 +235,9 @@ class Renewal:
         if now > self._warned.get(backend, 0.0) + WARN_EVERY:
             self._warned[backend] = now
             logger.warning("%d lock(s) could not be renewed yet: %s", len(renewals), error)
-        for hold, _, request, _ in renewals:
+        for hold, _, request in renewals:
             hold.not_answered(request, math.inf)
-            hold.postpone(RETRY_EVERY)
+            hold.due = min(now + RETRY_EVERY, hold.ends)
         self.wake()
 
 

@@ -54,7 +54,7 @@ def test_a_hand_over_is_confirmed_up_to_its_lease_even_if_it_is_not_renewed(begu
     hold, _handle = begun(renew=False, confirmed=False)
     assert hold.due < hold.ends
     assert hold.next_length(hold.since + 1) == pytest.approx(9)
-    hold.answered("confirmation", hold.since + 10, [])
+    hold.answered("confirmation", hold.since + 10)
     assert hold.next_length(hold.since + 1) is None
 
 
@@ -62,8 +62,8 @@ def test_a_third_of_the_lease_passes_before_it_is_renewed(begun: Any) -> None:
     """Even if a hand-over has made it shorter, or an extension longer."""
     hold, _handle = begun(confirmed=False)
     assert hold.since <= hold.due < hold.ends
-    older = hold.expect("extension", math.inf)
-    hold.answered("extension", hold.since + 60, older)
+    hold.expect("extension", math.inf)
+    hold.answered("extension", hold.since + 60)
     assert hold.due == pytest.approx(hold.since + 60 - 10 * 2 / 3)
 
 
@@ -108,7 +108,7 @@ def test_a_renewal_that_arrives_after_the_release_reports_no_loss() -> None:
     handle.acquire()
     handle.release()
     late = Extension("a", handle.token, 10, renewal=True)
-    Renewal()._extend(handle.backend, [_Renewed(handle._hold, late, object(), [])])
+    Renewal()._extend(handle.backend, [_Renewed(handle._hold, late, object())])
     assert not handle.lost
 
 
@@ -131,7 +131,7 @@ def test_renewals_that_fail_are_logged_once_in_a_while(
     monkeypatch.setattr(handle.backend, "extend_all", fail)
     renewal, again = Renewal(), Extension("a", hold.token, 10, renewal=True)
     for _ in range(3):
-        renewal._extend(handle.backend, [_Renewed(hold, again, object(), [])])
+        renewal._extend(handle.backend, [_Renewed(hold, again, object())])
     (record,) = caplog.records
     assert record.getMessage() == "1 lock(s) could not be renewed yet: the server is away"
     assert hold.alive
@@ -139,11 +139,11 @@ def test_renewals_that_fail_are_logged_once_in_a_while(
 
 def test_a_loss_that_was_seen_stays_whatever_a_renewal_in_flight_answers(begun: Any) -> None:
     hold, handle = begun()
-    renewed = "renewal", hold.since + 10, hold.expect("renewal", hold.since + 10)
-    hold._claims["grant"] = hold.since, True  # its lease ends before the answer comes
+    hold.expect("renewal", hold.since + 10)
+    hold._claims["grant"] = hold.since, None  # its lease ends before the answer comes
     with pytest.raises(LockLost, match="its lease ran out"):
         handle.check()
-    hold.answered(*renewed)
+    hold.answered("renewal", hold.since + 10)
     assert hold.ends > monotonic()
     with pytest.raises(LockLost, match="its lease ran out"):
         handle.check()

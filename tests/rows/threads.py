@@ -50,7 +50,8 @@ def take_over(held: Lock, write: Callable[[], object]) -> None:
     # On a slow machine, its next renewal could notice the loss before the write is done.
     for hold in registry.find((held.backend.place, held.name), held.token):
         registry.holds.pop(hold)
-        hold.answered("the test", monotonic() + 600, hold.expect("the test", monotonic() + 600))
+        hold.expect("the test", monotonic() + 600)
+        hold.answered("the test", monotonic() + 600)
     assert held.backend.force_release(held.name, held.token)
     elsewhere(write)
     assert held.held
