@@ -104,6 +104,8 @@ class FencedQuerySet(models.QuerySet[M_co]):
         rest: list[M_co] = []
         for one in objs:
             (rest if one._fencing_lock(rows.db) is None else held).append(one)
+        if not held:
+            return super().bulk_update(rest, fields, batch_size=batch_size)
         with transaction.atomic(using=rows.db, savepoint=False):
             written = super().bulk_update(rest, fields, batch_size=batch_size)
             for start in range(0, len(held), ROWS_AT_ONCE):

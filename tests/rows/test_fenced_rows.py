@@ -175,6 +175,12 @@ def test_bulk_update_without_a_hold_or_a_fence_is_that_of_django(
 ) -> None:
     with django_assert_num_queries(3):  # BEGIN, UPDATE, COMMIT
         Vault.objects.bulk_update(vaults, ["gold"])
+    with django_assert_num_queries(0):
+        assert Vault.objects.bulk_update([], ["gold"]) == 0
+    with transaction.atomic():
+        with pytest.raises(ValueError, match="must have a primary key"):
+            Vault.objects.bulk_update([Vault()], ["gold"])
+        assert Vault.objects.count() == 3, "the transaction goes on"
     account = Account.objects.create()
     with account.locked(), django_assert_num_queries(3):
         Account.objects.bulk_update([account], ["balance"])
