@@ -33,7 +33,7 @@ M = TypeVar("M", bound="LockableMixin")
 M_co = TypeVar("M_co", bound="LockableMixin", covariant=True)
 
 # Not None, which a caller may pass by mistake: it would lock every row of the table.
-_OWN_ROWS: Any = object()
+_OWN_ROWS: Any = ...
 
 
 class LockableQuerySet(FencedQuerySet[M_co]):
