@@ -20,8 +20,8 @@ class Connected:
         self.errors: list[Exception] = []
         self.loop = asyncio.get_running_loop()
         self.link = AsyncLink(self.loop, lambda link, error: self.errors.append(error))
-        sock, self.server = socket.socketpair()
-        self.link.take(sock)
+        self.sock, self.server = socket.socketpair()
+        self.link.take(self.sock)
 
     def ask(self, count: int = 1) -> Request:
         request = Request([b"PING\r\n"] * count, self.loop.create_future(), math.inf)
@@ -112,3 +112,26 @@ async def test_what_the_socket_does_not_take_at_once_is_sent_later(connected: Co
         arrived += await connected.loop.sock_recv(connected.server, 65536)
     assert arrived == b"".join(texts)
     assert connected.errors == []
+    assert not connected.loop.remove_writer(connected.sock), "it would be called for ever"
+
+
+@pytest.mark.parametrize("next_step", ["send", "receive", "flush"])
+async def test_the_step_after_an_interrupted_one_ends_the_connection(
+    connected: Connected, next_step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    connected.ask()
+    connected.ask()  # written at the next turn of the loop
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(connected.link, "_read", interrupted)
+        connected.link.receive(b":1\r\n")
+    if next_step == "send":
+        connected.ask()
+    elif next_step == "receive":
+        connected.link.receive(b":1\r\n")
+    else:
+        await asyncio.sleep(0)
+    (error,) = connected.errors
+    assert "was interrupted" in str(error)

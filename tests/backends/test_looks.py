@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from django_redislock.backends.redis.wakeups.looks import Looks
+from django_redislock.backends.redis.wakeups.looks import ASK_AGAIN, Looks
 from django_redislock.backends.waiters import ThreadWaiter, Waiters
+
+
+def test_a_waiter_of_a_name_that_is_due_is_asked_and_soon_asked_again() -> None:
+    looks, waiters, due, later = Looks(), Waiters(60.0), ThreadWaiter(), ThreadWaiter()
+    waiters.enter("a", "token", due)
+    waiters.enter("b", "token", later)
+    looks.update(a=1.0, b=3.0)
+    looks.ask(waiters, 1.0)
+    assert (due._notified.qsize(), later._notified.qsize()) == (1, 0)
+    assert looks == {"a": 1.0 + ASK_AGAIN, "b": 3.0}
 
 
 def test_looks_for_names_without_waiters_are_removed_all_at_once() -> None:

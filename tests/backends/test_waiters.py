@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import math
@@ -11,8 +12,17 @@ from typing import Any
 
 import pytest
 
-from django_redislock.backends.waiters import TaskWaiter, ThreadWaiter, Turn, Waiters
+from django_redislock.backends.waiters import (
+    ASK_AFTER,
+    CHECK_EVERY,
+    STILL_AFTER,
+    TaskWaiter,
+    ThreadWaiter,
+    Turn,
+    Waiters,
+)
 from django_redislock.clock import monotonic
+from tests.support.processes import wait_until
 
 TURN = Turn(7, 60.0)
 
@@ -70,6 +80,50 @@ def test_waiters_are_asked_to_look_in_turn() -> None:
     for _ in some:
         waiters.nudge("a")
     assert [waiter._notified.qsize() for waiter in some] == [1, 1, 1]
+
+
+async def test_a_turn_is_taken_back_only_from_a_loop_that_does_not_answer() -> None:
+    """The loop of this test is blocked until the first `await`."""
+    waiters, waiter = Waiters(60.0), TaskWaiter()
+    waiters.enter("a", "token", waiter)
+    assert waiters.check_in() == CHECK_EVERY
+    assert waiters.notify("a", "token", TURN)
+    assert waiters.check_in() == ASK_AFTER
+    asked_at = waiter.notified_at + ASK_AFTER + 0.01
+    late = asked_at + STILL_AFTER + 0.01
+    assert waiters.reclaim_turns(asked_at - 0.02) == []
+    assert waiters.reclaim_turns(late) == [], "the loop is asked now, however late it is"
+    assert waiters.reclaim_turns(late + STILL_AFTER - 0.01) == []
+    assert waiters.reclaim_turns(late + STILL_AFTER + 0.01) == [("a", "token")]
+    assert waiters.reclaim_turns(late + STILL_AFTER + 0.01) == []
+    assert await waiter.await_turn(0) is None
+    await asyncio.sleep(0)
+
+    assert waiters.notify("a", "token", Turn(8, 60.0))
+    assert waiters.reclaim_turns(late + 100) == [], "the loop has answered, and is asked again"
+    assert await waiter.await_turn(60) == Turn(8, 60.0)
+    waiting = asyncio.create_task(waiter.await_turn(60))
+    await asyncio.sleep(0.01)
+    assert not waiting.done(), "there is no other turn"
+    waiting.cancel()
+    assert waiters.reclaim_turns(late + 200) == []
+    assert (waiters.check_in(), waiters._pulses) == (CHECK_EVERY, {})
+    waiters.leave("a", "token")
+    assert waiters.check_in() == math.inf
+
+
+async def test_a_loop_that_does_not_answer_gets_no_turn_and_is_asked_last() -> None:
+    waiters, blocked, other = Waiters(60.0), TaskWaiter(), ThreadWaiter()
+    waiters.enter("a", "blocked", blocked)
+    waiters.nudge("a")
+    waiters.reclaim_turns(monotonic() + 2 * ASK_AFTER)
+    waiters.enter("a", "other", other)
+    other.notified_at = math.inf
+    wait_until(lambda: not waiters.notify("a", "blocked", TURN))
+    assert blocked.take_back()
+    waiters.nudge("a")
+    assert other._notified.qsize() == 1
+    assert await blocked.await_turn(0) is None, "it looks again, and must queue again"
 
 
 async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() -> None:
