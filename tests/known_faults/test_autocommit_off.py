@@ -12,8 +12,13 @@ from tests.known_faults.witness import Witness
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ENDS = [transaction.commit, transaction.rollback, lambda: transaction.set_autocommit(True)]
-NAMES = ["commit", "rollback", "autocommit on again"]
+ENDS = [
+    transaction.commit,
+    transaction.rollback,
+    lambda: transaction.set_autocommit(True),
+    connections.close_all,
+]
+NAMES = ["commit", "rollback", "autocommit on again", "closed connection"]
 
 
 @pytest.fixture
@@ -45,15 +50,6 @@ def test_a_hold_lasts_until_the_next_transaction_ends(witness: Witness) -> None:
         pass
     assert witness.tokens("a") == [held.token]
     transaction.commit()
-    witness.wait_until_free("a")
-
-
-@pytest.mark.usefixtures("_autocommit_off")
-def test_a_hold_does_not_outlive_the_connection(witness: Witness) -> None:
-    with lock("a") as held:
-        pass
-    assert witness.tokens("a") == [held.token]
-    connection.close()
     witness.wait_until_free("a")
 
 
