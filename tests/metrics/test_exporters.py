@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from threading import Event, Thread
@@ -195,23 +193,3 @@ def test_a_receiver_that_disconnects_gets_no_more_signals() -> None:
     exporter.disconnect()
     use_locks()
     assert registry.get_sample_value("django_redislock_acquired_total", ORDERS) is None
-
-
-WITHOUT = """
-import sys
-sys.modules[{missing!r}] = None
-import django_redislock.metrics.{module}
-"""
-
-
-@pytest.mark.parametrize(
-    ("module", "missing"),
-    [("prometheus", "prometheus_client"), ("opentelemetry", "opentelemetry")],
-)
-def test_without_the_extra_the_error_says_what_to_install(module: Any, missing: Any) -> None:
-    code = WITHOUT.format(module=module, missing=missing)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
-    )
-    assert done.returncode == 1
-    assert f"pip install django-redislock[{module}]" in done.stderr.splitlines()[-1]

@@ -255,22 +255,3 @@ def test_spans_are_no_children_of_those_that_sentry_creates_for_signals() -> Non
         check=False,
     )
     assert (done.stderr, done.stdout) == ("", "lock.wait True\nlock.hold True\n")
-
-
-WITHOUT = """
-import sys
-sys.modules[{missing!r}] = None
-import django_redislock.traces.{module}
-"""
-
-
-@pytest.mark.parametrize(
-    ("module", "missing"), [("sentry", "sentry_sdk"), ("opentelemetry", "opentelemetry")]
-)
-def test_without_the_extra_the_error_says_what_to_install(module: Any, missing: Any) -> None:
-    code = WITHOUT.format(module=module, missing=missing)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
-    )
-    assert done.returncode == 1
-    assert f"pip install django-redislock[{module}]" in done.stderr.splitlines()[-1]
