@@ -30,8 +30,7 @@ from tests.support.proxy import Proxy
 from tests.support.threads import no_thread_can_start, our_threads
 
 # Seconds: the time-out of a connection, and a time clearly below it.
-TIMEOUT = 1.0
-AT_ONCE = 0.5
+TIMEOUT, AT_ONCE = 1.0, 0.5
 
 PROBE = "django_redislock-probe"
 
@@ -265,8 +264,7 @@ def test_an_unused_server_is_not_probed_for_ever(
     times_out(node)
     times_out(node)
     wait_until(lambda: PROBE in our_threads())
-    ours = ServiceThread("ours", lambda: None, lambda: True)
-    monkeypatch.setitem(ServiceThread.own, get_ident(), ours)
+    monkeypatch.setitem(ServiceThread.own, get_ident(), ServiceThread("ours", bool, bool))
 
     def is_probed() -> bool:
         with suppress(ServerAway):
