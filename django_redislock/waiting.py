@@ -83,7 +83,7 @@ async def wait_for_grant(
             else:
                 reply = await backend.aacquire(claim, 0.0, first)
         except LockUnavailable as error:
-            if wait > 0 and _was_late(asked_at, answer_by):
+            if wait > 0 and _came_too_late(asked_at, deadline, answer_by):
                 return None, error.asked
             if wait <= 0 or error.asked:
                 raise
@@ -179,8 +179,7 @@ class _Queued:
         self.sent |= error.sent
         is_first = self.absent_since == math.inf
         self.absent_since = min(self.absent_since, asked_at)
-        is_late = monotonic() >= self.deadline and _was_late(asked_at, self.answer_by)
-        return is_first and is_late
+        return is_first and _came_too_late(asked_at, self.deadline, self.answer_by)
 
     def _look_after(self, error: LockUnavailable) -> float | None:
         """When to ask again after the error, or None to give up."""
@@ -218,10 +217,10 @@ class _Queued:
         return Grant(turn.fence, ends, confirmed=False) if ends > now else None
 
 
-def _was_late(asked_at: float, answer_by: float) -> bool:
-    """Whether the wait was nearly over when the request was sent.
+def _came_too_late(asked_at: float, deadline: float, answer_by: float) -> bool:
+    """Whether the wait is over, and nearly was when the request was sent.
 
     If so, the server answered a moment ago, perhaps for another of several names, and does not
-    count as unavailable if it now misses the deadline.
+    count as unavailable because it has missed the deadline.
     """
-    return asked_at > answer_by - TOLERANCE - LAST_LOOK / 2
+    return monotonic() >= deadline and asked_at > answer_by - TOLERANCE - LAST_LOOK / 2

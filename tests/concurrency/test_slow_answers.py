@@ -6,12 +6,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from django_redislock import MultiLock, lock, lock_backends
+from django_redislock import LockUnavailable, MultiLock, lock, lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.twins import perform
+from django_redislock.waiting import LAST_LOOK
 from tests.support.places import Place
 from tests.support.proxy import Proxy
 
@@ -104,3 +106,18 @@ def test_without_a_wait_each_of_several_names_is_requested_however_long_it_takes
     assert names.acquire(wait=0)
     proxy.pass_through()
     names.release()
+
+
+def test_an_error_before_the_wait_is_over_is_raised(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of several names is asked for when the wait is nearly over."""
+    handle = lock("second")
+
+    def fail(*_: Any) -> NoReturn:
+        raise LockUnavailable("The server refuses connections.")
+
+    monkeypatch.setattr(handle.backend, "acquire", fail)
+    began = time.monotonic() - 10 + LAST_LOOK / 4
+    with pytest.raises(LockUnavailable):
+        perform(handle._acquire, 10.0, began)
