@@ -52,6 +52,8 @@ class LiveLocks:
         self.at_once = model_admin.release_at_once
         # The rank up to which holds were examined, and their total; both for partial searches.
         self.looked_to = self.of_all = 0
+        # How many holds there are in the backends that were asked.
+        self.held = 0
         selection = self._select()
         self.found = selection.found
         self.silent = selection.silent
@@ -65,8 +67,10 @@ class LiveLocks:
         return rows_of(self.found)
 
     def counts(self) -> Summary | None:
-        """Return the part of the summary that costs next to nothing."""
-        return counts_of(distinct(self.aliases), without=[one.alias for one in self.silent])
+        """Return the part of the summary that costs only a count of the names with waiters."""
+        silent = [one.alias for one in self.silent]
+        held = None if self.query.backend else self.held
+        return counts_of(distinct(self.aliases), held, without=silent)
 
     def _chosen(self) -> list[str]:
         return [self.query.backend] if self.query.backend else self.aliases
@@ -77,6 +81,7 @@ class LiveLocks:
         while True:
             start, stop = (wanted - 1) * self.per_page, wanted * self.per_page
             selection = ranks(self._chosen(), start, stop, backwards=backwards)
+            self.held = selection.total
             self._paginate(selection.total, wanted)
             if self.page_num == wanted:
                 return selection
@@ -95,6 +100,7 @@ class LiveLocks:
             # Locks have ended since the link to this part was made.
             self.query = self.query.but()
             return self._by_looking()
+        self.held = lines.total
         self.looked_to = start + len(lines.listed)
         named = [
             (place, one)

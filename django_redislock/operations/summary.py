@@ -53,19 +53,24 @@ def summary_of(aliases: Sequence[str]) -> Summary | None:
     return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
 
 
-def counts_of(aliases: Sequence[str], *, without: Sequence[str] = ()) -> Summary | None:
+def counts_of(
+    aliases: Sequence[str], held: int | None = None, *, without: Sequence[str] = ()
+) -> Summary | None:
     """Return only the exact counts, which cost next to nothing.
 
-    ``without``: backends that are known not to answer, and are not asked again.
+    ``held``: the number of holds, if it is known already. ``without``: backends that are known not
+    to answer, and are not asked again.
     """
 
     def ask(_alias: str, backend: BaseLockBackend) -> Summary:
-        return Summary(backend.entries(0, 0).total, backend.waited_for(0, 0).total)
+        own = backend.entries(0, 0).total if held is None else 0
+        return Summary(own, backend.waited_for(0, 0).total)
 
     answers, silent = ask_all([alias for alias in aliases if alias not in without], ask)
     if not answers:
         return None
-    return replace(_sum(list(answers.values())), has_all=not silent and not without)
+    whole = replace(_sum(list(answers.values())), has_all=not silent and not without)
+    return whole if held is None else replace(whole, held=held)
 
 
 def _summary(alias: str, backend: BaseLockBackend) -> Summary:
