@@ -28,7 +28,6 @@ from ..base import (
     Waiting,
     Within,
 )
-from . import server_checks
 from .commands import call, tag_of
 from .error_texts import naming, unavailable
 from .keys import bucket_of
@@ -43,6 +42,7 @@ from .records import (
     released,
 )
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
+from .server_checks import check_server
 from .sources.source import source_of
 from .transport import TransportBackend, make_transport
 
@@ -200,7 +200,7 @@ class RedisLockBackend(TransportBackend):
     # Lifecycle.
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
-        return server_checks.check(self.config, self.source, deploy=deploy)
+        return check_server(self.config, self.source) if deploy else []
 
     # Building commands and reading replies.
 

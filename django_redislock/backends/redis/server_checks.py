@@ -1,4 +1,4 @@
-"""System checks of the settings of a Redis lock backend, and of its server."""
+"""System checks of the server of a Redis lock backend."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .errors import is_busy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
-__all__ = ["check"]
+__all__ = ["check_server"]
 
 PUBLISH = "return redis.call('PUBLISH', ARGV[1], '')"
 
@@ -35,10 +35,8 @@ SEPARATE = (
 )
 
 
-def check(config: LockConfig, source: Source, *, deploy: bool) -> Sequence[CheckMessage]:
-    """Check the server with ``deploy``, which connects to it; else nothing."""
-    if not deploy:
-        return []
+def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
+    """Ask the server for what endangers locks."""
     try:
         nodes = source.servers()
         servers: list[dict[str, Any]] = [node.client().info() for node in nodes]

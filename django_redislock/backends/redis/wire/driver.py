@@ -84,14 +84,14 @@ def arrived(sock: socket.socket | None) -> Iterator[bytes]:
 
     Raises ``OSError``, and ``redis.exceptions.ConnectionError`` when the server has closed it.
     """
-    may_be_more = sock is not None
-    while may_be_more and sock is not None:
+    while sock is not None:
         try:
             data = sock.recv(CHUNK)
         except (BlockingIOError, SSLWantReadError):
             return
         if not data:
             raise RedisConnectionError("The server closed the connection.")
-        # A selector does not report data that TLS has read ahead.
-        may_be_more = len(data) == CHUNK or isinstance(sock, SSLSocket)
         yield data
+        # A selector does not report data that TLS has read ahead.
+        if len(data) < CHUNK and not isinstance(sock, SSLSocket):
+            return
