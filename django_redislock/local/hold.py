@@ -126,14 +126,14 @@ class LocalHold:
 
     @property
     def alive(self) -> bool:
-        """Whether it is held, according to the local clock."""
-        return bool(
-            self.began
-            and self.undecided
-            and not self.lost_reason
-            and self.pid == getpid()
-            and min(list(self._claims.values()), default=_NEVER)[0] > monotonic()
-        )
+        """Whether it is held, according to the local clock. Once it is not, it never is again."""
+        if not self.began or not self.undecided or self.lost_reason or self.pid != getpid():
+            return False
+        if min(list(self._claims.values()), default=_NEVER)[0] > monotonic():
+            return True
+        # An answer that is on its way could bring a later end, after the caller has given up.
+        self.lose(self.why_over)
+        return False
 
     @property
     def is_over(self) -> bool:

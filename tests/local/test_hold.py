@@ -147,3 +147,14 @@ def test_a_loss_that_was_seen_stays_whatever_a_renewal_in_flight_answers(begun: 
     assert hold.ends > monotonic()
     with pytest.raises(LockLost, match="its lease ran out"):
         handle.check()
+
+
+def test_a_handle_that_has_said_that_it_is_not_held_never_says_held_again(begun: Any) -> None:
+    hold, handle = begun()
+    hold.expect("renewal", hold.since + 10)
+    hold._claims["grant"] = hold.since, None  # its lease ends before the answer comes
+    assert not handle.held
+    hold.answered("renewal", hold.since + 10)
+    assert hold.ends > monotonic()
+    assert not handle.held
+    assert handle.lost.reason == "its lease ran out"
