@@ -19,12 +19,16 @@ from functools import partial
 from itertools import starmap
 from operator import methodcaller
 from os import getpid
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .process import process
 
 if TYPE_CHECKING:
     from types import CoroutineType
+
+    from typing_extensions import TypeVarTuple, Unpack
+
+    Ts = TypeVarTuple("Ts")
 
 __all__ = ["Call", "aperform", "both", "perform"]
 
@@ -60,19 +64,14 @@ class Call:
         return loop is None or loop.is_closed()
 
 
-def perform(
-    function: Callable[Concatenate[Call, P], Coroutine[Any, Any, T]],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
+def perform(function: Callable[[Call, Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]) -> T:
     """Run the coroutine function to its end in this thread."""
     if getpid() != process.pid:
         process.look()
     call = Call()
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
-        begin = partial(function, **kwargs) if kwargs else function
-        next(map(_start, map(keep, starmap(begin, ((call, *args),)))))
+        next(map(_start, map(keep, starmap(function, ((call, *args),)))))
     except StopIteration as end:
         value: T = end.value
         return value
@@ -80,9 +79,7 @@ def perform(
 
 
 async def aperform(
-    function: Callable[Concatenate[Call, P], Coroutine[Any, Any, T]],
-    *args: P.args,
-    **kwargs: P.kwargs,
+    function: Callable[[Call, Unpack[Ts]], Coroutine[Any, Any, T]], *args: Unpack[Ts]
 ) -> T:
     """Run the coroutine function in this task."""
     if getpid() != process.pid:
@@ -91,8 +88,7 @@ async def aperform(
     call.blocking, call.loop = False, weakref.ref(asyncio.get_running_loop())
     keep: Any = partial(call.__dict__.setdefault, "steps")
     try:
-        begin = partial(function, **kwargs) if kwargs else function
-        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(begin, ((call, *args),))))
+        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
         return await steps
     except BaseException:
         # If interrupted before its first step, it would warn that it was never awaited.
