@@ -64,7 +64,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         # Whatever their fences: the release ends what the token holds by then.
         _mark_lost(registry.linked(hold))
     if kept:
-        ended = await _extended(call, hold, kept, detached=True)
+        extension = Extension(hold.name, hold.token, kept, detached=True)
+        ended = await both(call, hold.backend.extend, hold.backend.aextend, extension) is not None
     elif call.blocking:
         ended = hold.backend.release(hold.name, hold.token, within)
     else:
@@ -101,14 +102,6 @@ async def extend_hold(
 
     ``detached``: no handle needs the hold any more; listings show this.
     """
-    extended = await _extended(call, hold, length, detached=detached)
-    if hold.pid != process.pid:
-        raise LockError.of(hold.name, FORKED.format("is held by"))
-    if not extended:
-        raise lost_error(hold)
-
-
-async def _extended(call: Call, hold: LocalHold, length: float, *, detached: bool) -> bool:
     # Assume a shorter lease before asking for it, so that no code relies on the longer one.
     sent_at, holds = monotonic(), [hold, *registry.linked(hold)]
     for one in holds:
@@ -123,13 +116,14 @@ async def _extended(call: Call, hold: LocalHold, length: float, *, detached: boo
             else:
                 one.not_answered(call, length)
         raise
+    if hold.pid != process.pid:
+        raise LockError.of(hold.name, FORKED.format("is held by"))
     if ends is None:
-        return False
+        raise lost_error(hold)
     for one in holds:
         one.answered(call, ends)
     if any(one.due < renewal.wake_at for one in holds):
         renewal.wake()
-    return True
 
 
 def lost_error(hold: LocalHold, reason: str = "") -> LockLost:

@@ -149,3 +149,17 @@ def test_the_reported_length_of_the_hold_includes_min_hold(alias: str) -> None:
     tally = meter.take().tallies["kept"]
     assert (tally.acquired, sum(tally.holds)) == (1, 1)
     assert tally.hold(0.5) == pytest.approx(30, rel=0.3), "in its bucket"
+
+
+def test_a_server_that_does_not_answer_until_min_hold_is_over_releases_the_lock_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise LockUnavailable("no answer", name="report")
+
+    held = lock("report", using="memory", lease=600, min_hold=2)
+    held.acquire()
+    monkeypatch.setattr(held.backend, "extend", refuse)
+    with pytest.raises(LockUnavailable):
+        held.release()
+    wait_until(lambda: not held.backend.inspect("report")[0])
