@@ -43,14 +43,14 @@ class Attempt:
     It registers itself before anything is sent, and is removed as the last step of its call. An
     attempt that is over and still registered was interrupted, perhaps more than once. Only our own
     thread, which is never interrupted, finishes it then: a caller might be interrupted once more.
-    One without a ``call`` is over from the beginning.
+    One without a ``call`` is over, whether its call is or not.
 
     ``parts``: the holds that it acquires, shares or releases, and their needs. Several names have
     an attempt in common, beside one for each. ``new_since``: holds that began since then
     (monotonic) are its own, and nothing was done under them; infinite unless it acquires.
     """
 
-    __slots__ = ("call", "failed", "new_since", "parts", "registered")
+    __slots__ = ("call", "new_since", "parts", "registered")
 
     def __init__(
         self,
@@ -61,14 +61,13 @@ class Attempt:
         self.call = call
         self.parts = parts
         self.new_since = new_since
-        self.failed = False
         # Not looked up at the end: a child that was forked meanwhile has another dictionary.
         self.registered = registry.attempts
         self.registered[self] = None
 
     @property
     def is_over(self) -> bool:
-        return self.failed or self.call is None or self.call.is_over
+        return self.call is None or self.call.is_over
 
     def finish(self) -> None:
         """Clean up after the interruption. Doing so twice is harmless."""
@@ -82,12 +81,12 @@ class Attempt:
             hold.keep_until = 0.0
         if hold.began or not is_acquired:
             # A hold with a token that the user has given may not be ours to end.
-            return _leave(hold, need, self.call, release=not (is_acquired and hold.is_given))
+            return _leave(hold, need, release=not (is_acquired and hold.is_given))
         hold.decide()
         if hold.inherited:
             return True
         if hold.is_given:
-            leave = partial(_leave_queue, hold, self.call)
+            leave = partial(_leave_queue, hold)
             until_done(hold, leave, monotonic() + hold.length)
         else:
             hold.backend.waiters.leave(hold.name, hold.token)
@@ -96,8 +95,8 @@ class Attempt:
         return True
 
 
-def _leave(hold: LocalHold, need: Need | None, call: Call | None, *, release: bool) -> bool:
-    """End the need of an interrupted ``call``, and the hold unless it is needed.
+def _leave(hold: LocalHold, need: Need | None, *, release: bool) -> bool:
+    """End the need of an interrupted call, and the hold unless it is needed.
 
     Return False if another call in progress may be ending the hold. It is not known whether that
     one or the interrupted one has decided to, so look again when it is over.
@@ -106,7 +105,7 @@ def _leave(hold: LocalHold, need: Need | None, call: Call | None, *, release: bo
     if not is_last:
         if hold.is_needed():
             return True
-        if hold in registry.used_by_others(call):
+        if hold in registry.in_use():
             return False
     # A caller that had decided to end it may have been interrupted right afterwards.
     hold.decide()
@@ -119,9 +118,9 @@ def _leave(hold: LocalHold, need: Need | None, call: Call | None, *, release: bo
     return True
 
 
-def _leave_queue(hold: LocalHold, call: Call | None) -> None:
+def _leave_queue(hold: LocalHold) -> None:
     """Give up the place in the queue of a token that the user has given."""
-    others = registry.used_by_others(call)
+    others = registry.in_use()
     # Another attempt with the same token may need the place by now.
     if not any((one.lock_id, one.token) == (hold.lock_id, hold.token) for one in others):
         hold.backend.waiters.leave(hold.name, hold.token)
@@ -165,7 +164,7 @@ class Registry:
                 attempt.finish()
         for hold in list(self.holds):
             # The need first: a release registers its attempt before it ends its need.
-            if not hold.is_needed() and hold not in self.used_by_others(None):
+            if not hold.is_needed() and hold not in self.in_use():
                 # Its handle was dropped: the lease ends it. Or it ended while it was registered. No
                 # need is left to name, so the registry leaves in its place.
                 hold.leave(self)
@@ -175,9 +174,9 @@ class Registry:
             if hold.is_over:
                 self.given.pop(hold, None)
 
-    def used_by_others(self, call: Call | None) -> set[LocalHold]:
-        """The holds that calls in progress, except this one, acquire, share or release."""
-        running = [one for one in list(self.attempts) if one.call is not call and not one.is_over]
+    def in_use(self) -> set[LocalHold]:
+        """The holds that calls in progress acquire, share or release."""
+        running = [one for one in list(self.attempts) if not one.is_over]
         return {hold for one in running for hold, _ in list(one.parts)}
 
     def find(self, lock_id: LockId, token: str) -> list[LocalHold]:

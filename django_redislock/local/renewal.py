@@ -82,7 +82,7 @@ class Renewal:
 
     def finish(self, attempt: Attempt) -> None:
         """Let the thread clean up after an attempt that failed."""
-        attempt.failed = True
+        attempt.call = None
         self._swept_at = 0.0
         self.wake()
 

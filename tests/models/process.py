@@ -260,18 +260,18 @@ class Process(Surroundings):
                 yield "look: needs"
                 kept = hold.needed
                 yield "look: attempts"
-                kept = self.used(hold, []) or kept
+                kept = self.in_use(hold) or kept
             else:
                 yield "look: attempts"
-                kept = self.used(hold, [])
+                kept = self.in_use(hold)
                 yield "look: needs"
                 kept = hold.needed or kept
             if not kept:
                 yield from self.leave("sweep", hold, "none", "dropped")
 
-    def used(self, hold: Hold, steps: list[Program]) -> bool:
-        """Whether calls in progress, except the one with these steps, are about this hold."""
-        running = [one for one in self.attempts if one.steps is not steps and not one.over]
+    def in_use(self, hold: Hold) -> bool:
+        """Whether calls in progress are about this hold."""
+        running = [one for one in self.attempts if not one.over]
         return any(one.hold is hold for one in running)
 
     def finish(self, attempt: Attempt, me: str = "sweep") -> Program:
@@ -287,7 +287,7 @@ class Process(Surroundings):
             hold.leavers.pop(attempt.name, None)
         if hold.how and self.guard("the sweep completes the release of an interrupted end"):
             yield "look: attempts"
-            if self.used(hold, attempt.steps) and self.guard("the sweep waits for other calls"):
+            if self.in_use(hold) and self.guard("the sweep waits for other calls"):
                 return  # one of them may be ending it
             yield "holds.pop(hold)"
             self.holds.pop(hold, None)
