@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 import random
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .backends.base import SHARED
 from .local.background import background
-from .process import NoThread
 
 if TYPE_CHECKING:
     from .backends.base import BaseLockBackend, Busy
@@ -43,8 +41,7 @@ def estimated_wait(
         return None
     if backend.medians.claim_refresh(family):
         # If no thread can be started, the present copy has to do.
-        with suppress(NoThread):
-            background.later((backend, None), partial(_refresh, backend), 0.0, at_end=False)
+        background.later((backend, None), partial(_refresh, backend), 0.0)
     median = backend.medians.find(family)
     if median is None:
         return None

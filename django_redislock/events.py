@@ -5,32 +5,29 @@ Counting does not use the signals, because sending one costs several times as mu
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import LockUnavailable
+from .clock import monotonic
 from .figures.meter import BATCH
 from .figures.tallies import Tally
 from .local.background import background
-from .process import NoThread
 from .signals import lock_acquired, lock_contended, lock_lost, lock_released
 
 if TYPE_CHECKING:
     from django.dispatch import Signal
 
     from .backends.base import BaseLockBackend, Busy
-    from .figures.meter import Batch
     from .twins import Call
 
 __all__ = ["attempted", "count", "lost", "released"]
 
-logger = logging.getLogger("django_redislock")
-
 # Counts are sent to the backend this long (seconds) after the first of them, or at shutdown.
 SEND_EVERY = 10.0
+# Counts that the backend does not take within this time (seconds) are dropped. A batch that arrives
+# twice within a minute counts once.
+SEND_WITHIN = 30.0
 
 _ATTEMPTED = {True: Tally.was_acquired, False: Tally.was_busy}
 
@@ -83,27 +80,15 @@ def count(handle: Any, method: Callable[[Tally, float], None], seconds: float) -
             meter.count()
         if not meter.is_scheduled:
             # If no thread can be started, the figures wait for the next event.
-            with suppress(NoThread):
-                background.later((backend, None), partial(_send_counts, backend), SEND_EVERY)
-                meter.is_scheduled = True
+            send = partial(_send_counts, backend)
+            meter.is_scheduled = background.later((backend, None), send, SEND_EVERY)
 
 
 # The function below runs in the thread of the background jobs.
 
 
-def _send_counts(backend: BaseLockBackend, refused: Batch | None = None) -> None:
-    """Send what was counted, or ``refused`` once more, which the backend did not answer."""
-    batch = refused or (backend.meter.take() if backend.meter is not None else None)
-    if batch is None or not batch.tallies:
-        return
-    try:
-        backend.add_tallies(batch)
-    except LockUnavailable as error:
-        if refused:
-            logger.debug("Counts of %d families are dropped: %s", len(batch.tallies), error)
-            return
-        logger.debug("Counts will be sent later: %s", error)
-        # Shutdown does not wait for a server that has just failed to answer.
-        with suppress(NoThread):
-            again = partial(_send_counts, backend, batch)
-            background.later((backend, None), again, SEND_EVERY, at_end=False)
+def _send_counts(backend: BaseLockBackend) -> None:
+    batch = backend.meter.take() if backend.meter is not None else None
+    if batch is not None and batch.tallies:
+        send = partial(backend.add_tallies, batch)
+        background.until_done((backend, None), send, monotonic() + SEND_WITHIN)

@@ -35,15 +35,15 @@ _numbers = itertools.count()
 class Job(NamedTuple):
     """What to run, and when. Times are monotonic.
 
-    ``until``: the job is repeated until then if the server does not answer. ``at_end``: whether it
-    is run at once at shutdown, instead of being dropped.
+    ``until``: the job is repeated until then if the server does not answer. ``postponed``: whether
+    it is. Shutdown drops such a job, and runs the others at once.
     """
 
     due: float
     number: int
     run: Callable[[], object]
     until: float = 0.0
-    at_end: bool = True
+    postponed: bool = False
 
 
 class Worker:
@@ -75,7 +75,7 @@ class Worker:
         self._thread.ensure()
 
     def end(self) -> None:
-        """At shutdown, run the jobs that are worth the delay, and drop the rest."""
+        """At shutdown, run all jobs at once, and drop those that the server did not answer."""
         self._ending = self._urgent = True
         try:
             self.look()
@@ -104,8 +104,7 @@ class Worker:
     def _hasten(self) -> None:
         now = monotonic()
         for job in list(self._jobs.values()):
-            # A job that was postponed because the server did not answer is dropped.
-            self._keep(job._replace(due=min(job.due, now)) if job.at_end else None, job.number)
+            self._keep(None if job.postponed else job._replace(due=min(job.due, now)), job.number)
 
     def _run_what_is_due(self) -> bool:
         """Run the due jobs in the order of their times; return whether there were any."""
@@ -130,12 +129,12 @@ class Worker:
             return None  # the lease that it would have ended has run out
         if job.until and now < self._away_until:
             # One is tried on behalf of all, so an outage causes no retry storm.
-            return job._replace(due=self._away_until, at_end=False)
+            return job._replace(due=self._away_until, postponed=True)
         try:
             job.run()
         except LockUnavailable:
             self._away_until = now + RETRY_EVERY
-            return job._replace(due=self._away_until, at_end=False) if job.until else None
+            return job._replace(due=self._away_until, postponed=True) if job.until else None
         except Exception:
             logger.debug("A background job of the lock backend failed.", exc_info=True)
         else:
@@ -154,24 +153,32 @@ class Background:
         self._workers: dict[Server, Worker] = {}
 
     def now(self, server: Server, run: Callable[[], object]) -> None:
-        """Run a job once, before all others.
-
-        Like ``later`` and ``until_done``, this raises ``NoThread`` if no thread can be started.
-        """
+        """Run a job once, before all others. Raises ``NoThread`` if no thread can be started."""
         self._put(server, Job(0.0, next(_numbers), run))
 
-    def later(
-        self, server: Server, run: Callable[[], object], delay: float, *, at_end: bool = True
-    ) -> None:
-        """Run a job once: in ``delay`` seconds, or at shutdown if ``at_end`` is True."""
-        self._put(server, Job(monotonic() + delay, next(_numbers), run, at_end=at_end))
+    def later(self, server: Server, run: Callable[[], object], delay: float) -> bool:
+        """Run a job once, in ``delay`` seconds or at shutdown.
+
+        Return False if no thread can be started: then it is not run.
+        """
+        with suppress(NoThread):
+            self._put(server, Job(monotonic() + delay, next(_numbers), run))
+            return True
+        return False
 
     def until_done(self, server: Server, run: Callable[[], object], until: float) -> None:
-        """Run a job soon, and repeat it until ``until`` while it raises ``LockUnavailable``."""
-        self._put(server, Job(monotonic(), next(_numbers), run, until=until))
+        """Run a job soon, and repeat it until ``until`` while it raises ``LockUnavailable``.
+
+        If no thread can be started, as when the interpreter exits, run it here, once.
+        """
+        try:
+            self._put(server, Job(monotonic(), next(_numbers), run, until=until))
+        except NoThread:
+            with suppress(LockUnavailable):
+                run()
 
     def end(self, timeout: float) -> None:
-        """At shutdown, wait at most ``timeout`` seconds for the jobs that are worth running."""
+        """At shutdown, run the jobs, and wait for them at most ``timeout`` seconds."""
         deadline = monotonic() + timeout
         workers = list(self._workers.values())
         for worker in workers:

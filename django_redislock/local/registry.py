@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..backends.base import Extension
 from ..clock import monotonic
-from ..exceptions import LockUnavailable
-from ..process import NoThread, process
+from ..process import process
 from .background import background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..twins import Call
     from .hold import LocalHold, Need
@@ -87,7 +85,7 @@ class Attempt:
             return True
         if hold.is_given:
             leave = partial(_leave_queue, hold)
-            until_done(hold, leave, monotonic() + hold.length)
+            background.until_done(hold.server, leave, monotonic() + hold.length)
         else:
             hold.backend.waiters.leave(hold.name, hold.token)
             # It is unknown whether it was granted; a cancel by token is right in both cases.
@@ -114,7 +112,8 @@ def _leave(hold: LocalHold, need: Need | None, *, release: bool) -> bool:
         return True
     for other in registry.linked(hold):
         other.lose(RELEASED_BY_ANOTHER)
-    until_done(hold, partial(end, hold), hold.ends if hold.began else monotonic() + hold.length)
+    until = hold.ends if hold.began else monotonic() + hold.length
+    background.until_done(hold.server, partial(end, hold), until)
     return True
 
 
@@ -201,18 +200,7 @@ def cancel_in_background(hold: LocalHold, late: float) -> None:
     ``late``: for how many seconds a request of the claim is refused if it arrives late.
     """
     cancel = partial(hold.backend.cancel, hold.name, hold.token, late)
-    until_done(hold, cancel, monotonic() + hold.length)
-
-
-def until_done(hold: LocalHold, run: Callable[[], object], until: float) -> None:
-    """Run a job in the background until it succeeds; here, once, if no thread can be started."""
-    try:
-        background.until_done(hold.server, run, until)
-    except NoThread:
-        # This happens at interpreter exit. A server that does not answer is not tried again: the
-        # lease ends by itself.
-        with suppress(LockUnavailable):
-            run()
+    background.until_done(hold.server, cancel, monotonic() + hold.length)
 
 
 registry = Registry()

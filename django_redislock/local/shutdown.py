@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import signal
 import threading
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..backends.base import Extension
 from ..clock import monotonic
-from ..process import NoThread, process
+from ..process import process
 from .background import background
 from .registry import end, registry
 from .renewal import renewal
@@ -80,9 +81,10 @@ def release_all() -> None:
             hold.lose("the process ends")
         registry.holds.pop(hold, None)
     for server, holds in ended.items():
-        _in_background(server, partial(_hand_over, holds))
+        background.until_done(server, partial(_hand_over, holds), math.inf)
     for server, holds in running.items():
-        _in_background(server, partial(_cut_short, server[0], holds))
+        background.until_done(server, partial(_cut_short, server[0], holds), math.inf)
+    # A server that does not answer is not tried again: the leases run out.
     background.end(LONGEST_WAIT)
 
 
@@ -94,16 +96,8 @@ def _still_runs(hold: LocalHold) -> bool:
     return owner.is_running()
 
 
-def _in_background(server: Server, run: partial[None]) -> None:
-    try:
-        background.now(server, run)
-    except NoThread:
-        run()
-
-
 def _hand_over(holds: list[LocalHold]) -> None:
     for hold in holds:
-        # A server that does not answer is not tried again: the leases run out.
         end(hold)
 
 

@@ -16,6 +16,7 @@ from redis import Redis
 
 from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.events import _send_counts
+from django_redislock.local.background import background
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.concurrency import jobs
 from tests.support.cluster import ClusterSet
@@ -101,6 +102,7 @@ def test_the_access_rules_suffice_for_threads(backend: Any) -> None:
     assert list(backend.force_release_all([("a", waiter.token)])) == [True]
     assert waiter.lost.wait(20)
     _send_counts(backend)
+    assert background.flush(30)
     assert sum(slot.tallies["a"].acquired for slot in backend.tallies() if slot.tallies) == 2
     assert sum(minute.tally.acquired for minute in backend.minutes()) == 2
     assert backend.check(deploy=True) == []

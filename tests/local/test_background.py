@@ -73,9 +73,7 @@ def test_new_jobs_that_can_wait_do_not_cause_another_pass(
     ready = threading.Event()
     background.now(server, lambda: ready.wait(10))
     for _ in range(500):
-        background.until_done(
-            server, lambda: background.later(server, list, 3600, at_end=False), math.inf
-        )
+        background.until_done(server, lambda: background.later(server, list, 3600), math.inf)
     ready.set()
     assert background.flush(30)
     assert len(passes) < 50
@@ -123,10 +121,9 @@ def test_an_interrupted_caller_leaves_no_thread_running(
 
 def test_the_end_runs_jobs_that_are_not_due_yet(background: Background, server: Server) -> None:
     ran: list[str] = []
-    background.later(server, lambda: ran.append("worth it"), 60)
-    background.later(server, lambda: ran.append("not worth it"), 60, at_end=False)
+    background.later(server, lambda: ran.append("late"), 60)
     background.end(30)
-    assert ran == ["worth it"]
+    assert ran == ["late"]
 
 
 def test_a_job_whose_thread_died_at_its_start_is_run_soon(monkeypatch: pytest.MonkeyPatch) -> None:

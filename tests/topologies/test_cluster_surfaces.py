@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from django_redislock import LockLost, lock, lock_backends
 from django_redislock.checks import check_backends
 from django_redislock.events import _send_counts
+from django_redislock.local.background import background
 from tests.admin.pages import names, page
 from tests.concurrency import forking
 from tests.support.places import Place
@@ -68,6 +69,7 @@ def test_the_commands_list_and_clear_the_locks_of_all_nodes(held: Any) -> None:
 
 def test_figures_are_kept_once_for_all_nodes(held: Any) -> None:
     _send_counts(backend())
+    assert background.flush(30)
     slots = [slot.tallies for slot in backend().tallies() if slot.tallies]
     assert sum(tally.acquired for tallies in slots for tally in tallies.values()) == len(NAMES)
 
