@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from .backends.base import Busy, Grant
+from .backends.base import Grant
 from .backends.waiters import TaskWaiter, ThreadWaiter
 from .clock import monotonic
 from .exceptions import LockUnavailable
 from .twins import both
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .backends.base import BaseLockBackend, Claim
+    from .backends.base import BaseLockBackend, Busy, Claim
     from .backends.waiters import Turn
     from .twins import Call
 
-__all__ = ["FIRST_ANSWER", "SHORTEST_STAY", "TOLERANCE", "Outcome", "wait_for_grant"]
+__all__ = ["FIRST_ANSWER", "SHORTEST_STAY", "TOLERANCE", "wait_for_grant"]
 
 # A request keeps a place in the queue for at most this long (seconds). A longer wait repeats its
 # request well within this time.
@@ -45,23 +43,13 @@ ASK_ABSENT_EVERY = 0.25
 LOOK_AT_ABSENT_EVERY = 10.0
 
 
-# How an attempt ended: its grant, if any; and whether an unanswered request was repeated, so that
-# the first one may still arrive.
-Outcome: TypeAlias = "tuple[Grant | None, bool]"
-
-
 async def wait_for_grant(
-    call: Call,
-    backend: BaseLockBackend,
-    claim: Claim,
-    began: float,
-    wait: float,
-    found_busy: Callable[[Busy], object],
-) -> Outcome:
+    call: Call, backend: BaseLockBackend, claim: Claim, began: float, wait: float
+) -> Grant | None:
     """Try to get the claim granted until ``wait`` seconds after ``began`` (monotonic).
 
-    Time spent since ``began`` on other names of the same attempt counts as well. ``found_busy`` is
-    called with each busy reply.
+    Time spent since ``began`` on other names of the same attempt counts as well. What was in the
+    way is noted in ``claim.busy``.
 
     The backend has the queue: first in, first out, by hand-over. A queued attempt sleeps until it
     is notified of its turn, until the lease in its way should have ended, or until just before its
@@ -73,7 +61,6 @@ async def wait_for_grant(
     """
     deadline = began + wait
     answer_by = max(deadline, began + FIRST_ANSWER)
-    busy: Busy | None = None
     if wait <= 0 or not backend.listening(claim.name):
         asked_at = monotonic()
         first = max(answer_by - asked_at, SHORTEST_STAY + TOLERANCE)
@@ -83,18 +70,18 @@ async def wait_for_grant(
             else:
                 reply = await backend.aacquire(claim, 0.0, first)
         except LockUnavailable as error:
+            claim.unanswered |= error.sent
             if wait > 0 and _came_too_late(asked_at, deadline, answer_by):
-                return None, error.asked
+                return None
             if wait <= 0 or error.asked:
                 raise
         else:
             if isinstance(reply, Grant):
-                return reply, reply.asked_again
-            found_busy(reply)
+                return reply
+            claim.busy = reply
             if monotonic() >= deadline:
-                return None, reply.asked_again
-            busy = reply
-    queued = _Queued(call, backend, claim, began, deadline, busy, found_busy)
+                return None
+    queued = _Queued(call, backend, claim, began, deadline)
     backend.waiters.enter(claim.name, claim.token, queued.waiter)
     try:
         return await queued.until_granted()
@@ -106,14 +93,7 @@ class _Queued:
     """An attempt that queues: it asks, sleeps, and asks again until its deadline (monotonic)."""
 
     def __init__(
-        self,
-        call: Call,
-        backend: BaseLockBackend,
-        claim: Claim,
-        began: float,
-        deadline: float,
-        busy: Busy | None,
-        found_busy: Callable[[Busy], object],
+        self, call: Call, backend: BaseLockBackend, claim: Claim, began: float, deadline: float
     ) -> None:
         self.call = call
         self.backend = backend
@@ -122,33 +102,25 @@ class _Queued:
         self.last_look = deadline - LAST_LOOK
         # When the next answer must have come.
         self.answer_by = max(deadline + TOLERANCE, began + FIRST_ANSWER)
-        # What was in the way according to the latest answer, and who wants to know.
-        self.busy = busy
-        self.found_busy = found_busy
         self.waiter = ThreadWaiter() if call.blocking else TaskWaiter()
-        # Of the requests without an answer: whether one was repeated, and whether one was sent.
-        self.asked_again = busy is not None and busy.asked_again
-        self.sent = False
         # Since when the server gives no answer (monotonic); infinite while it does.
         self.absent_since = math.inf
 
-    async def until_granted(self) -> Outcome:
+    async def until_granted(self) -> Grant | None:
         while True:
             asked_at = monotonic()
             try:
                 reply = await self._ask()
             except LockUnavailable as error:
                 if self._has_ended(error, asked_at):
-                    return None, self.asked_again
+                    return None
                 look_at = self._look_after(error)
                 if look_at is None:
                     raise
             else:
-                self.asked_again |= reply.asked_again
                 if isinstance(reply, Grant):
-                    return reply, self.asked_again
-                self.busy, self.absent_since = reply, math.inf
-                self.found_busy(reply)
+                    return reply
+                self.claim.busy, self.absent_since = reply, math.inf
                 look_at = self._next_look(reply, asked_at)
             turn = await self._turn(min(look_at, self.deadline))
             self.answer_by = self.deadline + TOLERANCE
@@ -157,9 +129,9 @@ class _Queued:
                 turn = await self._turn(self.deadline)
             grant = self._as_grant(turn)
             if grant is not None:
-                return grant, self.asked_again
+                return grant
             if monotonic() >= self.deadline and self.absent_since == math.inf:
-                return None, self.asked_again
+                return None
 
     async def _ask(self) -> Grant | Busy:
         """Get the grant, or else a place in the queue until the deadline."""
@@ -175,8 +147,7 @@ class _Queued:
 
     def _has_ended(self, error: LockUnavailable, asked_at: float) -> bool:
         """Note the error, and return whether it only means that the wait is over."""
-        self.asked_again |= error.asked
-        self.sent |= error.sent
+        self.claim.unanswered |= error.sent
         is_first = self.absent_since == math.inf
         self.absent_since = min(self.absent_since, asked_at)
         return is_first and _came_too_late(asked_at, self.deadline, self.answer_by)
@@ -185,9 +156,9 @@ class _Queued:
         """When to ask again after the error, or None to give up."""
         now, given_up_at = monotonic(), self.absent_since + self.backend.config.patience
         if now >= min(self.deadline, given_up_at):
-            # The error is about all requests of this attempt, of which one may have arrived.
-            error.asked = self.asked_again or self.busy is not None
-            error.sent = self.sent or self.busy is not None
+            if self.claim.unanswered or self.claim.busy is not None:
+                # The error is about all requests of this attempt, of which one may have arrived.
+                error.asked = error.sent = True
             return None
         pause = ASK_ABSENT_EVERY if error.asked else LOOK_AT_ABSENT_EVERY
         return min(now + pause, given_up_at)
@@ -207,7 +178,7 @@ class _Queued:
 
     def _as_grant(self, turn: Turn | None) -> Grant | None:
         """Return the turn as a grant, or None if it has ended while the process was frozen."""
-        backend, busy = self.backend, self.busy
+        backend, busy = self.backend, self.claim.busy
         if turn is None or busy is None or not backend.believes_turns:
             return None
         # The backend's clock may have been set since it was read: a turn is never trusted for

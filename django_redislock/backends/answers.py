@@ -30,27 +30,16 @@ __all__ = [
 SHARED = 2**31 - 1
 
 
-class Claim(NamedTuple):
-    """The request of an attempt. ``lease`` is in seconds, ``holder`` is packed."""
-
-    name: str
-    token: str
-    limit: int
-    lease: float
-    holder: str
-
-
 class Grant(NamedTuple):
     """The claim holds. ``ends`` is when the lease ends, on this process's monotonic clock.
 
     ``confirmed`` is False after a hand-over: until it is extended, the hold has only the grant
-    lease. ``asked_again``: the request was repeated, so the first one may still arrive.
+    lease.
     """
 
     fence: int
     ends: float
     confirmed: bool = True
-    asked_again: bool = False
 
 
 class Busy(NamedTuple):
@@ -61,7 +50,6 @@ class Busy(NamedTuple):
     the backend's own clock can have read zero. ``position``: the attempt's place in the queue, from
     1 on; for an attempt that does not stay, the place after the last. Most waiters never ask about
     the hold in their way, so ``find_hold`` reads its holder and age (seconds) only on demand.
-    ``asked_again``: as for a ``Grant``.
     """
 
     retry_in: float
@@ -69,7 +57,6 @@ class Busy(NamedTuple):
     clock: float
     position: int
     find_hold: Callable[[], tuple[Holder | None, float]]
-    asked_again: bool = False
 
     @property
     def holder(self) -> Holder | None:
@@ -79,6 +66,23 @@ class Busy(NamedTuple):
     def held_for(self) -> float:
         """How long the hold in the way had lasted (seconds); 0 if unknown."""
         return self.find_hold()[1]
+
+
+@dataclass(slots=True)
+class Claim:
+    """The request of an attempt. ``lease`` is in seconds, ``holder`` is packed.
+
+    ``unanswered``: whether it was sent and not answered, so that it may still arrive, although it
+    was repeated then. ``busy``: the latest answer, unless the claim was granted at once.
+    """
+
+    name: str
+    token: str
+    limit: int
+    lease: float
+    holder: str
+    unanswered: bool = False
+    busy: Busy | None = None
 
 
 class Extension(NamedTuple):

@@ -27,7 +27,7 @@ from .base import Handle, T
 from .ending import FORKED, end_need, lost_error
 
 if TYPE_CHECKING:
-    from ..backends.base import BaseLockBackend, Busy, Grant
+    from ..backends.base import BaseLockBackend, Grant
     from ..local.owners import Owner
     from ..options import Terms
 
@@ -65,7 +65,8 @@ class OneNameHandle(Handle[T]):
         self._terms = terms
         # The same for all handles of one ``MultiLock``; stored with the holder, for listings.
         self._group = ""
-        self._busy: Busy | None = None
+        # The request of the latest attempt that did not join a hold.
+        self._claim: Claim | None = None
         # The hold of the latest attempt, or of the next one.
         self._hold = self._new_hold()
         # The acquires in progress, of any thread or signal handler: all but the first are refused.
@@ -166,22 +167,19 @@ class OneNameHandle(Handle[T]):
                 self._start_service()
             holder = self._packed_holder(owner)
             claim = Claim(self.name, hold.token, self.limit, hold.length, holder)
-            asked_at = monotonic()
-            self._busy = None
-            grant, asked_again = await wait_for_grant(
-                call, self.backend, claim, began or asked_at, wait, self._found_busy
-            )
+            self._claim, asked_at = claim, monotonic()
+            grant = await wait_for_grant(call, self.backend, claim, began or asked_at, wait)
             if hold.pid != process.pid:
                 raise LockError.of(self.name, FORKED.format("is being acquired by"))
             waited = monotonic() - asked_at
             if grant is not None:
-                hold.asked_again = not hold.is_given and asked_again
+                hold.unanswered = claim.unanswered and not hold.is_given
                 self._begin(call, grant, owner, need)
                 if caller is not None:
                     await tie_in_caller(self, hold, whole=False)
-            await events.attempted(call, self, waited, self._busy, acquired=grant is not None)
-            if grant is None and not hold.is_given and (wait > 0 or asked_again):
-                cancel_in_background(hold, LATE if asked_again else 0.0)
+            await events.attempted(call, self, waited, claim.busy, acquired=grant is not None)
+            if grant is None and not hold.is_given and (wait > 0 or claim.unanswered):
+                cancel_in_background(hold, LATE if claim.unanswered else 0.0)
         except BaseException as error:
             self._need = None
             if isinstance(error, LockUnavailable) and not error.sent:
@@ -193,9 +191,6 @@ class OneNameHandle(Handle[T]):
         # A statement, not a call: no asynchronous exception can come between it and the return.
         del attempt.registered[attempt]
         return grant is not None
-
-    def _found_busy(self, busy: Busy) -> None:
-        self._busy = busy
 
     def _start_service(self) -> None:
         try:

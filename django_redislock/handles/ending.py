@@ -85,7 +85,7 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         # own, a release by token cannot tell these apart.
         linked = registry.linked(hold)
         _mark_lost(one for one in linked if one.fence == hold.fence or not hold.began)
-    if hold.asked_again and not kept:
+    if hold.unanswered and not kept:
         cancel_in_background(hold, LATE)
     await events.released(call, handle, now + kept - hold.since if hold.began else None)
 

@@ -24,6 +24,7 @@ from .attempts import OneNameHandle
 from .ending import end_need, extend_hold
 
 if TYPE_CHECKING:
+    from ..backends.base import Busy
     from ..local.hold import LocalHold, Need
     from ..local.lost import Lost
 
@@ -104,7 +105,8 @@ class Lock(OneNameHandle["Lock"]):
         """The holder: this handle while it holds the lock, else as seen at its last attempt."""
         if self.held:
             return Holder.unpack(self._packed_holder(self._hold.owner or this_owner()))
-        return self._busy.holder if self._busy else None
+        busy = self._busy
+        return busy.holder if busy else None
 
     @property
     def position(self) -> int | None:
@@ -113,7 +115,8 @@ class Lock(OneNameHandle["Lock"]):
         It is None before the first attempt, and when the last attempt was granted, even after its
         release. An attempt that did not queue (``wait=0``) gets the place after the last waiter.
         """
-        return None if self._busy is None or self.fence else self._busy.position
+        busy = self._busy
+        return None if busy is None or self.fence else busy.position
 
     @property
     def estimated_wait(self) -> float | None:
@@ -127,11 +130,17 @@ class Lock(OneNameHandle["Lock"]):
             return None
         return estimated_wait(self.backend, self.family, position, self.limit)
 
+    @property
+    def _busy(self) -> Busy | None:
+        """What was in the way of the latest attempt."""
+        return self._claim.busy if self._claim is not None else None
+
     def _busy_error(self, wait: float) -> LockNotAcquired:
-        error = LockNotAcquired.after(self.name, wait, self._busy and self._busy.holder)
-        if self._busy is not None:
+        busy = self._busy
+        error = LockNotAcquired.after(self.name, wait, busy and busy.holder)
+        if busy is not None:
             error.position, error.estimated_wait = self.position, self.estimated_wait
-            error.retry_after = retry_in(self._busy, error.estimated_wait)
+            error.retry_after = retry_in(busy, error.estimated_wait)
         return error
 
     def _call_on_lost(self) -> None:

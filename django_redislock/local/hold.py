@@ -60,10 +60,10 @@ class LocalHold:
     """
 
     __slots__ = (
-        *("__weakref__", "_claims", "_confirmed", "_leavers", "_lost", "asked_again"),
-        *("backend", "began", "due", "fence", "handles_at_loss", "is_given", "keep_until"),
+        *("__weakref__", "_claims", "_confirmed", "_leavers", "_lost", "backend"),
+        *("began", "due", "fence", "handles_at_loss", "is_given", "keep_until"),
         *("length", "limit", "lock_id", "lost_reason", "max_hold", "name", "needs"),
-        *("owner", "pid", "renew", "since", "token", "undecided"),
+        *("owner", "pid", "renew", "since", "token", "unanswered", "undecided"),
     )
 
     def __init__(
@@ -99,8 +99,8 @@ class LocalHold:
         self.pid = process.pid
         self.began = False
         self.fence = 0
-        # Whether a request for it was repeated, so that the first one may still arrive.
-        self.asked_again = False
+        # Whether a request for it was not answered, and may still arrive.
+        self.unanswered = False
         self.due = self.since = -math.inf
         # Earliest end (monotonic). Released sooner, the lease runs on until then.
         self.keep_until = 0.0

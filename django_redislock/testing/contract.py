@@ -77,7 +77,7 @@ class BackendContract(SharingContract):
     def test_acquire_may_be_repeated(self, verbs: Verbs) -> None:
         claim = verbs.claim(lease=LONG)
         first = verbs.hold(claim)
-        again = verbs.hold(claim._replace(lease=2 * LONG))
+        again = verbs.hold(verbs.claim(token=claim.token, lease=2 * LONG))
         assert again.fence == first.fence
         assert again.ends > first.ends + LONG / 2
         assert verbs.holders() == [claim.token]
@@ -133,7 +133,7 @@ class BackendContract(SharingContract):
         claims = [verbs.claim(str(number)) for number in range(600)]
         for claim in claims[::2]:
             verbs.hold(claim)
-        ends = verbs.backend.extend_all([Extension(*one[:2], 2 * LONG) for one in claims])
+        ends = verbs.backend.extend_all([Extension(c.name, c.token, 2 * LONG) for c in claims])
         longer = monotonic() + LONG
         assert [isinstance(end, float) and end > longer for end in ends] == [True, False] * 300
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,21 +70,21 @@ class SharingContract:
         fence = verbs.hold(mine).fence
         verbs.hold(beside)
         with pytest.raises(LockError, match="looser limit"):
-            verbs.acquire(mine._replace(limit=1))
+            verbs.acquire(replace(mine, limit=1))
         with pytest.raises(LockError, match="looser limit"):
-            verbs.acquire(mine._replace(limit=1), LONG)
+            verbs.acquire(replace(mine, limit=1), LONG)
         assert sorted(verbs.holders()) == sorted([mine.token, beside.token])
         assert verbs.waiting() == []
-        verbs.hold(mine._replace(limit=2))
+        verbs.hold(replace(mine, limit=2))
         verbs.release(beside)
-        assert verbs.hold(mine._replace(limit=1)).fence == fence
+        assert verbs.hold(replace(mine, limit=1)).fence == fence
         assert verbs.is_busy(verbs.claim(limit=3))
 
     def test_a_looser_claim_of_the_same_token_lets_others_in(self, verbs: Verbs) -> None:
         mine, other = verbs.claim(), verbs.claim(limit=SHARED)
         verbs.hold(mine)
         recorder = verbs.queue_up(other)
-        verbs.hold(mine._replace(limit=SHARED))
+        verbs.hold(replace(mine, limit=SHARED))
         recorder.turn()
         assert sorted(verbs.holders()) == sorted([mine.token, other.token])
 
@@ -105,7 +106,7 @@ class SharingContract:
         mine = verbs.claim()
         verbs.hold(verbs.claim(limit=2))
         verbs.queue_up(mine)
-        verbs.hold(mine._replace(limit=2, lease=3 * LONG))
+        verbs.hold(replace(mine, limit=2, lease=3 * LONG))
         (hold,) = (one for one in verbs.backend.inspect("a")[0] if one.token == mine.token)
         assert (hold.limit, hold.lease) == (2, 3 * LONG)
         assert hold.remaining > 2 * LONG

@@ -39,7 +39,7 @@ def test_a_hold_kept_by_its_min_hold_is_not_cancelled_because_of_its_first_reque
 ) -> None:
     held = lock("a", using=alias, min_hold=60)
     held.acquire()
-    held._hold.asked_again = True
+    held._hold.unanswered = True
     held.release()
     settle()
     assert len(held.backend.inspect("a")[0]) == 1

@@ -206,8 +206,9 @@ def test_a_repeated_request_does_not_block_the_next_attempt_with_the_same_token(
     mine = make(token="ef" * 16)
     acquire = mine.backend.acquire
 
-    def twice(*args: Any) -> Any:
-        return acquire(*args)._replace(asked_again=True)
+    def twice(claim: Any, *args: Any) -> Any:
+        claim.unanswered = True
+        return acquire(claim, *args)
 
     monkeypatch.setattr(mine.backend, "acquire", twice)
     mine.acquire()

@@ -220,22 +220,23 @@ class RedisLockBackend(TransportBackend):
         return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
     def _acquire_command(self, claim: Claim, stay: float) -> bytes:
-        name, token, limit, length, holder = claim
-        lease = -int(-length * 1000 // 1)  # as ms(), without the call
+        lease = -int(-claim.lease * 1000 // 1)  # as ms(), without the call
         grant = min(lease, self._grant_lease_ms)
-        terms = f"{limit} {lease} {grant} {self.wakeups.process} {holder}"
+        terms = f"{claim.limit} {lease} {grant} {self.wakeups.process} {claim.holder}"
         args = str(lease), str(ms(stay)) if stay else "0", terms
-        return call(ACQUIRE, self.config.key_prefix, name, token, args)
+        return call(ACQUIRE, self.config.key_prefix, claim.name, claim.token, args)
 
     def _acquired(
         self, claim: Claim, stay: float, sent_at: float, reply: Any, again: bool
     ) -> Grant | Busy:
+        if again:
+            claim.unanswered = True
         if reply.isdigit():
             if stay:
                 # The server sends no notice when a lease expires, neither this one nor that of
                 # another hold of a semaphore, which the reply does not mention.
                 self.wakeups.watch(claim.name, sent_at + min(claim.lease, self.grant_lease))
-            return Grant(int(reply), sent_at + claim.lease - TICK, asked_again=again)
+            return Grant(int(reply), sent_at + claim.lease - TICK)
         if reply == LOOSER:
             raise LockError.of(claim.name, HELD_LOOSER)
         left, now, position, record = busy(reply)
@@ -246,7 +247,7 @@ class RedisLockBackend(TransportBackend):
             # gets a turn may be frozen, and only the clock shows that a hand-over has failed.
             look_at = monotonic() + min(retry_in, self.grant_lease)
             self.wakeups.watch(claim.name, look_at, clock)
-        return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now), again)
+        return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now))
 
     def _release_command(self, name: str, token: str) -> bytes:
         args = (self.wakeups.process,)
