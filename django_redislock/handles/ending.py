@@ -78,7 +78,8 @@ async def _end(call: Call, handle: Any, hold: LocalHold, within: float | None) -
         hold.handles_at_loss = hold.handles_at_loss or [handle]
         error = lost_error(hold)
         if hold.began:
-            renewal.report(hold)
+            registry.lost[hold] = None
+            renewal.wake()
         raise error
     if registry.given or hold.is_given:
         # Also handles that acquired it during the release, but not after it. Without a fence of its

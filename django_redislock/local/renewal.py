@@ -112,13 +112,6 @@ class Renewal:
         for hold in registry.find((place, name), token):
             self.mark_lost(hold, "it was released by force")
 
-    def report(self, hold: LocalHold) -> None:
-        """Have the handles of a lost hold notified, in another thread: callbacks may take long."""
-        registry.lost[hold] = None
-        self.wake()
-        with suppress(NoThread):
-            self.ensure()
-
     # The methods below run in the thread.
 
     def _serve(self) -> None:
@@ -173,18 +166,15 @@ class Renewal:
             if hold.decide():
                 registry.lost[hold] = None
             registry.holds.pop(hold, None)
-        holds = list(registry.lost)
-        # If no thread can be started, the next look tries again.
-        if holds and _starts(partial(self._notify, holds)):
-            for hold in holds:
+        for hold in list(registry.lost):
+            # A callback that hangs must not keep those of other holds from being called.
+            notifying = threading.Thread(
+                target=self.notify_lost, args=(hold,), name="django_redislock-lost", daemon=True
+            )
+            # If no thread can be started, the next look tries again.
+            with suppress(RuntimeError):
+                notifying.start()
                 registry.lost.pop(hold, None)
-
-    def _notify(self, holds: list[LocalHold]) -> None:
-        # A callback that hangs must not keep those of other holds from being called.
-        for hold in holds[1:]:
-            if not _starts(partial(self.notify_lost, hold)):
-                registry.lost[hold] = None
-        self.notify_lost(holds[0])
 
     def _renew(self, due: list[LocalHold], now: float) -> None:
         by_server: dict[Server, list[_Renewed]] = defaultdict(list)
@@ -239,15 +229,6 @@ class Renewal:
             hold.not_answered(request, math.inf)
             hold.due = min(now + RETRY_EVERY, hold.ends)
         self.wake()
-
-
-def _starts(notify: Callable[[], object]) -> bool:
-    """Run this in a new thread, and return whether it could be started."""
-    notifying = threading.Thread(target=notify, name="django_redislock-lost", daemon=True)
-    with suppress(RuntimeError):
-        notifying.start()
-        return True
-    return False
 
 
 renewal = Renewal()
