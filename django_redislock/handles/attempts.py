@@ -37,13 +37,12 @@ __all__ = ["HandleNeed", "OneNameHandle"]
 class HandleNeed:
     """A handle's need for a hold. It is over when the handle is gone or has another need."""
 
-    __slots__ = ("_handle", "hold")
+    __slots__ = ("_handle",)
 
     is_transaction = False
 
-    def __init__(self, handle: OneNameHandle[Any], hold: LocalHold) -> None:
+    def __init__(self, handle: OneNameHandle[Any]) -> None:
         self._handle = weakref.ref(handle)
-        self.hold = hold
 
     @property
     def handle(self) -> OneNameHandle[Any] | None:
@@ -76,8 +75,8 @@ class OneNameHandle(Handle[T]):
     @property
     def held(self) -> bool:
         """Whether this handle holds the lock, according to the local clock."""
-        need = self._need
-        return need is not None and need.hold.alive and need in need.hold.needs
+        need, hold = self._need, self._hold
+        return need is not None and hold.alive and need in hold.needs
 
     async def _acquire(self, call: Call, wait: Duration | None, began: float | None = None) -> bool:
         """Acquire the lock. ``began``: when the attempt on several names began (monotonic)."""
@@ -128,7 +127,7 @@ class OneNameHandle(Handle[T]):
         # Nothing needs a hold that an interrupted release has left behind.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False
-        need = HandleNeed(self, hold)
+        need = HandleNeed(self)
         # Interrupted, it has nothing to cancel, only its need to end, as a release has.
         attempt = Attempt(call, [(hold, need)])
         try:
@@ -159,7 +158,7 @@ class OneNameHandle(Handle[T]):
         hold = self._hold
         if hold.owner is not None or hold.pid != process.pid:
             hold = self._new_hold()
-        hold.owner, need = owner, HandleNeed(self, hold)
+        hold.owner, need = owner, HandleNeed(self)
         self._hold, self._need = hold, None
         attempt = Attempt(call, [(hold, need)], new_since=-math.inf)
         try:
@@ -201,8 +200,7 @@ class OneNameHandle(Handle[T]):
             ) from error
 
     def _begin(self, call: Call, grant: Grant, owner: Owner, need: HandleNeed) -> None:
-        hold = need.hold
-        self._need = need
+        hold, self._need = self._hold, need
         if not hold.begin(grant, need):
             raise lost_error(hold, "its lease ran out before the reply came")
         if self._terms.min_hold:
@@ -224,14 +222,13 @@ class OneNameHandle(Handle[T]):
         tie_to_transactions(self, hold, whole=False)
 
     async def _release(self, call: Call) -> None:
-        need = self._need
+        need, hold = self._need, self._hold
         if need is None and self._terms.token is not None:
             # A hold that stands for another handle's, of which nothing is kept here.
             await end_need(call, self, self._new_hold(), None)
             return
-        if need is None or not need.hold.alive or need not in need.hold.needs:
+        if need is None or not hold.alive or need not in hold.needs:
             raise self._not_held()
-        hold = need.hold
         tie_to_transactions(self, hold, whole=True)
         # A hold of another thread or task may be older than the transaction.
         is_anothers = not call.blocking and hold.owner is not this_owner()
@@ -240,11 +237,11 @@ class OneNameHandle(Handle[T]):
         await end_need(call, self, hold, need)
 
     def _end_later(self, error: BaseException) -> None:
-        need = self._need
-        if need is None or isinstance(error, LockError) or not need.hold.alive:
+        need, hold = self._need, self._hold
+        if need is None or isinstance(error, LockError) or not hold.alive:
             return
-        tie_to_transactions(self, need.hold, whole=True)
-        renewal.end_later(need.hold, need)
+        tie_to_transactions(self, hold, whole=True)
+        renewal.end_later(hold, need)
         self._need = None
 
     def _new_hold(self) -> LocalHold:

@@ -151,8 +151,8 @@ class MultiLock(Handle["MultiLock"]):
         self, call: Call, do: Callable[[Lock], Coroutine[Any, Any, None]]
     ) -> None:
         # Each name has an attempt of its own; this one covers the names not reached yet.
-        needs = [lock._need for lock in self.locks]
-        attempt = Attempt(call, [(need.hold, need) for need in needs if need is not None])
+        parts = [(lock._hold, lock._need) for lock in self.locks if lock._need is not None]
+        attempt = Attempt(call, parts)
         try:
             await _each(reversed(self.locks), do)
         except LockError:

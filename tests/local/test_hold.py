@@ -27,7 +27,7 @@ def begun() -> Iterator[Callable[..., tuple[LocalHold, Lock]]]:
     def begin(*, renew: bool = True, confirmed: bool = True) -> tuple[LocalHold, Lock]:
         handle = lock("a", using="memory", renew=renew, lease=10)
         handles.append(handle)
-        handle._need = HandleNeed(handle, handle._hold)
+        handle._need = HandleNeed(handle)
         assert handle._hold.begin(Grant(1, monotonic() + 2, confirmed=confirmed), handle._need)
         return handle._hold, handle
 
@@ -69,10 +69,10 @@ def test_a_third_of_the_lease_passes_before_it_is_renewed(begun: Any) -> None:
 
 def test_the_mark_of_an_interrupted_leave_does_not_keep_others_from_joining(begun: Any) -> None:
     hold, handle = begun()
-    other = HandleNeed(handle, hold)
+    other = HandleNeed(handle)
     hold._leavers[other] = None  # its call was interrupted here, and is finished now
     assert not hold.leave(other)
-    third = HandleNeed(handle, hold)
+    third = HandleNeed(handle)
     assert hold.join(third)
 
 
