@@ -149,7 +149,9 @@ class _Queued:
         """Note the error, and return whether it only means that the wait is over."""
         self.claim.unanswered |= error.sent
         is_first = self.absent_since == math.inf
-        self.absent_since = min(self.absent_since, asked_at)
+        if is_first:
+            # An attempt that has not queued yet has no patience with a server that was asked.
+            self.absent_since = -math.inf if self.busy is None and error.asked else asked_at
         return is_first and _came_too_late(asked_at, self.deadline, self.answer_by)
 
     def _look_after(self, error: LockUnavailable) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -140,6 +141,24 @@ def test_a_server_that_is_down_from_the_start_is_not_waited_for(
     with pytest.raises(LockUnavailable):
         lock("a").acquire(wait=30)
     assert time.monotonic() - began < PATIENCE - 5
+
+
+def test_a_new_attempt_does_not_wait_for_a_server_that_refuses(
+    own_server: EmbeddedServer, use: UsePlace
+) -> None:
+    """Nor if the process already listens in the bucket, so that its first request would queue."""
+    place = use(own_server.url, entry={"PATIENCE": PATIENCE})
+    with lock("a", lease=60):
+        crowd = Crowd("a", 1, 1)
+        with place.client() as client:
+            client.config_set("maxmemory", 1)
+            began = time.monotonic()
+            for attempt in (lock("a").acquire, lambda wait: asyncio.run(lock("a").aacquire(wait))):
+                with pytest.raises(LockUnavailable, match="used memory"):
+                    attempt(wait=30)
+            assert time.monotonic() - began < PATIENCE - 5
+            client.config_set("maxmemory", 0)
+    crowd.assert_served()
 
 
 def test_failed_releases_are_done_when_the_server_is_back(
