@@ -211,6 +211,15 @@ class TestErrors:
         proxy.cut()
         assert node.exchange([PING]) == ([b"PONG"], True)
 
+    def test_a_request_whose_connection_was_cut_while_it_opened_is_sent_once(
+        self, proxy: Proxy
+    ) -> None:
+        node = node_at(proxy.url)
+        trigger = proxy.drop_next_reply(b"LIB-NAME")
+        assert node.exchange([PING]) == ([b"PONG"], False)
+        assert trigger.fired
+        node.close()
+
     @pytest.mark.parametrize("reply", [b":%b\r\n", b"$%b\r\n7\r\n"])
     def test_a_number_with_too_many_digits_ends_the_connection(
         self, node: Node, reply: bytes, monkeypatch: pytest.MonkeyPatch

@@ -25,9 +25,11 @@ class Request:
     """Commands that a task has sent together, and whose replies it awaits."""
 
     __slots__ = (
-        *("again", "commands", "deadline", "future", "link", "replies", "sent_at"),
+        *("again", "commands", "deadline", "future", "link", "replies", "retried", "sent_at"),
         "unknown_script",
     )
+    # When it was last sent.
+    sent_at: float
 
     def __init__(
         self, commands: Sequence[bytes], future: asyncio.Future[None], deadline: float
@@ -37,8 +39,8 @@ class Request:
         self.deadline = deadline
         self.replies: list[Any] = []
         self.link: AsyncLink | None = None
-        self.sent_at = 0.0
-        self.again = False
+        # Whether it was sent twice, and whether it has met an error: after another one it fails.
+        self.again = self.retried = False
         self.unknown_script = False
 
     def fail(self, error: Exception) -> None:

@@ -155,7 +155,7 @@ class Node:
             is_refused = isinstance(error, AuthenticationError) and link.is_fresh
             if left <= 0 or is_refused or not is_worth_a_retry(error):
                 raise error
-            return Replies(self._exchange_again(link, commands, left), True)
+            return Replies(self._exchange_again(link, commands, left), not unsent)
         except RedisError as last:
             took = monotonic() - began
             self.breaker.failed(last, took, self._timeout, fresh=link.is_fresh)

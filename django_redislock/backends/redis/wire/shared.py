@@ -106,15 +106,15 @@ class SharedConnection:
             # As for threads: a connection that was cut is opened once more.
             is_final = isinstance(error, AuthenticationError) or not is_worth_a_retry(error)
             for request in self._pending():
-                if is_final or request.again:
+                if is_final or request.retried:
                     request.fail(copy_of(error))
-                request.again = True
+                request.retried = True
             return
         self._link, self._opening = link, None
         now = monotonic()
         for request in self._pending():
             # Tokens make it safe to resend commands that the old connection may have delivered.
-            request.again |= request.link is not None
+            request.again = request.link is not None
             request.replies, request.unknown_script = [], False
             link.send(request, now)
 
@@ -125,8 +125,9 @@ class SharedConnection:
         if isinstance(error, ReadOnlyError):
             self._source.on_demoted(self._source)
         for request in [*self._requests]:
-            if request.again:
+            if request.retried:
                 request.fail(copy_of(error))
+            request.retried = True
         if self._pending():
             self._open()
 
