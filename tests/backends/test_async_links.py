@@ -6,6 +6,7 @@ import asyncio
 import math
 import socket
 from collections.abc import AsyncIterator
+from ssl import SSLWantReadError
 
 import pytest
 from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError, RedisError
@@ -113,6 +114,22 @@ async def test_what_the_socket_does_not_take_at_once_is_sent_later(connected: Co
     assert arrived == b"".join(texts)
     assert connected.errors == []
     assert not connected.loop.remove_writer(connected.sock), "it would be called for ever"
+
+
+async def test_tls_that_is_renegotiated_while_a_request_is_sent_ends_the_connection(
+    connected: Connected,
+) -> None:
+    """Nothing can be sent until data arrives, and to wait for the socket would take all the CPU."""
+
+    class Renegotiated(socket.socket):
+        def send(self, *args: object) -> int:
+            raise SSLWantReadError(2, "The operation did not complete (read)")
+
+    connected.link._sock = Renegotiated(fileno=connected.sock.detach())
+    connected.ask()
+    (error,) = connected.errors
+    assert isinstance(error, RedisError)
+    assert connected.link._sock is None
 
 
 @pytest.mark.parametrize("next_step", ["send", "receive", "flush"])

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from ssl import SSLWantReadError, SSLWantWriteError
+from ssl import SSLWantWriteError
 from threading import Thread
 from typing import Any
 
@@ -133,9 +133,9 @@ class AsyncLink:
         data = b"".join(self._unsent)
         try:
             sent = sock.send(data)
-        except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
+        except (BlockingIOError, SSLWantWriteError):
             sent = 0
-        except OSError as error:
+        except OSError as error:  # or TLS is renegotiated, and would have to read first
             self.end(as_redis_error(error))
             return
         self._unsent = [data[sent:]] if sent < len(data) else []
