@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockUnavailable, lock, lock_backends
+from django_redislock.backends.redis import breaker
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.errors import copy_of, is_absence
+from django_redislock.backends.redis.wire import shared
 from django_redislock.checks import check_backends
+from django_redislock.testing.servers import EmbeddedServer
 from tests.support.wires import SOON
 
 
@@ -147,6 +152,37 @@ async def test_a_provider_does_not_block_the_event_loop(settings: Any, redis_url
     assert await acquiring
     await held.arelease()
     lock_backends["default"].close()
+
+
+@pytest.mark.parametrize("hanging", [1, 2], ids=["the first request", "its probe too"])
+async def test_a_provider_that_never_returns_ends_no_later_attempt(
+    settings: Any, own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, hanging: int
+) -> None:
+    monkeypatch.setattr(shared, "LOST_AFTER", 0.0)
+    monkeypatch.setattr(breaker, "HANGS_AFTER", 0.5)
+    calls, goes_on = list[int](), threading.Event()
+
+    class Provider(CredentialProvider):
+        def get_credentials(self) -> tuple[str, str]:
+            calls.append(1)
+            if len(calls) <= hanging:
+                goes_on.wait()
+            return "default", ""
+
+    options = {"credential_provider": Provider(), "metrics": False, "socket_timeout": 0.5}
+    settings.LOCKS = {"default": {"LOCATION": own_server.url, "OPTIONS": options}}
+    held, until = lock("a"), time.monotonic() + SOON
+    with pytest.raises(LockUnavailable, match="does it hang"):
+        await held.aacquire(wait=0)
+    while not held.held and time.monotonic() < until:
+        with suppress(LockUnavailable):
+            await held.aacquire(wait=0)
+        await asyncio.sleep(0.01)
+    try:
+        await held.arelease()
+    finally:
+        goes_on.set()
+        lock_backends["default"].close()
 
 
 async def test_what_the_server_refuses_in_a_function_is_its_own_error(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from ssl import SSLWantWriteError
-from threading import Thread
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError, RedisError
@@ -18,7 +18,9 @@ from ..sources.source import Source
 from .driver import arrived, open_socket
 from .parser import Parser
 
-__all__ = ["AsyncLink", "Request"]
+__all__ = ["AsyncLink", "Request", "number_connecting"]
+
+CONNECTING = "django_redislock-connect"
 
 
 class Request:
@@ -75,8 +77,8 @@ class AsyncLink:
         A thread of its own connects: callers that block may take all those of the loop's executor.
         """
         opened: asyncio.Future[socket.socket] = self._loop.create_future()
-        name, args = "django_redislock-connect", (source, self._loop, opened)
-        thread = Thread(target=_connect, args=args, name=name, daemon=True)
+        args = source, self._loop, opened
+        thread = threading.Thread(target=_connect, args=args, name=CONNECTING, daemon=True)
         try:
             try:
                 thread.start()
@@ -190,6 +192,11 @@ class AsyncLink:
                 if not request.future.done():
                     request.future.set_result(None)
                 unanswered.popleft()
+
+
+def number_connecting() -> int:
+    """The number of threads that are connecting in this process."""
+    return sum(thread.name == CONNECTING for thread in threading.enumerate())
 
 
 def _connect(

@@ -18,10 +18,14 @@ from ....clock import monotonic
 from ..errors import NoAnswer, copy_of, is_worth_a_retry, marked
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
-from .async_links import AsyncLink, Request
+from .async_links import AsyncLink, Request, number_connecting
 from .replies import Replies
 
 __all__ = ["SharedConnection"]
+
+# An opening is lost if it takes this much longer (seconds) than its time-out, and again as much for
+# each thread that is connecting by then: a name server or a credential provider may never answer.
+LOST_AFTER = 2.0
 
 # How long (seconds) an ending loop waits for a connection that is being opened.
 CLOSED_WITHIN = 1.0
@@ -41,6 +45,8 @@ class SharedConnection:
         self._requests: dict[Request, None] = {}
         self._link: AsyncLink | None = None
         self._opening: asyncio.Task[None] | None = None
+        # When it is lost (monotonic).
+        self._lost_at = 0.0
         # One timer for the earliest deadline of all requests.
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
@@ -89,6 +95,9 @@ class SharedConnection:
         if self._opening is None or self._opening.done():
             self._opening = self._loop.create_task(self._open_link())
             self._opening.add_done_callback(self._opened)
+            self._lost_at = monotonic() + self._timeout + LOST_AFTER * (1 + number_connecting())
+        elif monotonic() > self._lost_at:
+            self._opening.cancel()  # and another one begins
 
     def _opened(self, opening: asyncio.Task[None]) -> None:
         # It was cancelled, or an asynchronous exception that was meant for other code has hit it.
