@@ -19,11 +19,13 @@ from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.error_texts import unavailable
 from django_redislock.backends.redis.errors import NotAsked, is_absence
 from django_redislock.backends.redis.keys import bucket_of
+from django_redislock.backends.redis.scripts import ACQUIRE
 from django_redislock.backends.redis.slots import Address
 from django_redislock.backends.redis.wire.node import AT_ONCE
 from django_redislock.checks import check_backends
 from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.processes import frozen
+from tests.support.proxy import Proxy
 from tests.support.refusing import Refusing
 
 
@@ -153,6 +155,28 @@ def test_the_error_of_a_busy_server(
     (message,) = check_backends(deploy=True)
     assert f"did not carry out the request: {words}" in message.msg
     assert message.hint == "The server answers, but is busy: run this check again later."
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+def test_the_error_of_connections_that_are_cut(
+    settings: Any, act: Callable[[], None], proxy: Proxy
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": proxy.url}}
+    for _ in range(2):
+        proxy.drop_next_request(ACQUIRE.sha)
+    with pytest.raises(LockUnavailable, match=rf"at {HOST}:{proxy.port} cut the connection: is"):
+        act()
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+def test_the_error_of_a_replica_says_so(
+    settings: Any, act: Callable[[], None], own_server: EmbeddedServer
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": own_server.url}}
+    with Redis.from_url(own_server.url) as client:
+        client.replicaof(HOST, "1")
+    with pytest.raises(LockUnavailable, match=f"at {HOST}:{own_server.port} is a replica: name"):
+        act()
 
 
 def test_the_hint_for_a_user_without_a_right(settings: Any) -> None:

@@ -39,6 +39,9 @@ _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL
 _NO_ANSWER = re.compile("Timeout (reading|writing)")
 _CLOSED = re.compile("Connection closed by server|Error while reading from")
 
+# Ours when the connection ended later, and so did a second one.
+_CUT = re.compile("The server closed the connection|The connection was cut")
+
 # OpenSSL's messages when the other side does not speak TLS.
 _WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
 
@@ -51,6 +54,7 @@ _REFUSALS = {
     _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
     re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
     re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
+    re.compile("read only replica"): "is a replica: name its primary, or Sentinels, which know it",
     re.compile("DB index is out of range"): "has no database with the number in the settings",
 }
 
@@ -144,6 +148,8 @@ def _absent(at: str, error: Exception, said: str) -> str:
             f"at {at} accepted the connection and closed it: is it a Redis server? One that wants "
             f"TLS needs rediss://. {said}"
         )
+    if _CUT.match(said) and not is_of_tls(error):
+        return f"at {at} cut the connection: is it restarting, or does a proxy close it? {said}"
     if failed := _NOT_CONNECTED.match(said):
         number, said = failed[1], failed[2].removesuffix(".")
         if number.startswith("-"):
