@@ -233,7 +233,7 @@ async def test_a_forked_child_uses_no_connection_of_its_parent(
 async def test_a_request_at_the_end_of_its_loop_has_a_time_limit(
     wire: AsyncWire, proxy: Proxy
 ) -> None:
-    """Its timer must not be the one that was cancelled with the connection."""
+    """The connection was closed, and opens again."""
     await echo(wire, "before", within=2)
     (connections,) = wire._all()
     await connections.closer.aclose()

@@ -16,6 +16,7 @@ from redis.exceptions import (
 
 from django_redislock.backends.redis.commands import pack
 from django_redislock.backends.redis.scripts import INSPECT
+from django_redislock.backends.redis.wire.async_links import AsyncLink, Request
 from django_redislock.backends.redis.wire.async_wire import AsyncWire
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import node_at
@@ -249,6 +250,7 @@ async def test_an_unexpected_reply_ends_the_connection(wire: AsyncWire, proxy: P
     assert link is not None
     link.receive(b"+OK\r\n")
     assert await echo(wire, "next") == b"next"
+    link.end(RedisConnectionError("It has ended before."))
     link = connections.for_all._link
     assert link is not None
     link.receive(b"HTTP/1.1 400 Bad Request\r\n")
@@ -279,3 +281,17 @@ async def test_an_interruption_within_a_request_ends_the_connection(
         await echo(wire, "interrupted")
     assert await echo(wire, "next") == b"next"
     assert proxy.opened == 2
+
+
+async def test_an_interruption_between_the_requests_that_an_opening_sends(
+    wire: AsyncWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, sent = AsyncLink.send, list[Request]()
+
+    def interrupted(link: AsyncLink, request: Request, now: float) -> None:
+        sent.append(request)
+        assert len(sent) != 2
+        send(link, request, now)
+
+    monkeypatch.setattr(AsyncLink, "send", interrupted)
+    assert await asyncio.gather(echo(wire, "a"), echo(wire, "b")) == [b"a", b"b"]

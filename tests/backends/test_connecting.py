@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import threading
 import time
@@ -22,6 +24,7 @@ from tests.backends.nodes import PING, echo, node_at
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.tls import TlsServer
+from tests.support.wires import wire_to
 
 
 def test_connecting_is_part_of_the_time_limit_of_an_exchange() -> None:
@@ -158,3 +161,18 @@ def test_a_credential_provider_that_fails_does_not_break_the_probe(
         wait_until(lambda: not node.breaker.is_open())
         assert "The thread" not in caplog.text
         node.close()
+
+
+def test_a_loop_that_ends_leaves_no_opening_behind(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python logs an error for each task that has not ended."""
+    wire, loop = wire_to(proxy.url), asyncio.new_event_loop()
+    proxy.hold()
+    with pytest.raises(RedisTimeoutError):
+        loop.run_until_complete(wire.aexchange([PING], 0.1))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    del loop
+    gc.collect()
+    assert not caplog.records

@@ -126,7 +126,7 @@ class _LoopConnections:
             yield
         finally:
             for connection in self._all():
-                await connection.aclose()
+                connection.end()
 
     def close(self) -> None:
         for connection in self._all():

@@ -27,9 +27,6 @@ __all__ = ["SharedConnection"]
 # each thread that is connecting by then: a name server or a credential provider may never answer.
 LOST_AFTER = 2.0
 
-# How long (seconds) an ending loop waits for a connection that is being opened.
-CLOSED_WITHIN = 1.0
-
 # A timer this late (seconds) shows that the loop was blocked, and could not read any reply.
 BLOCKED = 0.05
 
@@ -184,21 +181,14 @@ class SharedConnection:
         elif self._opening is not None and not self._pending():
             self._opening.cancel()
 
-    async def aclose(self) -> None:
-        """Close the connection at the end of the loop, and return when it is closed.
+    def end(self) -> None:
+        """Close the connection at the end of the loop.
 
         Other async generators that the loop closes may still have or send requests.
         """
         self._ends = True
-        opening = self._opening
         self._close_when_idle()
-        if opening is not None:
-            await asyncio.wait([opening], timeout=CLOSED_WITHIN)
 
     def _close_when_idle(self) -> None:
-        if self._requests:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._rings_at = None, math.inf
-        self.close()
+        if not self._requests:
+            self.close()
