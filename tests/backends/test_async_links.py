@@ -116,6 +116,17 @@ async def test_what_the_socket_does_not_take_at_once_is_sent_later(connected: Co
     assert not connected.loop.remove_writer(connected.sock), "it would be called for ever"
 
 
+async def test_a_connection_that_ends_before_all_requests_are_sent(
+    connected: Connected, caplog: pytest.LogCaptureFixture
+) -> None:
+    connected.ask()
+    connected.ask()  # written at the next turn of the loop
+    connected.link.end(RedisError("The server closed it."))
+    await asyncio.sleep(0)
+    assert len(connected.errors) == 1
+    assert not caplog.records, "an error in a callback"
+
+
 async def test_tls_that_is_renegotiated_while_a_request_is_sent_ends_the_connection(
     connected: Connected,
 ) -> None:

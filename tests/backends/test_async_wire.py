@@ -92,7 +92,8 @@ async def test_a_program_that_cancels_all_other_tasks(wire: AsyncWire, proxy: Pr
     assert await needed == b"needed"
 
 
-async def test_a_time_limit_of_zero_is_a_time_limit(wire: AsyncWire) -> None:
+async def test_a_time_limit_of_zero_is_a_time_limit(wire: AsyncWire, proxy: Proxy) -> None:
+    proxy.hold()
     limits: list[float] = []
 
     def prepare(left: float) -> list[bytes]:

@@ -165,8 +165,6 @@ class AsyncLink:
 
     def receive(self, data: bytes) -> None:
         """Read the replies in this data."""
-        if self._sock is None:
-            return
         if self._in_step:
             self.end(RedisConnectionError("A reply was interrupted while it was read."))
             return
