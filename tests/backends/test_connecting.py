@@ -7,7 +7,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from typing import Any
 
@@ -16,15 +16,19 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from django_redislock.backends.redis.commands import pack
+from django_redislock.backends.redis.errors import NotAsked
+from django_redislock.backends.redis.wire import driver
+from django_redislock.backends.redis.wire.driver import connecting
 from django_redislock.backends.redis.wire.links import Link
 from django_redislock.backends.redis.wire.node import AT_ONCE, Node
 from django_redislock.backends.redis.wire.replicated import ReplicatedNode
+from django_redislock.process import ServiceThread
 from django_redislock.testing.servers import EmbeddedServer
 from tests.backends.nodes import PING, echo, node_at
 from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
 from tests.support.tls import TlsServer
-from tests.support.wires import wire_to
+from tests.support.wires import SOON, wire_to
 
 
 def test_connecting_is_part_of_the_time_limit_of_an_exchange() -> None:
@@ -161,6 +165,64 @@ def test_a_credential_provider_that_fails_does_not_break_the_probe(
         wait_until(lambda: not node.breaker.is_open())
         assert "The thread" not in caplog.text
         node.close()
+
+
+class Hanging(CredentialProvider):
+    """It never answers when it is asked first, and then at once."""
+
+    def __init__(self) -> None:
+        self.asked, self.goes_on = False, threading.Event()
+
+    def get_credentials(self) -> tuple[str, str]:
+        asked, self.asked = self.asked, True
+        if not asked:
+            self.goes_on.wait()
+        return "default", ""
+
+
+def run_in_thread_of_ours(serve: Callable[[], object]) -> None:
+    ended = threading.Event()
+
+    def run() -> None:
+        serve()
+        ended.set()
+
+    ServiceThread("test", run, lambda: False).ensure()
+    assert ended.wait(SOON)
+
+
+def test_a_thread_of_ours_does_not_wait_for_a_provider_that_hangs(
+    own_server: EmbeddedServer,
+) -> None:
+    """It renews locks and receives hand-overs for the whole process."""
+    provider, replies = Hanging(), list[Any]()
+    node = node_at(own_server.url, socket_timeout=0.5, credential_provider=provider)
+
+    def serve() -> None:
+        with pytest.raises(RedisTimeoutError):
+            node.exchange([PING])
+        replies.extend(node.exchange([PING], urgent=True).replies)
+
+    try:
+        run_in_thread_of_ours(serve)
+        assert replies == [b"PONG"]
+    finally:
+        provider.goes_on.set()
+    wait_until(lambda: not connecting(), what="its socket is closed")
+    node.close()
+
+
+def test_not_all_threads_may_hang(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "MOST_CONNECTING", 0)
+    node = node_at(redis_url)
+
+    def serve() -> None:
+        with pytest.raises(NotAsked, match="connect hang"):
+            node.exchange([PING])
+
+    run_in_thread_of_ours(serve)
+    assert echo(node, "of a caller") == "of a caller"
+    node.close()
 
 
 def test_a_loop_that_ends_leaves_no_opening_behind(

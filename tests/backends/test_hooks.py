@@ -15,7 +15,6 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from django_redislock import LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis import breaker
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.errors import copy_of, is_absence
 from django_redislock.backends.redis.wire import shared
@@ -159,7 +158,6 @@ async def test_a_provider_that_never_returns_ends_no_later_attempt(
     settings: Any, own_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, hanging: int
 ) -> None:
     monkeypatch.setattr(shared, "LOST_AFTER", 0.0)
-    monkeypatch.setattr(breaker, "HANGS_AFTER", 0.5)
     calls, goes_on = list[int](), threading.Event()
 
     class Provider(CredentialProvider):

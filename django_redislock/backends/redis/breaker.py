@@ -29,9 +29,6 @@ COUNTS_FROM = 0.9
 # How long (seconds) a probe may take, and the pause after an unanswered probe.
 PROBE_WITHIN = 1.0
 PROBE_EVERY = 0.25
-# A probe that takes this long (seconds) hangs: a name server or a credential provider may never
-# answer. Requests are then sent, since only they can find out that the server is back.
-HANGS_AFTER = 5.0
 # Probing ends when no caller has wanted the server for this long (seconds).
 LINGER = 30.0
 
@@ -64,9 +61,9 @@ class Breaker:
     def __init__(self) -> None:
         self.failures: deque[Exception] = deque(maxlen=OPENS_AT)
         self._nodes: dict[weakref.ref[ProbedNode], None] = {}
-        # When a caller last wanted the server, when the breaker opened, when an answer closed it,
-        # and when the latest probe began.
-        self._wanted_at = self._opened_at = self._answered_at = self._probed_at = 0.0
+        # When a caller last wanted the server, when the breaker opened, and when an answer closed
+        # it.
+        self._wanted_at = self._opened_at = self._answered_at = 0.0
         self._thread = ServiceThread("django_redislock-probe", self._serve, self.is_open)
 
     def reset(self) -> None:
@@ -94,8 +91,6 @@ class Breaker:
             self._thread.ensure()
         except NoThread:
             return  # without a probe, only requests can find out that the server is back
-        if monotonic() > max(self._opened_at, self._probed_at) + HANGS_AFTER:
-            return
         raise ServerAway(failures[-1])
 
     def failed(self, error: Exception, took: float, timeout: float, *, fresh: bool) -> None:
@@ -134,7 +129,6 @@ class Breaker:
                 "Redis (%s) %s. Requests are refused until it answers.", node.where, what
             )
         while self.is_open():
-            self._probed_at = monotonic()
             nodes = self._living()
             if not nodes or monotonic() - self._wanted_at > LINGER:
                 self.failures.clear()  # the next request finds out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import socket
+from functools import partial
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -11,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from ....clock import monotonic
 from ..commands import pack
 from ..sources.source import Source
-from ..wire.driver import CHUNK, arrived, open_socket
+from ..wire.driver import CHUNK, arrived, open_by
 from ..wire.parser import Parser
 
 __all__ = ["Subscriber"]
@@ -45,8 +46,8 @@ class Subscriber:
         """Connect with RESP2, in which messages arrive as replies."""
         self.is_outdated = self.is_doubted = False
         deadline = monotonic() + self._source.timeout
-        connection = self._source.connection(deadline, protocol=2, health_check_interval=0)
-        open_socket(connection, self._keep)
+        settings = {"protocol": 2, "health_check_interval": 0}
+        open_by(deadline, partial(self._source.connection, deadline, **settings), self._keep)
         self._parser, self.received_at = Parser(), monotonic()
         self._opened_at = self.received_at
 

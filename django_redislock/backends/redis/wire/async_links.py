@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from ssl import SSLWantWriteError
+from threading import Thread
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError, RedisError
@@ -15,12 +15,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptEr
 from ....clock import monotonic
 from ..errors import NotAsked, as_redis_error, is_worth_a_retry
 from ..sources.source import Source
-from .driver import arrived, open_socket
+from .driver import CONNECTING, arrived, open_socket
 from .parser import Parser
 
-__all__ = ["AsyncLink", "Request", "number_connecting"]
-
-CONNECTING = "django_redislock-connect"
+__all__ = ["AsyncLink", "Request"]
 
 
 class Request:
@@ -78,7 +76,7 @@ class AsyncLink:
         """
         opened: asyncio.Future[socket.socket] = self._loop.create_future()
         args = source, self._loop, opened
-        thread = threading.Thread(target=_connect, args=args, name=CONNECTING, daemon=True)
+        thread = Thread(target=_connect, args=args, name=CONNECTING, daemon=True)
         try:
             try:
                 thread.start()
@@ -190,11 +188,6 @@ class AsyncLink:
                 if not request.future.done():
                     request.future.set_result(None)
                 unanswered.popleft()
-
-
-def number_connecting() -> int:
-    """The number of threads that are connecting in this process."""
-    return sum(thread.name == CONNECTING for thread in threading.enumerate())
 
 
 def _connect(

@@ -7,9 +7,12 @@ and reading takes ten function calls for each command.
 
 from __future__ import annotations
 
+import queue
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ssl import SSLSocket, SSLWantReadError
 from typing import Any
 
@@ -22,13 +25,25 @@ from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     MasterDownError,
     MovedError,
+    TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
 from redis.retry import Retry
 
-__all__ = ["CHUNK", "arrived", "error_of", "open_socket"]
+from ....clock import monotonic
+from ....process import ServiceThread
+from ....queues import take_within
+from ..errors import NotAsked
+
+__all__ = ["CHUNK", "CONNECTING", "arrived", "connecting", "error_of", "open_by", "open_socket"]
 
 CHUNK = 65536
+
+# The name of threads that connect, and how many of them may hang.
+CONNECTING = "django_redislock-connect"
+MOST_CONNECTING = 32
+# A connection usually ends by its deadline itself. It counts as hanging this much later (seconds).
+LATE_BY = 0.25
 
 
 # In older releases of redis-py only the client for a Cluster knows these errors.
@@ -77,6 +92,58 @@ def open_socket(connection: AbstractConnection, keep: Callable[[socket.socket], 
     except BaseException:
         connection.disconnect()
         raise
+
+
+def open_by(
+    deadline: float, make: Callable[[], AbstractConnection], keep: Callable[[socket.socket], object]
+) -> None:
+    """Like ``open_socket``. For a thread of ours, it ends by ``deadline`` (monotonic) in any case.
+
+    A name server or a credential provider may never answer. A thread of its own waits for them
+    then, since locks are renewed and handed over by one thread of ours for all callers.
+    """
+    if threading.get_ident() not in ServiceThread.own:
+        open_socket(make(), keep)
+        return
+    if connecting() >= MOST_CONNECTING:
+        raise NotAsked(f"{MOST_CONNECTING} threads of this process that connect hang")
+    found: queue.SimpleQueue[socket.socket | BaseException] = queue.SimpleQueue()
+    given_up: list[bool] = []
+
+    def connect() -> None:
+        try:
+            open_socket(make(), found.put)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            found.put(error)
+        if given_up:
+            _close_all(found)
+
+    try:
+        threading.Thread(target=connect, name=CONNECTING, daemon=True).start()
+    except RuntimeError:  # the process is ending
+        open_socket(make(), keep)
+        return
+    try:
+        result = take_within(found, deadline + LATE_BY - monotonic())
+    except queue.Empty:
+        given_up.append(True)
+        _close_all(found)
+        raise RedisTimeoutError("The server did not answer in time.") from None
+    if isinstance(result, BaseException):
+        raise result
+    keep(result)
+
+
+def _close_all(found: queue.SimpleQueue[socket.socket | BaseException]) -> None:
+    with suppress(queue.Empty):
+        while True:
+            if isinstance(late := found.get_nowait(), socket.socket):
+                late.close()
+
+
+def connecting() -> int:
+    """The number of threads that are connecting in this process."""
+    return sum(thread.name == CONNECTING for thread in threading.enumerate())
 
 
 def arrived(sock: socket.socket | None) -> Iterator[bytes]:

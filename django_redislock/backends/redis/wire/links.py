@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from ssl import SSLWantReadError
 from typing import Any
 
@@ -18,7 +19,7 @@ from ....clock import monotonic
 from ..errors import as_redis_error, is_worth_a_retry
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
-from .driver import CHUNK, open_socket
+from .driver import CHUNK, open_by
 from .parser import ONE_REPLY, Parser
 
 __all__ = ["Link"]
@@ -134,7 +135,8 @@ class Link:
             self.close()
             self.opened_at = monotonic()
             self._parser = Parser()
-            open_socket(self._source.connection(self._deadline), self._keep)
+            make = partial(self._source.connection, self._deadline)
+            open_by(self._deadline, make, self._keep)
             sock = self._connected()
         if self.retired:
             self.close()

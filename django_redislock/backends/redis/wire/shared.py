@@ -18,7 +18,8 @@ from ....clock import monotonic
 from ..errors import NoAnswer, copy_of, is_worth_a_retry, marked
 from ..scripts import to_be_sent_again
 from ..sources.source import Source
-from .async_links import AsyncLink, Request, number_connecting
+from .async_links import AsyncLink, Request
+from .driver import connecting
 from .replies import Replies
 
 __all__ = ["SharedConnection"]
@@ -92,7 +93,7 @@ class SharedConnection:
         if self._opening is None or self._opening.done():
             self._opening = self._loop.create_task(self._open_link())
             self._opening.add_done_callback(self._opened)
-            self._lost_at = monotonic() + self._timeout + LOST_AFTER * (1 + number_connecting())
+            self._lost_at = monotonic() + self._timeout + LOST_AFTER * (1 + connecting())
         elif monotonic() > self._lost_at:
             self._opening.cancel()  # and another one begins
 
