@@ -103,10 +103,16 @@ class ReleaseView:
 
     def _release(self, reason: str) -> None:
         released = 0
+        down: dict[str, LockUnavailable] = {}
         for place, (reference, found) in enumerate(self.seen):
+            if reference.alias in down:
+                # Each question to a server that hangs may take a time-out.
+                self.unknown.append((reference, down[reference.alias]))
+                continue
             try:
                 done = self._recorded(reference, found, reason)
             except LockUnavailable as error:
+                down[reference.alias] = error
                 self.unknown.append((reference, error))
                 continue
             except DatabaseError as error:

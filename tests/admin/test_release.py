@@ -239,21 +239,27 @@ def test_a_release_requires_both_permissions(admin_client: Client) -> None:
 def test_redis_that_goes_down_is_reported(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens = {name: hold(name, lease=lease) for lease, name in enumerate("ab", 100)}
-    html = page(admin_client)
-    original = lock_backends["memory"].force_release
+    tokens = {name: hold(name, lease=lease) for lease, name in enumerate("abc", 100)}
+    other = hold("on another", "default")
+    data = {"hold": [*references(page(admin_client, backend="memory"))]}
+    data["hold"] += references(page(admin_client, backend="default"))
+    original, asked = lock_backends["memory"].force_release, []
 
     def fail(name: str, token: str) -> bool:
-        if name == "a":
+        asked.append(name)
+        if name == "b":
             raise LockUnavailable("it went down", name=name)
         return original(name, token)
 
     monkeypatch.setattr(lock_backends["memory"], "force_release", fail)
-    said = release(admin_client, html)
-    assert "“a” may still be held: it went down" in said
-    assert "1 lock was released by force." in said
-    assert [name for name, token in tokens.items() if is_held(name, token)] == ["a"]
-    assert LogEntry.objects.count() == 1
+    said = release(admin_client, "", **data)
+    for name in "bc":
+        assert f"“{name}” may still be held: it went down" in said
+    assert "2 locks were released by force." in said
+    assert [name for name, token in tokens.items() if is_held(name, token)] == ["b", "c"]
+    assert not is_held("on another", other, "default")
+    assert asked == ["a", "b"], "each question to a server that hangs takes a time-out"
+    assert LogEntry.objects.count() == 2
 
 
 def test_redis_that_is_down_at_the_confirmation_is_reported(
