@@ -41,6 +41,15 @@ def test_a_damaged_hold_is_listed_as_damaged(admin_client: Client, damaged: str)
     assert 'max="0' not in html
 
 
+def test_the_totals_count_a_damaged_hold_once(admin_client: Client, damaged: str) -> None:
+    hold("another", "default")
+    page(admin_client, f"{PAGE}default_3A{damaged}/change/")
+    html = page(admin_client)
+    assert 'data-total="2"' in html
+    for text in (html, page(admin_client, f"{PAGE}summary/")):
+        assert "2 locks held" in text
+
+
 def test_a_damaged_hold_is_found_by_its_state(admin_client: Client, damaged: str) -> None:
     hold("another", "default")
     assert names(page(admin_client, state="damaged")) == [damaged]

@@ -164,6 +164,22 @@ def test_a_damaged_hold_is_cleared_by_the_token_that_is_shown(
     verbs.hold(verbs.claim(NAME))
 
 
+def test_a_damaged_hold_is_counted_once(
+    backend: BaseLockBackend, client: Redis, key_prefix: str
+) -> None:
+    verbs = verbs_under(backend, key_prefix)
+    verbs.hold(verbs.claim(NAME))
+    verbs.hold(verbs.claim(NEIGHBOUR))
+    for junk in ("junk", "other junk"):
+        client.set(name_keys(key_prefix, NAME).hold, junk)
+        assert verbs.is_busy(verbs.claim(NAME))
+        assert backend.entries().total == 2
+    client.set(name_keys(key_prefix, NAME).hold, "third junk")
+    seen = next(entry for entry in backend.entries().entries if entry.name == NAME)
+    assert backend.force_release(NAME, seen.token), "the token that the index had is accepted"
+    assert backend.entries().total == 1
+
+
 def test_damaged_keys_without_an_expiry_do_not_stay_for_ever(
     backend: BaseLockBackend, client: Redis, key_prefix: str
 ) -> None:

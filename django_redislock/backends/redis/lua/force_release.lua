@@ -5,11 +5,9 @@
 -- Returns 1, or 0 if that hold has ended or changed since
 
 -- The token of the hold that is listed with this one: a different token if the hold is damaged.
-local function token_of_shown()
+local function token_of_shown(was_listed)
   if only and only.damaged then
-    -- The index may still list the token of the hold that was there before.
-    local listed = redis.pcall('ZSCORE', index, token .. ' ' .. name)
-    return type(listed) == 'string' and only.token or token
+    return was_listed and only.token or token
   elseif not only and string.sub(token, 1, 8) == 'damaged-' then
     for _, who in ipairs(redis.call('ZRANGE', holds, '0', '-1')) do
       if token_of_damage(who) == token then
@@ -21,8 +19,10 @@ local function token_of_shown()
 end
 
 local function verb()
+  -- Before find_holds(), which lists a damaged hold with another token.
+  local was_listed = type(redis.pcall('ZSCORE', index, token .. ' ' .. name)) == 'string'
   find_holds()
-  local who = token_of_shown()
+  local who = token_of_shown(was_listed)
   local seen = hold_of(who)
   if seen then
     unlist(token)

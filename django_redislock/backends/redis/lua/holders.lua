@@ -15,6 +15,18 @@ local function token_of_damage(text)
   return 'damaged-' .. redis.sha1hex(text)
 end
 
+-- How many entries of the index are searched for those of a name. More would hold up the server.
+local SEARCHED = 10000
+
+-- The hold that was damaged may still be listed with its own token, which is unknown.
+local function unlist_name()
+  for _, member in ipairs(redis.pcall('ZRANGE', index, '0', SEARCHED - 1)) do
+    if string.match(member, ' (.*)$') == name then
+      redis.call('ZREM', index, member)
+    end
+  end
+end
+
 -- `hold` contains an unreadable value. The name stays busy until that expires or is released by
 -- force. The value gets an expiry if it has none, and is listed.
 local function read_damaged(found)
@@ -26,6 +38,9 @@ local function read_damaged(found)
     redis.call('PEXPIRE', hold, left)
   end
   local who = token_of_damage(type(found) == 'string' and found or '')
+  if type(redis.pcall('ZSCORE', index, who .. ' ' .. name)) ~= 'string' then
+    unlist_name()
+  end
   put(index, now + left, who .. ' ' .. name)
   return {damaged = true, token = who, text = '', flags = '000', ends = now + left, limit = 1}
 end
