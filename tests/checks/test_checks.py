@@ -260,6 +260,22 @@ def test_a_server_that_evicts_keys_is_a_warning(server: Any) -> None:
 
 
 @pytest.mark.usefixtures("locks_apart")
+def test_a_server_whose_memory_is_nearly_full_is_a_warning(server: Any) -> None:
+    with Redis.from_url(server.url) as client:
+        used = client.info("memory")["used_memory"]
+        try:
+            for limit in (used * 105 // 100, 1):
+                client.config_set("maxmemory", limit)
+                (message,) = check_backends(deploy=True)
+                assert message.id == "locks.W005"
+                assert "% of its maxmemory" in message.msg
+            client.config_set("maxmemory", used * 3)
+            assert ids(deploy=True) == []
+        finally:
+            client.config_set("maxmemory", "0")
+
+
+@pytest.mark.usefixtures("locks_apart")
 def test_a_server_that_is_too_old_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from django_redislock.backends.redis import server_checks
 

@@ -24,6 +24,9 @@ __all__ = ["check_server"]
 
 PUBLISH = "return redis.call('PUBLISH', ARGV[1], '')"
 
+# From this share of its memory on, a server that does not evict keys is reported.
+NEARLY_FULL = 0.9
+
 OLDEST_SERVER = (6, 2)
 # The first release with sharded pub/sub.
 OLDEST_CLUSTER = (7, 0)
@@ -57,7 +60,7 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
         *_first(map(partial(_check_replicas, config), nodes, servers)),
         *abilities,
         *clocks,
-        *_first(_check_eviction(config, server) for server in servers),
+        *_first(_check_memory(config, server) for server in servers),
         *_first(_check_shared_database(config, source, server) for server in servers),
     ]
 
@@ -178,9 +181,17 @@ def _check_abilities(
         )
 
 
-def _check_eviction(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
+def _check_memory(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
     policy = server.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction" and int(server.get("maxmemory", 0)):
+    most, used = int(server.get("maxmemory", 0)), int(server.get("used_memory", 0))
+    if most and policy == "noeviction" and used >= NEARLY_FULL * most:
+        yield Warning(
+            f"{_where(config)}: the server uses {used / most:.0%} of its maxmemory; when that is "
+            "full, it grants no lock.",
+            hint="Raise maxmemory, or remove from the server what does not belong to the locks.",
+            id="locks.W005",
+        )
+    if most and policy != "noeviction":
         yield Warning(
             f"{_where(config)}: the server evicts keys when its memory is full "
             f"(maxmemory-policy {policy}); a lock that is evicted has a second holder.",
