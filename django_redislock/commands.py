@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
-from django.utils.translation import gettext as _
 
 from .attributes import check_attributes, check_reached
 from .conf import Duration, wait_seconds
@@ -180,7 +179,8 @@ def seconds_of(time: Duration | str, flag: str) -> float:
 
 
 def busy_text(error: LockNotAcquired, wait: Duration, flag: str) -> str:
-    """Say that the lock is busy, and how to wait for it if the command did not."""
-    if wait:
-        return str(error)
-    return f"{error} {_('Write %(option)s to wait for it.') % {'option': f'{flag} 30'}}"
+    """Say that the lock is busy, and how to wait for it if the command did not.
+
+    Like the error it belongs to, this is in English.
+    """
+    return str(error) if wait else f"{error} Write {flag} 30 to wait for it."

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
+from django.utils.translation import override
 
 from django_redislock.commands import LockedCommand
 from django_redislock.testing import held_elsewhere
@@ -32,6 +33,9 @@ def test_the_command_waits_as_long_as_requested() -> None:
             run()
         with pytest.raises(CommandError, match=r"(?<!--lock-wait 30 to wait for it\.)$"):
             run(lock_wait=0.01)
+        # Errors are in English, so their advice is, too.
+        with override("de"), pytest.raises(CommandError, match="Write --lock-wait 30 to wait"):
+            run()
     with held_elsewhere("report", lease=0.3):
         assert "worked" in run(lock_wait="1m")
     with pytest.raises(CommandError, match="--lock-wait must be 0 or more seconds"):
