@@ -38,7 +38,7 @@ class LockError(Exception):
     @classmethod
     def of(cls: type[E], name: str, what: str) -> E:
         """Return an error whose message begins with the name of the lock."""
-        return cls(f"The lock {readable(name)!r} {what}.", name=name)
+        return cls(f"The lock {name!r} {what}.", name=name)
 
 
 class LockNotAcquired(LockError):

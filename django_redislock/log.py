@@ -41,12 +41,12 @@ def leave_losses_to_the_program() -> None:
 
 
 def log_acquired(*, lock: Any, waited: float, **kwargs: Any) -> None:
-    logger.debug("Acquired %r after %.3f s, fence %d", readable(lock.name), waited, lock.fence)
+    logger.debug("Acquired %r after %.3f s, fence %d", lock.name, waited, lock.fence)
 
 
 def log_released(*, lock: Any, held: float | None, **kwargs: Any) -> None:
     how_long = "of another handle" if held is None else f"after {held:.3f} s"
-    logger.debug("Released %r %s", readable(lock.name), how_long)
+    logger.debug("Released %r %s", lock.name, how_long)
 
 
 def log_contended(
@@ -54,7 +54,7 @@ def log_contended(
 ) -> None:
     logger.info(
         "%r %s after %.3f s; it was held by %s",
-        readable(lock.name),
+        lock.name,
         "was acquired" if acquired else "was not acquired",
         waited,
         readable(holder) if holder else "an unknown holder",
@@ -62,4 +62,4 @@ def log_contended(
 
 
 def log_lost(*, lock: Any, reason: str, **kwargs: Any) -> None:
-    logger.warning("Lost %r while it was held: %s", readable(lock.name), reason)
+    logger.warning("Lost %r while it was held: %s", lock.name, reason)

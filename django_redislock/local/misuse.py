@@ -24,7 +24,7 @@ import asgiref
 import django
 from django.db import connections
 
-from ..exceptions import LockMisuse, readable
+from ..exceptions import LockMisuse
 from ..fields import unfilled
 from .owners import LockId, this_owner
 
@@ -67,7 +67,7 @@ def warn_of_truth_value(lock: Any) -> None:
     """Warn that the truth value of ``lock``, which was never granted, says nothing."""
     _warn(
         lock,
-        f"The lock {readable(lock.name)!r} was not acquired, and a handle is always true. Write "
+        f"The lock {lock.name!r} was not acquired, and a handle is always true. Write "
         "`if handle.acquire(wait=0):` to try, or `if handle.held:` to ask whether it is held.",
     )
 
@@ -77,7 +77,7 @@ def _look_for_event_loop(lock: Any) -> None:
         return
     _warn(
         lock,
-        f"The lock {readable(lock.name)!r} is acquired by blocking code in a coroutine: the event "
+        f"The lock {lock.name!r} is acquired by blocking code in a coroutine: the event "
         "loop and all its tasks are blocked until it is granted. Write `async with` in place of "
         "`with`, or `await handle.aacquire()`.",
     )
@@ -87,7 +87,7 @@ def _look_at_name(lock: Any) -> None:
     if not hasattr(lock.name, "template") and (field := unfilled(lock.name)):
         _warn(
             lock,
-            f"The lock name {readable(lock.name)!r} is used literally, with {field!r} in it: "
+            f"The lock name {lock.name!r} is used literally, with {field!r} in it: "
             "one lock, whatever the value. Write an f-string.",
         )
 
@@ -100,7 +100,7 @@ def _look_for_itself(lock: Any, wait: float, owner: Owner) -> None:
         in_vain = "waits for itself" if wait > 0 else "is always busy here"
         _warn(
             lock,
-            f"The lock {readable(lock.name)!r} is taken by code that holds it already, and "
+            f"The lock {lock.name!r} is taken by code that holds it already, and "
             f"{in_vain}. Pass the handle on, or write reentrant=True.",
         )
 
@@ -120,10 +120,10 @@ def _look_for_order(lock: Any, owner: Owner) -> None:
         if other_place is not None:
             _warn(
                 lock,
-                f"The locks {readable(other.name)!r} and {readable(lock.name)!r} are taken in this "
+                f"The locks {other.name!r} and {lock.name!r} are taken in this "
                 f"order here ({place}) and in the opposite order there ({other_place}): each may "
                 "wait for the other. Take them together: "
-                f"lock([{readable(lock.name)!r}, {readable(other.name)!r}]).",
+                f"lock([{lock.name!r}, {other.name!r}]).",
             )
 
 
@@ -142,7 +142,7 @@ def _look_for_transaction(lock: Any, wait: float) -> None:
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
             _warn(
                 lock,
-                f"The lock {readable(lock.name)!r} may be waited for inside an open atomic() of "
+                f"The lock {lock.name!r} may be waited for inside an open atomic() of "
                 f"the database {connection.alias!r}: the transaction stays open while it waits, "
                 "and may then read outdated data. Take the lock around atomic().",
             )

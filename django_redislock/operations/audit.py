@@ -35,7 +35,7 @@ def log_release(hold: Hold, by: str, reason: str) -> None:
     """Write one line to the logger ``django_redislock``, with 8 characters of the token."""
     logger.warning(
         "Released %r by force: %s, token %s…, fence %d; by %s%s",
-        readable(hold.name),
+        hold.name,
         readable(hold.holder),
         hold.token[:8],
         hold.fence,
@@ -48,7 +48,7 @@ def log_unanswered(hold: Hold, by: str, reason: str) -> None:
     """Log a release that got no answer; nothing else records it."""
     logger.warning(
         "No answer to the forced release of %r, token %s…, fence %d; by %s%s",
-        readable(hold.name),
+        hold.name,
         hold.token[:8],
         hold.fence,
         readable(by),
@@ -59,7 +59,7 @@ def log_unanswered(hold: Hold, by: str, reason: str) -> None:
 def log_cleared_lock(alias: str, name: str, token: str) -> None:
     """Log one lock that a command released. At level INFO, as there may be a million."""
     if logger.isEnabledFor(logging.INFO):
-        logger.info("Cleared %r of LOCKS[%r], token %s…", readable(name), alias, token[:8])
+        logger.info("Cleared %r of LOCKS[%r], token %s…", name, alias, token[:8])
 
 
 def log_clearlocks_run(count: int, of: int, chosen: str, by: str, reason: str) -> None:
@@ -120,7 +120,7 @@ def recorded(
             log_unanswered(hold, by, reason)
         raise
     except DatabaseError:
-        logger.exception("The release of %r by force cannot be recorded", readable(hold.name))
+        logger.exception("The release of %r by force cannot be recorded", hold.name)
         raise
     return released
 

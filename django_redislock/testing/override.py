@@ -145,7 +145,7 @@ class override_locks(override_settings):
             with suppress(LockError):
                 ours.backend.release(ours.name, ours.token)
         return forgotten + [
-            f"{readable(hold.name)!r} (by {readable(hold.holder)})"
+            f"{hold.name!r} (by {readable(hold.holder)})"
             for backend in lock_backends.all(initialized_only=True)
             for hold in _dropped(backend, tokens)
         ]

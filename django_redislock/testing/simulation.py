@@ -51,9 +51,7 @@ class HeldElsewhere:
         reply = lock_backends[self._using].acquire(self._claim)
         if isinstance(reply, Busy):
             by = f", by {readable(reply.holder)}" if reply.holder else ""
-            raise AssertionError(
-                f"{readable(self.name)!r} cannot be held elsewhere: it is held already{by}."
-            )
+            raise AssertionError(f"{self.name!r} cannot be held elsewhere: it is held already{by}.")
         self.fence = reply.fence
         self._was_acquired = True
 
@@ -105,7 +103,7 @@ def assert_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> Sequence[Hol
     """Raise ``AssertionError`` unless the name is held. Return its holds."""
     holds = _holds(name, using)
     if not holds:
-        raise AssertionError(f"{readable(name)!r} is not locked; {_held_instead(using)}.")
+        raise AssertionError(f"{name!r} is not locked; {_held_instead(using)}.")
     return holds
 
 
@@ -114,7 +112,7 @@ def assert_not_locked(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:
     holds = _holds(name, using)
     if holds:
         by = ", and by ".join(readable(hold.holder) for hold in holds)
-        raise AssertionError(f"{readable(name)!r} is locked, by {by}.")
+        raise AssertionError(f"{name!r} is locked, by {by}.")
 
 
 def expire(name: str, *, using: str = DEFAULT_LOCK_ALIAS) -> None:

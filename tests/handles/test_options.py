@@ -254,6 +254,8 @@ def test_every_error_is_a_lock_error_and_survives_pickling() -> None:
         error = pickle.loads(pickle.dumps(kind.of("a", "is something")))  # noqa: S301
         assert type(error) is kind
         assert (error.name, str(error)) == ("a", "The lock 'a' is something.")
+        named = kind.of("a\n\u202eb\x00", "is something")
+        assert str(named) == r"The lock 'a\n\u202eb\x00' is something."
         assert issubclass(kind, LockError)
 
 

@@ -18,7 +18,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ...exceptions import LockError, LockUnavailable, readable
+from ...exceptions import LockError, LockUnavailable
 from ...process import NoThread
 from .errors import (
     NoAnswer,
@@ -64,7 +64,7 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
 
     ``where`` names the entry of the settings, ``at`` the address of the server.
     """
-    what = f"The lock {readable(name)!r}" if name else "The list of locks"
+    what = f"The lock {name!r}" if name else "The list of locks"
     why = str(error)
     if not isinstance(error, NotAcknowledged):
         why = f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
