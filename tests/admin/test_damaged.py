@@ -62,6 +62,7 @@ def test_a_damaged_hold_has_a_page_and_can_be_released(admin_client: Client, dam
     other = hold("another", "default")
     html = page(admin_client, f"{PAGE}default_3A{damaged}/change/")
     shown = text_of(html)
+    assert 'class="redislock-remark redislock-damaged"' in html
     for part in ("State damaged", f"Held since {NOTHING}", f"Kind {NOTHING}", "cannot be read"):
         assert part in shown
     assert "1970" not in shown
