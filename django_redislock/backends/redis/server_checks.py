@@ -184,13 +184,6 @@ def _check_abilities(
 def _check_memory(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckMessage]:
     policy = server.get("maxmemory_policy", "noeviction")
     most, used = int(server.get("maxmemory", 0)), int(server.get("used_memory", 0))
-    if most and policy == "noeviction" and used >= NEARLY_FULL * most:
-        yield Warning(
-            f"{_where(config)}: the server uses {used / most:.0%} of its maxmemory; when that is "
-            "full, it grants no lock.",
-            hint="Raise maxmemory, or remove from the server what does not belong to the locks.",
-            id="locks.W005",
-        )
     if most and policy != "noeviction":
         yield Warning(
             f"{_where(config)}: the server evicts keys when its memory is full "
@@ -198,6 +191,13 @@ def _check_memory(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckM
             hint='Keep locks on a server with "maxmemory-policy noeviction", apart from the cache: '
             "give them a cache alias of their own and name it in CACHE.",
             id="locks.W002",
+        )
+    elif most and used >= NEARLY_FULL * most:
+        yield Warning(
+            f"{_where(config)}: the server uses {used / most:.0%} of its maxmemory; when that is "
+            "full, it grants no lock.",
+            hint="Raise maxmemory, or remove from the server what does not belong to the locks.",
+            id="locks.W005",
         )
 
 

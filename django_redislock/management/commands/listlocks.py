@@ -121,7 +121,7 @@ class Command(TerminalCommand):
         if self._most > 0 and not self._criteria:
             selection = ranks(self._aliases, 0, self._most)
             if selection.total <= self._most:
-                # The index also has holds that have ended since, and may have a damaged one twice.
+                # The index also has holds that have ended since.
                 selection.total = len(selection.found)
             return selection
         search = Search(self._aliases, self._criteria)
