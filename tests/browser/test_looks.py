@@ -182,6 +182,19 @@ class LookTests(BrowserTestCase):
                 edges.add((link.rect["x"], link.value_of_css_property("font-size")))
             assert len(edges) == 1, edges
 
+    def test_all_buttons_have_the_font_of_the_page(self) -> None:
+        self.fill()
+        self.log_in()
+        for path in (PAGE, HOT, f"{PAGE}default_3Aapi/change/"):
+            self.visit(path)
+            self.one("#redislock-pause")
+            fonts = self.browser.execute_script(
+                "return [document.body, ...document.querySelectorAll('#content button')]"
+                ".map((one) => getComputedStyle(one).fontFamily)"
+            )
+            assert len(fonts) > 1
+            assert len(set(fonts)) == 1, path
+
     def test_the_browser_supports_the_style_for_the_remaining_lease(self) -> None:
         self.log_in()
         rules = self.browser.execute_script(
