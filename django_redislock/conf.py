@@ -50,7 +50,10 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if not is_number or (isinstance(number, float) and math.isnan(number)):
+    if is_number and abs(number) > sys.float_info.max:
+        # Infinite, as 1e400 is in Python. A whole number may have more digits than Python prints.
+        number = value = math.inf if number > 0 else -math.inf
+    if not is_number or math.isnan(number):
         raise ValueError(f"{what} must be a number of seconds or a timedelta, not {value!r}.")
     if number < least:
         floor = "0 or more" if least == 0 else f"at least {least:g}"
@@ -59,10 +62,8 @@ def seconds(value: Duration, what: str, *, least: float = 0.0, endless: bool = F
         raise ValueError(
             f"{what} must be finite, so that every hold ends by itself, not {value!r}."
         )
-    longest = sys.float_info.max if endless else LONGEST
-    if longest < number < math.inf:
-        # The value is not shown: it may have more digits than Python prints or floats can hold.
-        raise ValueError(f"{what} must be at most {LONGEST} seconds.")
+    if number > LONGEST and not endless:
+        raise ValueError(f"{what} must be at most {LONGEST} seconds, not {value!r}.")
     return float(number)
 
 
