@@ -21,8 +21,8 @@ from .conf import (
     text,
     wait_seconds,
 )
+from .hints import unknown_option
 from .signatures import check_takes, takes_one_argument
-from .spelling import suggestion
 
 if TYPE_CHECKING:
     from .conf import LockConfig
@@ -111,7 +111,7 @@ class Terms(NamedTuple):
         values = {**config.terms, "what": what}
         for name, value in options.items():
             if name not in OPTIONS:
-                raise TypeError(_unknown(name, OPTIONS))
+                raise TypeError(unknown_option(name, OPTIONS))
             if value is not None:
                 values[name] = OPTIONS[name].check(value, name)
         if "limit" in options or "min_hold" in options:
@@ -136,19 +136,24 @@ class _Option(NamedTuple):
     about: str
 
 
-def check_options(options: Mapping[str, Any], others: Collection[str] = ()) -> None:
+def check_options(
+    options: Mapping[str, Any], others: Collection[str] = (), *, of_rows: bool = False
+) -> None:
     """Raise for options that are invalid whatever ``LOCKS`` says. Decorators call this early.
 
-    ``others``: further arguments of the decorator.
+    ``others``: further arguments of the decorator. ``of_rows``: the options of a block with rows.
     """
+    refused = _NOT_OF_ROWS if of_rows else _OF_ONE_HOLD
     for name, value in options.items():
-        if name in _OF_ONE_HOLD:
-            raise TypeError(f"There is no option {name!r} here: {_OF_ONE_HOLD[name]}.")
+        if name in refused:
+            raise TypeError(f"There is no option {name!r} here: {refused[name]}.")
         if name not in OPTIONS:
-            raise TypeError(_unknown(name, [*others, *options_of_calls()]))
-        if name == "label" and iscoroutinefunction(value):
+            known = [*others, *(option for option in OPTIONS if option not in refused)]
+            raise TypeError(unknown_option(name, known))
+        of_call = name == "label" and not of_rows
+        if of_call and iscoroutinefunction(value):
             raise TypeError("label is not awaited: write an ordinary function, not `async def`.")
-        if not (value is None or (name == "label" and callable(value))):
+        if not (value is None or (of_call and callable(value))):
             OPTIONS[name].check(value, name)
     _check_together(options)
 
@@ -189,42 +194,22 @@ def documented(**changed: Any) -> Callable[[F], F]:
     return document
 
 
-# Options of other libraries, and what to write here instead.
-_ELSEWHERE = {
-    "timeout": "lease= (how long an unrenewed hold lives) or wait= (how long to wait for it)",
-    "expire": "lease=",
-    "expires": "lease=",
-    "ttl": "lease=",
-    "auto_release_time": "lease=",
-    "auto_renewal": "renew=",
-    "blocking": "wait=0 for a lock that does not wait",
-    "blocking_timeout": "wait=",
-    "context_manager_timeout": "wait=",
-    "nowait": "wait=0",
-    "sleep": "nothing in its place, since waiters are woken and do not ask again",
-    "thread_local": "nothing in its place, since each handle has a token of its own",
-    "id": "lock(name, token=...) to act on another handle's hold, or label= to show who holds it",
-}
-
-
 # Options that apply to a single handle, and not to calls, each of which has a handle of its own.
 _OF_ONE_HOLD = {
     "token": "a token belongs to one hold. Write lock(name, token=...)",
     "what": "the decorated code is shown as the holder. Write label= for a text of your own",
 }
 
+_NOT_OF_ROWS = {
+    "token": "a row is held by a block of its own. To act on a hold by its token, write "
+    "lock(instance.get_lock_name(), token=...)",
+    "name": "a row is locked by the lock_name of its model. For another name, write lock(name)",
+}
+
 
 def options_of_calls() -> list[str]:
     """Return the options that can apply to repeated calls."""
     return [name for name in OPTIONS if name not in _OF_ONE_HOLD]
-
-
-def _unknown(name: str, known: Collection[str]) -> str:
-    if name in _ELSEWHERE:
-        return f"There is no option {name!r}: write {_ELSEWHERE[name]}."
-    close = suggestion(name, known)
-    hint = f" Did you mean {close!r}?" if close else f" The options are {', '.join(known)}."
-    return f"There is no option {name!r}.{hint}"
 
 
 def _check_together(options: Mapping[str, Any]) -> None:

@@ -54,7 +54,16 @@ def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Loc
 
 def _checked_names(names: Names) -> list[str]:
     if not isinstance(names, (list, tuple, set, frozenset)):
-        raise TypeError(f"lock() takes a name or a list of names, all strings, not {names!r}.")
+        raise TypeError(
+            f"lock() takes a name or a list of names, all strings, not {names!r}.{_meant(names)}"
+        )
     if not names:
         raise ValueError("lock() needs at least one name.")
     return sorted({check_name(name) for name in names})
+
+
+def _meant(wrong: Any) -> str:
+    """Return what to write, if it can be guessed from what was given in place of a name."""
+    if hasattr(wrong, "get_lock_name"):
+        return " To hold a row, write instance.locked()."
+    return " To decorate a function, write @locked(name)." if callable(wrong) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.core import checks
 from django.db import models
@@ -14,7 +14,7 @@ from ..attributes import check_attributes
 from ..handles import Lock, lock
 from ..holder import caller
 from ..names import dotted_path, name_template
-from ..options import RowOptions
+from ..options import RowOptions, check_options
 from .fencing import FencedModel
 from .holds import (
     LockedRow,
@@ -26,7 +26,7 @@ from .holds import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["LockableMixin", "lock_of", "show_caller"]
+__all__ = ["LockableMixin", "lock_of", "show_caller", "without_row"]
 
 
 class LockableMixin(FencedModel):
@@ -48,6 +48,7 @@ class LockableMixin(FencedModel):
         check_attributes(cls, LockableMixin)
         if isinstance(cls.lock_name, (str, list, tuple)):
             _check_name(cls, cls.lock_name)
+        _check_methods(cls)
         order = cls.__mro__
         if models.Model in order and order.index(models.Model) < order.index(LockableMixin):
             raise TypeError(
@@ -74,7 +75,9 @@ class LockableMixin(FencedModel):
         locks = [hold.lock for hold in self._row_holds]
         return next((lock for lock in reversed(locks) if lock is not None), None)
 
-    def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
+    def locked(
+        self, *others: NoReturn, refresh: Refresh = True, **options: Unpack[RowOptions]
+    ) -> LockedRow:
         """Return a block, ``with`` or ``async with``, that holds the row; ``as`` gets the handle.
 
         On entry the instance is read again from the database, once the row is held. Deferred fields
@@ -85,7 +88,10 @@ class LockableMixin(FencedModel):
         Entering raises ``LockNotAcquired``, ``LockUnavailable``, or the model's ``DoesNotExist`` if
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
         """
+        if others:
+            raise TypeError("locked() takes its options as keywords: instance.locked(wait=5).")
         check_saved(self)
+        check_options(options, ["refresh"], of_rows=True)
         show_caller(options)
         return LockedRow(lock_of(self, self.get_lock_name(), options), self, refresh)
 
@@ -107,6 +113,20 @@ def _check_name(model: type[LockableMixin], lock_name: str | Sequence[str]) -> N
             f"{dotted_path(model)} has the lock_name {lock_name!r}, which mentions {{{field}}}: "
             f"write {{self.{field}}}."
         )
+
+
+def _check_methods(model: type[LockableMixin]) -> None:
+    for name, value in [item for one in model.__mro__ for item in vars(one).items()]:
+        if isinstance(value, (classmethod, staticmethod)) and getattr(
+            value.__func__, "is_locked_method", False
+        ):
+            kind = type(value).__name__
+            raise TypeError(without_row(f"{dotted_path(model)}.{name} is a locked {kind}"))
+
+
+def without_row(what: str) -> str:
+    """Return the text of the error for a locked method that no instance is passed to."""
+    return f"{what}, which has no instance whose row it could hold. Write @locked(name) instead."
 
 
 def _missing(model: type[LockableMixin]) -> Iterator[checks.CheckMessage]:
@@ -142,11 +162,6 @@ def lock_of(
     model: LockableMixin | type[LockableMixin], name: str | set[str], options: Mapping[str, Any]
 ) -> Any:
     """Return the handle for one row or several; the model has defaults for the options."""
-    if "token" in options:
-        raise TypeError(
-            "locked() has no option 'token': a row is held by a block of its own. To act on a hold "
-            "by its token, write lock(instance.get_lock_name(), token=...)."
-        )
     given = {option: value for option, value in options.items() if value is not None}
     every = {**model.lock_options, **given}
     # A ``min_hold`` needs a hold of its own.

@@ -9,7 +9,7 @@ from ..functions.calls import LockedCalls, OnBusy, WhenBusy
 from ..functions.refused import refuse_decorated
 from ..options import CallOptions, check_options, documented, options_of_call
 from .holds import LockedRow, Refresh, check_refresh, check_saved
-from .lockable import LockableMixin, lock_of
+from .lockable import LockableMixin, lock_of, without_row
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -63,7 +63,6 @@ def locked_method(method: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def locked_method(
     name: str | None = ...,
-    /,
     *,
     refresh: Refresh = ...,
     on_busy: Literal["raise", "retry"] = ...,
@@ -72,7 +71,6 @@ def locked_method(
 @overload
 def locked_method(
     name: str | None = ...,
-    /,
     *,
     refresh: Refresh = ...,
     on_busy: Literal["skip"],
@@ -82,7 +80,6 @@ def locked_method(
 @overload
 def locked_method(
     name: str | None = ...,
-    /,
     *,
     refresh: Refresh = ...,
     on_busy: Literal["skip"],
@@ -91,7 +88,6 @@ def locked_method(
 @overload
 def locked_method(
     name: str | None = ...,
-    /,
     *,
     refresh: Refresh = ...,
     on_busy: Callable[..., Coroutine[Any, Any, D]],
@@ -100,7 +96,6 @@ def locked_method(
 @overload
 def locked_method(
     name: str | None = ...,
-    /,
     *,
     refresh: Refresh = ...,
     on_busy: Callable[..., D],
@@ -111,8 +106,7 @@ def locked_method(
 @documented(reentrant=True)
 def locked_method(
     name: Any = None,
-    /,
-    *,
+    *others: Any,
     refresh: Refresh = True,
     on_busy: OnBusy = "raise",
     default: Any = None,
@@ -133,7 +127,9 @@ def locked_method(
 
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
-    if callable(name):
+    if others:
+        raise TypeError("@locked_method takes its options as keywords: @locked_method(wait=5).")
+    if callable(name) or hasattr(type(name), "__get__"):  # no call: the method, or its descriptor
         return locked_method()(name)
     if name is not None and not isinstance(name, str):
         raise TypeError(
@@ -146,8 +142,16 @@ def locked_method(
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         refuse_decorated(method, "@locked_method")
+        if isinstance(method, (classmethod, staticmethod)):
+            raise TypeError(without_row(f"@locked_method is above a {type(method).__name__}"))
         if not callable(method) or isinstance(method, type):
-            raise TypeError(f"@locked_method decorates a method of a model, not {method!r}.")
-        return LockedMethodCalls(method, name, refresh, when_busy, options).wrapper()
+            raise TypeError(
+                f"@locked_method decorates a method of a model, not {method!r}. Write it directly "
+                "above the `def`, below other decorators."
+            )
+        wrapper = LockedMethodCalls(method, name, refresh, when_busy, options).wrapper()
+        # For LockableMixin, which sees the decorators around it.
+        wrapper.is_locked_method = True  # type: ignore[attr-defined]
+        return wrapper
 
     return decorate

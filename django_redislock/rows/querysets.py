@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import models
 
 from ..exceptions import LockError
 from ..handles import Lock, MultiLock
-from ..options import RowOptions
+from ..options import RowOptions, check_options
 from ..twins import Call, both
 from .fenced_querysets import FencedQuerySet
 from .fencing import FencedModel
@@ -52,7 +52,7 @@ class LockableQuerySet(FencedQuerySet[M_co]):
     def locked(
         self,
         rows: models.QuerySet[M_co] | Iterable[Any] = _OWN_ROWS,
-        *,
+        *others: NoReturn,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[M_co]:
@@ -69,10 +69,16 @@ class LockableQuerySet(FencedQuerySet[M_co]):
         show_caller(options)
         if rows is _OWN_ROWS:
             rows = self
+        if others:
+            raise TypeError(
+                "locked() takes the rows in one list, and its options as keywords: "
+                "locked([7, 8], wait=5)."
+            )
         if isinstance(rows, (str, bytes)) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
             )
+        check_options(options, ["refresh"], of_rows=True)
         if not isinstance(rows, models.QuerySet):
             return LockedRows(self, list(rows), refresh, options)
         if not _share_rows(self.model, rows.model):
@@ -118,13 +124,13 @@ class LockableManager(models.Manager[M_co]):
     def locked(
         self,
         rows: models.QuerySet[M_co] | Iterable[Any],
-        *,
+        *others: NoReturn,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[M_co]:
         """See ``LockableQuerySet.locked()``. ``rows`` is required, so as not to lock every row."""
         show_caller(options)
-        return self.get_queryset().locked(rows, refresh=refresh, **options)
+        return self.get_queryset().locked(rows, *others, refresh=refresh, **options)
 
     def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[M_co]:
         """See ``FencedQuerySet.fenced()``."""
