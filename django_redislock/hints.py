@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from .spelling import suggestion
 
-__all__ = ["refuse_others", "unknown_option"]
+__all__ = ["unknown_option"]
 
 # Options of other libraries, and what to write here instead.
 ELSEWHERE = {
@@ -26,16 +26,6 @@ ELSEWHERE = {
     "skip_locked": "wait=0, which raises LockNotAcquired for what is held",
 }
 
-# Options that only some callables have.
-ONLY_OF = {
-    "on_busy": "@locked, @locked_method and @locked_view",
-    "default": "@locked and @locked_method",
-    "refresh": "@locked_method and the locked() of rows",
-    "status": "@locked_view",
-    "methods": "@locked_view",
-    "on_unavailable": "@locked_view",
-}
-
 
 def unknown_option(name: str, known: Collection[str]) -> str:
     """Return the text of the error for an option that is not among the known ones."""
@@ -43,15 +33,4 @@ def unknown_option(name: str, known: Collection[str]) -> str:
         return f"There is no option {name!r}: write {ELSEWHERE[name]}."
     if close := suggestion(name, known):
         return f"There is no option {name!r}. Did you mean {close!r}?"
-    if name in ONLY_OF:
-        return f"There is no option {name!r} here: it belongs to {ONLY_OF[name]}."
     return f"There is no option {name!r}. The options are {', '.join(known)}."
-
-
-def refuse_others(decorator: str, others: Sequence[object]) -> None:
-    """Raise ``TypeError`` for further positional arguments of a decorator."""
-    if others:
-        raise TypeError(
-            f"{decorator} takes a name or a list of names, and options as keywords: "
-            f'{decorator}(["a", "b"], wait=5).'
-        )

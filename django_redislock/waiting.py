@@ -151,7 +151,7 @@ class _Queued:
         is_first = self.absent_since == math.inf
         if is_first:
             # An attempt that has not queued yet has no patience with a server that was asked.
-            self.absent_since = -math.inf if self.busy is None and error.asked else asked_at
+            self.absent_since = -math.inf if self.claim.busy is None and error.asked else asked_at
         return is_first and _came_too_late(asked_at, self.deadline, self.answer_by)
 
     def _look_after(self, error: LockUnavailable) -> float | None:

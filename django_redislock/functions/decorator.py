@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from ..hints import refuse_others
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
 from .calls import LockedCalls, OnBusy, WhenBusy
@@ -81,7 +80,7 @@ def locked(
 @documented()
 def locked(
     name: NameSource,
-    *others: Any,
+    *,
     on_busy: OnBusy = "raise",
     default: Any = None,
     **options: Unpack[CallOptions],
@@ -104,7 +103,6 @@ def locked(
 
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
-    refuse_others("@locked", others)
     when_busy = WhenBusy(on_busy, default)
     check_options(options, others=("on_busy", "default"))
 

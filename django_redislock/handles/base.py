@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..conf import Duration
     from ..exceptions import LockNotAcquired
 
-__all__ = ["Block", "Handle", "refuse_arguments"]
+__all__ = ["Block", "Handle"]
 
 T = TypeVar("T")
 
@@ -86,11 +86,10 @@ class Handle(Block[T]):
     """``acquire``, ``release``, ``extend`` and their ``a`` twins. ``with`` returns the handle."""
 
     wait: float
-    do_not_call_in_templates = True
     # Whether a block is left without a release, because a streamed response still needs the lock.
     _outlives_block = False
 
-    def acquire(self, wait: Duration | None = None, *others: NoReturn, **unknown: NoReturn) -> bool:
+    def acquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
         """Acquire the lock. Return False if it is still busy after ``wait`` seconds.
 
         ``wait`` is exact and defaults to the handle's own; 0 does not wait, ``float("inf")`` waits
@@ -98,16 +97,14 @@ class Handle(Block[T]):
         this handle already holds the lock or another thread is acquiring it with this handle. A
         call that raises has acquired nothing.
         """
-        if others or unknown or isinstance(wait, bool):
-            refuse_arguments("acquire", wait, unknown)
+        if unknown or isinstance(wait, bool):
+            _refuse_arguments("acquire", wait, unknown)
         return perform(self._acquire, wait)
 
-    async def aacquire(
-        self, wait: Duration | None = None, *others: NoReturn, **unknown: NoReturn
-    ) -> bool:
+    async def aacquire(self, wait: Duration | None = None, **unknown: NoReturn) -> bool:
         """The twin of ``acquire``."""
-        if others or unknown or isinstance(wait, bool):
-            refuse_arguments("aacquire", wait, unknown)
+        if unknown or isinstance(wait, bool):
+            _refuse_arguments("aacquire", wait, unknown)
         return await aperform(self._acquire, wait)
 
     def release(self) -> None:
@@ -139,30 +136,20 @@ class Handle(Block[T]):
                 raise
             raise
 
-    def extend(self, lease: Duration | None = None, *others: NoReturn, **unknown: NoReturn) -> None:
+    def extend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
         """Set the lease to end ``lease`` seconds from now (by default the handle's own lease).
 
         Raises ``LockLost`` or ``LockUnavailable``, and ``LockError`` if nothing was acquired.
         """
-        if others or unknown:
-            refuse_arguments("extend", lease, unknown)
+        if unknown:
+            _refuse_arguments("extend", lease, unknown)
         perform(self._extend, lease)
 
-    async def aextend(
-        self, lease: Duration | None = None, *others: NoReturn, **unknown: NoReturn
-    ) -> None:
+    async def aextend(self, lease: Duration | None = None, **unknown: NoReturn) -> None:
         """The twin of ``extend``."""
-        if others or unknown:
-            refuse_arguments("aextend", lease, unknown)
+        if unknown:
+            _refuse_arguments("aextend", lease, unknown)
         await aperform(self._extend, lease)
-
-    if not TYPE_CHECKING:  # type checkers refuse the call themselves
-
-        def __call__(self, *args: object, **kwargs: object) -> NoReturn:
-            raise TypeError(
-                f"{self!r} is neither a function nor a decorator. Write @locked(name) above a "
-                "function, and `with lock(name):` for a block."
-            )
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
@@ -194,19 +181,17 @@ class Handle(Block[T]):
         """Return the error for an attempt that waited ``wait`` seconds without success."""
 
 
-def refuse_arguments(verb: str, seconds: object, unknown: Mapping[str, object]) -> NoReturn:
-    """Raise ``TypeError`` for a flag instead of seconds, or for more arguments than that.
+def _refuse_arguments(verb: str, seconds: object, unknown: Mapping[str, object]) -> NoReturn:
+    """Raise ``TypeError`` for unknown arguments, or for a flag instead of seconds.
 
     Other lock libraries take both; the error says what to write here.
     """
     own = "wait" if verb.endswith("acquire") else "lease"
-    if not unknown and own == "wait" and isinstance(seconds, bool):
+    if not unknown:
         raise TypeError(
-            f"wait must be a number of seconds, not {seconds!r}; wait=0 makes an attempt that "
+            f"{own} must be a number of seconds, not {seconds!r}; wait=0 makes an attempt that "
             "does not wait."
         )
-    if not unknown:
-        raise TypeError(f"{verb}() takes one argument, a number of seconds: {verb}({own}=5).")
     name = next(iter(unknown))
     if name in OPTIONS:
         hint = f"it is an option of the handle, lock(..., {name}=...)"

@@ -6,7 +6,7 @@ import logging
 import warnings
 from contextlib import suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ..backends.base import Holder
 from ..conf import SHORTEST_LEASE, Duration, lease_seconds
@@ -21,7 +21,6 @@ from ..process import ServiceThread, process
 from ..transactions import forget_transactions
 from ..twins import Call, aperform, perform
 from .attempts import OneNameHandle
-from .base import refuse_arguments
 from .ending import end_need, extend_hold
 
 if TYPE_CHECKING:
@@ -88,23 +87,17 @@ class Lock(OneNameHandle["Lock"]):
         holds, _ = await self.backend.ainspect(self.name)
         return any(hold.token == self.token for hold in holds)
 
-    def detach(self, lease: Duration | None = None, *others: NoReturn, **unknown: NoReturn) -> str:
+    def detach(self, lease: Duration | None = None) -> str:
         """Keep the hold without this handle, and return the token that other handles need.
 
         The hold is not renewed any more. It ends ``lease`` seconds from now (by default with its
         current lease), unless a ``lock(name, token=...)`` releases it before, or acquires it and so
         renews it. Raises as ``extend()`` does, and ``LockError`` if other handles share the hold.
         """
-        if others or unknown:
-            refuse_arguments("detach", lease, unknown)
         return perform(self._detach, lease)
 
-    async def adetach(
-        self, lease: Duration | None = None, *others: NoReturn, **unknown: NoReturn
-    ) -> str:
+    async def adetach(self, lease: Duration | None = None) -> str:
         """The twin of ``detach``."""
-        if others or unknown:
-            refuse_arguments("adetach", lease, unknown)
         return await aperform(self._detach, lease)
 
     @property

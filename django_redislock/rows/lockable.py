@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core import checks
 from django.db import models
@@ -75,9 +75,7 @@ class LockableMixin(FencedModel):
         locks = [hold.lock for hold in self._row_holds]
         return next((lock for lock in reversed(locks) if lock is not None), None)
 
-    def locked(
-        self, *others: NoReturn, refresh: Refresh = True, **options: Unpack[RowOptions]
-    ) -> LockedRow:
+    def locked(self, *, refresh: Refresh = True, **options: Unpack[RowOptions]) -> LockedRow:
         """Return a block, ``with`` or ``async with``, that holds the row; ``as`` gets the handle.
 
         On entry the instance is read again from the database, once the row is held. Deferred fields
@@ -88,8 +86,6 @@ class LockableMixin(FencedModel):
         Entering raises ``LockNotAcquired``, ``LockUnavailable``, or the model's ``DoesNotExist`` if
         the row was deleted. Raises ``ValueError`` if the instance was not saved.
         """
-        if others:
-            raise TypeError("locked() takes its options as keywords: instance.locked(wait=5).")
         check_saved(self)
         check_options(options, ["refresh"], of_rows=True)
         show_caller(options)

@@ -106,7 +106,7 @@ def locked_method(
 @documented(reentrant=True)
 def locked_method(
     name: Any = None,
-    *others: Any,
+    *,
     refresh: Refresh = True,
     on_busy: OnBusy = "raise",
     default: Any = None,
@@ -127,8 +127,6 @@ def locked_method(
 
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
-    if others:
-        raise TypeError("@locked_method takes its options as keywords: @locked_method(wait=5).")
     if callable(name) or hasattr(type(name), "__get__"):  # no call: the method, or its descriptor
         return locked_method()(name)
     if name is not None and not isinstance(name, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import models
@@ -52,7 +52,7 @@ class LockableQuerySet(FencedQuerySet[M_co]):
     def locked(
         self,
         rows: models.QuerySet[M_co] | Iterable[Any] = _OWN_ROWS,
-        *others: NoReturn,
+        *,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[M_co]:
@@ -69,11 +69,6 @@ class LockableQuerySet(FencedQuerySet[M_co]):
         show_caller(options)
         if rows is _OWN_ROWS:
             rows = self
-        if others:
-            raise TypeError(
-                "locked() takes the rows in one list, and its options as keywords: "
-                "locked([7, 8], wait=5)."
-            )
         if isinstance(rows, (str, bytes)) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"locked() takes a list of primary keys or instances, or a queryset, not {rows!r}."
@@ -124,13 +119,13 @@ class LockableManager(models.Manager[M_co]):
     def locked(
         self,
         rows: models.QuerySet[M_co] | Iterable[Any],
-        *others: NoReturn,
+        *,
         refresh: Refresh = True,
         **options: Unpack[RowOptions],
     ) -> LockedRows[M_co]:
         """See ``LockableQuerySet.locked()``. ``rows`` is required, so as not to lock every row."""
         show_caller(options)
-        return self.get_queryset().locked(rows, *others, refresh=refresh, **options)
+        return self.get_queryset().locked(rows, refresh=refresh, **options)
 
     def fenced(self, held: Lock | Iterable[FencedModel]) -> LockableQuerySet[M_co]:
         """See ``FencedQuerySet.fenced()``."""

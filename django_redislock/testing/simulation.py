@@ -6,13 +6,11 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn
 
 from ..backends.base import SHARED, Busy, Claim, Hold, Holder
 from ..conf import DEFAULT_LOCK_ALIAS, Duration, lease_seconds
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
-from ..hints import unknown_option
 from ..local.registry import registry
 from ..local.renewal import renewal
 from ..names import check_name
@@ -86,16 +84,12 @@ def held_elsewhere(
     shared: bool = False,
     what: str = "another.process",
     label: str = "elsewhere",
-    **unknown: NoReturn,
 ) -> HeldElsewhere:
     """Return a context manager in which another holder has the name.
 
     ``lease`` (seconds or a timedelta) is not renewed, and the name is free when it has ended. The
     other options are those of ``lock()``.
     """
-    for option in unknown:
-        known = ["using", "lease", "limit", "shared", "what", "label"]
-        raise TypeError(unknown_option(option, known))
     check_options({"limit": limit, "shared": shared})
     holder = Holder(host="another-host", pid=1, thread="MainThread", what=what, label=label)
     length = lease_seconds(lease, "lease")

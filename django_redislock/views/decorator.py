@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.views.generic import View
 
-from ..hints import refuse_others
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
 from .inspection import refuse_class
@@ -29,7 +28,7 @@ KNOWN_METHODS = frozenset(method.upper() for method in View.http_method_names)
 @documented(wait=0)
 def locked_view(
     name: NameSource,
-    *others: NoReturn,
+    *,
     status: int = 423,
     methods: Collection[str] | None = None,
     on_busy: Callable[..., Any] | None = None,
@@ -58,7 +57,6 @@ def locked_view(
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
     refuse_class(name)  # the decorator was written without its name
-    refuse_others("@locked_view", others)
     if not isinstance(status, int) or status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(map(str, STATUSES))}, not {status!r}.")
     if on_unavailable not in ("refuse", "proceed"):

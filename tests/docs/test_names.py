@@ -138,7 +138,7 @@ def test_the_usage_of_withlock_is_that_of_the_command() -> None:
 def test_the_table_of_the_attributes_of_a_handle_is_complete() -> None:
     described = {name.split("(")[0] for name in first_column(section("locks").split("## Opt")[0])}
     twins = {"aacquire", "arelease", "aextend", "aowned", "adetach"}
-    for_other_rooms = {"backend", "wait", "do_not_call_in_templates"}
+    for_other_rooms = {"backend", "wait"}
     public = {name for name in dir(lock("a")) if not name.startswith("_")}
     assert public == described | twins | for_other_rooms
 

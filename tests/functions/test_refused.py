@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from django_redislock import LockNotAcquired, lock, locked, locked_method, locked_view
+from django_redislock import LockNotAcquired, locked, locked_method, locked_view
 from tests.views.requests import holds
 
 
@@ -128,28 +128,6 @@ async def name_later() -> str:
 def test_invalid_options_are_refused_when_decorating(options: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         locked("feed", **options)
-
-
-@pytest.mark.parametrize("decorator", [locked, locked_view, locked_method])
-def test_a_second_positional_argument_is_refused(decorator: Any) -> None:
-    with pytest.raises(TypeError, match=r"options as keywords: @locked(_view|_method)?\(.*wait=5"):
-        decorator("feed", 5)
-
-
-@pytest.mark.parametrize(
-    ("make", "option", "owner"),
-    [
-        (lock, "on_busy", "@locked, @locked_method and @locked_view"),
-        (lock, "refresh", "@locked_method and the locked"),
-        (locked, "status", "@locked_view"),
-        (locked_view, "default", "@locked and @locked_method"),
-    ],
-)
-def test_the_error_for_an_option_of_another_function_names_it(
-    make: Any, option: str, owner: str
-) -> None:
-    with pytest.raises(TypeError, match=f"no option '{option}' here: it belongs to {owner}"):
-        make("feed", **{option: "x"})
 
 
 def plain() -> None: ...

@@ -29,7 +29,6 @@ def account() -> Account:
         ({"timeout": 5}, "write lease= .* or wait="),
         ({"nowait": True}, "write wait=0"),
         ({"skip_locked": True}, "write wait=0, which raises LockNotAcquired"),
-        ({"on_busy": "skip"}, "belongs to @locked, @locked_method and @locked_view"),
         ({"colour": 1}, "The options are refresh, using, .*, what\\.$"),
         ({"label": print}, "label must be a string"),
     ],
@@ -50,14 +49,6 @@ def test_wrong_values_are_refused_before_the_block(account: Account) -> None:
     for locked in (account.locked, Account.objects.all().locked):
         with pytest.raises(ValueError, match="wait must be 0 or more seconds"):
             locked(wait=-1)
-
-
-def test_positional_arguments_of_rows_are_refused(account: Any) -> None:
-    with pytest.raises(TypeError, match=r"as keywords: instance\.locked\(wait=5\)"):
-        account.locked(5)
-    for rows in (Account.objects, Account.objects.all()):
-        with pytest.raises(TypeError, match=r"rows in one list, .* locked\(\[7, 8\], wait=5\)"):
-            rows.locked(7, 8)  # type: ignore[attr-defined]
 
 
 def test_the_error_for_an_instance_in_place_of_a_name_says_what_to_write(account: Any) -> None:

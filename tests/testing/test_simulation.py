@@ -213,9 +213,3 @@ def test_a_lost_lock_may_be_held_elsewhere(alias: str) -> None:
     with other:
         assert_locked("feed:7", using=alias)
     assert_not_locked("feed:7", using=alias)
-
-
-@pytest.mark.parametrize("option", ["wait", "alias", "laese"])
-def test_the_error_for_an_unknown_option_names_the_known_ones(option: str) -> None:
-    with pytest.raises(TypeError, match=rf"no option '{option}'.* '?lease"):
-        held_elsewhere("feed:7", **{option: "x"})  # type: ignore[arg-type]
