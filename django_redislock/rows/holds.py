@@ -171,8 +171,9 @@ class RowBlock(Block[T], Generic[H, T]):
             gets = await self._read(call, handle)
             for hold in self._holds:
                 hold.begin()
-        except GeneratorExit:
-            raise  # nothing may be awaited any more
+        except GeneratorExit as error:
+            self._end_later(error)  # nothing may be awaited any more
+            raise
         except BaseException as error:
             await self._leave(call, error)
             raise

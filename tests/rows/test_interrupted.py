@@ -63,27 +63,19 @@ def test_a_kept_instance_does_not_keep_its_row_held(made_by: Callable[[Vault], A
         assert vault.fence == held.fence
 
 
-class Forever:
-    """An awaitable that never ends."""
-
-    def __await__(self) -> Any:
-        yield
-
-
-@pytest.mark.filterwarnings("ignore:.*was dropped without release:ResourceWarning")
 async def test_a_coroutine_closed_while_it_reads_the_row_leaves_no_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A closed coroutine cannot await anything, so the sweep releases the hold."""
 
     async def forever(*arguments: Any) -> Any:
-        await Forever()
+        await asyncio.Future()
 
     vault = await Vault.objects.acreate()
     backend = lock_backends["memory"]
     monkeypatch.setattr(LockedRow, "_read", forever)
     monkeypatch.setattr(backend, "arelease", forever)
-    block = vault.locked(using="memory")
+    block = vault.locked(using="memory", lease=3600)
     entering = block.__aenter__()
     entering.send(None)
     assert backend.list().total == 1
