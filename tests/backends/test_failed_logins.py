@@ -82,7 +82,9 @@ async def test_a_request_that_may_have_arrived_is_cancelled(
     settings: Any, guarded: Proxy, kind: str
 ) -> None:
     """The request was sent on an open connection, and no other can be opened."""
-    settings.LOCKS = {"default": {"LOCATION": guarded.url}}
+    # Figures would be jobs, too, and the end of the lease would end the cancellation.
+    entry = {"LOCATION": guarded.url, "LEASE": 3600, "OPTIONS": {"metrics": False}}
+    settings.LOCKS = {"default": entry}
     warm, unsure = lock("warm"), lock("unsure")
     lost = guarded.drop_next_request(b"unsure")
     if kind == "task":
