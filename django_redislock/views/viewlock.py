@@ -221,7 +221,6 @@ class ViewLock:
                 vars(view).pop("response", None)
             return response
 
-        take_over_atomic_requests(dispatch_to_locked)
         return dispatch_to_locked  # type: ignore[return-value]
 
     def _guards(self, request: Any) -> bool:
