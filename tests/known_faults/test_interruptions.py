@@ -15,24 +15,22 @@ def run(workers: Workers, place: Place, operation: str, every: int, second: int 
     assert workers.start(sweeps.sweep, place, operation, every, second).result(WITHIN) == []
 
 
-@pytest.mark.parametrize("operation", ["acquiring", "with_block", "releasing", "extending"])
+@pytest.mark.parametrize(
+    ("operation", "every"),
+    [
+        ("acquiring", 1),
+        ("with_block", 1),
+        ("releasing", 1),
+        ("extending", 1),
+        ("async_with_block", 9),
+        ("waiting_in_vain", 19),
+        ("waiting", 19),
+    ],
+)
 def test_an_interruption_anywhere_leaves_nothing_behind(
-    workers: Workers, place: Place, operation: str
+    workers: Workers, place: Place, operation: str, every: int
 ) -> None:
-    run(workers, place, operation, 1, None)
-
-
-def test_an_interruption_anywhere_in_a_task_leaves_nothing_behind(
-    workers: Workers, place: Place
-) -> None:
-    run(workers, place, "async_with_block", 9, None)
-
-
-@pytest.mark.parametrize("operation", ["waiting_in_vain", "waiting"])
-def test_an_interruption_anywhere_in_a_wait_leaves_nothing_behind(
-    workers: Workers, place: Place, operation: str
-) -> None:
-    run(workers, place, operation, 19, None)
+    run(workers, place, operation, every, None)
 
 
 def test_an_acquire_after_an_interrupted_release_reports_the_truth(
