@@ -126,6 +126,7 @@ class SharingContract:
         assert hold.began is not None
         assert hold.began <= hold.since < hold.began + timedelta(seconds=LONG)
         outlive()
+        verbs.acquire(waiter, stay=LONG)  # it looks again
         verbs.release(held)
         recorder.turn()
         (hold,), _ = verbs.backend.inspect("a")

@@ -91,6 +91,23 @@ def test_the_name_of_a_lapsed_turn_is_free_for_the_next(lapsed: BaseLockBackend)
     assert [hold.token for hold in lapsed.inspect("a")[0]] == [token]
 
 
+def test_a_turn_that_is_given_back_after_its_waiter_asked_again_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply has granted it the name, so the turn is not needed any more."""
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    backend.acquire(claim(HOLDER))
+    backend.listen("a", 10)
+    backend.acquire(claim(NEXT), 60.0)
+    monkeypatch.setattr(backend.waiters, "notify", lambda *turn: True)
+    backend.release("a", HOLDER)
+    assert isinstance(backend.acquire(claim(NEXT), 60.0), Grant)
+    backend._return_turn("a", NEXT)
+    assert [hold.token for hold in backend.inspect("a")[0]] == [NEXT]
+    backend.close()
+
+
 @pytest.mark.parametrize("lapsed", ["others behind it"], indirect=True)
 def test_other_processes_pass_over_its_waiters_which_still_expire(
     lapsed: BaseLockBackend, other_process: BaseLockBackend, quick: Place

@@ -64,6 +64,22 @@ def test_the_user_of_a_replaced_connection_sends_again(
     assert len(node._free) == AT_ONCE
 
 
+def test_a_waiter_that_was_notified_in_vain_stays_in_line(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another caller was quicker, so it is the next one to be notified."""
+    monkeypatch.setattr(node_module, "LOOK_AGAIN", 60.0)
+    links = [node._free.pop() for _ in range(AT_ONCE)]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(node.exchange, [PING], 60.0)
+        wait_until(lambda: node._line)
+        node._line.popleft().put(None)
+        wait_until(lambda: node._line, what="it is in line again")
+        node._free.extend(links)
+        node._ring()
+        assert waiting.result(30).replies == [b"PONG"]
+
+
 def test_a_waiter_for_a_free_connection_is_notified(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

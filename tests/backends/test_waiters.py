@@ -54,6 +54,7 @@ def test_a_turn_that_was_taken_is_recognized_while_it_may_be_unconfirmed() -> No
     for fence in range(100, 1100):
         assert waiters.notify("a", "token", Turn(fence, 60.0))
     waiters.leave("a", "token")
+    waiters.forget_turns(monotonic() + grant_lease / 2)
     assert waiters.notify("a", "token", TURN)
     assert not waiters.notify("a", "token", Turn(8, 60.0)), "this turn has no waiter"
     assert len(waiters._seen) == 1001
@@ -124,6 +125,20 @@ async def test_a_loop_that_does_not_answer_gets_no_turn_and_is_asked_last() -> N
     waiters.nudge("a")
     assert other._notified.qsize() == 1
     assert await blocked.await_turn(0) is None, "it looks again, and must queue again"
+
+
+def test_a_loop_that_was_closed_is_not_kept_for_ever() -> None:
+    async def wait() -> None:
+        waiters.enter("a", "token", TaskWaiter())
+
+    waiters, loop = Waiters(60.0), asyncio.new_event_loop()
+    loop.run_until_complete(wait())
+    waiters.nudge("a")
+    waiters.reclaim_turns(monotonic() + 2 * ASK_AFTER)
+    assert [*waiters._pulses] == [loop]
+    loop.close()
+    waiters.reclaim_turns(monotonic() + 2 * ASK_AFTER)
+    assert not waiters._pulses
 
 
 async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() -> None:

@@ -10,8 +10,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from django_redislock import LockUnavailable, MultiLock, lock, lock_backends
+from django_redislock import LockLost, LockUnavailable, MultiLock, lock, lock_backends
+from django_redislock.backends.base import Grant
 from django_redislock.backends.redis.backend import RedisLockBackend
+from django_redislock.clock import monotonic
 from django_redislock.twins import perform
 from django_redislock.waiting import LAST_LOOK
 from tests.support.places import Place
@@ -48,6 +50,23 @@ def test_a_wait_that_is_over_at_the_first_answer_sends_no_more_requests(
         assert not lock("a").acquire(wait=0.1)
         proxy.pass_through()
     assert questions == ["a"]
+
+
+def test_a_grant_that_comes_after_its_lease_is_not_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, handle = lock_backends["default"], lock("a", lease=60)
+    acquire = backend.acquire
+
+    def late(*arguments: Any) -> Any:
+        grant = acquire(*arguments)
+        assert isinstance(grant, Grant)
+        return grant._replace(ends=monotonic())
+
+    monkeypatch.setattr(backend, "acquire", late)
+    with pytest.raises(LockLost, match="before the reply came"):
+        handle.acquire()
+    assert not handle.held
 
 
 def acquired(kind: str, handle: MultiLock, wait: float) -> bool:

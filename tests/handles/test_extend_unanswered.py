@@ -14,6 +14,26 @@ def unanswered(extension: Any) -> Any:
     raise LockUnavailable("no answer in time", name="a")
 
 
+def not_sent(extension: Any) -> Any:
+    error = LockUnavailable("no connection is free", name="a")
+    error.sent = False
+    raise error
+
+
+def test_a_lease_that_could_not_be_made_shorter_is_as_long_as_before(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = make(lease=3600)
+    held.acquire()
+    ends = held._hold.ends
+    with monkeypatch.context() as patch:
+        patch.setattr(held.backend, "extend", not_sent)
+        with pytest.raises(LockUnavailable):
+            held.extend(1)
+    assert held._hold.ends >= ends
+    held.release()
+
+
 def test_a_lease_that_may_be_shorter_is_not_renewed(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from django_redislock import lock
 from django_redislock.backends.waiters import ThreadWaiter
 from django_redislock.handles import attempts
 from django_redislock.local.hold import LocalHold
@@ -232,3 +233,23 @@ def test_a_forked_child_may_use_a_handle_that_was_being_acquired(make: Any) -> N
         assert os.waitpid(pid, 0)[1] == 0
     waiting.join(30)
     handle.release()
+
+
+async def test_a_coroutine_closed_while_it_acquires_the_second_name_releases_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A closed coroutine cannot await anything, so the sweep releases the first."""
+
+    async def forever(*arguments: Any) -> bool:
+        await asyncio.Future()
+        raise AssertionError
+
+    several = lock(["a", "b"], using="memory", lease=3600)
+    first, second = several.locks
+    monkeypatch.setattr(first.backend, "arelease", forever)
+    monkeypatch.setattr(second, "_acquire", forever)
+    acquiring = several.aacquire()
+    acquiring.send(None)
+    assert first.backend.list().total == 1
+    acquiring.close()
+    await asyncio.to_thread(wait_until, lambda: not first.backend.list().total)

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from django_redislock import LockLost
+from django_redislock import LockLost, MultiLock
 from django_redislock.handles import attempts
 from django_redislock.local.registry import registry
 from django_redislock.signals import lock_lost
 from tests.support.processes import wait_until
+from tests.support.settled import settle
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -53,6 +54,25 @@ class Lost:
         assert "released by force" in reason
         assert self.threads == ["django_redislock-lost"], "user code may take long"
         assert self.handle._hold not in registry.holds
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one name", "several"])
+def test_a_release_that_reports_a_loss_ends_no_later_hold_of_the_token(
+    make: Any, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    """Unlike a release without an answer, it is not repeated in the background."""
+    sweep = registry.sweep
+    monkeypatch.setattr(registry, "sweep", lambda: None)  # of our own thread
+    first, later = make(token="0" * 32), make(token="0" * 32)
+    first.acquire()
+    assert first.backend.release("a", first.token)
+    with pytest.raises(LockLost):
+        (MultiLock([first], wait=0) if several else first).release()
+    later.acquire()
+    sweep()
+    settle()
+    assert later.owned()
+    later.release()
 
 
 def test_a_release_by_a_thread_reports_the_loss_once(

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from django_redislock import LockError, LockLost, LockNotAcquired, LockUnavailable, MultiLock
+from django_redislock import (
+    LockError,
+    LockLost,
+    LockNotAcquired,
+    LockUnavailable,
+    MultiLock,
+    waiting,
+)
+from django_redislock.clock import monotonic
+from django_redislock.handles import multi
 from django_redislock.local.renewal import renewal
 from django_redislock.testing.driver import SHORT, outlive
 from tests.support.another_thread import in_thread
@@ -218,6 +227,25 @@ def test_losing_the_first_name_while_the_second_is_busy_is_no_error(make: Any) -
         first = several.locks[0]
         while_acquiring_the_second(several, lambda: first.backend.force_release("a", first.token))
         assert several.acquire(wait=0) is False
+
+
+def test_without_a_wait_each_name_has_as_long_for_its_answer_as_the_first(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multi, "monotonic", lambda: monotonic() - 3600)  # when the first was sent
+    monkeypatch.setattr(waiting, "FIRST_ANSWER", 60)
+    several, limits = make(["a", "b"]), []
+    backend = several.locks[0].backend
+    acquire = backend.acquire
+
+    def note(claim: Any, stay: float, within: float) -> Any:
+        limits.append(within)
+        return acquire(claim, stay, within)
+
+    monkeypatch.setattr(backend, "acquire", note)
+    assert several.acquire(wait=0)
+    several.release()
+    assert min(limits) > 30
 
 
 def while_acquiring_the_second(several: MultiLock, do: Any) -> None:

@@ -54,6 +54,14 @@ def test_a_hold_lasts_until_the_next_transaction_ends(witness: Witness) -> None:
 
 
 @pytest.mark.usefixtures("_autocommit_off")
+def test_switching_autocommit_off_again_does_not_end_the_hold(witness: Witness) -> None:
+    with lock("a") as held:
+        pass
+    transaction.set_autocommit(False)
+    assert witness.tokens("a") == [held.token]
+
+
+@pytest.mark.usefixtures("_autocommit_off")
 def test_an_atomic_block_does_not_end_the_hold(witness: Witness) -> None:
     with transaction.atomic():
         with lock("a") as held:

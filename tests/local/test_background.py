@@ -95,6 +95,19 @@ def test_a_server_that_does_not_answer_is_asked_again(
     assert asked[2] - asked[0] > 0.4
 
 
+def test_a_server_that_does_not_answer_is_not_asked_for_ever(
+    background: Background, server: Server
+) -> None:
+    def ask() -> None:
+        asked.append(time.monotonic())
+        raise LockUnavailable("no answer")
+
+    asked: list[float] = []
+    background.until_done(server, ask, time.monotonic() + 1)
+    wait_until(lambda: not background._workers[server].has_jobs(), what="it is given up")
+    assert asked
+
+
 def test_a_job_that_was_refused_is_not_run_later(background: Background, server: Server) -> None:
     ran: list[str] = []
     with no_thread_can_start(), pytest.raises(NoThread):

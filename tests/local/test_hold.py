@@ -16,7 +16,7 @@ from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
 from django_redislock.local.owners import SLACK, this_owner
 from django_redislock.local.registry import registry
-from django_redislock.local.renewal import Renewal, _Renewed
+from django_redislock.local.renewal import BATCH_WINDOW, Renewal, _Renewed
 
 
 @pytest.fixture
@@ -74,6 +74,38 @@ def test_the_mark_of_an_interrupted_leave_does_not_keep_others_from_joining(begu
     assert not hold.leave(other)
     third = HandleNeed(handle)
     assert hold.join(third)
+
+
+def test_a_join_just_before_the_end_is_decided_is_refused(
+    begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handle that leaves has found no other need by then, and ends the hold."""
+    hold, handle = begun()
+    joined, decide = [], LocalHold.decide
+
+    def join_first(self: LocalHold) -> bool:
+        joined.append(self.join(HandleNeed(handle, self)))
+        return decide(self)
+
+    monkeypatch.setattr(LocalHold, "decide", join_first)
+    assert hold.leave(handle._need)
+    assert joined == [False]
+
+
+def test_a_hold_is_renewed_early_only_together_with_one_that_is_due(
+    begun: Any, monkeypatch: pytest.MonkeyPatch, extended: list[Any]
+) -> None:
+    """Otherwise a very short lease would be renewed again and again without a pause."""
+    (hold, _handle), (other, _other_handle) = begun(), begun()
+    monkeypatch.setattr(registry, "holds", {hold: None, other: None})
+    now = monotonic()
+    hold.due = other.due = now + BATCH_WINDOW / 2
+    assert Renewal()._look_at_holds(now) == hold.due
+    assert extended == []
+    other.due = now
+    Renewal()._look_at_holds(now)
+    assert extended == [hold.server]
+    assert hold.due == hold.ends
 
 
 def test_a_hold_is_renewed_while_a_handle_needs_it(

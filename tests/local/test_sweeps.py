@@ -21,13 +21,14 @@ from django_redislock import (
 )
 from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
-from django_redislock.local.registry import Registry, registry
+from django_redislock.local.registry import Attempt, Registry, registry
+from django_redislock.local.renewal import Renewal
 from django_redislock.transactions import Tie
 from tests.support.another_thread import in_thread, is_free
 from tests.support.interruptions import Interruption, handle_signal, pause, places_in, steps_of
 from tests.support.processes import wait_until
 from tests.support.settled import settle
-from tests.support.threads import end_our_threads
+from tests.support.threads import end_our_threads, no_thread_can_start
 
 
 def test_a_release_that_begins_at_any_moment_of_a_sweep_frees_the_name(
@@ -151,6 +152,40 @@ def test_a_sweep_at_any_moment_of_the_last_of_two_releases(monkeypatch: pytest.M
         if lock_backends["default"].inspect(last.name)[0]:
             left.append(place)
     assert left == []
+
+
+def test_an_interrupted_release_is_finished_after_another_one_that_was_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """During the sweep, it is unknown which of the two has decided to end the hold."""
+    first, last = lock("a", lease=3600), lock("a", lease=3600, reentrant=True)
+    first.acquire()
+    last.acquire()
+    leave = LocalHold.leave
+
+    def interrupted(self: LocalHold, need: Any) -> bool:
+        leave(self, need)
+        raise Interruption
+
+    def release_the_last(self: LocalHold, need: Any) -> bool:
+        is_last = leave(self, need)
+        monkeypatch.setattr(LocalHold, "leave", interrupted)
+        with pytest.raises(Interruption):
+            last.release()
+        monkeypatch.setattr(LocalHold, "leave", leave)
+        registry.sweep()
+        return is_last
+
+    monkeypatch.setattr(LocalHold, "leave", release_the_last)
+    first.release()
+    wait_until(lambda: is_free("a"))
+
+
+def test_interrupted_calls_are_finished_at_the_end_even_if_no_thread_can_start() -> None:
+    with no_thread_can_start():
+        Attempt(None, [])
+        Renewal().settle(30)
+        assert not registry.interrupted
 
 
 def test_a_hold_whose_renewal_thread_died_at_its_start_is_renewed(
