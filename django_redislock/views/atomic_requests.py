@@ -38,7 +38,7 @@ def take_over_atomic_requests(wrapper: Any) -> None:
 
 @contextmanager
 def atomic_in(aliases: Sequence[str]) -> Iterator[None]:
-    """Open a transaction in each of these databases."""
+    """Open a transaction in each of these databases. That of the last is committed first."""
     with ExitStack() as stack:
         for alias in aliases:
             stack.enter_context(transaction.atomic(using=alias))
@@ -52,7 +52,10 @@ def refuse_atomic_requests(request: Any, view: Any) -> None:
 
 
 def taken_over_databases(request: Any, view: Any) -> list[str]:
-    """Return the databases in which Django would have opened a transaction around the view."""
+    """Return the databases in which Django would have opened a transaction around the view.
+
+    They are in Django's order, from the outermost transaction to the innermost.
+    """
     # There are none if Django has opened them itself or would not open any: outside of a request
     # that it dispatched, or if another decorator hides the mark of this one.
     match = getattr(request, "resolver_match", None)
@@ -64,7 +67,7 @@ def taken_over_databases(request: Any, view: Any) -> list[str]:
     excluded = {*taken_over, *excluded_databases(view), *excluded_databases(owner)}
     return [
         alias
-        for alias, database in connections.settings.items()
+        for alias, database in reversed(connections.settings.items())
         if database["ATOMIC_REQUESTS"] and alias not in excluded
     ]
 

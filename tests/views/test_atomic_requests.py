@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -267,24 +268,21 @@ async def test_coroutine_views_are_refused_as_in_django(url: str) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
-def test_a_view_runs_in_a_transaction_of_every_database_with_atomic_requests(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("decorate", [locked_view("sale"), lambda view: view])
+def test_transactions_of_several_databases_are_nested_as_in_django(
+    decorate: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    inside: list[bool] = []
+    """If the first cannot be committed, the others are rolled back."""
+    committed: list[str] = []
 
-    @locked_view("sale")
     def view(request: HttpRequest) -> HttpResponse:
-        inside.extend(connections[alias].in_atomic_block for alias in ("default", "postgresql"))
+        for alias in ("default", "postgresql"):
+            assert connections[alias].in_atomic_block
+            transaction.on_commit(partial(committed.append, alias), using=alias)
         return HttpResponse()
 
     for alias in ("default", "postgresql"):
         monkeypatch.setitem(connections[alias].settings_dict, "ATOMIC_REQUESTS", True)
-    monkeypatch.setattr("tests.views.test_atomic_requests.urlpatterns", [path("x/", view)])
-    from django.urls import clear_url_caches
-
-    clear_url_caches()
-    try:
-        Client().post("/x/")
-    finally:
-        clear_url_caches()
-    assert inside == [True, True]
+    settings.ROOT_URLCONF = (path("x/", decorate(view)),)
+    Client().post("/x/")
+    assert committed == ["default", "postgresql"]
