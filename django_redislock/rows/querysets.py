@@ -21,6 +21,7 @@ from .holds import (
     check_saved,
     in_writing_database,
     pk_as_read,
+    writing_database,
 )
 from .lockable import LockableMixin, lock_of, show_caller
 
@@ -210,7 +211,12 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
 
     def _fetch_names(self, rows: Any) -> dict[tuple[type[models.Model], Any], str]:
         # Here and not in the coroutine, since a name may need a query.
-        return {_identity(one): one.get_lock_name() for one in self._fetch(rows)}
+        found = self._fetch(rows)
+        # A queryset may name a replica, from which an outdated row would be written elsewhere.
+        databases = {writing_database(one) for one in found if id(one) not in self._given}
+        if len(databases) == 1:
+            self._rows = self._rows.using(*databases)
+        return {_identity(one): one.get_lock_name() for one in found}
 
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model

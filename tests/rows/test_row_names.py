@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -133,30 +132,6 @@ def test_the_same_key_in_another_database_is_another_row() -> None:
     account = Account(pk=5)
     account._state.db = "postgresql"
     assert account.get_lock_name() == "bank.account@postgresql:5"
-
-
-class Replica:
-    """A router that reads from another database than it writes to."""
-
-    def db_for_read(self, model: Any, **hints: Any) -> str:
-        return "postgresql"
-
-    def db_for_write(self, model: Any, **hints: Any) -> str:
-        return "default"
-
-
-@pytest.mark.django_db
-def test_a_row_read_from_a_replica_has_the_name_of_the_written_row(settings: Any) -> None:
-    account = Account.objects.create(balance=7)
-    stale = Account.objects.get(pk=account.pk)
-    stale.balance, stale._state.db = 1, "postgresql"
-    settings.DATABASE_ROUTERS = [Replica()]
-    assert stale.get_lock_name() == account.get_lock_name()
-    with stale.locked():
-        assert stale.balance == 7
-        assert stale._state.db == "default"
-    with Account.objects.locked([account.pk]) as (fresh,):
-        assert fresh.balance == 7
 
 
 def test_a_template_makes_the_name() -> None:
