@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from django.conf import settings
+from django.test import SimpleTestCase
 from django.test.utils import TestContextDecorator, override_settings
 
 from ..backends.base import BaseLockBackend, Hold
@@ -71,7 +72,7 @@ class override_locks(override_settings):
         self._layer: Any = None
 
     def enable(self) -> None:
-        self.options = self._overridden()
+        self.options = self._overridden(getattr(settings, "LOCKS", {}))
         self._held_before = set(registry.holds)
         super().enable()
         self._layer = _lazy._wrapped
@@ -110,12 +111,15 @@ class override_locks(override_settings):
                 raise
 
     def decorate_class(self, cls: Any) -> Any:
-        # Django's own method would override the settings of a whole TestCase class, before its
-        # setUpClass.
+        if issubclass(cls, SimpleTestCase):
+            # For what setUpClass() and setUpTestData() do.
+            earlier: dict[str, Any] = getattr(cls, "_overridden_settings", None) or {}
+            self.options = self._overridden(earlier.get("LOCKS", getattr(settings, "LOCKS", {})))
+            super().decorate_class(cls)
+        # Each test has locks of its own.
         return TestContextDecorator.decorate_class(self, cls)
 
-    def _overridden(self) -> dict[str, Any]:
-        configured = getattr(settings, "LOCKS", {})
+    def _overridden(self, configured: Any) -> dict[str, Any]:
         read_settings(configured)
         place: dict[str, Any] = {"BACKEND": MEMORY, "OPTIONS": {}}
         if self._redis_url is not None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.test import SimpleTestCase, override_settings
+from django.test import SimpleTestCase, TestCase, override_settings
 
 from django_redislock import Lock, lock, lock_backends, locked
 from django_redislock.backends.memory import MemoryLockBackend
 from django_redislock.backends.redis import RedisLockBackend
+from django_redislock.conf import LockConfig
 from django_redislock.exceptions import InvalidLockBackend
 from django_redislock.local.registry import registry
 from django_redislock.testing import (
@@ -116,6 +117,23 @@ class DecoratedTests(SimpleTestCase):
         assert type(lock_backends["default"]) is MemoryLockBackend
 
     test_and_free_for_each_test = test_the_locks_are_in_memory_and_free
+
+
+@override_locks(WAIT=3)
+@override_settings(LOCKS={"default": {"LEASE": 44}})
+class ClassTests(TestCase):
+    """What is made once for all tests of a class takes locks as well."""
+
+    config: LockConfig
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        with lock("data") as held:
+            cls.config = held.backend.config
+
+    def test_the_locks_of_the_class_are_in_memory(self) -> None:
+        assert self.config.backend == "django_redislock.backends.memory.MemoryLockBackend"
+        assert (self.config.wait, self.config.lease) == (3, 44)
 
 
 def test_a_test_case_that_leaves_a_lock_fails() -> None:
