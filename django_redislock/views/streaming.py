@@ -25,8 +25,12 @@ UNTIL_NEXT_READER = 1.0
 _streaming: set[Handle[Any] | None] = set()
 
 
-def keep_for(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
-    """Keep the lock until the response is sent or closed, if code of the view runs then."""
+def keep_for(request: Any, response: StreamingHttpResponse, handle: Handle[Any]) -> None:
+    """Keep the lock until the response is sent or closed, if code of the view runs then.
+
+    At the latest, the content is closed together with the request: Django closes that also if a
+    middleware answers something else or fails.
+    """
     # A FileResponse usually has a file, but may also have a generator.
     if isinstance(response, FileResponse) and response.file_to_stream is not None:
         return
@@ -37,6 +41,8 @@ def keep_for(response: StreamingHttpResponse, handle: Handle[Any]) -> None:
     # Django calls it even if the content was not sent completely. Content that is replaced by
     # another is dropped at once.
     made._resource_closers.append(partial(_close, ref(content)))
+    # REST framework's request is a wrapper around Django's.
+    _close_with(getattr(request, "_request", request), ref(content))
     handle._outlives_block = True
 
 
@@ -79,6 +85,16 @@ class _Held(ABC):
     def _forget(self) -> None:
         handle, self._handle = self._handle, None
         _streaming.discard(handle)
+
+
+def _close_with(request: Any, content: ref[_Content | _AsyncContent]) -> None:
+    def close() -> None:
+        # First, so that the request and this function are no cycle any more.
+        vars(request).pop("close", None)
+        request.close()
+        _close(content)
+
+    request.close = close
 
 
 def _close(content: ref[_Content | _AsyncContent]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -107,7 +106,7 @@ class ViewLock:
                     finally:
                         request.lock = outer or held
                     if isinstance(response, StreamingHttpResponse):
-                        keep_for(response, held)
+                        keep_for(request, response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
@@ -132,8 +131,7 @@ class ViewLock:
         kwargs: Mapping[str, Any],
         held: Lock | MultiLock | None = None,
     ) -> Any:
-        aliases = taken_over_databases(request, view)
-        with atomic_in(aliases) if aliases else nullcontext():
+        with atomic_in(taken_over_databases(request, view)):
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
                 try:
@@ -173,7 +171,7 @@ class ViewLock:
                     finally:
                         request.lock = outer or held
                     if isinstance(response, StreamingHttpResponse):
-                        keep_for(response, held)
+                        keep_for(request, response, held)
                     return response
             except LockNotAcquired as error:
                 if held is not None:
@@ -214,12 +212,7 @@ class ViewLock:
             # A view object serves one request.
             view.initial = initial_then_lock
             view._non_atomic_requests = excluded_databases(dispatch)
-            response = dispatch(request, *args, **kwargs)
-            if response.streaming:
-                # The view and its request form a cycle. If a middleware drops the stream, the cycle
-                # would keep it, and so the lock, until the garbage collector runs.
-                vars(view).pop("response", None)
-            return response
+            return dispatch(request, *args, **kwargs)
 
         return dispatch_to_locked  # type: ignore[return-value]
 

@@ -14,6 +14,7 @@ from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, StreamingHttpResponse
 from django.test import AsyncClient, AsyncRequestFactory
 from django.urls import path
+from django.utils.decorators import sync_and_async_middleware
 from rest_framework.views import APIView
 
 from django_redislock import LockedViewMixin, locked_view
@@ -83,6 +84,30 @@ async def test_a_stream_that_a_middleware_drops_releases_the_lock(settings: Any,
     if sys.version_info < (3, 11):
         gc.collect()  # asgiref's own frames form a cycle there
     await until_released("default")  # tasks of Django's handler may know it still
+
+
+@sync_and_async_middleware
+def failing(get_response: Any) -> Any:
+    """A middleware that is in the way of every response, and keeps it."""
+
+    async def middleware(request: HttpRequest) -> None:
+        request.response = await get_response(request)  # type: ignore[attr-defined]
+        raise ZeroDivisionError
+
+    return middleware
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.usefixtures("_no_garbage_collector")
+@pytest.mark.parametrize("url", ["unchanged", "unchanged-async", "unchanged-rest"])
+async def test_a_stream_after_which_a_middleware_fails_releases_the_lock(
+    settings: Any, url: str
+) -> None:
+    """Under ASGI the traceback of the error is part of a cycle, which has the response."""
+    settings.MIDDLEWARE = [f"{__name__}.failing"]
+    response = await AsyncClient(raise_request_exception=False).get(f"/{url}/")
+    assert response.status_code == 500
+    assert holds("export", "default") == 0
 
 
 @pytest.mark.usefixtures("_no_garbage_collector")
