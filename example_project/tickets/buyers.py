@@ -17,8 +17,6 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext as _
-
 from .news import report
 
 ANSWERED_WITHIN = 120.0  # seconds, including busy answers and retries
@@ -85,8 +83,7 @@ class Rush:
                 buyer.busy += 1
                 time.sleep(retry_after)
         if result == "lost":
-            text = _("%(buyer)s wrote too late: %(text)s")
-            report("refusal", text % {"buyer": buyer.name, "text": buyer.text})
+            report("refusal", f"{buyer.name} wrote too late: {buyer.text}")
         buyer.result = result
         self.seconds = time.monotonic() - self.began
         self.answered.append(buyer)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 
 from django_redislock import LockLost, LockNotAcquired, LockUnavailable
 
@@ -23,17 +22,15 @@ class LockErrorsMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         match error:
             case LockNotAcquired():
-                text = _(
-                    "Another request is already doing this: %(holder)s. Try again a little later."
-                )
-                text %= {"holder": error.holder or _("unknown")}
+                holder = error.holder or "unknown"
+                text = f"Another request is already doing this: {holder}. Try again a little later."
                 response = answer(request, 423, "busy", text)
                 response["Retry-After"] = str(math.ceil(error.retry_after or 1))
                 return response
             case LockLost():
-                text = _("The work was not finished under its lock. %(error)s")
-                return answer(request, 409, "lost", text % {"error": error})
+                text = f"The work was not finished under its lock. {error}"
+                return answer(request, 409, "lost", text)
             case LockUnavailable():
-                text = _("Nothing was done: the lock service (Redis) cannot be reached.")
+                text = "Nothing was done: the lock service (Redis) cannot be reached."
                 return answer(request, 503, "unavailable", text)
         return None

@@ -12,7 +12,6 @@ import time
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.utils.translation import gettext as _, gettext_lazy
 
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.admin.references import address_of
@@ -25,7 +24,7 @@ from .news import report
 
 MOMENT_WITHIN = 2.0  # seconds to wait for a holder that is charging a card
 FREE_FOR = 1.0  # seconds without holders and waiters after which the lock counts as free
-NOT_OURS = gettext_lazy("The holder is not a process of the demo: start “manage.py demo”.")
+NOT_OURS = "The holder is not a process of the demo: start “manage.py demo”."
 
 _killed: set[str] = set()  # tokens of holders
 _frozen: set[int] = set()  # processes
@@ -41,24 +40,24 @@ def kill(event: Event) -> None:
     _frozen.discard(hold.holder.pid)
     _killed.add(hold.token)
     _signal(hold.holder.pid, signal.SIGKILL)
-    text = _("%(holder)s was killed. Its lease runs on for up to %(lease).0f s.")
-    _report_mishap(text, hold)
+    lease = f"{hold.remaining:.0f} s"
+    _report_mishap(f"{_described(hold)} was killed. Its lease runs on for up to {lease}.", hold)
 
 
 def freeze(event: Event) -> None:
     """Stop the process that holds the lock. Raises Impossible and LockUnavailable."""
     hold = _stopped(event)
     _frozen.add(hold.holder.pid)
-    _report_mishap(_("%(holder)s was frozen. Its lease is no longer renewed."), hold)
+    _report_mishap(f"{_described(hold)} was frozen. Its lease is no longer renewed.", hold)
 
 
 def thaw(event: Event) -> None:
     """Resume all frozen processes. Raises Impossible if there are none."""
     if not _frozen:
-        raise Impossible(_("No process is frozen."))
+        raise Impossible("No process is frozen.")
     while _frozen:
         pid = _frozen.pop()
-        report("relief", _("Process %(pid)d continues as if nothing had happened.") % {"pid": pid})
+        report("relief", f"Process {pid} continues as if nothing had happened.")
         _signal(pid, signal.SIGCONT)
 
 
@@ -69,12 +68,10 @@ def release(event: Event) -> None:
     """
     hold = _frozen_holder(event) or _charging(event)
     if not _release_by_force(hold):
-        raise Impossible(_("The lock has a new holder now. Try again."))
-    if hold.holder.pid in _frozen:
-        text = _("The lock was taken from %(holder)s, which is frozen and does not know it yet.")
-    else:
-        text = _("The lock was taken from %(holder)s, which keeps running.")
-    _report_mishap(text, hold)
+        raise Impossible("The lock has a new holder now. Try again.")
+    is_frozen = hold.holder.pid in _frozen
+    then = "is frozen and does not know it yet" if is_frozen else "keeps running"
+    _report_mishap(f"The lock was taken from {_described(hold)}, which {then}.", hold)
 
 
 def _release_by_force(hold: Hold) -> bool:
@@ -93,7 +90,7 @@ def _release_by_force(hold: Hold) -> bool:
         alias="default",
         address=address_of("default", hold.name),
         hold=hold,
-        reason=_("taken away on the ticket office page"),
+        reason="taken away on the ticket office page",
     )
 
 
@@ -131,10 +128,10 @@ def _charging(event: Event) -> Hold:
             return hold
         time.sleep(settings.CHARGE_SECONDS / 20)
     if _frozen:
-        raise Impossible(_("A process is frozen: thaw it first."))
+        raise Impossible("A process is frozen: thaw it first.")
     if hold is not None and not _is_ours(hold.holder.pid):
         raise Impossible(NOT_OURS)
-    raise Impossible(_("The lock is not held at the moment: send the buyers first."))
+    raise Impossible("The lock is not held at the moment: send the buyers first.")
 
 
 def _has_taken_over(event: Event, hold: Hold) -> bool:
@@ -180,7 +177,7 @@ def _is_ours(pid: int) -> bool:
 
 
 def _report_mishap(text: str, hold: Hold) -> None:
-    report("mishap", text % {"holder": _described(hold), "lease": hold.remaining})
+    report("mishap", text)
     threading.Thread(target=_report_successor, args=(hold,), daemon=True).start()
 
 
@@ -192,11 +189,10 @@ def _report_successor(hold: Hold) -> None:
     except LockUnavailable:
         return
     if successor is None:
-        report("relief", _("The lock is free: there were no waiters."))
+        report("relief", "The lock is free: there were no waiters.")
         return
-    text = _("After %(seconds).1f s the lock went to %(holder)s.")
-    fields = {"seconds": time.monotonic() - started, "holder": _described(successor)}
-    report("relief", text % fields)
+    seconds = time.monotonic() - started
+    report("relief", f"After {seconds:.1f} s the lock went to {_described(successor)}.")
 
 
 def _successor(hold: Hold) -> Hold | None:
@@ -217,8 +213,5 @@ def _successor(hold: Hold) -> Hold | None:
 
 
 def _described(hold: Hold) -> str:
-    return _("%(label)s (process %(pid)d, fence %(fence)s)") % {
-        "label": hold.holder.label or hold.holder.what,
-        "pid": hold.holder.pid,
-        "fence": short_fence(hold.fence),
-    }
+    label = hold.holder.label or hold.holder.what
+    return f"{label} (process {hold.holder.pid}, fence {short_fence(hold.fence)})"

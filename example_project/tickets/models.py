@@ -6,7 +6,6 @@ import time
 
 from django.conf import settings
 from django.db import models, transaction
-from django.utils.translation import gettext_lazy as _
 
 from django_redislock import FenceField, LockableMixin
 
@@ -14,15 +13,11 @@ from django_redislock import FenceField, LockableMixin
 class Event(LockableMixin, models.Model):
     """An event with ``tickets`` for sale, of which ``stock`` are left."""
 
-    name = models.CharField(_("name"), max_length=100)
-    tickets = models.PositiveIntegerField(_("tickets for sale"), default=50)
-    stock = models.PositiveIntegerField(_("stock left"), default=50)
-    guarded = models.BooleanField(_("sold under a lock"), default=True)
-    fence = FenceField(_("fence"))
-
-    class Meta:
-        verbose_name = _("event")
-        verbose_name_plural = _("events")
+    name = models.CharField(max_length=100)
+    tickets = models.PositiveIntegerField("tickets for sale", default=50)
+    stock = models.PositiveIntegerField("stock left", default=50)
+    guarded = models.BooleanField("sold under a lock", default=True)
+    fence = FenceField()
 
     def __str__(self) -> str:
         return self.name
@@ -63,13 +58,9 @@ class Event(LockableMixin, models.Model):
 class Ticket(models.Model):
     """A ticket that has been paid for."""
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, verbose_name=_("event"))
-    buyer = models.CharField(_("buyer"), max_length=100)
-    sold_at = models.DateTimeField(_("sold at"), auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("ticket")
-        verbose_name_plural = _("tickets")
+    event = models.ForeignKey(Event, on_delete=models.CASCADE)
+    buyer = models.CharField(max_length=100)
+    sold_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return f"{self.event}: {self.buyer}"

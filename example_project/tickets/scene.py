@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import Count
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
 
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.backends.base import Hold, Waiting
@@ -113,15 +112,11 @@ def _results(answered: Sequence[Buyer], tickets: int) -> list[tuple[int, str]]:
 
 
 def _lock(hold: Hold) -> dict[str, Any]:
-    lease = _("%(remaining).1f of %(lease).0f s") % {
-        "remaining": hold.remaining,
-        "lease": hold.lease,
-    }
     return {
         "holder": hold.holder.label or hold.holder.what,
         "pid": hold.holder.pid,
         "fence": short_fence(hold.fence),
         "share": round(min(1.0, hold.remaining / hold.lease), 3),
-        "lease": lease,
+        "lease": f"{hold.remaining:.1f} of {hold.lease:.0f} s",
         "state": mishaps.state_of(hold),
     }

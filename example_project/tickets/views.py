@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from django_redislock import LockLost, lock
@@ -34,13 +33,12 @@ def buy(request: HttpRequest) -> HttpResponse:
     event = get_object_or_404(Event, pk=number(request, "event"))
     sell = event.sell_guarded if event.guarded else event.sell
     try:
-        ticket = sell(request.POST.get("buyer") or _("A visitor"))
+        ticket = sell(request.POST.get("buyer") or "A visitor")
     except LockLost as error:
         return answer(request, 409, "lost", f"{error} {overtaken(event)}".strip())
     if ticket is None:
-        return answer(request, 409, "sold_out", _("Sold out."))
-    text = _("Sold: ticket %(number)d for %(buyer)s.")
-    text %= {"number": ticket.pk, "buyer": ticket.buyer}
+        return answer(request, 409, "sold_out", "Sold out.")
+    text = f"Sold: ticket {ticket.pk} for {ticket.buyer}."
     return answer(request, 200, "sold", text, ticket=ticket.pk)
 
 
@@ -49,8 +47,8 @@ def process(request: HttpRequest) -> HttpResponse:
     """Do heavy work under a lock. A second request does not wait; it gets a busy answer."""
     with lock("report", wait=0, label=request.user.get_username()) as held:
         do_the_heavy_work(held.check)
-    text = _("The report is done. It was made under lock “report” with fence %(fence)d.")
-    return answer(request, 200, "done", text % {"fence": held.fence}, fence=held.fence)
+    text = f"The report is done. It was made under lock “report” with fence {held.fence}."
+    return answer(request, 200, "done", text, fence=held.fence)
 
 
 @require_safe
@@ -80,9 +78,9 @@ def rush(request: HttpRequest) -> HttpResponse:
     try:
         send([Rush(event.pk, size, offices) for event in events], prepare=restock)
     except RuntimeError:
-        text = _("The last buyers have not been answered yet. Is a process frozen?")
+        text = "The last buyers have not been answered yet. Is a process frozen?"
         return answer(request, 409, "busy", text)
-    return answer(request, 200, "sent", _("%(buyers)d buyers are on their way.") % {"buyers": size})
+    return answer(request, 200, "sent", f"{size} buyers are on their way.")
 
 
 @require_POST
@@ -96,7 +94,7 @@ def mishap(request: HttpRequest) -> HttpResponse:
         happen(event)
     except mishaps.Impossible as impossible:
         return answer(request, 409, "impossible", str(impossible))
-    return answer(request, 200, "done", _("Done: see what happens."))
+    return answer(request, 200, "done", "Done: see what happens.")
 
 
 def overtaken(event: Event) -> str:
@@ -104,8 +102,8 @@ def overtaken(event: Event) -> str:
     row = Event.objects.get(pk=event.pk)
     if row.fence <= event.fence:
         return ""
-    text = _("The row already has fence %(later)s, and refuses %(mine)s.")
-    return text % {"later": short_fence(row.fence), "mine": short_fence(event.fence)}
+    later, mine = short_fence(row.fence), short_fence(event.fence)
+    return f"The row already has fence {later}, and refuses {mine}."
 
 
 def number(request: HttpRequest, field: str) -> int:

@@ -8,7 +8,7 @@ import sys
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, build_opener
+from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 import pytest
 
@@ -22,8 +22,9 @@ from .sites import Posts, pane, post, send, until
 pytestmark = pytest.mark.timeout(240)
 
 
-def html(site: Site) -> str:
-    with build_opener().open(f"http://127.0.0.1:{site.port}/", timeout=20) as response:
+def html(site: Site, language: str = "en") -> str:
+    request = Request(f"http://127.0.0.1:{site.port}/", headers={"Accept-Language": language})
+    with build_opener().open(request, timeout=20) as response:
         assert response.status == 200
         page: str = response.read().decode()
     return page
@@ -119,6 +120,17 @@ def test_a_browser_without_scripts_can_buy(site: Site) -> None:
 
     assert response.url == f"{address}/"
     assert re.search(r"Sold: ticket \d+ for Ada &lt;3\.", text)
+
+
+def test_the_page_is_in_one_language_whatever_the_browser_asks_for(site: Site) -> None:
+    page = html(site, language="de")
+
+    assert '<html lang="en">' in page
+    assert re.findall(r">(Live locks|Hot names|Who waits)\b", page) == [
+        "Live locks",
+        "Hot names",
+        "Who waits",
+    ]
 
 
 def test_scripts_and_styles_are_files_of_the_site(site: Site) -> None:

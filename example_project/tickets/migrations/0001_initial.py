@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(max_length=100, verbose_name="name")),
+                ("name", models.CharField(max_length=100)),
                 (
                     "tickets",
                     models.PositiveIntegerField(default=50, verbose_name="tickets for sale"),
@@ -30,15 +30,9 @@ class Migration(migrations.Migration):
                 ("guarded", models.BooleanField(default=True, verbose_name="sold under a lock")),
                 (
                     "fence",
-                    django_redislock.FenceField(
-                        db_default=0, default=0, editable=False, verbose_name="fence"
-                    ),
+                    django_redislock.FenceField(db_default=0, default=0, editable=False),
                 ),
             ],
-            options={
-                "verbose_name": "event",
-                "verbose_name_plural": "events",
-            },
             bases=(django_redislock.LockableMixin, models.Model),
         ),
         migrations.CreateModel(
@@ -50,20 +44,14 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("buyer", models.CharField(max_length=100, verbose_name="buyer")),
-                ("sold_at", models.DateTimeField(auto_now_add=True, verbose_name="sold at")),
+                ("buyer", models.CharField(max_length=100)),
+                ("sold_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "event",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        to="tickets.event",
-                        verbose_name="event",
+                        on_delete=django.db.models.deletion.CASCADE, to="tickets.event"
                     ),
                 ),
             ],
-            options={
-                "verbose_name": "ticket",
-                "verbose_name_plural": "tickets",
-            },
         ),
     ]
