@@ -128,8 +128,9 @@ class Command(TerminalCommand):
             "Release these %(count)d locks by force? Their holders may still be at work.",
             count,
         ) % {"count": count}
+        how = _("Type yes to release:")
         try:
-            answer = input(f"{question} {_('Type yes to release:')} ")
+            answer = input(f"{question} {how} ")
         # RuntimeError: the standard input is closed. UnicodeDecodeError: it is not a text.
         except (EOFError, RuntimeError, UnicodeDecodeError):
             self.stdout.write("")  # ends the line of the question
