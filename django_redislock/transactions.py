@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import _get_running_loop
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
@@ -120,9 +120,12 @@ class Tie:
 
     __qualname__ = "django_redislock.release_after_commit"
 
+    # Nothing until __init__ is nearly over, because __del__ runs even if that was interrupted.
+    kept: Sequence[tuple[Any, LocalHold]] = ()
+
     def __init__(self, handle: Any, hold: LocalHold, connection: Any) -> None:
-        self.kept = [(handle, hold)]
         self._need = TransactionNeed(self, connection)
+        self.kept = [(handle, hold)]
         hold.needs[self._need] = None
 
     def __call__(self) -> None:
@@ -135,7 +138,7 @@ class Tie:
                 renewal.end_later(hold, self._need)
                 raise
             finally:
-                self.kept.clear()
+                self.kept = ()
 
     __del__ = __call__
 
@@ -168,7 +171,7 @@ def forget_transactions(hold: LocalHold) -> None:
     for need in list(hold.needs):
         tie = need._tie() if isinstance(need, TransactionNeed) else None
         if tie is not None:
-            tie.kept.clear()  # now it does nothing when it is called
+            tie.kept = ()  # now it does nothing when it is called
 
 
 class ManualTransaction:

@@ -25,7 +25,7 @@ def account() -> Account:
     [
         ({"name": "x"}, r"lock_name of its model. For another name, write lock\(name\)"),
         ({"wiat": 5}, "Did you mean 'wait'"),
-        ({"refesh": False}, "Did you mean 'refresh'"),
+        ({"refresg": False}, "Did you mean 'refresh'"),
         ({"timeout": 5}, "write lease= .* or wait="),
         ({"nowait": True}, "write wait=0"),
         ({"skip_locked": True}, "write wait=0, which raises LockNotAcquired"),

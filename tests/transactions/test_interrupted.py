@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 
 import pytest
 from django.db import connection, connections, transaction
 
 from django_redislock import lock, lock_backends
-from django_redislock.transactions import ManualTransaction
-from tests.support.interruptions import PACKAGE, interrupt, places_in
+from django_redislock.transactions import ManualTransaction, Tie
+from tests.support.interruptions import PACKAGE, Interruption, interrupt, places_in
 from tests.support.left_behind import left_behind
 
 
@@ -38,6 +40,22 @@ def test_nothing_is_held_after_an_interruption(work: Callable[[int], None]) -> N
     # beginnings, no code of ours runs yet.
     left = left_behind(work, "kept", inside=PACKAGE)
     assert set(left) <= {"__exit__", "__call__"}
+
+
+def test_a_tie_that_was_interrupted_at_its_beginning_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: reported.append(report.exc_value))
+    handle = lock("a", lease=60)
+    with handle:
+        places = places_in(lambda: Tie(handle, handle._hold, connection), inside=PACKAGE)
+        for place in range(places):
+            interrupt(lambda: Tie(handle, handle._hold, connection), at=place, inside=PACKAGE)
+            gc.collect()
+            assert handle.held, place
+
+    assert [error for error in reported if not isinstance(error, Interruption)] == []
 
 
 @pytest.mark.django_db(transaction=True)
