@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -131,7 +132,9 @@ class ViewLock:
         kwargs: Mapping[str, Any],
         held: Lock | MultiLock | None = None,
     ) -> Any:
-        with atomic_in(taken_over_databases(request, view)):
+        aliases = taken_over_databases(request, view)
+        # Most requests have none, and an empty atomic_in() would take a tenth of their lock's time.
+        with atomic_in(aliases) if aliases else nullcontext():
             response = refuse_unstarted(view(request, *args, **kwargs), what)
             if held is not None:
                 try:

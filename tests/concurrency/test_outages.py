@@ -222,7 +222,7 @@ def test_without_a_thread_that_can_start_a_failed_attempt_is_finished_once(
     proxy.drop_next_request(b"unsure")  # and no other connection can be opened
     with monkeypatch.context() as patch:
         # As if the process ended before its threads could finish the attempt.
-        patch.setattr(renewal, "finish", lambda attempt: setattr(attempt, "failed", True))
+        patch.setattr(renewal, "finish", lambda attempt: setattr(attempt, "call", None))
         patch.setattr(renewal, "_mend", lambda now: None)
         with pytest.raises(LockUnavailable):
             lock("unsure").acquire(wait=0)

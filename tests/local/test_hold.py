@@ -84,7 +84,7 @@ def test_a_join_just_before_the_end_is_decided_is_refused(
     joined, decide = [], LocalHold.decide
 
     def join_first(self: LocalHold) -> bool:
-        joined.append(self.join(HandleNeed(handle, self)))
+        joined.append(self.join(HandleNeed(handle)))
         return decide(self)
 
     monkeypatch.setattr(LocalHold, "decide", join_first)

@@ -16,9 +16,7 @@ from tests.support.commands import output_of
     [
         ({"older_than": "soon"}, "is not a time"),
         ({"older_than": -5}, "--older-than must be 0 or more seconds"),
-        ({"older_than": 10**400}, "--older-than must be at most"),
         ({"older_than": []}, "--older-than must be a number of seconds or a timedelta"),
-        ({"watch": 10**400}, "--watch must be at most"),
         ({"max": -1}, "is not a whole number"),
         ({"watch": "often"}, "is not a time"),
         ({"format": "yaml"}, "--format: 'yaml' is not one of table, json, jsonl, csv"),

@@ -68,9 +68,10 @@ def test_a_late_claim_of_a_released_hold_is_refused(
     backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unanswered = Unanswered(backend, monkeypatch)
-    backend.listen("gap", WITHIN)  # so that the first request already queues
-    held = lock("gap")
+    before, held = lock("gap", lease=0.5, renew=False), lock("gap")
+    before.acquire()  # so that the attempt queues
     assert held.acquire(wait=WITHIN)
+    assert before.lost.wait(WITHIN)
     held.release()
     settle()
     assert isinstance(unanswered.arrive(), Busy)

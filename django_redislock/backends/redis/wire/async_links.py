@@ -6,8 +6,8 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from ssl import SSLWantWriteError
-from threading import Thread
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptError, RedisError
@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError, NoScriptEr
 from ....clock import monotonic
 from ..errors import NotAsked, as_redis_error, is_worth_a_retry
 from ..sources.source import Source
-from .driver import CONNECTING, arrived, open_socket
+from .driver import Opening, arrived
 from .parser import Parser
 
 __all__ = ["AsyncLink", "Request"]
@@ -74,26 +74,25 @@ class AsyncLink:
 
         A thread of its own connects: callers that block may take all those of the loop's executor.
         """
-        opened: asyncio.Future[socket.socket] = self._loop.create_future()
-        args = source, self._loop, opened
-        thread = Thread(target=_connect, args=args, name=CONNECTING, daemon=True)
+        is_over = asyncio.Event()
+        tell = partial(self._loop.call_soon_threadsafe, is_over.set)
         try:
-            try:
-                thread.start()
-            except RuntimeError as error:
-                raise NotAsked(f"no thread can be started that connects ({error})") from error
-            self.take(await opened)
+            opening = Opening(lambda: source.connection(monotonic() + source.timeout), tell)
+        except RuntimeError as error:
+            raise NotAsked(f"no thread can be started that connects ({error})") from error
+        try:
+            await is_over.wait()
+            self.take(opening.take())
         except BaseException:
-            if not (opened.cancel() or opened.cancelled() or opened.exception()):
-                self._loop.remove_reader(opened.result())
-                opened.result().close()
+            self._close()
+            opening.give_up()
             raise
 
     def take(self, sock: socket.socket) -> None:
         """Use a connected socket."""
+        self._sock = sock
         sock.setblocking(False)
         self._loop.add_reader(sock, self._read_arrived)
-        self._sock = sock
 
     def send(self, request: Request, now: float) -> None:
         """Send the commands of a request after those of all earlier requests."""
@@ -144,12 +143,15 @@ class AsyncLink:
 
     def end(self, error: Exception) -> None:
         """Close the connection, and ignore whatever arrives afterwards."""
+        self._close()
+        self._on_end(self, error)
+
+    def _close(self) -> None:
         sock, self._sock = self._sock, None
         if sock is not None:
             self._loop.remove_reader(sock)
             self._loop.remove_writer(sock)
             sock.close()
-        self._on_end(self, error)
 
     def _read_arrived(self) -> None:
         try:
@@ -188,30 +190,3 @@ class AsyncLink:
                 if not request.future.done():
                     request.future.set_result(None)
                 unanswered.popleft()
-
-
-def _connect(
-    source: Source, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[socket.socket]
-) -> None:
-    """Connect in a thread, and pass the socket or the error on to the loop."""
-    found: list[socket.socket] = []
-    failure: BaseException | None = None
-    try:
-        open_socket(source.connection(monotonic() + source.timeout), found.append)
-    except BaseException as error:  # noqa: BLE001 - raised in the loop
-        failure = error
-
-    def settle() -> None:
-        if opened.done():  # cancelled meanwhile
-            for sock in found:
-                sock.close()
-        elif failure is not None:
-            opened.set_exception(failure)
-        else:
-            opened.set_result(found[0])
-
-    try:
-        loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop was closed
-        for sock in found:
-            sock.close()

@@ -35,11 +35,11 @@ from ....process import ServiceThread
 from ....queues import take_within
 from ..errors import NotAsked
 
-__all__ = ["CHUNK", "CONNECTING", "arrived", "connecting", "error_of", "open_by", "open_socket"]
+__all__ = ["CHUNK", "Opening", "arrived", "connecting", "error_of", "open_by"]
 
 CHUNK = 65536
 
-# The name of threads that connect, and how many of them may hang.
+# The name of threads that connect, and how many of them may hang on behalf of our own threads.
 CONNECTING = "django_redislock-connect"
 MOST_CONNECTING = 32
 # A connection usually ends by its deadline itself. It counts as hanging this much later (seconds).
@@ -94,51 +94,78 @@ def open_socket(connection: AbstractConnection, keep: Callable[[socket.socket], 
         raise
 
 
+class Opening:
+    """A socket that is connected in a thread of its own, which calls ``over()`` at the end.
+
+    Only that thread waits for a name server or a credential provider that never answers. Raises
+    ``RuntimeError`` if no thread can be started.
+    """
+
+    def __init__(
+        self, make: Callable[[], AbstractConnection], over: Callable[[], object] = lambda: None
+    ) -> None:
+        self._make = make
+        self._over = over
+        self._found: queue.SimpleQueue[socket.socket | BaseException] = queue.SimpleQueue()
+        self._taken: socket.socket | None = None
+        self._is_given_up = False
+        threading.Thread(target=self._connect, name=CONNECTING, daemon=True).start()
+
+    def take(self, within: float = 0.0) -> socket.socket:
+        """Return the socket, or raise what redis-py raised; wait for at most ``within`` seconds."""
+        try:
+            found = take_within(self._found, within)
+        except queue.Empty:
+            raise RedisTimeoutError("The server did not answer in time.") from None
+        if isinstance(found, BaseException):
+            raise found
+        self._taken = found
+        return found
+
+    def give_up(self) -> None:
+        """Close the socket, also one that is connected later."""
+        self._is_given_up = True
+        found: object = self._taken
+        with suppress(queue.Empty):
+            found = self._found.get_nowait()
+        if isinstance(found, socket.socket):
+            found.close()
+
+    def _connect(self) -> None:
+        try:
+            open_socket(self._make(), self._found.put)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread or task that waits
+            self._found.put(error)
+        if self._is_given_up:
+            self.give_up()
+        try:
+            self._over()
+        except RuntimeError:  # the event loop was closed
+            self.give_up()
+
+
 def open_by(
     deadline: float, make: Callable[[], AbstractConnection], keep: Callable[[socket.socket], object]
 ) -> None:
     """Like ``open_socket``. For a thread of ours, it ends by ``deadline`` (monotonic) in any case.
 
-    A name server or a credential provider may never answer. A thread of its own waits for them
-    then, since locks are renewed and handed over by one thread of ours for all callers.
+    Locks are renewed and handed over by one thread of ours for all callers.
     """
     if threading.get_ident() not in ServiceThread.own:
         open_socket(make(), keep)
         return
     if connecting() >= MOST_CONNECTING:
         raise NotAsked(f"{MOST_CONNECTING} threads of this process that connect hang")
-    found: queue.SimpleQueue[socket.socket | BaseException] = queue.SimpleQueue()
-    given_up: list[bool] = []
-
-    def connect() -> None:
-        try:
-            open_socket(make(), found.put)
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            found.put(error)
-        if given_up:
-            _close_all(found)
-
     try:
-        threading.Thread(target=connect, name=CONNECTING, daemon=True).start()
+        opening = Opening(make)
     except RuntimeError:  # the process is ending
         open_socket(make(), keep)
         return
     try:
-        result = take_within(found, deadline + LATE_BY - monotonic())
-    except queue.Empty:
-        given_up.append(True)
-        _close_all(found)
-        raise RedisTimeoutError("The server did not answer in time.") from None
-    if isinstance(result, BaseException):
-        raise result
-    keep(result)
-
-
-def _close_all(found: queue.SimpleQueue[socket.socket | BaseException]) -> None:
-    with suppress(queue.Empty):
-        while True:
-            if isinstance(late := found.get_nowait(), socket.socket):
-                late.close()
+        keep(opening.take(deadline + LATE_BY - monotonic()))
+    except RedisTimeoutError:
+        opening.give_up()
+        raise
 
 
 def connecting() -> int:
