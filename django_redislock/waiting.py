@@ -149,9 +149,11 @@ class _Queued:
         """Note the error, and return whether it only means that the wait is over."""
         self.claim.unanswered |= error.sent
         is_first = self.absent_since == math.inf
-        if is_first:
+        if self.claim.busy is None and error.asked:
             # An attempt that has not queued yet has no patience with a server that was asked.
-            self.absent_since = -math.inf if self.claim.busy is None and error.asked else asked_at
+            self.absent_since = -math.inf
+        elif is_first:
+            self.absent_since = asked_at
         return is_first and _came_too_late(asked_at, self.deadline, self.answer_by)
 
     def _look_after(self, error: LockUnavailable) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from django_redislock import LockLost, LockUnavailable, MultiLock, lock, lock_backends
+from django_redislock import LockLost, LockUnavailable, MultiLock, lock, lock_backends, waiting
 from django_redislock.backends.base import Grant
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.clock import monotonic
@@ -50,6 +50,23 @@ def test_a_wait_that_is_over_at_the_first_answer_sends_no_more_requests(
         assert not lock("a").acquire(wait=0.1)
         proxy.pass_through()
     assert questions == ["a"]
+
+
+def test_a_new_attempt_raises_a_refusal_also_after_a_request_that_was_not_sent(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server was known to hang, and then answers. The process listens already."""
+    said = [("it is known to hang", False), ("it refuses", True)]
+
+    def refuse(*arguments: Any) -> NoReturn:
+        text, sent = said.pop(0)
+        raise LockUnavailable(text, name="a", asked=sent, sent=sent)
+
+    monkeypatch.setattr(waiting, "LOOK_AT_ABSENT_EVERY", 0.01)
+    monkeypatch.setattr(lock_backends["default"], "listening", lambda name: True)
+    monkeypatch.setattr(lock_backends["default"], "acquire", refuse)
+    with pytest.raises(LockUnavailable, match="it refuses"):
+        lock("a").acquire(wait=30)
 
 
 def test_a_grant_that_comes_after_its_lease_is_not_held(
