@@ -46,9 +46,12 @@ def atomic_in(aliases: Sequence[str]) -> Iterator[None]:
 
 
 def refuse_atomic_requests(request: Any, view: Any) -> None:
-    """Raise the error with which Django would have refused this coroutine view."""
+    """Raise the error with which Django would have refused this coroutine view, and say more."""
     if taken_over_databases(request, view):
-        raise RuntimeError("You cannot use ATOMIC_REQUESTS with async views.")
+        raise RuntimeError(
+            "You cannot use ATOMIC_REQUESTS with async views. In the URLconf, write "
+            "transaction.non_atomic_requests(view)."
+        )
 
 
 def taken_over_databases(request: Any, view: Any) -> list[str]:
