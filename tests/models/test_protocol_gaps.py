@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.holder import Holder
 from tests.support.another_thread import in_thread
 from tests.support.places import Place
+from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 HOLDER = Holder(host="test").pack()
@@ -68,10 +70,17 @@ def test_a_late_claim_of_a_released_hold_is_refused(
     backend: BaseLockBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unanswered = Unanswered(backend, monkeypatch)
-    before, held = lock("gap", lease=0.5, renew=False), lock("gap")
+    before, held = lock("gap", lease=60), lock("gap")
     before.acquire()  # so that the attempt queues
-    assert held.acquire(wait=WITHIN)
-    assert before.lost.wait(WITHIN)
+
+    def release() -> None:
+        wait_until(lambda: unanswered.late)
+        before.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        released = pool.submit(release)
+        assert held.acquire(wait=WITHIN)
+        released.result(WITHIN)
     held.release()
     settle()
     assert isinstance(unanswered.arrive(), Busy)
