@@ -36,7 +36,7 @@ class Job(NamedTuple):
     """What to run, and when. Times are monotonic.
 
     ``until``: the job is repeated until then if the server does not answer. ``postponed``: whether
-    it is. Shutdown drops such a job, and runs the others at once.
+    it waits for that. Shutdown drops such a job, and runs the others at once.
     """
 
     due: float

@@ -41,7 +41,7 @@ class Attempt:
     It registers itself before anything is sent, and is removed as the last step of its call. An
     attempt that is over and still registered was interrupted, perhaps more than once. Only our own
     thread, which is never interrupted, finishes it then: a caller might be interrupted once more.
-    One without a ``call`` is over, whether its call is or not.
+    One without a ``call`` is over. One that has failed gives up its call, which may go on.
 
     ``parts``: the holds that it acquires, shares or releases, and their needs. Several names have
     an attempt in common, beside one for each. ``new_since``: holds that began since then

@@ -127,7 +127,7 @@ def locked_method(
 
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
-    if callable(name) or hasattr(type(name), "__get__"):  # no call: the method, or its descriptor
+    if callable(name) or hasattr(type(name), "__get__"):  # without (): the method or a descriptor
         return locked_method()(name)
     if name is not None and not isinstance(name, str):
         raise TypeError(

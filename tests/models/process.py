@@ -234,7 +234,7 @@ class Process(Surroundings):
         CPython looks for signals when a function begins and after calls, so none comes between the
         `del` of an attempt and the return. Python 3.10 also looks elsewhere; this is left out here.
         """
-        yield "attempt.failed = True"
+        yield "attempt.call = None"
         attempt.failed = True
         yield "wake.put(None)"
         if not self.guard("our own thread alone finishes attempts"):

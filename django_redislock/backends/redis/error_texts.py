@@ -39,7 +39,7 @@ _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL
 _NO_ANSWER = re.compile("Timeout (reading|writing)")
 _CLOSED = re.compile("Connection closed by server|Error while reading from")
 
-# Ours when the connection ended later, and so did a second one.
+# Our own texts for a connection that ended during a request, which was its second one.
 _CUT = re.compile("The server closed the connection|The connection was cut")
 
 # OpenSSL's messages when the other side does not speak TLS.

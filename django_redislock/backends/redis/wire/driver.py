@@ -155,10 +155,13 @@ def open_by(
         open_socket(make(), keep)
         return
     if connecting() >= MOST_CONNECTING:
-        raise NotAsked(f"{MOST_CONNECTING} threads of this process that connect hang")
+        raise NotAsked(
+            f"{MOST_CONNECTING} threads of this process hang while they connect: a name server or "
+            "a credential provider does not answer"
+        )
     try:
         opening = Opening(make)
-    except RuntimeError:  # the process is ending
+    except RuntimeError:  # the process is ending, or has as many threads as it may
         open_socket(make(), keep)
         return
     try:

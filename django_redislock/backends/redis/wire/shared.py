@@ -24,8 +24,9 @@ from .replies import Replies
 
 __all__ = ["SharedConnection"]
 
-# An opening is lost if it takes this much longer (seconds) than its time-out, and again as much for
-# each thread that is connecting by then: a name server or a credential provider may never answer.
+# An opening is lost if it takes this much longer (seconds) than its time-out: a name server or a
+# credential provider may never answer. Each thread that connects already adds as much, so
+# that threads that hang pile up ever more slowly.
 LOST_AFTER = 2.0
 
 # A timer this late (seconds) shows that the loop was blocked, and could not read any reply.
@@ -43,7 +44,7 @@ class SharedConnection:
         self._requests: dict[Request, None] = {}
         self._link: AsyncLink | None = None
         self._opening: asyncio.Task[None] | None = None
-        # When it is lost (monotonic).
+        # When the opening counts as lost (monotonic).
         self._lost_at = 0.0
         # One timer for the earliest deadline of all requests.
         self._timer: asyncio.TimerHandle | None = None
