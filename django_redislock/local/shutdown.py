@@ -68,11 +68,15 @@ def release_at_end() -> None:
 def release_all() -> None:
     """Give up what this process holds, except for a ``min_hold``, before the process ends.
 
-    A hold whose thread or event loop has ended is handed over. If code may still run under a hold,
-    the hold is first marked as lost and its lease is then cut to a second, so that it ends after
-    the process.
+    A hold whose thread or event loop has ended is handed over, and a wait there is given up. If
+    code may still run under a hold, the hold is first marked as lost and its lease is then cut to a
+    second, so that it ends after the process.
     """
     renewal.settle(LONGEST_WAIT)
+    for attempt in list(registry.attempts):
+        # Otherwise a lock handed over to such a wait would be nobody's until its grant lease ends.
+        if not any(_still_runs(hold) for hold, _ in list(attempt.parts)):
+            attempt.finish()
     ended: dict[Server, list[LocalHold]] = defaultdict(list)
     running: dict[Server, list[LocalHold]] = defaultdict(list)
     for hold in list(registry.holds):

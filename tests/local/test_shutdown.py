@@ -51,6 +51,27 @@ def test_holds_of_an_ended_event_loop_are_released() -> None:
     assert held.backend.inspect("a") == ([], [])
 
 
+def test_a_wait_of_an_ended_event_loop_is_given_up() -> None:
+    """Daphne leaves the tasks of its loop where they are."""
+    held: Any = lock("a", lease=600)
+    held.acquire()
+    loop = asyncio.new_event_loop()
+    waiting = loop.create_task(lock("a").aacquire(wait=600))
+
+    async def queue() -> None:
+        while not held.backend.inspect("a")[1]:
+            await asyncio.sleep(0.01)
+
+    loop.run_until_complete(asyncio.wait_for(queue(), 30))
+    release_all()
+    assert held.backend.inspect("a") == ([], [])
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(waiting)
+    loop.run_until_complete(loop.shutdown_asyncgens())  # closes its connections
+    loop.close()
+
+
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_a_min_hold_outlasts_the_shutdown(using: str) -> None:
     held: Any = lock("a", using=using, lease=5, min_hold=60)
