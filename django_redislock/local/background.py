@@ -26,6 +26,8 @@ logger = logging.getLogger("django_redislock")
 
 # How often (seconds) a server that does not answer is tried again.
 RETRY_EVERY = 0.25
+# How much later (seconds) a job is due again than those that it was tried on behalf of.
+TURN = 0.001
 # A thread without jobs ends after this time (seconds).
 LINGER = 10.0
 
@@ -134,7 +136,9 @@ class Worker:
             job.run()
         except LockUnavailable:
             self._away_until = now + RETRY_EVERY
-            return job._replace(due=self._away_until, postponed=True) if job.until else None
+            # After the others, one of which is tried next: perhaps only this one is refused.
+            again = job._replace(due=self._away_until + TURN, postponed=True)
+            return again if job.until else None
         except Exception:
             logger.debug("A background job of the lock backend failed.", exc_info=True)
         else:
@@ -168,6 +172,8 @@ class Background:
 
     def until_done(self, server: Server, run: Callable[[], object], until: float) -> None:
         """Run a job soon, and repeat it until ``until`` while it raises ``LockUnavailable``.
+
+        With 0.0 it is run once, even if the server has just failed to answer another job.
 
         If no thread can be started, as when the interpreter exits, run it here, once.
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import signal
 import threading
@@ -84,11 +83,11 @@ def release_all() -> None:
             (running if _still_runs(hold) else ended)[hold.server].append(hold)
             hold.lose("the process ends")
         registry.holds.pop(hold, None)
-    for server, holds in ended.items():
-        background.until_done(server, partial(_hand_over, holds), math.inf)
-    for server, holds in running.items():
-        background.until_done(server, partial(_cut_short, server[0], holds), math.inf)
     # A server that does not answer is not tried again: the leases run out.
+    for server, holds in ended.items():
+        background.until_done(server, partial(_hand_over, holds), 0.0)
+    for server, holds in running.items():
+        background.until_done(server, partial(_cut_short, server[0], holds), 0.0)
     background.end(LONGEST_WAIT)
 
 

@@ -108,6 +108,22 @@ def test_a_server_that_does_not_answer_is_not_asked_for_ever(
     assert asked
 
 
+def test_a_job_that_the_server_refuses_does_not_hold_up_the_others(
+    background: Background, server: Server
+) -> None:
+    """A server without free memory takes no counts, but releases locks."""
+
+    def refuse() -> None:
+        refused.set()
+        raise LockUnavailable("used memory > 'maxmemory'")
+
+    refused, released = threading.Event(), threading.Event()
+    background.until_done(server, refuse, math.inf)
+    assert refused.wait(30)
+    background.until_done(server, released.set, math.inf)
+    assert released.wait(30)
+
+
 def test_a_job_that_was_refused_is_not_run_later(background: Background, server: Server) -> None:
     ran: list[str] = []
     with no_thread_can_start(), pytest.raises(NoThread):

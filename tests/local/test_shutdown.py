@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import threading
 from typing import Any
 
 import pytest
 
-from django_redislock import lock
-from django_redislock.local import shutdown
+from django_redislock import LockUnavailable, lock
+from django_redislock.local import background as background_module, shutdown
+from django_redislock.local.background import background
 from django_redislock.local.shutdown import release_all
 
 
@@ -20,6 +22,24 @@ def test_held_locks_are_released(using: str) -> None:
     held.acquire()
     release_all()
     assert not held.held
+    assert held.backend.inspect("a") == ([], [])
+
+
+def test_a_hold_is_handed_over_also_if_the_server_has_just_refused_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without free memory it takes no counts, but it releases locks."""
+
+    def refuse() -> None:
+        refused.set()
+        raise LockUnavailable("used memory > 'maxmemory'")
+
+    monkeypatch.setattr(background_module, "RETRY_EVERY", 600.0)
+    held, refused = lock("a", using="memory"), threading.Event()
+    held.acquire()
+    background.until_done(held._hold.server, refuse, math.inf)
+    assert refused.wait(30)
+    release_all()
     assert held.backend.inspect("a") == ([], [])
 
 
