@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from os import getpid, urandom
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +29,7 @@ LONGEST_PAUSE = 10.0
 _GRANT = "grant"
 # The end of a lease that no request has asked for.
 _NEVER = (-math.inf, None)
+_end = itemgetter(0)
 
 
 def pause_of(lease: float) -> float:
@@ -129,7 +131,7 @@ class LocalHold:
         """Whether it is held, according to the local clock. Once it is not, it never is again."""
         if not self.began or not self.undecided or self.lost_reason or self.pid != getpid():
             return False
-        if min(list(self._claims.values()), default=_NEVER)[0] > monotonic():
+        if min(list(self._claims.values()), key=_end, default=_NEVER)[0] > monotonic():
             return True
         # An answer that is on its way could bring a later end, after the caller has given up.
         self.lose(self.why_over)
@@ -230,7 +232,7 @@ class LocalHold:
     @property
     def ends(self) -> float:
         """The earliest end that was asked for: until then the lease certainly lasts."""
-        return min(list(self._claims.values()), default=_NEVER)[0]
+        return min(list(self._claims.values()), key=_end, default=_NEVER)[0]
 
     def expect(self, request: object, ends: float) -> None:
         """Note that ``request`` asks for this end of the lease: no later one is certain any more.

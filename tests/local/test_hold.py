@@ -190,3 +190,10 @@ def test_a_handle_that_has_said_that_it_is_not_held_never_says_held_again(begun:
     assert hold.ends > monotonic()
     assert not handle.held
     assert handle.lost.reason == "its lease ran out"
+
+
+def test_two_requests_may_have_asked_for_the_same_end(begun: Any) -> None:
+    hold, handle = begun()
+    hold.expect("extension", hold.ends)
+    assert handle.held
+    assert hold.remaining() > 0
