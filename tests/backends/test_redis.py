@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock.backends.base import SHARED
+from django_redislock.backends.base import SHARED, Extension
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.conf import LockConfig
 from django_redislock.testing.contract import BackendContract
@@ -48,6 +48,14 @@ def redis_itself() -> Iterator[Any]:
 
 class TestContract(BackendContract):
     """On the server of the suite."""
+
+    def test_a_lease_is_never_shorter_than_asked_for(self, verbs: Any) -> None:
+        """The server counts whole milliseconds, and this process does not."""
+        claim = verbs.claim(lease=60.0001)
+        verbs.hold(claim)
+        assert verbs.backend.inspect("a")[0][0].lease >= 60.0001
+        verbs.backend.extend(Extension("a", claim.token, 50.0001))
+        assert verbs.backend.inspect("a")[0][0].term >= 50.0001
 
     def test_one_release_gives_thousands_of_waiters_their_turns(self, verbs: Any) -> None:
         """A script can return only a few thousand values one by one."""

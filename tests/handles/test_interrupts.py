@@ -253,3 +253,20 @@ async def test_a_coroutine_closed_while_it_acquires_the_second_name_releases_the
     assert first.backend.list().total == 1
     acquiring.close()
     await asyncio.to_thread(wait_until, lambda: not first.backend.list().total)
+
+
+async def test_a_coroutine_closed_while_it_releases_the_first_name_releases_all_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def forever(*arguments: Any) -> bool:
+        await asyncio.Future()
+        raise AssertionError
+
+    several = lock(["a", "b"], using="memory", lease=3600)
+    await several.aacquire()
+    backend = several.locks[0].backend
+    monkeypatch.setattr(backend, "arelease", forever)
+    releasing = several.arelease()
+    releasing.send(None)
+    releasing.close()
+    await asyncio.to_thread(wait_until, lambda: not backend.list().total)
