@@ -88,10 +88,12 @@ class _Held(ABC):
 
 
 def _close_with(request: Any, content: ref[_Content | _AsyncContent]) -> None:
+    # Weak, since a request that nobody closes would be a cycle with this function.
+    mine = ref(request)
+
     def close() -> None:
-        # First, so that the request and this function are no cycle any more.
-        vars(request).pop("close", None)
-        request.close()
+        if (alive := mine()) is not None:
+            type(alive).close(alive)
         _close(content)
 
     request.close = close
