@@ -1,4 +1,4 @@
-"""What to write instead of an option that does not exist."""
+"""Hints for options that do not exist: what to write instead."""
 
 from __future__ import annotations
 

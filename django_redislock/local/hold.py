@@ -29,6 +29,7 @@ LONGEST_PAUSE = 10.0
 _GRANT = "grant"
 # The end of a lease that no request has asked for.
 _NEVER = (-math.inf, None)
+# Requests are compared by it alone: two may have asked for the same end.
 _end = itemgetter(0)
 
 

@@ -235,15 +235,16 @@ def test_a_forked_child_may_use_a_handle_that_was_being_acquired(make: Any) -> N
     handle.release()
 
 
+async def forever(*arguments: Any) -> bool:
+    """Stands for a request that is not answered."""
+    await asyncio.Future()
+    raise AssertionError
+
+
 async def test_a_coroutine_closed_while_it_acquires_the_second_name_releases_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A closed coroutine cannot await anything, so the sweep releases the first."""
-
-    async def forever(*arguments: Any) -> bool:
-        await asyncio.Future()
-        raise AssertionError
-
     several = lock(["a", "b"], using="memory", lease=3600)
     first, second = several.locks
     monkeypatch.setattr(first.backend, "arelease", forever)
@@ -258,10 +259,6 @@ async def test_a_coroutine_closed_while_it_acquires_the_second_name_releases_the
 async def test_a_coroutine_closed_while_it_releases_the_first_name_releases_all_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def forever(*arguments: Any) -> bool:
-        await asyncio.Future()
-        raise AssertionError
-
     several = lock(["a", "b"], using="memory", lease=3600)
     await several.aacquire()
     backend = several.locks[0].backend
