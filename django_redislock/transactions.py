@@ -161,9 +161,13 @@ class TransactionNeed:
     @property
     def handle(self) -> Any:
         """The handle that was used in the transaction; None when the transaction is over."""
-        tie = self._tie()
+        tie, connection = self._tie(), self._connection()
         kept = tie.kept[:1] if tie is not None else []
-        return kept[0][0] if kept else None
+        # After an interrupted commit, Django keeps its callbacks until the next one.
+        is_open = connection is not None and (
+            connection.in_atomic_block or not connection.autocommit
+        )
+        return kept[0][0] if kept and is_open else None
 
 
 def forget_transactions(hold: LocalHold) -> None:

@@ -163,7 +163,14 @@ class Registry:
                 attempt.finish()
         for hold in list(self.holds):
             # The need first: a release registers its attempt before it ends its need.
-            if not hold.is_needed() and hold not in self.in_use():
+            if hold.is_needed() or hold in self.in_use():
+                continue
+            over = [(hold, need) for need in list(hold.needs) if need.is_transaction]
+            if over:
+                # Its last transaction has ended without its callbacks. They may be about to be
+                # called, so the next sweep ends it.
+                Attempt(None, over)
+            else:
                 # Its handle was dropped: the lease ends it. Or it ended while it was registered. No
                 # need is left to name, so the registry leaves in its place.
                 hold.leave(self)

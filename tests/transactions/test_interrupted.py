@@ -11,8 +11,11 @@ from django.db import connection, connections, transaction
 
 from django_redislock import lock, lock_backends
 from django_redislock.transactions import ManualTransaction, Tie
+from tests.rows.databases import ON_EACH
+from tests.support.another_thread import is_free
 from tests.support.interruptions import PACKAGE, Interruption, interrupt, places_in
 from tests.support.left_behind import left_behind
+from tests.support.processes import wait_until
 
 
 def in_atomic(number: int) -> None:
@@ -56,6 +59,32 @@ def test_a_tie_that_was_interrupted_at_its_beginning_ends_quietly(
             assert handle.held, place
 
     assert [error for error in reported if not isinstance(error, Interruption)] == []
+
+
+@ON_EACH
+def test_a_commit_that_is_interrupted_after_the_database_has_done_it_ends_the_hold(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a signal during the round trip: Django calls its callbacks at the next commit only."""
+    own = connections[database]
+    commit = own._commit
+
+    def interrupted() -> None:
+        commit()
+        raise Interruption
+
+    monkeypatch.setattr(own, "_commit", interrupted)
+    with pytest.raises(Interruption), transaction.atomic(database), lock("row", lease=600):
+        pass
+    monkeypatch.undo()
+    assert own.run_on_commit
+    wait_until(lambda: is_free("row"))
+
+    # The callback that is left ends nothing that began afterwards.
+    with lock("row", lease=600) as held:
+        with transaction.atomic(database):
+            pass
+        assert held.owned()
 
 
 @pytest.mark.django_db(transaction=True)
