@@ -62,20 +62,24 @@ def test_a_tie_that_was_interrupted_at_its_beginning_ends_quietly(
 
 
 @ON_EACH
-def test_a_commit_that_is_interrupted_after_the_database_has_done_it_ends_the_hold(
-    database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("verb", ["_commit", "_rollback"])
+def test_a_transaction_that_is_interrupted_after_the_database_has_ended_it_ends_the_hold(
+    database: str, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by a signal during the round trip: Django calls its callbacks at the next commit only."""
+    """As by a signal during the round trip: Django keeps its callbacks until the next commit."""
     own = connections[database]
-    commit = own._commit
+    end = getattr(own, verb)
 
     def interrupted() -> None:
-        commit()
+        end()
         raise Interruption
 
-    monkeypatch.setattr(own, "_commit", interrupted)
-    with pytest.raises(Interruption), transaction.atomic(database), lock("row", lease=600):
-        pass
+    monkeypatch.setattr(own, verb, interrupted)
+    with pytest.raises(Interruption), transaction.atomic(database):
+        with lock("row", lease=600):
+            pass
+        if verb == "_rollback":
+            raise ZeroDivisionError
     monkeypatch.undo()
     assert own.run_on_commit
     wait_until(lambda: is_free("row"))
