@@ -77,8 +77,6 @@ def check_name(name: str) -> str:
 class UnusableName(ValueError):
     """A name cannot be made from the arguments of a call. ``field`` is the cause."""
 
-    is_missing = False
-
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
         self.field = field
@@ -120,9 +118,7 @@ class NameTemplate:
             why = f"no item {error}" if isinstance(error, KeyError) else error
             raise self._unusable(field, f"cannot be looked up: {why}") from error
         if value is None:
-            missing = self._unusable(field, "is None, which would be one lock for all without one")
-            missing.is_missing = True
-            raise missing
+            raise self._unusable(field, "is None, which would be one lock for all without one")
         if isinstance(value, Enum) and isinstance(value.value, UNIQUE_AS_TEXT):
             # str() and format() of a member differ between versions of Python.
             value = value.value

@@ -77,8 +77,6 @@ class ViewNames(CallNames):
                     ) from error.__cause__
             if field.startswith(SENT):
                 raise bad_request(request, str(error)) from error
-            if error.is_missing and leads_into(field, "request.user"):
-                raise UnusableName(f"{error} {LOG_IN}", error.field) from None
             raise
 
     def _canonical(self, field: str) -> str:

@@ -14,7 +14,7 @@ from django_redislock import lock_backends
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def request(method: str = "POST", accept: str | None = None, user: int | None = 1) -> HttpRequest:
+def request(method: str = "POST", accept: str | None = None, user: int = 1) -> HttpRequest:
     headers = {"accept": accept} if accept is not None else {}
     made = RequestFactory().generic(method, "/somewhere/", headers=headers)
     made.user = SimpleNamespace(pk=user)

@@ -198,6 +198,18 @@ def test_a_request_of_rest_framework_without_a_user_is_refused() -> None:
         vote_of(SimpleNamespace(user=None, method="POST"))
 
 
+def test_a_user_who_lacks_what_the_lock_is_named_after_is_not_said_to_be_logged_out() -> None:
+    mine = RequestFactory().get("/")
+    mine.user = User(pk=7, last_login=None)
+
+    @locked_view("vote:{request.user.last_login}")
+    def last_vote(request: HttpRequest) -> HttpResponse:
+        raise AssertionError("it ran")
+
+    with pytest.raises(ValueError, match="without one[.]$"):
+        last_vote(mine)
+
+
 @pytest.mark.parametrize(
     ("template", "mentions"),
     [
