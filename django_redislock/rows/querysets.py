@@ -171,6 +171,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
                 "first, or call locked() once more for a block of its own.",
                 name=self._handle.names[0],
             )
+        self._handle = None  # that of an earlier block, whose loss has been reported
         rows = self._rows.all()
         # Without select_for_update(): until our locks are held, their holder may write the rows.
         rows.query.select_for_update = False

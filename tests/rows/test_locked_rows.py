@@ -9,8 +9,9 @@ from asgiref.sync import async_to_sync
 from django.db import connections, models, transaction
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
-from django_redislock import LockError, LockNotAcquired, lock
+from django_redislock import LockError, LockLost, LockNotAcquired, lock
 from django_redislock.rows.querysets import LockableManager, LockableQuerySet
+from django_redislock.testing import lose
 from tests.support.processes import wait_until
 
 from .bank.models import Account, Branch, Card, Restaurant, Seat, Ticket
@@ -133,10 +134,11 @@ def test_rows_given_by_key_or_instance_must_exist(accounts: Any) -> None:
 
 def test_a_block_can_be_entered_again(accounts: Any) -> None:
     block = Account.objects.filter(balance=3).locked()
-    with block as first:
+    with pytest.raises(LockLost), block as first:
         assert first == [accounts[2]]
         Account.objects.update(balance=0)
-    with block as rows:
+        lose(first[0].get_lock_name())
+    with block as rows:  # which has no lock that could be lost
         assert rows == []
         assert held_names() == set()
     Account.objects.filter(pk=accounts[0].pk).update(balance=3)
