@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 LIFELINE = 0
 PR_SET_PDEATHSIG = 1
-IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE)
 # Signals that Python or this script ignores. An exec would pass that on to the child.
-RESTORED = (*IGNORED, signal.SIGTERM, signal.SIGCHLD, getattr(signal, "SIGXFSZ", signal.SIGPIPE))
+IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def main(stop_signal: int, grace: float, folder: str, command: list[str]) -> None:
@@ -59,7 +58,6 @@ def main(stop_signal: int, grace: float, folder: str, command: list[str]) -> Non
 def _wakeups() -> int:
     """Return a descriptor that becomes readable on SIGCHLD and SIGTERM."""
     reader, writer = os.pipe()
-    os.set_blocking(reader, False)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -86,7 +84,7 @@ def _start(command: list[str]) -> int:
         if os.getppid() != supervisor:
             return os._exit(0)
         signal.set_wakeup_fd(-1)
-        for number in RESTORED:
+        for number in IGNORED:
             signal.signal(number, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, LIFELINE)
@@ -115,8 +113,8 @@ def _watch(child: int, wakeups: int, stop_signal: int, grace: float) -> int:
     stop = False
     while not stop:
         ready, _, _ = select.select([LIFELINE, wakeups], [], [])
-        stop = wakeups in ready and signal.SIGTERM in os.read(wakeups, 4096)
-        stop = stop or (LIFELINE in ready and not _still_held())
+        # The launching process writes nothing, so a lifeline that can be read has ended.
+        stop = LIFELINE in ready or signal.SIGTERM in os.read(wakeups, 4096)
         if (ended := _ended(child)) is not None:
             return ended
     _signal_group(child, stop_signal)
@@ -134,12 +132,6 @@ def _watch(child: int, wakeups: int, stop_signal: int, grace: float) -> int:
 def _ended(child: int) -> int | None:
     pid, status = os.waitpid(child, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if pid else None
-
-
-def _still_held() -> bool:
-    with contextlib.suppress(ConnectionError):
-        return bool(os.read(LIFELINE, 1))
-    return False
 
 
 def _signal_group(child: int, number: int) -> None:
