@@ -82,9 +82,14 @@ class SupervisedProcess:
                     env=env,
                     start_new_session=True,
                 )
+        except BaseException:
+            _running.discard(self)
+            self._lifeline.close()
+            raise
+        try:
             self.pid = self._read_pid()
         except BaseException:
-            self._abandon()
+            self.stop()
             raise
 
     def __repr__(self) -> str:
@@ -127,7 +132,11 @@ class SupervisedProcess:
             return
         with contextlib.suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_WR)
-        self._end_supervisor(self._supervisor)
+        try:
+            self._supervisor.wait(self.grace + SUPERVISOR_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
         self._finish()
 
     @property
@@ -158,23 +167,6 @@ class SupervisedProcess:
             self.returncode = -signal.SIGKILL
         self._lifeline.close()
         _running.discard(self)
-
-    def _abandon(self) -> None:
-        """Clean up after a failed start."""
-        _running.discard(self)
-        self._lifeline.close()
-        supervisor = getattr(self, "_supervisor", None)
-        if supervisor is not None:
-            self._end_supervisor(supervisor)
-            self._clean_up()
-
-    def _end_supervisor(self, supervisor: subprocess.Popen[bytes]) -> None:
-        """Wait for a supervisor that is ending the child, and kill it if that takes too long."""
-        try:
-            supervisor.wait(self.grace + SUPERVISOR_ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            supervisor.kill()
-            supervisor.wait()
 
     def _clean_up(self) -> None:
         if self.pid:
