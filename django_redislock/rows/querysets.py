@@ -205,7 +205,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
     def _fetch(self, rows: Any) -> list[M]:
         """Return the rows as they are now, but given instances as they are."""
         if self._wanted is None:
-            return list(rows.all())  # all(), since a queryset caches what it has fetched
+            return list(rows)
         pks = [one for one in self._wanted if id(one) not in self._given]
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
         return [self._row(one, found, rows) for one in self._wanted]
