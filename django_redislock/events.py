@@ -29,14 +29,12 @@ SEND_EVERY = 10.0
 # twice within a minute counts once.
 SEND_WITHIN = 30.0
 
-_ATTEMPTED = {True: Tally.was_acquired, False: Tally.was_busy}
-
 
 async def attempted(
     call: Call, handle: Any, waited: float, busy: Busy | None, *, acquired: bool
 ) -> None:
     """An attempt ended after ``waited`` seconds; ``busy``: what was in its way, if anything."""
-    count(handle, _ATTEMPTED[acquired], waited)
+    count(handle, Tally.was_acquired if acquired else Tally.was_busy, waited)
     if busy is not None and lock_contended.receivers:
         named = {"holder": busy.holder, "waited": waited, "acquired": acquired}
         await _send(call, lock_contended, handle, named)
