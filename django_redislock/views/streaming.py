@@ -90,11 +90,17 @@ class _Held(ABC):
 def _close_with(request: Any, content: ref[_Content | _AsyncContent]) -> None:
     # Weak, since a request that nobody closes would be a cycle with this function.
     mine = ref(request)
+    # That of the stream of another view for this request.
+    earlier = vars(request).get("close")
 
     def close() -> None:
-        if (alive := mine()) is not None:
-            type(alive).close(alive)
-        _close(content)
+        try:
+            if earlier is not None:
+                earlier()
+            elif (alive := mine()) is not None:
+                type(alive).close(alive)
+        finally:
+            _close(content)
 
     request.close = close
 

@@ -95,3 +95,26 @@ async def test_an_async_stream_keeps_the_locks_of_both_views() -> None:
     response = await view(request())
     assert [part async for part in response] == [b"11"]
     assert held() == "00"
+
+
+def test_the_end_of_a_request_ends_the_streams_of_all_its_views() -> None:
+    closed: list[str] = []
+
+    def rows(name: str) -> Iterator[str]:
+        try:
+            yield name
+        finally:
+            closed.append(f"{name} {held()}")
+            raise ZeroDivisionError
+
+    def view(name: str) -> Any:
+        lock_it = locked_view(name, **OPTIONS)
+        return lock_it(lambda request: StreamingHttpResponse(rows(name)))
+
+    made = request()
+    responses = [view("outer")(made), view("inner")(made)]
+    assert [next(iter(one)) for one in responses] == [b"outer", b"inner"]
+    with pytest.raises(ZeroDivisionError):
+        made.close()
+    assert closed == ["outer 11", "inner 01"]
+    assert held() == "00"
