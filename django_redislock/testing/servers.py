@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 from django_redislock.testing.launcher import SupervisedProcess
 
@@ -97,7 +98,7 @@ class EmbeddedServer:
     def url(self) -> str:
         """The URL, as redis-py and django-redis accept it."""
         password = self._password()
-        credentials = f":{password}@" if password else ""
+        credentials = f":{quote(password, safe='')}@" if password else ""
         return f"redis://{credentials}{HOST}:{self.port}/0"
 
     @property

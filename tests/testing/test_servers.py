@@ -110,7 +110,7 @@ def test_further_arguments_reach_the_server() -> None:
 
 
 def test_password_is_part_of_the_url() -> None:
-    with EmbeddedServer(args=("--requirepass", "secret")) as server:
+    with EmbeddedServer(args=("--requirepass", "s3/cr@t:%41")) as server:
         assert ping(server)
         once = Retry(NoBackoff(), 0)
         with Redis(port=server.port, retry=once) as client, pytest.raises(AuthenticationError):
