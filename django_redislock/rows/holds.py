@@ -164,8 +164,7 @@ class RowBlock(Block[T], Generic[H, T]):
         """Read the rows that are now held, fill ``_holds``, and return the ``as`` value."""
 
     async def _hold(self, call: Call, handle: H) -> T:
-        if not await handle._acquire(call, None):
-            raise handle._busy_error(handle.wait)
+        await handle._enter(call)
         self._handle = handle
         try:
             gets = await self._read(call, handle)
