@@ -156,6 +156,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def outlive(lease: float = SHORT) -> None:
-    """Sleep until a lease has ended on the backend's clock, too."""
-    time.sleep(lease + 0.02)
+def outlive() -> None:
+    """Sleep until a SHORT lease has ended on the backend's clock, too."""
+    time.sleep(SHORT + 0.02)
