@@ -23,7 +23,7 @@ from ..models import Lock
 from ..operations.selection import distinct
 from ..operations.summary import summary_of
 from .answer import answers
-from .base import BaseLockAdmin, for_viewers, shows_wrong_settings
+from .base import BaseLockAdmin, for_viewers
 from .detail import Detail
 from .exports import exported
 from .hot import HotNames
@@ -166,7 +166,7 @@ class LockAdmin(BaseLockAdmin):
         context = {"title": _("Who waits for whom"), "page": WaitsPage()}
         return self.render(request, self.waits_template, context)
 
-    @shows_wrong_settings
+    @for_viewers
     def release_view(self, request: HttpRequest) -> HttpResponseBase:
         """Ask for confirmation, then release by force the holds that were shown."""
         if not self.has_release_permission(request):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-__all__ = ["BaseLockAdmin", "for_viewers", "shows_wrong_settings"]
+__all__ = ["BaseLockAdmin", "for_viewers"]
 
 # Deferred, since they need the whole page. The stubs of Django know only paths as text.
 SCRIPTS: list[Any] = [
@@ -39,8 +39,9 @@ R = TypeVar("R", bound=HttpResponseBase)
 def for_viewers(
     view: Callable[Concatenate[A, HttpRequest, P], R],
 ) -> Callable[Concatenate[A, HttpRequest, P], R | TemplateResponse]:
-    """Refuse a page of the admin to users who may not see the locks."""
-    shown = shows_wrong_settings(view)
+    """Refuse a page of the admin to users who may not see the locks. If ``LOCKS`` cannot be read,
+    show a page with the error instead.
+    """
 
     @wraps(view)
     def respond(
@@ -48,20 +49,6 @@ def for_viewers(
     ) -> R | TemplateResponse:
         if not page.has_view_permission(request):
             raise PermissionDenied
-        return shown(page, request, *args, **kwargs)
-
-    return respond
-
-
-def shows_wrong_settings(
-    view: Callable[Concatenate[A, HttpRequest, P], R],
-) -> Callable[Concatenate[A, HttpRequest, P], R | TemplateResponse]:
-    """Show a page with the error instead of this one if ``LOCKS`` cannot be read."""
-
-    @wraps(view)
-    def respond(
-        page: A, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
-    ) -> R | TemplateResponse:
         try:
             return view(page, request, *args, **kwargs)
         except InvalidLockBackend as error:
