@@ -18,7 +18,7 @@ from ..operations.formatting import duration, limit_of, place_of, quoted
 from ..operations.liveness import runs
 from ..operations.selection import Found, distinct
 from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
-from .rows import Row, counting, for_whom, rows_of
+from .rows import Row, counting, for_whom
 
 __all__ = ["Detail"]
 
@@ -116,7 +116,7 @@ class Detail:
             Place(number, one, Elsewhere.of(waits, alias, one, name).also_holds)
             for number, one in enumerate(waiting[:MOST_WAITING], start=1)
         ]
-        rows = rows_of(Found(alias, hold) for hold in holds)
+        rows = [Row(Found(alias, hold)) for hold in holds]
         return cls(
             rows=[(row, Elsewhere.of(waits, alias, row.hold, name)) for row in rows],
             queue=queue,

@@ -20,7 +20,7 @@ from ..operations.summary import Summary, counts_of
 from .base import BaseLockAdmin
 from .filters import Choices, choices_of
 from .query import Heading, Query
-from .rows import MissingRow, Row, rows_of
+from .rows import MissingRow, Row
 
 __all__ = ["LiveLocks"]
 
@@ -64,7 +64,7 @@ class LiveLocks:
         return self._by_rank() if self.query.by_rank else self._by_looking()
 
     def _rows(self) -> Sequence[Row | MissingRow]:
-        return rows_of(self.found)
+        return list(map(Row, self.found))
 
     def counts(self) -> Summary | None:
         """Return the part of the summary that costs only a count of the names with waiters."""

@@ -14,18 +14,11 @@ from ..backends.base import BaseLockBackend, Hold
 from ..exceptions import readable
 from ..handler import lock_backends
 from ..operations.asking import Silent, ask_all
+from ..operations.selection import Found
 
-__all__ = ["Reference", "address_of", "find_all", "mark_of", "name_at"]
+__all__ = ["Reference", "address_of", "find_all", "name_at"]
 
 SALT = "django_redislock.admin.hold"
-
-
-def mark_of(hold: Hold) -> str:
-    """Return a digest that distinguishes this hold from later ones of its name, but does not
-    reveal its token.
-    """
-    text = json.dumps([hold.name, hold.token])
-    return salted_hmac(SALT, text, algorithm="sha256").hexdigest()[:32]
 
 
 def address_of(alias: str, name: str) -> str:
@@ -43,15 +36,19 @@ def name_at(address: str) -> tuple[str, str]:
 
 
 class Reference(NamedTuple):
-    """The hold that a page showed."""
+    """The hold that a page showed. The mark is a digest that distinguishes it from later holds of
+    its name, but does not reveal its token.
+    """
 
     alias: str
     name: str
     mark: str
 
     @classmethod
-    def to(cls, alias: str, hold: Hold) -> Reference:
-        return cls(alias, hold.name, mark_of(hold))
+    def to(cls, found: Found) -> Reference:
+        text = json.dumps([found.hold.name, found.hold.token])
+        mark = salted_hmac(SALT, text, algorithm="sha256").hexdigest()[:32]
+        return cls(found.alias, found.hold.name, mark)
 
     @classmethod
     def read(cls, value: str) -> Reference:
@@ -81,19 +78,12 @@ class Reference(NamedTuple):
         return json.dumps(self)
 
     @property
-    def place(self) -> tuple[str, str]:
-        """The key under which ``find_all`` returns the hold."""
-        return self.alias, self.mark
-
-    @property
     def readable(self) -> str:
         return readable(self.name)
 
 
-def find_all(
-    references: Iterable[Reference],
-) -> tuple[dict[tuple[str, str], Hold], list[Silent]]:
-    """Return the live holds of these names by alias and mark, and the backends that failed."""
+def find_all(references: Iterable[Reference]) -> tuple[dict[Reference, Found], list[Silent]]:
+    """Return the live holds of these names, and the backends that failed."""
     names: dict[str, dict[str, None]] = {}
     for one in references:
         names.setdefault(one.alias, {})[one.name] = None
@@ -102,5 +92,5 @@ def find_all(
         return backend.look_up(backend.entries_of(list(names[alias])))
 
     answers, silent = ask_all(list(names), holds)
-    found = {(alias, mark_of(hold)): hold for alias, held in answers.items() for hold in held}
-    return found, silent
+    found = [Found(alias, hold) for alias, held in answers.items() for hold in held]
+    return {Reference.to(one): one for one in found}, silent

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.http import QueryDict
 from django.utils.translation import gettext as _, ngettext
 
-from ..operations.selection import Found, Selection, listing
+from ..operations.selection import Selection, listing
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .query import number
@@ -40,18 +40,17 @@ class ShownLocks(LiveLocks):
             self._paginate(lines.total, self.query.page)
             selection = Selection([], lines.total, lines.silent)
         down = {one.alias for one in selection.silent}
-        holds, silent = find_all(one for one in self.shown if one.alias not in down)
-        self.holds = holds
+        self.still_held, silent = find_all(one for one in self.shown if one.alias not in down)
         selection.silent += silent
-        selection.found = [Found(alias, hold) for (alias, _mark), hold in holds.items()]
+        selection.found = list(self.still_held.values())
         return selection
 
     def _rows(self) -> Sequence[Row | MissingRow]:
         unknown = {one.alias for one in self.silent}
         rows: list[Row | MissingRow] = []
         for reference in self.shown:
-            if hold := self.holds.get(reference.place):
-                rows.append(Row(Found(reference.alias, hold)))
+            if found := self.still_held.get(reference):
+                rows.append(Row(found))
             else:
                 is_unknown = reference.alias in unknown
                 why = _("not known") if is_unknown else _("ended")

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
-from ..operations.audit import recorded
+from ..operations.audit import release_and_record
 from ..operations.formatting import quoted
 from ..operations.selection import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .references import Reference, address_of, find_all
-from .rows import rows_of
+from .rows import Row
 
 __all__ = ["ReleaseView"]
 
@@ -58,7 +58,7 @@ class ReleaseView:
         query = self._query().copy()
         query.pop(PAGE_VAR, None)  # that number refers to pages of another length
         found = LiveLocks(self.model_admin, query, self.model_admin.release_at_once).found
-        return [Reference.to(one.alias, one.hold) for one in found]
+        return list(map(Reference.to, found))
 
     def respond(self) -> HttpResponseBase:
         # A user who had to log in again arrives by GET, without the submitted form.
@@ -78,13 +78,13 @@ class ReleaseView:
         return HttpResponseRedirect(self._back())
 
     def _look(self) -> None:
-        holds, silent = find_all(self.references)
+        live, silent = find_all(self.references)
         errors = {one.alias: one.error for one in silent}
         for reference in self.references:
             if reference.alias in errors:
                 self.unknown.append((reference, errors[reference.alias]))
-            elif hold := holds.get(reference.place):
-                self.seen.append((reference, Found(reference.alias, hold)))
+            elif found := live.get(reference):
+                self.seen.append((reference, found))
             else:
                 self.changed.append(reference)
 
@@ -92,7 +92,7 @@ class ReleaseView:
         context = {
             "title": _("Release by force"),
             "form": form,
-            "rows": rows_of(found for _reference, found in self.seen),
+            "rows": [Row(found) for _reference, found in self.seen],
             "changed": self.changed,
             "unknown": self.unknown,
             "several_backends": len(list(lock_backends)) > 1,
@@ -110,7 +110,12 @@ class ReleaseView:
                 self.unknown.append((reference, down[reference.alias]))
                 continue
             try:
-                done = self._recorded(reference, found, reason)
+                done = release_and_record(
+                    found,
+                    user=self.request.user,
+                    address=address_of(reference.alias, reference.name),
+                    reason=reason,
+                )
             except LockUnavailable as error:
                 down[reference.alias] = error
                 self.unknown.append((reference, error))
@@ -130,17 +135,6 @@ class ReleaseView:
                 released,
             )
             messages.success(self.request, text % {"count": released})
-
-    def _recorded(self, reference: Reference, found: Found, reason: str) -> bool:
-        hold, backend = found.hold, lock_backends[reference.alias]
-        return recorded(
-            lambda: backend.force_release(hold.name, hold.token),
-            user=self.request.user,
-            alias=reference.alias,
-            address=address_of(reference.alias, reference.name),
-            hold=hold,
-            reason=reason,
-        )
 
     def _report_changed(self) -> None:
         if not self.changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote as urlquote
@@ -20,7 +19,7 @@ from ..operations.selection import Found
 from ..operations.states import kind_of, state_of
 from .references import Reference, address_of
 
-__all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom", "rows_of"]
+__all__ = ["KIND_NAMES", "MissingRow", "Row", "counting", "for_whom"]
 
 # Characters that need no quoting in the path of a URL.
 UNQUOTED = "/~:@!$&'()*+,;="
@@ -51,7 +50,7 @@ class Row:
         self.for_whom = for_whom(line.label)
         self.since, self.since_briefly = _in_full_and_briefly(line.since)
         self.kind = KIND_NAMES.get(kind_of(hold), "")
-        self.reference = Reference.to(found.alias, hold)
+        self.reference = Reference.to(found)
         self.value = escape(self.reference)
         # The same as from ``reverse()``, which is too slow for a hundred rows.
         self.address = urlquote(quote(address_of(found.alias, hold.name)), safe=UNQUOTED)
@@ -98,10 +97,6 @@ class MissingRow:
     reference: Reference
     missing: str
     is_unknown: bool = False
-
-
-def rows_of(found: Iterable[Found]) -> list[Row]:
-    return [Row(one) for one in found]
 
 
 def _in_full_and_briefly(since: datetime | None) -> tuple[str, str]:

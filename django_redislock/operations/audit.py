@@ -6,7 +6,6 @@ import getpass
 import logging
 import os
 import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -15,7 +14,9 @@ from django.utils.translation import gettext as _, override
 
 from ..backends.base import Hold
 from ..exceptions import LockUnavailable, readable
+from ..handler import lock_backends
 from ..models import Lock
+from .selection import Found
 
 if TYPE_CHECKING:
     from django.contrib.admin.models import LogEntry
@@ -25,7 +26,7 @@ __all__ = [
     "log_clearlocks_run",
     "object_id_of",
     "operator",
-    "recorded",
+    "release_and_record",
 ]
 
 logger = logging.getLogger("django_redislock")
@@ -93,23 +94,22 @@ def operator() -> str:
     return f"{user}{sudo} on {socket.gethostname()}"
 
 
-def recorded(
-    release: Callable[[], bool], *, user: Any, alias: str, address: str, hold: Hold, reason: str
-) -> bool:
-    """Release the hold and add an entry to the admin's log: both, or neither.
+def release_and_record(found: Found, *, user: Any, address: str, reason: str) -> bool:
+    """Release a hold by force and add an entry to the admin's log: both, or neither.
 
     Raises ``LockUnavailable``. If the outcome of the release is unknown, or if the database fails
     after it, the Python log still records it.
     """
     from django.contrib.admin.models import LogEntry
 
+    alias, hold = found
     using = router.db_for_write(LogEntry)
     by = str(user.get_username())
     try:
         with transaction.atomic(using=using):
             # Written first: if the database fails here, the lock is not released unrecorded.
             entry = _entry(user=user, alias=alias, address=address, hold=hold, reason=reason)
-            released = release()
+            released = lock_backends[alias].force_release(hold.name, hold.token)
             if released:
                 # Before the commit: if that fails, this is the only record of the release.
                 log_release(hold, by, reason)

@@ -16,7 +16,8 @@ from django.contrib.auth import get_user_model
 from django_redislock import LockUnavailable, lock_backends
 from django_redislock.admin.references import address_of
 from django_redislock.backends.base import Hold
-from django_redislock.operations.audit import recorded
+from django_redislock.operations.audit import release_and_record
+from django_redislock.operations.selection import Found
 
 from .answers import short_fence
 from .models import Event
@@ -76,20 +77,13 @@ def release(event: Event) -> None:
 
 def _release_by_force(hold: Hold) -> bool:
     """Release by force. The admin lists the first superuser as the operator, if there is one."""
-    backend = lock_backends["default"]
-
-    def release() -> bool:
-        return backend.force_release(hold.name, hold.token)
-
     user = get_user_model().objects.filter(is_superuser=True).order_by("pk").first()
     if user is None:
-        return release()
-    return recorded(
-        release,
+        return lock_backends["default"].force_release(hold.name, hold.token)
+    return release_and_record(
+        Found("default", hold),
         user=user,
-        alias="default",
         address=address_of("default", hold.name),
-        hold=hold,
         reason="taken away on the ticket office page",
     )
 
