@@ -11,7 +11,6 @@ __all__ = ["RedisLockConfig"]
 class RedisLockConfig(AppConfig):
     name = "django_redislock"
     verbose_name = _("Locks")
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from . import checks, log

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from django.conf import settings
 from django.core import checks
 from django.urls import get_resolver
 
@@ -37,10 +36,9 @@ def check_servers(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 def check_classes(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     """Check views, commands and models for attributes about locks that have no effect."""
-    if getattr(settings, "ROOT_URLCONF", None):
-        # Loading the URLs imports the views. Errors in the URLs are left to Django's own check.
-        with suppress(Exception):
-            _ = get_resolver().url_patterns
+    # Loading the URLs imports the views. Errors in the URLs are left to Django's own check.
+    with suppress(Exception):
+        _ = get_resolver().url_patterns
     return [
         checks.Warning(
             f"{dotted_path(owner)} has the attribute {name}, which says nothing about its lock.",

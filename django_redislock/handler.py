@@ -87,8 +87,6 @@ class LockBackendHandler(_Handler):
             )
         try:
             return backend_class(config, **config.options)
-        except InvalidLockBackend:
-            raise
         except (TypeError, ValueError) as error:
             if str(error).startswith(where):  # the message already names the entry
                 raise InvalidLockBackend(str(error)) from None

@@ -141,7 +141,6 @@ class LockAdmin(BaseLockAdmin):
             error = reason
         context = {
             "title": readable(name),
-            "subtitle": None,
             "alias": alias,
             # ASCII only, so that control characters in a name cannot affect the page.
             "name_as_json": json.dumps(name),

@@ -59,8 +59,7 @@ def log_unanswered(hold: Hold, by: str, reason: str) -> None:
 
 def log_cleared_lock(alias: str, name: str, token: str) -> None:
     """Log one lock that a command released. At level INFO, as there may be a million."""
-    if logger.isEnabledFor(logging.INFO):
-        logger.info("Cleared %r of LOCKS[%r], token %s…", name, alias, token[:8])
+    logger.info("Cleared %r of LOCKS[%r], token %s…", name, alias, token[:8])
 
 
 def log_clearlocks_run(count: int, of: int, chosen: str, by: str, reason: str) -> None:
