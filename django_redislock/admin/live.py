@@ -37,6 +37,7 @@ class LiveLocks:
     """The interface of a ``ChangeList`` that Django's change list template and its tags use."""
 
     formset = None
+    has_filters = True
     is_facets_optional = False
     show_all = can_show_all = False
 
@@ -95,32 +96,32 @@ class LiveLocks:
         criteria, start = self.query.criteria, self.query.start
         reach = self.look_through if self.query.text else self.look_at
         backwards = self.query.order == "-ttl"
-        lines = listing(self._chosen(), start, start + reach, backwards=backwards)
-        if start and start >= lines.total:
+        listed, total, silent = listing(self._chosen(), start, start + reach, backwards=backwards)
+        if start and start >= total:
             # Locks have ended since the link to this part was made.
             self.query = self.query.but()
             return self._by_looking()
-        self.held = lines.total
-        self.looked_to = start + len(lines.listed)
+        self.held = total
+        self.looked_to = start + len(listed)
         named = [
             (place, one)
-            for place, one in enumerate(lines.listed, start)
+            for place, one in enumerate(listed, start)
             if criteria.match_name(one.entry.name)
         ]
         if not self.query.by_index and len(named) > self.look_at:
             # Full holds are read for at most this many.
             self.looked_to = named[self.look_at][0]
             named = named[: self.look_at]
-        if start or self.looked_to < lines.total:
-            self.of_all = lines.total
-        chosen = self._named(lines.silent)
+        if start or self.looked_to < total:
+            self.of_all = total
+        chosen = self._named(silent)
         known = {one.identity for one in chosen}
         chosen += [one for _, one in named if one.identity not in known]
         if self.query.by_index:
             page = self._page_of(chosen)
-            return Selection(look_up(page, lines.silent), len(chosen), lines.silent)
-        found = [one for one in look_up(chosen, lines.silent) if criteria.match(one.hold)]
-        return Selection(self._page_of(self._sorted(found)), len(found), lines.silent)
+            return Selection(look_up(page, silent), len(chosen), silent)
+        found = [one for one in look_up(chosen, silent) if criteria.match(one.hold)]
+        return Selection(self._page_of(self._sorted(found)), len(found), silent)
 
     def _page_of(self, chosen: list[T]) -> list[T]:
         self._paginate(len(chosen), self.query.page)
@@ -222,10 +223,6 @@ class LiveLocks:
     @property
     def multi_page(self) -> bool:
         return self.paginator.num_pages > 1
-
-    @property
-    def has_filters(self) -> bool:
-        return True
 
     @property
     def has_active_filters(self) -> bool:

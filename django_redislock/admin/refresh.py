@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.http import QueryDict
 from django.utils.translation import gettext as _, ngettext
 
-from ..operations.selection import Selection, listing
+from ..operations.selection import Selection, ranks
 from .base import BaseLockAdmin
 from .live import LiveLocks
 from .query import number
@@ -36,9 +36,8 @@ class ShownLocks(LiveLocks):
         if not self.query.by_rank:
             selection = super()._select()
         else:
-            lines = listing(self._chosen(), 0, 0)
-            self._paginate(lines.total, self.query.page)
-            selection = Selection([], lines.total, lines.silent)
+            selection = ranks(self._chosen(), 0, 0)
+            self._paginate(selection.total, self.query.page)
         down = {one.alias for one in selection.silent}
         self.still_held, silent = find_all(one for one in self.shown if one.alias not in down)
         selection.silent += silent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
@@ -17,7 +17,6 @@ from .filters import Criteria
 __all__ = [
     "Found",
     "Listed",
-    "Listing",
     "Search",
     "Selection",
     "distinct",
@@ -49,21 +48,12 @@ class Listed(NamedTuple):
 
 
 @dataclass
-class Listing:
-    """Some index entries, the total number, and the backends that did not answer."""
-
-    listed: list[Listed] = field(default_factory=list)
-    total: int = 0
-    silent: list[Silent] = field(default_factory=list)
-
-
-@dataclass
 class Selection:
     """The holds that were found, the total number, and the backends that did not answer."""
 
-    found: list[Found] = field(default_factory=list)
-    total: int = 0
-    silent: list[Silent] = field(default_factory=list)
+    found: list[Found]
+    total: int
+    silent: list[Silent]
 
 
 def distinct(aliases: Iterable[str]) -> list[str]:
@@ -78,11 +68,14 @@ def distinct(aliases: Iterable[str]) -> list[str]:
     return list(first.values())
 
 
-def listing(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Listing:
-    """Return the entries of ranks ``start`` to ``stop``, alias by alias, the soonest end first.
+def listing(
+    aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False
+) -> tuple[list[Listed], int, list[Silent]]:
+    """Return the entries of ranks ``start`` to ``stop``, alias by alias, the soonest end first;
+    the total number; and the backends that did not answer.
 
-    ``backwards`` counts from the other end. A backend that does not answer is listed in ``silent``
-    and contributes nothing to the ranks or the total.
+    ``backwards`` counts from the other end. A backend that does not answer contributes nothing to
+    the ranks or the total.
     """
     aliases = distinct(aliases)
     # A single backend needs no count beforehand: it returns the total along with its entries.
@@ -91,22 +84,23 @@ def listing(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = 
         if len(aliases) > 1 or backwards
         else (dict.fromkeys(aliases, sys.maxsize), [])
     )
-    result = Listing(silent=silent)
+    listed: list[Listed] = []
+    count = 0
     for alias in reversed(totals) if backwards else totals:
         total = totals[alias]
-        first, last = max(start - result.total, 0), max(stop - result.total, 0)
+        first, last = max(start - count, 0), max(stop - count, 0)
         if backwards:
             first, last = max(total - last, 0), max(total - first, 0)
         if first < min(last, total) or total == sys.maxsize:
             try:
                 entries, total = lock_backends[alias].entries(first, last)
             except (LockUnavailable, InvalidLockBackend) as error:
-                result.silent.append(Silent(alias, error))
+                silent.append(Silent(alias, error))
                 continue
             entries = entries[::-1] if backwards else entries
-            result.listed += [Listed(alias, entry) for entry in entries]
-        result.total += total
-    return result
+            listed += [Listed(alias, entry) for entry in entries]
+        count += total
+    return listed, count, silent
 
 
 def look_up(listed: Iterable[Listed], silent: list[Silent]) -> list[Found]:
@@ -124,8 +118,8 @@ def look_up(listed: Iterable[Listed], silent: list[Silent]) -> list[Found]:
 
 def ranks(aliases: Iterable[str], start: int, stop: int, *, backwards: bool = False) -> Selection:
     """Return the holds of ``listing``. Reads at most one page from each alias."""
-    lines = listing(aliases, start, stop, backwards=backwards)
-    return Selection(look_up(lines.listed, lines.silent), lines.total, lines.silent)
+    listed, total, silent = listing(aliases, start, stop, backwards=backwards)
+    return Selection(look_up(listed, silent), total, silent)
 
 
 class Search:
@@ -135,9 +129,9 @@ class Search:
     ``total`` is its progress, and ``matched`` is how many holds it has yielded.
     """
 
-    def __init__(self, aliases: Iterable[str], criteria: Criteria | None = None) -> None:
+    def __init__(self, aliases: Iterable[str], criteria: Criteria) -> None:
         self.aliases = distinct(aliases)
-        self.criteria = criteria or Criteria()
+        self.criteria = criteria
         self.silent: list[Silent] = []
         self.seen = self.total = self.matched = 0
 

@@ -114,7 +114,7 @@ def test_no_hold_is_overlooked_while_others_are_renewed(monkeypatch: pytest.Monk
     everyone = [f"a{number}" for number in range(60)]
     tokens = {name: hold(name, "default", lease=100 + place) for place, name in enumerate(everyone)}
     monkeypatch.setattr("django_redislock.backends.redis.overview.listing.CHUNK", 2)
-    search, seen = Search(["default"]), []
+    search, seen = Search(["default"], Criteria()), []
     for one in search:
         seen.append(one.hold.name)
         backend.extend(Extension(one.hold.name, tokens[one.hold.name], 600))
