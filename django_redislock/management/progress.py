@@ -49,8 +49,8 @@ class Progress:
         filled = int(share * BAR)
         bar = "#" * filled + "." * (BAR - filled)
         numbers = _("%(done)s of %(total)s") % {
-            "done": number_format(done, use_l10n=True, force_grouping=True),
-            "total": number_format(total, use_l10n=True, force_grouping=True),
+            "done": number_format(done, force_grouping=True),
+            "total": number_format(total, force_grouping=True),
         }
         self._write(f"{self._what} [{bar}] {share:4.0%}  {numbers}")
 

@@ -57,20 +57,18 @@ class Table:
         style: Style,
         *,
         with_alias: bool | None = None,
-        is_all: bool = True,
     ) -> None:
-        """``width``: the maximum width of a line, if there is one. ``is_all``: whether the sample
-        has all lines of the table.
+        """``width``: the maximum width of a line, if there is one. ``with_alias``: whether to show
+        the backends; only given if the sample lacks lines of the table.
         """
         self._style = style
         self._cuts = width is not None
-        if with_alias is None:
-            with_alias = len({line.alias for line in sample}) > 1
-        self._columns = _columns(with_alias=with_alias)
+        several = len({line.alias for line in sample}) > 1
+        self._columns = _columns(with_alias=several if with_alias is None else with_alias)
         rows = [self._headings, *map(self._cells, sample)]
         self._widths = [max(map(_cells, cells)) for cells in zip(*rows, strict=True)]
         if width is None:
-            if not is_all:
+            if with_alias is not None:
                 self._widths = [min(one, WIDEST) for one in self._widths]
             return
         while not _shrink(self._widths, self._columns, width):

@@ -26,6 +26,9 @@ class TerminalCommand(BaseCommand):
     stream that was closed, and no traceback when it is interrupted.
     """
 
+    # Errors elsewhere in the project must stop neither an operator nor a job.
+    requires_system_checks: list[str] = []
+
     def __init__(
         self, stdout: TextIO | None = None, stderr: TextIO | None = None, **options: Any
     ) -> None:

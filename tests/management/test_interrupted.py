@@ -99,7 +99,7 @@ def test_a_second_ctrl_c_ends_the_exit_without_a_stack() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as ended:
-        Interrupted().run_from_argv(["manage.py", "interrupted", "--skip-checks"])
+        Interrupted().run_from_argv(["manage.py", "interrupted"])
     assert ended.value.code == 130
     assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 

@@ -28,8 +28,6 @@ class Command(TerminalCommand):
         "Release live locks by force. Their holders lose them, and the first waiter for each "
         "becomes its holder. Locks that are taken after the command has looked are left alone."
     )
-    # Errors elsewhere in the project must not prevent an operator from freeing its locks.
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_selectors(parser)

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from ...clock import monotonic, utc_now
 from ...commands import seconds_of, seconds_option
 from ...operations.asking import Silent
-from ...operations.filters import Criteria
 from ...operations.formatting import Line
 from ...operations.selection import Found, Search, Selection, distinct, ranks
 from ...operations.serializers import as_csv, as_json, as_jsonl
@@ -59,8 +58,6 @@ LINES = 1000
 
 class Command(TerminalCommand):
     help = "List the live locks: who holds what, and for how long."
-    # Errors elsewhere in the project must not prevent an operator from seeing its locks.
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_selectors(parser)
@@ -149,7 +146,7 @@ class Command(TerminalCommand):
             several = len(search.aliases) > 1
             sample = list(map(Line, first))
             width = width_of(self.stdout)
-            form = Table(sample, width, self.style, with_alias=several, is_all=False)
+            form = Table(sample, width, self.style, with_alias=several)
             self._write_all(form.lines(chain(sample, map(Line, found))))
         else:
             self._write_all(FORMATS[self._format](chain(first, found)))
@@ -229,8 +226,7 @@ class Command(TerminalCommand):
             return lines
         if selection.silent:
             return []
-        searched = self._criteria != Criteria()
-        return [_("No live lock matches.") if searched else _("No lock is held.")]
+        return [_("No live lock matches.") if self._criteria else _("No lock is held.")]
 
     def _table(self, held: list[Line], marks: Sequence[str]) -> list[str]:
         width = width_of(self.stdout)

@@ -41,8 +41,6 @@ max_hold_check = partial(max_hold_seconds, advice="Write inf to renew it without
 
 class Command(TerminalCommand):
     help = "Run a command while holding a lock, as flock(1) does with a file lock."
-    # Errors elsewhere in the project must not prevent jobs from running.
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         # The usage that argparse makes lacks the --.
