@@ -8,7 +8,7 @@ placed by percentages.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from django.utils.formats import number_format
@@ -155,21 +155,19 @@ def wait_lines(spans: Sequence[Span]) -> WaitLines:
         share = math.log10(max(seconds, BOUNDS[0]) / BOUNDS[0]) / decades
         return round(HEIGHT * (1 - share))
 
-    waited = [any(tally.waits) for tally in tallies]
-    paths = [
-        [y_of(seconds) if one else None for one, seconds in zip(waited, values, strict=True)]
-        for values in (
-            [tally.wait(0.5) for tally in tallies],
-            [tally.wait(0.95) for tally in tallies],
-            [tally.longest_wait for tally in tallies],
-        )
-    ]
+    def ys(figure: Callable[[Tally], float]) -> list[int | None]:
+        return [y_of(figure(tally)) if any(tally.waits) else None for tally in tallies]
+
     ticks = [
         _tick(HEIGHT - HEIGHT * decade // decades, _whole(BOUNDS[0] * 10**decade))
         for decade in range(decades, -1, -1)
     ]
-    median, p95 = (_line(middles, path) for path in paths[:2])
-    return WaitLines(median, p95, _points(middles, paths[2]), ticks)
+    return WaitLines(
+        _line(middles, ys(lambda tally: tally.wait(0.5))),
+        _line(middles, ys(lambda tally: tally.wait(0.95))),
+        _points(middles, ys(lambda tally: tally.longest_wait)),
+        ticks,
+    )
 
 
 def _line(xs: Sequence[int], ys: Sequence[int | None]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from django.contrib.admin.views.main import ORDER_VAR
 from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
@@ -21,7 +22,7 @@ from ..operations.formatting import brief
 from ..operations.selection import distinct
 from .charts import Bar, bars, spans
 from .hot_charts import Charts, time_of
-from .query import ORDER_VAR, Heading, Query
+from .query import Heading, Query
 
 __all__ = ["HotNames"]
 
@@ -67,14 +68,12 @@ NOT_LITERAL = re.compile(r"\{[^}]*\}|\}\}|…$|\[")
 
 @dataclass
 class Row:
-    """A family of one backend, and its figures in each slot."""
+    """A family of one backend, and its figures in each slot and in all of them."""
 
     alias: str
     family: str
     slots: list[Tally] = field(default_factory=lambda: [Tally() for _ in range(SLOTS)])
-
-    def __post_init__(self) -> None:
-        self.tally = Tally()
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def name(self) -> str:

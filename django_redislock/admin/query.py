@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
-from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, SEARCH_VAR
 from django.http import QueryDict
 from django.utils.http import urlencode
 
@@ -17,18 +17,15 @@ __all__ = ["ORDERS", "Heading", "Query", "number"]
 
 ORDERS = ("ttl", "-ttl", "waiters", "-waiters", "age", "-age", "attention")
 
-BACKEND_VAR, STATE_VAR, KIND_VAR, HOST_VAR, ORDER_VAR, START_VAR = (
-    "backend", "state", "kind", "host", "o", "from",
-)  # fmt: skip
-
+# The names that fields of a query have in a URL.
 VARS = {
-    "backend": BACKEND_VAR,
+    "backend": "backend",
     "text": SEARCH_VAR,
-    "state": STATE_VAR,
-    "kind": KIND_VAR,
-    "host": HOST_VAR,
+    "state": "state",
+    "kind": "kind",
+    "host": "host",
     "order": ORDER_VAR,
-    "start": START_VAR,
+    "start": "from",
     "page": PAGE_VAR,
 }
 
@@ -51,19 +48,20 @@ class Query:
 
     @classmethod
     def read(cls, params: QueryDict, aliases: list[str]) -> Query:
-        def one_of(var: str, known: Any, default: str = "") -> str:
-            value = params.get(var, default)
-            return value if value in known else default
+        given = {field: params.get(var, "") for field, var in VARS.items()}
+
+        def one_of(field: str, known: Any, default: str = "") -> str:
+            return given[field] if given[field] in known else default
 
         return cls(
-            backend=one_of(BACKEND_VAR, aliases),
-            text=params.get(SEARCH_VAR, "").strip()[:LONGEST_TEXT],
-            state=one_of(STATE_VAR, STATES),
-            kind=one_of(KIND_VAR, KINDS),
-            host=params.get(HOST_VAR, "")[:LONGEST_TEXT],
-            order=one_of(ORDER_VAR, ORDERS, "ttl"),
-            start=number(params.get(START_VAR), least=0),
-            page=number(params.get(PAGE_VAR), least=1),
+            backend=one_of("backend", aliases),
+            text=given["text"].strip()[:LONGEST_TEXT],
+            state=one_of("state", STATES),
+            kind=one_of("kind", KINDS),
+            host=given["host"][:LONGEST_TEXT],
+            order=one_of("order", ORDERS, "ttl"),
+            start=number(given["start"], least=0),
+            page=number(given["page"], least=1),
         )
 
     @property
