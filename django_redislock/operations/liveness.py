@@ -43,6 +43,6 @@ def _hidden_or_gone(pid: int) -> bool | None:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):  # of another user, or too large for a process id
         return None
     return None

@@ -194,6 +194,7 @@ def test_a_zombie_has_ended() -> None:
         Holder(host=HERE, pid=0),
         Holder(host=HERE, pid=-1),
         Holder(host=HERE, pid="1"),  # type: ignore[arg-type]
+        Holder(host=HERE, pid=2**31),  # more than any system's numbers of processes
         Holder(),
     ],
 )
