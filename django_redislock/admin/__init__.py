@@ -20,7 +20,6 @@ from django.views.decorators.http import require_POST, require_safe
 from ..exceptions import InvalidLockBackend, LockUnavailable, readable
 from ..handler import lock_backends
 from ..models import Lock
-from ..operations.selection import distinct
 from ..operations.summary import summary_of
 from .answer import answers
 from .base import BaseLockAdmin, for_viewers
@@ -105,11 +104,8 @@ class LockAdmin(BaseLockAdmin):
     @for_viewers
     def summary_view(self, request: HttpRequest) -> TemplateResponse:
         """Render the complete summary above the list. It costs more than the list itself."""
-        return self.render(
-            request,
-            self.summary_template,
-            {"answers": answers(summary_of(distinct(lock_backends)))},
-        )
+        context = {"answers": answers(summary_of(lock_backends))}
+        return self.render(request, self.summary_template, context)
 
     @method_decorator(require_POST)
     @for_viewers

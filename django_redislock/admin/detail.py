@@ -16,7 +16,7 @@ from ..local.registry import registry
 from ..operations.asking import Silent
 from ..operations.formatting import duration, limit_of, place_of, quoted
 from ..operations.liveness import runs
-from ..operations.selection import Found, distinct
+from ..operations.selection import Found
 from ..operations.waits import NameQueue, Party, Waits, party_of, waits_of
 from .rows import Row, counting, for_whom
 
@@ -110,7 +110,7 @@ class Detail:
         """Raises ``LockUnavailable`` or ``InvalidLockBackend``."""
         backend = lock_backends[alias]
         holds, waiting = backend.inspect(name)
-        waits = waits_of(distinct([alias, *lock_backends]), LOOK_AT)
+        waits = waits_of([alias, *lock_backends], LOOK_AT)
         own = [hold for hold in list(registry.holds) if hold.lock_id == (backend.place, name)]
         queue = [
             Place(number, one, Elsewhere.of(waits, alias, one, name).also_holds)

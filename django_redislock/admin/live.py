@@ -71,7 +71,7 @@ class LiveLocks:
         """Return the part of the summary that costs only a count of the names with waiters."""
         silent = [one.alias for one in self.silent]
         held = None if self.query.backend else self.held
-        return counts_of(distinct(self.aliases), held, without=silent)
+        return counts_of(self.aliases, held, without=silent)
 
     def _chosen(self) -> list[str]:
         return [self.query.backend] if self.query.backend else self.aliases

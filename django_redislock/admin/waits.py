@@ -11,7 +11,6 @@ from django.contrib.admin.utils import quote
 from django.utils.translation import gettext as _
 
 from ..handler import lock_backends
-from ..operations.selection import distinct
 from ..operations.waits import waits_of
 from ..operations.waits_tree import Branch, branches, circle_in_words, left_out_of
 from .references import address_of
@@ -39,13 +38,13 @@ class WaitsPage:
     """The content of the page."""
 
     def __init__(self) -> None:
-        self.waits = waits_of(distinct(lock_backends))
+        self.waits = waits_of(lock_backends)
         self.silent = self.waits.silent
         self.several_backends = len(list(lock_backends)) > 1
 
     @property
     def deadlocks(self) -> list[list[str]]:
-        return [circle_in_words(self.waits, circle) for circle in self.waits.circles]
+        return [circle_in_words(circle) for circle in self.waits.circles]
 
     @property
     def notices(self) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..backends.base import BaseLockBackend
 from ..figures.tallies import Minute
 from .asking import ask_all
+from .selection import distinct
 from .states import state_of
 
 __all__ = ["Summary", "counts_of", "summary_of"]
@@ -47,14 +48,14 @@ class Summary:
         return self.has_all and self.waits_looked_at >= self.waited
 
 
-def summary_of(aliases: Sequence[str]) -> Summary | None:
+def summary_of(aliases: Iterable[str]) -> Summary | None:
     """Return the sum over these backends; None if none of them answers."""
-    answers, silent = ask_all(aliases, _summary)
+    answers, silent = ask_all(distinct(aliases), _summary)
     return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
 
 
 def counts_of(
-    aliases: Sequence[str], held: int | None = None, *, without: Sequence[str] = ()
+    aliases: Iterable[str], held: int | None = None, *, without: Sequence[str] = ()
 ) -> Summary | None:
     """Return only the exact counts, which cost next to nothing.
 
@@ -66,7 +67,7 @@ def counts_of(
         own = backend.entries(0, 0).total if held is None else 0
         return Summary(own, backend.waited_for(0, 0).total)
 
-    answers, silent = ask_all([alias for alias in aliases if alias not in without], ask)
+    answers, silent = ask_all([alias for alias in distinct(aliases) if alias not in without], ask)
     if not answers:
         return None
     whole = replace(_sum(list(answers.values())), has_all=not silent and not without)

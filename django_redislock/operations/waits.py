@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, starmap
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..backends.base import SHARED, BaseLockBackend, Hold, Holder, Waiting
 from .asking import Silent, ask_all
+from .selection import distinct
 
 __all__ = ["MOST_NAMES", "Circle", "Link", "NameQueue", "Party", "Waits", "party_of", "waits_of"]
 
@@ -75,6 +76,10 @@ class Link(NamedTuple):
     party: Party
     queue: NameQueue
 
+    @property
+    def waiter(self) -> Holder:
+        return self.queue.waiting[self.queue.waiters.index(self.party)].holder
+
 
 Circle = list[Link]
 
@@ -105,15 +110,6 @@ class Waits:
             for place, party in enumerate(queue.waiters):
                 waited.setdefault(party, []).append((queue, place))
         return waited
-
-    @cached_property
-    def holders(self) -> dict[Party, Holder]:
-        """The holder information of each party."""
-        holders: dict[Party, Holder] = {}
-        for queue in self.queues:
-            holders |= zip(queue.holders, (hold.holder for hold in queue.holds), strict=True)
-            holders |= zip(queue.waiters, (one.holder for one in queue.waiting), strict=True)
-        return holders
 
     @cached_property
     def stuck(self) -> frozenset[Party]:
@@ -175,14 +171,14 @@ class Waits:
         ]
 
 
-def waits_of(aliases: Sequence[str], most: int = MOST_NAMES) -> Waits:
+def waits_of(aliases: Iterable[str], most: int = MOST_NAMES) -> Waits:
     """Read the queues, on demand only: this inspects every name that has waiters."""
 
     def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int]:
         names, total = backend.waited_for(0, most)
         return list(_queues(alias, backend, [one.name for one in names])), total
 
-    answers, silent = ask_all(aliases, ask)
+    answers, silent = ask_all(distinct(aliases), ask)
     queues = [queue for found, _total in answers.values() for queue in found]
     totals = [total for _found, total in answers.values()]
     # Not len(queues): a name whose waiters have left was examined too.

@@ -71,10 +71,10 @@ class Branch:
         return f"{text} ({_('see above')})" if self.again else text
 
 
-def circle_in_words(waits: Waits, circle: Circle) -> list[str]:
+def circle_in_words(circle: Circle) -> list[str]:
     return [
         _("%(who)s waits for %(name)s")
-        % {"who": who(waits.holders[link.party]), "name": quoted(readable(link.queue.name))}
+        % {"who": who(link.waiter), "name": quoted(readable(link.queue.name))}
         for link in circle
     ]
 

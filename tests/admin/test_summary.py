@@ -16,7 +16,7 @@ from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import MINUTE, Tally
 from django_redislock.operations import summary
 from tests.admin.pages import PAGE, client_of, names, page, text_of
-from tests.management.holds import aged, fall_silent, hold, queue, without_redis
+from tests.management.holds import add_alias, aged, fall_silent, hold, queue, without_redis
 
 pytestmark = pytest.mark.django_db
 
@@ -130,6 +130,18 @@ def test_a_silent_backend_may_hold_more(admin_client: Client, settings: Any) -> 
     settings.LOCKS = {"default": settings.LOCKS["default"]}
     for html in (page(admin_client), whole(admin_client)):
         assert said(html) == []
+
+
+def test_two_ways_to_the_same_locks_count_each_lock_once(
+    admin_client: Client, settings: Any
+) -> None:
+    add_alias(settings, "twin", CACHE="default")
+    hold("a", "default")
+    queue("a", "default")
+    for html in (page(admin_client), page(admin_client, backend="twin"), whole(admin_client)):
+        held, waited, *_others = without_rate(said(html))
+        assert held == "1 lock held"
+        assert waited.startswith("1 with waiters")
 
 
 def test_the_summary_requires_the_permission_to_view(client: Client) -> None:

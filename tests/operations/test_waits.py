@@ -12,7 +12,7 @@ import pytest
 from django_redislock import lock, lock_backends
 from django_redislock.backends.base import SHARED, Busy, Grant
 from django_redislock.operations.waits import Waits, waits_of
-from tests.management.holds import claim, without_redis
+from tests.management.holds import add_alias, claim, without_redis
 from tests.support.processes import wait_until
 
 BOTH = pytest.mark.parametrize("using", ["default", "memory"])
@@ -41,7 +41,7 @@ class Scene:
         waits = waits_of([self.using])
         circles = []
         for circle in waits.circles:
-            words = [(waits.holders[one.party].what, one.queue.name) for one in circle]
+            words = [(one.waiter.what, one.queue.name) for one in circle]
             first = words.index(min(words))
             circles.append(words[first:] + words[:first])
         return sorted(circles)
@@ -49,7 +49,7 @@ class Scene:
     @property
     def stuck(self) -> str:
         waits = waits_of([self.using])
-        return "".join(sorted(waits.holders[party].what for party in waits.stuck))
+        return "".join(sorted(chr(party.pid) for party in waits.stuck))
 
 
 @pytest.fixture(params=["default", "memory"])
@@ -65,7 +65,7 @@ def test_a_queue_alone_is_no_circle(scene: Scene) -> None:
     waits = waits_of([scene.using])
     (queue,) = waits.roots
     assert (queue.name, waits.total) == ("x", 1)
-    assert [waits.holders[party].what for party in queue.waiters] == ["b", "c"]
+    assert [one.holder.what for one in queue.waiting] == ["b", "c"]
 
 
 def test_a_chain_is_no_circle(scene: Scene) -> None:
@@ -191,6 +191,15 @@ def test_a_silent_backend_is_reported(settings: Any) -> None:
     waits = waits_of(["default", "memory"])
     assert [one.alias for one in waits.silent] == ["default"]
     assert waits.queues == []
+
+
+def test_two_ways_to_the_same_locks_show_each_queue_once(settings: Any) -> None:
+    add_alias(settings, "twin", CACHE="default")
+    scene = Scene("default")
+    scene.hold("a", "x")
+    scene.wait("b", "x")
+    waits = waits_of(["default", "twin"])
+    assert ([queue.alias for queue in waits.queues], waits.total) == (["default"], 1)
 
 
 def test_a_long_chain_is_examined_quickly() -> None:

@@ -81,12 +81,12 @@ def test_the_tree_is_described_in_words() -> None:
     waits = waits_of(["memory"])
     place_a, place_b = "a, web, pid 97, main", "b, web, pid 98, main"
     (circle,) = waits.circles
-    assert circle_in_words(waits, circle) == [
+    assert circle_in_words(circle) == [
         f"{place_a} waits for “y”",
         f"{place_b} waits for “x”",
     ]
     with override("de"):
-        assert circle_in_words(waits, circle)[0].endswith("wartet auf „y“")
+        assert circle_in_words(circle)[0].endswith("wartet auf „y“")
     lines = [re.sub(r"\d+\.\d s", "N s", one.in_words) for one in branches(waits)]
     assert lines[0] == f"y: held by {place_b}, for N s"
     assert lines[1] == f"{place_a}, waiting for N s"

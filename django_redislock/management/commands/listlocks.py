@@ -14,7 +14,7 @@ from ...clock import monotonic, utc_now
 from ...commands import seconds_of, seconds_option
 from ...operations.asking import Silent
 from ...operations.formatting import Line
-from ...operations.selection import Found, Search, Selection, distinct, ranks
+from ...operations.selection import Found, Search, Selection, ranks
 from ...operations.serializers import as_csv, as_json, as_jsonl
 from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words, left_out_of
@@ -153,9 +153,9 @@ class Command(TerminalCommand):
         return search.silent
 
     def _list_waits(self) -> None:
-        waits = waits_of(distinct(self._aliases))
+        waits = waits_of(self._aliases)
         for circle in waits.circles:
-            steps = "; ".join(circle_in_words(waits, circle))
+            steps = "; ".join(circle_in_words(circle))
             self.stdout.write(self.style.ERROR(f"{_('Deadlock')}: {steps}"))
         self._write_all("  " * branch.depth + branch.in_words for branch in branches(waits))
         if not waits.queues and not waits.silent:
