@@ -129,12 +129,11 @@ class LockedCommand(BaseCommand):
     def _handle(self, names: list[str], wait: Duration | None) -> Lock | MultiLock:
         what = f"manage.py {self._command_name()}"
         try:
-            handle: Lock | MultiLock = lock(
+            return lock(
                 names[0] if len(names) == 1 else names, what=what, wait=wait, **self.lock_options
             )
         except InvalidName as error:
             raise CommandError(str(error)) from error
-        return handle
 
     def _busy(self, error: LockNotAcquired, options: Mapping[str, Any], text: str) -> None:
         quiet = self.busy_quiet or options.get("verbosity", 1) == 0
