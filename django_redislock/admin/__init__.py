@@ -9,8 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
@@ -89,7 +88,7 @@ class LockAdmin(BaseLockAdmin):
 
     @method_decorator(require_safe)
     @for_viewers
-    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+    def export_view(self, request: HttpRequest) -> HttpResponse:
         """Export the rows of a list as a file, with all fields except the token."""
         return exported(self, request)
 
@@ -162,7 +161,7 @@ class LockAdmin(BaseLockAdmin):
         return self.render(request, self.waits_template, context)
 
     @for_viewers
-    def release_view(self, request: HttpRequest) -> HttpResponseBase:
+    def release_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for confirmation, then release by force the holds that were shown."""
         if not self.has_release_permission(request):
             raise PermissionDenied

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
@@ -31,22 +30,18 @@ SCRIPTS: list[Any] = [
     for name in ("live", "selection", "copy")
 ]
 
-P = ParamSpec("P")
-A = TypeVar("A", bound="BaseLockAdmin")
-R = TypeVar("R", bound=HttpResponseBase)
+View: TypeAlias = Callable[..., HttpResponse]
 
 
-def for_viewers(
-    view: Callable[Concatenate[A, HttpRequest, P], R],
-) -> Callable[Concatenate[A, HttpRequest, P], R | TemplateResponse]:
+def for_viewers(view: View) -> View:
     """Refuse a page of the admin to users who may not see the locks. If ``LOCKS`` cannot be read,
     show a page with the error instead.
     """
 
     @wraps(view)
     def respond(
-        page: A, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
-    ) -> R | TemplateResponse:
+        page: BaseLockAdmin, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         if not page.has_view_permission(request):
             raise PermissionDenied
         try:

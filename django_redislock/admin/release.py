@@ -7,8 +7,7 @@ from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import PAGE_VAR
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponseRedirect, QueryDict
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
@@ -60,7 +59,7 @@ class ReleaseView:
         found = LiveLocks(self.model_admin, query, self.model_admin.release_at_once).found
         return list(map(Reference.to, found))
 
-    def respond(self) -> HttpResponseBase:
+    def respond(self) -> HttpResponse:
         # A user who had to log in again arrives by GET, without the submitted form.
         if self.request.method != "POST":
             return HttpResponseRedirect(self._back())
