@@ -12,8 +12,7 @@ class NoRows(models.Manager["Lock"]):
     """Live locks are in a backend. A query of the database, as by ``dumpdata``, finds none."""
 
     def get_queryset(self) -> models.QuerySet[Lock]:
-        nothing: models.QuerySet[Lock] = super().get_queryset().none()
-        return nothing
+        return super().get_queryset().none()
 
 
 class Lock(models.Model):
