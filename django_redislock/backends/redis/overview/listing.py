@@ -7,7 +7,7 @@ that a hold is found at any rank.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...base import Entries, Entry
 from ..keys import BUCKETS, bucket_keys, name_keys
@@ -19,17 +19,6 @@ __all__ = ["entries", "entries_of", "walk"]
 
 # For pages larger than this it pays to find out where the page ends in each bucket.
 LARGE = 500
-
-
-class _Line(NamedTuple):
-    """A line of an index: when the lease ends (ms), and the token and the name."""
-
-    until: int
-    token: str
-    name: str
-
-    def entry(self, now: int) -> Entry:
-        return Entry(self.name, self.token, (self.until - now) / 1000)
 
 
 def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
@@ -59,8 +48,10 @@ def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
             for index, first, last in zip(indexes, firsts, lasts, strict=True)
         ],
     )
-    lines = sorted(line for reply in replies for line in _lines(reply))[start - skipped :][:wanted]
-    return Entries([line.entry(now) for line in lines if line.name], total)
+    found = [entry for reply in replies for entry in _entries(reply, now)]
+    found.sort(key=lambda entry: entry.remaining)
+    page = found[start - skipped :][:wanted]
+    return Entries([entry for entry in page if entry.name], total)
 
 
 def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
@@ -75,11 +66,13 @@ def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
                 break  # not an index; the next hold in the bucket replaces the key
             now, cursor, reply = ms_of(time), int(found[0]), found[1]
             # The server repeats some entries if the index shrinks while it is read.
-            lines = {line for line in _lines(reply) if line.name and line.until > now}
-            fresh = {line for line in lines if line[1:] not in seen}
-            if cursor:
-                seen.update(line[1:] for line in fresh)
-            yield [line.entry(now) for line in sorted(fresh)]
+            fresh = {
+                (one.name, one.token): one
+                for one in _entries(reply, now)
+                if one.name and one.remaining > 0 and (one.name, one.token) not in seen
+            }
+            seen.update(fresh)
+            yield list(fresh.values())
             if not cursor:
                 break
 
@@ -150,7 +143,8 @@ def _counts(node: Exchanger, commands: Sequence[Words]) -> list[int]:
     return [count or 0 for count in ask(node, commands)]
 
 
-def _lines(reply: Sequence[Any] | None) -> list[_Line]:
-    """Return the lines of an index. A line that no script wrote has no name."""
-    parts = ((until, *member.partition(" ")) for member, until in pairs(reply))
-    return [_Line(until, token, name) for until, token, _, name in parts]
+def _entries(reply: Sequence[Any] | None, now: int) -> Iterator[Entry]:
+    """Yield the entries of an index. An entry that no script wrote has no name."""
+    for member, until in pairs(reply):
+        token, _, name = member.partition(" ")
+        yield Entry(name, token, (until - now) / 1000)
