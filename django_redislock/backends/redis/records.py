@@ -18,6 +18,7 @@ __all__ = [
     "LOOSER",
     "Message",
     "Record",
+    "as_hold",
     "busy",
     "extended",
     "hold_of",
@@ -28,7 +29,6 @@ __all__ = [
     "readable_token",
     "released",
     "split_hold",
-    "text",
     "token_of_damage",
 ]
 
@@ -39,12 +39,9 @@ _RECORD = re.compile(
     r"(\d{1,14}) ([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
     re.ASCII | re.DOTALL,
 )
-_TOKEN = re.compile(r"[!-~]+")
+_TOKEN = re.compile(rb"[!-~]+")
 # A fence or a time. No script writes a longer one, and Python may refuse to convert it.
 _NUMBER = re.compile(r"\d{1,16}", re.ASCII)
-
-# A turn with the fields of this release.
-_TURN = re.compile(r"turn 3 (\S+) (\d{1,16}) (\d{1,16}) (.*)", re.ASCII | re.DOTALL)
 
 # The reply of acquire.lua if the token holds the name with a looser limit.
 LOOSER = b"looser"
@@ -52,40 +49,30 @@ LOOSER = b"looser"
 # The longest lease or wait (ms), as in clock.lua. A later end means damage.
 LONGEST = 3_200_000_000_000
 
-# The beginning of 1970, for damaged holds, which have no time of their own.
-_BEGINNING = datetime.fromtimestamp(0, tz=timezone.utc)
-
-
-def text(value: bytes | str) -> str:
-    """A reply as text. Replies are bytes, or strings if the pool decodes them."""
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
 
 def ms(seconds: float) -> int:
     """Whole milliseconds, rounded up: a lease is never shorter on the server than asked for."""
     return -int(-seconds * 1000 // 1)
 
 
-def token_of_damage(value: bytes | str) -> str:
+def token_of_damage(value: bytes) -> str:
     """The token under which an unreadable hold is listed and released, as in holders.lua."""
-    raw = value if isinstance(value, bytes) else value.encode(errors="surrogateescape")
-    return f"damaged-{sha1(raw, usedforsecurity=False).hexdigest()}"
+    return f"damaged-{sha1(value, usedforsecurity=False).hexdigest()}"
 
 
-def readable_token(value: bytes | str) -> str:
+def readable_token(value: bytes) -> str:
     """The token of a hold, or a substitute if no script can have written it."""
-    token = text(value)
-    return token if _TOKEN.fullmatch(token) else token_of_damage(value)
+    return value.decode() if _TOKEN.fullmatch(value) else token_of_damage(value)
 
 
-def split_hold(line: bytes | str) -> tuple[str, Record | None]:
+def split_hold(line: bytes) -> tuple[str, Record | None]:
     """The token and the record of the value under ``hold``; the record is None if damaged."""
-    token, _, rest = text(line).partition(" ")
+    token, _, rest = line.partition(b" ")
     record = Record.read(rest) if _TOKEN.fullmatch(token) else None
-    return (token, record) if record else (token_of_damage(line), None)
+    return (token.decode(), record) if record else (token_of_damage(line), None)
 
 
-def hold_of(line: bytes | str, now: int) -> tuple[Holder | None, float]:
+def hold_of(line: bytes, now: int) -> tuple[Holder | None, float]:
     """The holder stored under ``hold``, and the hold's age (seconds) at the time ``now`` (ms).
 
     None and 0 if it is damaged.
@@ -109,9 +96,9 @@ class Record(NamedTuple):
     holder: Holder
 
     @classmethod
-    def read(cls, line: bytes | str) -> Record | None:
-        """Parse a record. Return None if it is damaged."""
-        found = _RECORD.fullmatch(text(line))
+    def read(cls, line: bytes | None) -> Record | None:
+        """Parse a record. Return None if it is missing or damaged."""
+        found = _RECORD.fullmatch((line or b"").decode(errors="replace"))
         if found is None:
             return None
         flags, *numbers, process, holder = found.groups()
@@ -126,38 +113,6 @@ class Record(NamedTuple):
     def ends(self) -> int:
         return self.at + self.term
 
-    def as_hold(
-        self,
-        name: str,
-        token: str,
-        remaining: float,
-        waiters: int,
-        *,
-        now: float,
-        longest_wait: float,
-        held: int,
-    ) -> Hold:
-        return Hold(
-            name=name,
-            token=token,
-            fence=self.fence,
-            limit=self.limit,
-            lease=self.lease / 1000,
-            remaining=remaining,
-            since=_at(self.since),
-            waiters=waiters,
-            holder=self.holder,
-            age=max(0.0, now - self.since / 1000),
-            longest_wait=longest_wait,
-            held=held,
-            began=_at(self.began),
-            detached=self.flags[2] == "1",
-            term=self.term / 1000 if self.term < self.lease else None,
-        )
-
-    def as_waiting(self, token: str) -> Waiting:
-        return Waiting(token=token, limit=self.limit, since=_at(self.began), holder=self.holder)
-
 
 class Message(NamedTuple):
     """A message to a process. ``turn`` is None when a hold was released by force."""
@@ -169,12 +124,9 @@ class Message(NamedTuple):
 
 def message(line: bytes) -> Message | None:
     """Read ``"verb number-of-fields field ... name"``; None for a verb of a later release."""
-    said = line.decode(errors="replace")
-    if found := _TURN.fullmatch(said):  # the usual case, in a quarter of the time
-        return Message(found[4], found[1], Turn(int(found[2]), int(found[3]) / 1000))
-    verb, _, rest = said.partition(" ")
+    verb, _, rest = line.decode(errors="replace").partition(" ")
     number, _, rest = rest.partition(" ")
-    if verb not in {"turn", "lost"} or not (number.isascii() and number.isdecimal()):
+    if not (number.isascii() and number.isdecimal()):
         return None
     *fields, name = rest.split(" ", int(number[:3]))
     if verb == "lost" and fields:
@@ -184,19 +136,47 @@ def message(line: bytes) -> Message | None:
     return None
 
 
-def damaged_hold(name: str, token: str, remaining: float, waiters: int = 0) -> Hold:
-    """The listed form of a hold whose record is unreadable."""
+def as_hold(
+    record: Record | None,
+    name: str,
+    token: str,
+    remaining: float,
+    *,
+    now: float,
+    waiters: int,
+    longest_wait: float,
+    held: int,
+) -> Hold:
+    """The listed form of a hold. It is damaged if it has no readable record."""
+    if record is None:
+        return Hold(
+            name=name,
+            token=token,
+            fence=0,
+            limit=1,
+            lease=0.0,
+            remaining=remaining,
+            since=_at(0),
+            waiters=waiters,
+            holder=Holder(),
+            damaged=True,
+        )
     return Hold(
         name=name,
         token=token,
-        fence=0,
-        limit=1,
-        lease=0.0,
+        fence=record.fence,
+        limit=record.limit,
+        lease=record.lease / 1000,
         remaining=remaining,
-        since=_BEGINNING,
+        since=_at(record.since),
         waiters=waiters,
-        holder=Holder(),
-        damaged=True,
+        holder=record.holder,
+        age=max(0.0, now - record.since / 1000),
+        longest_wait=longest_wait,
+        held=held,
+        began=_at(record.began),
+        detached=record.flags[2] == "1",
+        term=record.term / 1000 if record.term < record.lease else None,
     )
 
 
@@ -225,7 +205,7 @@ def extended(sent_at: float, reply: Any) -> float | None:
 
 def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
     """What the reply of ``release.lua`` says: whether a hold was ended, and whose turn it is."""
-    ended, *parts = text(reply).split(" ")
+    ended, *parts = reply.decode().split(" ")
     turns = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     return ended == "1", [(who, Turn(int(fence), int(ends) / 1000)) for who, fence, ends in turns]
 
@@ -234,29 +214,24 @@ def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
     """The holds and the queue in the reply of ``inspect.lua``."""
     now, holding, waiting, claims = reply
     queue = [
-        record.as_waiting(readable_token(token))
+        Waiting(readable_token(token), record.limit, _at(record.began), record.holder)
         for token, line in zip(waiting, claims, strict=True)
-        if (record := Record.read(line or b"")) and now < record.ends <= now + LONGEST
+        if (record := Record.read(line)) and now < record.ends <= now + LONGEST
     ]
     longest = max(0.0, now / 1000 - queue[0].since.timestamp()) if queue else 0.0
-    held = len(holding) // 3
-    holds = []
-    for raw, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True):
-        token, remaining, record = readable_token(raw), (until - now) / 1000, Record.read(line)
-        if record is None:
-            holds.append(damaged_hold(name, token, remaining, len(queue)))
-            continue
-        holds.append(
-            record.as_hold(
-                name,
-                token,
-                remaining,
-                len(queue),
-                now=now / 1000,
-                longest_wait=longest,
-                held=held,
-            )
+    holds = [
+        as_hold(
+            Record.read(line),
+            name,
+            readable_token(token),
+            (until - now) / 1000,
+            now=now / 1000,
+            waiters=len(queue),
+            longest_wait=longest,
+            held=len(holding) // 3,
         )
+        for token, until, line in zip(holding[::3], holding[1::3], holding[2::3], strict=True)
+    ]
     return holds, queue
 
 

@@ -10,7 +10,6 @@ from redis.crc import key_slot
 from redis.exceptions import ClusterDownError
 
 from .keys import BUCKETS, TAGS
-from .records import text
 
 __all__ = ["SLOTS", "Address", "buckets_of", "owners"]
 
@@ -54,7 +53,7 @@ def owners(reply: Any, asked: Address) -> list[Address | None]:
     for first, last, primary, *_ in reply or ():
         host, port = primary[:2]
         # If a node does not know its own name, or hides it, use the address we connected to.
-        name = text(host) if host else ""
+        name = host.decode(errors="replace") if host else ""
         address = Address(name if name not in {"", "?"} else asked.host, int(port))
         for bucket, slot in enumerate(SLOTS):
             if int(first) <= slot <= int(last):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count, islice
-from typing import Any
 
 from ....figures.meter import Batch
 from ....figures.tallies import (
@@ -21,7 +20,6 @@ from ....figures.tallies import (
     last_minutes,
 )
 from ..keys import figure_keys, minutes_key
-from ..records import text
 from ..scripts import ADD_TALLIES
 from ..wire.replies import Exchanger
 from .reading import HIGHEST, Words, ask, whole
@@ -61,13 +59,15 @@ def add(node: Exchanger, prefix: str, batch: Batch) -> None:
 def slots(node: Exchanger, prefix: str, families: Collection[str] | None = None) -> list[Slot]:
     keys = figure_keys(prefix, SLOTS)
     if families is None:
-        (seconds, _), *hashes = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+        (seconds, _), *replies = ask(node, [("TIME",), *(("HGETALL", key) for key in keys)])
+        hashes = [zip(flat[::2], flat[1::2], strict=True) for flat in replies]
     else:
-        fields = ["slot", *(f":{family}" for family in families)]
-        commands = [("HMGET", key, *fields) for key in keys]
-        (seconds, _), *found = ask(node, [("TIME",), *commands])
-        hashes = [_present(fields, values) for values in found]
-    return last_hour(int(seconds) // SLOT, dict(map(_slot, hashes)))
+        fields = [b"slot", *(f":{family}".encode() for family in families)]
+        commands: list[Words] = [("HMGET", key, *fields) for key in keys]
+        (seconds, _), *replies = ask(node, [("TIME",), *commands])
+        # The reply is empty for a key of another type.
+        hashes = [zip(fields, values, strict=False) for values in replies]
+    return last_hour(int(seconds) // SLOT, dict(map(_slot, map(dict, hashes))))
 
 
 def minutes(node: Exchanger, prefix: str) -> list[Minute]:
@@ -76,27 +76,20 @@ def minutes(node: Exchanger, prefix: str) -> list[Minute]:
     (seconds, _), values = ask(node, [("TIME",), command])
     known = {}
     for value in values or ():
-        number, *figures = _numbers(value or "") or [0]
+        number, *figures = _numbers(value) or [0]
         if tally := _tally(figures):
             known[number] = tally
     return last_minutes(int(seconds), known)
 
 
-def _present(fields: Sequence[str], values: Sequence[object]) -> list[object]:
-    """Return the fields that a hash has, with their values; none for a key of another type."""
-    pairs = zip(fields, values, strict=False)
-    return [part for pair in pairs if pair[1] is not None for part in pair]
-
-
-def _slot(reply: object) -> tuple[int, dict[str, Tally]]:
+def _slot(fields: Mapping[bytes, bytes | None]) -> tuple[int, dict[str, Tally]]:
     """The number of a slot and its families. Fields without a colon are about the slot."""
-    fields = _fields(reply)
     tallies = {
-        field[1:]: _tally(_numbers(figures))
+        field[1:].decode(errors="replace"): _tally(_numbers(figures))
         for field, figures in fields.items()
-        if field[:1] == ":"
+        if field[:1] == b":"
     }
-    return whole(fields.get("slot")), {
+    return whole(fields.get(b"slot")), {
         family: tally for family, tally in tallies.items() if tally is not None
     }
 
@@ -105,10 +98,10 @@ def _packed(tally: Tally) -> str:
     return json.dumps(tally.figures(), separators=(",", ":"))
 
 
-def _numbers(packed: bytes | str) -> list[int]:
+def _numbers(packed: bytes | None) -> list[int]:
     """Return the numbers, or an empty list for a value that no script wrote."""
     try:
-        numbers = json.loads(text(packed))
+        numbers = json.loads(packed or b"")
     except (ValueError, RecursionError):
         return []
     if not isinstance(numbers, list):
@@ -120,10 +113,3 @@ def _numbers(packed: bytes | str) -> list[int]:
 
 def _tally(figures: Sequence[int]) -> Tally | None:
     return Tally.of(figures) if len(figures) == len(Tally().figures()) else None
-
-
-def _fields(reply: Any) -> dict[str, str]:
-    """A hash. The parser makes it flat in RESP3 too."""
-    flat = list(reply or ())
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return {text(field): text(value) for field, value in pairs}

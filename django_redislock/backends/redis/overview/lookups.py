@@ -7,7 +7,7 @@ from typing import Any
 
 from ...base import Entry, Hold, WaitedName, WaitedNames
 from ..keys import BUCKETS, NameKeys, bucket_keys, name_keys
-from ..records import Record, damaged_hold, split_hold
+from ..records import Record, as_hold, split_hold
 from ..wire.replies import Exchanger
 from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 
@@ -94,7 +94,6 @@ class _Reading:
         self.now = now
         self.is_only = line is not None
         self.token, self.record = split_hold(line) if self.is_only else (entry.token, None)
-        self.is_damaged = self.is_only and self.record is None
         self.questions: list[Words] = []
         if not self.is_only:
             self.questions += [
@@ -107,30 +106,27 @@ class _Reading:
 
     def hold(self, answers: list[Any], longest_wait: float) -> Hold | None:
         """Return the hold, or None if it has ended since, or between the commands."""
-        name, record, held = self.entry.name, self.record, 1
-        if self.is_damaged:
-            return damaged_hold(name, self.token, self.entry.remaining, whole(answers[0]))
-        if self.is_only:
-            ends = record.ends if record and self.token == self.entry.token else 0
+        record, held = self.record, 1
+        if not self.is_only:
+            line, score, count, *answers = answers
+            record, held = Record.read(line), max(whole(count), 1)
+            remaining = (whole(score) - self.now) / 1000
+        elif record is None:
+            remaining = self.entry.remaining
         else:
-            line, score, held, *answers = answers
-            held = whole(held)
-            ends = whole(score)
-            record = Record.read(line or b"")
-        waiters = answers[0] if answers else 0
-        remaining = (ends - self.now) / 1000
+            is_listed = self.token == self.entry.token
+            remaining = (record.ends - self.now) / 1000 if is_listed else 0.0
         if remaining <= 0:
             return None
-        if record is None:
-            return damaged_hold(name, self.token, remaining, waiters or 0)
-        return record.as_hold(
-            name,
+        return as_hold(
+            record,
+            self.entry.name,
             self.token,
             remaining,
-            waiters or 0,
             now=self.now / 1000,
+            waiters=whole(answers[0]) if answers else 0,
             longest_wait=longest_wait,
-            held=max(held, 1),
+            held=held,
         )
 
 
@@ -139,10 +135,10 @@ def _about_queue(keys: NameKeys) -> list[Words]:
 
 
 def _longest_waits(
-    node: Exchanger, firsts: Sequence[tuple[NameKeys, bytes | str | None]], now: int
+    node: Exchanger, firsts: Sequence[tuple[NameKeys, bytes | None]], now: int
 ) -> list[float]:
     """Return how long (seconds) the first waiter of each queue has waited; 0 without waiters."""
     lines = ask(node, [("HGET", keys.records, token) for keys, token in firsts if token])
-    records = iter([Record.read(line or b"") for line in lines])
+    records = iter([*map(Record.read, lines)])
     waiting = [next(records) if token else None for _, token in firsts]
     return [max(0.0, (now - one.began) / 1000) if one else 0.0 for one in waiting]

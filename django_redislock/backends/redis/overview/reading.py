@@ -60,8 +60,8 @@ def pairs(reply: Sequence[Any] | None) -> list[tuple[str, int]]:
     ]
 
 
-def _utf_8(member: bytes | str) -> str:
+def _utf_8(member: bytes) -> str:
     try:
-        return member.decode() if isinstance(member, bytes) else member
+        return member.decode()
     except UnicodeDecodeError:
         return ""

@@ -18,7 +18,7 @@ from ....clock import monotonic
 from ....process import ServiceThread
 from ...waiters import Turn, Waiters
 from ..errors import as_redis_error
-from ..records import message, text
+from ..records import message
 from ..sources.source import Source
 from .bell import Bell
 from .listeners import Listeners
@@ -212,8 +212,8 @@ class Wakeups:
     def _channel(self, tag: str) -> str:
         return f"{tag}:wake:{self._id}"
 
-    def _tag(self, channel: bytes | str) -> str:
-        return text(channel).removesuffix(self._channel(""))
+    def _tag(self, channel: bytes) -> str:
+        return channel.decode(errors="replace").removesuffix(self._channel(""))
 
     def _receive(self, bell: Bell) -> None:
         """Deliver messages until there was no waiter for a while. Raises when the link breaks."""
