@@ -104,30 +104,6 @@ class TaskWaiter(Waiter):
         return _take(self._turns)
 
 
-class _Pulse:
-    """Probe of whether an event loop still runs its callbacks."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._asked_at = math.inf
-
-    def ask(self, now: float) -> None:
-        if self.has_answered:
-            self._asked_at = now
-            with suppress(RuntimeError):  # the loop was closed
-                self._loop.call_soon_threadsafe(self._answer)
-
-    def _answer(self) -> None:
-        self._asked_at = math.inf
-
-    @property
-    def has_answered(self) -> bool:
-        return self._asked_at == math.inf
-
-    def is_late(self, now: float) -> bool:
-        return now - self._asked_at >= STILL_AFTER
-
-
 class Waiters:
     """The waiters of one backend in this process, by name and token.
 
@@ -147,8 +123,8 @@ class Waiters:
         # Coroutines that were notified and may not have woken up yet.
         self._notified: dict[tuple[str, str], TaskWaiter] = {}
         self._tasks: dict[tuple[str, str], None] = {}
-        # The event loops that were probed and have not answered yet.
-        self._pulses: dict[asyncio.AbstractEventLoop, _Pulse] = {}
+        # When the event loops were probed that have not answered yet (monotonic).
+        self._probed: dict[asyncio.AbstractEventLoop, float] = {}
         # The tokens and fences of recent turns, with the times when they came, and when those that
         # are over are forgotten (monotonic).
         self._seen: dict[tuple[str, int], float] = {}
@@ -178,7 +154,7 @@ class Waiters:
         if waiter is None:
             # A turn that was delivered before is not given back when a duplicate arrives.
             return (token, turn.fence) in self._seen
-        if self._pulses and self._is_frozen(waiter, monotonic()):
+        if self._probed and self._is_frozen(waiter, monotonic()):
             self._notify((name, token), waiter, None)  # if it resumes, it must queue again
             return False
         # In a Cluster, a replica may pass a turn on, so two connections may deliver the same one.
@@ -249,15 +225,23 @@ class Waiters:
                 if waiter.take_back():
                     taken.append(key)
             elif now - waiter.notified_at >= ASK_AFTER:
-                self._pulses.setdefault(waiter.loop, _Pulse(waiter.loop)).ask(now)
-        for loop, pulse in self._pulses.copy().items():
-            if pulse.has_answered or loop.is_closed():
-                self._pulses.pop(loop, None)
+                self._probe(waiter.loop, now)
+        for loop in self._probed.copy():
+            if loop.is_closed():
+                self._probed.pop(loop, None)
         return taken
 
+    def _probe(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Find out whether an event loop still runs its callbacks."""
+        if loop not in self._probed:
+            self._probed[loop] = now
+            with suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(self._probed.pop, loop, None)
+
     def _is_frozen(self, waiter: Waiter, now: float) -> bool:
-        pulse = self._pulses.get(waiter.loop) if waiter.loop is not None else None
-        return pulse is not None and pulse.is_late(now)
+        if waiter.loop is None:
+            return False
+        return now - self._probed.get(waiter.loop, math.inf) >= STILL_AFTER
 
 
 def _take(turns: deque[Turn]) -> Turn | None:

@@ -108,7 +108,7 @@ async def test_a_turn_is_taken_back_only_from_a_loop_that_does_not_answer() -> N
     assert not waiting.done(), "there is no other turn"
     waiting.cancel()
     assert waiters.reclaim_turns(late + 200) == []
-    assert (waiters.check_in(), waiters._pulses) == (CHECK_EVERY, {})
+    assert (waiters.check_in(), waiters._probed) == (CHECK_EVERY, {})
     waiters.leave("a", "token")
     assert waiters.check_in() == math.inf
 
@@ -135,10 +135,10 @@ def test_a_loop_that_was_closed_is_not_kept_for_ever() -> None:
     loop.run_until_complete(wait())
     waiters.nudge("a")
     waiters.reclaim_turns(monotonic() + 2 * ASK_AFTER)
-    assert [*waiters._pulses] == [loop]
+    assert [*waiters._probed] == [loop]
     loop.close()
     waiters.reclaim_turns(monotonic() + 2 * ASK_AFTER)
-    assert not waiters._pulses
+    assert not waiters._probed
 
 
 async def test_a_task_that_leaves_while_it_is_notified_is_not_kept_for_ever() -> None:
