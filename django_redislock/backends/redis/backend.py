@@ -38,7 +38,6 @@ from .records import (
     hold_of,
     inspected,
     ms,
-    not_an_error,
     released,
 )
 from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, Script
@@ -213,8 +212,9 @@ class RedisLockBackend(TransportBackend):
             with self._naming(some[0][0]):
                 replies, _ = self.node.exchange([self._call(script, *one) for one in some])
             for (name, _), reply in zip(some, replies, strict=True):
-                with self._naming(name):
-                    yield name, not_an_error(reply)
+                if isinstance(reply, Exception):
+                    raise unavailable(self.source.where, self.source.at, name, reply) from reply
+                yield name, reply
 
     def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
         return call(script, self.config.key_prefix, name, token, [*map(str, args)])

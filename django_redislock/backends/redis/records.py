@@ -25,7 +25,6 @@ __all__ = [
     "inspected",
     "message",
     "ms",
-    "not_an_error",
     "readable_token",
     "released",
     "split_hold",
@@ -180,13 +179,6 @@ def as_hold(
     )
 
 
-def not_an_error(reply: Any) -> Any:
-    """Return the reply, or raise it if it is an error."""
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
-
-
 def busy(reply: bytes) -> tuple[int, int, int, bytes]:
     """Parse the reply of ``acquire.lua`` for a busy name.
 
@@ -197,9 +189,8 @@ def busy(reply: bytes) -> tuple[int, int, int, bytes]:
     return int(at) + int(term) - int(now), int(now), int(position), line
 
 
-def extended(sent_at: float, reply: Any) -> float | None:
+def extended(sent_at: float, left: int) -> float | None:
     """When the lease ends that ``extend.lua`` has set (monotonic); None for a lost hold."""
-    left: int = not_an_error(reply)
     return sent_at + (left - 1) / 1000 if left else None
 
 
