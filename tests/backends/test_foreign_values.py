@@ -132,6 +132,28 @@ def test_a_damaged_hold_is_shown_with_the_token_that_releases_it(
     assert not client.exists(key)
 
 
+@pytest.mark.parametrize("read_before", [False, True])
+def test_a_hold_that_ends_after_more_than_a_century_is_damaged(
+    backend: RedisLockBackend, client: Redis, key_prefix: str, read_before: bool
+) -> None:
+    """Its start has no more digits than a time may have."""
+    verbs = verbs_under(backend, key_prefix)
+    verbs.hold(verbs.claim(NAME))
+    key = name_keys(key_prefix, NAME).hold
+    token, flags, _, *others = client.get(key).decode().split(" ")
+    client.set(key, " ".join([token, flags, "9" * 14, *others]), keepttl=True)
+    if read_before:
+        assert verbs.is_busy(verbs.claim(NAME)), "the script lists it with another token"
+    listed = backend.list()
+    assert [hold.damaged for hold in listed.holds] == [True]
+    assert listed.total == 1
+    (entry,) = backend.entries_of([NAME])
+    assert 0 < entry.remaining <= LONG
+    assert entry.token == listed.holds[0].token
+    assert backend.force_release(NAME, listed.holds[0].token)
+    assert not client.exists(key)
+
+
 @pytest.mark.parametrize("kind", "sp")
 def test_a_waiter_whose_channel_is_of_another_kind_is_passed_over(
     backend: RedisLockBackend, client: Redis, key_prefix: str, kind: str

@@ -35,7 +35,7 @@ __all__ = [
 # of 14 digits is before the last year that datetime supports.
 _RECORD = re.compile(
     r"(\d{3,}) (\d{1,14}) (\d{1,14}) (\d{1,16}) (\d{1,14}) (\d{1,14}) (\d{1,10}) (\d{1,14}) "
-    r"(\d{1,14}) ([sp][0-9A-Za-z]+) (?:[^{]* )?(.*)",
+    r"(\d{1,14}) [sp][0-9A-Za-z]+ (?:[^{]* )?(.*)",
     re.ASCII | re.DOTALL,
 )
 _TOKEN = re.compile(rb"[!-~]+")
@@ -64,10 +64,10 @@ def readable_token(value: bytes) -> str:
     return value.decode() if _TOKEN.fullmatch(value) else token_of_damage(value)
 
 
-def split_hold(line: bytes) -> tuple[str, Record | None]:
+def split_hold(line: bytes, now: int) -> tuple[str, Record | None]:
     """The token and the record of the value under ``hold``; the record is None if damaged."""
     token, _, rest = line.partition(b" ")
-    record = Record.read(rest) if _TOKEN.fullmatch(token) else None
+    record = Record.read(rest, now) if _TOKEN.fullmatch(token) else None
     return (token.decode(), record) if record else (token_of_damage(line), None)
 
 
@@ -76,7 +76,7 @@ def hold_of(line: bytes, now: int) -> tuple[Holder | None, float]:
 
     None and 0 if it is damaged.
     """
-    _, record = split_hold(line)
+    _, record = split_hold(line, now)
     return (record.holder, max(0, now - record.since) / 1000) if record else (None, 0.0)
 
 
@@ -91,22 +91,21 @@ class Record(NamedTuple):
     began: int
     limit: int
     lease: int
-    process: str
     holder: Holder
 
     @classmethod
-    def read(cls, line: bytes | None) -> Record | None:
-        """Parse a record. Return None if it is missing or damaged."""
+    def read(cls, line: bytes | None, now: int) -> Record | None:
+        """Parse a record at the time ``now`` (ms). Return None if it is missing or damaged."""
         found = _RECORD.fullmatch((line or b"").decode(errors="replace"))
         if found is None:
             return None
-        flags, *numbers, process, holder = found.groups()
+        flags, *numbers, holder = found.groups()
         at, term, fence, since, began, limit, lease, grant = map(int, numbers)
-        if max(term, lease, grant) > LONGEST or min(limit, lease, grant) < 1:
+        if at + term > now + LONGEST or max(term, lease, grant) > LONGEST:
             return None
-        return cls(
-            flags, at, term, fence, since, began, limit, lease, process, Holder.unpack(holder)
-        )
+        if min(limit, lease, grant) < 1:
+            return None
+        return cls(flags, at, term, fence, since, began, limit, lease, Holder.unpack(holder))
 
     @property
     def ends(self) -> int:
@@ -207,12 +206,12 @@ def inspected(name: str, reply: Any) -> tuple[list[Hold], list[Waiting]]:
     queue = [
         Waiting(readable_token(token), record.limit, _at(record.began), record.holder)
         for token, line in zip(waiting, claims, strict=True)
-        if (record := Record.read(line)) and now < record.ends <= now + LONGEST
+        if (record := Record.read(line, now)) and now < record.ends
     ]
     longest = max(0.0, now / 1000 - queue[0].since.timestamp()) if queue else 0.0
     holds = [
         as_hold(
-            Record.read(line),
+            Record.read(line, now),
             name,
             readable_token(token),
             (until - now) / 1000,

@@ -103,7 +103,7 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
                 Entry(name, owner, (end - now) / 1000) for owner, end in pairs(answer) if owner
             )
         else:
-            token, record = split_hold(line)
+            token, record = split_hold(line, now)
             left = record.ends - now if record else whole(answer)
             if left > 0:
                 yield Entry(name, token, left / 1000)

@@ -93,7 +93,7 @@ class _Reading:
         self.keys = keys
         self.now = now
         self.is_only = line is not None
-        self.token, self.record = split_hold(line) if self.is_only else (entry.token, None)
+        self.token, self.record = split_hold(line, now) if self.is_only else (entry.token, None)
         self.questions: list[Words] = []
         if not self.is_only:
             self.questions += [
@@ -109,7 +109,7 @@ class _Reading:
         record, held = self.record, 1
         if not self.is_only:
             line, score, count, *answers = answers
-            record, held = Record.read(line), max(whole(count), 1)
+            record, held = Record.read(line, self.now), max(whole(count), 1)
             remaining = (whole(score) - self.now) / 1000
         elif record is None:
             remaining = self.entry.remaining
@@ -139,6 +139,6 @@ def _longest_waits(
 ) -> list[float]:
     """Return how long (seconds) the first waiter of each queue has waited; 0 without waiters."""
     lines = ask(node, [("HGET", keys.records, token) for keys, token in firsts if token])
-    records = iter([*map(Record.read, lines)])
+    records = iter([Record.read(line, now) for line in lines])
     waiting = [next(records) if token else None for _, token in firsts]
     return [max(0.0, (now - one.began) / 1000) if one else 0.0 for one in waiting]
