@@ -17,6 +17,7 @@ from django_redislock import lock_backends
 from django_redislock.backends.base import SHARED, BaseLockBackend, Entry, Extension, Grant
 from django_redislock.backends.redis import RedisLockBackend
 from django_redislock.backends.redis.keys import bucket_keys, bucket_of, name_keys
+from django_redislock.backends.redis.wakeups.connection import Wakeups
 from django_redislock.conf import LockConfig
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
@@ -126,10 +127,8 @@ def test_no_verb_fails_and_the_name_can_be_cleared(
 ) -> None:
     chance = Chance(seed)
     prefix = f"damage-{uuid.uuid4().hex[:12]}"
-    backend.config = LockConfig(key_prefix=prefix)
-    backend.wakeups._prefix = prefix
+    verbs = verbs_under(backend, prefix)
     backend.waiters.forget()
-    verbs = Verbs(backend, None)
     neighbour = verbs.claim(NEIGHBOUR, token="n1")
     fence = verbs.hold(neighbour).fence
     state(verbs)
@@ -194,7 +193,11 @@ def test_damaged_keys_without_an_expiry_do_not_stay_for_ever(
 def verbs_under(backend: RedisLockBackend, prefix: str) -> Verbs:
     """The verbs of a backend that uses this key prefix from now on."""
     backend.config = LockConfig(key_prefix=prefix)
-    backend.wakeups._prefix = prefix
+    wakeups = backend.wakeups
+    assert isinstance(wakeups, Wakeups)
+    wakeups._prefix = prefix
+    wakeups.ready.clear()  # its channels have the earlier prefix
+    wakeups._asked.clear()
     return Verbs(backend, None)
 
 

@@ -11,7 +11,7 @@ from redis.connection import ConnectionPool
 
 from django_redislock import lock_backends
 from django_redislock.backends.redis.backend import RedisLockBackend
-from django_redislock.backends.redis.commands import tag_of
+from django_redislock.backends.redis.keys import bucket_of
 from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wakeups import connection, subscriber
 from django_redislock.backends.redis.wakeups.subscriber import Subscriber
@@ -87,7 +87,7 @@ def test_a_waiter_that_comes_while_the_connection_closes_is_subscribed(
     backend = listening()
     monkeypatch.setattr(Subscriber, "close", close_as_a_waiter_comes)
     assert closed.wait(30)
-    channel = f"{tag_of(place.prefix, 'a')}:wake:{backend.wakeups.process[1:]}"
+    channel = backend.wakeups._channel(bucket_of("a"))
 
     def is_subscribed() -> bool:
         backend.listen("a", 10)
@@ -130,7 +130,7 @@ def test_an_invalid_message_is_ignored(
     backend = listening()
     sock, lost = backend.wakeups._subscriber.sock, list[str]()
     backend.on_force_release = lambda _place, _name, token: lost.append(token)
-    channel = backend.wakeups._channel(tag_of(place.prefix, "a"))
+    channel = backend.wakeups._channel(bucket_of("a"))
     with place.client() as client:
         for line in (f"turn 3 token 1 {number} a", f"turn 3 token {number} 1 a", "lost 1 token a"):
             assert client.publish(channel, line) == 1

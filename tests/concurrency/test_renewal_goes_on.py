@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
-from django_redislock.backends.redis.commands import tag_of
+from django_redislock.backends.redis.keys import bucket_keys, bucket_of
 from django_redislock.clock import monotonic
 from django_redislock.local import renewal as renewal_module
 from django_redislock.local.renewal import renewal
@@ -145,7 +145,7 @@ def test_a_refused_renewal_does_not_affect_those_sent_with_it(
     with lock("a", lease=2) as held, place.client() as client:
         other = lock("b", lease=2)
         other.acquire()
-        bucket = tag_of(lock_backends["default"].config.key_prefix, "a")
+        bucket = bucket_keys(lock_backends["default"].config.key_prefix, bucket_of("a")).tag
         client.acl_setuser("default", enabled=True, reset_keys=True, keys=[f"{bucket}*"])
         assert other.lost.wait(20)
         assert not held.lost.wait(3)

@@ -8,7 +8,7 @@ from redis import Redis
 
 from django_redislock.backends.base import Claim, Grant
 from django_redislock.backends.redis.backend import RedisLockBackend
-from django_redislock.backends.redis.commands import tag_of
+from django_redislock.backends.redis.keys import bucket_keys, bucket_of
 from django_redislock.testing.servers import EmbeddedServer
 from tests.support.processes import wait_until
 
@@ -30,7 +30,8 @@ def first_message_after_a_release(
     the last one. With more than one waiter, the script takes its longer way.
     """
     subscribe, publish = COMMANDS[backend.wakeups.process[0]]
-    channel = f"{tag_of(backend.config.key_prefix, name)}:wake:{backend.wakeups.process[1:]}"
+    tag = bucket_keys(backend.config.key_prefix, bucket_of(name)).tag
+    channel = f"{tag}:wake:{backend.wakeups.process[1:]}"
     stranger = RedisLockBackend(backend.config)
     assert isinstance(stranger.acquire(Claim(name, HOLDER, 1, 60.0, "{}")), Grant)
     for number in range(1, 1 + waiters):

@@ -28,7 +28,7 @@ from ..base import (
     Waiting,
     Within,
 )
-from .commands import call, tag_of
+from .commands import call
 from .error_texts import naming, unavailable
 from .keys import bucket_of
 from .records import (
@@ -177,17 +177,15 @@ class RedisLockBackend(TransportBackend):
     # Waiting.
 
     def listening(self, name: str) -> bool:
-        # Checked first: most processes have no waiters at the moment.
-        ready = self.wakeups.ready
-        return bool(ready) and tag_of(self.config.key_prefix, name) in ready
+        return self.wakeups.listening(name)
 
     def listen(self, name: str, timeout: float) -> None:
         with self._naming(name):
-            self.wakeups.listen(tag_of(self.config.key_prefix, name), timeout)
+            self.wakeups.listen(name, timeout)
 
     async def alisten(self, name: str, timeout: float) -> None:
         with self._naming(name):
-            await self.wakeups.alisten(tag_of(self.config.key_prefix, name), timeout)
+            await self.wakeups.alisten(name, timeout)
 
     def _return_turn(self, name: str, token: str) -> None:
         # If the waiter asked again and was granted the lock by that reply, its hold must stay.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from .keys import bucket_keys, bucket_of, name_keys
+from .keys import name_keys
 from .scripts import Script
 
-__all__ = ["Word", "call", "pack", "tag_of"]
+__all__ = ["Word", "call", "pack"]
 
 Word: TypeAlias = "str | bytes | int"
 
@@ -33,12 +33,6 @@ def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]
     for arg in args:
         end += f"${len(arg)}\r\n{arg}\r\n"
     return b"%b$%d\r\n%b\r\n%b" % (begin, len(word), word, end.encode("ascii"))
-
-
-@lru_cache(maxsize=1024)
-def tag_of(prefix: str, name: str) -> str:
-    """The common prefix of all keys in the bucket of a name."""
-    return bucket_keys(prefix, bucket_of(name)).tag
 
 
 def _packed(words: tuple[Word, ...]) -> bytes:

@@ -17,7 +17,7 @@ from redis.exceptions import ClusterDownError, MovedError, RedisError
 from ....clock import monotonic
 from ...waiters import Turn, Waiters
 from ..errors import ServerAway
-from ..keys import BUCKETS, bucket_keys, bucket_of
+from ..keys import bucket_of
 from ..slots import SLOTS
 from ..wakeups.connection import Wakeups
 from ..wire.node import Node
@@ -33,31 +33,15 @@ MOST_MOVES = 5
 class ClusterWakeups:
     """Used in place of ``Wakeups``. The threads of the nodes share their waiters."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        waiters: Waiters,
-        *,
-        prefix: str,
-        **settings: Any,
-    ) -> None:
+    def __init__(self, cluster: Cluster, waiters: Waiters, **settings: Any) -> None:
         self._cluster = cluster
         self._waiters = waiters
-        self._buckets = {bucket_keys(prefix, bucket).tag: bucket for bucket in range(BUCKETS)}
         self._make: Callable[..., _NodeWakeups] = partial(
-            _NodeWakeups,
-            topology=cluster.topology,
-            buckets=self._buckets,
-            unsubscribed=lambda tag: self.look_again(self._buckets[tag]),
-            waiters=waiters,
-            prefix=prefix,
-            **settings,
+            _NodeWakeups, topology=cluster.topology, waiters=waiters, **settings
         )
         cluster.topology.on_look_again = self.look_again
         cluster.topology.on_late = self._doubt
         self._nodes: dict[Node, _NodeWakeups] = {}
-        # The tags of the buckets whose messages the process receives.
-        self.ready = _Ready(self._nodes, cluster.topology, self._buckets)
         self.forget()
 
     def forget(self) -> None:
@@ -69,41 +53,45 @@ class ClusterWakeups:
         self._id = os.urandom(8).hex()
         self.process = _NodeWakeups.KIND + self._id
 
-    def listen(self, tag: str, timeout: float) -> None:
-        """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
+    def listening(self, name: str) -> bool:
+        """Whether hand-overs of the name reach the process from the present node of its bucket."""
+        return any(wakeups.listening(name) for wakeups in self._all())
+
+    def listen(self, name: str, timeout: float) -> None:
+        """Return when hand-overs of the name reach the process, or after a time-out.
 
         Raises ``RedisError``, ``OSError``, and ``NoThread`` if no thread can be started.
         """
-        deadline = monotonic() + timeout
+        deadline, bucket = monotonic() + timeout, bucket_of(name)
         asked = False
         for _ in range(MOST_MOVES):
             left = max(deadline - monotonic(), 0.001)
-            if self._is_doubtful(tag) and not asked:
+            if self._is_doubtful(bucket) and not asked:
                 asked = True
                 self._cluster.ask_topology(left)
-            wakeups = self._of_tag(tag)
+            wakeups = self._of_bucket(bucket)
             try:
-                wakeups.listen(tag, left)
+                wakeups.listen(name, left)
             except (RedisError, OSError) as error:
-                failure = self._follow(tag, wakeups.node, error, asked)
+                failure = self._follow(bucket, wakeups.node, error, asked)
             else:
                 return
         raise failure
 
-    async def alisten(self, tag: str, timeout: float) -> None:
+    async def alisten(self, name: str, timeout: float) -> None:
         """The twin of ``listen``."""
-        deadline = monotonic() + timeout
+        deadline, bucket = monotonic() + timeout, bucket_of(name)
         asked = False
         for _ in range(MOST_MOVES):
             left = max(deadline - monotonic(), 0.001)
-            if self._is_doubtful(tag) and not asked:
+            if self._is_doubtful(bucket) and not asked:
                 asked = True
                 await self._cluster.aask_topology(left)
-            wakeups = self._of_tag(tag)
+            wakeups = self._of_bucket(bucket)
             try:
-                await wakeups.alisten(tag, left)
+                await wakeups.alisten(name, left)
             except (RedisError, OSError) as error:
-                failure = self._follow(tag, wakeups.node, error, asked)
+                failure = self._follow(bucket, wakeups.node, error, asked)
             else:
                 return
         raise failure
@@ -129,12 +117,12 @@ class ClusterWakeups:
         for wakeups in self._all():
             wakeups.close()
 
-    def _is_doubtful(self, tag: str) -> bool:
+    def _is_doubtful(self, bucket: int) -> bool:
         topology = self._cluster.topology
-        node = topology.owners[self._buckets[tag]]
+        node = topology.owners[bucket]
         return node is None or topology.is_doubted(node)
 
-    def _follow(self, tag: str, node: Node, error: Exception, asked: bool) -> Exception:
+    def _follow(self, bucket: int, node: Node, error: Exception, asked: bool) -> Exception:
         """Note a redirection or a failure. Raises the error if the others were asked before.
 
         Return the error to raise if there is no further attempt.
@@ -143,15 +131,12 @@ class ClusterWakeups:
         if isinstance(error, MovedError):
             topology.moved(error, node)
             return undecided(error)
-        if topology.owners[self._buckets[tag]] is not node:
+        if topology.owners[bucket] is not node:
             return error  # another node has got the bucket meanwhile
         if asked or isinstance(error, ServerAway):
             raise error
         topology.doubt(node, error)
         return error
-
-    def _of_tag(self, tag: str) -> _NodeWakeups:
-        return self._of_bucket(self._buckets[tag])
 
     def _of_bucket(self, bucket: int) -> _NodeWakeups:
         node = self._cluster.topology.owner(bucket)
@@ -178,20 +163,13 @@ class _NodeWakeups(Wakeups):
 
     VERB, KIND = "SSUBSCRIBE", "s"
 
-    def __init__(
-        self,
-        node: Node,
-        *,
-        topology: Topology,
-        buckets: dict[str, int],
-        unsubscribed: Callable[[str], object],
-        **settings: Any,
-    ) -> None:
+    def __init__(self, node: Node, *, topology: Topology, **settings: Any) -> None:
         self.node = node
         self._topology = topology
-        self._buckets = buckets
-        self._on_unsubscribed = unsubscribed
         super().__init__(node.source, **settings)
+
+    def listening(self, name: str) -> bool:
+        return super().listening(name) and self._has(bucket_of(name))
 
     def _is_needed(self) -> bool:
         return super()._is_needed() and self.node in self._topology.owners
@@ -200,26 +178,26 @@ class _NodeWakeups(Wakeups):
         if isinstance(pushed, MovedError):
             self._redirected(pushed)
         elif isinstance(pushed, list) and pushed[0] == b"sunsubscribe":
-            self._unsubscribed(self._tag(pushed[1]))
+            self._unsubscribed(self._bucket(pushed[1]))
         else:
             super()._deliver(pushed)
 
     def _redirected(self, error: MovedError) -> None:
-        tag = bucket_keys(self._prefix, SLOTS.index(error.slot_id)).tag
-        if tag not in self._asked:
+        bucket = SLOTS.index(error.slot_id)
+        if bucket not in self._asked:
             # Redis 8 refuses to end a subscription in a slot that it no longer has. Reconnect: the
             # new connection will not have it.
             raise error
-        self._asked.discard(tag)
-        self.listeners.answer(error, tag)
+        self._asked.discard(bucket)
+        self.listeners.answer(error, bucket)
 
     def _subscribe(self) -> None:
         self._send_away()
-        for tag in list(self.ready):
-            if not self._has(self._buckets[tag]):
+        for bucket in list(self.ready):
+            if not self._has(bucket):
                 # If the node is a replica now, it would deliver messages a second time.
-                self._subscriber.send("SUNSUBSCRIBE", self._channel(tag))
-                self._drop(tag)
+                self._subscriber.send("SUNSUBSCRIBE", self._channel(bucket))
+                self._drop(bucket)
         super()._subscribe()
 
     def _end(self) -> None:
@@ -231,18 +209,19 @@ class _NodeWakeups(Wakeups):
 
         This node may never answer them, and its thread does not start again for them.
         """
-        for tag in self.listeners.wanted:
-            if not self._has(self._buckets[tag]):
-                self.listeners.answer(ClusterDownError("The slot has moved to another node."), tag)
+        for bucket in self.listeners.wanted:
+            if not self._has(bucket):
+                moved = ClusterDownError("The slot has moved to another node.")
+                self.listeners.answer(moved, bucket)
 
-    def _unsubscribed(self, tag: str) -> None:
-        if tag in self.ready:  # ended by the server, because it gives the bucket away
-            self._drop(tag)
-            self._on_unsubscribed(tag)
+    def _unsubscribed(self, bucket: int) -> None:
+        if bucket in self.ready:  # ended by the server, because it gives the bucket away
+            self._drop(bucket)
+            self._topology.on_look_again(bucket)
 
-    def _drop(self, tag: str) -> None:
-        self._asked.discard(tag)
-        self.ready.pop(tag, None)
+    def _drop(self, bucket: int) -> None:
+        self._asked.discard(bucket)
+        self.ready.pop(bucket, None)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if self._has(bucket_of(name)):
@@ -253,20 +232,3 @@ class _NodeWakeups(Wakeups):
 
     def _has(self, bucket: int) -> bool:
         return self._topology.owners[bucket] is self.node
-
-
-class _Ready:
-    """The tags of the buckets whose messages the process receives from their present node."""
-
-    def __init__(
-        self, nodes: dict[Node, _NodeWakeups], topology: Topology, buckets: dict[str, int]
-    ) -> None:
-        self._nodes, self._topology, self._buckets = nodes, topology, buckets
-
-    def __bool__(self) -> bool:
-        return bool(self._nodes)
-
-    def __contains__(self, tag: str) -> bool:
-        node = self._topology.owners[self._buckets[tag]]
-        wakeups = self._nodes.get(node) if node is not None else None
-        return wakeups is not None and tag in wakeups.ready

@@ -18,6 +18,7 @@ from ....clock import monotonic
 from ....process import ServiceThread
 from ...waiters import Turn, Waiters
 from ..errors import as_redis_error
+from ..keys import BUCKETS, bucket_keys, bucket_of
 from ..records import message
 from ..sources.source import Source
 from .bell import Bell
@@ -88,27 +89,32 @@ class Wakeups:
         # When the thread wakes up by itself. Until that is decided, every caller rings.
         self._wake_at = math.inf
         self._looks = Looks()
-        # The tags of the buckets whose messages it receives.
-        self.ready: dict[str, None] = {}
+        # The buckets whose messages it receives.
+        self.ready: dict[int, None] = {}
         self.listeners = Listeners()
-        # The tags that it has asked the server for on this connection.
-        self._asked: set[str] = set()
+        # The buckets whose channels it has asked the server for on this connection.
+        self._asked: set[int] = set()
 
-    def listen(self, tag: str, timeout: float) -> None:
-        """Return when hand-overs in the bucket of this tag reach the process, or after a time-out.
+    def listening(self, name: str) -> bool:
+        """Whether hand-overs of the name reach the process."""
+        # Checked first: most processes have no waiters at the moment.
+        return bool(self.ready) and bucket_of(name) in self.ready
+
+    def listen(self, name: str, timeout: float) -> None:
+        """Return when hand-overs of the name reach the process, or after a time-out.
 
         Raises ``ConnectionError``, ``ServerAway`` at once if the server is known to be away, and
         ``NoThread`` if no thread can be started.
         """
-        if tag not in self.ready:
+        if (bucket := bucket_of(name)) not in self.ready:
             self._source.breaker.refuse()
-            self.listeners.wait(tag, timeout, self._start)
+            self.listeners.wait(bucket, timeout, self._start)
 
-    async def alisten(self, tag: str, timeout: float) -> None:
+    async def alisten(self, name: str, timeout: float) -> None:
         """The twin of ``listen``."""
-        if tag not in self.ready:
+        if (bucket := bucket_of(name)) not in self.ready:
             self._source.breaker.refuse()
-            await self.listeners.await_(tag, timeout, self._start)
+            await self.listeners.await_(bucket, timeout, self._start)
 
     def _start(self) -> None:
         self.thread.ensure()
@@ -209,11 +215,11 @@ class Wakeups:
             raise
         self._source.breaker.answered()
 
-    def _channel(self, tag: str) -> str:
-        return f"{tag}:wake:{self._id}"
+    def _channel(self, bucket: int) -> str:
+        return f"{bucket_keys(self._prefix, bucket).tag}:wake:{self._id}"
 
-    def _tag(self, channel: bytes) -> str:
-        return channel.decode(errors="replace").removesuffix(self._channel(""))
+    def _bucket(self, channel: bytes) -> int:
+        return [*map(self._channel, range(BUCKETS))].index(channel.decode())
 
     def _receive(self, bell: Bell) -> None:
         """Deliver messages until there was no waiter for a while. Raises when the link breaks."""
@@ -255,12 +261,12 @@ class Wakeups:
                 return had_any
 
     def _subscribe(self) -> None:
-        for tag in self.listeners.wanted:
-            if tag in self.ready:
-                self.listeners.answer(None, tag)
-            elif tag not in self._asked:
-                self._asked.add(tag)
-                self._subscriber.send(self.VERB, self._channel(tag))
+        for bucket in self.listeners.wanted:
+            if bucket in self.ready:
+                self.listeners.answer(None, bucket)
+            elif bucket not in self._asked:
+                self._asked.add(bucket)
+                self._subscriber.send(self.VERB, self._channel(bucket))
 
     def _deliver(self, pushed: Any) -> None:
         if isinstance(pushed, Exception):
@@ -274,11 +280,10 @@ class Wakeups:
                 self._deliver_turn(news.name, news.token, news.turn)
             elif news:
                 self._on_lost(news.name, news.token)
-            return
-        tag = self._tag(channel)
-        if kind in {b"ssubscribe", b"subscribe"}:
-            self.ready[tag] = None
-            self.listeners.answer(None, tag)
+        elif kind in {b"ssubscribe", b"subscribe"}:
+            bucket = self._bucket(channel)
+            self.ready[bucket] = None
+            self.listeners.answer(None, bucket)
 
     def _deliver_turn(self, name: str, token: str, turn: Turn) -> None:
         if not self._waiters.notify(name, token, turn):

@@ -25,28 +25,28 @@ class Listeners:
     """
 
     def __init__(self) -> None:
-        self._listeners: dict[tuple[str, Listener], None] = {}
+        self._listeners: dict[tuple[int, Listener], None] = {}
 
     @property
-    def wanted(self) -> list[str]:
-        """The tags of channels that a caller waits for."""
-        return [tag for tag, _ in list(self._listeners)]
+    def wanted(self) -> list[int]:
+        """The buckets whose channels a caller waits for."""
+        return [bucket for bucket, _ in list(self._listeners)]
 
-    def answer(self, error: Exception | None, tag: str | None = None) -> None:
-        """Report the outcome to all callers that wait for a tag, or for any tag."""
+    def answer(self, error: Exception | None, bucket: int | None = None) -> None:
+        """Report the outcome to all callers that wait for a bucket, or for any bucket."""
         for listener in list(self._listeners):
-            if tag in (None, listener[0]):
+            if bucket in (None, listener[0]):
                 self._listeners.pop(listener, None)
                 with suppress(RuntimeError):  # its event loop was closed
                     listener[1](error and copy_of(error))
 
-    def wait(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
-        """Call ``start()``, and return when the tag is answered, or after a time-out.
+    def wait(self, bucket: int, timeout: float, start: Callable[[], object]) -> None:
+        """Call ``start()``, and return when the bucket is answered, or after a time-out.
 
         Raises the error that is reported.
         """
         answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        listener = tag, answers.put
+        listener = bucket, answers.put
         try:
             self._listeners[listener] = None
             start()
@@ -58,11 +58,11 @@ class Listeners:
         if error is not None:
             raise error
 
-    async def await_(self, tag: str, timeout: float, start: Callable[[], object]) -> None:
+    async def await_(self, bucket: int, timeout: float, start: Callable[[], object]) -> None:
         """The twin of ``wait``."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Exception | None] = loop.create_future()
-        listener = tag, partial(_settle, loop, answer)
+        listener = bucket, partial(_settle, loop, answer)
         try:
             self._listeners[listener] = None
             start()
