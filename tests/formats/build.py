@@ -20,6 +20,7 @@ PARTS = [
     "queues.py",
     "signatures.py",
     "spelling.py",
+    "twins.py",
 ]
 
 

@@ -45,10 +45,10 @@ class Part(NamedTuple):
 
 
 class Dispatch:
-    """State of an exchange. It does no I/O: threads and coroutines drive it in the same way.
+    """State of an exchange, which does no I/O.
 
-    While it ``is_pending``, they ask for the topology if it ``wants_topology``, send the
-    ``parts()``, call ``answered`` or ``failed`` for each of these, and pause.
+    While it ``is_pending``, its ``Cluster`` asks for the topology if it ``wants_topology``, sends
+    the ``parts()``, calls ``answered`` or ``failed`` for each of these, and pauses.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Dispatch:
         *,
         again: bool = False,
         urgent: bool = False,
+        claim: bool = False,
     ) -> None:
         self._topology = topology
         self._commands = commands
         self._buckets = buckets_of(commands)
-        # Renewals do not wait for the move of a slot: renewals of other slots may be behind them.
-        self._awaits_moves = not urgent
+        self.urgent, self.claim = urgent, claim
         # The places of commands whose slots are being moved.
         self._moving: set[int] = set()
         self._deadline = deadline
@@ -205,7 +205,8 @@ class Dispatch:
     def _goes_on(self, place: int) -> bool:
         """Whether there is time for another round, and a chance that it succeeds."""
         is_moving = place in self._moving
-        if is_moving and not self._awaits_moves:
+        # Renewals do not wait for the move of a slot: renewals of other slots may be behind them.
+        if is_moving and self.urgent:
             return False
         self.pause = PAUSES[min(self._rounds, len(PAUSES) - 1)] or (0.005 if is_moving else 0.0)
         enough = self._rounds >= MOST_REDIRECTIONS and not is_moving

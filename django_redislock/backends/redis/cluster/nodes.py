@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from functools import partial
 from os import getpid
 
 from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainError
 
 from ....clock import monotonic
 from ....process import process
+from ....twins import Call, aperform, both, perform
 from ..breaker import PROBE_WITHIN
 from ..slots import buckets_of
 from ..sources.source import ClusterSource, Source
@@ -67,36 +69,16 @@ class Cluster:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
-        dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent)
+        dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent, claim=claim)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
-        return self._exchange_with_several(dispatch, urgent=urgent, claim=claim)
-
-    def _exchange_with_several(self, dispatch: Dispatch, *, urgent: bool, claim: bool) -> Replies:
-        while dispatch.is_pending:
-            if dispatch.wants_topology:
-                left = dispatch.left()
-                try:
-                    self.ask_topology(left)
-                except RedisError as error:
-                    raise dispatch.final(error) from error.__cause__
-                dispatch.has_topology()
-            for part in dispatch.parts():
-                left = dispatch.left()
-                try:
-                    replies = part.node.exchange(part.commands, left, urgent=urgent, claim=claim)
-                except RedisError as error:
-                    dispatch.failed(part, error)
-                else:
-                    dispatch.answered(part, replies)
-            if dispatch.pause:
-                time.sleep(dispatch.pause)
-        return dispatch.result()
+        return perform(self._exchange_with_several, dispatch)
 
     async def aexchange(
         self, commands: Sequence[bytes], within: float | None = None, *, claim: bool = False
     ) -> Replies:
         """The twin of ``exchange``."""
+        # Repeated from above, since running one coroutine for both would slow down every command.
         process.look()
         began, again, failure = monotonic(), False, None
         if (node := self._owner_of_one(commands)) is not None:
@@ -108,50 +90,44 @@ class Cluster:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
-        dispatch = self._dispatch(commands, within, began, again=again)
+        dispatch = self._dispatch(commands, within, began, again=again, claim=claim)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
-        return await self._aexchange_with_several(dispatch, claim=claim)
+        return await aperform(self._exchange_with_several, dispatch)
 
-    async def _aexchange_with_several(self, dispatch: Dispatch, *, claim: bool) -> Replies:
+    async def _exchange_with_several(self, call: Call, dispatch: Dispatch) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 left = dispatch.left()
                 try:
-                    await self.aask_topology(left)
+                    await self.learn_topology(call, left)
                 except RedisError as error:
                     raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
             for part in dispatch.parts():
-                left = dispatch.left()
+                left, node, claim = dispatch.left(), part.node, dispatch.claim
+                exchange = partial(node.exchange, urgent=dispatch.urgent)
                 try:
-                    replies = await part.node.aexchange(part.commands, left, claim=claim)
+                    replies = await both(
+                        call, exchange, node.aexchange, part.commands, left, claim=claim
+                    )
                 except RedisError as error:
                     dispatch.failed(part, error)
                 else:
                     dispatch.answered(part, replies)
-            if dispatch.pause:
-                await asyncio.sleep(dispatch.pause)
+            if pause := dispatch.pause:
+                await both(call, partial(time.sleep, pause), partial(asyncio.sleep, pause))
         return dispatch.result()
 
     def ask_topology(self, within: float) -> None:
         """Ask one node after another which node has which slots. Raises ``RedisError``."""
-        for node, left in self.topology.nodes_to_ask(within):
-            try:
-                replies, _ = node.exchange(QUESTIONS, left)
-                self.topology.learn(replies, node)
-            except RedisError as error:
-                self.topology.doubt(node, error)
-                failure = error
-            else:
-                return
-        raise failure
+        perform(self.learn_topology, within)
 
-    async def aask_topology(self, within: float) -> None:
-        """The twin of ``ask_topology``."""
+    async def learn_topology(self, call: Call, within: float) -> None:
+        """Like ``ask_topology``, for a thread or a task."""
         for node, left in self.topology.nodes_to_ask(within):
             try:
-                replies, _ = await node.aexchange(QUESTIONS, left)
+                replies, _ = await both(call, node.exchange, node.aexchange, QUESTIONS, left)
                 self.topology.learn(replies, node)
             except RedisError as error:
                 self.topology.doubt(node, error)
@@ -205,6 +181,8 @@ class Cluster:
         *,
         again: bool,
         urgent: bool = False,
+        claim: bool,
     ) -> Dispatch:
         limit = self._timeout if within is None or within > self._timeout else within
-        return Dispatch(self.topology, commands, began + limit, again=again, urgent=urgent)
+        end = began + limit
+        return Dispatch(self.topology, commands, end, again=again, urgent=urgent, claim=claim)

@@ -15,6 +15,7 @@ from typing import Any
 from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from ....clock import monotonic
+from ....twins import Call, aperform, both, perform
 from ...waiters import Turn, Waiters
 from ..errors import ServerAway
 from ..keys import bucket_of
@@ -62,34 +63,23 @@ class ClusterWakeups:
 
         Raises ``RedisError``, ``OSError``, and ``NoThread`` if no thread can be started.
         """
-        deadline, bucket = monotonic() + timeout, bucket_of(name)
-        asked = False
-        for _ in range(MOST_MOVES):
-            left = max(deadline - monotonic(), 0.001)
-            if self._is_doubtful(bucket) and not asked:
-                asked = True
-                self._cluster.ask_topology(left)
-            wakeups = self._of_bucket(bucket)
-            try:
-                wakeups.listen(name, left)
-            except (RedisError, OSError) as error:
-                failure = self._follow(bucket, wakeups.node, error, asked)
-            else:
-                return
-        raise failure
+        perform(self._listen, name, timeout)
 
     async def alisten(self, name: str, timeout: float) -> None:
         """The twin of ``listen``."""
+        await aperform(self._listen, name, timeout)
+
+    async def _listen(self, call: Call, name: str, timeout: float) -> None:
         deadline, bucket = monotonic() + timeout, bucket_of(name)
         asked = False
         for _ in range(MOST_MOVES):
             left = max(deadline - monotonic(), 0.001)
             if self._is_doubtful(bucket) and not asked:
                 asked = True
-                await self._cluster.aask_topology(left)
+                await self._cluster.learn_topology(call, left)
             wakeups = self._of_bucket(bucket)
             try:
-                await wakeups.alisten(name, left)
+                await both(call, wakeups.listen, wakeups.alisten, name, left)
             except (RedisError, OSError) as error:
                 failure = self._follow(bucket, wakeups.node, error, asked)
             else:
