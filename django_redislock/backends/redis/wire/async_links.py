@@ -25,11 +25,9 @@ class Request:
     """Commands that a task has sent together, and whose replies it awaits."""
 
     __slots__ = (
-        *("again", "commands", "deadline", "future", "link", "replies", "retried", "sent_at"),
+        *("again", "commands", "deadline", "future", "replies", "retried", "sent_at"),
         "unknown_script",
     )
-    # When it was last sent.
-    sent_at: float
 
     def __init__(
         self, commands: Sequence[bytes], future: asyncio.Future[None], deadline: float
@@ -38,7 +36,8 @@ class Request:
         self.future = future
         self.deadline = deadline
         self.replies: list[Any] = []
-        self.link: AsyncLink | None = None
+        # When it was last sent (monotonic), if it was.
+        self.sent_at = 0.0
         # Whether it was sent twice, and whether it has met an error: after another one it fails.
         self.again = self.retried = False
         self.unknown_script = False
@@ -100,7 +99,6 @@ class AsyncLink:
             self.end(RedisConnectionError("A request was interrupted while it was sent."))
             return
         self._in_step = True
-        request.link = self
         request.sent_at = now
         alone, had_unsent = not self.unanswered, bool(self._unsent)
         self.unanswered.append(request)

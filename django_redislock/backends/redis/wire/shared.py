@@ -69,7 +69,7 @@ class SharedConnection:
                 self._ring_at(request.deadline)
             await request.future
         except RedisError as error:
-            took, fresh = monotonic() - now, request.link is None
+            took, fresh = monotonic() - now, not request.sent_at
             self._source.breaker.failed(error, took, self._timeout, fresh=fresh)
             marked(error, sent=not fresh)
             raise
@@ -122,7 +122,7 @@ class SharedConnection:
         now = monotonic()
         for request in self._pending():
             # Tokens make it safe to resend commands that the old connection may have delivered.
-            request.again = request.link is not None
+            request.again = request.sent_at > 0
             request.replies, request.unknown_script = [], False
             link.send(request, now)
 
