@@ -151,12 +151,12 @@ async def test_redirections_of_a_channel_in_a_circle_are_an_error(
     topology = backend.node.topology
     topology.owners[bucket_of("a")] = topology.node_at(ASKED)
 
-    def redirect(self: Any, tag: str, timeout: float) -> None:
+    def redirect(self: Any, name: str, timeout: float) -> None:
         asked.append(port := self.node.source.pool.connection_kwargs["port"])
         raise MovedError(f"{SLOTS[bucket_of('a')]} here:{14001 - port}")
 
-    async def aredirect(self: Any, tag: str, timeout: float) -> None:
-        redirect(self, tag, timeout)
+    async def aredirect(self: Any, name: str, timeout: float) -> None:
+        redirect(self, name, timeout)
 
     monkeypatch.setattr(Wakeups, "listen", redirect)
     monkeypatch.setattr(Wakeups, "alisten", aredirect)

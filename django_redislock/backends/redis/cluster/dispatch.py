@@ -114,7 +114,7 @@ class Dispatch:
                 raise self.final(of_node(self._failures[node], node.source.at))
             places[node, target is not None].append(place)
         self._pending, self._rounds, self.pause = [], self._rounds + 1, 0.0
-        return [self._part(*key, of_node) for key, of_node in places.items()]
+        return [self._part(*key, some) for key, some in places.items()]
 
     def answered(self, part: Part, result: Replies) -> None:
         """Take over the replies of a node."""

@@ -82,7 +82,7 @@ class Topology:
         """
         deadline = monotonic() + within
         known = [node for node in dict.fromkeys(self.owners) if node is not None]
-        start = [self.node_at(Address(*one)) for one in self.source.start]
+        start = [self.node_at(address) for address in self.source.start]
         shuffle(known)
         *others, last = sorted(dict.fromkeys([*known, *start]), key=self.doubted.__contains__)
         for node in others:
@@ -102,9 +102,8 @@ class Topology:
         found = owners(slots, self._address_of(asked))
         for bucket, address in enumerate(found):
             self._give(bucket, None if address is None else self.node_at(address))
-        start = {Address(*one) for one in self.source.start}
         for address, node in self.nodes.copy().items():
-            if node not in self.owners and address not in start:
+            if node not in self.owners and address not in self.source.start:
                 self.nodes.pop(address, None)
                 self.doubted.pop(node, None)
                 node.close()

@@ -13,6 +13,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from ....conf import LockConfig
 from ....exceptions import InvalidLockBackend
+from ....names import dotted_path
 from .valkey_pools import as_redis_pool, is_of_valkey
 
 __all__ = ["pool_of_cache"]
@@ -55,24 +56,19 @@ def pool_of_cache(config: LockConfig) -> ConnectionPool:
         ) from error
     if client is None:
         raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, which is a {_path(cache)} and has no connection "
-            "that threads can use to one Redis server. Write the address of a server, "
+            f"{where} uses the cache {alias!r}, which is a {dotted_path(type(cache))} and has no "
+            "connection that threads can use to one Redis server. Write the address of a server, "
             f'LOCKS = {{"{config.alias}": {{"LOCATION": "redis://127.0.0.1:6379/1"}}}}, or name a '
             f"cache in {where}['CACHE'] whose BACKEND is {WORKING}."
         )
     if not isinstance(pool, ConnectionPool):
         raise InvalidLockBackend(
-            f"{where} uses the cache {alias!r}, whose client is a {_path(client)}. A cache has to "
-            "lead to a standalone server, or to one that Sentinels name; for a Cluster write "
-            f"{where}['LOCATION'] = 'cluster://host:6379,host:6379' in place of CACHE. Locks must "
-            "not have several active servers."
+            f"{where} uses the cache {alias!r}, whose client is a {dotted_path(type(client))}. A "
+            "cache has to lead to a standalone server, or to one that Sentinels name; for a "
+            f"Cluster write {where}['LOCATION'] = 'cluster://host:6379,host:6379' in place of "
+            "CACHE. Locks must not have several active servers."
         )
     return pool
-
-
-def _path(thing: object) -> str:
-    # Two classes are called RedisCache.
-    return f"{type(thing).__module__}.{type(thing).__qualname__}"
 
 
 def _client_of(cache: Any) -> Any:

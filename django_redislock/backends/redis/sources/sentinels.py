@@ -67,7 +67,7 @@ class Sentinels:
         return Primary(self._pool.service_name, partial(self._ask, deadline))
 
     def _ask(self, deadline: float) -> Address:
-        failure: Exception = self._not_found()
+        failure: Exception = MasterNotFoundError(f"No master found for {self._pool.service_name!r}")
         for address, until in self._in_turn(deadline):
             kwargs = self._kwargs | self._times | {"retry": Retry(NoBackoff(), 0)}
             sentinel = Sentinel([address], sentinel_kwargs=kwargs, **self._conditions())
@@ -96,9 +96,6 @@ class Sentinels:
 
     def _has_answered(self, address: Address) -> None:
         self._addresses = sorted(self._addresses, key=lambda one: one != address)
-
-    def _not_found(self) -> Exception:
-        return MasterNotFoundError(f"No master found for {self._pool.service_name!r}")
 
     def _conditions(self) -> dict[str, Any]:
         conditions = {"min_other_sentinels": self._manager.min_other_sentinels}

@@ -53,13 +53,12 @@ def source_of(config: LockConfig, options: Mapping[str, Any], own: list[str]) ->
     where = f"LOCKS[{config.alias!r}]"
     check_options(options, own, config.location, where)
     if config.location:
-        pool = pool_at(config.location, options, where)
+        pool, of = pool_at(config.location, options, where), ""
         entry = f"{where}['LOCATION'] with {where}['OPTIONS']"
     else:
-        pool = pool_of_cache(config)
+        pool, of = pool_of_cache(config), f"cache {config.cache!r}"
         entry = f"CACHES[{config.cache!r}], which {where} uses,"
     try:
-        of = "" if config.location else f"cache {config.cache!r}"
         start = start_nodes(config.location)
         source = ClusterSource(pool, start, where, of) if start else Source(pool, where, of)
         source.connection()
@@ -200,7 +199,7 @@ class ClusterSource(Source):
     def __init__(
         self, pool: ConnectionPool, start: Sequence[tuple[str, int]], where: str, of: str = ""
     ) -> None:
-        self.start = list(start)
+        self.start = [Address(*one) for one in start]
         super().__init__(pool, where, of)
 
     def client(self) -> Redis:
@@ -218,11 +217,11 @@ class ClusterSource(Source):
         return [self.node_at(*one) for one in dict.fromkeys(found) if one]
 
     def _asked(self) -> Address:
-        for host, port in self.start:
+        for address in self.start:
             with suppress(RedisError, OSError):
-                self.node_at(host, port).client().ping()
+                self.node_at(*address).client().ping()
                 break
-        return Address(host, port)
+        return address
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
         nodes = ",".join(f"{host}:{port}" for host, port in self.start)
