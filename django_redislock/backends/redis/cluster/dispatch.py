@@ -88,10 +88,8 @@ class Dispatch:
     @property
     def wants_topology(self) -> bool:
         """Whether to ask other nodes first which node has the slots."""
-        if self._asked_topology:
-            return False
-        owners = {self._topology.owners[self._buckets[place]] for place in self._pending}
-        return any(node is None or self._topology.is_doubted(node) for node in owners)
+        buckets = {self._buckets[place] for place in self._pending}
+        return not self._asked_topology and any(map(self._topology.is_doubtful, buckets))
 
     def left(self) -> float:
         """Return the seconds that are left. If there are none, raise the last error of a node."""

@@ -66,9 +66,10 @@ class Topology:
             node = self.nodes.setdefault(address, made)
         return node
 
-    def is_doubted(self, node: Node) -> bool:
-        """Whether to ask other nodes first. If the node is away, its probe asks them."""
-        return node in self.doubted and not node.breaker.is_open()
+    def is_doubtful(self, bucket: int) -> bool:
+        """Whether to ask which node has a bucket. If one is away, its probe asks the others."""
+        node = self.owners[bucket]
+        return node is None or (node in self.doubted and not node.breaker.is_open())
 
     def doubt(self, node: Node, error: Exception) -> None:
         """Note that a node has failed, unless that was only because of this process."""

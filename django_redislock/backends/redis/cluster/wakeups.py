@@ -74,7 +74,7 @@ class ClusterWakeups:
         asked = False
         for _ in range(MOST_MOVES):
             left = max(deadline - monotonic(), 0.001)
-            if self._is_doubtful(bucket) and not asked:
+            if self._cluster.topology.is_doubtful(bucket) and not asked:
                 asked = True
                 await self._cluster.learn_topology(call, left)
             wakeups = self._of_bucket(bucket)
@@ -106,11 +106,6 @@ class ClusterWakeups:
         """End the threads and their connections."""
         for wakeups in self._all():
             wakeups.close()
-
-    def _is_doubtful(self, bucket: int) -> bool:
-        topology = self._cluster.topology
-        node = topology.owners[bucket]
-        return node is None or topology.is_doubted(node)
 
     def _follow(self, bucket: int, node: Node, error: Exception, asked: bool) -> Exception:
         """Note a redirection or a failure. Raises the error if the others were asked before.
