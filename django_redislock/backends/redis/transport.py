@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -19,17 +19,13 @@ from .wakeups.connection import Wakeups
 from .wire.node import Node
 from .wire.replicated import ReplicatedNode
 
-__all__ = ["Sender", "TransportBackend", "Waker", "make_transport"]
-
-# The sender of commands, and the object that wakes waiters.
-Sender: TypeAlias = Node | Cluster
-Waker: TypeAlias = Wakeups | ClusterWakeups
+__all__ = ["TransportBackend", "make_transport"]
 
 
 def make_transport(
     source: Source, waiters: Waiters, config: LockConfig, replicas: int, **settings: Any
-) -> tuple[Sender, Waker]:
-    """The sender and waker of a source. Neither connects before its first use.
+) -> tuple[Node | Cluster, Wakeups | ClusterWakeups]:
+    """Return what sends commands to a source, and what wakes waiters; neither is connected yet.
 
     ``settings`` are those of ``Wakeups``. Raises ``ValueError`` for an invalid ``replicas``.
     """
@@ -59,8 +55,8 @@ class TransportBackend(Overview):
     """The part of a Redis backend that deals with its servers, not with locks."""
 
     source: Source
-    node: Sender
-    wakeups: Waker
+    node: Node | Cluster
+    wakeups: Wakeups | ClusterWakeups
 
     def mend(self) -> None:
         self.node.mend()

@@ -147,17 +147,14 @@ class Cluster:
         return bucket if bucket in self.topology.moving else self.topology.owners[bucket]
 
     def mend(self) -> None:
-        """Replace the connections that interrupted callers have lost."""
         for node in self._nodes():
             node.mend()
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
         for node in self._nodes():
             node.close()
 
     def after_fork(self) -> None:
-        """Leave all connections to the parent, and close the inherited sockets."""
         for node in self._nodes():
             node.after_fork()
         self.topology.forget()

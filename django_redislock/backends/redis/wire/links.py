@@ -106,7 +106,6 @@ class Link:
         return replies
 
     def close(self) -> None:
-        """Disconnect."""
         self.clean = False
         if self.sock is not None:
             self.sock.close()

@@ -85,16 +85,13 @@ class ReplicatedNode(Node):
         return Replies(replies, again)
 
     def mend(self) -> None:
-        """Replace the links that interrupted callers have lost."""
         super().mend()
         self._apart.mend()
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
         super().close()
         self._apart.close()
 
     def after_fork(self) -> None:
-        """Leave all connections to the parent, and close the inherited sockets."""
         super().after_fork()
         self._apart.after_fork()
