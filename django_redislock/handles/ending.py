@@ -121,6 +121,8 @@ async def extend_hold(
         raise LockError.of(hold.name, FORKED.format("is held by"))
     if ends is None:
         raise lost_error(hold)
+    if detached:
+        return  # and no renewal falls due
     for one in holds:
         one.answered(call, ends)
     if any(one.due < renewal.wake_at for one in holds):

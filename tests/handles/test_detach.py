@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import transaction
 
-from django_redislock import LockError, LockLost, lock, lock_backends
+from django_redislock import LockError, LockLost, LockUnavailable, lock, lock_backends
+from django_redislock.clock import monotonic
+from django_redislock.local.background import background
+from django_redislock.local.renewal import renewal
+from tests.support.interruptions import pause, steps_of
 from tests.support.processes import wait_until
 
 
@@ -55,6 +61,39 @@ def test_a_detached_hold_is_not_renewed(alias: str) -> None:
     assert held.acquire()
     held.detach()
     wait_until(lambda: tokens("feed", alias) == [], what="its lease ends it")
+
+
+def test_a_look_for_due_renewals_at_any_moment_of_a_detach_does_not_prolong_its_lease(
+    alias: str,
+) -> None:
+    def look_in_half_a_second() -> None:
+        renewal._look_at_holds(monotonic() + 0.5)
+        background.flush(30)
+
+    prolonged = []
+    warm = lock("warm", using=alias)
+    warm.acquire()
+    for place in range(0, steps_of(lambda: warm.detach(1)), 3):
+        held = lock(f"{place}", using=alias)
+        held.acquire()
+        pause(lambda held=held: held.detach(1), look_in_half_a_second, at=place)
+        if remaining(held.name, alias) > 1:
+            prolonged.append(place)
+    assert prolonged == []
+
+
+def test_a_hold_that_could_not_be_detached_is_still_renewed(
+    alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unanswered(extension: Any) -> float:
+        raise LockUnavailable("no answer")
+
+    with lock("feed", using=alias) as held:
+        monkeypatch.setattr(lock_backends[alias], "extend", unanswered)
+        with pytest.raises(LockUnavailable):
+            held.detach(30)
+        assert held.held
+        assert held._hold.due < held._hold.ends
 
 
 def test_a_handle_that_acquires_a_detached_hold_renews_it(alias: str) -> None:
