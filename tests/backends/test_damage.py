@@ -231,16 +231,23 @@ def test_a_waiter_with_an_impossible_lease_is_passed_over(
     assert verbs.holders(NAME) == tokens[1:]
 
 
-@pytest.mark.parametrize("milliseconds", ["999999999999999", "9" * 30])
-def test_a_hold_with_an_impossible_start_is_damaged(
-    backend: BaseLockBackend, client: Redis, key_prefix: str, milliseconds: str
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param("999999999999999 1000", id="a start with too many digits"),
+        pytest.param(f"{'9' * 30} 1000", id="a start with far too many digits"),
+        pytest.param("4000000000000 3000000000000", id="an end in more than a century"),
+    ],
+)
+def test_a_hold_with_impossible_times_is_damaged(
+    backend: BaseLockBackend, client: Redis, key_prefix: str, times: str
 ) -> None:
     verbs = verbs_under(backend, key_prefix)
     verbs.hold(verbs.claim(NAME))
     verbs.queue_up(verbs.claim(NAME, token="w1"))
     key = name_keys(key_prefix, NAME).hold
-    token, flags, _, *others = client.get(key).decode().split(" ")
-    client.set(key, " ".join([token, flags, milliseconds, *others]), keepttl=True)
+    token, flags, _, _, *others = client.get(key).decode().split(" ")
+    client.set(key, " ".join([token, flags, times, *others]), keepttl=True)
     verbs.queue_up(verbs.claim(NAME, token="w2"))
     (hold,), waiting = backend.inspect(NAME)
     assert hold.damaged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -92,6 +93,31 @@ def test_a_waiter_for_a_free_connection_is_notified(
         node._free.extend(taken)
         node.mend()
         assert answer.result() == "late"
+
+
+def test_a_waiter_that_is_interrupted_when_it_is_notified_notifies_the_next(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "LOOK_AGAIN", 60.0)
+    take_within, waiting = node_module.take_within, threading.Event()
+
+    def interrupted(*args: Any) -> None:
+        monkeypatch.setattr(node_module, "take_within", take_within)
+        waiting.set()
+        take_within(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(node_module, "take_within", interrupted)
+    taken = [node._free.pop() for _ in range(AT_ONCE)]
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(node.exchange, [PING], 60.0)
+        assert waiting.wait(30)
+        second = threads.submit(node.exchange, [PING], 60.0)
+        wait_until(lambda: len(node._line) == 2)
+        node._free.extend(taken)
+        node._ring()
+        assert second.result(30).replies == [b"PONG"]
+        assert isinstance(first.exception(30), KeyboardInterrupt)
 
 
 def answers_in_our_thread(node: Node, *words: str) -> list[str]:

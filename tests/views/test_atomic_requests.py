@@ -146,6 +146,7 @@ urlpatterns = [
     path("above/", not_atomic_above),
     path("below/", not_atomic_below),
     path("hidden/", hides(sale)),
+    path("hidden-marked/", transaction.non_atomic_requests(using="other")(hides(sale))),
     path("unlocked/", unlocked),
     path("mixed/", Mixed.as_view()),
     path("decorated/", Decorated.as_view()),
@@ -188,7 +189,9 @@ def count() -> int:
 
 
 @pytest.mark.usefixtures("_atomic_requests")
-@pytest.mark.parametrize("url", ["sale", "unlocked", "mixed", "decorated", "rest", "hidden"])
+@pytest.mark.parametrize(
+    "url", ["sale", "unlocked", "mixed", "decorated", "rest", "hidden", "hidden-marked"]
+)
 def test_the_view_runs_in_one_transaction(url: str) -> None:
     response = Client().post(f"/{url}/")
     assert "in 1" in response.content.decode()
