@@ -205,3 +205,17 @@ def test_holds_whose_records_were_lost_exclude_others(
         client.set(records, "foreign")
     assert [verbs.is_busy(verbs.claim(NAME, limit=limit)) for limit in (1, SHARED, 1)] == [True] * 3
     assert sorted(verbs.holders(NAME)) == tokens
+
+
+def test_a_damaged_hold_is_released_by_the_token_of_an_entry_that_is_not_found_by_its_name(
+    backend: RedisLockBackend, client: Redis, key_prefix: str
+) -> None:
+    """A script does not search all entries of a very large index."""
+    verbs = verbs_under(backend, key_prefix)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    listed = name_keys(key_prefix, NAME).listed
+    client.zadd(listed, {f"token {number}": 1 for number in range(10_000)})
+    client.set(name_keys(key_prefix, NAME).hold, "junk")
+    assert backend.force_release(NAME, held.token)
+    assert client.zcard(listed) == 10_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -159,6 +160,15 @@ def test_thousands_of_cancelled_claims_do_not_slow_the_server_down(
     assert best_of(cancel_and_ask, 0.1) < 0.1
 
 
+def test_a_queue_does_not_shorten_the_time_of_cancelled_claims(
+    place: Place, client: Any, verbs: Any
+) -> None:
+    verbs.hold(verbs.claim())
+    verbs.cancel(verbs.claim(token="late"), late=3600)
+    verbs.queue_up(verbs.claim(), stay=60)
+    assert client.pttl(name_keys(place.prefix, "a").records) > 3_500_000
+
+
 @pytest.mark.parametrize("lost", ["queue", "records"])
 def test_a_deleted_queue_is_created_again_with_an_expiry(
     place: Place, client: Any, verbs: Any, lost: Any
@@ -173,12 +183,15 @@ def test_a_deleted_queue_is_created_again_with_an_expiry(
     assert ear.turn()
 
 
+@pytest.mark.parametrize("limit", [1, 2])
 @pytest.mark.parametrize("wait", [0, 0.05])
 def test_a_released_lock_leaves_only_the_keys_of_its_bucket(
-    place: Place, client: Any, wait: float
+    place: Place, client: Any, wait: float, limit: int
 ) -> None:
-    with lock("a"):
-        assert not lock("a").acquire(wait=wait)
+    with ExitStack() as held:
+        for _ in range(limit):
+            held.enter_context(lock("a", limit=limit))
+        assert not lock("a", limit=limit).acquire(wait=wait)
     left = keys_of(client, place.prefix)
     assert {key for key in left if not key.endswith(WITHOUT_EXPIRY)} == set()
     assert client.zcard(bucket_keys(place.prefix, bucket_of("a")).listed) == 0
@@ -206,6 +219,7 @@ def test_the_index_is_swept_of_holds_that_ended_by_themselves(
     listed = bucket_keys(place.prefix, 3).listed
     assert client.zcard(listed) > 0
     assert verbs.backend.list().total == 0
+    client.zadd(listed, {"foreign entry": float("inf")})
     if records:
         verbs.cancel(verbs.claim(first), late=LONG)
     # A grant sweeps if the clock's milliseconds are a multiple of 128, so chance is in it.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from django_redislock import lock, lock_backends
 from django_redislock.backends.base import Extension
 from django_redislock.backends.redis.backend import RedisLockBackend
@@ -107,6 +109,23 @@ def test_a_turn_travels_in_the_message_itself(use: UsePlace, redis_url: str) -> 
     token, _flags, granted, term, _record = line.split(b" ", 4)
     assert token.decode() == waiting.token
     assert int(granted) + int(term) == turn.expires * 1000
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_turn_for_a_waiter_of_the_releasing_process_is_no_message(
+    own_server: EmbeddedServer, use: UsePlace, limit: int
+) -> None:
+    place = use(own_server.url)
+    verbs = Verbs(lock_backends["default"], None)
+    first, *others = [verbs.claim(limit=limit) for _ in range(limit)]
+    for claim in (first, *others):
+        verbs.hold(claim)
+    recorder: Recorder = verbs.queue_up(verbs.claim(limit=limit))
+    with place.client() as client:
+        client.config_resetstat()
+        verbs.release(first)
+        recorder.turn()
+        assert "cmdstat_publish" not in client.info("commandstats")
 
 
 def test_a_cancelled_claim_makes_no_other_claim_cost_more(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import pytest
 
 from django_redislock import LockLost, LockUnavailable, MultiLock, lock, lock_backends, waiting
-from django_redislock.backends.base import Grant
+from django_redislock.backends.base import Claim, Grant, Holder
 from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.clock import monotonic
 from django_redislock.twins import perform
-from django_redislock.waiting import LAST_LOOK
+from django_redislock.waiting import LAST_LOOK, TOLERANCE, wait_for_grant
 from tests.support.places import Place
+from tests.support.processes import wait_until
 from tests.support.proxy import Proxy
+from tests.support.settled import settle
 
 # Longer than a test takes.
 PATIENCE = 60.0
@@ -50,6 +54,112 @@ def test_a_wait_that_is_over_at_the_first_answer_sends_no_more_requests(
         assert not lock("a").acquire(wait=0.1)
         proxy.pass_through()
     assert questions == ["a"]
+
+
+def test_a_name_that_is_asked_for_when_the_wait_is_over_has_time_for_its_answer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other names of the same attempt have used up the wait."""
+    backend, limits = lock_backends["default"], []
+    acquire = backend.acquire
+
+    def note(claim: Claim, stay: float, within: float) -> Any:
+        limits.append(within)
+        return acquire(claim, stay, within)
+
+    monkeypatch.setattr(backend, "acquire", note)
+    claim = Claim("a", "token", 1, 30, Holder().pack())
+    assert isinstance(perform(wait_for_grant, backend, claim, monotonic() - 2.0, 2.0), Grant)
+    assert limits[0] > TOLERANCE
+
+
+def test_a_last_request_without_an_answer_may_still_arrive(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unanswered(*arguments: Any) -> NoReturn:
+        raise LockUnavailable("no answer", name="a", asked=True, sent=True)
+
+    backend, claim = lock_backends["default"], Claim("a", "token", 1, 30, Holder().pack())
+    monkeypatch.setattr(backend, "acquire", unanswered)
+    assert perform(wait_for_grant, backend, claim, monotonic() - 2.0, 2.0) is None
+    assert claim.unanswered
+
+
+def test_the_first_second_is_for_the_first_answer_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later request of a shorter wait must be answered by its deadline."""
+    backend, asked = lock_backends["default"], []
+    acquire, wait = backend.acquire, 0.5
+
+    def note(claim: Claim, stay: float, within: float) -> Any:
+        began = monotonic()
+        reply = acquire(claim, stay, within)
+        asked.append((began, within, monotonic()))
+        return reply
+
+    with lock("a", lease=60):
+        monkeypatch.setattr(backend, "acquire", note)
+        assert not lock("a").acquire(wait=wait)
+    began, *_ = asked[0]
+    assert len(asked) > 2
+    for (*_, answered), (_, within, _) in itertools.pairwise(asked[1:]):
+        assert within <= began + wait + TOLERANCE - answered
+
+
+def test_a_wait_during_which_an_answer_failed_ends_like_any_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, requests = lock_backends["default"], itertools.count(1)
+    acquire = backend.acquire
+
+    def fail_once(*arguments: Any) -> Any:
+        if next(requests) == 3:
+            raise LockUnavailable("no answer", name="a", asked=True, sent=True)
+        return acquire(*arguments)
+
+    with lock("a", lease=60):
+        monkeypatch.setattr(backend, "acquire", fail_once)
+        assert not lock("a").acquire(wait=0.6)
+    assert next(requests) < 10
+
+
+def test_a_wait_repeats_its_request_before_it_loses_its_place(
+    questions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request keeps its place for an hour. Other waiters may be asked to look in its stead."""
+    monkeypatch.setattr(waiting, "LONGEST_STAY", 0.4)
+    monkeypatch.setattr(lock_backends["default"].wakeups, "watch", lambda *arguments: None)
+    waits = lock("a", wait=300)
+    with ThreadPoolExecutor(1) as threads:
+        with lock("a", lease=3600):
+            questions.clear()
+            granted = threads.submit(waits.acquire)
+            wait_until(lambda: len(questions) > 5)
+        assert granted.result(30)
+    waits.release()
+
+
+def test_an_attempt_that_gives_up_leaves_the_queue_even_if_its_last_request_was_not_sent(
+    use: Callable[..., Any], redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(redis_url, entry={"PATIENCE": 0.3})
+    backend = lock_backends["default"]
+    acquire = backend.acquire
+
+    def refuse_once_queued(*arguments: Any) -> Any:
+        if backend.inspect("a")[1]:
+            raise LockUnavailable("it is known to be away", name="a", asked=False, sent=False)
+        reply = acquire(*arguments)
+        backend.waiters.nudge_all()
+        return reply
+
+    with lock("a", lease=60):
+        monkeypatch.setattr(backend, "acquire", refuse_once_queued)
+        with pytest.raises(LockUnavailable):
+            lock("a").acquire(wait=30)
+        settle()
+        assert backend.inspect("a")[1] == []
 
 
 def test_a_new_attempt_raises_a_refusal_also_after_a_request_that_was_not_sent(
