@@ -128,9 +128,6 @@ local function verb()
     fence = next_fence()
     grant(token, '000', claim, fence, lease, lowest)
   end
-  if stale and not only then
-    redis.call('DEL', hold)
-  end
   if not fence then
     return busy()
   end
