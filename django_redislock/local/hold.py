@@ -274,8 +274,6 @@ class LocalHold:
 
     def _set_due(self, ends: float) -> None:
         now = monotonic()
-        if ends == -math.inf:
-            return  # it never began: another handle's hold was extended, by its token
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
             self.due = ends
         else:
