@@ -51,19 +51,21 @@ def test_a_release_with_min_hold_ends_the_holds_of_the_other_handles_too(make: A
     assert not second.held
 
 
+@pytest.mark.parametrize("by", ["its handle", "a handle that has only its token"])
 def test_acquiring_while_the_other_releases_is_reported(
-    make: Any, monkeypatch: pytest.MonkeyPatch
+    make: Any, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     first = make()
     first.acquire()
     second, release = make(token=first.token), first.backend.release
+    releasing = first if by == "its handle" else make(token=first.token)
 
     def acquire_before(*args: Any) -> bool:
         assert second.acquire()
         return bool(release(*args))
 
     monkeypatch.setattr(first.backend, "release", acquire_before)
-    first.release()
+    releasing.release()
     assert not second.held
 
 

@@ -155,3 +155,14 @@ def test_a_hold_that_is_lost_while_it_is_joined_is_not_the_loss_of_the_acquire(
     assert inner.acquire(wait=0)
     assert inner.owned()
     inner.release()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("lengths", [(60, 1), (1, 60)])
+def test_the_longest_min_hold_within_a_transaction_counts(lengths: tuple[float, float]) -> None:
+    with transaction.atomic():
+        for min_hold in lengths:
+            with lock("again", min_hold=min_hold) as held:
+                pass
+    (hold,), _ = held.backend.inspect("again")
+    assert hold.remaining > 30

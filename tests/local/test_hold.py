@@ -153,7 +153,7 @@ def test_a_process_forgets_the_holds_that_it_has_released() -> None:
     assert not [hold for hold in registry.given if hold.name.startswith("forgotten")]
 
 
-def test_renewals_that_fail_are_logged_once_in_a_while(
+def test_renewals_that_fail_are_logged_once_in_each_outage(
     begun: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(extensions: Any) -> Any:
@@ -162,13 +162,22 @@ def test_renewals_that_fail_are_logged_once_in_a_while(
     hold, handle = begun()
     monkeypatch.setattr(handle.backend, "extend_all", fail)
     renewal, again = Renewal(), Extension("a", hold.token, 10, renewal=True)
-    for _ in range(3):
+
+    def renew() -> None:
         hold.expect(request := object(), math.inf)
         renewal._extend(handle.backend, [_Renewed(hold, again, request)])
+
+    for _ in range(3):
+        renew()
     assert len(hold._claims) == 1, "an outage may take days"
     (record,) = caplog.records
     assert record.getMessage() == "1 lock(s) could not be renewed yet: the server is away"
     assert hold.alive
+    with monkeypatch.context() as back:
+        back.setattr(handle.backend, "extend_all", lambda extensions: [hold.ends])
+        renew()
+    renew()
+    assert len(caplog.records) == 2
 
 
 def test_a_handle_that_has_said_that_it_is_not_held_never_says_held_again(begun: Any) -> None:
