@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from django_redislock import LockUnavailable
+from django_redislock.backends.base import TICK
+from django_redislock.clock import monotonic
 from tests.support.processes import wait_until
 
 
@@ -32,6 +34,24 @@ def test_a_lease_that_could_not_be_made_shorter_is_as_long_as_before(
             held.extend(1)
     assert held._hold.ends >= ends
     held.release()
+
+
+def test_no_code_relies_on_a_lease_for_longer_than_the_server_may_count_it(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers count in whole milliseconds."""
+    held = make(lease=60)
+    held.acquire()
+    extend, relied_on = held.backend.extend, []
+
+    def note(extension: Any) -> Any:
+        relied_on.append(held._hold.ends <= monotonic() + 1 - TICK)
+        return extend(extension)
+
+    monkeypatch.setattr(held.backend, "extend", note)
+    held.extend(1)
+    held.release()
+    assert relied_on == [True]
 
 
 def test_a_lease_that_may_be_shorter_is_not_renewed(

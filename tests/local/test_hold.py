@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
 from django_redislock.local.background import background
 from django_redislock.local.hold import LocalHold
-from django_redislock.local.owners import SLACK, this_owner
+from django_redislock.local.owners import SLACK, Owner, this_owner
 from django_redislock.local.registry import registry
 from django_redislock.local.renewal import BATCH_WINDOW, Renewal, _Renewed
 
@@ -151,6 +152,17 @@ def test_a_process_forgets_the_holds_that_it_has_released() -> None:
     assert len(this_owner().taken) <= SLACK
     registry.sweep()
     assert not [hold for hold in registry.given if hold.name.startswith("forgotten")]
+
+
+def test_an_owner_of_many_holds_seldom_looks_for_those_that_are_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks, forget, owner = [], Owner.forget_released, Owner(None)
+    monkeypatch.setattr(Owner, "forget_released", lambda one: looks.append(forget(one)))
+    for number in range(20 * SLACK):
+        owner.take(SimpleNamespace(lock_id=("here", f"{number}"), is_over=False))
+    assert len(owner.taken) == 20 * SLACK
+    assert 0 < len(looks) < 10
 
 
 def test_renewals_that_fail_are_logged_once_in_each_outage(

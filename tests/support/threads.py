@@ -55,11 +55,14 @@ def end_our_threads(monkeypatch: pytest.MonkeyPatch, linger: float = 0.2) -> Non
 
     Forget locks that are still held: a traceback may keep the handle, and so the hold's thread.
     """
+    with monkeypatch.context() as now:
+        for path in LINGERING:
+            now.setattr(path, 0.05)
+        background.end(30)
+        registry.reset()
+        wait_until(lambda: our_threads() == [], what=_WhatIsLeft())
     for path in LINGERING:
         monkeypatch.setattr(path, linger)
-    background.end(30)
-    registry.reset()
-    wait_until(lambda: our_threads() == [], what=_WhatIsLeft())
 
 
 class _WhatIsLeft:
