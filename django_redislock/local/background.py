@@ -189,7 +189,9 @@ class Background:
         workers = list(self._workers.values())
         for worker in workers:
             worker.end()
-        while monotonic() < deadline and any(worker.has_jobs() for worker in workers):
+        while monotonic() < deadline and (late := [one for one in workers if one.has_jobs()]):
+            for worker in late:
+                worker.end()  # a job may have come after the thread had run all others
             time.sleep(0.005)
 
     def look(self) -> None:

@@ -164,3 +164,22 @@ def test_a_job_whose_thread_died_at_its_start_is_run_soon(monkeypatch: pytest.Mo
             patch.setattr(_thread, "start_new_thread", lambda *args: 0)
             all_jobs.now((held.backend, "a test's"), ran.set)
         assert ran.wait(10)
+
+
+def test_a_job_that_comes_at_the_end_when_all_others_were_run_is_run_too(
+    background: Background, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from the thread that reports a loss. The exit must not wait until it would be due."""
+    ran: list[str] = []
+    has_jobs, delays = Worker.has_jobs, [60.0]
+
+    def add_one(worker: Worker, until: float = math.inf) -> bool:
+        if threading.current_thread() is threading.main_thread() and delays:
+            wait_until(lambda: not worker._ending)
+            background.later(server, lambda: ran.append("late"), delays.pop())
+        return has_jobs(worker, until)
+
+    background.now(server, lambda: ran.append("first"))
+    monkeypatch.setattr(Worker, "has_jobs", add_one)
+    background.end(5)
+    assert ran == ["first", "late"]
