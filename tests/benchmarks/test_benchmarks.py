@@ -24,20 +24,26 @@ One = namedtuple("One", "first")
 Two = namedtuple("Two", "first second")
 
 
+def quick(module: str, *arguments: str, within: float) -> subprocess.CompletedProcess[str]:
+    """Run the quick form of a program, which must succeed."""
+    run = subprocess.run(
+        [sys.executable, "-m", module, "--quick", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run
+
+
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE)
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--quick", "--write", str(page)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run = quick("benchmarks", "--write", str(page), within=280)
     assert run.stderr == ""  # it would name a contestant that fails
     assert run.stdout.strip() in page.read_text()
     for part in (
@@ -128,14 +134,6 @@ def test_a_page_without_markers_is_not_changed(tmp_path: Path) -> None:
 
 
 def test_the_cost_of_the_figures_is_measured() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.metrics", "--quick"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run = quick("benchmarks.metrics", within=50)
     assert "one event, in the process alone: " in run.stdout
     assert "200 families at once block the server for " in run.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
@@ -57,38 +58,27 @@ def test_the_second_of_two_acquires_is_refused(through_proxy: Proxy, witness: Wi
     assert wrong_about(handle, said, witness) == ""
 
 
-def test_an_acquire_at_any_moment_of_another_is_refused_or_alone(witness: Witness) -> None:
-    wrong = []
-    warm = lock("warm")
-    number = steps_of(warm.acquire)
-    warm.release()
-    for place in range(0, number, 3):
-        handle = lock(f"{place}")
-        said: list[object] = []
-        stop(
-            lambda: attempt(handle, said),  # noqa: B023 - it has ended before the next round
-            lambda: attempt(handle, said),  # noqa: B023
-            at=place,
-        )
-        wrong.append(wrong_about(handle, said, witness))
-    assert [one for one in wrong if one] == []
-
-
-def test_an_acquire_of_a_signal_handler_at_any_moment_of_another(witness: Witness) -> None:
+@pytest.mark.parametrize(
+    ("begin", "count", "every"),
+    [
+        pytest.param(stop, steps_of, 3, id="in another thread"),
+        pytest.param(handle_signal, places_in, 1, id="in a signal handler"),
+    ],
+)
+def test_an_acquire_at_any_moment_of_another_is_refused_or_alone(
+    witness: Witness, begin: Any, count: Any, every: int
+) -> None:
     with lock("warm"):
         pass
     warm = lock("warm")
-    number = places_in(warm.acquire)
+    number = count(warm.acquire)
     warm.release()
     wrong = []
-    for place in range(number):
+    for place in range(0, number, every):
         handle = lock(f"{place}")
         said: list[object] = []
-        handle_signal(
-            lambda: attempt(handle, said),  # noqa: B023 - it has ended before the next round
-            lambda: attempt(handle, said),  # noqa: B023
-            at=place,
-        )
+        attempting = partial(attempt, handle, said)
+        begin(attempting, attempting, at=place)
         wrong.append(wrong_about(handle, said, witness))
     assert [one for one in wrong if one] == []
 
@@ -106,11 +96,8 @@ def test_a_refused_acquire_of_several_names_gives_back_none_of_another() -> None
     for place in range(0, refused + acquired, 7):
         both = lock([f"{place}", f"{place} too"])
         said: list[object] = []
-        stop(
-            lambda: attempt(both, said),  # noqa: B023 - it has ended before the next round
-            lambda: attempt(both, said),  # noqa: B023
-            at=place,
-        )
+        attempting = partial(attempt, both, said)
+        stop(attempting, attempting, at=place)
         if (said.count(True), both.held) != (1, True):
             wrong.append(f"{place}: {said}, {both.held}")
         for handle in both.locks:
