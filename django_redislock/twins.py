@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from itertools import starmap
 from operator import methodcaller
 from os import getpid
@@ -35,6 +34,7 @@ __all__ = ["Call", "aperform", "both", "perform"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_STEPS = ("steps",)
 _start = methodcaller("send", None)
 
 
@@ -69,9 +69,9 @@ def perform(function: Callable[[Call, Unpack[Ts]], Coroutine[Any, Any, T]], *arg
     if getpid() != process.pid:
         process.look()
     call = Call()
-    keep: Any = partial(call.__dict__.setdefault, "steps")
+    keep: Any = call.__dict__.setdefault
     try:
-        next(map(_start, map(keep, starmap(function, ((call, *args),)))))
+        next(map(_start, map(keep, _STEPS, starmap(function, ((call, *args),)))))
     except StopIteration as end:
         value: T = end.value
         return value
@@ -86,9 +86,9 @@ async def aperform(
         process.look()
     call = Call()
     call.blocking, call.loop = False, weakref.ref(asyncio.get_running_loop())
-    keep: Any = partial(call.__dict__.setdefault, "steps")
+    keep: Any = call.__dict__.setdefault
     try:
-        steps: Coroutine[Any, Any, T] = next(map(keep, starmap(function, ((call, *args),))))
+        steps: Coroutine[Any, Any, T] = next(map(keep, _STEPS, starmap(function, ((call, *args),))))
         return await steps
     except BaseException:
         # If interrupted before its first step, it would warn that it was never awaited.

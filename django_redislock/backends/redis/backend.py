@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
@@ -72,7 +72,6 @@ class RedisLockBackend(TransportBackend):
         **connection: Any,
     ) -> None:
         super().__init__(config, grant_lease=grant_lease, metrics=metrics)
-        self._grant_lease_ms = ms(self.grant_lease)
         self.source = source_of(config, connection, self.option_names())
         self.place = (self.source.place, config.key_prefix)
         self.believes_turns = not replicas
@@ -218,10 +217,10 @@ class RedisLockBackend(TransportBackend):
         return call(script, self.config.key_prefix, name, token, [*map(str, args)])
 
     def _acquire_command(self, claim: Claim, stay: float) -> bytes:
-        lease = -int(-claim.lease * 1000 // 1)  # as ms(), without the call
-        grant = min(lease, self._grant_lease_ms)
-        terms = f"{claim.limit} {lease} {grant} {self.wakeups.process} {claim.holder}"
-        args = str(lease), str(ms(stay)) if stay else "0", terms
+        lease, terms = _terms(
+            claim.limit, claim.lease, self.grant_lease, self.wakeups.process, claim.holder
+        )
+        args = lease, str(ms(stay)) if stay else "0", terms
         return call(ACQUIRE, self.config.key_prefix, claim.name, claim.token, args)
 
     def _acquired(
@@ -280,3 +279,12 @@ class RedisLockBackend(TransportBackend):
     def _extend_command(self, one: Extension) -> bytes:
         args = ms(one.lease), int(one.renewal), int(one.detached)
         return self._call(EXTEND, one.name, one.token, *args)
+
+
+@lru_cache(maxsize=1024)
+def _terms(
+    limit: int, lease: float, grant_lease: float, process: str, holder: str
+) -> tuple[str, str]:
+    """The lease and the terms of a claim, which are those of many claims, for ``acquire.lua``."""
+    grant = min(lease, grant_lease)
+    return str(ms(lease)), f"{limit} {ms(lease)} {ms(grant)} {process} {holder}"

@@ -25,14 +25,10 @@ def pack(*words: Word) -> bytes:
 
 def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]) -> bytes:
     """Run a script on the keys of a name. The arguments are ours, and plain ASCII."""
-    keep = len(name) + len(prefix) <= LONGEST_KEPT
-    begin = (_begin if keep else _begin.__wrapped__)(script, len(args), prefix, name)
     word = token.encode()
-    # Built as text: formatting bytes, or calling a function for each word, takes twice as long.
-    end = ""
-    for arg in args:
-        end += f"${len(arg)}\r\n{arg}\r\n"
-    return b"%b$%d\r\n%b\r\n%b" % (begin, len(word), word, end.encode("ascii"))
+    keep = len(name) + len(prefix) <= LONGEST_KEPT
+    begin = (_begin if keep else _begin.__wrapped__)(script, prefix, name, len(word), len(args))
+    return b"".join((begin, word, b"\r\n", *map(_packed_again, args)))
 
 
 def _packed(words: tuple[Word, ...]) -> bytes:
@@ -47,8 +43,12 @@ def _packed_word(word: Word) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _begin(script: Script, args: int, prefix: str, name: str) -> bytes:
-    """The beginning of a call, up to and including the keys of the name."""
+def _begin(script: Script, prefix: str, name: str, token: int, args: int) -> bytes:
+    """The beginning of a call with a token of this length (in bytes), up to the token itself."""
     keys = name_keys(prefix, name)
-    head = b"*%d\r\n" % (4 + len(keys) + args)
-    return head + _packed(("EVALSHA", script.sha, len(keys), *keys))
+    words = _packed(("EVALSHA", script.sha, len(keys), *keys))
+    return b"*%d\r\n%b$%d\r\n" % (4 + len(keys) + args, words, token)
+
+
+# For the arguments of scripts, which are the same for many calls.
+_packed_again = lru_cache(maxsize=1024)(_packed_word)
