@@ -20,7 +20,7 @@ from django_redislock.backends.redis.backend import RedisLockBackend
 from django_redislock.backends.redis.cluster.dispatch import Dispatch, Part
 from django_redislock.backends.redis.cluster.nodes import Cluster
 from django_redislock.backends.redis.cluster.topology import Topology
-from django_redislock.backends.redis.commands import call, pack
+from django_redislock.backends.redis.commands import call, pack, packed
 from django_redislock.backends.redis.error_texts import happened
 from django_redislock.backends.redis.errors import NoAnswer, ServerAway, marked
 from django_redislock.backends.redis.keys import BUCKETS, bucket_keys, bucket_of, name_keys
@@ -39,7 +39,7 @@ ASKED = Address("here", 7000)
 @pytest.mark.parametrize("name", ["a", "order:42", "x:{3}:y", "{18}", ":{0}:hold:{1}"])
 @pytest.mark.parametrize("prefix", ["lock", "a:b", ""])
 def test_a_command_goes_to_the_node_of_its_first_key(name: str, prefix: str) -> None:
-    command = call(ACQUIRE, prefix, name, "token", ("1 {2} :{3}:",))
+    command = call(ACQUIRE, prefix, name, "token", (packed("1 {2} :{3}:"),))
     assert buckets_of([command]) == [bucket_of(name)]
     assert SLOTS[bucket_of(name)] == key_slot(name_keys(prefix, name).queue.encode())
 

@@ -67,9 +67,11 @@ def test_long_labels_are_cut() -> None:
 
 
 def test_long_names_are_not_cached() -> None:
+    args = tuple(map(commands.packed, ("1", "0", "terms")))
+
     def use_names(first: int) -> None:
         for number in range(first, first + 2000):
-            call(ACQUIRE, "lock", f"{number}:" + "n" * 1000, "token", ("1", "0", "1", "terms"))
+            call(ACQUIRE, "lock", f"{number}:" + "n" * 1000, "token", args)
 
     use_names(0)
     gc.collect()

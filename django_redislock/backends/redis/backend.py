@@ -28,7 +28,7 @@ from ..base import (
     Waiting,
     Within,
 )
-from .commands import call
+from .commands import call, packed
 from .error_texts import naming, unavailable
 from .keys import bucket_of
 from .records import (
@@ -52,6 +52,9 @@ logger = logging.getLogger("django_redislock")
 # Maximum number of renewals or forced releases sent together. A server reads them in pieces and
 # serves other clients in between.
 BATCH = 500
+
+# The argument of a claim that does not queue.
+NO_STAY = packed(0)
 
 
 class RedisLockBackend(TransportBackend):
@@ -214,13 +217,11 @@ class RedisLockBackend(TransportBackend):
                 yield name, reply
 
     def _call(self, script: Script, name: str, token: str, *args: int) -> bytes:
-        return call(script, self.config.key_prefix, name, token, [*map(str, args)])
+        return call(script, self.config.key_prefix, name, token, tuple(map(packed, args)))
 
     def _acquire_command(self, claim: Claim, stay: float) -> bytes:
-        lease, terms = _terms(
-            claim.limit, claim.lease, self.grant_lease, self.wakeups.process, claim.holder
-        )
-        args = lease, str(ms(stay)) if stay else "0", terms
+        lease, terms = _terms(claim.limit, claim.lease, self.grant_lease, self.wakeups.process)
+        args = lease, packed(ms(stay)) if stay else NO_STAY, packed(terms + claim.holder)
         return call(ACQUIRE, self.config.key_prefix, claim.name, claim.token, args)
 
     def _acquired(
@@ -247,7 +248,7 @@ class RedisLockBackend(TransportBackend):
         return Busy(retry_in, math.inf, clock, position, partial(hold_of, record, now))
 
     def _release_command(self, name: str, token: str) -> bytes:
-        args = (self.wakeups.process,)
+        args = (packed(self.wakeups.process),)
         return call(RELEASE, self.config.key_prefix, name, token, args)
 
     def _released(self, name: str, reply: Any, sent_again: bool) -> tuple[bool, Sequence[str]]:
@@ -282,9 +283,7 @@ class RedisLockBackend(TransportBackend):
 
 
 @lru_cache(maxsize=1024)
-def _terms(
-    limit: int, lease: float, grant_lease: float, process: str, holder: str
-) -> tuple[str, str]:
-    """The lease and the terms of a claim, which are those of many claims, for ``acquire.lua``."""
+def _terms(limit: int, lease: float, grant_lease: float, process: str) -> tuple[bytes, str]:
+    """The lease of a claim, packed, and the beginning of its terms, which the holder completes."""
     grant = min(lease, grant_lease)
-    return str(ms(lease)), f"{limit} {ms(lease)} {ms(grant)} {process} {holder}"
+    return packed(ms(lease)), f"{limit} {ms(lease)} {ms(grant)} {process} "

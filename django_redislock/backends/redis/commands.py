@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 from .keys import name_keys
 from .scripts import Script
 
-__all__ = ["Word", "call", "pack"]
+__all__ = ["Word", "call", "pack", "packed"]
 
 Word: TypeAlias = "str | bytes | int"
 
@@ -23,19 +22,20 @@ def pack(*words: Word) -> bytes:
     return b"*%d\r\n%b" % (len(words), _packed(words))
 
 
-def call(script: Script, prefix: str, name: str, token: str, args: Sequence[str]) -> bytes:
-    """Run a script on the keys of a name. The arguments are ours, and plain ASCII."""
+def call(script: Script, prefix: str, name: str, token: str, args: tuple[bytes, ...]) -> bytes:
+    """Run a script on the keys of a name, with packed arguments."""
     word = token.encode()
     keep = len(name) + len(prefix) <= LONGEST_KEPT
     begin = (_begin if keep else _begin.__wrapped__)(script, prefix, name, len(word), len(args))
-    return b"".join((begin, word, b"\r\n", *map(_packed_again, args)))
+    return b"".join((begin, word, b"\r\n", *args))
 
 
 def _packed(words: tuple[Word, ...]) -> bytes:
-    return b"".join([_packed_word(word) for word in words])
+    return b"".join(map(packed, words))
 
 
-def _packed_word(word: Word) -> bytes:
+def packed(word: Word) -> bytes:
+    """One word of a command."""
     if isinstance(word, bytes):
         return b"$%d\r\n%b\r\n" % (len(word), word)
     part = b"%d" % word if isinstance(word, int) else word.encode()
@@ -48,7 +48,3 @@ def _begin(script: Script, prefix: str, name: str, token: int, args: int) -> byt
     keys = name_keys(prefix, name)
     words = _packed(("EVALSHA", script.sha, len(keys), *keys))
     return b"*%d\r\n%b$%d\r\n" % (4 + len(keys) + args, words, token)
-
-
-# For the arguments of scripts, which are the same for many calls.
-_packed_again = lru_cache(maxsize=1024)(_packed_word)
