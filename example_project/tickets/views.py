@@ -80,7 +80,7 @@ def rush(request: HttpRequest) -> HttpResponse:
     except RuntimeError:
         text = "The last buyers have not been answered yet. Is a process frozen?"
         return answer(request, 409, "busy", text)
-    return answer(request, 200, "sent", f"{size} buyers are on their way.")
+    return answer(request, 200, "sent", f"{size} buyers were sent.")
 
 
 @require_POST

@@ -112,7 +112,7 @@ class Command(TerminalCommand):
                 self._watch(min(max(seconds_of(every, "--watch"), SHORTEST), LONGEST))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
-                complain(silent, _("The locks of backends that did not answer are not listed."))
+                complain(silent, _("The locks of these backends are not listed."))
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
@@ -162,7 +162,7 @@ class Command(TerminalCommand):
             self.stdout.write(_("There are no waiters at the moment."))
         if left_out := left_out_of(waits):
             self.stdout.write(left_out)
-        complain(waits.silent, _("The locks of backends that did not answer are not listed."))
+        complain(waits.silent, _("The locks of these backends are not listed."))
 
     def _watch(self, every: float) -> None:
         changes = Changes()
