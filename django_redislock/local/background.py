@@ -78,7 +78,8 @@ class Worker:
 
     def end(self) -> None:
         """At shutdown, run all jobs at once, and drop those that the server did not answer."""
-        self._ending = self._urgent = True
+        if not self._ending:  # or each call would have the thread sort all its jobs once more
+            self._ending = self._urgent = True
         try:
             self.look()
         except NoThread:

@@ -183,3 +183,21 @@ def test_a_job_that_comes_at_the_end_when_all_others_were_run_is_run_too(
     monkeypatch.setattr(Worker, "has_jobs", add_one)
     background.end(5)
     assert ran == ["first", "late"]
+
+
+def test_the_end_does_not_sort_all_jobs_again_while_it_waits(
+    background: Background, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With thousands of jobs, that would take longer than to run them."""
+    sorted_at: list[float] = []
+    hasten = Worker._hasten
+
+    def count(worker: Worker) -> None:
+        sorted_at.append(time.monotonic())
+        hasten(worker)
+
+    monkeypatch.setattr(Worker, "_hasten", count)
+    for _ in range(20):
+        background.later(server, lambda: time.sleep(0.02), 60)
+    background.end(30)
+    assert len(sorted_at) < 10
