@@ -68,6 +68,20 @@ def test_a_foreign_value_in_place_of_the_index_is_replaced_by_a_grant(
     assert [hold.token for hold in backend.list().holds] == [held.token]
 
 
+def test_a_release_tells_a_token_that_is_no_text(
+    backend: RedisLockBackend, client: Redis, key_prefix: str
+) -> None:
+    verbs, keys = verbs_under(backend, key_prefix), name_keys(key_prefix, NAME)
+    held = verbs.claim(NAME)
+    verbs.hold(held)
+    verbs.queue_up(verbs.claim(NAME, token="w1"))
+    record = client.hget(keys.records, "w1")
+    assert record is not None
+    client.hset(keys.records, b"\xff", record)
+    client.lset(keys.queue, 0, b"\xff")
+    assert verbs.release(held)
+
+
 @pytest.mark.parametrize("milliseconds", [15_000.5, 90_000_000.5])
 def test_fractions_of_a_millisecond_make_no_verb_fail(
     backend: RedisLockBackend, client: Redis, key_prefix: str, milliseconds: float

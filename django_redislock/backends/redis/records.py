@@ -195,7 +195,7 @@ def extended(sent_at: float, left: int) -> float | None:
 
 def released(reply: Any) -> tuple[bool, list[tuple[str, Turn]]]:
     """What the reply of ``release.lua`` says: whether a hold was ended, and whose turn it is."""
-    ended, *parts = reply.decode().split(" ")
+    ended, *parts = reply.decode(errors="replace").split(" ")  # tokens may be damaged
     turns = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     return ended == "1", [(who, Turn(int(fence), int(ends) / 1000)) for who, fence, ends in turns]
 
