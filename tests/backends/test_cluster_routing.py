@@ -93,6 +93,11 @@ def test_each_bucket_has_the_owner_of_its_slot() -> None:
     assert found == [Address("a", 1)] * 8 + [Address("b", 2)] * 8
 
 
+def test_a_connection_class_may_decode_the_names_of_nodes() -> None:
+    """As functools.partial(Connection, decode_responses=True) does for the system checks."""
+    assert owners(reply((0, 16383, "a", 1)), ASKED) == [Address("a", 1)] * BUCKETS
+
+
 @pytest.mark.parametrize("hidden", [b"", None, b"?"])
 def test_a_node_without_a_name_is_at_the_address_that_was_asked(hidden: bytes | None) -> None:
     assert owners(reply((0, 16383, hidden, 7001)), ASKED) == [Address("here", 7001)] * BUCKETS

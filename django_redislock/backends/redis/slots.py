@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError
+from redis.utils import str_if_bytes
 
 from .keys import BUCKETS, TAGS
 
@@ -53,7 +54,7 @@ def owners(reply: Any, asked: Address) -> list[Address | None]:
     for first, last, primary, *_ in reply or ():
         host, port = primary[:2]
         # If a node does not know its own name, or hides it, use the address we connected to.
-        name = host.decode(errors="replace") if host else ""
+        name = str_if_bytes(host) if host else ""
         address = Address(name if name not in {"", "?"} else asked.host, int(port))
         for bucket, slot in enumerate(SLOTS):
             if int(first) <= slot <= int(last):
