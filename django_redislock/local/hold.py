@@ -188,7 +188,13 @@ class LocalHold:
         return False
 
     def is_needed(self) -> bool:
-        return any(need.handle is not None for need in list(self.needs))
+        needs = list(self.needs)
+        while not any(need.handle is not None for need in needs):
+            before, needs = needs, list(self.needs)
+            if needs == before:
+                return False
+            # While they were read, a release may have left the hold to a transaction, say.
+        return True
 
     @property
     def is_kept_by_transactions(self) -> bool:

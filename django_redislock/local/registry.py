@@ -165,7 +165,11 @@ class Registry:
             # The need first: a release registers its attempt before it ends its need.
             if hold.is_needed() or hold in self.in_use():
                 continue
-            over = [(hold, need) for need in list(hold.needs) if need.is_transaction]
+            over = [
+                (hold, need)
+                for need in list(hold.needs)
+                if need.is_transaction and need.handle is None
+            ]
             if over:
                 # Its last transaction has ended without its callbacks. They may be about to be
                 # called, so the next sweep ends it.

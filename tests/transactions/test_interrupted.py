@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
 
 from django_redislock import lock, lock_backends
+from django_redislock.handles.attempts import HandleNeed
+from django_redislock.local.background import background
+from django_redislock.local.registry import Attempt, registry
 from django_redislock.transactions import ManualTransaction, Tie
 from tests.rows.databases import ON_EACH
 from tests.support.another_thread import is_free
@@ -89,6 +94,39 @@ def test_a_transaction_that_is_interrupted_after_the_database_has_ended_it_ends_
         with transaction.atomic(database):
             pass
         assert held.owned()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("after_another", [False, True], ids=["alone", "after an interrupted call"])
+def test_a_sweep_during_a_release_in_a_transaction_does_not_end_the_hold(
+    after_another: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep has read which needs there are, but not yet that the handle's is over."""
+    caller = threading.current_thread()
+    held = lock("row", lease=600)
+    held.acquire()
+    # What the sweep does when it looks at the need of the handle.
+    steps: list[Callable[[], object]] = [held.release]
+    if after_another:
+        steps.append(lambda: None)
+    is_handle_of: Any = HandleNeed.handle
+
+    def handle_of(need: HandleNeed) -> Any:
+        if steps and threading.current_thread() is caller:
+            steps.pop()()
+        return is_handle_of.fget(need)
+
+    with transaction.atomic():
+        if after_another:
+            Attempt(None, [(held._hold, HandleNeed(lock("row", reentrant=True)))])
+        with monkeypatch.context() as patch:
+            patch.setattr(HandleNeed, "handle", property(handle_of))
+            registry.sweep()
+        assert not steps
+        registry.sweep()
+        assert background.flush(30)
+        assert not is_free("row")
+    wait_until(lambda: is_free("row"))
 
 
 @pytest.mark.django_db(transaction=True)
