@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -109,24 +110,32 @@ async def extend_hold(
         one.expect(call, sent_at + length - TICK)
     extension = Extension(hold.name, hold.token, length, detached=detached)
     try:
+        if detached:
+            hold.due = math.inf  # no renewal falls due from here on: it would undo a shorter lease
         ends = await both(call, hold.backend.extend, hold.backend.aextend, extension)
     except BaseException as error:
-        for one in holds:
-            if isinstance(error, LockUnavailable) and not error.sent:
-                one.not_sent(call)
-            else:
-                one.not_answered(call, length)
+        _not_extended(call, holds, length, error)
         raise
     if hold.pid != process.pid:
         raise LockError.of(hold.name, FORKED.format("is held by"))
     if ends is None:
         raise lost_error(hold)
     if detached:
-        return  # and no renewal falls due
+        return
     for one in holds:
         one.answered(call, ends)
     if any(one.due < renewal.wake_at for one in holds):
         renewal.wake()
+
+
+def _not_extended(
+    call: Call, holds: Iterable[LocalHold], length: float, error: BaseException
+) -> None:
+    for one in holds:
+        if isinstance(error, LockUnavailable) and not error.sent:
+            one.not_sent(call)
+        else:
+            one.not_answered(call, length)
 
 
 def lost_error(hold: LocalHold, reason: str = "") -> LockLost:

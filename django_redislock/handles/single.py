@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from contextlib import suppress
 from threading import get_ident
@@ -197,7 +196,6 @@ class Lock(OneNameHandle["Lock"]):
             if lease is None
             else lease_seconds(lease, "lease")
         )
-        hold.due = math.inf  # no renewal falls due from here on: it would undo a shorter lease
         await extend_hold(call, hold, length, detached=True)
         self._need = None
         hold.decide()

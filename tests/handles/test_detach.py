@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django_redislock import LockError, LockLost, LockUnavailable, lock, lock_ba
 from django_redislock.clock import monotonic
 from django_redislock.local.background import background
 from django_redislock.local.renewal import renewal
-from tests.support.interruptions import pause, steps_of
+from tests.support.interruptions import PACKAGE, interrupt, pause, places_in, steps_of
 from tests.support.processes import wait_until
 
 
@@ -94,6 +95,22 @@ def test_a_hold_that_could_not_be_detached_is_still_renewed(
             held.detach(30)
         assert held.held
         assert held._hold.due < held._hold.ends
+
+
+def test_a_hold_whose_detach_was_interrupted_before_it_began_is_still_renewed(alias: str) -> None:
+    forgotten = []
+    warm = lock("warm", using=alias)
+    warm.acquire()
+    for place in range(places_in(lambda: warm.detach(30), inside=PACKAGE)):
+        held = lock(f"{place}", using=alias)
+        held.acquire()
+        interrupt(lambda held=held: held.detach(30), at=place, inside=PACKAGE)
+        is_detached = any(one.detached for one in lock_backends[alias].inspect(held.name)[0])
+        if held.held and not is_detached and held._hold.due == math.inf:
+            forgotten.append(place)
+        if held.held:
+            held.release()
+    assert forgotten == []
 
 
 def test_a_handle_that_acquires_a_detached_hold_renews_it(alias: str) -> None:
