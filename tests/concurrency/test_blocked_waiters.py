@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from django_redislock import LockError, lock, lock_backends
+from django_redislock import LockError, LockLost, lock, lock_backends
 from django_redislock.backends.base import Claim, Extension, Grant
 from django_redislock.backends.redis.wakeups import connection
 from django_redislock.backends.waiters import Turn
@@ -135,8 +135,9 @@ def test_waiters_notice_when_another_hold_of_the_semaphore_ends_first(place: Pla
 def test_leases_that_end_by_themselves_are_all_noticed(place: Place) -> None:
     def take() -> None:
         handle = lock("a", lease=0.2, renew=False)
-        assert handle.acquire(wait=40)
-        with suppress(LockError):  # it may be over already
+        # On a busy machine the lease may be over before the waiter learns of it.
+        with suppress(LockLost):
+            assert handle.acquire(wait=40)
             handle.detach()
 
     threads = [threading.Thread(target=take) for _ in range(10)]
