@@ -37,7 +37,7 @@ NEEDED = {
 LONG = {"joined_beside_sweep", "again", "released_by_both", "two_owners", "joined_while_released"}
 
 
-@pytest.mark.timeout(300)  # it only computes
+@pytest.mark.timeout(600)  # it only computes
 @pytest.mark.parametrize(
     "scenario",
     [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in SCENARIOS],

@@ -13,7 +13,9 @@ import pytest
 from django_redislock import LockLost, lock, lock_backends, locked
 from django_redislock.figures.families import family_of
 from django_redislock.local.background import background
+from django_redislock.local.registry import registry
 from django_redislock.names import LONGEST_NAME
+from tests.support.processes import wait_until
 from tests.support.settled import settle
 
 PACKAGE = Path(__file__).parents[2] / "django_redislock"
@@ -35,6 +37,7 @@ def growth(use: Callable[[str], None]) -> int:
         for number in range(NAMES):
             use(f"{kind}{number}:".ljust(LONGEST_NAME - 24, "n"))
         settle()
+        wait_until(lambda: not registry, what="losses that are not reported")
         background.end(30)
         gc.collect()
         snapshot = tracemalloc.take_snapshot().filter_traces(ours)
