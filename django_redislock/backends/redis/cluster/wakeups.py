@@ -56,7 +56,12 @@ class ClusterWakeups:
 
     def listening(self, name: str) -> bool:
         """Whether hand-overs of the name reach the process from the present node of its bucket."""
-        return any(wakeups.listening(name) for wakeups in self._all())
+        # Checked first: most processes have no waiters at the moment.
+        if not self._nodes:
+            return False
+        node = self._cluster.topology.owners[bucket_of(name)]
+        wakeups = self._nodes.get(node) if node is not None else None
+        return wakeups is not None and wakeups.listening(name)
 
     def listen(self, name: str, timeout: float) -> None:
         """Return when hand-overs of the name reach the process, or after a time-out.
@@ -152,9 +157,6 @@ class _NodeWakeups(Wakeups):
         self.node = node
         self._topology = topology
         super().__init__(node.source, **settings)
-
-    def listening(self, name: str) -> bool:
-        return super().listening(name) and self._has(bucket_of(name))
 
     def _is_needed(self) -> bool:
         return super()._is_needed() and self.node in self._topology.owners
