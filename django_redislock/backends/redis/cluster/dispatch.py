@@ -59,12 +59,11 @@ class Dispatch:
         *,
         again: bool = False,
         urgent: bool = False,
-        claim: bool = False,
     ) -> None:
         self._topology = topology
         self._commands = commands
         self._buckets = buckets_of(commands)
-        self.urgent, self.claim = urgent, claim
+        self.urgent = urgent
         # The places of commands whose slots are being moved.
         self._moving: set[int] = set()
         self._deadline = deadline

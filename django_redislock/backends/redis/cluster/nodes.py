@@ -69,10 +69,10 @@ class Cluster:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
-        dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent, claim=claim)
+        dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
-        return perform(self._exchange_with_several, dispatch)
+        return perform(self._exchange_with_several, dispatch, claim)
 
     async def aexchange(
         self, commands: Sequence[bytes], within: float | None = None, *, claim: bool = False
@@ -90,12 +90,12 @@ class Cluster:
                 if not isinstance(replies.replies[0], REDIRECTIONS):
                     return replies
                 again = replies.again
-        dispatch = self._dispatch(commands, within, began, again=again, claim=claim)
+        dispatch = self._dispatch(commands, within, began, again=again)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
-        return await aperform(self._exchange_with_several, dispatch)
+        return await aperform(self._exchange_with_several, dispatch, claim)
 
-    async def _exchange_with_several(self, call: Call, dispatch: Dispatch) -> Replies:
+    async def _exchange_with_several(self, call: Call, dispatch: Dispatch, claim: bool) -> Replies:
         while dispatch.is_pending:
             if dispatch.wants_topology:
                 left = dispatch.left()
@@ -105,7 +105,7 @@ class Cluster:
                     raise dispatch.final(error) from error.__cause__
                 dispatch.has_topology()
             for part in dispatch.parts():
-                left, node, claim = dispatch.left(), part.node, dispatch.claim
+                left, node = dispatch.left(), part.node
                 exchange = partial(node.exchange, urgent=dispatch.urgent)
                 try:
                     replies = await both(
@@ -178,8 +178,6 @@ class Cluster:
         *,
         again: bool,
         urgent: bool = False,
-        claim: bool,
     ) -> Dispatch:
         limit = self._timeout if within is None or within > self._timeout else within
-        end = began + limit
-        return Dispatch(self.topology, commands, end, again=again, urgent=urgent, claim=claim)
+        return Dispatch(self.topology, commands, began + limit, again=again, urgent=urgent)
