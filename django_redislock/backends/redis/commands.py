@@ -19,7 +19,7 @@ LONGEST_KEPT = 128
 
 def pack(*words: Word) -> bytes:
     """One command in the Redis protocol. Names are always sent as UTF-8."""
-    return b"*%d\r\n%b" % (len(words), _packed(words))
+    return b"*%d\r\n%b" % (len(words), b"".join(map(packed, words)))
 
 
 def call(script: Script, prefix: str, name: str, token: str, args: tuple[bytes, ...]) -> bytes:
@@ -28,10 +28,6 @@ def call(script: Script, prefix: str, name: str, token: str, args: tuple[bytes, 
     keep = len(name) + len(prefix) <= LONGEST_KEPT
     begin = (_begin if keep else _begin.__wrapped__)(script, prefix, name, len(word), len(args))
     return b"".join((begin, word, b"\r\n", *args))
-
-
-def _packed(words: tuple[Word, ...]) -> bytes:
-    return b"".join(map(packed, words))
 
 
 def packed(word: Word) -> bytes:
@@ -46,5 +42,6 @@ def packed(word: Word) -> bytes:
 def _begin(script: Script, prefix: str, name: str, token: int, args: int) -> bytes:
     """The beginning of a call with a token of this length (in bytes), up to the token itself."""
     keys = name_keys(prefix, name)
-    words = _packed(("EVALSHA", script.sha, len(keys), *keys))
+    verb = packed("EVALSHA") + packed(script.sha) + packed(len(keys))
+    words = verb + b"".join(map(packed, keys))
     return b"*%d\r\n%b$%d\r\n" % (4 + len(keys) + args, words, token)
