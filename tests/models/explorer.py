@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol, TypeAlias
 
 __all__ = ["Exploration", "Label", "Model", "Violation", "explore"]
@@ -48,6 +50,17 @@ class Exploration(NamedTuple):
         return "\n".join(lines)
 
 
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """States make no cycles. To look for some among millions of them takes a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@without_garbage_collection()
 def explore(start: Model, most: int = 5_000_000) -> Exploration:
     """Visit every reachable state, nearest first; stop at the first violation."""
     began = time.monotonic()

@@ -80,9 +80,15 @@ def test_the_trace_of_a_silent_process_replays_alike(stage: Stage) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_more_traces_replay_alike(stage: Stage) -> None:
+def test_more_short_traces_replay_alike(stage: Stage) -> None:
     replay(stage, short_traces(stage.terms, depth=5))
-    replay(stage, random_traces(stage.terms, 500, 80, seed=16))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", [16, 17, 18, 19])
+def test_more_random_traces_replay_alike(stage: Stage, seed: int) -> None:
+    replay(stage, random_traces(stage.terms, 125, 80, seed=seed))
 
 
 @pytest.mark.parametrize(

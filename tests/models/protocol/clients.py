@@ -11,8 +11,6 @@ __all__ = ["Clients"]
 class Clients(World):
     """The steps of clients, and their reactions to messages."""
 
-    __slots__ = ()
-
     # What clients send.
 
     def ask(self, number: int, name: int, wait: int) -> None:

@@ -18,8 +18,6 @@ FAULT_STEPS = {
 class Faults(Clients):
     """The faults of ``terms.FAULTS`` as steps."""
 
-    __slots__ = ()
-
     def _of_faults(self) -> Iterator[Label]:
         kinds = self.terms.kinds
         yield from self._of_lost_messages()

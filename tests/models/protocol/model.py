@@ -16,8 +16,6 @@ __all__ = ["Model"]
 class Model(Faults):
     """A state of the model, and its possible next steps."""
 
-    __slots__ = ()
-
     def steps(self) -> Iterator[tuple[Label, Callable[[], Model]]]:
         """The possible next steps, each with a function that returns the state after it."""
         for label in (*self._of_messages(), *self._of_clients(), *self._of_time()):

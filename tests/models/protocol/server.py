@@ -12,8 +12,6 @@ __all__ = ["Server"]
 class Server(Store):
     """The scripts, each one step."""
 
-    __slots__ = ()
-
     # The scripts.
 
     def acquire(self, name: int, token: int, stay: int) -> tuple[Hold | None, int]:

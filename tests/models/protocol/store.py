@@ -21,11 +21,6 @@ __all__ = ["Store"]
 class Store:
     """The stored data, and records for the checks."""
 
-    __slots__ = (
-        "counter", "done", "exempt", "gone", "handed", "here", "holds", "last", "links", "queues",
-        "silent", "terms",
-    )  # fmt: skip
-
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.holds: tuple[tuple[Hold, ...], ...] = ((),) * terms.names
@@ -47,8 +42,7 @@ class Store:
 
     def copy(self) -> Self:
         copy = type(self).__new__(type(self))
-        for slot in Store.__slots__:
-            setattr(copy, slot, getattr(self, slot))
+        copy.__dict__ = self.__dict__.copy()
         return copy
 
     def hold(self, name: int, token: int) -> Hold | None:
@@ -112,7 +106,10 @@ class Store:
         """Renumber: only the order of numbers matters, and which of them the clock has passed."""
         fences = {hold.fence for holds in self.holds for hold in holds}
         known = sorted({0, *self.last, *fences, *([] if self.counter is None else [self.counter])})
-        rank = {number: place - known.index(0) for place, number in enumerate(known)}
+        zero = known.index(0)
+        if known[0] == -zero and known[-1] == len(known) - zero - 1:
+            return  # no number is left out
+        rank = {number: place - zero for place, number in enumerate(known)}
         self.counter = None if self.counter is None else rank[self.counter]
         self.last = tuple(rank[fence] for fence in self.last)
         self.holds = tuple(

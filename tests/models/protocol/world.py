@@ -60,18 +60,6 @@ class Client(NamedTuple):
 class World:
     """A state. Steps copy it; everything in it is immutable but its own attributes."""
 
-    __slots__ = (
-        "clients",
-        "faults",
-        "net",
-        "processes",
-        "seen",
-        "server",
-        "stuck",
-        "terms",
-        "unlucky",
-    )
-
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.server = Server(terms)
@@ -87,8 +75,7 @@ class World:
 
     def copy(self) -> Self:
         copy = type(self).__new__(type(self))
-        for slot in World.__slots__:
-            setattr(copy, slot, getattr(self, slot))
+        copy.__dict__ = self.__dict__.copy()
         copy.server = self.server.copy()
         return copy
 
