@@ -99,8 +99,8 @@ def _in_transaction() -> list[Any]:
                 return found  # no task of this thread has ever had a connection
     for alias in connections.settings:
         connection: Any = getattr(opened, alias, None)
-        if connection is None:
-            continue
+        if connection is None or connection.closed_in_transaction:
+            continue  # close() has rolled the transaction back, and its atomic() calls nothing
         if connection.in_atomic_block and connection.commit_on_exit:
             # Nothing is ever committed in the transaction that TestCase wraps around a test.
             if True not in map(_is_from_testcase, connection.atomic_blocks):
