@@ -10,7 +10,10 @@ from django.db import transaction
 from django_redislock import lock
 from tests.support.another_thread import is_free
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.django_db(transaction=True, databases=["default", "postgresql"]),
+]
 
 
 def test_a_transaction_opened_during_the_hold_keeps_it() -> None:
