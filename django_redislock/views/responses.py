@@ -99,6 +99,8 @@ def _try_later(
             content_type=PROBLEM,
         )
     response["Retry-After"] = str(seconds)
+    # A decorator above the lock, such as cache_control(max_age=...), means the view's own response.
+    response["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["Accept"])
     return response
 

@@ -10,6 +10,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist
 from django.utils import translation
+from django.views.decorators.cache import cache_control
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, locked_view
 from django_redislock.views.responses import busy_response, unavailable_response
@@ -61,6 +62,16 @@ def test_a_browser_gets_a_page(accept: str) -> None:
     assert response["Vary"] == "Accept"
     assert '<html lang="en-us">' in content(response)
     assert "<h1>Busy right now</h1>" in content(response)
+
+
+@pytest.mark.parametrize("accept", [None, BROWSER])
+def test_no_cache_keeps_the_response_of_a_view_that_it_may_keep(accept: str | None) -> None:
+    for refused in (
+        busy_response(request(accept=accept), LockNotAcquired("It is busy."), status=423),
+        unavailable_response(request(accept=accept), LockUnavailable("It is away.")),
+    ):
+        kept = cache_control(public=True, max_age=3600)(lambda _, it=refused: it)
+        assert "no-store" in kept(request())["Cache-Control"]
 
 
 def test_the_holder_and_the_name_are_never_disclosed() -> None:
