@@ -74,6 +74,7 @@ def test_locks_in_a_database_of_their_own_pass_the_checks() -> None:
         ({"default": {"OPTIONS": {"colour": "red"}}}, "grant_lease"),
         ({"default": {"CACHE": "nowhere"}}, "'nowhere'"),
         ({"default": {"CACHE": "local"}}, "LocMemCache"),
+        ({"default": {"CACHE": "sharded"}}, "ShardClient. A cache has to lead to a standalone"),
         ({"default": {"LEASE": 0}}, "LOCKS['default']['LEASE']"),
         ({"default": {"WAIT": -1}}, "LOCKS['default']['WAIT']"),
         ({"default": {"LEESE": 1}}, "'LEESE'"),
@@ -93,6 +94,7 @@ def test_a_wrong_entry_is_an_error_that_names_it(
     settings.CACHES = {
         "default": cache(server.url),
         "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "sharded": cache(server.url, CLIENT_CLASS="django_redis.client.ShardClient"),
     }
     settings.LOCKS = locks
     (message,) = check_backends(deploy=False)
@@ -123,7 +125,6 @@ UNUSABLE = [
     ({"BACKEND": "django_redis.cache.RedisCach", "LOCATION": URL}, "RedisCach"),
     (cache(URL, CLIENT_CLASS="django_redis.client.Nobody"), "Nobody"),
     (cache(URL, CONNECTION_FACTORY="django_redis.pool.Nobody"), "Nobody"),
-    (cache(URL, CLIENT_CLASS="django_redis.client.ShardClient"), "NotImplementedError"),
     (cache(URL, REDIS_CLIENT_CLASS="redis.cluster.RedisCluster"), "RedisCluster"),
     (cache(f"{URL}?wrong", CONNECTION_POOL_KWARGS={"max_connectionss": 5}), "max_connectionss"),
 ]

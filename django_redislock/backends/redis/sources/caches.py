@@ -75,5 +75,8 @@ def _client_of(cache: Any) -> Any:
     """Return the client that writes to the cache's server; None if threads cannot have one."""
     get_client = getattr(getattr(cache, "client", None), "get_client", None)
     if callable(get_client):
-        return None if inspect.iscoroutinefunction(get_client) else get_client(write=True)
+        try:
+            return None if inspect.iscoroutinefunction(get_client) else get_client(write=True)
+        except NotImplementedError:
+            return cache.client  # it spreads keys over several servers, as ShardClient does
     return cache._cache.get_client(None, write=True) if isinstance(cache, RedisCache) else None
