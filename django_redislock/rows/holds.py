@@ -78,7 +78,7 @@ def pk_as_read(model: type[models.Model], pk: Any) -> Any:
 
 def writing_database(instance: models.Model) -> str:
     """Return the database that ``save()`` writes to; the instance may come from a replica."""
-    return router.db_for_write(type(instance), instance=instance)
+    return router.db_for_write(instance.__class__, instance=instance)
 
 
 def in_writing_database(rows: Any) -> Any:
@@ -90,8 +90,8 @@ def check_saved(instance: Any) -> None:
     """Raise ``ValueError`` if no row is known to exist for this instance."""
     if instance._state.adding or not instance._is_pk_set():
         raise ValueError(
-            f"This {type(instance).__name__} has no row to lock: it was neither saved nor fetched "
-            "from the database. Do so first, or lock a name of your own with lock()."
+            f"This {instance.__class__.__name__} has no row to lock: it was neither saved nor "
+            "fetched from the database. Do so first, or lock a name of your own with lock()."
         )
 
 
@@ -114,7 +114,7 @@ class RowHold:
         self.token = lock.token
         self.refresh = refresh
         self.database = writing_database(instance)
-        self.pk = pk_as_read(type(instance), instance.pk)
+        self.pk = pk_as_read(instance.__class__, instance.pk)
 
     @property
     def lock(self) -> Lock | None:

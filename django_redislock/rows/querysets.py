@@ -222,7 +222,8 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
         if id(wanted) in self._given:
-            if not _share_rows(model, type(wanted)):
+            # Not type(): request.user is a lazy object, which only says that it is a user.
+            if not _share_rows(model, wanted.__class__):
                 raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
             check_saved(wanted)
             return wanted
@@ -244,4 +245,4 @@ def _share_rows(model: Any, other: type[models.Model]) -> bool:
 
 
 def _identity(instance: Any) -> tuple[type[models.Model], Any]:
-    return instance._meta.concrete_model, pk_as_read(type(instance), instance.pk)
+    return instance._meta.concrete_model, pk_as_read(instance.__class__, instance.pk)
