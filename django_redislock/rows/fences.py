@@ -79,7 +79,15 @@ class Fences:
         return rows.filter((f"{self.pk}__in", list(self.locks)))
 
     def refuse_filter(self, rows: Any) -> None:
-        """Raise ``ValueError`` for rows filtered by their fences, since those will be raised."""
+        """Raise ``ValueError`` for rows whose filter would choose others once it is extended.
+
+        Such are filters by the fences, which will be raised, and by window functions.
+        """
+        if rows.query.where.contains_over_clause:
+            raise ValueError(
+                "fenced() filters the rows again, by their fence, and a window function would then "
+                "see only these. Fetch their primary keys first, and filter by those."
+            )
         if _reads(self.field, [rows.query.where, *_conditions_of_joins(rows.query)]):
             raise ValueError(
                 "fenced() raises the fence of the rows before it writes them, so they cannot be "

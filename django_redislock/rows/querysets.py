@@ -151,11 +151,13 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
             )
         if rows._fields is not None:
             raise TypeError("locked() needs instances: call it without values() or values_list().")
-        if rows.query.combinator:
+        kind = f"a {rows.query.combinator}() of querysets" if rows.query.combinator else ""
+        if rows.query.where.contains_over_clause:
+            kind = "a queryset filtered by a window function"  # it would see only the held rows
+        if kind:
             raise TypeError(
-                f"locked() cannot take a {rows.query.combinator}() of querysets, which cannot be "
-                "filtered once the rows are held. Pass their primary keys instead: "
-                "Model.objects.locked([...])."
+                f"locked() cannot take {kind}, which cannot be filtered once the rows are held. "
+                "Pass their primary keys instead: Model.objects.locked([...])."
             )
         # The database that a router reads from may lag behind the one it writes to.
         self._rows = in_writing_database(rows)
