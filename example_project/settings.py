@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent
 
@@ -35,7 +38,12 @@ CACHES = {
 
 # DATABASE_URL=postgres://user@host/name for PostgreSQL
 if database_url := os.environ.get("DATABASE_URL"):
-    DATABASES = {"default": dj_database_url.parse(database_url, conn_max_age=60)}
+    try:
+        DATABASES = {"default": dj_database_url.parse(database_url, conn_max_age=60)}
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not understood: write postgres://user@host/name, for example."
+        ) from error
 else:
     DATABASES = {
         "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
@@ -49,9 +57,21 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
 
-# How long the work of the ticket office takes, in seconds.
-CHARGE_SECONDS = float(os.environ.get("CHARGE_SECONDS", "0.1"))
-REPORT_SECONDS = float(os.environ.get("REPORT_SECONDS", "5"))
+
+def seconds(variable: str, default: float) -> float:
+    """Return a duration from the environment."""
+    text = os.environ.get(variable) or str(default)
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise ImproperlyConfigured(
+        f"{variable} is {text!r}: write a number of seconds such as {default}."
+    )
+
+
+# How long the work of the ticket office takes.
+CHARGE_SECONDS = seconds("CHARGE_SECONDS", 0.1)
+REPORT_SECONDS = seconds("REPORT_SECONDS", 5)
 
 # Where buyers are sent, as host:port. If empty, the process that serves the page handles them.
 BOX_OFFICES = os.environ.get("BOX_OFFICES", "").split()

@@ -84,6 +84,29 @@ def test_the_address_of_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CHARGE_SECONDS", "abc", "write a number of seconds such as 0.1"),
+        ("CHARGE_SECONDS", "0", "write a number of seconds such as 0.1"),
+        ("REPORT_SECONDS", "nan", "write a number of seconds such as 5"),
+        ("DATABASE_URL", "foo", "write postgres://user@host/name, for example"),
+        ("DATABASE_URL", "postgres://:secret@[x", "write postgres://user@host/name, for example"),
+        ("REDIS_URL", "foo", "redis://, rediss://, unix://"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named(
+    demo: StartDemo, name: str, value: str, words: str
+) -> None:
+    run = demo("--no-serve", **{name: value})
+
+    assert run.exit_code() == 1
+    assert words in run.output()
+    assert "Traceback" not in run.output()
+    assert "secret" not in run.output()
+    assert name in run.output() or "CACHES" in run.output()
+
+
+@pytest.mark.parametrize(
     ("number", "exit_code"),
     [
         (signal.SIGINT, 0),

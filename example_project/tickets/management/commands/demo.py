@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from django_redislock import lock_backends
+
 
 class Command(BaseCommand):
     help = (
@@ -44,6 +46,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f'{error}. The demo needs: pip install "django-redislock[example]"'
             ) from error
+        _ = lock_backends["default"]  # raises InvalidLockBackend if REDIS_URL makes no sense
         port = None if options["no_serve"] else options["port"]
         chosen = runner.Options(options["tickets"], options["buyers"], options["servers"], port)
         # A shell starts background jobs with SIGINT ignored, but it must work there, too.
