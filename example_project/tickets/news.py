@@ -27,6 +27,10 @@ def report(kind: str, text: str) -> None:
     _latest.append(Report(next(_numbers), now(), kind, text))
 
 
+def clear() -> None:
+    _latest.clear()
+
+
 def latest() -> list[Report]:
     """The reports, newest first."""
     return list(_latest)[::-1]

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from django_redislock import LockLost, lock
 
-from . import mishaps
+from . import mishaps, news
 from .answers import answer, short_fence
 from .buyers import Rush, send
 from .models import Event
@@ -71,12 +71,13 @@ def rush(request: HttpRequest) -> HttpResponse:
     events = events_side_by_side()
     offices = settings.BOX_OFFICES or [request.get_host()]
 
-    def restock() -> None:
+    def prepare() -> None:
         for event in events:
             event.restock(tickets)
+        news.clear()
 
     try:
-        send([Rush(event.pk, size, offices) for event in events], prepare=restock)
+        send([Rush(event.pk, size, offices) for event in events], prepare)
     except RuntimeError:
         text = "The last buyers have not been answered yet. Is a process frozen?"
         return answer(request, 409, "busy", text)

@@ -105,6 +105,8 @@ def test_a_holder_without_its_lock_sells_nothing_more(site: Site) -> None:
     page = sign_in(f"http://127.0.0.1:{site.port}", site.password, released)
     assert f"{robbed.fence[-6:]}. Reason: taken away on the ticket office page" in page
     assert set(news(site)[-3:]) == {"mishap", "relief", "refusal"}
+    assert send(site, tickets=5, buyers=0) == 200
+    assert news(site) == [], "a new sale has begun"
 
 
 def test_a_frozen_holder_does_not_know_yet_that_it_lost_its_lock(site: Site) -> None:
