@@ -211,6 +211,8 @@ def test_the_error_of_a_server_that_hangs_from_the_start(
     with pytest.raises(LockUnavailable) as caught:
         act()
     assert words in str(caught.value)
+    (message,) = check_backends(deploy=True)
+    assert str(message.hint).startswith("See whether the server is stopped, swaps or runs a slow")
 
 
 @pytest.mark.parametrize("act", [in_thread, in_coroutine])

@@ -30,7 +30,7 @@ from .errors import (
     was_sent,
 )
 
-__all__ = ["advice", "happened", "naming", "remedy", "unavailable"]
+__all__ = ["advice", "hangs", "happened", "naming", "remedy", "unavailable"]
 
 # redis-py's message when it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
@@ -116,7 +116,7 @@ def advice(where: str, error: Exception) -> str:
 
     A server without TLS waits for more data, so the handshake ends with a time-out.
     """
-    may_wait = "rediss://" in where and _timed_out(error) and not _hangs(error)
+    may_wait = "rediss://" in where and _timed_out(error) and not hangs(error)
     if may_wait or _WITHOUT_TLS.search(str(error)):
         return f"{'' if str(error).endswith('.') else '.'} {SPEAKS_TLS}"
     return ""
@@ -138,7 +138,7 @@ def remedy(error: Exception) -> str:
 
 def _absent(at: str, error: Exception, said: str) -> str:
     """Describe what a server did that has not answered."""
-    if _hangs(error):
+    if hangs(error):
         return (
             f"at {at} accepted the connection and gave no answer in time: it hangs, is overloaded "
             f"or cut off. {said}"
@@ -161,7 +161,7 @@ def _absent(at: str, error: Exception, said: str) -> str:
     return f"does not answer at {at}; {asked} {said}"
 
 
-def _hangs(error: Exception) -> bool:
+def hangs(error: Exception) -> bool:
     """Whether the server is known to have accepted the connection that timed out."""
     return isinstance(_met(error), NoAnswer) or _NO_ANSWER.match(str(error)) is not None
 

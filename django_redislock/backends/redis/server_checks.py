@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .error_texts import advice, happened, remedy
+from .error_texts import advice, hangs, happened, remedy
 from .errors import is_busy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
@@ -76,6 +76,11 @@ def _what_to_do(config: LockConfig, error: Exception) -> str:
             else f"CACHES[{config.cache!r}]"
         )
         return f"The server answers, but refuses: {correct} {named}."
+    if hangs(error):
+        return (
+            "See whether the server is stopped, swaps or runs a slow command, and run this check "
+            "again."
+        )
     return "Run this check where the server can be reached."
 
 
