@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from django_redislock import lock_backends
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
 from tests.management.holds import aged, hold, queue
@@ -36,6 +39,15 @@ const tops = [...document.querySelectorAll(".object-tools li")]
 const range = document.createRange();
 range.selectNodeContents(document.querySelector("#content h1"));
 return range.getClientRects().length > 1 || new Set(tops).size > 1;
+"""
+# The gap between the lowest figure of each chart's scale and the first time, which is under it.
+GAPS = """
+return [...document.querySelectorAll(".redislock-plot")].map((plot) => {
+    const range = document.createRange();
+    range.selectNodeContents(plot.querySelector(".redislock-axis span"));
+    const lowest = plot.querySelector(".redislock-scale text:last-child");
+    return range.getBoundingClientRect().top - lowest.getBoundingClientRect().bottom;
+});
 """
 LONG = 200
 
@@ -110,6 +122,15 @@ class DensityTests(BrowserTestCase):
                 self.visit(PAGE)
                 assert self.text("#result_list .redislock-waiters").startswith("1")
                 assert self.one("#result_list tbody tr").rect["height"] <= 40, language
+
+    def test_the_first_time_of_a_chart_does_not_touch_the_scale(self) -> None:
+        waits = Tally(acquired=7, waits=[7] + [0] * 23)
+        lock_backends["memory"].add_tallies(Batch("1", {"order:*": waits}))
+        self.size(1280, 800)
+        self.log_in(path=f"{PAGE}hot/")
+        gaps = self.browser.execute_script(GAPS)
+        assert len(gaps) == 2
+        assert min(gaps) >= 0, gaps
 
     def test_a_long_lease_keeps_to_its_column(self) -> None:
         hold("report", lease=1794, what="shop.views.checkout")
