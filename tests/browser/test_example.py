@@ -229,6 +229,15 @@ def test_the_tab_key_reaches_everything_in_the_order_of_the_page(page: Page) -> 
     assert places == sorted(places)
 
 
+def test_the_dots_are_seen_in_forced_colours(page: Page) -> None:
+    """A browser that forces its colours makes all backgrounds alike."""
+    features = [{"name": "forced-colors", "value": "active"}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    sheet = page.one(".pane").value_of_css_property("background-color")
+    assert page.one(".legend .dot.sold").value_of_css_property("background-color") != sheet
+    assert page.one("progress.stock").value_of_css_property("background-color") != sheet
+
+
 def test_a_site_that_does_not_answer_is_reported(page: Page, site: Site) -> None:
     pid = look(site.port)["pid"]
     os.kill(pid, signal.SIGSTOP)

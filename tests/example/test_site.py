@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 import pytest
+from django.template.loader import render_to_string
 
 from django_redislock.testing.servers import EmbeddedServer
 from example_project.demo.sales import look
@@ -77,6 +78,12 @@ def test_the_buyer_in_the_lock_is_named_and_the_others_wait(site: Site) -> None:
     shown = until(site, lambda shown: not shown["running"])
     assert sorted(number for number, _result in shown["done"]) == [1, 2, 3, 4]
     assert (shown["inside"], shown["waiting"]) == ([], [])
+
+
+def test_without_scripts_too_the_buyer_in_the_lock_has_the_colour_of_the_legend() -> None:
+    shown = render_to_string("tickets/includes/pane.html", {"pane": {"inside": [3]}})
+
+    assert '<i class="dot charging" data-buyer="3">' in shown
 
 
 def test_oversold_tickets_are_shown(site: Site) -> None:
