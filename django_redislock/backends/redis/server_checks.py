@@ -69,19 +69,19 @@ def _what_to_do(config: LockConfig, error: Exception) -> str:
     """Return the hint for a server that could not be checked."""
     if is_busy(error):
         return "The server answers, but is busy: run this check again later."
-    if correct := remedy(error):
-        named = (
-            f"{_where(config)}['LOCATION'] and ['OPTIONS']"
-            if config.location
-            else f"CACHES[{config.cache!r}]"
-        )
-        return f"The server answers, but refuses: {correct} {named}."
     if hangs(error):
         return (
             "See whether the server is stopped, swaps or runs a slow command, and run this check "
             "again."
         )
-    return "Run this check where the server can be reached."
+    named = (
+        f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+        if config.location
+        else f"CACHES[{config.cache!r}]"
+    )
+    if correct := remedy(error):
+        return f"The server answers, but refuses: {correct} {named}."
+    return f"Correct the address in {named}, or run this check where the server can be reached."
 
 
 def _first(found: Iterable[Iterable[CheckMessage]]) -> Iterator[CheckMessage]:
