@@ -74,3 +74,13 @@ def test_a_damaged_hold_has_a_page_and_can_be_released(admin_client: Client, dam
     assert "1 lock was released by force." in release(admin_client, html)
     assert names(page(admin_client)) == ["another"]
     assert is_held("another", other, "default")
+
+
+def test_a_damaged_hold_without_an_expiry_is_released_from_the_list(
+    admin_client: Client, place: Place
+) -> None:
+    hold("order", "default")
+    spoil(place, "order", expiry=None)
+    html = page(admin_client)
+    assert "1 lock was released by force." in release(admin_client, html)
+    assert names(page(admin_client)) == []

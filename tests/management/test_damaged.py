@@ -17,10 +17,10 @@ from tests.support.commands import output_of
 from tests.support.places import Place
 
 
-def spoil(place: Place, name: str) -> None:
+def spoil(place: Place, name: str, expiry: int | None = 60_000) -> None:
     """Replace the data of a hold."""
     with place.client() as client:
-        client.set(name_keys(place.prefix, name).hold, b"\xffjunk", px=60_000)
+        client.set(name_keys(place.prefix, name).hold, b"\xffjunk", px=expiry)
 
 
 def listlocks(**options: Any) -> str:

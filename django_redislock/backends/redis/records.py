@@ -14,6 +14,7 @@ from ..base import Hold, Holder, Waiting
 from ..waiters import Turn
 
 __all__ = [
+    "GRACE",
     "LONGEST",
     "LOOSER",
     "Message",
@@ -47,6 +48,9 @@ LOOSER = b"looser"
 
 # The longest lease or wait (ms), as in clock.lua. A later end means damage.
 LONGEST = 3_200_000_000_000
+
+# The expiry (ms) that an unreadable value without one gets from the first script, as in clock.lua.
+GRACE = 60_000
 
 
 def ms(seconds: float) -> int:

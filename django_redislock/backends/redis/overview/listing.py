@@ -11,7 +11,7 @@ from typing import Any
 
 from ...base import Entries, Entry
 from ..keys import BUCKETS, bucket_keys, name_keys
-from ..records import LONGEST, split_hold
+from ..records import GRACE, LONGEST, split_hold
 from ..wire.replies import Exchanger
 from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 
@@ -19,6 +19,9 @@ __all__ = ["entries", "entries_of", "walk"]
 
 # For pages larger than this it pays to find out where the page ends in each bucket.
 LARGE = 500
+
+# A reply to PTTL.
+NO_EXPIRY = -1
 
 
 def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
@@ -104,7 +107,8 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
             )
         else:
             token, record = split_hold(line, now)
-            left = record.ends - now if record else whole(answer)
+            expiry = GRACE if answer == NO_EXPIRY else whole(answer)
+            left = record.ends - now if record else expiry
             if left > 0:
                 yield Entry(name, token, left / 1000)
 
