@@ -84,6 +84,24 @@ def test_the_address_of_a_redis_that_is_down_is_named(demo: StartDemo) -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "value", "limits"),
+    [
+        ("--tickets", "0", "from 1 to 99999"),
+        ("--buyers", "100000", "from 1 to 99999"),
+        ("--servers", "many", "from 1 to 99"),
+        ("--port", "http", "from 1 to 65535"),
+    ],
+)
+def test_an_impossible_number_is_refused(
+    demo: StartDemo, option: str, value: str, limits: str
+) -> None:
+    run = demo("--no-serve", option, value)
+
+    assert run.exit_code() == 2, run.output()
+    assert f"argument {option}: must be a whole number {limits}" in run.output()
+
+
+@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("CHARGE_SECONDS", "abc", "write a number of seconds such as 0.1"),

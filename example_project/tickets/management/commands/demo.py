@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_redislock import lock_backends
+from example_project.tickets.management.numbers import whole_number
 
 
 class Command(BaseCommand):
@@ -20,14 +20,21 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--tickets", type=_positive, default=50, help="default: 50")
-        parser.add_argument("--buyers", type=_positive, default=100, help="default: 100")
         parser.add_argument(
-            "--servers", type=_positive, default=4, help="server processes that sell; default: 4"
+            "--tickets", type=whole_number(1, 99_999), default=50, help="default: 50"
+        )
+        parser.add_argument(
+            "--buyers", type=whole_number(1, 99_999), default=100, help="default: 100"
+        )
+        parser.add_argument(
+            "--servers",
+            type=whole_number(1, 99),
+            default=4,
+            help="server processes that sell; default: 4",
         )
         parser.add_argument(
             "--port",
-            type=_port,
+            type=whole_number(1, 65_535),
             default=8000,
             help="port of the site served at the end; default: 8000, or a free one if it is taken",
         )
@@ -60,17 +67,3 @@ class Command(BaseCommand):
             sys.exit(128 + signal.SIGINT)
         if not exact:
             raise CommandError("The guarded sale was not exact.")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 65536:
-        raise argparse.ArgumentTypeError("must be from 1 to 65535")
-    return number

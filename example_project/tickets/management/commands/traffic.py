@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import random
 import signal
 import sys
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_redislock import LockError, LockUnavailable, lock
 from django_redislock.testing.launcher import SupervisedProcess
+from example_project.tickets.management.numbers import whole_number
 
 WAIT = 5.0  # seconds; the longest wait of any task
 BUYERS = ("alice", "bob", "chidi", "dana", "émile", "福子")
@@ -25,9 +25,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--processes", type=_positive, default=3, help="default: 3")
+        parser.add_argument("--processes", type=whole_number(1, 999), default=3, help="default: 3")
         parser.add_argument(
-            "--threads", type=_positive, default=8, help="threads of each process; default: 8"
+            "--threads",
+            type=whole_number(1, 999),
+            default=8,
+            help="threads of each process; default: 8",
         )
         parser.add_argument("--seconds", type=float, default=None, help="stop after this time")
 
@@ -114,10 +117,3 @@ def _read(stopped: threading.Event) -> None:
 def _write(stopped: threading.Event) -> None:
     with lock("catalogue", wait=3, what="manage.py import_catalogue"):
         stopped.wait(1)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
