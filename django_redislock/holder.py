@@ -47,7 +47,9 @@ class Holder:
     group: str = ""
 
     def __str__(self) -> str:
-        who = f"{self.what or 'unknown'} ({self.host or '?'}, pid {self.pid}, {self.thread})"
+        parts = self.host, f"pid {self.pid}" if self.pid else "", self.thread
+        place = ", ".join(filter(None, parts))
+        who = f"{self.what or 'unknown'}{f' ({place})' if place else ''}"
         return f"{who} for {self.label}" if self.label else who
 
     def pack(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from tests.admin.pages import PAGE, names, page, references, release, rows, text_of
@@ -84,3 +85,4 @@ def test_a_damaged_hold_without_an_expiry_is_released_from_the_list(
     html = page(admin_client)
     assert "1 lock was released by force." in release(admin_client, html)
     assert names(page(admin_client)) == []
+    assert "Holder: unknown. Token: damaged-" in LogEntry.objects.get().change_message
