@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import OperationalError, connections
 
 ADMIN = "admin"
 EMAIL = "admin@demo.invalid"  # distinguishes the demo's own user from an earlier one
@@ -13,9 +13,13 @@ EMAIL = "admin@demo.invalid"  # distinguishes the demo's own user from an earlie
 def prepare_database(password: str) -> None:
     """Migrate the database, and create the user ``admin`` with this password.
 
-    Raises CommandError if the database has a user ``admin`` that was not created by a demo.
+    Raises CommandError if that is impossible, or if the database has a user ``admin`` that was not
+    created by a demo.
     """
-    call_command("migrate", verbosity=0, interactive=False)
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    except OperationalError as error:
+        raise CommandError(f"The database in DATABASE_URL cannot be used: {error}") from error
     user, _ = get_user_model().objects.get_or_create(
         username=ADMIN, defaults={"email": EMAIL, "is_staff": True, "is_superuser": True}
     )

@@ -109,6 +109,11 @@ def test_an_impossible_number_is_refused(
         ("REPORT_SECONDS", "nan", "write a number of seconds such as 5"),
         ("DATABASE_URL", "foo", "write postgres://user@host/name, for example"),
         ("DATABASE_URL", "postgres://:secret@[x", "write postgres://user@host/name, for example"),
+        (
+            "DATABASE_URL",
+            "sqlite:////nowhere/at/all",
+            "DATABASE_URL cannot be used: unable to open",
+        ),
         ("REDIS_URL", "foo", "redis://, rediss://, unix://"),
     ],
 )
