@@ -283,8 +283,7 @@ class LocalHold:
         if self._confirmed and (not self.renew or now - self.since >= self.max_hold):
             self.due = ends
         else:
-            span = min(self.length, ends - now)
-            self.due = ends - span + pause_of(span)
+            self.due = now + pause_of(min(self.length, ends - now))
 
     def next_length(self, now: float) -> float | None:
         """The seconds from ``now`` to extend the lease to, or None to let it run out."""

@@ -47,6 +47,16 @@ def test_renewal_stops_at_max_hold(using: str) -> None:
                 pass
 
 
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_the_loss_of_an_extended_hold_is_noticed_as_soon_as_without_the_extension(
+    using: str,
+) -> None:
+    with pytest.raises(LockLost), lock("a", using=using, lease=LEASE) as held:
+        held.extend(600)
+        assert held.backend.release("a", held.token)  # the server loses it
+        assert held.lost.wait(30)
+
+
 def test_a_released_hold_is_never_renewed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = lock_backends["default"]
     renewed: list[str] = []
