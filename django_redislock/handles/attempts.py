@@ -124,6 +124,8 @@ class OneNameHandle(Handle[T]):
         """Share this hold of the same name. Return False if the handle needs one of its own."""
         if not hold.alive or hold.limit > self.limit:
             return False
+        if hold.limit > 1 and self._terms.token not in (None, hold.token):
+            return False  # the given token may have a hold beside this one
         # Nothing needs a hold that an interrupted release has left behind.
         if not (hold.is_needed() if self._terms.reentrant else hold.is_kept_by_transactions):
             return False

@@ -43,6 +43,26 @@ def test_a_stricter_handle_does_not_join(looser: Any) -> None:
         assert inner.backend.inspect("again")[0][0].limit == 1
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_handle_with_a_token_does_not_join_a_hold_beside_that_of_its_token(
+    reentrant: bool,
+) -> None:
+    given = lock("again", limit=2)
+    given.acquire()
+    token = given.detach()
+    with transaction.atomic():
+        own = lock("again", limit=2)
+        own.acquire()
+        if not reentrant:  # the transaction keeps the hold, and its code may share it
+            own.release()
+        with lock("again", limit=2, token=token, reentrant=reentrant) as heir:
+            assert (heir.token, heir.fence) == (token, given.fence)
+    if reentrant:
+        own.release()
+    assert heir.backend.inspect("again") == ([], [])
+
+
 def test_a_shared_hold_ends_with_the_last_handle_in_any_order() -> None:
     first, second = lock("again", reentrant=True), lock("again", reentrant=True)
     first.acquire()
