@@ -199,7 +199,8 @@ class Registry:
         """The other holds of this lock with the same token. If one is released, all end."""
         if not (self.given or hold.is_given):
             return []
-        return [one for one in self.find(hold.lock_id, hold.token) if one is not hold]
+        found = self.find(hold.lock_id, hold.token)
+        return [one for one in found if one is not hold and not one.lost_reason]
 
     def __bool__(self) -> bool:
         return bool(self.holds or self.attempts or self.lost)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django_redislock import LockError, LockLost, LockUnavailable, lock, lock_backends
 from django_redislock.clock import monotonic
 from django_redislock.local.background import background
-from django_redislock.local.renewal import renewal
+from django_redislock.local.renewal import SOON, renewal
 from tests.support.interruptions import PACKAGE, interrupt, pause, places_in, steps_of
 from tests.support.processes import wait_until
 
@@ -48,6 +48,21 @@ def test_a_hold_that_another_handle_here_has_by_its_token_is_not_detached(alias:
         with pytest.raises(LockError, match="other handles here"):
             one.detach()
     other.release()
+
+
+def test_a_lost_hold_of_another_handle_does_not_keep_a_hold_from_being_detached(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The renewal thread has not dropped the lost hold yet."""
+    monkeypatch.setattr(renewal, "_look_at_holds", lambda now: now + SOON)
+    held = make()
+    held.acquire()
+    heir = make(token=held.token)
+    heir.acquire()
+    heir.release()
+    assert held.lost
+    heir.acquire()
+    assert heir.detach(60) == held.token
 
 
 async def test_a_coroutine_can_detach_a_hold(alias: str) -> None:
