@@ -22,8 +22,8 @@ __all__ = ["estimated_wait", "retry_after", "retry_in"]
 # The time until refused clients should return is raised by up to this share, so that they do not
 # return together.
 SPREAD = 0.2
-# Before that, it is at most this long (seconds): with an estimate of the wait, and if only the
-# lease is known, which may be long although its holder is usually done much sooner.
+# Before that, it is at most this long (seconds): with an estimate of the wait, and if it comes from
+# the lease, which may be long although its holder is usually done much sooner, or from the hold.
 LONGEST_ESTIMATE = 3600.0
 LONGEST_GUESS = 60.0
 
@@ -52,13 +52,15 @@ def estimated_wait(
 def retry_in(busy: Busy, estimate: float | None) -> float:
     """Seconds after which to try again, with a random part so that attempts do not coincide.
 
-    Without an estimate it is the rest of the lease in the way; or, if the hold has already lasted
-    longer than that, as long again as it has lasted; but at most a minute. An estimate counts up to
-    an hour.
+    Without an estimate it is the rest of the lease in the way, but at most a minute. An estimate
+    counts up to an hour. If the hold has already lasted longer than that, it is as long again as it
+    has lasted, but at most a minute.
     """
     if estimate is None:
-        return _spread(min(max(busy.retry_in, busy.held_for), LONGEST_GUESS))
-    return _spread(min(estimate, LONGEST_ESTIMATE))
+        seconds = min(busy.retry_in, LONGEST_GUESS)
+    else:
+        seconds = min(estimate, LONGEST_ESTIMATE)
+    return _spread(max(seconds, min(busy.held_for, LONGEST_GUESS)))
 
 
 def retry_after(error: LockNotAcquired) -> int:

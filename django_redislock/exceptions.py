@@ -48,8 +48,8 @@ class LockNotAcquired(LockError):
     attempt had or would have had; 1 is next. ``estimated_wait`` is how many seconds such a place
     takes, judging by the holds of the last hour, or None if no such holds are known.
     ``retry_after`` is how many seconds to wait before the next attempt: the estimate, up to an
-    hour, or else a guess from the hold in the way, up to a minute; and up to a fifth more, so that
-    refused attempts do not return together.
+    hour, or else, and once the hold in the way has lasted longer, a guess from that hold, up to a
+    minute; and up to a fifth more, so that refused attempts do not return together.
     """
 
     def __init__(
