@@ -262,7 +262,12 @@ class OneNameHandle(Handle[T]):
 
     def _not_held(self) -> LockError:
         if self._need is None:
-            return LockError.of(self.name, "is not held by this handle. Acquire it first")
+            what = "is not held by this handle"
+            if self._claim is not None and self._hold.fence == 0:
+                what += ": its last acquire() did not get it. Write `if handle.acquire(...):`"
+            else:
+                what += ". Acquire it first"
+            return LockError.of(self.name, what)
         if self._hold.inherited:
             return LockError.of(self.name, FORKED.format("is held by"))
         return lost_error(self._hold)

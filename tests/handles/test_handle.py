@@ -219,7 +219,8 @@ def test_a_lost_handle_may_try_again(make: Any) -> None:
         handle.release()
     with make() as other:
         assert not handle.acquire(wait=0)
-        with pytest.raises(LockError, match="Acquire it first") as caught:
+        refused = r"did not get it. Write `if handle.acquire\(\.\.\.\):`"
+        with pytest.raises(LockError, match=refused) as caught:
             handle.release()
         assert not isinstance(caught.value, LockLost), "this attempt never held it"
     with handle:
