@@ -132,6 +132,25 @@ def test_the_check_of_a_server_says_so_too(settings: Any, redis_url: str) -> Non
     assert "was not asked: its credential_provider raised LookupError: no token" in message.msg
 
 
+# As environment variables bring them.
+VALUES = [{"socket_type": "1"}, {"encoding": "nope"}]
+
+
+@pytest.mark.parametrize("act", [in_thread, in_coroutine])
+@pytest.mark.parametrize("options", VALUES, ids=str)
+def test_the_error_of_a_value_that_redis_py_cannot_connect_with(
+    settings: Any, redis_url: str, options: dict[str, Any], act: Callable[[], None]
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": redis_url, "OPTIONS": options}}
+    words = "was not asked: a value in the settings of its connection is not valid: "
+    with pytest.raises(LockUnavailable, match=words):
+        act()
+    (message,) = check_backends(deploy=True)
+    assert words in message.msg
+    assert message.hint == "Correct LOCKS['default']['LOCATION'] and ['OPTIONS']."
+    lock_backends["default"].close()
+
+
 async def test_a_provider_does_not_block_the_event_loop(settings: Any, redis_url: str) -> None:
     asked = asyncio.Event()
     goes_on, loop = threading.Event(), asyncio.get_running_loop()

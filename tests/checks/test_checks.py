@@ -145,7 +145,14 @@ def test_a_cache_that_cannot_be_made_is_an_error_that_names_it(
         lock("a")
 
 
-@pytest.mark.parametrize("unusable", [unusable for unusable, _ in UNUSABLE], ids=str)
+# Their server cannot even be looked for.
+NOWHERE = [
+    cache("redis://a..b:1/0"),
+    cache(f"{URL}?nowhere", CONNECTION_POOL_KWARGS={"encoding": "nope"}),
+]
+
+
+@pytest.mark.parametrize("unusable", [*NOWHERE, *(one for one, _ in UNUSABLE)], ids=str)
 def test_a_cache_that_the_locks_do_not_use_may_be_unusable(
     settings: Any, server: Any, unusable: Any
 ) -> None:

@@ -104,7 +104,7 @@ def happened(at: str, error: Exception) -> str:
         )
     if isinstance(error, TryAgainError):
         return f"is moving these locks from one node to another, and has not finished: {said}"
-    if isinstance(error, UnicodeError) or isinstance(error.__cause__, UnicodeError):
+    if isinstance(error.__cause__, UnicodeError):
         return f"cannot be found at {at}: {said}"
     if _has_answered(error):
         return _refused(at, error, said)

@@ -16,7 +16,7 @@ from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
 from .error_texts import advice, hangs, happened, remedy
-from .errors import is_busy
+from .errors import NotAsked, is_busy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
@@ -45,7 +45,7 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
         servers: list[dict[str, Any]] = [node.client().info() for node in nodes]
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), nodes)]
-    except (RedisError, OSError, UnicodeError) as error:
+    except (RedisError, OSError) as error:
         return [
             Warning(
                 f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",
@@ -67,6 +67,13 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
 
 def _what_to_do(config: LockConfig, error: Exception) -> str:
     """Return the hint for a server that could not be checked."""
+    named = (
+        f"{_where(config)}['LOCATION'] and ['OPTIONS']"
+        if config.location
+        else f"CACHES[{config.cache!r}]"
+    )
+    if isinstance(error, NotAsked):
+        return f"Correct {named}."
     if is_busy(error):
         return "The server answers, but is busy: run this check again later."
     if hangs(error):
@@ -74,11 +81,6 @@ def _what_to_do(config: LockConfig, error: Exception) -> str:
             "See whether the server is stopped, swaps or runs a slow command, and run this check "
             "again."
         )
-    named = (
-        f"{_where(config)}['LOCATION'] and ['OPTIONS']"
-        if config.location
-        else f"CACHES[{config.cache!r}]"
-    )
     if correct := remedy(error):
         return f"The server answers, but refuses: {correct} {named}."
     return f"Correct the address in {named}, or run this check where the server can be reached."

@@ -1,4 +1,4 @@
-"""Code of a project that runs while a connection opens: credential providers and functions.
+"""What a project's settings bring into the opening of a connection: code, and values.
 
 Their errors say nothing about the server. Unchanged, an ``OSError`` would seem to come from its
 socket, and others would not be errors of locks.
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from redis.credentials import CredentialProvider
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
 from ..errors import NotAsked
 
-__all__ = ["with_hooks"]
+__all__ = ["opening", "with_hooks"]
 
 
 class _Provider(CredentialProvider):
@@ -44,6 +44,21 @@ def _reported(option: str, *passed: type[Exception]) -> Iterator[None]:
         raise
     except Exception as error:
         raise NotAsked(f"its {option} raised {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Turn what redis-py raises for values that it cannot connect with into ``RedisError``."""
+    try:
+        yield
+    except UnicodeError as error:
+        # No host can have this name.
+        raise RedisConnectionError(error) from error
+    except (TypeError, ValueError, LookupError) as error:
+        raise NotAsked(
+            f"a value in the settings of its connection is not valid: {type(error).__name__}: "
+            f"{error}"
+        ) from error
 
 
 _HOOKS: dict[str, Callable[[Any], Any]] = {

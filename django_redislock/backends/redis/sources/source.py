@@ -27,7 +27,7 @@ from ..breaker import breaker_of, ignore
 from ..slots import Address, owners
 from .caches import pool_of_cache
 from .deadlines import limit
-from .hooks import with_hooks
+from .hooks import opening, with_hooks
 from .locations import check_options, is_internal, pool_at, start_nodes
 from .sentinels import Sentinels, timeout_of
 
@@ -118,7 +118,7 @@ class Source:
     def client(self) -> Redis:
         """Return a client for commands about the server as a whole."""
         connect: Callable[..., Any] = lambda **_: self.connection()  # noqa: E731 - typed
-        return Redis(connection_pool=ConnectionPool(connection_class=connect))
+        return Redis(connection_pool=_Pool(connection_class=connect))
 
     def servers(self) -> list[Source]:
         """Return the source of each server that has locks. Raises what redis-py raises."""
@@ -191,6 +191,12 @@ class Source:
                 "in memory by the fixture locks, or override_locks() of django_redislock.testing; "
                 "the fixture redislock_server starts a real server."
             )
+
+
+class _Pool(ConnectionPool):
+    def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+        with opening():
+            return super().get_connection(*args, **kwargs)
 
 
 class ClusterSource(Source):

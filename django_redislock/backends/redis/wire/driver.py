@@ -34,6 +34,7 @@ from ....clock import monotonic
 from ....process import ServiceThread
 from ....queues import take_within
 from ..errors import NotAsked
+from ..sources.hooks import opening
 
 __all__ = ["CHUNK", "Opening", "arrived", "connecting", "error_of", "open_by"]
 
@@ -79,16 +80,14 @@ def open_socket(connection: AbstractConnection, keep: Callable[[socket.socket], 
         settings._buffer_cutoff, settings.encoder.encode
     )
     try:
-        connection.connect()
+        with opening():
+            connection.connect()
         connected: socket.socket | None = connection._sock
         if connected is None:
             raise RedisConnectionError("The connection has no socket.")
         # In this order, so that the socket always has an owner that closes it when deleted.
         keep(connected)
         connection._sock = None
-    except UnicodeError as error:
-        # No host can have this name.
-        raise RedisConnectionError(error) from error
     except BaseException:
         connection.disconnect()
         raise
