@@ -255,7 +255,8 @@ def test_the_error_of_a_server_that_is_no_sentinel(
 
 
 def test_the_hint_for_an_unneeded_password(settings: Any, redis_url: str) -> None:
-    settings.LOCKS = {"default": {"LOCATION": redis_url.replace("://", "://:secret@")}}
+    location = redis_url.replace("://", "://:secret@") + "?protocol=2"
+    settings.LOCKS = {"default": {"LOCATION": location}}
     (message,) = check_backends(deploy=True)
     assert message.id == "locks.W001"
     assert "asks for no password, and the settings give one: leave it out" in message.msg

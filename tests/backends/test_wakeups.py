@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 from redis.connection import ConnectionPool
@@ -43,6 +44,15 @@ def listening() -> RedisLockBackend:
     assert isinstance(backend, RedisLockBackend)
     backend.listen("a", 10)
     return backend
+
+
+def test_a_password_that_the_server_does_not_ask_for_keeps_nobody_from_waiting(
+    settings: Any, redis_url: str
+) -> None:
+    """RESP3 logs in the default user, from whom such a server accepts any password."""
+    location = redis_url.replace("://", "://:secret@") + "?protocol=3"
+    settings.LOCKS = {"default": {"LOCATION": location}}
+    assert listening().listening("a")
 
 
 def test_a_silent_connection_is_probed_and_kept(

@@ -46,10 +46,19 @@ class Subscriber:
         """Connect with RESP2, in which messages arrive as replies."""
         self.is_outdated = self.is_doubted = False
         deadline = monotonic() + self._source.timeout
-        settings = {"protocol": 2, "health_check_interval": 0}
+        settings = {"protocol": 2, "health_check_interval": 0} | self._user()
         open_by(deadline, partial(self._source.connection, deadline, **settings), self._keep)
         self._parser, self.received_at = Parser(), monotonic()
         self._opened_at = self.received_at
+
+    def _user(self) -> dict[str, str]:
+        """Return the user of a password without one, whom RESP3 names too.
+
+        A server that asks for no password accepts any from this user, but refuses one alone.
+        """
+        kwargs = self._source.pool.connection_kwargs
+        alone = kwargs.get("password") and not kwargs.get("username")
+        return {"username": "default"} if alone else {}
 
     def _keep(self, sock: socket.socket) -> None:
         self.sock = sock
