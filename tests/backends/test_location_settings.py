@@ -123,6 +123,20 @@ def test_hosts_may_be_ipv6_addresses(
     assert found == hosts
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["redis://[::1]:1/0", "cluster://[::1]:1,[::1]:2", "sentinel://[::1]:1,[::1]:2/main/0"],
+)
+def test_errors_show_an_ipv6_address_as_a_location_has_it(
+    settings: LazySettings, location: str
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": location}}
+    backend = lock_backends["default"]
+    assert isinstance(backend, RedisLockBackend)
+    assert backend.source.where == f"LOCKS['default'], {location}"
+    assert "[::1]:1" in backend.source.at
+
+
 def test_no_password_is_shown(settings: LazySettings) -> None:
     settings.LOCKS = {"default": {"LOCATION": "redis://ann:secret@127.0.0.1:1/0"}}
     with pytest.raises(LockUnavailable) as caught:

@@ -29,6 +29,10 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """The address as it is written in a location."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 def buckets_of(commands: Sequence[bytes]) -> list[int]:
     """The bucket of each command. A command without a key uses that of the next command."""

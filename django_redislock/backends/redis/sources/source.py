@@ -158,10 +158,10 @@ class Source:
                 client.connection_pool.connection_kwargs
                 for client in self.pool.sentinel_manager.sentinels
             ]
-            sentinels = frozenset((one.get("host"), one.get("port")) for one in known)
-            hosts = ",".join(f"{one.get('host')}:{one.get('port')}" for one in known)
+            sentinels = [Address(str(one.get("host")), one.get("port", 0)) for one in known]
+            hosts = ",".join(map(str, sentinels))
             address = f"sentinel://{hosts}/{service}/{self.database}"
-            return address, f"the Sentinels {hosts}", (sentinels, service)
+            return address, f"the Sentinels {hosts}", (frozenset(sentinels), service)
         if path := kwargs.get("path"):
             return f"unix://{path}?db={self.database}", str(path), str(path)
         if "host" not in kwargs and self.pool.connection_class not in _WITH_ADDRESS:
@@ -170,7 +170,7 @@ class Source:
             return kind, kind, self.pool.connection_class
         host, port = str(kwargs.get("host", "localhost")), int(kwargs.get("port") or 6379)
         scheme = "rediss" if issubclass(self._kind, SSLConnection) else "redis"
-        at = f"{host}:{port}"
+        at = str(Address(host, port))
         return f"{scheme}://{at}/{self.database}", at, (host.lower(), port)
 
     def _refuse_unusable(self, kwargs: Mapping[str, Any]) -> None:
@@ -230,6 +230,6 @@ class ClusterSource(Source):
         return address
 
     def _found_at(self, kwargs: Mapping[str, Any]) -> tuple[str, str, Hashable]:
-        nodes = ",".join(f"{host}:{port}" for host, port in self.start)
+        nodes = ",".join(map(str, self.start))
         server = frozenset((host.lower(), port) for host, port in self.start)
         return f"cluster://{nodes}", f"the Cluster {nodes}", server
