@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from typing import Any
+
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from django_redislock import LockUnavailable, lock
 from django_redislock.backends.redis.error_texts import unavailable
 from django_redislock.backends.redis.errors import is_absence
 
@@ -39,3 +43,16 @@ def test_a_host_named_like_a_word_of_tls_is_no_tls_error(text: str) -> None:
 )
 def test_a_word_of_tls_behind_the_address_is_a_tls_error(text: str) -> None:
     assert not is_absence(RedisConnectionError(text))
+
+
+def test_the_error_of_a_missing_file_does_not_suggest_to_start_the_server(settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        location = f"rediss://127.0.0.1:{listener.getsockname()[1]}/0"
+        options = {"ssl_ca_certs": "/nowhere/ca.pem"}
+        settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
+        with pytest.raises(LockUnavailable) as caught:
+            lock("a").acquire(wait=0)
+    assert "a file that the settings name, such as ssl_ca_certs, cannot be read: No such" in str(
+        caught.value
+    )
+    assert "is it running" not in str(caught.value)

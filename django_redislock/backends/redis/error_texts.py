@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ __all__ = ["advice", "hangs", "happened", "naming", "remedy", "unavailable"]
 
 # redis-py's message when it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
+
+# The same for a port, and an error that only the files for TLS have.
+_NO_FILE = re.compile(rf"Error (?:{errno.ENOENT}|{errno.EISDIR}) connecting to [^/]\S*:\d+\. ")
 
 # redis-py's messages when it had connected, and then got no data, or the connection was closed.
 _NO_ANSWER = re.compile("Timeout (reading|writing)")
@@ -150,6 +154,11 @@ def _absent(at: str, error: Exception, said: str) -> str:
         )
     if _CUT.match(said) and not is_of_tls(error):
         return f"at {at} cut the connection: is it restarting, or does a proxy close it? {said}"
+    if missing := _NO_FILE.match(said):
+        return (
+            f"cannot be connected to at {at}: a file that the settings name, such as ssl_ca_certs, "
+            f"cannot be read: {said[missing.end() :]}"
+        )
     if failed := _NOT_CONNECTED.match(said):
         number, said = failed[1], failed[2].removesuffix(".")
         if number.startswith("-"):
