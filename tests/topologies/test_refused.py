@@ -94,6 +94,7 @@ def test_the_check_for_a_replica_names_its_primary(use: UsePlace) -> None:
         ("EVAL", "cannot run a script that publishes"),
         ("PUBLISH", "cannot run a script that publishes"),
         ("SUBSCRIBE", "refuses SUBSCRIBE"),
+        ("PUBSUB", "cannot run a script that publishes"),
     ],
 )
 def test_a_proxy_without_some_commands_is_an_error(use: UsePlace, missing: Any, words: str) -> None:

@@ -22,7 +22,7 @@ from .wakeups.subscriber import Subscriber
 
 __all__ = ["check_server"]
 
-PUBLISH = "return redis.call('PUBLISH', ARGV[1], '')"
+PUBLISH = "redis.call('PUBSUB', 'NUMSUB', ARGV[1]) return redis.call('PUBLISH', ARGV[1], '')"
 
 # From this share of its memory on, a server that does not evict keys is reported.
 NEARLY_FULL = 0.9
