@@ -6,13 +6,16 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from django_redislock import LockUnavailable, lock, lock_backends
 from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wire.node import Node
+from django_redislock.checks import check_backends
 from tests.backends.nodes import PING
 from tests.support.sentinel import HOST, SentinelSet
 
@@ -85,3 +88,24 @@ def test_the_one_that_answered_last_is_asked_first(
     act(node, TIMEOUT)
     assert time.monotonic() - began < TIMEOUT / 3
     node.close()
+
+
+@pytest.mark.parametrize(
+    ("location", "words", "hint"),
+    [
+        ("sentinel://{}/nobody", "has no primary, or not under this name, as the Sentinels", ""),
+        ("redis://{}/0", "runs no scripts. If it is a Sentinel, write sentinel://", "the scheme"),
+    ],
+)
+def test_the_error_of_a_wrong_location_says_what_a_sentinel_answers(
+    settings: Any, servers: SentinelSet, location: str, words: str, hint: str
+) -> None:
+    settings.LOCKS = {"default": {"LOCATION": location.format(f"{HOST}:{servers.port}")}}
+    with pytest.raises(LockUnavailable) as caught:
+        lock("a").acquire(wait=0)
+    assert words in str(caught.value)
+    assert "is it running" not in str(caught.value)
+    (message,) = check_backends(deploy=True)
+    assert words in message.msg
+    assert hint in str(message.hint)
+    lock_backends["default"].close()

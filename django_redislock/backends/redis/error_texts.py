@@ -18,6 +18,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
+from redis.sentinel import MasterNotFoundError
 
 from ...exceptions import LockError, LockUnavailable
 from ...process import NoThread
@@ -53,6 +54,7 @@ SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
 
 # Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
+_IS_SENTINEL = re.compile("unknown command .(EVALSHA|TIME)")
 _ASKS_FOR_NONE = re.compile("called without any password configured")
 _REFUSALS = {
     _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
@@ -129,8 +131,8 @@ def advice(where: str, error: Exception) -> str:
 def remedy(error: Exception) -> str:
     """Return what to correct in the settings if the server answers but refuses; else empty."""
     said = str(error)
-    if _SENTINEL_UNKNOWN.search(said):
-        return "correct the scheme or the addresses of the Sentinels in"
+    if _SENTINEL_UNKNOWN.search(said) or _IS_SENTINEL.search(said):
+        return "correct the scheme or the address in"
     if _ASKS_FOR_NONE.search(said):
         return "leave the password out of"
     if isinstance(error, NoPermissionError):
@@ -142,6 +144,8 @@ def remedy(error: Exception) -> str:
 
 def _absent(at: str, error: Exception, said: str) -> str:
     """Describe what a server did that has not answered."""
+    if isinstance(_met(error), MasterNotFoundError) and said == str(error):
+        return f"has no primary, or not under this name, as {at} say: {said}"
     if hangs(error):
         return (
             f"at {at} accepted the connection and gave no answer in time: it hangs, is overloaded "
@@ -201,6 +205,10 @@ def _refused(at: str, error: Exception, said: str) -> str:
         return f"at {at} did not answer as a Redis server does: {said}"
     if _SENTINEL_UNKNOWN.search(said):
         return "is not a Sentinel. Name the Sentinels (port 26379), or write redis://host:6379/0"
+    if _IS_SENTINEL.search(said):
+        return (
+            f"at {at} runs no scripts. If it is a Sentinel, write sentinel://host:26379/service/0"
+        )
     for reply, meaning in _REFUSALS.items():
         if reply.search(str(error)):
             return f"at {at} {meaning}"
