@@ -189,10 +189,7 @@ def test_a_server_that_does_not_answer_is_a_warning_under_deploy(settings: Any) 
         "Redis (LOCKS['default'], cache 'default') does not answer at 127.0.0.1:1; is it running? "
         "Connection refused"
     )
-    assert message.hint == (
-        "Correct the address in CACHES['default'], or run this check where the server can be "
-        "reached."
-    )
+    assert message.hint.startswith("Correct the address in CACHES['default'], or run this check")
 
 
 def test_a_database_shared_with_a_cache_is_a_warning(settings: Any, server: Any) -> None:
