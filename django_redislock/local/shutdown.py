@@ -123,4 +123,14 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     os.kill(os.getpid(), number)
 
 
+def _reset_in_child() -> None:
+    # A handler in Python runs only between two bytecodes, so a child that is just about to block
+    # may not end: ``multiprocessing.Pool`` then waits for it for ever. A child with no locks of its
+    # own has nothing to release.
+    if signal.getsignal(signal.SIGTERM) is _terminated:
+        with suppress(ValueError):  # handlers can only be set in the main thread
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 atexit.register(release_all)
+process.in_child(_reset_in_child)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import math
+import signal
 import threading
 from typing import Any
 
@@ -14,6 +15,8 @@ from django_redislock import LockUnavailable, lock
 from django_redislock.local import background as background_module, shutdown
 from django_redislock.local.background import background
 from django_redislock.local.shutdown import release_all
+from tests.support.forks import in_child
+from tests.support.processes import Workers
 
 
 @pytest.mark.parametrize("using", ["default", "memory"])
@@ -121,3 +124,29 @@ def test_a_child_without_its_parents_exit_handlers_registers_its_own(
         thread.start()
         thread.join()
     assert registered == [release_all]
+
+
+def _at_sigterm() -> list[str]:
+    return ["ends" if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL else "releases"]
+
+
+def _at_sigterm_after_a_hold() -> list[str]:
+    with lock("a", using="memory"):
+        return _at_sigterm()
+
+
+def _parent_and_children_at_sigterm() -> list[str]:
+    return [
+        *_at_sigterm_after_a_hold(),
+        *in_child(_at_sigterm),
+        *in_child(_at_sigterm_after_a_hold),
+    ]
+
+
+def test_a_child_that_has_held_nothing_is_terminated_at_once(workers: Workers) -> None:
+    """Otherwise a pool of multiprocessing may wait for ever for it, without any lock."""
+    assert workers.start(_parent_and_children_at_sigterm).result() == [
+        "releases",
+        "ends",
+        "releases",
+    ]
