@@ -113,9 +113,9 @@ class Hold:
 
     ``age``: how long it has been held. ``held``: the number of holds of the name, including this
     one. ``began``: when the attempt first asked for it. ``term``: the length of the current lease
-    if shorter than ``lease``, as after a hand-over until the new holder confirms it. ``damaged``:
-    the stored record is unreadable, so only the name and the remaining time are known;
-    ``force_release`` accepts its ``token``.
+    if it is not ``lease``: shorter after a hand-over, until the new holder confirms it, and longer
+    or shorter after ``extend()``. ``damaged``: the stored record is unreadable, so only the name
+    and the remaining time are known; ``force_release`` accepts its ``token``.
     """
 
     name: str

@@ -54,5 +54,5 @@ class MemoryName:
             held=sum(one.until > now for one in self.holds.values()),
             began=held.began or held.since,
             detached=held.detached,
-            term=held.term if held.term < held.claim.lease else None,
+            term=held.term if held.term != held.claim.lease else None,
         )

@@ -121,6 +121,19 @@ def test_a_hold_whose_holder_shortens_the_lease_is_not_silent(
     assert listed() == {"a": "renewing"}
 
 
+@pytest.mark.parametrize("using", ["default", "memory"])
+def test_an_extended_hold_whose_renewals_are_overdue_is_silent(
+    using: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is renewed as often as if it had not been extended."""
+    token = hold("a", using, lease=60)
+    lock_backends[using].extend(Extension("a", token, 600))
+    aged(monkeypatch, using, {"a": 50.0}, remaining=590.0)
+    assert listed() == {"a": "renewing"}
+    aged(monkeypatch, using, {"a": 50.0}, remaining=570.0)
+    assert listed() == {"a": "silent"}
+
+
 def listed(**options: Any) -> dict[str, str]:
     lines = map(json.loads, output_of("listlocks", format="jsonl", **options).splitlines())
     return {line["name"]: line["state"] for line in lines}

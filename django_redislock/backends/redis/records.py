@@ -178,7 +178,7 @@ def as_hold(
         held=held,
         began=_at(record.began),
         detached=record.flags[2] == "1",
-        term=record.term / 1000 if record.term < record.lease else None,
+        term=record.term / 1000 if record.term != record.lease else None,
     )
 
 
