@@ -55,7 +55,8 @@ def lock(name: str | Names, *others: Any, **options: Unpack[LockOptions]) -> Loc
 def _checked_names(names: Names) -> list[str]:
     if not isinstance(names, (list, tuple, set, frozenset)):
         raise TypeError(
-            f"lock() takes a name or a list of names, all strings, not {names!r}.{_meant(names)}"
+            f"lock() takes a name or a list of names, all strings, not {names!r} "
+            f"({type(names).__name__}).{_meant(names)}"
         )
     if not names:
         raise ValueError("lock() needs at least one name.")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy
 
 from django_redislock import (
     LockError,
@@ -138,6 +139,7 @@ def test_a_value_equal_to_an_earlier_one_is_checked_again() -> None:
         ("", ValueError, "must not be empty"),
         (42, TypeError, "a name or a list of names"),
         (None, TypeError, "a name or a list of names"),
+        (gettext_lazy("a"), TypeError, r"not 'a' \(__proxy__\)"),
         (["a", 42], TypeError, "must be a string, not 42; write str"),
         (["a", ""], ValueError, "must not be empty"),
         ([], ValueError, "at least one name"),
