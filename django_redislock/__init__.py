@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .rows.querysets import LockableManager, LockableQuerySet
     from .views.decorator import locked_view
     from .views.mixin import LockedViewMixin
+    from .views.responses import busy_response
 
 __all__ = [
     "FenceField",
@@ -30,6 +31,7 @@ __all__ = [
     "LockedCommand",
     "LockedViewMixin",
     "MultiLock",
+    "busy_response",
     "lock",
     "lock_backends",
     "locked",
@@ -48,6 +50,7 @@ _LATER = {
     "LockableQuerySet": "rows.querysets",
     "LockedCommand": "commands",
     "LockedViewMixin": "views.mixin",
+    "busy_response": "views.responses",
     "locked_method": "rows.methods",
     "locked_view": "views.decorator",
 }

@@ -26,10 +26,14 @@ UNAVAILABLE_RETRY_AFTER = 5
 PROBLEM = "application/problem+json"
 
 
-def busy_response(request: HttpRequest, error: LockNotAcquired, *, status: int) -> HttpResponse:
-    """Return the response for a busy lock, with the time after which to try again.
+def busy_response(
+    request: HttpRequest, error: LockNotAcquired, *, status: int = 423
+) -> HttpResponse:
+    """Return the response of ``locked_view`` for a busy lock, with the time to try again.
 
-    If Django REST Framework handles the request, it is raised as an ``APIException`` instead.
+    For a lock that a view takes in its body. In a coroutine view, call it by ``sync_to_async``,
+    because your template ``<status>.html`` may query the database. If Django REST Framework handles
+    the request, the response is raised as an ``APIException`` instead.
     """
     detail = _("Another request is doing this at the moment. Please try again a little later.")
     return _try_later(request, status, _("Busy right now"), detail, retry_after(error), error)

@@ -37,7 +37,7 @@ import_feed = Mock()
 """,
     "docs/admin.md": "from django.contrib.admin import AdminSite; my_site = AdminSite(name='my')",
     "docs/metrics.md": "",
-    "docs/views.md": "from django_redislock import locked_view",
+    "docs/views.md": "from django_redislock import lock, locked_view",
 }
 # Pages whose blocks are run by other tests, or show code of other libraries.
 ELSEWHERE = {

@@ -22,6 +22,7 @@ from django_redislock import (
     LockNotAcquired,
     LockUnavailable,
     MultiLock,
+    busy_response,
     lock,
     lock_backends,
     locked,
@@ -112,6 +113,15 @@ def entries(feed_id: int) -> Iterator[str]:
 @locked("feed:{feed_id}", wait=0, on_busy=lambda error, feed_id: [])
 async def entries_async(feed_id: int) -> AsyncIterator[str]:
     yield str(feed_id)
+
+
+def pay(request: HttpRequest) -> HttpResponse:
+    try:
+        with lock("order:7"):
+            return HttpResponse()
+    except LockNotAcquired as error:
+        assert_type(busy_response(request, error), HttpResponse)
+        return busy_response(request, error, status=409)
 
 
 @locked_view("checkout:{request.user.pk}", status=409, methods=["POST"])

@@ -12,8 +12,14 @@ from django.template import TemplateDoesNotExist
 from django.utils import translation
 from django.views.decorators.cache import cache_control
 
-from django_redislock import LockNotAcquired, LockUnavailable, lock, locked_view
-from django_redislock.views.responses import busy_response, unavailable_response
+from django_redislock import (
+    LockNotAcquired,
+    LockUnavailable,
+    busy_response,
+    lock,
+    locked_view,
+)
+from django_redislock.views.responses import unavailable_response
 
 from .requests import BROWSER, content, problem, request
 
@@ -62,6 +68,21 @@ def test_a_browser_gets_a_page(accept: str) -> None:
     assert response["Vary"] == "Accept"
     assert '<html lang="en-us">' in content(response)
     assert "<h1>Busy right now</h1>" in content(response)
+
+
+@pytest.mark.parametrize(("options", "status"), [({}, 423), ({"status": 409}, 409)])
+def test_a_lock_in_the_body_of_a_view_gets_the_same_answer(options: Any, status: int) -> None:
+    def book(request: HttpRequest) -> HttpResponse:
+        try:
+            with lock("event", using="memory", wait=0):
+                raise AssertionError("it ran")
+        except LockNotAcquired as error:
+            return busy_response(request, error, **options)
+
+    with lock("event", using="memory", lease=600):
+        response = book(request())
+        assert problem(response)["status"] == response.status_code == status
+        assert response.headers.keys() == view(request()).headers.keys()
 
 
 @pytest.mark.parametrize("accept", [None, BROWSER])
