@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError, RedisError, ResponseError
 
 from django_redislock.testing.launcher import SupervisedProcess
 from django_redislock.testing.servers import HOST, EmbeddedServer, find_binary, free_port
@@ -32,13 +32,9 @@ class SentinelSet:
             follow = ("--replicaof", HOST, str(self.primary.port))
             at_once = ("--repl-diskless-sync-delay", "0")
             self.replica = stack.enter_context(EmbeddedServer(args=(*follow, *at_once)))
-            self.port = free_port()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            watching = SupervisedProcess(
-                [find_binary(), str(self._configuration(folder)), "--sentinel"],
-                stdout=subprocess.DEVNULL,
-            )
-            stack.callback(watching.stop)
+            while not self._watch(folder, stack):
+                pass  # another process has taken the port
             wait_until(self._is_complete, within=60, what="the replica is known and in step")
             self._stack = stack.pop_all()
         return self
@@ -100,12 +96,28 @@ class SentinelSet:
         with Redis(port=self.primary.port) as client:
             wait_until(lambda: client.wait(1, 100) == 1)
 
+    def _watch(self, folder: Path, stack: ExitStack) -> bool:
+        """Start a Sentinel on a free port, and return whether it got that port."""
+        self.port, self._id = free_port(), secrets.token_hex(20)
+        watching = SupervisedProcess(
+            [find_binary(), str(self._configuration(folder)), "--sentinel"],
+            stdout=subprocess.DEVNULL,
+        )
+        stack.callback(watching.stop)
+        wait_until(lambda: self._answers() or watching.poll() is not None, within=60)
+        return watching.poll() is None
+
+    def _answers(self) -> bool:
+        with self._sentinel() as sentinel, contextlib.suppress(RedisError):
+            return bool(sentinel.execute_command("SENTINEL", "MYID") == self._id)
+        return False
+
     def _configuration(self, folder: Path) -> Path:
         lines = [
             f"bind {HOST}",
             f"port {self.port}",
             f"dir {folder}",
-            f"sentinel myid {secrets.token_hex(20)}",
+            f"sentinel myid {self._id}",
             f"sentinel monitor {self.service} {HOST} {self.primary.port} 1",
             # A primary that was only frozen for a while must not be replaced.
             f"sentinel down-after-milliseconds {self.service} 20000",
