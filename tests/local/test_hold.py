@@ -14,7 +14,7 @@ from django_redislock.backends.base import Extension, Grant
 from django_redislock.clock import monotonic
 from django_redislock.handles.attempts import HandleNeed
 from django_redislock.local.background import background
-from django_redislock.local.hold import LocalHold
+from django_redislock.local.hold import LocalHold, pause_of
 from django_redislock.local.owners import SLACK, Owner, this_owner
 from django_redislock.local.registry import registry
 from django_redislock.local.renewal import BATCH_WINDOW, Renewal, _Renewed
@@ -91,6 +91,10 @@ def test_a_join_just_before_the_end_is_decided_is_refused(
     monkeypatch.setattr(LocalHold, "decide", join_first)
     assert hold.leave(handle._need)
     assert joined == [False]
+
+
+def test_a_long_lease_is_renewed_every_ten_seconds() -> None:
+    assert [pause_of(lease) for lease in (3, 30, 3600)] == [1, 10, 10]
 
 
 def test_a_hold_is_renewed_early_only_together_with_one_that_is_due(
