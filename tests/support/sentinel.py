@@ -15,7 +15,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError, ResponseError
 
 from django_redislock.testing.launcher import SupervisedProcess
-from django_redislock.testing.servers import HOST, EmbeddedServer, find_binary, free_port
+from django_redislock.testing.servers import (
+    HOST,
+    PORT_ATTEMPTS,
+    EmbeddedServer,
+    find_binary,
+    free_port,
+)
 from tests.support.processes import wait_until
 
 NOBODY = 1  # a port on which nothing listens
@@ -33,8 +39,9 @@ class SentinelSet:
             at_once = ("--repl-diskless-sync-delay", "0")
             self.replica = stack.enter_context(EmbeddedServer(args=(*follow, *at_once)))
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            while not self._watch(folder, stack):
-                pass  # another process has taken the port
+            # Another process may take the port first.
+            started = any(self._watch(folder, stack) for _ in range(PORT_ATTEMPTS))
+            assert started, "no Sentinel starts"
             wait_until(self._is_complete, within=60, what="the replica is known and in step")
             self._stack = stack.pop_all()
         return self
