@@ -78,6 +78,7 @@ def pk_as_read(model: type[models.Model], pk: Any) -> Any:
 
 def writing_database(instance: models.Model) -> str:
     """Return the database that ``save()`` writes to; the instance may come from a replica."""
+    # Not type(), here and below: request.user is a lazy object, which only says that it is a user.
     return router.db_for_write(instance.__class__, instance=instance)
 
 

@@ -224,7 +224,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
         if id(wanted) in self._given:
-            # Not type(): request.user is a lazy object, which only says that it is a user.
+            # Not type(), because of lazy objects.
             if not _share_rows(model, wanted.__class__):
                 raise TypeError(f"{wanted!r} is not a row of {model.__name__}.")
             check_saved(wanted)

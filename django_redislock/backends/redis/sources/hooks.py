@@ -1,4 +1,4 @@
-"""What a project's settings bring into the opening of a connection: code, and values.
+"""Code and values of a project's settings that take effect when a connection opens.
 
 Their errors say nothing about the server. Unchanged, an ``OSError`` would seem to come from its
 socket, and others would not be errors of locks.
