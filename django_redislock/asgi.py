@@ -14,9 +14,11 @@ Message: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[Message]]"
 Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 Application: TypeAlias = "Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]"
+# Django, Starlette and others annotate their arguments in different ways.
+AnyApplication: TypeAlias = "Callable[[Any, Any, Any], Awaitable[None]]"
 
 
-def release_locks_at_shutdown(application: Application) -> Application:
+def release_locks_at_shutdown(application: AnyApplication) -> Application:
     """Wrap an ASGI application to release the process's remaining holds at shutdown.
 
     The server announces the shutdown by the lifespan protocol, after the last request. Requests

@@ -21,7 +21,7 @@ from .atomic_requests import take_over_atomic_requests
 from .decorator import locked_view
 
 if TYPE_CHECKING:
-    _View = View
+    _View = View[Any]
 else:
     _View = object
 
@@ -68,7 +68,7 @@ class LockedViewMixin(_View):
         return decorate(super().dispatch)(request, *args, **kwargs)
 
     @classonlymethod
-    def as_view(cls, *args: Any, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+    def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
         if not initkwargs.get("lock_name", cls.lock_name):
             raise ImproperlyConfigured(f"{dotted_path(cls)} needs the attribute lock_name.")
         if not issubclass(cls, View):

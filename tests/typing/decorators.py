@@ -1,12 +1,15 @@
 """Types of decorated functions and views; only type-checked."""
 
 from collections.abc import AsyncIterator, Generator
+from typing import Any
 
+from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
-from django.views.generic import View
+from django.views.generic import TemplateView, View
 from typing_extensions import assert_type
 
 from django_redislock import LockedViewMixin, locked_view
+from django_redislock.asgi import release_locks_at_shutdown
 from django_redislock.exceptions import LockNotAcquired
 from django_redislock.functions.decorator import locked
 
@@ -87,6 +90,28 @@ class W(LockedViewMixin, View):
 
     def lock_on_busy(self, request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
         return HttpResponse()
+
+
+class Page(LockedViewMixin, TemplateView):  # any view of Django's, whatever it answers
+    lock_name = "a"
+
+
+class Function:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+
+class OtherView(View):  # as the stubs of Django REST Framework have it
+    @classmethod
+    def as_view(cls: Any, **initkwargs: Any) -> Function:
+        return Function()
+
+
+class Api(LockedViewMixin, OtherView):
+    lock_name = "a"
+
+
+application = release_locks_at_shutdown(get_asgi_application())
 
 
 @locked_view("x")
