@@ -48,9 +48,9 @@ class LockedCommand(BaseCommand):
     lock_name: str | Sequence[str] = ""
     lock_wait: Duration | None = 0
     lock_options: Mapping[str, Any] = {}
-    busy_exit_code = BUSY
-    lost_exit_code = LOST
-    busy_quiet = False
+    busy_exit_code: int = BUSY
+    lost_exit_code: int = LOST
+    busy_quiet: bool = False
 
     held: Lock | MultiLock | None = None
     """The handle, while the command runs; None with ``--no-lock``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -28,8 +28,11 @@ __all__ = [
     "name_templates",
 ]
 
-# A template, several of them, or a callable that makes the name of a call from its arguments.
-NameSource: TypeAlias = "str | Sequence[str] | Callable[..., Any]"
+# A template, several of them, or a callable that makes the name, or names, of a call from its
+# arguments. To a type checker, a str is a collection of str.
+NameSource: TypeAlias = (
+    "str | Sequence[str] | Callable[..., Collection[str] | Awaitable[Collection[str]]]"
+)
 
 # Different values of one of these types have different texts. Rows of a model may not, and the text
 # of most other objects has a memory address, which differs from process to process.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.views.generic import View
 
+from ..exceptions import LockNotAcquired
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
 from .inspection import refuse_class
@@ -31,7 +32,7 @@ def locked_view(
     *,
     status: int = 423,
     methods: Collection[str] | None = None,
-    on_busy: Callable[..., Any] | None = None,
+    on_busy: Callable[[Any, LockNotAcquired], Any] | None = None,
     on_unavailable: Literal["refuse", "proceed"] = "refuse",
     **options: Unpack[CallOptions],
 ) -> Callable[[V], V]:

@@ -133,3 +133,21 @@ async def t(r: HttpRequest) -> None:
     assert_type(C.c(1), str)
     assert_type(C.s(1), str)
     assert_type(await v(r), HttpResponse)
+
+
+def answer(request: HttpRequest, error: LockNotAcquired) -> HttpResponse:
+    return HttpResponse(error.name)
+
+
+def swapped(error: LockNotAcquired, request: HttpRequest) -> HttpResponse:
+    return HttpResponse(error.name)
+
+
+def mistakes() -> None:
+    locked(f)(1)  # type: ignore[arg-type]
+    locked(lambda x: 7)  # type: ignore[arg-type, return-value]
+    locked_view(lambda request: HttpResponse())  # type: ignore[arg-type, return-value]
+    locked_view("x", on_busy=answer)
+    locked_view("x", on_busy=lambda request, error: HttpResponse(error.name))
+    locked_view("x", on_busy=swapped)  # type: ignore[arg-type]
+    locked_view("x", on_busy=lambda error: HttpResponse())  # type: ignore[arg-type, misc]
