@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps as django_apps
+
 from .exceptions import LockError, LockLost, LockNotAcquired, LockUnavailable
 from .functions.decorator import locked
 from .handler import lock_backends
@@ -60,3 +62,9 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    # help() shows each of these, which fails until Django is set up: FenceField inherits texts that
+    # are to be translated.
+    return sorted({*globals(), *(__all__ if django_apps.ready else ())})

@@ -41,3 +41,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module(f".{_ROOMS.get(name, 'simulation')}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
