@@ -153,8 +153,8 @@ class Handle(Block[T]):
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
-            f"{self!r} cannot be pickled: its hold belongs to this process. To hand a hold to "
-            "another process, pass on what detach() returns, and have that process act by "
+            f"{self!r} cannot be copied or pickled: its hold belongs to this process. To hand a "
+            "hold to another process, pass on what detach() returns, and have that process act by "
             "lock(name, token=...)."
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import functools
 import inspect
@@ -10,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -244,6 +246,13 @@ def test_importing_the_package_opens_no_connection() -> None:
         "import django_redislock; django_redislock.lock('a')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
+
+
+@pytest.mark.parametrize("name", ["a", ["a", "b"]])
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_handle_is_neither_copied_nor_pickled(name: Any, how: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"cannot be copied or pickled: .* detach\(\)"):
+        how(lock(name))
 
 
 def test_every_error_is_a_lock_error_and_survives_pickling() -> None:
