@@ -50,7 +50,12 @@ QUICK = Effort(1, 0.02, 20, 1, 0.2, 2, (2, 8), 4, 0.2, 0.2)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"Measure the speed and fairness of {', '.join(contestants())} in about ten "
+        "minutes, on a server that it starts itself. python-redis-lock and pottery take part if "
+        "they are installed, and any other lock if you add it to benchmarks/contestants.py.",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="one short round, to check that it runs"
     )

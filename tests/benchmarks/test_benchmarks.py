@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from benchmarks import pairs
-from benchmarks.contestants import OURS
+from benchmarks.contestants import OURS, contestants
 from benchmarks.races import jain
 from benchmarks.server import Commands
 from benchmarks.table import Row, Section, put_into, render
@@ -66,6 +66,13 @@ def test_the_quick_form_measures_every_row(tmp_path: Path) -> None:
         "| messages a second of 4 waiting threads ",
     ):
         assert part in run.stdout
+
+
+def test_the_help_says_which_locks_are_measured() -> None:
+    # Lines are broken at hyphens, too.
+    text = "".join(quick("benchmarks", "--help", within=50).stdout.split())
+    assert f"fairnessof{','.join(contestants())}inabout" in text
+    assert "benchmarks/contestants.py" in text
 
 
 def test_functions_of_the_same_name_and_line_are_counted_separately(
