@@ -22,6 +22,9 @@ ELSEWHERE = {
     "nowait": "wait=0",
     "sleep": "nothing in its place, since waiters are woken and do not ask again",
     "thread_local": "nothing in its place, since each handle has a token of its own",
+    "raise_on_release_error": "nothing in its place, and catch LockLost around the block",
+    "side_effect": "@locked(name, on_busy=...), or take acquire(), which returns True or False",
+    "xact": "nothing in its place, since a hold that is taken in atomic() lasts until its end",
     "id": "lock(name, token=...) to act on another handle's hold, or label= to show who holds it",
     "skip_locked": "wait=0, which raises LockNotAcquired for what is held",
 }
