@@ -163,18 +163,17 @@ class Lock(OneNameHandle["Lock"]):
 
     def __del__(self) -> None:
         if self._need is not None and self.held:
-            text = (
-                f"{self!r} was dropped without release(); it is no longer renewed, and ends in "
-                f"{self._hold.remaining():.1f} s."
-            )
             # Code that keeps the warning keeps this handle, which must not keep the hold renewed.
             self._need = None
-            warnings.warn(
-                text,
-                ResourceWarning,
-                source=self,
-                stacklevel=1,
+            text = (
+                f"The handle of the lock {self.name!r} was dropped without release(): the hold is "
+                f"not renewed any more, and ends in {self._hold.remaining():.1f} s. Write `with "
+                "lock(...):`, or keep the handle: `handle = lock(...)`."
             )
+            if self.backend.warns:
+                misuse.warn_of_drop(self, text)
+            else:
+                warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     async def _extend(self, call: Call, lease: Duration | None) -> None:
         length = lease_seconds(self._terms.lease if lease is None else lease, "lease")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .hold import LocalHold
     from .owners import Owner
 
-__all__ = ["warn_of_misuse", "warn_of_truth_value"]
+__all__ = ["warn_of_drop", "warn_of_misuse", "warn_of_truth_value"]
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 STANDARD_LIBRARY = str(Path(contextlib.__file__).parent) + os.sep
@@ -70,6 +70,11 @@ def warn_of_truth_value(lock: Any) -> None:
         f"The lock {lock.name!r} was not acquired, and a handle is always true. Write "
         "`if handle.acquire(wait=0):` to try, or `if handle.held:` to ask whether it is held.",
     )
+
+
+def warn_of_drop(lock: Any, text: str) -> None:
+    """Warn that ``lock`` was dropped while it was held. Python hides a ``ResourceWarning``."""
+    _warn(lock, text)
 
 
 def _look_for_event_loop(lock: Any) -> None:

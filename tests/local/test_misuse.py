@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -217,6 +217,16 @@ def test_the_truth_value_of_a_handle_that_was_never_acquired_warns(name: Any) ->
     with pytest.warns(LockMisuse, match=r"always true.*acquire\(wait=0\).*\.held") as caught:
         assert lock(name)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["x", ["x", "y"]])
+def test_a_handle_that_is_dropped_while_it_is_held_warns(name: Any) -> None:
+    with pytest.warns(LockMisuse, match=r"was dropped.*`with lock\(") as caught:
+        assert lock(name).acquire(wait=0)
+    with pytest.warns(LockMisuse, match="keep the handle"), suppress(TypeError, AttributeError):
+        with lock("z").acquire():  # type: ignore[attr-defined]
+            pass
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize("name", ["x", ["x", "y"]])
