@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
 from .calls import LockedCalls, OnBusy, WhenBusy
-from .refused import refuse_decorated
+from .refused import Decorator, refuse_bare, refuse_decorated
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -103,6 +103,7 @@ def locked(
 
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
+    refuse_bare(name, "@locked", NAME_IT)
     when_busy = WhenBusy(on_busy, default)
     check_options(options, others=("on_busy", "default"))
 
@@ -117,4 +118,4 @@ def locked(
             raise TypeError(f"@locked decorates a function, not {function!r}. {NAME_IT}")
         return LockedCalls(function, name, when_busy, options).wrapper()
 
-    return decorate
+    return Decorator(decorate, "locked", 'lock("feed:7")')

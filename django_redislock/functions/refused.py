@@ -1,12 +1,16 @@
-"""Refusal of tasks and the like, which a decorator below has made of a function."""
+"""Mistakes with decorators: written without a name, used as a block, or above another decorator."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from contextlib import contextmanager
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
-__all__ = ["refuse_decorated"]
+from ..handles.base import Handle
+
+__all__ = ["Decorator", "refuse_bare", "refuse_decorated"]
 
 # Methods that queue a call: Celery and rq, Django, dramatiq, taskiq, Procrastinate, huey.
 QUEUES = (
@@ -18,6 +22,57 @@ QUEUES = (
     "defer_async",
     "call_local",
 )
+
+
+class Decorator:
+    """What ``locked()`` and the like return. Entered as a block, it says what to write there."""
+
+    def __init__(self, decorate: Callable[..., Any], made_by: str, block: str) -> None:
+        self._decorate = decorate
+        self._made_by = made_by
+        self._block = block
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._decorate(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # Asked for by what takes it for a function, such as Celery, if it was given no name.
+        made_by = vars(self).get("_made_by")
+        raise AttributeError(
+            f"What {made_by}() returns has no attribute {name!r}. Was @{made_by} written without "
+            "parentheses?"
+        )
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(
+            f"{self._made_by}() makes a decorator. To hold the lock during a block of code, write "
+            f"`with {self._block}:`."
+        )
+
+    def __exit__(self, *error: object) -> None: ...
+
+    async def __aenter__(self) -> NoReturn:
+        self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
+def refuse_bare(name: Any, decorator: str, advice: str) -> None:
+    """Raise ``TypeError`` if ``name`` is rather what the decorator was written above, without ().
+
+    An ordinary function may be one that makes the name: its mistake shows at the first call.
+    """
+    if isinstance(name, Handle):
+        raise TypeError(f"{decorator} makes a handle for each call, and takes none. {advice}")
+    kinds = (type, property, classmethod, staticmethod)
+    if (
+        isinstance(name, kinds)
+        or inspect.isgeneratorfunction(name)
+        or inspect.isasyncgenfunction(name)
+    ):
+        raise TypeError(f"{decorator} was written without parentheses. {advice}")
+    if not isinstance(name, str):
+        refuse_decorated(name, decorator)
 
 
 def refuse_decorated(function: Any, decorator: str) -> None:

@@ -151,6 +151,16 @@ class Handle(Block[T]):
             _refuse_arguments("aextend", lease, unknown)
         await aperform(self._extend, lease)
 
+    if not TYPE_CHECKING:
+        # Django's templates call what is callable, unless it says this.
+        do_not_call_in_templates = True
+
+        def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+            raise TypeError(
+                f"{self!r} cannot be called, and decorates no function. Write "
+                '@locked("feed:{feed_id}") above the function, or `with lock("feed:7"):` in it.'
+            )
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             f"{self!r} cannot be copied or pickled: its hold belongs to this process. To hand a "

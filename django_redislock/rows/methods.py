@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from ..functions.calls import LockedCalls, OnBusy, WhenBusy
-from ..functions.refused import refuse_decorated
+from ..functions.refused import Decorator, refuse_decorated
 from ..options import CallOptions, check_options, documented, options_of_call
 from .holds import LockedRow, Refresh, check_refresh, check_saved
 from .lockable import LockableMixin, lock_of, without_row
@@ -152,4 +152,4 @@ def locked_method(
         wrapper.is_locked_method = True  # type: ignore[attr-defined]
         return wrapper
 
-    return decorate
+    return Decorator(decorate, "locked_method", "instance.locked()")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from django.views.generic import View
 
 from ..exceptions import LockNotAcquired
+from ..functions.refused import Decorator, refuse_bare
 from ..names import NameSource
 from ..options import CallOptions, check_options, documented
-from .inspection import refuse_class
+from .inspection import NAME_IT, refuse_class
 from .responses import busy_response
 from .viewlock import ViewLock
 
@@ -58,6 +59,7 @@ def locked_view(
     Raises ``ValueError`` or ``TypeError`` for invalid arguments, when decorating.
     """
     refuse_class(name)  # the decorator was written without its name
+    refuse_bare(name, "@locked_view", NAME_IT)
     if not isinstance(status, int) or status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(map(str, STATUSES))}, not {status!r}.")
     if on_unavailable not in ("refuse", "proceed"):
@@ -71,7 +73,8 @@ def locked_view(
     check_options(options, others=("status", "methods", "on_busy", "on_unavailable"))
     answer = partial(busy_response, status=status) if on_busy is None else on_busy
     proceeds = on_unavailable == "proceed"
-    return ViewLock(name, _checked_methods(methods), answer, proceeds, options)
+    decorate = ViewLock(name, _checked_methods(methods), answer, proceeds, options)
+    return Decorator(decorate, "locked_view", 'lock("event:7")')
 
 
 def _checked_methods(methods: Collection[str] | None) -> frozenset[str] | None:

@@ -1,0 +1,110 @@
+"""Decorators used as blocks, handles used as decorators, and decorators without their name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from django.template import Context, Template
+
+from django_redislock import lock, locked, locked_method, locked_view
+
+
+@pytest.mark.parametrize(
+    ("decorate", "says"),
+    [
+        (locked("feed"), r'locked\(\) makes a decorator.*write `with lock\("feed:7"\):`'),
+        (
+            locked_view("event"),
+            r'locked_view\(\) makes a decorator.*write `with lock\("event:7"\):`',
+        ),
+        (locked_method(wait=0), r"locked_method\(\) makes .*write `with instance\.locked\(\):`"),
+    ],
+    ids=["locked", "view", "method"],
+)
+def test_a_decorator_used_as_a_block_says_what_to_write(decorate: Any, says: str) -> None:
+    async def block() -> None:
+        async with decorate:
+            pass
+
+    with pytest.raises(TypeError, match=says), decorate:
+        pass
+    with pytest.raises(TypeError, match=says):
+        asyncio.run(block())
+
+
+@pytest.mark.parametrize("name", ["feed:7", ["feed:7", "feed:8"]])
+def test_a_handle_used_as_a_decorator_says_what_to_write(name: Any) -> None:
+    handle: Any = lock(name)
+    with pytest.raises(TypeError, match=r'Write @locked\("feed:{feed_id}"\) above the function'):
+
+        @handle
+        def import_feed() -> None: ...
+
+
+@pytest.mark.parametrize("decorator", [locked, locked_view])
+def test_a_decorator_takes_no_handle(decorator: Any) -> None:
+    with pytest.raises(TypeError, match=r"makes a handle for each call.*name of the lock: @locked"):
+        decorator(lock("feed:7"))
+
+
+def test_templates_do_not_call_a_handle() -> None:
+    shown = Template("{{ lock.name }} {{ lock }}").render(Context({"lock": lock("feed:7")}))
+    assert shown.startswith("feed:7 &lt;Lock")
+
+
+def generator(feed_id: int) -> Iterator[int]:
+    yield feed_id
+
+
+async def async_generator(feed_id: int) -> AsyncIterator[int]:
+    yield feed_id
+
+
+@pytest.mark.parametrize("decorator", [locked, locked_view])
+@pytest.mark.parametrize(
+    "above",
+    [property(print), classmethod(print), staticmethod(print), generator, async_generator],
+    ids=["property", "classmethod", "staticmethod", "generator", "async generator"],
+)
+def test_what_cannot_make_a_name_shows_at_once_that_the_name_is_missing(
+    decorator: Any, above: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"written without parentheses.*needs the name of the lock"):
+        decorator(above)
+
+
+def test_a_class_shows_at_once_that_the_name_is_missing() -> None:
+    with pytest.raises(TypeError, match="written without parentheses"):
+
+        @locked
+        class Importer: ...
+
+
+class Task:
+    """A task, which its queue runs."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = function.__name__
+
+    def delay(self) -> None: ...
+
+
+@pytest.mark.parametrize("decorator", [locked, locked_view])
+def test_above_a_task_the_order_is_wrong_also_without_the_name(decorator: Any) -> None:
+    with pytest.raises(TypeError, match=r"already a task.*directly above the `def`"):
+
+        @decorator
+        @Task
+        def import_feed(feed_id: int) -> None: ...
+
+
+@pytest.mark.parametrize("decorator", [locked, locked_view])
+def test_below_a_task_the_missing_name_shows_when_the_task_is_made(decorator: Any) -> None:
+    with pytest.raises(AttributeError, match="Was @locked.* written without parentheses"):
+
+        @Task
+        @decorator
+        def import_feed(feed_id: int) -> None: ...
