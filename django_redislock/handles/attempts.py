@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import events
 from ..backends.base import SHARED, Claim
@@ -23,7 +23,7 @@ from ..process import NoThread, process
 from ..transactions import caller_in_transaction, tie_in_caller, tie_to_transactions
 from ..twins import Call
 from ..waiting import wait_for_grant
-from .base import Handle, T
+from .base import Handle, T, not_made_by_lock
 from .ending import FORKED, end_need, lost_error
 
 if TYPE_CHECKING:
@@ -56,7 +56,15 @@ class OneNameHandle(Handle[T]):
     # A class attribute, because ``__del__`` reads it even if ``__init__`` failed.
     _need: HandleNeed | None = None
 
-    def __init__(self, name: str, backend: BaseLockBackend, terms: Terms) -> None:
+    def __init__(
+        self,
+        name: str,
+        backend: BaseLockBackend | None = None,
+        terms: Terms | None = None,
+        **options: NoReturn,
+    ) -> None:
+        if backend is None or terms is None or options:
+            raise not_made_by_lock(self)
         self.name = name
         self.backend = backend
         self.wait = terms.wait

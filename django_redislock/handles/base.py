@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..conf import Duration
     from ..exceptions import LockNotAcquired
 
-__all__ = ["Block", "Handle"]
+__all__ = ["Block", "Handle", "not_made_by_lock"]
 
 T = TypeVar("T")
 
@@ -189,6 +189,14 @@ class Handle(Block[T]):
     @abstractmethod
     def _busy_error(self, wait: float) -> LockNotAcquired:
         """Return the error for an attempt that waited ``wait`` seconds without success."""
+
+
+def not_made_by_lock(handle: Handle[Any]) -> TypeError:
+    """Return the error for a call of the class itself, which its users mistake for ``lock()``."""
+    return TypeError(
+        f"{type(handle).__name__} is the class of handles, which lock() makes. Write "
+        'lock("feed:7", wait=5), or lock([...]) for several names.'
+    )
 
 
 def _refuse_arguments(verb: str, seconds: object, unknown: Mapping[str, object]) -> NoReturn:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..clock import monotonic
 from ..conf import Duration, wait_seconds
 from ..exceptions import LockError, LockNotAcquired
 from ..local.registry import Attempt
 from ..waiting import FIRST_ANSWER, SHORTEST_STAY, TOLERANCE
-from .base import Handle
+from .base import Handle, not_made_by_lock
 from .single import Lock
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ class MultiLock(Handle["MultiLock"]):
     one name does not keep the others from being released.
     """
 
-    def __init__(self, locks: Sequence[Lock], wait: float) -> None:
+    def __init__(
+        self, locks: Sequence[Lock], wait: float | None = None, **options: NoReturn
+    ) -> None:
+        if wait is None or options or any(isinstance(one, str) for one in locks):
+            raise not_made_by_lock(self)
         self.locks = tuple(locks)
         group = secrets.token_hex(8)
         for lock in locks:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.template import Context, Template
 
-from django_redislock import lock, locked, locked_method, locked_view
+from django_redislock import Lock, MultiLock, lock, locked, locked_method, locked_view
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,13 @@ def test_a_decorator_takes_no_handle(decorator: Any) -> None:
 def test_templates_do_not_call_a_handle() -> None:
     shown = Template("{{ lock.name }} {{ lock }}").render(Context({"lock": lock("feed:7")}))
     assert shown.startswith("feed:7 &lt;Lock")
+
+
+@pytest.mark.parametrize("make", [Lock, MultiLock])
+@pytest.mark.parametrize("options", [{}, {"timeout": 5}, {"wait": 5}])
+def test_the_classes_of_handles_say_to_call_lock(make: Any, options: Any) -> None:
+    with pytest.raises(TypeError, match=r'Write lock\("feed:7", wait=5\)'):
+        make("feed:7", **options)
 
 
 def generator(feed_id: int) -> Iterator[int]:
