@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from functools import partial
 from inspect import Parameter, Signature
 from types import FunctionType, MethodType
 from typing import Any
@@ -14,14 +15,25 @@ ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def signature_of(function: Any, *, follow_wrapped: bool = True) -> Signature:
-    """Return the signature. Raises ``TypeError`` for an object that has none."""
+    """Return the signature. Raises ``TypeError`` for an object that has none.
+
+    The partial of a bound method, which Django's ``method_decorator()`` passes, says that it wraps
+    the function, which has ``self`` as well. So what a partial says that it wraps does not count.
+    """
     try:
+        inner = inspect.unwrap(function, stop=_has_own_signature)
+        if follow_wrapped and isinstance(inner, partial):
+            function = partial(inner.func, *inner.args, **inner.keywords)
         return inspect.signature(function, follow_wrapped=follow_wrapped)
     except ValueError:
         raise TypeError(
             f"{function!r} shows no arguments: write the decorator below what made it of a "
             "function, directly above the `def`."
         ) from None
+
+
+def _has_own_signature(function: Any) -> bool:
+    return isinstance(function, partial) or hasattr(function, "__signature__")
 
 
 def check_takes(given: Any, call: Signature, what: str, *before: str) -> None:

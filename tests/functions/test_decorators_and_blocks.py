@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.template import Context, Template
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import View
 
 from django_redislock import Lock, MultiLock, lock, locked, locked_method, locked_view
+from tests.views.requests import request
 
 
 @pytest.mark.parametrize(
@@ -115,3 +121,59 @@ def test_below_a_task_the_missing_name_shows_when_the_task_is_made(decorator: An
         @Task
         @decorator
         def import_feed(feed_id: int) -> None: ...
+
+
+def busy(error: Exception, request: Any, event_id: int) -> HttpResponse:
+    return HttpResponse(f"busy: {event_id}")
+
+
+@pytest.mark.parametrize(
+    "decorators",
+    [
+        lambda decorate: decorate,
+        lambda decorate: [csrf_exempt, decorate],
+        lambda decorate: [decorate, csrf_exempt],
+    ],
+    ids=["alone", "inside", "outside"],
+)
+@pytest.mark.parametrize("method", ["post", "dispatch"])
+def test_method_decorator_may_put_locked_on_a_method(
+    decorators: Callable[[Any], Any], method: str
+) -> None:
+    decorate = locked("event:{event_id}:{request.method}", wait=0, on_busy=busy, using="memory")
+
+    @method_decorator(decorators(decorate), name=method)
+    class Event(View):
+        def post(self, request: Any, event_id: int) -> HttpResponse:
+            return HttpResponse("free")
+
+    def post() -> bytes:
+        return Event.as_view()(request(), event_id=7).content
+
+    assert post() == b"free"
+    with lock("event:7:POST", using="memory"):
+        assert post() == b"busy: 7"
+
+
+class Feeds:
+    @csrf_exempt  # any decorator that wraps
+    def import_feed(self, feed_id: int, source: str = "web") -> str:
+        return f"{feed_id} {source}"
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Feeds().import_feed,
+        partial(Feeds().import_feed, source="mail"),
+        partial(Feeds.import_feed, Feeds()),
+    ],
+    ids=["bound", "partial of bound", "partial of unbound"],
+)
+def test_a_decorated_method_shows_its_arguments(method: Any) -> None:
+    with lock("7", using="memory"):
+        call = locked("{feed_id}", wait=0, on_busy="skip", default="busy", using="memory")(method)
+        assert call(7) == call(feed_id=7) == "busy"
+        assert call(8).startswith("8 ")
+    with pytest.raises(ValueError, match=r"{feed} *, which is not an argument of"):
+        locked("{feed}")(method)
