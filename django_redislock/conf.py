@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from django.conf import settings
 
 from .exceptions import InvalidLockBackend
+from .hints import to_string
 from .spelling import suggestion
 
 __all__ = [
@@ -107,7 +108,7 @@ def exit_code(value: Any, what: str) -> int:
 def text(value: Any, what: str) -> str:
     """Return ``value`` if it is a string, else raise ``TypeError``, which names ``what``."""
     if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {value!r}; write str(...) around it.")
+        raise TypeError(f"{what} must be a string, not {value!r}{to_string(value)}.")
     return value
 
 
@@ -159,7 +160,7 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
     for alias in locks:
         if not isinstance(alias, str):
             raise InvalidLockBackend(
-                f"LOCKS has the alias {alias!r}, which is not a string. Write {str(alias)!r}, say."
+                f'LOCKS has the alias {alias!r}, which is no string. Write one, such as "default".'
             )
     configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
     configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())
@@ -216,7 +217,7 @@ def _read_entry(alias: str, entry: Any) -> LockConfig:
 def _filled_text(value: Any, what: str) -> str:
     # The value is not shown: a location may contain a password.
     if not isinstance(value, str) or not value:
-        kind = "an empty one" if value == "" else type(value).__name__
+        kind = "an empty one" if value == "" else "None" if value is None else type(value).__name__
         raise ValueError(f"{what} must be a string that is not empty, not {kind}.")
     return value
 

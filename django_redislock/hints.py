@@ -1,4 +1,4 @@
-"""Hints for options that do not exist: what to write instead."""
+"""Hints for options that do not exist and for values that are no strings: what to write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from .spelling import suggestion
 
-__all__ = ["unknown_option"]
+__all__ = ["to_string", "unknown_option"]
 
 # Options of other libraries, and what to write here instead.
 ELSEWHERE = {
@@ -37,3 +37,16 @@ def unknown_option(name: str, known: Collection[str]) -> str:
     if close := suggestion(name, known):
         return f"There is no option {name!r}. Did you mean {close!r}?"
     return f"There is no option {name!r}. The options are {', '.join(known)}."
+
+
+def to_string(value: object) -> str:
+    """Return the end of the error for a value that is no string: how to make one of it."""
+    if hasattr(value, "get_lock_name"):
+        return "; write its get_lock_name()"
+    if isinstance(value, bytes):
+        return "; write .decode() after it"
+    if callable(value):
+        return "; call it: write (...) after it"
+    # The text of these is no name or label that anybody wants.
+    has_none = value is None or isinstance(value, (bool, Collection))
+    return "" if has_none else "; write str(...) around it"

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from .fields import Part, parse, refuse_other_fields, root, separators
 from .figures.families import TemplatedName
+from .hints import to_string
 
 __all__ = [
     "LONGEST_NAME",
@@ -54,10 +55,7 @@ def check_name(name: str) -> str:
     A member of a ``(str, Enum)`` stands for the string that it equals, whatever its ``str()`` is.
     """
     if not isinstance(name, str):
-        raise TypeError(
-            f"A lock's name must be a string, not {name!r}; write "
-            f"{'its get_lock_name()' if hasattr(name, 'get_lock_name') else 'str(...) around it'}."
-        )
+        raise TypeError(f"A lock's name must be a string, not {name!r}{to_string(name)}.")
     template = getattr(name, "template", None)
     # The name itself is not shown in an error: it may be long, and its values may be secret.
     called = f"The lock name {template!r}" if isinstance(template, str) else "A lock's name"

@@ -87,6 +87,7 @@ def test_changed_caches_take_effect(settings: Any, redis_url: str) -> None:
             r"LOCKS\['default'\]\['KEY_PREFIX'\] must be a string that is not empty, not int",
         ),
         ({"LOCATION": ["redis://:secret@h/0"]}, "string that is not empty, not list.$"),
+        ({"LOCATION": None}, "string that is not empty, not None.$"),
         ({"OPTIONS": []}, r"LOCKS\['default'\]\['OPTIONS'\] must be a dictionary"),
         (
             {"OPTIONS": {"colour": 1}},
@@ -108,10 +109,12 @@ def test_a_wrong_setting_is_reported_at_first_use(settings: Any, entry: Any, say
         lock("a")
 
 
-def test_an_alias_is_a_string(settings: Any) -> None:
-    settings.LOCKS = {"default": {"BACKEND": MEMORY}, 1: {"BACKEND": MEMORY}}
+@pytest.mark.parametrize("alias", [1, None, ("a",)])
+def test_an_alias_is_a_string(settings: Any, alias: Any) -> None:
+    settings.LOCKS = {"default": {"BACKEND": MEMORY}, alias: {"BACKEND": MEMORY}}
     (message,) = check_settings()
-    assert message.msg == "LOCKS has the alias 1, which is not a string. Write '1', say."
+    says = f'LOCKS has the alias {alias!r}, which is no string. Write one, such as "default".'
+    assert message.msg == says
 
 
 def test_an_alias_may_be_the_name_of_an_attribute(settings: Any) -> None:

@@ -14,6 +14,7 @@ PARTS = [
     "exceptions.py",
     "fields.py",
     "figures",
+    "hints.py",
     "holder.py",
     "names.py",
     "process.py",

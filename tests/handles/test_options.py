@@ -90,6 +90,10 @@ def test_a_wait_may_be_as_long_as_you_like(wait: Any) -> None:
         ({"reentrant": "yes"}, "reentrant must be True or False, not 'yes'"),
         ({"what": 7}, r"what must be a string, not 7; write str\(...\) around it"),
         ({"label": 7}, r"label must be a string, not 7; write str\(...\) around it"),
+        ({"label": b"x"}, r"label must be a string, not b'x'; write .decode\(\) after it"),
+        ({"label": str.upper}, r"label must be a string, not .*; call it: write \(...\) after it"),
+        ({"label": ["a"]}, r"label must be a string, not \['a'\]\.$"),
+        ({"label": True}, r"label must be a string, not True\.$"),
     ],
     ids=str,
 )

@@ -284,3 +284,13 @@ def test_losing_the_first_name_while_the_second_is_acquired_is_reported(make: An
     with pytest.raises(LockLost, match="released by force"):
         several.acquire()
     assert held_names(first) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [(5, r"; write str\(...\) around it"), (None, ""), (["b"], ""), (b"b", r"; write .decode.*")],
+    ids=str,
+)
+def test_one_of_several_names_that_is_no_string(make: Any, name: Any, advice: str) -> None:
+    with pytest.raises(TypeError, match=rf"name must be a string, not [^;]*{advice}\.$"):
+        make(["a", name])
