@@ -78,7 +78,8 @@ def check_name(name: str) -> str:
 class UnusableName(ValueError):
     """A name cannot be made from the arguments of a call. ``field`` is the cause."""
 
-    def __init__(self, message: str, field: str) -> None:
+    # Python makes a pickled exception anew from its message, and sets its attributes afterwards.
+    def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
         self.field = field
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,6 +24,20 @@ from django_redislock.names import CallNames, NameTemplate, UnusableName
 
 def name(template: str, **values: Any) -> str:
     return NameTemplate(template).fill(values)
+
+
+def pickled(error: Exception) -> Any:
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickled])
+def test_the_error_for_a_name_survives_copies_and_pickling(again: Callable[[Any], Any]) -> None:
+    """Otherwise the result of a worker of ``multiprocessing`` would never arrive."""
+    with pytest.raises(UnusableName) as caught:
+        name("feed:{feed.pk}", feed=None)
+    error = again(caught.value)
+    assert (type(error), str(error)) == (UnusableName, str(caught.value))
+    assert error.field == "feed.pk"
 
 
 def call_names(source: Any, function: Callable[..., Any]) -> CallNames:
