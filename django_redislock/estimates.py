@@ -65,7 +65,7 @@ def retry_in(busy: Busy, estimate: float | None) -> float:
 
 def retry_after(error: LockNotAcquired) -> int:
     """Return the error's ``retry_after`` in whole seconds, at least 1, for HTTP and Celery."""
-    return max(math.ceil(error.retry_after or 0.0), 1)
+    return max(math.ceil(error.retry_after), 1)
 
 
 def _spread(seconds: float) -> float:

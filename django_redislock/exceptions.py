@@ -49,7 +49,8 @@ class LockNotAcquired(LockError):
     takes, judging by the holds of the last hour, or None if no such holds are known.
     ``retry_after`` is how many seconds to wait before the next attempt: the estimate, up to an
     hour, or else, and once the hold in the way has lasted longer, a guess from that hold, up to a
-    minute; and up to a fifth more, so that refused attempts do not return together.
+    minute; and up to a fifth more, so that refused attempts do not return together. If nothing is
+    known of the hold in the way, it is one second, and the others are None.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class LockNotAcquired(LockError):
         holder: Holder | None = None,
         position: int | None = None,
         estimated_wait: float | None = None,
-        retry_after: float | None = None,
+        retry_after: float = 1.0,
     ) -> None:
         super().__init__(message, name=name)
         self.holder = holder

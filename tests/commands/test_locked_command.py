@@ -121,7 +121,7 @@ def test_a_busy_lock_is_an_error_that_names_the_holder() -> None:
             run(command)
     assert caught.value.returncode == 75
     assert isinstance(caught.value.__cause__, LockNotAcquired)
-    assert 30 < (caught.value.__cause__.retry_after or 0) <= 48
+    assert 30 < caught.value.__cause__.retry_after <= 48
     assert not hasattr(command, "seen")
 
 

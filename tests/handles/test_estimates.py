@@ -173,10 +173,18 @@ def test_retry_times_of_refused_attempts_are_spread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "whole"), [(None, 1), (0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60)]
+    ("seconds", "whole"), [(0.0, 1), (0.01, 1), (1.0, 1), (1.01, 2), (59.5, 60)]
 )
-def test_retry_after_in_whole_seconds_is_rounded_up(seconds: float | None, whole: int) -> None:
+def test_retry_after_in_whole_seconds_is_rounded_up(seconds: float, whole: int) -> None:
     assert retry_after(LockNotAcquired("It is busy.", retry_after=seconds)) == whole
+
+
+def test_without_an_answer_retry_after_is_a_second() -> None:
+    """The last of several names may be asked for just before the wait is over."""
+    unanswered = lock("a", using="memory")._busy_error(2.0)
+    assert (unanswered.holder, unanswered.position, unanswered.estimated_wait) == (None, None, None)
+    assert unanswered.retry_after == 1.0
+    assert retry_after(unanswered) == 1
 
 
 def test_without_metrics_no_figures_are_requested(settings: Any, using: str) -> None:

@@ -69,7 +69,7 @@ async def asynchronous_handles() -> None:
 
 def errors(error: LockNotAcquired, lost: LockLost, unavailable: LockUnavailable) -> None:
     assert_type(error.holder, Holder | None)
-    assert_type(error.retry_after, float | None)
+    assert_type(error.retry_after, float)
     assert_type(error.position, int | None)
     assert_type(error.estimated_wait, float | None)
     assert_type(error.name, str)
