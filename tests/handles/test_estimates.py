@@ -10,6 +10,8 @@ import pytest
 
 from django_redislock import LockNotAcquired, LockUnavailable, lock, lock_backends
 from django_redislock.backends.base import BaseLockBackend, Busy
+from django_redislock.backends.redis import records
+from django_redislock.backends.redis.records import split_hold
 from django_redislock.clock import monotonic
 from django_redislock.estimates import estimated_wait, retry_after, retry_in
 from django_redislock.figures import medians
@@ -177,6 +179,18 @@ def test_retry_times_of_refused_attempts_are_spread() -> None:
 )
 def test_retry_after_in_whole_seconds_is_rounded_up(seconds: float, whole: int) -> None:
     assert retry_after(LockNotAcquired("It is busy.", retry_after=seconds)) == whole
+
+
+def test_the_record_of_the_hold_in_the_way_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold("a", "default")
+    read = []
+    monkeypatch.setattr(
+        records, "split_hold", lambda *record: read.append(record) or split_hold(*record)
+    )
+    error = refused("a", "default")
+    assert error.holder
+    assert error.retry_after
+    assert len(read) == 1
 
 
 def test_without_an_answer_retry_after_is_a_second() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any, NamedTuple
 
@@ -75,6 +76,7 @@ def split_hold(line: bytes, now: int) -> tuple[str, Record | None]:
     return (token.decode(), record) if record else (token_of_damage(line), None)
 
 
+@lru_cache(maxsize=32)  # an attempt that is refused needs it several times
 def hold_of(line: bytes, now: int) -> tuple[Holder | None, float]:
     """The holder stored under ``hold``, and the hold's age (seconds) at the time ``now`` (ms).
 
