@@ -83,6 +83,15 @@ def test_times_may_have_a_unit(text: str, seconds: float) -> None:
     assert (read.wait, read.max_hold, read.kill_after) == (seconds, seconds, seconds)
 
 
+@pytest.mark.parametrize("command", ["echo a && echo b", "LEVEL=1"])
+def test_the_error_for_a_command_line_of_a_shell_says_that_none_runs_it(
+    key_prefix: str, command: str
+) -> None:
+    with pytest.raises(CommandError, match=r"not found \(no shell.* write -- sh -c") as caught:
+        call_command("withlock", "a", command)
+    assert caught.value.returncode == 127
+
+
 def test_an_empty_command_is_visible_in_its_error(key_prefix: str) -> None:
     with pytest.raises(CommandError, match="^'': not found$") as caught:
         call_command("withlock", "a", "")

@@ -237,6 +237,8 @@ def _executable(command: list[str], name: str) -> str:
             text = _(
                 "%(command)s: not found (the lock is '%(name)s': the name comes before the --)"
             )
+        elif " " in command[0] or "=" in command[0]:  # a whole command line, or a variable
+            text = _("%(command)s: not found (no shell runs the command: write -- sh -c '...')")
         else:
             text = _("%(command)s: not found")
         raise CommandError(
