@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import secrets
 import socket
+import unittest
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -110,7 +112,22 @@ class override_locks(override_settings):
             if exc_value is None:
                 raise
 
+    def decorate_callable(self, func: Any) -> Any:
+        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            # Its code runs after the call, such as that of a fixture, and so with the real locks.
+            raise TypeError(
+                f"override_locks() cannot decorate the generator {func.__qualname__}(): write "
+                "`with override_locks():` in it."
+            )
+        return super().decorate_callable(func)
+
     def decorate_class(self, cls: Any) -> Any:
+        if not issubclass(cls, unittest.TestCase):
+            raise TypeError(
+                f"override_locks() decorates functions and test cases, and {cls.__name__} is "
+                'neither. With pytest write @pytest.mark.usefixtures("locks") above it; '
+                "locks.override() in a test takes what override_locks() takes."
+            )
         if issubclass(cls, SimpleTestCase):
             # For what setUpClass() and setUpTestData() do.
             earlier: dict[str, Any] = getattr(cls, "_overridden_settings", None) or {}

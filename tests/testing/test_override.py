@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import secrets
 import unittest
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -47,6 +47,29 @@ def test_override_locks_without_parentheses_is_refused(wrong: Any) -> None:
 def test_an_address_without_a_scheme_is_refused(wrong: str) -> None:
     with pytest.raises(TypeError, match=r"not '.*'\. Write redis://host:6379/0\.$"):
         override_locks(wrong)
+
+
+def test_a_class_of_pytest_is_refused_with_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r'TestFeed is neither.*usefixtures\("locks"\).*override'):
+
+        @override_locks(WAIT=0)
+        class TestFeed:
+            def test_it(self) -> None: ...
+
+
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("function", [generator, async_generator])
+def test_a_generator_such_as_a_fixture_is_refused(function: Any) -> None:
+    """Its code would run after the override, and so take the real locks."""
+    with pytest.raises(TypeError, match=r"generator\(\): write `with override_locks\(\):` in it"):
+        override_locks()(function)
 
 
 @pytest.mark.usefixtures("aliases")
