@@ -43,6 +43,8 @@ def to_string(value: object) -> str:
     """Return the end of the error for a value that is no string: how to make one of it."""
     if hasattr(value, "get_lock_name"):
         return "; write its get_lock_name()"
+    if hasattr(value, "acquire"):  # a handle
+        return "; write its name"
     if isinstance(value, bytes):
         return "; write .decode() after it"
     if callable(value):

@@ -67,4 +67,6 @@ def _meant(wrong: Any) -> str:
     """Return what to write, if it can be guessed from what was given in place of a name."""
     if hasattr(wrong, "get_lock_name"):
         return " To hold a row, write instance.locked()."
+    if isinstance(wrong, (Lock, MultiLock)):
+        return " Write its name."
     return " To decorate a function, write @locked(name)." if callable(wrong) else ""
