@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar
 from weakref import ref
 
 from django.db import DEFAULT_DB_ALIAS, router
@@ -159,6 +159,12 @@ class RowBlock(Block[T], Generic[H, T]):
         self._refresh = refresh
         self._handle: H | None = None
         self._holds: list[RowHold] = []
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"What locked() returns has no attribute {name!r}, because it is a block, which holds "
+            "nothing before it is entered. Write `with ...locked(...) as held:`"
+        )
 
     @abstractmethod
     async def _read(self, call: Call, handle: H) -> T:

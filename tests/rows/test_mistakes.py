@@ -115,3 +115,10 @@ def test_locked_method_goes_below_a_property(kind: Any) -> None:
 
 def test_the_name_of_a_locked_method_may_be_a_keyword(account: Any) -> None:
     assert locked_method(name="own:{self.pk}")(pay)
+
+
+@pytest.mark.parametrize("attribute", ["get", "first", "save", "acquire", "balance"])
+def test_what_locked_returns_is_a_block(account: Account, attribute: str) -> None:
+    for block in (account.locked(), Account.objects.locked([7]), Account.objects.all().locked()):
+        with pytest.raises(AttributeError, match=rf"'{attribute}'.*Write `with .* as held:`"):
+            getattr(block, attribute)
