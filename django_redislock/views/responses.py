@@ -35,6 +35,11 @@ def busy_response(
     because your template ``<status>.html`` may query the database. If Django REST Framework handles
     the request, the response is raised as an ``APIException`` instead.
     """
+    if not isinstance(error, LockNotAcquired):
+        raise TypeError(
+            "busy_response() takes the request and the LockNotAcquired of a busy lock, not "
+            f"{error!r}. Write `except LockNotAcquired as error:`"
+        )
     detail = _("Another request is doing this at the moment. Please try again a little later.")
     return _try_later(request, status, _("Busy right now"), detail, retry_after(error), error)
 

@@ -13,6 +13,7 @@ from django.utils import translation
 from django.views.decorators.cache import cache_control
 
 from django_redislock import (
+    LockLost,
     LockNotAcquired,
     LockUnavailable,
     busy_response,
@@ -83,6 +84,12 @@ def test_a_lock_in_the_body_of_a_view_gets_the_same_answer(options: Any, status:
         response = book(request())
         assert problem(response)["status"] == response.status_code == status
         assert response.headers.keys() == view(request()).headers.keys()
+
+
+@pytest.mark.parametrize("error", [LockUnavailable("It is away."), LockLost("It was lost."), None])
+def test_other_errors_are_not_answered_as_a_busy_lock(error: Any) -> None:
+    with pytest.raises(TypeError, match=r"Write `except LockNotAcquired as error:`"):
+        busy_response(request(), error)
 
 
 @pytest.mark.parametrize("accept", [None, BROWSER])
