@@ -32,8 +32,9 @@ def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None
     """Raise ``TypeError`` for an attribute that looks like a misspelt option of ``mixin``.
 
     A method or a property with such a name is the project's own. Other unknown attributes that
-    begin with ``lock_`` are noted for the system check: they may be the project's own as well. Also
-    raises ``TypeError`` or ``ValueError`` for an invalid name or option.
+    begin with ``lock_``, and a ``get_lock_name()`` that nothing calls, are noted for the system
+    check: they may be the project's own as well. Also raises ``TypeError`` or ``ValueError`` for an
+    invalid name or option.
     ``by_call``: the name and the label may be callables that get the arguments of a call.
     """
     known = {name for name in dir(mixin) if name.startswith(PREFIXES)}
@@ -55,7 +56,8 @@ def check_attributes(owner: type, mixin: type, *, by_call: bool = False) -> None
                 f"{dotted_path(owner)} has the attribute {name!r}, which has no effect: write "
                 f"lock_options = {{{meant.removeprefix('lock_')!r}: ...}}."
             )
-        if name.startswith("lock_"):
+        # Models and commands have get_lock_name(), so a view may have it by mistake.
+        if name.startswith("lock_") or name == "get_lock_name":
             unknown.append(name)
     if unknown:
         unknown_attributes[owner] = unknown

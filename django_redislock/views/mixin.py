@@ -70,7 +70,10 @@ class LockedViewMixin(_View):
     @classonlymethod
     def as_view(cls, *args: Any, **initkwargs: Any) -> Any:
         if not initkwargs.get("lock_name", cls.lock_name):
-            raise ImproperlyConfigured(f"{dotted_path(cls)} needs the attribute lock_name.")
+            raise ImproperlyConfigured(
+                f"{dotted_path(cls)} needs the attribute lock_name: a template, or a method that "
+                "gets the request."
+            )
         if not issubclass(cls, View):
             raise TypeError(
                 f"LockedViewMixin goes before a view: class {cls.__name__}(LockedViewMixin, View)."

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import View
 
 from django_redislock import LockedViewMixin, LockNotAcquired, lock, locked_view
+from django_redislock.attributes import unknown_attributes
 
 from .requests import content, holds, problem, request
 
@@ -240,8 +241,13 @@ def test_a_mixin_without_a_name_is_refused() -> None:
     class Nameless(LockedViewMixin, View):
         pass
 
-    with pytest.raises(ImproperlyConfigured, match=r"Nameless needs the attribute lock_name\."):
+    with pytest.raises(ImproperlyConfigured, match=r"Nameless needs the attribute lock_name: .*"):
         Nameless.as_view()(request())
+
+
+def test_a_get_lock_name_that_nothing_calls_is_a_warning_of_the_checks() -> None:
+    wrong = type("Wrong", (MixedIn,), {"get_lock_name": lambda self, request: "event"})
+    assert unknown_attributes.pop(wrong) == ["get_lock_name"]
 
 
 @pytest.mark.urls(__name__)
