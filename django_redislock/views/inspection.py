@@ -62,6 +62,8 @@ def signature_of_function(view: Any) -> inspect.Signature:
     # as_view() copies the attributes of dispatch() to its function, even ``__wrapped__``, which
     # leads to a method.
     signature = signature_of(view, follow_wrapped=not hasattr(view, "view_class"))
+    if not signature.parameters:
+        raise TypeError(f"{dotted_path(view)}() takes no request: write @locked(...) above it.")
     if next(iter(signature.parameters), "") == "self":
         raise TypeError(
             f"{dotted_path(view)} is a method: write @method_decorator(locked_view(...)) above it."

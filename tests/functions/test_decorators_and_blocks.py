@@ -129,6 +129,13 @@ def test_below_a_task_the_missing_name_shows_when_the_task_is_made(decorator: An
         def import_feed(feed_id: int) -> None: ...
 
 
+def test_a_function_that_takes_no_request_is_no_view() -> None:
+    with pytest.raises(TypeError, match=r"nightly\(\) takes no request: write @locked\(\.\.\.\)"):
+
+        @locked_view("nightly")
+        def nightly() -> None: ...
+
+
 def busy(error: Exception, request: Any, event_id: int) -> HttpResponse:
     return HttpResponse(f"busy: {event_id}")
 
