@@ -12,7 +12,7 @@ from functools import partial
 from django.core.checks import CheckMessage, Warning
 
 from ..clock import monotonic, utc_now, wall_time
-from ..conf import LockConfig
+from ..conf import LockConfig, text
 from ..exceptions import LockError
 from ..figures.hour import Hour
 from ..figures.meter import Batch
@@ -152,7 +152,7 @@ class MemoryLockBackend(BaseLockBackend):
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
         with self._mutex:
             now = monotonic()
-            known = self._names.get(name, MemoryName())
+            known = self._names.get(text(name, "name"), MemoryName())
             holds = [known.as_hold(held, now) for held in known.holds.values() if held.until > now]
             queue = [
                 Waiting(token, one.claim.limit, one.since, Holder.unpack(one.claim.holder))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from enum import Enum
+from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
-from django_redislock import lock, locked
+from django_redislock import lock, lock_backends, locked
 from django_redislock.backends.redis import commands, keys
 from django_redislock.backends.redis.commands import call
 from django_redislock.backends.redis.scripts import ACQUIRE
@@ -33,6 +35,15 @@ def test_the_length_of_a_name_in_bytes_is_limited() -> None:
             lock(name)
         assert "nnn" not in str(error.value)
         assert "ß" not in str(error.value)
+
+
+@pytest.mark.parametrize("using", ["default", "memory"])
+@pytest.mark.parametrize("name", [7, None, b"a"])
+def test_what_is_inspected_is_a_name(using: str, name: Any) -> None:
+    """A number that is no name would else be held by nobody."""
+    for inspect in (lock_backends[using].inspect, async_to_sync(lock_backends[using].ainspect)):
+        with pytest.raises(TypeError, match="name must be a string, not"):
+            inspect(name)
 
 
 def test_the_error_names_the_template_and_not_the_value() -> None:

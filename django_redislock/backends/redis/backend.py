@@ -13,7 +13,7 @@ from typing import Any
 from django.core.checks import CheckMessage
 
 from ...clock import monotonic
-from ...conf import LockConfig
+from ...conf import LockConfig, text
 from ...exceptions import LockError, LockUnavailable
 from ..base import (
     GRANT_LEASE,
@@ -161,7 +161,7 @@ class RedisLockBackend(TransportBackend):
             yield bool(reply)
 
     def inspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        return inspected(name, self._run(name, self._call(INSPECT, name, ""))[0])
+        return inspected(name, self._run(name, self._call(INSPECT, text(name, "name"), ""))[0])
 
     def inspect_all(
         self, names: Sequence[str]
@@ -170,7 +170,7 @@ class RedisLockBackend(TransportBackend):
             yield inspected(name, reply)
 
     async def ainspect(self, name: str) -> tuple[Sequence[Hold], Sequence[Waiting]]:
-        reply, _ = await self._arun(name, self._call(INSPECT, name, ""))
+        reply, _ = await self._arun(name, self._call(INSPECT, text(name, "name"), ""))
         return inspected(name, reply)
 
     def node_of(self, name: str) -> Hashable:
