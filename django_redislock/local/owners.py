@@ -60,7 +60,11 @@ class Owner:
     def is_running(self) -> bool:
         """Whether code that uses its holds may still be running."""
         if self.loop is None:
-            return self.thread.is_alive()
+            try:
+                return self.thread.is_alive()
+            except (AssertionError, RuntimeError):
+                # The answer of an ended greenlet, and of an ended thread that Python did not start.
+                return False
         loop = self.loop()
         return loop is not None and loop.is_running()
 

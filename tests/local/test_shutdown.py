@@ -95,6 +95,20 @@ def test_a_wait_of_an_ended_event_loop_is_given_up() -> None:
     loop.close()
 
 
+def test_a_hold_of_a_greenlet_that_has_ended_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.13 on, the object that stands for its thread raises an error then."""
+
+    class Ended(threading.Thread):
+        def is_alive(self) -> bool:
+            raise RuntimeError("thread is not alive")
+
+    held: Any = lock("a")
+    held.acquire()
+    monkeypatch.setattr(held._hold.owner, "thread", Ended())
+    release_all()
+    assert held.backend.inspect("a") == ([], [])
+
+
 @pytest.mark.parametrize("using", ["default", "memory"])
 def test_a_min_hold_outlasts_the_shutdown(using: str) -> None:
     held: Any = lock("a", using=using, lease=5, min_hold=60)
