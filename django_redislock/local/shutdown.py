@@ -8,11 +8,13 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import signal
 import threading
 from collections import defaultdict
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -60,8 +62,20 @@ def release_at_end() -> None:
     # Servers that shut down on SIGTERM have a handler of their own: gunicorn and celery exit
     # normally, and for uvicorn there is asgi.py. Ours only replaces the default action, which would
     # end the process at once.
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not _is_caught_outside_python():
         signal.signal(signal.SIGTERM, _terminated)
+
+
+def _is_caught_outside_python() -> bool:
+    """Whether SIGTERM has a handler that ``getsignal`` does not know, such as gevent's or uWSGI's.
+
+    Only Linux tells.
+    """
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_bytes()
+        caught = re.search(rb"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
 
 
 def release_all() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
 import math
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +157,23 @@ def _parent_and_children_at_sigterm() -> list[str]:
         *in_child(_at_sigterm),
         *in_child(_at_sigterm_after_a_hold),
     ]
+
+
+def _at_sigterm_with_a_handler_outside_python() -> bool:
+    """Whether the handler stays. It is a function of the C library that does no harm."""
+    library = ctypes.CDLL(None)
+    library.signal.restype = ctypes.c_void_p
+    library.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    handler = ctypes.cast(library.abs, ctypes.c_void_p).value
+    library.signal(signal.SIGTERM, handler)
+    with lock("a", using="memory"):
+        return bool(library.signal(signal.SIGTERM, handler) == handler)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the handlers")
+def test_a_handler_that_python_does_not_know_stays(workers: Workers) -> None:
+    """libev, and so gevent, has such handlers, and uWSGI."""
+    assert workers.start(_at_sigterm_with_a_handler_outside_python).result()
 
 
 def test_a_child_that_has_held_nothing_is_terminated_at_once(workers: Workers) -> None:
