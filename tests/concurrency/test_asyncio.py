@@ -201,6 +201,24 @@ def test_ended_event_loops_are_not_kept(place: Place) -> None:
     wait_until(are_gone)  # the threads that have connected end
 
 
+def test_a_loop_that_was_only_closed_keeps_its_connection_until_the_next_one_is_used(
+    place: Place,
+) -> None:
+    """Code that makes a loop for each call may end it so, without `shutdown_asyncgens()`."""
+    wire = lock_backends["default"].node.async_wire
+    loops = [asyncio.new_event_loop() for _ in range(4)]
+    for loop in loops:
+        handle = lock("a")
+        loop.run_until_complete(handle.aacquire())
+        release = loop.create_task(handle.arelease())
+        loop.run_until_complete(release if loop is loops[0] else asyncio.sleep(0, loop))
+        loop.close()
+        wait_until(lambda: not lock_backends["default"].inspect("a")[0])
+    made = [one for one in wire._all() if one.loop in loops]
+    assert [one.loop for one in made if one.for_all._link is not None] == loops[-1:]
+    made[-1].leave()
+
+
 @pytest.mark.parametrize("what", ["a", ["a", "b"]])
 def test_an_acquire_whose_event_loop_was_closed_leaves_the_queue(place: Place, what: Any) -> None:
     backend = lock_backends["default"]
@@ -235,6 +253,7 @@ def test_a_release_whose_event_loop_was_closed_is_done_in_the_background(place: 
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
     wait_until(lambda: not backend.inspect("a")[0])
+    asyncio.run(held.aowned())  # closes the connection that the other loop has left open
     del task
 
 

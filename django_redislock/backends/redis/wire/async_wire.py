@@ -90,6 +90,9 @@ class AsyncWire:
     async def _connections_of(self, loop: asyncio.AbstractEventLoop) -> _LoopConnections:
         connections: _LoopConnections | None = vars(loop).get(self._attribute)
         if connections is None:
+            for earlier in self._all():
+                if earlier.loop.is_closed():
+                    earlier.leave()
             connections = vars(loop)[self._attribute] = _LoopConnections(self.source, loop)
             made = self._made
             made[weakref.ref(connections, lambda gone: made.pop(gone, None))] = None
@@ -131,6 +134,14 @@ class _LoopConnections:
     def close(self) -> None:
         for connection in self._all():
             connection.close()
+
+    def leave(self) -> None:
+        """Close what a loop has left open that was closed without ``shutdown_asyncgens()``.
+
+        It would stay open until the garbage collector comes.
+        """
+        for connection in self._all():
+            connection.leave()
 
     def _all(self) -> list[SharedConnection]:
         return [self.for_all, *self.alone.made]

@@ -191,6 +191,12 @@ class SharedConnection:
         self._ends = True
         self._close_when_idle()
 
+    def leave(self) -> None:
+        """Close the connection of a closed loop, which runs no task that could be notified."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.end(RedisConnectionError("The event loop was closed."))
+
     def _close_when_idle(self) -> None:
         if not self._requests:
             self.close()
