@@ -6,7 +6,9 @@ import asyncio
 import math
 import socket
 from collections.abc import AsyncIterator
+from functools import partialmethod
 from ssl import SSLWantReadError
+from typing import Any
 
 import pytest
 from redis.exceptions import AskError, MovedError, NoScriptError, ReadOnlyError, RedisError
@@ -163,3 +165,30 @@ async def test_the_step_after_an_interrupted_one_ends_the_connection(
         await asyncio.sleep(0)
     (error,) = connected.errors
     assert "was interrupted" in str(error)
+
+
+def test_an_event_loop_need_only_take_file_descriptors() -> None:
+    """rloop takes no file objects, although asyncio does."""
+
+    class Strict(asyncio.SelectorEventLoop):
+        def _checked(self, verb: str, fd: Any, *args: Any) -> Any:
+            assert type(fd) is int
+            return getattr(super(), verb)(fd, *args)
+
+        add_reader = partialmethod(_checked, "add_reader")  # type: ignore[assignment]
+        add_writer = partialmethod(_checked, "add_writer")  # type: ignore[assignment]
+        remove_reader = partialmethod(_checked, "remove_reader")  # type: ignore[assignment]
+        remove_writer = partialmethod(_checked, "remove_writer")  # type: ignore[assignment]
+
+    async def send_much() -> None:
+        connected = Connected()
+        size = 4_000_000
+        connected.link.send(Request([b" " * size], loop.create_future(), math.inf), 0.0)
+        reading = asyncio.to_thread(connected.server.recv, size, socket.MSG_WAITALL)
+        assert len(await reading) == size
+        connected.close()
+
+    loop = Strict()
+    loop.run_until_complete(send_much())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()

@@ -91,7 +91,7 @@ class AsyncLink:
         """Use a connected socket."""
         self._sock = sock
         sock.setblocking(False)
-        self._loop.add_reader(sock, self._read_arrived)
+        self._loop.add_reader(sock.fileno(), self._read_arrived)
 
     def send(self, request: Request, now: float) -> None:
         """Send the commands of a request after those of all earlier requests."""
@@ -118,7 +118,7 @@ class AsyncLink:
             return
         self._in_step = True
         try:
-            self._loop.remove_writer(self._sock)
+            self._loop.remove_writer(self._sock.fileno())
             self._write(self._sock)
         except BaseException:
             self.end(RedisConnectionError("A request was interrupted while it was sent."))
@@ -137,7 +137,7 @@ class AsyncLink:
             return
         self._unsent = [data[sent:]] if sent < len(data) else []
         if self._unsent:
-            self._loop.add_writer(sock, self._flush)
+            self._loop.add_writer(sock.fileno(), self._flush)
 
     def end(self, error: Exception) -> None:
         """Close the connection, and ignore whatever arrives afterwards."""
@@ -147,8 +147,8 @@ class AsyncLink:
     def _close(self) -> None:
         sock, self._sock = self._sock, None
         if sock is not None:
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
+            self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
             sock.close()
 
     def _read_arrived(self) -> None:
