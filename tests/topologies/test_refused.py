@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from redis import Redis
 from redis.connection import ConnectionPool
 
 from django_redislock import LockUnavailable, lock, lock_backends
@@ -136,3 +137,53 @@ def test_one_node_that_evicts_is_a_warning_for_all(use: UsePlace, cluster: Any) 
 def test_a_cluster_passes_the_checks(use: UsePlace, cluster: Any) -> None:
     use("", entry=cluster.entry)
     assert check_backends(deploy=True) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("min-replicas-to-write", r"too few replicas .* \(NOREPLICAS\)\. Repair the replicas, or"),
+        ("maxmemory", r"reached maxmemory \(OOM\)\. Raise maxmemory, or remove"),
+    ],
+)
+def test_the_error_of_a_server_that_accepts_no_writes_says_what_to_do(
+    use: UsePlace, own_server: EmbeddedServer, setting: str, words: str
+) -> None:
+    use("", entry={"LOCATION": own_server.url})
+    with Redis.from_url(own_server.url) as client:
+        client.config_set(setting, 1)
+    with pytest.raises(LockUnavailable, match=words):
+        lock("a").acquire()
+
+
+@pytest.mark.redis_server("7.0")
+def test_the_error_of_a_user_without_a_right_says_so(
+    use: UsePlace, own_server: EmbeddedServer
+) -> None:
+    with Redis.from_url(own_server.url) as client:
+        client.execute_command(
+            *["ACL", "SETUSER", "few", "on", ">p", "~lock:*", "&lock:*", "+@all", "-zadd"]
+        )
+    use("", prefix="lock", entry={"LOCATION": own_server.url.replace("://", "://few:p@")})
+    with pytest.raises(LockUnavailable, match="to the user in the settings, who needs the rights"):
+        lock("a").acquire()
+
+
+@pytest.mark.redis_server("7.0")
+def test_the_error_of_a_cluster_names_the_node_that_refuses(use: UsePlace, cluster: Any) -> None:
+    use("", entry=cluster.entry)
+    node = cluster.primaries[1]
+    handles = [lock(f"a{number}") for number in range(50)]
+    with lock("b"):
+        pass  # from now on, the process knows the nodes
+    with cluster.client(node) as client:
+        client.config_set("min-replicas-to-write", 1)
+        try:
+            with pytest.raises(LockUnavailable, match=f"at {HOST}:{node.port} has too few"):
+                for handle in handles:
+                    handle.acquire(wait=0)
+        finally:
+            client.config_set("min-replicas-to-write", 0)
+    for handle in handles:
+        if handle.held:
+            handle.release()

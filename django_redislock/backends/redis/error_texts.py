@@ -32,7 +32,7 @@ from .errors import (
     was_sent,
 )
 
-__all__ = ["advice", "hangs", "happened", "naming", "remedy", "unavailable"]
+__all__ = ["advice", "hangs", "happened", "naming", "remedy", "state_of", "unavailable"]
 
 # redis-py's message when it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
@@ -51,6 +51,32 @@ _CUT = re.compile("The server closed the connection|The connection was cut")
 _WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
 
 SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
+
+# Replies of servers that are in no state to grant a lock, and what to do about it.
+_STATES = {
+    re.compile("NOREPLICAS|Not enough good replicas"): (
+        "has too few replicas in step to accept writes (NOREPLICAS). Repair the replicas, or lower "
+        "min-replicas-to-write"
+    ),
+    re.compile("MISCONF"): (
+        "accepts no writes, because it cannot save its data (MISCONF). Its log says why: the disk "
+        "may be full, or its directory not writable"
+    ),
+    re.compile("used memory > 'maxmemory'"): (
+        "accepts no writes, because its used memory has reached maxmemory (OOM). Raise maxmemory, "
+        "or remove from the server what does not belong to the locks"
+    ),
+    re.compile("cluster is down|Hash slot not served|No node of the Cluster has the slot"): (
+        "cannot serve this lock: the Cluster has lost its majority, or some slots have no node "
+        "(CLUSTERDOWN). `redis-cli --cluster check` shows which nodes to repair"
+    ),
+    re.compile("Link with MASTER is down"): (
+        "is a replica that has lost its primary: name the primary, or Sentinels, which know it"
+    ),
+}
+
+# Replies to users that lack a right, also from scripts.
+_FORBIDDEN = re.compile("No permissions to|has no permissions|script can't run this|NOPERM")
 
 # Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
@@ -135,11 +161,17 @@ def remedy(error: Exception) -> str:
         return "correct the scheme or the address in"
     if _ASKS_FOR_NONE.search(said):
         return "leave the password out of"
-    if isinstance(error, NoPermissionError):
+    if isinstance(error, NoPermissionError) or _FORBIDDEN.search(said):
         return "give the rights that the documentation of the backend lists to the user of"
     if isinstance(error, ResponseError) or _is_of_login(error):
         return "correct user, password and database number in"
     return ""
+
+
+def state_of(error: Exception) -> str:
+    """Return what keeps a server from granting any lock, and what to do; else empty."""
+    said = str(error)
+    return next((state for reply, state in _STATES.items() if reply.search(said)), "")
 
 
 def _absent(at: str, error: Exception, said: str) -> str:
@@ -212,4 +244,11 @@ def _refused(at: str, error: Exception, said: str) -> str:
     for reply, meaning in _REFUSALS.items():
         if reply.search(str(error)):
             return f"at {at} {meaning}"
+    if state := state_of(error):
+        return f"at {at} {state}"
+    if _FORBIDDEN.search(said):
+        return (
+            f"at {at} refuses that to the user in the settings, who needs the rights that the "
+            f"documentation of the backend lists: {said}"
+        )
     return f"did not carry out the request: {said}"

@@ -119,6 +119,8 @@ class Dispatch:
         self._again |= result.again
         replies = result.replies[1::2] if part.asking else result.replies
         for place, reply in zip(part.places, replies, strict=True):
+            if isinstance(reply, RedisError):
+                of_node(reply, part.node.source.at)
             self._note_move(place, reply)
             # TRYAGAIN, which says that the slot is being moved, says more than a later ASK.
             if not (isinstance(reply, AskError) and place in self._moving):

@@ -15,6 +15,7 @@ from ....clock import monotonic
 from ....process import process
 from ....twins import Call, aperform, both, perform
 from ..breaker import PROBE_WITHIN
+from ..errors import of_node
 from ..slots import buckets_of
 from ..sources.source import ClusterSource, Source
 from ..wire.node import Node
@@ -66,7 +67,10 @@ class Cluster:
             except RedisError as error:
                 failure = error
             else:
-                if not isinstance(replies.replies[0], REDIRECTIONS):
+                if not isinstance(reply := replies.replies[0], RedisError):
+                    return replies
+                of_node(reply, node.source.at)
+                if not isinstance(reply, REDIRECTIONS):
                     return replies
                 again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent)
@@ -87,7 +91,10 @@ class Cluster:
             except RedisError as error:
                 failure = error
             else:
-                if not isinstance(replies.replies[0], REDIRECTIONS):
+                if not isinstance(reply := replies.replies[0], RedisError):
+                    return replies
+                of_node(reply, node.source.at)
+                if not isinstance(reply, REDIRECTIONS):
                     return replies
                 again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again)
