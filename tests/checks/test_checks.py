@@ -238,7 +238,8 @@ def test_the_same_cluster_is_only_a_warning(
     settings.LOCKS = {"default": {"LOCATION": f"cluster://127.0.0.1:{server.port}"}}
     info = Redis.info
     monkeypatch.setattr(Redis, "info", lambda *_: {**info(*_), "cluster_enabled": 1})
-    assert ids(deploy=True) == ["locks.W003"]
+    # The trial finds out that there is no Cluster.
+    assert ids(deploy=True) == ["locks.W003", "locks.E009"]
 
 
 def test_the_settings_of_the_readme_pass_the_checks(settings: Any, server: Any) -> None:
@@ -273,11 +274,12 @@ def test_a_server_whose_memory_is_nearly_full_is_a_warning(server: Any) -> None:
     with Redis.from_url(server.url) as client:
         used = client.info("memory")["used_memory"]
         try:
-            for limit in (used * 105 // 100, 1):
+            for limit, others in ((used * 105 // 100, []), (1, ["locks.E009"])):
                 client.config_set("maxmemory", limit)
-                (message,) = check_backends(deploy=True)
+                message, *more = check_backends(deploy=True)
                 assert message.id == "locks.W005"
                 assert "% of its maxmemory" in message.msg
+                assert [one.id for one in more] == others
             client.config_set("maxmemory", used * 3)
             assert ids(deploy=True) == []
         finally:

@@ -44,6 +44,7 @@ from .scripts import ACQUIRE, CANCEL, EXTEND, FORCE_RELEASE, INSPECT, RELEASE, S
 from .server_checks import check_server
 from .sources.source import source_of
 from .transport import TransportBackend, make_transport
+from .trial_checks import check_trial
 
 __all__ = ["RedisLockBackend"]
 
@@ -199,7 +200,10 @@ class RedisLockBackend(TransportBackend):
     # Lifecycle.
 
     def check(self, *, deploy: bool = False) -> Sequence[CheckMessage]:
-        return check_server(self.config, self.source) if deploy else []
+        if not deploy:
+            return []
+        found = check_server(self.config, self.source)
+        return [*found, *check_trial(self, self.source, found)]
 
     # Building commands and reading replies.
 

@@ -15,12 +15,14 @@ from redis.exceptions import RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .error_texts import advice, hangs, happened, remedy
+from .error_texts import advice, hangs, happened, remedy, state_of
 from .errors import NotAsked, is_busy
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
-__all__ = ["check_server"]
+__all__ = ["DO_THAT", "check_server", "what_to_do"]
+
+DO_THAT = "Do what the text says, and run this check again."
 
 PUBLISH = "redis.call('PUBSUB', 'NUMSUB', ARGV[1]) return redis.call('PUBLISH', ARGV[1], '')"
 
@@ -49,7 +51,7 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
         return [
             Warning(
                 f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",
-                hint=_what_to_do(config, error),
+                hint=what_to_do(config, error),
                 id="locks.W001",
             )
         ]
@@ -65,8 +67,8 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
     ]
 
 
-def _what_to_do(config: LockConfig, error: Exception) -> str:
-    """Return the hint for a server that could not be checked."""
+def what_to_do(config: LockConfig, error: Exception) -> str:
+    """Return the hint for a server that did not answer, or refused."""
     named = (
         f"{_where(config)}['LOCATION'] and ['OPTIONS']"
         if config.location
@@ -81,6 +83,8 @@ def _what_to_do(config: LockConfig, error: Exception) -> str:
             "See whether the server is stopped, swaps or runs a slow command, and run this check "
             "again."
         )
+    if state_of(error):
+        return DO_THAT
     if correct := remedy(error):
         return f"The server answers, but refuses: {correct} {named}."
     return f"Correct the address in {named}, or run this check where the server can be reached."
