@@ -118,9 +118,9 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
     [
         (b"", "redis", "accepted the connection and closed it: is it a Redis server?"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "redis", "did not answer as a Redis server does: "),
-        (b"-ERR unknown\r\n", "rediss", "if this port does not, write redis://."),
+        (b"-ERR unknown\r\n", "rediss", "if this port does not, write redis://"),
         # As Redis does, which waits for the end of the supposed line.
-        (None, "rediss", "if this port does not, write redis://."),
+        (None, "rediss", "if this port does not, write redis://"),
     ],
     indirect=["port"],
 )

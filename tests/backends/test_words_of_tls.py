@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -56,3 +57,38 @@ def test_the_error_of_a_missing_file_does_not_suggest_to_start_the_server(settin
         caught.value
     )
     assert "is it running" not in str(caught.value)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that waits for the end of the line, as Redis does without TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_cluster_without_tls_is_told_apart_from_one_that_is_down(
+    settings: Any, silent: str
+) -> None:
+    options = {"ssl": True, "socket_timeout": 0.3}
+    settings.LOCKS = {"default": {"LOCATION": f"cluster://{silent}", "OPTIONS": options}}
+    with pytest.raises(LockUnavailable, match='by TLS.*write redis://, or omit "ssl"'):
+        lock("a").acquire(wait=0)
+
+
+def test_the_server_of_a_cache_without_tls_is_told_apart_from_one_that_is_down(
+    settings: Any, silent: str
+) -> None:
+    options = {"SOCKET_CONNECT_TIMEOUT": 0.3, "SOCKET_TIMEOUT": 0.3}
+    backend = "django_redis.cache.RedisCache"
+    cache = {"BACKEND": backend, "LOCATION": f"rediss://{silent}/0", "OPTIONS": options}
+    settings.CACHES = {"default": cache}
+    settings.LOCKS = {}
+    with pytest.raises(LockUnavailable, match="cache 'default' by TLS.*write redis://"):
+        lock("a").acquire(wait=0)
+
+
+def test_a_server_that_ends_the_handshake_may_not_speak_tls() -> None:
+    """PostgreSQL does, among others."""
+    text = "Error 8 connecting to a:1. [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred."
+    error = unavailable("LOCKS['default'], rediss://a:1/0", "a:1", "", RedisConnectionError(text))
+    assert "EOF occurred. rediss:// and" in str(error)

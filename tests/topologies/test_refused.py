@@ -139,6 +139,16 @@ def test_a_cluster_passes_the_checks(use: UsePlace, cluster: Any) -> None:
     assert check_backends(deploy=True) == []
 
 
+def test_a_sentinel_is_refused_as_a_cluster(use: UsePlace) -> None:
+    """It lacks these commands, as a Cluster of Redis 6.2 lacks one of them."""
+    lacks = ("--rename-command", "CLUSTER", "", "--rename-command", "SPUBLISH", "")
+    with EmbeddedServer(args=lacks) as server:
+        use("", entry={"LOCATION": f"cluster://{HOST}:{server.port}"})
+        words = "does not know the command CLUSTER. If it is a Sentinel, write sentinel://"
+        with pytest.raises(LockUnavailable, match=words):
+            lock("a").acquire(wait=0)
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

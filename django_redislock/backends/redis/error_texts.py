@@ -48,9 +48,12 @@ _CLOSED = re.compile("Connection closed by server|Error while reading from")
 _CUT = re.compile("The server closed the connection|The connection was cut")
 
 # OpenSSL's messages when the other side does not speak TLS.
-_WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
+_WITHOUT_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_EOF")
 
-SPEAKS_TLS = "rediss:// speaks TLS; if this port does not, write redis://."
+# What a source is called that speaks TLS.
+_BY_TLS = re.compile(r"rediss://| by TLS\b")
+SPEAKS_TLS = 'rediss:// and "ssl" speak TLS; if this port does not, write redis://, or omit "ssl".'
+NEEDS_TLS = 'One that wants TLS needs rediss://, or "ssl": True for Sentinels and a Cluster.'
 
 # Replies of servers that are in no state to grant a lock, and what to do about it.
 _STATES = {
@@ -66,7 +69,7 @@ _STATES = {
         "accepts no writes, because its used memory has reached maxmemory (OOM). Raise maxmemory, "
         "or remove from the server what does not belong to the locks"
     ),
-    re.compile("cluster is down|Hash slot not served|No node of the Cluster has the slot"): (
+    re.compile("cluster is down|Hash slot not served|No (node|slot) of the Cluster"): (
         "cannot serve this lock: the Cluster has lost its majority, or some slots have no node "
         "(CLUSTERDOWN). `redis-cli --cluster check` shows which nodes to repair"
     ),
@@ -81,12 +84,17 @@ _FORBIDDEN = re.compile("No permissions to|has no permissions|script can't run t
 # Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
 _IS_SENTINEL = re.compile("unknown command .(EVALSHA|TIME)")
+_KNOWS_NO_CLUSTER = re.compile("unknown command .CLUSTER", re.IGNORECASE)
 _ASKS_FOR_NONE = re.compile("called without any password configured")
 _REFUSALS = {
     _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
     re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
     re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
     re.compile("read only replica"): "is a replica: name its primary, or Sentinels, which know it",
+    _KNOWS_NO_CLUSTER: (
+        "does not know the command CLUSTER. If it is a Sentinel, write "
+        "sentinel://host:26379/service/0; if it is no node of a Cluster, redis://host:6379/0"
+    ),
     re.compile("DB index is out of range"): "has no database with the number in the settings",
 }
 
@@ -99,7 +107,7 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     what = f"The lock {name!r}" if name else "The list of locks"
     why = str(error)
     if not isinstance(error, NotAcknowledged):
-        why = f"Redis ({where}) {happened(at, error)}{advice(where, error)}"
+        why = f"Redis ({where}) {happened(at, error).removesuffix('.')}{advice(where, error)}"
     return LockUnavailable(
         f"{what} is unavailable: {why.removesuffix('.')}.",
         name=name,
@@ -144,20 +152,20 @@ def happened(at: str, error: Exception) -> str:
 
 
 def advice(where: str, error: Exception) -> str:
-    """Return a hint if the server may not speak the TLS that the location asks for; else empty.
+    """Return a next sentence if the server may not speak the TLS that it is asked for; else empty.
 
     A server without TLS waits for more data, so the handshake ends with a time-out.
     """
-    may_wait = "rediss://" in where and _timed_out(error) and not hangs(error)
+    may_wait = _BY_TLS.search(where) and _timed_out(error) and not hangs(error)
     if may_wait or _WITHOUT_TLS.search(str(error)):
-        return f"{'' if str(error).endswith('.') else '.'} {SPEAKS_TLS}"
+        return f". {SPEAKS_TLS}"
     return ""
 
 
 def remedy(error: Exception) -> str:
     """Return what to correct in the settings if the server answers but refuses; else empty."""
     said = str(error)
-    if _SENTINEL_UNKNOWN.search(said) or _IS_SENTINEL.search(said):
+    if any(one.search(said) for one in (_SENTINEL_UNKNOWN, _IS_SENTINEL, _KNOWS_NO_CLUSTER)):
         return "correct the scheme or the address in"
     if _ASKS_FOR_NONE.search(said):
         return "leave the password out of"
@@ -185,8 +193,8 @@ def _absent(at: str, error: Exception, said: str) -> str:
         )
     if _CLOSED.match(said) and not is_of_tls(error):
         return (
-            f"at {at} accepted the connection and closed it: is it a Redis server? One that wants "
-            f"TLS needs rediss://. {said}"
+            f"at {at} accepted the connection and closed it: is it a Redis server? {NEEDS_TLS} "
+            f"{said}"
         )
     if _CUT.match(said) and not is_of_tls(error):
         return f"at {at} cut the connection: is it restarting, or does a proxy close it? {said}"

@@ -48,9 +48,10 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), nodes)]
     except (RedisError, OSError) as error:
+        what = happened(source.at, error).removesuffix(".")
         return [
             Warning(
-                f"Redis ({source.where}) {happened(source.at, error)}{advice(source.where, error)}",
+                f"Redis ({source.where}) {what}{advice(source.where, error)}",
                 hint=what_to_do(config, error),
                 id="locks.W001",
             )

@@ -95,6 +95,8 @@ class Topology:
         slots, sharded = replies
         if isinstance(slots, ResponseError) and "cluster support disabled" in str(slots):
             raise ResponseError("It is not a Cluster. Write redis:// in LOCATION")
+        if isinstance(slots, ResponseError):
+            raise slots
         if isinstance(sharded, list) and sharded in ([], [None], [[]]):
             raise ResponseError(
                 "It is a Cluster of servers older than Redis 7.0, where a release cannot reach "

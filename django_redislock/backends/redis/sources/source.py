@@ -93,7 +93,9 @@ class Source:
         # address, its connections may lead to several servers, so the breaker is that of the pool.
         secure = issubclass(self._kind, SSLConnection)
         self.breaker = breaker_of(pool if server is pool.connection_class else (server, secure))
-        self.where = f"{where}, {of or address}"
+        called = of or address
+        by_tls = " by TLS" if secure and not called.startswith("rediss://") else ""
+        self.where = f"{where}, {called}{by_tls}"
         # Called with the source when a connection is found to lead to a replica.
         self.on_demoted: Callable[[Source], object] = ignore
         self._refuse_unusable(kwargs)
