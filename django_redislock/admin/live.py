@@ -133,7 +133,7 @@ class LiveLocks:
 
         Add backends that fail to ``silent``.
         """
-        down = {one.alias for one in silent}
+        down = {one.alias for one in silent if not one.partly}
         found = []
         for alias in distinct(self._chosen()) if self.query.exact else []:
             if alias in down:

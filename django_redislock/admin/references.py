@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from django.utils.crypto import salted_hmac
 
 from ..backends.base import BaseLockBackend, Hold
-from ..exceptions import readable
+from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
 from ..operations.asking import Silent, ask_all
 from ..operations.selection import Found
@@ -83,14 +83,27 @@ class Reference(NamedTuple):
 
 
 def find_all(references: Iterable[Reference]) -> tuple[dict[Reference, Found], list[Silent]]:
-    """Return the live holds of these names, and the backends that failed."""
+    """Return the live holds of these names, and the backends that failed, at least partly."""
     names: dict[str, dict[str, None]] = {}
     for one in references:
         names.setdefault(one.alias, {})[one.name] = None
+    failed: list[Silent] = []
 
-    def holds(alias: str, backend: BaseLockBackend) -> Sequence[Hold]:
-        return backend.look_up(backend.entries_of(list(names[alias])))
+    def holds(alias: str, backend: BaseLockBackend) -> list[Hold]:
+        servers: dict[Hashable, list[str]] = {}
+        for name in names[alias]:
+            servers.setdefault(backend.node_of(name), []).append(name)
+        held: list[Hold] = []
+        errors: list[LockUnavailable] = []
+        for some in servers.values():
+            try:
+                held += backend.look_up(backend.entries_of(some))
+            except LockUnavailable as error:
+                errors.append(error)
+        if errors:
+            failed.append(Silent(alias, errors[0], partly=len(errors) < len(servers)))
+        return held
 
     answers, silent = ask_all(list(names), holds)
     found = [Found(alias, hold) for alias, held in answers.items() for hold in held]
-    return {Reference.to(one): one for one in found}, silent
+    return {Reference.to(one): one for one in found}, [*silent, *failed]

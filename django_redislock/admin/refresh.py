@@ -38,9 +38,10 @@ class ShownLocks(LiveLocks):
         else:
             selection = ranks(self._chosen(), 0, 0)
             self._paginate(selection.total, self.query.page)
-        down = {one.alias for one in selection.silent}
+        down = {one.alias for one in selection.silent if not one.partly}
         self.still_held, silent = find_all(one for one in self.shown if one.alias not in down)
-        selection.silent += silent
+        known = {one.alias for one in selection.silent}
+        selection.silent += [one for one in silent if one.alias not in known]
         selection.found = list(self.still_held.values())
         return selection
 

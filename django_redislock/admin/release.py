@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote
@@ -80,10 +82,10 @@ class ReleaseView:
         live, silent = find_all(self.references)
         errors = {one.alias: one.error for one in silent}
         for reference in self.references:
-            if reference.alias in errors:
-                self.unknown.append((reference, errors[reference.alias]))
-            elif found := live.get(reference):
+            if found := live.get(reference):
                 self.seen.append((reference, found))
+            elif reference.alias in errors:
+                self.unknown.append((reference, errors[reference.alias]))
             else:
                 self.changed.append(reference)
 
@@ -102,11 +104,12 @@ class ReleaseView:
 
     def _release(self, reason: str) -> None:
         released = 0
-        down: dict[str, LockUnavailable] = {}
+        down: dict[Hashable, LockUnavailable] = {}
         for place, (reference, found) in enumerate(self.seen):
-            if reference.alias in down:
+            server = reference.alias, lock_backends[reference.alias].node_of(reference.name)
+            if server in down:
                 # Each question to a server that hangs may take a time-out.
-                self.unknown.append((reference, down[reference.alias]))
+                self.unknown.append((reference, down[server]))
                 continue
             try:
                 done = release_and_record(
@@ -116,7 +119,7 @@ class ReleaseView:
                     reason=reason,
                 )
             except LockUnavailable as error:
-                down[reference.alias] = error
+                down[server] = error
                 self.unknown.append((reference, error))
                 continue
             except DatabaseError as error:

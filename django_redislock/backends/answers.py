@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..clock import utc_now
+from ..exceptions import LockUnavailable
 from ..holder import Holder
 
 __all__ = [
@@ -161,10 +162,14 @@ class Waiting:
 
 
 class Entries(NamedTuple):
-    """Some of the index, soonest end first, and how many live holds there are in all."""
+    """Some of the index, soonest end first, and how many live holds there are in all.
+
+    ``missing``: why the holds of some servers, of several, are neither listed nor counted.
+    """
 
     entries: list[Entry]
     total: int
+    missing: LockUnavailable | None = None
 
 
 class WaitedName(NamedTuple):

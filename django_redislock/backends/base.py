@@ -161,16 +161,24 @@ class BaseLockBackend(ABC):
 
     def list(self, start: int = 0, stop: int = 100) -> Page:
         """The live holds of ranks ``start`` to ``stop``, soonest end first. Reads one page."""
-        entries, total = self.entries(start, stop)
+        entries, total, missing = self.entries(start, stop)
+        if missing is not None:
+            raise missing
         return Page([*self.look_up(entries)], total)
 
     @abstractmethod
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        """The index entries of the ranks ``start`` to ``stop``, soonest end first."""
+        """The index entries of the ranks ``start`` to ``stop``, soonest end first.
+
+        If some of several servers do not answer, it returns those of the others, and the error.
+        """
 
     @abstractmethod
     def walk(self) -> Iterator[Sequence[Entry]]:
-        """Yield each hold that is live throughout the walk once, in unordered batches."""
+        """Yield each hold that is live throughout the walk once, in unordered batches.
+
+        If some of several servers do not answer, it yields those of the others, and then raises.
+        """
 
     @abstractmethod
     def look_up(self, entries: Sequence[Entry]) -> Sequence[Hold]:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from ..commands import seconds_of, seconds_option
 from ..exceptions import InvalidLockBackend
@@ -17,6 +19,7 @@ from ..operations.filters import Criteria
 from ..operations.states import EXCLUSIVE
 
 __all__ = [
+    "NOT_FOUND",
     "add_selectors",
     "chosen_aliases",
     "chosen_criteria",
@@ -25,6 +28,9 @@ __all__ = [
     "said",
     "whole_number",
 ]
+
+# Said of backends some of whose servers do not answer.
+NOT_FOUND = gettext_lazy("Some locks of these backends were not found.")
 
 FLAGS = ("all", "waiters", "orphaned")
 
@@ -130,10 +136,10 @@ def whole_number(text: str, least: int = 0) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
 
 
-def complain(silent: Sequence[Silent], consequence: str) -> None:
+def complain(silent: Sequence[Silent], consequence: str | Promise) -> None:
     """Raise ``CommandError`` if some backend could not list its locks."""
     if silent:
-        raise CommandError("\n".join([*reasons(silent), consequence])) from silent[0].error
+        raise CommandError("\n".join([*reasons(silent), str(consequence)])) from silent[0].error
 
 
 def reasons(silent: Sequence[Silent]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
+from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import log_cleared_lock
 from ..operations.selection import Listed
@@ -12,10 +13,14 @@ __all__ = ["Targets"]
 
 
 class Targets:
-    """Names and tokens by backend. A million of them take less than 200 MB."""
+    """Names and tokens by backend. A million of them take less than 200 MB.
+
+    ``failures``: the error of each server that did not release all of its holds, with their names.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[str, list[tuple[str, str]]] = {}
+        self.failures: list[tuple[LockUnavailable, list[str]]] = []
 
     def add(self, one: Listed) -> None:
         self._seen.setdefault(one.alias, []).append((one.entry.name, one.entry.token))
@@ -24,10 +29,20 @@ class Targets:
         return sum(map(len, self._seen.values()))
 
     def release(self) -> Iterator[bool]:
-        """Release the holds in order. Yields False for a hold that had ended or changed since."""
+        """Release the holds, server by server. Yields False for one that had ended or changed."""
         for alias, seen in self._seen.items():
-            hits = lock_backends[alias].force_release_all(seen)
-            for (name, token), hit in zip(seen, hits, strict=True):
-                if hit:
-                    log_cleared_lock(alias, name, token)
-                yield hit
+            backend = lock_backends[alias]
+            servers: dict[Hashable, list[tuple[str, str]]] = {}
+            for one in seen:
+                servers.setdefault(backend.node_of(one[0]), []).append(one)
+            for holds in servers.values():
+                done = 0
+                try:
+                    for hit in backend.force_release_all(holds):
+                        name, token = holds[done]
+                        done += 1
+                        if hit:
+                            log_cleared_lock(alias, name, token)
+                        yield hit
+                except LockUnavailable as error:
+                    self.failures.append((error, [name for name, _ in holds[done:]]))

@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Silent:
-    """A backend whose locks cannot be listed."""
+    """A backend whose locks cannot be listed, or only those of some of its servers (``partly``)."""
 
     alias: str
     error: LockUnavailable | InvalidLockBackend
+    partly: bool = False
 
 
 def ask_all(

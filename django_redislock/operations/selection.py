@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeVar
@@ -74,7 +75,7 @@ def listing(
     """Return the entries of ranks ``start`` to ``stop``, alias by alias, the soonest end first;
     the total number; and the backends that did not answer.
 
-    ``backwards`` counts from the other end. A backend that does not answer contributes nothing to
+    ``backwards`` counts from the other end. A server that does not answer contributes nothing to
     the ranks or the total.
     """
     aliases = distinct(aliases)
@@ -93,10 +94,12 @@ def listing(
             first, last = max(total - last, 0), max(total - first, 0)
         if first < min(last, total) or total == sys.maxsize:
             try:
-                entries, total = lock_backends[alias].entries(first, last)
+                entries, total, missing = lock_backends[alias].entries(first, last)
             except (LockUnavailable, InvalidLockBackend) as error:
                 silent.append(Silent(alias, error))
                 continue
+            if missing is not None:
+                silent.append(Silent(alias, missing, partly=True))
             entries = entries[::-1] if backwards else entries
             listed += [Listed(alias, entry) for entry in entries]
         count += total
@@ -145,7 +148,7 @@ class Search:
     def _each(self, read: Callable[[str, Sequence[Entry]], Iterable[T]]) -> Iterator[T]:
         for alias in self.aliases:
             try:
-                for entries in self._entries(lock_backends[alias]):
+                for entries in self._entries(alias, lock_backends[alias]):
                     self.seen += len(entries)
                     named = [one for one in entries if self.criteria.match_name(one.name)]
                     for one in read(alias, named):
@@ -163,10 +166,28 @@ class Search:
             return (Listed(alias, entry) for entry in entries)
         return (Listed(alias, one.hold.entry) for one in self._holds(alias, entries))
 
-    def _entries(self, backend: BaseLockBackend) -> Iterator[Sequence[Entry]]:
+    def _entries(self, alias: str, backend: BaseLockBackend) -> Iterator[Sequence[Entry]]:
         if self.criteria.names:
-            for name in dict.fromkeys(self.criteria.names):
-                yield [hold.entry for hold in backend.inspect(name)[0]]
-        else:
-            self.total += backend.entries(0, 0).total
+            yield from self._named(alias, backend)
+            return
+        _, total, missing = backend.entries(0, 0)
+        self.total += total
+        if missing is None:
             yield from backend.walk()
+        else:
+            self.silent.append(Silent(alias, missing, partly=True))
+            with suppress(LockUnavailable):
+                yield from backend.walk()
+
+    def _named(self, alias: str, backend: BaseLockBackend) -> Iterator[Sequence[Entry]]:
+        failure, answered = None, False
+        for name in dict.fromkeys(self.criteria.names):
+            try:
+                holds, _ = backend.inspect(name)
+            except LockUnavailable as error:
+                failure = error
+            else:
+                answered = True
+                yield [hold.entry for hold in holds]
+        if failure is not None:
+            self.silent.append(Silent(alias, failure, partly=answered))

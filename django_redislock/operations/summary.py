@@ -64,7 +64,7 @@ def counts_of(
     """
 
     def ask(_alias: str, backend: BaseLockBackend) -> Summary:
-        own = backend.entries(0, 0).total if held is None else 0
+        own = backend.list(0, 0).total if held is None else 0
         return Summary(own, backend.waited_for(0, 0).total)
 
     answers, silent = ask_all([alias for alias in distinct(aliases) if alias not in without], ask)
@@ -75,7 +75,9 @@ def counts_of(
 
 
 def _summary(alias: str, backend: BaseLockBackend) -> Summary:
-    entries, held = backend.entries(0, LOOK_AT)
+    entries, held, missing = backend.entries(0, LOOK_AT)
+    if missing is not None:
+        raise missing
     names, waited = backend.waited_for(0, LOOK_AT)
     rate = _rate(backend.minutes())
     states = [state_of(hold) for hold in backend.look_up(entries)]

@@ -208,7 +208,7 @@ class SharingContract:
         assert {page.total for page in pages} == {30}
         assert [hold.name for page in pages for hold in page.holds] == names
         assert verbs.backend.list(30, 40).holds == []
-        entries, total = verbs.backend.entries(28, 40)
+        entries, total, _ = verbs.backend.entries(28, 40)
         assert ([entry.name for entry in entries], total) == (names[28:], 30)
         assert all(LONG < entry.remaining <= LONG + 29 for entry in entries)
 

@@ -7,13 +7,20 @@ from typing import Any, NoReturn
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _, ngettext
 
-from ...exceptions import LockUnavailable
 from ...operations.audit import log_clearlocks_run, operator
 from ...operations.filters import Criteria
-from ...operations.formatting import Line
+from ...operations.formatting import Line, quoted
 from ...operations.selection import Listed, Search, look_up
 from ..progress import Progress
-from ..selectors import add_selectors, chosen_aliases, chosen_criteria, complain, said
+from ..selectors import (
+    NOT_FOUND,
+    add_selectors,
+    chosen_aliases,
+    chosen_criteria,
+    complain,
+    reasons,
+    said,
+)
 from ..stopping import exit_code_of, stopped_by_signals
 from ..table import Table
 from ..targets import Targets
@@ -21,6 +28,9 @@ from ..terminal import TerminalCommand, can_write_all, until_closed, width_of, w
 
 # How many locks are listed; a longer list would not be read before answering yes.
 SHOWN = 100
+
+# How many locks are named that could not be released.
+NAMED = 10
 
 
 class Command(TerminalCommand):
@@ -91,6 +101,7 @@ class Command(TerminalCommand):
             if self._asks:
                 self._ask(len(targets))
             self._release(targets)
+        complain(self._partly, NOT_FOUND)
 
     def _look(self, aliases: list[str], criteria: Criteria) -> Targets:
         search = Search(aliases, criteria)
@@ -103,13 +114,18 @@ class Command(TerminalCommand):
                     first.append(one)
                 progress.show(search.seen, search.total)
         shown = look_up(first, search.silent) if self._verbose else []
-        complain(search.silent, _("No lock was released."))
+        # The locks of the servers that answer are released, even if others of a backend do not.
+        self._partly = [one for one in search.silent if one.partly and targets]
+        if len(self._partly) < len(search.silent):
+            complain(search.silent, _("No lock was released."))
         if shown:
             lines = list(map(Line, shown))
             self._say("\n".join(Table(lines, width_of(self.stdout), self.style).lines(lines)))
             if (more := len(targets) - SHOWN) > 0:
                 text = ngettext("and %(count)d more", "and %(count)d more", more)
                 self._say(text % {"count": more})
+        if self._asks and self._partly:
+            self._say("\n".join([*reasons(self._partly), str(NOT_FOUND)]))
         return targets
 
     def _say(self, text: str) -> None:
@@ -151,13 +167,13 @@ class Command(TerminalCommand):
                     done += 1
                     released += hit
                     progress.show(done, total)
-        except LockUnavailable as error:
-            raise CommandError(f"{error}\n{self._left(released, total - done, total)}") from error
         except KeyboardInterrupt as interrupt:
             self._stop(self._left(released, total - done, total), interrupt)
         finally:
             # Also if the count is 0: a release that got no answer may have happened.
             log_clearlocks_run(released, total, self._chosen, operator(), self._reason)
+        if targets.failures:
+            self._fail(targets, self._left(released, total - done, total))
         self._say(self._released(released))
         if gone := done - released:
             text = ngettext(
@@ -166,6 +182,16 @@ class Command(TerminalCommand):
                 gone,
             )
             self._say(text % {"count": gone})
+
+    def _fail(self, targets: Targets, left: str) -> NoReturn:
+        names = [name for _error, some in targets.failures for name in some]
+        lines = [str(error) for error, _names in targets.failures]
+        lines += [left, ", ".join(map(quoted, names[:NAMED]))]
+        if (more := len(names) - NAMED) > 0:
+            text = ngettext("and %(count)d more", "and %(count)d more", more)
+            lines.append(text % {"count": more})
+        lines += reasons(self._partly)
+        raise CommandError("\n".join(lines)) from targets.failures[0][0]
 
     def _released(self, count: int) -> str:
         text = ngettext("%(count)d lock was released.", "%(count)d locks were released.", count)

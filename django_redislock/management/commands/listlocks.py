@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 
 from ...clock import monotonic, utc_now
 from ...commands import seconds_of, seconds_option
@@ -20,6 +20,7 @@ from ...operations.waits import waits_of
 from ...operations.waits_tree import branches, circle_in_words, left_out_of
 from ..changes import CHANGED, NEW, Changes
 from ..selectors import (
+    NOT_FOUND,
     add_selectors,
     chosen_aliases,
     chosen_criteria,
@@ -54,6 +55,8 @@ SHORTEST, LONGEST = 0.1, 86400.0
 
 # How many lines are written at once.
 LINES = 1000
+
+NOT_LISTED = gettext_lazy("The locks of these backends are not listed.")
 
 
 class Command(TerminalCommand):
@@ -112,7 +115,8 @@ class Command(TerminalCommand):
                 self._watch(min(max(seconds_of(every, "--watch"), SHORTEST), LONGEST))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
-                complain(silent, _("The locks of these backends are not listed."))
+                partly = all(one.partly for one in silent)
+                complain(silent, NOT_FOUND if partly else NOT_LISTED)
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
@@ -162,7 +166,7 @@ class Command(TerminalCommand):
             self.stdout.write(_("There are no waiters at the moment."))
         if left_out := left_out_of(waits):
             self.stdout.write(left_out)
-        complain(waits.silent, _("The locks of these backends are not listed."))
+        complain(waits.silent, NOT_LISTED)
 
     def _watch(self, every: float) -> None:
         changes = Changes()

@@ -273,7 +273,7 @@ class Stage:
             for one in holds
             if one.ends > 0
         }
-        entries, total = self.processes[0].entries(0, 100)
+        entries, total, _ = self.processes[0].entries(0, 100)
         assert {(one.name, one.token, round(one.remaining / TICK)) for one in entries} == expected
         assert total == len(expected)
 

@@ -6,8 +6,11 @@ that a hold is found at any rank.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from ...base import Entries, Entry
 from ..keys import BUCKETS, bucket_keys, name_keys
@@ -15,7 +18,7 @@ from ..records import GRACE, LONGEST, split_hold
 from ..wire.replies import Exchanger
 from .reading import CHUNK, Words, ask, ms_of, pairs, whole
 
-__all__ = ["entries", "entries_of", "walk"]
+__all__ = ["entries", "entries_of", "readable_buckets", "walk"]
 
 # For pages larger than this it pays to find out where the page ends in each bucket.
 LARGE = 500
@@ -24,9 +27,11 @@ LARGE = 500
 NO_EXPIRY = -1
 
 
-def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
-    """The entries of ranks ``start`` to ``stop`` over all buckets, soonest end first."""
-    indexes = _indexes(prefix)
+def entries(
+    node: Exchanger, prefix: str, start: int, stop: int, buckets: Iterable[int] = range(BUCKETS)
+) -> Entries:
+    """The entries of ranks ``start`` to ``stop`` over these buckets, soonest end first."""
+    indexes = _indexes(prefix, buckets)
     now = ms_of(ask(node, [("TIME",)])[0])
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
     dead = _counts_until(node, indexes, now)
@@ -58,26 +63,53 @@ def entries(node: Exchanger, prefix: str, start: int, stop: int) -> Entries:
 
 
 def walk(node: Exchanger, prefix: str) -> Iterator[list[Entry]]:
-    """Yield all entries, bucket after bucket. Renewals in between neither hide nor repeat any."""
-    for index in _indexes(prefix):
-        cursor = 0
-        seen: set[tuple[str, str]] = set()
-        while True:
-            commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
-            time, found = ask(node, commands)
-            if not found:
-                break  # not an index; the next hold in the bucket replaces the key
-            now, cursor, reply = ms_of(time), int(found[0]), found[1]
-            # The server repeats some entries if the index shrinks while it is read.
-            fresh = {
-                (one.name, one.token): one
-                for one in _entries(reply, now)
-                if one.name and one.remaining > 0 and (one.name, one.token) not in seen
-            }
-            seen.update(fresh)
-            yield list(fresh.values())
-            if not cursor:
-                break
+    """Yield all entries, bucket after bucket. Renewals in between neither hide nor repeat any.
+
+    The error of a server is raised at the end, after the buckets of the other servers.
+    """
+    failed: dict[Hashable, RedisError] = {}
+    for bucket, index in enumerate(_indexes(prefix)):
+        if (server := node.node_of(bucket)) not in failed:
+            try:
+                yield from _walk(node, index)
+            except RedisError as error:
+                failed[server] = error
+    if failed:
+        raise next(iter(failed.values()))
+
+
+def _walk(node: Exchanger, index: str) -> Iterator[list[Entry]]:
+    cursor = 0
+    seen: set[tuple[str, str]] = set()
+    while True:
+        commands: list[Words] = [("TIME",), ("ZSCAN", index, cursor, "COUNT", CHUNK)]
+        time, found = ask(node, commands)
+        if not found:
+            break  # not an index; the next hold in the bucket replaces the key
+        now, cursor, reply = ms_of(time), int(found[0]), found[1]
+        # The server repeats some entries if the index shrinks while it is read.
+        fresh = {
+            (one.name, one.token): one
+            for one in _entries(reply, now)
+            if one.name and one.remaining > 0 and (one.name, one.token) not in seen
+        }
+        seen.update(fresh)
+        yield list(fresh.values())
+        if not cursor:
+            break
+
+
+def readable_buckets(node: Exchanger, prefix: str) -> list[int]:
+    """Return the buckets of those servers that answer, if there are several servers."""
+    servers: dict[Hashable, list[int]] = {}
+    for bucket in range(BUCKETS):
+        servers.setdefault(node.node_of(bucket), []).append(bucket)
+    readable: list[int] = []
+    for buckets in servers.values() if len(servers) > 1 else ():
+        with suppress(RedisError):
+            _counts(node, [("ZCARD", index) for index in _indexes(prefix, buckets)])
+            readable += buckets
+    return readable
 
 
 def entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> list[Entry]:
@@ -113,8 +145,8 @@ def _entries_of(node: Exchanger, prefix: str, names: Sequence[str]) -> Iterator[
                 yield Entry(name, token, left / 1000)
 
 
-def _indexes(prefix: str) -> list[str]:
-    return [bucket_keys(prefix, number).listed for number in range(BUCKETS)]
+def _indexes(prefix: str, buckets: Iterable[int] = range(BUCKETS)) -> list[str]:
+    return [bucket_keys(prefix, number).listed for number in buckets]
 
 
 def _score_before(

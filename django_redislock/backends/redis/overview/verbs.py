@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 
+from ....exceptions import LockUnavailable
 from ....figures.meter import Batch
 from ....figures.tallies import Minute, Slot
 from ...base import BaseLockBackend, Entries, Entry, Hold, WaitedNames
@@ -21,8 +22,17 @@ class Overview(BaseLockBackend):
     _naming: Callable[[str], AbstractContextManager[None]]
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        with self._naming(""):
-            return listing.entries(self.node, self.config.key_prefix, start, stop)
+        prefix = self.config.key_prefix
+        try:
+            with self._naming(""):
+                return listing.entries(self.node, prefix, start, stop)
+        except LockUnavailable as error:
+            buckets = listing.readable_buckets(self.node, prefix)
+            if not buckets:
+                raise
+            with self._naming(""):
+                some = listing.entries(self.node, prefix, start, stop, buckets)
+            return some._replace(missing=error)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
         with self._naming(""):

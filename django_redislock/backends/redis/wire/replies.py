@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 __all__ = ["Exchanger", "Replies"]
@@ -25,3 +25,5 @@ class Exchanger(Protocol):
     def exchange(
         self, commands: Sequence[bytes], within: float | None = None, *, urgent: bool = False
     ) -> Replies: ...
+
+    def node_of(self, bucket: int) -> Hashable: ...
