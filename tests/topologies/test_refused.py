@@ -139,6 +139,34 @@ def test_a_cluster_passes_the_checks(use: UsePlace, cluster: Any) -> None:
     assert check_backends(deploy=True) == []
 
 
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("EVAL", "runs no scripts"),
+        ("EVALSHA", "runs no scripts"),
+        ("HELLO", 'does not know RESP3. Write "protocol": 2 in OPTIONS'),
+    ],
+)
+def test_the_error_of_a_proxy_without_some_commands_says_so(
+    use: UsePlace, missing: str, words: str
+) -> None:
+    with EmbeddedServer(args=("--rename-command", missing, "")) as server:
+        # Without a protocol, only some releases of redis-py use RESP3.
+        use("", entry={"LOCATION": server.url, "OPTIONS": {"protocol": 3}})
+        with pytest.raises(LockUnavailable) as caught:
+            lock("a").acquire(wait=0)
+        assert words in str(caught.value)
+        assert len(str(caught.value)) < 300, "it does not repeat the script"
+
+
+def test_a_server_that_knows_only_resp_2_can_be_used(use: UsePlace) -> None:
+    with EmbeddedServer(args=("--rename-command", "HELLO", "")) as server:
+        use("", entry={"LOCATION": f"{server.url}?protocol=2"})
+        with lock("a"):
+            pass
+        assert check_backends(deploy=True) == []
+
+
 def test_a_sentinel_is_refused_as_a_cluster(use: UsePlace) -> None:
     """It lacks these commands, as a Cluster of Redis 6.2 lacks one of them."""
     lacks = ("--rename-command", "CLUSTER", "", "--rename-command", "SPUBLISH", "")

@@ -83,7 +83,7 @@ _FORBIDDEN = re.compile("No permissions to|has no permissions|script can't run t
 
 # Replies of servers for which the settings are wrong.
 _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
-_IS_SENTINEL = re.compile("unknown command .(EVALSHA|TIME)")
+_IS_SENTINEL = re.compile("unknown command .(EVAL|TIME)")
 _KNOWS_NO_CLUSTER = re.compile("unknown command .CLUSTER", re.IGNORECASE)
 _ASKS_FOR_NONE = re.compile("called without any password configured")
 _REFUSALS = {
@@ -91,6 +91,9 @@ _REFUSALS = {
     re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
     re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
     re.compile("read only replica"): "is a replica: name its primary, or Sentinels, which know it",
+    re.compile("unknown command .HELLO"): (
+        'does not know RESP3. Write "protocol": 2 in OPTIONS, or ?protocol=2 behind the location'
+    ),
     _KNOWS_NO_CLUSTER: (
         "does not know the command CLUSTER. If it is a Sentinel, write "
         "sentinel://host:26379/service/0; if it is no node of a Cluster, redis://host:6379/0"
