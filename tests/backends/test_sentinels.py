@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from django_redislock.backends.redis.sources.source import Source
 from django_redislock.backends.redis.wire.node import Node
 from django_redislock.checks import check_backends
 from tests.backends.nodes import PING
+from tests.support.resp import take_commands
 from tests.support.sentinel import HOST, SentinelSet
 
 # The time-out (seconds) of the connections. A test that ran into it would not pass.
@@ -34,6 +38,32 @@ def hanging() -> Iterator[int]:
     """The port of a Sentinel that accepts connections and never answers."""
     with socket.create_server((HOST, 0), backlog=32) as silent:
         yield silent.getsockname()[1]
+
+
+@contextmanager
+def naming(service: str, port: int) -> Iterator[int]:
+    """The port of a Sentinel that always names this server of the service as the primary."""
+    said = {"name": service, "ip": HOST, "port": port, "flags": "master", "num-other-sentinels": 1}
+    words = [str(word).encode() for pair in said.items() for word in pair]
+    lines = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            received = b""
+            while data := self.request.recv(65536):
+                commands, received = take_commands(received + data)
+                for command in commands:
+                    is_question = command.name == "SENTINEL"
+                    answer = b"*1\r\n*%d\r\n%s" % (len(words), lines) if is_question else b"+OK\r\n"
+                    self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer((HOST, 0), Connection) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
 
 
 def node_of(service: str, *ports: int, timeout: float = TIMEOUT) -> Node:
@@ -88,6 +118,32 @@ def test_the_one_that_answered_last_is_asked_first(
     act(node, TIMEOUT)
     assert time.monotonic() - began < TIMEOUT / 3
     node.close()
+
+
+def in_thread_or_raise() -> None:
+    with lock("a"):
+        pass
+
+
+def in_coroutine_or_raise() -> None:
+    async def act() -> None:
+        async with lock("a"):
+            pass
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize("act", [in_thread_or_raise, in_coroutine_or_raise])
+def test_one_that_still_names_a_replica_is_asked_last(
+    settings: Any, servers: SentinelSet, act: Callable[[], None]
+) -> None:
+    """Sentinels disagree for some seconds after a failover."""
+    with naming(servers.service, servers.replica.port) as stale:
+        location = f"sentinel://{HOST}:{stale},{HOST}:{servers.port}/{servers.service}/0"
+        options = {"sentinel_kwargs": {"protocol": 2}}
+        settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
+        act()
+        lock_backends["default"].close()
 
 
 @pytest.mark.parametrize(

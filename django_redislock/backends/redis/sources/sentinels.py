@@ -66,6 +66,11 @@ class Sentinels:
             return self._pool.connection_kwargs["connection_pool"]
         return Primary(self._pool.service_name, partial(self._ask, deadline))
 
+    def doubt(self) -> None:
+        """Ask the others first, because the one that answered last has named a replica."""
+        first, *others = self._addresses
+        self._addresses = [*others, first]
+
     def _ask(self, deadline: float) -> Address:
         failure: Exception = MasterNotFoundError(f"No master found for {self._pool.service_name!r}")
         for address, until in self._in_turn(deadline):

@@ -96,7 +96,7 @@ class Source:
         called = of or address
         by_tls = " by TLS" if secure and not called.startswith("rediss://") else ""
         self.where = f"{where}, {called}{by_tls}"
-        # Called with the source when a connection is found to lead to a replica.
+        # Called with the source after a connection was found to lead to a replica.
         self.on_demoted: Callable[[Source], object] = ignore
         self._refuse_unusable(kwargs)
         self._sentinels = (
@@ -116,6 +116,12 @@ class Source:
         if deadline < math.inf:
             limit(connection, deadline)
         return connection
+
+    def note_demotion(self) -> None:
+        """Note that a connection leads to a replica. The next ones should not."""
+        if self._sentinels is not None:
+            self._sentinels.doubt()
+        self.on_demoted(self)
 
     def client(self) -> Redis:
         """Return a client for commands about the server as a whole."""

@@ -146,7 +146,7 @@ class Node:
     ) -> Replies:
         """Send the commands again if that may help. Raises the last error."""
         if isinstance(error, ReadOnlyError):
-            self.source.on_demoted(self.source)
+            self.source.note_demotion()
         began, unsent = link.used_at, link.is_opening
         left = began + limit - monotonic()
         try:

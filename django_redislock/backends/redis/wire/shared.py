@@ -131,7 +131,7 @@ class SharedConnection:
             return
         self._link = None
         if isinstance(error, ReadOnlyError):
-            self._source.on_demoted(self._source)
+            self._source.note_demotion()
         for request in [*self._requests]:
             if request.retried:
                 request.fail(copy_of(error))
