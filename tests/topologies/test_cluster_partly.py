@@ -16,6 +16,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
+from django_redislock.checks import check_backends
 from django_redislock.management.targets import Targets
 from django_redislock.operations.summary import summary_of
 from tests.admin.pages import RELEASE, names, page, references, release, text_of
@@ -133,6 +134,14 @@ def test_locks_that_cannot_be_released_any_more_are_named(
     )
     assert sorted(re.findall("“(.*?)”", named)) == sorted(held.away)
     assert backend().entries().total == 0
+
+
+def test_the_check_names_the_node(held: Held) -> None:
+    assert check_backends(deploy=True) == []
+    held.lose()
+    (message,) = check_backends(deploy=True)
+    assert message.id == "locks.W001"
+    assert f"at 127.0.0.1:{held.node.port} accepted the connection and gave no" in message.msg
 
 
 @pytest.mark.django_db

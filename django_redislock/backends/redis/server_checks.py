@@ -16,7 +16,7 @@ from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
 from .error_texts import advice, hangs, happened, remedy, state_of
-from .errors import NotAsked, is_busy
+from .errors import NotAsked, is_busy, of_node
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
 
@@ -44,7 +44,7 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
     """Ask the server for what endangers locks."""
     try:
         nodes = source.servers()
-        servers: list[dict[str, Any]] = [node.client().info() for node in nodes]
+        servers = list(map(_info, nodes))
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), nodes)]
     except (RedisError, OSError) as error:
@@ -66,6 +66,15 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
         *_first(_check_memory(config, server) for server in servers),
         *_first(_check_shared_database(config, source, server) for server in servers),
     ]
+
+
+def _info(node: Source) -> dict[str, Any]:
+    """Return what a node says about itself. Its error names it, and not the whole Cluster."""
+    try:
+        info: dict[str, Any] = node.client().info()
+    except RedisError as error:
+        raise of_node(error, node.at) from error.__cause__
+    return info
 
 
 def what_to_do(config: LockConfig, error: Exception) -> str:
