@@ -22,6 +22,9 @@ from tests.support.fixtures import UsePlace
 
 pytestmark = pytest.mark.timeout(180)
 
+# Older servers let scripts write without enough replicas.
+SCRIPTS_NEED_REPLICAS = pytest.mark.redis_server("7.0")
+
 
 @pytest.fixture(autouse=True)
 def _closed_at_the_end(use: UsePlace) -> Iterator[None]:
@@ -167,6 +170,7 @@ def test_a_server_that_knows_only_resp_2_can_be_used(use: UsePlace) -> None:
         assert check_backends(deploy=True) == []
 
 
+@pytest.mark.redis_server("7.0")
 def test_a_sentinel_is_refused_as_a_cluster(use: UsePlace) -> None:
     """It lacks these commands, as a Cluster of Redis 6.2 lacks one of them."""
     lacks = ("--rename-command", "CLUSTER", "", "--rename-command", "SPUBLISH", "")
@@ -180,7 +184,11 @@ def test_a_sentinel_is_refused_as_a_cluster(use: UsePlace) -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("min-replicas-to-write", r"too few replicas .* \(NOREPLICAS\)\. Repair the replicas, or"),
+        pytest.param(
+            "min-replicas-to-write",
+            r"too few replicas .* \(NOREPLICAS\)\. Repair the replicas, or",
+            marks=SCRIPTS_NEED_REPLICAS,
+        ),
         ("maxmemory", r"reached maxmemory \(OOM\)\. Raise maxmemory, or remove"),
     ],
 )
