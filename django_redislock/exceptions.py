@@ -14,6 +14,9 @@ E = TypeVar("E", bound="LockError")
 # Zero-width (non-)joiners: they shape letters and emoji, and are invisible themselves.
 JOINERS = "\u200c\u200d"
 
+# Characters without a visible shape: spaces, joiners, and the fillers of Hangul and Braille.
+BLANKS = f" {JOINERS}\u115f\u1160\u2800\u3164\uffa0"
+
 __all__ = [
     "InvalidLockBackend",
     "LockError",
@@ -104,10 +107,24 @@ class LockMisuse(UserWarning):
 
 
 def readable(value: object) -> str:
-    """Return a name or a holder for one line of a message, with control characters escaped."""
-    return "".join(
-        char if char.isprintable() or char in JOINERS else ascii(char)[1:-1] for char in str(value)
-    )
+    """Return a name or a holder for one line of a message.
+
+    Control characters are escaped, and blanks at either end: there nobody sees them, and a text of
+    blanks alone would be an invisible link.
+    """
+    text = str(value)
+    shown = text.strip(BLANKS)
+    if shown == text and text.isprintable():
+        return text
+    start = text.index(shown)
+    inner = (char if char.isprintable() or char in JOINERS else _escape(char) for char in shown)
+    ends = text[:start], text[start + len(shown) :]
+    before, after = ("".join(map(_escape, blanks)) for blanks in ends)
+    return f"{before}{''.join(inner)}{after}"
+
+
+def _escape(char: str) -> str:
+    return ascii(char)[1:-1] if char != " " else r"\x20"
 
 
 def add_note(error: BaseException, note: LockError) -> None:

@@ -68,7 +68,7 @@ class Criteria:
 
     def match_name(self, name: str) -> bool:
         # A name is also found by the text that is displayed for it: "line1\\nline2".
-        forms = (name,) if name.isprintable() else (name, readable(name))
+        forms = {name, readable(name)}
         if self.globs and not any(_is_meant(form, glob) for form in forms for glob in self.globs):
             return False
         if is_glob(self.text):
