@@ -101,8 +101,8 @@ def _wait95(tally: Tally) -> str:
 
 
 def time_of(start: int) -> str:
-    """Format a timestamp as a time of day in the current time zone."""
-    return date_format(localtime(datetime.fromtimestamp(start, timezone.utc)), "TIME_FORMAT")
+    """Format a timestamp as a time of day in the current time zone, as short as an axis needs."""
+    return date_format(localtime(datetime.fromtimestamp(start, timezone.utc)), "H:i")
 
 
 def _title(time: str, span: Span) -> str:

@@ -139,19 +139,42 @@ class LookTests(BrowserTestCase):
         assert any(one.startswith("label ") for one in violations(self.browser))
 
     def test_a_narrow_screen_shows_everything_without_scrolling_sideways(self) -> None:
-        self.browser.set_window_size(500, 900)
         self.fill()
         hold("x" * 300, "default", what="y" * 300)
         self.fill_hour()
         self.log_in()
         wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        for path in (PAGE, HOT, f"{PAGE}default_3Aorder_3A0/change/"):
-            self.visit(path)
-            assert self.browser.execute_script(wider) <= 0
-            assert violations(self.browser) == []
-            if path == HOT:
-                self.picture("hot-names-narrow")
+        for width in (320, 800, 500):
+            self.browser.set_window_size(width, 900)
+            for path in (PAGE, HOT, f"{PAGE}default_3Aorder_3A0/change/"):
+                self.visit(path)
+                assert self.browser.execute_script(wider) <= 0, (width, path)
+                assert violations(self.browser) == []
+                if path == HOT:
+                    assert self.overlapping_times() == [], width
+                    self.picture("hot-names-narrow")
         self.picture("narrow")
+
+    def overlapping_times(self) -> list[str]:
+        """The times below a chart that begin before the one to their left ends."""
+        return list(
+            self.browser.execute_script(
+                """
+                const ends = (one) => {
+                    const range = document.createRange();
+                    range.selectNodeContents(one);
+                    return range.getBoundingClientRect();
+                };
+                return [...document.querySelectorAll(".redislock-axis")].flatMap((axis) => {
+                    const shown = [...axis.children].filter(
+                        (one) => getComputedStyle(one).visibility === "visible");
+                    return shown.slice(1)
+                        .filter((one, place) => ends(one).left < ends(shown[place]).right)
+                        .map((one) => one.innerText);
+                });
+                """
+            )
+        )
 
     def test_a_wide_screen_shows_all_columns(self) -> None:
         self.fill()
