@@ -55,13 +55,16 @@ class Table:
         sample: Sequence[Line],
         width: int | None,
         style: Style,
+        encoding: str,
         *,
         with_alias: bool | None = None,
     ) -> None:
-        """``width``: the maximum width of a line, if there is one. ``with_alias``: whether to show
-        the backends; only given if the sample lacks lines of the table.
+        """``width``: the maximum width of a line, if there is one. ``encoding``: that of the stream
+        to which the lines are written. ``with_alias``: whether to show the backends; only given if
+        the sample lacks lines of the table.
         """
         self._style = style
+        self._encoding = encoding
         self._cuts = width is not None
         several = len({line.alias for line in sample}) > 1
         self._columns = _columns(with_alias=several if with_alias is None else with_alias)
@@ -89,14 +92,17 @@ class Table:
 
     @property
     def _headings(self) -> list[str]:
-        return [column.heading for column in self._columns]
+        return [encoded(column.heading, self._encoding) for column in self._columns]
 
     def _cells(self, line: Line) -> list[str]:
-        return [column.cell(line) for column in self._columns]
+        return [encoded(column.cell(line), self._encoding) for column in self._columns]
 
     def _line(self, cells: list[str], roles: list[str]) -> str:
         if self._cuts:
-            cells = list(map(cut, cells, self._widths))
+            cells = [
+                cut(cell, width, self._encoding)
+                for cell, width in zip(cells, self._widths, strict=True)
+            ]
         padded = list(map(_pad, cells, self._widths, self._columns))
         padded[-1] = padded[-1].rstrip()
         return GAP.join(map(self._coloured, padded, roles)).rstrip()
@@ -105,9 +111,14 @@ class Table:
         return str(getattr(self._style, role)(text)) if role else text
 
 
-def lines_of(text: str, width: int) -> int:
+def encoded(text: str, encoding: str) -> str:
+    """Return the text as a stream shows it that escapes the characters that its encoding lacks."""
+    return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def lines_of(text: str, width: int, encoding: str) -> int:
     """Return how many lines of a terminal the text takes."""
-    return max(1, -(-_cells(text) // width))
+    return max(1, -(-_cells(encoded(text, encoding)) // width))
 
 
 def _columns(*, with_alias: bool) -> list[Column]:
@@ -167,8 +178,9 @@ def _pad(cell: str, width: int, column: Column) -> str:
     return padding + cell if column.right else cell + padding
 
 
-def cut(text: str, width: int | None) -> str:
+def cut(text: str, width: int | None, encoding: str) -> str:
     """Cut a text that a terminal of this width cannot show in one line."""
+    text = encoded(text, encoding)
     if width is None or _cells(text) <= width:
         return text
     kept, room = "", width - 1
@@ -177,7 +189,7 @@ def cut(text: str, width: int | None) -> str:
         if room < 0:
             break
         kept += char
-    return kept + "…"
+    return kept + ("…" if encoded("…", encoding) == "…" else "~")
 
 
 def _cells(text: str) -> int:

@@ -16,7 +16,15 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from .stopping import exit_code_of
 
-__all__ = ["TerminalCommand", "can_write_all", "height_of", "until_closed", "width_of", "written"]
+__all__ = [
+    "TerminalCommand",
+    "can_write_all",
+    "encoding_of",
+    "height_of",
+    "until_closed",
+    "width_of",
+    "written",
+]
 
 
 class TerminalCommand(BaseCommand):
@@ -99,6 +107,11 @@ def can_write_all(stream: OutputWrapper) -> None:
     # Not every stream has an encoding.
     if reconfigure := getattr(stream, "reconfigure", None):
         reconfigure(errors="backslashreplace")
+
+
+def encoding_of(stream: OutputWrapper) -> str:
+    """Return the encoding of a stream. A stream without one, as in a test, takes any character."""
+    return getattr(stream, "encoding", None) or "utf-8"
 
 
 @contextmanager

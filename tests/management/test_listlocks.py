@@ -101,6 +101,31 @@ def test_characters_that_a_stream_cannot_encode_are_escaped(
     assert r"\u6ce8\u6587:é" in stream.read()
 
 
+class PlainTerminal(io.TextIOWrapper):
+    """A terminal of this encoding."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("command", ["listlocks", "clearlocks"])
+@pytest.mark.parametrize(("encoding", "mark"), [("ascii", "~"), ("cp1252", "…"), ("utf-8", "…")])
+def test_escaped_characters_have_their_width(
+    command: str, encoding: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    hold("注文:é" * 30, what="y" * 300)
+    hold("order:42", label="花子")
+    stream = PlainTerminal(io.BytesIO(), encoding=encoding)
+    options = {} if command == "listlocks" else {"all": True, "dry_run": True}
+    call_command(command, stdout=stream, no_color=True, **options)
+    stream.seek(0)
+    _heading, *lines = stream.read().splitlines()[:3]
+    assert max(map(cells, lines)) <= 80
+    assert sum(mark in line for line in lines) == 2
+    assert len({cells(line[: line.index(" s ")]) for line in lines}) == 1
+
+
 def test_a_terminal_shows_as_many_columns_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     hold("order:42", what="shop.checkout")
     headings = []

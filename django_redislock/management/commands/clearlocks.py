@@ -24,7 +24,7 @@ from ..selectors import (
 from ..stopping import exit_code_of, stopped_by_signals
 from ..table import Table
 from ..targets import Targets
-from ..terminal import TerminalCommand, can_write_all, until_closed, width_of, written
+from ..terminal import TerminalCommand, can_write_all, encoding_of, until_closed, width_of, written
 
 # How many locks are listed; a longer list would not be read before answering yes.
 SHOWN = 100
@@ -120,7 +120,8 @@ class Command(TerminalCommand):
             complain(search.silent, _("No lock was released."))
         if shown:
             lines = list(map(Line, shown))
-            self._say("\n".join(Table(lines, width_of(self.stdout), self.style).lines(lines)))
+            width, encoding = width_of(self.stdout), encoding_of(self.stdout)
+            self._say("\n".join(Table(lines, width, self.style, encoding).lines(lines)))
             if (more := len(targets) - SHOWN) > 0:
                 text = ngettext("and %(count)d more", "and %(count)d more", more)
                 self._say(text % {"count": more})

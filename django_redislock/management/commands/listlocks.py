@@ -29,7 +29,14 @@ from ..selectors import (
     whole_number,
 )
 from ..table import Table, cut, lines_of
-from ..terminal import TerminalCommand, can_write_all, height_of, until_closed, width_of
+from ..terminal import (
+    TerminalCommand,
+    can_write_all,
+    encoding_of,
+    height_of,
+    until_closed,
+    width_of,
+)
 
 # Each redraw overwrites the previous one, since clearing the whole screen first would flicker.
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -150,7 +157,8 @@ class Command(TerminalCommand):
             several = len(search.aliases) > 1
             sample = list(map(Line, first))
             width = width_of(self.stdout)
-            form = Table(sample, width, self.style, with_alias=several)
+            encoding = encoding_of(self.stdout)
+            form = Table(sample, width, self.style, encoding, with_alias=several)
             self._write_all(form.lines(chain(sample, map(Line, found))))
         else:
             self._write_all(FORMATS[self._format](chain(first, found)))
@@ -180,7 +188,9 @@ class Command(TerminalCommand):
                 began = monotonic()
                 selection = self._look()
                 if width:
-                    room -= sum(lines_of(reason, width) for reason in reasons(selection.silent))
+                    encoding = encoding_of(self.stdout)
+                    told = reasons(selection.silent)
+                    room -= sum(lines_of(reason, width, encoding) for reason in told)
                     selection.found = selection.found[: max(1, room)]
                 if self._format == "jsonl":
                     for reason in reasons(self._list(selection)):
@@ -196,7 +206,7 @@ class Command(TerminalCommand):
         heading = _("%(time)s; + is new, * has changed; press Ctrl-C to stop") % {
             "time": localtime(utc_now()).strftime("%H:%M:%S")
         }
-        heading = cut(heading, width_of(self.stdout))
+        heading = self._cut(heading)
         lines = [heading, "", *self._lines(selection, marks), *reasons(selection.silent)]
         if self.stdout.isatty():
             self.stdout.write(
@@ -226,17 +236,20 @@ class Command(TerminalCommand):
                 if self._most != self._max:
                     text = _("%(shown)d of %(total)d locks; there is no room for more.")
                 text %= {"shown": len(found), "total": selection.total}
-                lines.append(cut(text, width_of(self.stdout)))
+                lines.append(self._cut(text))
             return lines
         if selection.silent:
             return []
         return [_("No live lock matches.") if self._criteria else _("No lock is held.")]
 
+    def _cut(self, text: str) -> str:
+        return cut(text, width_of(self.stdout), encoding_of(self.stdout))
+
     def _table(self, held: list[Line], marks: Sequence[str]) -> list[str]:
-        width = width_of(self.stdout)
+        width, encoding = width_of(self.stdout), encoding_of(self.stdout)
         if not marks:
-            return list(Table(held, width, self.style).lines(held))
-        form = Table(held, width and max(1, width - len(MARK)), self.style)
+            return list(Table(held, width, self.style, encoding).lines(held))
+        form = Table(held, width and max(1, width - len(MARK)), self.style, encoding)
         roles = {NEW: self.style.SUCCESS, CHANGED: self.style.WARNING}
         coloured = [roles[mark](mark) if mark in roles else mark for mark in marks]
         lines = [f"{mark} {form.line(line)}" for mark, line in zip(coloured, held, strict=True)]
