@@ -141,6 +141,31 @@ class DensityTests(BrowserTestCase):
         assert lease.rect["x"] + lease.rect["width"] <= holder.rect["x"]
         assert lease.value_of_css_property("overflow") == "hidden"
 
+    def test_a_narrow_card_shows_the_whole_name(self) -> None:
+        hold("report:2026-11")
+        self.log_in()
+        cut = "const name = document.querySelector('.redislock-name a');"
+        cut += "return name.scrollHeight - name.clientHeight"
+        for width in (320, 800):  # the latter with the sidebar and the filters beside the list
+            self.size(width, 800)
+            assert self.browser.execute_script(cut) <= 0
+            name, since = self.browser.execute_script(TOPS.replace("4", "1"), ["name", "since"])
+            assert name < since
+        self.size(320, 800)
+        self.one("#result_list tbody input").click()
+        self.one(".redislock-actions button").click()
+        self.one("#id_reason")
+        assert self.one("tbody th bdi").rect["height"] < 30, "one line"
+
+    def test_forced_colours_show_what_needs_attention_and_what_is_a_button(self) -> None:
+        hold("order:1")
+        queue("order:1")
+        feature = {"name": "forced-colors", "value": "active"}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        self.log_in()
+        for part in (".redislock-attention > :first-child", "#redislock-pause"):
+            assert self.one(part).value_of_css_property("border-left-style") == "solid"
+
     def test_a_phone_shows_a_card_for_each_lock(self) -> None:
         self.fill()
         self.size(390, 844)
