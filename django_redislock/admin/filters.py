@@ -23,20 +23,22 @@ MOST_HOSTS = 20
 
 @dataclass(frozen=True)
 class Choices:
-    """The interface of a ``ListFilter`` that Django's filter tag uses: a title and choices."""
+    """The interface of a ``ListFilter`` that the filter tags of Django and other themes use: the
+    name of its parameter in a URL, a title and choices.
+    """
 
     query: Query
-    field: str
+    parameter_name: str
     title: str
     values: Sequence[tuple[str, str | Promise]]
     template = "admin/filter.html"
 
     def choices(self, live: object) -> Iterator[dict[str, Any]]:
-        present = getattr(self.query, self.field)
+        present = getattr(self.query, self.parameter_name)
         for value, name in [("", _("All")), *self.values]:
             yield {
                 "selected": value == present,
-                "query_string": str(self.query.but(**{self.field: value})),
+                "query_string": str(self.query.but(**{self.parameter_name: value})),
                 "display": name,
             }
 

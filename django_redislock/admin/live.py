@@ -34,7 +34,9 @@ SORTED_BY: dict[str, Callable[[Hold], Any]] = {
 
 
 class LiveLocks:
-    """The interface of a ``ChangeList`` that Django's change list template and its tags use."""
+    """The interface of a ``ChangeList`` that the change list templates of Django and other themes
+    use, and their tags.
+    """
 
     formset = None
     has_filters = True
@@ -44,6 +46,7 @@ class LiveLocks:
     def __init__(
         self, model_admin: BaseLockAdmin, params: QueryDict, per_page: int | None = None
     ) -> None:
+        self.model_admin = model_admin
         self.opts = model_admin.opts
         self.aliases = list(lock_backends)
         self.query = Query.read(params, self.aliases)

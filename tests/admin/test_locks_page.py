@@ -8,12 +8,16 @@ from html import escape, unescape
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
+from django.http import QueryDict
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
 from django_redislock import lock_backends
 from django_redislock.admin import LockAdmin
+from django_redislock.admin.live import LiveLocks
 from django_redislock.backends.base import SHARED, Entry, Hold
+from django_redislock.models import Lock
 from tests.admin.pages import PAGE, RELEASE, names, page, references, rows, text_of
 from tests.management.holds import aged, hold, queue, without_redis
 
@@ -241,3 +245,14 @@ def test_a_holder_that_does_not_renew_notices_a_release_when_its_lease_ends(
     (chosen,) = references(page(admin_client))
     asked = text_of(admin_client.post(RELEASE, {"hold": chosen}).content.decode())
     assert re.search(r"within 2\d\.\d s", asked)
+
+
+def test_the_list_has_what_other_themes_of_the_admin_read() -> None:
+    hold("order:42")
+    model_admin = site.get_model_admin(Lock)
+    live = LiveLocks(model_admin, QueryDict())
+    assert live.model_admin is model_admin  # django-unfold
+    names = [choices.parameter_name for choices in live.filter_specs]
+    assert names == ["backend", "state", "kind", "host"]
+    # django-grappelli takes it for a field of a model.
+    assert not any(hasattr(choices, "field") for choices in live.filter_specs)
