@@ -27,7 +27,7 @@ __all__ = ["BaseLockAdmin", "for_viewers"]
 # Deferred, since they need the whole page. The stubs of Django know only paths as text.
 SCRIPTS: list[Any] = [
     forms.widgets.Script(f"django_redislock/{name}.js", defer=True)
-    for name in ("live", "selection", "copy")
+    for name in ("live", "selection", "copy", "release")
 ]
 
 View: TypeAlias = Callable[..., HttpResponse]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from queue import Queue
+from threading import Event
+from unittest.mock import patch
 
 from django.contrib.admin.models import LogEntry
+from django.http import HttpResponse
 from django.utils.translation import override
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from django_redislock import lock, lock_backends
+from django_redislock.admin.release import ReleaseView
 from django_redislock.backends.base import Extension
 from django_redislock.figures.meter import Batch
 from django_redislock.figures.tallies import Tally
@@ -157,6 +162,32 @@ class LivePageTests(BrowserTestCase):
         self.visit(entry.get_admin_url())
         assert "hung since noon" in self.text()
         self.picture("history")
+
+    def test_a_button_that_is_clicked_again_does_not_replace_the_answer(self) -> None:
+        hold("a")
+        self.log_in()
+        self.one("#redislock-all").click()
+        self.one(".redislock-actions button").click()
+        self.one("#id_reason")
+        requests: Queue[str] = Queue()
+        second = Event()
+        respond = ReleaseView.respond
+
+        def respond_slowly(view: ReleaseView) -> HttpResponse:
+            requests.put("release")
+            response = respond(view)
+            if requests.qsize() > 1:
+                second.set()
+            second.wait(1)
+            return response
+
+        with patch.object(ReleaseView, "respond", respond_slowly):
+            button = "const button = document.querySelector('#redislock-release [type=submit]');"
+            click = f"{button} button.click(); setInterval(() => button.click(), 100)"
+            self.browser.execute_script(click)
+            self.until(lambda: self.text(".messagelist"))
+        assert "1 lock was released by force." in self.text(".messagelist")
+        assert requests.qsize() == 1
 
     def test_all_rows_of_the_page_can_be_selected_at_once(self) -> None:
         for name in "abc":
