@@ -54,10 +54,9 @@ class Lists(HTMLParser):
 
 
 def tree(html: str) -> str:
-    return html.partition('<ul class="redislock-waits">')[1] and (
-        '<ul class="redislock-waits">'
-        + html.partition('<ul class="redislock-waits">')[2].partition("</div>")[0]
-    )
+    begin = '<ul class="redislock-waits" id="redislock-waits">'
+    _, found, rest = html.partition(begin)
+    return found and found + rest.partition("</div>")[0]
 
 
 def test_a_deadlock_across_processes_and_backends_is_shown(admin_client: Client) -> None:

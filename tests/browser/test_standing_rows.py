@@ -12,9 +12,11 @@ from selenium.webdriver.common.keys import Keys
 from django_redislock import lock_backends
 from django_redislock.backends.base import Entry, Extension
 from django_redislock.exceptions import LockUnavailable
+from django_redislock.figures.meter import Batch
+from django_redislock.figures.tallies import Tally
 from tests.browser.axe import violations
 from tests.browser.site import PAGE, BrowserTestCase
-from tests.management.holds import hold
+from tests.management.holds import hold, queue
 
 
 def away(*_arguments: object) -> object:
@@ -117,6 +119,33 @@ class StableRowTests(BrowserTestCase):
             assert line == "none", "it is not shown as one that has ended"
             assert "0 locks" not in self.text()
         self.until(lambda: self.states() == ["held"])
+
+    def test_the_focus_and_ticks_stay_when_another_server_stops_to_answer(self) -> None:
+        hold("a", lease=300)
+        queue("a")
+        tally = Tally(acquired=7, waits=[7] + [0] * 23)
+        lock_backends["memory"].add_tallies(Batch("1", {"order:*": tally}))
+        self.log_in()
+        backend = lock_backends["default"]
+        verbs = ("entries", "entries_of", "inspect_all", "tallies", "waited_for")
+        for path, focused in (
+            (PAGE, "input[name=hold]"),
+            (f"{PAGE}hot/", "#hot_list tbody a"),
+            (f"{PAGE}waits/", ".redislock-waits a"),
+        ):
+            self.visit(path)
+            focus = "window.focused = arguments[0]; arguments[0].focus()"
+            self.browser.execute_script(focus, self.one(focused))
+            if path == PAGE:
+                self.one(focused).send_keys(Keys.SPACE)
+            with pytest.MonkeyPatch.context() as patch:
+                for verb in verbs:
+                    patch.setattr(backend, verb, away)
+                self.until(lambda: "“default” cannot be shown" in self.text())
+                kept = "return document.activeElement === window.focused"
+                assert self.browser.execute_script(kept), path
+                if path == PAGE:
+                    assert self.one(focused).is_selected()
 
     def mark_refresh(self) -> None:
         script = "window.refreshed = false; document.getElementById('redislock-live')"
