@@ -147,6 +147,34 @@ class StableRowTests(BrowserTestCase):
                 if path == PAGE:
                     assert self.one(focused).is_selected()
 
+    def test_the_focus_stays_on_a_name_that_moves(self) -> None:
+        backend = lock_backends["memory"]
+
+        def count(family: str, acquired: int) -> None:
+            tally = Tally(acquired=acquired, waits=[acquired] + [0] * 23)
+            backend.add_tallies(Batch(f"{family}{acquired}", {family: tally}))
+
+        count("a:*", 7)
+        count("b:*", 3)
+        token = hold("a")
+        hold("b")
+        for name in "ab":
+            queue(name)
+        self.log_in()
+        for path, name, move, after in (
+            ("hot/", "b:*", lambda: count("b:*", 20), ["b:*", "a:*"]),
+            ("waits/", "b", lambda: backend.release("a", token), ["b"]),
+        ):
+            self.visit(f"{PAGE}{path}")
+            links = "[...document.querySelectorAll('#hot_list tbody a, .redislock-waits a')]"
+            focus = f"{links}.find((one) => one.innerText === arguments[0]).focus()"
+            self.browser.execute_script(focus, name)
+            move()
+            texts = f"return {links}.map((one) => one.innerText)"
+            self.until(lambda t=texts, a=after: self.browser.execute_script(t) == a)
+            focused = "return document.activeElement.innerText"
+            assert self.browser.execute_script(focused) == name, path
+
     def mark_refresh(self) -> None:
         script = "window.refreshed = false; document.getElementById('redislock-live')"
         script += ".addEventListener('redislock:refreshed', () => { window.refreshed = true; })"
