@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from django_redislock import lock_backends
@@ -140,6 +142,16 @@ class DensityTests(BrowserTestCase):
         holder = self.one("#result_list .redislock-holder")
         assert lease.rect["x"] + lease.rect["width"] <= holder.rect["x"]
         assert lease.value_of_css_property("overflow") == "hidden"
+
+    def test_no_two_check_boxes_are_too_close_to_each_other(self) -> None:
+        self.fill()
+        self.log_in()
+        middles = self.browser.execute_script(
+            "return [...document.querySelectorAll('#result_list input[type=checkbox]')]"
+            ".map((box) => box.getBoundingClientRect()).map((box) => box.top + box.height / 2)"
+        )
+        gaps = [below - above for above, below in pairwise(middles)]
+        assert min(gaps) >= 24
 
     def test_a_narrow_card_shows_the_whole_name(self) -> None:
         hold("report:2026-11")
