@@ -73,12 +73,15 @@ class FencedQuerySet(models.QuerySet[M_co]):
             written: int = rows._claimed(self._fences).update(**kwargs)
         return written
 
-    def delete(self) -> tuple[int, dict[str, int]]:
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        # Arguments are passed on as they are: a queryset for soft deletion may have some.
         if self._fences is None:
-            return super().delete()
+            return super().delete(*args, **kwargs)
         rows = self._unfenced()
         with deletion(rows.db):
-            deleted: tuple[int, dict[str, int]] = rows._claimed(self._fences).delete()
+            deleted: tuple[int, dict[str, int]] = rows._claimed(self._fences).delete(
+                *args, **kwargs
+            )
         return deleted
 
     delete.queryset_only = True  # type: ignore[attr-defined]

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core import checks
-from django.db import models, router
+from django.db import connections, models
 from django.db.models.fields.reverse_related import ForeignObjectRel
 
 from ..handles import Lock
 from .fences import Fences, deletion, fence_of, overtaken
-from .holds import RowHold, pk_as_read
+from .holds import RowHold, pk_as_read, writing_database
 
 if TYPE_CHECKING:
     BigIntegerField = models.BigIntegerField[int, int]
@@ -96,18 +96,18 @@ class FencedModel(Model):
         setattr(self, field.name, fence)
         return updated
 
-    def delete(
-        self, using: str | None = None, keep_parents: bool = False
-    ) -> tuple[int, dict[str, int]]:
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        # Arguments are passed on as they are: a mixin for soft deletion may have others.
         field = fence_field(type(self))
-        using = using or router.db_for_write(type(self), instance=self)
+        given: Any = kwargs.get("using") or next(iter(args), None)
+        using = given if given in [*connections] else writing_database(self)
         if field is None or (lock := self._fencing_lock(using)) is None:
-            return super().delete(using=using, keep_parents=keep_parents)
+            return super().delete(*args, **kwargs)
         with deletion(using):
             # Related rows are deleted before this one, and must not be if this one is refused.
             table = field.model._base_manager.using(using)
             Fences(field, lock).claim(table.filter(pk=key_of(field, self)))
-            return super().delete(using=using, keep_parents=keep_parents)
+            return super().delete(*args, **kwargs)
 
     delete.alters_data = True  # type: ignore[attr-defined]
 
