@@ -50,7 +50,9 @@ class FenceField(BigIntegerField):
         if not issubclass(self.model, FencedModel):
             yield self._error(
                 "A fence field needs a model with LockableMixin.",
-                f"Write class {self.model.__name__}(LockableMixin, models.Model).",
+                f"Write class {self.model.__name__}(LockableMixin, models.Model). If a package has "
+                "made this model from another one, to keep its history for example, tell the "
+                "package to leave the field out.",
             )
 
     def _error(self, message: str, hint: str) -> checks.Error:

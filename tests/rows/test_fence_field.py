@@ -70,6 +70,9 @@ def test_a_fence_requires_a_lockable_model() -> None:
     (message,) = (m for m in Plain.check() if m.id == "locks.E003")
     assert "needs a model with LockableMixin" in message.msg
     assert "class Plain(LockableMixin, models.Model)" in message.hint
+    assert (
+        "to keep its history for example, tell the package to leave the field out" in message.hint
+    )
 
 
 @pytest.mark.parametrize("option", [{"null": True}, {"unique": True}])
