@@ -164,7 +164,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         self._wanted = wanted
         self._given = {id(one) for one in wanted or () if isinstance(one, models.Model)}
         self._options = options
-        self._names: dict[tuple[type[models.Model], Any], str] = {}
+        self._names: dict[Any, str] = {}
 
     async def _enter(self, call: Call) -> list[M]:
         if self._handle is not None and any(lock.held for lock in self._handle.locks):
@@ -190,7 +190,7 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         self._holds = []
         for one in found:
             is_given = id(one) in self._given
-            lock = locks[self._names[_identity(one)]]
+            lock = locks[self._names[self._identity(one)]]
             hold = RowHold(one, lock, self._refresh if is_given else True)
             if is_given:
                 await hold.refresh_instance(call)
@@ -212,14 +212,20 @@ class LockedRows(RowBlock[MultiLock, list[M]]):
         found = {one.pk: one for one in rows.filter(pk__in=pks)} if pks else {}
         return [self._row(one, found, rows) for one in self._wanted]
 
-    def _fetch_names(self, rows: Any) -> dict[tuple[type[models.Model], Any], str]:
+    def _fetch_names(self, rows: Any) -> dict[Any, str]:
         # Here and not in the coroutine, since a name may need a query.
         found = self._fetch(rows)
         # A queryset may name a replica, from which an outdated row would be written elsewhere.
         databases = {writing_database(one) for one in found if id(one) not in self._given}
         if len(databases) == 1:
             self._rows = self._rows.using(*databases)
-        return {_identity(one): one.get_lock_name() for one in found}
+        return {self._identity(one): one.get_lock_name() for one in found}
+
+    def _identity(self, row: Any) -> Any:
+        # Given instances may be of several databases, where a primary key has a row in each.
+        if id(row) in self._given:
+            return id(row)
+        return row._meta.concrete_model, pk_as_read(row.__class__, row.pk)
 
     def _row(self, wanted: Any, found: Mapping[Any, Any], rows: Any) -> Any:
         model = self._rows.model
@@ -244,7 +250,3 @@ def _share_rows(model: Any, other: type[models.Model]) -> bool:
     """Whether instances of both may be the same row, as those of a parent and of its child."""
     kin = {model._meta.concrete_model, *model._meta.get_parent_list()}
     return not kin.isdisjoint(other.__mro__)
-
-
-def _identity(instance: Any) -> tuple[type[models.Model], Any]:
-    return instance._meta.concrete_model, pk_as_read(instance.__class__, instance.pk)

@@ -134,6 +134,16 @@ def test_the_same_key_in_another_database_is_another_row() -> None:
     assert account.get_lock_name() == "bank.account@postgresql:5"
 
 
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True, databases=["default", "postgresql"])
+def test_rows_of_two_databases_with_the_same_key_are_held_together() -> None:
+    here = Account.objects.create()
+    there = Account.objects.using("postgresql").create(pk=here.pk)
+    with Account.objects.locked([here, there, here]) as rows:
+        held = [row.lock_held.name for row in rows]
+        assert held == [row.get_lock_name() for row in (here, there, here)]
+
+
 def test_a_template_makes_the_name() -> None:
     assert Card(number="a b:c").get_lock_name() == "card:a b%3Ac"
     with pytest.raises(ValueError, match=r"\{self.number\} is None"):
