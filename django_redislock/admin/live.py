@@ -72,7 +72,7 @@ class LiveLocks:
 
     def counts(self) -> Summary | None:
         """Return the part of the summary that costs only a count of the names with waiters."""
-        silent = [one.alias for one in self.silent]
+        silent = [one.alias for one in self.silent if not one.partly]
         held = None if self.query.backend else self.held
         return counts_of(self.aliases, held, without=silent)
 

@@ -181,10 +181,14 @@ class WaitedName(NamedTuple):
 
 
 class WaitedNames(NamedTuple):
-    """Some of the names that have a queue, and how many there are in all."""
+    """Some of the names that have a queue, and how many there are in all.
+
+    ``missing``: why the names of some servers, of several, are neither listed nor counted.
+    """
 
     names: list[WaitedName]
     total: int
+    missing: LockUnavailable | None = None
 
 
 class Page(NamedTuple):

@@ -192,7 +192,8 @@ class BaseLockBackend(ABC):
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
         """The waited-for names of ranks ``start`` to ``stop``, in no particular order.
 
-        Reads one page. A name whose waiters have all ended since is left out.
+        Reads one page. A name whose waiters have all ended since is left out. If some of several
+        servers do not answer, it returns the names of the others, and the error.
         """
 
     @abstractmethod

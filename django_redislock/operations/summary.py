@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..backends.base import BaseLockBackend
+from ..backends.base import BaseLockBackend, Entries
+from ..exceptions import LockUnavailable
 from ..figures.tallies import Minute
 from .asking import ask_all
 from .selection import distinct
@@ -21,7 +22,7 @@ LOOK_AT = 2000
 @dataclass(frozen=True)
 class Summary:
     """``held`` and ``waited`` are exact counts from the indexes, and ``has_all`` says whether all
-    backends have answered. Fields that were not requested are None.
+    servers of all backends have answered. Fields that were not requested are None.
 
     ``overdue`` and ``silent`` count only among the ``looked_at`` holds, and ``longest_wait``
     (seconds) covers only ``waits_looked_at`` names. ``rate`` is the number of acquisitions per
@@ -51,7 +52,7 @@ class Summary:
 def summary_of(aliases: Iterable[str]) -> Summary | None:
     """Return the sum over these backends; None if none of them answers."""
     answers, silent = ask_all(distinct(aliases), _summary)
-    return replace(_sum(list(answers.values())), has_all=not silent) if answers else None
+    return _sum(list(answers.values()), has_all=not silent) if answers else None
 
 
 def counts_of(
@@ -64,22 +65,25 @@ def counts_of(
     """
 
     def ask(_alias: str, backend: BaseLockBackend) -> Summary:
-        own = backend.list(0, 0).total if held is None else 0
-        return Summary(own, backend.waited_for(0, 0).total)
+        own = backend.entries(0, 0) if held is None else Entries([], 0)
+        waited = backend.waited_for(0, 0)
+        return Summary(own.total, waited.total, has_all=not (own.missing or waited.missing))
 
     answers, silent = ask_all([alias for alias in distinct(aliases) if alias not in without], ask)
     if not answers:
         return None
-    whole = replace(_sum(list(answers.values())), has_all=not silent and not without)
+    whole = _sum(list(answers.values()), has_all=not silent and not without)
     return whole if held is None else replace(whole, held=held)
 
 
 def _summary(alias: str, backend: BaseLockBackend) -> Summary:
     entries, held, missing = backend.entries(0, LOOK_AT)
-    if missing is not None:
-        raise missing
-    names, waited = backend.waited_for(0, LOOK_AT)
-    rate = _rate(backend.minutes())
+    names, waited, also_missing = backend.waited_for(0, LOOK_AT)
+    try:
+        rate = _rate(backend.minutes())
+    except LockUnavailable:
+        # A single server of a Cluster has these figures.
+        rate = None
     states = [state_of(hold) for hold in backend.look_up(entries)]
     return Summary(
         held,
@@ -90,6 +94,7 @@ def _summary(alias: str, backend: BaseLockBackend) -> Summary:
         overdue=states.count("overdue"),
         silent=states.count("silent"),
         longest_wait=max((one.longest_wait for one in names), default=0.0),
+        has_all=not (missing or also_missing),
     )
 
 
@@ -102,7 +107,7 @@ def _rate(minutes: Sequence[Minute]) -> float | None:
     return acquired / max(sum(minute.seconds for minute in latest), 1)
 
 
-def _sum(parts: Sequence[Summary]) -> Summary:
+def _sum(parts: Sequence[Summary], *, has_all: bool) -> Summary:
     def total(field: str) -> int:
         return sum(getattr(one, field) or 0 for one in parts)
 
@@ -117,4 +122,5 @@ def _sum(parts: Sequence[Summary]) -> Summary:
         overdue=total("overdue") if waits else None,
         silent=total("silent") if waits else None,
         longest_wait=max(waits) if waits else None,
+        has_all=has_all and all(one.has_all for one in parts),
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice, starmap
 from typing import NamedTuple
 
-from ..backends.base import SHARED, BaseLockBackend, Hold, Holder, Waiting
+from ..backends.base import SHARED, BaseLockBackend, Hold, Holder, WaitedNames, Waiting
 from .asking import Silent, ask_all
 from .selection import distinct
 
@@ -174,13 +174,18 @@ class Waits:
 def waits_of(aliases: Iterable[str], most: int = MOST_NAMES) -> Waits:
     """Read the queues, on demand only: this inspects every name that has waiters."""
 
-    def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], int]:
-        names, total = backend.waited_for(0, most)
-        return list(_queues(alias, backend, [one.name for one in names])), total
+    def ask(alias: str, backend: BaseLockBackend) -> tuple[list[NameQueue], WaitedNames]:
+        waited = backend.waited_for(0, most)
+        return list(_queues(alias, backend, [one.name for one in waited.names])), waited
 
     answers, silent = ask_all(distinct(aliases), ask)
-    queues = [queue for found, _total in answers.values() for queue in found]
-    totals = [total for _found, total in answers.values()]
+    queues = [queue for found, _ in answers.values() for queue in found]
+    totals = [waited.total for _, waited in answers.values()]
+    silent += [
+        Silent(alias, waited.missing, partly=True)
+        for alias, (_, waited) in answers.items()
+        if waited.missing is not None
+    ]
     # Not len(queues): a name whose waiters have left was examined too.
     return Waits(queues, sum(min(most, total) for total in totals), sum(totals), silent)
 

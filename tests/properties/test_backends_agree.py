@@ -124,7 +124,7 @@ class Side:
         assert [one.token for one in found] == [one.token for one in page.holds]
         assert {one[:2] for one in walked} == {one[:2] for one in entries.entries}
         assert [len(self.backend.entries(1, 2).entries)] == [max(0, min(1, entries.total - 1))]
-        waited, total = self.backend.waited_for()
+        waited, total, _ = self.backend.waited_for()
         assert total == len(waited)
         names = sorted((one.name, one.waiters) for one in waited)
         return sorted(self.shown(hold) for hold in page.holds), names

@@ -11,16 +11,18 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 
 from django_redislock import LockError, LockUnavailable, lock, lock_backends
+from django_redislock.admin.references import address_of
 from django_redislock.checks import check_backends
 from django_redislock.management.targets import Targets
-from django_redislock.operations.summary import summary_of
-from tests.admin.pages import RELEASE, names, page, references, release, text_of
+from tests.admin.pages import PAGE, RELEASE, names, page, references, release, text_of
 from tests.admin.test_refresh import missing, refresh
+from tests.management.holds import queue
 from tests.support.cluster import ClusterSet
 from tests.topologies.places import NAMES, backend, key_of, sure
 
@@ -32,9 +34,9 @@ SILENT = re.compile(r"at 127\.0\.0\.1:\d+ accepted the connection and gave no an
 class Held:
     """A held lock in each bucket, soonest end first: those ``there`` stay, the others are lost."""
 
-    def __init__(self, cluster: ClusterSet) -> None:
+    def __init__(self, cluster: ClusterSet, number: int) -> None:
         self.cluster = cluster
-        self.node = cluster.primaries[1]
+        self.node = cluster.primaries[number]
         self.handles = [
             lock(name, lease=200 + 9 * end, renew=False) for end, name in enumerate(NAMES)
         ]
@@ -56,10 +58,12 @@ def partial() -> Iterator[ClusterSet]:
         yield cluster
 
 
-@pytest.fixture
-def held(partial: ClusterSet, use: Callable[..., Any]) -> Iterator[Held]:
+@pytest.fixture(params=[1])
+def held(
+    request: pytest.FixtureRequest, partial: ClusterSet, use: Callable[..., Any]
+) -> Iterator[Held]:
     use("", entry=partial.entry | {"OPTIONS": {"socket_timeout": 1}})
-    held = Held(partial)
+    held = Held(partial, request.param)
     yield held
     held.node.kill(signal.SIGCONT)
     for handle in held.handles:
@@ -76,6 +80,7 @@ def cleared(**options: Any) -> tuple[str, str]:
     return out.getvalue(), str(caught.value)
 
 
+@pytest.mark.parametrize("held", [0, 1, 2], indirect=True)
 @pytest.mark.parametrize("options", [{}, {"max": 0}, {"name": NAMES}, {"name": ["*"]}], ids=str)
 def test_the_locks_of_the_other_nodes_are_listed(held: Held, options: Any) -> None:
     held.lose()
@@ -96,7 +101,55 @@ def test_a_list_for_a_program_is_whole_or_an_error(held: Held) -> None:
     assert [one.name for one in some.entries] == held.there[1:3]
     assert some.total == len(held.there)
     assert isinstance(some.missing, LockUnavailable)
-    assert summary_of(["default"]) is None
+
+
+@pytest.mark.parametrize("held", [0, 1], indirect=True)
+def test_the_waits_of_the_other_nodes_are_listed(held: Held) -> None:
+    for name in NAMES:
+        queue(name, "default")
+    held.lose()
+    out = StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command("listlocks", waits=True, stdout=out)
+    listed = [line.partition(":")[0] for line in out.getvalue().splitlines() if "held by" in line]
+    assert listed == held.there
+    assert SILENT.search(str(caught.value))
+    assert str(caught.value).endswith("\nSome locks of these backends were not found.")
+    waited = backend().waited_for(1, 3)
+    assert [one.name for one in waited.names] == held.there[1:3]
+    assert waited.total == len(held.there)
+    assert isinstance(waited.missing, LockUnavailable)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("held", [0, 1], indirect=True)
+def test_the_admin_shows_the_waits_and_the_numbers_of_the_other_nodes(
+    held: Held, admin_client: Client
+) -> None:
+    for name in NAMES:
+        queue(name, "default")
+    there = quote(address_of("default", held.there[0]))
+    count = len(held.there)
+    held.lose()
+    for path in (f"{PAGE}waits/", f"{PAGE}{there}/change/"):
+        said = text_of(page(admin_client, path))
+        assert "Some locks of the backend “default” cannot be shown." in said
+        assert len(SILENT.findall(said)) == 1
+        assert "The locks of" not in said
+    for path in (PAGE, f"{PAGE}summary/"):
+        said = text_of(page(admin_client, path))
+        assert f"at least {count} locks held" in said
+        assert f"at least {count} with waiters" in said
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("held", "is_whole"), [(0, False), (1, True)], indirect=["held"])
+def test_only_the_node_that_has_the_figures_is_asked_for_them(
+    held: Held, admin_client: Client, is_whole: bool
+) -> None:
+    held.lose()
+    said = text_of(page(admin_client, f"{PAGE}hot/"))
+    assert ("The locks of the backend “default” cannot be shown." not in said) is is_whole
 
 
 def test_the_locks_of_the_other_nodes_are_cleared(held: Held) -> None:

@@ -122,8 +122,7 @@ class Command(TerminalCommand):
                 self._watch(min(max(seconds_of(every, "--watch"), SHORTEST), LONGEST))
             else:
                 silent = self._list(self._look()) if self._most > 0 else self._list_all()
-                partly = all(one.partly for one in silent)
-                complain(silent, NOT_FOUND if partly else NOT_LISTED)
+                self._complain(silent)
 
     def _look(self) -> Selection:
         if self._most > 0 and not self._criteria:
@@ -174,7 +173,11 @@ class Command(TerminalCommand):
             self.stdout.write(_("There are no waiters at the moment."))
         if left_out := left_out_of(waits):
             self.stdout.write(left_out)
-        complain(waits.silent, NOT_LISTED)
+        self._complain(waits.silent)
+
+    def _complain(self, silent: Sequence[Silent]) -> None:
+        partly = all(one.partly for one in silent)
+        complain(silent, NOT_FOUND if partly else NOT_LISTED)
 
     def _watch(self, every: float) -> None:
         changes = Changes()

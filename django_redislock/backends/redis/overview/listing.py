@@ -32,10 +32,12 @@ def entries(
 ) -> Entries:
     """The entries of ranks ``start`` to ``stop`` over these buckets, soonest end first."""
     indexes = _indexes(prefix, buckets)
-    now = ms_of(ask(node, [("TIME",)])[0])
+    # In one request, so that a Cluster asks the node of the first index for the time.
+    time, *counts = ask(node, [("TIME",), *(("ZCARD", index) for index in indexes)])
+    now = ms_of(time)
     # An entry at `now` or before is a hold that ended by itself and has not been swept yet.
     dead = _counts_until(node, indexes, now)
-    total = sum(_counts(node, [("ZCARD", index) for index in indexes])) - sum(dead)
+    total = sum(count or 0 for count in counts) - sum(dead)
     wanted = min(stop, total) - start
     if wanted <= 0:
         return Entries([], max(total, 0))

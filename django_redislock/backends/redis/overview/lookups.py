@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...base import Entry, Hold, WaitedName, WaitedNames
@@ -22,22 +22,18 @@ def look_up(node: Exchanger, prefix: str, entries: Sequence[Entry]) -> list[Hold
     return holds
 
 
-def waited_for(node: Exchanger, prefix: str, start: int, stop: int) -> WaitedNames:
-    """The waited-for names of ranks ``start`` to ``stop``, bucket after bucket."""
-    indexes = [bucket_keys(prefix, number).waited for number in range(BUCKETS)]
-    time, *_ = ask(node, [("TIME",)])
+def waited_for(
+    node: Exchanger, prefix: str, start: int, stop: int, buckets: Iterable[int] = range(BUCKETS)
+) -> WaitedNames:
+    """The waited-for names of ranks ``start`` to ``stop`` over these buckets, one by one."""
+    indexes = [bucket_keys(prefix, number).waited for number in buckets]
+    # In one request, so that a Cluster asks the node of the first index for the time.
+    time, *cards = ask(node, [("TIME",), *(("ZCARD", index) for index in indexes)])
     now = ms_of(time)
     # The name of a queue whose processes have all ended stays in the index until it is swept.
-    counts = ask(
-        node,
-        [
-            command
-            for index in indexes
-            for command in (("ZCARD", index), ("ZCOUNT", index, "-inf", now))
-        ],
-    )
+    counts = ask(node, [("ZCOUNT", index, "-inf", now) for index in indexes])
     total, commands = 0, []
-    for index, members, dead in zip(indexes, counts[::2], counts[1::2], strict=True):
+    for index, members, dead in zip(indexes, cards, counts, strict=True):
         live = (members or 0) - (dead or 0)
         first, last = max(start - total, 0), min(stop - total, live)
         if first < last:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from ....exceptions import LockUnavailable
 from ....figures.meter import Batch
@@ -14,6 +15,8 @@ from . import hour, listing, lookups
 
 __all__ = ["Overview"]
 
+Some = TypeVar("Some", Entries, WaitedNames)
+
 
 class Overview(BaseLockBackend):
     """The verbs of a Redis backend that concern all locks rather than a single name."""
@@ -22,17 +25,7 @@ class Overview(BaseLockBackend):
     _naming: Callable[[str], AbstractContextManager[None]]
 
     def entries(self, start: int = 0, stop: int = 100) -> Entries:
-        prefix = self.config.key_prefix
-        try:
-            with self._naming(""):
-                return listing.entries(self.node, prefix, start, stop)
-        except LockUnavailable as error:
-            buckets = listing.readable_buckets(self.node, prefix)
-            if not buckets:
-                raise
-            with self._naming(""):
-                some = listing.entries(self.node, prefix, start, stop, buckets)
-            return some._replace(missing=error)
+        return self._at_least_partly(listing.entries, start, stop)
 
     def walk(self) -> Iterator[Sequence[Entry]]:
         with self._naming(""):
@@ -47,8 +40,19 @@ class Overview(BaseLockBackend):
             return listing.entries_of(self.node, self.config.key_prefix, names)
 
     def waited_for(self, start: int = 0, stop: int = 100) -> WaitedNames:
-        with self._naming(""):
-            return lookups.waited_for(self.node, self.config.key_prefix, start, stop)
+        return self._at_least_partly(lookups.waited_for, start, stop)
+
+    def _at_least_partly(self, read: Callable[..., Some], start: int, stop: int) -> Some:
+        prefix = self.config.key_prefix
+        try:
+            with self._naming(""):
+                return read(self.node, prefix, start, stop)
+        except LockUnavailable as error:
+            buckets = listing.readable_buckets(self.node, prefix)
+            if not buckets:
+                raise
+            with self._naming(""):
+                return read(self.node, prefix, start, stop, buckets)._replace(missing=error)
 
     def add_tallies(self, batch: Batch) -> None:
         with self._naming(""):
