@@ -18,6 +18,7 @@ from tests.topologies.places import (
     NAMES,
     backend,
     key_of,
+    nodes,
     sure,
     waiting,
 )
@@ -97,6 +98,56 @@ def test_a_waiter_listens_to_the_new_primary_when_the_old_one_is_frozen(
     waiter.release()
     stranger.close()
     failing.wait_until_agreed()
+
+
+@pytest.mark.parametrize("is_doubted", [False, True])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_answer_of_a_primary_that_was_replaced_meanwhile_does_not_count(
+    failing: Any, monkeypatch: pytest.MonkeyPatch, is_async: bool, is_doubted: bool
+) -> None:
+    """A primary that was frozen answers what is in its buffers before it finds out."""
+    name = NAMES[12]
+    with lock(name):
+        pass
+    stranger = RedisLockBackend(backend().config)
+    node = nodes().topology.owner(12)
+    verb = "aexchange" if is_async else "exchange"
+    original = getattr(node, verb)
+    done = False
+
+    def replace() -> None:
+        nonlocal done
+        done = True
+        failing.fail_over(failing.owner(key_of(name)))
+        failing.wait_until_agreed()
+        (hold,) = sure(lambda: stranger.inspect(name)[0])
+        assert sure(lambda: stranger.force_release(name, hold.token))
+        assert sure(lambda: stranger.acquire(Claim(name, "0" * 32, 1, 600.0, Holder().pack())))
+        nodes().ask_topology(5)
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        replies = original(*args, **kwargs)
+        if not done:
+            replace()
+        return replies
+
+    async def alate(*args: Any, **kwargs: Any) -> Any:
+        replies = await original(*args, **kwargs)
+        if not done:
+            await asyncio.to_thread(replace)
+        return replies
+
+    monkeypatch.setattr(node, verb, alate if is_async else late)
+    if is_doubted:
+        nodes().topology.doubted[node] = None
+    handle = lock(name)
+    with suppress(LockUnavailable):  # no time was left to ask the new primary
+        taken = asyncio.run(handle.aacquire(wait=0)) if is_async else handle.acquire(wait=0)
+        assert not taken
+    assert done
+    assert not handle.held
+    assert sure(lambda: stranger.release(name, "0" * 32))
+    stranger.close()
 
 
 async def test_coroutines_find_the_promoted_replica(failing: Any) -> None:

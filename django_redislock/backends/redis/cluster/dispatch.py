@@ -116,6 +116,11 @@ class Dispatch:
     def answered(self, part: Part, result: Replies) -> None:
         """Take over the replies of a node."""
         self._topology.doubted.pop(part.node, None)
+        if part.node not in self._topology.owners and not part.asking:
+            # Another node replaced it before it answered, and may have other holds.
+            self._again = True
+            self._pending += part.places
+            return
         self._again |= result.again
         replies = result.replies[1::2] if part.asking else result.replies
         for place, reply in zip(part.places, replies, strict=True):

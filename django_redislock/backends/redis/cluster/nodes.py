@@ -68,11 +68,15 @@ class Cluster:
                 failure = error
             else:
                 if not isinstance(reply := replies.replies[0], RedisError):
-                    return replies
-                of_node(reply, node.source.at)
-                if not isinstance(reply, REDIRECTIONS):
-                    return replies
-                again = replies.again
+                    if node in self.topology.owners:
+                        return replies
+                    # Another node replaced it before it answered, and may have other holds.
+                    again = True
+                else:
+                    of_node(reply, node.source.at)
+                    if not isinstance(reply, REDIRECTIONS):
+                        return replies
+                    again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
@@ -92,11 +96,15 @@ class Cluster:
                 failure = error
             else:
                 if not isinstance(reply := replies.replies[0], RedisError):
-                    return replies
-                of_node(reply, node.source.at)
-                if not isinstance(reply, REDIRECTIONS):
-                    return replies
-                again = replies.again
+                    if node in self.topology.owners:
+                        return replies
+                    # Another node replaced it before it answered, and may have other holds.
+                    again = True
+                else:
+                    of_node(reply, node.source.at)
+                    if not isinstance(reply, REDIRECTIONS):
+                        return replies
+                    again = replies.again
         dispatch = self._dispatch(commands, within, began, again=again)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
