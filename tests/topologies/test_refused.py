@@ -162,6 +162,17 @@ def test_the_error_of_a_proxy_without_some_commands_says_so(
         assert len(str(caught.value)) < 300, "it does not repeat the script"
 
 
+@pytest.mark.parametrize(("missing", "identity"), [("HELLO", "locks.W001"), ("ZADD", "locks.E009")])
+def test_the_check_does_not_blame_the_login_for_a_missing_command(
+    use: UsePlace, missing: str, identity: str
+) -> None:
+    with EmbeddedServer(args=("--rename-command", missing, "")) as server:
+        use("", entry={"LOCATION": server.url, "OPTIONS": {"protocol": 3}})
+        (message,) = check_backends(deploy=True)
+        assert message.id == identity
+        assert message.hint == "Do what the text says, and run this check again."
+
+
 def test_a_server_that_knows_only_resp_2_can_be_used(use: UsePlace) -> None:
     with EmbeddedServer(args=("--rename-command", "HELLO", "")) as server:
         use("", entry={"LOCATION": f"{server.url}?protocol=2"})

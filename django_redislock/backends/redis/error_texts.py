@@ -14,7 +14,6 @@ from redis.exceptions import (
     MovedError,
     NoPermissionError,
     RedisError,
-    ResponseError,
     TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
@@ -86,10 +85,14 @@ _SENTINEL_UNKNOWN = re.compile("unknown command .SENTINEL")
 _IS_SENTINEL = re.compile("unknown command .(EVAL|TIME)")
 _KNOWS_NO_CLUSTER = re.compile("unknown command .CLUSTER", re.IGNORECASE)
 _ASKS_FOR_NONE = re.compile("called without any password configured")
-_REFUSALS = {
-    _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
+_LOGIN = {
     re.compile("Authentication required|HELLO must|unauthenticated"): "asks for a password: add it",
     re.compile("invalid username-password|AuthenticationError"): "refuses the user or password",
+    re.compile("DB index is out of range"): "has no database with the number in the settings",
+}
+_REFUSALS = {
+    _ASKS_FOR_NONE: "asks for no password, and the settings give one: leave it out",
+    **_LOGIN,
     re.compile("read only replica"): "is a replica: name its primary, or Sentinels, which know it",
     re.compile("unknown command .HELLO"): (
         'does not know RESP3. Write "protocol": 2 in OPTIONS, or ?protocol=2 behind the location'
@@ -98,7 +101,6 @@ _REFUSALS = {
         "does not know the command CLUSTER. If it is a Sentinel, write "
         "sentinel://host:26379/service/0; if it is no node of a Cluster, redis://host:6379/0"
     ),
-    re.compile("DB index is out of range"): "has no database with the number in the settings",
 }
 
 
@@ -174,7 +176,7 @@ def remedy(error: Exception) -> str:
         return "leave the password out of"
     if isinstance(error, NoPermissionError) or _FORBIDDEN.search(said):
         return "give the rights that the documentation of the backend lists to the user of"
-    if isinstance(error, ResponseError) or _is_of_login(error):
+    if _is_of_login(error) or any(reply.search(said) for reply in _LOGIN):
         return "correct user, password and database number in"
     return ""
 

@@ -97,6 +97,8 @@ def what_to_do(config: LockConfig, error: Exception) -> str:
         return DO_THAT
     if correct := remedy(error):
         return f"The server answers, but refuses: {correct} {named}."
+    if isinstance(error, ResponseError):
+        return DO_THAT
     return f"Correct the address in {named}, or run this check where the server can be reached."
 
 
