@@ -146,6 +146,25 @@ def test_one_that_still_names_a_replica_is_asked_last(
         lock_backends["default"].close()
 
 
+def test_one_that_still_names_a_replica_is_asked_last_by_several_connections(
+    settings: Any, servers: SentinelSet
+) -> None:
+    with naming(servers.service, servers.replica.port) as stale:
+        location = f"sentinel://{HOST}:{stale},{HOST}:{servers.port}/{servers.service}/0"
+        options = {"sentinel_kwargs": {"protocol": 2}}
+        settings.LOCKS = {"default": {"LOCATION": location, "OPTIONS": options}}
+        source = lock_backends["default"].source
+        found = []
+        for _ in range(2):
+            connection = source.connection()
+            connection.connect()
+            found.append(connection.port)
+            connection.disconnect()
+            for _of_each_connection in range(2):
+                source.note_demotion()
+        assert found == [servers.replica.port, servers.primary.port]
+
+
 @pytest.mark.parametrize(
     ("location", "words", "hint"),
     [

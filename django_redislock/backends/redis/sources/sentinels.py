@@ -59,6 +59,7 @@ class Sentinels:
         known = [one.connection_pool.connection_kwargs for one in self._manager.sentinels]
         # In the order in which they are asked: the one that answered last is the first.
         self._addresses = [(one["host"], one["port"]) for one in known]
+        self._answered: Address | None = None
 
     def primary(self, deadline: float) -> Any:
         """Return what a connection asks for the address of the primary by ``deadline``."""
@@ -67,9 +68,12 @@ class Sentinels:
         return Primary(self._pool.service_name, partial(self._ask, deadline))
 
     def doubt(self) -> None:
-        """Ask the others first, because the one that answered last has named a replica."""
-        first, *others = self._addresses
-        self._addresses = [*others, first]
+        """Ask the one that answered last after the others, because it has named a replica.
+
+        Several connections to the replica may note the same.
+        """
+        answered = self._answered
+        self._addresses = sorted(self._addresses, key=lambda one: one == answered)
 
     def _ask(self, deadline: float) -> Address:
         failure: Exception = MasterNotFoundError(f"No master found for {self._pool.service_name!r}")
@@ -100,6 +104,7 @@ class Sentinels:
             yield address, deadline if is_last else (deadline + monotonic()) / 2
 
     def _has_answered(self, address: Address) -> None:
+        self._answered = address
         self._addresses = sorted(self._addresses, key=lambda one: one != address)
 
     def _conditions(self) -> dict[str, Any]:
