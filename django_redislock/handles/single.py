@@ -171,7 +171,7 @@ class Lock(OneNameHandle["Lock"]):
                 "lock(...):`, or keep the handle: `handle = lock(...)`."
             )
             if self.backend.warns:
-                misuse.warn_of_drop(self, text)
+                misuse.warn(self, text)  # Python hides a ResourceWarning
             else:
                 warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 

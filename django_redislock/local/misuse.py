@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .hold import LocalHold
     from .owners import Owner
 
-__all__ = ["warn_of_drop", "warn_of_misuse", "warn_of_truth_value"]
+__all__ = ["warn", "warn_of_misuse", "warn_of_truth_value"]
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 STANDARD_LIBRARY = str(Path(contextlib.__file__).parent) + os.sep
@@ -65,22 +65,17 @@ def warn_of_misuse(lock: Any, wait: float, *, blocking: bool, needs: bool) -> No
 
 def warn_of_truth_value(lock: Any) -> None:
     """Warn that the truth value of ``lock``, which was never granted, says nothing."""
-    _warn(
+    warn(
         lock,
         f"The lock {lock.name!r} was not acquired, and a handle is always true. Write "
         "`if handle.acquire(wait=0):` to try, or `if handle.held:` to ask whether it is held.",
     )
 
 
-def warn_of_drop(lock: Any, text: str) -> None:
-    """Warn that ``lock`` was dropped while it was held. Python hides a ``ResourceWarning``."""
-    _warn(lock, text)
-
-
 def _look_for_event_loop(lock: Any) -> None:
     if asyncio._get_running_loop() is None or os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
         return
-    _warn(
+    warn(
         lock,
         f"The lock {lock.name!r} is acquired by blocking code in a coroutine: the event "
         "loop and all its tasks are blocked until it is granted. Write `async with` in place of "
@@ -90,7 +85,7 @@ def _look_for_event_loop(lock: Any) -> None:
 
 def _look_at_name(lock: Any) -> None:
     if not hasattr(lock.name, "template") and (field := unfilled(lock.name)):
-        _warn(
+        warn(
             lock,
             f"The lock name {lock.name!r} is used literally, with {field!r} in it: "
             "one lock, whatever the value. Write an f-string.",
@@ -103,7 +98,7 @@ def _look_for_itself(lock: Any, wait: float, owner: Owner) -> None:
     is_other = hold is not None and hold.alive and hold.token != lock.token
     if lock.limit == 1 and is_other:
         in_vain = "waits for itself" if wait > 0 else "is always busy here"
-        _warn(
+        warn(
             lock,
             f"The lock {lock.name!r} is taken by code that holds it already, and "
             f"{in_vain}. Pass the handle on, or write reentrant=True.",
@@ -123,7 +118,7 @@ def _look_for_order(lock: Any, owner: Owner) -> None:
             with suppress(KeyError):
                 _taken.popitem(last=False)
         if other_place is not None:
-            _warn(
+            warn(
                 lock,
                 f"The locks {other.name!r} and {lock.name!r} are taken in this "
                 f"order here ({place}) and in the opposite order there ({other_place}): each may "
@@ -145,7 +140,7 @@ def _look_for_transaction(lock: Any, wait: float) -> None:
     for connection in connections.all(initialized_only=True):
         # The transaction that TestCase wraps around a test does not count.
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
-            _warn(
+            warn(
                 lock,
                 f"The lock {lock.name!r} may be waited for inside an open atomic() of "
                 f"the database {connection.alias!r}: the transaction stays open while it waits, "
@@ -184,7 +179,8 @@ def _is_library(filename: str) -> bool:
     return filename.startswith(STANDARD_LIBRARY) and INSTALLED not in filename
 
 
-def _warn(lock: Any, message: str) -> None:
+def warn(lock: Any, message: str) -> None:
+    """Warn of a mistake with ``lock``, at the line of the code that made it."""
     frame, is_own = _caller()
     if not is_own:
         message = f"{message} ({lock._terms.what})"

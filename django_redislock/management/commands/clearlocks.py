@@ -122,9 +122,8 @@ class Command(TerminalCommand):
             lines = list(map(Line, shown))
             width, encoding = width_of(self.stdout), encoding_of(self.stdout)
             self._say("\n".join(Table(lines, width, self.style, encoding).lines(lines)))
-            if (more := len(targets) - SHOWN) > 0:
-                text = ngettext("and %(count)d more", "and %(count)d more", more)
-                self._say(text % {"count": more})
+            if more := _and_more(len(targets) - SHOWN):
+                self._say(more)
         if self._asks and self._partly:
             self._say("\n".join([*reasons(self._partly), str(NOT_FOUND)]))
         return targets
@@ -188,9 +187,8 @@ class Command(TerminalCommand):
         names = [name for _error, some in targets.failures for name in some]
         lines = [str(error) for error, _names in targets.failures]
         lines += [left, ", ".join(map(quoted, names[:NAMED]))]
-        if (more := len(names) - NAMED) > 0:
-            text = ngettext("and %(count)d more", "and %(count)d more", more)
-            lines.append(text % {"count": more})
+        if more := _and_more(len(names) - NAMED):
+            lines.append(more)
         lines += reasons(self._partly)
         raise CommandError("\n".join(lines)) from targets.failures[0][0]
 
@@ -204,3 +202,9 @@ class Command(TerminalCommand):
 
     def _stop(self, text: str, interrupt: KeyboardInterrupt) -> NoReturn:
         raise CommandError(text, returncode=exit_code_of(interrupt))
+
+
+def _and_more(count: int) -> str:
+    if count <= 0:
+        return ""
+    return ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
