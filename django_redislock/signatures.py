@@ -17,13 +17,14 @@ ANY_NUMBER = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 def signature_of(function: Any, *, follow_wrapped: bool = True) -> Signature:
     """Return the signature. Raises ``TypeError`` for an object that has none.
 
-    The partial of a bound method, which Django's ``method_decorator()`` passes, says that it wraps
-    the function, which has ``self`` as well. So what a partial says that it wraps does not count.
+    The ``__wrapped__`` of a partial is ignored: Django's ``method_decorator()`` passes the partial
+    of a bound method whose ``__wrapped__`` is the function, with ``self``.
     """
     try:
-        inner = inspect.unwrap(function, stop=_has_own_signature)
-        if follow_wrapped and isinstance(inner, partial):
-            function = partial(inner.func, *inner.args, **inner.keywords)
+        if follow_wrapped:
+            inner = inspect.unwrap(function, stop=_has_own_signature)
+            if isinstance(inner, partial):
+                function = partial(inner.func, *inner.args, **inner.keywords)
         return inspect.signature(function, follow_wrapped=follow_wrapped)
     except ValueError:
         raise TypeError(
