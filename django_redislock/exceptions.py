@@ -109,8 +109,8 @@ class LockMisuse(UserWarning):
 def readable(value: object) -> str:
     """Return a name or a holder for one line of a message.
 
-    Control characters are escaped, and blanks at either end: there nobody sees them, and a text of
-    blanks alone would be an invisible link.
+    Control characters are escaped, and so are blanks at either end, where nobody would see them. A
+    text of blanks alone would be an invisible link.
     """
     text = str(value)
     shown = text.strip(BLANKS)

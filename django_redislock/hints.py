@@ -1,4 +1,4 @@
-"""Hints for options that do not exist and for values that are no strings: what to write."""
+"""Hints on what to write instead of unknown options and of values that are no strings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unknown_option(name: str, known: Collection[str]) -> str:
 
 
 def to_string(value: object) -> str:
-    """Return the end of the error for a value that is no string: how to make one of it."""
+    """Return the end of an error for a value that is no string: how to make one of it."""
     if hasattr(value, "get_lock_name"):
         return "; write its get_lock_name()"
     if hasattr(value, "acquire"):  # a handle
@@ -49,6 +49,6 @@ def to_string(value: object) -> str:
         return "; write .decode() after it"
     if callable(value):
         return "; call it: write (...) after it"
-    # The text of these is no name or label that anybody wants.
-    has_none = value is None or isinstance(value, (bool, Collection))
-    return "" if has_none else "; write str(...) around it"
+    if value is None or isinstance(value, (bool, Collection)):
+        return ""  # nobody wants the text of such a value as a name or a label
+    return "; write str(...) around it"

@@ -25,7 +25,10 @@ QUEUES = (
 
 
 class Decorator:
-    """What ``locked()`` and the like return. Entered as a block, it says what to write there."""
+    """Decorator that ``locked()`` and the like make. Its errors say what to write instead.
+
+    ``block``: what to write after ``with``, for a decorator that is entered as a block.
+    """
 
     def __init__(self, decorate: Callable[..., Any], made_by: str, block: str) -> None:
         self._decorate = decorate
@@ -36,7 +39,7 @@ class Decorator:
         return self._decorate(*args, **kwargs)
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Asked for by what takes it for a function, such as Celery, if it was given no name.
+        # Celery and others read attributes of what they take for a function.
         made_by = vars(self).get("_made_by")
         raise AttributeError(
             f"What {made_by}() returns has no attribute {name!r}. Was @{made_by} written without "
@@ -58,9 +61,9 @@ class Decorator:
 
 
 def refuse_bare(name: Any, decorator: str, advice: str) -> None:
-    """Raise ``TypeError`` if ``name`` is rather what the decorator was written above, without ().
+    """Raise ``TypeError`` if ``name`` cannot be one: the decorator was written without parentheses.
 
-    An ordinary function may be one that makes the name: its mistake shows at the first call.
+    An ordinary function is accepted, since it may make the name.
     """
     if isinstance(name, Handle):
         raise TypeError(f"{decorator} makes a handle for each call, and takes none. {advice}")

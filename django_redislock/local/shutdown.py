@@ -69,7 +69,7 @@ def release_at_end() -> None:
 def _is_caught_outside_python() -> bool:
     """Whether SIGTERM has a handler that ``getsignal`` does not know, such as gevent's or uWSGI's.
 
-    Only Linux tells.
+    Systems other than Linux do not show this.
     """
     with suppress(OSError):
         status = Path("/proc/self/status").read_bytes()

@@ -162,8 +162,8 @@ class RowBlock(Block[T], Generic[H, T]):
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
-            f"What locked() returns has no attribute {name!r}, because it is a block, which holds "
-            "nothing before it is entered. Write `with ...locked(...) as held:`"
+            f"locked() returns a block, which has no attribute {name!r} and holds nothing until it "
+            "is entered. Write `with ...locked(...) as held:`"
         )
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""System check that takes locks for a moment, since a server may refuse that for many reasons."""
+"""System check that takes locks for a moment, since a server may refuse them for many reasons."""
 
 from __future__ import annotations
 

@@ -192,8 +192,8 @@ class Command(TerminalCommand):
                 selection = self._look()
                 if width:
                     encoding = encoding_of(self.stdout)
-                    told = reasons(selection.silent)
-                    room -= sum(lines_of(reason, width, encoding) for reason in told)
+                    below = reasons(selection.silent)
+                    room -= sum(lines_of(reason, width, encoding) for reason in below)
                     selection.found = selection.found[: max(1, room)]
                 if self._format == "jsonl":
                     for reason in reasons(self._list(selection)):

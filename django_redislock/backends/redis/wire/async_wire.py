@@ -136,9 +136,9 @@ class _LoopConnections:
             connection.close()
 
     def leave(self) -> None:
-        """Close what a loop has left open that was closed without ``shutdown_asyncgens()``.
+        """Close the connections of a loop that was closed without ``shutdown_asyncgens()``.
 
-        It would stay open until the garbage collector comes.
+        Otherwise they would stay open until they are garbage-collected.
         """
         for connection in self._all():
             connection.leave()
