@@ -16,10 +16,10 @@ from django_redislock.backends.redis import trial_checks
 from django_redislock.backends.redis.keys import BUCKETS
 from django_redislock.backends.redis.slots import SLOTS
 from django_redislock.checks import check_backends
-from django_redislock.testing.servers import EmbeddedServer
+from django_redislock.testing.servers import HOST, EmbeddedServer
 from tests.support.cluster import ClusterSet
 from tests.support.fixtures import UsePlace
-from tests.support.processes import wait_until
+from tests.support.processes import frozen, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -90,6 +90,20 @@ def test_a_server_that_grants_nothing_is_an_error_that_says_what_to_do(
     spoil(client)
     message = the_message()
     assert words in message.msg
+    assert message.hint == DO_THAT
+
+
+def test_a_replica_that_hangs_is_not_taken_for_a_wrong_address(
+    use: UsePlace, server: EmbeddedServer, client: Redis
+) -> None:
+    options = {"replicas": 1, "socket_timeout": 0.3}
+    use("", entry={"LOCATION": server.url, "OPTIONS": options})
+    follow = ("--replicaof", HOST, str(server.port), "--repl-diskless-sync-delay", "0")
+    with EmbeddedServer(args=follow) as replica:
+        wait_until(lambda: client.wait(1, 100) == 1, within=60, what="the replica is in step")
+        with frozen(replica.pid):
+            message = the_message()
+    assert "too few replicas that acknowledge" in message.msg
     assert message.hint == DO_THAT
 
 

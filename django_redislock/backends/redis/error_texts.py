@@ -60,6 +60,10 @@ _STATES = {
         "has too few replicas in step to accept writes (NOREPLICAS). Repair the replicas, or lower "
         "min-replicas-to-write"
     ),
+    re.compile("replicas acknowledged"): (
+        "has too few replicas that acknowledge a grant in time. Repair the replicas, or lower "
+        "OPTIONS['replicas']"
+    ),
     re.compile("MISCONF"): (
         "accepts no writes, because it cannot save its data (MISCONF). Its log says why: the disk "
         "may be full, or its directory not writable"
