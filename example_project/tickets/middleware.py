@@ -25,7 +25,7 @@ class LockErrorsMiddleware:
                 holder = error.holder or "unknown"
                 text = f"Another request is already doing this: {holder}. Try again a little later."
                 response = answer(request, 423, "busy", text)
-                response["Retry-After"] = str(math.ceil(error.retry_after))
+                response["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
                 return response
             case LockLost():
                 text = f"The work was not finished under its lock. {error}"
