@@ -77,10 +77,10 @@ class Row:
     @property
     def noticed_within(self) -> str:
         """How soon the holder notices a release by force if its process is not listening; empty if
-        that is unknown.
+        that is unknown, or if its process has ended.
         """
         hold = self.hold
-        if hold.damaged:
+        if hold.damaged or self.line.ended:
             return ""
         if hold.detached or hold.holder.renews_for == 0:
             return duration(hold.remaining)  # it is not renewed, so only the end of its lease shows
