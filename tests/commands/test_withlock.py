@@ -132,6 +132,12 @@ def test_the_error_for_a_forgotten_name_says_so(manage: CommandLine) -> None:
     assert "hi-there: not found (the lock is 'echo': the name comes before" in done.stderr
 
 
+def test_the_error_for_a_second_name_says_which_is_the_name(manage: CommandLine) -> None:
+    done = manage.run("withlock", "job:1", "job:2", "--", "true")
+    assert done.returncode == 127
+    assert "job:2: not found (the lock is 'job:1': the name comes before" in done.stderr
+
+
 @pytest.mark.parametrize("on_death", ["kill", "keep"])
 def test_a_command_that_cannot_be_run_has_its_own_exit_code(
     manage: CommandLine, tmp_path: Path, on_death: str

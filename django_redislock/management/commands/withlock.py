@@ -233,7 +233,7 @@ def _executable(command: list[str], name: str) -> str:
         is_there = os.sep in command[0] and Path(command[0]).exists()
         if is_there:
             text = _("%(command)s: it cannot be executed")
-        elif shutil.which(name):  # a command was read as the name, which is missing
+        elif shutil.which(name) or "--" in command:  # the name is missing, or there are several
             text = _(
                 "%(command)s: not found (the lock is '%(name)s': the name comes before the --)"
             )
