@@ -212,7 +212,7 @@ def _check_memory(config: LockConfig, server: dict[str, Any]) -> Iterator[CheckM
             f"{_where(config)}: the server evicts keys when its memory is full "
             f"(maxmemory-policy {policy}); a lock that is evicted has a second holder.",
             hint='Keep locks on a server with "maxmemory-policy noeviction", apart from the cache: '
-            "give them a cache alias of their own and name it in CACHE.",
+            "name it in LOCATION, or its cache alias in CACHE.",
             id="locks.W002",
         )
     elif most and used >= NEARLY_FULL * most:
