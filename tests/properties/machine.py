@@ -131,9 +131,11 @@ class HandleMachine(RuleBasedStateMachine):
                 assert acquired, "no wait is over before it is granted"
             self.handles.append(handle)
 
-    def pick(self, number: int) -> Any:
+    def pick(self, number: int, *, held: bool | None = None) -> Any:
+        """Return a handle that no attempt waits with, if possible one that is held, or is not."""
         self.settle()
-        return self.handles[-1 - number % len(self.handles)] if self.handles else None
+        found = [one for one in self.handles if held in (None, one.held)] or self.handles
+        return found[-1 - number % len(found)] if found else None
 
     def is_asked_for(self, handle: Any) -> bool:
         """Whether an attempt waits with its token: both would have one place in the queue."""

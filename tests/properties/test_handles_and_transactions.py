@@ -53,7 +53,8 @@ class Handles(HandleMachine):
 
     @rule(number=which, way=ways)
     def acquire(self, number: int, way: str) -> None:
-        if (handle := self.pick(number)) is None or self.is_asked_for(handle):
+        handle = self.pick(number, held=False)
+        if handle is None or self.is_asked_for(handle):
             return
         parts, was_held = parts_of(handle), handle.held
         before = {part.name: self.there(part.name) for part in parts}
@@ -71,13 +72,18 @@ class Handles(HandleMachine):
             if acquired and part.token not in before[part.name] | self.forced and not self.waits:
                 assert part.fence > self.fences[part.name]
             self.fences[part.name] = max(part.fence, self.fences[part.name])
+            # The only hold of a name is shared inside a transaction, whatever the token.
+            assert not acquired or part._hold.limit == 1 or part._terms.token in (None, part.token)
         if not acquired:
             name = handle._asked.name if isinstance(handle, MultiLock) else handle.name
             assert before[name] or self.waits
+            for part in parts:
+                assert not part.held
+                assert part.token not in self.there(part.name) - before[part.name]
 
     @rule(number=which)
     def wait(self, number: int) -> None:
-        handle = self.pick(number)
+        handle = self.pick(number, held=False)
         if handle is None or handle.held or self.is_asked_for(handle) or len(self.waits) == 8:
             return
         self.forced |= tokens_of(handle) & self.given
@@ -86,7 +92,7 @@ class Handles(HandleMachine):
 
     @rule(number=which, way=ways)
     def release(self, number: int, way: str) -> None:
-        if handle := self.pick(number):
+        if handle := self.pick(number, held=True):
             self.note_kept(handle)
             was_held = handle.held
             with self.losses(handle, was_held=was_held):
@@ -97,21 +103,24 @@ class Handles(HandleMachine):
 
     @rule(number=which, way=ways)
     def extend(self, number: int, way: str) -> None:
-        if handle := self.pick(number):
+        if handle := self.pick(number, held=True):
             with self.losses(handle, was_held=handle.held):
                 self.do(way, handle, "extend", LONG)
 
     @rule(number=which, way=ways)
     def detach(self, number: int, way: str) -> None:
-        handle = self.pick(number)
+        handle = self.pick(number, held=True)
         if handle is not None and not isinstance(handle, MultiLock):
+            parts = [part for one in self.handles for part in parts_of(one) if part is not handle]
+            others = [part for part in parts if part.held and part.token == handle.token]
             with self.losses(handle, was_held=handle.held):
                 self.kept.add(self.do(way, handle, "detach"))
                 assert not handle.held
+                assert not others
 
     @rule(number=which, error=st.booleans())
     def leave_block(self, number: int, error: bool) -> None:
-        if handle := self.pick(number):
+        if handle := self.pick(number, held=True):
             self.note_kept(handle)
             fault, was_held = Undo() if error else None, handle.held
             with self.losses(handle, was_held=was_held):
@@ -182,7 +191,9 @@ class Handles(HandleMachine):
         self.tokens[name] |= there
         tied = self.tokens[name].intersection(self.released) - self.given - self.forced - self.kept
         assert tied <= there, "what a transaction holds is held"
-        assert len(holds) <= min((hold.limit for hold in holds), default=1)
+        limits = [hold.limit for hold in holds]
+        limits += [part.limit for part in parts if part.held and part.token not in self.forced]
+        assert len(holds) <= min(limits, default=1)
         if self.blocks:
             return True
         # Nothing is held that no handle can release, and nothing waits for nothing.
