@@ -12,7 +12,17 @@ from django.test import Client
 from django_redislock import lock
 from django_redislock.backends.base import SHARED, Holder
 from django_redislock.holder import packed_holder
-from tests.admin.pages import PAGE, client_of, names, page, references, release, rows, text_of
+from tests.admin.pages import (
+    PAGE,
+    RELEASE,
+    client_of,
+    names,
+    page,
+    references,
+    release,
+    rows,
+    text_of,
+)
 from tests.management.holds import claim, hold, is_held, queue, without_redis
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +131,17 @@ def test_the_page_says_whether_the_process_has_ended(
 ) -> None:
     hold("a", **holder)
     assert said in detail(admin_client)
+
+
+def test_the_confirmation_of_a_release_says_that_the_process_has_ended(
+    admin_client: Client,
+) -> None:
+    """Then nobody notices the release."""
+    hold("a", host=socket.gethostname(), pid=2**22 + 1)
+    chosen = references(page(admin_client))[0]
+    asked = text_of(admin_client.post(RELEASE, {"hold": chosen}).content.decode())
+    assert "process has ended" in asked
+    assert "within" not in asked
 
 
 def test_the_page_says_that_a_process_of_this_host_runs(admin_client: Client) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 from typing import Any
 
 import pytest
@@ -37,15 +36,6 @@ def test_selected_holds_are_shown_and_then_released(admin_client: Client, using:
     assert "1 lock was released by force." in release(admin_client, html)
     assert not is_held("order:42", token, using)
     assert is_held("order:43", other, using)
-
-
-def test_the_confirmation_says_that_a_process_has_ended(admin_client: Client) -> None:
-    """Then nobody notices the release, and nobody is still at work."""
-    hold("a", host=socket.gethostname(), pid=2**22 + 1)
-    chosen = references(page(admin_client))[0]
-    asked = text_of(admin_client.post(RELEASE, {"hold": chosen}).content.decode())
-    assert "process has ended" in asked
-    assert "within" not in asked
 
 
 def test_no_page_has_a_whole_token(admin_client: Client) -> None:
