@@ -67,16 +67,9 @@ class Cluster:
             except RedisError as error:
                 failure = error
             else:
-                if not isinstance(reply := replies.replies[0], RedisError):
-                    if node in self.topology.owners:
-                        return replies
-                    # Another node replaced it before it answered, and may have other holds.
-                    again = True
-                else:
-                    of_node(reply, node.source.at)
-                    if not isinstance(reply, REDIRECTIONS):
-                        return replies
-                    again = replies.again
+                if self._is_final(node, replies):
+                    return replies
+                again = replies.again or not isinstance(replies.replies[0], RedisError)
         dispatch = self._dispatch(commands, within, began, again=again, urgent=urgent)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
@@ -95,20 +88,22 @@ class Cluster:
             except RedisError as error:
                 failure = error
             else:
-                if not isinstance(reply := replies.replies[0], RedisError):
-                    if node in self.topology.owners:
-                        return replies
-                    # Another node replaced it before it answered, and may have other holds.
-                    again = True
-                else:
-                    of_node(reply, node.source.at)
-                    if not isinstance(reply, REDIRECTIONS):
-                        return replies
-                    again = replies.again
+                if self._is_final(node, replies):
+                    return replies
+                again = replies.again or not isinstance(replies.replies[0], RedisError)
         dispatch = self._dispatch(commands, within, began, again=again)
         if node is not None and failure is not None:
             dispatch.doubt(node, failure)
         return await aperform(self._exchange_with_several, dispatch, claim)
+
+    def _is_final(self, node: Node, replies: Replies) -> bool:
+        """Whether the reply to a single command counts, so that no other node has to be asked."""
+        reply = replies.replies[0]
+        if isinstance(reply, RedisError):
+            of_node(reply, node.source.at)
+            return not isinstance(reply, REDIRECTIONS)
+        # Another node may have replaced it before it answered, and have other holds.
+        return node in self.topology.owners
 
     async def _exchange_with_several(self, call: Call, dispatch: Dispatch, claim: bool) -> Replies:
         while dispatch.is_pending:
