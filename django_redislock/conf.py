@@ -162,6 +162,12 @@ def read_settings(locks: Any) -> dict[str, LockConfig]:
             raise InvalidLockBackend(
                 f'LOCKS has the alias {alias!r}, which is no string. Write one, such as "default".'
             )
+    if DEFAULT_LOCK_ALIAS not in locks and (near := suggestion(DEFAULT_LOCK_ALIAS, locks)):
+        # Otherwise its locks would be in the default cache, which may be on another server.
+        raise InvalidLockBackend(
+            f"LOCKS has no {DEFAULT_LOCK_ALIAS!r}, but {near!r}. If that is not misspelt, add "
+            f'"{DEFAULT_LOCK_ALIAS}": {{}} for locks in the default cache.'
+        )
     configs = {alias: _read_entry(alias, entry) for alias, entry in locks.items()}
     configs.setdefault(DEFAULT_LOCK_ALIAS, LockConfig())
     return configs

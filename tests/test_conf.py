@@ -117,6 +117,22 @@ def test_an_alias_is_a_string(settings: Any, alias: Any) -> None:
     assert message.msg == says
 
 
+@pytest.mark.parametrize("alias", ["dfault", "Default", "defaults"])
+def test_a_misspelt_default_is_not_replaced_by_the_default_cache(settings: Any, alias: str) -> None:
+    """Its locks would be on another server, without a word."""
+    settings.LOCKS = {alias: {"BACKEND": MEMORY}}
+    (message,) = check_settings()
+    assert f"LOCKS has no 'default', but {alias!r}" in message.msg
+    settings.LOCKS |= {"default": {}}
+    assert check_settings() == []
+
+
+def test_another_alias_is_used_beside_the_default_cache(settings: Any) -> None:
+    settings.LOCKS = {"reports": {"BACKEND": MEMORY}}
+    assert check_settings() == []
+    assert isinstance(lock_backends["default"], RedisLockBackend)
+
+
 def test_an_alias_may_be_the_name_of_an_attribute(settings: Any) -> None:
     settings.LOCKS = {"__class__": {"BACKEND": MEMORY}}
     with lock("a", using="__class__") as held:
