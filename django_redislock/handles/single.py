@@ -242,4 +242,5 @@ class Lock(OneNameHandle["Lock"]):
         except LockError as lost:
             if error is None:
                 raise
-            add_note(error, lost)
+            if str(error) != str(lost):  # the body may have noticed the loss itself
+                add_note(error, lost)

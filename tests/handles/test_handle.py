@@ -199,6 +199,16 @@ def test_lost_is_raised_at_the_end_of_the_block(make: Any) -> None:
     assert repr(held) == "<Lock 'a' lost>"
 
 
+def test_a_loss_that_the_body_has_noticed_is_reported_once(make: Any) -> None:
+    with pytest.raises(LockLost) as caught:
+        with make(renew=False) as held:
+            held.extend(SHORT)
+            outlive()
+            held.check()
+    assert getattr(caught.value, "__notes__", []) == []
+    assert caught.value.__context__ is None
+
+
 def test_lost_never_hides_the_error_of_the_body(make: Any) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         with make(renew=False) as held:
