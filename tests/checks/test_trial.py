@@ -96,7 +96,7 @@ def test_a_server_that_grants_nothing_is_an_error_that_says_what_to_do(
 def test_a_replica_that_hangs_is_not_taken_for_a_wrong_address(
     use: UsePlace, server: EmbeddedServer, client: Redis
 ) -> None:
-    options = {"replicas": 1, "socket_timeout": 0.3}
+    options = {"replicas": 1, "socket_timeout": 5}
     use("", entry={"LOCATION": server.url, "OPTIONS": options})
     follow = ("--replicaof", HOST, str(server.port), "--repl-diskless-sync-delay", "0")
     with EmbeddedServer(args=follow) as replica:
