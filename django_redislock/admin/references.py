@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -13,7 +13,7 @@ from django.utils.crypto import salted_hmac
 from ..backends.base import BaseLockBackend, Hold
 from ..exceptions import LockUnavailable, readable
 from ..handler import lock_backends
-from ..operations.asking import Silent, ask_all
+from ..operations.asking import Silent, ask_all, by_server
 from ..operations.selection import Found
 
 __all__ = ["Reference", "address_of", "find_all", "name_at"]
@@ -90,12 +90,10 @@ def find_all(references: Iterable[Reference]) -> tuple[dict[Reference, Found], l
     failed: list[Silent] = []
 
     def holds(alias: str, backend: BaseLockBackend) -> list[Hold]:
-        servers: dict[Hashable, list[str]] = {}
-        for name in names[alias]:
-            servers.setdefault(backend.node_of(name), []).append(name)
+        servers = by_server(backend, names[alias], str)
         held: list[Hold] = []
         errors: list[LockUnavailable] = []
-        for some in servers.values():
+        for some in servers:
             try:
                 held += backend.look_up(backend.entries_of(some))
             except LockUnavailable as error:

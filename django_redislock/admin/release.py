@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
 from ..operations.audit import release_and_record
-from ..operations.formatting import quoted
+from ..operations.formatting import and_more, quoted
 from ..operations.selection import Found
 from .base import BaseLockAdmin
 from .live import LiveLocks
@@ -157,9 +157,8 @@ class ReleaseView:
         for reference, error in self.unknown[:NAMED]:
             text = _("“%(name)s” may still be held: %(error)s")
             messages.error(self.request, text % {"name": reference.readable, "error": error})
-        if (more := len(self.unknown) - NAMED) > 0:
-            text = ngettext("and %(count)d more", "and %(count)d more", more)
-            messages.error(self.request, text % {"count": more})
+        if more := and_more(len(self.unknown) - NAMED):
+            messages.error(self.request, more)
 
     def _back(self) -> str:
         """Return the URL of the name's page, or of the list as it was filtered and sorted."""

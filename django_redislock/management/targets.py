@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
+from operator import itemgetter
 
 from ..exceptions import LockUnavailable
 from ..handler import lock_backends
+from ..operations.asking import by_server
 from ..operations.audit import log_cleared_lock
 from ..operations.selection import Listed
 
@@ -32,10 +34,7 @@ class Targets:
         """Release the holds, server by server. Yields False for one that had ended or changed."""
         for alias, seen in self._seen.items():
             backend = lock_backends[alias]
-            servers: dict[Hashable, list[tuple[str, str]]] = {}
-            for one in seen:
-                servers.setdefault(backend.node_of(one[0]), []).append(one)
-            for holds in servers.values():
+            for holds in by_server(backend, seen, itemgetter(0)):
                 done = 0
                 try:
                     for hit in backend.force_release_all(holds):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +12,7 @@ from ..backends.base import BaseLockBackend
 from ..exceptions import InvalidLockBackend, LockUnavailable
 from ..handler import lock_backends
 
-__all__ = ["Silent", "ask_all"]
+__all__ = ["Silent", "ask_all", "by_server"]
 
 T = TypeVar("T")
 
@@ -57,3 +57,16 @@ def ask_all(
         else:
             given[alias] = result
     return given, silent
+
+
+def by_server(
+    backend: BaseLockBackend, items: Iterable[T], name_of: Callable[[T], str]
+) -> list[list[T]]:
+    """Return the items in groups, one for each server of the backend that has their names.
+
+    A server that does not answer then only keeps its own names from being asked for.
+    """
+    servers: dict[Hashable, list[T]] = {}
+    for one in items:
+        servers.setdefault(backend.node_of(name_of(one)), []).append(one)
+    return list(servers.values())

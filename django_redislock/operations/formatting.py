@@ -6,7 +6,7 @@ import json
 
 from django.utils.formats import get_format, number_format
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
 from ..backends.base import SHARED, Hold, Holder
 from ..exceptions import readable
@@ -16,6 +16,7 @@ from .states import TROUBLE, has_ended, state_of
 __all__ = [
     "STATE_NAMES",
     "Line",
+    "and_more",
     "brief",
     "duration",
     "formats",
@@ -117,6 +118,13 @@ def formats() -> str:
 def quoted(name: str) -> str:
     """Put a name in the quotation marks of the language."""
     return _("“%(name)s”") % {"name": name}
+
+
+def and_more(count: int) -> str:
+    """Return the end of a list that lacks ``count`` items; empty if it is complete."""
+    if count <= 0:
+        return ""
+    return ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
 
 
 def place_of(holder: Holder) -> str:

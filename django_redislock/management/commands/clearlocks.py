@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _, ngettext
 
 from ...operations.audit import log_clearlocks_run, operator
 from ...operations.filters import Criteria
-from ...operations.formatting import Line, quoted
+from ...operations.formatting import Line, and_more, quoted
 from ...operations.selection import Listed, Search, look_up
 from ..progress import Progress
 from ..selectors import (
@@ -122,7 +122,7 @@ class Command(TerminalCommand):
             lines = list(map(Line, shown))
             width, encoding = width_of(self.stdout), encoding_of(self.stdout)
             self._say("\n".join(Table(lines, width, self.style, encoding).lines(lines)))
-            if more := _and_more(len(targets) - SHOWN):
+            if more := and_more(len(targets) - SHOWN):
                 self._say(more)
         if self._asks and self._partly:
             self._say("\n".join([*reasons(self._partly), str(NOT_FOUND)]))
@@ -187,7 +187,7 @@ class Command(TerminalCommand):
         names = [name for _error, some in targets.failures for name in some]
         lines = [str(error) for error, _names in targets.failures]
         lines += [left, ", ".join(map(quoted, names[:NAMED]))]
-        if more := _and_more(len(names) - NAMED):
+        if more := and_more(len(names) - NAMED):
             lines.append(more)
         lines += reasons(self._partly)
         raise CommandError("\n".join(lines)) from targets.failures[0][0]
@@ -202,9 +202,3 @@ class Command(TerminalCommand):
 
     def _stop(self, text: str, interrupt: KeyboardInterrupt) -> NoReturn:
         raise CommandError(text, returncode=exit_code_of(interrupt))
-
-
-def _and_more(count: int) -> str:
-    if count <= 0:
-        return ""
-    return ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
