@@ -31,7 +31,7 @@ from .errors import (
     was_sent,
 )
 
-__all__ = ["advice", "hangs", "happened", "naming", "remedy", "state_of", "unavailable"]
+__all__ = ["described", "hangs", "happened", "naming", "remedy", "state_of", "unavailable"]
 
 # redis-py's message when it could not connect.
 _NOT_CONNECTED = re.compile(r"Error (-?\d+) connecting to .*?\. (.*)", re.DOTALL)
@@ -116,7 +116,7 @@ def unavailable(where: str, at: str, name: str, error: Exception) -> LockUnavail
     what = f"The lock {name!r}" if name else "The list of locks"
     why = str(error)
     if not isinstance(error, NotAcknowledged):
-        why = f"Redis ({where}) {happened(at, error).removesuffix('.')}{advice(where, error)}"
+        why = described(where, at, error)
     return LockUnavailable(
         f"{what} is unavailable: {why.removesuffix('.')}.",
         name=name,
@@ -160,7 +160,12 @@ def happened(at: str, error: Exception) -> str:
     return _absent(at, error, said)
 
 
-def advice(where: str, error: Exception) -> str:
+def described(where: str, at: str, error: Exception) -> str:
+    """Return a sentence about the server at ``where``, and a hint about TLS if that may help."""
+    return f"Redis ({where}) {happened(at, error).removesuffix('.')}{_advice(where, error)}"
+
+
+def _advice(where: str, error: Exception) -> str:
     """Return a next sentence if the server may not speak the TLS that it is asked for; else empty.
 
     A server without TLS waits for more data, so the handshake ends with a time-out.

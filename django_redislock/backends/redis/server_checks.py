@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from ...conf import LockConfig
 from ...exceptions import InvalidLockBackend
 from .clock_checks import check_clocks
-from .error_texts import advice, hangs, happened, remedy, state_of
+from .error_texts import described, hangs, remedy, state_of
 from .errors import NotAsked, is_busy, of_node
 from .sources.source import ClusterSource, Source, source_of
 from .wakeups.subscriber import Subscriber
@@ -48,10 +48,9 @@ def check_server(config: LockConfig, source: Source) -> Sequence[CheckMessage]:
         abilities = [*_check_abilities(config, source, servers[0])]
         clocks = [*check_clocks(_where(config), nodes)]
     except (RedisError, OSError) as error:
-        what = happened(source.at, error).removesuffix(".")
         return [
             Warning(
-                f"Redis ({source.where}) {what}{advice(source.where, error)}",
+                described(source.where, source.at, error),
                 hint=what_to_do(config, error),
                 id="locks.W001",
             )

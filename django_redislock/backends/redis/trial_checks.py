@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error
 from ...exceptions import LockError, LockUnavailable
 from ...holder import Holder
 from ..base import BaseLockBackend, Claim, Extension
-from .error_texts import happened
+from .error_texts import described
 from .keys import BUCKETS, bucket_of
 from .server_checks import DO_THAT, what_to_do
 from .sources.source import Source
@@ -81,7 +81,7 @@ def _try(backend: BaseLockBackend, name: str) -> None:
 def _refused(backend: BaseLockBackend, source: Source, error: LockError) -> CheckMessage:
     text, hint = str(error), DO_THAT
     if isinstance(cause := error.__cause__, Exception):
-        text = f"Redis ({source.where}) {happened(source.at, cause)}"
+        text = described(source.where, source.at, cause)
         hint = what_to_do(backend.config, cause)
     return Error(
         f"LOCKS[{backend.alias!r}]: no lock can be acquired and released. {text}",

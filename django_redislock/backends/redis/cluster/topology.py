@@ -93,9 +93,9 @@ class Topology:
     def learn(self, replies: list[Any], asked: Node) -> None:
         """Take over a node's replies to ``QUESTIONS``. Raises ``RedisError``."""
         slots, sharded = replies
-        if isinstance(slots, ResponseError) and "cluster support disabled" in str(slots):
-            raise ResponseError("It is not a Cluster. Write redis:// in LOCATION")
         if isinstance(slots, ResponseError):
+            if "cluster support disabled" in str(slots):
+                raise ResponseError("It is not a Cluster. Write redis:// in LOCATION")
             raise slots
         if isinstance(sharded, list) and sharded in ([], [None], [[]]):
             raise ResponseError(
