@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import AsyncIterator
-from functools import partialmethod
+from collections.abc import AsyncIterator, Callable
 from ssl import SSLWantReadError
 from typing import Any
 
@@ -170,15 +169,12 @@ async def test_the_step_after_an_interrupted_one_ends_the_connection(
 def test_an_event_loop_need_only_take_file_descriptors() -> None:
     """rloop takes no file objects, although asyncio does."""
 
-    class Strict(asyncio.SelectorEventLoop):
-        def _checked(self, verb: str, fd: Any, *args: Any) -> Any:
+    def strict(verb: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(fd: Any, *args: Any) -> Any:
             assert type(fd) is int
-            return getattr(super(), verb)(fd, *args)
+            return verb(fd, *args)
 
-        add_reader = partialmethod(_checked, "add_reader")  # type: ignore[assignment]
-        add_writer = partialmethod(_checked, "add_writer")  # type: ignore[assignment]
-        remove_reader = partialmethod(_checked, "remove_reader")  # type: ignore[assignment]
-        remove_writer = partialmethod(_checked, "remove_writer")  # type: ignore[assignment]
+        return checked
 
     async def send_much() -> None:
         connected = Connected()
@@ -188,7 +184,9 @@ def test_an_event_loop_need_only_take_file_descriptors() -> None:
         assert len(await reading) == size
         connected.close()
 
-    loop = Strict()
+    loop = asyncio.SelectorEventLoop()
+    for verb in ("add_reader", "add_writer", "remove_reader", "remove_writer"):
+        setattr(loop, verb, strict(getattr(loop, verb)))
     loop.run_until_complete(send_much())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()

@@ -59,7 +59,7 @@ def test_a_decorator_takes_no_handle(decorator: Any) -> None:
 def test_a_handle_in_place_of_a_name() -> None:
     for name in (lock("b"), ["a", lock("b")]):
         with pytest.raises(TypeError, match=r"not .*<Lock 'b' not held>.*rite its name\.$"):
-            lock(name)  # type: ignore[call-overload]
+            lock(name)
 
 
 def test_templates_do_not_call_a_handle() -> None:

@@ -268,7 +268,7 @@ def test_every_error_is_a_lock_error_and_survives_pickling() -> None:
     assert (again.holder, again.position) == (holder, 3)
     assert (again.estimated_wait, again.retry_after) == (40.0, 44.5)
     away = LockUnavailable("It is away.", name="a", asked=False)
-    assert vars(pickle.loads(pickle.dumps(away))) == vars(away)  # noqa: S301
+    assert vars(pickle.loads(pickle.dumps(away))) == vars(away)  # noqa: S301 - our own
     for kind in (LockError, LockLost, LockUnavailable):
         error = pickle.loads(pickle.dumps(kind.of("a", "is something")))  # noqa: S301
         assert type(error) is kind

@@ -224,7 +224,7 @@ def test_a_handle_that_is_dropped_while_it_is_held_warns(name: Any) -> None:
     with pytest.warns(LockMisuse, match=r"was dropped.*`with lock\(") as caught:
         assert lock(name).acquire(wait=0)
     with pytest.warns(LockMisuse, match="keep the handle"), suppress(TypeError, AttributeError):
-        with lock("z").acquire():  # type: ignore[attr-defined]
+        with lock("z").acquire():
             pass
     assert {warning.filename for warning in caught} == {__file__}
 

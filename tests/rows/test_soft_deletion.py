@@ -26,16 +26,16 @@ class SoftDeletion:
     def delete(self, force: int | None = None, **kwargs: Any) -> Any:
         self.note = "deleted"
         if force:
-            return super().delete()  # type: ignore[misc]
-        return self.save(**kwargs)  # type: ignore[attr-defined]
+            return super().delete()
+        return self.save(**kwargs)
 
 
-class SoftRows(models.QuerySet):  # type: ignore[type-arg]
+class SoftRows(models.QuerySet):
     def delete(self, force: int | None = None) -> Any:
         return super().delete() if force else self.update(note="deleted")
 
 
-class Rows(LockableQuerySet, SoftRows):  # type: ignore[type-arg,misc]
+class Rows(LockableQuerySet, SoftRows):
     pass
 
 
