@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def watching(monkeypatch: pytest.MonkeyPatch, between: list[Callable[[], object]
             raise KeyboardInterrupt
         step()
 
-    monkeypatch.setattr(listlocks.time, "sleep", sleep)
+    monkeypatch.setattr(listlocks, "time", SimpleNamespace(sleep=sleep))
 
 
 def test_watch_lists_again_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def test_watch_sleeps_no_longer_than_the_platform_can(monkeypatch: pytest.Monkey
         sleeping[0].join(0.2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(listlocks.time, "sleep", sleep)
+    monkeypatch.setattr(listlocks, "time", SimpleNamespace(sleep=sleep))
     output("table", watch=1e16)
     assert sleeping[0].is_alive()
 

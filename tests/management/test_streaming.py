@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ def test_a_watch_is_no_larger_than_its_terminal(
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(listlocks.time, "sleep", interrupted)
+    monkeypatch.setattr(listlocks, "time", SimpleNamespace(sleep=interrupted))
     for number in range(20):
         hold(f"a{number:02}", lease=20 + number)
     for most in (100, 0):
